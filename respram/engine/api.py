@@ -1,0 +1,197 @@
+"""The engine's contract: bytes in, reply bytes out, and records that forget. Two engines keep it.
+
+What an engine is: a request scanner, the record table, the timing wheel, and fast paths for the
+handful of commands that carry nearly all traffic. What it is not: it reads no clock (`now_ms` is an
+argument), does no I/O, draws no random numbers, knows no peer and writes no log.
+
+**Hot and cold.** Every command has one complete implementation in `respram/commands/`, in Python,
+over the primitives below. For the names in HOT an engine has a fast path as well, which answers the
+common and successful form only. It *declines* everything else, and the command goes to `dispatch`
+like any cold one: errors, odd options, TTLs beyond the maximum, a full memory, huge commands.
+So error texts and rare forms exist once, and an engine stays small. A fast path must give the reply
+bytes that `commands/` would give; tests run every hot command on both ways.
+
+A fast path is taken only while `session.hot` is true (a plain authenticated connection, not in
+MULTI, not subscribed in RESP2, not tracking, replies on) and the engine's switches allow it:
+`hot_reads` is off while misses are observed or may be pulled from a peer, `hot_writes` while
+somebody observes writes (keyspace notifications beyond `expired`, client-side caching). PING and ECHO heed `session.hot` alone.
+
+**One place each** where a value is stored and where it is read, in each engine: sealing goes there.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+# argv[0] in any case. PING with at most one argument; SET with EX or PX and NX or XX at most, or bare:
+# then the default TTL makes an implicit deadline, as does INCR of a missing key.
+HOT_READS = frozenset({b"GET", b"MGET", b"EXISTS", b"TTL", b"PTTL", b"STRLEN", b"PING", b"ECHO"})
+HOT_WRITES = frozenset({b"SET", b"SETEX", b"PSETEX", b"INCR", b"DECR", b"INCRBY", b"DECRBY"})
+HOT = HOT_READS | HOT_WRITES
+
+# A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
+HOT_ARGS_MAX = 1024
+HOT_BYTES_MAX = 1 << 20
+
+NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
+
+
+class Entry(NamedTuple):
+    """A live record as the commands see it. `value` is empty where only `peek` was asked."""
+
+    value: bytes
+    length: int
+    deadline_ms: int
+    implicit: bool
+    clock: int
+    node: int
+
+
+class Merged(NamedTuple):
+    """What became of a peer's payload. Nothing is raised for bad records: they are counted."""
+
+    new: int  # replaced something older here, or were unknown
+    known: int  # older than, or equal to what is here
+    refused: int  # deadline or stamp out of bounds, key or value over the limits, out of memory
+    malformed: int  # the payload broke off here; what came before was merged
+
+
+class Scan(NamedTuple):
+    cursor: int  # 0: the walk is over
+    keys: list[bytes]
+
+
+class Settings(NamedTuple):
+    """What an engine is made with. All but `node` and `secret` can be changed through `configure`."""
+
+    node: int  # this boot's 64-bit number, the second half of each stamp
+    secret: bytes  # 16 random bytes that key the table's hash
+    default_ttl_ms: int
+    max_ttl_ms: int
+    memory_bytes_max: int  # 0: no limit
+    bulk_bytes_max: int
+    args_max: int
+    inline_bytes_max: int
+    query_bytes_max: int  # unread input of one session, all arguments of one command together
+    clock_offset_ms_max: int
+    feed_commands_max: int  # commands of one session run in one call of `feed`
+    feed_reply_bytes_max: int  # reply bytes after which `feed` returns early
+    outbox_bytes_max: int  # 0: nothing is kept for peers
+
+
+class Session(Protocol):
+    """One connection, as the engine sees it. The server and the commands own the flags."""
+
+    db: int  # 0..15
+    proto: int  # 2 or 3
+    hot: bool  # fast paths allowed
+    trusted: bool  # False: Redis's small limits for the unauthenticated (10 arguments of 16 KiB)
+    closing: bool  # set: nothing more is executed; send the reply, then close
+    suspended: bool  # set when `dispatch` answered None: the command waits for `resume`
+    retried: bool  # True while a command runs again after its suspension
+    owner: object  # whatever the commands hang here; the engine never looks
+    @property
+    def more(self) -> bool:
+        """`feed` stopped at a budget: send the reply, then call it again without data."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Input received and not yet executed."""
+
+
+# (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same
+# command is dispatched again, with `session.retried` set, by the first `feed` after `resume`.
+Dispatch = Callable[[Session, list[bytes], int], bytes | None]
+
+# (event, database, key) for each change made by store, retime, merge and expire; events carry Redis's names
+# (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end.
+Observer = Callable[[bytes, int, bytes], None]
+
+
+class Engine(Protocol):
+    name: str  # "pure" or "native"
+    hot_reads: bool
+    hot_writes: bool
+    observer: Observer | None
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over the changeable part of the settings."""
+
+    # -- the wire ---------------------------------------------------------------------------------
+    def session(self, dispatch: Dispatch) -> Session: ...
+
+    def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes | memoryview:
+        """Parses all that is complete, executes it in order, answers with the replies in order.
+
+        The answer may be a view of the engine's own buffer: it is valid until the next call of
+        `feed`, which wipes it. Any bytes in any split are safe. A protocol error is answered with
+        Redis's text behind the replies of what came before, and sets `session.closing`.
+        `dispatch` may call `feed` of no session, but every other method.
+        """
+
+    def resume(self, session: Session) -> None:
+        """Ends a suspension; the caller then calls `feed` with b""."""
+
+    def close(self, session: Session) -> None:
+        """Wipes and frees what the session had buffered. The session must not be used again."""
+
+    # -- the keyspace, for commands ---------------------------------------------------------------
+    def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
+        """The live record with its value; None at and after the deadline."""
+
+    def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
+        """The same without reading the value."""
+
+    def store(
+        self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
+    ) -> None:
+        """A local write: fresh stamp, shadow rule, outbox, observer. `deadline_ms > now_ms` is the
+        caller's duty, as is asking `full` first. MemoryError when memory cannot be had: then nothing changed."""
+
+    def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
+        """The same value under a new deadline and a new stamp. False: there is no live record."""
+
+    def full(self) -> bool:
+        """Whether used memory is beyond its limit: writes that may grow it are refused."""
+
+    def count(self, db: int, now_ms: int) -> int:
+        """Live records, exactly: those past their deadline and not yet destroyed are left out."""
+
+    def scan(self, db: int, cursor: int, count: int, now_ms: int) -> Scan:
+        """Some `count` live keys from a cursor on. A key that lives from the walk's first call to
+        its last is returned at least once, whatever is written, expired or grown between."""
+
+    def sample(self, db: int, draw: int, now_ms: int) -> bytes | None:
+        """Some live key, chosen by `draw` (64 random bits)."""
+
+    def ttl_average_ms(self, db: int, now_ms: int) -> int:
+        """An estimate of the mean remaining life, for INFO."""
+
+    # -- time -------------------------------------------------------------------------------------
+    def expire(self, now_ms: int, budget: int) -> int:
+        """Destroys what is due, at most about `budget` records; how many were touched (fewer than
+        the budget: nothing due is left). Cascades of the wheel count towards the budget."""
+
+    def next_due_ms(self, now_ms: int) -> int | None:
+        """When `expire` should be called next; None: there is nothing to wait for."""
+
+    # -- replication ------------------------------------------------------------------------------
+    def merge(self, payload: bytes | memoryview, now_ms: int) -> Merged:
+        """Packed records (record.py) from a peer, under the merge rules."""
+
+    def drain(self, bytes_max: int) -> bytes:
+        """Packed local writes since the last call, the newest version of each key, oldest key first;
+        at most about `bytes_max` (one record may pass it); b"" when there are none."""
+
+    def outbox_overflowed(self) -> bool:
+        """Whether writes were dropped from the outbox since the last call (peers are LAGGING)."""
+
+    def records(self, db: int) -> list[bytes]:
+        """All records of a database, stubs too, packed, in no order: for tests and small stores."""
+
+    # -- numbers ----------------------------------------------------------------------------------
+    def used_bytes(self) -> int:
+        """Memory taken by records, their table and the outbox, without the sessions' buffers."""
+
+    def counters(self) -> dict[str, int]:
+        """hits, misses, writes, expired, stubs, records (with a value), defaulted (fast writes that named no
+        TTL), and each fast path's commands by lower-case name (`hot_get`)."""

@@ -1,0 +1,208 @@
+"""The pure engine: sessions and `feed`, over the scanner, the keyspace and the fast paths.
+
+It is the specification of the native one. Where the two differ in anything but speed, one is wrong.
+"""
+
+from collections import deque
+
+from respram.engine.api import (
+    Dispatch, Entry, Merged, Observer, Scan, Session, Settings,
+)  # fmt: skip
+from respram.engine.pure.hot import FAST
+from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.scanner import Scanner
+
+ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
+
+
+class PureSession:
+    __slots__ = (
+        "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
+        "queue", "more",
+    )  # fmt: skip
+
+    def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
+        self.db = 0
+        self.proto = 2
+        self.hot = False
+        self.trusted = False
+        self.closing = False
+        self.suspended = False
+        self.retried = False
+        self.more = False
+        self.owner: object = None
+        self.dispatch = dispatch
+        self.scanner = Scanner(settings)
+        self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self.scanner.buffered_bytes + sum(sum(map(len, argv)) for argv in self.queue)
+
+
+class PureEngine:
+    name = "pure"
+
+    def __init__(self, settings: Settings) -> None:
+        self.keyspace = Keyspace(settings)
+        self.settings = settings
+        self.hot_reads = True
+        self.hot_writes = True
+        self._calls = {name: 0 for _, _, name in FAST.values()}
+        # By the name as sent, in the two spellings that clients use; others are found by upper().
+        self._fast = {name: fast for upper, fast in FAST.items() for name in (upper, upper.lower())}
+
+    @property
+    def observer(self) -> Observer | None:
+        return self.keyspace.observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self.keyspace.observer = observer
+
+    def configure(self, settings: Settings) -> None:
+        self.settings = self.keyspace.settings = settings._replace(
+            node=self.settings.node, secret=self.settings.secret
+        )
+        self.keyspace.outbox.bytes_max = settings.outbox_bytes_max
+
+    # -- the wire ---------------------------------------------------------------------------------
+    def session(self, dispatch: Dispatch) -> PureSession:
+        return PureSession(dispatch, self.settings)
+
+    def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
+        assert isinstance(session, PureSession)
+        if data:
+            session.scanner.push(bytes(data))
+            if not isinstance(data, bytes) and not memoryview(data).readonly:
+                data[:] = bytes(len(data))  # the receive buffer holds no value longer than needed
+        session.more = False
+        if session.suspended or session.closing:
+            return b""
+        session.scanner.settings = self.settings
+        out: list[bytes] = []
+        self._run(session, out, now_ms)
+        return b"".join(out)
+
+    def _run(self, session: PureSession, out: list[bytes], now_ms: int) -> None:
+        """Executes until the input, a budget or the session's patience ends."""
+        queue, scanner = session.queue, session.scanner
+        commands_left = self.settings.feed_commands_max
+        bytes_left = self.settings.feed_reply_bytes_max
+        while True:
+            if not queue:
+                queue.extend(scanner.take(session.trusted))
+                if not queue:
+                    break
+            if commands_left <= 0 or bytes_left <= 0:
+                session.more = True
+                return
+            argv = queue.popleft()
+            reply = self._fast_reply(session, argv, now_ms) if session.hot else None
+            if reply is None:
+                reply = session.dispatch(session, argv, now_ms)
+                if reply is None:
+                    queue.appendleft(argv)
+                    session.suspended = True
+                    return
+                session.retried = False
+            out.append(reply)
+            commands_left -= 1
+            bytes_left -= len(reply)
+            if session.closing:
+                self.close(session)
+                return
+        if scanner.fault is not None:
+            if scanner.fault:
+                out.append(b"-ERR Protocol error: %b\r\n" % scanner.fault)
+            session.closing = True
+
+    def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
+        name = argv[0]
+        fast = self._fast.get(name) or self._fast.get(name.upper())
+        if fast is None:
+            return None
+        path, writes, counter = fast
+        if not (self.hot_writes if writes else self.hot_reads) and name.upper() not in ALWAYS:
+            return None
+        reply = path(self.keyspace, session, argv, now_ms)
+        if reply is not None:
+            self._calls[counter] += 1
+        return reply
+
+    def resume(self, session: Session) -> None:
+        session.suspended = False
+        session.retried = True
+
+    def close(self, session: Session) -> None:
+        assert isinstance(session, PureSession)
+        session.closing = True
+        session.queue.clear()
+        session.scanner.wipe()
+
+    # -- the keyspace, for commands ---------------------------------------------------------------
+    def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
+        return self.keyspace.lookup(db, key, now_ms)
+
+    def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
+        return self.keyspace.peek(db, key, now_ms)
+
+    def store(
+        self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
+    ) -> None:
+        self.keyspace.store(db, key, value, deadline_ms, implicit, now_ms, event)
+
+    def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
+        return self.keyspace.retime(db, key, deadline_ms, implicit, now_ms, event)
+
+    def full(self) -> bool:
+        return self.keyspace.full()
+
+    def count(self, db: int, now_ms: int) -> int:
+        return self.keyspace.count(db, now_ms)
+
+    def scan(self, db: int, cursor: int, count: int, now_ms: int) -> Scan:
+        return self.keyspace.scan(db, cursor, count, now_ms)
+
+    def sample(self, db: int, draw: int, now_ms: int) -> bytes | None:
+        return self.keyspace.sample(db, draw, now_ms)
+
+    def ttl_average_ms(self, db: int, now_ms: int) -> int:
+        return self.keyspace.ttl_average_ms(db, now_ms)
+
+    # -- time -------------------------------------------------------------------------------------
+    def expire(self, now_ms: int, budget: int) -> int:
+        return self.keyspace.expire(now_ms, budget)
+
+    def next_due_ms(self, now_ms: int) -> int | None:
+        return self.keyspace.next_due_ms()
+
+    # -- replication ------------------------------------------------------------------------------
+    def merge(self, payload: bytes | memoryview, now_ms: int) -> Merged:
+        return self.keyspace.merge(bytes(payload), now_ms)
+
+    def drain(self, bytes_max: int) -> bytes:
+        return self.keyspace.drain(bytes_max)
+
+    def outbox_overflowed(self) -> bool:
+        overflowed, self.keyspace.outbox.overflowed = self.keyspace.outbox.overflowed, False
+        return overflowed
+
+    def records(self, db: int) -> list[bytes]:
+        return self.keyspace.records(db)
+
+    # -- numbers ----------------------------------------------------------------------------------
+    def used_bytes(self) -> int:
+        return self.keyspace.used_bytes()
+
+    def counters(self) -> dict[str, int]:
+        keyspace = self.keyspace
+        return {
+            "hits": keyspace.hits,
+            "misses": keyspace.misses,
+            "writes": keyspace.writes,
+            "expired": keyspace.expired,
+            "stubs": keyspace.stubs,
+            "records": sum(keyspace.live),
+            "defaulted": keyspace.defaulted,
+        } | self._calls

@@ -1,0 +1,18 @@
+"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold."""
+
+
+class Row:
+    __slots__ = (
+        "db", "key", "value", "clock", "node", "deadline_ms", "shadow_ms", "implicit", "due_ms", "level",
+    )  # fmt: skip
+
+    db: int
+    key: bytes
+    value: bytes | None  # None: a stub. Touched by Keyspace.read and Keyspace.write alone.
+    clock: int
+    node: int
+    deadline_ms: int
+    shadow_ms: int
+    implicit: bool
+    due_ms: int  # where the wheel has it
+    level: int
