@@ -1,13 +1,17 @@
 """The `engine` fixture: every test of this folder that asks for it runs on every engine."""
 
+from collections.abc import Callable
+
 import pytest
 
-from respram.engine.api import Engine
+from respram.engine.api import Engine, Settings
 from respram.engine.pure import PureEngine
 
 from .rig import SETTINGS
 
+ENGINES: dict[str, Callable[[Settings], Engine]] = {"pure": PureEngine}
 
-@pytest.fixture(params=["pure"])
+
+@pytest.fixture(params=list(ENGINES))
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return PureEngine(SETTINGS)
+    return ENGINES[request.param](SETTINGS)

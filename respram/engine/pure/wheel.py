@@ -76,5 +76,9 @@ class Wheel:
     def overdue(self, now_ms: int) -> list[Row]:
         """Items in slots that have begun: all that may be past due and not yet taken."""
         return [
-            item for tick, slot in self.slots[0].items() if tick << SHIFTS[0] <= now_ms for item in slot
+            item
+            for shift, slots in zip(SHIFTS, self.slots, strict=True)
+            for tick, slot in slots.items()
+            if tick << shift <= now_ms
+            for item in slot
         ]
