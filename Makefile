@@ -1,0 +1,92 @@
+# The two commands: `make serve` runs a node, `make test` runs the tests. Both do all set-up themselves:
+# an own environment in .venv, dependencies at the versions (and hashes) of the lock files, the build.
+# Stamp files in .venv remember what is done, so that later calls are quick. `make help` lists the rest.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# Arguments for the commands behind a target, as in: make serve ARGS="--port 6380"
+ARGS ?=
+# Which interpreter makes the environment: the first of these that runs and is new enough.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+# Parallel test processes; every one may start nodes of its own.
+WORKERS ?= auto
+
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+NATIVE := $(wildcard respram/engine/native/*.c respram/engine/native/*.h respram/engine/native/*.pyx respram/engine/native/*.pxd)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint types unit oracle build dev lock clean distclean
+
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+serve: build ## run a node (ARGS="--port 6380")
+	@exec $(VENV)/bin/respram serve $(ARGS)
+
+test: lint types unit ## everything that must pass: ruff, strict mypy, the tests
+
+lint: dev ## ruff
+	$(VENV)/bin/ruff check .
+
+types: dev ## mypy, strict
+	$(VENV)/bin/mypy
+
+# Without a compiler there is no native engine, without redis-server no comparison with it: then those
+# tests are left out, and the run says so. Where the tools are, a missing engine is a failure.
+unit: dev build ## the tests alone (ARGS="tests/test_cli.py -k help")
+	@if [ -z "$${RESPRAM_PURE_ONLY+set}" ] && ! $(call can_compile,$(PY)); then \
+		echo "unit: no C compiler or no Python headers here; the pure engine is tested alone"; \
+		export RESPRAM_PURE_ONLY=1; fi; \
+	if [ -z "$${RESPRAM_ALLOW_NO_REDIS+set}" ] && ! command -v redis-server >/dev/null; then \
+		echo "unit: no redis-server here; the comparison with it is left out"; \
+		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
+	$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
+
+oracle: dev build ## the same random commands to redis-server and to respram, compared byte for byte
+	$(PY) -m compat.oracle $(ARGS)
+
+build: $(VENV)/.built ## the package, editable, with the native engine where there is a C compiler
+
+dev: $(VENV)/.dev ## the tools of the tests
+
+lock: ## write the lock files anew (needs uv on the PATH)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
+	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate -c requirements-dev.lock pyproject.toml - -o requirements.lock
+
+clean: ## what was built and cached
+	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built
+	rm -f respram/engine/native/*.so
+	find respram tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## and the environment
+	rm -rf $(VENV)
+
+# -- set-up -----------------------------------------------------------------------------------------
+$(PY):
+	@set -e; found=; for name in $(PYTHON); do \
+		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$name; break; fi; done; \
+	if [ -z "$$found" ]; then \
+		echo "respram needs Python 3.11 or newer; here $$(python3 --version 2>&1 || true). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+		exit 1; fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "respram needs Python's venv module, which $$found lacks here. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 1; fi; \
+	"$$found" -m venv $(VENV)
+
+$(VENV)/.locked: requirements.lock | $(PY)
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.locked
+	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.built: setup.py pyproject.toml respram/__init__.py $(NATIVE) $(VENV)/.locked
+	$(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@touch $@
+
+# Whether a C file that includes Python.h goes through the compiler.
+can_compile = printf '\043include <Python.h>\n' | $${CC:-cc} -fsyntax-only -x c \
+	-I"$$($(1) -c 'import sysconfig; print(sysconfig.get_path("include"))')" - 2>/dev/null

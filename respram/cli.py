@@ -1,0 +1,191 @@
+"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives.
+
+Words in, an exit code out: 0 done, 1 the machine did not allow it (a taken port, no answer), 2 the
+command line or a setting is wrong. Every failure is one line on standard error that says what to
+change. Printing belongs here and nowhere else.
+"""
+
+import difflib
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from respram import __version__
+from respram.config import Config, load, read_password_file
+from respram.errors import BindError, ConfigError
+from respram.options import OPTIONS, PORT_MAX, Option, read_password, read_whole
+
+PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before its caller's patience
+PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
+
+USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
+
+  respram serve [--help] [OPTIONS]    run a node
+  respram ping [--help] [OPTIONS]     exit 0 when a node answers PONG
+  respram --version
+"""
+HELP_HEAD = """respram serve: run a node until SIGTERM or SIGINT.
+
+Each option is also a variable (--max-ttl: RESPRAM_MAX_TTL) and a key of the TOML file (max_ttl).
+Flags win over variables, variables over the file. Sizes: 100kb, 64mb, 4gb.
+
+  option                                  default             meaning
+"""
+PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not.
+
+  --host HOST             where the node listens (default 127.0.0.1)
+  --port PORT             its port for clients (default 6379, or RESPRAM_PORT)
+  --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
+
+RESPRAM_REQUIREPASS is used as the password when no file is named.
+"""
+
+
+def main(words: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
+    variables = os.environ if variables is None else variables
+    try:
+        return _command(list(words), variables)
+    except BindError as error:
+        return _complain(error, 1)
+    except ConfigError as error:
+        return _complain(error, 2)
+
+
+def entry() -> int:
+    """What the installed `respram` script calls."""
+    return main(sys.argv[1:])
+
+
+def _command(words: list[str], variables: Mapping[str, str]) -> int:
+    name, rest = (words[0], words[1:]) if words else ("--help", [])
+    asked = any(word in ("--help", "-h") for word in rest)
+    if name in ("--version", "-V"):
+        print(f"respram {__version__}")
+    elif name in ("--help", "-h", "help"):
+        print(USAGE, end="")
+    elif name == "serve" and asked:
+        print(serve_help(), end="")
+    elif name == "serve":
+        return _serve(load(parse_flags(rest, _serve_flags()), variables))
+    elif name == "ping" and asked:
+        print(PING_HELP, end="")
+    elif name == "ping":
+        return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True}), variables)
+    else:
+        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, respram ping or respram --help")
+    return 0
+
+
+def _complain(error: ConfigError, code: int) -> int:
+    print("respram:", " ".join(str(error).split("\n")), file=sys.stderr)
+    return code
+
+
+# -- flags ----------------------------------------------------------------------------------------
+def parse_flags(words: list[str], known: Mapping[str, bool]) -> dict[str, str]:
+    """`--name value`, `--name=value`, and `--name` alone where `known` says that it takes no value.
+
+    A value may begin with a dash (`--slowlog-log-slower-than -1`) unless it is itself one of the flags: then
+    the value was forgotten. The last one of a repeated flag counts, as everywhere.
+    """
+    flags: dict[str, str] = {}
+    left = iter(words)
+    for word in left:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean --{near[0]}?" if near else "--help lists all of them"
+            raise ConfigError(f"unknown argument {word.partition('=')[0][:40]!a}; {hint}")
+        if equals:
+            flags[name] = value
+        elif not known[name]:
+            flags[name] = "yes"
+        else:
+            following = next(left, None)
+            if following is None or following.startswith("--") and following[2:].partition("=")[0] in known:
+                raise ConfigError(f"--{name} needs a value behind it")
+            flags[name] = following
+    return flags
+
+
+def _serve_flags() -> dict[str, bool]:
+    return {"config": True} | {option.name: bool(option.metavar) for option in OPTIONS}
+
+
+def serve_help() -> str:
+    """One line per option, however long: what it takes, its default and unit, what it does."""
+    rows = [("--config FILE", "none", "A TOML file with settings.")]
+    rows += [(f"--{option.name} {option.metavar}".rstrip(), default_of(option), option.why) for option in OPTIONS]
+    return HELP_HEAD + "".join(f"  {flag:<38}  {default:<18}  {why}\n" for flag, default, why in rows)
+
+
+def default_of(option: Option) -> str:
+    unit = option.unit if option.unit in ("seconds", "microseconds", "count") else ""
+    return f"{option.default or 'none'} {unit}".rstrip()
+
+
+# -- the two commands -----------------------------------------------------------------------------
+def _serve(config: Config) -> int:
+    # Imported here, so that --help, --version and a wrong setting need neither uvloop nor an engine.
+    from respram.server.app import run
+
+    return run(config)
+
+
+def _ping(flags: Mapping[str, str], variables: Mapping[str, str]) -> int:
+    """Asks a node for PONG with a plain socket: the health check must not need a client library."""
+    host = flags.get("host", "127.0.0.1")
+    try:
+        port = read_whole(flags.get("port", variables.get("RESPRAM_PORT", "6379")), 1, PORT_MAX)
+    except ValueError as error:
+        raise ConfigError(f"--port must be {error}") from None
+    password = _ping_password(flags, variables)
+    requests = [_request(b"AUTH", password.encode())] if password else []
+    try:
+        for answer in _ask(host, port, [*requests, _request(b"PING")]):
+            if answer not in (b"+OK", b"+PONG"):
+                print(f"respram: {host}:{port} answered {_first_words(answer)}", file=sys.stderr)
+                return 1
+    except OSError as error:
+        print(f"respram: no PONG from {host}:{port}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    print("PONG")
+    return 0
+
+
+def _ping_password(flags: Mapping[str, str], variables: Mapping[str, str]) -> str:
+    path = flags.get("password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", ""))
+    if path:
+        return read_password_file(path)
+    try:
+        return read_password(variables.get("RESPRAM_REQUIREPASS", ""))
+    except ValueError as error:
+        raise ConfigError(f"RESPRAM_REQUIREPASS must be {error}") from None
+
+
+def _ask(host: str, port: int, requests: list[bytes]) -> list[bytes]:
+    """One line of answer for each request, all within PING_TIMEOUT_S."""
+    deadline = time.monotonic() + PING_TIMEOUT_S
+    answers = []
+    with socket.create_connection((host, port), PING_TIMEOUT_S) as sock:
+        for request in requests:
+            sock.sendall(request)
+            line = b""
+            while not line.endswith(b"\r\n"):
+                sock.settimeout(max(deadline - time.monotonic(), 0.001))
+                piece = sock.recv(PING_ANSWER_BYTES_MAX)
+                if not piece or len(line) > PING_ANSWER_BYTES_MAX:
+                    raise ConnectionError("the connection was closed" if not piece else "the answer is no Redis reply")
+                line += piece
+            answers.append(line[:-2])
+    return answers
+
+
+def _request(*argv: bytes) -> bytes:
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv)
+
+
+def _first_words(answer: bytes) -> str:
+    return answer[:80].decode("ascii", "replace")

@@ -1,0 +1,212 @@
+"""From flags, variables and a TOML file to one frozen Config.
+
+Flags win over `RESPRAM_...` variables, those over the file, the file over the defaults. Whatever is wrong
+becomes a ConfigError of one line that names the place it came from and what is expected there; a
+secret is never quoted. What the options are stands in `options.py`; here is who wins, and what must
+fit together.
+"""
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from respram.engine.api import Settings
+from respram.errors import ConfigError
+from respram.limits import Limits
+from respram.machine import memory_bytes
+from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, read_password, spell_size
+
+FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
+SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
+MEMORY_SHARE = (3, 4)  # of what may be used; the rest is for buffers, the interpreter and the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of a node. The defaults are those of the options, so tests can make one from nothing."""
+
+    bind: tuple[str, ...] = ("127.0.0.1",)
+    port: int = 6379
+    peer_port: int = 16379
+    join: tuple[Address, ...] = ()
+    advertise: Address | None = None
+    enclave: str = "default"
+    default_ttl_s: int = 3600
+    max_ttl_s: int = 2_678_400
+    maxmemory_bytes: int = 0  # resolved: 0 is no limit
+    requirepass: str = field(default="", repr=False)
+    unprotected: bool = False
+    engine: str = "auto"
+    notify_keyspace_events: str = ""
+    log_level: str = "info"
+    limits: Limits = Limits()
+
+    @property
+    def backlog(self) -> int:
+        return self.limits.backlog
+
+    def engine_settings(self, node: int, secret: bytes, *, outbox_bytes_max: int = 0) -> Settings:
+        """What an engine is made with. An outbox is asked for only by who will drain it."""
+        limits = self.limits
+        return Settings(
+            node=node,
+            secret=secret,
+            default_ttl_ms=self.default_ttl_s * 1000,
+            max_ttl_ms=self.max_ttl_s * 1000,
+            memory_bytes_max=self.maxmemory_bytes,
+            bulk_bytes_max=limits.bulk_bytes_max,
+            args_max=limits.args_max,
+            inline_bytes_max=limits.inline_bytes_max,
+            query_bytes_max=limits.query_buffer_bytes_max,
+            clock_offset_ms_max=limits.clock_offset_ms_max,
+            feed_commands_max=limits.feed_commands_max,
+            feed_reply_bytes_max=limits.feed_reply_bytes_max,
+            outbox_bytes_max=outbox_bytes_max,
+        )
+
+
+def load(flags: Mapping[str, str], variables: Mapping[str, str]) -> Config:
+    """The settings of a node from its flags (by name, without dashes) and its environment."""
+    path = flags.get("config", variables.get("RESPRAM_CONFIG", ""))
+    given = _from_file(path) if path else {}
+    for option in OPTIONS:
+        if option.variable in variables:
+            given[option.name] = _read(option, variables[option.variable], option.variable)
+    for name, text in flags.items():
+        if name != "config":
+            given[name] = _read(BY_NAME[name], text, f"--{name}")
+    return _fit(_assemble(given))
+
+
+def exposed(bind: tuple[str, ...]) -> list[str]:
+    """Those of the addresses that others than this machine can reach. An unknown name counts as one."""
+    return [host for host in bind if not _is_loopback(host)]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# -- reading --------------------------------------------------------------------------------------
+def _read(option: Option, text: str, place: str) -> object:
+    try:
+        return option.read(text)
+    except ValueError as error:
+        shown = "" if option.secret else f", not {_shorten(text)}"
+        hint = ""
+        if text.startswith("tcp://"):  # Kubernetes sets RESPRAM_PORT for a service that is named respram
+            hint = "; a Kubernetes service of this name sets the variable: use enableServiceLinks: false"
+        raise ConfigError(f"{place} must be {error}{shown}{hint}") from None
+
+
+def _shorten(text: str) -> str:
+    shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "..."
+    return ascii(shown)
+
+
+def _from_file(path: str) -> dict[str, object]:
+    content = _slurp(path, "the configuration file")
+    try:
+        table = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {_without_quotes(error)}") from None
+    keys = {option.key: option for option in OPTIONS}
+    given = {}
+    for key, value in table.items():
+        option = keys.get(key.replace("-", "_"))
+        if option is None:
+            near = difflib.get_close_matches(key, keys, n=1)
+            raise ConfigError(f"{path}: unknown key {_shorten(key)}" + (f"; did you mean {near[0]}?" if near else ""))
+        given[option.name] = _read(option, _text(option, value, path), f"{option.key} in {path}")
+    return given
+
+
+def _text(option: Option, value: object, path: str) -> str:
+    """A TOML value as a flag would have it: a list becomes commas, a boolean yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | str):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ",".join(value)
+    raise ConfigError(f"{option.key} in {path} must be a string, a whole number, yes or no, or a list of strings")
+
+
+def _without_quotes(error: tomllib.TOMLDecodeError) -> str:
+    """The parser's complaint without the text that it may quote: that could be the password."""
+    message = str(error)
+    return message[message.rfind("(at ") :].strip("()") if "(at " in message else "it cannot be read"
+
+
+def _slurp(path: str, what: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from None
+    if len(content) > FILE_BYTES_MAX:
+        raise ConfigError(f"{what} {path} is longer than {spell_size(FILE_BYTES_MAX)}; name the right file")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{what} {path} is not UTF-8 text; name the right file") from None
+
+
+def read_password_file(path: str) -> str:
+    """The first line of the file. An empty one is a mistake, not a node without a password."""
+    first = _slurp(path, "the password file").partition("\n")[0].rstrip("\r")
+    if not first:
+        raise ConfigError(f"the password file {path} has an empty first line; write the password there")
+    try:
+        return read_password(first)
+    except ValueError as error:
+        raise ConfigError(f"the password in {path} must be {error}") from None
+
+
+# -- fitting together -----------------------------------------------------------------------------
+def _assemble(given: dict[str, object]) -> Config:
+    settings: dict[str, object] = {}
+    limits: dict[str, object] = {}
+    for option in OPTIONS:
+        value = given[option.name] if option.name in given else option.read(option.default) if option.default else None
+        if value is not None:
+            (limits if option.of_limits else settings)[option.field] = value
+    path = settings.pop("requirepass_file", None)
+    if path is not None:
+        if settings.get("requirepass"):
+            raise ConfigError("requirepass and requirepass-file are both set; keep one of them")
+        settings["requirepass"] = read_password_file(str(path))
+    if settings["maxmemory_bytes"] == AUTO:
+        settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
+    return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
+
+
+def _fit(config: Config) -> Config:
+    """Settings that are right alone and wrong together."""
+    limits = config.limits
+    if config.default_ttl_s > config.max_ttl_s:
+        raise ConfigError(
+            f"--default-ttl {config.default_ttl_s} is longer than --max-ttl {config.max_ttl_s}; lower it or raise --max-ttl"
+        )
+    if config.port and config.port == config.peer_port:
+        raise ConfigError(f"--port and --peer-port are both {config.port}; choose two different ports")
+    if limits.bulk_bytes_max > limits.query_buffer_bytes_max:
+        raise ConfigError("--proto-max-bulk-len is larger than --client-query-buffer-limit; lower it or raise the other")
+    for soft, hard in (("output_soft_bytes_max", "output_buffer_bytes_max"),
+                       ("pubsub_output_soft_bytes_max", "pubsub_output_bytes_max")):  # fmt: skip
+        if getattr(limits, soft) > getattr(limits, hard):
+            names = {one.field: one.name for one in OPTIONS}
+            raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower it or raise the other")
+    open_hosts = exposed(config.bind)
+    if open_hosts and not config.requirepass and not config.unprotected:
+        raise ConfigError(
+            f"--bind {open_hosts[0]} lets other machines in without a password; set RESPRAM_REQUIREPASS or "
+            "--requirepass-file, or say --unprotected"
+        )
+    return replace(config, limits=replace(limits, key_bytes_max=min(limits.key_bytes_max, limits.bulk_bytes_max)))

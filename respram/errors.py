@@ -1,0 +1,36 @@
+"""The errors of a node, split by whose fault they are.
+
+A client's fault is answered with the text that Redis would send. A peer's fault closes the link and is
+counted. A wrong setting ends the process with one line that says what to change. Anything else is a
+bug here and is left to surface. Only exception classes may live in this file, and no message may ever
+carry a value; a setting may be quoted where it holds no secret.
+"""
+
+
+class ClientError(Exception):
+    """What a client is to be told: `text` is all that follows the `-`, as in `ERR syntax error`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str | bytes) -> None:
+        self.text = text.encode() if isinstance(text, str) else text
+        super().__init__(self.text)
+
+    def __str__(self) -> str:
+        return self.text.decode("utf-8", "backslashreplace")
+
+
+class ProtocolFault(ClientError):
+    """The request cannot be read any further: the text is answered, then the connection is closed."""
+
+
+class PeerError(Exception):
+    """A peer sent what no peer may send: the link is closed and counted."""
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message is one line that names it and says what to change. Exit code 2."""
+
+
+class BindError(ConfigError):
+    """An address cannot be listened on: the setting may be right, the machine is not free. Exit code 1."""

@@ -1,0 +1,217 @@
+"""Every option of `respram serve` as one row: its name, its unit, its default, its reading, and why.
+
+The flags, the `RESPRAM_...` variables, the keys of the TOML file, `--help` and the reference in
+`docs/operating.md` all come from this table. A reader function takes the text and returns the value, or
+raises ValueError with a phrase that completes "X must be ...": the phrase may not quote the text, since
+some texts are secrets.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import NamedTuple
+
+from respram.integers import parse_int
+from respram.limits import GIB, KIB, MIB, Limits, bound_of
+
+PORT_MAX = 65_535
+TTL_S_MAX = 3650 * 86_400  # ten years: who needs longer does not want this server
+MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
+PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated client may send
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
+SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
+YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")
+AUTO = -1  # maxmemory: to be found out when the node starts
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    name: str  # without dashes; the variable and the TOML key follow from it
+    field: str  # of Config, or of Limits
+    metavar: str  # what stands behind the flag in --help; empty: the flag alone means yes
+    unit: str
+    default: str  # as a user would write it
+    why: str
+    read: Callable[[str], object]
+    secret: bool = False
+    of_limits: bool = False
+
+    @property
+    def variable(self) -> str:
+        return "RESPRAM_" + self.name.upper().replace("-", "_")
+
+    @property
+    def key(self) -> str:
+        return self.name.replace("-", "_")
+
+
+# -- readers --------------------------------------------------------------------------------------
+def read_whole(text: str, least: int, most: int) -> int:
+    value = parse_int(text.strip().encode())
+    if value is None or not least <= value <= most:
+        raise ValueError(f"a whole number from {least} to {most}")
+    return value
+
+
+def read_size(text: str, least: int, most: int) -> int:
+    """Bytes, with Redis's units: `100mb` is 100 times 1024 times 1024, `100m` is a million times 100."""
+    found = re.fullmatch(r"([0-9]{1,18})([a-z]{0,2})", text.strip().lower())
+    number = parse_int(found[1].encode()) if found else None
+    scale = SIZE_UNITS.get(found[2]) if found else None
+    if number is None or scale is None or not least <= number * scale <= most:
+        raise ValueError(f"a size such as 512mb or 4gb, from {spell_size(least)} to {spell_size(most)}")
+    return number * scale
+
+
+def read_memory(text: str) -> int:
+    if text.strip().lower() == "auto":
+        return AUTO
+    try:
+        value = read_size(text, 0, 1 << 60)
+    except ValueError:
+        value = -1
+    if value and value < MEMORY_BYTES_MIN:
+        raise ValueError("auto, 0 for no limit, or a size of at least 1mb such as 512mb or 4gb")
+    return value
+
+
+def read_hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip("[]") for host in re.split(r"[,\s]+", text.strip()) if host)
+    if not hosts or not all(HOST.fullmatch(host) for host in hosts):
+        raise ValueError("one or more addresses such as 127.0.0.1 or ::1, separated by commas")
+    return hosts
+
+
+def read_address(text: str) -> Address:
+    """`HOST:PORT`, with brackets around an IPv6 host."""
+    host, colon, digits = text.strip().rpartition(":")
+    port = parse_int(digits.encode())
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    plain = HOST.fullmatch(host) and (":" not in host or bracketed)
+    if not colon or not plain or port is None or not 0 < port <= PORT_MAX:
+        raise ValueError("HOST:PORT such as 10.0.0.7:16379 or [fd00::7]:16379")
+    return Address(host, port)
+
+
+def read_optional_address(text: str) -> Address | None:
+    return read_address(text) if text.strip() else None
+
+
+def read_addresses(text: str) -> tuple[Address, ...]:
+    try:
+        return tuple(read_address(one) for one in re.split(r"[,\s]+", text.strip()) if one)
+    except ValueError as error:
+        raise ValueError(f"{error}, several separated by commas") from None
+
+
+def read_name(text: str) -> str:
+    if not NAME.fullmatch(text.strip()):
+        raise ValueError("1 to 64 of the characters A-Z a-z 0-9 . _ -, the first a letter or digit")
+    return text.strip()
+
+
+def read_choice(text: str, choices: tuple[str, ...]) -> str:
+    choice = text.strip().lower()
+    if choice not in choices:
+        raise ValueError("one of " + ", ".join(choices))
+    return choice
+
+
+def read_yes(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in YES + NO:
+        raise ValueError("yes or no")
+    return word in YES
+
+
+def read_events(text: str) -> str:
+    if not set(text.strip()) <= EVENT_LETTERS:
+        raise ValueError("letters of " + "".join(sorted(EVENT_LETTERS)) + " as in Redis")
+    return text.strip()
+
+
+def read_password(text: str) -> str:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("valid UTF-8") from None
+    if size > PASSWORD_BYTES_MAX:
+        raise ValueError(f"at most {PASSWORD_BYTES_MAX} bytes long: no client could send it")
+    return text
+
+
+def read_path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("the path of a file")
+    return text
+
+
+def spell_size(size: int) -> str:
+    for unit, scale in (("gb", GIB), ("mb", MIB), ("kb", KIB)):
+        if size and size % scale == 0:
+            return f"{size // scale}{unit}"
+    return str(size)
+
+
+# -- the table ------------------------------------------------------------------------------------
+PORT = partial(read_whole, least=0, most=PORT_MAX)
+SECONDS = partial(read_whole, least=1, most=TTL_S_MAX)
+ENGINES = ("auto", "native", "pure")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _limit_options() -> list[Option]:
+    """The bounds of limits.py that an operator may move; the unit is the end of their names."""
+    made = []
+    for one in fields(Limits):
+        said = bound_of(one)
+        if not said.option:
+            continue
+        size = one.name.endswith("_bytes_max")
+        unit = "bytes" if size else {"s": "seconds", "us": "microseconds"}.get(one.name.rpartition("_")[2], "count")
+        metavar = {"bytes": "SIZE", "seconds": "SECONDS", "microseconds": "MICROSECONDS"}.get(unit, "COUNT")
+        read = partial(read_size if size else read_whole, least=said.least, most=said.most)
+        start = getattr(Limits(), one.name)
+        default = spell_size(start) if size else str(start)
+        made.append(Option(said.option, one.name, metavar, unit, default, said.why, read, of_limits=True))
+    return made
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.", read_hosts),
+    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0 takes any free one and the log names it.", PORT),
+    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for the other nodes of the enclave.", PORT),
+    Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, several separated by commas.", read_addresses),
+    Option("advertise", "advertise", "HOST:PORT", "address", "", "Where peers reach this node, if not where it listens.",
+           read_optional_address),
+    Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; others are turned away.",
+           read_name),
+    Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.", SECONDS),
+    Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400", "Longest life of a key (31 days); more is cut to it and counted.",
+           SECONDS),
+    Option("maxmemory", "maxmemory_bytes", "SIZE", "bytes", "auto",
+           "Memory for records; beyond it writes are refused, nothing is evicted. auto: three quarters of what the machine "
+           "or container may use; 0: no limit.", read_memory),
+    Option("requirepass", "requirepass", "PASSWORD", "text", "", "What clients must say in AUTH. Others on the machine see flags: "
+           "prefer the variable or the file.", read_password, secret=True),
+    Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.", read_path),
+    Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
+    Option("engine", "engine", "|".join(ENGINES), "choice", "auto", "Which engine; auto takes native where it is built.",
+           partial(read_choice, choices=ENGINES)),
+    Option("notify-keyspace-events", "notify_keyspace_events", "LETTERS", "letters", "", "Which events are published, as in Redis.",
+           read_events),
+    Option("log-level", "log_level", "|".join(LOG_LEVELS), "choice", "info", "What is logged to standard error.",
+           partial(read_choice, choices=LOG_LEVELS)),
+    *_limit_options(),
+)  # fmt: skip
+
+BY_NAME = {option.name: option for option in OPTIONS}

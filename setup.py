@@ -1,0 +1,69 @@
+"""Builds the native engine, where its sources and a C compiler are; all else stands in pyproject.toml.
+
+The extension is optional: without a compiler the package installs with the pure engine alone, which
+`respram serve` says when it starts. A production image must not get that silently: with
+RESPRAM_REQUIRE_NATIVE=1 in the environment, whatever keeps the extension from being built ends the
+installation.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+NATIVE = Path("respram/engine/native")
+BINDING = NATIVE / "_native.pyx"
+GENERATED = "_native.c"  # what Cython makes of the binding; never a source
+
+FLAGS = [
+    "-std=c11",
+    "-O3",
+    "-g",  # symbols, so that a profile of a running node names functions; no cost at run time
+    "-fvisibility=hidden",
+    "-fno-strict-aliasing",
+    "-fno-semantic-interposition",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-Wno-unused-function",
+    "-D_GNU_SOURCE",
+    "-D_FORTIFY_SOURCE=2",
+    "-fstack-protector-strong",
+]
+
+
+def extensions() -> list[Extension]:
+    required = os.environ.get("RESPRAM_REQUIRE_NATIVE") == "1"
+    if not BINDING.exists():
+        return _missing("its sources are not here", required)
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return _missing("Cython is not installed", required)
+    if sys.platform not in ("linux", "darwin"):
+        return _missing(f"it is not built for {sys.platform}", required)
+    sources = sorted(str(path) for path in NATIVE.glob("*.c") if path.name != GENERATED)
+    extension = Extension(
+        "respram.engine.native._native",
+        [str(BINDING), *sources],
+        include_dirs=[str(NATIVE)],
+        depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.pxd")]),
+        extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
+        extra_link_args=os.environ.get("RESPRAM_LDFLAGS", "").split(),
+        optional=not required,
+    )
+    # The generated file goes to build/, so that the source folder holds sources only.
+    return cythonize(
+        [extension], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"embedsignature": True}
+    )
+
+
+def _missing(reason: str, required: bool) -> list[Extension]:
+    if required:
+        sys.exit(f"RESPRAM_REQUIRE_NATIVE=1, and the native engine cannot be built: {reason}")
+    print(f"respram: without the native engine: {reason}", file=sys.stderr)
+    return []
+
+
+setup(ext_modules=extensions())
