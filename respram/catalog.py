@@ -1,0 +1,60 @@
+"""The command table: every command that is served or refused, found by name.
+
+COMMAND and its kin answer from it, dispatch checks arity and flags against it, and
+`python -m respram.catalog` writes docs/commands.md from it. Which function serves a command is said
+in `respram/commands/`.
+"""
+
+from respram.catalog_entry import Argument, Command, KeySpec, parse_entries
+from respram.catalog_keyspace import ENTRIES as KEYSPACE
+from respram.catalog_refused import REFUSED
+from respram.catalog_server import ENTRIES as SERVER
+
+__all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find", "page"]
+
+
+def find(name: bytes, sub: bytes) -> Command | None:
+    """The command, both names in lower case; of a container the subcommand, None if it has none such.
+
+    With `sub` empty, and of a command without subcommands, the command itself.
+    """
+    command = _TOP.get(name)
+    if command is None or not command.subcommands or not sub:
+        return command
+    return _SUBCOMMANDS.get((name, sub))
+
+
+def everything() -> list[Command]:
+    """All commands and subcommands, the refused ones too."""
+    return [*_TOP.values(), *_SUBCOMMANDS.values()]
+
+
+def _refused() -> dict[bytes, Command]:
+    found: dict[bytes, Command] = {}
+    for reason, text in REFUSED.items():
+        words = text.encode().split()
+        for name, arity in zip(words[::2], words[1::2], strict=True):
+            assert name not in found, f"refused twice: {name.decode()}"
+            found[name] = Command(name=name, arity=int(arity), refused=reason.encode())
+    return found
+
+
+# What is served, containers with their subcommands inside: the view of COMMAND.
+COMMANDS: dict[bytes, Command] = parse_entries(KEYSPACE) | parse_entries(SERVER)
+_REFUSED = _refused()
+assert not COMMANDS.keys() & _REFUSED.keys(), "both served and refused"
+_TOP = COMMANDS | {name: command for name, command in _REFUSED.items() if b"|" not in name}
+_SUBCOMMANDS: dict[tuple[bytes, bytes], Command] = {}
+for _command in (*(sub for top in COMMANDS.values() for sub in top.subcommands), *_REFUSED.values()):
+    if b"|" in _command.name:
+        _container, _, _sub = _command.name.partition(b"|")
+        _SUBCOMMANDS[_container, _sub] = _command
+
+
+def page() -> str:
+    """docs/commands.md."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    pass

@@ -1,0 +1,49 @@
+"""Which arguments of a command are keys: for COMMAND GETKEYS, for tracking, for the slow log.
+
+Pure: catalog entry and arguments in, positions out.
+"""
+
+from respram.catalog_entry import Command, KeySpec
+from respram.integers import parse_int
+
+
+def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]] | None:
+    """Position and flags of each key, in order; None when the arguments contradict the command."""
+    found: list[tuple[int, tuple[bytes, ...]]] = []
+    for spec in command.key_specs:
+        positions = _range(spec, len(argv)) if spec.kind == b"range" else _counted(spec, argv)
+        if positions is None:
+            return None
+        flags = _set_flags(argv) if command.name == b"set" else spec.flags
+        found += [(position, flags) for position in positions]
+    return found
+
+
+def keys_of(command: Command, argv: list[bytes]) -> list[bytes]:
+    """The keys themselves, none if the arguments contradict the command."""
+    return [argv[position] for position, _ in key_positions(command, argv) or ()]
+
+
+def _range(spec: KeySpec, count: int) -> list[int] | None:
+    last, step, _ = spec.numbers
+    end = count + last if last < 0 else spec.begin + last
+    if spec.begin >= count or end >= count:
+        return None
+    return list(range(spec.begin, end + 1, step))
+
+
+def _counted(spec: KeySpec, argv: list[bytes]) -> list[int] | None:
+    index, first, step = spec.numbers
+    if spec.begin + index >= len(argv):
+        return None
+    count = parse_int(argv[spec.begin + index])
+    begin = spec.begin + first
+    if count is None or count < 1 or begin + (count - 1) * step >= len(argv):
+        return None
+    return list(range(begin, begin + count * step, step))
+
+
+def _set_flags(argv: list[bytes]) -> tuple[bytes, ...]:
+    """SET reads only where it is told to, with GET or IFEQ: its entry says that its flags vary."""
+    words = {word.lower() for word in argv[3:]}
+    return (b"RW", b"access", b"update") if words & {b"get", b"ifeq"} else (b"OW", b"update")

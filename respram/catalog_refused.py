@@ -1,0 +1,51 @@
+"""The commands that are refused, by the reason, with their arity: arity is checked before anything.
+
+Names and numbers only; the sentences are in `respram/commands/refusals.py`. A command that is not
+here and not served is unknown. They are kept out of COMMAND, which tells what can be used.
+"""
+
+# reason -> `name arity` pairs. A name with a bar is a subcommand of a container that is served.
+REFUSED = {
+    "delete": """
+        del -2 unlink -2 getdel 2 delex -2 delifeq 3 flushall -1 flushdb -1 rename 3 renamenx 3
+        move 3 swapdb 3 persist 2 restore -4 restore-asking -4 migrate -6
+    """,
+    "script": """
+        eval -3 eval_ro -3 evalsha -3 evalsha_ro -3 script -2 fcall -3 fcall_ro -3 function -2
+    """,
+    "type": """
+        hdel -3 hexists 3 hexpire -6 hexpireat -6 hexpiretime -5 hget 3 hgetall 2 hgetdel -5 hgetex -5
+        hincrby 4 hincrbyfloat 4 hkeys 2 hlen 2 hmget -3 hmset -4 hpersist -5 hpexpire -6
+        hpexpireat -6 hpexpiretime -5 hpttl -5 hrandfield -2 hscan -3 hset -4 hsetex -6 hsetnx 4
+        hstrlen 3 httl -5 hvals 2
+        blmove 6 blmpop -5 blpop -3 brpop -3 brpoplpush 4 lindex 3 linsert 5 llen 2 lmove 5 lmpop -4
+        lpop -2 lpos -3 lpush -3 lpushx -3 lrange 4 lrem 4 lset 4 ltrim 4 rpop -2 rpoplpush 3 rpush -3
+        rpushx -3
+        sadd -3 scard 2 sdiff -2 sdiffstore -3 sinter -2 sintercard -3 sinterstore -3 sismember 3
+        smembers 2 smismember -3 smove 4 sort -2 sort_ro -2 spop -2 srandmember -2 srem -3 sscan -3
+        sunion -2 sunionstore -3
+        bzmpop -5 bzpopmax -3 bzpopmin -3 zadd -4 zcard 2 zcount 4 zdiff -3 zdiffstore -4 zincrby 4
+        zinter -3 zintercard -3 zinterstore -4 zlexcount 4 zmpop -4 zmscore -3 zpopmax -2 zpopmin -2
+        zrandmember -2 zrange -4 zrangebylex -4 zrangebyscore -4 zrangestore -5 zrank -3 zrem -3
+        zremrangebylex 4 zremrangebyrank 4 zremrangebyscore 4 zrevrange -4 zrevrangebylex -4
+        zrevrangebyscore -4 zrevrank -3 zscan -3 zscore 3 zunion -3 zunionstore -4
+        xack -4 xadd -5 xautoclaim -6 xclaim -6 xdel -3 xgroup -2 xinfo -2 xlen 2 xpending -3 xrange -4
+        xread -4 xreadgroup -7 xrevrange -4 xsetid -3 xtrim -4
+        geoadd -5 geodist -4 geohash -2 geopos -2 georadius -6 georadius_ro -6 georadiusbymember -5
+        georadiusbymember_ro -5 geosearch -7 geosearchstore -8
+        pfadd -2 pfcount -2 pfdebug 3 pfmerge -2 pfselftest 1
+    """,
+    "bits": "bitfield -2 bitfield_ro -2",
+    "comparing": "lcs -3",
+    "watching": "monitor 1",
+    "debugging": "debug -2",
+    "saving": "save 1 bgsave -1 bgrewriteaof 1 lastsave 1 waitaof 4",
+    "dumping": "dump 2",
+    "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",
+    "modules": "module|load -3 module|loadex -3 module|unload 3",
+    "users": """
+        acl|cat -2 acl|deluser -3 acl|dryrun -4 acl|genpass -2 acl|getuser 3 acl|load 2 acl|log -2
+        acl|save 2 acl|setuser -3 acl|users 2
+    """,
+    "cluster": "asking 1 readonly 1 readwrite 1",
+}

@@ -1,0 +1,46 @@
+"""All handlers by full command name. Merging is all that happens here: a name may be served once."""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from respram.commands import (
+    admin,
+    bits,
+    clients,
+    cluster,
+    config_command,
+    connection,
+    counters,
+    info,
+    introspection,
+    keys,
+    pubsub,
+    refusals,
+    slowlog,
+    strings,
+    tracking,
+    transactions,
+)
+from respram.commands.conn import Conn
+from respram.commands.reply import Reply
+
+Handler = Callable[[Conn, list[bytes]], Reply]
+
+MODULES = (
+    admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
+    pubsub, refusals, slowlog, strings, tracking, transactions,
+)  # fmt: skip
+
+
+def merged(modules: tuple[ModuleType, ...]) -> dict[bytes, Handler]:
+    """One table of the modules' HANDLERS; a module without one is skipped."""
+    table: dict[bytes, Handler] = {}
+    for module in modules:
+        served: Mapping[bytes, Handler] = getattr(module, "HANDLERS", {})
+        twice = table.keys() & served.keys()
+        assert not twice, f"{module.__name__} serves again: {sorted(twice)}"
+        table.update(served)
+    return table
+
+
+HANDLERS: dict[bytes, Handler] = merged(MODULES)

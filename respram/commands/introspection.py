@@ -1,0 +1,220 @@
+"""COMMAND and its subcommands: the catalog as clients and redis-cli ask for it.
+
+What is refused is not shown: a client that looks whether it may DEL should find that it may not.
+"""
+
+from collections.abc import Iterator
+
+from respram.catalog import COMMANDS, Argument, Command, KeySpec, find
+from respram.catalog_entry import CATEGORIES
+from respram.catalog_keys import key_positions
+from respram.commands.conn import Conn
+from respram.commands.glob import glob_match
+from respram.commands.reply import Flags, Reply, Simple
+from respram.commands.texts import SYNTAX
+from respram.errors import ClientError
+
+INVALID_COMMAND = ClientError(b"ERR Invalid command specified")
+INVALID_COUNT = ClientError(b"ERR Invalid number of arguments specified for command")
+INVALID_ARGUMENTS = ClientError(b"ERR Invalid arguments specified for command")
+NO_KEYS = ClientError(b"ERR The command has no key arguments")
+
+HELP = (
+    b"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"(no subcommand)",
+    b"    Facts about all commands.",
+    b"COUNT",
+    b"    How many commands there are.",
+    b"DOCS [<command-name> ...]",
+    b"    Summary, arguments and history of commands, of all if none is named.",
+    b"GETKEYS <full-command>",
+    b"    The keys in a full command.",
+    b"GETKEYSANDFLAGS <full-command>",
+    b"    The same, with what the command does to each key.",
+    b"INFO [<command-name> ...]",
+    b"    Facts about commands, about all if none is named.",
+    b"LIST [FILTERBY (MODULE <module>|ACLCAT <category>|PATTERN <pattern>)]",
+    b"    Names of commands; a filter looks at subcommands too.",
+    b"HELP",
+    b"    Shows this text.",
+)
+
+
+def command_all(conn: Conn, argv: list[bytes]) -> Reply:
+    return [_info(command) for command in COMMANDS.values()]
+
+
+def command_count(conn: Conn, argv: list[bytes]) -> Reply:
+    return len(COMMANDS)
+
+
+def command_info(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) == 2:
+        return command_all(conn, argv)
+    found = (_named(name) for name in argv[2:])
+    return [None if command is None else _info(command) for command in found]
+
+
+def command_docs(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) == 2:
+        return {name: _docs(command) for name, command in COMMANDS.items()}
+    found = (_named(name) for name in argv[2:])
+    return {command.name: _docs(command) for command in found if command is not None}
+
+
+def command_help(conn: Conn, argv: list[bytes]) -> Reply:
+    return [Simple(line) for line in HELP]
+
+
+def command_list(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) == 2:
+        return list(COMMANDS)
+    if len(argv) != 5 or argv[2].lower() != b"filterby":
+        raise SYNTAX
+    kind, wanted = argv[3].lower(), argv[4].lower()
+    if kind == b"module":
+        return []
+    if kind == b"aclcat":
+        if wanted not in CATEGORIES:
+            return []
+        return [command.name for command in _flat() if b"@" + wanted in command.categories]
+    if kind == b"pattern":
+        return [command.name for command in _flat() if glob_match(wanted, command.name)]
+    raise SYNTAX
+
+
+def command_getkeys(conn: Conn, argv: list[bytes]) -> Reply:
+    words = argv[2:]
+    return [words[position] for position, _ in _keys(words)]
+
+
+def command_getkeysandflags(conn: Conn, argv: list[bytes]) -> Reply:
+    words = argv[2:]
+    return [[words[position], Flags([Simple(flag) for flag in flags])] for position, flags in _keys(words)]
+
+
+def _keys(words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
+    command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
+    if command is None or command.refused:
+        raise INVALID_COMMAND
+    if not command.key_specs:
+        raise NO_KEYS
+    if not command.takes(len(words)):
+        raise INVALID_COUNT
+    found = key_positions(command, words)
+    if found is None:
+        raise INVALID_ARGUMENTS
+    return found
+
+
+def _named(name: bytes) -> Command | None:
+    """A served command by `get`, `client` or `client|id`, in any case."""
+    top, bar, sub = name.lower().partition(b"|")
+    command = find(top, sub)
+    if command is None or command.refused or (bar and b"|" not in command.name):
+        return None
+    return command
+
+
+def _flat() -> Iterator[Command]:
+    for command in COMMANDS.values():
+        yield command
+        yield from command.subcommands
+
+
+# -- COMMAND INFO -------------------------------------------------------------------------------------
+
+
+def _info(command: Command) -> Reply:
+    return [
+        command.name,
+        command.arity,
+        _flags(command.flags),
+        command.first_key,
+        command.last_key,
+        command.key_step,
+        _flags(command.categories),
+        Flags(list(command.tips)),
+        Flags([_key_spec(spec) for spec in command.key_specs]),
+        _subcommands(command),
+    ]
+
+
+def _subcommands(command: Command) -> Reply:
+    """An empty set where there are none, else an array: so Redis has it."""
+    if not command.subcommands:
+        return Flags([])
+    return [_info(sub) for sub in command.subcommands]
+
+
+def _flags(names: tuple[bytes, ...]) -> Flags:
+    return Flags([Simple(name) for name in names])
+
+
+def _key_spec(spec: KeySpec) -> Reply:
+    names = (b"lastkey", b"keystep", b"limit")
+    if spec.kind == b"keynum":
+        names = (b"keynumidx", b"firstkey", b"keystep")
+    numbers: dict[bytes, Reply] = dict(zip(names, spec.numbers, strict=True))
+    facts: dict[bytes, Reply] = {}
+    if spec.notes:
+        facts[b"notes"] = spec.notes
+    facts[b"flags"] = _flags(spec.flags)
+    facts[b"begin_search"] = {b"type": b"index", b"spec": {b"index": spec.begin}}
+    facts[b"find_keys"] = {b"type": spec.kind, b"spec": numbers}
+    return facts
+
+
+# -- COMMAND DOCS -------------------------------------------------------------------------------------
+
+
+def _docs(command: Command) -> Reply:
+    facts: dict[bytes, Reply] = {
+        b"summary": command.summary,
+        b"since": command.since,
+        b"group": command.group,
+    }
+    if command.complexity:
+        facts[b"complexity"] = command.complexity
+    if command.doc_flags:
+        facts[b"doc_flags"] = _flags(command.doc_flags)
+    if command.deprecated:
+        facts[b"deprecated_since"] = command.deprecated
+    if command.instead:
+        facts[b"replaced_by"] = command.instead
+    if command.history:
+        facts[b"history"] = Flags([[version, change] for version, change in command.history])
+    if command.arguments:
+        facts[b"arguments"] = [_argument(argument) for argument in command.arguments]
+    if command.subcommands:
+        facts[b"subcommands"] = {sub.name: _docs(sub) for sub in command.subcommands}
+    return facts
+
+
+def _argument(argument: Argument) -> Reply:
+    facts: dict[bytes, Reply] = {b"name": argument.name, b"type": argument.type}
+    if argument.key_spec >= 0:
+        facts[b"key_spec_index"] = argument.key_spec
+    if argument.token:
+        facts[b"token"] = argument.token
+    if argument.since:
+        facts[b"since"] = argument.since
+    if argument.deprecated:
+        facts[b"deprecated_since"] = argument.deprecated
+    if argument.flags:
+        facts[b"flags"] = _flags(argument.flags)
+    if argument.inner:
+        facts[b"arguments"] = [_argument(inner) for inner in argument.inner]
+    return facts
+
+
+HANDLERS = {
+    b"command": command_all,
+    b"command|count": command_count,
+    b"command|docs": command_docs,
+    b"command|getkeys": command_getkeys,
+    b"command|getkeysandflags": command_getkeysandflags,
+    b"command|help": command_help,
+    b"command|info": command_info,
+    b"command|list": command_list,
+}

@@ -1,0 +1,325 @@
+"""Commands about keys whatever their value: existence, time to live, walking the keyspace, copying.
+
+EXPIRE and its kin never delete: a time that is not in the future is refused, and the key lives on.
+Where Redis distinguishes keys without a TTL, a key with an implicit deadline takes their place, so
+that `INCR` followed by `EXPIRE NX` opens its window here too.
+"""
+
+from respram.commands.access import glance, read
+from respram.commands.conn import Conn
+from respram.commands.deadlines import deadline_for, ttl_ms_from
+from respram.commands.glob import glob_match
+from respram.commands.refusals import refuse_delete
+from respram.commands.reply import Reply, Simple
+from respram.commands.texts import (
+    DB_RANGE,
+    NOT_AN_INTEGER,
+    ONE_LINE,
+    SAME_OBJECT,
+    SYNTAX,
+    invalid_expire,
+)
+from respram.engine.api import Entry
+from respram.errors import ClientError
+from respram.integers import UINT64_MAX, parse_int, parse_uint
+from respram.stamp import to_ms
+
+SCAN_COUNT_DEFAULT = 10  # keys, when SCAN names no COUNT
+SCAN_COUNT_MAX = 65_536  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
+DATABASES = 16
+EMBEDDED_BYTES_MAX = 44  # up to which Redis keeps a string inside its object
+SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
+
+NX_WITH_OTHERS = ClientError(b"ERR NX and XX, GT or LT options at the same time are not compatible")
+GT_WITH_LT = ClientError(b"ERR GT and LT options at the same time are not compatible")
+NOT_A_DATABASE = ClientError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
+INVALID_CURSOR = ClientError(b"ERR invalid cursor")
+TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
+NO_FREQUENCY = ClientError(
+    b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+    b"switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
+
+OBJECT_HELP = (
+    b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"ENCODING <key>",
+    b"    How Redis would keep the value: int, embstr or raw.",
+    b"FREQ <key>",
+    b"    An error: how often a key is read is not counted.",
+    b"IDLETIME <key>",
+    b"    Seconds since the key was written.",
+    b"REFCOUNT <key>",
+    b"    How often Redis would share the value.",
+    b"HELP",
+    b"    Shows this text.",
+)
+
+
+def exists(conn: Conn, argv: list[bytes]) -> Reply:
+    return sum(glance(conn, key) is not None for key in argv[1:])
+
+
+def type_command(conn: Conn, argv: list[bytes]) -> Reply:
+    return Simple(b"none" if glance(conn, argv[1]) is None else b"string")
+
+
+def dbsize(conn: Conn, argv: list[bytes]) -> Reply:
+    return conn.node.engine.count(conn.session.db, conn.now_ms)
+
+
+def randomkey(conn: Conn, argv: list[bytes]) -> Reply:
+    return conn.node.engine.sample(conn.session.db, conn.node.draw(), conn.now_ms)
+
+
+# -- time to live -------------------------------------------------------------------------------------
+
+
+def ttl(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = glance(conn, argv[1])
+    return -2 if entry is None else (entry.deadline_ms - conn.now_ms + 500) // 1000
+
+
+def pttl(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = glance(conn, argv[1])
+    return -2 if entry is None else entry.deadline_ms - conn.now_ms
+
+
+def expiretime(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = glance(conn, argv[1])
+    return -2 if entry is None else (entry.deadline_ms + 500) // 1000
+
+
+def pexpiretime(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = glance(conn, argv[1])
+    return -2 if entry is None else entry.deadline_ms
+
+
+def expire(conn: Conn, argv: list[bytes]) -> Reply:
+    return _expire(conn, argv, seconds=True, absolute=False)
+
+
+def pexpire(conn: Conn, argv: list[bytes]) -> Reply:
+    return _expire(conn, argv, seconds=False, absolute=False)
+
+
+def expireat(conn: Conn, argv: list[bytes]) -> Reply:
+    return _expire(conn, argv, seconds=True, absolute=True)
+
+
+def pexpireat(conn: Conn, argv: list[bytes]) -> Reply:
+    return _expire(conn, argv, seconds=False, absolute=True)
+
+
+def _expire(conn: Conn, argv: list[bytes], *, seconds: bool, absolute: bool) -> Reply:
+    name, key = argv[0].lower(), argv[1]
+    conditions = _conditions(argv[3:])
+    value = parse_int(argv[2])
+    if value is None:
+        raise NOT_AN_INTEGER
+    ttl_ms = ttl_ms_from(conn, value, seconds=seconds, absolute=absolute, overflow=invalid_expire(name))
+    engine, db = conn.node.engine, conn.session.db
+    entry = engine.peek(db, key, conn.now_ms)
+    if entry is None or not _allowed(entry, conditions, conn.now_ms + ttl_ms):
+        return 0
+    if ttl_ms <= 0:
+        refuse_delete(conn, name)
+    deadline_ms, implicit = deadline_for(conn, ttl_ms)
+    return int(engine.retime(db, key, deadline_ms, implicit, conn.now_ms, b"expire"))
+
+
+def _conditions(words: list[bytes]) -> set[bytes]:
+    conditions: set[bytes] = set()
+    for word in words:
+        condition = word.lower()
+        if condition not in (b"nx", b"xx", b"gt", b"lt"):
+            raise ClientError(b"ERR Unsupported option %b" % word.translate(ONE_LINE))
+        conditions.add(condition)
+    if b"nx" in conditions and len(conditions) > 1:
+        raise NX_WITH_OTHERS
+    if b"gt" in conditions and b"lt" in conditions:
+        raise GT_WITH_LT
+    return conditions
+
+
+def _allowed(entry: Entry, conditions: set[bytes], deadline_ms: int) -> bool:
+    """Whether the conditions let a new deadline in. An implicit deadline counts as none: as infinite."""
+    if b"nx" in conditions:
+        return entry.implicit
+    if b"xx" in conditions and entry.implicit:
+        return False
+    if b"gt" in conditions:
+        return not entry.implicit and deadline_ms > entry.deadline_ms
+    if b"lt" in conditions:
+        return entry.implicit or deadline_ms < entry.deadline_ms
+    return True
+
+
+# -- walking the keyspace -----------------------------------------------------------------------------
+
+
+def scan(conn: Conn, argv: list[bytes]) -> Reply:
+    cursor = _cursor(argv[1])
+    count, pattern, kind = SCAN_COUNT_DEFAULT, b"*", b"string"
+    words = argv[2:]
+    while words:
+        option = words[0].lower()
+        if len(words) < 2 or option not in (b"count", b"match", b"type"):
+            raise SYNTAX
+        if option == b"count":
+            number = parse_int(words[1])
+            if number is None:
+                raise NOT_AN_INTEGER
+            if number < 1:
+                raise SYNTAX
+            count = min(number, SCAN_COUNT_MAX)
+        elif option == b"match":
+            pattern = words[1]
+        else:
+            kind = words[1].lower()
+        words = words[2:]
+    walked = conn.node.engine.scan(conn.session.db, cursor, count, conn.now_ms)
+    keys = walked.keys if kind == b"string" else []
+    return [b"%d" % walked.cursor, list(_matching(keys, pattern))]
+
+
+def _cursor(text: bytes) -> int:
+    """As C's `strtoul` reads it, which Redis uses here: signs wrap round, an empty text is zero."""
+    if not text:
+        return 0
+    digits = text[1:] if text[:1] in (b"-", b"+") else text
+    value = parse_uint(digits.lstrip(b"0") or b"0") if digits.isdigit() else None
+    if value is None:
+        raise INVALID_CURSOR
+    return -value & UINT64_MAX if text[:1] == b"-" else value
+
+
+def keys(conn: Conn, argv: list[bytes]) -> Reply:
+    engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
+    found: dict[bytes, None] = {}  # a table that grows between two steps can show a key twice
+    cursor = 0
+    while True:
+        walked = engine.scan(db, cursor, SCAN_COUNT_MAX, now_ms)
+        found.update(dict.fromkeys(_matching(walked.keys, argv[1])))
+        cursor = walked.cursor
+        if not cursor:
+            return list(found)
+
+
+def _matching(keys: list[bytes], pattern: bytes) -> list[bytes]:
+    return keys if pattern == b"*" else [key for key in keys if glob_match(pattern, key)]
+
+
+# -- copying and looking inside -----------------------------------------------------------------------
+
+
+def copy(conn: Conn, argv: list[bytes]) -> Reply:
+    """The copy lives exactly as long as its source, and carries its mark."""
+    source, target = argv[1], argv[2]
+    target_db, replace, words = conn.session.db, False, argv[3:]
+    while words:
+        option = words[0].lower()
+        if option == b"replace":
+            replace, words = True, words[1:]
+        elif option == b"db" and len(words) > 1:
+            target_db, words = _database(words[1]), words[2:]
+        else:
+            raise SYNTAX
+    if source == target and target_db == conn.session.db:
+        raise SAME_OBJECT
+    entry = read(conn, source)
+    if entry is None:
+        return 0
+    engine = conn.node.engine
+    if not replace and engine.peek(target_db, target, conn.now_ms) is not None:
+        return 0
+    engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, conn.now_ms, b"copy_to")
+    return 1
+
+
+def _database(text: bytes) -> int:
+    number = parse_int(text)
+    if number is None:
+        raise NOT_AN_INTEGER
+    if not -(1 << 31) <= number < 1 << 31:
+        raise NOT_A_DATABASE
+    if not 0 <= number < DATABASES:
+        raise DB_RANGE
+    return number
+
+
+def object_encoding(conn: Conn, argv: list[bytes]) -> Reply:
+    """What Redis would say of a freshly SET value; here all values are kept alike."""
+    entry = _inspect(conn, argv[2])
+    if entry is None:
+        return None
+    if parse_int(entry.value) is not None:
+        return b"int"
+    return b"embstr" if entry.length <= EMBEDDED_BYTES_MAX else b"raw"
+
+
+def object_refcount(conn: Conn, argv: list[bytes]) -> Reply:
+    """Redis shares small integers, and says so by the largest count there is."""
+    entry = _inspect(conn, argv[2])
+    if entry is None:
+        return None
+    number = parse_int(entry.value)
+    return (1 << 31) - 1 if number is not None and 0 <= number < SHARED_INTEGERS else 1
+
+
+def object_idletime(conn: Conn, argv: list[bytes]) -> Reply:
+    """Seconds since the last write: reading leaves no trace in a record."""
+    entry = _inspect(conn, argv[2])
+    return None if entry is None else max(0, conn.now_ms - to_ms(entry.clock)) // 1000
+
+
+def object_freq(conn: Conn, argv: list[bytes]) -> Reply:
+    if _inspect(conn, argv[2]) is None:
+        return None
+    raise NO_FREQUENCY
+
+
+def object_help(conn: Conn, argv: list[bytes]) -> Reply:
+    return [Simple(line) for line in OBJECT_HELP]
+
+
+def _inspect(conn: Conn, key: bytes) -> Entry | None:
+    return conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
+
+
+def wait(conn: Conn, argv: list[bytes]) -> Reply:
+    """How many peers have acknowledged: none, because there are none to wait for."""
+    if parse_int(argv[1]) is None:
+        raise NOT_AN_INTEGER
+    timeout_ms = parse_int(argv[2])
+    if timeout_ms is None:
+        raise TIMEOUT_NOT_AN_INTEGER
+    if timeout_ms < 0:
+        raise TIMEOUT_NEGATIVE
+    return 0
+
+
+HANDLERS = {
+    b"copy": copy,
+    b"dbsize": dbsize,
+    b"exists": exists,
+    b"expire": expire,
+    b"expireat": expireat,
+    b"expiretime": expiretime,
+    b"keys": keys,
+    b"object|encoding": object_encoding,
+    b"object|freq": object_freq,
+    b"object|help": object_help,
+    b"object|idletime": object_idletime,
+    b"object|refcount": object_refcount,
+    b"pexpire": pexpire,
+    b"pexpireat": pexpireat,
+    b"pexpiretime": pexpiretime,
+    b"pttl": pttl,
+    b"randomkey": randomkey,
+    b"scan": scan,
+    b"touch": exists,
+    b"ttl": ttl,
+    b"type": type_command,
+    b"wait": wait,
+}

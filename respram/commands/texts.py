@@ -1,0 +1,39 @@
+"""Error replies that more than one command gives, worded as Redis words them.
+
+Constants only, and functions that put a command's name into a sentence. A text that a single
+command gives stands beside that command. Clients match these: a changed letter is a defect.
+"""
+
+from respram.errors import ClientError
+
+SYNTAX = ClientError(b"ERR syntax error")
+NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")
+NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
+OUT_OF_RANGE = ClientError(b"ERR value is out of range")
+NEGATIVE = ClientError(b"ERR value is out of range, must be positive")
+OFFSET = ClientError(b"ERR offset is out of range")
+TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+DB_RANGE = ClientError(b"ERR DB index is out of range")
+NO_SUCH_KEY = ClientError(b"ERR no such key")
+SAME_OBJECT = ClientError(b"ERR source and destination objects are the same")
+
+
+def wrong_arity(name: bytes) -> ClientError:
+    """`name` is the full one: `get`, or `client|setname`."""
+    return ClientError(b"ERR wrong number of arguments for '%b' command" % name)
+
+
+def invalid_expire(name: bytes) -> ClientError:
+    return ClientError(b"ERR invalid expire time in '%b' command" % name)
+
+
+def unknown_subcommand(container: bytes, spelt: bytes) -> ClientError:
+    """What Redis says to a subcommand, or to a mix of its arguments, that the container lacks."""
+    return ClientError(
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
+        % (spelt[:128].translate(ONE_LINE), container.upper())
+    )
+
+
+# A line break inside an error text would end the reply early: Redis writes blanks instead.
+ONE_LINE = bytes(32 if byte in (10, 13) else byte for byte in range(256))

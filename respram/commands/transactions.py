@@ -1,0 +1,126 @@
+"""MULTI EXEC DISCARD WATCH UNWATCH.
+
+Queueing itself is dispatch's. A key is watched by its stamp: stamps are unique, so a key that carries
+the same one at EXEC was neither written nor expired in between, whoever might have done it: a client
+of this node, a peer, or time. Nothing needs to be told when a watched key changes.
+"""
+
+from respram.catalog import Command
+from respram.commands.conn import Conn, Suspend, Watched
+from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
+from respram.errors import ClientError
+
+WATCHED_KEYS_MAX = 65_536  # of one connection: EXEC looks at each of them in one go
+
+NESTED = ClientError(b"ERR MULTI calls can not be nested")
+EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
+DISCARD_ALONE = ClientError(b"ERR DISCARD without MULTI")
+WATCH_INSIDE = ClientError(b"ERR WATCH inside MULTI is not allowed")
+WATCHED_TOO_MANY = ClientError(b"ERR too many watched keys")
+ABORTED = ClientError(b"EXECABORT Transaction discarded because of previous errors.")
+ABORTED_FULL = ClientError(
+    b"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
+)
+
+
+def multi(conn: Conn, argv: list[bytes]) -> Reply:
+    if conn.queue is not None:
+        raise NESTED
+    conn.queue = []
+    conn.settle()
+    return OK
+
+
+def discard(conn: Conn, argv: list[bytes]) -> Reply:
+    if conn.queue is None:
+        raise DISCARD_ALONE
+    leave(conn)
+    return OK
+
+
+def watch(conn: Conn, argv: list[bytes]) -> Reply:
+    if conn.queue is not None:
+        raise WATCH_INSIDE
+    if len(conn.watched) + len(argv) - 1 > WATCHED_KEYS_MAX:
+        raise WATCHED_TOO_MANY
+    for key in argv[1:]:
+        watched = (conn.session.db, key)
+        if watched not in conn.watched:
+            conn.watched[watched] = _stamp(conn, watched)
+    return OK
+
+
+def unwatch(conn: Conn, argv: list[bytes]) -> Reply:
+    conn.watched.clear()
+    return OK
+
+
+def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
+    """Runs what was queued. An error in it is an element of the answer, and its siblings run."""
+    queue = conn.queue
+    if queue is None:
+        raise EXEC_ALONE
+    if conn.spoiled:
+        leave(conn)
+        raise ABORTED
+    commands = [(command, words) for command, words in queue if isinstance(command, Command)]
+    assert len(commands) == len(queue)
+    _wait_while_paused(conn, commands)
+    changed = any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
+    leave(conn)
+    if changed:
+        return NIL_ARRAY
+    if any(command.grows for command, _ in commands) and conn.node.engine.full():
+        raise ABORTED_FULL
+    conn.executing = True
+    try:
+        # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
+        replies = [encode(_element(conn, *queued), conn.session.proto) for queued in commands]
+    finally:
+        conn.executing = False
+    return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
+
+
+def leave(conn: Conn) -> None:
+    """Forgets the queue and what was watched; for EXEC, DISCARD, RESET."""
+    conn.queue = None
+    conn.queue_bytes = 0
+    conn.spoiled = False
+    conn.watched.clear()
+    conn.settle()
+
+
+def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
+    # Imported here because dispatch imports the table of handlers, which imports this file.
+    from respram.commands.dispatch import _count_error, call
+
+    try:
+        return call(conn, command, argv)
+    except ClientError as error:
+        _count_error(conn, error.text)
+        return Error(error.text)
+
+
+def _wait_while_paused(conn: Conn, commands: list[tuple[Command, list[bytes]]]) -> None:
+    node = conn.node
+    if conn.now_ms >= node.paused_until_ms:
+        return
+    if node.paused_writes_only and not any(
+        command.writes or b"may_replicate" in command.flags for command, _ in commands
+    ):
+        return
+    raise Suspend(node.paused_until_ms)
+
+
+def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:
+    entry = conn.node.engine.peek(*watched, conn.now_ms)
+    return None if entry is None else (entry.clock, entry.node)
+
+
+HANDLERS = {
+    b"discard": discard,
+    b"exec": exec_command,
+    b"multi": multi,
+    b"unwatch": unwatch,
+    b"watch": watch,
+}

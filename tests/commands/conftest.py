@@ -1,0 +1,65 @@
+"""The `client` fixture: a node without sockets or clocks, and connections to it.
+
+Every test that asks for it runs on each engine, and with the fast paths on and off, because both must
+answer alike. `reference` is a real redis-server, for tests that compare; they are skipped without one.
+"""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from respram.engine.api import Engine, Settings
+from respram.engine.pure import PureEngine
+
+from .rig import Client, Reference, Rig
+
+ENGINES: dict[str, Callable[[Settings], Engine]] = {"pure": PureEngine}
+try:
+    from respram.engine.native import NativeEngine
+except ImportError:  # not built here: its own tests fail where it has to be there
+    pass
+else:
+    ENGINES["native"] = NativeEngine
+
+START_S = 10.0  # seconds for a redis-server to answer its first connection
+
+
+@pytest.fixture(
+    params=[(name, hot) for name in ENGINES for hot in (True, False)],
+    ids=lambda one: f"{one[0]}-{'hot' if one[1] else 'cold'}",
+)
+def rig(request: pytest.FixtureRequest) -> Rig:
+    name, hot = request.param
+    return Rig(ENGINES[name], hot=hot)
+
+
+@pytest.fixture
+def client(rig: Rig) -> Client:
+    return rig.connect()
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server on this machine")
+    port = _free_port()
+    place: Path = tmp_path_factory.mktemp("redis")
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield Reference(port, START_S)
+        finally:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port

@@ -1,0 +1,176 @@
+"""What the tests of commands share: a node in virtual time, clients of it, and a real server to compare."""
+
+import socket
+import time
+from collections.abc import Callable
+from itertools import count
+
+from respram.commands import notify
+from respram.commands.conn import Conn
+from respram.commands.dispatch import dispatch
+from respram.commands.node import Node
+from respram.commands.sessions import forget, greet
+from respram.config import Config
+from respram.engine.api import Engine, Settings
+
+NOW = 1_800_000_000_000  # where virtual time begins, Unix milliseconds
+NODE_NUMBER = 0x1122334455667788
+FEEDS_MAX = 10_000  # calls of feed for one batch: more means that it never ends
+
+
+class Rig:
+    """One node. Time stands still until a test moves it."""
+
+    def __init__(self, make: Callable[[Settings], Engine], *, hot: bool = True, config: Config | None = None) -> None:
+        self.now_ms = NOW
+        self.hot = hot
+        self.draws = count(0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15)
+        self.ticks = count(0, 7)
+        self.lines: list[str] = []
+        self.stops: list[str] = []
+        self.config = config or Config()
+        settings = self.config.engine_settings(NODE_NUMBER, b"0123456789abcdef", outbox_bytes_max=1 << 20)
+        self.node = Node(
+            config=self.config,
+            limits=self.config.limits,
+            engine=make(settings),
+            settings=settings,
+            number=NODE_NUMBER,
+            run_id=b"a" * 40,
+            started_ms=NOW,
+            pid=4242,
+            micros=lambda: next(self.ticks),
+            wall_us=lambda: self.now_ms * 1000,
+            draw=lambda: next(self.draws) & (1 << 64) - 1,
+            usage=lambda: {},
+            stop=self.stops.append,
+            log=self.lines.append,
+        )
+        notify.observe(self.node)
+
+    @property
+    def engine(self) -> Engine:
+        return self.node.engine
+
+    def connect(self) -> "Client":
+        return Client(self)
+
+    def advance(self, ms: int) -> None:
+        """Moves time and destroys what is due, as the server's timer does."""
+        self.now_ms += ms
+        while self.engine.expire(self.now_ms, 1000) >= 1000:
+            pass
+
+
+class Client:
+    """A connection. Called with a command it answers with the raw reply."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.out: list[bytes] = []
+        self.hung_up = False
+        node = rig.node
+        number = node.next_client_id
+        node.next_client_id += 1
+        self.conn = Conn(
+            id=number,
+            node=node,
+            session=node.engine.session(dispatch),
+            address=b"127.0.0.1:%d" % (50_000 + number),
+            local_address=b"127.0.0.1:6379",
+            created_ms=rig.now_ms,
+            deliver=self.out.append,
+            hangup=self._hangup,
+            fd=number,
+        )
+        self.conn.session.owner = self.conn
+        greet(self.conn)
+
+    def __call__(self, *argv: bytes) -> bytes:
+        return self.raw(request(*argv))
+
+    def raw(self, data: bytes) -> bytes:
+        """All that is answered to these bytes. A suspended command ends the answer: see `wake`."""
+        reply = b""
+        session, engine = self.conn.session, self.rig.engine
+        for _ in range(FEEDS_MAX):
+            if not self.rig.hot:
+                session.hot = False
+            reply += bytes(engine.feed(session, data, self.rig.now_ms))
+            data = b""
+            if not session.more or session.suspended or session.closing:
+                return reply
+        raise AssertionError("feed never came to an end")
+
+    def wake(self) -> bytes:
+        """What a suspended command answers once it is resumed."""
+        self.rig.engine.resume(self.conn.session)
+        return self.raw(b"")
+
+    def pushed(self) -> bytes:
+        """What was delivered out of turn since the last call."""
+        data = b"".join(self.out)
+        self.out.clear()
+        return data
+
+    def other(self) -> "Client":
+        return Client(self.rig)
+
+    def at(self, now_ms: int) -> None:
+        self.rig.advance(now_ms - self.rig.now_ms)
+
+    def advance(self, ms: int) -> None:
+        self.rig.advance(ms)
+
+    def close(self) -> None:
+        forget(self.conn)
+        self.rig.engine.close(self.conn.session)
+
+    def _hangup(self) -> None:
+        self.hung_up = True
+
+
+class Reference:
+    """A real redis-server: called with a command it answers with the raw reply."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+                break
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+        self.stream = self.socket.makefile("rb")
+
+    def __call__(self, *argv: bytes) -> bytes:
+        self.socket.sendall(request(*argv))
+        return self._reply()
+
+    def _reply(self) -> bytes:
+        line = self.stream.readline()
+        mark, size = line[:1], line[1:-2]
+        if mark in (b"$", b"="):
+            return line + (self.stream.read(int(size) + 2) if size != b"-1" else b"")
+        if mark in (b"*", b"~", b">", b"%"):
+            pieces = int(size) * (2 if mark == b"%" else 1)
+            return line + b"".join(self._reply() for _ in range(pieces))
+        return line
+
+
+def request(*argv: bytes) -> bytes:
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv)
+
+
+def bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def array(*items: bytes) -> bytes:
+    """An array of replies that are already encoded."""
+    return b"*%d\r\n" % len(items) + b"".join(items)
+
+
+OK, NIL, ONE, ZERO = b"+OK\r\n", b"$-1\r\n", b":1\r\n", b":0\r\n"
