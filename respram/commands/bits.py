@@ -54,9 +54,11 @@ def bitcount(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) not in (2, 4, 5):
         raise SYNTAX
     bounds = _two_integers(argv[2:4]) if len(argv) > 2 else (0, -1)
+    if bounds[0] < 0 and bounds[1] < 0 and bounds[0] > bounds[1]:
+        return 0  # before the unit is looked at, as in Redis
     in_bits = _in_bits(argv[4]) if len(argv) == 5 else False
     entry = read(conn, argv[1])
-    if entry is None or (bounds[0] < 0 and bounds[1] < 0 and bounds[0] > bounds[1]):
+    if entry is None:
         return 0
     span = _span(bounds, entry.length * 8 if in_bits else entry.length)
     if span is None:

@@ -5,9 +5,7 @@ It is the specification of the native one. Where the two differ in anything but 
 
 from collections import deque
 
-from respram.engine.api import (
-    Dispatch, Entry, Merged, Observer, Scan, Session, Settings,
-)  # fmt: skip
+from respram.engine.api import Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.pure.hot import FAST
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.scanner import Scanner
@@ -61,9 +59,7 @@ class PureEngine:
         self.keyspace.observer = observer
 
     def configure(self, settings: Settings) -> None:
-        self.settings = self.keyspace.settings = settings._replace(
-            node=self.settings.node, secret=self.settings.secret
-        )
+        self.settings = self.keyspace.settings = settings._replace(node=self.settings.node, secret=self.settings.secret)
         self.keyspace.outbox.bytes_max = settings.outbox_bytes_max
 
     # -- the wire ---------------------------------------------------------------------------------

@@ -164,9 +164,7 @@ def _ttl_ms(keyspace: Keyspace, digits: bytes, unit_ms: int) -> int | None:
     return number * unit_ms
 
 
-def _set_with(
-    keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, now_ms: int
-) -> bytes | None:
+def _set_with(keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, now_ms: int) -> bytes | None:
     ttl_ms = _ttl_ms(keyspace, argv[2], unit_ms) if len(argv) == 4 else None
     return None if ttl_ms is None else _store(keyspace, session, argv[1], argv[3], ttl_ms, now_ms)
 

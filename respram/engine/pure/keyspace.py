@@ -80,9 +80,7 @@ class Keyspace:
         is_new = row is None or row.value is None or row.deadline_ms <= now_ms
         shadow_ms = 0 if row is None else shadow_of(deadline_ms, 0, row.deadline_ms, row.shadow_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
-        self._write(
-            row, db, key, value, self.clock, self.settings.node, deadline_ms, shadow_ms, implicit, now_ms
-        )
+        self._write(row, db, key, value, self.clock, self.settings.node, deadline_ms, shadow_ms, implicit, now_ms)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key) + len(value))
@@ -290,9 +288,7 @@ class Keyspace:
 
     def _packed(self, row: Row) -> bytes:
         value = None if row.value is None else self.read(row)
-        return pack(
-            Record(row.db, row.key, value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit)
-        )
+        return pack(Record(row.db, row.key, value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit))
 
     # -- numbers ----------------------------------------------------------------------------------
     def used_bytes(self) -> int:

@@ -51,24 +51,25 @@ class Scanner:
     def buffered_bytes(self) -> int:
         return len(self.buffer) - self.at + self.args_bytes
 
+    @property
+    def broken(self) -> bool:
+        return self.fault is not None
+
     def take(self, trusted: bool) -> list[Command]:
         """The complete commands, in order; only one at a time before AUTH, for AUTH may lift the
         limits of the next. Sets `fault` where the bytes break the protocol."""
         commands: list[Command] = []
-        if self.fault is not None:
+        if self.broken:
             return commands
-        if not trusted:
+        if not trusted or self.args_left:  # or the rest of a command that an earlier read began
             self._scan(commands, trusted, 1)
-        else:
-            if self.args_left:  # the rest of a command that an earlier read began
-                self._scan(commands, trusted, 1)
-            if not self.args_left and self.fault is None and self.at < len(self.buffer):
-                if not self._believe_hiredis(commands):
-                    self._scan(commands, trusted, 1 << 30)
+        if trusted and not (self.args_left or self.broken) and self.at < len(self.buffer):
+            if not self._believe_hiredis(commands):
+                self._scan(commands, trusted, 1 << 30)
         if self.at:
             del self.buffer[: self.at]
             self.at = 0
-        if self.fault is None and self.buffered_bytes > self.settings.query_bytes_max:
+        if self.buffered_bytes > self.settings.query_bytes_max and not self.broken:
             self.fault = b""
         return commands
 
@@ -102,7 +103,7 @@ class Scanner:
     def _scan(self, commands: list[Command], trusted: bool, count: int) -> None:
         """At most `count` commands from the buffer; stops at the first incomplete one."""
         wanted = len(commands) + count
-        while len(commands) < wanted and self.fault is None:
+        while len(commands) < wanted and not self.broken:
             if self.args_left:
                 if not self._scan_args(commands, trusted):
                     return
@@ -114,7 +115,7 @@ class Scanner:
             elif not self._scan_inline(commands):
                 return
 
-    def _number(self, too_big: bytes) -> int | None | bool:
+    def _number(self, too_big: bytes) -> int | bool | None:
         """The integer between `at` + 1 and the next CR, and `at` behind it. False: incomplete, or
         faulty; None: not a number."""
         end = self.buffer.find(b"\r", self.at)

@@ -1,0 +1,131 @@
+"""CONFIG: what the node is set to, and changing it while it runs.
+
+CONFIG SET changes all that it names or nothing. What it changes lasts until the node stops: the file
+and the environment that the node was started with belong to whoever wrote them.
+"""
+
+from respram.commands.conn import Conn
+from respram.commands.glob import glob_match
+from respram.commands.invalidation import trim as trim_tracked
+from respram.commands.node import Node, Stats
+from respram.commands.notify import observe
+from respram.commands.parameters import PARAMETERS, Draft, Refused, check, draft_of
+from respram.commands.reply import OK, Reply, Simple
+from respram.commands.slowlog import trim as trim_slow
+from respram.commands.texts import ONE_LINE, wrong_arity
+from respram.errors import ClientError
+
+WILD = frozenset(b"*?[")
+NO_REWRITE = ClientError(
+    b"NOPERM 'config|rewrite' is refused by design: "
+    b"a node never writes to a disk; change its flags, RESPRAM_... variables or TOML file"
+)
+
+HELP = (
+    b"CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"GET <pattern> [<pattern> ...]",
+    b"    The parameters whose names match, with their values.",
+    b"SET <parameter> <value> [<parameter> <value> ...]",
+    b"    Changes parameters until the node stops: all of them or none.",
+    b"RESETSTAT",
+    b"    Sets the counters of INFO to zero.",
+    b"REWRITE",
+    b"    Refused: a node never writes to a disk.",
+    b"HELP",
+    b"    Shows this text.",
+)
+
+
+def config_get(conn: Conn, argv: list[bytes]) -> Reply:
+    """A name without wildcards comes back as it was spelt, as in Redis."""
+    found: dict[bytes, Reply] = {}
+    seen: set[bytes] = set()
+    for pattern in argv[2:]:
+        folded = pattern.lower()
+        wild = not WILD.isdisjoint(pattern)
+        names = [name for name in PARAMETERS if glob_match(folded, name)] if wild else [folded]
+        for name in names:
+            if name in PARAMETERS and name not in seen:
+                seen.add(name)
+                found[name if wild else pattern] = PARAMETERS[name].read(conn.node)
+    return found
+
+
+def config_set(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) % 2:
+        raise wrong_arity(b"config|set")
+    node = conn.node
+    draft = draft_of(node)
+    pairs = list(zip(argv[2::2], argv[3::2], strict=True))
+    for spelt, _ in pairs:
+        if spelt.lower() not in PARAMETERS:
+            raise ClientError(
+                b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % spelt[:128].translate(ONE_LINE)
+            )
+    seen: set[bytes] = set()
+    for spelt, _ in pairs:
+        name = spelt.lower()
+        write = PARAMETERS[name].write
+        if write is None:
+            raise _failed(name, b"can't set immutable config")
+        if name in seen:
+            raise _failed(name, b"duplicate parameter")
+        seen.add(name)
+    spelt = pairs[0][0]
+    try:
+        for spelt, text in pairs:
+            write = PARAMETERS[spelt.lower()].write
+            assert write is not None
+            write(node, draft, text)
+        check(draft)
+    except Refused as refused:
+        raise _failed(spelt.lower(), refused.reason) from None
+    _apply(node, draft)
+    return OK
+
+
+def _failed(name: bytes, reason: bytes) -> ClientError:
+    return ClientError(b"ERR CONFIG SET failed (possibly related to argument '%b') - %b" % (name, reason))
+
+
+def _apply(node: Node, draft: Draft) -> None:
+    """Nothing here can fail any more."""
+    node.limits, node.event_flags = draft.limits, draft.event_flags
+    if draft.settings != node.settings:
+        node.settings = draft.settings
+        node.engine.configure(draft.settings)
+    if draft.password != node.password:
+        node.password = draft.password
+        if not node.password:
+            for other in node.clients.values():
+                other.authenticated = True
+                other.settle()
+    trim_slow(node)
+    trim_tracked(node)
+    observe(node)
+
+
+def config_resetstat(conn: Conn, argv: list[bytes]) -> Reply:
+    """The engine's own counters never go back: what they were now is subtracted from then on."""
+    node = conn.node
+    node.stats = Stats()
+    node.counters_before = node.engine.counters()
+    node.rates.commands = node.rates.input_bytes = node.rates.output_bytes = 0
+    return OK
+
+
+def config_rewrite(conn: Conn, argv: list[bytes]) -> Reply:
+    raise NO_REWRITE
+
+
+def config_help(conn: Conn, argv: list[bytes]) -> Reply:
+    return [Simple(line) for line in HELP]
+
+
+HANDLERS = {
+    b"config|get": config_get,
+    b"config|set": config_set,
+    b"config|resetstat": config_resetstat,
+    b"config|rewrite": config_rewrite,
+    b"config|help": config_help,
+}

@@ -1,0 +1,175 @@
+"""Commands of a connection about itself: HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET.
+
+There is one user, `default`, and one password. A change of state that the fast paths depend on ends
+with `conn.settle()`.
+"""
+
+from hmac import compare_digest
+
+from respram.commands.conn import Conn
+from respram.commands.pubsub import forget_subscriptions
+from respram.commands.reply import OK, Reply, Simple
+from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, wrong_arity
+from respram.commands.tracking import forget_tracking
+from respram.commands.transactions import leave
+from respram.errors import ClientError
+from respram.integers import parse_int
+
+REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO says the rest
+DATABASES = 16
+USER = b"default"
+CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
+INT32_MAX = (1 << 31) - 1
+
+WRONG_PASSWORD = ClientError(b"WRONGPASS invalid username-password pair or user is disabled.")
+NO_PASSWORD = ClientError(
+    b"ERR AUTH <password> called without any password configured for the default user. "
+    b"Are you sure your configuration is correct?"
+)
+HELLO_NOAUTH = ClientError(
+    b"NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+    b"HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+    b"RESP protocol version at the same time"
+)
+BAD_PROTOCOL = ClientError(b"ERR Protocol version is not an integer or out of range")
+NO_PROTOCOL = ClientError(b"NOPROTO unsupported protocol version")
+BAD_NAME = ClientError(b"ERR Client names cannot contain spaces, newlines or special characters.")
+
+
+def hello(conn: Conn, argv: list[bytes]) -> Reply:
+    """Everything is checked before anything is changed; authentication comes before the rest."""
+    proto = 0
+    if len(argv) > 1:
+        number = parse_int(argv[1])
+        if number is None:
+            raise BAD_PROTOCOL
+        if number not in (2, 3):
+            raise NO_PROTOCOL
+        proto = number
+    credentials, name = _hello_options(argv)
+    if credentials is not None:
+        authenticate(conn, *credentials)
+    if not conn.authenticated:
+        raise HELLO_NOAUTH
+    if name is not None:
+        conn.name = name
+    if proto:
+        conn.session.proto = proto
+        conn.settle()
+    return {
+        b"server": b"redis",
+        b"version": REDIS_VERSION,
+        b"proto": conn.session.proto,
+        b"id": conn.id,
+        b"mode": b"standalone",
+        b"role": b"master",
+        b"modules": [],
+    }
+
+
+def _hello_options(argv: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes | None]:
+    """(user, password) of AUTH and the name of SETNAME, where they are given."""
+    credentials, name = None, None
+    at = 2
+    while at < len(argv):
+        option, more = argv[at].lower(), len(argv) - 1 - at
+        if option == b"auth" and more >= 2:
+            credentials = argv[at + 1], argv[at + 2]
+            at += 3
+        elif option == b"setname" and more:
+            name = checked_name(argv[at + 1])
+            at += 2
+        else:
+            raise ClientError(b"ERR Syntax error in HELLO option '%b'" % argv[at][:128].translate(ONE_LINE))
+    return credentials, name
+
+
+def checked_name(name: bytes) -> bytes:
+    """The name, if it fits into a line of CLIENT LIST."""
+    if not is_printable(name):
+        raise BAD_NAME
+    if len(name) > CLIENT_NAME_BYTES_MAX:
+        raise ClientError(b"ERR Client names may have at most %d bytes" % CLIENT_NAME_BYTES_MAX)
+    return name
+
+
+def is_printable(text: bytes) -> bool:
+    """Whether there is no blank and nothing beyond ASCII in it."""
+    return all(33 <= byte <= 126 for byte in text)
+
+
+def auth(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) > 3:
+        raise SYNTAX
+    if len(argv) == 2:
+        if not conn.node.password:
+            raise NO_PASSWORD
+        authenticate(conn, USER, argv[1])
+    else:
+        authenticate(conn, argv[1], argv[2])
+    return OK
+
+
+def authenticate(conn: Conn, user: bytes, password: bytes) -> None:
+    """Without a password configured any is right, as Redis has it. A failure changes nothing."""
+    expected = conn.node.password
+    # Compared in constant time, so that the answer's delay does not tell how much was right.
+    right = compare_digest(password, expected) or not expected
+    if user != USER or not right:
+        conn.node.stats.auth_failures += 1
+        raise WRONG_PASSWORD
+    conn.authenticated = True
+    conn.settle()
+
+
+def select(conn: Conn, argv: list[bytes]) -> Reply:
+    number = parse_int(argv[1])
+    if number is None or not -INT32_MAX - 1 <= number <= INT32_MAX:
+        raise NOT_AN_INTEGER
+    if not 0 <= number < DATABASES:
+        raise DB_RANGE
+    conn.session.db = number
+    return OK
+
+
+def ping(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) > 2:
+        raise wrong_arity(b"ping")
+    if conn.subscribed and conn.session.proto == 2:
+        return [b"pong", argv[1] if len(argv) == 2 else b""]
+    return argv[1] if len(argv) == 2 else Simple(b"PONG")
+
+
+def echo(conn: Conn, argv: list[bytes]) -> Reply:
+    return argv[1]
+
+
+def quit_command(conn: Conn, argv: list[bytes]) -> Reply:
+    conn.session.closing = True
+    return OK
+
+
+def reset(conn: Conn, argv: list[bytes]) -> Reply:
+    """The connection as it was when it came in; only its id stays, and what library speaks on it."""
+    forget_tracking(conn)
+    forget_subscriptions(conn)
+    leave(conn)
+    conn.silent, conn.skip = False, 0
+    conn.no_evict = conn.no_touch = False
+    conn.name = b""
+    conn.user = USER
+    conn.session.db, conn.session.proto = 0, 2
+    conn.authenticated = not conn.node.password
+    conn.settle()
+    return Simple(b"RESET")
+
+
+HANDLERS = {
+    b"hello": hello,
+    b"auth": auth,
+    b"select": select,
+    b"ping": ping,
+    b"echo": echo,
+    b"quit": quit_command,
+    b"reset": reset,
+}

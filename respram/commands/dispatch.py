@@ -1,0 +1,185 @@
+"""From argv to reply bytes: the checks that every command passes, in Redis's order.
+
+1. is it known, is its arity right; 2. may this connection run anything before AUTH; 3. is there
+memory for it; 4. is it allowed in subscribed mode; 5. is it to be queued in MULTI; 6. is the node
+paused. Then the handler runs, timed for the slow log, and what it returns or raises is encoded.
+"""
+
+from respram.catalog import Command, find
+from respram.commands.conn import Conn, Suspend
+from respram.commands.handlers import HANDLERS
+from respram.commands.node import CommandStat
+from respram.commands.reply import Error, Raw, Reply, Simple, encode
+from respram.commands.slowlog import note_slow
+from respram.engine.api import Session
+from respram.errors import ClientError
+
+NOAUTH = ClientError(b"NOAUTH Authentication required.")
+OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
+RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
+RUNS_SUBSCRIBED = frozenset(
+    {b"ping", b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit", b"reset"}
+)
+RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
+UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
+HTTP_WORDS = frozenset({b"post", b"host:"})
+
+
+def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """The engine's way out to all that is not hot. None suspends the session."""
+    conn = session.owner
+    assert isinstance(conn, Conn)
+    conn.now_ms = conn.last_active_ms = now_ms
+    node = conn.node
+    node.stats.commands += 1
+    node.current = conn
+    try:
+        reply = _admit(conn, argv)
+    except ClientError as error:
+        error.__traceback__ = None  # shared instances would gather a traceback with every raise
+        _count_error(conn, error.text)
+        reply = Error(error.text)
+    except Suspend as wait:
+        node.stats.commands -= 1
+        conn.suspended_until_ms = wait.until_ms
+        return None
+    finally:
+        node.current = None
+    encoded = encode(reply, session.proto)
+    if conn.silent or conn.skip:
+        encoded = _muffle(conn, encoded)
+    if conn.ahead or conn.behind:
+        encoded = b"".join((*conn.ahead, encoded, *conn.behind))
+        conn.ahead.clear()
+        conn.behind.clear()
+    return encoded
+
+
+def _admit(conn: Conn, argv: list[bytes]) -> Reply:
+    """All the checks, then the call; raises what the client is to be told."""
+    name = argv[0].lower()
+    if name in HTTP_WORDS:
+        conn.session.closing = True
+        conn.node.log(f"event=http_request client={conn.id} address={conn.address.decode()}: closed")
+        return Raw(b"")
+    try:
+        command = _known(name, argv)
+        _allowed(conn, command, name)
+    except ClientError:
+        if conn.queue is not None and name != b"exec":
+            conn.spoiled = True
+        raise
+    if conn.queue is not None and name not in RUNS_IN_MULTI:
+        return _enqueue(conn, command, argv)
+    _wait_while_paused(conn, command, name)
+    return call(conn, command, argv)
+
+
+def _known(name: bytes, argv: list[bytes]) -> Command:
+    command = find(name, argv[1].lower() if len(argv) > 1 else b"")
+    if command is None:
+        parent = find(name, b"")
+        if parent is not None:
+            spelt = argv[1][:UNKNOWN_ARGS_BYTES]
+            raise ClientError(b"ERR unknown subcommand '%b'. Try %b HELP." % (_one_line(spelt), name.upper()))
+        raise ClientError(_unknown(argv))
+    if not (command.arity == len(argv) or (command.arity < 0 and len(argv) >= -command.arity)):
+        raise ClientError(b"ERR wrong number of arguments for '%b' command" % command.name)
+    return command
+
+
+def _allowed(conn: Conn, command: Command, name: bytes) -> None:
+    if not conn.authenticated and b"no_auth" not in command.flags:
+        raise NOAUTH
+    if command.grows and conn.node.engine.full():
+        raise OOM
+    if conn.subscribed and conn.session.proto == 2 and name not in RUNS_SUBSCRIBED:
+        raise ClientError(
+            b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+            b"are allowed in this context" % command.name
+        )
+
+
+def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
+    assert conn.queue is not None
+    limits = conn.node.limits
+    size = sum(map(len, argv))
+    if len(conn.queue) >= limits.multi_commands_max or conn.queue_bytes + size > limits.multi_bytes_max:
+        conn.spoiled = True
+        raise ClientError(b"ERR too many commands or bytes queued in MULTI")
+    if b"no_multi" in command.flags:
+        conn.spoiled = True
+        raise ClientError(b"ERR Command not allowed inside a transaction")
+    conn.queue.append((command, argv))
+    conn.queue_bytes += size
+    return Simple(b"QUEUED")
+
+
+def _wait_while_paused(conn: Conn, command: Command, name: bytes) -> None:
+    node = conn.node
+    if conn.now_ms >= node.paused_until_ms or name in RUNS_PAUSED:
+        return
+    if node.paused_writes_only and not (command.writes or b"may_replicate" in command.flags):
+        return
+    raise Suspend(node.paused_until_ms)
+
+
+def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
+    """Runs one command, timed and counted. EXEC calls it for each that was queued."""
+    node = conn.node
+    if conn.last_command != command.name:
+        conn.last_command = command.name
+    stat = node.stats.by_command.get(command.name)
+    if stat is None:
+        stat = node.stats.by_command[command.name] = CommandStat()
+    started = node.micros()
+    try:
+        reply = HANDLERS[command.name](conn, argv)
+    except ClientError as error:
+        stat.failed += 1
+        stat.calls += 1
+        error.__traceback__ = None  # and would keep the arguments of the last failure alive
+        raise ClientError(error.text) from None
+    except MemoryError:
+        stat.failed += 1
+        stat.calls += 1
+        raise OOM from None
+    micros = node.micros() - started
+    stat.calls += 1
+    stat.micros += micros
+    note_slow(conn, command, argv, micros)
+    return reply
+
+
+def _count_error(conn: Conn, text: bytes) -> None:
+    errors = conn.node.stats.errors
+    word = text.split(b" ", 1)[0][:32]
+    if word in errors or len(errors) < conn.node.limits.error_kinds_max:
+        errors[word] = errors.get(word, 0) + 1
+
+
+def _muffle(conn: Conn, encoded: bytes) -> bytes:
+    """CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped."""
+    if conn.silent:
+        return b""
+    conn.skip -= 1
+    if not conn.skip:
+        conn.settle()
+    return b""
+
+
+def _unknown(argv: list[bytes]) -> bytes:
+    shown = b""
+    for arg in argv[1:]:
+        if len(shown) >= UNKNOWN_ARGS_BYTES:
+            break
+        shown += b"'%b' " % arg[: UNKNOWN_ARGS_BYTES - len(shown)]
+    name = argv[0][:UNKNOWN_ARGS_BYTES]
+    return b"ERR unknown command '%b', with args beginning with: %b" % (_one_line(name), _one_line(shown))
+
+
+def _one_line(text: bytes) -> bytes:
+    return text.translate(_BLANKS)
+
+
+_BLANKS = bytes(32 if byte in (10, 13) else byte for byte in range(256))

@@ -1,0 +1,80 @@
+"""Which client caches which key, and how it is told that the key changed.
+
+Two ways, as in Redis. By default the node remembers which client read which key, in a table bounded
+by `tracking-table-max-keys`, and tells each once. With BCAST it remembers nothing: a client hears of
+every change under its prefixes. Keys are told without their database, so a client may hear of a key
+it did not read, never the other way round. Redis gathers what a BCAST client is to hear until its
+event loop turns; here each change is told by itself, for nothing would bound such a gathering.
+
+A client that changes a key itself finds the push behind its own command's reply: a push before it
+would make it drop the value it is about to store.
+"""
+
+from respram.catalog import Command
+from respram.commands.conn import Conn, Tracking
+from respram.commands.node import Node
+from respram.commands.reply import Push, encode
+
+CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
+
+
+def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
+    """After a command of a tracking client ran: notes the keys it read. Safe to call twice."""
+    wish = conn.tracking
+    if wish is None:
+        return
+    wanted = wish.caching is True if wish.opt_in else wish.caching is not False
+    if wanted and not wish.broadcast and b"readonly" in command.flags and command.first_key:
+        last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
+        for key in argv[command.first_key : last + 1 : command.key_step]:
+            conn.node.tracked.setdefault(key, {})[conn] = None
+        trim(conn.node)
+    # What CLIENT CACHING said holds for one command, or for the one transaction that follows it.
+    if not command.name.startswith(b"client|") and conn.queue is None and not conn.executing:
+        wish.caching = None
+
+
+def trim(node: Node) -> None:
+    """Forgets the keys read longest ago; whoever cached one is told to drop it."""
+    while len(node.tracked) > node.limits.tracked_keys_max:
+        _tell_readers(node, next(iter(node.tracked)), author=None)
+
+
+def invalidate(node: Node, key: bytes) -> None:
+    """A key changed, expired, or was merged: tells whoever may have cached it."""
+    author = node.current
+    _tell_readers(node, key, author)
+    for prefix, listeners in tuple(node.prefixes.items()):
+        if key.startswith(prefix):
+            for listener in tuple(listeners):
+                _tell(listener, key, author)
+
+
+def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
+    for reader in node.tracked.pop(key, ()):
+        if reader.tracking is not None and not reader.tracking.broadcast:
+            _tell(reader, key, author)
+
+
+def _tell(reader: Conn, key: bytes, author: Conn | None) -> None:
+    wish = reader.tracking
+    if wish is None or (wish.no_loop and reader is author):
+        return
+    target: Conn | None = reader
+    if wish.redirect:
+        target = reader.node.clients.get(wish.redirect)
+        if target is None:
+            _tell_broken(reader, wish)
+            return
+    assert target is not None
+    if target.session.proto == 3:
+        target.push(encode(Push([b"invalidate", [key]]), 3), after_reply=True)
+    elif wish.redirect and target.subscribed:
+        target.push(encode(Push([b"message", CHANNEL, [key]]), 2), after_reply=True)
+
+
+def _tell_broken(reader: Conn, wish: Tracking) -> None:
+    """The connection that invalidations go to has gone: its owner must stop trusting its cache."""
+    wish.redirect_broken = True
+    if reader.session.proto == 3:
+        reader.push(encode(Push([b"tracking-redir-broken", wish.redirect]), 3), after_reply=True)

@@ -1,0 +1,105 @@
+"""Keyspace notifications, and the switches that keep observed commands off the fast path.
+
+A change reaches the clients that want to know of it through one door: the engine's observer. It is
+installed only while somebody listens. `observe` decides that, and which fast paths the engine may
+take, from the node's whole state; whoever changes such state (CONFIG SET, CLIENT TRACKING, CLIENT
+PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this one function only.
+"""
+
+from respram.commands.invalidation import invalidate
+from respram.commands.node import Node
+from respram.commands.pubsub import publish
+from respram.engine.api import EXPIRED, NEW
+
+# In the order in which Redis prints them; the last three do not belong to `A`.
+EVENT_LETTERS = b"g$lshzxetdnKEm"
+BIT_OF = {letter: 1 << position for position, letter in enumerate(EVENT_LETTERS)}
+KEYSPACE, KEYEVENT = BIT_OF[ord("K")], BIT_OF[ord("E")]
+GENERIC, STRING, EXPIRY = BIT_OF[ord("g")], BIT_OF[ord("$")], BIT_OF[ord("x")]
+FRESH, MISS = BIT_OF[ord("n")], BIT_OF[ord("m")]
+ALL_LETTERS = b"g$lshzxetd"  # what `A` stands for
+ALL_CLASSES = sum(BIT_OF[letter] for letter in ALL_LETTERS)
+OUTGOING = KEYSPACE | KEYEVENT
+
+# Every name that is not here is an event of strings: `set`, `append`, `incrby`, `setrange`...
+CLASS_OF = {
+    b"expire": GENERIC,
+    b"copy_to": GENERIC,
+    EXPIRED: EXPIRY,
+    NEW: FRESH,
+    b"keymiss": MISS,
+}
+
+FAST_TIMED_US = 1000  # a slow log threshold below this wants even the hot commands timed
+
+
+def parse_classes(letters: bytes) -> int | None:
+    """The flags behind CONFIG SET notify-keyspace-events; None when a letter is unknown."""
+    flags = 0
+    for letter in letters:
+        if letter == ord("A"):
+            flags |= ALL_CLASSES
+        elif letter in BIT_OF:
+            flags |= BIT_OF[letter]
+        else:
+            return None
+    return flags
+
+
+def format_classes(flags: int) -> bytes:
+    """The flags as Redis prints them: `A` for all that it stands for, K, E and m last."""
+    whole = flags & ALL_CLASSES == ALL_CLASSES
+    shown = b"A" if whole else b""
+    for letter in EVENT_LETTERS:
+        # Redis 7 leaves `n` out when it prints `A`, although it is set.
+        hidden = whole and (letter in ALL_LETTERS or letter == ord("n"))
+        if flags & BIT_OF[letter] and not hidden:
+            shown += bytes((letter,))
+    return shown
+
+
+def event(node: Node, name: bytes, db: int, key: bytes) -> None:
+    """Tells the subscribers of keyspace channels what happened to a key, if they asked for it."""
+    flags = node.event_flags
+    if not flags & CLASS_OF.get(name, STRING):
+        return
+    if flags & KEYSPACE:
+        publish(node, b"__keyspace@%d__:%b" % (db, key), name)
+    if flags & KEYEVENT:
+        publish(node, b"__keyevent@%d__:%b" % (db, name), key)
+
+
+def miss(node: Node, db: int, key: bytes) -> None:
+    """To be called by a read that found nothing, for class `m`."""
+    if node.event_flags & MISS:
+        event(node, b"keymiss", db, key)
+
+
+def observe(node: Node) -> None:
+    """Sets the engine's observer and switches to what the node's state demands.
+
+    `expired` alone does not need the writes to leave the fast path: destruction calls the observer
+    anyway. A miss or a slow command is seen by `commands/` only, so these two switch reads off.
+    """
+    flags = node.event_flags if node.event_flags & OUTGOING else 0
+    listening = bool(flags or node.trackers)
+    paused = node.wall_us() // 1000 < node.paused_until_ms
+    timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
+    writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS) or node.trackers)
+    misses_seen = bool(flags & MISS)
+
+    def seen(name: bytes, db: int, key: bytes) -> None:
+        if node.trackers and name != NEW:
+            invalidate(node, key)
+        event(node, name, db, key)
+
+    node.engine.observer = seen if listening else None
+    node.engine.hot_writes = not (writes_seen or timed or paused)
+    node.engine.hot_reads = not (misses_seen or timed or (paused and not node.paused_writes_only))
+
+
+def end_pause(node: Node) -> None:
+    """Lets the fast paths come back after CLIENT PAUSE; for UNPAUSE and for when its time is over."""
+    node.paused_until_ms = 0
+    node.paused_writes_only = False
+    observe(node)

@@ -1,0 +1,227 @@
+"""SUBSCRIBE and PUBLISH: messages to whoever listens, kept for nobody.
+
+Three registries live on the node: channels, patterns and shard channels (which without a cluster are
+channels of their own kind). A message is encoded once per protocol version and handed to each
+listener out of turn. Subscriptions answer once for each channel, so these handlers return `Raw`.
+"""
+
+from collections.abc import Iterable
+
+from respram.commands.conn import Conn
+from respram.commands.glob import glob_match
+from respram.commands.node import Node
+from respram.commands.reply import Push, Raw, Reply, Simple, encode
+from respram.errors import ClientError
+
+SUBSCRIPTION_BYTES_MAX = 64 << 20  # of their names together: one client must not fill the memory with them
+
+HELP = (
+    b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"CHANNELS [<pattern>]",
+    b"    The channels somebody listens to, those that match <pattern> or all.",
+    b"NUMPAT",
+    b"    How many patterns are subscribed to.",
+    b"NUMSUB [<channel> ...]",
+    b"    The number of listeners of each channel, those by pattern not counted.",
+    b"SHARDCHANNELS [<pattern>]",
+    b"    The shard channels somebody listens to.",
+    b"SHARDNUMSUB [<shardchannel> ...]",
+    b"    The number of listeners of each shard channel.",
+    b"HELP",
+    b"    Shows this text.",
+)
+
+Registry = dict[bytes, dict[Conn, None]]
+
+
+def publish(node: Node, channel: bytes, message: bytes) -> int:
+    """Hands a message to the listeners of a channel, then to those by pattern; how many there were."""
+    count = _fan_out(node.channels.get(channel, ()), [b"message", channel, message])
+    for pattern, listeners in tuple(node.patterns.items()):
+        if glob_match(pattern, channel):
+            count += _fan_out(listeners, [b"pmessage", pattern, channel, message])
+    return count
+
+
+def _fan_out(listeners: Iterable[Conn], items: list[Reply]) -> int:
+    """Over a copy: a listener whose output is over its limit may be closed, and leave, on the way."""
+    encoded: dict[int, bytes] = {}
+    count = 0
+    for listener in tuple(listeners):
+        proto = listener.session.proto
+        if proto not in encoded:
+            encoded[proto] = encode(Push(items), proto)
+        listener.push(encoded[proto])
+        count += 1
+    return count
+
+
+def subscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _subscribe(conn, argv, conn.channels, conn.node.channels)
+
+
+def psubscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _subscribe(conn, argv, conn.patterns, conn.node.patterns)
+
+
+def ssubscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _subscribe(conn, argv, conn.shard_channels, conn.node.shard_channels)
+
+
+def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registry) -> Reply:
+    word = argv[0].lower()
+    _check_room(conn, argv[1:], own)
+    replies = []
+    for name in argv[1:]:
+        own.add(name)
+        registry.setdefault(name, {})[conn] = None
+        replies.append(_confirmation(conn, word, name, own))
+    conn.settle()
+    return _answer(conn, replies)
+
+
+def _check_room(conn: Conn, names: list[bytes], own: set[bytes]) -> None:
+    """Before anything is changed: a refused SUBSCRIBE subscribes to nothing."""
+    fresh = set(names) - own
+    size = sum(map(len, fresh))
+    count_max = conn.node.limits.subscriptions_max
+    if (
+        _subscriptions(conn) + len(conn.shard_channels) + len(fresh) > count_max
+        or conn.subscription_bytes + size > SUBSCRIPTION_BYTES_MAX
+    ):
+        raise ClientError(
+            b"ERR too many subscriptions: a client may have %d, of %d bytes together"
+            % (count_max, SUBSCRIPTION_BYTES_MAX)
+        )
+    conn.subscription_bytes += size
+
+
+def unsubscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _unsubscribe(conn, argv, conn.channels, conn.node.channels)
+
+
+def punsubscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _unsubscribe(conn, argv, conn.patterns, conn.node.patterns)
+
+
+def sunsubscribe(conn: Conn, argv: list[bytes]) -> Reply:
+    return _unsubscribe(conn, argv, conn.shard_channels, conn.node.shard_channels)
+
+
+def _unsubscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registry) -> Reply:
+    """Answers once for each channel named, or for each subscribed; with a nil one when there are none."""
+    word = argv[0].lower()
+    replies = []
+    for name in argv[1:] or sorted(own):
+        _leave(conn, name, own, registry)
+        replies.append(_confirmation(conn, word, name, own))
+    if not replies:
+        replies.append(_confirmation(conn, word, None, own))
+    conn.settle()
+    return _answer(conn, replies)
+
+
+def _leave(conn: Conn, name: bytes, own: set[bytes], registry: Registry) -> None:
+    if name not in own:
+        return
+    own.remove(name)
+    conn.subscription_bytes -= len(name)
+    listeners = registry[name]
+    del listeners[conn]
+    if not listeners:
+        del registry[name]
+
+
+def _subscriptions(conn: Conn) -> int:
+    return len(conn.channels) + len(conn.patterns)
+
+
+def _confirmation(conn: Conn, word: bytes, name: bytes | None, own: set[bytes]) -> bytes:
+    count = len(own) if own is conn.shard_channels else _subscriptions(conn)
+    return encode(Push([word, name, count]), conn.session.proto)
+
+
+def _answer(conn: Conn, replies: list[bytes]) -> Reply:
+    """CLIENT REPLY OFF and SKIP silence replies, but these are pushes: they are sent all the same."""
+    encoded = b"".join(replies)
+    if conn.silent or conn.skip:
+        conn.push(encoded)
+    return Raw(encoded)
+
+
+def forget_subscriptions(conn: Conn) -> None:
+    """For RESET and for a connection that ended."""
+    node = conn.node
+    for own, registry in (
+        (conn.channels, node.channels),
+        (conn.patterns, node.patterns),
+        (conn.shard_channels, node.shard_channels),
+    ):
+        for name in list(own):
+            _leave(conn, name, own, registry)
+
+
+def publish_command(conn: Conn, argv: list[bytes]) -> Reply:
+    return publish(conn.node, argv[1], argv[2])
+
+
+def spublish(conn: Conn, argv: list[bytes]) -> Reply:
+    listeners = conn.node.shard_channels.get(argv[1], ())
+    return _fan_out(listeners, [b"smessage", argv[1], argv[2]])
+
+
+def pubsub_channels(conn: Conn, argv: list[bytes]) -> Reply:
+    return _active(conn.node.channels, argv)
+
+
+def pubsub_shardchannels(conn: Conn, argv: list[bytes]) -> Reply:
+    return _active(conn.node.shard_channels, argv)
+
+
+def _active(registry: Registry, argv: list[bytes]) -> Reply:
+    if len(argv) > 3:
+        name = b"pubsub|" + argv[1].lower()
+        raise ClientError(b"ERR wrong number of arguments for '%b' command" % name)
+    pattern = argv[2] if len(argv) == 3 else b"*"
+    return [channel for channel in registry if glob_match(pattern, channel)]
+
+
+def pubsub_numsub(conn: Conn, argv: list[bytes]) -> Reply:
+    return _numbers(conn.node.channels, argv)
+
+
+def pubsub_shardnumsub(conn: Conn, argv: list[bytes]) -> Reply:
+    return _numbers(conn.node.shard_channels, argv)
+
+
+def _numbers(registry: Registry, argv: list[bytes]) -> Reply:
+    counts: list[Reply] = []
+    for channel in argv[2:]:
+        counts += [channel, len(registry.get(channel, ()))]
+    return counts
+
+
+def pubsub_numpat(conn: Conn, argv: list[bytes]) -> Reply:
+    return len(conn.node.patterns)
+
+
+def pubsub_help(conn: Conn, argv: list[bytes]) -> Reply:
+    return [Simple(line) for line in HELP]
+
+
+HANDLERS = {
+    b"subscribe": subscribe,
+    b"unsubscribe": unsubscribe,
+    b"psubscribe": psubscribe,
+    b"punsubscribe": punsubscribe,
+    b"ssubscribe": ssubscribe,
+    b"sunsubscribe": sunsubscribe,
+    b"publish": publish_command,
+    b"spublish": spublish,
+    b"pubsub|channels": pubsub_channels,
+    b"pubsub|numsub": pubsub_numsub,
+    b"pubsub|numpat": pubsub_numpat,
+    b"pubsub|shardchannels": pubsub_shardchannels,
+    b"pubsub|shardnumsub": pubsub_shardnumsub,
+    b"pubsub|help": pubsub_help,
+}

@@ -1,0 +1,18 @@
+"""A connection's first and last moment, as the node's registries see it."""
+
+from respram.commands.conn import Conn
+from respram.commands.pubsub import forget_subscriptions
+from respram.commands.tracking import forget_tracking
+
+
+def greet(conn: Conn) -> None:
+    conn.node.clients[conn.id] = conn
+    conn.authenticated = not conn.node.password
+    conn.settle()
+
+
+def forget(conn: Conn) -> None:
+    """Whoever held this connection for a listener lets go of it."""
+    conn.node.clients.pop(conn.id, None)
+    forget_subscriptions(conn)
+    forget_tracking(conn)

@@ -1,0 +1,190 @@
+/* Blocks for records: slabs of 64 KiB, each cut into blocks of one size.
+ *
+ * Sizes go up in steps of 16 bytes to 256 and then by an eighth, so a block wastes 8 bytes on average
+ * where small and 6% where large; an allocator of general purpose takes 8 to 16 bytes per block and
+ * 16 for its alignment. A slab's header is found by masking a block's address, so a block needs no
+ * header at all. Free blocks are chained through their first bytes and are all zeros otherwise.
+ *
+ * Slabs whose blocks have all been given back wait in a stack; beyond SPARES_RESIDENT_MAX their pages
+ * go back to the system, one slab at a time: freeing 100 MB at once would stop the process for
+ * milliseconds. Records live on schedule and so their slabs empty together.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SLAB_BYTES ((size_t)64 << 10)
+#define SLAB_HEADER_BYTES 64 /* blocks of 64 and 128 bytes then start on cache lines */
+#define REGION_BYTES ((size_t)8 << 20)
+#define SPARES_RESIDENT_MAX 64 /* slabs, 4 MiB */
+#define SMALL_STEP 16
+#define SMALL_BYTES_MAX 256
+
+struct Slab {
+    Slab *next, *prev; /* in the list of its class's partial slabs */
+    uint32_t free_first; /* offset of a free block, 0: none */
+    uint32_t untouched;  /* offset behind which no block has been handed out yet */
+    uint32_t used, block_bytes;
+    uint32_t class;
+    bool listed;
+};
+
+/* The class of a request, and the size of its blocks. Above 256 bytes there are eight classes to each
+ * doubling: 288, 320 .. 512, 576 .. 4096. */
+static uint32_t class_of(size_t bytes, uint32_t *block_bytes) {
+    if (bytes <= SMALL_BYTES_MAX) {
+        uint32_t class = bytes <= SMALL_STEP ? 0 : (uint32_t)((bytes - 1) / SMALL_STEP);
+        *block_bytes = (class + 1) * SMALL_STEP;
+        return class;
+    }
+    uint32_t last = (uint32_t)bytes - 1;
+    uint32_t power = 31 - (uint32_t)__builtin_clz(last); /* 8 .. 11 */
+    uint32_t eighth = last >> (power - 3);               /* 8 .. 15 */
+    *block_bytes = (eighth + 1) << (power - 3);
+    return SMALL_BYTES_MAX / SMALL_STEP + (power - 8) * 8 + (eighth - 8);
+}
+
+size_t arena_block_bytes(size_t bytes) {
+    uint32_t block_bytes;
+    if (bytes > ARENA_BLOCK_BYTES_MAX)
+        return (bytes + 15) & ~(size_t)15;
+    class_of(bytes, &block_bytes);
+    return block_bytes;
+}
+
+static bool grow_list(uint8_t ***list, size_t *capacity) {
+    size_t wanted = *capacity ? *capacity * 2 : 64;
+    uint8_t **grown = realloc(*list, wanted * sizeof **list);
+    if (!grown)
+        return false;
+    *list = grown;
+    *capacity = wanted;
+    return true;
+}
+
+/* Address space is taken in regions aligned to huge pages; pages come when they are first written. */
+static bool take_region(Arena *arena) {
+    size_t align = (size_t)2 << 20;
+    if (arena->region_count == arena->region_capacity && !grow_list(&arena->regions, &arena->region_capacity))
+        return false;
+    uint8_t *raw = mmap(NULL, REGION_BYTES + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED)
+        return false;
+    size_t lead = (align - (uintptr_t)raw % align) % align;
+    if (lead)
+        munmap(raw, lead);
+    if (align - lead)
+        munmap(raw + lead + REGION_BYTES, align - lead);
+    arena->fresh = raw + lead;
+    arena->fresh_end = arena->fresh + REGION_BYTES;
+    arena->regions[arena->region_count++] = arena->fresh;
+    return true;
+}
+
+static Slab *take_slab(Arena *arena) {
+    if (arena->spares) {
+        uint8_t *slab = arena->spare[--arena->spares];
+        if (arena->spares_resident > arena->spares)
+            arena->spares_resident = arena->spares;
+        return (Slab *)slab;
+    }
+    if (arena->fresh == arena->fresh_end && !take_region(arena))
+        return NULL;
+    Slab *slab = (Slab *)arena->fresh;
+    arena->fresh += SLAB_BYTES;
+    return slab;
+}
+
+static void list_slab(Arena *arena, Slab *slab) {
+    slab->prev = NULL;
+    slab->next = arena->partial[slab->class];
+    if (slab->next)
+        slab->next->prev = slab;
+    arena->partial[slab->class] = slab;
+    slab->listed = true;
+}
+
+static void unlist_slab(Arena *arena, Slab *slab) {
+    if (slab->prev)
+        slab->prev->next = slab->next;
+    else
+        arena->partial[slab->class] = slab->next;
+    if (slab->next)
+        slab->next->prev = slab->prev;
+    slab->listed = false;
+}
+
+static Slab *open_slab(Arena *arena, uint32_t class, uint32_t block_bytes) {
+    Slab *slab = take_slab(arena);
+    if (!slab)
+        return NULL;
+    memset(slab, 0, sizeof *slab);
+    slab->class = class;
+    slab->block_bytes = block_bytes;
+    slab->untouched = SLAB_HEADER_BYTES;
+    list_slab(arena, slab);
+    return slab;
+}
+
+void *arena_take(Arena *arena, size_t bytes) {
+    if (bytes > ARENA_BLOCK_BYTES_MAX) {
+        void *block = malloc(bytes);
+        if (block)
+            arena->used_bytes += arena_block_bytes(bytes);
+        return block;
+    }
+    uint32_t block_bytes, class = class_of(bytes, &block_bytes);
+    Slab *slab = arena->partial[class];
+    if (!slab && !(slab = open_slab(arena, class, block_bytes)))
+        return NULL;
+    uint8_t *block = (uint8_t *)slab;
+    if (slab->free_first) {
+        block += slab->free_first;
+        memcpy(&slab->free_first, block, sizeof slab->free_first);
+    } else {
+        block += slab->untouched;
+        slab->untouched += block_bytes;
+    }
+    slab->used++;
+    if (!slab->free_first && slab->untouched + block_bytes > SLAB_BYTES)
+        unlist_slab(arena, slab);
+    arena->used_bytes += block_bytes;
+    return block;
+}
+
+static void close_slab(Arena *arena, Slab *slab) {
+    if (arena->spares == arena->spare_capacity && !grow_list(&arena->spare, &arena->spare_capacity))
+        return; /* it stays in its class's list, empty: nothing is lost */
+    unlist_slab(arena, slab);
+    if (arena->spares_resident < SPARES_RESIDENT_MAX && arena->spares_resident == arena->spares)
+        arena->spares_resident++;
+    else
+        madvise(slab, SLAB_BYTES, MADV_DONTNEED);
+    arena->spare[arena->spares++] = (uint8_t *)slab;
+}
+
+void arena_give(Arena *arena, void *block, size_t bytes) {
+    wipe(block, bytes);
+    arena->used_bytes -= arena_block_bytes(bytes);
+    if (bytes > ARENA_BLOCK_BYTES_MAX) {
+        free(block);
+        return;
+    }
+    Slab *slab = (Slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
+    memcpy(block, &slab->free_first, sizeof slab->free_first);
+    slab->free_first = (uint32_t)((uint8_t *)block - (uint8_t *)slab);
+    if (!slab->listed)
+        list_slab(arena, slab);
+    if (--slab->used == 0)
+        close_slab(arena, slab);
+}
+
+void arena_free(Arena *arena) {
+    for (size_t number = 0; number < arena->region_count; number++)
+        munmap(arena->regions[number], REGION_BYTES);
+    free(arena->regions);
+    free(arena->spare);
+    memset(arena, 0, sizeof *arena);
+}

@@ -1,0 +1,378 @@
+/* The native engine: what its parts are called and how they hang together.
+ *
+ * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
+ * in this order: record.c, arena.c, table.c, wheel.c, keyspace.c, merge.c, outbox.c, walk.c (the
+ * store), then scanner.c, inline.c, writer.c, hot.c, feed.c (the wire). hash.c, bytes.c and nodes.c
+ * serve both. Only types, limits and prototypes may live here.
+ *
+ * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
+ * cannot fail. A function that returns false or NULL has changed nothing.
+ */
+#ifndef RESPRAM_ENGINE_H
+#define RESPRAM_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DATABASES 16
+#define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
+#define HOT_BYTES_MAX (1u << 20)
+#define UNTRUSTED_ARGS_MAX 10      /* before AUTH, as in Redis */
+#define UNTRUSTED_BULK_BYTES_MAX 16384
+#define TIME_MS_MAX ((INT64_C(1) << 48) - 1) /* deadlines take 48 bits in a record */
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+typedef struct Span {
+    const uint8_t *bytes;
+    size_t len;
+} Span;
+
+typedef struct Settings {
+    uint64_t node;
+    uint64_t secret[2];
+    int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max;
+    uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max;
+    int64_t feed_commands_max, feed_reply_bytes_max;
+    uint64_t outbox_bytes_max;
+} Settings;
+
+/* -- bytes.c: buffers that are wiped before they are let go ------------------------------------- */
+typedef struct Buffer {
+    uint8_t *bytes;
+    size_t len, capacity;
+} Buffer;
+
+void wipe(void *bytes, size_t len);
+bool buffer_reserve(Buffer *buffer, size_t extra);
+bool buffer_append(Buffer *buffer, const void *bytes, size_t len);
+void buffer_clear(Buffer *buffer, size_t kept_bytes_max);
+bool span_int64(Span digits, int64_t *number);
+size_t digits_of(int64_t number, uint8_t out[20]);
+
+/* -- hash.c -------------------------------------------------------------------------------------- */
+uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len);
+
+/* -- arena.c: where record blocks come from ------------------------------------------------------ */
+#define ARENA_CLASSES 48
+#define ARENA_BLOCK_BYTES_MAX 4096 /* beyond: the allocator of the C library */
+
+typedef struct Slab Slab;
+typedef struct Arena {
+    Slab *partial[ARENA_CLASSES]; /* slabs with a free block, by class */
+    uint8_t **spare;              /* slabs without a block in use */
+    size_t spares, spare_capacity, spares_resident;
+    uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
+    uint8_t **regions;            /* for giving it all back at the end */
+    size_t region_count, region_capacity;
+    uint64_t used_bytes;          /* blocks handed out, in their classes' sizes */
+} Arena;
+
+void *arena_take(Arena *arena, size_t bytes);
+void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
+size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
+void arena_free(Arena *arena);
+
+/* -- record.c ------------------------------------------------------------------------------------ */
+enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
+
+typedef struct Links { /* neighbours in a wheel slot: two pointers of 48 bits */
+    uint32_t next_low, prev_low;
+    uint16_t next_high, prev_high;
+} Links;
+
+typedef struct Record {
+    Links links;
+    uint32_t hash; /* the low half: finds the table line again without reading the key */
+    uint64_t clock;
+    uint32_t deadline_low;
+    uint16_t deadline_high;
+    uint16_t node; /* index into Nodes */
+    uint32_t key_bytes;
+    uint32_t value_bytes;
+    uint16_t slot; /* of the wheel */
+    uint8_t db;
+    uint8_t flags;
+    uint8_t body[]; /* [shadow, 6 bytes] key value */
+} Record;
+
+#define RECORD_HEADER_BYTES offsetof(Record, body)
+#define SHADOW_BYTES 6
+
+size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes);
+int64_t record_deadline_ms(const Record *record);
+void record_set_deadline(Record *record, int64_t deadline_ms);
+int64_t record_shadow_ms(const Record *record);
+void record_set_shadow(Record *record, int64_t shadow_ms);
+int64_t record_due_ms(const Record *record);
+Span record_key(const Record *record);
+size_t record_value_bytes(const Record *record); /* 0 in a stub */
+void record_put_value(Record *record, Span value);
+void record_get_value(const Record *record, uint8_t *out);
+size_t record_packed_bytes(const Record *record);
+void record_pack(const Record *record, uint64_t node, uint8_t *out);
+
+/* -- table.c: from key to record ----------------------------------------------------------------- */
+#define LINE_SLOTS 7
+
+typedef struct Line { /* one cache line */
+    uint8_t tags[LINE_SLOTS]; /* 0: free */
+    uint8_t passed; /* records that belong here or before and stand in a later line; 255 sticks */
+    uint64_t slots[LINE_SLOTS]; /* 16 more bits of the hash above 48 bits of pointer */
+} Line;
+
+typedef struct Lines {
+    Line *lines;
+    uint64_t count; /* a power of two, or 0 */
+    uint64_t records;
+} Lines;
+
+typedef struct Table {
+    Lines now;
+    Lines old;      /* being moved into `now`; its lines below `moved` are gone */
+    uint64_t moved;
+    uint64_t unmapped; /* lines of `old` already given back */
+} Table;
+
+Record *table_find(const Table *table, uint64_t hash, Span key);
+bool table_make_room(Table *table); /* for one more record */
+void table_insert(Table *table, uint64_t hash, Record *record);
+void table_remove(Table *table, const Record *record);
+void table_replace(Table *table, const Record *before, Record *after);
+void table_prefetch_line(const Table *table, uint64_t hash);
+void table_prefetch_record(const Table *table, uint64_t hash);
+uint64_t table_bytes(const Table *table);
+uint64_t table_records(const Table *table);
+void table_free(Table *table);
+
+/* -- wheel.c: when something is due for a record ------------------------------------------------- */
+#define WHEEL_LEVELS 4
+#define WHEEL_SLOTS (512 + 256 + 256 + 1024)
+
+typedef struct Slot { /* starts like a record, so that its links can stand in the ring */
+    Links links;
+    int64_t tick;
+} Slot;
+
+typedef struct Wheel {
+    Slot slots[WHEEL_SLOTS];
+    Slot visiting; /* a slot whose time has come, while it is worked off in slices */
+    uint64_t occupied[WHEEL_SLOTS / 64];
+    int64_t next_ms[WHEEL_LEVELS]; /* nothing on this level is due before */
+    uint64_t records;
+} Wheel;
+
+void wheel_init(Wheel *wheel);
+void wheel_place(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
+void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
+void wheel_remove(Wheel *wheel, Record *record);
+void wheel_relink(Record *record); /* the record has a new address */
+size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
+int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing to wait for */
+uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
+
+/* -- nodes.c: 64-bit node numbers as 16-bit indices ---------------------------------------------- */
+typedef struct Nodes {
+    uint64_t *numbers;
+    uint32_t *uses; /* records that carry it; index 0 is this node and is not counted */
+    uint32_t *index; /* open addressing, index + 1; 0: free */
+    uint32_t count, capacity;
+    uint32_t last;
+} Nodes;
+
+#define NODES_MAX 65536u
+
+bool nodes_init(Nodes *nodes, uint64_t own);
+int32_t nodes_intern(Nodes *nodes, uint64_t number); /* -1: no memory, or all 65,536 in use */
+void nodes_use(Nodes *nodes, uint16_t node);
+void nodes_release(Nodes *nodes, uint16_t node);
+void nodes_free(Nodes *nodes);
+
+/* -- outbox.c ------------------------------------------------------------------------------------ */
+typedef struct Waiting Waiting;
+typedef struct Outbox {
+    Waiting **queue; /* a ring: `first` .. `first + count` */
+    uint64_t first, count, capacity;
+    uint32_t *index; /* open addressing over the ring, place in the ring + 1 */
+    uint64_t used_bytes;
+    bool overflowed;
+} Outbox;
+
+#define OUTBOX_ENTRY_BYTES 64 /* an entry of the ring, of its index and of the arena, besides the key */
+
+/* -- the engine ---------------------------------------------------------------------------------- */
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3 }; /* MERGED is spelt `set` */
+
+typedef enum Hot {
+    COLD = 0, HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO,
+    HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY, HOT_COUNT,
+    UNKNOWN_YET = 255
+} Hot;
+
+typedef struct Arg { /* relative to its command, so that it survives when the input moves */
+    size_t offset, len;
+} Arg;
+
+typedef struct Args {
+    Arg *items;
+    size_t count, capacity;
+} Args;
+
+typedef struct Command {
+    const uint8_t *text;  /* what the args are relative to */
+    const Arg *args;
+    size_t argc;
+    const uint8_t *start; /* in the input, to go back to */
+    uint64_t hash;        /* of the first key */
+    uint8_t hot;
+    bool from_pending;
+} Command;
+
+#define BATCH_COMMANDS 64
+
+typedef struct Batch {
+    Command commands[BATCH_COMMANDS];
+    size_t count, next;
+    Args args;
+    Buffer words; /* of an inline command with quotes */
+} Batch;
+
+typedef struct Scan { /* a place inside a command; all zero at its start */
+    size_t at;       /* relative to the command's first byte */
+    size_t searched; /* no end of line before */
+    size_t args_bytes;
+    uint64_t args_left;
+    uint64_t bulk_bytes;
+    bool in_bulk; /* the header of the argument under way has been read */
+} Scan;
+
+typedef enum Scanned { SCAN_COMMAND, SCAN_NOTHING, SCAN_INCOMPLETE, SCAN_FAULT, SCAN_NO_MEMORY } Scanned;
+
+typedef struct Session {
+    int db, proto;
+    bool hot, trusted, closing, suspended, retried, more;
+    Buffer pending; /* received and not yet executed, from `pending_at` on */
+    size_t pending_at;
+    Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
+    Args args;
+} Session;
+
+typedef enum Turn { TURN_OVER, TURN_COLD } Turn;
+
+typedef struct Feed { /* one call of `feed` */
+    Session *session;
+    uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed */
+    bool writable, trusted;
+    int64_t now_ms, commands_left, bytes_left;
+} Feed;
+
+typedef struct Engine {
+    Settings settings;
+    Table tables[DATABASES];
+    uint64_t live[DATABASES]; /* records with a value, past their deadline or not */
+    Wheel wheel;
+    Arena arena;
+    Nodes nodes;
+    Outbox outbox;
+    uint64_t clock; /* of the last stamp given here or merged */
+    uint64_t writes, expired, stubs, hits, misses, defaulted;
+    uint64_t calls[HOT_COUNT];
+    bool hot_reads, hot_writes;
+
+    bool observed, notes_lost;
+    Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
+
+    Buffer reply;
+    Buffer scratch; /* a value on its way back into its own record */
+    Batch batch;
+    Feed feed;
+} Engine;
+
+typedef struct Merged {
+    uint64_t fresh, known, refused, malformed;
+} Merged;
+
+Engine *engine_new(const Settings *settings);
+void engine_free(Engine *engine);
+void engine_configure(Engine *engine, const Settings *settings);
+uint64_t engine_used_bytes(const Engine *engine);
+bool engine_full(const Engine *engine);
+void engine_note(Engine *engine, uint8_t note, int db, Span key);
+
+/* keyspace.c */
+Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
+bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
+                    bool implicit, int64_t now_ms, uint8_t note);
+bool keyspace_retime(Engine *engine, int db, Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms);
+uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
+Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
+Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Span *value,
+                       uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
+                       int64_t now_ms);
+void keyspace_remove(Engine *engine, Record *record);
+static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
+    return hash_key(engine->settings.secret, key.bytes, key.len);
+}
+
+/* merge.c */
+Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms);
+
+/* outbox.c */
+void outbox_add(Engine *engine, int db, uint64_t hash, Span key, size_t record_bytes);
+bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out);
+void outbox_clear(Engine *engine);
+
+/* walk.c: calls `see` with records; what it may not do is write */
+typedef bool (*See)(void *context, const Record *record);
+bool walk_scan(const Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
+const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t now_ms);
+int64_t walk_ttl_average_ms(const Engine *engine, int db, int64_t now_ms);
+bool walk_all(const Engine *engine, int db, See see, void *context);
+uint64_t walk_count(const Engine *engine, int db, int64_t now_ms);
+
+/* scanner.c, inline.c */
+typedef struct Limits {
+    uint64_t bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max;
+    bool trusted;
+} Limits;
+
+Scanned scan_command(Scan *scan, const uint8_t *text, size_t len, Args *args, const Limits *limits, char *fault);
+#define FAULT_BYTES 64 /* the longest text of a protocol error, with its NUL */
+bool args_push(Args *args, size_t offset, size_t len);
+void args_free(Args *args);
+bool inline_needs_words(const uint8_t *line, size_t len);
+/* Words of a line, unescaped into `words` where that is not NULL; -1: quotes do not match. */
+int inline_split(const uint8_t *line, size_t len, Args *args, uint8_t *words);
+size_t inline_line_bytes(const uint8_t *line, size_t len);
+
+/* writer.c: replies. Each needs room that was reserved before. */
+#define REPLY_HEAD_BYTES 32 /* the most that a number, a nil or a bulk's frame takes */
+bool reply_reserve(Engine *engine, size_t bytes);
+void reply_text(Engine *engine, const char *text, size_t len);
+void reply_integer(Engine *engine, char mark, int64_t number);
+void reply_bulk(Engine *engine, Span bulk);
+void reply_value(Engine *engine, const Record *record);
+void reply_nil(Engine *engine, int proto);
+
+/* hot.c */
+uint8_t hot_name(Span name);
+bool hot_has_key(uint8_t hot);
+bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+static inline Span command_arg(const Command *command, size_t number) {
+    Span span = {command->text + command->args[number].offset, command->args[number].len};
+    return span;
+}
+
+/* feed.c */
+void session_init(Session *session);
+void session_close(Session *session);
+size_t session_buffered_bytes(const Session *session);
+Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms);
+const Command *feed_cold(const Engine *engine);
+Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len);
+void feed_suspend(Engine *engine);
+void feed_abandon(Engine *engine); /* dispatch raised: the command is gone, what follows is kept */
+
+#endif

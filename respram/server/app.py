@@ -1,0 +1,241 @@
+"""The node as a process: makes engine and node, listens, keeps time, stops in order.
+
+One thread, one loop. Four things run on it: sockets, the expiry clock, a sweep once a second, and
+the end of a batch that was too long for one turn.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from respram import __version__
+from respram.commands.conn import Conn
+from respram.commands.dispatch import dispatch
+from respram.commands.info import sample
+from respram.commands.node import Node
+from respram.commands.sessions import forget, greet
+from respram.config import Config
+from respram.engine import make
+from respram.errors import BindError
+from respram.server import clock, logs, process
+from respram.server.client import Client
+
+EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
+EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must not wait long
+EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
+EXPIRY_STEP = 64  # records destroyed between two looks at the clock
+SWEEP_S = 1.0
+ACCEPTS_MAX = 256  # connections taken in one turn of the loop
+STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
+SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
+READ_BYTES = 64 * 1024  # one read of one client
+GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
+
+
+class App:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self.config = config
+        self.loop = loop
+        self.journal = logs.Journal(clock.now_ms)
+        self.stopping: asyncio.Future[str] = loop.create_future()
+        self.node = self._node()
+        self.clients: dict[int, Client] = {}
+        self.listeners: list[socket.socket] = []
+        self.scratch = memoryview(bytearray(READ_BYTES))
+
+    def _node(self) -> Node:
+        config = self.config
+        number = secrets.randbits(64)
+        settings = config.engine_settings(number, secrets.token_bytes(16))
+        return Node(
+            config=config, limits=config.limits, settings=settings, engine=make(config.engine, settings),
+            number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
+            micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
+            stop=self.stop, log=self.journal, password=config.requirepass.encode(),
+        )  # fmt: skip
+
+    # -- listening --------------------------------------------------------------------------------
+    def listen(self) -> None:
+        for host in self.config.bind:
+            self.listeners.append(_listener(host, self.config.port, self.config.backlog))
+        for listener in self.listeners:
+            self.loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                sock, _peer = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError as error:
+                self.journal(f"event=accept_failed reason={error.strerror}")
+                return
+            self._welcome(sock)
+
+    def _welcome(self, sock: socket.socket) -> None:
+        node = self.node
+        sock.setblocking(False)
+        node.stats.connections += 1
+        if len(self.clients) >= node.limits.clients_max:
+            node.stats.rejected_connections += 1
+            with contextlib.suppress(OSError):
+                sock.send(b"-ERR max number of clients reached\r\n")
+            sock.close()
+            return
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(sock, node.limits.tcp_keepalive_s)
+        try:
+            address, local = sock.getpeername(), sock.getsockname()
+        except OSError:  # gone already
+            sock.close()
+            return
+        session = node.engine.session(dispatch)
+        client = Client(sock, self.loop, node, session, self.scratch, self._gone)
+        client.conn = session.owner = Conn(
+            id=node.next_client_id, node=node, session=session, address=_spell(address),
+            local_address=_spell(local), created_ms=clock.now_ms(), deliver=client.deliver,
+            hangup=client.close, wake=client.wake, fd=sock.fileno(),
+        )  # fmt: skip
+        client.conn.last_active_ms = client.conn.created_ms
+        node.next_client_id += 1
+        self.clients[client.conn.id] = client
+        greet(client.conn)
+        client.start()
+
+    def _gone(self, client: Client) -> None:
+        self.clients.pop(client.conn.id, None)
+        forget(client.conn)
+
+    # -- time -------------------------------------------------------------------------------------
+    def keep_forgetting(self) -> None:
+        """Destroys what is due, in slices; between two of them sockets are served."""
+        engine = self.node.engine
+        now_ms, end_us = clock.now_ms(), clock.micros() + EXPIRY_SLICE_US
+        while engine.expire(now_ms, EXPIRY_STEP) >= EXPIRY_STEP:
+            if clock.micros() >= end_us:
+                self.loop.call_soon(self.keep_forgetting)
+                return
+        idle = engine.next_due_ms(now_ms) is None
+        self.loop.call_later(EXPIRY_IDLE_TICK_S if idle else EXPIRY_TICK_S, self.keep_forgetting)
+
+    def sweep(self) -> None:
+        """Once a second: clients that idle or do not read, and what INFO has to measure."""
+        now_ms = clock.now_ms()
+        for client in list(self.clients.values()):
+            client.check_patience(now_ms)
+        sample(self.node, now_ms)
+        self.loop.call_later(SWEEP_S, self.sweep)
+
+    # -- the end ----------------------------------------------------------------------------------
+    def stop(self, reason: str) -> None:
+        if not self.stopping.done():
+            self.stopping.set_result(reason)
+
+    async def drain(self) -> None:
+        """No new clients; what was received is answered; what was answered is sent, if it is read."""
+        for listener in self.listeners:
+            self.loop.remove_reader(listener)
+            listener.close()
+        for client in list(self.clients.values()):
+            if client.reading:
+                client.readable()
+        end = self.loop.time() + STOP_S
+        while any(client.out or client.session.more for client in self.clients.values()):
+            if self.loop.time() > end:
+                break
+            await asyncio.sleep(0.01)
+        for client in list(self.clients.values()):
+            client.close()
+
+
+def run(config: Config) -> int:
+    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code."""
+    logs.set_up(config.log_level)
+    process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    with runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    loop = asyncio.get_running_loop()
+    app = App(config, loop)
+    app.listen()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    _announce(app)
+    app.keep_forgetting()
+    app.sweep()
+    reason = await app.stopping
+    logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
+    await app.drain()
+    logs.logger.info("event=stopped")
+    return 0
+
+
+def _announce(app: App) -> None:
+    config, log = app.config, logs.logger.info
+    log(
+        "event=start version=%s engine=%s pid=%d python=%s",
+        __version__,
+        app.node.engine.name,
+        os.getpid(),
+        sys.version.split()[0],
+    )
+    log(
+        "event=listen clients=%s enclave=%s",
+        ",".join(_spell(one.getsockname()).decode() for one in app.listeners),
+        config.enclave,
+    )
+    log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
+
+
+def _listener(host: str, port: int, backlog: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise BindError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port or --bind") from None
+    return listener
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Dead peers are noticed after about twice this time, as Redis has it."""
+    if seconds <= 0:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _spell(address: tuple[object, ...]) -> bytes:
+    host, port = str(address[0]), address[1]
+    return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

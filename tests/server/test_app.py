@@ -1,0 +1,96 @@
+"""The node as a process: starting, forgetting on time, stopping in order."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from respram import __version__
+from tests.engine.rig import request
+from tests.live import LiveNode, running, start
+
+
+def test_the_first_lines_say_what_runs_and_then_there_is_silence(node: LiveNode) -> None:
+    wire = node.connect()
+    wire.ask(request(b"SET", b"a-key", b"a-secret-value", b"EX", b"9"), 5)
+    wire.ask(request(b"NOSUCH", b"a-secret-value"), 60)
+    log = node.log()
+    for part in (f"version={__version__}", "engine=", f"127.0.0.1:{node.port}", "enclave=", "default_ttl_s=3600",
+                 "max_ttl_s=2678400", "maxmemory_bytes="):  # fmt: skip
+        assert part in log, part
+    assert "secret" not in log and "a-key" not in log
+    assert len(log.splitlines()) <= 5
+    wire.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_in_order_after_answering_what_was_received(number: int) -> None:
+    live = start()
+    wire = live.connect()
+    live.process.send_signal(signal.SIGSTOP)
+    wire.sock.sendall(request(b"SET", b"k", b"v") + request(b"GET", b"k"))
+    live.process.send_signal(number)
+    live.process.send_signal(signal.SIGCONT)
+    began = time.monotonic()
+    assert wire.rest() == b"+OK\r\n$1\r\nv\r\n"
+    assert live.process.wait(5) == 0
+    assert time.monotonic() - began < 5
+    assert "event=stopped" in live.log()
+    live.stop()
+
+
+def test_shutdown_stops_like_a_signal() -> None:
+    live = start()
+    wire = live.connect()
+    wire.sock.sendall(request(b"SHUTDOWN", b"NOSAVE"))
+    assert wire.rest() == b""
+    assert live.process.wait(5) == 0
+    live.stop()
+
+
+def test_a_taken_port_is_one_line_and_exit_code_1(node: LiveNode) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "respram", "serve", "--port", str(node.port)], capture_output=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert str(node.port).encode() in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_untouched_keys_are_destroyed_soon_after_their_deadline(node: LiveNode) -> None:
+    """Invariant 2: the `expired` event comes when the time comes, not when somebody looks."""
+    wire, listener = node.connect(), node.connect()
+    wire.ask(request(b"CONFIG", b"SET", b"notify-keyspace-events", b"Ex"), 5)
+    listener.ask(request(b"SUBSCRIBE", b"__keyevent@0__:expired"), 50)
+    lags = []
+    count = 200
+    deadlines = {}
+    for number in range(count):
+        key = b"k%03d" % number
+        deadlines[key] = time.time() + 0.05 + number * 0.002
+        wire.ask(request(b"SET", key, b"v", b"PXAT", b"%d" % (deadlines[key] * 1000)), 5)
+    text = b""
+    while len(lags) < count:
+        text += listener.sock.recv(4096)
+        now = time.time()
+        for key in re.findall(rb"\r\n(k\d\d\d)\r\n", text):
+            lags.append(now - deadlines[key])
+        text = text[text.rfind(b"*") :] if not text.endswith(b"\r\n") else b""
+    lags.sort()
+    assert lags[0] >= -0.002, "expired before its time"
+    assert lags[int(count * 0.9)] < 0.05 and lags[-1] < 0.5, lags[-5:]
+    wire.ask(request(b"CONFIG", b"SET", b"notify-keyspace-events", b""), 5)
+    wire.close()
+    listener.close()
+
+
+def test_a_port_is_free_again_at_once() -> None:
+    with running() as first:
+        port = first.port
+        first.connect().ask(b"PING\r\n", 7)
+    again = start(port=port)
+    assert again.connect().ask(b"PING\r\n", 7) == b"+PONG\r\n"
+    assert again.stop() == 0

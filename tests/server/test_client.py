@@ -1,0 +1,143 @@
+"""One client's socket, against a real process: order, patience, limits, and what others notice of it."""
+
+import contextlib
+import socket
+import threading
+import time
+
+from tests.engine.rig import request
+from tests.live import LiveNode, Wire, running
+
+PONG = b"+PONG\r\n"
+
+
+def test_replies_come_in_order_however_the_bytes_are_cut(node: LiveNode) -> None:
+    wire = node.connect()
+    batch = request(b"SET", b"k", b"v", b"EX", b"9") + request(b"GET", b"k") + b"PING\r\n" + request(b"STRLEN", b"k")
+    expected = b"+OK\r\n$1\r\nv\r\n+PONG\r\n:1\r\n"
+    assert wire.ask(batch, len(expected)) == expected
+    for at in range(len(batch)):
+        wire.sock.send(batch[at : at + 1])
+    assert wire.take(len(expected)) == expected
+    wire.close()
+
+
+def test_a_hundred_thousand_commands_in_one_write_are_all_answered(node: LiveNode) -> None:
+    wire, bystander = node.connect(30), node.connect()
+    sender = threading.Thread(target=wire.sock.sendall, args=(request(b"PING") * 100_000,))
+    sender.start()
+    worst = max(timed_ping(bystander) for _ in range(20))
+    assert wire.take(len(PONG) * 100_000) == PONG * 100_000
+    sender.join()
+    assert worst < 0.5, "a bystander waited for the batch"
+    wire.close()
+    bystander.close()
+
+
+def test_one_byte_every_fifty_ms_is_a_command_in_the_end(node: LiveNode) -> None:
+    wire, bystander = node.connect(), node.connect()
+    for byte in request(b"PING"):
+        wire.sock.send(bytes((byte,)))
+        assert timed_ping(bystander) < 0.5
+        time.sleep(0.05)
+    assert wire.take(len(PONG)) == PONG
+    wire.close()
+    bystander.close()
+
+
+def test_a_reset_in_the_middle_troubles_nobody(node: LiveNode) -> None:
+    bystander = node.connect()
+    for _ in range(50):
+        wire = node.connect()
+        wire.sock.send(request(b"SET", b"k", b"x" * 1000)[:500])
+        wire.reset()
+    assert timed_ping(bystander) < 0.5
+    bystander.close()
+
+
+def test_two_thousand_idle_connections_are_nothing_to_the_others(node: LiveNode) -> None:
+    idle: list[socket.socket] = []
+    try:
+        for _ in range(2000):
+            idle.append(socket.create_connection(("127.0.0.1", node.port), 5))
+        wire = node.connect()
+        assert max(timed_ping(wire) for _ in range(50)) < 0.5
+        wire.close()
+    finally:
+        for one in idle:
+            one.close()
+
+
+def test_a_value_as_large_as_may_be_goes_in_and_out(node: LiveNode) -> None:
+    wire = node.connect(30)
+    value = bytes(range(256)) * (64 << 12)
+    wire.sock.sendall(request(b"SET", b"big", value, b"PX", b"60000"))
+    assert wire.take(5) == b"+OK\r\n"
+    head = b"$%d\r\n" % len(value)
+    assert wire.ask(request(b"GET", b"big"), len(head) + len(value) + 2) == head + value + b"\r\n"
+    wire.sock.sendall(b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n" % (len(value) + 1))
+    assert wire.rest() == b"-ERR Protocol error: invalid bulk length\r\n"
+    wire.close()
+
+
+def test_an_http_request_is_closed_without_a_word(node: LiveNode) -> None:
+    for text in (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", b"Host: a\r\n\r\n"):
+        wire = node.connect()
+        wire.sock.sendall(text)
+        assert wire.rest() == b""
+        wire.close()
+
+
+def test_a_reader_that_does_not_read_is_closed_not_fed() -> None:
+    with running("--output-buffer-limit", "4mb", "--output-soft-limit", "1mb") as live:
+        wire, bystander = live.connect(), live.connect()
+        wire.ask(request(b"SET", b"k", b"x" * 100_000, b"EX", b"60"), 5)
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.sock.setblocking(False)
+        end = time.monotonic() + 20
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < end:
+                with contextlib.suppress(BlockingIOError):
+                    wire.sock.send(request(b"GET", b"k") * 100)
+                assert timed_ping(bystander) < 1
+        assert time.monotonic() < end, "never closed"
+        assert "event=output_limit" in live.log()
+        wire.close()
+        bystander.close()
+
+
+def test_one_client_too_many_is_told_so() -> None:
+    with running("--maxclients", "3") as live:
+        time.sleep(0.05)
+        wires = [live.connect() for _ in range(3)]
+        assert [wire.ask(b"PING\r\n", 7) for wire in wires] == [PONG] * 3
+        late = live.connect()
+        assert late.rest() == b"-ERR max number of clients reached\r\n"
+        wires[0].close()
+        time.sleep(0.05)
+        again = live.connect()
+        assert again.ask(b"PING\r\n", 7) == PONG
+        for wire in (*wires, late, again):
+            wire.close()
+
+
+def test_an_idle_client_is_closed_and_a_busy_one_is_not() -> None:
+    with running("--timeout", "1") as live:
+        idle, busy = live.connect(), live.connect()
+        end = time.monotonic() + 6
+        idle.sock.settimeout(0.1)
+        closed = False
+        while time.monotonic() < end and not closed:
+            assert busy.ask(b"PING\r\n", 7) == PONG
+            with contextlib.suppress(TimeoutError):
+                closed = idle.sock.recv(1) == b""
+        assert closed
+        assert busy.ask(b"PING\r\n", 7) == PONG
+        idle.close()
+        busy.close()
+
+
+def timed_ping(wire: Wire) -> float:
+    began = time.perf_counter()
+    assert wire.ask(b"PING\r\n", len(PONG)) == PONG
+    return time.perf_counter() - began
