@@ -91,9 +91,7 @@ def free_port() -> int:
         return port
 
 
-def start(
-    *args: str, engine: str = "pure", env: dict[str, str] | None = None, port: int | None = None
-) -> LiveNode:
+def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, port: int | None = None) -> LiveNode:
     """Starts `respram serve` and waits until it answers."""
     port = port or free_port()
     handle, name = tempfile.mkstemp(prefix="respram-", suffix=".log")

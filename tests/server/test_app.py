@@ -53,7 +53,10 @@ def test_shutdown_stops_like_a_signal() -> None:
 
 def test_a_taken_port_is_one_line_and_exit_code_1(node: LiveNode) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "respram", "serve", "--port", str(node.port)], capture_output=True, timeout=20, check=False
+        [sys.executable, "-m", "respram", "serve", "--port", str(node.port)],
+        capture_output=True,
+        timeout=20,
+        check=False,
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
