@@ -1,0 +1,198 @@
+"""Where a setting comes from, who wins, and the one line that tells what is wrong."""
+
+import re
+from dataclasses import MISSING, FrozenInstanceError, fields, replace
+from pathlib import Path
+
+import pytest
+
+from respram.config import FILE_BYTES_MAX, Config, exposed, load
+from respram.errors import ConfigError
+from respram.limits import MIB, Limits
+from respram.machine import memory_bytes
+from respram.options import OPTIONS, Address, Option
+
+SECRET = "open-sesame-" + "x" * 8
+# A value for each option that differs from its default and fits all the others' defaults.
+OTHER = {
+    "bind": "::1,127.0.0.1", "port": "7000", "peer-port": "17000", "join": "10.0.0.1:1,[fd00::1]:2", "advertise": "10.0.0.9:3",
+    "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET, "unprotected": "yes",
+    "engine": "pure", "notify-keyspace-events": "Ex", "log-level": "debug", "maxclients": "77", "timeout": "5",
+    "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
+    "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
+    "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
+    "slowlog-max-len": "3", "tracking-table-max-keys": "11",
+}  # fmt: skip
+PLAIN = [option for option in OPTIONS if option.name != "requirepass-file"]
+
+
+def setting(config: Config, option: Option) -> object:
+    return getattr(config.limits if option.of_limits else config, option.field)
+
+
+def complaint(flags: dict[str, str], variables: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(flags, variables or {})
+    line = str(caught.value)
+    assert line and "\n" not in line
+    return line
+
+
+def test_every_option_has_another_value_in_these_tests() -> None:
+    assert set(OTHER) == {option.name for option in PLAIN}
+
+
+@pytest.mark.parametrize("option", PLAIN, ids=lambda option: option.name)
+def test_each_option_is_a_flag_a_variable_and_a_key_of_the_file(option: Option, tmp_path: Path) -> None:
+    text = OTHER[option.name]
+    file = tmp_path / "respram.toml"
+    file.write_text(f'{option.key} = "{text}"\n')
+    by_flag = setting(load({option.name: text}, {}), option)
+    assert by_flag == setting(load({}, {option.variable: text}), option)
+    assert by_flag == setting(load({"config": str(file)}, {}), option)
+    assert by_flag != setting(load({}, {}), option)
+    assert option.variable == "RESPRAM_" + option.name.upper().replace("-", "_")
+
+
+def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "respram.toml"
+    file.write_text('default_ttl = 30\nmax-ttl = 300\nport = 7001\nbind = ["127.0.0.1", "::1"]\nunprotected = true\n')
+    variables = {"RESPRAM_CONFIG": str(file), "RESPRAM_MAX_TTL": "400", "RESPRAM_PORT": "7002", "PORT": "1", "RESPRAM_SERVICE_HOST": "x"}
+    config = load({"port": "7003"}, variables)
+    assert (config.default_ttl_s, config.max_ttl_s, config.port, config.peer_port) == (30, 400, 7003, 16379)
+    assert config.bind == ("127.0.0.1", "::1")
+    assert config.unprotected
+
+
+def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
+    config = load({}, {})
+    assert replace(config, maxmemory_bytes=0) == Config()
+    assert config.maxmemory_bytes == memory_bytes() * 3 // 4
+    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file"}
+    assert named | {"limits"} == {one.name for one in fields(Config)}
+    assert all(one.default is not MISSING for one in fields(Limits))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("port", "65536", "0 to 65535"), ("port", "", "0 to 65535"), ("port", "1_0", "0 to 65535"), ("port", "+1", "0 to 65535"),
+        ("peer-port", "-1", "0 to 65535"), ("bind", "", "such as 127.0.0.1"), ("bind", "a b;c", "such as 127.0.0.1"),
+        ("join", "10.0.0.1", "HOST:PORT"), ("join", "a:1,b", "HOST:PORT"), ("join", "fd00::1:2", "HOST:PORT"),
+        ("advertise", "host:0", "HOST:PORT"), ("enclave", "two words", "characters"), ("enclave", "", "characters"),
+        ("default-ttl", "0", "1 to"), ("default-ttl", "1.5", "1 to"), ("max-ttl", "99999999999", "1 to 315360000"),
+        ("maxmemory", "12", "at least 1mb"), ("maxmemory", "4tb", "at least 1mb"), ("maxmemory", "-1", "at least 1mb"),
+        ("engine", "fast", "auto, native, pure"), ("log-level", "loud", "debug, info"), ("unprotected", "maybe", "yes or no"),
+        ("notify-keyspace-events", "Q", "letters of"), ("requirepass-file", "", "path"), ("maxclients", "0", "1 to"),
+        ("proto-max-bulk-len", "1gb", "512mb"), ("output-soft-seconds", "0", "1 to"), ("slowlog-log-slower-than", "-2", "-1 to"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_with_its_place_and_what_is_expected(name: str, text: str, expected: str, tmp_path: Path) -> None:
+    (option,) = [one for one in OPTIONS if one.name == name]
+    file = tmp_path / "respram.toml"
+    file.write_text(f'{option.key} = "{text}"\n')
+    assert re.match(f"--{name} must be .*{re.escape(expected)}", complaint({name: text}))
+    assert re.match(f"{option.variable} must be .*{re.escape(expected)}", complaint({}, {option.variable: text}))
+    assert re.match(f"{option.key} in {file} must be .*{re.escape(expected)}", complaint({"config": str(file)}))
+
+
+def test_settings_that_do_not_fit_together_are_refused() -> None:
+    assert "--max-ttl 50" in complaint({"default-ttl": "60", "max-ttl": "50"})
+    assert "two different ports" in complaint({"port": "7000", "peer-port": "7000"})
+    assert "--client-query-buffer-limit" in complaint({"proto-max-bulk-len": "64mb", "client-query-buffer-limit": "32mb"})
+    assert "--output-buffer-limit" in complaint({"output-buffer-limit": "1mb"})
+    assert "--pubsub-output-soft-limit" in complaint({"pubsub-output-soft-limit": "33mb"})
+    assert load({"port": "0", "peer-port": "0"}, {}).port == 0
+
+
+def test_a_key_is_never_longer_than_an_argument_may_be() -> None:
+    assert load({"proto-max-bulk-len": "2mb"}, {}).limits.key_bytes_max == 2 * MIB
+    assert load({"proto-max-bulk-len": "512mb"}, {}).limits.key_bytes_max == 64 * MIB
+
+
+# -- beyond loopback ------------------------------------------------------------------------------
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "fd00::1", "some.host", "127.0.0.1,0.0.0.0"])
+def test_nobody_listens_beyond_loopback_without_a_password_or_saying_so(host: str) -> None:
+    line = complaint({"bind": host})
+    assert "--unprotected" in line and "RESPRAM_REQUIREPASS" in line
+    assert load({"bind": host, "unprotected": "yes"}, {}).unprotected
+    assert load({"bind": host}, {"RESPRAM_REQUIREPASS": SECRET}).requirepass == SECRET
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "[::1]"])
+def test_loopback_needs_no_password(host: str) -> None:
+    assert exposed(load({"bind": host}, {}).bind) == []
+
+
+# -- secrets --------------------------------------------------------------------------------------
+def test_the_password_comes_from_the_first_line_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(SECRET + "\r\nnot this\n")
+    assert load({"requirepass-file": str(file)}, {}).requirepass == SECRET
+    assert load({}, {"RESPRAM_REQUIREPASS_FILE": str(file)}).requirepass == SECRET
+    assert "keep one" in complaint({"requirepass-file": str(file)}, {"RESPRAM_REQUIREPASS": SECRET})
+    file.write_text("\n" + SECRET)
+    assert "empty first line" in complaint({"requirepass-file": str(file)})
+    assert "cannot be read" in complaint({"requirepass-file": str(tmp_path / "none")})
+
+
+def test_no_complaint_and_no_representation_shows_the_password(tmp_path: Path) -> None:
+    long, torn = SECRET * 2000, SECRET + "\udcff"
+    password_file, toml = tmp_path / "password", tmp_path / "respram.toml"
+    password_file.write_text(long)
+    toml.write_text(f'requirepass = ["{SECRET}", 1]\n')
+    broken = tmp_path / "broken.toml"
+    broken.write_text(f"requirepass = {SECRET}\n")
+    lines = [
+        complaint({"requirepass": long}), complaint({}, {"RESPRAM_REQUIREPASS": long}), complaint({}, {"RESPRAM_REQUIREPASS": torn}),
+        complaint({"requirepass-file": str(password_file)}), complaint({"config": str(toml)}), complaint({"config": str(broken)}),
+        complaint({"requirepass": SECRET, "bind": "0.0.0.0", "port": "1", "peer-port": "1"}),
+    ]  # fmt: skip
+    config = load({"requirepass": SECRET}, {})
+    assert config.requirepass == SECRET
+    assert not [line for line in [*lines, repr(config), str(config)] if "open-sesame" in line]
+
+
+# -- files ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"port = ", "not valid TOML"), (b"prot = 1\n", "did you mean port?"), (b"zzzzzzz = 1\n", "unknown key 'zzzzzzz'"),
+        (b"port = 1.5\n", "must be a string"), (b"[port]\na = 1\n", "must be a string"), (b"bind = [1]\n", "must be a string"),
+        (b"\xff\xfe", "not UTF-8"), (b"#" * (FILE_BYTES_MAX + 1), "longer than 1mb"), (b"unprotected = 3\n", "yes or no"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, content: bytes, expected: str) -> None:
+    file = tmp_path / "respram.toml"
+    file.write_bytes(content)
+    line = complaint({"config": str(file)})
+    assert str(file) in line and expected in line
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in complaint({"config": str(tmp_path / "none.toml")})
+    assert "cannot be read" in complaint({"config": str(tmp_path)})
+
+
+def test_a_variable_that_kubernetes_set_is_recognised() -> None:
+    assert "enableServiceLinks" in complaint({}, {"RESPRAM_PORT": "tcp://10.0.0.1:6379"})
+
+
+# -- what others get ------------------------------------------------------------------------------
+def test_the_engine_gets_the_settings_in_its_own_units() -> None:
+    config = load({"default-ttl": "5", "max-ttl": "50", "maxmemory": "2mb", "proto-max-bulk-len": "3mb"}, {})
+    settings = config.engine_settings(7, b"s" * 16)
+    assert (settings.node, settings.secret, settings.default_ttl_ms, settings.max_ttl_ms) == (7, b"s" * 16, 5000, 50_000)
+    assert (settings.memory_bytes_max, settings.bulk_bytes_max, settings.outbox_bytes_max) == (2 * MIB, 3 * MIB, 0)
+    assert config.engine_settings(7, b"s" * 16, outbox_bytes_max=9).outbox_bytes_max == 9
+
+
+def test_addresses_are_hosts_and_ports() -> None:
+    config = load({"join": "a.example:1, [fd00::1]:2", "advertise": "10.0.0.9:3"}, {})
+    assert config.join == (Address("a.example", 1), Address("fd00::1", 2))
+    assert config.advertise == Address("10.0.0.9", 3)
+
+
+def test_a_config_cannot_be_changed_in_place() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Config().port = 1  # type: ignore[misc]

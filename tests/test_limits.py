@@ -1,0 +1,46 @@
+"""The table of bounds: complete, named with units, explained."""
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from respram.limits import GIB, KIB, MIB, Limits, bound_of, configurable
+
+UNITS = ("_max", "_s", "_ms", "_us")
+COUNTS = ("backlog", "databases")  # whose names are their unit
+
+
+@pytest.mark.parametrize("limit", fields(Limits), ids=lambda one: one.name)
+def test_every_limit_has_a_unit_a_reason_and_a_default_within_its_own_bounds(limit: object) -> None:
+    (one,) = [field for field in fields(Limits) if field is limit]
+    said = bound_of(one)
+    assert one.name.endswith(UNITS) or one.name in COUNTS
+    assert said.why.endswith(".")
+    assert len(said.why) > 20
+    assert one.type is int
+    assert said.least <= getattr(Limits(), one.name) <= said.most
+
+
+def test_the_limits_that_clients_know_are_those_of_redis_and_of_the_issue() -> None:
+    limits = Limits()
+    assert (limits.clients_max, limits.bulk_bytes_max, limits.args_max) == (10_000, 64 * MIB, 1_048_576)
+    assert (limits.inline_bytes_max, limits.query_buffer_bytes_max) == (64 * KIB, GIB)
+    assert (limits.untrusted_args_max, limits.untrusted_bulk_bytes_max) == (10, 16 * KIB)
+    assert (limits.idle_timeout_s, limits.databases) == (0, 16)
+
+
+def test_no_option_moves_two_limits() -> None:
+    options = [bound_of(one).option for one in fields(Limits) if bound_of(one).option]
+    assert len(set(options)) == len(options) == len(configurable())
+
+
+def test_the_soft_output_limits_are_below_the_hard_ones() -> None:
+    limits = Limits()
+    assert limits.output_soft_bytes_max < limits.output_buffer_bytes_max
+    assert limits.pubsub_output_soft_bytes_max < limits.pubsub_output_bytes_max
+    assert limits.feed_reply_bytes_max < limits.output_soft_bytes_max
+
+
+def test_limits_cannot_be_changed_in_place() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Limits().clients_max = 1  # type: ignore[misc]
