@@ -191,7 +191,7 @@ def read_some(wire: Wire) -> bytes:
     wire.sock.sendall(request(b"ECHO", b"::end::"))
     got = bytearray()
     wire.sock.settimeout(5)
-    while not got.endswith(b"::end::\r\n") and b"Protocol error" not in got and b"+QUEUED\r\n" != got[-9:]:
+    while not got.endswith(b"::end::\r\n") and b"Protocol error" not in got and got[-9:] != b"+QUEUED\r\n":
         piece = wire.sock.recv(1 << 16)
         if not piece:
             break

@@ -84,7 +84,7 @@ def test_a_redis_py_transaction(client: "redis.Redis") -> None:
     client.set("stock", 5, ex=60)
 
     def take(pipe: "redis.client.Pipeline") -> None:
-        left = int(pipe.get("stock"))
+        left = int(pipe.get("stock") or 0)
         pipe.multi()
         pipe.set("stock", left - 1, keepttl=True)
         pipe.get("stock")
@@ -108,7 +108,7 @@ def test_redis_py_hears_what_is_published_and_what_expires(client: "redis.Redis"
     assert listener.get_message(timeout=0.2) is None
     assert client.publish("news", "hello") == 1
     client.set("short", "v", px=30)
-    heard = []
+    heard: list[tuple[bytes, bytes]] = []
     while len(heard) < 2 and time.monotonic() < end:
         if message := listener.get_message(timeout=0.2):
             heard.append((message["channel"], message["data"]))
@@ -123,6 +123,6 @@ def test_redis_py_asyncio_with_many_at_once(node: LiveNode) -> None:
         async with redis.asyncio.Redis.from_pool(pool) as client:
             await client.set("count", 0, ex=60)
             await asyncio.gather(*(client.incr("count") for _ in range(500)))
-            return int(await client.get("count"))
+            return int(await client.get("count") or 0)
 
     assert asyncio.run(session()) == 500

@@ -105,12 +105,12 @@ def test_a_suspended_command_runs_again_and_the_rest_waits(engine: Engine) -> No
     cold.suspend_once = b"WAIT"
     batch = request(b"PING") + request(b"WAIT", b"1", b"0") + request(b"SET", b"a", b"1")
     assert feed(engine, session, batch) == b"+PONG\r\n"
-    assert session.suspended and not session.retried
+    assert (session.suspended, session.retried) == (True, False)
     assert feed(engine, session, request(b"GET", b"a")) == b""
     engine.resume(session)
-    assert session.retried
+    assert (session.suspended, session.retried) == (False, True)
     assert feed(engine, session, b"") == b"+cold\r\n+OK\r\n$1\r\n1\r\n"
-    assert not session.retried
+    assert (session.suspended, session.retried) == (False, False)
     assert [argv[0] for argv in cold.seen] == [b"WAIT", b"WAIT"]
 
 

@@ -25,7 +25,8 @@ piece = st.one_of(
 def test_any_split_gives_the_same_commands(data: bytes, sizes: list[int], trusted: bool) -> None:
     strict = scan_strictly(data, trusted)
     assert scan([data], trusted) == strict
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(data):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(data[at : at + size])

@@ -68,7 +68,7 @@ def test_untouched_keys_are_destroyed_soon_after_their_deadline(node: LiveNode) 
     wire, listener = node.connect(), node.connect()
     wire.ask(request(b"CONFIG", b"SET", b"notify-keyspace-events", b"Ex"), 5)
     listener.ask(request(b"SUBSCRIBE", b"__keyevent@0__:expired"), 50)
-    lags = []
+    lags: list[float] = []
     count = 200
     deadlines = {}
     for number in range(count):
