@@ -35,6 +35,8 @@ BAD_PROTOCOL = ClientError(b"ERR Protocol version is not an integer or out of ra
 NO_PROTOCOL = ClientError(b"NOPROTO unsupported protocol version")
 BAD_NAME = ClientError(b"ERR Client names cannot contain spaces, newlines or special characters.")
 
+NOT_32_BITS = ClientError(b"ERR value is out of range, value must between %d and %d" % (-INT32_MAX - 1, INT32_MAX))
+
 
 def hello(conn: Conn, argv: list[bytes]) -> Reply:
     """Everything is checked before anything is changed; authentication comes before the rest."""
@@ -124,8 +126,10 @@ def authenticate(conn: Conn, user: bytes, password: bytes) -> None:
 
 def select(conn: Conn, argv: list[bytes]) -> Reply:
     number = parse_int(argv[1])
-    if number is None or not -INT32_MAX - 1 <= number <= INT32_MAX:
+    if number is None:
         raise NOT_AN_INTEGER
+    if not -INT32_MAX - 1 <= number <= INT32_MAX:
+        raise NOT_32_BITS
     if not 0 <= number < DATABASES:
         raise DB_RANGE
     conn.session.db = number
