@@ -12,7 +12,7 @@ from respram.commands.notify import observe
 from respram.commands.parameters import PARAMETERS, Draft, Refused, check, draft_of
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.slowlog import trim as trim_slow
-from respram.commands.texts import ONE_LINE, wrong_arity
+from respram.commands.texts import ONE_LINE, SYNTAX
 from respram.errors import ClientError
 
 WILD = frozenset(b"*?[")
@@ -53,7 +53,7 @@ def config_get(conn: Conn, argv: list[bytes]) -> Reply:
 
 def config_set(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) % 2:
-        raise wrong_arity(b"config|set")
+        raise SYNTAX
     node = conn.node
     draft = draft_of(node)
     pairs = list(zip(argv[2::2], argv[3::2], strict=True))

@@ -11,6 +11,7 @@ from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
 from respram.commands.node import Node
 from respram.commands.reply import Push, Raw, Reply, Simple, encode
+from respram.commands.texts import unknown_subcommand
 from respram.errors import ClientError
 
 SUBSCRIPTION_BYTES_MAX = 64 << 20  # of their names together: one client must not fill the memory with them
@@ -180,8 +181,7 @@ def pubsub_shardchannels(conn: Conn, argv: list[bytes]) -> Reply:
 
 def _active(registry: Registry, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
-        name = b"pubsub|" + argv[1].lower()
-        raise ClientError(b"ERR wrong number of arguments for '%b' command" % name)
+        raise unknown_subcommand(b"pubsub", argv[1])
     pattern = argv[2] if len(argv) == 3 else b"*"
     return [channel for channel in registry if glob_match(pattern, channel)]
 

@@ -8,6 +8,7 @@ from respram.catalog import Command
 from respram.commands.conn import Conn
 from respram.commands.node import Node, Slow
 from respram.commands.reply import OK, Reply, Simple
+from respram.commands.texts import unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 
@@ -78,7 +79,7 @@ def _short_key(key: bytes) -> bytes:
 def slowlog_get(conn: Conn, argv: list[bytes]) -> Reply:
     count = SHOWN_BY_DEFAULT
     if len(argv) > 3:
-        raise ClientError(b"ERR wrong number of arguments for 'slowlog|get' command")
+        raise unknown_subcommand(b"slowlog", argv[1])
     if len(argv) == 3:
         wanted = parse_int(argv[2])
         if wanted is None or wanted < -1:

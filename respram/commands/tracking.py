@@ -41,9 +41,9 @@ def client_tracking(conn: Conn, argv: list[bytes]) -> Reply:
     if asked.broadcast:
         old = before.prefixes if before else []
         fresh = asked.prefixes
-        if not fresh and not (before and b"" in old):
-            fresh = [b""]
         _check_prefixes(old, fresh)
+        if not fresh and b"" not in old:
+            fresh = [b""]  # all keys, whatever prefixes there were: Redis compares only those it is given
         asked.prefixes = old + fresh
         for prefix in fresh:
             conn.node.prefixes.setdefault(prefix, {})[conn] = None
@@ -119,7 +119,7 @@ def _check(before: Tracking | None, asked: Tracking) -> None:
     if asked.broadcast and (asked.opt_in or asked.opt_out):
         raise ClientError(b"ERR OPTIN and OPTOUT are not compatible with BCAST")
     if asked.opt_in and asked.opt_out:
-        raise ClientError(b"ERR You can't use both OPTIN and OPTOUT")
+        raise ClientError(b"ERR You can't specify both OPTIN mode and OPTOUT mode")
     if before is not None and ((before.opt_in and asked.opt_out) or (before.opt_out and asked.opt_in)):
         raise SWITCHED_OPT
 
@@ -131,7 +131,7 @@ def _check_prefixes(old: list[bytes], fresh: list[bytes]) -> None:
             % (PREFIXES_MAX, PREFIX_BYTES_MAX)
         )
     for at, prefix in enumerate(fresh):
-        for other in old:
+        for other in sorted(old):
             if _overlap(prefix, other):
                 raise ClientError(
                     b"ERR Prefix '%b' overlaps with an existing prefix '%b'. "

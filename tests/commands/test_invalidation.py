@@ -1,0 +1,179 @@
+"""Who is told that a key changed, and when."""
+
+from respram.catalog import find
+from respram.commands.invalidation import remember
+from respram.limits import Limits
+
+from .rig import NIL, OK, ONE, Client, array, bulk
+
+
+def invalid(*keys: bytes) -> bytes:
+    return b">2\r\n" + bulk(b"invalidate") + array(*map(bulk, keys))
+
+
+def tracker(client: Client, *options: bytes) -> Client:
+    """Another connection, in RESP3, that tracks."""
+    other = client.other()
+    other(b"HELLO", b"3")
+    assert other(b"CLIENT", b"TRACKING", b"on", *options) == OK
+    return other
+
+
+def read(client: Client, *argv: bytes) -> bytes:
+    """A read as dispatch has it: the command, then what it leaves in the table."""
+    reply = client(*argv)
+    command = find(argv[0].lower(), b"")
+    assert command is not None
+    remember(client.conn, command, list(argv))
+    return reply
+
+
+def test_a_reader_is_told_once_that_its_key_changed(client: Client) -> None:
+    reader = tracker(client)
+    client(b"SET", b"k", b"1")
+    assert reader.pushed() == b""
+    assert read(reader, b"GET", b"k") == bulk(b"1")
+    client(b"SET", b"k", b"2")
+    assert reader.pushed() == invalid(b"k")
+    client(b"SET", b"k", b"3")
+    assert reader.pushed() == b""
+
+
+def test_a_key_that_was_missing_is_tracked_as_well(client: Client) -> None:
+    reader = tracker(client)
+    assert read(reader, b"GET", b"k") == b"_\r\n"
+    client(b"SETNX", b"k", b"1")
+    assert reader.pushed() == invalid(b"k")
+
+
+def test_every_key_of_a_read_is_tracked(client: Client) -> None:
+    reader = tracker(client)
+    read(reader, b"MGET", b"a", b"b", b"c")
+    client(b"MSET", b"c", b"1", b"a", b"1", b"z", b"1")
+    assert reader.pushed() == invalid(b"c") + invalid(b"a")
+
+
+def test_ones_own_write_is_told_behind_its_reply(client: Client) -> None:
+    client(b"HELLO", b"3")
+    client(b"CLIENT", b"TRACKING", b"on")
+    read(client, b"GET", b"k")
+    assert client(b"SET", b"k", b"1") == OK + invalid(b"k")
+    read(client, b"GET", b"k")
+    transaction = client.raw(b"MULTI\r\nSET k 2\r\nGET k\r\nEXEC\r\n")
+    assert transaction == OK + b"+QUEUED\r\n" * 2 + array(OK, bulk(b"2")) + invalid(b"k")
+    assert client.pushed() == b""
+
+
+def test_noloop_spares_the_author(client: Client) -> None:
+    reader = tracker(client, b"NOLOOP")
+    read(reader, b"GET", b"k")
+    assert reader(b"SET", b"k", b"1") == OK
+    client(b"SET", b"k", b"2")
+    assert reader.pushed() == b""  # as in Redis: its own write took the key out of the table
+    read(reader, b"GET", b"k")
+    client(b"SET", b"k", b"3")
+    assert reader.pushed() == invalid(b"k")
+
+
+def test_expiry_invalidates_without_any_command(client: Client) -> None:
+    reader = tracker(client)
+    client(b"SET", b"k", b"1", b"PX", b"50")
+    read(reader, b"GET", b"k")
+    client.advance(70)
+    assert reader.pushed() == invalid(b"k")
+
+
+def test_a_merge_from_a_peer_invalidates(client: Client) -> None:
+    source = client.rig.__class__(type(client.rig.engine)).connect()
+    source(b"SET", b"k", b"theirs")
+    reader = tracker(client)
+    read(reader, b"GET", b"k")
+    client.rig.engine.merge(b"".join(source.rig.engine.records(0)), client.rig.now_ms)
+    assert reader.pushed() == invalid(b"k")
+
+
+def test_broadcast_tells_every_change_under_a_prefix(client: Client) -> None:
+    reader = tracker(client, b"BCAST", b"PREFIX", b"user:", b"PREFIX", b"q")
+    client(b"MSET", b"user:1", b"a", b"other", b"b", b"q", b"c")
+    assert reader.pushed() == invalid(b"user:1") + invalid(b"q")
+    client(b"SET", b"user:1", b"b", b"PX", b"10")
+    reader.pushed()
+    client.advance(30)
+    assert reader.pushed() == invalid(b"user:1")
+    everything = tracker(client, b"BCAST")
+    client(b"SET", b"any", b"1")
+    assert everything.pushed() == invalid(b"any") and reader.pushed() == b""
+
+
+def test_optin_tracks_only_what_was_announced(client: Client) -> None:
+    reader = tracker(client, b"OPTIN")
+    read(reader, b"GET", b"a")
+    reader(b"CLIENT", b"CACHING", b"yes")
+    read(reader, b"GET", b"b")
+    read(reader, b"GET", b"c")
+    client(b"MSET", b"a", b"1", b"b", b"1", b"c", b"1")
+    assert reader.pushed() == invalid(b"b")
+
+
+def test_optout_tracks_all_but_what_was_announced(client: Client) -> None:
+    reader = tracker(client, b"OPTOUT")
+    read(reader, b"GET", b"a")
+    reader(b"CLIENT", b"CACHING", b"no")
+    read(reader, b"GET", b"b")
+    client(b"MSET", b"a", b"1", b"b", b"1")
+    assert reader.pushed() == invalid(b"a")
+
+
+def test_a_redirect_goes_to_a_resp2_subscriber(client: Client) -> None:
+    target, reader = client.other(), client.other()
+    number = b"%d" % target.conn.id
+    target(b"SUBSCRIBE", b"__redis__:invalidate")
+    assert reader(b"CLIENT", b"TRACKING", b"on", b"REDIRECT", number) == OK
+    assert reader(b"CLIENT", b"GETREDIR") == b":%b\r\n" % number
+    read(reader, b"GET", b"k")
+    client(b"SET", b"k", b"1")
+    assert target.pushed() == array(bulk(b"message"), bulk(b"__redis__:invalidate"), array(bulk(b"k")))
+    assert reader.pushed() == b""
+    again = (b"CLIENT", b"TRACKING", b"on", b"REDIRECT", number, b"REDIRECT", number)
+    assert reader(*again) == b"-ERR A client can only redirect to a single other client\r\n"
+
+
+def test_a_redirect_to_a_connection_that_ended_is_reported(client: Client) -> None:
+    target = client.other()
+    number = target.conn.id
+    reader = tracker(client, b"REDIRECT", b"%d" % number)
+    read(reader, b"GET", b"k")
+    target.close()
+    client(b"SET", b"k", b"1")
+    assert reader.pushed() == b">2\r\n" + bulk(b"tracking-redir-broken") + b":%d\r\n" % number
+    assert bulk(b"broken_redirect") in reader(b"CLIENT", b"TRACKINGINFO")
+    assert b" flags=tR " in reader(b"CLIENT", b"INFO")
+
+
+def test_the_table_is_bounded_and_the_forgotten_are_invalidated(client: Client) -> None:
+    client.rig.node.limits = Limits(tracked_keys_max=2)
+    reader = tracker(client)
+    for key in (b"a", b"b", b"c"):
+        read(reader, b"GET", key)
+    assert reader.pushed() == invalid(b"a")
+    assert list(client.rig.node.tracked) == [b"b", b"c"]
+    client(b"CONFIG", b"SET", b"tracking-table-max-keys", b"1")
+    assert reader.pushed() == invalid(b"b")
+
+
+def test_a_reader_that_left_is_skipped(client: Client) -> None:
+    first, second = tracker(client), tracker(client)
+    for reader in (first, second):
+        read(reader, b"GET", b"k")
+    first(b"CLIENT", b"TRACKING", b"off")
+    assert client(b"SET", b"k", b"1") == OK
+    assert first.pushed() == b"" and second.pushed() == invalid(b"k")
+
+
+def test_counts_stand_in_info(client: Client) -> None:
+    reader = tracker(client)
+    read(reader, b"MGET", b"a", b"b")
+    text = client(b"INFO", b"stats", b"clients")
+    assert b"tracking_total_keys:2\r\n" in text and b"tracking_clients:1\r\n" in text
+    assert client(b"EXISTS", b"a") == b":0\r\n" and client(b"GET", b"a") == NIL and client(b"INCR", b"a") == ONE
+    assert reader.pushed() == invalid(b"a")

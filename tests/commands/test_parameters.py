@@ -1,0 +1,77 @@
+"""The table of parameters: every one reads, and every one that writes takes what it shows."""
+
+import pytest
+
+from respram.commands.parameters import PARAMETERS, Refused, draft_of, memory, number
+from respram.limits import configurable
+
+from .rig import Rig
+
+
+def test_every_limit_with_an_option_is_a_parameter() -> None:
+    options = {name.encode() for name in configurable()}
+    assert options and options <= PARAMETERS.keys()
+
+
+def test_what_a_parameter_shows_can_be_set_again_and_changes_nothing(rig: Rig) -> None:
+    written = 0
+    for name, parameter in PARAMETERS.items():
+        shown = parameter.read(rig.node)
+        if parameter.write is None or name == b"client-output-buffer-limit":
+            continue
+        draft = draft_of(rig.node)
+        parameter.write(rig.node, draft, shown)
+        assert draft == draft_of(rig.node), name
+        written += 1
+    assert written > 20
+
+
+def test_every_writable_parameter_refuses_nonsense(rig: Rig) -> None:
+    free = {b"requirepass"}  # any text is a password
+    for name, parameter in PARAMETERS.items():
+        if parameter.write is None or name in free:
+            continue
+        for text in (b"no\0nsense", b"-7", b"1e3", b" 1", b"9" * 50):
+            draft = draft_of(rig.node)
+            with pytest.raises(Refused):
+                parameter.write(rig.node, draft, text)
+            assert draft == draft_of(rig.node), (name, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [(b"0", 0), (b"1b", 1), (b"1k", 1000), (b"1KB", 1024), (b"2m", 2_000_000), (b"2Mb", 2 << 20), (b"3g", 3 * 10**9),
+     (b"3gb", 3 << 30)],
+)  # fmt: skip
+def test_units_of_memory_are_those_of_redis(text: bytes, size: int) -> None:
+    assert memory(text, 0, 1 << 40) == size
+
+
+@pytest.mark.parametrize("text", [b"", b"mb", b"1 mb", b"-1", b"1tb", b"1.5mb", b"0x10"])
+def test_what_is_no_size_is_refused(text: bytes) -> None:
+    with pytest.raises(Refused, match="memory value"):
+        memory(text, 0, 1 << 40)
+
+
+def test_bounds_are_inclusive() -> None:
+    assert number(b"1", 1, 3) == 1 and number(b"3", 1, 3) == 3
+    for text in (b"0", b"4", b"-1", b"99999999999999999999"):
+        with pytest.raises(Refused, match="between 1 and 3 inclusive"):
+            number(text, 1, 3)
+
+
+def test_the_output_limits_of_both_classes_are_set_at_once(rig: Rig) -> None:
+    parameter = PARAMETERS[b"client-output-buffer-limit"]
+    assert parameter.write is not None
+    draft = draft_of(rig.node)
+    parameter.write(rig.node, draft, b"normal 100mb 1mb 9 pubsub 2mb 1mb 9 replica 0 0 0")
+    limits = draft.limits
+    assert (limits.output_buffer_bytes_max, limits.output_soft_bytes_max, limits.output_soft_s) == (
+        100 << 20,
+        1 << 20,
+        9,
+    )
+    assert (limits.pubsub_output_bytes_max, limits.pubsub_output_soft_bytes_max) == (2 << 20, 1 << 20)
+    for text in (b"normal 0 0 0", b"normal 1mb", b"master 1 1 1", b""):
+        with pytest.raises(Refused):
+            parameter.write(rig.node, draft_of(rig.node), text)

@@ -1,0 +1,54 @@
+"""CLIENT TRACKING and its kin: what may be asked for, and what is answered. See test_invalidation.py."""
+
+import pytest
+
+from .rig import Client, Reference
+from .test_invalidation import read, tracker
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "CLIENT TRACKING foo", "CLIENT TRACKING on REDIRECT x", "CLIENT TRACKING on REDIRECT 99999", "CLIENT TRACKING",
+        "CLIENT TRACKING on PREFIX a", "CLIENT TRACKING on BCAST OPTIN", "CLIENT TRACKING on OPTIN OPTOUT",
+        "CLIENT TRACKING on FOO", "CLIENT TRACKING on REDIRECT", "CLIENT TRACKING off", "CLIENT GETREDIR",
+        "CLIENT TRACKINGINFO", "CLIENT CACHING yes", "CLIENT TRACKING on BCAST PREFIX a PREFIX ab",
+        "CLIENT TRACKING on; CLIENT TRACKINGINFO; CLIENT GETREDIR; CLIENT TRACKING on BCAST; CLIENT CACHING yes",
+        "CLIENT TRACKING on BCAST; CLIENT TRACKINGINFO; CLIENT TRACKING on BCAST PREFIX a; CLIENT TRACKING on OPTIN OPTOUT",
+        "CLIENT TRACKING on BCAST PREFIX b PREFIX a; CLIENT TRACKING on BCAST PREFIX c; CLIENT TRACKINGINFO",
+        "CLIENT TRACKING on BCAST PREFIX a; CLIENT TRACKING on BCAST; CLIENT TRACKING on BCAST PREFIX a",
+        "CLIENT TRACKING on OPTIN; CLIENT TRACKING on OPTOUT; CLIENT CACHING no; CLIENT CACHING yes; CLIENT TRACKINGINFO",
+        "CLIENT TRACKING on OPTOUT NOLOOP; CLIENT CACHING yes; CLIENT CACHING no; CLIENT CACHING foo; CLIENT TRACKINGINFO",
+        "CLIENT TRACKING on OPTIN; CLIENT CACHING yes; GET gone; CLIENT TRACKINGINFO",
+        "HELLO 3; CLIENT TRACKING on BCAST NOLOOP; CLIENT TRACKINGINFO; RESET; CLIENT TRACKINGINFO",
+    ],
+)  # fmt: skip
+def test_replies_are_those_of_a_real_server(client: Client, reference: Reference, lines: str) -> None:
+    reference(b"RESET")
+    for line in lines.encode().split(b";"):
+        words = line.split()
+        if words[0] == b"HELLO":  # ids and versions differ
+            client(*words)
+            reference(*words)
+            continue
+        ours = read(client, *words) if words[0] == b"GET" else client(*words)
+        assert ours == reference(*words), line
+    reference(b"RESET")
+
+
+def test_prefixes_are_bounded(client: Client) -> None:
+    words = [word for number in range(200) for word in (b"PREFIX", b"%03d" % number)]
+    assert client(b"CLIENT", b"TRACKING", b"on", b"BCAST", *words).startswith(b"-ERR too many or too long prefixes")
+    assert client(b"CLIENT", b"GETREDIR") == b":-1\r\n"
+    assert not client.rig.node.prefixes and not client.rig.node.trackers
+
+
+def test_tracking_switches_fast_writes_off_and_on_again(client: Client) -> None:
+    engine, node = client.rig.engine, client.rig.node
+    first, second = tracker(client), tracker(client, b"BCAST")
+    assert not engine.hot_writes and engine.hot_reads and not first.conn.session.hot
+    first(b"CLIENT", b"TRACKING", b"off")
+    assert not engine.hot_writes
+    second.close()
+    assert engine.hot_writes and engine.observer is None
+    assert not node.trackers and not node.prefixes and not node.tracked
