@@ -1,0 +1,36 @@
+# A node as a container. The first stage has the compiler, the second has not; what goes from one to the
+# other is an environment of locked packages and respram with its native engine, without which the build
+# fails. It listens on all addresses, so it starts only with a password (or --unprotected):
+#
+#   docker build -t respram .
+#   docker run -p 6379:6379 -e RESPRAM_REQUIREPASS_FILE=/run/secrets/respram ... respram
+
+FROM python:3.12-slim-bookworm AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+RUN python -m venv /opt/respram
+WORKDIR /src
+COPY requirements.lock ./
+RUN /opt/respram/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY pyproject.toml setup.py MANIFEST.in README.md ./
+COPY respram respram
+RUN RESPRAM_REQUIRE_NATIVE=1 /opt/respram/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
+    && /opt/respram/bin/pip uninstall -y setuptools Cython pip
+# From another directory, so that the installed package is asked and not the sources.
+RUN cd / && /opt/respram/bin/python -c "import respram.engine.native._native"
+
+FROM python:3.12-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin respram
+COPY --from=build /opt/respram /opt/respram
+ENV PATH=/opt/respram/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    RESPRAM_BIND=0.0.0.0 \
+    RESPRAM_ENGINE=native
+USER 10001
+EXPOSE 6379 16379
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["respram", "ping"]
+ENTRYPOINT ["respram"]
+CMD ["serve"]

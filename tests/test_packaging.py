@@ -1,0 +1,197 @@
+"""What ships: the metadata, the lock files, the Makefile's promises, the image, and the reference of options."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import respram
+from respram.limits import Limits, bound_of
+from respram.options import OPTIONS
+from tests.reference import limits_table, options_table
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=;\[ ]", line)[0].lower() for line in requirements}
+
+
+def locked(lock: str) -> dict[str, str]:
+    """Name to version of what a lock file pins."""
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^ \\;]+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+# -- the package ----------------------------------------------------------------------------------
+def test_the_server_needs_four_packages_and_the_extras_bring_the_rest() -> None:
+    assert names(PROJECT["dependencies"]) == {"hiredis", "uvloop", "cryptography", "pybloom-live"}
+    assert names(PROJECT["optional-dependencies"]["patterns"]) == {"redis"}
+    assert all(re.search(r">=\d", line) for line in PROJECT["dependencies"])
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_version_is_said_in_one_place() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", respram.__version__)
+    assert "version" in PROJECT["dynamic"]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_file_pins_versions_and_hashes_and_names_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    pins = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    assert pins and all(re.match(r"[a-z0-9._-]+==[^ ]+( ; .+)? \\$", line) for line in pins)
+    assert text.count("--hash=sha256:") >= len(pins)
+    assert "://" not in text and "--index" not in text
+
+
+def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
+    serving, developing = (locked(lock) for lock in LOCKS)
+    extras = PROJECT["optional-dependencies"]
+    assert serving.items() <= developing.items()
+    assert names(PROJECT["dependencies"]) | {"setuptools", "cython"} <= set(serving)
+    assert names(extras["dev"]) | names(extras["patterns"]) <= set(developing)
+
+
+def copy_of_the_sources(target: Path) -> Path:
+    """What git would give a newcomer, without what was built here."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.o", "build", "*.egg-info")
+    for name in ("respram", "docs"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored)
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "Makefile", *LOCKS):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+BUILD = "import setuptools.build_meta as b, sys; getattr(b, sys.argv[1])(sys.argv[2])"
+
+
+def build(kind: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "dist").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", BUILD, f"build_{kind}", "dist"], cwd=folder, env=os.environ | variables, capture_output=True,
+        text=True, timeout=110, check=False,
+    )  # fmt: skip
+
+
+def test_the_source_archive_holds_every_source_of_both_engines(tmp_path: Path) -> None:
+    folder = copy_of_the_sources(tmp_path)
+    done = build("sdist", folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (archive,) = (folder / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        packed = {name.partition("/")[2] for name in opened.getnames()}
+    wanted = {
+        path.relative_to(folder).as_posix() for path in (folder / "respram").rglob("*")
+        if path.suffix in (".py", ".c", ".h", ".pyx", ".pxd", ".pyi") and path.name != "_native.c"
+    }  # fmt: skip
+    assert "respram/engine/pure/engine.py" in wanted
+    assert wanted | {"setup.py", "pyproject.toml", "README.md", "respram/py.typed", *LOCKS} <= packed
+
+
+def test_without_a_compiler_the_package_builds_with_the_pure_engine_alone(tmp_path: Path) -> None:
+    folder = copy_of_the_sources(tmp_path)
+    done = build("wheel", folder, CC="/nowhere/cc", RESPRAM_REQUIRE_NATIVE="")
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = (folder / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        packed = opened.namelist()
+        entries = next(name for name in packed if name.endswith("entry_points.txt"))
+        assert "respram = respram.cli:entry" in opened.read(entries).decode()
+    assert "respram/engine/pure/engine.py" in packed
+    assert not [name for name in packed if name.endswith(".so") or name.startswith("tests")]
+
+
+def test_without_a_compiler_a_required_native_engine_is_an_error(tmp_path: Path) -> None:
+    done = build("wheel", copy_of_the_sources(tmp_path), CC="/nowhere/cc", RESPRAM_REQUIRE_NATIVE="1")
+    assert done.returncode != 0
+    assert "/nowhere/cc" in done.stderr or "the native engine cannot be built" in done.stderr
+
+
+# -- the two commands -----------------------------------------------------------------------------
+def make_in(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    shutil.copy(ROOT / "Makefile", folder / "Makefile")
+    (folder / "respram").mkdir(exist_ok=True)
+    for name in (*LOCKS, "setup.py", "pyproject.toml", "respram/__init__.py"):
+        (folder / name).touch()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def interpreter(folder: Path, name: str, version: str, has_venv: bool) -> Path:
+    """A stand-in for a Python of some version, with or without its venv module."""
+    file = folder / name
+    new = "exit 0" if tuple(map(int, version.split("."))) >= (3, 11) else "exit 1"
+    venv = "exit 0" if has_venv else "exit 1"
+    file.write_text(f'#!/bin/sh\ncase "$*" in\n--version) echo Python {version};;\n*version_info*) {new};;\n*ensurepip*) {venv};;\nesac\n')
+    file.chmod(0o755)
+    return file
+
+
+def test_a_machine_with_an_old_python_gets_one_clear_line(tmp_path: Path) -> None:
+    done = make_in(tmp_path, "serve", f"PYTHON={interpreter(tmp_path, 'old', '3.10', True)}")
+    assert done.returncode != 0
+    assert "respram needs Python 3.11 or newer" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_machine_without_the_venv_module_is_told_what_to_install(tmp_path: Path) -> None:
+    done = make_in(tmp_path, "test", f"PYTHON={interpreter(tmp_path, 'bare', '3.12', False)}")
+    assert done.returncode != 0
+    assert "apt install python3-venv" in done.stderr
+
+
+def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
+    done = make_in(tmp_path)
+    listed = {line.split()[0] for line in done.stdout.splitlines()}
+    assert done.returncode == 0
+    assert {"serve", "test", "lint", "types", "unit", "build", "clean", "help"} <= listed
+
+
+# -- the image and the check ----------------------------------------------------------------------
+def test_the_image_is_small_unprivileged_healthy_and_never_without_the_native_engine() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    first, second = re.split(r"(?m)^FROM ", text)[1:]
+    assert "AS build" in first and "RESPRAM_REQUIRE_NATIVE=1" in first and "--require-hashes" in first
+    assert first.startswith("python:3.12-slim") and second.startswith("python:3.12-slim")
+    assert "gcc" not in second and "pip" not in second
+    assert "RESPRAM_ENGINE=native" in second
+    assert re.search(r"^USER 10001$", second, re.MULTILINE)
+    assert re.search(r'^HEALTHCHECK .*CMD \["respram", "ping"\]$', second, re.MULTILINE)
+    copied = {word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", first, re.MULTILINE) for word in line.split()}
+    assert copied and all((ROOT / name).exists() for name in copied)
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == allowed
+
+
+def test_the_check_runs_make_test_and_is_bash_that_parses() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith("#!/usr/bin/env bash\n")
+    assert "set -euo pipefail" in script.read_text() and "make test" in script.read_text()
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+# -- the documents --------------------------------------------------------------------------------
+def test_the_reference_of_options_and_limits_is_what_the_tables_say() -> None:
+    """`python -m tests.reference` writes it anew."""
+    text = (ROOT / "docs/operating.md").read_text()
+    assert options_table() in text and limits_table() in text
+    assert options_table().count("\n") > len(OPTIONS)
+    assert all(f"`{name}`" in limits_table() for name in Limits.__dataclass_fields__)
+    assert all(bound_of(one).why in limits_table() for one in Limits.__dataclass_fields__.values())
+
+
+def test_the_readme_has_the_two_commands_and_a_first_session() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "make serve" in text and "make test" in text and "redis-cli" in text
+    linked = re.findall(r"\]\((?!http)([^)#]+)", text)
+    assert linked and all((ROOT / path).exists() for path in linked)

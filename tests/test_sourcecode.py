@@ -1,0 +1,360 @@
+"""The walls of the house: which room may import what, and how long, named and shaped a file may be.
+
+Each rule is a row of a table, or a function over one parsed file, and applies to files that do not exist
+yet. Where a wall stands in the way, the design is discussed first and the table changed with it.
+`test_every_rule_bites` holds one offence against each rule: a rule that cannot fail protects nothing.
+"""
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LINES_WARNED, LINES_MAX = 400, 600  # of a file
+BODY_WARNED, BODY_MAX = 70, 120  # lines of a function
+
+
+class Wall(NamedTuple):
+    room: str  # a file, or a folder with its slash
+    forbidden: tuple[str, ...]  # modules, with all below them
+    why: str
+    doors: tuple[str, ...] = ()  # what is allowed nevertheless
+
+
+CLOCKS = ("time", "datetime", "sched")
+CHANCE = ("random", "secrets", "uuid", "numpy")
+LOOPS = ("asyncio", "uvloop", "threading", "multiprocessing", "concurrent", "signal", "selectors", "select")
+SOCKETS = ("socket", "ssl", "socketserver", "http", "urllib")
+FILES = ("os", "io", "pathlib", "shutil", "tempfile", "subprocess", "mmap", "sys")
+LOGGING = ("logging", "syslog", "warnings")
+PURE = (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *FILES, *LOGGING)
+OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns")
+
+WALLS = (
+    Wall("respram/engine/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING), "time and randomness come in as arguments"),
+    Wall("respram/engine/", (*OUTSIDE, "respram.gossip", "respram.replica", "respram.wire", "respram.commands", "respram.config"),
+         "an engine knows no peer, no command and no server"),
+    Wall("respram/commands/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "subprocess"), "the server injects clocks and chance"),
+    Wall("respram/commands/", OUTSIDE, "a command runs on any server"),
+    Wall("respram/wire/", PURE, "the peer protocol is bytes in, messages out"),
+    Wall("respram/wire/", (*OUTSIDE, "respram.gossip", "respram.replica", "respram.commands", "respram.engine"),
+         "the codec knows no one who uses it"),
+    Wall("respram/gossip/", PURE, "the simulator runs this very code in virtual time"),
+    Wall("respram/gossip/", (*OUTSIDE, "respram.commands", "respram.engine.pure", "respram.engine.native", "respram.replica"),
+         "messages and now in, effects out"),
+    Wall("respram/replica.py", (*PURE, *OUTSIDE), "the simulator runs the real thing"),
+    Wall("respram/sim/", (*SOCKETS, *LOOPS, *LOGGING, *CLOCKS, "respram.server", "respram.patterns"),
+         "virtual time, a virtual network"),
+    Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
+    *(Wall(f"respram/{name}.py", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
+           "arithmetic and tables, used by every room")
+      for name in ("stamp", "record", "catalog", "errors", "integers", "limits", "options", "config", "machine")),
+    Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
+    Wall("respram/", ("logging", "syslog"), "only the server logs", ("respram/server/",)),
+    Wall("respram/", ("asyncio", "uvloop", "ssl"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
+    Wall("respram/", ("socket",), "only the server does I/O; the command line pings", ("respram/server/", "respram/cli.py")),
+    Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
+    Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
+)  # fmt: skip
+
+CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms that may not call them
+    Wall("respram/", ("print", "input"), "only the command line talks to a terminal", ("respram/cli.py", "respram/sim/")),
+    Wall("respram/", ("eval", "exec", "__import__", "breakpoint"), "what runs is what is written"),
+    *(Wall(room, ("open",), "no I/O in this room")
+      for room in ("respram/engine/", "respram/commands/", "respram/wire/", "respram/gossip/", "respram/replica.py")),
+)  # fmt: skip
+
+# The C core: times and bytes come in, so these headers have nothing to do there.
+NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Python.h", "pthread.h", "fcntl.h", "sys/random.h")
+
+NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
+
+# Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
+WIRE_ROOMS = ("respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
+
+PARENTS = ("Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio")
+
+# Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
+TESTED_BY = (
+    ("respram/__main__.py", "tests/test_cli.py"),
+    ("respram/catalog_*.py", "tests/commands/test_introspection.py"),
+    ("respram/catalog.py", "tests/commands/test_introspection.py"),
+    ("respram/record.py", "tests/engine/test_engine.py"),
+    ("respram/stamp.py", "tests/engine/test_engine.py"),
+    ("respram/engine/api.py", "tests/engine/test_engine.py"),
+    ("respram/engine/pure/scanner.py", "tests/engine/test_scanner.py"),
+    ("respram/engine/pure/*.py", "tests/engine/test_engine.py"),
+    ("respram/server/clock.py", "tests/server/test_app.py"),
+    ("respram/server/process.py", "tests/server/test_app.py"),
+    ("respram/server/logs.py", "tests/server/test_app.py"),
+    ("respram/commands/conn.py", "tests/commands/test_dispatch.py"),
+    ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
+    ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),
+    ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
+)
+
+
+class Source(NamedTuple):
+    path: str  # from the root, with slashes
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return _parsed(self.text)
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def sources(folder: str = "respram", pattern: str = "*.py") -> list[Source]:
+    return [Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in sorted((ROOT / folder).rglob(pattern))]
+
+
+# -- the rules: each takes one file and yields what is wrong with it ----------------------------------
+def imports(source: Source) -> Iterator[tuple[int, str]]:
+    """Every module that is imported, with its line; relative names and `from a import b` spelt out."""
+    package = source.path.removesuffix(".py").removesuffix("/__init__").split("/")
+    if not source.path.endswith("__init__.py"):
+        package = package[:-1]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*parent, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def is_below(name: str, parents: tuple[str, ...], mark: str = ".") -> bool:
+    return any(name == parent or name.startswith(parent.rstrip(mark) + mark) for parent in parents)
+
+
+def within(path: str, wall: Wall) -> bool:
+    return (path == wall.room or path.startswith(wall.room) and wall.room.endswith("/")) and not any(
+        path.startswith(door) for door in wall.doors
+    )
+
+
+def imports_through_a_wall(source: Source) -> Iterator[str]:
+    for wall in WALLS:
+        if within(source.path, wall):
+            for line, name in imports(source):
+                if is_below(name, wall.forbidden) and not is_below(name, wall.doors):
+                    yield f"{source.path}:{line} imports {name}: {wall.why}"
+
+
+def calls_through_a_wall(source: Source) -> Iterator[str]:
+    for wall in CALLS:
+        if within(source.path, wall):
+            for node in ast.walk(source.tree):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in wall.forbidden:
+                    yield f"{source.path}:{node.lineno} calls {node.func.id}: {wall.why}"
+
+
+def loose_numbers(source: Source) -> Iterator[str]:
+    """`int()` of a piece of the wire: of an argument, of a slice, of a match, of a variable."""
+    if not source.path.startswith(WIRE_ROOMS):
+        return
+    for node in ast.walk(source.tree):
+        named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("int", "float")
+        if not named or not isinstance(node, ast.Call) or not node.args:
+            continue
+        given = node.args[0]
+        indexed = isinstance(given, ast.Subscript) and (
+            isinstance(given.slice, ast.Slice) or isinstance(given.slice, ast.Constant) and isinstance(given.slice.value, int)
+        )
+        decoded = isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr in ("decode", "group", "strip")
+        if indexed or decoded or isinstance(given, ast.Name):
+            yield f"{source.path}:{node.lineno} reads a number by {ast.unparse(node)}: use respram.integers"
+
+
+def nameless_files(source: Source) -> Iterator[str]:
+    for part in Path(source.path).with_suffix("").parts:
+        if part.lstrip("_") in NAMELESS:
+            yield f"{source.path}: {part} says nothing; name the file after what is in it"
+
+
+def silent_files(source: Source) -> Iterator[str]:
+    if source.tree.body and not ast.get_docstring(source.tree):
+        yield f"{source.path}: opens without saying what it is"
+
+
+def long_files(source: Source) -> Iterator[str]:
+    lines = source.text.count("\n")
+    if lines > LINES_MAX:
+        yield f"{source.path}: {lines} lines, more than {LINES_MAX}: split it by concern"
+
+
+def long_functions(source: Source, most: int = BODY_MAX) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > most:
+                yield f"{source.path}:{node.lineno} {node.name} has {lines} lines, more than {most}"
+
+
+def swallowed_errors(source: Source) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler):
+            if node.type is None:
+                yield f"{source.path}:{node.lineno} a bare except also catches what ends the process"
+            elif ast.unparse(node.type) == "BaseException" and not any(isinstance(one, ast.Raise) for one in ast.walk(node)):
+                yield f"{source.path}:{node.lineno} BaseException is caught and not raised again"
+
+
+def inherited_code(source: Source) -> Iterator[str]:
+    """Only errors, protocols, plain records and asyncio's classes have parents."""
+    local_errors = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and is_error(node)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef) and not is_error(node):
+            for parent in node.bases:
+                name = ast.unparse(parent).partition("[")[0]
+                if name.split(".")[0] not in PARENTS and name.split(".")[-1] not in PARENTS and name not in local_errors:
+                    yield f"{source.path}:{node.lineno} {node.name} inherits {name}: compose instead"
+
+
+def is_error(node: ast.ClassDef) -> bool:
+    return any(re.search(r"(Error|Exception|Fault|Warning)$", ast.unparse(parent)) for parent in node.bases)
+
+
+def open_dataclasses(source: Source) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        for mark in node.decorator_list if isinstance(node, ast.ClassDef) else []:
+            text = ast.unparse(mark)
+            if text.split("(")[0] in ("dataclass", "dataclasses.dataclass") and "slots=True" not in text:
+                yield f"{source.path}:{mark.lineno} a dataclass without slots=True takes any attribute"
+
+
+RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
+    imports_through_a_wall, calls_through_a_wall, loose_numbers, nameless_files, silent_files, long_files, long_functions,
+    swallowed_errors, inherited_code, open_dataclasses,
+)  # fmt: skip
+
+
+def expect_none(complaints: Iterable[str]) -> None:
+    found = list(complaints)
+    assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_source_keeps_the_rule(rule: Callable[[Source], Iterator[str]]) -> None:
+    found = sources()
+    assert len(found) > 20
+    expect_none(complaint for source in found for complaint in rule(source))
+
+
+@pytest.mark.parametrize("rule", [nameless_files, silent_files, long_files, swallowed_errors])
+def test_the_tests_keep_the_rule_too(rule: Callable[[Source], Iterator[str]]) -> None:
+    found = [source for folder in ("tests", "compat", "benchmarks") for source in sources(folder)]
+    expect_none(complaint for source in found for complaint in rule(source))
+
+
+def test_every_source_has_a_test_file() -> None:
+    expect_none(untested([source.path for source in sources()], lambda path: (ROOT / path).exists()))
+
+
+def untested(paths: list[str], exists: Callable[[str], bool]) -> Iterator[str]:
+    for path in paths:
+        if path.endswith("__init__.py"):
+            continue
+        folder, _, name = path.removeprefix("respram/").rpartition("/")
+        mirror = "/".join(["tests", *([folder] if folder else []), f"test_{name}"])
+        named = [test for pattern, test in TESTED_BY if Path(path).match(pattern)]
+        if not any(exists(test) for test in [mirror, *named]):
+            yield f"{path}: no {mirror}"
+
+
+def foreign_headers(path: str, text: str) -> list[str]:
+    names = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
+    return [f"{path} includes {name}" for name in names if name in NATIVE_HEADERS]
+
+
+def test_the_c_core_knows_no_clock_no_socket_and_no_python() -> None:
+    files = [one for pattern in ("*.c", "*.h") for one in sources("respram/engine/native", pattern) if not one.path.endswith("_native.c")]
+    expect_none(complaint for one in files for complaint in foreign_headers(one.path, one.text))
+    assert not [one.path for one in files if one.text.count("\n") > LINES_MAX]
+
+
+@pytest.mark.filterwarnings("default")
+def test_files_and_functions_that_grow_are_pointed_out() -> None:
+    """A warning, not a failure: these are where to stop and think."""
+    for source in sources():
+        lines = source.text.count("\n")
+        if lines > LINES_WARNED:
+            warnings.warn(f"{source.path} has {lines} lines; {LINES_WARNED} is where to think", stacklevel=1)
+        for complaint in long_functions(source, BODY_WARNED):
+            warnings.warn(complaint, stacklevel=1)
+
+
+# -- one offence against each rule ------------------------------------------------------------------
+OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
+    (imports_through_a_wall, "respram/engine/pure/later.py", "import time"),
+    (imports_through_a_wall, "respram/engine/pure/later.py", "def late():\n    from random import choice"),
+    (imports_through_a_wall, "respram/engine/later.py", "from respram import gossip"),
+    (imports_through_a_wall, "respram/engine/pure/later.py", "from ...gossip import core"),
+    (imports_through_a_wall, "respram/engine/__init__.py", "from ..gossip import core"),
+    (imports_through_a_wall, "respram/gossip/core.py", "import os.path"),
+    (imports_through_a_wall, "respram/gossip/core.py", "import respram.server.app"),
+    (imports_through_a_wall, "respram/replica.py", "from asyncio import sleep"),
+    (imports_through_a_wall, "respram/commands/keys.py", "import socket, re"),
+    (imports_through_a_wall, "respram/commands/keys.py", "from datetime import datetime"),
+    (imports_through_a_wall, "respram/wire/codec.py", "import io"),
+    (imports_through_a_wall, "respram/patterns/lock.py", "from respram.errors import ClientError"),
+    (imports_through_a_wall, "respram/patterns/lock.py", "import respram"),
+    (imports_through_a_wall, "respram/sim/world.py", "import logging"),
+    (imports_through_a_wall, "respram/later.py", "import logging"),
+    (imports_through_a_wall, "respram/stamp.py", "import time"),
+    (imports_through_a_wall, "respram/server/app.py", "import redis"),
+    (calls_through_a_wall, "respram/commands/keys.py", "print(1)"),
+    (calls_through_a_wall, "respram/gossip/core.py", "open('x')"),
+    (calls_through_a_wall, "respram/server/app.py", "eval('1')"),
+    (loose_numbers, "respram/commands/keys.py", "int(argv[1])"),
+    (loose_numbers, "respram/engine/pure/scanner.py", "int(data)"),
+    (loose_numbers, "respram/wire/codec.py", "int(data[1:4])"),
+    (loose_numbers, "respram/commands/keys.py", "float(argv[1].decode())"),
+    (nameless_files, "respram/server/utils.py", ""),
+    (nameless_files, "respram/common/texts.py", ""),
+    (silent_files, "respram/later.py", "x = 1"),
+    (long_files, "respram/later.py", "\n" * (LINES_MAX + 1)),
+    (long_functions, "respram/later.py", "def long():\n" + "    pass\n" * BODY_MAX),
+    (swallowed_errors, "respram/later.py", "try:\n    pass\nexcept:\n    pass"),
+    (swallowed_errors, "respram/later.py", "try:\n    pass\nexcept BaseException:\n    pass"),
+    (inherited_code, "respram/later.py", "class A(B): pass"),
+    (open_dataclasses, "respram/later.py", "@dataclass(frozen=True)\nclass A: pass"),
+)
+
+PERMITTED = (
+    ("respram/server/app.py", "import asyncio, socket, time, logging"),
+    ("respram/patterns/lock.py", "from respram.patterns.naming import name\nimport redis, asyncio, time"),
+    ("respram/commands/keys.py", "int(a > b)\nint(usage['rss'])\nint.from_bytes(data)"),
+    ("respram/cli.py", "print(1)\nimport socket"),
+    ("respram/gossip/core.py", "class A(Protocol[T]): pass\nclass B(ValueError): pass\nclass C(NamedTuple): pass"),
+    ("respram/server/later.py", "class A(asyncio.Protocol): pass\ntry:\n    pass\nexcept BaseException:\n    raise"),
+)
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), OFFENCES, ids=lambda one: getattr(one, "__name__", str(one)[:40]))
+def test_every_rule_bites(rule: Callable[[Source], Iterator[str]], path: str, text: str) -> None:
+    assert list(rule(Source(path, text)))
+
+
+@pytest.mark.parametrize(("path", "text"), PERMITTED)
+def test_no_rule_bites_what_is_permitted(path: str, text: str) -> None:
+    rules = [rule for rule in RULES if rule is not silent_files]
+    assert not [complaint for rule in rules for complaint in rule(Source(path, text))]
+
+
+def test_there_is_an_offence_against_every_rule() -> None:
+    assert {rule for rule, _, _ in OFFENCES} == set(RULES)
+    assert list(untested(["respram/gossip/core.py", "respram/later.py"], lambda path: path == "tests/test_later.py")) == [
+        "respram/gossip/core.py: no tests/gossip/test_core.py"
+    ]
+    assert foreign_headers("a.c", "#include <stdint.h>\n# include <time.h>") == ["a.c includes time.h"]
