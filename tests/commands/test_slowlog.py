@@ -69,7 +69,7 @@ def test_long_commands_and_long_logs_are_cut(client: Client) -> None:
     shown = client(b"SLOWLOG", b"GET", b"1")
     assert b"*%d\r\n" % SLOW_ARGS_MAX + bulk(b"mset") in shown
     assert bulk(b"... (%d more arguments)" % (101 - SLOW_ARGS_MAX + 1)) in shown
-    client(b"CONFIG", b"SET", b"slowlog-max-len", b"2")
+    client(b"CONFIG", b"SET", b"slowlog-max-len", b"2", b"slowlog-log-slower-than", b"-1")
     assert len(client.rig.node.slow_log) == 2
     assert client(b"SLOWLOG", b"LEN") == b":2\r\n"
     assert client(b"SLOWLOG", b"HELP").startswith(b"*")

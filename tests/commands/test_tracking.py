@@ -49,6 +49,11 @@ def test_tracking_switches_fast_writes_off_and_on_again(client: Client) -> None:
     assert not engine.hot_writes and engine.hot_reads and not first.conn.session.hot
     first(b"CLIENT", b"TRACKING", b"off")
     assert not engine.hot_writes
+    read(first, b"GET", b"k")
+    first(b"CLIENT", b"TRACKING", b"on")
+    read(first, b"GET", b"k")
+    first(b"CLIENT", b"TRACKING", b"off")
+    assert node.tracked  # cheaper to skip at the next change than to search for now
     second.close()
     assert engine.hot_writes and engine.observer is None
     assert not node.trackers and not node.prefixes and not node.tracked
