@@ -209,4 +209,4 @@ def _fit(config: Config) -> Config:
             f"--bind {open_hosts[0]} lets other machines in without a password; set RESPRAM_REQUIREPASS or "
             "--requirepass-file, or say --unprotected"
         )
-    return replace(config, limits=replace(limits, key_bytes_max=min(limits.key_bytes_max, limits.bulk_bytes_max)))
+    return config

@@ -60,12 +60,9 @@ class Limits:
         "client-query-buffer-limit", MIB,
     )  # fmt: skip
     bulk_bytes_max: int = bound(
-        64 * MIB, "One argument, hence one value. Redis allows 512 MiB; a key that lives for an hour is no file store.",
+        64 * MIB, "One argument, hence one key or value. Redis allows 512 MiB; a key that lives for an hour is no file store.",
         "proto-max-bulk-len", MIB, 512 * MIB,
     )  # fmt: skip
-    key_bytes_max: int = bound(
-        64 * MIB, "One key; never more than proto-max-bulk-len, since it arrives as an argument."
-    )
     args_max: int = bound(MIB, "Arguments of one command: Redis's own count, so that a large MSET behaves alike.")
     inline_bytes_max: int = bound(64 * KIB, "An inline request, or a line that announces a length, as in Redis.")
     untrusted_args_max: int = bound(10, "Arguments before authentication, as in Redis: a stranger may say AUTH, no more.")

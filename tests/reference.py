@@ -4,6 +4,7 @@ The text around them is written by hand; what stands between the two marks of a 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def limits_table() -> str:
     return _table("limits", ("limit", "default", "moved by", "why"), rows)
 
 
-def _table(name: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(name: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"<!-- {name} -->\n{body}\n<!-- end of {name} -->"

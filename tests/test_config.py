@@ -105,11 +105,6 @@ def test_settings_that_do_not_fit_together_are_refused() -> None:
     assert load({"port": "0", "peer-port": "0"}, {}).port == 0
 
 
-def test_a_key_is_never_longer_than_an_argument_may_be() -> None:
-    assert load({"proto-max-bulk-len": "2mb"}, {}).limits.key_bytes_max == 2 * MIB
-    assert load({"proto-max-bulk-len": "512mb"}, {}).limits.key_bytes_max == 64 * MIB
-
-
 # -- beyond loopback ------------------------------------------------------------------------------
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "fd00::1", "some.host", "127.0.0.1,0.0.0.0"])
 def test_nobody_listens_beyond_loopback_without_a_password_or_saying_so(host: str) -> None:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from respram.integers import FLOAT_CHARS_MAX, INT64_MAX, INT64_MIN, UINT64_MAX, parse_float, parse_int, parse_ratio, parse_uint
+from respram.integers import (
+    FLOAT_CHARS_MAX,
+    INT64_MAX,
+    INT64_MIN,
+    UINT64_MAX,
+    parse_float,
+    parse_int,
+    parse_ratio,
+    parse_uint,
+)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.strtold.restype = ctypes.c_longdouble

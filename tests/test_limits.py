@@ -1,13 +1,24 @@
 """The table of bounds: complete, named with units, explained."""
 
+import re
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import pytest
 
+from respram import record
+from respram.engine.pure import scanner
 from respram.limits import GIB, KIB, MIB, Limits, bound_of, configurable
 
 UNITS = ("_max", "_s", "_ms", "_us")
 COUNTS = ("backlog", "databases")  # whose names are their unit
+# Limits that an engine holds as constants, since no setting moves them.
+HELD = {
+    "databases": record.DATABASES,
+    "untrusted_args_max": scanner.UNTRUSTED_ARGS_MAX,
+    "untrusted_bulk_bytes_max": scanner.UNTRUSTED_BULK_BYTES_MAX,
+}
+TABLES = ("limits.py", "options.py")
 
 
 @pytest.mark.parametrize("limit", fields(Limits), ids=lambda one: one.name)
@@ -44,3 +55,12 @@ def test_the_soft_output_limits_are_below_the_hard_ones() -> None:
 def test_limits_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         Limits().clients_max = 1  # type: ignore[misc]
+
+
+def test_every_limit_is_held_somewhere() -> None:
+    """A bound that only stands in the table protects nobody."""
+    package = Path(record.__file__).parent
+    text = "\n".join(path.read_text() for path in package.rglob("*.py") if path.name not in TABLES)
+    used = set(re.findall(r"[a-z_]+", text))
+    assert [one.name for one in fields(Limits) if one.name not in used | set(HELD)] == []
+    assert {name: getattr(Limits(), name) for name in HELD} == HELD

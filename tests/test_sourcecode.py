@@ -206,8 +206,16 @@ def swallowed_errors(source: Source) -> Iterator[str]:
         if isinstance(node, ast.ExceptHandler):
             if node.type is None:
                 yield f"{source.path}:{node.lineno} a bare except also catches what ends the process"
-            elif ast.unparse(node.type) == "BaseException" and not any(isinstance(one, ast.Raise) for one in ast.walk(node)):
-                yield f"{source.path}:{node.lineno} BaseException is caught and not raised again"
+            elif ast.unparse(node.type) == "BaseException" and not passes_on(node):
+                yield f"{source.path}:{node.lineno} BaseException is caught and neither raised again nor handed on"
+
+
+def passes_on(handler: ast.ExceptHandler) -> bool:
+    """Raised again, or handed to somebody: a generator that is driven must hear of its caller's end."""
+    return any(
+        isinstance(one, ast.Raise) or isinstance(one, ast.Name) and one.id == handler.name
+        for statement in handler.body for one in ast.walk(statement)
+    )  # fmt: skip
 
 
 def inherited_code(source: Source) -> Iterator[str]:
