@@ -1,8 +1,8 @@
 """The command table: every command that is served or refused, found by name.
 
 COMMAND and its kin answer from it, dispatch checks arity and flags against it, and
-`python -m respram.catalog` writes docs/commands.md from it. Which function serves a command is said
-in `respram/commands/`.
+`python -m respram.catalog_page` prints docs/commands.md from it. Which function serves a command is
+said in `respram/commands/`.
 """
 
 from respram.catalog_entry import Argument, Command, KeySpec, parse_entries
@@ -10,7 +10,7 @@ from respram.catalog_keyspace import ENTRIES as KEYSPACE
 from respram.catalog_refused import REFUSED
 from respram.catalog_server import ENTRIES as SERVER
 
-__all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find", "page"]
+__all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 
 
 def find(name: bytes, sub: bytes) -> Command | None:
@@ -49,12 +49,3 @@ for _command in (*(sub for top in COMMANDS.values() for sub in top.subcommands),
     if b"|" in _command.name:
         _container, _, _sub = _command.name.partition(b"|")
         _SUBCOMMANDS[_container, _sub] = _command
-
-
-def page() -> str:
-    """docs/commands.md."""
-    raise NotImplementedError
-
-
-if __name__ == "__main__":
-    pass

@@ -51,15 +51,15 @@ def _bit_offset(conn: Conn, text: bytes) -> int:
 
 
 def bitcount(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = read(conn, argv[1])
+    if entry is None:
+        return 0  # whatever stands behind: Redis looks no further either
     if len(argv) not in (2, 4, 5):
         raise SYNTAX
     bounds = _two_integers(argv[2:4]) if len(argv) > 2 else (0, -1)
     if bounds[0] < 0 and bounds[1] < 0 and bounds[0] > bounds[1]:
-        return 0  # before the unit is looked at, as in Redis
+        return 0  # before the unit is looked at
     in_bits = _in_bits(argv[4]) if len(argv) == 5 else False
-    entry = read(conn, argv[1])
-    if entry is None:
-        return 0
     span = _span(bounds, entry.length * 8 if in_bits else entry.length)
     if span is None:
         return 0
@@ -75,14 +75,14 @@ def bitpos(conn: Conn, argv: list[bytes]) -> Reply:
         raise NOT_AN_INTEGER
     if wanted not in (0, 1):
         raise BIT_ARGUMENT
-    if len(argv) > 6:
-        raise SYNTAX
-    in_bits = _in_bits(argv[5]) if len(argv) == 6 else False
-    start = _one_integer(argv[3]) if len(argv) > 3 else 0
-    end = _one_integer(argv[4]) if len(argv) > 4 else -1
     entry = read(conn, argv[1])
     if entry is None:
-        return -1 if wanted else 0
+        return -1 if wanted else 0  # whatever stands behind: Redis looks no further either
+    if len(argv) > 6:
+        raise SYNTAX
+    start = _one_integer(argv[3]) if len(argv) > 3 else 0
+    in_bits = _in_bits(argv[5]) if len(argv) == 6 else False
+    end = _one_integer(argv[4]) if len(argv) > 4 else -1
     span = _span((start, end), entry.length * 8 if in_bits else entry.length)
     if span is None:
         return -1

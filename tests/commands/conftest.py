@@ -7,23 +7,14 @@ answer alike. `reference` is a real redis-server, for tests that compare; they a
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from respram.engine.api import Engine, Settings
-from respram.engine.pure import PureEngine
-
+from ..engine.conftest import ENGINES
 from .rig import Client, Reference, Rig
-
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"pure": PureEngine}
-try:
-    from respram.engine.native import NativeEngine
-except ImportError:  # not built here: its own tests fail where it has to be there
-    pass
-else:
-    ENGINES["native"] = NativeEngine
 
 START_S = 10.0  # seconds for a redis-server to answer its first connection
 
@@ -42,8 +33,16 @@ def client(rig: Rig) -> Client:
     return rig.connect()
 
 
+@pytest.fixture
+def reference(reference_server: Reference) -> Reference:
+    """Empty, and in RESP2 whatever the test before did."""
+    reference_server(b"RESET")
+    reference_server(b"FLUSHALL")
+    return reference_server
+
+
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+def reference_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server on this machine")
@@ -52,7 +51,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         try:
-            yield Reference(port, START_S)
+            with closing(Reference(port, START_S)) as server:
+                yield server
         finally:
             process.kill()
 

@@ -42,7 +42,7 @@ class Rig:
             micros=lambda: next(self.ticks),
             wall_us=lambda: self.now_ms * 1000,
             draw=lambda: next(self.draws) & (1 << 64) - 1,
-            usage=lambda: {},
+            usage=dict,
             stop=self.stops.append,
             log=self.lines.append,
         )
@@ -148,6 +148,10 @@ class Reference:
     def __call__(self, *argv: bytes) -> bytes:
         self.socket.sendall(request(*argv))
         return self._reply()
+
+    def close(self) -> None:
+        self.stream.close()
+        self.socket.close()
 
     def _reply(self) -> bytes:
         line = self.stream.readline()

@@ -1,0 +1,130 @@
+"""docs/commands.md, made from the catalog: `python -m respram.catalog_page > docs/commands.md`.
+
+What the catalog cannot know is said in the few sentences here. A test compares the file with the page.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from respram.catalog import COMMANDS, Argument, Command, everything
+
+GROUPS = {
+    b"string": "Strings",
+    b"bitmap": "Strings as bitmaps",
+    b"generic": "Keys",
+    b"transactions": "Transactions",
+    b"pubsub": "Publish and subscribe",
+    b"connection": "Connection",
+    b"server": "Server",
+    b"cluster": "Cluster",
+}
+REASONS = {
+    b"delete": "They delete, or would let a key live for ever",
+    b"script": "respram runs no scripts",
+    b"type": "respram stores strings only",
+    b"bits": "SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP serve instead",
+    b"comparing": "The work is the product of two lengths: for the client to do",
+    b"watching": "Nobody watches over others' shoulders",
+    b"debugging": "Nobody reaches into a running node",
+    b"saving": "Nothing is kept on disk",
+    b"dumping": "Values leave through reading only",
+    b"following": "There is no master and no replica",
+    b"modules": "There are no modules",
+    b"users": "A node has one password and no users",
+    b"cluster": "Answered with `ERR This instance has cluster support disabled`",
+}
+INTRODUCTION = """\
+# Commands
+
+<!-- Made by `python -m respram.catalog_page > docs/commands.md`. Change the catalog, not this file. -->
+
+Replies and error texts are those of Redis wherever Redis has the same notion. What is different for
+every command:
+
+- **Every key has a deadline.** A write that names none gets the node's default TTL, and the key's
+  deadline is marked *implicit*. TTL, PTTL and EXPIRETIME tell the truth; EXPIRE with `NX`, `XX`, `GT` or
+  `LT` treats an implicit deadline as none. A TTL beyond `--max-ttl` is cut to it.
+- **Nothing deletes.** A command that would is refused with `NOPERM`, inside MULTI too, and the key
+  survives: EXPIRE with a time that is not in the future, SET with a past `EXAT`, `GETEX ... PERSIST`,
+  BITOP with an empty result over an existing key.
+- A command that changes part of a value (APPEND, SETRANGE, SETBIT, INCR...) keeps deadline and mark.
+"""
+NOTES = """\
+## Notes
+
+- **INCREX** counts within bounds and a window, in one step; a limiter of 100 calls a minute is
+  `INCREX calls:42 UBOUND 100 EX 60 ENX`. It answers with the new value and the step that was applied.
+  A result beyond `LBOUND` or `UBOUND` is not written: the answer is the value as it is, and 0. With
+  `SATURATE` it stops at the bound instead. `ENX` sets the TTL only where the key has none of its own (it is
+  new, or its deadline is implicit). With `BYFLOAT` both numbers are doubles.
+- **SET ... IFEQ value** writes only if the key holds exactly that value, and answers nil if not. It takes the
+  place of the scripts that compare and set.
+- **MSETEX** writes all of its keys or none: 1 or 0.
+- **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.
+- **OBJECT ENCODING** and **REFCOUNT** answer what Redis would say of a freshly SET value, **IDLETIME** the
+  seconds since the last write.
+- **WAIT** answers 0 at once.
+"""
+
+
+def page() -> str:
+    parts = [INTRODUCTION]
+    for group, title in GROUPS.items():
+        members = sorted((c for c in COMMANDS.values() if c.group == group), key=lambda c: c.name)
+        parts.append(f"## {title}\n\n| command | since | what it does |\n|---|---|---|\n{_rows(members)}")
+    parts.append(NOTES)
+    parts.append("## Refused\n\nArity is checked first; the connection stays open.\n")
+    parts.append("| reason | commands |\n|---|---|\n" + "".join(_refused_rows()))
+    return "\n".join(parts)
+
+
+def _rows(commands: Iterable[Command]) -> str:
+    rows = ""
+    for command in commands:
+        for one in command.subcommands or (command,):
+            rows += f"| {_code(_usage(one))} | {one.since.decode()} | {_cell(one.summary)} |\n"
+    return rows
+
+
+def _refused_rows() -> Iterable[str]:
+    for reason, sentence in REASONS.items():
+        names = [_spoken(c.name) for c in everything() if c.refused == reason]
+        assert names, f"nothing is refused for {reason.decode()}"
+        yield f"| {sentence} | {' '.join(f'`{name}`' for name in names)} |\n"
+
+
+def _spoken(name: bytes) -> str:
+    return name.decode().upper().replace("|", " ")
+
+
+def _usage(command: Command) -> str:
+    return " ".join([_spoken(command.name), *map(_argument, command.arguments)])
+
+
+def _argument(argument: Argument) -> str:
+    token = argument.token.decode()
+    if argument.type == b"pure-token":
+        text = token
+    else:
+        text = argument.name.decode()
+        if argument.inner:
+            between = " | " if argument.type == b"oneof" else " "
+            text = between.join(map(_argument, argument.inner))
+        text = f"{token} {text}" if token else text
+    if b"multiple" in argument.flags:
+        text += f" [{text} ...]"
+    if b"optional" in argument.flags:
+        return f"[{text}]"
+    return f"<{text}>" if argument.type == b"oneof" else text
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _cell(text: bytes) -> str:
+    return text.decode().replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,243 @@
+"""MULTI and WATCH: queues, aborts, errors among siblings, and stamps that tell who touched a key."""
+
+import pytest
+
+from respram.commands.transactions import WATCHED_KEYS_MAX
+
+from .rig import NIL, OK, ONE, ZERO, Client, array, bulk, request
+
+QUEUED = b"+QUEUED\r\n"
+ABORTED = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+REFUSED = b"-NOPERM '%b' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+
+
+def test_what_was_queued_runs_at_exec_in_order(client: Client) -> None:
+    assert client(b"MULTI") == OK
+    for words in ((b"SET", b"a", b"1"), (b"INCR", b"a"), (b"GET", b"a"), (b"GET", b"no")):
+        assert client(*words) == QUEUED
+    assert client.other()(b"EXISTS", b"a") == ZERO
+    assert client(b"EXEC") == array(OK, b":2\r\n", bulk(b"2"), NIL)
+    assert client(b"GET", b"a") == bulk(b"2")
+    assert client(b"EXEC") == b"-ERR EXEC without MULTI\r\n"
+
+
+def test_a_whole_transaction_in_one_batch(client: Client) -> None:
+    batch = b"".join(request(*w.split(b" ")) for w in (b"MULTI", b"SET a 1", b"INCR a", b"EXEC", b"GET a"))
+    assert client.raw(batch) == OK + QUEUED * 2 + array(OK, b":2\r\n") + bulk(b"2")
+    for size in (1, 3, 7):
+        pieces = [batch[at : at + size] for at in range(0, len(batch), size)]
+        assert b"".join(map(client.raw, pieces)) == OK + QUEUED * 2 + array(OK, b":2\r\n") + bulk(b"2")
+
+
+def test_an_empty_transaction_is_an_empty_array(client: Client) -> None:
+    assert client(b"MULTI") == OK
+    assert client(b"EXEC") == b"*0\r\n"
+
+
+def test_discard_forgets_the_queue_and_what_was_watched(client: Client) -> None:
+    client(b"WATCH", b"a")
+    client(b"MULTI")
+    client(b"SET", b"a", b"1")
+    assert client(b"DISCARD") == OK
+    assert client(b"GET", b"a") == NIL
+    client.other()(b"SET", b"a", b"2")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+    assert client(b"DISCARD") == b"-ERR DISCARD without MULTI\r\n"
+
+
+def test_an_error_at_exec_is_an_element_and_its_siblings_run(client: Client) -> None:
+    client(b"SET", b"a", b"x")
+    client(b"MULTI")
+    for words in ((b"SET", b"b", b"1"), (b"INCR", b"a"), (b"SET", b"c", b"3")):
+        client(*words)
+    assert client(b"EXEC") == array(OK, b"-ERR value is not an integer or out of range\r\n", OK)
+    assert client(b"MGET", b"b", b"c") == array(bulk(b"1"), bulk(b"3"))
+
+
+def test_what_is_refused_is_refused_at_exec(client: Client) -> None:
+    client(b"SET", b"a", b"1", b"EX", b"50")
+    client(b"MULTI")
+    for words in (
+        (b"SET", b"b", b"1"),
+        (b"DEL", b"a"),
+        (b"FLUSHALL",),
+        (b"EXPIRE", b"a", b"-1"),
+        (b"HSET", b"h", b"f", b"v"),
+    ):
+        assert client(*words) == QUEUED
+    assert client(b"EXEC") == array(
+        OK,
+        REFUSED % b"del",
+        REFUSED % b"flushall",
+        REFUSED % b"expire",
+        b"-NOPERM 'hset' is refused by design: respram stores strings only\r\n",
+    )
+    assert client(b"TTL", b"a") == b":50\r\n"
+    assert client(b"GET", b"b") == bulk(b"1")
+    assert client.conn.refused_deletes == 3
+
+
+@pytest.mark.parametrize("wrong", [(b"NOSUCH", b"a"), (b"GET",), (b"DEL",), (b"CLIENT", b"NOSUCH")])
+def test_an_error_while_queueing_aborts(client: Client, wrong: tuple[bytes, ...]) -> None:
+    client(b"MULTI")
+    client(b"SET", b"a", b"1")
+    assert client(*wrong).startswith(b"-ERR ")
+    assert client(b"EXEC") == ABORTED
+    assert client(b"EXISTS", b"a") == ZERO
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+
+
+def test_nested_multi_and_watch_inside_are_errors_that_do_not_abort(client: Client) -> None:
+    client(b"MULTI")
+    assert client(b"MULTI") == b"-ERR MULTI calls can not be nested\r\n"
+    assert client(b"WATCH", b"a") == b"-ERR WATCH inside MULTI is not allowed\r\n"
+    assert client(b"UNWATCH") == QUEUED
+    assert client(b"EXEC") == array(OK)
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        b"SET a 1",
+        b"SET a 2",
+        b"APPEND a x",
+        b"INCR a",
+        b"EXPIRE a 10",
+        b"GETEX a EX 10",
+        b"MSETEX 1 a 1",
+        b"COPY b a REPLACE",
+    ],
+)
+def test_a_touched_key_aborts_exec(client: Client, touch: bytes) -> None:
+    other = client.other()
+    client(b"MSET", b"a", b"1", b"b", b"2")
+    client(b"WATCH", b"a")
+    assert not other(*touch.split(b" ")).startswith(b"-")
+    client(b"MULTI")
+    client(b"SET", b"c", b"3")
+    assert client(b"EXEC") == b"*-1\r\n"
+    assert client(b"EXISTS", b"c") == ZERO
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"  # it is watched no more
+
+
+def test_in_resp3_an_aborted_exec_is_a_null(client: Client) -> None:
+    client(b"HELLO", b"3")
+    client(b"WATCH", b"a")
+    client(b"SET", b"a", b"1")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"_\r\n"
+
+
+def test_what_changes_nothing_does_not_abort(client: Client) -> None:
+    client(b"SET", b"a", b"1", b"EX", b"50")
+    client(b"WATCH", b"a", b"absent")
+    other = client.other()
+    for words in (
+        (b"GET", b"a"),
+        (b"SET", b"a", b"2", b"NX"),
+        (b"DEL", b"a"),
+        (b"EXPIRE", b"a", b"-1"),
+        (b"SET", b"b", b"1"),
+    ):
+        other(*words)
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+
+
+def test_a_watched_key_that_appears_or_expires_aborts(client: Client) -> None:
+    client(b"WATCH", b"new")
+    client.other()(b"SET", b"new", b"1", b"PX", b"100")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+    client(b"WATCH", b"new")
+    client.advance(100)
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+
+
+def test_a_replicated_write_to_a_watched_key_aborts(client: Client) -> None:
+    client(b"SET", b"a", b"1")
+    packed = client.rig.engine.drain(1 << 20)
+    client(b"WATCH", b"a")
+    client.rig.engine.merge(packed, client.rig.now_ms)  # known already: nothing changes
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+    peer = type(client.rig)(type(client.rig.engine))  # another node of the same kind
+    peer.engine.configure(peer.node.settings)
+    writer = peer.connect()
+    writer.advance(5)
+    writer(b"SET", b"a", b"2")
+    client(b"WATCH", b"a")
+    assert client.rig.engine.merge(peer.engine.drain(1 << 20), client.rig.now_ms).new == 1
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+    assert client(b"GET", b"a") == bulk(b"2")
+
+
+def test_keys_are_watched_in_the_database_they_were_named_in(client: Client) -> None:
+    client(b"SELECT", b"2")
+    client(b"WATCH", b"a")
+    client(b"SELECT", b"0")
+    client(b"SET", b"a", b"1")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+    client(b"SELECT", b"2")
+    client(b"WATCH", b"a")
+    client(b"SET", b"a", b"1")
+    client(b"SELECT", b"0")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+
+
+def test_unwatch_lets_go(client: Client) -> None:
+    client(b"WATCH", b"a")
+    client(b"SET", b"a", b"1")
+    assert client(b"UNWATCH") == OK
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*0\r\n"
+
+
+def test_a_connection_cannot_watch_without_bound(client: Client) -> None:
+    many = [b"k%d" % number for number in range(WATCHED_KEYS_MAX)]
+    assert client(b"WATCH", *many) == OK
+    assert client(b"WATCH", b"one more") == b"-ERR too many watched keys\r\n"
+    assert len(client.conn.watched) == WATCHED_KEYS_MAX
+
+
+def test_without_memory_a_queued_write_aborts(client: Client) -> None:
+    engine, settings = client.rig.engine, client.conn.node.settings
+    client(b"SET", b"a", b"1")
+    for words in ((b"MULTI",), (b"SET", b"a", b"2"), (b"GET", b"a")):
+        assert client(*words) in (OK, QUEUED)
+    engine.configure(settings._replace(memory_bytes_max=1))
+    assert engine.full()
+    assert client(b"EXEC") == (
+        b"-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n"
+    )
+    client(b"MULTI")
+    assert client(b"SET", b"a", b"2") == b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+    assert client(b"EXEC") == ABORTED
+    client(b"MULTI")
+    client(b"GET", b"a")
+    assert client(b"EXEC") == array(bulk(b"1"))
+
+
+def test_a_queued_hello_changes_the_protocol_of_what_follows(client: Client) -> None:
+    client(b"MULTI")
+    for words in ((b"GET", b"no"), (b"HELLO", b"3"), (b"GET", b"no")):
+        assert client(*words) == QUEUED
+    reply = client(b"EXEC")
+    assert reply.startswith(b"*3\r\n$-1\r\n%7\r\n") and reply.endswith(b"_\r\n")
+
+
+def test_fast_paths_rest_while_queueing(client: Client) -> None:
+    client(b"MULTI")
+    assert not client.conn.session.hot
+    client(b"EXEC")
+    if client.rig.hot:
+        assert client.conn.session.hot
+    assert client(b"SET", b"a", b"1") == OK
+    assert client(b"INCRBY", b"a", b"0") == ONE
