@@ -19,7 +19,7 @@ CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
 
 
 def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    """After a command of a tracking client ran: notes the keys it read. Safe to call twice."""
+    """After a command of a tracking client ran: notes the keys it read."""
     wish = conn.tracking
     if wish is None:
         return
