@@ -42,7 +42,7 @@ class Config:
     engine: str = "auto"
     notify_keyspace_events: str = ""
     log_level: str = "info"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def backlog(self) -> int:
