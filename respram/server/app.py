@@ -26,6 +26,7 @@ from respram.engine import make
 from respram.errors import BindError
 from respram.server import clock, logs, process
 from respram.server.client import Client
+from respram.server.pump import make_pump
 
 EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
 EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must not wait long
@@ -35,7 +36,6 @@ SWEEP_S = 1.0
 ACCEPTS_MAX = 256  # connections taken in one turn of the loop
 STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
-READ_BYTES = 64 * 1024  # one read of one client
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
 
 
@@ -48,7 +48,7 @@ class App:
         self.node = self._node()
         self.clients: dict[int, Client] = {}
         self.listeners: list[socket.socket] = []
-        self.scratch = memoryview(bytearray(READ_BYTES))
+        self.pump = make_pump(self.node.engine, loop)
 
     def _node(self) -> Node:
         config = self.config
@@ -98,7 +98,7 @@ class App:
             sock.close()
             return
         session = node.engine.session(dispatch)
-        client = Client(sock, self.loop, node, session, self.scratch, self._gone)
+        client = Client(sock, self.loop, self.pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=_spell(address),
             local_address=_spell(local), created_ms=clock.now_ms(), deliver=client.deliver,
@@ -129,8 +129,13 @@ class App:
     def sweep(self) -> None:
         """Once a second: clients that idle or do not read, and what INFO has to measure."""
         now_ms = clock.now_ms()
+        self.pump.note_activity()
         for client in list(self.clients.values()):
             client.check_patience(now_ms)
+        stats = self.node.stats
+        input_bytes, output_bytes = self.pump.take_counts()
+        stats.net_input_bytes += input_bytes
+        stats.net_output_bytes += output_bytes
         sample(self.node, now_ms)
         self.loop.call_later(SWEEP_S, self.sweep)
 
@@ -146,7 +151,7 @@ class App:
             listener.close()
         for client in list(self.clients.values()):
             if client.reading:
-                client.readable()
+                self.pump.read(client)
         end = self.loop.time() + STOP_S
         while any(client.out or client.session.more for client in self.clients.values()):
             if self.loop.time() > end:
@@ -154,6 +159,7 @@ class App:
             await asyncio.sleep(0.01)
         for client in list(self.clients.values()):
             client.close()
+        self.pump.close()
 
 
 def run(config: Config) -> int:

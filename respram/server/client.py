@@ -1,8 +1,8 @@
-"""One client's socket: bytes in to the engine, the reply out, in one `recv` and one `send`.
+"""One client's connection: all that is not the plain read of plain commands (that is the pump's).
 
-The loop's transports copy once more each way and cost half a microsecond per read; here the socket is
-read into one buffer that all clients share and the reply is sent from the engine's own buffer. Only
-what the kernel does not take at once is copied and kept, up to a limit: who does not read is closed.
+What the kernel does not take at once is copied and kept, up to a limit: who does not read is closed,
+not fed. A batch that must wait (CLIENT PAUSE, WAIT), that is too long for one turn, or that was the
+last one comes here too.
 """
 
 import asyncio
@@ -12,102 +12,73 @@ from collections.abc import Callable
 
 from respram.commands.conn import Conn
 from respram.commands.node import Node
-from respram.engine.api import Engine, Session
+from respram.engine.api import Session
 from respram.server.clock import now_ms
+from respram.server.pump import Pump
 
 SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
-SLICES_MAX = 8  # turns of one client's unfinished batch before others get theirs
 
 
 class Client:
     __slots__ = (
-        "sock", "loop", "engine", "node", "session", "conn", "buffer", "out", "out_bytes", "stalled_since_ms",
-        "closed", "feeding", "on_close", "reading", "soft_since_ms", "wake_timer",
+        "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
+        "closed", "reading", "wake_timer", "on_close",
     )  # fmt: skip
 
-    conn: Conn
+    conn: Conn  # set by whoever accepted the connection, before `start`
 
     def __init__(
-        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, node: Node, session: Session,
-        buffer: memoryview, on_close: Callable[["Client"], None],
+        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, pump: Pump, node: Node, session: Session,
+        on_close: Callable[["Client"], None],
     ) -> None:  # fmt: skip
         self.sock = sock
         self.loop = loop
-        self.engine: Engine = node.engine
+        self.pump = pump
         self.node = node
         self.session = session
-        self.buffer = buffer
         self.out: deque[memoryview] = deque()  # accepted from the engine, refused by the kernel
         self.out_bytes = 0
         self.stalled_since_ms = 0  # when the kernel took nothing more; 0: nothing waits
-        self.soft_since_ms = 0
+        self.soft_since_ms = 0  # since when more waits than the soft limit; 0: it does not
         self.closed = False
-        self.feeding = False
         self.reading = False
-        self.on_close = on_close
         self.wake_timer: asyncio.TimerHandle | None = None
+        self.on_close = on_close
 
     def start(self) -> None:
         self._read_on()
 
     # -- in ---------------------------------------------------------------------------------------
-    def readable(self) -> None:
-        try:
-            count = self.sock.recv_into(self.buffer)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.close()
-            return
-        if not count:
-            self.close()
-            return
-        self.node.stats.net_input_bytes += count
-        self._feed(self.buffer[:count])
-
-    def _feed(self, data: memoryview | bytes) -> None:
-        session = self.session
-        now = self.conn.last_active_ms = now_ms()
-        self.feeding = True
-        try:
-            reply = self.engine.feed(session, data, now)
-        finally:
-            self.feeding = False
-        if reply and not self.closed:
-            self._send(reply)
-        if session.more or session.suspended or session.closing:
-            self._unusual()
-
-    def _unusual(self) -> None:
-        """The batch is not over, has to wait, or was the last."""
+    def unusual(self) -> None:
+        """The batch just fed is not over, has to wait, or was the last."""
         if self.closed:
             return
+        self._pause_reading()
         if self.session.closing:
-            self._pause_reading()
             if not self.out:
                 self.close()
         elif self.session.suspended:
-            self._pause_reading()
             wait_ms = max(self.conn.suspended_until_ms - now_ms(), 0)
             self._cancel_timer()
             self.wake_timer = self.loop.call_later(wait_ms / 1000, self.wake)
         else:
-            self._pause_reading()
             self.loop.call_soon(self._continue)
 
-    def _continue(self) -> None:
-        if self.closed or self.session.suspended or self.session.closing:
-            return
-        self._read_on()
-        self._feed(b"")
+    def lost(self) -> None:
+        """The other side is gone, or has said all it wanted to."""
+        self.close()
 
     def wake(self) -> None:
         """Ends a suspension: the command that waits is run again."""
         self._cancel_timer()
-        if self.closed or not self.session.suspended:
-            return
-        self.engine.resume(self.session)
-        self.loop.call_soon(self._continue)
+        if not self.closed and self.session.suspended:
+            self.node.engine.resume(self.session)
+            self.loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        if not (self.closed or self.session.suspended or self.session.closing):
+            self._read_on()
+            self.pump.feed(self, b"")
 
     def _cancel_timer(self) -> None:
         if self.wake_timer is not None:
@@ -115,24 +86,26 @@ class Client:
             self.wake_timer = None
 
     def _read_on(self) -> None:
-        if not self.reading and not self.closed:
+        if not (self.reading or self.closed):
             self.reading = True
-            self.loop.add_reader(self.sock, self.readable)
+            self.pump.watch(self)
 
     def _pause_reading(self) -> None:
         if self.reading:
             self.reading = False
-            self.loop.remove_reader(self.sock)
+            self.pump.unwatch(self)
 
     # -- out --------------------------------------------------------------------------------------
     def deliver(self, data: bytes) -> None:
         """Bytes out of turn, from another client's command or from time. (To the client whose own
         batch is running nothing comes this way: see `Conn.push`.)"""
-        if not self.closed:
-            self._send(data)
+        self.pump.output_bytes += len(data)
+        self.send(data)
 
-    def _send(self, data: bytes | memoryview) -> None:
-        self.node.stats.net_output_bytes += len(data)
+    def send(self, data: bytes | memoryview) -> None:
+        """As much as the kernel takes now; the rest is kept, in order."""
+        if self.closed:
+            return
         sent = 0
         if not self.out:
             try:
@@ -146,6 +119,7 @@ class Client:
                 return
             self.stalled_since_ms = now_ms()
             self.loop.add_writer(self.sock, self._writable)
+            self.pump.hold(self, True)
         elif self.out_bytes > self._output_bytes_max():
             self.close_unread("output_limit")
             return
@@ -198,6 +172,7 @@ class Client:
         if not self.out:
             self.stalled_since_ms = 0
             self.loop.remove_writer(self.sock)
+            self.pump.hold(self, False)
             if self.session.closing:
                 self.close()
 
@@ -212,9 +187,9 @@ class Client:
             self.loop.remove_writer(self.sock)
             self.out.clear()
         self.sock.close()
-        if self.feeding:
+        if self.node.current is self.conn:  # closed by its own command: the engine is still at it
             self.session.closing = True
-            self.loop.call_soon(self.engine.close, self.session)
+            self.loop.call_soon(self.node.engine.close, self.session)
         else:
-            self.engine.close(self.session)
+            self.node.engine.close(self.session)
         self.on_close(self)

@@ -1,0 +1,89 @@
+"""The pump: what happens for each read of each client, and nothing else. `_pump.pyx` is its fast twin.
+
+A ready socket is read into one buffer that all clients share, the engine is fed, and the reply is sent
+from the engine's own buffer, at once. Whatever is not plain (a peer that is gone, a kernel that takes
+no more, a batch that must wait or is over) is the client's business: `lost`, `send`, `unusual`.
+
+Under this portable pump the loop watches each socket. The native one has an epoll of its own, of which
+the loop sees a single descriptor, and makes no Python call for a read of plain hot commands.
+"""
+
+import asyncio
+import socket
+from typing import Protocol
+
+from respram.commands.conn import Conn
+from respram.engine.api import Engine, Session
+from respram.server.clock import now_ms
+
+READ_BYTES = 64 * 1024  # one read of one client
+
+
+class Watched(Protocol):
+    """A client, as a pump needs it."""
+
+    sock: socket.socket
+    session: Session
+    conn: Conn
+
+    def send(self, data: bytes | memoryview) -> None: ...
+    def unusual(self) -> None: ...
+    def lost(self) -> None: ...
+
+
+class Pump:
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self.engine = engine
+        self.loop = loop
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        self.input_bytes = 0
+        self.output_bytes = 0  # of replies, whether sent at once or kept
+
+    def watch(self, client: Watched) -> None:
+        self.loop.add_reader(client.sock, self.read, client)
+
+    def unwatch(self, client: Watched) -> None:
+        self.loop.remove_reader(client.sock)
+
+    def hold(self, client: Watched, waiting: bool) -> None:
+        """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
+
+    def note_activity(self) -> None:
+        """Once a second: brings the clients' `last_active_ms` up to date (here it always is)."""
+
+    def take_counts(self) -> tuple[int, int]:
+        """Bytes received and bytes answered since the last call."""
+        counts = self.input_bytes, self.output_bytes
+        self.input_bytes = self.output_bytes = 0
+        return counts
+
+    def close(self) -> None:
+        """After the last client is gone."""
+
+    def read(self, client: Watched) -> None:
+        """One read, if there is anything; the loop calls it, and so does an orderly stop."""
+        try:
+            count = client.sock.recv_into(self.buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            count = 0
+        if not count:
+            client.lost()
+            return
+        self.input_bytes += count
+        self.feed(client, self.buffer[:count])
+
+    def feed(self, client: Watched, data: memoryview | bytes) -> None:
+        session = client.session
+        now = client.conn.last_active_ms = now_ms()
+        reply = self.engine.feed(session, data, now)
+        if reply:
+            self.output_bytes += len(reply)
+            client.send(reply)
+        if session.more or session.suspended or session.closing:
+            client.unusual()
+
+
+def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:
+    return Pump(engine, loop)
