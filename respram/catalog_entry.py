@@ -170,8 +170,6 @@ def _categories(flags: tuple[bytes, ...], extra: tuple[bytes, ...]) -> tuple[byt
             member.add(category)
     if b"admin" in flags:
         member |= {b"admin", b"dangerous"}
-    if b"blocking" in flags:
-        member.add(b"blocking")
     return tuple(b"@" + category for category in CATEGORIES if category in member)
 
 

@@ -8,7 +8,6 @@ import pytest
 from respram.catalog import COMMANDS, everything, find
 from respram.catalog_entry import parse_entries
 from respram.catalog_page import page
-from respram.commands.handlers import HANDLERS, merged
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 # In the order in which backends need them; a command that falls out of the catalog falls out here.
@@ -23,19 +22,6 @@ NEEDED = """
 
 def test_what_clients_need_is_served() -> None:
     assert not set(NEEDED.encode().split()) - COMMANDS.keys()
-
-
-def test_every_command_has_a_handler_and_every_handler_a_command() -> None:
-    """A container has none of its own: it is dispatched to its subcommands. COMMAND alone is both."""
-    named = {command.name for command in everything() if not command.subcommands or command.name == b"command"}
-    assert named == HANDLERS.keys()
-
-
-def test_a_name_that_is_served_twice_is_found_out() -> None:
-    from respram.commands import keys
-
-    with pytest.raises(AssertionError, match="serves again"):
-        merged((keys, keys))
 
 
 def test_find_knows_containers_subcommands_and_plain_commands() -> None:

@@ -9,12 +9,9 @@ from respram.errors import ClientError
 SYNTAX = ClientError(b"ERR syntax error")
 NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")
 NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
-OUT_OF_RANGE = ClientError(b"ERR value is out of range")
-NEGATIVE = ClientError(b"ERR value is out of range, must be positive")
 OFFSET = ClientError(b"ERR offset is out of range")
 TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 DB_RANGE = ClientError(b"ERR DB index is out of range")
-NO_SUCH_KEY = ClientError(b"ERR no such key")
 SAME_OBJECT = ClientError(b"ERR source and destination objects are the same")
 
 

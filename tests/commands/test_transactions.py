@@ -192,6 +192,14 @@ def test_keys_are_watched_in_the_database_they_were_named_in(client: Client) -> 
     assert client(b"EXEC") == b"*-1\r\n"
 
 
+def test_watching_again_does_not_forget_what_happened_since(client: Client) -> None:
+    client(b"WATCH", b"a")
+    client.other()(b"SET", b"a", b"1")
+    client(b"WATCH", b"a")
+    client(b"MULTI")
+    assert client(b"EXEC") == b"*-1\r\n"
+
+
 def test_unwatch_lets_go(client: Client) -> None:
     client(b"WATCH", b"a")
     client(b"SET", b"a", b"1")
