@@ -8,6 +8,7 @@ paused. Then the handler runs, timed for the slow log, and what it returns or ra
 from respram.catalog import Command, find
 from respram.commands.conn import Conn, Suspend
 from respram.commands.handlers import HANDLERS
+from respram.commands.invalidation import remember
 from respram.commands.node import CommandStat
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.slowlog import note_slow
@@ -18,7 +19,17 @@ NOAUTH = ClientError(b"NOAUTH Authentication required.")
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
-    {b"ping", b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit", b"reset"}
+    {
+        b"ping",
+        b"subscribe",
+        b"unsubscribe",
+        b"psubscribe",
+        b"punsubscribe",
+        b"ssubscribe",
+        b"sunsubscribe",
+        b"quit",
+        b"reset",
+    }
 )
 RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
 UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
@@ -77,7 +88,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
 
 def _known(name: bytes, argv: list[bytes]) -> Command:
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
-    if command is None:
+    if command is None or (command.subcommands and len(argv) > 1):  # the container itself: argv[1] is empty
         parent = find(name, b"")
         if parent is not None:
             spelt = argv[1][:UNKNOWN_ARGS_BYTES]
@@ -148,6 +159,8 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     stat.calls += 1
     stat.micros += micros
     note_slow(conn, command, argv, micros)
+    if conn.tracking is not None:
+        remember(conn, command, argv)
     return reply
 
 

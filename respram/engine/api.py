@@ -193,5 +193,6 @@ class Engine(Protocol):
         """Memory taken by records, their table and the outbox, without the sessions' buffers."""
 
     def counters(self) -> dict[str, int]:
-        """hits, misses, writes, expired, stubs, records (with a value), defaulted (fast writes that named no
-        TTL), and each fast path's commands by lower-case name (`hot_get`)."""
+        """hits, misses, writes, expired, stubs, records (with a value), defaulted (fast writes that named
+        no TTL), record_overhead_bytes (of one record, besides key and value), and each fast path's commands
+        by lower-case name (`hot_get`)."""

@@ -20,6 +20,7 @@ from respram.commands.conn import Conn
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
 from respram.commands.node import Node
+from respram.commands.notify import observe
 from respram.commands.sessions import forget, greet
 from respram.config import Config
 from respram.engine import make
@@ -46,6 +47,7 @@ class App:
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.node = self._node()
+        observe(self.node)
         self.clients: dict[int, Client] = {}
         self.listeners: list[socket.socket] = []
         self.pump = make_pump(self.node.engine, loop)
@@ -102,7 +104,7 @@ class App:
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=_spell(address),
             local_address=_spell(local), created_ms=clock.now_ms(), deliver=client.deliver,
-            hangup=client.close, wake=client.wake, fd=sock.fileno(),
+            hangup=client.close, waiting_bytes=client.waiting_bytes, wake=client.wake, fd=sock.fileno(),
         )  # fmt: skip
         client.conn.last_active_ms = client.conn.created_ms
         node.next_client_id += 1

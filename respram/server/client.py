@@ -127,6 +127,9 @@ class Client:
         self.out.append(memoryview(rest))
         self.out_bytes += len(rest)
 
+    def waiting_bytes(self) -> int:
+        return self.out_bytes
+
     def _output_bytes_max(self) -> int:
         limits = self.node.limits
         return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max

@@ -7,7 +7,7 @@ from collections import deque
 
 from respram.engine.api import Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.pure.hot import FAST
-from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
 
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
@@ -201,4 +201,5 @@ class PureEngine:
             "stubs": keyspace.stubs,
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
+            "record_overhead_bytes": ROW_BYTES,
         } | self._calls
