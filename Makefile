@@ -84,7 +84,10 @@ $(VENV)/.dev: requirements-dev.lock | $(VENV)/.locked
 	@touch $@
 
 $(VENV)/.built: setup.py pyproject.toml respram/__init__.py $(NATIVE) $(VENV)/.locked
+	@rm -f respram/engine/native/_native*.so # where the build fails, none is better than an old one
 	$(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@ls respram/engine/native/_native*.so >/dev/null 2>&1 || \
+		echo "build: the native engine was not built; to see why: $(PY) setup.py build_ext --inplace"
 	@touch $@
 
 # Whether a C file that includes Python.h goes through the compiler.

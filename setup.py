@@ -28,6 +28,7 @@ FLAGS = [
     "-Wno-unused-parameter",
     "-Wno-unused-function",
     "-D_GNU_SOURCE",
+    "-U_FORTIFY_SOURCE",  # some interpreters bring their own value
     "-D_FORTIFY_SOURCE=2",
     "-fstack-protector-strong",
 ]
@@ -51,12 +52,14 @@ def extensions() -> list[Extension]:
         depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.pxd")]),
         extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
         extra_link_args=os.environ.get("RESPRAM_LDFLAGS", "").split(),
-        optional=not required,
     )
     # The generated file goes to build/, so that the source folder holds sources only.
-    return cythonize(
+    made = cythonize(
         [extension], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"embedsignature": True}
     )
+    for one in made:
+        one.optional = not required  # set afterwards: Cython makes new objects and does not keep it
+    return made
 
 
 def _missing(reason: str, required: bool) -> list[Extension]:
