@@ -1,0 +1,62 @@
+"""Binary storage by hash, sealed if a sealer is given. Nothing else may live in this file.
+
+    storage = BinaryStorage(ContentStore(client, "sensors"), Sealer(secret))
+    address = storage.store(json.dumps(reading).encode())      # the caller keeps the index: sensor and time to address
+    storage.retrieve(address)
+
+Without a sealer the address is the hash of the bytes. With one it is a keyed hash of them, so that the node cannot test
+whether it holds a text that it can guess; the same bytes under the same secret still share an address.
+Not promised: an index, a schema, or life beyond the store's ttl_s.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.content_store import ContentRef, ContentStore
+from respram.patterns.effects import Steps
+from respram.patterns.errors import ContentCorrupt, ContentMissing
+from respram.patterns.sealing import Sealer, secret_bytes, stretched
+from respram.patterns.steps import C, ask, get, operation, ttl_ms
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryStorage(Generic[C]):
+    contents: ContentStore[C]
+    sealer: Sealer | None = None
+
+    @property
+    def client(self) -> C:
+        return self.contents.client
+
+    def address(self, content: bytes) -> ContentRef:
+        """Where the content would be."""
+        if self.sealer is None:
+            return ContentRef(hashlib.sha256(content).hexdigest())
+        addressing = stretched(secret_bytes(self.sealer.secret), b"", b"address")
+        return ContentRef(hmac.digest(addressing, content, "sha256").hex())
+
+    @operation
+    def store(self, content: bytes) -> Steps[ContentRef]:
+        if self.sealer is None:
+            return (yield from self.contents.store.steps(content))
+        address = self.address(content)
+        if not (yield from self.contents.touch.steps(address)):
+            # Sealing the same bytes twice gives other bytes, so this is no content by its own hash: the last one stays.
+            sealed = self.sealer.seal(content, address.hash.encode())
+            yield from ask("SET", self.contents.content_key(address), sealed, "PX", ttl_ms(self.contents.ttl_s))
+        return address
+
+    @operation
+    def retrieve(self, address: ContentRef) -> Steps[bytes]:
+        """The content, verified. Raises ContentMissing, ContentCorrupt, WrongKey, Tampered."""
+        if self.sealer is None:
+            return (yield from self.contents.get.steps(address))
+        sealed = yield from get(self.contents.content_key(address))
+        if sealed is None:
+            raise ContentMissing(f"nothing is stored at {address.hash[:12]}: its time is up, or it never was")
+        content = self.sealer.open(sealed, address.hash.encode())
+        if self.address(content) != address:
+            raise ContentCorrupt(f"what is stored at {address.hash[:12]} belongs to another address: use none of it")
+        return content

@@ -1,0 +1,46 @@
+"""Ephemeral broadcast: one value for all who look, which rolls back by itself. Nothing else may live in this file.
+
+    flags = Broadcast(client, "config:feature-flags", default={"new-checkout": False}, ttl_s=60)
+    flags.announce({"new-checkout": True})       # again every 20 s or so, as long as it shall hold
+    flags.current()                              # {"new-checkout": True}; the default once the announcer stops
+
+Not promised: that everyone sees a change at the same moment, or sees each one.
+"""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.json_values import Json, from_json, to_json
+from respram.patterns.naming import BROADCAST, key
+from respram.patterns.steps import C, Steps, get, hand, operation, pause, put, stream
+
+POLL_S = 0.5  # how soon a follower learns of a change
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Generic[C]):
+    client: C
+    channel: str
+    default: Json = None
+    ttl_s: float = 60.0
+
+    @operation
+    def announce(self, value: Json) -> Steps[None]:
+        """Says it for another ttl_s. Stopping is the rollback."""
+        yield from put(key(BROADCAST, self.channel), to_json(value), self.ttl_s)
+
+    @operation
+    def current(self) -> Steps[Json]:
+        found = yield from get(key(BROADCAST, self.channel))
+        return self.default if found is None else from_json(found, f"broadcast {self.channel!r}")
+
+    @stream
+    def changes(self, poll_s: float = POLL_S) -> Steps[None]:
+        """The value now, then each that differs from the one before, the rollback to the default too. Without end."""
+        last = yield from self.current.steps()
+        yield from hand(last)
+        while True:
+            yield from pause(poll_s)
+            if (value := (yield from self.current.steps())) != last:
+                last = value
+                yield from hand(value)

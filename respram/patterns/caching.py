@@ -1,0 +1,64 @@
+"""Caching: what was computed or fetched once is not again, for a while. Nothing else may live in this file.
+
+    cache = Cache(client, "pages", ttl_s=600)
+    cache.aside("https://example.org/", fetch)               # Cached(value, source="cache" or "fresh")
+    cache.through("report.txt", analyse)                     # computes always, stores always
+    cache.aside("rates", fetch_rates, fresh_s=60)            # TTL-checked: older than a minute counts as missing
+
+Not promised: that the function runs once. Callers that miss at the same moment all call it; the last one's
+result stays. When the node is away, StoreAway is raised, and the caller decides whether to compute without a cache.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from respram.patterns.data_store import decoded, encoded
+from respram.patterns.json_values import Json
+from respram.patterns.naming import key, level
+from respram.patterns.steps import C, Steps, ask_all, call, operation, put
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    value: Json
+    source: str  # "cache" or "fresh"
+    age_s: float  # how long ago it was stored
+
+
+@dataclass(frozen=True, slots=True)
+class Cache(Generic[C]):
+    client: C
+    name: str
+    ttl_s: float = 600.0
+
+    def key(self, name: str) -> bytes:
+        return key("cache", level(self.name), level(name))
+
+    @operation
+    def look(self, name: str) -> Steps[Cached | None]:
+        """What is cached, whatever its age."""
+        found, left_ms = yield from ask_all(("GET", self.key(name)), ("PTTL", self.key(name)))
+        if found is None:
+            return None
+        value, metadata, _ = decoded(found, name)
+        # The age comes from the node's own clock: the life it was given less what is left of it.
+        return Cached(value, "cache", max(0.0, metadata.get("ttl_s", self.ttl_s) - max(0, left_ms) / 1000))
+
+    @operation
+    def aside(self, name: str, load: Callable[..., Any], *args: Any, fresh_s: float | None = None) -> Steps[Cached]:
+        """The cached value, if it is there and no older than `fresh_s`; else calls `load` and stores its result.
+
+        A cached None, False or 0 counts as cached. What `load` raises is raised, and nothing is stored.
+        """
+        found = yield from self.look.steps(name)
+        if found is not None and (fresh_s is None or found.age_s < fresh_s):
+            return found
+        return (yield from self.through.steps(name, load, *args))
+
+    @operation
+    def through(self, name: str, compute: Callable[..., Any], *args: Any) -> Steps[Cached]:
+        """Calls `compute` and stores its result."""
+        value = yield from call(compute, *args)
+        yield from put(self.key(name), encoded(value, {"ttl_s": self.ttl_s}), self.ttl_s)
+        return Cached(value, "fresh", 0.0)

@@ -1,0 +1,46 @@
+"""Circuit breaker: a service says that it is well, and is called only as long as it does. Nothing else may live here.
+
+    CircuitBreaker(client, "payments", ttl_s=5).report_healthy()      # the service, every second or so
+    breaker = CircuitBreaker(other_client, "payments")
+    breaker.guard(charge, order)                                      # CircuitOpen when the service went silent
+
+It is the heartbeat seen from the consumer.
+Not promised: that a call succeeds; a service can fail between its last word and the call.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from respram.patterns.errors import CircuitOpen
+from respram.patterns.naming import key
+from respram.patterns.steps import C, Steps, call, exists, operation, put
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreaker(Generic[C]):
+    client: C
+    service: str
+    ttl_s: float = 5.0
+
+    @property
+    def key(self) -> bytes:
+        return key("healthy", self.service)
+
+    @operation
+    def report_healthy(self) -> Steps[None]:
+        yield from put(self.key, b"healthy", self.ttl_s)
+
+    @operation
+    def closed(self) -> Steps[bool]:
+        """Whether the service may be called. Raises StoreAway when that cannot be known: the caller decides."""
+        return (yield from exists(self.key))
+
+    @operation
+    def guard(self, function: Callable[..., Any], *args: Any) -> Steps[Any]:
+        """Calls the function if the service is well. Raises CircuitOpen without calling it."""
+        if not (yield from self.closed.steps()):
+            raise CircuitOpen(
+                f"service {self.service!r} has not reported that it is healthy; it was not called: back off"
+            )
+        return (yield from call(function, *args))

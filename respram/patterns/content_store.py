@@ -1,0 +1,170 @@
+"""ContentStore: bytes stored by their hash, and names for hashes. Nothing else may live in this file.
+
+    store = ContentStore(client, "my-store", ttl_s=3600)
+    ref = store.store(b"Important information")            # ContentRef("sha256 in hex")
+    store.get(ref)                                         # verified against the hash
+    store.label("app:config", ref)
+    store.get_content_by_label("app:config")
+
+The same bytes are stored once, whoever stores them. Content is never shortened: storing, labelling and touching can only
+lengthen its life, and labelling or touching a label makes the content live at least as long as the label.
+Not promised: that content outlives its ttl_s; that a label read on one node names content another node already has
+(ContentMissing says so; ask again, or see ContentDistribution).
+"""
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass, field
+from typing import Generic
+
+from respram.patterns.effects import Command, Commit, Steps, Watch
+from respram.patterns.errors import BadName, Contended, ContentCorrupt, ContentMissing, Unreadable
+from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, exists, get, operation, ttl_ms
+
+HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRef:
+    """Where content is: its SHA-256."""
+
+    hash: str
+
+    def __post_init__(self) -> None:
+        if not HASH.fullmatch(self.hash):
+            raise BadName("a content reference is a SHA-256 in 64 lower-case hexadecimal digits")
+
+    def verified(self, content: bytes) -> bytes:
+        """The content, if it is what the reference says. Raises ContentCorrupt."""
+        if reference(content) != self:
+            raise ContentCorrupt(
+                f"what is stored as {self.hash[:12]} has another hash: another program wrote to this key"
+            )
+        return content
+
+
+def reference(content: bytes) -> ContentRef:
+    return ContentRef(hashlib.sha256(content).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStore(Generic[C]):
+    """A store is its id: whoever has the id has the store. Without one it is new, and nobody else's."""
+
+    client: C
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    ttl_s: float = 3600.0
+    keys_max: int = KEYS_MAX
+
+    def content_key(self, ref: ContentRef) -> bytes:
+        return key("content", level(self.id), ref.hash)
+
+    def label_key(self, label: str) -> bytes:
+        return self._labels() + key(level(label))
+
+    @operation
+    def store(self, content: bytes) -> Steps[ContentRef]:
+        """Stores the content if it is not there; if it is, lengthens its life and sends no bytes."""
+        ref: ContentRef = reference(content)
+        if not (yield from self.touch.steps(ref)):
+            yield Commit(self._storing(ref, content))
+        return ref
+
+    @operation
+    def get(self, ref: ContentRef) -> Steps[bytes]:
+        """The content, verified. Raises ContentMissing or ContentCorrupt."""
+        found = yield from get(self.content_key(ref))
+        if found is None:
+            raise ContentMissing(
+                f"content {ref.hash[:12]} is not in store {self.id!r}: its time is up, or it never was"
+            )
+        return ref.verified(found)
+
+    @operation
+    def exists(self, ref: ContentRef) -> Steps[bool]:
+        return (yield from exists(self.content_key(ref)))
+
+    @operation
+    def touch(self, ref: ContentRef) -> Steps[bool]:
+        """Lets the content live for ttl_s from now, or longer if it does already; False when it is not there."""
+        key = self.content_key(ref)
+        _, there = yield from ask_all(("PEXPIRE", key, ttl_ms(self.ttl_s), "GT"), ("EXISTS", key))
+        return bool(there)
+
+    @operation
+    def touch_label(self, label: str) -> Steps[bool]:
+        """Keeps a label and what it points to; False when either is not there."""
+        ref: ContentRef | None = yield from self.get_by_label.steps(label)
+        if ref is None or not (yield from self.touch.steps(ref)):
+            return False
+        _, there = yield from ask_all(
+            ("PEXPIRE", self.label_key(label), ttl_ms(self.ttl_s), "GT"), ("EXISTS", self.label_key(label))
+        )
+        return bool(there)
+
+    @operation
+    def label(self, label: str, ref: ContentRef) -> Steps[None]:
+        """Points the label at content that is there; what it pointed at before stays stored. Raises ContentMissing."""
+        content_key = self.content_key(ref)
+        for _ in range(CHANGE_TRIES_MAX):
+            # Watched, so that content which expires just now makes no label that points nowhere.
+            found = yield Watch((content_key,), values=False)
+            if found is not None and found[0] is None:
+                raise ContentMissing(
+                    f"content {ref.hash[:12]} is not in store {self.id!r}; label {label!r} was not moved"
+                )
+            lengthen = ("PEXPIRE", content_key, ttl_ms(self.ttl_s), "GT")
+            if found is not None and (yield Commit((lengthen, self._labelling(label, ref)))) is not None:
+                return
+        raise Contended(
+            f"content {ref.hash[:12]} changed under every attempt to label it; label {label!r} was not moved"
+        )
+
+    replace_at_label = label  # the documents have two names for it; a label always moves
+
+    @operation
+    def store_at_label(self, label: str, content: bytes) -> Steps[ContentRef]:
+        """Stores and labels, both or neither."""
+        ref: ContentRef = reference(content)
+        yield Commit((*self._storing(ref, content), self._labelling(label, ref)))
+        return ref
+
+    replace_content_at_label = store_at_label
+
+    @operation
+    def get_by_label(self, label: str) -> Steps[ContentRef | None]:
+        found = yield from get(self.label_key(label))
+        return pointed(found, label) if found else None
+
+    @operation
+    def get_content_by_label(self, label: str) -> Steps[bytes | None]:
+        """The content, or None when there is no such label. Raises ContentMissing when the label points nowhere."""
+        ref: ContentRef | None = yield from self.get_by_label.steps(label)
+        return None if ref is None else (yield from self.get.steps(ref))
+
+    @operation
+    def list_labels(self, prefix: str = "") -> Steps[list[str]]:
+        """Labels that begin with `prefix`, sorted."""
+        here = self._labels()
+        names = yield from scan(here + level(prefix).encode(), self.keys_max)
+        return sorted(unlevel(name[len(here) :]) for name in names)
+
+    def _labels(self) -> bytes:
+        return key("label", level(self.id)) + b":"
+
+    def _storing(self, ref: ContentRef, content: bytes) -> tuple[Command, ...]:
+        # NX and GT: a second writer with a shorter ttl_s must not shorten the life of what the first one stored.
+        key, expiry = self.content_key(ref), ttl_ms(self.ttl_s)
+        return ("SET", key, content, "NX", "PX", expiry), ("PEXPIRE", key, expiry, "GT")
+
+    def _labelling(self, label: str, ref: ContentRef) -> Command:
+        return ("SET", self.label_key(label), ref.hash.encode(), "PX", ttl_ms(self.ttl_s))
+
+
+def pointed(data: bytes, label: str) -> ContentRef:
+    try:
+        return ContentRef(data.decode())
+    except (BadName, UnicodeDecodeError):
+        raise Unreadable(f"label {label!r} holds no reference: another program wrote to this key") from None

@@ -1,0 +1,100 @@
+"""Coordination token: whose turn it is. Nothing else may live in this file.
+
+    token = CoordinationToken(client, "pipeline:stage-2", ttl_s=30)
+    claim = token.claim("worker-7")          # None: somebody else holds it
+    claim = token.refresh(claim)             # from time to time, well before ttl_s
+    token.let_go(claim)
+
+A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer; a holder's
+own view (`claim.sure_s()`) runs from *before* the claim was sent, so it ends before the key does.
+Not promised: mutual exclusion across nodes. Two clients of two nodes can claim at the same moment, and both be told yes
+until the nodes have spoken; the later stamp wins, and the loser learns it at its next `refresh`. Use it to avoid double
+work, not to protect what must not be done twice.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.errors import ClaimLost
+from respram.patterns.json_values import document, to_json
+from respram.patterns.naming import LOCK, key
+from respram.patterns.steps import C, Steps, ask_all, change, get, operation, ttl_ms
+
+LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Proof of holding: what was written, and until when the holder may be sure of it (monotonic seconds)."""
+
+    holder: str
+    proof: bytes
+    sure_until_s: float
+
+    def sure_s(self) -> float:
+        """Seconds for which the claim surely still stands on the node that granted it; at 0, stop working."""
+        return max(0.0, self.sure_until_s - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody's claim, seen from outside."""
+
+    holder: str
+    remaining_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationToken(Generic[C]):
+    client: C
+    name: str
+    ttl_s: float = 30.0
+
+    @property
+    def key(self) -> bytes:
+        return key(LOCK, self.name)
+
+    @operation
+    def claim(self, holder: str) -> Steps[Claim | None]:
+        """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised."""
+        sent_s = time.monotonic()
+        proof = to_json({"holder": holder, "nonce": uuid.uuid4().hex})
+        _, found = yield from ask_all(("SET", self.key, proof, "NX", "PX", ttl_ms(self.ttl_s)), ("GET", self.key))
+        return Claim(holder, proof, sent_s + self.ttl_s) if found == proof else None
+
+    @operation
+    def refresh(self, claim: Claim) -> Steps[Claim]:
+        """Begins the time anew. Raises ClaimLost when it is too late or another holds the token."""
+        sent_s = time.monotonic()
+        yield from self._rewrite(claim, self.ttl_s)
+        return Claim(claim.holder, claim.proof, sent_s + self.ttl_s)
+
+    @operation
+    def let_go(self, claim: Claim) -> Steps[None]:
+        """Frees the token now rather than at the end of its time. Raises ClaimLost rather than free another's claim."""
+        yield from self._rewrite(claim, LETTING_GO_S)
+
+    @operation
+    def held(self) -> Steps[Held | None]:
+        """Who holds it and for how long at most; None means free. Raises StoreAway when that cannot be known."""
+        found, left_ms = yield from ask_all(("GET", self.key), ("PTTL", self.key))
+        if found is None or left_ms < 0:
+            return None
+        return Held(document(found, f"token {self.name!r}", "holder")["holder"], left_ms / 1000)
+
+    @operation
+    def stands(self, claim: Claim) -> Steps[bool]:
+        """Whether the node still holds just this claim."""
+        return (yield from get(self.key)) == claim.proof
+
+    def _rewrite(self, claim: Claim, ttl_s: float) -> Steps[None]:
+        def if_ours(found: bytes | None) -> bytes:
+            if found != claim.proof:
+                raise ClaimLost(
+                    f"the claim on {self.name!r} is no longer held: stop the work it protects, and claim anew"
+                )
+            return claim.proof
+
+        yield from change(self.key, if_ours, ttl_s)

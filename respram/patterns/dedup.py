@@ -1,0 +1,71 @@
+"""Distributed deduplication: each event handled once within a window. Nothing else may live in this file.
+
+    seen = Dedup(client, "orders", window_s=3600)
+    seen.first("event-991")                       # True once, then False for an hour
+    seen.process("event-992", handle, event)      # Outcome(done=True, result=...) or done=False: handled elsewhere
+
+`process` marks the event as running for `running_s`, and as done for the whole window once the handler returned; a
+handler that raises gives the event back at once, one that dies gives it back after `running_s`.
+Not promised: exactly once. Two nodes may both say "first" in the instant before they have spoken, a handler slower than
+`running_s` may be joined by another, and after the window an event counts as new.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from respram.patterns.coordination_token import LETTING_GO_S
+from respram.patterns.naming import key, level
+from respram.patterns.steps import C, Steps, ask, ask_all, call, change, exists, operation, ttl_ms
+
+DONE = b"done"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    done: bool  # by this call
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dedup(Generic[C]):
+    client: C
+    topic: str
+    window_s: float = 3600.0
+    running_s: float = 60.0
+
+    def key(self, event_id: str) -> bytes:
+        return key("dedup", level(self.topic), level(event_id))
+
+    @operation
+    def first(self, event_id: str) -> Steps[bool]:
+        """True for the first who asks within the window."""
+        mine = uuid.uuid4().bytes
+        return (yield from self._claimed(event_id, mine, self.window_s))
+
+    @operation
+    def seen(self, event_id: str) -> Steps[bool]:
+        return (yield from exists(self.key(event_id)))
+
+    @operation
+    def process(self, event_id: str, handler: Callable[..., Any], *args: Any) -> Steps[Outcome]:
+        """Calls the handler unless the event is done or under way. What the handler raises is raised."""
+        mine = uuid.uuid4().bytes
+        if not (yield from self._claimed(event_id, mine, self.running_s)):
+            return Outcome(False)
+        try:
+            result = yield from call(handler, *args)
+        except BaseException:
+            # Only our own mark is shortened: the handler may have outlived it, and another may be at work.
+            yield from change(self.key(event_id), lambda found: mine if found == mine else None, LETTING_GO_S)
+            raise
+        yield from ask("SET", self.key(event_id), DONE, "PX", ttl_ms(self.window_s))
+        return Outcome(True, result)
+
+    def _claimed(self, event_id: str, mine: bytes, ttl_s: float) -> Steps[bool]:
+        # The GET recognises our own mark when a client library sent the SET twice.
+        _, found = yield from ask_all(
+            ("SET", self.key(event_id), mine, "NX", "PX", ttl_ms(ttl_s)), ("GET", self.key(event_id))
+        )
+        return bool(found == mine)

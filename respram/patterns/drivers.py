@@ -1,0 +1,318 @@
+"""The two drivers: they take a pattern's effects to a redis-py client, and are all of it that does I/O.
+
+The blocking and the asyncio one are the same text, but for `await`; a change goes into both. Whatever an effect raises, a cancellation or an
+interrupt too, is raised in the pattern, at its `yield`, so that its `finally` can still release what it holds. What is not I/O
+(checking what is sent, reading errors) is written once, at the end.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TypeVar
+
+import redis.exceptions
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from respram.patterns.effects import (
+    Ask,
+    Block,
+    Call,
+    Command,
+    Commit,
+    Effect,
+    Hand,
+    Pause,
+    Receive,
+    Steps,
+    Subscribe,
+    Watch,
+)
+from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge
+
+T = TypeVar("T")
+
+# A node takes 64 MiB in one argument unless told otherwise, and closes the connection on more. So it is checked here,
+# for all commands of an effect before the first is sent.
+VALUE_BYTES_MAX = 64 * 1024 * 1024
+
+RAW = {"NEVER_DECODE": True}  # replies stay bytes on clients made with decode_responses=True
+AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+
+
+def run(client: Redis, steps: Steps[T]) -> T:
+    """Takes all the steps; returns what the generator returns."""
+    driver = Driver(client)
+    outcome: Any = None
+    failure: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = steps.throw(failure) if failure else steps.send(outcome)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            outcome, failure = None, None
+            try:
+                outcome = driver.perform(effect)
+            except BaseException as error:
+                failure = readable(error, effect)
+    finally:
+        steps.close()
+        driver.close()
+
+
+def iterate(client: Redis, steps: Steps[object]) -> Iterator[Any]:
+    """Takes steps up to the next item each time one is wanted."""
+    driver = Driver(client)
+    outcome: Any = None
+    failure: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = steps.throw(failure) if failure else steps.send(outcome)
+            except StopIteration:
+                return
+            outcome, failure = None, None
+            if isinstance(effect, Hand):
+                yield effect.item
+                continue
+            try:
+                outcome = driver.perform(effect)
+            except BaseException as error:
+                failure = readable(error, effect)
+    finally:
+        steps.close()
+        driver.close()
+
+
+async def run_async(client: AsyncRedis, steps: Steps[T]) -> T:
+    """As `run`."""
+    driver = AsyncDriver(client)
+    outcome: Any = None
+    failure: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = steps.throw(failure) if failure else steps.send(outcome)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            outcome, failure = None, None
+            try:
+                outcome = await driver.perform(effect)
+            except BaseException as error:
+                failure = readable(error, effect)
+    finally:
+        steps.close()
+        await driver.close()
+
+
+async def iterate_async(client: AsyncRedis, steps: Steps[object]) -> AsyncIterator[Any]:
+    """As `iterate`."""
+    driver = AsyncDriver(client)
+    outcome: Any = None
+    failure: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = steps.throw(failure) if failure else steps.send(outcome)
+            except StopIteration:
+                return
+            outcome, failure = None, None
+            if isinstance(effect, Hand):
+                yield effect.item
+                continue
+            try:
+                outcome = await driver.perform(effect)
+            except BaseException as error:
+                failure = readable(error, effect)
+    finally:
+        steps.close()
+        await driver.close()
+
+
+class Driver:
+    """One run on a blocking client: holds the connection that watches, and the one that listens."""
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+        self.watching: Any = None
+        self.listening: Any = None
+
+    def perform(self, effect: Effect) -> Any:
+        match effect:
+            case Ask(commands, elsewhere):
+                check_sizes(commands)
+                client: Any = elsewhere or self.client
+                if len(commands) == 1:
+                    return [client.execute_command(*commands[0], **RAW)]
+                with client.pipeline(transaction=False) as pipe:
+                    return checked(queue(pipe, commands).execute(raise_on_error=False))
+            case Watch(keys, values):
+                self.unwatch()
+                self.watching = self.client.pipeline(transaction=True)
+                try:
+                    self.watching.watch(*keys)
+                    if values:
+                        return self.watching.execute_command("MGET", *keys, **RAW)
+                    return [b"" if self.watching.execute_command("EXISTS", each) else None for each in keys]
+                except redis.exceptions.WatchError:
+                    return self.unwatch()
+            case Commit(commands):
+                check_sizes(commands)
+                pipe = self.watching or self.client.pipeline(transaction=True)
+                self.watching = pipe
+                try:
+                    pipe.multi()
+                    return checked(queue(pipe, commands).execute(raise_on_error=False))
+                except redis.exceptions.WatchError:
+                    return None
+                finally:
+                    self.unwatch()
+            case Pause(seconds):
+                return time.sleep(seconds)
+            case Call(function, args) | Block(function, args):
+                result = function(*args)
+                if inspect.iscoroutine(result):
+                    result.close()
+                    raise TypeError("an async function was given to a blocking client; use redis.asyncio.Redis")
+                return result
+            case Subscribe(channels):
+                client = self.client
+                self.listening = client.pubsub()
+                self.listening.subscribe(*channels)
+                for _ in channels:
+                    self.listening.get_message(timeout=5.0)
+                return None
+            case Receive(timeout_s):
+                return message(self.listening.get_message(timeout=timeout_s))
+        raise AssertionError(f"{type(effect).__name__} in an operation that is no stream")
+
+    def unwatch(self) -> None:
+        pipe, self.watching = self.watching, None
+        if pipe is not None:
+            pipe.reset()
+
+    def close(self) -> None:
+        self.unwatch()
+        if self.listening is not None:
+            self.listening.close()
+
+
+class AsyncDriver:
+    """The same on an asyncio client."""
+
+    def __init__(self, client: AsyncRedis) -> None:
+        self.client = client
+        self.watching: Any = None
+        self.listening: Any = None
+
+    async def perform(self, effect: Effect) -> Any:
+        match effect:
+            case Ask(commands, elsewhere):
+                check_sizes(commands)
+                client: Any = elsewhere or self.client
+                if len(commands) == 1:
+                    return [await client.execute_command(*commands[0], **RAW)]
+                async with client.pipeline(transaction=False) as pipe:
+                    return checked(await queue(pipe, commands).execute(raise_on_error=False))
+            case Watch(keys, values):
+                await self.unwatch()
+                self.watching = self.client.pipeline(transaction=True)
+                try:
+                    await self.watching.watch(*keys)
+                    if values:
+                        return await self.watching.execute_command("MGET", *keys, **RAW)
+                    return [b"" if await self.watching.execute_command("EXISTS", each) else None for each in keys]
+                except redis.exceptions.WatchError:
+                    return await self.unwatch()
+            case Commit(commands):
+                check_sizes(commands)
+                pipe = self.watching or self.client.pipeline(transaction=True)
+                self.watching = pipe
+                try:
+                    pipe.multi()
+                    return checked(await queue(pipe, commands).execute(raise_on_error=False))
+                except redis.exceptions.WatchError:
+                    return None
+                finally:
+                    await self.unwatch()
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
+            case Call(function, args):
+                result = function(*args)
+                return await result if inspect.isawaitable(result) else result
+            case Block(function, args):
+                return await asyncio.to_thread(function, *args)
+            case Subscribe(channels):
+                self.listening = self.client.pubsub()
+                await self.listening.subscribe(*channels)
+                for _ in channels:
+                    await self.listening.get_message(timeout=5.0)
+                return None
+            case Receive(timeout_s):
+                return message(await self.listening.get_message(timeout=timeout_s))
+        raise AssertionError(f"{type(effect).__name__} in an operation that is no stream")
+
+    async def unwatch(self) -> None:
+        pipe, self.watching = self.watching, None
+        if pipe is not None:
+            await pipe.reset()
+
+    async def close(self) -> None:
+        await self.unwatch()
+        if self.listening is not None:
+            await self.listening.aclose()
+
+
+def queue(pipe: Any, commands: tuple[Command, ...]) -> Any:
+    for command in commands:
+        pipe.execute_command(*command, **RAW)
+    return pipe
+
+
+def checked(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+def check_sizes(commands: tuple[Command, ...]) -> None:
+    for command in commands:
+        for argument in command:
+            if isinstance(argument, bytes | str) and len(argument) > VALUE_BYTES_MAX:
+                raise ValueTooLarge(
+                    f"a value of {len(argument)} bytes is over the limit of {VALUE_BYTES_MAX}; nothing was written:"
+                    " send it in pieces (FileTransfer, StreamEncoder)"
+                )
+
+
+def message(received: Any) -> tuple[bytes, bytes] | None:
+    """What a subscriber got, as bytes; None for silence and for confirmations."""
+    if not received or received["type"] != "message":
+        return None
+    channel, data = (
+        each.encode() if isinstance(each, str) else each for each in (received["channel"], received["data"])
+    )
+    return channel, data
+
+
+def readable(error: BaseException, effect: Effect) -> BaseException:
+    """redis-py's exceptions as this package's; a user's own pass untouched."""
+    if isinstance(effect, Call | Block):
+        return error
+    named: Exception
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        named = StoreRefused(f"the node wants other credentials: {error}")
+    elif isinstance(error, redis.exceptions.ResponseError):
+        named = StoreRefused(f"the node refused: {error}")
+    elif isinstance(error, AWAY):
+        named = StoreAway(
+            "the node does not answer; what was under way may or may not have been done:"
+            " check address and port, or try again (Retry)"
+        )
+    else:
+        return error
+    named.__cause__ = error
+    return named

@@ -1,0 +1,205 @@
+"""Live stream: messages in chunks under numbered keys, for any number of readers. Nothing else may live in this file.
+
+    encoder = StreamEncoder(client, "camera-1", ttl_s=10)
+    encoder.send(frame_bytes)
+    decoder = StreamDecoder(other_client, "camera-1")
+    decoder.receive(timeout_s=5)                 # frame_bytes
+    encoder.close()                              # receive then raises StreamEnded
+
+A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
+place; one that comes late begins with the oldest message whose time is not up. `sealer` encrypts chunks.
+Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. Several writers of
+one node take turns; writers on *different* nodes need a stream each.
+"""
+
+import struct
+import time
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.effects import Command, Commit, Steps, Watch
+from respram.patterns.errors import ChunkExpired, Contended, StreamEnded, TimedOut, Unreadable, ValueTooLarge
+from respram.patterns.naming import key, level
+from respram.patterns.sealing import Sealer
+from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, ask_all, hand, operation, pause, stream, ttl_ms
+
+CHUNK_BYTES = 64 * 1024  # one chunk: small beside the node's limits, large beside its key
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held in memory whole; files: FileTransfer
+READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
+POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
+LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
+HEAD = struct.Struct(">QB")  # the next chunk's number; 1 when the stream is closed
+LAST, MORE = b"\x01", b"\x00"  # the first byte of a chunk: whether the message ends with it
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEncoder(Generic[C]):
+    client: C
+    name: str
+    ttl_s: float = 10.0
+    chunk_bytes: int = CHUNK_BYTES
+    sealer: Sealer | None = None
+
+    @operation
+    def send(self, message: bytes) -> Steps[int]:
+        """Writes a message; the number of its first chunk. Raises ValueTooLarge, StreamEnded, Contended: nothing sent."""
+        if len(message) > MESSAGE_BYTES_MAX:
+            raise ValueTooLarge(
+                f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
+            )
+        cuts = range(0, max(1, len(message)), self.chunk_bytes)
+        pieces = [message[cut : cut + self.chunk_bytes] for cut in cuts]
+        return (
+            yield from self._write([(LAST if at == len(pieces) - 1 else MORE) + each for at, each in enumerate(pieces)])
+        )
+
+    @operation
+    def close(self) -> Steps[None]:
+        """Says that no more will come. What was sent can still be read until its time is up."""
+        yield from self._write([], closed=1)
+
+    def _write(self, chunks: list[bytes], closed: int = 0) -> Steps[int]:
+        expiry = ttl_ms(self.ttl_s)
+        for attempt in range(CHANGE_TRIES_MAX):
+            found: list[bytes | None] | None = yield Watch((head_key(self.name),))
+            if found is not None:
+                seq, ended = head_of(found[0], self.name)
+                if ended and not closed:
+                    raise StreamEnded(f"stream {self.name!r} is closed; nothing was sent: open one with another name")
+                writes: list[Command] = []
+                for at, chunk in enumerate(chunks, seq):
+                    data = self.sealer.seal(chunk, chunk_key(self.name, at)) if self.sealer else chunk
+                    writes.append(("SET", chunk_key(self.name, at), data, "PX", expiry))
+                # The head comes last and in the same MULTI: it never names a chunk that was not written.
+                # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too early.
+                head = HEAD.pack(seq + len(chunks), closed)
+                if found[0] is None:
+                    writes.append(("SET", head_key(self.name), head, "PX", expiry))
+                else:
+                    writes.append(("SET", head_key(self.name), head, "KEEPTTL"))
+                    writes.append(("PEXPIRE", head_key(self.name), expiry, "GT"))
+                if (yield Commit(tuple(writes))) is not None:
+                    return seq
+            yield from pause(CHANGE_PAUSE_S * attempt)
+        raise Contended(
+            f"stream {self.name!r} has too many writers at once; nothing was sent: give each its own stream"
+        )
+
+
+@dataclass(slots=True)
+class StreamDecoder(Generic[C]):
+    """One reader. `position` is the next chunk it wants: keep it to go on later; None begins with the oldest."""
+
+    client: C
+    name: str
+    position: int | None = None
+    sealer: Sealer | None = None
+
+    @operation
+    def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
+        """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey."""
+        end = time.monotonic() + timeout_s
+        missing_since: float | None = None
+        while True:
+            if self.position is None:
+                self.position = yield from self._oldest()
+            message, missing = yield from self._read(self.position)
+            if message is not None:
+                return message
+            now = time.monotonic()
+            missing_since = (missing_since or now) if missing is not None else None
+            if missing is not None and missing_since is not None and now - missing_since >= LATE_S:
+                raise ChunkExpired(self.name, missing)
+            if now >= end:
+                raise TimedOut(
+                    f"stream {self.name!r}: nothing within {timeout_s} s; the writer is silent or was never there"
+                )
+            yield from pause(min(poll_s, max(0.0, end - now)))
+
+    @operation
+    def pending(self) -> Steps[int]:
+        """How many chunks there are from this reader's place on."""
+        head, _ = yield from self._head()
+        return max(0, head - (self.position if self.position is not None else (yield from self._oldest())))
+
+    @operation
+    def skip_to_oldest(self) -> Steps[int]:
+        """Goes on with the oldest message that is whole; the new position."""
+        self.position = yield from self._oldest()
+        return self.position
+
+    @operation
+    def skip_to_newest(self) -> Steps[int]:
+        """Goes on with whatever is sent from now on; the new position."""
+        self.position, _ = yield from self._head()
+        return self.position
+
+    @stream
+    def messages(self, timeout_s: float) -> Steps[None]:
+        """Each message until the stream is closed. Raises what `receive` raises, but StreamEnded."""
+        while True:
+            try:
+                message = yield from self.receive.steps(timeout_s)
+            except StreamEnded:
+                return
+            yield from hand(message)
+
+    def _head(self) -> Steps[tuple[int, int]]:
+        (found,) = yield from ask_all(("GET", head_key(self.name)))
+        return head_of(found, self.name)
+
+    def _oldest(self) -> Steps[int]:
+        """The first chunk of the oldest whole message. Chunks expire in order, so it is found by halving."""
+        high, _ = yield from self._head()
+        low = 0
+        while low < high:
+            middle = (low + high) // 2
+            (there,) = yield from ask_all(("EXISTS", chunk_key(self.name, middle)))
+            low, high = (low, middle) if there else (middle + 1, high)
+        # All chunks of a message have one deadline, so the oldest chunk that is there begins a message.
+        return low
+
+    def _read(self, first: int) -> Steps[tuple[bytes | None, int | None]]:
+        """A whole message from chunk `first` on; or the number of a chunk that is missing though the head is past it."""
+        parts: list[bytes] = []
+        at = first
+        while True:
+            wanted: list[bytes] = [chunk_key(self.name, seq) for seq in range(at, at + READ_AHEAD)]
+            (found,) = yield from ask_all(("MGET", head_key(self.name), *wanted))
+            head, ended = head_of(found[0], self.name)
+            for data in found[1:]:
+                if data is None:
+                    if head > at:
+                        return None, at
+                    if ended and not parts:
+                        raise StreamEnded(f"stream {self.name!r} was closed by its writer; all of it was read")
+                    if head < first and found[0] is not None:
+                        self.position = None  # the stream expired and began anew: its numbers too
+                    return None, None
+                chunk = self.sealer.open(data, chunk_key(self.name, at)) if self.sealer else data
+                if chunk[:1] not in (LAST, MORE):
+                    raise Unreadable(
+                        f"chunk {at} of stream {self.name!r} was not written by StreamEncoder, or is sealed"
+                    )
+                parts.append(chunk[1:])
+                at += 1
+                if chunk[:1] == LAST:
+                    self.position = at
+                    return b"".join(parts), None
+
+
+def head_key(name: str) -> bytes:
+    return key("stream", level(name), "head")
+
+
+def chunk_key(name: str, seq: int) -> bytes:
+    return key("stream", level(name), str(seq))
+
+
+def head_of(data: bytes | None, name: str) -> tuple[int, int]:
+    if data is None:
+        return 0, 0
+    if len(data) != HEAD.size:
+        raise Unreadable(f"the head of stream {name!r} was not written by StreamEncoder")
+    seq, closed = HEAD.unpack(data)
+    return seq, closed

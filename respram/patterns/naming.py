@@ -1,0 +1,97 @@
+"""Key names by the conventions of the documents: a prefix for the role, `:` between levels, and ways to fill them.
+
+    lock = key("lock", "org-acme", "pipeline-ingest", "stage-2")     # b"lock:org-acme:pipeline-ingest:stage-2"
+    drop = derived("handoff", "task-742", "agent-a", "agent-b")      # both sides compute it independently
+    note = unique("scratch")                                         # b"scratch:550e8400-..."
+    live = Listing(client).keys("heartbeat:")                        # every key below a prefix
+
+Not promised: that two users of one node do not choose the same name. Give deterministic keys enough context.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Generic
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from respram.patterns.errors import BadName, TooMany
+from respram.patterns.steps import C, Steps, ask, operation
+
+HANDOFF, SCRATCH, LOCK, HEARTBEAT, STATE, BROADCAST = "handoff", "scratch", "lock", "heartbeat", "state", "broadcast"
+
+KEY_BYTES_MAX = 4096  # a name longer than this is data in the wrong place
+KEYS_MAX = 100_000  # keys of one listing: what fits a caller's memory without thought
+SCAN_COUNT = 1000  # keys looked at in one SCAN step: under a millisecond of the node's time
+
+
+def key(prefix: str, *levels: str) -> bytes:
+    """Human-readable: the levels joined by colons. A level may contain colons itself; then it is several."""
+    for each in (prefix, *levels):
+        if not each:
+            raise BadName("every level of a key must be a text of at least one character")
+    return sized(":".join((prefix, *levels)).encode())
+
+
+def sized(name: bytes) -> bytes:
+    if not name or len(name) > KEY_BYTES_MAX:
+        raise BadName(f"a key of {len(name)} bytes: it must have between 1 and {KEY_BYTES_MAX}")
+    return name
+
+
+def level(text: str) -> str:
+    """One level, whatever is in it: colons and unprintable bytes are written as %XX. `unlevel` is its inverse."""
+    return quote_from_bytes(text.encode(), safe="/@+,=!$&'()*;.-_~ ")
+
+
+def unlevel(quoted: str | bytes) -> str:
+    return unquote_to_bytes(quoted).decode()
+
+
+def unique(prefix: str) -> bytes:
+    """A key that nobody else has: a random UUID below the prefix."""
+    return key(prefix, str(uuid.uuid4()))
+
+
+def derived(prefix: str, *context: str | bytes) -> bytes:
+    """A key that all who know the context compute alike: SHA-256 over the parts, each with its length before it.
+
+    Without the lengths ("ab", "c") and ("a", "bc") would meet in one key.
+    """
+    if not context:
+        raise BadName("a derived key needs at least one part of shared context")
+    digest = hashlib.sha256()
+    for part in context:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return key(prefix, digest.hexdigest())
+
+
+def glob_escaped(prefix: bytes) -> bytes:
+    """The prefix as a SCAN pattern that matches only itself."""
+    return b"".join(b"\\" + bytes((byte,)) if byte in b"*?[]\\^" else bytes((byte,)) for byte in prefix)
+
+
+def scan(prefix: bytes, keys_max: int = KEYS_MAX) -> Steps[list[bytes]]:
+    """All keys below a prefix, sorted, each once. SCAN looks at every key of the node for it. Raises TooMany."""
+    found: set[bytes] = set()
+    cursor: int | bytes = 0
+    while True:
+        cursor, page = yield from ask("SCAN", cursor, "MATCH", glob_escaped(prefix) + b"*", "COUNT", SCAN_COUNT)
+        found.update(page)
+        if len(found) > keys_max:
+            raise TooMany(f"more than {keys_max} keys begin with {prefix[:80]!r}; use a longer prefix")
+        if int(cursor) == 0:
+            return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[C]):
+    """Discovery by prefix."""
+
+    client: C
+    keys_max: int = KEYS_MAX
+
+    @operation
+    def keys(self, prefix: str) -> Steps[list[str]]:
+        """Names of the live keys that begin with `prefix`, sorted. Bytes that are no UTF-8 become `\\xNN`."""
+        return [name.decode(errors="backslashreplace") for name in (yield from scan(prefix.encode(), self.keys_max))]

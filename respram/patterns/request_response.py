@@ -1,0 +1,86 @@
+"""Request and response: a question in a service's stream, the answer under a key of its own. Nothing else lives here.
+
+    Requester(client, "quotes").call(b"GET /data", timeout_s=5)            # the client: waits for the answer
+    Responder(other_client, "quotes").serve_one(handler, timeout_s=5)      # the server: handler(request) -> bytes
+
+Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
+Not promised: that a request is handled once across nodes, or at all: TimedOut leaves open whether it was.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from respram.patterns.effects import Steps
+from respram.patterns.errors import ChunkExpired, RemoteError, TimedOut, Unreadable
+from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
+from respram.patterns.naming import key
+from respram.patterns.steps import C, ask, call, get, operation, put, ttl_ms, wait_until
+
+ID_BYTES = 16
+ANSWERED, FAILED = b"\x00", b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Requester(Generic[C]):
+    client: C
+    service: str
+    ttl_s: float = 30.0
+
+    @operation
+    def call(self, request: bytes, timeout_s: float) -> Steps[bytes]:
+        """Raises TimedOut, or RemoteError when the handler failed."""
+        request_id = uuid.uuid4().bytes
+        stream = StreamEncoder(self.client, f"requests:{self.service}", self.ttl_s)
+        yield from stream.send.steps(request_id + request)
+        answer = yield from wait_until(lambda: get(answer_key(request_id)), timeout_s, POLL_S, "the answer")
+        if answer[:1] == FAILED:
+            raise RemoteError(
+                f"service {self.service!r} took the request and failed: {answer[1:].decode(errors='replace')}"
+            )
+        return answer[1:]
+
+
+@dataclass(slots=True)
+class Responder(Generic[C]):
+    client: C
+    service: str
+    ttl_s: float = 30.0
+    decoder: StreamDecoder[C] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decoder = StreamDecoder(self.client, f"requests:{self.service}")
+
+    @operation
+    def serve_one(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[bool]:
+        """Takes one request and answers it; False when none came in time. What the handler raises goes to both sides."""
+        while True:
+            try:
+                message = yield from self.decoder.receive.steps(timeout_s)
+            except TimedOut:
+                return False
+            except ChunkExpired:
+                # Those who asked have stopped waiting; the ones that are left may not have.
+                yield from self.decoder.skip_to_oldest.steps()
+                continue
+            if len(message) < ID_BYTES:
+                raise Unreadable(
+                    f"a message in the stream of {self.service!r} was not sent by Requester; it was skipped"
+                )
+            request_id, request = message[:ID_BYTES], message[ID_BYTES:]
+            claim = ("SET", key("claimed", request_id.hex()), b"", "NX", "PX", ttl_ms(self.ttl_s))
+            if (yield from ask(*claim)):
+                break
+        try:
+            answer = ANSWERED + (yield from call(handler, request))
+        except Exception as error:
+            # The error's name only: its text may hold what the request held.
+            yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
+            raise
+        yield from put(answer_key(request_id), answer, self.ttl_s)
+        return True
+
+
+def answer_key(request_id: bytes) -> bytes:
+    return key("answer", request_id.hex())

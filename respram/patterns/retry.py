@@ -1,0 +1,55 @@
+"""Retry with exponential backoff and jitter. Nothing else may live in this file.
+
+    retry = Retry(client, attempts=5)
+    retry.connect()                              # until the node answers
+    retry.call(publish, reading)                 # calls again after StoreAway and TimedOut, and after nothing else
+
+The pause before attempt n is random between 0 and delay_s * 2**n, at most delay_max_s: without the randomness, all who
+lost a node would come back to it in step. Not promised: that the function did nothing before it raised; give it only
+what may be done twice.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from respram.patterns.effects import Steps
+from respram.patterns.errors import StoreAway, TimedOut
+from respram.patterns.steps import C, ask, call, operation, pause
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Generic[C]):
+    client: C
+    attempts: int = 5
+    delay_s: float = 1.0
+    delay_max_s: float = 60.0
+    on: tuple[type[Exception], ...] = (StoreAway, TimedOut)
+    chance: Callable[[], float] = field(default=random.random)  # from 0 to 1
+
+    def pauses_s(self) -> Iterator[float]:
+        """The pauses between the attempts: one fewer than those."""
+        for number in range(self.attempts - 1):
+            yield self.chance() * min(self.delay_max_s, self.delay_s * 2**number)
+
+    @operation
+    def connect(self) -> Steps[None]:
+        """Returns once the node answers PING; raises StoreAway after the last attempt."""
+        for seconds in self.pauses_s():
+            try:
+                yield from ask("PING")
+                return
+            except self.on:
+                yield from pause(seconds)
+        yield from ask("PING")
+
+    @operation
+    def call(self, function: Callable[..., Any], *args: Any) -> Steps[Any]:
+        """The function's result; what its last attempt raised, or what is not in `on`, is raised."""
+        for seconds in self.pauses_s():
+            try:
+                return (yield from call(function, *args))
+            except self.on:
+                yield from pause(seconds)
+        return (yield from call(function, *args))

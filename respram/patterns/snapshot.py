@@ -1,0 +1,54 @@
+"""Snapshot and restore of an application's state on a ContentStore. Nothing else may live in this file.
+
+    snapshots = Snapshots(store, "game")
+    moment = snapshots.take({"level": 3})        # 1781234567890
+    snapshots.restore()                          # {"level": 3}: the latest
+    snapshots.restore(moment)
+    snapshots.moments()
+
+Not promised: a backup. A snapshot is gone after the store's ttl_s, like everything.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.content_store import ContentStore
+from respram.patterns.effects import Steps
+from respram.patterns.errors import ContentMissing
+from respram.patterns.json_values import Json, from_json, to_json
+from respram.patterns.steps import C, operation
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots(Generic[C]):
+    store: ContentStore[C]
+    name: str = "snapshot"
+
+    @property
+    def client(self) -> C:
+        return self.store.client
+
+    @operation
+    def take(self, state: Json, moment_ms: int | None = None) -> Steps[int]:
+        """Stores the state under the moment (Unix milliseconds; now without one) and as the latest; the moment."""
+        moment = time.time_ns() // 1_000_000 if moment_ms is None else moment_ms
+        ref = yield from self.store.store_at_label.steps(f"{self.name}:{moment}", to_json(state))
+        yield from self.store.label.steps(f"{self.name}:latest", ref)
+        return moment
+
+    @operation
+    def restore(self, moment_ms: int | None = None) -> Steps[Json]:
+        """The state at the moment, the latest without one. Raises ContentMissing."""
+        label = f"{self.name}:{'latest' if moment_ms is None else moment_ms}"
+        found = yield from self.store.get_content_by_label.steps(label)
+        if found is None:
+            raise ContentMissing(f"there is no snapshot {label!r}: its time is up, or it was never taken")
+        return from_json(found, f"snapshot {label!r}")
+
+    @operation
+    def moments(self) -> Steps[list[int]]:
+        """Moments of the snapshots that live, ascending."""
+        labels = yield from self.store.list_labels.steps(f"{self.name}:")
+        last = (each[len(self.name) + 1 :] for each in labels)
+        return sorted(int(moment) for moment in last if moment.isdecimal())

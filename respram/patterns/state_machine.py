@@ -1,0 +1,73 @@
+"""State machine with staleness: a job's state in one key that its workers must keep fresh. Nothing else may live here.
+
+    jobs = StateMachine(client, {"queued": ["in_progress"], "in_progress": ["complete", "failed"]}, ttl_s=600)
+    jobs.begin("job-9f3a", "queued")
+    jobs.move("job-9f3a", "queued", "in_progress")
+    jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
+
+Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
+Not promised: a history; nor that two nodes never accept two moves at once (the later stamp wins).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.errors import BadTransition
+from respram.patterns.json_values import Json, document, to_json
+from respram.patterns.naming import STATE, key
+from respram.patterns.steps import C, Steps, ask, ask_all, change, operation, ttl_ms
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    name: str
+    fresh_s: float  # how long it still counts
+    detail: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateMachine(Generic[C]):
+    client: C
+    moves: Mapping[str, Collection[str]]  # from each state to those that may follow
+    ttl_s: float = 600.0
+
+    @operation
+    def begin(self, job: str, state: str, detail: Json = None) -> Steps[None]:
+        """Begins a job. Raises BadTransition if it exists."""
+        self._known(state)
+        value = to_json({"state": state, "detail": detail})
+        if not (yield from ask("SET", key(STATE, job), value, "NX", "PX", ttl_ms(self.ttl_s))):
+            raise BadTransition(f"job {job!r} exists already; move it, or wait until it is stale")
+
+    @operation
+    def move(self, job: str, old: str, new: str, detail: Json = None) -> Steps[None]:
+        """From `old` to `new`, if it is in `old`. Moving to the same state again is a sign of life, always allowed.
+
+        Raises BadTransition, and the job stays as it is.
+        """
+        self._known(new)
+        if new != old and new not in self.moves.get(old, ()):
+            raise BadTransition(f"no move leads from {old!r} to {new!r}")
+
+        def edit(found: bytes | None) -> bytes:
+            if found is None:
+                raise BadTransition(f"job {job!r} is stale or was never begun: its last worker let its time run out")
+            if (now := document(found, f"job {job!r}", "state")["state"]) != old:
+                raise BadTransition(f"job {job!r} is in {now!r}, not in {old!r}")
+            return to_json({"state": new, "detail": detail})
+
+        yield from change(key(STATE, job), edit, self.ttl_s)
+
+    @operation
+    def state(self, job: str) -> Steps[State | None]:
+        """The state, or None when the job is stale or was never begun: the two cannot be told apart."""
+        found, left_ms = yield from ask_all(("GET", key(STATE, job)), ("PTTL", key(STATE, job)))
+        if found is None or left_ms < 0:
+            return None
+        fields = document(found, f"job {job!r}", "state", "detail")
+        return State(fields["state"], left_ms / 1000, fields["detail"])
+
+    def _known(self, state: str) -> None:
+        if state not in self.moves and not any(state in after for after in self.moves.values()):
+            raise BadTransition(f"{state!r} is not a state of this machine")

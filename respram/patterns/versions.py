@@ -1,0 +1,67 @@
+"""Versions of a document and its `latest`, on a ContentStore. Nothing else may live in this file.
+
+    document = Versions(store, "document")
+    document.publish(b"Version 1 content")       # 1
+    document.publish(b"Version 2 content")       # 2
+    document.read()                              # b"Version 2 content"
+    document.read(1)
+    document.numbers()                           # [1, 2]
+
+A version number is claimed by SET NX, so no two publishers of one node share it. Not promised: that old versions stay
+(each has its own ttl_s), nor a number's uniqueness across nodes in the same moment.
+"""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from respram.patterns.content_store import ContentRef, ContentStore
+from respram.patterns.effects import Steps
+from respram.patterns.errors import Contended, ContentMissing
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, operation, ttl_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Versions(Generic[C]):
+    store: ContentStore[C]
+    name: str
+
+    @property
+    def client(self) -> C:
+        return self.store.client
+
+    def label(self, version: int | None) -> str:
+        return f"{self.name}:latest" if version is None else f"{self.name}:v{version}"
+
+    @operation
+    def publish(self, content: bytes) -> Steps[int]:
+        """Stores the next version and moves `latest` to it; its number. Counts on from the highest that still lives."""
+        ref = yield from self.store.store.steps(content)
+        number = max((yield from self.numbers.steps()), default=0)
+        for _ in range(CHANGE_TRIES_MAX):
+            number += 1
+            label = self.store.label_key(self.label(number))
+            if (yield from ask("SET", label, ref.hash.encode(), "NX", "PX", ttl_ms(self.store.ttl_s))):
+                yield from self.store.label.steps(self.label(None), ref)
+                return number
+        raise Contended(
+            f"{CHANGE_TRIES_MAX} other versions of {self.name!r} were published meanwhile; this one was not"
+        )
+
+    @operation
+    def reference(self, version: int | None = None) -> Steps[ContentRef | None]:
+        return (yield from self.store.get_by_label.steps(self.label(version)))
+
+    @operation
+    def read(self, version: int | None = None) -> Steps[bytes]:
+        """A version's content, the latest's without a number. Raises ContentMissing."""
+        found = yield from self.store.get_content_by_label.steps(self.label(version))
+        if found is None:
+            raise ContentMissing(f"{self.label(version)!r} is not there: its time is up, or it was never published")
+        return found
+
+    @operation
+    def numbers(self) -> Steps[list[int]]:
+        """Numbers of the versions that live, ascending."""
+        prefix = f"{self.name}:v"
+        labels = yield from self.store.list_labels.steps(prefix)
+        return sorted(int(each[len(prefix) :]) for each in labels if each[len(prefix) :].isdecimal())

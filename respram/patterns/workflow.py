@@ -1,0 +1,89 @@
+"""Step-wise workflow: a job goes through named steps, whoever advances it. Nothing else may live in this file.
+
+    flow = Workflow(client, "ingest", ("fetch", "process", "validate", "complete"))
+    flow.advance("job-1", "agent-a", execute)         # calls execute("fetch", progress), and notes its result
+    flow.progress("job-1")                            # Progress(status="in_progress", completed=(...), ...)
+
+While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
+Not promised: that a step runs once. An agent that dies after the work and before the note leaves the step to
+be run again; a job that nobody advances for ttl_s is forgotten whole.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from respram.patterns.advisory_lock import AdvisoryLock
+from respram.patterns.errors import ClaimLost
+from respram.patterns.json_values import Json, document, to_json
+from respram.patterns.naming import key, level
+from respram.patterns.steps import C, Steps, call, change, get, operation
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    status: str  # "pending", "in_progress" or "completed"
+    completed: tuple[str, ...]
+    results: dict[str, Json]
+    next_step: str | None
+
+    @property
+    def result(self) -> Json:
+        """The last step's result, once the workflow is completed."""
+        return self.results[self.completed[-1]] if self.status == "completed" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow(Generic[C]):
+    client: C
+    name: str
+    steps: tuple[str, ...]
+    ttl_s: float = 3600.0
+    step_ttl_s: float = 300.0  # a step that takes longer may be begun by another agent
+
+    def key(self, job: str) -> bytes:
+        return key("workflow", level(self.name), level(job))
+
+    @operation
+    def progress(self, job: str) -> Steps[Progress]:
+        """Where the job is; "pending" when it was never begun, or is forgotten."""
+        return self._read((yield from get(self.key(job))), job)
+
+    @operation
+    def advance(self, job: str, agent: str, execute: Callable[..., Any]) -> Steps[Progress]:
+        """Runs the next step as `execute(step, progress)` and notes what it returns (JSON).
+
+        Raises ResourceLocked while another agent is at this job, ClaimLost when the step took longer than step_ttl_s
+        (its result is not noted), and what `execute` raises; the job stays where it was. Completed: nothing happens.
+        """
+        lock = AdvisoryLock(self.client, self.step_ttl_s)
+        held = yield from lock.acquire.steps(f"workflow:{self.name}:{job}", agent)
+        try:
+            before = yield from get(self.key(job))
+            now: Progress = self._read(before, job)
+            if now.next_step is None:
+                return now
+            result = yield from call(execute, now.next_step, now)
+            value = to_json(
+                {"completed": [*now.completed, now.next_step], "results": {**now.results, now.next_step: result}}
+            )
+
+            def edit(found: bytes | None) -> bytes:
+                if found != before:
+                    raise ClaimLost(
+                        f"job {job!r} was advanced by another agent meanwhile; this step's result is not noted"
+                    )
+                return value
+
+            return self._read((yield from change(self.key(job), edit, self.ttl_s)), job)
+        finally:
+            if held.claim.sure_s() > 0:
+                yield from lock.release.steps(held)
+
+    def _read(self, data: bytes | None, job: str) -> Progress:
+        if data is None:
+            return Progress("pending", (), {}, self.steps[0])
+        fields = document(data, f"job {job!r}", "completed", "results")
+        completed = tuple(fields["completed"])
+        left = self.steps[len(completed) :]
+        return Progress("in_progress" if left else "completed", completed, fields["results"], left[0] if left else None)

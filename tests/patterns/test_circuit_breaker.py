@@ -1,0 +1,25 @@
+import pytest
+
+from respram.patterns import CircuitBreaker, CircuitOpen
+from tests.patterns.conftest import World
+
+
+def test_a_service_is_called_only_while_it_reports_that_it_is_well(world: World) -> None:
+    calls: list[int] = []
+    breaker = CircuitBreaker(world.client, world.name, ttl_s=0.1)
+    with pytest.raises(CircuitOpen):
+        world(breaker.guard(calls.append, 1))
+    world(breaker.report_healthy())
+    world(breaker.guard(calls.append, 2))
+    world.until(lambda: not world(breaker.closed()))
+    with pytest.raises(CircuitOpen):
+        world(breaker.guard(calls.append, 3))
+    assert calls == [2]
+
+
+def test_the_result_and_the_exception_of_the_function_are_the_caller_s(world: World) -> None:
+    breaker = CircuitBreaker(world.client, world.name)
+    world(breaker.report_healthy())
+    assert world(breaker.guard(int, "41")) == 41
+    with pytest.raises(ValueError, match="invalid literal"):
+        world(breaker.guard(int, "x"))

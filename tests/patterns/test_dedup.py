@@ -1,0 +1,51 @@
+import pytest
+
+from respram.patterns import Dedup
+from tests.patterns.conftest import World
+
+
+def test_only_the_first_of_many_is_first_until_the_window_is_over(world: World) -> None:
+    seen = [Dedup(world.another(), world.name, window_s=0.3) for _ in range(6)]
+    assert sorted(world.together(*(lambda each=each: each.first("e:1") for each in seen))) == [False] * 5 + [True]
+    world.until(lambda: not world(seen[0].seen("e:1")))
+    assert world(seen[0].first("e:1"))
+
+
+def test_an_event_is_processed_once_and_its_result_returned(world: World) -> None:
+    calls: list[str] = []
+
+    def handle(event: str) -> int:
+        calls.append(event)
+        return len(event)
+
+    dedup = Dedup(world.client, world.name, window_s=5)
+    assert world(dedup.process("1", handle, "abc")).result == 3
+    assert not world(dedup.process("1", handle, "abc")).done
+    assert calls == ["abc"]
+
+
+def test_a_handler_that_fails_gives_the_event_back_at_once(world: World) -> None:
+    dedup = Dedup(world.client, world.name, window_s=5, running_s=5)
+    with pytest.raises(ZeroDivisionError):
+        world(dedup.process("1", lambda: 1 // 0))
+    world.until(lambda: not world(dedup.seen("1")))
+    assert world(dedup.process("1", lambda: "done")).done
+
+
+def test_a_handler_that_died_gives_the_event_back_after_a_while(world: World) -> None:
+    dedup = Dedup(world.client, world.name, window_s=5, running_s=0.05)
+    world.raw.set(dedup.key("1"), b"mark of one that died", px=50)
+    assert not world(dedup.process("1", lambda: None)).done
+    world.until(lambda: world(dedup.process("1", lambda: None)).done)
+
+
+def test_a_failed_handler_that_overran_its_mark_leaves_the_next_one_s_alone(world: World) -> None:
+    dedup = Dedup(world.client, world.name, window_s=5, running_s=5)
+
+    def overrun() -> None:
+        world.raw.set(dedup.key("1"), b"another's mark", px=5000)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        world(dedup.process("1", overrun))
+    assert world.raw.pttl(dedup.key("1")) > 4000

@@ -1,0 +1,51 @@
+import pytest
+
+from respram.patterns import SessionEnded, Sessions
+from tests.patterns.conftest import World
+
+
+def test_any_edge_reads_the_session_and_reading_keeps_it(world: World) -> None:
+    short, long = Sessions(world.client, ttl_s=1), Sessions(world.another(), ttl_s=5)
+    session = world(short.create({"user": 42}))
+    assert world(long.load(session)) == {"user": 42}
+    assert world.raw.pttl(long.key(session)) > 4000
+    world(short.save(session, {"user": 42, "cart": ["book"]}))
+    assert world(long.load(session)) == {"user": 42, "cart": ["book"]}
+
+
+def test_a_user_who_goes_away_is_forgotten(world: World) -> None:
+    sessions = Sessions(world.client, ttl_s=0.05)
+    session = world(sessions.create({"user": 42}))
+    world.until(lambda: world.raw.exists(sessions.key(session)) == 0)
+    assert world(sessions.load(session)) is None
+    assert world(sessions.load("")) is None
+
+
+def test_an_ended_session_is_neither_loaded_nor_brought_back_by_a_late_save(world: World) -> None:
+    sessions = Sessions(world.client, ttl_s=5)
+    session = world(sessions.create({"user": 42}))
+    world(sessions.end(session))
+    assert world(sessions.load(session)) is None
+    with pytest.raises(SessionEnded):
+        world(sessions.save(session, {"user": 42}))
+    with pytest.raises(SessionEnded):
+        world(sessions.rotate(session))
+    assert world(sessions.load(session)) is None
+
+
+def test_rotation_moves_the_state_and_ends_the_old_id(world: World) -> None:
+    sessions = Sessions(world.client, ttl_s=5)
+    old = world(sessions.create({"user": 42}))
+    new = world(sessions.rotate(old))
+    assert new != old and world(sessions.load(new)) == {"user": 42}
+    assert world(sessions.load(old)) is None
+
+
+def test_saves_and_rotations_at_once_leave_one_live_session(world: World) -> None:
+    sessions = Sessions(world.client, ttl_s=5)
+    old = world(sessions.create({"n": 0}))
+    rotations = [lambda: sessions.rotate(old) for _ in range(5)]
+    outcomes = world.together(*rotations)
+    winners = [one for one in outcomes if isinstance(one, str)]
+    assert len(winners) == 1 and world(sessions.load(winners[0])) == {"n": 0}
+    assert all(isinstance(one, str | SessionEnded) for one in outcomes)
