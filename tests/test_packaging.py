@@ -126,25 +126,24 @@ def make_in(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def interpreter(folder: Path, name: str, version: str, has_venv: bool) -> Path:
-    """A stand-in for a Python of some version, with or without its venv module."""
-    file = folder / name
-    new = "exit 0" if tuple(map(int, version.split("."))) >= (3, 11) else "exit 1"
-    venv = "exit 0" if has_venv else "exit 1"
-    file.write_text(f'#!/bin/sh\ncase "$*" in\n--version) echo Python {version};;\n*version_info*) {new};;\n*ensurepip*) {venv};;\nesac\n')
+def interpreter(folder: Path, version: tuple[int, int], *, has_venv: bool) -> Path:
+    """This very Python, pretending to be of another version, or to lack what a bare package leaves out."""
+    file = folder / "python"
+    hidden = "" if has_venv else "sys.modules['ensurepip'] = None\n"
+    file.write_text(f"#!{sys.executable}\nimport sys\nsys.version_info = ({version[0]}, {version[1]}, 0)\n{hidden}exec(sys.argv[2])\n")
     file.chmod(0o755)
     return file
 
 
 def test_a_machine_with_an_old_python_gets_one_clear_line(tmp_path: Path) -> None:
-    done = make_in(tmp_path, "serve", f"PYTHON={interpreter(tmp_path, 'old', '3.10', True)}")
+    done = make_in(tmp_path, "serve", f"PYTHON={interpreter(tmp_path, (3, 10), has_venv=True)}")
     assert done.returncode != 0
     assert "respram needs Python 3.11 or newer" in done.stderr
     assert not (tmp_path / ".venv").exists()
 
 
 def test_a_machine_without_the_venv_module_is_told_what_to_install(tmp_path: Path) -> None:
-    done = make_in(tmp_path, "test", f"PYTHON={interpreter(tmp_path, 'bare', '3.12', False)}")
+    done = make_in(tmp_path, "test", f"PYTHON={interpreter(tmp_path, (3, 12), has_venv=False)}")
     assert done.returncode != 0
     assert "apt install python3-venv" in done.stderr
 
