@@ -203,7 +203,7 @@ typedef struct Outbox {
 #define OUTBOX_ENTRY_BYTES 64 /* an entry of the ring, of its index and of the arena, besides the key */
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3 }; /* MERGED is spelt `set` */
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 typedef enum Hot {
     COLD = 0, HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO,
@@ -223,19 +223,22 @@ typedef struct Args {
 typedef struct Command {
     const uint8_t *text;  /* what the args are relative to */
     const Arg *args;
-    size_t argc;
+    size_t argc, first;   /* `first`: where its args begin in the batch's, or NOT_HERE */
     const uint8_t *start; /* in the input, to go back to */
-    uint64_t hash;        /* of the first key */
+    uint64_t hash;        /* of the first key, where `hot` has one */
     uint8_t hot;
     bool from_pending;
 } Command;
+
+#define NOT_HERE SIZE_MAX
 
 #define BATCH_COMMANDS 64
 
 typedef struct Batch {
     Command commands[BATCH_COMMANDS];
     size_t count, next;
-    Args args;
+    Args args;    /* of the commands that are whole in the input */
+    Args resumed; /* of the first command, where an earlier read began it */
     Buffer words; /* of an inline command with quotes */
 } Batch;
 
@@ -248,13 +251,27 @@ typedef struct Scan { /* a place inside a command; all zero at its start */
     bool in_bulk; /* the header of the argument under way has been read */
 } Scan;
 
-typedef enum Scanned { SCAN_COMMAND, SCAN_NOTHING, SCAN_INCOMPLETE, SCAN_FAULT, SCAN_NO_MEMORY } Scanned;
+typedef enum Scanned {
+    SCAN_COMMAND,
+    SCAN_QUOTED, /* a command whose args are relative to `words` */
+    SCAN_NOTHING, /* an empty one */
+    SCAN_INCOMPLETE,
+    SCAN_FAULT,
+    SCAN_NO_MEMORY
+} Scanned;
+
+#define FAULT_BYTES 64 /* more than the longest text of a protocol error */
+
+typedef struct Fault {
+    char text[FAULT_BYTES];
+    size_t len; /* 0: the session is closed without a word */
+} Fault;
 
 typedef struct Session {
     int db, proto;
     bool hot, trusted, closing, suspended, retried, more;
     Buffer pending; /* received and not yet executed, from `pending_at` on */
-    size_t pending_at;
+    size_t pending_at, pending_wiped;
     Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
     Args args;
 } Session;
@@ -263,8 +280,8 @@ typedef enum Turn { TURN_OVER, TURN_COLD } Turn;
 
 typedef struct Feed { /* one call of `feed` */
     Session *session;
-    uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed */
-    bool writable, trusted;
+    uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed or in `pending` */
+    bool writable, trusted;   /* `trusted`: as the batch was parsed */
     int64_t now_ms, commands_left, bytes_left;
 } Feed;
 
@@ -305,7 +322,8 @@ void engine_note(Engine *engine, uint8_t note, int db, Span key);
 Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note);
-bool keyspace_retime(Engine *engine, int db, Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms);
+bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
+                     int64_t now_ms, bool *found);
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Span *value,
@@ -325,11 +343,11 @@ bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out);
 void outbox_clear(Engine *engine);
 
 /* walk.c: calls `see` with records; what it may not do is write */
-typedef bool (*See)(void *context, const Record *record);
-bool walk_scan(const Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
+typedef int (*See)(void *context, const Record *record); /* 0: go on */
+int walk_scan(const Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
 const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t now_ms);
 int64_t walk_ttl_average_ms(const Engine *engine, int db, int64_t now_ms);
-bool walk_all(const Engine *engine, int db, See see, void *context);
+int walk_all(const Engine *engine, int db, See see, void *context);
 uint64_t walk_count(const Engine *engine, int db, int64_t now_ms);
 
 /* scanner.c, inline.c */
@@ -338,14 +356,13 @@ typedef struct Limits {
     bool trusted;
 } Limits;
 
-Scanned scan_command(Scan *scan, const uint8_t *text, size_t len, Args *args, const Limits *limits, char *fault);
-#define FAULT_BYTES 64 /* the longest text of a protocol error, with its NUL */
+Scanned scan_command(Scan *scan, const uint8_t *text, size_t len, Args *args, Buffer *words,
+                     const Limits *limits, Fault *fault);
+void fault_say(Fault *fault, const char *text);
 bool args_push(Args *args, size_t offset, size_t len);
+void args_clear(Args *args);
 void args_free(Args *args);
-bool inline_needs_words(const uint8_t *line, size_t len);
-/* Words of a line, unescaped into `words` where that is not NULL; -1: quotes do not match. */
-int inline_split(const uint8_t *line, size_t len, Args *args, uint8_t *words);
-size_t inline_line_bytes(const uint8_t *line, size_t len);
+Scanned inline_split(const uint8_t *line, size_t len, size_t line_at, Args *args, Buffer *words, Fault *fault);
 
 /* writer.c: replies. Each needs room that was reserved before. */
 #define REPLY_HEAD_BYTES 32 /* the most that a number, a nil or a bulk's frame takes */

@@ -1,0 +1,575 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The native engine for Python: translation and nothing else. The contract is engine/api.py.
+
+What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
+does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *)
+    int PyBUF_READ
+
+cdef extern from "engine.h":
+    ctypedef unsigned char truth "bool"
+    int DATABASES
+    int64_t TIME_MS_MAX
+    ctypedef struct Span:
+        const uint8_t *bytes
+        size_t len
+    ctypedef struct CSettings "Settings":
+        uint64_t node
+        uint64_t secret[2]
+        int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max
+        uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
+        int64_t feed_commands_max, feed_reply_bytes_max
+        uint64_t outbox_bytes_max
+    ctypedef struct Buffer:
+        uint8_t *bytes
+        size_t len
+    ctypedef struct Record:
+        uint64_t clock
+        uint16_t node
+        uint8_t flags
+    ctypedef struct Arg:
+        pass
+    ctypedef struct Command:
+        size_t argc
+    ctypedef struct CSession "Session":
+        int db, proto
+        bint hot, trusted, closing, suspended, retried, more
+    ctypedef struct Nodes:
+        uint64_t *numbers
+    ctypedef struct Outbox:
+        bint overflowed
+    ctypedef struct Wheel:
+        pass
+    ctypedef struct FeedState "Feed":
+        CSession *session
+    ctypedef struct Engine:
+        uint64_t live[16]
+        Nodes nodes
+        Outbox outbox
+        Wheel wheel
+        uint64_t writes, expired, stubs, hits, misses, defaulted
+        uint64_t *calls
+        bint hot_reads, hot_writes, observed, notes_lost
+        Buffer notes
+        Buffer reply
+        FeedState feed
+    ctypedef struct CMerged "Merged":
+        uint64_t fresh, known, refused, malformed
+    ctypedef enum Turn:
+        TURN_OVER
+        TURN_COLD
+    int HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO
+    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
+    int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
+    int RECORD_IMPLICIT
+
+    Engine *engine_new(const CSettings *)
+    void engine_free(Engine *)
+    void engine_configure(Engine *, const CSettings *)
+    uint64_t engine_used_bytes(const Engine *)
+    bint engine_full(const Engine *)
+    void buffer_clear(Buffer *, size_t)
+    uint64_t keyspace_hash(const Engine *, Span)
+    Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
+    bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
+    bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, truth *)
+    uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
+    CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
+    bint outbox_drain(Engine *, uint64_t, Buffer *)
+    ctypedef int (*See)(void *, const Record *) except -1
+    int walk_scan(const Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1
+    const Record *walk_sample(const Engine *, int, uint64_t, int64_t)
+    int64_t walk_ttl_average_ms(const Engine *, int, int64_t)
+    int walk_all(const Engine *, int, See, void *) except -1
+    uint64_t walk_count(const Engine *, int, int64_t)
+    int64_t wheel_next_ms(Wheel *)
+    int64_t record_deadline_ms(const Record *)
+    Span record_key(const Record *)
+    size_t record_value_bytes(const Record *)
+    void record_get_value(const Record *, uint8_t *)
+    size_t record_packed_bytes(const Record *)
+    void record_pack(const Record *, uint64_t, uint8_t *)
+    void session_init(CSession *)
+    void session_close(CSession *)
+    size_t session_buffered_bytes(const CSession *)
+    Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t)
+    const Command *feed_cold(const Engine *)
+    Turn feed_answer(Engine *, const uint8_t *, size_t)
+    void feed_suspend(Engine *)
+    void feed_abandon(Engine *)
+    Span command_arg(const Command *, size_t)
+
+DEF NOTE_HEAD_BYTES = 6
+DEF NOTES_KEPT_BYTES_MAX = 65536
+DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
+DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
+
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby")  # by the number of the note
+cdef dict HOT_NAMES = {
+    "hot_get": HOT_GET, "hot_mget": HOT_MGET, "hot_exists": HOT_EXISTS, "hot_ttl": HOT_TTL,
+    "hot_pttl": HOT_PTTL, "hot_strlen": HOT_STRLEN, "hot_ping": HOT_PING, "hot_echo": HOT_ECHO,
+    "hot_set": HOT_SET, "hot_setex": HOT_SETEX, "hot_psetex": HOT_PSETEX, "hot_incr": HOT_INCR,
+    "hot_decr": HOT_DECR, "hot_incrby": HOT_INCRBY, "hot_decrby": HOT_DECRBY,
+}
+# Replies that are sent so often that making an object for each is a cost, and that hold no value.
+cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
+
+
+cdef inline bytes bytes_of(Span span):
+    return PyBytes_FromStringAndSize(<const char *>span.bytes, <Py_ssize_t>span.len)
+
+
+cdef inline Span span_of(bytes data) except *:
+    cdef Span span
+    if data is None:
+        raise TypeError("bytes are needed")
+    span.bytes = <const uint8_t *>PyBytes_AS_STRING(data)
+    span.len = <size_t>PyBytes_GET_SIZE(data)
+    return span
+
+
+cdef int see_key(void *context, const Record *record) except -1:
+    (<list>context).append(bytes_of(record_key(record)))
+    return 0
+
+
+cdef class NativeSession:
+    """One connection. The flags are the core's own; whoever sets them does it between commands."""
+
+    cdef CSession c
+    cdef object dispatch
+    cdef public object owner
+
+    def __cinit__(self, dispatch):
+        session_init(&self.c)
+        self.dispatch = dispatch
+
+    def __dealloc__(self):
+        session_close(&self.c)
+
+    @property
+    def db(self):
+        return self.c.db
+
+    @db.setter
+    def db(self, int db):
+        if not 0 <= db < DATABASES:
+            raise ValueError("database number out of range")
+        self.c.db = db
+
+    @property
+    def proto(self):
+        return self.c.proto
+
+    @proto.setter
+    def proto(self, int proto):
+        self.c.proto = proto
+
+    @property
+    def hot(self):
+        return self.c.hot
+
+    @hot.setter
+    def hot(self, bint hot):
+        self.c.hot = hot
+
+    @property
+    def trusted(self):
+        return self.c.trusted
+
+    @trusted.setter
+    def trusted(self, bint trusted):
+        self.c.trusted = trusted
+
+    @property
+    def closing(self):
+        return self.c.closing
+
+    @closing.setter
+    def closing(self, bint closing):
+        self.c.closing = closing
+
+    @property
+    def suspended(self):
+        return self.c.suspended
+
+    @suspended.setter
+    def suspended(self, bint suspended):
+        self.c.suspended = suspended
+
+    @property
+    def retried(self):
+        return self.c.retried
+
+    @retried.setter
+    def retried(self, bint retried):
+        self.c.retried = retried
+
+    @property
+    def more(self):
+        return self.c.more
+
+    @property
+    def buffered_bytes(self):
+        return session_buffered_bytes(&self.c)
+
+
+cdef CSettings settings_of(settings) except *:
+    """Checks what the core relies on: 48-bit times, 32-bit lengths, counts that are counts."""
+    cdef CSettings c
+    if len(settings.secret) != 16:
+        raise ValueError("secret: 16 bytes are needed")
+    for field in ("default_ttl_ms", "max_ttl_ms", "clock_offset_ms_max"):
+        if not 0 <= getattr(settings, field) <= TTL_MS_MAX:
+            raise ValueError(f"{field}: between 0 and {TTL_MS_MAX}")
+    if not 0 <= settings.bulk_bytes_max <= LENGTH_MAX:
+        raise ValueError(f"bulk_bytes_max: between 0 and {LENGTH_MAX}")
+    c.node = settings.node
+    memcpy(c.secret, PyBytes_AS_STRING(bytes(settings.secret)), 16)
+    c.default_ttl_ms = settings.default_ttl_ms
+    c.max_ttl_ms = settings.max_ttl_ms
+    c.clock_offset_ms_max = settings.clock_offset_ms_max
+    c.memory_bytes_max = settings.memory_bytes_max
+    c.bulk_bytes_max = settings.bulk_bytes_max
+    c.args_max = settings.args_max
+    c.inline_bytes_max = settings.inline_bytes_max
+    c.query_bytes_max = settings.query_bytes_max
+    c.feed_commands_max = settings.feed_commands_max
+    c.feed_reply_bytes_max = settings.feed_reply_bytes_max
+    c.outbox_bytes_max = settings.outbox_bytes_max
+    return c
+
+
+cdef int check_place(int db, int64_t now_ms) except -1:
+    if not 0 <= db < DATABASES:
+        raise ValueError("database number out of range")
+    if not 0 <= now_ms <= TTL_MS_MAX:
+        raise ValueError("time out of range")
+    return 0
+
+
+cdef class NativeEngine:
+    cdef Engine *c
+    cdef object told  # the observer
+    cdef object view  # of the last reply, until the next `feed`
+
+    def __cinit__(self, settings):
+        cdef CSettings c = settings_of(settings)
+        self.c = engine_new(&c)
+        if self.c is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.c is not NULL:
+            engine_free(self.c)
+
+    @property
+    def name(self):
+        return "native"
+
+    @property
+    def hot_reads(self):
+        return self.c.hot_reads
+
+    @hot_reads.setter
+    def hot_reads(self, bint allowed):
+        self.c.hot_reads = allowed
+
+    @property
+    def hot_writes(self):
+        return self.c.hot_writes
+
+    @hot_writes.setter
+    def hot_writes(self, bint allowed):
+        self.c.hot_writes = allowed
+
+    @property
+    def observer(self):
+        return self.told
+
+    @observer.setter
+    def observer(self, observer):
+        self.told = observer
+        self.c.observed = observer is not None
+
+    def configure(self, settings):
+        cdef CSettings c = settings_of(settings)
+        engine_configure(self.c, &c)
+
+    cdef int tell(self) except -1:
+        """Tells the observer what has happened, in order. What it raises comes after all were told of."""
+        cdef bytes notes = PyBytes_FromStringAndSize(<char *>self.c.notes.bytes, <Py_ssize_t>self.c.notes.len)
+        cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(notes)
+        cdef const uint8_t *end = at + PyBytes_GET_SIZE(notes)
+        cdef uint32_t key_bytes
+        cdef bint lost = self.c.notes_lost
+        buffer_clear(&self.c.notes, NOTES_KEPT_BYTES_MAX)
+        self.c.notes_lost = False
+        while at < end:
+            memcpy(&key_bytes, at + 2, 4)
+            if self.told is not None:
+                self.told(EVENTS[at[0]], at[1], PyBytes_FromStringAndSize(<const char *>at + NOTE_HEAD_BYTES, key_bytes))
+            at += NOTE_HEAD_BYTES + key_bytes
+        if lost:
+            raise MemoryError
+        return 0
+
+    # -- the wire -------------------------------------------------------------------------------
+    def session(self, dispatch):
+        return NativeSession(dispatch)
+
+    def feed(self, NativeSession session not None, data, now_ms):
+        cdef Py_buffer view
+        cdef int64_t now = now_ms
+        cdef uint8_t *bytes_
+        cdef size_t len_
+        cdef Turn turn
+        if not 0 <= now <= TTL_MS_MAX:
+            raise ValueError("time out of range")
+        if self.c.feed.session is not NULL:
+            raise RuntimeError("feed was called from within feed")
+        if self.view is not None:
+            self.let_go_of_reply()
+        if PyBytes_CheckExact(data):
+            turn = feed_start(self.c, &session.c, <uint8_t *>PyBytes_AS_STRING(data),
+                              <size_t>PyBytes_GET_SIZE(data), False, now)
+            if turn == TURN_COLD:
+                self.serve_cold(session, now_ms)
+        else:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            try:
+                turn = feed_start(self.c, &session.c, <uint8_t *>view.buf, <size_t>view.len, not view.readonly, now)
+                if turn == TURN_COLD:
+                    self.serve_cold(session, now_ms)
+            finally:
+                PyBuffer_Release(&view)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell()
+        return self.reply()
+
+    cdef int let_go_of_reply(self) except -1:
+        """Nobody may look at the reply's memory from now on. Who still tries gets a ValueError."""
+        view, self.view = self.view, None
+        if Py_REFCNT(<PyObject *>view) > 1:
+            view.release()
+        return 0
+
+    cdef object reply(self):
+        cdef size_t len_ = self.c.reply.len
+        if len_ == 0:
+            return b""
+        if len_ == 5:
+            if memcmp(self.c.reply.bytes, PyBytes_AS_STRING(OK), 5) == 0:
+                return OK
+            if memcmp(self.c.reply.bytes, PyBytes_AS_STRING(NIL), 5) == 0:
+                return NIL
+        self.view = PyMemoryView_FromMemory(<char *>self.c.reply.bytes, <Py_ssize_t>len_, PyBUF_READ)
+        return self.view
+
+    cdef int serve_cold(self, NativeSession session, now_ms) except -1:
+        cdef const Command *command
+        cdef Turn turn = TURN_COLD
+        cdef size_t number
+        cdef list argv
+        while turn == TURN_COLD:
+            try:
+                if self.c.notes.len or self.c.notes_lost:
+                    self.tell()
+                command = feed_cold(self.c)
+                argv = []
+                for number in range(command.argc):
+                    argv.append(bytes_of(command_arg(command, number)))
+                answer = session.dispatch(session, argv, now_ms)
+                if answer is not None and not PyBytes_CheckExact(answer):
+                    raise TypeError("dispatch answers with bytes or None")
+            except BaseException:
+                feed_abandon(self.c)
+                raise
+            if answer is None:
+                feed_suspend(self.c)
+                return 0
+            turn = feed_answer(self.c, <const uint8_t *>PyBytes_AS_STRING(answer), <size_t>PyBytes_GET_SIZE(answer))
+        return 0
+
+    def resume(self, NativeSession session not None):
+        session.c.suspended = False
+        session.c.retried = True
+
+    def close(self, NativeSession session not None):
+        session_close(&session.c)
+
+    # -- the keyspace, for commands ---------------------------------------------------------------
+    cdef object entry(self, int db, bytes key, int64_t now_ms, bint with_value):
+        check_place(db, now_ms)
+        cdef Span span = span_of(key)
+        cdef const Record *record = keyspace_row(self.c, db, keyspace_hash(self.c, span), span, now_ms)
+        if record is NULL:
+            self.c.misses += 1
+            return None
+        self.c.hits += 1
+        cdef size_t length = record_value_bytes(record)
+        cdef bytes value = b""
+        if with_value and length:
+            value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
+            record_get_value(record, <uint8_t *>PyBytes_AS_STRING(value))
+        return Entry(value, length, record_deadline_ms(record), bool(record.flags & RECORD_IMPLICIT),
+                     record.clock, self.c.nodes.numbers[record.node])
+
+    def lookup(self, int db, bytes key not None, int64_t now_ms):
+        return self.entry(db, key, now_ms, True)
+
+    def peek(self, int db, bytes key not None, int64_t now_ms):
+        return self.entry(db, key, now_ms, False)
+
+    def store(self, int db, bytes key not None, bytes value not None, int64_t deadline_ms, bint implicit,
+              int64_t now_ms, event):
+        check_place(db, now_ms)
+        cdef Span span = span_of(key), content = span_of(value)
+        if not 0 <= deadline_ms <= TIME_MS_MAX:
+            raise ValueError("deadline out of range")
+        if span.len > LENGTH_MAX or content.len > LENGTH_MAX:
+            raise MemoryError
+        if not keyspace_store(self.c, db, keyspace_hash(self.c, span), span, content, deadline_ms, implicit,
+                              now_ms, <uint8_t>NOTE_NONE):
+            raise MemoryError
+        self.tell_of(event, db, key)
+
+    def retime(self, int db, bytes key not None, int64_t deadline_ms, bint implicit, int64_t now_ms, event):
+        check_place(db, now_ms)
+        cdef Span span = span_of(key)
+        cdef truth found = 0
+        if not 0 <= deadline_ms <= TIME_MS_MAX:
+            raise ValueError("deadline out of range")
+        if not keyspace_retime(self.c, db, keyspace_hash(self.c, span), span, deadline_ms, implicit, now_ms, &found):
+            raise MemoryError
+        if found:
+            self.tell_of(event, db, key)
+        return found != 0
+
+    cdef int tell_of(self, event, int db, bytes key) except -1:
+        if self.told is None:
+            return 0
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell()
+        self.told(event, db, key)
+        return 0
+
+    def full(self):
+        return engine_full(self.c)
+
+    def count(self, int db, int64_t now_ms):
+        check_place(db, now_ms)
+        return walk_count(self.c, db, now_ms)
+
+    def scan(self, int db, cursor, count, int64_t now_ms):
+        check_place(db, now_ms)
+        cdef uint64_t place = cursor & 0xffffffffffffffff
+        cdef list keys = []
+        walk_scan(self.c, db, &place, min(max(count, 0), 1 << 60), now_ms, see_key, <void *>keys)
+        return Scan(place, keys)
+
+    def sample(self, int db, draw, int64_t now_ms):
+        check_place(db, now_ms)
+        cdef const Record *record = walk_sample(self.c, db, draw & 0xffffffffffffffff, now_ms)
+        return None if record is NULL else bytes_of(record_key(record))
+
+    def ttl_average_ms(self, int db, int64_t now_ms):
+        check_place(db, now_ms)
+        return walk_ttl_average_ms(self.c, db, now_ms)
+
+    # -- time -------------------------------------------------------------------------------------
+    def expire(self, int64_t now_ms, int64_t budget):
+        check_place(0, now_ms)
+        cdef uint64_t touched = keyspace_expire(self.c, now_ms, <uint64_t>max(budget, 0))
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell()
+        return touched
+
+    def next_due_ms(self, int64_t now_ms):
+        cdef int64_t due_ms = wheel_next_ms(&self.c.wheel)
+        return None if due_ms < 0 else due_ms
+
+    # -- replication ------------------------------------------------------------------------------
+    def merge(self, payload, int64_t now_ms):
+        cdef Py_buffer view
+        cdef CMerged merged
+        check_place(0, now_ms)
+        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+        merged = keyspace_merge(self.c, <const uint8_t *>view.buf, <size_t>view.len, now_ms)
+        PyBuffer_Release(&view)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell()
+        return Merged(merged.fresh, merged.known, merged.refused, merged.malformed)
+
+    def drain(self, int64_t bytes_max):
+        cdef Buffer drained
+        memset(&drained, 0, sizeof(drained))
+        try:
+            outbox_drain(self.c, <uint64_t>max(bytes_max, 0), &drained)
+            return PyBytes_FromStringAndSize(<char *>drained.bytes, <Py_ssize_t>drained.len)
+        finally:
+            buffer_clear(&drained, 0)
+
+    def outbox_overflowed(self):
+        overflowed = self.c.outbox.overflowed
+        self.c.outbox.overflowed = False
+        return bool(overflowed)
+
+    def records(self, int db):
+        check_place(db, 0)
+        found = Packed(self)
+        walk_all(self.c, db, see_record, <void *>found)
+        return found.records
+
+    # -- numbers ----------------------------------------------------------------------------------
+    def used_bytes(self):
+        return engine_used_bytes(self.c)
+
+    def counters(self):
+        cdef int db
+        records = 0
+        for db in range(DATABASES):
+            records += self.c.live[db]
+        counters = {
+            "hits": self.c.hits,
+            "misses": self.c.misses,
+            "writes": self.c.writes,
+            "expired": self.c.expired,
+            "stubs": self.c.stubs,
+            "records": records,
+            "defaulted": self.c.defaulted,
+        }
+        for name, number in HOT_NAMES.items():
+            counters[name] = self.c.calls[<int>number]
+        return counters
+
+
+cdef class Packed:
+    """What `records` gathers."""
+
+    cdef NativeEngine engine
+    cdef list records
+
+    def __cinit__(self, NativeEngine engine):
+        self.engine = engine
+        self.records = []
+
+
+cdef int see_record(void *context, const Record *record) except -1:
+    cdef Packed found = <Packed>context
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>record_packed_bytes(record))
+    record_pack(record, found.engine.c.nodes.numbers[record.node], <uint8_t *>PyBytes_AS_STRING(packed))
+    found.records.append(packed)
+    return 0

@@ -1,0 +1,377 @@
+/* One call of `feed`: a batch of commands is parsed, prefetched and executed, then the next.
+ *
+ * The input is the caller's receive buffer and is parsed where it lies. Only a command that it cuts
+ * off is copied, to the session's `pending`, and so is what a budget or a suspension leaves over.
+ * When `pending` holds the beginning of a command, no more of the input is moved there than this one
+ * command needs; the rest is parsed in place again.
+ *
+ * The core cannot call Python, so it returns at every command that is not hot (TURN_COLD) and is told
+ * the reply, or that the session is suspended, or that the call failed. Whatever happens there, flags
+ * of the session are read again afterwards. Parsing ahead is undone by going back: `pending_at` and
+ * `at` are set to the start of the first command that has not been executed.
+ */
+#include "engine.h"
+
+#include <string.h>
+
+#define REPLY_KEPT_BYTES_MAX ((size_t)256 << 10)
+#define PENDING_KEPT_BYTES_MAX 4096
+#define WORDS_KEPT_BYTES_MAX 4096
+
+static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+
+/* -- sessions ------------------------------------------------------------------------------------ */
+void session_init(Session *session) {
+    memset(session, 0, sizeof *session);
+    session->proto = 2;
+}
+
+static void scan_reset(Session *session) {
+    memset(&session->scan, 0, sizeof session->scan);
+    args_clear(&session->args);
+}
+
+static void pending_clear(Session *session, size_t kept_bytes_max) {
+    buffer_clear(&session->pending, kept_bytes_max);
+    session->pending_at = session->pending_wiped = 0;
+}
+
+void session_close(Session *session) {
+    session->closing = true;
+    scan_reset(session);
+    args_free(&session->args);
+    pending_clear(session, 0);
+}
+
+size_t session_buffered_bytes(const Session *session) {
+    return session->pending.len - session->pending_at;
+}
+
+/* -- parsing ahead ------------------------------------------------------------------------------- */
+static Limits limits_of(const Engine *engine) {
+    const Settings *settings = &engine->settings;
+    return (Limits){settings->bulk_bytes_max, settings->args_max, settings->inline_bytes_max,
+                    settings->query_bytes_max, engine->feed.trusted};
+}
+
+/* Adds the command that was just parsed to the batch. */
+static void add_command(Engine *engine, const uint8_t *start, size_t first, bool resumed, bool quoted, bool pending) {
+    Batch *batch = &engine->batch;
+    Command *command = &batch->commands[batch->count++];
+    command->text = quoted ? batch->words.bytes : start;
+    command->start = start;
+    command->hot = UNKNOWN_YET;
+    command->from_pending = pending;
+    if (resumed) { /* its args were gathered by the session; the batch takes them over */
+        Args args = batch->resumed;
+        batch->resumed = engine->feed.session->args;
+        engine->feed.session->args = args;
+        engine->feed.session->args.count = 0;
+        command->first = NOT_HERE;
+        command->args = batch->resumed.items;
+        command->argc = batch->resumed.count;
+    } else {
+        command->first = first;
+        command->argc = batch->args.count - first;
+    }
+}
+
+/* Parses one command at `start`. A cut-off one leaves its place and its args in the session. */
+static Scanned parse_one(Engine *engine, const uint8_t *start, size_t len, bool pending, size_t *used, Fault *fault) {
+    Session *session = engine->feed.session;
+    Batch *batch = &engine->batch;
+    Limits limits = limits_of(engine);
+    bool resumed = session->scan.at || session->scan.searched || session->scan.args_left;
+    Scan fresh = {0}, *scan = resumed ? &session->scan : &fresh;
+    Args *args = resumed ? &session->args : &batch->args;
+    size_t first = batch->args.count;
+    Scanned scanned = scan_command(scan, start, len, args, &batch->words, &limits, fault);
+    switch (scanned) {
+    case SCAN_COMMAND:
+    case SCAN_QUOTED:
+        *used = scan->at;
+        add_command(engine, start, first, resumed, scanned == SCAN_QUOTED, pending);
+        memset(&session->scan, 0, sizeof session->scan);
+        break;
+    case SCAN_NOTHING:
+        *used = scan->at;
+        memset(&session->scan, 0, sizeof session->scan);
+        break;
+    case SCAN_INCOMPLETE:
+        if (!resumed) {
+            session->scan = fresh;
+            for (size_t number = first; number < batch->args.count; number++) {
+                if (args_push(&session->args, batch->args.items[number].offset, batch->args.items[number].len))
+                    continue;
+                scan_reset(session);
+                batch->args.count = first;
+                return SCAN_NO_MEMORY;
+            }
+            batch->args.count = first;
+        }
+        break;
+    default: /* it will be parsed again once the commands before it are done */
+        scan_reset(session);
+        batch->args.count = first;
+    }
+    return scanned;
+}
+
+/* Appends input to `pending`, whose executed part may be dropped for it. */
+static bool keep(Session *session, const uint8_t *bytes, size_t len) {
+    Buffer *pending = &session->pending;
+    if (session->pending_at && session->pending_at * 2 >= pending->len) {
+        size_t left = pending->len - session->pending_at;
+        memmove(pending->bytes, pending->bytes + session->pending_at, left);
+        wipe(pending->bytes + left, pending->len - left);
+        pending->len = left;
+        session->pending_at = session->pending_wiped = 0;
+    }
+    return buffer_append(pending, bytes, len);
+}
+
+/* Moves of the input what the command at the end of `pending` needs: a bulk, or a line. */
+static bool top_up(Feed *feed) {
+    Session *session = feed->session;
+    size_t there = (size_t)(feed->end - feed->at), moved = there;
+    if (session->scan.in_bulk) {
+        size_t whole = session->scan.at + session->scan.bulk_bytes + 2;
+        size_t missing = whole - (session->pending.len - session->pending_at);
+        if (missing < moved)
+            moved = missing;
+    } else {
+        const uint8_t *line_end = memchr(feed->at, '\n', there);
+        if (line_end)
+            moved = (size_t)(line_end - feed->at) + 1;
+    }
+    if (!keep(session, feed->at, moved))
+        return false;
+    feed->at += moved;
+    return true;
+}
+
+static Scanned parse_pending(Engine *engine, size_t wanted, Fault *fault) {
+    Feed *feed = &engine->feed;
+    Session *session = feed->session;
+    while (session->pending_at < session->pending.len && engine->batch.count < wanted) {
+        size_t used = 0;
+        Scanned scanned = parse_one(engine, session->pending.bytes + session->pending_at,
+                                    session->pending.len - session->pending_at, true, &used, fault);
+        if (scanned == SCAN_INCOMPLETE) {
+            if (engine->batch.count || feed->at == feed->end)
+                return scanned;
+            if (!top_up(feed))
+                return SCAN_NO_MEMORY;
+            continue;
+        }
+        if (scanned == SCAN_FAULT || scanned == SCAN_NO_MEMORY)
+            return scanned;
+        session->pending_at += used;
+        if (scanned == SCAN_QUOTED)
+            return scanned;
+    }
+    return SCAN_COMMAND;
+}
+
+static Scanned parse_input(Engine *engine, size_t wanted, Fault *fault) {
+    Feed *feed = &engine->feed;
+    while (feed->at < feed->end && engine->batch.count < wanted) {
+        size_t used = 0;
+        Scanned scanned = parse_one(engine, feed->at, (size_t)(feed->end - feed->at), false, &used, fault);
+        if (scanned == SCAN_INCOMPLETE || scanned == SCAN_FAULT || scanned == SCAN_NO_MEMORY)
+            return scanned;
+        feed->at += used;
+        if (scanned == SCAN_QUOTED)
+            return scanned;
+    }
+    return SCAN_COMMAND;
+}
+
+static void prepare(Engine *engine, Command *command) {
+    command->hot = hot_name(command_arg(command, 0));
+    if (hot_has_key(command->hot) && command->argc > 1) {
+        command->hash = keyspace_hash(engine, command_arg(command, 1));
+        table_prefetch_line(&engine->tables[engine->feed.session->db], command->hash);
+    } else {
+        command->hash = 0;
+    }
+}
+
+/* Parses up to a batch of commands, hashes their keys and has their cache lines fetched. */
+static Scanned fill_batch(Engine *engine, Fault *fault) {
+    Batch *batch = &engine->batch;
+    Session *session = engine->feed.session;
+    /* Before AUTH one command at a time: AUTH may lift the limits of the next. */
+    size_t wanted = session->trusted ? BATCH_COMMANDS : 1;
+    batch->count = batch->next = 0;
+    args_clear(&batch->args);
+    args_clear(&batch->resumed);
+    if (batch->words.len)
+        buffer_clear(&batch->words, WORDS_KEPT_BYTES_MAX);
+    engine->feed.trusted = session->trusted;
+    Scanned scanned = parse_pending(engine, wanted, fault);
+    if (scanned == SCAN_COMMAND)
+        scanned = parse_input(engine, wanted, fault);
+    for (size_t number = 0; number < batch->count; number++) {
+        Command *command = &batch->commands[number];
+        if (command->first != NOT_HERE)
+            command->args = batch->args.items + command->first;
+        if (session->hot)
+            prepare(engine, command);
+    }
+    if (batch->count > 1 && session->hot) {
+        for (size_t number = 0; number < batch->count; number++)
+            if (batch->commands[number].hash)
+                table_prefetch_record(&engine->tables[session->db], batch->commands[number].hash);
+    }
+    return scanned;
+}
+
+/* -- executing ----------------------------------------------------------------------------------- */
+/* Forgets what was parsed ahead of the command `next`. */
+static void go_back(Engine *engine) {
+    Batch *batch = &engine->batch;
+    Feed *feed = &engine->feed;
+    if (batch->next == batch->count)
+        return;
+    scan_reset(feed->session);
+    for (size_t number = batch->next; number < batch->count; number++) {
+        const Command *command = &batch->commands[number];
+        if (!command->from_pending) {
+            feed->at = (uint8_t *)command->start;
+            break;
+        }
+    }
+    const Command *command = &batch->commands[batch->next];
+    if (command->from_pending)
+        feed->session->pending_at = (size_t)(command->start - feed->session->pending.bytes);
+    batch->count = batch->next;
+}
+
+/* The session's input has become unusable for want of memory: say so and close. */
+static void give_up(Engine *engine) {
+    if (reply_reserve(engine, sizeof NO_MEMORY))
+        reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1);
+    session_close(engine->feed.session);
+}
+
+/* Keeps what was not executed, and wipes what was. */
+static Turn over(Engine *engine) {
+    Feed *feed = &engine->feed;
+    Session *session = feed->session;
+    if (session->closing) {
+        if (session->pending.len)
+            session_close(session);
+    } else {
+        if (session->pending_at == session->pending.len)
+            pending_clear(session, PENDING_KEPT_BYTES_MAX);
+        if (feed->at < feed->end && !keep(session, feed->at, (size_t)(feed->end - feed->at)))
+            give_up(engine);
+        if (session->pending_wiped < session->pending_at) {
+            wipe(session->pending.bytes + session->pending_wiped, session->pending_at - session->pending_wiped);
+            session->pending_wiped = session->pending_at;
+        }
+    }
+    if (feed->writable)
+        wipe(feed->data, (size_t)(feed->end - feed->data));
+    if (engine->batch.words.len)
+        buffer_clear(&engine->batch.words, WORDS_KEPT_BYTES_MAX);
+    engine->batch.count = engine->batch.next = 0;
+    feed->session = NULL;
+    return TURN_OVER;
+}
+
+static void say_fault(Engine *engine, const Fault *fault) {
+    static const char HEAD[] = "-ERR Protocol error: ";
+    if (fault->len && reply_reserve(engine, sizeof HEAD + FAULT_BYTES)) {
+        reply_text(engine, HEAD, sizeof HEAD - 1);
+        reply_text(engine, fault->text, fault->len);
+        reply_text(engine, "\r\n", 2);
+    }
+    engine->feed.session->closing = true;
+}
+
+static Turn go_on(Engine *engine) {
+    Feed *feed = &engine->feed;
+    Session *session = feed->session;
+    Batch *batch = &engine->batch;
+    Fault fault;
+    for (;;) {
+        if (batch->next == batch->count) {
+            Scanned scanned = fill_batch(engine, &fault);
+            if (!batch->count) {
+                if (scanned == SCAN_FAULT)
+                    say_fault(engine, &fault);
+                else if (scanned == SCAN_NO_MEMORY)
+                    give_up(engine);
+                return over(engine);
+            }
+        }
+        if (unlikely(feed->commands_left <= 0 || feed->bytes_left <= 0)) {
+            session->more = true;
+            go_back(engine);
+            return over(engine);
+        }
+        Command *command = &batch->commands[batch->next];
+        if (unlikely(!session->hot))
+            return TURN_COLD;
+        if (unlikely(command->hot == UNKNOWN_YET))
+            prepare(engine, command);
+        size_t before = engine->reply.len;
+        if (command->hot == COLD || !hot_run(engine, session, command, feed->now_ms))
+            return TURN_COLD;
+        batch->next++;
+        feed->commands_left--;
+        feed->bytes_left -= (int64_t)(engine->reply.len - before);
+    }
+}
+
+Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms) {
+    buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
+    session->more = false;
+    engine->feed = (Feed){
+        .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
+        .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,
+        .bytes_left = engine->settings.feed_reply_bytes_max,
+    };
+    engine->batch.count = engine->batch.next = 0;
+    if (session->suspended || session->closing)
+        return over(engine);
+    return go_on(engine);
+}
+
+const Command *feed_cold(const Engine *engine) {
+    return &engine->batch.commands[engine->batch.next];
+}
+
+Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len) {
+    Session *session = engine->feed.session;
+    if (!buffer_append(&engine->reply, reply, len)) {
+        len = sizeof NO_MEMORY - 1;
+        if (!buffer_append(&engine->reply, NO_MEMORY, len))
+            session->closing = true;
+    }
+    session->retried = false;
+    engine->batch.next++;
+    engine->feed.commands_left--;
+    engine->feed.bytes_left -= (int64_t)len;
+    if (session->closing) {
+        session_close(session);
+        return over(engine);
+    }
+    if (session->trusted != engine->feed.trusted)
+        go_back(engine); /* what follows was parsed under other limits */
+    return go_on(engine);
+}
+
+void feed_suspend(Engine *engine) {
+    engine->feed.session->suspended = true;
+    go_back(engine);
+    over(engine);
+}
+
+void feed_abandon(Engine *engine) {
+    engine->batch.next++;
+    go_back(engine);
+    over(engine);
+}

@@ -1,0 +1,331 @@
+/* The fast paths: the common, successful form of the commands that carry the traffic.
+ *
+ * Each answers and returns true, or declines with false before it has changed or written anything;
+ * then the command takes the way of all others, to `dispatch`, which knows every form and every
+ * error. engine/pure/hot.py says the same in Python, function by function, and is the judge.
+ */
+#include "engine.h"
+
+#include <string.h>
+
+#define MGET_AT_ONCE 32 /* keys whose lines and records are prefetched together */
+#define INTEGER_DIGITS_MAX 20
+
+static inline uint64_t word(const char *name, int len) {
+    uint64_t packed = 0;
+    for (int place = 0; place < len; place++)
+        packed |= (uint64_t)(uint8_t)name[place] << (8 * place);
+    return packed;
+}
+
+#define NAME(text) word(text, sizeof text - 1)
+
+/* Which hot command a name is. Letters differ from their capitals in one bit, and no other byte turns
+ * into a small letter by setting it but its capital, so one `or` folds the case of a whole name. */
+uint8_t hot_name(Span name) {
+    if (name.len < 3 || name.len > 6)
+        return COLD;
+    uint64_t packed = 0;
+    for (size_t place = 0; place < name.len; place++)
+        packed |= (uint64_t)(name.bytes[place] | 0x20) << (8 * place);
+    switch (name.len) {
+    case 3:
+        return packed == NAME("get") ? HOT_GET : packed == NAME("set") ? HOT_SET
+             : packed == NAME("ttl") ? HOT_TTL : COLD;
+    case 4:
+        return packed == NAME("mget") ? HOT_MGET : packed == NAME("incr") ? HOT_INCR
+             : packed == NAME("decr") ? HOT_DECR : packed == NAME("pttl") ? HOT_PTTL
+             : packed == NAME("ping") ? HOT_PING : packed == NAME("echo") ? HOT_ECHO : COLD;
+    case 5:
+        return packed == NAME("setex") ? HOT_SETEX : COLD;
+    default:
+        return packed == NAME("exists") ? HOT_EXISTS : packed == NAME("psetex") ? HOT_PSETEX
+             : packed == NAME("incrby") ? HOT_INCRBY : packed == NAME("decrby") ? HOT_DECRBY
+             : packed == NAME("strlen") ? HOT_STRLEN : COLD;
+    }
+}
+
+/* Whether the second argument is a key worth hashing ahead. */
+bool hot_has_key(uint8_t hot) {
+    return hot != COLD && hot != HOT_PING && hot != HOT_ECHO && hot != HOT_MGET && hot != HOT_EXISTS;
+}
+
+static bool writes(uint8_t hot) {
+    return hot >= HOT_SET;
+}
+
+/* The live record of a key for a command that reads, counted as a hit or a miss. */
+static const Record *seen(Engine *engine, const Session *session, uint64_t hash, Span key, int64_t now_ms) {
+    const Record *record = keyspace_row(engine, session->db, hash, key, now_ms);
+    if (record)
+        engine->hits++;
+    else
+        engine->misses++;
+    return record;
+}
+
+static bool get(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc != 2)
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record_value_bytes(record) : 0)))
+        return false;
+    if (record) {
+        engine->hits++;
+        reply_value(engine, record);
+    } else {
+        engine->misses++;
+        reply_nil(engine, session->proto);
+    }
+    return true;
+}
+
+/* Finds some keys together, so that their cache misses overlap. */
+static size_t find_some(const Engine *engine, const Session *session, const Command *command, size_t from,
+                        int64_t now_ms, const Record **records) {
+    uint64_t hashes[MGET_AT_ONCE];
+    size_t count = command->argc - from < MGET_AT_ONCE ? command->argc - from : MGET_AT_ONCE;
+    const Table *table = &engine->tables[session->db];
+    for (size_t number = 0; number < count; number++) {
+        hashes[number] = keyspace_hash(engine, command_arg(command, from + number));
+        table_prefetch_line(table, hashes[number]);
+    }
+    for (size_t number = 0; number < count; number++)
+        table_prefetch_record(table, hashes[number]);
+    for (size_t number = 0; number < count; number++)
+        records[number] = keyspace_row(engine, session->db, hashes[number], command_arg(command, from + number), now_ms);
+    return count;
+}
+
+static void prefetch_value(const Record *record) {
+    const char *at = (const char *)record, *end = at + RECORD_HEADER_BYTES + record->key_bytes + record->value_bytes;
+    for (int line = 2; line < 18 && at + 64 * line < end; line++)
+        __builtin_prefetch(at + 64 * line); /* 1 KiB; the processor's own prefetcher has noticed by then */
+}
+
+static bool mget(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc < 2 || command->argc > HOT_ARGS_MAX)
+        return false;
+    size_t reply_start = engine->reply.len;
+    uint64_t hits = engine->hits, misses = engine->misses;
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    reply_integer(engine, '*', (int64_t)command->argc - 1);
+    for (size_t from = 1, count; from < command->argc; from += count) {
+        const Record *records[MGET_AT_ONCE];
+        count = find_some(engine, session, command, from, now_ms, records);
+        size_t room = 0;
+        for (size_t number = 0; number < count; number++) {
+            room += REPLY_HEAD_BYTES;
+            if (records[number]) {
+                room += record_value_bytes(records[number]);
+                prefetch_value(records[number]);
+            }
+        }
+        if (!reply_reserve(engine, room)) {
+            wipe(engine->reply.bytes + reply_start, engine->reply.len - reply_start);
+            engine->reply.len = reply_start;
+            engine->hits = hits;
+            engine->misses = misses;
+            return false;
+        }
+        for (size_t number = 0; number < count; number++) {
+            if (records[number]) {
+                engine->hits++;
+                reply_value(engine, records[number]);
+            } else {
+                engine->misses++;
+                reply_nil(engine, session->proto);
+            }
+        }
+    }
+    return true;
+}
+
+static bool exists(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc < 2 || command->argc > HOT_ARGS_MAX || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    uint64_t there = 0;
+    for (size_t from = 1, count; from < command->argc; from += count) {
+        const Record *records[MGET_AT_ONCE];
+        count = find_some(engine, session, command, from, now_ms, records);
+        for (size_t number = 0; number < count; number++)
+            there += records[number] != NULL;
+    }
+    engine->hits += there;
+    engine->misses += command->argc - 1 - there;
+    reply_integer(engine, ':', (int64_t)there);
+    return true;
+}
+
+/* TTL, PTTL and STRLEN: a number about one key. */
+static bool measure(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc != 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = seen(engine, session, command->hash, command_arg(command, 1), now_ms);
+    if (command->hot == HOT_STRLEN)
+        reply_integer(engine, ':', record ? (int64_t)record_value_bytes(record) : 0);
+    else if (!record)
+        reply_integer(engine, ':', -2);
+    else if (command->hot == HOT_PTTL)
+        reply_integer(engine, ':', record_deadline_ms(record) - now_ms);
+    else
+        reply_integer(engine, ':', (record_deadline_ms(record) - now_ms + 500) / 1000);
+    return true;
+}
+
+static bool ping(Engine *engine, const Command *command) {
+    if (command->argc > 2 || (command->hot == HOT_ECHO && command->argc != 2))
+        return false;
+    Span text = command->argc == 2 ? command_arg(command, 1) : (Span){NULL, 0};
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + text.len))
+        return false;
+    if (command->argc == 1)
+        reply_text(engine, "+PONG\r\n", 7);
+    else
+        reply_bulk(engine, text);
+    return true;
+}
+
+/* -- writes -------------------------------------------------------------------------------------- */
+/* A time to live that needs neither an error nor cutting. */
+static bool ttl_of(const Engine *engine, Span digits, int64_t unit_ms, int64_t *ttl_ms) {
+    int64_t number;
+    if (!span_int64(digits, &number) || number <= 0 || number > engine->settings.max_ttl_ms / unit_ms)
+        return false;
+    *ttl_ms = number * unit_ms;
+    return true;
+}
+
+/* `ttl_ms` 0: none was named. */
+static bool store(Engine *engine, const Session *session, const Command *command, Span value, int64_t ttl_ms,
+                  int64_t now_ms) {
+    Span key = command_arg(command, 1);
+    if (engine_full(engine) || value.len > HOT_BYTES_MAX || key.len > HOT_BYTES_MAX
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    int64_t life_ms = ttl_ms ? ttl_ms : engine->settings.default_ttl_ms;
+    if (!keyspace_store(engine, session->db, command->hash, key, value, now_ms + life_ms, ttl_ms == 0, now_ms,
+                        NOTE_MERGED))
+        return false;
+    engine->defaulted += ttl_ms == 0;
+    reply_text(engine, "+OK\r\n", 5);
+    return true;
+}
+
+static bool is_option(Span arg, char first) {
+    return arg.len == 2 && (arg.bytes[0] | 0x20) == first && (arg.bytes[1] | 0x20) == 'x';
+}
+
+/* SET key value [EX s | PX ms] [NX | XX], options in any order. */
+static bool set(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    int64_t ttl_ms = 0;
+    char condition = 0;
+    if (command->argc < 3)
+        return false;
+    for (size_t at = 3; at < command->argc; at++) {
+        Span option = command_arg(command, at);
+        bool seconds = is_option(option, 'e');
+        if (seconds || is_option(option, 'p')) {
+            if (ttl_ms || at + 1 == command->argc
+                || !ttl_of(engine, command_arg(command, ++at), seconds ? 1000 : 1, &ttl_ms))
+                return false;
+        } else if (!condition && (is_option(option, 'n') || is_option(option, 'x'))) {
+            condition = (char)(option.bytes[0] | 0x20);
+        } else {
+            return false;
+        }
+    }
+    if (condition) {
+        if (engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+            return false;
+        bool there = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms) != NULL;
+        if (there == (condition == 'n')) {
+            reply_nil(engine, session->proto);
+            return true;
+        }
+    }
+    return store(engine, session, command, command_arg(command, 2), ttl_ms, now_ms);
+}
+
+static bool setex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    int64_t ttl_ms;
+    if (command->argc != 4 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_SETEX ? 1000 : 1, &ttl_ms))
+        return false;
+    return store(engine, session, command, command_arg(command, 3), ttl_ms, now_ms);
+}
+
+/* The number under a key, 0 where there is none; false: what is there is no number. */
+static bool number_of(const Record *record, int64_t *number) {
+    uint8_t digits[INTEGER_DIGITS_MAX];
+    *number = 0;
+    if (!record)
+        return true;
+    if (record_value_bytes(record) > sizeof digits)
+        return false;
+    record_get_value(record, digits);
+    bool valid = span_int64((Span){digits, record_value_bytes(record)}, number);
+    wipe(digits, sizeof digits);
+    return valid;
+}
+
+/* The deadline of a number that is there stays; a missing one starts at 0 with the default TTL. */
+static bool add(Engine *engine, const Session *session, const Command *command, int64_t step, int64_t now_ms) {
+    Span key = command_arg(command, 1);
+    if (engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    int64_t number;
+    if (!number_of(record, &number) || __builtin_add_overflow(number, step, &number))
+        return false;
+    uint8_t digits[INTEGER_DIGITS_MAX];
+    Span value = {digits, digits_of(number, digits)};
+    int64_t deadline_ms = record ? record_deadline_ms(record) : now_ms + engine->settings.default_ttl_ms;
+    bool implicit = record ? record->flags & RECORD_IMPLICIT : true;
+    uint64_t defaulted = record == NULL;
+    bool stored = keyspace_store(engine, session->db, command->hash, key, value, deadline_ms, implicit, now_ms,
+                                 NOTE_INCRBY);
+    wipe(digits, sizeof digits);
+    if (!stored)
+        return false;
+    engine->defaulted += defaulted;
+    reply_integer(engine, ':', number);
+    return true;
+}
+
+static bool increment(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    int64_t step = 1;
+    bool named = command->hot == HOT_INCRBY || command->hot == HOT_DECRBY;
+    if (command->argc != (named ? 3u : 2u) || (named && !span_int64(command_arg(command, 2), &step)))
+        return false;
+    if (command->hot == HOT_DECR || command->hot == HOT_DECRBY) {
+        if (step == INT64_MIN)
+            return false;
+        step = -step;
+    }
+    return add(engine, session, command, step, now_ms);
+}
+
+static bool run(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    switch (command->hot) {
+    case HOT_GET: return get(engine, session, command, now_ms);
+    case HOT_MGET: return mget(engine, session, command, now_ms);
+    case HOT_EXISTS: return exists(engine, session, command, now_ms);
+    case HOT_TTL: case HOT_PTTL: case HOT_STRLEN: return measure(engine, session, command, now_ms);
+    case HOT_PING: case HOT_ECHO: return ping(engine, command);
+    case HOT_SET: return set(engine, session, command, now_ms);
+    case HOT_SETEX: case HOT_PSETEX: return setex(engine, session, command, now_ms);
+    default: return increment(engine, session, command, now_ms);
+    }
+}
+
+/* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
+bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    bool allowed = writes(command->hot) ? engine->hot_writes : engine->hot_reads;
+    if (unlikely(!allowed) && command->hot != HOT_PING && command->hot != HOT_ECHO)
+        return false;
+    if (!run(engine, session, command, now_ms))
+        return false;
+    engine->calls[command->hot]++;
+    return true;
+}

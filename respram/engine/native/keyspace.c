@@ -1,0 +1,329 @@
+/* The record table's verbs: look up, store, forget. What changes a record is here and in merge.c.
+ *
+ * Every write goes through `keyspace_write`, which first makes room (a block, a table slot), and
+ * then changes record, wheel and counts without being able to fail.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPIRED_AT_ONCE 16 /* records whose table lines are prefetched together */
+#define SCRATCH_KEPT_BYTES_MAX 4096
+#define NOTES_KEPT_BYTES_MAX 65536
+
+Engine *engine_new(const Settings *settings) {
+    Engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return NULL;
+    if (!nodes_init(&engine->nodes, settings->node)) {
+        nodes_free(&engine->nodes);
+        free(engine);
+        return NULL;
+    }
+    engine->settings = *settings;
+    engine->hot_reads = engine->hot_writes = true;
+    wheel_init(&engine->wheel);
+    return engine;
+}
+
+static int give_block(void *context, const Record *record) {
+    Engine *engine = context;
+    bool shadowed = record->flags & RECORD_SHADOWED;
+    arena_give(&engine->arena, (Record *)record, record_size(shadowed, record->key_bytes, record->value_bytes));
+    return 0;
+}
+
+void engine_free(Engine *engine) {
+    for (int db = 0; db < DATABASES; db++) {
+        walk_all(engine, db, give_block, engine);
+        table_free(&engine->tables[db]);
+    }
+    outbox_clear(engine);
+    free(engine->outbox.queue);
+    free(engine->outbox.index);
+    arena_free(&engine->arena);
+    nodes_free(&engine->nodes);
+    buffer_clear(&engine->notes, 0);
+    buffer_clear(&engine->reply, 0);
+    buffer_clear(&engine->scratch, 0);
+    buffer_clear(&engine->batch.words, 0);
+    args_free(&engine->batch.args);
+    args_free(&engine->batch.resumed);
+    free(engine);
+}
+
+void engine_configure(Engine *engine, const Settings *settings) {
+    uint64_t node = engine->settings.node, first = engine->settings.secret[0], second = engine->settings.secret[1];
+    engine->settings = *settings;
+    engine->settings.node = node;
+    engine->settings.secret[0] = first;
+    engine->settings.secret[1] = second;
+}
+
+uint64_t engine_used_bytes(const Engine *engine) {
+    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16;
+    for (int db = 0; db < DATABASES; db++)
+        bytes += table_bytes(&engine->tables[db]);
+    return bytes;
+}
+
+bool engine_full(const Engine *engine) {
+    uint64_t limit = engine->settings.memory_bytes_max;
+    return limit > 0 && engine_used_bytes(engine) > limit;
+}
+
+/* Remembers what observers are to be told once the core is left. */
+void engine_note(Engine *engine, uint8_t note, int db, Span key) {
+    if (likely(!engine->observed) || note == NOTE_NONE)
+        return;
+    uint8_t head[6] = {note, (uint8_t)db};
+    uint32_t key_bytes = (uint32_t)key.len;
+    memcpy(head + 2, &key_bytes, 4);
+    if (!buffer_reserve(&engine->notes, sizeof head + key.len)) {
+        engine->notes_lost = true;
+        return;
+    }
+    buffer_append(&engine->notes, head, sizeof head);
+    buffer_append(&engine->notes, key.bytes, key.len);
+}
+
+Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
+    Record *record = table_find(&engine->tables[db], hash, key);
+    if (!record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms)
+        return NULL;
+    return record;
+}
+
+/* -- the shape of a record ----------------------------------------------------------------------- */
+static size_t least(size_t one, size_t other) {
+    return one < other ? one : other;
+}
+
+/* Within its block: the key moves where the shadow comes or goes, the value is kept or wiped. */
+static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
+    size_t before = record->value_bytes;
+    size_t overwritten = least(before, value_bytes); /* kept, or about to be written over */
+    uint8_t *from = (uint8_t *)record_key(record).bytes;
+    wipe(from + record->key_bytes + overwritten, before - overwritten);
+    bool was_shadowed = record->flags & RECORD_SHADOWED;
+    if (was_shadowed != shadowed) {
+        if (!keep_value) {
+            wipe(from + record->key_bytes, overwritten);
+            overwritten = 0;
+        }
+        size_t moved = record->key_bytes + overwritten;
+        memmove(record->body + (shadowed ? SHADOW_BYTES : 0), from, moved);
+        if (!shadowed)
+            wipe(record->body + moved, SHADOW_BYTES);
+        record->flags ^= RECORD_SHADOWED;
+    }
+    record->value_bytes = (uint32_t)value_bytes;
+}
+
+/* Makes room in a record for a value of this length and for a shadow, or not. The record may get
+ * another address; table and wheel know it then. NULL: no memory, and nothing has changed. */
+Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
+    size_t before = record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
+    size_t after = record_size(shadowed, record->key_bytes, value_bytes);
+    if (arena_block_bytes(before) == arena_block_bytes(after)) {
+        reshape_here(record, shadowed, value_bytes, keep_value);
+        return record;
+    }
+    Record *moved = arena_take(&engine->arena, after);
+    if (!moved)
+        return NULL;
+    memcpy(moved, record, RECORD_HEADER_BYTES);
+    moved->flags = (uint8_t)((record->flags & ~RECORD_SHADOWED) | (shadowed ? RECORD_SHADOWED : 0));
+    moved->value_bytes = (uint32_t)value_bytes;
+    Span key = record_key(record);
+    size_t kept = key.len + (keep_value ? least(record->value_bytes, value_bytes) : 0);
+    if (kept)
+        memcpy((uint8_t *)record_key(moved).bytes, key.bytes, kept);
+    wheel_relink(moved);
+    table_replace(&engine->tables[record->db], record, moved);
+    arena_give(&engine->arena, record, before);
+    return moved;
+}
+
+static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
+    Table *table = &engine->tables[db];
+    Record *record = arena_take(&engine->arena, record_size(shadowed, key.len, value_bytes));
+    if (!record)
+        return NULL;
+    if (!table_make_room(table)) {
+        arena_give(&engine->arena, record, record_size(shadowed, key.len, value_bytes));
+        return NULL;
+    }
+    memset(record, 0, RECORD_HEADER_BYTES);
+    record->hash = (uint32_t)hash;
+    record->key_bytes = (uint32_t)key.len;
+    record->value_bytes = (uint32_t)value_bytes;
+    record->db = (uint8_t)db;
+    record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
+    if (key.len)
+        memcpy((uint8_t *)record_key(record).bytes, key.bytes, key.len);
+    table_insert(table, hash, record);
+    engine->stubs++;
+    return record;
+}
+
+/* Makes `record` (NULL: a new one) hold this version; without a value, a stub. */
+Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Span *value,
+                       uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
+                       int64_t now_ms) {
+    size_t value_bytes = value ? value->len : 0;
+    bool is_new = record == NULL;
+    record = is_new ? make(engine, db, hash, key, value_bytes, shadow_ms != 0)
+                    : keyspace_reshape(engine, record, shadow_ms != 0, value_bytes, false);
+    if (!record)
+        return NULL;
+    if (record->flags & RECORD_STUB)
+        engine->stubs--;
+    else
+        engine->live[db]--;
+    if (value)
+        engine->live[db]++;
+    else
+        engine->stubs++;
+    record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
+                              | (value ? 0 : RECORD_STUB));
+    if (unlikely(record->node != node)) {
+        nodes_release(&engine->nodes, record->node);
+        nodes_use(&engine->nodes, node);
+        record->node = node;
+    }
+    record->clock = clock;
+    record_set_deadline(record, deadline_ms);
+    if (shadow_ms)
+        record_set_shadow(record, shadow_ms);
+    if (value)
+        record_put_value(record, *value);
+    if (is_new)
+        wheel_place(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
+    else
+        wheel_move(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
+    return record;
+}
+
+/* Out of table and counts; the wheel has let go of it already. */
+static void destroy(Engine *engine, Record *record) {
+    if (record->flags & RECORD_STUB)
+        engine->stubs--;
+    else
+        engine->live[record->db]--;
+    nodes_release(&engine->nodes, record->node);
+    table_remove(&engine->tables[record->db], record);
+    give_block(engine, record);
+}
+
+void keyspace_remove(Engine *engine, Record *record) {
+    wheel_remove(&engine->wheel, record);
+    destroy(engine, record);
+}
+
+/* -- local writes -------------------------------------------------------------------------------- */
+static uint64_t latest(uint64_t one, uint64_t other) {
+    return one > other ? one : other;
+}
+
+/* A fresh stamp: later than the last one here, than the time, and than what it replaces (stamp.py). */
+static uint64_t next_clock(const Engine *engine, const Record *replaced, int64_t now_ms) {
+    uint64_t clock = latest(engine->clock + 1, (uint64_t)now_ms << 16);
+    return replaced ? latest(clock, replaced->clock + 1) : clock;
+}
+
+/* The shadow rule for a local write: how long what it replaces would still have lived. */
+static int64_t shadow_left(const Record *replaced, int64_t deadline_ms) {
+    if (!replaced)
+        return 0;
+    int64_t end_ms = record_deadline_ms(replaced), shadow_ms = record_shadow_ms(replaced);
+    int64_t last_ms = end_ms > shadow_ms ? end_ms : shadow_ms;
+    return last_ms > deadline_ms ? last_ms : 0;
+}
+
+bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
+                    bool implicit, int64_t now_ms, uint8_t note) {
+    Record *record = table_find(&engine->tables[db], hash, key);
+    bool is_new = !record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms;
+    uint64_t clock = next_clock(engine, record, now_ms);
+    int64_t shadow_ms = shadow_left(record, deadline_ms);
+    if (!keyspace_write(engine, record, db, hash, key, &value, clock, 0, deadline_ms, shadow_ms, implicit, now_ms))
+        return false;
+    engine->clock = clock;
+    engine->writes++;
+    if (engine->settings.outbox_bytes_max)
+        outbox_add(engine, db, hash, key, key.len + value.len);
+    if (unlikely(engine->observed)) {
+        if (is_new)
+            engine_note(engine, NOTE_NEW, db, key);
+        engine_note(engine, note, db, key);
+    }
+    return true;
+}
+
+/* The same value again under a new deadline. It takes the way of every other write, out of the record
+ * and back in, because its seal goes with its stamp. */
+bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
+                     int64_t now_ms, bool *found) {
+    Record *record = keyspace_row(engine, db, hash, key, now_ms);
+    *found = record != NULL;
+    if (!record)
+        return true;
+    if (!buffer_reserve(&engine->scratch, record_value_bytes(record)))
+        return false;
+    engine->scratch.len = record_value_bytes(record);
+    record_get_value(record, engine->scratch.bytes);
+    Span value = {engine->scratch.bytes, engine->scratch.len};
+    bool stored = keyspace_store(engine, db, hash, key, value, deadline_ms, implicit, now_ms, NOTE_NONE);
+    buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+    return stored;
+}
+
+/* -- forgetting ---------------------------------------------------------------------------------- */
+/* The value is gone; key and stamp stay until the shadow has passed. Without memory for a smaller
+ * block the stub keeps the one it has. */
+static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
+    Span key = record_key(record);
+    wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
+    engine->live[record->db]--;
+    engine->stubs++;
+    record->flags |= RECORD_STUB;
+    wheel_place(&engine->wheel, record, record_shadow_ms(record), now_ms);
+    keyspace_reshape(engine, record, true, 0, false);
+}
+
+static void end(Engine *engine, Record *record, int64_t now_ms) {
+    if (record_due_ms(record) > now_ms) { /* it was overwritten with more time, or only moves down */
+        wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
+        return;
+    }
+    if (!(record->flags & RECORD_STUB)) {
+        engine->expired++;
+        engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
+        if (record_shadow_ms(record) > now_ms) {
+            become_stub(engine, record, now_ms);
+            return;
+        }
+    }
+    destroy(engine, record);
+}
+
+/* Works off what is due: at most about `budget` records, and how many they were. A record is a cache
+ * miss and its table line another; lines are prefetched for EXPIRED_AT_ONCE records together. */
+uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget) {
+    Record *due[EXPIRED_AT_ONCE];
+    uint64_t touched = 0;
+    while (touched < budget) {
+        uint64_t wanted = budget - touched < EXPIRED_AT_ONCE ? budget - touched : EXPIRED_AT_ONCE;
+        size_t count = wheel_visit(&engine->wheel, now_ms, due, wanted);
+        for (size_t number = 0; number < count; number++)
+            table_prefetch_line(&engine->tables[due[number]->db], due[number]->hash);
+        for (size_t number = 0; number < count; number++)
+            end(engine, due[number], now_ms);
+        touched += count;
+        if (count < wanted)
+            break;
+    }
+    return touched;
+}

@@ -1,0 +1,163 @@
+/* Records from a peer, under the merge rules: the higher stamp wins, shadows are merged by the later.
+ *
+ * The payload comes from outside: every length is compared with what is left before the place moves.
+ * A record that cannot be accepted is counted and passed over; a header that cannot be read ends the
+ * payload there, and what came before stays merged.
+ */
+#include "engine.h"
+
+#include <string.h>
+
+#define PACKED_HEADER_BYTES 34
+#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED)
+
+typedef struct Arrived {
+    Span key, value;
+    uint64_t clock, node, deadline_ms, shadow_ms;
+    uint8_t flags, db;
+} Arrived;
+
+static uint64_t number_at(const uint8_t *at, int bytes) {
+    uint64_t number = 0;
+    for (int place = 0; place < bytes; place++)
+        number |= (uint64_t)at[place] << (8 * place);
+    return number;
+}
+
+/* The next record; false: it is cut short or cannot be. */
+static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record) {
+    const uint8_t *from = *at;
+    if (end - from < PACKED_HEADER_BYTES)
+        return false;
+    record->flags = from[0];
+    record->db = from[1];
+    uint64_t key_bytes = number_at(from + 2, 4), value_bytes = number_at(from + 6, 4);
+    record->clock = number_at(from + 10, 8);
+    record->node = number_at(from + 18, 8);
+    record->deadline_ms = number_at(from + 26, 8);
+    record->shadow_ms = 0;
+    from += PACKED_HEADER_BYTES;
+    if (record->flags & ~FLAGS_KNOWN || record->db >= DATABASES || (record->flags & RECORD_STUB && value_bytes))
+        return false;
+    if (record->flags & RECORD_SHADOWED) {
+        if (end - from < 8)
+            return false;
+        record->shadow_ms = number_at(from, 8);
+        from += 8;
+    }
+    if (key_bytes + value_bytes > (uint64_t)(end - from))
+        return false;
+    record->key = (Span){from, key_bytes};
+    record->value = (Span){from + key_bytes, value_bytes};
+    *at = from + key_bytes + value_bytes;
+    return true;
+}
+
+static bool is_acceptable(const Engine *engine, const Arrived *record, const Record *known, int64_t now_ms) {
+    const Settings *settings = &engine->settings;
+    uint64_t latest_stamp_ms = (uint64_t)(now_ms + settings->clock_offset_ms_max);
+    uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
+    return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
+           && record->shadow_ms <= horizon_ms && record->key.len + record->value.len <= settings->bulk_bytes_max
+           && (known || !engine_full(engine));
+}
+
+/* The shadow rule (record.py): the latest end of all that is replaced, if that is after the deadline. */
+static int64_t shadow_of(int64_t deadline_ms, int64_t own_shadow_ms, int64_t other_deadline_ms,
+                         int64_t other_shadow_ms) {
+    int64_t latest_ms = own_shadow_ms > other_deadline_ms ? own_shadow_ms : other_deadline_ms;
+    if (other_shadow_ms > latest_ms)
+        latest_ms = other_shadow_ms;
+    return latest_ms > deadline_ms ? latest_ms : 0;
+}
+
+static bool is_newer_or_same(const Engine *engine, const Record *record, const Arrived *other) {
+    if (record->clock != other->clock)
+        return record->clock > other->clock;
+    return engine->nodes.numbers[record->node] >= other->node;
+}
+
+static bool is_same(const Engine *engine, const Record *record, const Arrived *other) {
+    return record->clock == other->clock && engine->nodes.numbers[record->node] == other->node;
+}
+
+/* An older or equal version still tells how long the newer one must be remembered. False: no memory. */
+static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t now_ms) {
+    int64_t ends_ms = is_same(engine, record, older) ? 0 : (int64_t)older->deadline_ms;
+    int64_t own_ms = record_shadow_ms(record);
+    int64_t shadow_ms = shadow_of(record_deadline_ms(record), own_ms, ends_ms, (int64_t)older->shadow_ms);
+    if (shadow_ms == own_ms)
+        return true;
+    record = keyspace_reshape(engine, record, shadow_ms != 0, record->value_bytes, true);
+    if (!record)
+        return false;
+    if (shadow_ms)
+        record_set_shadow(record, shadow_ms);
+    if (record->flags & RECORD_STUB)
+        wheel_move(&engine->wheel, record, shadow_ms, now_ms);
+    return true;
+}
+
+enum { TAKEN, PASSED_OVER, NO_ROOM };
+
+/* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
+ * taking the older record away. */
+static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, int64_t now_ms) {
+    int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms;
+    if (record)
+        shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
+    bool was_live = record && !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
+    bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
+    if (!is_live && shadow_ms <= now_ms) {
+        if (record)
+            keyspace_remove(engine, record);
+    } else {
+        int32_t node = nodes_intern(&engine->nodes, newer->node);
+        if (node < 0
+            || !keyspace_write(engine, record, newer->db, hash, newer->key, is_live ? &newer->value : NULL,
+                               newer->clock, (uint16_t)node, deadline_ms, shadow_ms,
+                               newer->flags & RECORD_IMPLICIT, now_ms))
+            return NO_ROOM;
+    }
+    if (newer->clock > engine->clock)
+        engine->clock = newer->clock;
+    if (unlikely(engine->observed) && (was_live || is_live)) {
+        if (!was_live)
+            engine_note(engine, NOTE_NEW, newer->db, newer->key);
+        engine_note(engine, is_live ? NOTE_MERGED : NOTE_EXPIRED, newer->db, newer->key);
+    }
+    return TAKEN;
+}
+
+static int merge_one(Engine *engine, const Arrived *arrived, int64_t now_ms) {
+    uint64_t hash = keyspace_hash(engine, arrived->key);
+    Record *record = table_find(&engine->tables[arrived->db], hash, arrived->key);
+    if (!is_acceptable(engine, arrived, record, now_ms))
+        return NO_ROOM;
+    if (!record) {
+        uint64_t last_ms = arrived->deadline_ms > arrived->shadow_ms ? arrived->deadline_ms : arrived->shadow_ms;
+        if ((int64_t)last_ms <= now_ms)
+            return PASSED_OVER;
+    } else if (is_newer_or_same(engine, record, arrived)) {
+        return widen(engine, record, arrived, now_ms) ? PASSED_OVER : NO_ROOM;
+    }
+    return supersede(engine, record, hash, arrived, now_ms);
+}
+
+Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms) {
+    Merged merged = {0};
+    const uint8_t *at = payload, *end = payload + len;
+    Arrived arrived;
+    while (at < end) {
+        if (!take_record(&at, end, &arrived)) {
+            merged.malformed = 1;
+            break;
+        }
+        switch (merge_one(engine, &arrived, now_ms)) {
+        case TAKEN: merged.fresh++; break;
+        case PASSED_OVER: merged.known++; break;
+        default: merged.refused++;
+        }
+    }
+    return merged;
+}

@@ -1,0 +1,311 @@
+/* From a key's hash to its record: open addressing over cache lines of seven slots.
+ *
+ * A line holds seven tags of 7 bits, seven slots (a pointer of 48 bits under 16 more bits of the
+ * hash) and a count of the records that wanted this line or one before it and stand further on. So a
+ * lookup reads one line, nearly always the only one, and dereferences a wrong record once in millions
+ * of times: two cache misses, line and record, and a batch prefetches both. The count takes the place
+ * of tombstones: a line with `passed == 0` ends every search, and removing a record lowers the counts
+ * between its home and its place, without reading any other record.
+ *
+ * At most six of seven slots are used on average; then the table doubles. The old lines are moved two
+ * at a time by the writes that follow, each line's records prefetched one step before they are read,
+ * and the pages behind are given back as it goes: neither a rehash nor an munmap of 64 MB stops the
+ * process. Lines are moved up to a place that no record has passed, so that a key whose home lies
+ * below `moved` is in the new lines, and one look at `moved` says where to search. A table that has
+ * emptied to a seventh is moved to smaller lines in the same way.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the tags of a line are compared as one little-endian word"
+#endif
+
+#define LINES_MIN 4
+#define LINE_FILL 6            /* records to a line, on average, before the table grows */
+#define SHRINK_LINES_MIN 1024  /* smaller tables are not worth it */
+#define MOVED_BY_WRITE 2       /* lines */
+#define MOVED_BY_REMOVAL 4     /* a table may empty before it has seen as many removals as it has lines */
+#define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
+#define UNMAP_LINES 1024       /* 64 KiB are given back at a time */
+#define PASSED_STUCK 255
+#define POINTER_BITS 48
+#define TAG_BYTES UINT64_C(0x0080808080808080)
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+static inline uint8_t tag_of(uint64_t hash) {
+    return (uint8_t)(0x80 | hash >> 57);
+}
+
+static inline uint64_t slot_of(uint64_t hash, const Record *record) {
+    return (hash >> 32) << POINTER_BITS | (uint64_t)(uintptr_t)record;
+}
+
+static inline Record *record_of(uint64_t slot) {
+    return (Record *)(uintptr_t)(slot & ((UINT64_C(1) << POINTER_BITS) - 1));
+}
+
+static inline uint64_t home_of(const Lines *lines, uint32_t hash) {
+    return hash & (lines->count - 1);
+}
+
+/* The slots of a line whose tag may be this one, a bit in each one's byte. A free slot's tag of 0 is
+ * never among them. */
+static inline uint64_t candidates(const Line *line, uint8_t tag) {
+    uint64_t tags;
+    memcpy(&tags, line, 8);
+    uint64_t differ = tags ^ EACH_BYTE * tag;
+    return (differ - EACH_BYTE) & ~differ & TAG_BYTES;
+}
+
+/* The line behind `at` in a search; false where the search is over. */
+static inline bool next_line(const Lines *lines, uint64_t moved, uint64_t home, uint64_t *at) {
+    if (!lines->lines[*at].passed)
+        return false;
+    if (++*at == lines->count) {
+        if (moved)
+            return false; /* what wrapped around has been moved already */
+        *at = 0;
+    }
+    return *at != home;
+}
+
+static Record *find_in(const Lines *lines, uint64_t moved, uint64_t hash, Span key) {
+    uint8_t tag = tag_of(hash);
+    uint64_t upper = (hash >> 32) & 0xffff, home = home_of(lines, (uint32_t)hash), at = home;
+    do {
+        const Line *line = &lines->lines[at];
+        for (uint64_t found = candidates(line, tag); found; found &= found - 1) {
+            uint64_t slot = line->slots[__builtin_ctzll(found) >> 3];
+            if (slot >> POINTER_BITS != upper)
+                continue;
+            Record *record = record_of(slot);
+            Span own = record_key(record);
+            if (own.len == key.len && (!key.len || memcmp(own.bytes, key.bytes, key.len) == 0))
+                return record;
+        }
+    } while (next_line(lines, moved, home, &at));
+    return NULL;
+}
+
+Record *table_find(const Table *table, uint64_t hash, Span key) {
+    if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved) {
+        Record *record = find_in(&table->old, table->moved, hash, key);
+        if (record)
+            return record;
+    }
+    return likely(table->now.count) ? find_in(&table->now, 0, hash, key) : NULL;
+}
+
+void table_prefetch_line(const Table *table, uint64_t hash) {
+    if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved)
+        __builtin_prefetch(&table->old.lines[home_of(&table->old, (uint32_t)hash)]);
+    if (likely(table->now.count))
+        __builtin_prefetch(&table->now.lines[home_of(&table->now, (uint32_t)hash)]);
+}
+
+static void prefetch_in(const Lines *lines, uint64_t hash) {
+    const Line *line = &lines->lines[home_of(lines, (uint32_t)hash)];
+    uint64_t upper = (hash >> 32) & 0xffff;
+    for (uint64_t found = candidates(line, tag_of(hash)); found; found &= found - 1) {
+        uint64_t slot = line->slots[__builtin_ctzll(found) >> 3];
+        if (slot >> POINTER_BITS == upper) {
+            const char *record = (const char *)record_of(slot);
+            __builtin_prefetch(record);
+            __builtin_prefetch(record + 64);
+        }
+    }
+}
+
+void table_prefetch_record(const Table *table, uint64_t hash) {
+    if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved)
+        prefetch_in(&table->old, hash);
+    if (likely(table->now.count))
+        prefetch_in(&table->now, hash);
+}
+
+/* -- changing lines ------------------------------------------------------------------------------ */
+static void put_in(Lines *lines, uint32_t hash, uint8_t tag, uint64_t slot) {
+    uint64_t at = home_of(lines, hash);
+    for (;;) {
+        Line *line = &lines->lines[at];
+        for (int place = 0; place < LINE_SLOTS; place++) {
+            if (!line->tags[place]) {
+                line->tags[place] = tag;
+                line->slots[place] = slot;
+                lines->records++;
+                return;
+            }
+        }
+        if (line->passed != PASSED_STUCK)
+            line->passed++;
+        at = (at + 1) & (lines->count - 1);
+    }
+}
+
+/* Where a record stands; false: not in these lines. */
+static bool place_of(const Lines *lines, uint64_t moved, const Record *record, uint64_t *at, int *place) {
+    uint64_t home = home_of(lines, record->hash);
+    *at = home;
+    do {
+        const Line *line = &lines->lines[*at];
+        for (*place = 0; *place < LINE_SLOTS; ++*place)
+            if (line->tags[*place] && record_of(line->slots[*place]) == record)
+                return true;
+    } while (next_line(lines, moved, home, at));
+    return false;
+}
+
+static Lines *lines_with(Table *table, const Record *record, uint64_t *at, int *place) {
+    if (table->old.count && home_of(&table->old, record->hash) >= table->moved
+        && place_of(&table->old, table->moved, record, at, place))
+        return &table->old;
+    return place_of(&table->now, 0, record, at, place) ? &table->now : NULL;
+}
+
+static void take_out(Lines *lines, uint32_t hash, uint64_t at, int place) {
+    lines->lines[at].tags[place] = 0;
+    lines->lines[at].slots[place] = 0;
+    lines->records--;
+    for (uint64_t passed = home_of(lines, hash); passed != at; passed = (passed + 1) & (lines->count - 1))
+        if (lines->lines[passed].passed != PASSED_STUCK)
+            lines->lines[passed].passed--;
+}
+
+/* -- growing and shrinking ----------------------------------------------------------------------- */
+static bool lines_take(Lines *lines, uint64_t count) {
+    if (count > (UINT64_C(1) << 32))
+        return false; /* a record keeps 32 bits of its hash */
+    size_t bytes = count * sizeof(Line);
+    void *block;
+    if (bytes >= MAP_BYTES_MIN) {
+        block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (block == MAP_FAILED)
+            return false;
+    } else {
+        block = aligned_alloc(sizeof(Line), bytes);
+        if (!block)
+            return false;
+        memset(block, 0, bytes);
+    }
+    lines->lines = block;
+    lines->count = count;
+    lines->records = 0;
+    return true;
+}
+
+static void lines_give(Lines *lines) {
+    size_t bytes = lines->count * sizeof(Line);
+    if (bytes >= MAP_BYTES_MIN)
+        munmap(lines->lines, bytes);
+    else
+        free(lines->lines);
+    memset(lines, 0, sizeof *lines);
+}
+
+static bool start_moving(Table *table, uint64_t count) {
+    Lines lines;
+    if (!lines_take(&lines, count))
+        return false;
+    table->old = table->now;
+    table->now = lines;
+    table->moved = table->unmapped = 0;
+    return true;
+}
+
+static void prefetch_records_of(const Line *line) {
+    for (int place = 0; place < LINE_SLOTS; place++)
+        if (line->tags[place])
+            __builtin_prefetch(record_of(line->slots[place]));
+}
+
+static void move_line(Table *table) {
+    Line *line = &table->old.lines[table->moved++];
+    if (table->moved + 1 < table->old.count)
+        prefetch_records_of(line + 2);
+    for (int place = 0; place < LINE_SLOTS; place++) {
+        if (line->tags[place]) {
+            put_in(&table->now, record_of(line->slots[place])->hash, line->tags[place], line->slots[place]);
+            table->old.records--;
+        }
+    }
+}
+
+static void give_back_behind(Table *table) {
+    size_t lines = table->moved - table->unmapped;
+    if (lines < UNMAP_LINES || table->old.count * sizeof(Line) < MAP_BYTES_MIN)
+        return;
+    lines -= lines % UNMAP_LINES;
+    madvise(&table->old.lines[table->unmapped], lines * sizeof(Line), MADV_DONTNEED);
+    table->unmapped += lines;
+}
+
+static void move_some(Table *table, uint64_t lines) {
+    Lines *old = &table->old;
+    while (table->moved < old->count && (lines || old->lines[table->moved - 1].passed)) {
+        move_line(table);
+        if (lines)
+            lines--;
+    }
+    give_back_behind(table);
+    if (table->moved == old->count)
+        lines_give(old);
+}
+
+bool table_make_room(Table *table) {
+    Lines *now = &table->now;
+    if (!now->count)
+        return lines_take(now, LINES_MIN);
+    if (unlikely(table->old.count))
+        move_some(table, MOVED_BY_WRITE);
+    if (likely(now->records < now->count * LINE_FILL))
+        return true;
+    if (table->old.count)
+        move_some(table, table->old.count); /* does not happen: the new lines are made large enough */
+    return start_moving(table, now->count * 2) || now->records + 1 < now->count * LINE_SLOTS;
+}
+
+void table_insert(Table *table, uint64_t hash, Record *record) {
+    put_in(&table->now, (uint32_t)hash, tag_of(hash), slot_of(hash, record));
+}
+
+void table_remove(Table *table, const Record *record) {
+    uint64_t at;
+    int place;
+    Lines *lines = lines_with(table, record, &at, &place);
+    if (lines)
+        take_out(lines, record->hash, at, place);
+    if (unlikely(table->old.count))
+        move_some(table, MOVED_BY_REMOVAL);
+    else if (table->now.count >= SHRINK_LINES_MIN && table->now.records < table->now.count)
+        start_moving(table, table->now.count / 4); /* without memory for it, it stays as it is */
+}
+
+void table_replace(Table *table, const Record *before, Record *after) {
+    uint64_t at;
+    int place;
+    Lines *lines = lines_with(table, before, &at, &place);
+    if (lines) {
+        uint64_t upper = lines->lines[at].slots[place] >> POINTER_BITS;
+        lines->lines[at].slots[place] = upper << POINTER_BITS | (uint64_t)(uintptr_t)after;
+    }
+}
+
+uint64_t table_records(const Table *table) {
+    return table->now.records + table->old.records;
+}
+
+uint64_t table_bytes(const Table *table) {
+    return (table->now.count + table->old.count - table->unmapped) * sizeof(Line);
+}
+
+void table_free(Table *table) {
+    if (table->now.count)
+        lines_give(&table->now);
+    if (table->old.count)
+        lines_give(&table->old);
+    memset(table, 0, sizeof *table);
+}

@@ -1,0 +1,62 @@
+/* Replies, written into one buffer that all sessions share: it is sent before the next `feed`.
+ *
+ * A command reserves the most it may write before it changes anything; the writes themselves cannot
+ * fail. `reply_value` is the one place where a record's value goes out: what is to be done to values
+ * on the way (unsealing) can be noted there as (place, length, stamp) and done once for a batch.
+ */
+#include "engine.h"
+
+#include <string.h>
+
+bool reply_reserve(Engine *engine, size_t bytes) {
+    return buffer_reserve(&engine->reply, bytes);
+}
+
+void reply_text(Engine *engine, const char *text, size_t len) {
+    memcpy(engine->reply.bytes + engine->reply.len, text, len);
+    engine->reply.len += len;
+}
+
+void reply_integer(Engine *engine, char mark, int64_t number) {
+    uint8_t *out = engine->reply.bytes + engine->reply.len;
+    size_t len = 0;
+    out[len++] = (uint8_t)mark;
+    if (likely((uint64_t)number < 10))
+        out[len++] = (uint8_t)('0' + number);
+    else if ((uint64_t)number < 100) {
+        out[len++] = (uint8_t)('0' + number / 10);
+        out[len++] = (uint8_t)('0' + number % 10);
+    } else
+        len += digits_of(number, out + len);
+    out[len++] = '\r';
+    out[len++] = '\n';
+    engine->reply.len += len;
+}
+
+static inline void end_bulk(Engine *engine, size_t len) {
+    uint8_t *out = engine->reply.bytes + engine->reply.len + len;
+    out[0] = '\r';
+    out[1] = '\n';
+    engine->reply.len += len + 2;
+}
+
+void reply_bulk(Engine *engine, Span bulk) {
+    reply_integer(engine, '$', (int64_t)bulk.len);
+    if (bulk.len)
+        memcpy(engine->reply.bytes + engine->reply.len, bulk.bytes, bulk.len);
+    end_bulk(engine, bulk.len);
+}
+
+void reply_value(Engine *engine, const Record *record) {
+    size_t len = record_value_bytes(record);
+    reply_integer(engine, '$', (int64_t)len);
+    record_get_value(record, engine->reply.bytes + engine->reply.len);
+    end_bulk(engine, len);
+}
+
+void reply_nil(Engine *engine, int proto) {
+    if (proto == 3)
+        reply_text(engine, "_\r\n", 3);
+    else
+        reply_text(engine, "$-1\r\n", 5);
+}
