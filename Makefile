@@ -12,7 +12,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 WORKERS ?= auto
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
-NATIVE := $(wildcard respram/engine/native/*.c respram/engine/native/*.h respram/engine/native/*.pyx respram/engine/native/*.pxd)
+NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test lint types unit oracle build dev lock clean distclean
@@ -57,7 +57,7 @@ lock: ## write the lock files anew (needs uv on the PATH)
 
 clean: ## what was built and cached
 	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built
-	rm -f respram/engine/native/*.so
+	rm -f respram/*/*.so respram/*/*/*.so
 	find respram tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## and the environment
@@ -84,7 +84,7 @@ $(VENV)/.dev: requirements-dev.lock | $(VENV)/.locked
 	@touch $@
 
 $(VENV)/.built: setup.py pyproject.toml respram/__init__.py $(NATIVE) $(VENV)/.locked
-	@rm -f respram/engine/native/_native*.so # where the build fails, none is better than an old one
+	@rm -f respram/*/*.so respram/*/*/*.so # where the build fails, none is better than an old one
 	$(PIP_INSTALL) --no-build-isolation --no-deps -e .
 	@ls respram/engine/native/_native*.so >/dev/null 2>&1 || \
 		echo "build: the native engine was not built; to see why: $(PY) setup.py build_ext --inplace"
