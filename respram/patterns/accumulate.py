@@ -13,11 +13,10 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.effects import Commit
 from respram.patterns.errors import TooMany, Unreadable
 from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, change, get, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask_atomic, change, get, operation, ttl_ms
 
 ITEMS_MAX = 10_000  # items of one list: each append rewrites the whole of it
 
@@ -37,12 +36,8 @@ class Counter(Generic[C]):
         """Adds and returns the sum; begins at 0 when there is none."""
         expiry = ttl_ms(self.ttl_s)
         # One MULTI: the key never stands without the TTL that its writer named.
-        replies = yield Commit(
-            (
-                ("SET", self.key, 0, "NX", "PX", expiry),
-                ("INCRBY", self.key, amount),
-                ("PEXPIRE", self.key, expiry),
-            )
+        replies = yield from ask_atomic(
+            ("SET", self.key, 0, "NX", "PX", expiry), ("INCRBY", self.key, amount), ("PEXPIRE", self.key, expiry)
         )
         return int(replies[1])
 
@@ -68,8 +63,10 @@ class GrowingList(Generic[C]):
     def append(self, *items: Json) -> Steps[int]:
         """Appends all of the items or, when it raises, none; returns how many there are now."""
 
+        added: list[Json] = from_json(to_json(list(items)), "the items")  # refuses bytes before anything is looked at
+
         def edit(found: bytes | None) -> bytes:
-            every = [*listed(found, self.name), *items]
+            every = [*listed(found, self.name), *added]
             if len(every) > self.items_max and not self.keep_latest:
                 raise TooMany(f"list {self.name!r} would have more than {self.items_max} items; nothing was appended")
             return to_json(every[-self.items_max :])

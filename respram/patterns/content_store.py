@@ -21,7 +21,7 @@ from typing import Generic
 from respram.patterns.effects import Command, Commit, Steps, Watch
 from respram.patterns.errors import BadName, Contended, ContentCorrupt, ContentMissing, Unreadable
 from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, exists, get, operation, ttl_ms
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, ask_atomic, exists, get, operation, ttl_ms
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -69,7 +69,7 @@ class ContentStore(Generic[C]):
         """Stores the content if it is not there; if it is, lengthens its life and sends no bytes."""
         ref: ContentRef = reference(content)
         if not (yield from self.touch.steps(ref)):
-            yield Commit(self._storing(ref, content))
+            yield from ask_atomic(*self._storing(ref, content))
         return ref
 
     @operation
@@ -128,7 +128,7 @@ class ContentStore(Generic[C]):
     def store_at_label(self, label: str, content: bytes) -> Steps[ContentRef]:
         """Stores and labels, both or neither."""
         ref: ContentRef = reference(content)
-        yield Commit((*self._storing(ref, content), self._labelling(label, ref)))
+        yield from ask_atomic(*self._storing(ref, content), self._labelling(label, ref))
         return ref
 
     replace_content_at_label = store_at_label

@@ -141,13 +141,13 @@ class Driver:
 
     def perform(self, effect: Effect) -> Any:
         match effect:
-            case Ask(commands, elsewhere):
+            case Ask(commands, elsewhere, atomic):
                 check_sizes(commands)
                 client: Any = elsewhere or self.client
-                if len(commands) == 1:
+                if len(commands) == 1 and not atomic:
                     return [client.execute_command(*commands[0], **RAW)]
-                with client.pipeline(transaction=False) as pipe:
-                    return checked(queue(pipe, commands).execute(raise_on_error=False))
+                with client.pipeline(transaction=atomic) as pipe:
+                    return checked(queue(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
             case Watch(keys, values):
                 self.unwatch()
                 self.watching = self.client.pipeline(transaction=True)
@@ -160,11 +160,11 @@ class Driver:
                     return self.unwatch()
             case Commit(commands):
                 check_sizes(commands)
-                pipe = self.watching or self.client.pipeline(transaction=True)
-                self.watching = pipe
+                pipe = self.watching
+                assert pipe is not None, "a Commit belongs to a Watch"
                 try:
                     pipe.multi()
-                    return checked(queue(pipe, commands).execute(raise_on_error=False))
+                    return checked(queue(pipe, commands, {}).execute(raise_on_error=False))
                 except redis.exceptions.WatchError:
                     return None
                 finally:
@@ -209,13 +209,13 @@ class AsyncDriver:
 
     async def perform(self, effect: Effect) -> Any:
         match effect:
-            case Ask(commands, elsewhere):
+            case Ask(commands, elsewhere, atomic):
                 check_sizes(commands)
                 client: Any = elsewhere or self.client
-                if len(commands) == 1:
+                if len(commands) == 1 and not atomic:
                     return [await client.execute_command(*commands[0], **RAW)]
-                async with client.pipeline(transaction=False) as pipe:
-                    return checked(await queue(pipe, commands).execute(raise_on_error=False))
+                async with client.pipeline(transaction=atomic) as pipe:
+                    return checked(await queue(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
             case Watch(keys, values):
                 await self.unwatch()
                 self.watching = self.client.pipeline(transaction=True)
@@ -228,11 +228,11 @@ class AsyncDriver:
                     return await self.unwatch()
             case Commit(commands):
                 check_sizes(commands)
-                pipe = self.watching or self.client.pipeline(transaction=True)
-                self.watching = pipe
+                pipe = self.watching
+                assert pipe is not None, "a Commit belongs to a Watch"
                 try:
                     pipe.multi()
-                    return checked(await queue(pipe, commands).execute(raise_on_error=False))
+                    return checked(await queue(pipe, commands, {}).execute(raise_on_error=False))
                 except redis.exceptions.WatchError:
                     return None
                 finally:
@@ -265,9 +265,10 @@ class AsyncDriver:
             await self.listening.aclose()
 
 
-def queue(pipe: Any, commands: tuple[Command, ...]) -> Any:
+def queue(pipe: Any, commands: tuple[Command, ...], options: dict[str, bool]) -> Any:
+    """The pipeline with the commands in it. No RAW in a MULTI: redis-py reads its replies with EXEC's options, not theirs."""
     for command in commands:
-        pipe.execute_command(*command, **RAW)
+        pipe.execute_command(*command, **options)
     return pipe
 
 

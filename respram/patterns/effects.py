@@ -9,13 +9,14 @@ Command = tuple[bytes | str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Commands in one round trip, not atomic. Outcome: the list of their replies.
+    """Commands in one round trip. Outcome: the list of their replies.
 
-    `client` sends them to another node than the pattern's own.
+    `client` sends them to another node than the pattern's own; `atomic` puts MULTI and EXEC around them.
     """
 
     commands: tuple[Command, ...]
     client: object = None
+    atomic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """MULTI, the commands, EXEC; on the watched connection if there is one.
+    """MULTI, the commands, EXEC, on the connection of the latest Watch, which ends with it.
 
     Outcome: the list of replies, or None if a watched key had changed and nothing was done.
     """

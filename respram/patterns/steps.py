@@ -111,6 +111,12 @@ def ask_all(*commands: Command) -> Steps[list[Any]]:
     return (yield Ask(commands)) if commands else []
 
 
+def ask_atomic(*commands: Command) -> Steps[list[Any]]:
+    """Several commands, all or none, nothing in between; their replies in order."""
+    replies: list[Any] = yield Ask(commands, atomic=True)
+    return replies
+
+
 def call(function: Callable[..., Any], *args: Any) -> Steps[Any]:
     """The caller's own function, plain or async; async ones need the asyncio client."""
     return (yield Call(function, args))

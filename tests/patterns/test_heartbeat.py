@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from respram.patterns import Heartbeat, Presence
@@ -33,7 +31,6 @@ def test_a_loss_is_reported_once_and_a_return_is_too(world: World, events: bool)
     assert world.take(board.changes(poll_s), 1)[0].alive
 
 
-@pytest.mark.skipif(os.environ.get("RESPRAM_TEST_SERVER") == "redis", reason="redis writes its flags in another order")
 def test_switching_events_on_keeps_those_that_are_on(world: World) -> None:
     world.raw.config_set("notify-keyspace-events", "Kg")
     world(Presence(world.client).enable_events())

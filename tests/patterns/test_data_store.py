@@ -1,0 +1,76 @@
+import pytest
+
+from respram.patterns import BadName, BadTtl, DataStore, NotJson, Unreadable
+from tests.patterns.conftest import World
+
+
+def store(world: World, **options: object) -> DataStore:  # type: ignore[type-arg]
+    return DataStore(world.client, ttl_s=5, root=world.name, **options)  # type: ignore[arg-type]
+
+
+def test_values_come_back_with_their_metadata(world: World) -> None:
+    data = store(world)
+    world(data.set("a", {"n": [1, None]}, metadata={"by": "ci"}))
+    assert world(data.get("a")) == {"n": [1, None]}
+    entry = world(data.entry("a"))
+    assert entry.metadata == {"by": "ci"} and 4 < entry.remaining_s <= 5 and entry.set_at.endswith("+00:00")
+    assert world(data.entry("b")) is None and world(data.get("b", default=7)) == 7
+    assert world(data.has("a")) and not world(data.has("b"))
+
+
+def test_a_stored_null_is_no_missing_value(world: World) -> None:
+    world(store(world).set("a", None))
+    assert world(store(world).get("a", default=7)) is None
+
+
+def test_hierarchical_keys_are_listed_by_prefix(world: World) -> None:
+    data = store(world)
+    for name in ("project:x:files:main.py", "project:x:files:a b%", "project:x:config", "project:xy:files:no"):
+        world(data.set(name, 1))
+    assert world(data.list_keys(prefix="project:x:files:")) == ["project:x:files:a b%", "project:x:files:main.py"]
+    assert len(world(data.list_keys())) == 4
+
+
+def test_namespaces_are_apart_and_can_be_discovered(world: World) -> None:
+    data = store(world)
+    main, dev = data.use_namespace("repo:r:main"), data.use_namespace("repo:r:dev")
+    world(main.set("commit", "1"))
+    world(dev.set("commit", "2"))
+    world(data.set("repo:r:main:commit", "3"))
+    assert [world(each.get(name)) for each, name in ((main, "commit"), (dev, "commit"), (data, "repo:r:main:commit"))] == [
+        "1", "2", "3",
+    ]  # fmt: skip
+    assert world(data.list_namespaces()) == ["default", "repo:r:dev", "repo:r:main"]
+    assert world(main.list_keys()) == ["commit"]
+    with pytest.raises(BadName):
+        data.use_namespace("")
+
+
+def test_letting_go_is_as_good_as_a_delete(world: World) -> None:
+    data = store(world)
+    world(data.set("a", 1))
+    world(data.let_go("a"))
+    assert world(data.get("a", "gone")) == "gone"
+    world.until(lambda: not world(data.has("a")))
+    assert world(data.list_keys()) == []
+
+
+def test_keep_begins_the_time_anew_and_says_when_it_is_too_late(world: World) -> None:
+    data = store(world)
+    world(data.set("a", 1, ttl_s=0.5))
+    assert world(data.keep("a")) and world(data.entry("a")).remaining_s > 4
+    assert not world(data.keep("b"))
+
+
+def test_a_refused_value_leaves_the_old_one(world: World) -> None:
+    data = store(world)
+    world(data.set("a", 1))
+    with pytest.raises(NotJson):
+        world(data.set("a", b"image"))
+    for ttl_s in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(BadTtl):
+            world(data.set("a", 2, ttl_s=ttl_s))
+    world.raw.set(data.key("odd"), b"[]", px=5000)
+    with pytest.raises(Unreadable):
+        world(data.get("odd"))
+    assert world(data.get("a")) == 1

@@ -1,0 +1,44 @@
+import pytest
+
+from respram.patterns import ContentMissing, ContentStore, LinkedList, TooMany
+from tests.patterns.conftest import World
+
+
+def linked(world: World, ttl_s: float = 5, **options: int) -> LinkedList:  # type: ignore[type-arg]
+    return LinkedList(ContentStore(world.another(), world.name, ttl_s), "list", **options)
+
+
+def test_values_come_from_the_head_on(world: World) -> None:
+    assert world(linked(world).values()) == []
+    for value in ("Node 3", {"n": 2}, "Node 1"):
+        world(linked(world).push(value))
+    assert world(linked(world).values()) == ["Node 1", {"n": 2}, "Node 3"]
+
+
+def test_pushes_at_once_are_all_in_the_list(world: World) -> None:
+    lists = [linked(world) for _ in range(5)]
+    world.together(*(lambda each=each, at=at: each.push(at) for at, each in enumerate(lists)))
+    assert sorted(world(lists[0].values())) == [0, 1, 2, 3, 4]
+
+
+def test_keep_lets_the_whole_list_live_on(world: World) -> None:
+    for value in (1, 2):
+        world(linked(world, 1).push(value))
+    assert world(linked(world, 5).keep()) == 2
+    keys = world.raw.keys(f"*:{world.name}:*")
+    assert len(keys) == 3 and all(world.raw.pttl(key) > 4000 for key in keys)
+
+
+def test_a_list_whose_tail_expired_does_not_look_shorter(world: World) -> None:
+    tail = world(linked(world, 0.05).push("tail"))
+    world(linked(world, 5).push("head"))
+    world.until(lambda: not world(linked(world).store.exists(tail)))
+    with pytest.raises(ContentMissing):
+        world(linked(world).values())
+
+
+def test_a_list_longer_than_its_bound_is_not_walked_for_ever(world: World) -> None:
+    for value in (1, 2, 3):
+        world(linked(world).push(value))
+    with pytest.raises(TooMany):
+        world(linked(world, nodes_max=2).values())

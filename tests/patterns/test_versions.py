@@ -1,0 +1,29 @@
+import pytest
+
+from respram.patterns import ContentMissing, ContentStore, Versions
+from tests.patterns.conftest import World
+
+
+def versions(world: World) -> Versions:  # type: ignore[type-arg]
+    return Versions(ContentStore(world.another(), world.name, 5), "document")
+
+
+def test_each_version_is_readable_and_latest_is_the_last(world: World) -> None:
+    document = versions(world)
+    assert [world(document.publish(text)) for text in (b"one", b"two", b"one")] == [1, 2, 3]
+    assert world(document.read()) == b"one" and world(document.read(2)) == b"two"
+    assert world(document.reference(1)) == world(document.reference(3))
+    assert world(document.numbers()) == [1, 2, 3]
+
+
+def test_a_version_that_never_was_is_missing(world: World) -> None:
+    for number in (None, 4):
+        with pytest.raises(ContentMissing):
+            world(versions(world).read(number))
+
+
+def test_publishers_at_once_get_different_numbers(world: World) -> None:
+    texts = [str(at).encode() for at in range(5)]
+    numbers = world.together(*(lambda text=text: versions(world).publish(text) for text in texts))
+    assert sorted(numbers) == [1, 2, 3, 4, 5]
+    assert sorted(world(versions(world).read(number)) for number in numbers) == texts

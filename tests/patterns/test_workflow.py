@@ -1,0 +1,59 @@
+from functools import partial
+from typing import Any
+
+import pytest
+
+from respram.patterns import ClaimLost, ResourceLocked, Workflow
+from respram.patterns.workflow import Progress
+from tests.patterns.conftest import World
+
+STEPS = ("fetch", "process", "complete")
+
+
+def flow(world: World) -> Workflow:  # type: ignore[type-arg]
+    return Workflow(world.another(), world.name, STEPS, ttl_s=5)
+
+
+def test_a_job_goes_through_its_steps_whoever_advances_it(world: World) -> None:
+    seen: list[str] = []
+
+    def execute(step: str, progress: Progress) -> str:
+        seen.append(step)
+        return f"{step} after {len(progress.completed)}"
+
+    assert world(flow(world).progress("j")).status == "pending"
+    for agent in ("a", "b", "c", "d"):
+        world.until(partial(advanced, world, agent, execute))
+    done = world(flow(world).progress("j"))
+    assert seen == list(STEPS) and done.completed == STEPS
+    assert (done.status, done.result, done.next_step) == ("completed", "complete after 2", None)
+
+
+def advanced(world: World, agent: str, execute: Any) -> bool:
+    try:
+        world(flow(world).advance("j", agent, execute))
+    except ResourceLocked:  # the lock before lives a millisecond longer
+        return False
+    return True
+
+
+def test_a_step_that_fails_leaves_the_job_where_it_was(world: World) -> None:
+    with pytest.raises(ZeroDivisionError):
+        world(flow(world).advance("j", "a", lambda step, progress: 1 // 0))
+    assert world(flow(world).progress("j")).next_step == "fetch"
+    world.until(lambda: advanced(world, "a", lambda step, progress: 1))
+    assert world(flow(world).progress("j")).next_step == "process"
+
+
+def test_another_agent_is_kept_out_while_a_step_runs(world: World) -> None:
+    def execute(step: str, progress: Progress) -> bool:
+        return bool(world.raw.exists(f"lock:workflow:{world.name}:j"))
+
+    assert world(flow(world).advance("j", "a", execute)).results == {"fetch": True}
+
+
+def test_the_result_of_a_step_that_another_overtook_is_not_noted(world: World) -> None:
+    theirs = b'{"completed":["fetch"],"results":{"fetch":"theirs"}}'
+    with pytest.raises(ClaimLost):
+        world(flow(world).advance("j", "a", lambda *_: world.raw.set(flow(world).key("j"), theirs, px=5000)))
+    assert world(flow(world).progress("j")).results == {"fetch": "theirs"}
