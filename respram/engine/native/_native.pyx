@@ -8,6 +8,7 @@ does not: any decision about a record, a request or a reply; those are the C cor
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
@@ -114,6 +115,7 @@ cdef extern from "engine.h":
 DEF NOTE_HEAD_BYTES = 6
 DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
+DEF RECORD_OVERHEAD_BYTES = 66  # header 44, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby")  # by the number of the note
@@ -550,6 +552,7 @@ cdef class NativeEngine:
             "stubs": self.c.stubs,
             "records": records,
             "defaulted": self.c.defaulted,
+            "record_overhead_bytes": RECORD_OVERHEAD_BYTES,
         }
         for name, number in HOT_NAMES.items():
             counters[name] = self.c.calls[<int>number]
@@ -573,3 +576,25 @@ cdef int see_record(void *context, const Record *record) except -1:
     record_pack(record, found.engine.c.nodes.numbers[record.node], <uint8_t *>PyBytes_AS_STRING(packed))
     found.records.append(packed)
     return 0
+
+
+# -- for the native pump: `feed` without an object made ---------------------------------------------
+cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int64_t now_ms,
+                  const uint8_t **reply, size_t *reply_len) except -1:
+    """As `NativeEngine.feed`, from and to bare memory. Whether the session is now more, suspended or closing."""
+    cdef NativeEngine native = <NativeEngine>engine
+    cdef NativeSession one = <NativeSession>session
+    if native.c.feed.session is not NULL:
+        raise RuntimeError("feed was called from within feed")
+    if native.view is not None:
+        native.let_go_of_reply()
+    if feed_start(native.c, &one.c, data, len, True, now_ms) == TURN_COLD:
+        native.serve_cold(one, now_ms)
+    if native.c.notes.len or native.c.notes_lost:
+        native.tell()
+    reply[0] = native.c.reply.bytes
+    reply_len[0] = native.c.reply.len
+    return one.c.more or one.c.suspended or one.c.closing
+
+
+FEED = PyCapsule_New(<void *>feed_raw, "respram.feed", NULL)

@@ -136,6 +136,8 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     memcpy(moved, record, RECORD_HEADER_BYTES);
     moved->flags = (uint8_t)((record->flags & ~RECORD_SHADOWED) | (shadowed ? RECORD_SHADOWED : 0));
     moved->value_bytes = (uint32_t)value_bytes;
+    if (shadowed)
+        record_set_shadow(moved, record_shadow_ms(record));
     Span key = record_key(record);
     size_t kept = key.len + (keep_value ? least(record->value_bytes, value_bytes) : 0);
     if (kept)

@@ -1,0 +1,279 @@
+"""The two engines side by side: any bytes in any split, with time and peers between; one behaviour.
+
+Replies, what `dispatch` was asked, flags, the outbox, records and counters are compared after every
+step. What may differ is when something that is over is taken out of memory, so records are compared
+as they can be seen: without what has no life left.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from respram.engine.api import Engine, Session, Settings
+from respram.record import DATABASES, Record, pack, unpack
+
+from .conftest import ENGINES, PURE_ONLY
+from .rig import NOW, SETTINGS, request
+
+pytestmark = pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
+
+TIGHT = SETTINGS._replace(feed_commands_max=3, feed_reply_bytes_max=60)
+LIMITS = [SETTINGS, TIGHT]
+KEYS = [b"a", b"b", b"key:000000000001", b"", b"\x00\xff\r\n", b"long" * 30]
+
+# -- what is sent -----------------------------------------------------------------------------------
+key = st.sampled_from(KEYS)
+number = st.one_of(st.integers(-20, 20), st.sampled_from([2**63 - 1, -(2**63), 2**63, 31 * 86_400, 10**18, 2**64])).map(
+    lambda value: b"%d" % value
+)
+word = st.one_of(
+    st.binary(max_size=12), number, st.sampled_from([b"+5", b"05", b"-0", b"5 ", b"x" * 300, b"1" * 20, b"", b"12"])
+)
+option = st.one_of(
+    st.sampled_from([b"EX", b"PX", b"NX", b"XX", b"ex", b"pX", b"nX", b"xx", b"GET", b"KEEPTTL", b"EXAT"]), word
+)
+name = st.sampled_from(
+    b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
+    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME QUIT GE SETT".split()
+)
+likely = st.one_of(
+    st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
+    st.tuples(st.just(b"SET"), key, word),
+    st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"EX", b"PX"]), number, st.sampled_from([b"NX", b"XX"])),
+    st.tuples(st.sampled_from([b"SETEX", b"PSETEX"]), key, number, word),
+    st.tuples(st.sampled_from([b"INCRBY", b"DECRBY"]), key, number),
+    st.lists(key, max_size=5).map(lambda keys: (b"MGET", *keys)),
+)
+odd = st.tuples(name, st.lists(st.one_of(key, word, option), max_size=6)).map(lambda both: (both[0], *both[1]))
+command = st.one_of(likely, odd).map(lambda argv: request(*argv))
+inline = st.one_of(
+    st.text("GETSETaPINGx \t\"'\\nx41\0", max_size=24).map(str.encode),
+    st.sampled_from([b"PING", b"set a 1 ex 9", b"get 'a'", b'SET a "\\x41\\n\\\\"', b"", b" ", b'get "a', b"ECHO ''"]),
+).flatmap(lambda line: st.sampled_from([line + b"\r\n", line + b"\n", line + b"\r\r\n"]))
+broken = st.one_of(
+    st.binary(max_size=20),
+    st.text("*$0123456789-\r\n+ x", max_size=20).map(str.encode),
+    st.sampled_from(
+        [
+            b"*0\r\n", b"*-1\r\n", b"*1\r\n:1\r\n", b"*2147483647\r\n", b"*1\r\n$-1\r\n", b"*1\rX$4\rXPINGXX",
+            b"*01\r\n", b"*1\r\n$04\r\nPING\r\n", b"*11\r\n", b"*1\r\n$16385\r\n", b"\r\n", b"*\r\n", b"$\r\n", b"*1\r\n\r\n",
+            b"*1\r\n$0\r\n\r\n", b"*" + b"1" * 65_600, b"x" * 65_600, b"*1\r\n$" + b"1" * 65_600,
+        ]
+    ),
+)  # fmt: skip
+stream = st.lists(st.one_of(command, command, command, inline, broken), max_size=12).map(b"".join)
+
+# -- what happens besides ---------------------------------------------------------------------------
+record = st.builds(
+    Record,
+    db=st.integers(0, 1),
+    key=key,
+    value=st.one_of(st.none(), st.binary(max_size=80)),
+    clock=st.integers(NOW - 3, NOW + 2_100).map(lambda ms: ms << 16),
+    node=st.sampled_from([1, 2, SETTINGS.node, 2**64 - 1]),
+    deadline_ms=st.one_of(st.integers(NOW - 5, NOW + 60), st.just(NOW + 10**6), st.just(2**63)),
+    shadow_ms=st.sampled_from([0, NOW + 20, NOW + 90, NOW + 10**6, 2**62]),
+    implicit=st.booleans(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    data: bytes
+    cuts: list[int]
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    records: list[Record]
+    rest: bytes
+
+
+steps = st.lists(
+    st.one_of(
+        st.builds(Bytes, stream, st.lists(st.integers(0, 200), max_size=4), st.booleans()),
+        st.one_of(st.integers(0, 40), st.integers(0, 3_000), st.integers(0, 10**7)),  # time passes
+        st.builds(Payload, st.lists(record, max_size=4), st.binary(max_size=3)),
+        st.sampled_from(["drain", "drain a little", "resume", "observe", "reconfigure", "reads off", "writes off"]),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+@dataclass(slots=True)
+class Side:
+    """One engine with one connection, and all that was seen of it."""
+
+    make: Callable[[Settings], Engine]
+    limits: Settings
+    now: int = NOW
+    seen: list[object] = field(default_factory=list)
+    engine: Engine = field(init=False)
+    session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = self.make(self.limits)
+        self.session = self.engine.session(self.dispatch)
+        self.session.hot = self.session.trusted = True
+
+    def dispatch(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        """What commands do to a session and an engine, in small."""
+        self.seen.append((list(argv), session.db, session.proto, session.hot, session.trusted, session.retried))
+        name, engine, target = argv[0].upper(), self.engine, argv[-1]
+        if name in (b"SELECT0", b"SELECT1"):
+            session.db = int(name[-1:])
+        elif name in (b"RESP2", b"RESP3"):
+            session.proto = int(name[-1:])
+        elif name in (b"COOL", b"WARM"):
+            session.hot = name == b"WARM"
+        elif name == b"DOUBT":
+            session.trusted = False
+        elif name == b"WAIT" and not session.retried:
+            return None
+        elif name == b"FAIL":
+            raise ValueError("a bug in a command")
+        elif name == b"STORE":
+            engine.store(session.db, target, b"stored" * len(argv), now_ms + 30, False, now_ms, b"append")
+        elif name == b"RETIME":
+            engine.retime(session.db, target, now_ms + 50, False, now_ms, b"expire")
+        elif name == b"QUIT":
+            session.closing = True
+        entry = engine.lookup(session.db, target, now_ms)
+        self.seen.append(entry)
+        return b"+cold %d\r\n" % len(argv)
+
+    def feed(self, data: bytes, writable: bool) -> None:
+        given: bytes | bytearray = bytearray(data) if writable else data
+        try:
+            reply = bytes(self.engine.feed(self.session, memoryview(given) if writable else given, self.now))
+        except ValueError as error:
+            self.seen.append(str(error))
+        else:
+            self.seen.append(reply)
+        if writable:
+            assert not any(given)
+        session = self.session
+        self.seen.append((session.more, session.suspended, session.closing, session.retried))
+
+    def take(self, step: object) -> None:
+        engine = self.engine
+        match step:
+            case Bytes(data, cuts, writable):
+                places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+                for start, end in zip(places, [*places[1:], len(data)], strict=True):
+                    self.feed(data[start:end], writable)
+                for _ in range(200):
+                    if not self.session.more:
+                        break
+                    self.feed(b"", False)
+            case int():
+                self.now += step
+                for _ in range(6):
+                    engine.expire(self.now, 1_000)
+            case Payload(records, rest):
+                self.seen.append(engine.merge(b"".join(map(pack, records)) + rest, self.now))
+            case "drain":
+                self.seen.append(engine.drain(1 << 20))
+            case "drain a little":
+                self.seen.append(engine.drain(1))
+            case "resume":
+                engine.resume(self.session)
+                self.feed(b"", False)
+            case "observe":
+                engine.observer = lambda *heard: self.seen.append(heard)
+            case "reconfigure":
+                limits = TIGHT if self.limits is SETTINGS else SETTINGS
+                engine.configure(replace_limits(limits))
+            case "reads off":
+                engine.hot_reads = not engine.hot_reads
+            case "writes off":
+                engine.hot_writes = not engine.hot_writes
+
+    def state(self) -> object:
+        engine, now = self.engine, self.now
+        found = [packed for db in (0, 1) for packed in engine.records(db)]
+        records = [as_seen(one, now) for packed in found for one in unpack(packed)]
+        kept = sorted((one for one in records if one is not None), key=lambda one: (one.db, one.key))
+        counters = engine.counters()
+        del counters["record_overhead_bytes"]
+        if engine.observer is None:
+            counters.pop("records"), counters.pop("stubs"), counters.pop("expired")
+        walks = [sorted(set(walk(engine, db, now))) for db in (0, 1)]
+        return kept, counters, [engine.count(db, now) for db in range(DATABASES)], walks, engine.outbox_overflowed()
+
+
+def replace_limits(limits: Settings) -> Settings:
+    return limits._replace(default_ttl_ms=5_000, node=1, secret=b"-" * 16)
+
+
+def as_seen(one: Record, now: int) -> Record | None:
+    if max(one.deadline_ms, one.shadow_ms) <= now:
+        return None
+    if one.deadline_ms > now:
+        return one
+    return replace(one, value=None) if one.shadow_ms > now else None
+
+
+def walk(engine: Engine, db: int, now: int) -> list[bytes]:
+    keys: list[bytes] = []
+    cursor = 0
+    for _ in range(10_000):
+        step = engine.scan(db, cursor, 2, now)
+        keys += step.keys
+        cursor = step.cursor
+        if not cursor:
+            return keys
+    raise AssertionError("a walk that does not end")
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(LIMITS), st.booleans(), steps)
+def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[object]) -> None:
+    sides = [Side(make, limits) for make in ENGINES.values()]
+    for side in sides:
+        side.session.trusted = trusted
+    pure, native = sides
+    for step in plan:
+        for side in sides:
+            side.take(step)
+        assert native.seen == pure.seen
+        assert native.state() == pure.state()
+        event(f"step: {type(step).__name__ if not isinstance(step, str) else step}")
+    if native.session.closing:
+        event("closed")
+    if any(isinstance(one, bytes) and len(one) > 10 for one in native.seen):
+        event("answered")
+    for side in sides:
+        run_out(side)
+    assert ended(native.engine) == ended(pure.engine)
+
+
+def ended(engine: Engine) -> dict[str, int]:
+    return {name: count for name, count in engine.counters().items() if name != "record_overhead_bytes"}
+
+
+def run_out(side: Side) -> None:
+    """Lets everything come to its end."""
+    for _ in range(40):
+        side.now += 10**8
+        while side.engine.expire(side.now, 1_000):
+            pass
+    assert side.engine.records(0) == side.engine.records(1) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(stream, min_size=1, max_size=3).map(b"".join), st.sampled_from(LIMITS))
+def test_every_single_byte_alone_gives_the_same(data: bytes, limits: Settings) -> None:
+    data = data[:3_000]
+    sides = [Side(make, limits) for make in ENGINES.values()]
+    for side in sides:
+        for at in range(len(data)):
+            side.feed(data[at : at + 1], True)
+            while side.session.more:
+                side.feed(b"", False)
+    assert sides[0].seen == sides[1].seen
