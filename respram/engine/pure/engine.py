@@ -6,9 +6,12 @@ It is the specification of the native one. Where the two differ in anything but 
 from collections import deque
 
 from respram.engine.api import Dispatch, Entry, Merged, Observer, Scan, Session, Settings
+from respram.engine.filters import RecordFilter
+from respram.engine.pure.digests import Digests
 from respram.engine.pure.hot import FAST
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
+from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
@@ -40,6 +43,7 @@ class PureSession:
 
 class PureEngine:
     name = "pure"
+    slice_records = 2_000
 
     def __init__(self, settings: Settings) -> None:
         self.keyspace = Keyspace(settings)
@@ -183,6 +187,39 @@ class PureEngine:
     def outbox_overflowed(self) -> bool:
         overflowed, self.keyspace.outbox.overflowed = self.keyspace.outbox.overflowed, False
         return overflowed
+
+    def waiting_bytes(self) -> int:
+        return self.keyspace.outbox.used_bytes
+
+    def track(self, ids_key: int) -> None:
+        self.keyspace.track(ids_key)
+
+    @property
+    def _digests(self) -> Digests:
+        digests = self.keyspace.digests
+        assert digests is not None, "track comes first"
+        return digests
+
+    def digest(self, cut: Cut, now_ms: int) -> Digest | None:
+        return self._digests.digest(cut, now_ms)
+
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+        return self._digests.bucket_digests(cut, shift, now_ms)
+
+    def count_since(self, since: int) -> int:
+        return self._digests.count_since(since)
+
+    def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
+        return self._digests.fill(bloom, selection, cursor, budget)
+
+    def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
+        return self.keyspace.lacking(bloom, selection, cursor, bytes_max, budget)
+
+    def dump(self, point: int, bytes_max: int, now_ms: int) -> Found:
+        return self.keyspace.dump(point, bytes_max, now_ms)
+
+    def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
+        return self.keyspace.fetch(db, key, now_ms)
 
     def records(self, db: int) -> list[bytes]:
         return self.keyspace.records(db)

@@ -6,9 +6,14 @@ A value is stored in `_write` and read in `read`, and nowhere else.
 """
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Observer, Scan, Settings
+from respram.engine.filters import RecordFilter
+from respram.engine.ids import PARTITION_SHIFT, POINTS, point
+from respram.engine.pure.digests import ROW_BYTES as DIGEST_BYTES
+from respram.engine.pure.digests import Digests
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.row import Row
 from respram.engine.pure.wheel import Wheel
+from respram.engine.replication import DONE, Found, Selection
 from respram.errors import PeerError
 from respram.record import DATABASES, Record, pack, shadow_of, unpack
 from respram.stamp import advance, to_ms
@@ -21,7 +26,7 @@ TTL_SAMPLE = 64  # rows looked at for an average
 class Keyspace:
     __slots__ = (
         "settings", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
-        "record_bytes", "writes", "expired", "stubs", "hits", "misses", "defaulted",
+        "record_bytes", "writes", "expired", "stubs", "hits", "misses", "defaulted", "digests", "row_bytes",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -37,6 +42,8 @@ class Keyspace:
         self.writes = self.expired = self.stubs = 0
         self.hits = self.misses = 0  # of reads by commands
         self.defaulted = 0  # writes of the fast paths that named no TTL
+        self.digests: Digests | None = None  # kept where there may be peers
+        self.row_bytes = ROW_BYTES
 
     # -- reading ----------------------------------------------------------------------------------
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None:
@@ -105,11 +112,13 @@ class Keyspace:
             row = Row()
             row.db, row.key, row.value = db, key, None
             self.tables[db][key] = row
-            self.partitions[db].setdefault(hash(key) % PARTITIONS, {})[key] = row
-            self.record_bytes += ROW_BYTES + len(key)
+            self.partitions[db].setdefault(self._partition(db, key), {})[key] = row
+            self.record_bytes += self.row_bytes + len(key)
             self.stubs += 1
         else:
             self.wheel.remove(row)
+            if self.digests is not None:
+                self.digests.drop(row)
         if row.value is None:
             self.stubs -= 1
         else:
@@ -123,15 +132,24 @@ class Keyspace:
         row.value, row.clock, row.node = value, clock, node
         row.deadline_ms, row.shadow_ms, row.implicit = deadline_ms, shadow_ms, implicit
         self.wheel.place(row, deadline_ms if value is not None else shadow_ms, now_ms)
+        if self.digests is not None:
+            self.digests.add(row)
+
+    def _partition(self, db: int, key: bytes) -> int:
+        """Peers must agree on it, so with digests it is the cluster's; alone, the process's own hash serves."""
+        return hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
 
     def _remove(self, row: Row) -> None:
         """Takes a row out of table, index and counts; the wheel has let go of it already."""
         del self.tables[row.db][row.key]
-        partition = self.partitions[row.db][hash(row.key) % PARTITIONS]
+        number = self._partition(row.db, row.key)
+        partition = self.partitions[row.db][number]
         del partition[row.key]
         if not partition:
-            del self.partitions[row.db][hash(row.key) % PARTITIONS]
-        self.record_bytes -= ROW_BYTES + len(row.key)
+            del self.partitions[row.db][number]
+        if self.digests is not None:
+            self.digests.drop(row)
+        self.record_bytes -= self.row_bytes + len(row.key)
         if row.value is None:
             self.stubs -= 1
         else:
@@ -268,7 +286,11 @@ class Keyspace:
         shadow_ms = shadow_of(row.deadline_ms, row.shadow_ms, ends, older.shadow_ms)
         if shadow_ms == row.shadow_ms:
             return
+        if self.digests is not None:
+            self.digests.drop(row)
         row.shadow_ms = shadow_ms
+        if self.digests is not None:
+            self.digests.add(row)
         if row.value is None:
             self.wheel.remove(row)
             self.wheel.place(row, shadow_ms, now_ms)
@@ -282,6 +304,49 @@ class Keyspace:
                 payload.append(self._packed(row))
                 size += len(payload[-1])
         return b"".join(payload)
+
+    def track(self, ids_key: int) -> None:
+        assert not any(self.tables), "digests are begun before the first record"
+        self.digests = Digests(ids_key)
+        self.row_bytes = ROW_BYTES + DIGEST_BYTES
+
+    def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
+        assert self.digests is not None
+        payload: list[bytes] = []
+        size = 0
+        for end, rows in self.digests.selected(selection, cursor):
+            if budget <= 0 or size >= bytes_max:
+                return Found(b"".join(payload), end)
+            for row in rows:
+                if bloom.lacks(row.id):
+                    if size >= bytes_max:
+                        return Found(b"".join(payload), end)
+                    payload.append(self._packed(row))
+                    size += len(payload[-1])
+            budget -= max(len(rows), 1)
+        return Found(b"".join(payload), DONE)
+
+    def dump(self, first: int, bytes_max: int, now_ms: int) -> Found:
+        assert self.digests is not None
+        ids_key = self.digests.ids_key
+        payload: list[bytes] = []
+        size, before = 0, -1
+        for number in range(first >> PARTITION_SHIFT, PARTITIONS):
+            rows = [row for partitions in self.partitions for row in partitions.get(number, {}).values()]
+            placed = [(point(ids_key, row.db, row.key), row.id, row) for row in rows]
+            for at, _, row in sorted(placed, key=lambda one: one[:2]):
+                if at < first or max(row.deadline_ms, row.shadow_ms) <= now_ms:
+                    continue
+                if size >= bytes_max and at != before:
+                    return Found(b"".join(payload), at)
+                payload.append(self._packed(row))
+                size += len(payload[-1])
+                before = at
+        return Found(b"".join(payload), POINTS)
+
+    def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
+        row = self.tables[db].get(key)
+        return b"" if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms else self._packed(row)
 
     def records(self, db: int) -> list[bytes]:
         return [self._packed(row) for row in self.tables[db].values()]

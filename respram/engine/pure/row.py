@@ -3,7 +3,7 @@
 
 class Row:
     __slots__ = (
-        "db", "key", "value", "clock", "node", "deadline_ms", "shadow_ms", "implicit", "due_ms", "level",
+        "db", "key", "value", "clock", "node", "deadline_ms", "shadow_ms", "implicit", "due_ms", "level", "id",
     )  # fmt: skip
 
     db: int
@@ -16,3 +16,4 @@ class Row:
     implicit: bool
     due_ms: int  # where the wheel has it
     level: int
+    id: int  # see ids.py; kept by the digests, where peers are

@@ -1,0 +1,79 @@
+"""Record ids: what digests sum, filters hold and dumps are ordered by. Every node must agree to the bit.
+
+An id is a keyed 64-bit hash of a record's key and stamp, moved by its shadow:
+
+    id    = SipHash-1-3(k0 = ids_key, k1 = 0; clock u64 | node u64 | db u8 | key) + shadow_ms * SPREAD   (mod 2**64)
+    point = SipHash-1-3(k0 = ids_key, k1 = 0; db u8 | key) >> 32
+
+all little-endian. The key comes from the cluster's secret, so that no client can make two records that
+look like one. The shadow is part of it because two nodes may hold one stamp under different shadows, and must
+be able to see that. A point is a place on a circle of 2**32; its top 12 bits name one of 4,096 partitions.
+
+Why this hash: in C it takes about 20 ns for a short key, and CPython carries it too, for its own compiled
+files (0.06 us a call, where keyed BLAKE2b takes 0.31 us and SipHash in Python 13 us). The one in CPython is
+used only where it agrees with ours on a test vector; else ours serves, slowly.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+
+M64 = (1 << 64) - 1
+SPREAD = 0x9E3779B97F4A7C15
+POINTS = 1 << 32
+PARTITION_SHIFT = 20  # of a point; 4,096 partitions
+
+_STAMPED = Struct("<QQB")
+
+
+def siphash13(key: int, data: bytes) -> int:
+    """SipHash with one round per word and three at the end, over the 128-bit key (key, 0)."""
+    v0, v1, v2, v3 = key ^ 0x736F6D6570736575, 0x646F72616E646F6D, key ^ 0x6C7967656E657261, 0x7465646279746573
+    whole = len(data) - len(data) % 8
+    words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, whole, 8)]
+    words.append((len(data) & 255) << 56 | int.from_bytes(data[whole:], "little"))
+    for word in words:
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
+        v0 ^= word
+    v2 ^= 0xFF
+    for _ in range(3):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def _round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
+    v0 = (v0 + v1) & M64
+    v1 = (v1 << 13 | v1 >> 51) & M64 ^ v0
+    v0 = (v0 << 32 | v0 >> 32) & M64
+    v2 = (v2 + v3) & M64
+    v3 = (v3 << 16 | v3 >> 48) & M64 ^ v2
+    v0 = (v0 + v3) & M64
+    v3 = (v3 << 21 | v3 >> 43) & M64 ^ v0
+    v2 = (v2 + v1) & M64
+    v1 = (v1 << 17 | v1 >> 47) & M64 ^ v2
+    return v0, v1, (v2 << 32 | v2 >> 32) & M64, v3
+
+
+def _fastest() -> Callable[[int, bytes], int]:
+    try:
+        from _imp import source_hash
+    except ImportError:
+        return siphash13
+
+    def of_the_interpreter(key: int, data: bytes) -> int:
+        signed = key if key < 1 << 63 else key - (1 << 64)  # it takes a C long
+        return int.from_bytes(source_hash(signed, data), "little")
+
+    probe = bytes(range(41))
+    return of_the_interpreter if of_the_interpreter(SPREAD, probe) == siphash13(SPREAD, probe) else siphash13
+
+
+keyed_hash = _fastest()
+
+
+def identity(ids_key: int, db: int, key: bytes, clock: int, node: int, shadow_ms: int) -> int:
+    mark = keyed_hash(ids_key, _STAMPED.pack(clock, node, db) + key)
+    return (mark + shadow_ms * SPREAD) & M64 if shadow_ms else mark
+
+
+def point(ids_key: int, db: int, key: bytes) -> int:
+    return keyed_hash(ids_key, bytes((db,)) + key) >> 32

@@ -1,0 +1,161 @@
+"""The pure engine's digests: count and sum of record ids by granule of end, kept as records come and go.
+
+Rows hang in granules (1,024 ms of their end), so that a digest of all is one number, a digest by buckets is a sum
+over granules, and a filter walks rows soonest to end first. Rows written in the last 16 s are counted a second
+time, by granule of their stamp, so that a cut can leave the young ones out without looking at any row.
+"""
+
+from collections.abc import Iterator
+
+from respram.engine.filters import RecordFilter
+from respram.engine.ids import M64, identity
+from respram.engine.pure.row import Row
+from respram.engine.replication import (
+    DONE,
+    GRANULE_SHIFT,
+    STAMP_GRANULE_SHIFT,
+    YOUNG_GRANULES,
+    Bucket,
+    Cut,
+    Digest,
+    Selection,
+)
+
+ROW_BYTES = 170  # what a row takes here: id, granule entry, its share of the counts
+
+
+class Granule:
+    __slots__ = ("rows", "sum")
+
+    def __init__(self) -> None:
+        self.rows: dict[Row, None] = {}
+        self.sum = 0
+
+
+class Digests:
+    __slots__ = ("ids_key", "count", "sum", "granules", "lowest", "young", "young_from", "stamps")
+
+    def __init__(self, ids_key: int) -> None:
+        self.ids_key = ids_key
+        self.count = 0
+        self.sum = 0
+        self.granules: dict[int, Granule] = {}
+        self.lowest = 0  # no granule lies before it; meaningless while there are none
+        self.young: dict[int, dict[int, list[int]]] = {}  # stamp granule, end granule: count and sum
+        self.young_from = 0  # stamp granules before it are no longer counted apart
+        self.stamps: dict[int, int] = {}  # stamp granule: how many rows
+
+    def add(self, row: Row) -> None:
+        row.id = identity(self.ids_key, row.db, row.key, row.clock, row.node, row.shadow_ms)
+        end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
+        granule = self.granules.get(end)
+        if granule is None:
+            self.lowest = min(self.lowest, end) if self.granules else end
+            granule = self.granules[end] = Granule()
+        granule.rows[row] = None
+        granule.sum += row.id
+        self.count += 1
+        self.sum += row.id
+        stamp = row.clock >> STAMP_GRANULE_SHIFT
+        self.stamps[stamp] = self.stamps.get(stamp, 0) + 1
+        if stamp >= self.young_from:
+            tally = self.young.setdefault(stamp, {}).setdefault(end, [0, 0])
+            tally[0] += 1
+            tally[1] += row.id
+
+    def drop(self, row: Row) -> None:
+        """Before anything about the row changes."""
+        end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
+        granule = self.granules[end]
+        del granule.rows[row]
+        granule.sum -= row.id
+        if not granule.rows:
+            del self.granules[end]
+        self.count -= 1
+        self.sum -= row.id
+        stamp = row.clock >> STAMP_GRANULE_SHIFT
+        self.stamps[stamp] -= 1
+        if not self.stamps[stamp]:
+            del self.stamps[stamp]
+        if stamp >= self.young_from:
+            tally = self.young[stamp][end]
+            tally[0] -= 1
+            tally[1] -= row.id
+
+    # -- digests ----------------------------------------------------------------------------------
+    def digest(self, cut: Cut, now_ms: int) -> Digest | None:
+        if not self._age(cut, now_ms):
+            return None
+        count, total = self.count, self.sum
+        for end in self._ending(cut.end):
+            granule = self.granules[end]
+            count -= len(granule.rows)
+            total -= granule.sum
+        for tallies in self._young_beyond(cut):
+            for end, (young, young_sum) in tallies.items():
+                if end > cut.end:
+                    count -= young
+                    total -= young_sum
+        return Digest(count, total & M64)
+
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+        if not self._age(cut, now_ms):
+            return []
+        sums: dict[int, list[int]] = {}
+        for end, granule in self.granules.items():
+            if end > cut.end:
+                tally = sums.setdefault(end >> shift, [0, 0])
+                tally[0] += len(granule.rows)
+                tally[1] += granule.sum
+        for tallies in self._young_beyond(cut):
+            for end, (young, young_sum) in tallies.items():
+                if end > cut.end and young:
+                    sums[end >> shift][0] -= young
+                    sums[end >> shift][1] -= young_sum
+        return [Bucket(number, count, total & M64) for number, (count, total) in sorted(sums.items()) if count]
+
+    def _age(self, cut: Cut, now_ms: int) -> bool:
+        """Lets go of what is young no more; whether the cut can still be told."""
+        young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES
+        if young_from > self.young_from:
+            for stamp in [stamp for stamp in self.young if stamp < young_from]:
+                del self.young[stamp]
+            self.young_from = young_from
+        return cut.stamp >= self.young_from - 1
+
+    def _young_beyond(self, cut: Cut) -> Iterator[dict[int, list[int]]]:
+        return (tallies for stamp, tallies in self.young.items() if stamp > cut.stamp)
+
+    def _ending(self, last: int) -> Iterator[int]:
+        """Granules up to `last`. The low mark moves up over the empty ones, so that each is passed once."""
+        if not self.granules:
+            return
+        if last - self.lowest > len(self.granules):
+            self.lowest = min(self.granules)
+        while self.lowest <= last and self.lowest not in self.granules:
+            self.lowest += 1
+        yield from (end for end in range(self.lowest, last + 1) if end in self.granules)
+
+    # -- selections -------------------------------------------------------------------------------
+    def count_since(self, since: int) -> int:
+        return sum(count for stamp, count in self.stamps.items() if stamp >= since)
+
+    def selected(self, selection: Selection, cursor: int) -> Iterator[tuple[int, list[Row]]]:
+        """The end granules of a selection from a cursor on, in order, with the rows that belong."""
+        cut, shift, buckets, since = selection
+        first = max(cursor, cut.end + 1)
+        ends = [end for end in self.granules if end >= first and (not buckets or end >> shift in buckets)]
+        for end in sorted(ends):
+            rows = self.granules[end].rows
+            yield end, [row for row in rows if since <= row.clock >> STAMP_GRANULE_SHIFT <= cut.stamp]
+
+    def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
+        for end, rows in self.selected(selection, cursor):
+            if budget <= 0:
+                return end
+            room = bloom.capacity - bloom.count
+            bloom.add_ids([row.id for row in rows[:room]])
+            if len(rows) > room:
+                return DONE
+            budget -= max(len(rows), 1)
+        return DONE

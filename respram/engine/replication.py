@@ -1,0 +1,94 @@
+"""What peers ask of an engine, beyond `merge` and `drain`: digests, filters, what a filter lacks, a dump.
+
+Both engines keep this contract, to the bit: nodes of different engines compare these numbers. Ids, points
+and partitions are defined in ids.py, filter positions in filters.py.
+
+**Granules.** Time is cut into granules of 1,024 ms (`GRANULE_SHIFT`). A record's *end* is max(deadline, shadow); its
+end granule is `end >> 10`, its stamp granule `clock >> 26` (the milliseconds of its clock, `>> 10`). A stub counts like
+any record: its end is its shadow, and its id does not change at its deadline.
+
+**Cuts.** Two nodes can only compare sums over the same set, so whoever asks names the cut, and both compute with
+it: a record belongs when its stamp granule is at most `cut.stamp` and its end granule is greater than `cut.end`. So
+neither a skewed clock nor the time a message takes makes a difference where there is none. The asker chooses a
+cut that leaves out records younger than 1 s and those that end within 2 s.
+
+Cost that is expected: `digest` is independent of the number of records; `bucket_digests` grows with the number of
+granules; `fill` and `lacking` with the records they look at, and they stop after about `budget` of them.
+"""
+
+from typing import NamedTuple, Protocol
+
+from respram.engine.filters import RecordFilter
+
+GRANULE_SHIFT = 10
+STAMP_GRANULE_SHIFT = 26
+DONE = 1 << 62  # the cursor behind the last granule
+YOUNG_GRANULES = 16  # stamp granules back from now that a cut may name; an older cut cannot be told
+
+
+class Cut(NamedTuple):
+    stamp: int  # the youngest stamp granule that counts
+    end: int  # the last end granule that does not count
+
+
+class Digest(NamedTuple):
+    records: int
+    sum: int  # of ids, mod 2**64
+
+
+class Bucket(NamedTuple):
+    number: int  # end granule >> shift
+    records: int
+    sum: int
+
+
+class Selection(NamedTuple):
+    """Records within a cut: of some buckets, written in or after a stamp granule."""
+
+    cut: Cut
+    shift: int  # 0..22: a bucket is 2**shift end granules wide
+    buckets: frozenset[int]  # empty: all
+    since: int  # 0: whenever written
+
+
+class Found(NamedTuple):
+    payload: bytes  # packed records
+    cursor: int  # where to go on; DONE when the selection is exhausted
+
+
+class Replicating(Protocol):
+    """An engine as its peers see it. `track` comes first, on an engine without records."""
+
+    slice_records: int  # how many records `fill` or `lacking` look at in about 5 ms
+
+    def track(self, ids_key: int) -> None:
+        """Keeps digests from now on, under this 64-bit key. AssertionError when there are records already."""
+
+    def digest(self, cut: Cut, now_ms: int) -> Digest | None:
+        """Over all databases. None: the cut lies more than YOUNG_GRANULES back, and nobody can tell any more."""
+
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+        """Of the buckets that have records within the cut, by number. Empty for a cut that cannot be told."""
+
+    def count_since(self, since: int) -> int:
+        """How many records have a stamp granule of `since` or later, whatever their end."""
+
+    def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
+        """Adds the ids of the selection to the filter, from end granule `cursor` on; a granule is taken whole. The
+        next cursor, or DONE. Beyond the filter's capacity nothing more is added and the answer is DONE."""
+
+    def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
+        """Records of the selection that the filter has not, packed, soonest end granule first, from end granule
+        `cursor` on. Stops at the first granule that begins beyond the budget of records or of bytes; within a granule
+        it stops at `bytes_max` too, and then names that granule again: what was sent is in the next round's filter."""
+
+    def dump(self, point: int, bytes_max: int, now_ms: int) -> Found:
+        """Records and stubs with an end after now, packed, in order of their points, from `point` on. The cursor is
+        the next point to ask for, 2**32 at the end; records of one point are never torn apart, so the answer may
+        pass `bytes_max`. Any peer can go on where another stopped."""
+
+    def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
+        """The packed record or stub of a key; b"" where there is none."""
+
+    def waiting_bytes(self) -> int:
+        """About how much `drain` would give; 0 when there is nothing."""

@@ -1,0 +1,320 @@
+"""What peers ask of an engine: ids, digests, filters, what a filter lacks, the dump. Vectors pin the formulas."""
+
+import contextlib
+import random
+from collections.abc import Callable
+from struct import Struct
+from typing import Protocol, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pybloom_live import BloomFilter
+
+from respram.engine import filters
+from respram.engine.api import Engine
+from respram.engine.ids import M64, SPREAD, identity, keyed_hash, point, siphash13
+from respram.engine.pure import PureEngine
+from respram.engine.replication import DONE, Bucket, Cut, Replicating, Selection
+from respram.errors import PeerError
+from respram.record import Record, pack, unpack
+
+from .rig import NOW, SETTINGS
+
+IDS_KEY = 0x0F0E0D0C0B0A0908
+WHOLE = Cut(stamp=(NOW >> 10) + 100, end=0)
+
+
+class Peer(Engine, Replicating, Protocol):
+    """Both contracts at once, for the type checker."""
+
+
+TRACKERS: dict[str, Callable[[], Peer]] = {"pure": lambda: cast(Peer, PureEngine(SETTINGS))}
+
+
+@pytest.fixture(params=list(TRACKERS))
+def peer(request: pytest.FixtureRequest) -> Peer:
+    engine = TRACKERS[request.param]()
+    engine.track(IDS_KEY)
+    return engine
+
+
+def all_of(cut: Cut) -> Selection:
+    return Selection(cut, 0, frozenset(), 0)
+
+
+def held(peer: Peer) -> list[Record]:
+    return [record for db in range(16) for packed in peer.records(db) for record in unpack(packed)]
+
+
+# -- the formulas -------------------------------------------------------------------------------------
+def test_the_hash_agrees_with_its_vectors_in_both_forms() -> None:
+    vectors = {0: 0x6CF803E7D919EA33, 1: 0x0DB98F5B36E189E7, 8: 0x689E9E6E3E8947BB, 33: 0x06B57840757A9602}
+    for length, expected in vectors.items():
+        data = bytes(range(length))
+        assert (siphash13(IDS_KEY, data), keyed_hash(IDS_KEY, data)) == (expected, expected), length
+    for key in (0, 1, M64, 1 << 63):
+        assert keyed_hash(key, b"respram") == siphash13(key, b"respram")
+
+
+def test_an_id_depends_on_all_of_the_version_and_on_its_shadow() -> None:
+    base = identity(IDS_KEY, 3, b"key", 1 << 40, 7, 0)
+    assert base == 0x8E8F89131DD500C2
+    others = [
+        identity(IDS_KEY + 1, 3, b"key", 1 << 40, 7, 0),
+        identity(IDS_KEY, 4, b"key", 1 << 40, 7, 0),
+        identity(IDS_KEY, 3, b"kez", 1 << 40, 7, 0),
+        identity(IDS_KEY, 3, b"key", (1 << 40) + 1, 7, 0),
+        identity(IDS_KEY, 3, b"key", 1 << 40, 8, 0),
+        identity(IDS_KEY, 3, b"key", 1 << 40, 7, 1),
+    ]
+    assert len({base, *others}) == 7
+    assert others[-1] == (base + SPREAD) & M64
+    assert point(IDS_KEY, 3, b"key") == 0x387B7EBB
+
+
+def test_filter_positions_agree_with_their_vectors() -> None:
+    assert filters.positions(0x0123456789ABCDEF, 0xFEDCBA9876543210, 7, 1000) == [
+        706,
+        1352,
+        2999,
+        3645,
+        4291,
+        5938,
+        6584,
+    ]
+
+
+# -- filters ------------------------------------------------------------------------------------------
+def test_a_filter_is_pybloom_lives_own_behind_its_salt() -> None:
+    bloom = filters.RecordFilter(100, salt=42)
+    theirs = BloomFilter(100, filters.ERROR_RATE)
+    assert (bloom.num_slices, bloom.bits_per_slice) == (theirs.num_slices, theirs.bits_per_slice)
+    bloom.add_ids([mark * SPREAD & M64 for mark in range(100)])
+    sent = bloom.to_bytes()
+    assert len(sent) == filters.HEADER.size + (theirs.num_bits + 7) // 8
+    again = filters.from_bytes(sent)
+    assert (again.salt, again.count, again.capacity, again.to_bytes()) == (42, 100, 100, sent)
+    assert not any(again.lacks(mark * SPREAD & M64) for mark in range(100))
+
+
+def test_the_bits_are_those_of_the_positions() -> None:
+    bloom = filters.RecordFilter(10, salt=9)
+    bloom.add_ids([77])
+    expected = filters.positions(77, 9, bloom.num_slices, bloom.bits_per_slice)
+    assert [place for place in range(bloom.num_bits) if bloom.bitarray[place]] == sorted(expected)
+
+
+def test_a_fresh_salt_gives_fresh_false_positives() -> None:
+    rng = random.Random(5)
+    inside, outside = ([rng.getrandbits(64) for _ in range(5000)] for _ in range(2))
+
+    def passed_over(salt: int) -> set[int]:
+        bloom = filters.RecordFilter(len(inside), salt)
+        bloom.add_ids(inside)
+        return {one for one in outside if not bloom.lacks(one)}
+
+    first, second = passed_over(1), passed_over(2)
+    assert 20 < len(first) < 90 and 20 < len(second) < 90  # 1% of 5,000
+    assert len(first & second) < 8
+    assert first == passed_over(1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sent: sent[:40],
+        lambda sent: sent[:-1],
+        lambda sent: sent + b"\0",
+        lambda sent: sent[:8] + Struct("<d").pack(float("nan")) + sent[16:],
+        lambda sent: sent[:8] + Struct("<d").pack(1e-300) + sent[16:],
+        lambda sent: sent[:16] + Struct("<Q").pack(1 << 40) + sent[24:],
+        lambda sent: sent[:24] + Struct("<Q").pack(1 << 62) + sent[32:],
+        lambda sent: sent[:32] + Struct("<Q").pack(1 << 50) + sent[40:],
+        lambda sent: sent[:40] + Struct("<Q").pack(1 << 50) + sent[48:],
+        lambda sent: sent[:16] + Struct("<Q").pack(0) + sent[24:],
+    ],
+)
+def test_a_header_that_lies_is_refused_before_anything_is_allocated(change: Callable[[bytes], bytes]) -> None:
+    sent = filters.RecordFilter(100, salt=42).to_bytes()
+    filters.from_bytes(sent)
+    with pytest.raises(PeerError):
+        filters.from_bytes(change(sent))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_filter_or_a_peers_error(data: bytes) -> None:
+    with contextlib.suppress(PeerError):
+        filters.from_bytes(data)
+
+
+# -- digests ------------------------------------------------------------------------------------------
+def test_a_digest_is_count_and_sum_of_the_ids_within_the_cut(peer: Peer) -> None:
+    granule = NOW >> 10
+    for number, ttl_ms in enumerate((1_500, 5_000, 60_000, 3_600_000)):
+        peer.store(number, b"k%d" % number, b"v", NOW + ttl_ms, False, NOW, b"set")
+    records = held(peer)
+    assert len(records) == 4
+    for cut in (WHOLE, Cut(granule, granule + 2), Cut(granule, granule + 10), Cut(granule - 1, 0)):
+        inside = [
+            identity(IDS_KEY, one.db, one.key, one.clock, one.node, one.shadow_ms)
+            for one in records
+            if one.clock >> 26 <= cut.stamp and max(one.deadline_ms, one.shadow_ms) >> 10 > cut.end
+        ]
+        assert peer.digest(cut, NOW) == (len(inside), sum(inside) & M64)
+    assert peer.digest(Cut(granule - 100, 0), NOW) is None
+    assert peer.bucket_digests(Cut(granule - 100, 0), 0, NOW) == []
+
+
+ops = st.lists(
+    st.tuples(
+        st.sampled_from(["store", "merge", "wait", "expire"]),
+        st.integers(0, 5),
+        st.one_of(st.integers(1, 4000), st.integers(1, 100_000)),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ops, st.integers(0, 6), st.integers(-3, 3), st.integers(-1, 40))
+def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: int, back: int, ahead: int) -> None:
+    for make in TRACKERS.values():
+        peer = make()
+        peer.track(IDS_KEY)
+        now = NOW
+        for act, number, ms in steps:
+            if act == "store":
+                peer.store(0, b"%d" % number, b"v", now + ms, False, now, b"set")
+            elif act == "merge":
+                clock, shadow_ms = (now + number * 100 - 2000 << 16), (now + 2 * ms if number & 1 else 0)
+                peer.merge(pack(Record(0, b"%d" % number, b"w", clock, 9, now + ms, shadow_ms)), now)
+            elif act == "wait":
+                now += ms
+            else:
+                peer.expire(now, ms)
+        cut = Cut((now >> 10) + back, (now >> 10) + ahead)
+        inside = [one for one in held(peer) if one.clock >> 26 <= cut.stamp and end_of(one) > cut.end]
+        ids = {mark(one): end_of(one) >> shift for one in inside}
+        assert peer.digest(cut, now) == (len(ids), sum(ids) & M64)
+        expected = [
+            Bucket(number, list(ids.values()).count(number), sum(one for one in ids if ids[one] == number) & M64)
+            for number in sorted(set(ids.values()))
+        ]
+        assert peer.bucket_digests(cut, shift, now) == expected
+        since = (now >> 10) - 1
+        assert peer.count_since(since) == sum(one.clock >> 26 >= since for one in held(peer))
+
+
+def end_of(record: Record) -> int:
+    return max(record.deadline_ms, record.shadow_ms) >> 10
+
+
+def mark(record: Record) -> int:
+    return identity(IDS_KEY, record.db, record.key, record.clock, record.node, record.shadow_ms)
+
+
+def test_a_widened_shadow_shows_in_the_digest(peer: Peer) -> None:
+    newer = Record(0, b"k", b"new", NOW - 10_000 << 16, 1, NOW + 10_000)
+    older = Record(0, b"k", b"old", NOW - 20_000 << 16, 2, NOW + 99_000)
+    peer.merge(pack(newer), NOW)
+    before = peer.digest(WHOLE, NOW)
+    assert peer.merge(pack(older), NOW).known == 1
+    after = peer.digest(WHOLE, NOW)
+    assert before is not None and after is not None and before.records == after.records == 1 and before.sum != after.sum
+
+
+# -- what a filter lacks ------------------------------------------------------------------------------
+def filled(peer: Peer, selection: Selection, capacity: int, budget: int = 1 << 30) -> filters.RecordFilter:
+    bloom, cursor = filters.RecordFilter(capacity, salt=77), 0
+    while cursor != DONE:
+        cursor = peer.fill(bloom, selection, cursor, budget)
+    return bloom
+
+
+def stock(peer: Peer, numbers: range) -> None:
+    for number in numbers:
+        clock = NOW - 60_000 + number << 16
+        peer.merge(pack(Record(number % 16, b"k%d" % number, b"v" * 20, clock, 5, NOW + 10_000 + number * 137)), NOW)
+
+
+@pytest.mark.parametrize("budget", [1, 7, 1 << 30])
+def test_what_the_filter_lacks_comes_soonest_first(peer: Peer, budget: int) -> None:
+    other = TRACKERS["pure"]()
+    other.track(IDS_KEY)
+    stock(peer, range(500))
+    stock(other, range(100, 500))
+    bloom = filled(other, all_of(WHOLE), 400, budget)
+    assert bloom.to_bytes() == filled(other, all_of(WHOLE), 400).to_bytes()
+    cursor, found = 0, []
+    while cursor != DONE:
+        payload, cursor = peer.lacking(bloom, all_of(WHOLE), cursor, 1 << 30, budget)
+        found += [end_of(record) for record in unpack(payload)]
+    assert 90 <= len(found) <= 100  # some are passed over by chance
+    assert found == sorted(found)
+
+
+def test_the_byte_budget_holds_within_a_granule_too(peer: Peer) -> None:
+    for number in range(100):
+        peer.merge(pack(Record(0, b"%d" % number, b"v" * 100, NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
+    payload, cursor = peer.lacking(filters.RecordFilter(1, 1), all_of(WHOLE), 0, 1000, 1 << 30)
+    assert 1000 <= len(payload) < 1200
+    assert cursor == NOW + 10_000 >> 10
+
+
+def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Peer) -> None:
+    stock(peer, range(300))
+    bucket = NOW + 20_000 >> 13
+    nothing = filters.RecordFilter(1, 1)
+    by_bucket = peer.lacking(nothing, Selection(WHOLE, 3, frozenset({bucket}), 0), 0, 1 << 30, 1 << 30)
+    assert {end_of(one) >> 3 for one in unpack(by_bucket.payload)} == {bucket}
+    since = NOW - 60_000 + 150 >> 10
+    written = peer.lacking(nothing, Selection(WHOLE, 0, frozenset(), since), 0, 1 << 30, 1 << 30)
+    stamps = {one.clock >> 26 for one in unpack(written.payload)}
+    assert min(stamps) == since and len(list(unpack(written.payload))) == peer.count_since(since)
+
+
+def test_a_filter_stops_at_its_capacity(peer: Peer) -> None:
+    stock(peer, range(50))
+    bloom = filters.RecordFilter(10, 1)
+    assert peer.fill(bloom, all_of(WHOLE), 0, 1 << 30) == DONE
+    assert bloom.count == 10
+
+
+# -- the dump -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("bytes_max", [1, 500, 1 << 20])
+def test_a_dump_gives_every_record_once_and_another_peer_can_go_on(peer: Peer, bytes_max: int) -> None:
+    other = TRACKERS["pure"]()
+    other.track(IDS_KEY)
+    stock(peer, range(300))
+    stock(other, range(300))
+    sources, cursor, keys, turns = (peer, other), 0, [], 0
+    while cursor < 1 << 32:
+        payload, cursor = sources[turns % 2].dump(cursor, bytes_max, NOW)
+        keys += [(record.db, record.key) for record in unpack(payload)]
+        turns += 1
+    assert len(keys) == len(set(keys)) == 300
+    points = [point(IDS_KEY, db, key) for db, key in keys]
+    assert points == sorted(points)
+    assert turns > (3 if bytes_max < 1000 else 0)
+
+
+def test_a_dump_has_stubs_and_nothing_that_is_over(peer: Peer) -> None:
+    peer.merge(pack(Record(0, b"stub", None, NOW << 16, 5, NOW - 5, NOW + 900)), NOW)
+    peer.merge(pack(Record(0, b"over", b"v", NOW << 16, 5, NOW + 100)), NOW)
+    [record] = unpack(peer.dump(0, 1 << 20, NOW + 200).payload)
+    assert (record.key, record.value) == (b"stub", None)
+    assert peer.fetch(0, b"stub", NOW + 200) == pack(record)
+    assert peer.fetch(0, b"over", NOW + 200) == peer.fetch(0, b"never", NOW) == b""
+
+
+def test_digests_begin_before_the_first_record() -> None:
+    for make in TRACKERS.values():
+        peer = make()
+        peer.store(0, b"k", b"v", NOW + 1000, False, NOW, b"set")
+        assert peer.waiting_bytes() > 0
+        peer.drain(1 << 20)
+        assert peer.waiting_bytes() == 0
+        with pytest.raises(AssertionError):
+            peer.track(IDS_KEY)
