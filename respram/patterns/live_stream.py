@@ -29,7 +29,7 @@ READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
 POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
 LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
 HEAD = struct.Struct(">QB")  # the next chunk's number; 1 when the stream is closed
-LAST, MORE = b"\x01", b"\x00"  # the first byte of a chunk: whether the message ends with it
+LAST, MORE = b"L", b"M"  # the first byte of a chunk: whether the message ends with it; a sealed one begins otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +94,26 @@ class StreamDecoder(Generic[C]):
     name: str
     position: int | None = None
     sealer: Sealer | None = None
+    missing_since_s: float | None = None  # when the next chunk was first found missing (monotonic)
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
         """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey."""
         end = time.monotonic() + timeout_s
-        missing_since: float | None = None
         while True:
             if self.position is None:
                 self.position = yield from self._oldest()
             message, missing = yield from self._read(self.position)
             if message is not None:
+                self.missing_since_s = None
                 return message
             now = time.monotonic()
-            missing_since = (missing_since or now) if missing is not None else None
-            if missing is not None and missing_since is not None and now - missing_since >= LATE_S:
-                raise ChunkExpired(self.name, missing)
+            if missing is None:
+                self.missing_since_s = None
+            else:
+                self.missing_since_s = self.missing_since_s or now
+                if now - self.missing_since_s >= LATE_S:
+                    raise ChunkExpired(self.name, missing)
             if now >= end:
                 raise TimedOut(
                     f"stream {self.name!r}: nothing within {timeout_s} s; the writer is silent or was never there"

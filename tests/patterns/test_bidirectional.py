@@ -1,0 +1,25 @@
+import pytest
+
+from respram.patterns import Duplex, Sealer, StreamEnded, new_secret
+from tests.patterns.conftest import World
+
+
+def test_both_sides_talk_at_once(world: World) -> None:
+    sealer = Sealer(new_secret())
+    ada = Duplex(world.client, world.name, "ada", "bob", 5, sealer)
+    bob = Duplex(world.another(), world.name, "bob", "ada", 5, sealer)
+    outcomes = world.together(
+        lambda: ada.send(b"from ada"), lambda: bob.send(b"from bob"), lambda: ada.receive(5), lambda: bob.receive(5)
+    )
+    assert outcomes == [0, 0, b"from bob", b"from ada"]
+
+
+def test_one_side_may_close_and_still_receive(world: World) -> None:
+    ada, bob = Duplex(world.client, world.name, "ada", "bob", 5), Duplex(world.another(), world.name, "bob", "ada", 5)
+    world(ada.close())
+    world(bob.send(b"still here"))
+    assert world(ada.receive(1)) == b"still here"
+    with pytest.raises(StreamEnded):
+        world(bob.receive(1))
+    with pytest.raises(StreamEnded):
+        world(ada.send(b"x"))

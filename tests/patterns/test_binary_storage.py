@@ -1,0 +1,43 @@
+import hashlib
+import json
+
+import pytest
+
+from respram.patterns import BinaryStorage, ContentMissing, ContentStore, Sealer, Tampered, WrongKey, new_secret
+from tests.patterns.conftest import World
+
+READING = json.dumps({"temp": 25.3, "humidity": 60}).encode()
+
+
+def storage(world: World, sealer: Sealer | None = None, ttl_s: float = 5) -> BinaryStorage:  # type: ignore[type-arg]
+    return BinaryStorage(ContentStore(world.another(), world.name, ttl_s), sealer)
+
+
+def test_bytes_are_found_by_their_hash(world: World) -> None:
+    address = world(storage(world).store(READING))
+    assert address.hash == hashlib.sha256(READING).hexdigest()
+    assert world(storage(world).retrieve(address)) == READING
+
+
+def test_sealed_bytes_show_neither_themselves_nor_their_hash(world: World) -> None:
+    sealer = Sealer(new_secret())
+    address = world(storage(world, sealer).store(READING))
+    assert address.hash != hashlib.sha256(READING).hexdigest()
+    assert world(storage(world, sealer).store(READING)) == address
+    assert world(storage(world, sealer).retrieve(address)) == READING
+    assert b"temp" not in world.raw.get(storage(world).contents.content_key(address))
+    with pytest.raises(WrongKey):
+        world(storage(world, Sealer(new_secret())).retrieve(address))
+
+
+def test_sealed_bytes_that_were_moved_changed_or_expired_are_refused(world: World) -> None:
+    sealer = Sealer(new_secret())
+    one = world(storage(world, sealer).store(b"one"))
+    two = world(storage(world, sealer, 0.1).store(b"two"))
+    world.until(lambda: not world.raw.exists(storage(world).contents.content_key(two)))
+    with pytest.raises(ContentMissing):
+        world(storage(world, sealer).retrieve(two))
+    held = world.raw.get(storage(world).contents.content_key(one))
+    world.raw.set(storage(world).contents.content_key(two), held, px=5000)
+    with pytest.raises(Tampered):
+        world(storage(world, sealer).retrieve(two))

@@ -1,0 +1,62 @@
+import asyncio
+import time
+
+from respram.patterns import KeepAlive
+from tests.live import free_port
+from tests.patterns.conftest import World
+
+
+def test_a_peer_that_falls_silent_is_reported_once(world: World) -> None:
+    ada = KeepAlive(world.client, world.name, "ada", "bob", ttl_s=0.2)
+    bob = KeepAlive(world.another(), world.name, "bob", "ada", ttl_s=0.2)
+    assert not world(bob.tick())
+    assert world(ada.tick())
+    closed: list[tuple[str, str]] = []
+    assert world(ada.monitor(lambda *why: closed.append(why))) == "timeout"
+    assert closed == [("bob", "timeout")]
+
+
+def test_two_that_beat_stay_linked(world: World) -> None:
+    sides = [KeepAlive(world.another(), world.name, me, peer, ttl_s=0.2) for me, peer in (("a", "b"), ("b", "a"))]
+    reasons: list[str] = []
+
+    # b goes on for twice its TTL, then stops; a must not have worried before.
+    reason, beats = world.together(
+        lambda: sides[0].monitor(lambda peer, why: reasons.append(f"{peer} {why}")),
+        lambda: beating(world, sides[1], 16),
+    )
+    assert reason == "timeout" and beats == 16 and reasons == ["b timeout"]
+
+
+def beating(world: World, side: KeepAlive, count: int) -> object:  # type: ignore[type-arg]
+    if world.kind == "asyncio":
+
+        async def beat() -> int:
+            for done in range(count):
+                if not await side.tick() and done > count // 2:
+                    return done
+                await asyncio.sleep(0.025)
+            return count
+
+        return beat()
+    for done in range(count):
+        if not side.tick() and done > count // 2:
+            return done
+        time.sleep(0.025)
+    return count
+
+
+def test_a_peer_that_never_came_and_a_node_that_is_away_are_told_apart(world: World) -> None:
+    assert world(KeepAlive(world.client, world.name, "a", "b", ttl_s=0.05).monitor(patience_s=0.05)) == "absent"
+    away = KeepAlive(world.another(port=free_port()), world.name, "a", "b", ttl_s=0.05)
+
+    async def reconnect(peer: str, reason: str) -> None:
+        raise ZeroDivisionError
+
+    assert world(away.monitor()) == "store away"
+    if world.kind == "asyncio":
+        try:
+            world(away.monitor(reconnect))
+        except ZeroDivisionError:
+            return
+        raise AssertionError("the async callback was not awaited")

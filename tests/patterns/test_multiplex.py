@@ -1,0 +1,51 @@
+import pytest
+
+from respram.patterns import BadName, ChunkExpired, MultiplexReceiver, MultiplexSender, StreamEnded, TimedOut
+from respram.patterns.live_stream import chunk_key
+from respram.patterns.multiplex import stream_name
+from tests.patterns.conftest import World
+
+CHANNELS = ("video", "audio", "chat")
+
+
+def test_channels_are_served_in_turn_and_a_busy_one_holds_up_no_other(world: World) -> None:
+    sender = MultiplexSender(world.client, world.name, CHANNELS, 5)
+    receiver = MultiplexReceiver(world.another(), world.name, CHANNELS)
+    for number in range(5):
+        world(sender.send("video", b"frame %d" % number))
+    world(sender.send("chat", b"hello"))
+    received = [world(receiver.receive(1)) for _ in range(6)]
+    assert ("chat", b"hello") in received[:2]
+    assert [message for channel, message in received if channel == "video"] == [b"frame %d" % at for at in range(5)]
+    with pytest.raises(TimedOut):
+        world(receiver.receive(0.01))
+
+
+def test_senders_at_once_do_not_mix(world: World) -> None:
+    sender = MultiplexSender(world.client, world.name, CHANNELS, 5)
+    receiver = MultiplexReceiver(world.another(), world.name, CHANNELS)
+    world.together(*(lambda channel=channel: sender.send(channel, channel.encode()) for channel in CHANNELS))
+    assert dict(world(receiver.receive(1)) for _ in CHANNELS) == {each: each.encode() for each in CHANNELS}
+
+
+def test_it_ends_when_all_channels_are_closed(world: World) -> None:
+    sender = MultiplexSender(world.client, world.name, CHANNELS, 5)
+    receiver = MultiplexReceiver(world.another(), world.name, CHANNELS)
+    world(sender.send("chat", b"bye"))
+    for channel in CHANNELS:
+        world(sender.close(channel))
+    assert world(receiver.receive(1)) == ("chat", b"bye")
+    with pytest.raises(StreamEnded):
+        world(receiver.receive(1))
+    with pytest.raises(BadName):
+        world(sender.send("smell", b""))
+
+
+def test_an_expired_chunk_names_its_channel(world: World) -> None:
+    receiver = MultiplexReceiver(world.another(), world.name, CHANNELS)
+    receiver.decoders["audio"].position = 0
+    for ttl_s in (0.1, 5):
+        world(MultiplexSender(world.client, world.name, CHANNELS, ttl_s).send("audio", b"x"))
+    world.until(lambda: not world.raw.exists(chunk_key(stream_name(world.name, "audio"), 0)))
+    with pytest.raises(ChunkExpired, match="audio"):
+        world(receiver.receive(5))

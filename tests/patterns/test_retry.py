@@ -1,0 +1,46 @@
+import pytest
+
+from respram.patterns import Retry, StoreAway, TimedOut
+from tests.live import free_port
+from tests.patterns.conftest import World
+
+
+def test_pauses_grow_to_their_bound_and_are_jittered(world: World) -> None:
+    assert list(Retry(world.client, 6, 1.0, 5.0, chance=lambda: 1.0).pauses_s()) == [1, 2, 4, 5, 5]
+    assert list(Retry(world.client, 3, 1.0, chance=lambda: 0.25).pauses_s()) == [0.25, 0.5]
+    drawn = {tuple(Retry(world.client).pauses_s()) for _ in range(20)}
+    assert len(drawn) == 20 and all(0 <= pause <= 2**at for pauses in drawn for at, pause in enumerate(pauses))
+
+
+@pytest.mark.parametrize("error", [StoreAway, TimedOut])
+def test_a_call_is_repeated_until_it_works(world: World, error: type[Exception]) -> None:
+    calls: list[str] = []
+
+    def shaky(word: str) -> int:
+        calls.append(word)
+        if len(calls) < 3:
+            raise error
+        return len(calls)
+
+    assert world(Retry(world.client, 3, 0.001).call(shaky, "x")) == 3 and calls == ["x"] * 3
+
+
+def test_the_last_error_is_raised_and_others_at_once(world: World) -> None:
+    calls: list[int] = []
+
+    def fail(error: Exception) -> None:
+        calls.append(1)
+        raise error
+
+    with pytest.raises(StoreAway):
+        world(Retry(world.client, 4, 0.001).call(fail, StoreAway()))
+    assert len(calls) == 4
+    with pytest.raises(ValueError, match="ours"):
+        world(Retry(world.client, 4, 0.001).call(fail, ValueError("ours")))
+    assert len(calls) == 5
+
+
+def test_connecting_waits_for_a_node_and_gives_up_in_the_end(world: World) -> None:
+    world(Retry(world.client, 1).connect())
+    with pytest.raises(StoreAway):
+        world(Retry(world.another(port=free_port()), 3, 0.001).connect())
