@@ -53,9 +53,12 @@ def extensions() -> list[Extension]:
         extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
         extra_link_args=os.environ.get("RESPRAM_LDFLAGS", "").split(),
     )
+    pump = []
+    if sys.platform == "linux":  # it is made of epoll
+        pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=extension.extra_compile_args)]
     # The generated file goes to build/, so that the source folder holds sources only.
     made = cythonize(
-        [extension], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"embedsignature": True}
+        [extension, *pump], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"embedsignature": True}
     )
     for one in made:
         one.optional = not required  # set afterwards: Cython makes new objects and does not keep it

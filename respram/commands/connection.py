@@ -14,9 +14,9 @@ from respram.commands.tracking import forget_tracking
 from respram.commands.transactions import leave
 from respram.errors import ClientError
 from respram.integers import parse_int
+from respram.record import DATABASES
 
 REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO says the rest
-DATABASES = 16
 USER = b"default"
 CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
 INT32_MAX = (1 << 31) - 1

@@ -12,6 +12,7 @@ from respram.commands.invalidation import remember
 from respram.commands.node import CommandStat
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.slowlog import note_slow
+from respram.commands.transactions import leave
 from respram.engine.api import Session
 from respram.errors import ClientError
 
@@ -33,6 +34,7 @@ RUNS_SUBSCRIBED = frozenset(
 )
 RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
 UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
+ABORTED_FOR = b"EXECABORT Transaction discarded because of: %b"
 HTTP_WORDS = frozenset({b"post", b"host:"})
 
 
@@ -42,16 +44,14 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     assert isinstance(conn, Conn)
     conn.now_ms = conn.last_active_ms = now_ms
     node = conn.node
-    node.stats.commands += 1
     node.current = conn
     try:
         reply = _admit(conn, argv)
     except ClientError as error:
         error.__traceback__ = None  # shared instances would gather a traceback with every raise
-        _count_error(conn, error.text)
+        count_error(conn, error.text)
         reply = Error(error.text)
     except Suspend as wait:
-        node.stats.commands -= 1
         conn.suspended_until_ms = wait.until_ms
         return None
     finally:
@@ -76,8 +76,11 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
     try:
         command = _known(name, argv)
         _allowed(conn, command, name)
-    except ClientError:
-        if conn.queue is not None and name != b"exec":
+    except ClientError as error:
+        if name == b"exec":
+            leave(conn)
+            raise ClientError(ABORTED_FOR % error.text.removeprefix(b"ERR ")) from None
+        if conn.queue is not None:
             conn.spoiled = True
         raise
     if conn.queue is not None and name not in RUNS_IN_MULTI:
@@ -147,15 +150,18 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
         reply = HANDLERS[command.name](conn, argv)
     except ClientError as error:
+        node.stats.commands += 1
         stat.failed += 1
         stat.calls += 1
         error.__traceback__ = None  # and would keep the arguments of the last failure alive
         raise ClientError(error.text) from None
     except MemoryError:
+        node.stats.commands += 1
         stat.failed += 1
         stat.calls += 1
         raise OOM from None
     micros = node.micros() - started
+    node.stats.commands += 1
     stat.calls += 1
     stat.micros += micros
     note_slow(conn, command, argv, micros)
@@ -164,7 +170,7 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     return reply
 
 
-def _count_error(conn: Conn, text: bytes) -> None:
+def count_error(conn: Conn, text: bytes) -> None:
     errors = conn.node.stats.errors
     word = text.split(b" ", 1)[0][:32]
     if word in errors or len(errors) < conn.node.limits.error_kinds_max:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 
 from respram import __version__
 from respram.commands.conn import Conn
-from respram.commands.connection import DATABASES, REDIS_VERSION
+from respram.commands.connection import REDIS_VERSION
 from respram.commands.node import Node
 from respram.commands.notify import end_pause
 from respram.commands.reply import Reply, Verbatim
+from respram.record import DATABASES
 
 Field = tuple[str, object]
 Section = Callable[[Node, int], list[Field]]

@@ -22,11 +22,11 @@ from respram.commands.texts import (
 from respram.engine.api import Entry
 from respram.errors import ClientError
 from respram.integers import UINT64_MAX, parse_int, parse_uint
+from respram.record import DATABASES
 from respram.stamp import to_ms
 
 SCAN_COUNT_DEFAULT = 10  # keys, when SCAN names no COUNT
 SCAN_COUNT_MAX = 65_536  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
-DATABASES = 16
 EMBEDDED_BYTES_MAX = 44  # up to which Redis keeps a string inside its object
 SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from respram.commands.connection import DATABASES
 from respram.commands.node import Node
 from respram.commands.notify import format_classes, parse_classes
 from respram.config import exposed
 from respram.engine.api import Settings
 from respram.integers import parse_int
 from respram.limits import Limits, bound_of
+from respram.record import DATABASES
 
 UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 10**6, b"mb": 1 << 20, b"g": 10**9, b"gb": 1 << 30}
 MEMORY = re.compile(rb"([0-9]{1,19})([a-zA-Z]{0,2})")
@@ -71,7 +71,8 @@ def memory(text: bytes, least: int, most: int) -> int:
     found = MEMORY.fullmatch(text)
     if found is None or found[2].lower() not in UNITS:
         raise Refused(b"argument must be a memory value")
-    return _within(int(found[1]) * UNITS[found[2].lower()], least, most)
+    count = parse_int(found[1].lstrip(b"0") or b"0")
+    return _within(None if count is None else count * UNITS[found[2].lower()], least, most)
 
 
 def _within(value: int | None, least: int, most: int) -> int:

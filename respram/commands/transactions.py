@@ -92,12 +92,12 @@ def leave(conn: Conn) -> None:
 
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     # Imported here because dispatch imports the table of handlers, which imports this file.
-    from respram.commands.dispatch import _count_error, call
+    from respram.commands.dispatch import call, count_error
 
     try:
         return call(conn, command, argv)
     except ClientError as error:
-        _count_error(conn, error.text)
+        count_error(conn, error.text)
         return Error(error.text)
 
 

@@ -12,15 +12,17 @@ import secrets
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from respram import __version__
 from respram.commands.conn import Conn
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
 from respram.commands.node import Node
-from respram.commands.notify import observe
+from respram.commands.notify import observe, parse_classes
 from respram.commands.sessions import forget, greet
 from respram.config import Config
 from respram.engine import make
@@ -47,6 +49,7 @@ class App:
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.node = self._node()
+        self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
         self.clients: dict[int, Client] = {}
         self.listeners: list[socket.socket] = []
@@ -175,6 +178,7 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report_bug)
     app = App(config, loop)
     app.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -195,9 +199,10 @@ async def _serve(config: Config) -> int:
 def _announce(app: App) -> None:
     config, log = app.config, logs.logger.info
     log(
-        "event=start version=%s engine=%s pid=%d python=%s",
+        "event=start version=%s engine=%s pump=%s pid=%d python=%s",
         __version__,
         app.node.engine.name,
+        app.pump.name,
         os.getpid(),
         sys.version.split()[0],
     )
@@ -207,6 +212,14 @@ def _announce(app: App) -> None:
         config.enclave,
     )
     log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
+
+
+def _report_bug(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """An exception nobody expected: its kind and place. Its message may hold a value and stays out."""
+    error = context.get("exception")
+    frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
+    place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
+    logs.logger.error("event=bug kind=%s place=%s", type(error).__name__, place or "unknown")
 
 
 def _listener(host: str, port: int, backlog: int) -> socket.socket:

@@ -99,7 +99,7 @@ class Client:
     def deliver(self, data: bytes) -> None:
         """Bytes out of turn, from another client's command or from time. (To the client whose own
         batch is running nothing comes this way: see `Conn.push`.)"""
-        self.pump.output_bytes += len(data)
+        self.pump.sent(len(data))
         self.send(data)
 
     def send(self, data: bytes | memoryview) -> None:

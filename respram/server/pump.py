@@ -32,6 +32,8 @@ class Watched(Protocol):
 
 
 class Pump:
+    name = "portable"
+
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
         self.loop = loop
@@ -50,6 +52,10 @@ class Pump:
 
     def note_activity(self) -> None:
         """Once a second: brings the clients' `last_active_ms` up to date (here it always is)."""
+
+    def sent(self, count: int) -> None:
+        """Bytes out of turn, which the client sends itself."""
+        self.output_bytes += count
 
     def take_counts(self) -> tuple[int, int]:
         """Bytes received and bytes answered since the last call."""
@@ -77,7 +83,11 @@ class Pump:
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
         session = client.session
         now = client.conn.last_active_ms = now_ms()
-        reply = self.engine.feed(session, data, now)
+        try:
+            reply = self.engine.feed(session, data, now)
+        except BaseException:
+            client.lost()  # its replies can no longer match its commands
+            raise
         if reply:
             self.output_bytes += len(reply)
             client.send(reply)
@@ -86,4 +96,13 @@ class Pump:
 
 
 def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:
+    """The native pump for the native engine, where it was built (Linux); else the portable one."""
+    if engine.name == "native":
+        try:
+            from respram.server._pump import NativePump
+        except ImportError:
+            pass
+        else:
+            pump: Pump = NativePump(engine, loop)
+            return pump
     return Pump(engine, loop)

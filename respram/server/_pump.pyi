@@ -1,0 +1,5 @@
+"""What the compiled pump offers: the names of `pump.Pump`."""
+
+from respram.server.pump import Pump
+
+NativePump = Pump

@@ -1,0 +1,228 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The pump where it counts: epoll, recv, the engine's feed and send, with no Python call between them.
+
+It has an epoll of its own, of which the loop watches one descriptor; so a turn of the loop costs its
+Python callback once, however many sockets are ready. It does what `pump.py` says and nothing more.
+Measured with 50 connections, unpipelined: see docs/decisions/0050-native-pump.md.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+from posix.unistd cimport close
+
+from respram.engine.native._native import FEED
+
+cdef extern from "sys/epoll.h" nogil:
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
+    uint32_t EPOLLIN
+    ctypedef union epoll_data_t:
+        int fd
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
+    int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
+
+cdef extern from "sys/socket.h" nogil:
+    int MSG_NOSIGNAL
+    ssize_t recv(int fd, void *buffer, size_t length, int flags)
+    ssize_t send(int fd, const void *buffer, size_t length, int flags)
+
+cdef extern from "Python.h":
+    int PyBUF_READ
+
+ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, const uint8_t **, size_t *) except -1
+cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
+
+DEF READ_BYTES = 65536  # one read of one client, as in pump.py
+DEF EVENTS_MAX = 256  # sockets served in one turn of the loop
+
+cdef struct Watch:
+    PyObject *client  # owned; NULL: this descriptor is not watched
+    PyObject *session  # owned
+    bint waiting  # output of this client waits: nothing may overtake it
+    bint active  # it was read from since `note_activity`
+
+
+cdef inline int64_t now_ms() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_REALTIME, &now)
+    return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
+
+
+cdef class NativePump:
+    name = "native"
+
+    cdef object engine, loop
+    cdef int epoll_fd
+    cdef uint8_t *buffer
+    cdef Watch *watches  # by descriptor
+    cdef int watch_count
+    cdef readonly uint64_t input_bytes, output_bytes
+
+    def __cinit__(self, engine, loop):
+        self.epoll_fd = -1
+        self.engine = engine
+        self.loop = loop
+        self.buffer = <uint8_t *>PyMem_Calloc(1, READ_BYTES)
+        if self.buffer is NULL:
+            raise MemoryError
+        self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.epoll_fd < 0:
+            raise OSError(errno, "epoll_create1")
+
+    def __init__(self, engine, loop):
+        loop.add_reader(self.epoll_fd, self.ready)
+
+    def __dealloc__(self):
+        cdef int fd
+        for fd in range(self.watch_count):
+            self.drop(fd)
+        PyMem_Free(self.watches)
+        PyMem_Free(self.buffer)
+        if self.epoll_fd >= 0:
+            close(self.epoll_fd)
+
+    cdef void drop(self, int fd) noexcept:
+        cdef Watch *watch = &self.watches[fd]
+        cdef PyObject *client = watch.client
+        cdef PyObject *session = watch.session
+        watch.client = watch.session = NULL
+        if client is not NULL:
+            Py_DECREF(<object>client)
+            Py_DECREF(<object>session)
+
+    cdef int make_room(self, int fd) except -1:
+        cdef int count = max(64, self.watch_count)
+        while count <= fd:
+            count *= 2
+        if count == self.watch_count:
+            return 0
+        cdef Watch *grown = <Watch *>PyMem_Realloc(self.watches, count * sizeof(Watch))
+        if grown is NULL:
+            raise MemoryError
+        memset(grown + self.watch_count, 0, (count - self.watch_count) * sizeof(Watch))
+        self.watches, self.watch_count = grown, count
+        return 0
+
+    # -- what pump.py has -------------------------------------------------------------------------
+    def watch(self, client):
+        cdef int fd = client.sock.fileno()
+        cdef epoll_event event
+        session = client.session
+        if fd < 0:
+            raise OSError("the socket is closed")
+        self.make_room(fd)
+        self.drop(fd)
+        event.events = EPOLLIN
+        event.data.fd = fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(errno, "epoll_ctl")
+        Py_INCREF(client)
+        Py_INCREF(session)
+        self.watches[fd].client = <PyObject *>client
+        self.watches[fd].session = <PyObject *>session
+        self.watches[fd].waiting = client.out_bytes > 0
+        self.watches[fd].active = True
+
+    def unwatch(self, client):
+        cdef int fd = client.sock.fileno()
+        cdef epoll_event event
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, fd, &event)
+            self.drop(fd)
+
+    def hold(self, client, bint waiting):
+        cdef int fd = client.sock.fileno()
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            self.watches[fd].waiting = waiting
+
+    def note_activity(self):
+        cdef int fd
+        now = now_ms()
+        for fd in range(self.watch_count):
+            if self.watches[fd].client is not NULL and self.watches[fd].active:
+                self.watches[fd].active = False
+                (<object>self.watches[fd].client).conn.last_active_ms = now
+
+    def take_counts(self):
+        counts = self.input_bytes, self.output_bytes
+        self.input_bytes = self.output_bytes = 0
+        return counts
+
+    def sent(self, size_t count):
+        """Bytes out of turn, which the client sends itself."""
+        self.output_bytes += count
+
+    def close(self):
+        self.loop.remove_reader(self.epoll_fd)
+
+    def read(self, client):
+        cdef int fd = client.sock.fileno()
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            self.serve(fd)
+
+    def feed(self, client, data):
+        reply = self.engine.feed(client.session, data, now_ms())
+        if reply:
+            self.output_bytes += len(reply)
+            client.send(reply)
+        session = client.session
+        if session.more or session.suspended or session.closing:
+            client.unusual()
+
+    # -- the path of every command ----------------------------------------------------------------
+    def ready(self):
+        cdef epoll_event events[EVENTS_MAX]
+        cdef int number, count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
+        for number in range(count):
+            if self.watches[events[number].data.fd].client is not NULL:  # closed by one before it
+                self.serve(events[number].data.fd)
+
+    cdef int serve(self, int fd) except -1:
+        cdef Watch *watch = &self.watches[fd]
+        cdef ssize_t count = recv(fd, self.buffer, READ_BYTES, 0)
+        client = <object>watch.client
+        if count <= 0:
+            if count == 0 or errno not in (EAGAIN, EINTR):
+                client.lost()
+            return 0
+        self.input_bytes += <uint64_t>count
+        watch.active = True
+        self.answer(fd, client, <object>watch.session, <size_t>count)
+        return 0
+
+    cdef int answer(self, int fd, object client, object session, size_t count) except -1:
+        cdef const uint8_t *reply = NULL
+        cdef size_t length = 0
+        cdef int unusual
+        cdef ssize_t sent = 0
+        try:
+            unusual = feed_raw(self.engine, session, self.buffer, count, now_ms(), &reply, &length)
+        except BaseException:
+            client.lost()  # its replies can no longer match its commands
+            raise
+        if length:
+            self.output_bytes += length
+            # What ran may have closed this client, and the table may have moved.
+            if self.watches[fd].client != <PyObject *>client:
+                return 0
+            if not self.watches[fd].waiting:
+                sent = send(fd, reply, length, MSG_NOSIGNAL)
+                if sent < 0:
+                    if errno not in (EAGAIN, EINTR):
+                        client.lost()
+                        return 0
+                    sent = 0
+            if <size_t>sent < length:
+                client.send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>length - sent, PyBUF_READ))
+        if unusual:
+            client.unusual()
+        return 0

@@ -1,0 +1,227 @@
+"""Both pumps, without a node: plain reads, replies that wait, sessions that end, clients that vanish."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from respram.engine import make
+from respram.engine.api import Engine, Session
+from respram.server.pump import Pump, make_pump
+from tests.engine.conftest import PURE_ONLY
+from tests.engine.rig import SETTINGS, Cold, request
+
+
+class Conn:
+    last_active_ms = 0
+
+
+class Seen:
+    """A client that notes what the pump asks of it."""
+
+    def __init__(self, sock: socket.socket, session: Session) -> None:
+        self.sock = sock
+        self.session = session
+        self.conn = Conn()
+        self.out_bytes = 0
+        self.kept = b""
+        self.calls: list[str] = []
+
+    def send(self, data: bytes | memoryview) -> None:
+        """What the kernel takes, and keeps the rest, as the real one does."""
+        sent = 0
+        if not self.kept:
+            with contextlib.suppress(BlockingIOError):
+                sent = self.sock.send(data)
+        self.kept += bytes(data[sent:])
+
+    def unusual(self) -> None:
+        self.calls.append("unusual")
+
+    def lost(self) -> None:
+        self.calls.append("lost")
+
+
+class Bench:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.engine: Engine = make(name, SETTINGS)
+        self.pump = make_pump(self.engine, loop)
+        self.cold = Cold()
+        self.open: list[socket.socket] = []
+
+    def connect(self) -> tuple[socket.socket, Seen]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.settimeout(5)
+        self.open += [ours, theirs]
+        session = self.engine.session(self.cold)
+        session.hot = session.trusted = True
+        client = Seen(ours, session)
+        self.pump.watch(client)  # type: ignore[arg-type]
+        return theirs, client
+
+    def turn(self, until: Callable[[], bool]) -> None:
+        async def wait() -> None:
+            for _ in range(500):
+                if until():
+                    return
+                await asyncio.sleep(0.002)
+            raise AssertionError("it never happened")
+
+        self.loop.run_until_complete(wait())
+
+    def exchange(self, theirs: socket.socket, data: bytes, size: int) -> bytes:
+        theirs.sendall(data)
+        theirs.setblocking(False)
+        got = bytearray()
+
+        def arrived() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                got.extend(theirs.recv(1 << 20))
+            return len(got) >= size
+
+        self.turn(arrived)
+        return bytes(got)
+
+
+@pytest.fixture(params=["pure", "native"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param == "native" and PURE_ONLY:
+        pytest.skip("RESPRAM_PURE_ONLY is set")
+    loop = asyncio.new_event_loop()
+    bench = Bench(request.param, loop)
+    yield bench
+    bench.pump.close()
+    for sock in bench.open:
+        sock.close()
+    loop.close()
+
+
+def test_each_engine_has_its_pump(bench: Bench) -> None:
+    assert bench.pump.name == {"pure": "portable", "native": "native"}[bench.engine.name]
+
+
+def test_a_read_is_answered_and_counted(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    batch = request(b"SET", b"a", b"1") + request(b"APPEND", b"a", b"2") + request(b"GET", b"a")
+    reply = b"+OK\r\n+cold\r\n$1\r\n1\r\n"
+    assert bench.exchange(theirs, batch, len(reply)) == reply
+    assert bench.pump.take_counts() == (len(batch), len(reply))
+    assert bench.pump.take_counts() == (0, 0)
+    bench.pump.sent(5)
+    assert bench.pump.take_counts() == (0, 5)
+    bench.pump.note_activity()
+    assert client.conn.last_active_ms > 1_700_000_000_000
+    assert client.calls == []
+
+
+def test_many_clients_are_served_each_its_own(bench: Bench) -> None:
+    clients = [bench.connect() for _ in range(300)]
+    for number, (theirs, _) in enumerate(clients):
+        theirs.sendall(request(b"ECHO", b"%05d" % number))
+    bench.turn(lambda: bench.pump.output_bytes >= 300 * 11)
+    for number, (theirs, _) in enumerate(clients):
+        assert theirs.recv(100) == b"$5\r\n%05d\r\n" % number
+
+
+def test_what_the_kernel_refuses_goes_to_the_client_in_order(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    bench.engine.store(0, b"k", b"x" * 900_000, 1 << 45, False, 1_800_000_000_000, b"set")
+    theirs.sendall(request(b"GET", b"k"))
+    bench.turn(lambda: bool(client.kept))
+    bench.pump.hold(client, True)  # type: ignore[arg-type]
+    client.out_bytes = len(client.kept)
+    theirs.sendall(request(b"PING"))
+    bench.turn(lambda: client.kept.endswith(b"+PONG\r\n"))
+    theirs.setblocking(False)
+    got = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := theirs.recv(1 << 20):
+            got += piece
+    assert got + client.kept == b"$900000\r\n" + b"x" * 900_000 + b"\r\n+PONG\r\n"
+
+
+def test_unusual_ends_are_told(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    bench.cold.closing = b"QUIT"
+    assert bench.exchange(theirs, request(b"QUIT"), 7) == b"+cold\r\n"
+    assert client.calls == ["unusual"]
+    other, waiting = bench.connect()
+    bench.cold.suspend_once = b"WAIT"
+    other.sendall(request(b"WAIT", b"1", b"0"))
+    bench.turn(lambda: waiting.calls == ["unusual"])
+    assert waiting.session.suspended
+
+
+def test_a_client_that_hangs_up_is_lost(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    theirs.close()
+    bench.turn(lambda: "lost" in client.calls)
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    count = len(client.calls)
+    bench.loop.run_until_complete(asyncio.sleep(0.01))
+    assert len(client.calls) == count
+
+
+def test_an_unwatched_client_is_not_read(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    theirs.sendall(request(b"PING"))
+    bench.loop.run_until_complete(asyncio.sleep(0.02))
+    assert bench.pump.input_bytes == 0
+    bench.pump.watch(client)  # type: ignore[arg-type]
+    bench.turn(lambda: bench.pump.input_bytes > 0)
+    assert theirs.recv(100) == b"+PONG\r\n"
+
+
+def test_a_bug_in_a_command_costs_that_client_only(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    other, _ = bench.connect()
+    reports: list[object] = []
+    bench.loop.set_exception_handler(lambda loop, context: reports.append(context["exception"]))
+    session = client.session
+
+    def broken(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        raise ZeroDivisionError
+
+    client.session = bench.engine.session(broken)
+    client.session.hot = client.session.trusted = True
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    bench.pump.watch(client)  # type: ignore[arg-type]
+    theirs.sendall(request(b"APPEND", b"a", b"b"))
+    bench.turn(lambda: client.calls == ["lost"])
+    assert isinstance(reports[0], ZeroDivisionError)
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    assert bench.exchange(other, request(b"PING"), 7) == b"+PONG\r\n"
+    bench.engine.close(session)
+
+
+def test_a_descriptor_that_is_used_again_belongs_to_the_new_client(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    theirs.close()
+    client.sock.close()
+    for _ in range(20):
+        theirs, client = bench.connect()
+        assert bench.exchange(theirs, request(b"PING"), 7) == b"+PONG\r\n"
+        bench.pump.unwatch(client)  # type: ignore[arg-type]
+        theirs.close()
+        client.sock.close()
+
+
+def test_the_portable_pump_serves_the_native_engine_too() -> None:
+    if PURE_ONLY:
+        pytest.skip("RESPRAM_PURE_ONLY is set")
+    loop = asyncio.new_event_loop()
+    bench = Bench("native", loop)
+    bench.pump.close()
+    bench.pump = Pump(bench.engine, loop)
+    theirs, _ = bench.connect()
+    assert bench.exchange(theirs, request(b"PING"), 7) == b"+PONG\r\n"
+    for sock in bench.open:
+        sock.close()
+    loop.close()
