@@ -19,6 +19,12 @@
 #define SLAB_HEADER_BYTES 64 /* blocks of 64 and 128 bytes then start on cache lines */
 #define REGION_BYTES ((size_t)8 << 20)
 #define SPARES_RESIDENT_MAX 64 /* slabs, 4 MiB */
+/* With RESPRAM_PLAIN_BLOCKS every block is the C library's own, so that the sanitizers see its ends. */
+#ifdef RESPRAM_PLAIN_BLOCKS
+#define BLOCK_BYTES_MAX 0
+#else
+#define BLOCK_BYTES_MAX ARENA_BLOCK_BYTES_MAX
+#endif
 #define SMALL_STEP 16
 #define SMALL_BYTES_MAX 256
 
@@ -129,8 +135,8 @@ static Slab *open_slab(Arena *arena, uint32_t class, uint32_t block_bytes) {
 }
 
 void *arena_take(Arena *arena, size_t bytes) {
-    if (bytes > ARENA_BLOCK_BYTES_MAX) {
-        void *block = malloc(bytes);
+    if (bytes > BLOCK_BYTES_MAX) {
+        void *block = malloc(arena_block_bytes(bytes));
         if (block)
             arena->used_bytes += arena_block_bytes(bytes);
         return block;
@@ -168,7 +174,7 @@ static void close_slab(Arena *arena, Slab *slab) {
 void arena_give(Arena *arena, void *block, size_t bytes) {
     wipe(block, bytes);
     arena->used_bytes -= arena_block_bytes(bytes);
-    if (bytes > ARENA_BLOCK_BYTES_MAX) {
+    if (bytes > BLOCK_BYTES_MAX) {
         free(block);
         return;
     }

@@ -251,8 +251,10 @@ static void move_some(Table *table, uint64_t lines) {
             lines--;
     }
     give_back_behind(table);
-    if (table->moved == old->count)
+    if (table->moved == old->count) {
         lines_give(old);
+        table->moved = table->unmapped = 0;
+    }
 }
 
 bool table_make_room(Table *table) {

@@ -1,0 +1,149 @@
+/* Command streams to scanner, table, wheel and outbox together, with time, peers and memory limits between.
+ *
+ * The input is a list of steps: a byte that names the step, a byte for its length, its bytes. After every
+ * step the sums must be right: records counted are records walked, and nothing that is over is shown.
+ * At the end everything is let run out, and must be gone.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW_MS INT64_C(1800000000000)
+#define TURNS_MAX 10000
+
+typedef struct Counted {
+    uint64_t records, live;
+    int64_t now_ms;
+} Counted;
+
+static int count_record(void *context, const Record *record) {
+    Counted *counted = context;
+    counted->records++;
+    counted->live += !(record->flags & RECORD_STUB) && record_deadline_ms(record) > counted->now_ms;
+    return 0;
+}
+
+static int count_key(void *context, const Record *record) {
+    Counted *counted = context;
+    if (record->flags & RECORD_STUB || record_deadline_ms(record) <= counted->now_ms)
+        abort(); /* shown past its end */
+    counted->records++;
+    return 0;
+}
+
+static void check(const Engine *engine, int64_t now_ms) {
+    uint64_t held = 0, stubs = engine->stubs;
+    for (int db = 0; db < DATABASES; db++) {
+        Counted all = {.now_ms = now_ms}, shown = {.now_ms = now_ms};
+        walk_all(engine, db, count_record, &all);
+        uint64_t cursor = 0;
+        int turns = 0;
+        do {
+            walk_scan(engine, db, &cursor, 3, now_ms, count_key, &shown);
+        } while (cursor && ++turns < TURNS_MAX);
+        if (all.records != table_records(&engine->tables[db]) || all.live != walk_count(engine, db, now_ms)
+            || shown.records < all.live)
+            abort();
+        held += all.records;
+        stubs += engine->live[db];
+    }
+    if (held != stubs || held != engine->wheel.records)
+        abort();
+}
+
+/* What commands do behind `dispatch`, in small. */
+static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
+    Turn turn = feed_start(engine, session, data, len, len & 1, now_ms);
+    while (turn == TURN_COLD) {
+        const Command *command = feed_cold(engine);
+        Span name = command_arg(command, 0), last = command_arg(command, command->argc - 1);
+        uint8_t first = name.len ? name.bytes[0] : 0;
+        uint64_t hash = keyspace_hash(engine, last);
+        bool found;
+        switch (first) {
+        case 'W':
+            if (!session->retried) {
+                feed_suspend(engine);
+                return;
+            }
+            break;
+        case 'F': feed_abandon(engine); return;
+        case 'Q': session->closing = true; break;
+        case 'D': session->db = (session->db + 1) % DATABASES; break;
+        case 'T': session->trusted = !session->trusted; break;
+        case 'H': session->hot = !session->hot; break;
+        case 'R':
+            if (last.len < UINT32_MAX)
+                keyspace_retime(engine, session->db, hash, last, now_ms + 40, false, now_ms, &found);
+            break;
+        case 'A':
+            keyspace_store(engine, session->db, hash, last, name, now_ms + (int64_t)name.len * 7 + 1, false, now_ms,
+                           NOTE_NONE);
+            break;
+        default: break;
+        }
+        turn = feed_answer(engine, (const uint8_t *)"+cold\r\n", 7);
+    }
+}
+
+static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes, size_t len, int64_t *now_ms) {
+    Buffer out = {0};
+    switch (kind % 10) {
+    default: serve(engine, session, bytes, len, *now_ms); break;
+    case 4: *now_ms += (int64_t)len * 3; keyspace_expire(engine, *now_ms, 100); break;
+    case 5: *now_ms += INT64_C(1) << (len % 34); keyspace_expire(engine, *now_ms, len); break;
+    case 6: keyspace_merge(engine, bytes, len, *now_ms); break;
+    case 7: outbox_drain(engine, len * 8, &out); break;
+    case 8:
+        session->suspended = false;
+        session->retried = true;
+        serve(engine, session, bytes, 0, *now_ms);
+        break;
+    case 9:
+        if (*now_ms > NOW_MS + 5000) /* the clock is set back */
+            *now_ms -= 4000;
+        engine->settings.memory_bytes_max = len & 1 ? 4096 : 0;
+    }
+    buffer_clear(&out, 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    Settings settings = {
+        .node = 7, .secret = {1, 2}, .default_ttl_ms = 1000, .max_ttl_ms = INT64_C(1) << 40, .clock_offset_ms_max = 2000,
+        .bulk_bytes_max = 1 << 20, .args_max = 1 << 16, .inline_bytes_max = 1 << 10, .query_bytes_max = 1 << 20,
+        .feed_commands_max = 5, .feed_reply_bytes_max = 500, .outbox_bytes_max = 2000,
+    };
+    Engine *engine = engine_new(&settings);
+    Session session;
+    session_init(&session);
+    session.hot = session.trusted = engine->observed = true;
+    int64_t now_ms = NOW_MS;
+    while (size >= 2) {
+        uint8_t kind = data[0];
+        size_t len = data[1] < size - 2 ? data[1] : size - 2;
+        uint8_t *bytes = malloc(len ? len : 1);
+        memcpy(bytes, data + 2, len);
+        step(engine, &session, kind, bytes, len, &now_ms);
+        free(bytes);
+        for (int turns = 0; session.more && turns < TURNS_MAX; turns++)
+            serve(engine, &session, NULL, 0, now_ms);
+        buffer_clear(&engine->notes, 1024);
+        check(engine, now_ms);
+        data += 2 + len;
+        size -= 2 + len;
+    }
+    for (int turn = 0; turn < 40; turn++) {
+        now_ms += INT64_C(1) << 38;
+        while (keyspace_expire(engine, now_ms, 1000) == 1000)
+            ;
+    }
+    check(engine, now_ms);
+    if (engine->wheel.records)
+        abort();
+    session_close(&session);
+    engine_free(engine);
+    return 0;
+}

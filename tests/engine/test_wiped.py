@@ -1,0 +1,168 @@
+"""Invariant 3: what is over is not in the process's memory any more, and was there before.
+
+A process of its own serves one engine over pipes, so that this one may know the values; its whole
+memory is then read through /proc and searched. The child takes its input with `readinto` into one
+buffer, as the server does, and makes no object of a value. Native only: Python's own objects cannot
+be overwritten, which is why the pure engine promises less.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import PURE_ONLY
+from .rig import NOW, request
+
+pytestmark = [
+    pytest.mark.skipif(PURE_ONLY, reason="the pure engine cannot overwrite Python's objects"),
+    pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc to read memory from"),
+]
+
+CHILD = """
+import os, struct
+from respram.engine import make
+from tests.engine.rig import SETTINGS
+
+engine = make("native", SETTINGS)
+session = engine.session(lambda session, argv, now: b"+cold\\r\\n")
+session.hot = session.trusted = True
+buffer = memoryview(bytearray(1 << 18))
+while len(head := os.read(0, 16)) == 16:
+    now, size = struct.unpack("<QQ", head)
+    got = 0
+    while got < size:
+        got += os.readv(0, [buffer[got:size]])
+    reply = engine.feed(session, buffer[:size], now)
+    total = len(reply)
+    os.write(1, struct.pack("<Q", total))
+    sent = 0
+    while sent < total:
+        sent += os.write(1, reply[sent:])
+    del reply
+    while engine.expire(now, 64) >= 64:
+        pass
+"""
+
+MARK = b"MARK-%d-%s-"
+TAIL = os.urandom(16).hex().encode()
+
+
+class Child:
+    """An engine in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+
+    def feed(self, data: bytes, now: int = NOW) -> bytes:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(now.to_bytes(8, "little") + len(data).to_bytes(8, "little"))
+        view = memoryview(data)
+        while view:
+            view = view[self.process.stdin.write(view) or 0 :]
+        size = int.from_bytes(self.process.stdout.read(8) or b"", "little")
+        reply = b""
+        while len(reply) < size:
+            reply += self.process.stdout.read(size - len(reply)) or b""
+        return reply
+
+    def memory(self) -> Iterator[bytes]:
+        """All that the process can write: heap, stacks, mappings. A piece overlaps the one before it."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for line in maps:
+                area, mode = line.split()[:2]
+                if not mode.startswith("rw"):
+                    continue
+                start, end = (int(number, 16) for number in area.split("-"))
+                for at in range(start, end, 1 << 20):
+                    try:
+                        memory.seek(at)
+                        yield memory.read(min((1 << 20) + 256, end - at))
+                    except OSError:  # pages that are there in name only
+                        continue
+
+    def holds(self, mark: bytes) -> bool:
+        return any(mark in piece for piece in self.memory())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    child = Child()
+    try:
+        yield child
+    finally:
+        child.close()
+
+
+def mark(number: int) -> bytes:
+    return MARK % (number, TAIL)
+
+
+def quiet(child: Child, now: int) -> None:
+    """Two more calls: a reply is wiped by the call that follows it."""
+    for _ in range(2):
+        assert child.feed(request(b"PING"), now) == b"+PONG\r\n"
+
+
+def test_a_value_is_found_before_its_end_and_not_after(child: Child) -> None:
+    sizes = [40, 1_000, 5_000, 100_000]
+    for number, size in enumerate(sizes):
+        value = mark(number) * (size // len(mark(number)) + 1)
+        assert child.feed(request(b"SET", b"k%d" % number, value, b"PX", b"500")) == b"+OK\r\n"
+        assert mark(number) in child.feed(request(b"GET", b"k%d" % number))
+    quiet(child, NOW)
+    for number in range(len(sizes)):
+        assert child.holds(mark(number)), sizes[number]
+    quiet(child, NOW + 600)
+    for number in range(len(sizes)):
+        assert not child.holds(mark(number)), sizes[number]
+
+
+def test_an_overwritten_value_is_gone_at_once(child: Child) -> None:
+    child.feed(request(b"SET", b"same", mark(1) + b"x" * 60, b"EX", b"60"))
+    child.feed(request(b"SET", b"long", mark(2) + b"x" * 900, b"EX", b"60"))
+    child.feed(request(b"SET", b"short", mark(3), b"EX", b"60"))
+    child.feed(request(b"SET", b"life", mark(4) + b"x" * 60, b"EX", b"60"))
+    quiet(child, NOW)
+    assert all(child.holds(mark(number)) for number in (1, 2, 3, 4))
+    child.feed(request(b"SET", b"same", b"y" * 100, b"EX", b"60"))
+    child.feed(request(b"SET", b"long", b"y", b"EX", b"60"))
+    child.feed(request(b"SET", b"short", b"y" * 3_000, b"EX", b"60"))
+    child.feed(request(b"SET", b"life", b"y", b"PX", b"5"))
+    quiet(child, NOW)
+    assert not any(child.holds(mark(number)) for number in (1, 2, 3, 4))
+
+
+def test_what_was_cut_off_and_what_was_large_is_wiped_from_the_buffers(child: Child) -> None:
+    piece = request(b"SET", b"cut", mark(5) + b"x" * 3_000, b"PX", b"500")
+    assert child.feed(piece[:700]) == b""
+    assert child.holds(mark(5))
+    assert child.feed(piece[700:]) == b"+OK\r\n"
+    value = mark(6) * 6_000
+    large = request(b"SET", b"large", value, b"PX", b"500")
+    for at in range(0, len(large), 50_000):
+        child.feed(large[at : at + 50_000])
+    assert child.feed(request(b"GET", b"large") * 3).count(mark(6)) == 18_000
+    quiet(child, NOW)
+    assert child.holds(mark(5)) and child.holds(mark(6))
+    quiet(child, NOW + 600)
+    assert not child.holds(mark(5)) and not child.holds(mark(6))
+
+
+def test_an_echo_and_a_quoted_word_leave_nothing(child: Child) -> None:
+    assert mark(7) in child.feed(request(b"ECHO", mark(7)))
+    assert mark(8) in child.feed(b'ECHO "' + mark(8) + b'"\r\n')
+    assert child.holds(mark(8))
+    quiet(child, NOW)
+    assert not child.holds(mark(7)) and not child.holds(mark(8))
