@@ -10,6 +10,7 @@ Let the writers of one key use one node, or give each writer a key of its own an
 """
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Generic
 
@@ -18,6 +19,7 @@ from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
 from respram.patterns.steps import C, Steps, ask_atomic, change, get, operation, ttl_ms
 
+NUMBER = int | float  # JSON makes no difference between 1 and 1.0
 ITEMS_MAX = 10_000  # items of one list: each append rewrites the whole of it
 
 
@@ -44,6 +46,10 @@ class Counter(Generic[C]):
     @operation
     def value(self) -> Steps[int]:
         found = yield from get(self.key)
+        if found is not None and not re.fullmatch(rb"-?\d+", found):
+            raise Unreadable(
+                f"key of counter {self.name!r} holds no number: another program wrote to it, choose another name"
+            )
         return int(found or 0)
 
 
@@ -130,7 +136,7 @@ def listed(data: bytes | None, name: str) -> list[Json]:
 def summarised(data: bytes | None, name: str) -> Summary:
     if data is None:
         return Summary()
-    fields = document(data, f"statistics {name!r}", "count", "total", "least", "most")
+    fields = document(data, f"statistics {name!r}", count=int, total=NUMBER, least=NUMBER | None, most=NUMBER | None)
     return Summary(fields["count"], fields["total"], fields["least"], fields["most"])
 
 

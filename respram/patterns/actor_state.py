@@ -55,7 +55,7 @@ class ActorState(Generic[C]):
     @operation
     def import_from(self, package: ContentRef, actor_id: str | None = None) -> Steps[str]:
         """Gives the exported state to an actor (a new one without an id); its id. Nothing is written if a part is gone."""
-        fields = document((yield from self.store.get.steps(package)), "the migration package", "state_ref")
+        fields = document((yield from self.store.get.steps(package)), "the migration package", state_ref=str)
         state = ContentRef(fields["state_ref"])
         yield from self.store.get.steps(state)
         new_id = actor_id or str(uuid.uuid4())
@@ -67,4 +67,4 @@ class ActorState(Generic[C]):
     def history(self, actor_id: str) -> Steps[dict[str, Json] | None]:
         """The migration package that the actor came from, or None."""
         found = yield from self.store.get_content_by_label.steps(f"actor:{actor_id}:migration-history")
-        return document(found, "the migration package", "actor_id", "timestamp") if found else None
+        return document(found, "the migration package", actor_id=str, timestamp=int) if found else None

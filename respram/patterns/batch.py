@@ -73,4 +73,4 @@ class Batch(Generic[C]):
 
 
 def checkpoint(data: bytes | None, name: str) -> int:
-    return 0 if data is None else int(document(data, f"checkpoint of {name!r}", "processed")["processed"])
+    return 0 if data is None else int(document(data, f"checkpoint of {name!r}", processed=int)["processed"])

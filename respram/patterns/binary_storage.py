@@ -18,7 +18,7 @@ from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Steps
 from respram.patterns.errors import ContentCorrupt, ContentMissing
 from respram.patterns.sealing import Sealer, secret_bytes, stretched
-from respram.patterns.steps import C, ask, get, operation, ttl_ms
+from respram.patterns.steps import C, ask_atomic, get, operation, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,10 @@ class BinaryStorage(Generic[C]):
             return (yield from self.contents.store.steps(content))
         address = self.address(content)
         if not (yield from self.contents.touch.steps(address)):
-            # Sealing the same bytes twice gives other bytes, so this is no content by its own hash: the last one stays.
+            # Sealing the same bytes twice gives other bytes, either of which is right: the first one stays.
             sealed = self.sealer.seal(content, address.hash.encode())
-            yield from ask("SET", self.contents.content_key(address), sealed, "PX", ttl_ms(self.contents.ttl_s))
+            key, expiry = self.contents.content_key(address), ttl_ms(self.contents.ttl_s)
+            yield from ask_atomic(("SET", key, sealed, "NX", "PX", expiry), ("PEXPIRE", key, expiry, "GT"))
         return address
 
     @operation

@@ -16,7 +16,7 @@ from typing import Any, Generic
 from respram.patterns.data_store import decoded, encoded
 from respram.patterns.json_values import Json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, ask_all, call, operation, put
+from respram.patterns.steps import C, Steps, ask, ask_all, call, operation, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Cache(Generic[C]):
     @operation
     def look(self, name: str) -> Steps[Cached | None]:
         """What is cached, whatever its age."""
-        found, left_ms = yield from ask_all(("GET", self.key(name)), ("PTTL", self.key(name)))
+        found, now = yield from ask_all(("GET", self.key(name)), ("TIME",))
         if found is None:
             return None
         value, metadata, _ = decoded(found, name)
-        # The age comes from the node's own clock: the life it was given less what is left of it.
-        return Cached(value, "cache", max(0.0, metadata.get("ttl_s", self.ttl_s) - max(0, left_ms) / 1000))
+        # By the node's clock, which all readers and writers share, not by theirs.
+        return Cached(value, "cache", max(0.0, seconds(now) - metadata.get("stored_s", 0.0)))
 
     @operation
     def aside(self, name: str, load: Callable[..., Any], *args: Any, fresh_s: float | None = None) -> Steps[Cached]:
@@ -60,5 +60,11 @@ class Cache(Generic[C]):
     def through(self, name: str, compute: Callable[..., Any], *args: Any) -> Steps[Cached]:
         """Calls `compute` and stores its result."""
         value = yield from call(compute, *args)
-        yield from put(self.key(name), encoded(value, {"ttl_s": self.ttl_s}), self.ttl_s)
+        now = yield from ask("TIME")
+        yield from put(self.key(name), encoded(value, {"stored_s": seconds(now)}), self.ttl_s)
         return Cached(value, "fresh", 0.0)
+
+
+def seconds(time: tuple[int, int]) -> float:
+    """The reply of TIME, seconds and microseconds, as one number."""
+    return int(time[0]) + int(time[1]) / 1_000_000

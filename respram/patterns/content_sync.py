@@ -79,7 +79,7 @@ def unpacked(package: bytes) -> tuple[dict[str, ContentRef], list[bytes]]:
     try:
         labels = {
             str(label): ContentRef(each)
-            for label, each in document(parts[0], "the package", "labels")["labels"].items()
+            for label, each in document(parts[0], "the package", labels=dict)["labels"].items()
         }
     except (BadName, AttributeError, TypeError):
         raise Unreadable("the package's list of labels is damaged") from None

@@ -20,7 +20,7 @@ from typing import Generic
 from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import document, to_json
 from respram.patterns.naming import LOCK, key
-from respram.patterns.steps import C, Steps, ask_all, change, get, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask, ask_all, change, get, operation, ttl_ms
 
 LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
 
@@ -61,15 +61,17 @@ class CoordinationToken(Generic[C]):
         """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised."""
         sent_s = time.monotonic()
         proof = to_json({"holder": holder, "nonce": uuid.uuid4().hex})
-        _, found = yield from ask_all(("SET", self.key, proof, "NX", "PX", ttl_ms(self.ttl_s)), ("GET", self.key))
-        return Claim(holder, proof, sent_s + self.ttl_s) if found == proof else None
+        claiming = ("SET", self.key, proof, "NX", "PX", ttl_ms(self.ttl_s))
+        _, found, left_ms = yield from ask_all(claiming, ("GET", self.key), ("PTTL", self.key))
+        return Claim(holder, proof, sure_until_s(sent_s, self.ttl_s, left_ms)) if found == proof else None
 
     @operation
     def refresh(self, claim: Claim) -> Steps[Claim]:
         """Begins the time anew. Raises ClaimLost when it is too late or another holds the token."""
         sent_s = time.monotonic()
         yield from self._rewrite(claim, self.ttl_s)
-        return Claim(claim.holder, claim.proof, sent_s + self.ttl_s)
+        left_ms: int = yield from ask("PTTL", self.key)
+        return Claim(claim.holder, claim.proof, sure_until_s(sent_s, self.ttl_s, left_ms))
 
     @operation
     def let_go(self, claim: Claim) -> Steps[None]:
@@ -82,7 +84,7 @@ class CoordinationToken(Generic[C]):
         found, left_ms = yield from ask_all(("GET", self.key), ("PTTL", self.key))
         if found is None or left_ms < 0:
             return None
-        return Held(document(found, f"token {self.name!r}", "holder")["holder"], left_ms / 1000)
+        return Held(document(found, f"token {self.name!r}", holder=str)["holder"], left_ms / 1000)
 
     @operation
     def stands(self, claim: Claim) -> Steps[bool]:
@@ -98,3 +100,8 @@ class CoordinationToken(Generic[C]):
             return claim.proof
 
         yield from change(self.key, if_ours, ttl_s)
+
+
+def sure_until_s(sent_s: float, ttl_s: float, left_ms: int) -> float:
+    """A node may grant less than was asked for (its max-ttl): the shorter of the two counts."""
+    return sent_s + min(ttl_s, max(0, left_ms) / 1000)

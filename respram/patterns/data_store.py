@@ -106,5 +106,5 @@ def encoded(value: Json, metadata: dict[str, Json] | None = None) -> bytes:
 
 
 def decoded(data: bytes, name: str) -> tuple[Json, dict[str, Json], str]:
-    fields = document(data, f"key {name!r}", "value", "metadata", "set_at")
+    fields = document(data, f"key {name!r}", value=object, metadata=dict, set_at=str)
     return fields["value"], fields["metadata"], fields["set_at"]

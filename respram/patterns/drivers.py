@@ -307,7 +307,8 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
     if isinstance(error, redis.exceptions.AuthenticationError):
         named = StoreRefused(f"the node wants other credentials: {error}")
     elif isinstance(error, redis.exceptions.ResponseError):
-        named = StoreRefused(f"the node refused: {error}")
+        # An unknown command is answered with its arguments, which may be secrets.
+        named = StoreRefused(f"the node refused: {str(error).split(', with args')[0]}")
     elif isinstance(error, AWAY):
         named = StoreAway(
             "the node does not answer; what was under way may or may not have been done:"

@@ -73,7 +73,7 @@ class FileTransfer(Generic[C]):
         target = Path(path)
         part = target.with_name(target.name + ".part")
         data: bytes = yield from self.store.get.steps(ticket)
-        listing = document(data, "the ticket", "bytes", "chunk_bytes", "chunks")
+        listing = document(data, "the ticket", bytes=int, chunk_bytes=int, chunks=list)
         chunks = [ContentRef(each) for each in listing["chunks"]]
         have: int = yield Block(verified_chunks, (part, chunks, listing["chunk_bytes"]))
         done: int = min(have * listing["chunk_bytes"], listing["bytes"])

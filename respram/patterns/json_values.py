@@ -1,6 +1,7 @@
 """JSON in and out of a key, and the advice to those who bring bytes. Nothing else may live in this file."""
 
 import json
+from types import UnionType
 from typing import Any
 
 from respram.patterns.errors import NotJson, Unreadable
@@ -39,10 +40,12 @@ def from_json(data: bytes, what: str) -> Json:
         raise Unreadable(f"{what} is not JSON: another program wrote to this key, choose other names") from None
 
 
-def document(data: bytes, what: str, *fields: str) -> dict[str, Json]:
-    """A JSON object that has at least these fields."""
+def document(data: bytes, what: str, /, **kinds: type | UnionType) -> dict[str, Json]:
+    """A JSON object that has at least these fields, each of its kind."""
     found = from_json(data, what)
-    if not isinstance(found, dict) or not all(field in found for field in fields):
+    if not isinstance(found, dict) or not all(
+        field in found and isinstance(found[field], kinds[field]) for field in kinds
+    ):
         raise Unreadable(
             f"{what} was not written by this pattern: another program wrote to this key, choose other names"
         )

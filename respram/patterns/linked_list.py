@@ -68,7 +68,9 @@ class LinkedList(Generic[C]):
         while ref is not None:
             if len(nodes) == self.nodes_max:
                 raise TooMany(f"list {self.name!r} has more than {self.nodes_max} nodes")
-            node = document((yield from self.store.get.steps(ref)), f"node {ref.hash[:12]}", "value", "next")
+            node = document(
+                (yield from self.store.get.steps(ref)), f"node {ref.hash[:12]}", value=object, next=str | None
+            )
             nodes.append((ref, node["value"]))
             ref = ContentRef(node["next"]) if node["next"] else None
         return nodes

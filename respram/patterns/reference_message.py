@@ -38,6 +38,6 @@ class ReferenceReader(Generic[C]):
     @operation
     def unwrap(self, message: bytes) -> Steps[tuple[str, bytes]]:
         """Command and payload, verified. Raises Unreadable, ContentMissing or ContentCorrupt."""
-        fields = document(message, "the message", "command", "store_id", "data_ref")
+        fields = document(message, "the message", command=str, store_id=str, data_ref=str)
         store = ContentStore(self.client, fields["store_id"])
         return fields["command"], (yield from store.get.steps(ContentRef(fields["data_ref"])))

@@ -53,7 +53,7 @@ class StateMachine(Generic[C]):
         def edit(found: bytes | None) -> bytes:
             if found is None:
                 raise BadTransition(f"job {job!r} is stale or was never begun: its last worker let its time run out")
-            if (now := document(found, f"job {job!r}", "state")["state"]) != old:
+            if (now := document(found, f"job {job!r}", state=str)["state"]) != old:
                 raise BadTransition(f"job {job!r} is in {now!r}, not in {old!r}")
             return to_json({"state": new, "detail": detail})
 
@@ -65,7 +65,7 @@ class StateMachine(Generic[C]):
         found, left_ms = yield from ask_all(("GET", key(STATE, job)), ("PTTL", key(STATE, job)))
         if found is None or left_ms < 0:
             return None
-        fields = document(found, f"job {job!r}", "state", "detail")
+        fields = document(found, f"job {job!r}", state=str, detail=object)
         return State(fields["state"], left_ms / 1000, fields["detail"])
 
     def _known(self, state: str) -> None:

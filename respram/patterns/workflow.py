@@ -83,7 +83,7 @@ class Workflow(Generic[C]):
     def _read(self, data: bytes | None, job: str) -> Progress:
         if data is None:
             return Progress("pending", (), {}, self.steps[0])
-        fields = document(data, f"job {job!r}", "completed", "results")
+        fields = document(data, f"job {job!r}", completed=list, results=dict)
         completed = tuple(fields["completed"])
         left = self.steps[len(completed) :]
         return Progress("in_progress" if left else "completed", completed, fields["results"], left[0] if left else None)

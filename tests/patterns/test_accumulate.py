@@ -1,3 +1,5 @@
+"""Counter, list and statistics: many writers of one node at once, full lists, foreign values."""
+
 import pytest
 
 from respram.patterns import Counter, GrowingList, NotJson, Statistics, TooMany, Unreadable
@@ -61,3 +63,6 @@ def test_what_others_wrote_there_is_refused_and_left(world: World) -> None:
     with pytest.raises(Unreadable):
         world(GrowingList(world.client, world.name).append(1))
     assert world.raw.get(f"list:{world.name}") == b'{"a":1}'
+    world.raw.set(f"count:{world.name}", b"1_000", px=5000)
+    with pytest.raises(Unreadable):
+        world(Counter(world.client, world.name).value())

@@ -1,3 +1,5 @@
+"""Actors across restarts and migrations."""
+
 import pytest
 
 from respram.patterns import ActorState, ContentMissing, ContentRef, ContentStore

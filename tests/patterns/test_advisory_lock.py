@@ -1,3 +1,5 @@
+"""The advisory lock: held, expired, overrun."""
+
 import pytest
 
 from respram.patterns import AdvisoryLock, ClaimLost, ResourceLocked

@@ -1,3 +1,5 @@
+"""The append-only log: order, rivals, bounds, holes."""
+
 import pytest
 
 from respram.patterns import AppendLog, ContentCorrupt, ContentMissing, ContentRef, ContentStore, TooMany, Unreadable

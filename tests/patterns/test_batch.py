@@ -1,3 +1,5 @@
+"""Batches and their checkpoints."""
+
 import pytest
 
 from respram.patterns import Batch, Contended

@@ -1,3 +1,5 @@
+"""Two sides that talk at once."""
+
 import pytest
 
 from respram.patterns import Duplex, Sealer, StreamEnded, new_secret

@@ -1,3 +1,5 @@
+"""Bytes by hash, plain and sealed."""
+
 import hashlib
 import json
 

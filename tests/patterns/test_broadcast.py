@@ -1,3 +1,5 @@
+"""Broadcasts and their rollback."""
+
 from respram.patterns import Broadcast
 from tests.patterns.conftest import World
 

@@ -1,3 +1,5 @@
+"""Cache-aside, write-through, TTL-checked."""
+
 import pytest
 
 from respram.patterns import Cache

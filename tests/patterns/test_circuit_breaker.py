@@ -1,3 +1,5 @@
+"""Calls that are made, and calls that are not."""
+
 import pytest
 
 from respram.patterns import CircuitBreaker, CircuitOpen

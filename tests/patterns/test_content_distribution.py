@@ -1,3 +1,5 @@
+"""Several nodes, some of them away or wrong. Databases of one node stand for nodes here."""
+
 import pytest
 
 from respram.patterns import ContentDistribution, ContentMissing, StoreAway

@@ -1,3 +1,5 @@
+"""Content by hash and labels: what is kept, what moves, what is refused."""
+
 import hashlib
 
 import pytest

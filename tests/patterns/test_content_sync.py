@@ -1,3 +1,5 @@
+"""Export and import, and packages that were damaged."""
+
 import pytest
 
 from respram.patterns import ContentStore, ContentSync, Unreadable

@@ -1,8 +1,11 @@
+"""Claims: rivals, refreshes, late holders, and a node that is away."""
+
 import time
 
 import pytest
 
 from respram.patterns import ClaimLost, CoordinationToken, StoreAway
+from respram.patterns.coordination_token import sure_until_s
 from tests.live import free_port
 from tests.patterns.conftest import World
 
@@ -46,6 +49,14 @@ def test_the_holder_stops_being_sure_before_the_node_frees_the_token(world: Worl
     while world(token.held()) is not None:
         time.sleep(0.002)
     assert claim.sure_s() == 0
+
+
+def test_a_holder_is_no_longer_sure_than_the_node_granted(world: World) -> None:
+    # A node with a low max-ttl cuts what was asked for; here another hand does.
+    token = CoordinationToken(world.client, world.name, ttl_s=50)
+    claim = world(token.claim("w"))
+    assert sure_until_s(0.0, 50, 7000) == 7 == sure_until_s(0.0, 7, 50_000) and sure_until_s(3.0, 50, -2) == 3
+    assert claim.sure_until_s <= time.monotonic() + world.raw.pttl(token.key) / 1000
 
 
 def test_a_node_that_is_away_is_never_taken_for_a_free_token(world: World) -> None:

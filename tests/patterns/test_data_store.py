@@ -1,3 +1,5 @@
+"""JSON values, namespaces, listings, refusals."""
+
 import pytest
 
 from respram.patterns import BadName, BadTtl, DataStore, NotJson, Unreadable

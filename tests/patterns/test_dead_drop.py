@@ -1,3 +1,5 @@
+"""Two sides that meet by a derived key."""
+
 import pytest
 
 from respram.patterns import DeadDrop, TimedOut

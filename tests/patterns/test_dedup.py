@@ -1,3 +1,5 @@
+"""Events handled once, failed ones given back."""
+
 import pytest
 
 from respram.patterns import Dedup

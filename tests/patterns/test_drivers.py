@@ -1,3 +1,5 @@
+"""The drivers: every effect, on both kinds of client, with all that can go wrong on the way."""
+
 import asyncio
 import inspect
 import time
@@ -136,6 +138,12 @@ def test_a_refusal_of_the_node_is_named_alone_among_others_and_in_a_multi(world:
             with pytest.raises(StoreRefused, match="not an integer") as caught:
                 world(Probe(world.client).run(*attempt, atomic=atomic))
             assert "secret word" not in str(caught.value)
+
+
+def test_a_refusal_shows_no_argument(world: World) -> None:
+    with pytest.raises(StoreRefused, match="unknown command") as caught:
+        world(Probe(world.client).run(("FROBNICATE", "secret word")))
+    assert "secret word" not in str(caught.value)
 
 
 def test_the_caller_s_function_may_be_async_on_asyncio_only(world: World) -> None:

@@ -1,3 +1,5 @@
+"""Configuration by environment."""
+
 import pytest
 
 from respram.patterns import ContentMissing, ContentStore, EnvironmentConfig

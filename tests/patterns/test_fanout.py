@@ -1,3 +1,5 @@
+"""Endpoints that come, read and go."""
+
 import pytest
 
 from respram.patterns import ContentMissing, Endpoints, TimedOut

@@ -1,3 +1,5 @@
+"""Files: progress, resume, damage."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Frames and their handlers."""
+
 import pytest
 
 from respram.patterns import BadName, FrameDispatcher, FrameSender, StreamDecoder, StreamEncoder, Unreadable

@@ -1,3 +1,5 @@
+"""Beats, losses, returns; by event and by polling."""
+
 import pytest
 
 from respram.patterns import Heartbeat, Presence

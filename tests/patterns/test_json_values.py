@@ -1,3 +1,5 @@
+"""What is JSON, what is refused, and with which advice."""
+
 import math
 
 import pytest
@@ -52,7 +54,7 @@ def test_what_is_not_json_is_named_and_not_shown(data: bytes) -> None:
         from_json(data, "note 'x'")
 
 
-@pytest.mark.parametrize("data", [b"[]", b"7", b'{"other":1}'])
+@pytest.mark.parametrize("data", [b"[]", b"7", b'{"other":1}', b'{"state":7}', b'{"state":null}'])
 def test_a_document_of_another_shape_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable, match="another program"):
-        document(data, "job", "state")
+        document(data, "job", state=str)

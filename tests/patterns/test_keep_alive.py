@@ -1,3 +1,5 @@
+"""Links that hold, and each way in which one closes."""
+
 import asyncio
 import time
 

@@ -1,3 +1,5 @@
+"""Searches over documents that expire."""
+
 import pytest
 
 from respram.patterns import KeywordIndex, TooMany, keyword_index

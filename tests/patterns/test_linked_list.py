@@ -1,3 +1,5 @@
+"""Lists of immutable nodes, rivals at the head, tails that expired."""
+
 import pytest
 
 from respram.patterns import ContentMissing, ContentStore, LinkedList, TooMany

@@ -1,3 +1,5 @@
+"""Streams: readers, late ones, slow ones; writers in turn; sealed and closed ones."""
+
 import pytest
 
 from respram.patterns import (

@@ -1,3 +1,5 @@
+"""Results remembered, and not."""
+
 import pytest
 
 from respram.patterns import ContentStore, Memo, NotJson

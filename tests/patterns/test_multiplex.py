@@ -1,3 +1,5 @@
+"""Channels side by side."""
+
 import pytest
 
 from respram.patterns import BadName, ChunkExpired, MultiplexReceiver, MultiplexSender, StreamEnded, TimedOut

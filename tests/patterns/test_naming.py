@@ -1,3 +1,5 @@
+"""Names: readable, unique, derived, listed."""
+
 import uuid
 
 import pytest

@@ -1,3 +1,5 @@
+"""The latest word, and how much was missed."""
+
 import pytest
 
 from respram.patterns import OverwritePublisher, OverwriteSubscriber, Unreadable

@@ -1,3 +1,5 @@
+"""The node's channels."""
+
 import pytest
 
 from respram.patterns import BadName, PubSub, Unreadable

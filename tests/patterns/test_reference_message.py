@@ -1,3 +1,5 @@
+"""Large payloads behind short messages."""
+
 import pytest
 
 from respram.patterns import (

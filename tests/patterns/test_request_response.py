@@ -1,3 +1,5 @@
+"""Questions and answers, several responders, failures on both sides."""
+
 import pytest
 
 from respram.patterns import RemoteError, Requester, Responder, StreamEncoder, TimedOut, Unreadable

@@ -1,3 +1,5 @@
+"""Pauses between attempts, and which errors earn one."""
+
 import pytest
 
 from respram.patterns import Retry, StoreAway, TimedOut

@@ -1,3 +1,5 @@
+"""Notes of one actor."""
+
 import pytest
 
 from respram.patterns import NotJson, Scratchpad, Unreadable

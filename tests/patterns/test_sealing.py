@@ -1,3 +1,5 @@
+"""Authenticated encryption: every changed byte is noticed."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""A payload through a node that learns nothing."""
+
 import pytest
 
 from respram.patterns import ContentMissing, SecureRelay, Tampered, TimedOut, Unreadable, new_secret

@@ -1,3 +1,5 @@
+"""Sessions: kept, rotated, ended for good."""
+
 import pytest
 
 from respram.patterns import SessionEnded, Sessions

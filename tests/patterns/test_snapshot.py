@@ -1,3 +1,5 @@
+"""Moments and the latest."""
+
 import pytest
 
 from respram.patterns import ContentMissing, ContentStore, Snapshots

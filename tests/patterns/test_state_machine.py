@@ -1,3 +1,5 @@
+"""Moves along the table, and jobs gone stale."""
+
 import pytest
 
 from respram.patterns import BadTransition, StateMachine

@@ -1,3 +1,5 @@
+"""Versions and the latest."""
+
 import pytest
 
 from respram.patterns import ContentMissing, ContentStore, Versions

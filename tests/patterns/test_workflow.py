@@ -1,3 +1,5 @@
+"""Jobs step by step, with rivals and failures."""
+
 from functools import partial
 from typing import Any
 
