@@ -134,14 +134,17 @@ def test_an_overwritten_value_is_gone_at_once(child: Child) -> None:
     child.feed(request(b"SET", b"long", mark(2) + b"x" * 900, b"EX", b"60"))
     child.feed(request(b"SET", b"short", mark(3), b"EX", b"60"))
     child.feed(request(b"SET", b"life", mark(4) + b"x" * 60, b"EX", b"60"))
+    tail = b"x" * (968 - len(mark(9))) + mark(9)  # its block has room for a value some bytes shorter too
+    child.feed(request(b"SET", b"tail", tail, b"EX", b"60"))
     quiet(child, NOW)
-    assert all(child.holds(mark(number)) for number in (1, 2, 3, 4))
+    assert all(child.holds(mark(number)) for number in (1, 2, 3, 4, 9))
+    child.feed(request(b"SET", b"tail", b"y" * (968 - len(mark(9))), b"EX", b"60"))
     child.feed(request(b"SET", b"same", b"y" * 100, b"EX", b"60"))
     child.feed(request(b"SET", b"long", b"y", b"EX", b"60"))
     child.feed(request(b"SET", b"short", b"y" * 3_000, b"EX", b"60"))
     child.feed(request(b"SET", b"life", b"y", b"PX", b"5"))
     quiet(child, NOW)
-    assert not any(child.holds(mark(number)) for number in (1, 2, 3, 4))
+    assert not any(child.holds(mark(number)) for number in (1, 2, 3, 4, 9))
 
 
 def test_what_was_cut_off_and_what_was_large_is_wiped_from_the_buffers(child: Child) -> None:

@@ -108,6 +108,7 @@ cdef extern from "engine.h":
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t)
     const Command *feed_cold(const Engine *)
     Turn feed_answer(Engine *, const uint8_t *, size_t)
+    Turn feed_refuse(Engine *)
     void feed_suspend(Engine *)
     void feed_abandon(Engine *)
     Span command_arg(const Command *, size_t)
@@ -390,9 +391,14 @@ cdef class NativeEngine:
                 if self.c.notes.len or self.c.notes_lost:
                     self.tell()
                 command = feed_cold(self.c)
-                argv = []
-                for number in range(command.argc):
-                    argv.append(bytes_of(command_arg(command, number)))
+                try:
+                    argv = []
+                    for number in range(command.argc):
+                        argv.append(bytes_of(command_arg(command, number)))
+                except MemoryError:
+                    argv = None
+                    turn = feed_refuse(self.c)
+                    continue
                 answer = session.dispatch(session, argv, now_ms)
                 if answer is not None and not PyBytes_CheckExact(answer):
                     raise TypeError("dispatch answers with bytes or None")

@@ -364,6 +364,10 @@ Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len) {
     return go_on(engine);
 }
 
+Turn feed_refuse(Engine *engine) {
+    return feed_answer(engine, (const uint8_t *)NO_MEMORY, sizeof NO_MEMORY - 1);
+}
+
 void feed_suspend(Engine *engine) {
     engine->feed.session->suspended = true;
     go_back(engine);
