@@ -78,7 +78,7 @@ NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "
 # Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
 WIRE_ROOMS = ("respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
 
-PARENTS = ("Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio")
+PARENTS = ("Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio", "BloomFilter")
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
 TESTED_BY = (
@@ -88,6 +88,8 @@ TESTED_BY = (
     ("respram/record.py", "tests/engine/test_engine.py"),
     ("respram/stamp.py", "tests/engine/test_engine.py"),
     ("respram/engine/api.py", "tests/engine/test_engine.py"),
+    ("respram/engine/ids.py", "tests/engine/test_replication.py"),
+    ("respram/engine/filters.py", "tests/engine/test_replication.py"),
     ("respram/engine/pure/scanner.py", "tests/engine/test_scanner.py"),
     ("respram/engine/pure/*.py", "tests/engine/test_engine.py"),
     ("respram/server/clock.py", "tests/server/test_app.py"),
