@@ -93,3 +93,36 @@ $(VENV)/.built: setup.py pyproject.toml respram/__init__.py $(NATIVE) $(VENV)/.l
 # Whether a C file that includes Python.h goes through the compiler.
 can_compile = printf '\043include <Python.h>\n' | $${CC:-cc} -fsyntax-only -x c \
 	-I"$$($(1) -c 'import sysconfig; print(sysconfig.get_path("include"))')" - 2>/dev/null
+
+# -- the C core under the sanitizers ----------------------------------------------------------------
+CLANG ?= clang
+FUZZ_SECONDS ?= 60
+CORE := $(filter-out %/_native.c,$(wildcard respram/engine/native/*.c))
+SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DRESPRAM_PLAIN_BLOCKS
+
+.PHONY: fuzz asan
+
+fuzz: build/fuzz/scanner build/fuzz/store ## the fuzzers of the C core, a minute each (needs clang)
+	@mkdir -p build/fuzz/found
+	@for target in scanner store; do \
+		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; mkdir -p build/fuzz/corpus-$$target; \
+		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/found/$$target- build/fuzz/corpus-$$target fuzz/corpus/$$target || exit 1; \
+	done
+
+build/fuzz/%: fuzz/fuzz_%.c $(CORE) respram/engine/native/engine.h
+	@mkdir -p build/fuzz
+	$(CLANG) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
+
+# In a copy of the tree, so that the engine in use is not replaced. What needs the real block allocator
+# or the real address space is left out.
+asan: dev ## the engine's and the commands' tests with the C core under AddressSanitizer and UBSan
+	rm -rf build/asan && mkdir -p build/asan
+	cp -r respram tests setup.py pyproject.toml README.md build/asan/
+	find build/asan -name '*.so' -delete
+	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
+		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
+	cd build/asan && LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped" \
+		$(if $(ARGS),$(ARGS),tests/engine tests/commands)

@@ -70,6 +70,14 @@ def test_a_table_that_grows_and_shrinks_keeps_every_key_in_sight(native: Engine)
     assert native.used_bytes() < full / 10
 
 
+def test_every_key_is_found_at_every_step_of_every_move(native: Engine) -> None:
+    keys = [b"%d" % number for number in range(1_600)]
+    for number, key in enumerate(keys):
+        native.store(0, key, b"v", NOW + HOUR_MS, False, NOW, b"set")
+        if number < 800 or number % 7 == 0:
+            assert all(native.peek(0, one, NOW) for one in keys[: number + 1]), number
+
+
 def walked(engine: Engine, now: int) -> int:
     keys: set[bytes] = set()
     cursor, steps = 0, 0
