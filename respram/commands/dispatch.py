@@ -94,7 +94,7 @@ def _known(name: bytes, argv: list[bytes]) -> Command:
     if command is None or (command.subcommands and len(argv) > 1):  # the container itself: argv[1] is empty
         parent = find(name, b"")
         if parent is not None:
-            spelt = argv[1][:UNKNOWN_ARGS_BYTES]
+            spelt = _c_string(argv[1])[:UNKNOWN_ARGS_BYTES]
             raise ClientError(b"ERR unknown subcommand '%b'. Try %b HELP." % (_one_line(spelt), name.upper()))
         raise ClientError(_unknown(argv))
     if not (command.arity == len(argv) or (command.arity < 0 and len(argv) >= -command.arity)):
@@ -192,9 +192,14 @@ def _unknown(argv: list[bytes]) -> bytes:
     for arg in argv[1:]:
         if len(shown) >= UNKNOWN_ARGS_BYTES:
             break
-        shown += b"'%b' " % arg[: UNKNOWN_ARGS_BYTES - len(shown)]
-    name = argv[0][:UNKNOWN_ARGS_BYTES]
+        shown += b"'%b' " % _c_string(arg)[: UNKNOWN_ARGS_BYTES - len(shown)]
+    name = _c_string(argv[0])[:UNKNOWN_ARGS_BYTES]
     return b"ERR unknown command '%b', with args beginning with: %b" % (_one_line(name), _one_line(shown))
+
+
+def _c_string(text: bytes) -> bytes:
+    """As Redis prints it: up to the first NUL."""
+    return text.split(b"\0", 1)[0]
 
 
 def _one_line(text: bytes) -> bytes:

@@ -95,6 +95,7 @@ class Node:
     trackers: "dict[Conn, None]" = field(default_factory=dict)
     prefixes: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)  # of trackers with BCAST
     tracked: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)  # key to those who read it
+    awaited: "dict[tuple[int, bytes], dict[Conn, None]]" = field(default_factory=dict)  # missing keys under WATCH
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0

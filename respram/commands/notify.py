@@ -9,6 +9,7 @@ PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this o
 from respram.commands.invalidation import invalidate
 from respram.commands.node import Node
 from respram.commands.pubsub import publish
+from respram.commands.watching import appeared
 from respram.engine.api import EXPIRED, NEW
 
 # In the order in which Redis prints them; the last three do not belong to `A`.
@@ -82,13 +83,15 @@ def observe(node: Node) -> None:
     anyway. A miss or a slow command is seen by `commands/` only, so these two switch reads off.
     """
     flags = node.event_flags if node.event_flags & OUTGOING else 0
-    listening = bool(flags or node.trackers)
+    listening = bool(flags or node.trackers or node.awaited)
     paused = node.wall_us() // 1000 < node.paused_until_ms
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS) or node.trackers)
     misses_seen = bool(flags & MISS)
 
     def seen(name: bytes, db: int, key: bytes) -> None:
+        if name == NEW and node.awaited:
+            appeared(node, db, key)
         if node.trackers and name != NEW:
             invalidate(node, key)
         event(node, name, db, key)

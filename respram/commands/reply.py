@@ -102,9 +102,7 @@ def _write(reply: Reply, proto: int, out: list[bytes]) -> None:
         _write_many(reply, proto, out)
 
 
-def _write_many(
-    reply: list[Reply] | dict[bytes, Reply] | Flags | Push, proto: int, out: list[bytes]
-) -> None:
+def _write_many(reply: list[Reply] | dict[bytes, Reply] | Flags | Push, proto: int, out: list[bytes]) -> None:
     if isinstance(reply, dict):
         out.append(b"%%%d\r\n" % len(reply) if proto == 3 else b"*%d\r\n" % (2 * len(reply)))
         for name, value in reply.items():

@@ -1,8 +1,10 @@
 """A connection's first and last moment, as the node's registries see it."""
 
 from respram.commands.conn import Conn
+from respram.commands.notify import observe
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.tracking import forget_tracking
+from respram.commands.watching import forget_watched
 
 
 def greet(conn: Conn) -> None:
@@ -16,3 +18,5 @@ def forget(conn: Conn) -> None:
     conn.node.clients.pop(conn.id, None)
     forget_subscriptions(conn)
     forget_tracking(conn)
+    forget_watched(conn)
+    observe(conn.node)

@@ -2,12 +2,15 @@
 
 Queueing itself is dispatch's. A key is watched by its stamp: stamps are unique, so a key that carries
 the same one at EXEC was neither written nor expired in between, whoever might have done it: a client
-of this node, a peer, or time. Nothing needs to be told when a watched key changes.
+of this node, a peer, or time. Only a key that was missing can come and go without a trace: while one
+is watched, the engine's observer tells of new keys.
 """
 
 from respram.catalog import Command
 from respram.commands.conn import Conn, Suspend, Watched
+from respram.commands.notify import observe
 from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
+from respram.commands.watching import await_key, forget_watched
 from respram.errors import ClientError
 
 WATCHED_KEYS_MAX = 65_536  # of one connection: EXEC looks at each of them in one go
@@ -46,12 +49,16 @@ def watch(conn: Conn, argv: list[bytes]) -> Reply:
     for key in argv[1:]:
         watched = (conn.session.db, key)
         if watched not in conn.watched:
-            conn.watched[watched] = _stamp(conn, watched)
+            stamp = conn.watched[watched] = _stamp(conn, watched)
+            if stamp is None:
+                await_key(conn, watched)
+    observe(conn.node)
     return OK
 
 
 def unwatch(conn: Conn, argv: list[bytes]) -> Reply:
-    conn.watched.clear()
+    forget_watched(conn)
+    observe(conn.node)
     return OK
 
 
@@ -86,7 +93,8 @@ def leave(conn: Conn) -> None:
     conn.queue = None
     conn.queue_bytes = 0
     conn.spoiled = False
-    conn.watched.clear()
+    forget_watched(conn)
+    observe(conn.node)
     conn.settle()
 
 

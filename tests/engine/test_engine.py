@@ -30,12 +30,16 @@ def test_any_split_gives_the_same_replies(engine: Engine) -> None:
 def test_a_protocol_error_is_answered_behind_what_came_before_and_closes(engine: Engine) -> None:
     for bad, text in (
         (b"*1\r\n:1\r\n", b"expected '$', got ':'"),
+        (b"*1\r\n\r\n", b"expected '$', got ' '"),
+        (b"*1\r\n\0\r\n", b"expected '$', got '"),
         (b"*1\r\n$-5\r\n", b"invalid bulk length"),
         (b"*1\r\n$99999999999\r\n", b"invalid bulk length"),
         (b"*2147483647\r\n", b"invalid multibulk length"),
         (b"*x\r\n", b"invalid multibulk length"),
         (b"GET 'a\r\n", b"unbalanced quotes in request"),
         (b"a" * 70_000, b"too big inline request"),
+        (b"a" * 70_000 + b"\r\n", b"too big inline request"),
+        (b"*1\r\n$" + b"1" * 70_000 + b"\r\n", b"too big bulk count string"),
         (b"*" + b"1" * 70_000, b"too big mbulk count string"),
         (b"*1\r\n$" + b"1" * 70_000, b"too big bulk count string"),
     ):

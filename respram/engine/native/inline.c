@@ -11,6 +11,11 @@ static bool is_blank(uint8_t byte) {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
+/* Inside a word without quotes, vertical tab and form feed are bytes like others, as in Redis. */
+static bool ends_word(uint8_t byte) {
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
 static bool is_quote(uint8_t byte) {
     return byte == '"' || byte == '\'';
 }
@@ -68,7 +73,7 @@ static size_t single_quoted(const uint8_t *line, size_t len, size_t at, Buffer *
 
 /* One word into `words`; the place behind it, 0 where quotes do not match. */
 static size_t quoted_word(const uint8_t *line, size_t len, size_t at, Buffer *words) {
-    while (at < len && !is_blank(line[at])) {
+    while (at < len && !ends_word(line[at])) {
         if (!is_quote(line[at])) {
             words->bytes[words->len++] = line[at++];
             continue;
@@ -113,7 +118,7 @@ Scanned inline_split(const uint8_t *line, size_t len, size_t line_at, Args *args
             continue;
         }
         size_t start = at;
-        while (at < len && !is_blank(line[at]))
+        while (at < len && !ends_word(line[at]))
             at++;
         if (!args_push(args, line_at + start, at - start))
             return SCAN_NO_MEMORY;

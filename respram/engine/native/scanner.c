@@ -60,6 +60,8 @@ static Number any_number(Scan *scan, const uint8_t *text, size_t len, const Limi
         return len - scan->at > limits->inline_bytes_max ? NUMBER_TOO_LONG : NUMBER_INCOMPLETE;
     }
     size_t end = (size_t)(found - text);
+    if (end - scan->at > limits->inline_bytes_max)
+        return NUMBER_TOO_LONG;
     if (end + 2 > len) {
         scan->searched = end;
         return NUMBER_INCOMPLETE;
@@ -124,7 +126,10 @@ static Scanned bulk_header(Scan *scan, const uint8_t *text, size_t len, const Li
         fault_say(fault, "too big bulk count string");
     else if (first != '$') {
         fault_say(fault, "expected '$', got '?'");
-        fault->text[fault->len - 2] = (char)first;
+        if (first) /* a break of the line would end the error text early */
+            fault->text[fault->len - 2] = first == '\r' || first == '\n' ? ' ' : (char)first;
+        else
+            fault->len -= 2; /* Redis prints a C string */
     } else if (read == NUMBER_BAD || size < 0 || (uint64_t)size > limits->bulk_bytes_max)
         fault_say(fault, "invalid bulk length");
     else if (size > UNTRUSTED_BULK_BYTES_MAX && !limits->trusted)
@@ -172,6 +177,10 @@ static Scanned scan_inline(Scan *scan, const uint8_t *text, size_t len, Args *ar
         return SCAN_FAULT;
     }
     size_t line_at = scan->at, line_bytes = (size_t)(end - text) - line_at;
+    if (line_bytes > limits->inline_bytes_max) {
+        fault_say(fault, "too big inline request");
+        return SCAN_FAULT;
+    }
     scan->at = (size_t)(end - text) + 1;
     if (line_bytes && end[-1] == '\r')
         line_bytes--;

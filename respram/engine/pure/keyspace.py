@@ -137,7 +137,9 @@ class Keyspace:
 
     def _partition(self, db: int, key: bytes) -> int:
         """Peers must agree on it, so with digests it is the cluster's; alone, the process's own hash serves."""
-        return hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
+        return (
+            hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
+        )
 
     def _remove(self, row: Row) -> None:
         """Takes a row out of table, index and counts; the wheel has let go of it already."""

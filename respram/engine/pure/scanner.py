@@ -24,6 +24,7 @@ UNTRUSTED_BULK_BYTES_MAX = 16384
 LONG_COUNT = re.compile(rb"\*[-+]?\d{6}")  # hiredis would allocate for it before any argument came
 STAR, DOLLAR = 0x2A, 0x24
 BLANKS = b" \t\n\v\f\r"
+ENDS_WORD = b" \t\n\r"  # inside a word without quotes the other two are bytes like others, as in Redis
 ESCAPES = {0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09, 0x62: 0x08, 0x61: 0x07}
 
 Command = list[bytes]
@@ -123,6 +124,9 @@ class Scanner:
             if len(self.buffer) - self.at > self.settings.inline_bytes_max:
                 self.fault = too_big
             return False
+        if end - self.at > self.settings.inline_bytes_max:
+            self.fault = too_big
+            return False
         if end + 2 > len(self.buffer):
             return False
         value = parse_int(bytes(self.buffer[self.at + 1 : end]))
@@ -173,7 +177,9 @@ class Scanner:
             return False
         if first != DOLLAR:
             self.at = start
-            self.fault = b"expected '$', got '%c'" % first
+            # Redis prints a C string, and a break of the line would end the error text early.
+            shown = b" '" if first in b"\r\n" else b"%c'" % first if first else b""
+            self.fault = b"expected '$', got '" + shown
         elif size is None or size < 0 or size > self.settings.bulk_bytes_max:
             self.fault = b"invalid bulk length"
         elif size > UNTRUSTED_BULK_BYTES_MAX and not trusted:
@@ -187,6 +193,9 @@ class Scanner:
         if end < 0:
             if len(self.buffer) - self.at > self.settings.inline_bytes_max:
                 self.fault = b"too big inline request"
+            return False
+        if end - self.at > self.settings.inline_bytes_max:
+            self.fault = b"too big inline request"
             return False
         line = bytes(self.buffer[self.at : end])
         self.at = end + 1
@@ -218,7 +227,7 @@ def split_inline(line: bytes) -> Command | None:
 
 def _word(line: bytes, at: int) -> tuple[bytes | None, int]:
     word = bytearray()
-    while at < len(line) and line[at] not in BLANKS:
+    while at < len(line) and line[at] not in ENDS_WORD:
         byte = line[at]
         if byte not in b"\"'":
             word.append(byte)
