@@ -17,7 +17,7 @@ from respram.engine.api import Settings
 from respram.errors import ConfigError
 from respram.limits import Limits
 from respram.machine import memory_bytes
-from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, read_password, spell_size
+from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, Service, read_password, spell_size
 
 FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
 SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
@@ -31,9 +31,16 @@ class Config:
     bind: tuple[str, ...] = ("127.0.0.1",)
     port: int = 6379
     peer_port: int = 16379
-    join: tuple[Address, ...] = ()
+    peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` says what it comes to
+    join: tuple[Address | Service, ...] = ()
     advertise: Address | None = None
     enclave: str = "default"
+    network: str = "respram"
+    root: str = "auto"
+    cluster_secret: str = field(default="", repr=False)
+    peer_cert: str = ""
+    peer_key: str = ""
+    peer_ca: str = ""
     default_ttl_s: int = 3600
     max_ttl_s: int = 2_678_400
     maxmemory_bytes: int = 0  # resolved: 0 is no limit
@@ -43,6 +50,20 @@ class Config:
     notify_keyspace_events: str = ""
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether peers prove to each other who they are. Without that they may meet on one machine only."""
+        return bool(self.cluster_secret or self.peer_cert)
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether the peer port is opened. A node that nobody can join has no use for an outbox and digests."""
+        return bool(self.join or self.trusted)
+
+    @property
+    def peer_hosts(self) -> tuple[str, ...]:
+        return self.peer_bind or (self.bind if self.trusted else ("127.0.0.1",))
 
     @property
     def backlog(self) -> int:
@@ -182,6 +203,13 @@ def _assemble(given: dict[str, object]) -> Config:
         if settings.get("requirepass"):
             raise ConfigError("requirepass and requirepass-file are both set; keep one of them")
         settings["requirepass"] = read_password_file(str(path))
+    path = settings.pop("cluster_secret_file", None)
+    if path is not None:
+        if settings.get("cluster_secret"):
+            raise ConfigError("cluster-secret and cluster-secret-file are both set; keep one of them")
+        settings["cluster_secret"] = _slurp(str(path), "the cluster secret file").strip()
+        if not settings["cluster_secret"]:
+            raise ConfigError(f"the cluster secret file {path} is empty; make a secret with `respram secret`")
     if settings["maxmemory_bytes"] == AUTO:
         settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
     return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
@@ -203,6 +231,7 @@ def _fit(config: Config) -> Config:
         if getattr(limits, soft) > getattr(limits, hard):
             names = {one.field: one.name for one in OPTIONS}
             raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower it or raise the other")
+    _fit_peers(config)
     open_hosts = exposed(config.bind)
     if open_hosts and not config.requirepass and not config.unprotected:
         raise ConfigError(
@@ -210,3 +239,17 @@ def _fit(config: Config) -> Config:
             "--requirepass-file, or say --unprotected"
         )
     return config
+
+
+def _fit_peers(config: Config) -> None:
+    given = [bool(one) for one in (config.peer_cert, config.peer_key, config.peer_ca)]
+    if any(given) and not all(given):
+        raise ConfigError("--peer-cert, --peer-key and --peer-ca belong together; give all three or none")
+    if config.peer_cert and config.cluster_secret:
+        raise ConfigError("a cluster secret and --peer-cert are both set; keep one of them")
+    open_hosts = exposed(config.peer_hosts)
+    if open_hosts and not config.trusted:
+        raise ConfigError(
+            f"--peer-bind {open_hosts[0]} lets other machines in as peers without a cluster secret; set "
+            "RESPRAM_CLUSTER_SECRET or --cluster-secret-file"
+        )

@@ -21,6 +21,7 @@ MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
 PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated client may send
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
+SERVICE = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")
@@ -30,6 +31,18 @@ AUTO = -1  # maxmemory: to be found out when the node starts
 class Address(NamedTuple):
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Service(NamedTuple):
+    """A name whose SRV records say where the peers are."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"srv:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +115,25 @@ def read_address(text: str) -> Address:
     return Address(host, port)
 
 
+def read_optional_hosts(text: str) -> tuple[str, ...]:
+    return read_hosts(text) if text.strip() else ()
+
+
 def read_optional_address(text: str) -> Address | None:
     return read_address(text) if text.strip() else None
 
 
-def read_addresses(text: str) -> tuple[Address, ...]:
+def read_join(text: str) -> tuple[Address | Service, ...]:
+    return tuple(_read_entry(one) for one in re.split(r"[,\s]+", text.strip()) if one)
+
+
+def _read_entry(text: str) -> Address | Service:
+    if text.startswith("srv:") and SERVICE.fullmatch(text[4:]):
+        return Service(text[4:])
     try:
-        return tuple(read_address(one) for one in re.split(r"[,\s]+", text.strip()) if one)
+        return read_address(text)
     except ValueError as error:
-        raise ValueError(f"{error}, several separated by commas") from None
+        raise ValueError(f"{error}, or srv:_respram._tcp.example.org; several separated by commas") from None
 
 
 def read_name(text: str) -> str:
@@ -166,6 +189,7 @@ def spell_size(size: int) -> str:
 PORT = partial(read_whole, least=0, most=PORT_MAX)
 SECONDS = partial(read_whole, least=1, most=TTL_S_MAX)
 ENGINES = ("auto", "native", "pure")
+ROOTS = ("auto", "yes", "no")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -189,12 +213,25 @@ def _limit_options() -> list[Option]:
 OPTIONS: tuple[Option, ...] = (
     Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.", read_hosts),
     Option("port", "port", "PORT", "port", "6379", "Port for clients; 0 takes any free one and the log names it.", PORT),
-    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for the other nodes of the enclave.", PORT),
-    Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, several separated by commas.", read_addresses),
+    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for other nodes; opened with --join or a cluster secret.", PORT),
+    Option("peer-bind", "peer_bind", "HOST", "addresses", "", "Where peers connect: as --bind, but loopback without a cluster secret.",
+           read_optional_hosts),
+    Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, or srv:NAME, several separated by commas; names are asked again.",
+           read_join),
     Option("advertise", "advertise", "HOST:PORT", "address", "", "Where peers reach this node, if not where it listens.",
            read_optional_address),
-    Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; others are turned away.",
+    Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; other enclaves share topology alone.",
            read_name),
+    Option("network", "network", "NAME", "name", "respram", "Nodes of another network are turned away.", read_name),
+    Option("tree-root", "root", "|".join(ROOTS), "choice", "auto", "Whether this node is a root of the tree; auto: where nobody is to be joined, or "
+           "--join names it.", partial(read_choice, choices=ROOTS)),
+    Option("cluster-secret", "cluster_secret", "SECRET", "text", "", "What peers prove to know (`respram secret` makes one). Others on the "
+           "machine see flags: prefer the variable or the file.", read_password, secret=True),
+    Option("cluster-secret-file", "cluster_secret_file", "FILE", "path", "", "A file with the secret; a second line is accepted of peers too.",
+           read_path),
+    Option("peer-cert", "peer_cert", "FILE", "path", "", "Instead of a secret: this node's certificate, in PEM form.", read_path),
+    Option("peer-key", "peer_key", "FILE", "path", "", "The certificate's key, without a password.", read_path),
+    Option("peer-ca", "peer_ca", "FILE", "path", "", "The authority that signs peers, and nobody else.", read_path),
     Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.", SECONDS),
     Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400", "Longest life of a key (31 days); more is cut to it and counted.",
            SECONDS),

@@ -10,12 +10,13 @@ from respram.config import FILE_BYTES_MAX, Config, exposed, load
 from respram.errors import ConfigError
 from respram.limits import MIB, Limits
 from respram.machine import memory_bytes
-from respram.options import OPTIONS, Address, Option
+from respram.options import OPTIONS, Address, Option, Service
 
 SECRET = "open-sesame-" + "x" * 8
 # A value for each option that differs from its default and fits all the others' defaults.
 OTHER = {
     "bind": "::1,127.0.0.1", "port": "7000", "peer-port": "17000", "join": "10.0.0.1:1,[fd00::1]:2", "advertise": "10.0.0.9:3",
+    "peer-bind": "127.0.0.2", "network": "green", "tree-root": "yes", "cluster-secret": SECRET,
     "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET, "unprotected": "yes",
     "engine": "pure", "notify-keyspace-events": "Ex", "log-level": "debug", "maxclients": "77", "timeout": "5",
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
@@ -23,7 +24,8 @@ OTHER = {
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11",
 }  # fmt: skip
-PLAIN = [option for option in OPTIONS if option.name != "requirepass-file"]
+APART = ("peer-cert", "peer-key", "peer-ca")  # all three or none, and not beside a secret
+PLAIN = [option for option in OPTIONS if not option.name.endswith("-file") and option.name not in APART]
 
 
 def setting(config: Config, option: Option) -> object:
@@ -68,7 +70,7 @@ def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
     config = load({}, {})
     assert replace(config, maxmemory_bytes=0) == Config()
     assert config.maxmemory_bytes == memory_bytes() * 3 // 4
-    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file"}
+    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "cluster_secret_file"}
     assert named | {"limits"} == {one.name for one in fields(Config)}
     assert all(one.default is not MISSING for one in fields(Limits))
 
@@ -191,3 +193,46 @@ def test_addresses_are_hosts_and_ports() -> None:
 def test_a_config_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         Config().port = 1  # type: ignore[misc]
+
+
+# -- peers ----------------------------------------------------------------------------------------
+CLUSTER = "Zk3-qT8vJx0_LmW4sYb7Rd"
+
+
+def test_the_cluster_secret_comes_from_a_file_and_is_shown_nowhere(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{CLUSTER}\nolder-{CLUSTER}\n")
+    config = load({"cluster-secret-file": str(file)}, {})
+    assert config.cluster_secret == f"{CLUSTER}\nolder-{CLUSTER}"
+    assert CLUSTER not in repr(config)
+    assert "keep one" in complaint({"cluster-secret-file": str(file)}, {"RESPRAM_CLUSTER_SECRET": CLUSTER})
+    file.write_text("\n \n")
+    assert "respram secret" in complaint({"cluster-secret-file": str(file)})
+
+
+def test_the_peer_port_is_opened_only_where_somebody_can_come() -> None:
+    assert not load({}, {}).has_peers
+    assert load({"join": "127.0.0.1:1"}, {}).has_peers
+    assert load({}, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).has_peers
+    assert load({"peer-cert": "a", "peer-key": "b", "peer-ca": "c"}, {}).has_peers
+
+
+def test_without_proof_of_identity_peers_meet_on_loopback_alone() -> None:
+    open_to_clients = {"bind": "0.0.0.0", "unprotected": "yes", "join": "127.0.0.1:1"}
+    assert load(open_to_clients, {}).peer_hosts == ("127.0.0.1",)
+    assert load(open_to_clients, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).peer_hosts == ("0.0.0.0",)
+    assert "RESPRAM_CLUSTER_SECRET" in complaint({"join": "127.0.0.1:1", "peer-bind": "0.0.0.0"})
+    assert load({"peer-bind": "10.0.0.1"}, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).peer_hosts == ("10.0.0.1",)
+
+
+def test_certificates_come_in_threes_and_never_beside_a_secret() -> None:
+    assert "all three" in complaint({"peer-cert": "a"})
+    assert "keep one" in complaint({"peer-cert": "a", "peer-key": "b", "peer-ca": "c", "cluster-secret": CLUSTER})
+
+
+def test_join_takes_addresses_and_services() -> None:
+    config = load({"join": "a.example:1 srv:_respram._tcp.example.org, [::1]:2"}, {})
+    assert config.join == (Address("a.example", 1), Service("_respram._tcp.example.org"), Address("::1", 2))
+    assert [str(one) for one in config.join] == ["a.example:1", "srv:_respram._tcp.example.org", "[::1]:2"]
+    for wrong in ("srv:", "srv:a..b", "srv:" + "a" * 64, "srv:a b"):
+        assert "srv:_respram" in complaint({"join": wrong})

@@ -1,0 +1,268 @@
+"""From the cluster's secret to certificates and TLS contexts, or from an operator's own certificates to the same.
+
+    secret --scrypt--> master --HKDF "authority"--> Ed25519 key of the certificate authority
+                              --HKDF "record ids"--> the 64-bit key of the record ids
+
+Every node derives the same authority, mints a certificate of its own at its start, and accepts who was signed by the
+authority of either of up to two secrets: so a secret is rotated without a moment in which nodes turn each other
+away. It speaks for itself under the first one. A node's key is made in memory and dies with the process.
+
+OpenSSL takes certificate and key from files alone. They are written to a memory file where there is one (Linux), else to
+a private directory that is removed at once, and the key only ever encrypted under a password that stays here.
+
+Only key material and contexts live in this file: who talks to whom is decided by `peer.py` and the gossip core.
+"""
+
+import math
+import os
+import secrets
+import ssl
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from respram.errors import ConfigError
+
+SECRETS_MAX = 2  # the present one and, during a rotation, its neighbour
+SECRET_CHARS_MIN = 20
+SECRET_CHARS_MAX = 1024  # longer is the wrong file
+SECRET_BITS_MIN = 80  # by the estimate below: what `respram secret` prints has about 200
+FRESH_BYTES = 32
+
+# scrypt: 32 MiB and about 0.1 s, once at the start. The salt is fixed, because all nodes must come to the same
+# key from the secret alone; what defends a secret is its own length.
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 15, 8, 1
+SCRYPT_SALT = b"respram peers, version 1"
+
+# Certificates are good at any time: nodes with wrong clocks must be able to tell each other so (HELLO compares clocks).
+VALID_FROM, VALID_UNTIL = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+PEER_NAME = "peer.respram"
+
+Master = bytes
+
+
+class Trust(NamedTuple):
+    """How this node proves itself to its peers, and whom it believes."""
+
+    accepting: ssl.SSLContext
+    dialling: ssl.SSLContext
+    ids_key: int  # of the record ids: the same on all nodes of the cluster
+    source: str  # for the log: "secret" or "certificates"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCertificates:
+    """Paths of an operator's own PKI."""
+
+    certificate: str
+    key: str = field(repr=False)
+    authority: str
+
+
+# -- secrets --------------------------------------------------------------------------------------
+def fresh_secret() -> str:
+    """What `respram secret` prints: 256 random bits in 43 characters that need no quoting."""
+    return secrets.token_urlsafe(FRESH_BYTES)
+
+
+def parse_secrets(text: str) -> tuple[str, ...]:
+    """One secret per line, the one to speak under first. ConfigError where one is weak; it is never quoted."""
+    found = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not found:
+        raise ConfigError("the cluster secret is empty; make one with `respram secret`")
+    if len(found) > SECRETS_MAX:
+        raise ConfigError(f"the cluster secret has {len(found)} lines; at most {SECRETS_MAX}: the present one and the next or the last")
+    if len(set(found)) < len(found):
+        raise ConfigError("the cluster secret has the same line twice; keep one of them")
+    for one in found:
+        if len(one) > SECRET_CHARS_MAX:
+            raise ConfigError(f"the cluster secret is longer than {SECRET_CHARS_MAX} characters; name the right file")
+        if len(one) < SECRET_CHARS_MIN or strength_bits(one) < SECRET_BITS_MIN:
+            raise ConfigError(
+                f"the cluster secret is weak: it must have at least {SECRET_CHARS_MIN} characters that nobody can guess; "
+                "make one with `respram secret`"
+            )
+    return found
+
+
+def strength_bits(secret: str) -> float:
+    """A generous upper bound of what is to be guessed: a secret below the limit is weak beyond doubt.
+
+    The shortest piece whose repetition gives the text, by the entropy of its characters, or that of the steps between
+    them (so that `abcdefgh...` and `13579...` count as the single step they are), whichever is less.
+    """
+    piece = secret[: _period(secret)]
+    steps = "".join(chr((ord(after) - ord(before)) & 0xFFFF) for before, after in pairwise(piece))
+    return min(_entropy_bits(piece), _entropy_bits(steps))
+
+
+def _entropy_bits(text: str) -> float:
+    return -sum(count * math.log2(count / len(text)) for count in Counter(text).values()) if text else 0.0
+
+
+def _period(text: str) -> int:
+    """The least n with text[i] == text[i + n] throughout; the last piece may be cut short."""
+    borders = [0] * len(text)
+    for at in range(1, len(text)):
+        length = borders[at - 1]
+        while length and text[at] != text[length]:
+            length = borders[length - 1]
+        borders[at] = length + (text[at] == text[length])
+    return len(text) - borders[-1] if text else 0
+
+
+def stretch(secret: str) -> Master:
+    return Scrypt(salt=SCRYPT_SALT, length=32, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P).derive(secret.encode())
+
+
+def expand(master: Master, purpose: bytes, length: int) -> bytes:
+    return HKDFExpand(hashes.SHA256(), length, b"respram " + purpose).derive(master)
+
+
+def ids_key_of(master: Master) -> int:
+    return int.from_bytes(expand(master, b"record ids", 8), "little")
+
+
+# -- contexts -------------------------------------------------------------------------------------
+def trust_by_secret(found: tuple[str, ...]) -> Trust:
+    """Contexts for a node that speaks under the first secret and believes all of them."""
+    masters = [stretch(one) for one in found]
+    authorities = [Ed25519PrivateKey.from_private_bytes(expand(master, b"authority", 32)) for master in masters]
+    believed = "".join(_pem(authority_certificate(one)) for one in authorities)
+    key = Ed25519PrivateKey.generate()
+    certificate = _pem(node_certificate(authorities[0], key))
+    accepting, dialling = contexts()
+    for context in (accepting, dialling):
+        context.load_verify_locations(cadata=believed)
+        load_in_memory(context, certificate, key)
+    return Trust(accepting, dialling, ids_key_of(masters[0]), "secret")
+
+
+def trust_by_certificates(own: OwnCertificates) -> Trust:
+    """Contexts from an operator's files. Without a secret the key of the record ids comes from the authority."""
+    accepting, dialling = contexts()
+    try:
+        authority = Path(own.authority).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--peer-ca {own.authority} cannot be read: {error.strerror}") from None
+    for context in (accepting, dialling):
+        try:
+            context.load_verify_locations(cafile=own.authority)
+        except ssl.SSLError:
+            raise ConfigError(f"--peer-ca {own.authority} holds no certificate in PEM form; name the right file") from None
+        _load_files(context, own)
+    first = x509.load_pem_x509_certificates(authority)[0]
+    return Trust(accepting, dialling, ids_key_of(first.fingerprint(hashes.SHA256())), "certificates")
+
+
+def _load_files(context: ssl.SSLContext, own: OwnCertificates) -> None:
+    def no_password() -> str:
+        raise ConfigError(f"--peer-key {own.key} is encrypted, and nobody is there to ask; give the key without a password")
+
+    try:
+        context.load_cert_chain(own.certificate, own.key, no_password)
+    except ssl.SSLError:
+        raise ConfigError(
+            f"--peer-cert {own.certificate} and --peer-key {own.key} do not belong together, or are not in PEM form"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"--peer-cert {own.certificate} or --peer-key {own.key} cannot be read: {error.strerror}") from None
+
+
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS 1.3 alone, certificates demanded on both sides, no tickets: links last, and resume by HELLO.
+
+    A peer is whoever the authority signed, wherever it is dialled, so host names are not compared.
+    """
+    accepting, dialling = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for context in (accepting, dialling):
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    accepting.num_tickets = 0
+    return accepting, dialling
+
+
+def authority_certificate(key: Ed25519PrivateKey) -> x509.Certificate:
+    """The same bytes on every node: nothing in it is drawn, and Ed25519 signs without chance."""
+    usage = x509.KeyUsage(
+        digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    name = _authority_name(key)
+    return (
+        _certificate(name, name, key, serial=1)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, None)
+    )
+
+
+def node_certificate(authority: Ed25519PrivateKey, key: Ed25519PrivateKey) -> x509.Certificate:
+    usage = x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    both_ways = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PEER_NAME)])
+    return (
+        _certificate(subject, _authority_name(authority), key, serial=x509.random_serial_number())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(both_ways, critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(PEER_NAME)]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(signer, critical=False)
+        .sign(authority, None)
+    )
+
+
+def _authority_name(key: Ed25519PrivateKey) -> x509.Name:
+    """Of its key, so that the authorities of two secrets can stand side by side."""
+    digest = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"respram cluster {digest.hex()}")])
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, key: Ed25519PrivateKey, serial: int) -> x509.CertificateBuilder:
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    return builder.serial_number(serial).not_valid_before(VALID_FROM).not_valid_after(VALID_UNTIL)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def load_in_memory(context: ssl.SSLContext, certificate: str, key: Ed25519PrivateKey) -> None:
+    """Hands certificate and key to OpenSSL by way of a file that no disk ever has in the clear."""
+    password = secrets.token_hex(32).encode()
+    locked = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
+    )
+    content = certificate.encode() + locked
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("respram-peer-certificate", os.MFD_CLOEXEC)
+        try:
+            os.write(handle, content)
+            context.load_cert_chain(f"/proc/self/fd/{handle}", password=password)
+        finally:
+            os.close(handle)
+        return
+    with tempfile.TemporaryDirectory(prefix="respram-") as folder:  # readable by this user alone
+        file = Path(folder) / "certificate"
+        file.write_bytes(content)
+        context.load_cert_chain(file, password=password)
