@@ -44,6 +44,9 @@ class Sessions(Generic[C]):
     def load(self, session_id: str) -> Steps[Json]:
         """The state, or None when the session ended; a None that was stored reads the same. Its time begins anew."""
         found = yield from ask("GETEX", self.key(session_id), "PX", ttl_ms(self.ttl_s)) if session_id else _nothing()
+        if found == b"":
+            # The mark of an ended session, in its last millisecond; reading it has prolonged it.
+            yield from put(self.key(session_id), b"", LETTING_GO_S)
         return from_json(found, "a session") if found else None
 
     @operation

@@ -34,7 +34,7 @@ def test_the_lock_of_one_who_died_expires(world: World) -> None:
 
 
 def test_guarded_work_releases_at_its_end_also_when_it_fails(world: World) -> None:
-    lock = AdvisoryLock(world.client, ttl_s=5)
+    lock = AdvisoryLock(world.client, ttl_s=60)
 
     def work() -> str:
         assert world.raw.exists(f"lock:{world.name}")

@@ -2,7 +2,17 @@
 
 import pytest
 
-from respram.patterns import AppendLog, ContentCorrupt, ContentMissing, ContentRef, ContentStore, TooMany, Unreadable
+from respram.patterns import (
+    AppendLog,
+    Contended,
+    ContentCorrupt,
+    ContentMissing,
+    ContentRef,
+    ContentStore,
+    TooMany,
+    Unreadable,
+    append_log,
+)
 from tests.patterns.conftest import World
 
 
@@ -52,3 +62,10 @@ def test_a_missing_or_changed_entry_makes_no_shorter_log(world: World) -> None:
     world.raw.set(log(world).key, b"{}", px=5000)
     with pytest.raises(Unreadable):
         world(log(world).append("three"))
+
+
+def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(append_log, "CHANGE_TRIES_MAX", 0)
+    with pytest.raises(Contended):
+        world(log(world).append(1))
+    assert world(log(world).entries()) == []

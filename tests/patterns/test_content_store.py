@@ -4,7 +4,17 @@ import hashlib
 
 import pytest
 
-from respram.patterns import BadName, ContentCorrupt, ContentMissing, ContentRef, ContentStore, Unreadable, reference
+from respram.patterns import (
+    BadName,
+    Contended,
+    ContentCorrupt,
+    ContentMissing,
+    ContentRef,
+    ContentStore,
+    Unreadable,
+    content_store,
+    reference,
+)
 from tests.patterns.conftest import World
 
 DATA = b"Important information"
@@ -25,7 +35,7 @@ def test_content_is_found_by_its_hash_by_all_who_know_the_store(world: World) ->
 
 
 def test_the_same_bytes_are_stored_once_and_their_life_is_never_shortened(world: World) -> None:
-    long, short = store(world, 5), store(world, 1)
+    long, short = store(world, 5), store(world, 2)
     ref = world(long.store(DATA))
     assert world(short.store(DATA)) == ref
     assert world(short.store_at_label("l", DATA)) == ref
@@ -54,7 +64,7 @@ def test_labels_name_content_and_move(world: World) -> None:
 
 
 def test_a_label_keeps_what_it_points_to_alive(world: World) -> None:
-    contents, brief = store(world, 5), store(world, 0.5)
+    contents, brief = store(world, 5), store(world, 2)
     ref = world(brief.store(DATA))
     world(contents.label("l", ref))
     assert world.raw.pttl(contents.content_key(ref)) > 4000
@@ -97,3 +107,11 @@ def test_content_that_is_not_what_its_hash_says_is_refused(world: World) -> None
     for text in ("", "abc", ref.hash.upper(), ref.hash + "\n"):
         with pytest.raises(BadName):
             ContentRef(text)
+
+
+def test_a_label_that_cannot_be_moved_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = world(store(world).store(DATA))
+    monkeypatch.setattr(content_store, "CHANGE_TRIES_MAX", 0)
+    with pytest.raises(Contended):
+        world(store(world).label("l", ref))
+    assert world(store(world).get_by_label("l")) is None

@@ -3,6 +3,7 @@
 import pytest
 
 from respram.patterns import ContentStore, ContentSync, Unreadable
+from respram.patterns.content_sync import LENGTH, MAGIC
 from tests.patterns.conftest import World
 
 
@@ -44,3 +45,9 @@ def test_a_label_whose_content_expired_is_left_out(world: World) -> None:
     other = ContentStore(world.another(), world.name + "-other", 5)
     package = world(ContentSync(store).export_labels("app:"))
     assert "app:a" not in world(ContentSync(other).import_package(package))
+
+
+@pytest.mark.parametrize("labels", [b'{"labels":{"a":7}}', b'{"labels":{"a":"short"}}', b'{"labels":[]}', b"{}", b"?"])
+def test_a_package_whose_list_of_labels_is_damaged_is_named(world: World, labels: bytes) -> None:
+    with pytest.raises(Unreadable):
+        world(ContentSync(filled(world)).import_package(MAGIC + LENGTH.pack(len(labels)) + labels))

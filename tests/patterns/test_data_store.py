@@ -59,7 +59,7 @@ def test_letting_go_is_as_good_as_a_delete(world: World) -> None:
 
 def test_keep_begins_the_time_anew_and_says_when_it_is_too_late(world: World) -> None:
     data = store(world)
-    world(data.set("a", 1, ttl_s=0.5))
+    world(data.set("a", 1, ttl_s=2))
     assert world(data.keep("a")) and world(data.entry("a")).remaining_s > 4
     assert not world(data.keep("b"))
 

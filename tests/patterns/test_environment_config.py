@@ -17,10 +17,13 @@ def test_each_environment_has_its_configuration_over_the_defaults(world: World) 
 
 
 def test_when_it_expired_the_defaults_hold_or_it_is_missing(world: World) -> None:
-    configs = EnvironmentConfig(ContentStore(world.client, ttl_s=0.2))
+    configs = EnvironmentConfig(ContentStore(world.client, ttl_s=4))
     world(configs.publish("dev", {"url": "x"}))
-    assert world(EnvironmentConfig(ContentStore(world.client, configs.store.id, 0.3)).keep("dev"))
-    world.until(lambda: world(configs.load("dev", {})) == {})
+    assert world(EnvironmentConfig(ContentStore(world.client, configs.store.id, 9)).keep("dev"))
+    key = configs.store.label_key("config:environment:dev")
+    assert world.raw.pttl(key) > 5000
+    world.expire(key)
+    assert world(configs.load("dev", {})) == {}
     assert not world(configs.keep("dev"))
     with pytest.raises(ContentMissing):
         world(configs.load("dev"))

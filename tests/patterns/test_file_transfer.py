@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from respram.patterns import ContentCorrupt, ContentMissing, ContentRef, ContentStore, FileTransfer, bar
+from respram.patterns import ContentCorrupt, ContentMissing, ContentRef, ContentStore, FileTransfer, bar, reference
 from respram.patterns.json_values import from_json
 from tests.patterns.conftest import World
 
@@ -81,3 +81,11 @@ def test_a_ticket_that_lies_about_the_size_makes_no_file(world: World, tmp_path:
 def test_the_bar_is_empty_half_and_full() -> None:
     assert [bar(done, 10, 4) for done in (0, 5, 10)] == ["[....]   0.0 %", "[##..]  50.0 %", "[####] 100.0 %"]
     assert bar(0, 0, 4) == "[####] 100.0 %"
+
+
+def test_a_slow_send_ends_with_every_chunk_at_its_full_time(world: World, tmp_path: Path) -> None:
+    source = tmp_path / "a"
+    source.write_bytes(DATA)
+    first = transfer(world).store.content_key(reference(DATA[:1000]))
+    world(transfer(world).send(source, lambda done, total: world.raw.pexpire(first, 1000)))
+    assert world.raw.pttl(first) > 4000

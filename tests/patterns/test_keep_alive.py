@@ -9,8 +9,8 @@ from tests.patterns.conftest import World
 
 
 def test_a_peer_that_falls_silent_is_reported_once(world: World) -> None:
-    ada = KeepAlive(world.client, world.name, "ada", "bob", ttl_s=0.2)
-    bob = KeepAlive(world.another(), world.name, "bob", "ada", ttl_s=0.2)
+    ada = KeepAlive(world.client, world.name, "ada", "bob", ttl_s=0.6)
+    bob = KeepAlive(world.another(), world.name, "bob", "ada", ttl_s=0.6)
     assert not world(bob.tick())
     assert world(ada.tick())
     closed: list[tuple[str, str]] = []
@@ -19,7 +19,7 @@ def test_a_peer_that_falls_silent_is_reported_once(world: World) -> None:
 
 
 def test_two_that_beat_stay_linked(world: World) -> None:
-    sides = [KeepAlive(world.another(), world.name, me, peer, ttl_s=0.2) for me, peer in (("a", "b"), ("b", "a"))]
+    sides = [KeepAlive(world.another(), world.name, me, peer, ttl_s=0.6) for me, peer in (("a", "b"), ("b", "a"))]
     reasons: list[str] = []
 
     # b goes on for twice its TTL, then stops; a must not have worried before.
@@ -37,14 +37,14 @@ def beating(world: World, side: KeepAlive, count: int) -> object:  # type: ignor
             for done in range(count):
                 if not await side.tick() and done > count // 2:
                     return done
-                await asyncio.sleep(0.025)
+                await asyncio.sleep(0.08)
             return count
 
         return beat()
     for done in range(count):
         if not side.tick() and done > count // 2:
             return done
-        time.sleep(0.025)
+        time.sleep(0.08)
     return count
 
 

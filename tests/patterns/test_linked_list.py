@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import ContentMissing, ContentStore, LinkedList, TooMany
+from respram.patterns import Contended, ContentMissing, ContentStore, LinkedList, TooMany, linked_list
 from tests.patterns.conftest import World
 
 
@@ -44,3 +44,10 @@ def test_a_list_longer_than_its_bound_is_not_walked_for_ever(world: World) -> No
         world(linked(world).push(value))
     with pytest.raises(TooMany):
         world(linked(world, nodes_max=2).values())
+
+
+def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linked_list, "CHANGE_TRIES_MAX", 0)
+    with pytest.raises(Contended):
+        world(linked(world).push(1))
+    assert world(linked(world).values()) == []

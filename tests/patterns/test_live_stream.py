@@ -4,6 +4,7 @@ import pytest
 
 from respram.patterns import (
     ChunkExpired,
+    Contended,
     Sealer,
     StreamDecoder,
     StreamEncoder,
@@ -55,13 +56,13 @@ def test_a_late_reader_begins_with_the_oldest_message_that_lives(world: World) -
 
 
 def test_a_chunk_that_expired_in_mid_stream_is_named_and_the_reader_can_go_on(world: World) -> None:
-    brief, lasting = (StreamEncoder(world.client, world.name, ttl_s, 1) for ttl_s in (0.15, 5))
+    brief, lasting = (StreamEncoder(world.client, world.name, ttl_s, 1) for ttl_s in (4, 5))
     world(brief.send(b"one"))
     decoder = StreamDecoder(world.another(), world.name)
     assert world(decoder.receive(1)) == b"one"
     world(brief.send(b"two"))
     world(lasting.send(b"three"))
-    world.until(lambda: not world.raw.exists(chunk_key(world.name, 5)))
+    world.expire(*(chunk_key(world.name, seq) for seq in range(6)))
     with pytest.raises(ChunkExpired, match="skip_to_oldest") as caught:
         world(decoder.receive(5))
     assert caught.value.seq == 3 == decoder.position
@@ -132,3 +133,10 @@ def test_a_stream_that_expired_and_began_anew_is_read_from_its_new_beginning(wor
     world.until(lambda: not world.raw.exists(head_key(world.name)))
     world(StreamEncoder(world.client, world.name, 5).send(b"new life"))
     assert world(decoder.receive(1)) == b"new life"
+
+
+def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_stream, "CHANGE_TRIES_MAX", 0)
+    with pytest.raises(Contended):
+        world(StreamEncoder(world.client, world.name, 5).send(b"x"))
+    assert not world.raw.exists(head_key(world.name))

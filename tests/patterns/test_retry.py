@@ -1,5 +1,9 @@
 """Pauses between attempts, and which errors earn one."""
 
+import socket
+import threading
+import time
+
 import pytest
 
 from respram.patterns import Retry, StoreAway, TimedOut
@@ -24,7 +28,9 @@ def test_a_call_is_repeated_until_it_works(world: World, error: type[Exception])
             raise error
         return len(calls)
 
-    assert world(Retry(world.client, 3, 0.001).call(shaky, "x")) == 3 and calls == ["x"] * 3
+    begun = time.monotonic()
+    assert world(Retry(world.client, 3, 0.02, chance=lambda: 1.0).call(shaky, "x")) == 3 and calls == ["x"] * 3
+    assert time.monotonic() - begun >= 0.06
 
 
 def test_the_last_error_is_raised_and_others_at_once(world: World) -> None:
@@ -46,3 +52,24 @@ def test_connecting_waits_for_a_node_and_gives_up_in_the_end(world: World) -> No
     world(Retry(world.client, 1).connect())
     with pytest.raises(StoreAway):
         world(Retry(world.another(port=free_port()), 3, 0.001).connect())
+
+
+def test_a_node_that_comes_back_meanwhile_is_connected_to(world: World) -> None:
+    port = free_port()
+    with socket.socket() as listener:
+
+        def back() -> float:
+            # Called before the first pause: by then one attempt has failed.
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            threading.Thread(target=answer, args=(listener,), daemon=True).start()
+            return 1.0
+
+        world(Retry(world.another(port=port, protocol=2), 2, 0.02, chance=back).connect())
+
+
+def answer(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        while data := connection.recv(1000):
+            connection.sendall(b"+OK\r\n" * data.count(b"CLIENT\r\n") + b"+PONG\r\n" * data.count(b"PING\r\n"))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from respram.patterns import ContentMissing, ContentStore, Versions
+from respram.patterns import Contended, ContentMissing, ContentStore, Versions
+from respram.patterns import versions as versions_module
 from tests.patterns.conftest import World
 
 
@@ -29,3 +30,10 @@ def test_publishers_at_once_get_different_numbers(world: World) -> None:
     numbers = world.together(*(lambda text=text: versions(world).publish(text) for text in texts))
     assert sorted(numbers) == [1, 2, 3, 4, 5]
     assert sorted(world(versions(world).read(number)) for number in numbers) == texts
+
+
+def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions_module, "CHANGE_TRIES_MAX", 0)
+    with pytest.raises(Contended):
+        world(versions(world).publish(b"x"))
+    assert world(versions(world).numbers()) == []
