@@ -29,6 +29,8 @@ def setbit(conn: Conn, argv: list[bytes]) -> Reply:
     if at >= len(value):
         value.extend(bytes(at + 1 - len(value)))
     old = 1 if value[at] & mask else 0
+    if entry is not None and at < entry.length and b"%d" % old == argv[3]:
+        return old  # nothing changes: no stamp, no event, no invalidation, as in Redis
     value[at] = value[at] | mask if argv[3] == b"1" else value[at] & ~mask
     rewrite(conn, argv[1], entry, bytes(value), b"setbit")
     return old

@@ -1,15 +1,183 @@
-"""CLUSTER: there is none that a client could see, and this says so as Redis does.
+"""What clients see of the peers: RESPRAM PEERS, TOPOLOGY and DIGEST, WAIT, and that there is no CLUSTER.
 
-Nodes of an enclave hold all keys each, so no client needs to know which of them has what.
+Nodes of an enclave hold all keys each, so no client needs to know which of them has what. `Peers` is all that commands
+know of the other nodes; the server sets `node.peers` where there can be any.
 """
 
-from respram.commands.conn import Conn
+from dataclasses import dataclass
+from typing import Protocol
+
+from respram.commands.conn import Conn, Suspend
 from respram.commands.refusals import NO_CLUSTER
 from respram.commands.reply import Reply
+from respram.commands.texts import NOT_AN_INTEGER
+from respram.errors import ClientError
+from respram.integers import parse_int
+
+WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see that the client is gone
+TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
+TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
+UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+NO_PEERS = ClientError(b"ERR this node has no peers: start it with --join or a cluster secret")
+NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """A node of this enclave, or of another to which there is a link."""
+
+    number: int
+    host: bytes
+    port: int
+    enclave: bytes
+    role: bytes
+    state: bytes  # online, lagging (writes were dropped), differs (so said the last digest), unlinked
+    rtt_us: int  # -1: not known yet
+    lag_ms: int  # age of the oldest write that it has not acknowledged; 0: there is none
+    queue_bytes: int
+    in_flight_bytes: int
+    heard_ms: int  # since its last message; -1: never
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFacts:
+    number: int
+    address: bytes
+    enclave: bytes
+    role: bytes
+    parent: int  # 0: none
+    status: bytes  # alive, suspect, dead, left
+    ready: bool
+    incarnation: int
+
+
+class Peers(Protocol):
+    """The other nodes, as commands may know them. Times are Unix milliseconds."""
+
+    def linked(self) -> list[PeerFacts]: ...
+    def members(self) -> list[MemberFacts]:
+        """All of the network, this node first."""
+
+    def facts(self) -> list[tuple[str, object]]:
+        """Names and numbers for INFO replication."""
+
+    def digest(self, at_ms: int) -> tuple[int, int] | None:
+        """Count and sum of the records that were settled at that moment; None when it is too long ago."""
+
+    def publish(self, channel: bytes, message: bytes, shard: bool) -> None: ...
+    def last_number(self) -> int:
+        """Of this node's batches of writes."""
+
+    def flush(self) -> int:
+        """Sends all writes so far and asks for acknowledgement; the number to ask `holders` about."""
+
+    def holders(self, number: int) -> int: ...
+    def notice(self, conn: Conn, number: int, wanted: int) -> None:
+        """Wakes the connection when so many peers hold that number."""
+
+    def pulls_useful(self) -> bool: ...
+    def pull(self, conn: Conn, db: int, key: bytes) -> int:
+        """Asks the peers for a key, on a miss. The milliseconds to wait for at most (the connection is woken before
+        that); 0: nil stands."""
+
+    def forget(self, conn: Conn) -> None: ...
 
 
 def cluster(conn: Conn, argv: list[bytes]) -> Reply:
     raise NO_CLUSTER
 
 
-HANDLERS = {b"cluster": cluster}
+# -- RESPRAM --------------------------------------------------------------------------------------
+def peers(conn: Conn, argv: list[bytes]) -> Reply:
+    """One map for each peer, so that redis-cli prints name and value line by line."""
+    return [
+        {
+            b"node": b"%016x" % one.number,
+            b"address": spell(one.host, one.port),
+            b"enclave": one.enclave,
+            b"role": one.role,
+            b"state": one.state,
+            b"rtt_us": one.rtt_us,
+            b"lag_ms": one.lag_ms,
+            b"queue_bytes": one.queue_bytes,
+            b"in_flight_bytes": one.in_flight_bytes,
+            b"heard_ms": one.heard_ms,
+        }
+        for one in _peers(conn).linked()
+    ]
+
+
+def topology(conn: Conn, argv: list[bytes]) -> Reply:
+    return [
+        {
+            b"node": b"%016x" % one.number,
+            b"address": one.address,
+            b"enclave": one.enclave,
+            b"role": one.role,
+            b"parent": b"%016x" % one.parent if one.parent else b"",
+            b"status": one.status,
+            b"ready": int(one.ready),
+            b"incarnation": one.incarnation,
+        }
+        for one in _peers(conn).members()
+    ]
+
+
+def digest(conn: Conn, argv: list[bytes]) -> Reply:
+    """Over the records that were a second old and had two to live. Asked for one moment, converged nodes answer alike."""
+    at_ms = parse_int(argv[2]) if len(argv) > 2 else conn.now_ms
+    found = _peers(conn).digest(at_ms) if at_ms is not None and abs(at_ms - conn.now_ms) <= 10_000 else None
+    if at_ms is None or found is None:
+        raise NOT_A_TIME
+    records, total = found
+    return {b"at_ms": at_ms, b"records": records, b"digest": b"%016x" % total}
+
+
+def spell(host: bytes, port: int) -> bytes:
+    return b"[%b]:%d" % (host, port) if b":" in host else b"%b:%d" % (host, port)
+
+
+def _peers(conn: Conn) -> Peers:
+    if conn.node.peers is None:
+        raise NO_PEERS
+    return conn.node.peers
+
+
+# -- WAIT -----------------------------------------------------------------------------------------
+def wait(conn: Conn, argv: list[bytes]) -> Reply:
+    """How many peers hold all that was written here before, as soon as there are enough of them or the time is up."""
+    wanted = parse_int(argv[1])
+    if wanted is None:
+        raise NOT_AN_INTEGER
+    timeout_ms = parse_int(argv[2])
+    if timeout_ms is None:
+        raise TIMEOUT_NOT_AN_INTEGER
+    if timeout_ms < 0:
+        raise TIMEOUT_NEGATIVE
+    others = conn.node.peers
+    if others is None:
+        return 0
+    if conn.awaited is None:
+        patience_ms = min(timeout_ms or WAIT_MS_MAX, WAIT_MS_MAX)
+        conn.awaited = (others.flush(), conn.now_ms + patience_ms)
+        conn.unblocked = b""
+    number, until_ms = conn.awaited
+    count = others.holders(number)
+    if count < wanted and conn.now_ms < until_ms and not conn.unblocked and not conn.executing:
+        others.notice(conn, number, wanted)
+        raise Suspend(until_ms)
+    conn.awaited = None
+    others.forget(conn)
+    unblocked, conn.unblocked = conn.unblocked, b""
+    if unblocked == b"error":
+        raise UNBLOCKED
+    return count
+
+
+HANDLERS = {
+    b"cluster": cluster,
+    b"respram|peers": peers,
+    b"respram|topology": topology,
+    b"respram|digest": digest,
+    b"wait": wait,
+}

@@ -5,6 +5,7 @@ Where Redis distinguishes keys without a TTL, a key with an implicit deadline ta
 that `INCR` followed by `EXPIRE NX` opens its window here too.
 """
 
+from respram.commands import notify
 from respram.commands.access import glance, read
 from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, ttl_ms_from
@@ -19,7 +20,7 @@ from respram.commands.texts import (
     SYNTAX,
     invalid_expire,
 )
-from respram.engine.api import Entry
+from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
 from respram.integers import UINT64_MAX, parse_int, parse_uint
 from respram.record import DATABASES
@@ -231,8 +232,10 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
     if entry is None:
         return 0
     engine = conn.node.engine
-    if not replace and engine.peek(target_db, target, conn.now_ms) is not None:
-        return 0
+    if engine.peek(target_db, target, conn.now_ms) is not None:
+        if not replace:
+            return 0
+        notify.event(conn.node, NEW, target_db, target)  # Redis replaces by deleting first
     engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, conn.now_ms, b"copy_to")
     return 1
 

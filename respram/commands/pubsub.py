@@ -182,8 +182,8 @@ def pubsub_shardchannels(conn: Conn, argv: list[bytes]) -> Reply:
 def _active(registry: Registry, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise unknown_subcommand(b"pubsub", argv[1])
-    pattern = argv[2] if len(argv) == 3 else b"*"
-    return [channel for channel in registry if glob_match(pattern, channel)]
+    # Without a pattern all are listed, the one with the empty name too, which no `*` matches.
+    return [channel for channel in registry if len(argv) == 2 or glob_match(argv[2], channel)]
 
 
 def pubsub_numsub(conn: Conn, argv: list[bytes]) -> Reply:

@@ -81,3 +81,21 @@ def test_an_empty_combination_does_not_delete_its_target(client: Client) -> None
     assert client(b"TTL", b"to") == b":10\r\n"
     assert client(b"BITOP", b"AND", b"absent", b"no") == ZERO
     assert client.conn.refused_deletes == 1
+
+
+def test_a_setbit_that_changes_nothing_leaves_no_trace(client: Client) -> None:
+    client(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
+    client(b"SETBIT", b"k", b"7", b"1")
+    other = client.other()
+    other(b"WATCH", b"k")
+    listener = client.other()
+    listener(b"PSUBSCRIBE", b"*")
+    listener.pushed()
+    assert client(b"SETBIT", b"k", b"7", b"1") == b":1\r\n"
+    assert client(b"SETBIT", b"k", b"3", b"0") == b":0\r\n"
+    assert listener.pushed() == b""
+    other(b"MULTI")
+    assert other(b"EXEC") == b"*0\r\n"
+    assert client(b"SETBIT", b"k", b"15", b"0") == b":0\r\n"
+    assert listener.pushed().count(b"setbit") == 2
+    assert client(b"STRLEN", b"k") == b":2\r\n"
