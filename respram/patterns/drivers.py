@@ -7,6 +7,7 @@ interrupt too, is raised in the pattern, at its `yield`, so that its `finally` c
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ T = TypeVar("T")
 # A node takes 64 MiB in one argument unless told otherwise, and closes the connection on more. So it is checked here,
 # for all commands of an effect before the first is sent.
 VALUE_BYTES_MAX = 64 * 1024 * 1024
+
+LARGE_BYTES = 1024 * 1024  # the least that a node's limit can be set to: below it, size is not the reason
 
 RAW = {"NEVER_DECODE": True}  # replies stay bytes on clients made with decode_responses=True
 AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -303,18 +306,36 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
     """redis-py's exceptions as this package's; a user's own pass untouched."""
     if isinstance(effect, Call | Block):
         return error
+    size = largest(effect)
     named: Exception
     if isinstance(error, redis.exceptions.AuthenticationError):
-        named = StoreRefused(f"the node wants other credentials: {error}")
+        named = StoreRefused(f"the node wants other credentials: {said(error)}")
+    elif isinstance(error, redis.exceptions.ResponseError) and "invalid bulk length" in str(error):
+        named = ValueTooLarge(f"the node takes no value of {size} bytes (its proto-max-bulk-len); nothing was written")
     elif isinstance(error, redis.exceptions.ResponseError):
-        # An unknown command is answered with its arguments, which may be secrets.
-        named = StoreRefused(f"the node refused: {str(error).split(', with args')[0]}")
+        named = StoreRefused(f"the node refused: {said(error)}")
     elif isinstance(error, AWAY):
         named = StoreAway(
-            "the node does not answer; what was under way may or may not have been done:"
-            " check address and port, or try again (Retry)"
+            "the node does not answer; what was under way may or may not have been done: check address and port,"
+            " or try again (Retry)"
+            + (f"; if it is there, {size} bytes may be over its proto-max-bulk-len" if size > LARGE_BYTES else "")
         )
     else:
         return error
-    named.__cause__ = error
+    # Not chained: redis-py writes the beginning of a failed command, value and all, into its exception.
+    named.__suppress_context__ = True
     return named
+
+
+def said(error: Exception) -> str:
+    """The node's own words: without the command that redis-py puts before them, or the arguments that a node repeats."""
+    words = re.sub(r"^Command # \d+ \(.*?\) of pipeline caused error: ", "", str(error), flags=re.DOTALL)
+    return words.split(", with args")[0]
+
+
+def largest(effect: Effect) -> int:
+    if not isinstance(effect, Ask | Commit):
+        return 0
+    return max(
+        (len(part) for command in effect.commands for part in command if isinstance(part, bytes | str)), default=0
+    )

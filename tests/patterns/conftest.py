@@ -1,6 +1,7 @@
 """A real node, and the two kinds of client on it: every test of a pattern runs on both.
 
-`RESPRAM_TEST_SERVER=redis` runs them against a redis-server instead, as an oracle for what a command does.
+`RESPRAM_TEST_SERVER=redis` runs them against a redis-server instead, as an oracle for what a command does;
+`RESPRAM_TEST_ENGINE=native` or `auto` chooses the engine of the node.
 Names are new in every test (`world.name`), since nothing can be deleted between two.
 """
 
@@ -57,7 +58,7 @@ def node_port() -> Iterator[int]:
         with redis_server() as port:
             yield port
     else:
-        with running() as node:
+        with running(engine=os.environ.get("RESPRAM_TEST_ENGINE", "pure")) as node:
             yield node.port
 
 

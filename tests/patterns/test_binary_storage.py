@@ -27,6 +27,7 @@ def test_sealed_bytes_show_neither_themselves_nor_their_hash(world: World) -> No
     assert address.hash != hashlib.sha256(READING).hexdigest()
     assert world(storage(world, sealer).store(READING)) == address
     assert world(storage(world, sealer).retrieve(address)) == READING
+    assert 4000 < world.raw.pttl(storage(world).contents.content_key(address)) <= 5000
     assert b"temp" not in world.raw.get(storage(world).contents.content_key(address))
     with pytest.raises(WrongKey):
         world(storage(world, Sealer(new_secret())).retrieve(address))

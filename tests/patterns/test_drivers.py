@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import os
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, assert_type
@@ -14,6 +16,8 @@ from redis.asyncio import Redis as AsyncRedis
 from respram.patterns import (
     AdvisoryLock,
     Broadcast,
+    ContentStore,
+    CoordinationToken,
     Counter,
     DataStore,
     DeadDrop,
@@ -25,7 +29,7 @@ from respram.patterns import (
 )  # fmt: skip
 from respram.patterns.effects import Commit, Receive, Steps, Subscribe, Watch
 from respram.patterns.steps import C, ask, ask_all, ask_atomic, call, hand, operation, pause, stream
-from tests.live import free_port
+from tests.live import free_port, running
 from tests.patterns.conftest import World
 
 
@@ -144,6 +148,39 @@ def test_a_refusal_shows_no_argument(world: World) -> None:
     with pytest.raises(StoreRefused, match="unknown command") as caught:
         world(Probe(world.client).run(("FROBNICATE", "secret word")))
     assert "secret word" not in str(caught.value)
+
+
+def test_a_refused_write_shows_no_value_though_the_client_library_would(world: World) -> None:
+    bad = ("SET", world.name, "secret) word", "PX", "0")
+    for attempt in ((bad,), (("PING",), bad)):
+        for atomic in (False, True):
+            with pytest.raises(StoreRefused, match="invalid expire time in 'set' command") as caught:
+                world(Probe(world.client).run(*attempt, atomic=atomic))
+            assert "secret" not in "".join(traceback.format_exception(caught.value, limit=0))
+
+
+@pytest.mark.skipif(
+    os.environ.get("RESPRAM_TEST_SERVER") == "redis", reason="these limits are options of a respram node"
+)
+def test_a_node_with_lower_limits_is_asked_for_less_or_says_so(world: World) -> None:
+    with running("--max-ttl", "2", "--default-ttl", "1", "--proto-max-bulk-len", "1mb", "--maxmemory", "64mb") as node:
+        client = world.another(port=node.port)
+        claim = world(CoordinationToken(client, world.name, ttl_s=60).claim("w"))
+        assert 0 < claim.sure_s() <= 2
+        with pytest.raises((ValueTooLarge, StoreAway), match=r"200\d\d\d\d bytes .*proto-max-bulk-len"):
+            world(DeadDrop(client, world.name, "a", "b").leave(bytes(2_000_000), ttl_s=1))
+        world(client.aclose() if world.kind == "asyncio" else client.close())
+        client = world.another(port=node.port)  # the node closed the other connection
+        assert world(DeadDrop(client, world.name, "a", "b").look()) is None
+        store = ContentStore(client, world.name, 2)
+
+        def fill() -> None:
+            for number in range(100):
+                world(store.store(bytes((number,)) * 1_000_000))
+
+        with pytest.raises(StoreRefused, match="maxmemory"):
+            fill()
+        world(client.aclose() if world.kind == "asyncio" else client.close())
 
 
 def test_the_caller_s_function_may_be_async_on_asyncio_only(world: World) -> None:
