@@ -102,13 +102,29 @@ typedef struct Record {
 #define SHADOW_BYTES 6
 
 size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes);
-int64_t record_deadline_ms(const Record *record);
-void record_set_deadline(Record *record, int64_t deadline_ms);
 int64_t record_shadow_ms(const Record *record);
 void record_set_shadow(Record *record, int64_t shadow_ms);
 int64_t record_due_ms(const Record *record);
-Span record_key(const Record *record);
-size_t record_value_bytes(const Record *record); /* 0 in a stub */
+
+/* The few that every lookup needs are here, so that the compiler sees through them. */
+static inline int64_t record_deadline_ms(const Record *record) {
+    return (int64_t)((uint64_t)record->deadline_high << 32 | record->deadline_low);
+}
+
+static inline void record_set_deadline(Record *record, int64_t deadline_ms) {
+    record->deadline_low = (uint32_t)deadline_ms;
+    record->deadline_high = (uint16_t)(deadline_ms >> 32);
+}
+
+static inline Span record_key(const Record *record) {
+    Span key = {record->body + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
+    return key;
+}
+
+static inline size_t record_value_bytes(const Record *record) { /* 0 in a stub */
+    return record->flags & RECORD_STUB ? 0 : record->value_bytes;
+}
+
 void record_put_value(Record *record, Span value);
 void record_get_value(const Record *record, uint8_t *out);
 size_t record_packed_bytes(const Record *record);
@@ -165,6 +181,7 @@ typedef struct Wheel {
 } Wheel;
 
 void wheel_init(Wheel *wheel);
+bool wheel_has_passed(int64_t due_ms, int64_t now_ms);
 void wheel_place(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
 void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
 void wheel_remove(Wheel *wheel, Record *record);

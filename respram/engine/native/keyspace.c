@@ -296,7 +296,9 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
 }
 
 static void end(Engine *engine, Record *record, int64_t now_ms) {
-    if (record_due_ms(record) > now_ms) { /* it was overwritten with more time, or only moves down */
+    /* It was overwritten with more time, or only moves down; or its slot has not passed whole, which the
+     * other engine waits for too, so that both forget at the same moment. */
+    if (!wheel_has_passed(record_due_ms(record), now_ms)) {
         wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
         return;
     }

@@ -16,15 +16,6 @@ size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes) {
     return RECORD_HEADER_BYTES + (shadowed ? SHADOW_BYTES : 0) + key_bytes + value_bytes;
 }
 
-int64_t record_deadline_ms(const Record *record) {
-    return (int64_t)((uint64_t)record->deadline_high << 32 | record->deadline_low);
-}
-
-void record_set_deadline(Record *record, int64_t deadline_ms) {
-    record->deadline_low = (uint32_t)deadline_ms;
-    record->deadline_high = (uint16_t)(deadline_ms >> 32);
-}
-
 int64_t record_shadow_ms(const Record *record) {
     if (!(record->flags & RECORD_SHADOWED))
         return 0;
@@ -45,15 +36,6 @@ void record_set_shadow(Record *record, int64_t shadow_ms) {
 /* When the wheel has to look at it: a value ends at its deadline, a stub with its shadow. */
 int64_t record_due_ms(const Record *record) {
     return record->flags & RECORD_STUB ? record_shadow_ms(record) : record_deadline_ms(record);
-}
-
-Span record_key(const Record *record) {
-    Span key = {record->body + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
-    return key;
-}
-
-size_t record_value_bytes(const Record *record) {
-    return record->flags & RECORD_STUB ? 0 : record->value_bytes;
 }
 
 static inline uint8_t *value_place(const Record *record) {

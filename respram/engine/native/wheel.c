@@ -65,6 +65,11 @@ static inline bool is_occupied(const Wheel *wheel, int slot) {
     return wheel->occupied[slot / 64] >> (slot % 64) & 1;
 }
 
+/* Whether the finest slot of this time has passed whole. */
+bool wheel_has_passed(int64_t due_ms, int64_t now_ms) {
+    return visit_ms(0, due_ms >> SHIFT[0]) <= now_ms;
+}
+
 void wheel_init(Wheel *wheel) {
     memset(wheel, 0, sizeof *wheel);
     for (int slot = 0; slot < WHEEL_SLOTS; slot++)
