@@ -1,0 +1,1 @@
+"""Respram beside what clients know: real servers, real clients, real frameworks. Nothing here ships."""

@@ -1,0 +1,106 @@
+"""The two servers: started here on free loopback ports, ended here by their process ids, or found at an address.
+
+Redis gets the limits that respram has where they are settings in both, so that a text about a limit is the
+same text. The persistence of Redis is off: nothing is written.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 15.0  # from the process to the first answer
+STOP_S = 6.0
+REDIS_OPTIONS = (
+    "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--databases", "16", "--proto-max-bulk-len", "64mb",
+    "--enable-debug-command", "no", "--daemonize", "no", "--loglevel", "warning",
+)  # fmt: skip
+
+
+class ServerError(Exception):
+    """A server that is not there, or did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens."""
+
+    name: str
+    host: str
+    port: int
+    is_redis: bool
+
+
+def find_redis(path: str | None) -> str:
+    found = shutil.which(path or "redis-server")
+    if found is None:
+        raise ServerError(f"there is no {path or 'redis-server'}; install redis-server or name it with --redis PATH")
+    return found
+
+
+@contextlib.contextmanager
+def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
+        port = free_port()
+        command = [find_redis(path), "--port", str(port), "--dir", folder, *REDIS_OPTIONS]
+        with _process(command, Path(folder) / "log", port):
+            yield Place(name, "127.0.0.1", port, is_redis=True)
+
+
+@contextlib.contextmanager
+def respram_node(engine: str) -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
+        port = free_port()
+        command = [sys.executable, "-m", "respram", "serve", "--bind", "127.0.0.1", "--port", str(port),
+                   "--peer-port", str(free_port()), "--engine", engine]  # fmt: skip
+        with _process(command, Path(folder) / "log", port):
+            yield Place(f"respram ({engine})", "127.0.0.1", port, is_redis=False)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], log_path: Path, port: int) -> Iterator[None]:
+    # Its options come from here alone, whatever the caller's environment says.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RESPRAM_")}
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+    try:
+        _await_answer(process, log_path, port)
+        yield
+        if process.poll() is not None:
+            raise ServerError(f"{command[0]} ended by itself with {process.returncode}:\n{_tail(log_path)}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_answer(process: "subprocess.Popen[bytes]", log_path: Path, port: int) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0) as probe:
+            probe.sendall(b"PING\r\n")
+            if probe.recv(16).startswith(b"+PONG"):
+                return
+        time.sleep(0.02)
+    raise ServerError(f"no answer from port {port}:\n{_tail(log_path)}")
+
+
+def _tail(log_path: Path) -> str:
+    return log_path.read_text(errors="replace")[-2000:]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
