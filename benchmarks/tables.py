@@ -1,0 +1,162 @@
+"""Results as text: Markdown tables and the JSON that holds every raw figure. Nothing here measures."""
+
+import json
+import re
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.compare import Result
+from benchmarks.figures import CPU_NOISE_MAX, CPU_S_MIN, LATENCY_NOISE_MAX, Ratio, Refusal, ratio, summary
+from benchmarks.servers import KINDS, Kind
+
+OURS, THEIRS = "native", "redis"
+
+
+def cpu_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
+    if min(result.values(ours, "cpu_s") + result.values(theirs, "cpu_s"), default=0.0) < CPU_S_MIN:
+        return Refusal("too short to measure")
+    return ratio(result.values(ours, "cpu_us"), result.values(theirs, "cpu_us"), CPU_NOISE_MAX)
+
+
+def p99_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
+    return ratio(result.values(ours, "p99_us"), result.values(theirs, "p99_us"), LATENCY_NOISE_MAX)
+
+
+def ratio_cell(found: Ratio | Refusal) -> str:
+    if isinstance(found, Refusal):
+        return f"({found.reason})"
+    return f"**{found.value:.2f}** ({found.low:.2f}-{found.high:.2f})"
+
+
+def figure_cell(values: list[float]) -> str:
+    """Median and spread; a dash where the server does not take part."""
+    if not values:
+        return "-"
+    found = summary(values)
+    return f"{number(found.median)} ±{found.noise:.0%}"
+
+
+def number(value: float) -> str:
+    """Three digits that count, no exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def table(head: list[str], lines: list[list[str]]) -> str:
+    body = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in body)
+
+
+def cpu_table(results: list[Result], kinds: list[Kind]) -> str:
+    head = ["server CPU, us per command", *(kind.label for kind in kinds), "respram to Redis", "target"]
+    lines = [
+        [
+            result.row.title,
+            *(figure_cell(result.values(kind.name, "cpu_us")) for kind in kinds),
+            ratio_cell(cpu_ratio(result)),
+            f"{result.row.target:.2f}" if result.row.target else "",
+        ]
+        for result in results
+    ]
+    return table(head, lines)
+
+
+def p99_table(results: list[Result], kinds: list[Kind]) -> str:
+    head = ["99th percentile, us", *(kind.label for kind in kinds), "respram to Redis"]
+    lines = [
+        [
+            result.row.title,
+            *(figure_cell(result.values(kind.name, "p99_us")) for kind in kinds),
+            ratio_cell(p99_ratio(result)),
+        ]
+        for result in results
+    ]
+    return table(head, lines)
+
+
+def rate_table(results: list[Result], kinds: list[Kind]) -> str:
+    head = ["commands per second / median latency, us", *(kind.label for kind in kinds)]
+    lines = []
+    for result in results:
+        cells = []
+        for kind in kinds:
+            rates, times = result.values(kind.name, "rps"), result.values(kind.name, "p50_us")
+            cells.append(f"{number(summary(rates).median)} / {number(summary(times).median)}" if rates else "-")
+        lines.append([result.row.title, *cells])
+    return table(head, lines)
+
+
+def raw_table(results: list[Result], kinds: list[Kind]) -> str:
+    head = ["CPU us per command, turn by turn", *(kind.label for kind in kinds)]
+    return table(
+        head,
+        [
+            [one.row.title, *(" ".join(map(number, one.values(kind.name, "cpu_us"))) or "-" for kind in kinds)]
+            for one in results
+        ],
+    )
+
+
+def commands(results: list[Result]) -> str:
+    """The command of each row; servers that are driven by the same words stand together."""
+    lines = []
+    for result in results:
+        lines.append(f"- {result.row.title}")
+        said: dict[str, list[str]] = {}
+        for name, words in result.commands.items():
+            said.setdefault(re.sub(r"(-p|--port) \d+", r"\1 PORT", words), []).append(KINDS[name].label)
+        lines += [f"  - {', '.join(names)}: `{shown}`" for shown, names in said.items()]
+    return "\n".join(lines)
+
+
+def facts_list(facts: dict[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+
+
+def page(title: str, facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str:
+    parts = [
+        f"# {title}",
+        "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± the spread (median absolute\n"
+        "deviation, scaled); ratios are medians of the turns' ratios with the lowest and highest, and are left out where the\n"
+        f"turns differ too much (spread above {CPU_NOISE_MAX:.0%} for CPU, {LATENCY_NOISE_MAX:.0%} for latency).",
+        facts_list(facts),
+        cpu_table(results, kinds), p99_table(results, kinds), rate_table(results, kinds),
+        "## Raw figures", raw_table(results, kinds), "## Commands", commands(results),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def as_json(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str:
+    whole: dict[str, Any] = {"facts": facts, "servers": [kind.name for kind in kinds], "rows": []}
+    for result in results:
+        found = {"cpu": cpu_ratio(result), "p99": p99_ratio(result)}
+        whole["rows"].append({
+            "title": result.row.title, "row": asdict(result.row), "rate": result.rate, "commands": result.commands,
+            "ratios": {name: one._asdict() for name, one in found.items()}, "runs": [asdict(run) for run in result.runs],
+        })  # fmt: skip
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def short_table(results: list[Result]) -> str:
+    """For the README: ours, theirs, how much."""
+    kinds = [KINDS[THEIRS], KINDS[OURS]]
+    head = ["server CPU, us per command", *(kind.label for kind in kinds), "respram to Redis", "p99 to Redis's"]
+    lines = [
+        [
+            result.row.title,
+            *(number(summary(result.values(kind.name, "cpu_us")).median) if result.values(kind.name, "cpu_us") else "-" for kind in kinds),
+            ratio_cell(cpu_ratio(result)), ratio_cell(p99_ratio(result)),
+        ]
+        for result in results
+    ]  # fmt: skip
+    return table(head, lines)
+
+
+def replace_block(text: str, block: str, name: str = "bench") -> str:
+    """The text with what stands between its two markers replaced. Without markers, or with several, nothing is guessed."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"there must be one {begin} and after it one {end}")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{block.strip()}\n{end}{rest.partition(end)[2]}"
