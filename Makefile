@@ -18,7 +18,7 @@ NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/
 .PHONY: help serve test lint types unit oracle build dev lock clean distclean
 
 help: ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: build ## run a node (ARGS="--port 6380")
 	@exec $(VENV)/bin/respram serve $(ARGS)
@@ -126,3 +126,25 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped" \
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
+
+# -- benchmarks: no result while anything else runs on the machine --------------------------------------
+.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling
+
+bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
+	$(PY) -m benchmarks.canonical $(ARGS)
+
+bench-memory: build ## memory per key
+	$(PY) -m benchmarks.memory $(ARGS)
+
+bench-stalls: build ## the longest wait of a quiet client, while keys grow and while they expire
+	$(PY) -m benchmarks.stalls $(ARGS)
+
+bench-expiry: build ## how late untouched keys are destroyed
+	$(PY) -m benchmarks.expiry_lag $(ARGS)
+
+bench-scaling: build ## cost by keys, value size and connections
+	$(PY) -m benchmarks.scaling $(ARGS)
+
+$(VENV)/.bench: benchmarks/requirements.txt | $(VENV)/.locked
+	$(PIP_INSTALL) --require-hashes -r benchmarks/requirements.txt
+	@touch $@
