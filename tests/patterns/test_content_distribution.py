@@ -24,5 +24,9 @@ def test_copies_go_to_so_many_nodes_and_fewer_are_an_error(world: World) -> None
     ref = world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=2))
     for client in (one, two):
         assert world(ContentDistribution((client,), world.name).retrieve(ref)) == DATA
+    spare = world.another(db=8)
+    world(ContentDistribution((one, spare), world.name, 5).publish(DATA))
+    with pytest.raises(ContentMissing):
+        world(ContentDistribution((spare,), world.name).retrieve(ref))
     with pytest.raises(StoreAway, match="2 of 3"):
         world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=3))

@@ -49,6 +49,10 @@ class Probe(Generic[C]):
         yield from call(race)
         return found, (yield Commit((("SET", key, "mine", "PX", 5000),)))
 
+    @operation
+    def there(self, *keys: bytes) -> Steps[Any]:
+        return (yield Watch(keys, values=False))
+
     @stream
     def counted(self, seen: list[str]) -> Steps[None]:
         for number in range(100):
@@ -103,6 +107,11 @@ def test_a_commit_fails_when_a_watched_key_changed_and_the_connection_is_free_ag
     outcome = world(Probe(world.client).raced(world.name, lambda: other.set(world.name, b"theirs", px=5000)))
     assert outcome == ([b"mine"], None) and other.get(world.name) == b"theirs"
     assert world(Probe(world.client).run(("PING",))) == [True]
+
+
+def test_a_watch_without_values_says_what_is_there(world: World) -> None:
+    world.raw.set(world.name, b"large", px=5000)
+    assert world(Probe(world.client).there(world.name.encode(), b"none")) == [b"", None]
 
 
 def test_a_value_over_the_limit_is_refused_before_anything_is_sent(
