@@ -49,3 +49,12 @@ def test_too_many_words_are_refused_before_anything_is_written(world: World, mon
     with pytest.raises(TooMany):
         world(index.add("d", {"content": "one two three"}))
     assert world(index.documents.get("d")) is None
+
+
+def test_a_word_of_too_many_documents_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyword_index, "POSTINGS_MAX", 1)
+    index = KeywordIndex(world.client, world.name, ttl_s=5)
+    world(index.add("d1", {"content": "word"}))
+    with pytest.raises(TooMany, match="keywords"):
+        world(index.add("d2", {"content": "word"}))
+    assert ids(world, index, "word") == ["d1"]
