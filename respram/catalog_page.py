@@ -63,7 +63,8 @@ NOTES = """\
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.
 - **OBJECT ENCODING** and **REFCOUNT** answer what Redis would say of a freshly SET value, **IDLETIME** the
   seconds since the last write.
-- **WAIT** answers 0 at once.
+- **WAIT** counts the peers that hold all that was written on this node before it; `WAIT n 0` gives up after an hour.
+- **PUBLISH** and **SPUBLISH** reach the subscribers on all nodes of the enclave and count those on their own.
 """
 
 

@@ -378,9 +378,19 @@ module|list 2 admin,noscript - 4.0.0 server -
 respram -2 - - 1.0.0 server -
   is A container for what only respram has
   costs Depends on subcommand.
+respram|digest -2 readonly,loading,stale - 1.0.0 server -
+  is Tell count and sum of the settled records, alike on nodes that hold the same
+  costs O(1)
+  args at:integer?
 respram|help 2 loading,stale - 1.0.0 server -
   is Show what the subcommands do
   costs O(1)
+respram|peers 2 loading,stale - 1.0.0 server -
+  is List the nodes to which there are links, or should be
+  costs O(N) where N is the number of peers
+respram|topology 2 loading,stale - 1.0.0 server -
+  is List all nodes of the network and their places in the tree
+  costs O(N) where N is the number of nodes
 respram|version 2 loading,stale - 1.0.0 server -
   is Tell the version of respram
   costs O(1)

@@ -1,11 +1,12 @@
 """How handlers read and rewrite one key: the engine's primitives plus what every command owes.
 
-A read that finds nothing owes the `keymiss` event; a write that changes part of a value owes the key
-its old deadline and mark. Handlers that go to the engine directly do so because they owe neither.
+A read that finds nothing owes a question to the peers, where one of them may know more, and the `keymiss`
+event; a write that changes part of a value owes the key its old deadline and mark. Handlers that go to
+the engine directly do so because they owe neither.
 """
 
 from respram.commands import notify
-from respram.commands.conn import Conn
+from respram.commands.conn import Conn, Suspend
 from respram.commands.deadlines import deadline_for
 from respram.commands.texts import TOO_LONG
 from respram.engine.api import Entry
@@ -15,15 +16,47 @@ def read(conn: Conn, key: bytes) -> Entry | None:
     """The live record with its value, for a command that reads."""
     entry = conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
     if entry is None:
-        notify.miss(conn.node, conn.session.db, key)
+        _missed(conn, key)
     return entry
+
+
+def ask_for_missing(conn: Conn, keys: list[bytes]) -> None:
+    """Before several keys are read: one wait for all that are missing, rather than one for each."""
+    peers, session = conn.node.peers, conn.session
+    if peers is None or conn.executing or session.retried or not peers.pulls_useful():
+        return
+    engine, now_ms = conn.node.engine, conn.now_ms
+    _pull(conn, [key for key in dict.fromkeys(keys) if engine.peek(session.db, key, now_ms) is None])
+
+
+def _missed(conn: Conn, key: bytes) -> None:
+    """Another node may have the key: the first look at it waits for their answer, for some milliseconds."""
+    peers, session = conn.node.peers, conn.session
+    if peers is not None and not conn.executing and peers.pulls_useful():
+        if not session.retried or (session.db, key) not in conn.pulled:
+            _pull(conn, [key])
+    notify.miss(conn.node, session.db, key)
+
+
+def _pull(conn: Conn, keys: list[bytes]) -> None:
+    """Suspends the command where somebody was asked; it runs again when all have been answered."""
+    peers, session = conn.node.peers, conn.session
+    assert peers is not None
+    if not session.retried:
+        conn.pulled.clear()
+    patience_ms = 0
+    for key in keys:
+        conn.pulled.add((session.db, key))
+        patience_ms = max(patience_ms, peers.pull(conn, session.db, key))
+    if patience_ms:
+        raise Suspend(conn.now_ms + patience_ms)
 
 
 def glance(conn: Conn, key: bytes) -> Entry | None:
     """The same without the value."""
     entry = conn.node.engine.peek(conn.session.db, key, conn.now_ms)
     if entry is None:
-        notify.miss(conn.node, conn.session.db, key)
+        _missed(conn, key)
     return entry
 
 

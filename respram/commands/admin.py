@@ -60,7 +60,13 @@ ACL_HELP = (
     b"    Shows this text.",
 )
 RESPRAM_HELP = (
-    b"RESPRAM <subcommand>. Subcommands are:",
+    b"RESPRAM <subcommand> [<arg>]. Subcommands are:",
+    b"DIGEST [<unix-ms>]",
+    b"    Count and sum of the settled records: for the same moment alike on nodes that hold the same.",
+    b"PEERS",
+    b"    The nodes to which there are links, or should be.",
+    b"TOPOLOGY",
+    b"    All nodes of the network, of all enclaves, and their places in the tree.",
     b"VERSION",
     b"    The version of this node's software.",
     b"HELP",
@@ -155,7 +161,11 @@ def memory_malloc_stats(conn: Conn, argv: list[bytes]) -> Reply:
 
 # -- the node -----------------------------------------------------------------------------------
 def role(conn: Conn, argv: list[bytes]) -> Reply:
-    return [b"master", 0, []]
+    peers = conn.node.peers
+    if peers is None:
+        return [b"master", 0, []]
+    number = peers.last_number()
+    return [b"master", number, [[one.host, b"%d" % one.port, b"%d" % number] for one in peers.linked() if one.state != b"unlinked"]]
 
 
 def module_list(conn: Conn, argv: list[bytes]) -> Reply:

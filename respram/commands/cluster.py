@@ -10,7 +10,7 @@ from typing import Protocol
 from respram.commands.conn import Conn, Suspend
 from respram.commands.refusals import NO_CLUSTER
 from respram.commands.reply import Reply
-from respram.commands.texts import NOT_AN_INTEGER
+from respram.commands.texts import NOT_AN_INTEGER, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 
@@ -125,7 +125,9 @@ def topology(conn: Conn, argv: list[bytes]) -> Reply:
 
 def digest(conn: Conn, argv: list[bytes]) -> Reply:
     """Over the records that were a second old and had two to live. Asked for one moment, converged nodes answer alike."""
-    at_ms = parse_int(argv[2]) if len(argv) > 2 else conn.now_ms
+    if len(argv) > 3:
+        raise unknown_subcommand(b"respram", argv[1])
+    at_ms = parse_int(argv[2]) if len(argv) == 3 else conn.now_ms
     found = _peers(conn).digest(at_ms) if at_ms is not None and abs(at_ms - conn.now_ms) <= 10_000 else None
     if at_ms is None or found is None:
         raise NOT_A_TIME
@@ -157,16 +159,16 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
     others = conn.node.peers
     if others is None:
         return 0
-    if conn.awaited is None:
+    if conn.wait_state is None:
         patience_ms = min(timeout_ms or WAIT_MS_MAX, WAIT_MS_MAX)
-        conn.awaited = (others.flush(), conn.now_ms + patience_ms)
+        conn.wait_state = (others.flush(), conn.now_ms + patience_ms)
         conn.unblocked = b""
-    number, until_ms = conn.awaited
+    number, until_ms = conn.wait_state
     count = others.holders(number)
     if count < wanted and conn.now_ms < until_ms and not conn.unblocked and not conn.executing:
         others.notice(conn, number, wanted)
         raise Suspend(until_ms)
-    conn.awaited = None
+    conn.wait_state = None
     others.forget(conn)
     unblocked, conn.unblocked = conn.unblocked, b""
     if unblocked == b"error":

@@ -81,6 +81,8 @@ class Conn:
     tracking: Tracking | None = None
     refused_deletes: int = 0
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
+    wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
+    pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
     ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
     behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply

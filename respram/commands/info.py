@@ -216,19 +216,30 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
 
 
 def _replication(node: Node, now_ms: int) -> list[Field]:
-    """Peers are equals: to a client each of them is a master without replicas."""
+    """Peers are equals: to a client each node is a master, and those it has links to look like its replicas."""
+    peers = node.peers
+    linked = [one for one in peers.linked() if one.heard_ms >= 0 and one.state != b"unlinked"] if peers is not None else []
+    slaves = [
+        (
+            f"slave{number}",
+            f"ip={one.host.decode()},port={one.port},state=online,offset={peers.last_number() if peers else 0},lag={one.lag_ms // 1000}",
+        )
+        for number, one in enumerate(linked)
+    ]
     return [
         ("role", "master"),
-        ("connected_slaves", 0),
+        ("connected_slaves", len(slaves)),
+        *slaves,
         ("master_failover_state", "no-failover"),
         ("master_replid", node.run_id.decode()),
         ("master_replid2", "0" * 40),
-        ("master_repl_offset", 0),
+        ("master_repl_offset", peers.last_number() if peers is not None else 0),
         ("second_repl_offset", -1),
         ("repl_backlog_active", 0),
         ("repl_backlog_size", 0),
         ("repl_backlog_first_byte_offset", 0),
         ("repl_backlog_histlen", 0),
+        *(peers.facts() if peers is not None else ()),
     ]
 
 

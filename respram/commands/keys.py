@@ -6,7 +6,7 @@ that `INCR` followed by `EXPIRE NX` opens its window here too.
 """
 
 from respram.commands import notify
-from respram.commands.access import glance, read
+from respram.commands.access import ask_for_missing, glance, read
 from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.glob import glob_match
@@ -35,12 +35,10 @@ NX_WITH_OTHERS = ClientError(b"ERR NX and XX, GT or LT options at the same time 
 GT_WITH_LT = ClientError(b"ERR GT and LT options at the same time are not compatible")
 NOT_A_DATABASE = ClientError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
 INVALID_CURSOR = ClientError(b"ERR invalid cursor")
-TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
 NO_FREQUENCY = ClientError(
     b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
     b"switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
-TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 
 OBJECT_HELP = (
     b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -58,6 +56,7 @@ OBJECT_HELP = (
 
 
 def exists(conn: Conn, argv: list[bytes]) -> Reply:
+    ask_for_missing(conn, argv[1:])
     return sum(glance(conn, key) is not None for key in argv[1:])
 
 
@@ -290,18 +289,6 @@ def _inspect(conn: Conn, key: bytes) -> Entry | None:
     return conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
 
 
-def wait(conn: Conn, argv: list[bytes]) -> Reply:
-    """How many peers have acknowledged: none, because there are none to wait for."""
-    if parse_int(argv[1]) is None:
-        raise NOT_AN_INTEGER
-    timeout_ms = parse_int(argv[2])
-    if timeout_ms is None:
-        raise TIMEOUT_NOT_AN_INTEGER
-    if timeout_ms < 0:
-        raise TIMEOUT_NEGATIVE
-    return 0
-
-
 HANDLERS = {
     b"copy": copy,
     b"dbsize": dbsize,
@@ -324,5 +311,4 @@ HANDLERS = {
     b"touch": exists,
     b"ttl": ttl,
     b"type": type_command,
-    b"wait": wait,
 }

@@ -15,6 +15,7 @@ from respram.engine.api import Engine, Settings
 from respram.limits import Limits
 
 if TYPE_CHECKING:
+    from respram.commands.cluster import Peers
     from respram.commands.conn import Conn
 
 
@@ -88,6 +89,7 @@ class Node:
     stop: Callable[[str], None]  # begins an orderly shutdown, with the reason for the log
     log: Callable[[str], None]  # one line for the operator; never a value
 
+    peers: "Peers | None" = None  # the other nodes, where there can be any
     clients: dict[int, "Conn"] = field(default_factory=dict)
     channels: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)
     patterns: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)

@@ -87,7 +87,7 @@ def observe(node: Node) -> None:
     paused = node.wall_us() // 1000 < node.paused_until_ms
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS) or node.trackers)
-    misses_seen = bool(flags & MISS)
+    misses_seen = bool(flags & MISS) or (node.peers is not None and node.peers.pulls_useful())
 
     def seen(name: bytes, db: int, key: bytes) -> None:
         if name == NEW and node.awaited:

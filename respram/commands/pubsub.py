@@ -162,13 +162,21 @@ def forget_subscriptions(conn: Conn) -> None:
             _leave(conn, name, own, registry)
 
 
+def publish_to_shard(node: Node, channel: bytes, message: bytes) -> int:
+    return _fan_out(node.shard_channels.get(channel, ()), [b"smessage", channel, message])
+
+
 def publish_command(conn: Conn, argv: list[bytes]) -> Reply:
+    """Counts the listeners here. Those on other nodes hear of it too, behind what was written before."""
+    if conn.node.peers is not None:
+        conn.node.peers.publish(argv[1], argv[2], shard=False)
     return publish(conn.node, argv[1], argv[2])
 
 
 def spublish(conn: Conn, argv: list[bytes]) -> Reply:
-    listeners = conn.node.shard_channels.get(argv[1], ())
-    return _fan_out(listeners, [b"smessage", argv[1], argv[2]])
+    if conn.node.peers is not None:
+        conn.node.peers.publish(argv[1], argv[2], shard=True)
+    return publish_to_shard(conn.node, argv[1], argv[2])
 
 
 def pubsub_channels(conn: Conn, argv: list[bytes]) -> Reply:

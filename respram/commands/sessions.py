@@ -18,5 +18,7 @@ def forget(conn: Conn) -> None:
     conn.node.clients.pop(conn.id, None)
     forget_subscriptions(conn)
     forget_tracking(conn)
+    if conn.node.peers is not None:
+        conn.node.peers.forget(conn)
     forget_watched(conn)
     observe(conn.node)

@@ -6,7 +6,7 @@ would have been carried out.
 """
 
 from respram.commands import notify
-from respram.commands.access import check_length, current, exists, read, rewrite, write
+from respram.commands.access import ask_for_missing, check_length, current, exists, read, rewrite, write
 from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, expiry_argument
 from respram.commands.options import GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
@@ -27,6 +27,7 @@ def get(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def mget(conn: Conn, argv: list[bytes]) -> Reply:
+    ask_for_missing(conn, argv[1:])
     values: list[Reply] = []
     for key in argv[1:]:
         entry = read(conn, key)
