@@ -1,0 +1,181 @@
+"""A link: one connection to another node, from the first byte to the last. TLS by memory BIOs, or plain on loopback.
+
+It turns what arrives into plain bytes for its owner, and the owner's bytes into what leaves. TLS is run here rather than in the
+transport, because strangers knock on this port: who does not finish the handshake in time, or sends what is no handshake, is
+closed without a word, counted by kind, and costs the operator no line each. A peer of another cluster gets the TLS alert that
+tells its operator why.
+
+What bounds a link: HANDSHAKE_S until it is open, `unsent_bytes_max` of output that the kernel does not take (the
+gossip core's window is smaller, so only a peer that reads nothing gets there), LINGER_S to send the rest when it is closed.
+Nothing here knows a message.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from typing import Protocol, cast
+
+HANDSHAKE_S = 5.0
+LINGER_S = 2.0
+PLAIN_BYTES = 64 * 1024  # one read of decrypted bytes
+PIECE_BYTES = 256 * 1024  # encrypted at a time
+
+# Why a link ended, where nobody asked it to.
+STALLED, GARBAGE, UNTRUSTED, SILENT, LOST = "stalled", "garbage", "untrusted", "silent", "lost"
+CROWDED, OPEN = "crowded", "open"
+
+
+class Owner(Protocol):
+    """Who made the link. `link_ended` comes once, last, whoever closed."""
+
+    def link_opened(self, link: "Link") -> None: ...
+    def link_received(self, link: "Link", data: bytes) -> None: ...
+    def link_ended(self, link: "Link", reason: str) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """`address` is what was dialled, b"" for a link that was accepted."""
+
+    def __init__(
+        self, number: int, address: bytes, context: ssl.SSLContext | None, unsent_bytes_max: int, owner: Owner
+    ) -> None:
+        self.number = number
+        self.address = address
+        self.owner = owner
+        self.unsent_bytes_max = unsent_bytes_max
+        self.opened = False
+        self.closing = False  # nothing more is handed to the owner
+        self.reason = LOST
+        self.remote = ""
+        self.received_bytes = 0  # on the wire, with what TLS adds
+        self.sent_bytes = 0
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tls: ssl.SSLObject | None = None
+        if context is not None:
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=not address)
+
+    # -- what the loop calls ----------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
+        sock, remote = transport.get_extra_info("socket"), transport.get_extra_info("peername")
+        self.remote = f"{remote[0]}:{remote[1]}" if remote else "unknown"
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop = asyncio.get_running_loop()
+        if self._tls is not None:
+            self._timer = loop.call_later(HANDSHAKE_S, self.abort, SILENT)
+            self._shake()
+        elif remote and ipaddress.ip_address(remote[0].partition("%")[0]).is_loopback:
+            self._open()
+        else:
+            self.abort(OPEN)  # records never leave the machine in the clear
+
+    def data_received(self, data: bytes) -> None:
+        if self.closing:
+            return
+        self.received_bytes += len(data)
+        if self._tls is None:
+            self.owner.link_received(self, bytes(data))
+            return
+        self._incoming.write(data)
+        if not self.opened:
+            self._shake()
+        if self.opened:
+            self._decrypt()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timer()
+        self.closing = True
+        self._transport = None
+        self.owner.link_ended(self, self.reason)
+
+    # -- what the owner calls ---------------------------------------------------------------------
+    def write(self, data: bytes) -> None:
+        if self.closing or self._transport is None:
+            return
+        if self._tls is None:
+            self._send(data)
+        else:
+            view = memoryview(data)
+            for at in range(0, len(data), PIECE_BYTES):
+                self._tls.write(view[at : at + PIECE_BYTES])
+            self._send(self._outgoing.read())
+        if self.unsent_bytes() > self.unsent_bytes_max:
+            self.abort(STALLED)
+
+    def unsent_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def close(self, reason: str) -> None:
+        """Sends what was written, then closes; at once when that takes too long."""
+        if self.closing or self._transport is None:
+            self.closing = True
+            return
+        self.closing, self.reason = True, reason
+        if self._tls is not None and self.opened:
+            with contextlib.suppress(ssl.SSLError):  # it wants to read the other's farewell, which nobody waits for
+                self._tls.unwrap()
+            self._send(self._outgoing.read())
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Closes without a word."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.closing, self.reason = True, reason
+            self._transport.abort()
+
+    # -- TLS --------------------------------------------------------------------------------------
+    def _shake(self) -> None:
+        assert self._tls is not None
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send(self._outgoing.read())
+            return
+        except ssl.SSLCertVerificationError:
+            self._send(self._outgoing.read())  # the alert: whoever speaks TLS this far is told why
+            self.close(UNTRUSTED)
+            return
+        except (ssl.SSLError, ValueError):
+            self.abort(GARBAGE)
+            return
+        self._send(self._outgoing.read())
+        self._open()
+
+    def _open(self) -> None:
+        self._cancel_timer()
+        self.opened = True
+        self.owner.link_opened(self)
+
+    def _decrypt(self) -> None:
+        assert self._tls is not None
+        while not self.closing:
+            try:
+                data = self._tls.read(PLAIN_BYTES)
+            except ssl.SSLWantReadError:
+                self._send(self._outgoing.read())  # a change of keys wants an answer
+                return
+            except ssl.SSLError as error:
+                # An acceptor that does not believe us says so only after our side of the handshake is over.
+                self.abort(UNTRUSTED if "alert" in str(error) else GARBAGE)
+                return
+            if not data:
+                self.close(LOST)
+                return
+            self.owner.link_received(self, data)
+
+    def _send(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._transport.is_closing():
+            self.sent_bytes += len(data)
+            self._transport.write(data)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
