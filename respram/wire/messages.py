@@ -1,0 +1,278 @@
+"""What peers say to each other: one frozen class per message, integers and bytes only.
+
+A message is a RESP array of bulk strings: its word, then its fields in order, integers in decimal. `codec.py` reads
+the classes below as its table, so a message is added here and nowhere else. What a payload holds is defined beside its
+message; all numbers in payloads are little-endian.
+
+Four of them are *sequenced* (SEQUENCED below): they carry data, count against the link's window, are acknowledged by
+ACK, and are sent again when they are not.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+VERSION = 1
+
+U8 = Annotated[int, (1 << 8) - 1]
+U16 = Annotated[int, (1 << 16) - 1]
+U32 = Annotated[int, (1 << 32) - 1]
+U64 = Annotated[int, (1 << 64) - 1]
+Word = Annotated[bytes, 256]  # a name, an address, a reason
+Key = Annotated[bytes, 1 << 26]
+Payload = Annotated[bytes, 1 << 30]  # bounded by the frame
+
+RECORDS_KIND, PUBLICATION_KIND = 0, 1  # of a PUSH
+
+
+# -- acquaintance -------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame, both ways. Nothing else is read before it."""
+
+    word: ClassVar[bytes] = b"HELLO"
+    version: U32
+    network: Word
+    node: U64
+    enclave: Word
+    address: Word  # where this node is to be dialled
+    clock_ms: U64
+    capabilities: U64  # bits; unknown ones are passed over
+    member: Payload  # the sender's own entry of the address book (members.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Why the link is about to be closed, for the other side's log."""
+
+    word: ClassVar[bytes] = b"REFUSE"
+    reason: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The sender is about to stop: it has left, it has not failed."""
+
+    word: ClassVar[bytes] = b"BYE"
+
+
+# -- members ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Ping:
+    word: ClassVar[bytes] = b"PING"
+    nonce: U32
+    clock_ms: U64
+    news: Payload  # entries of the address book that the sender has lately learnt
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    word: ClassVar[bytes] = b"PONG"
+    nonce: U32
+    clock_ms: U64
+    news: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Please ping this node for me."""
+
+    word: ClassVar[bytes] = b"PROBE"
+    nonce: U32
+    node: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    word: ClassVar[bytes] = b"PROBED"
+    nonce: U32
+    answered: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The address book, or a part of it. `wanted` 1: please send yours."""
+
+    word: ClassVar[bytes] = b"MEMBERS"
+    wanted: U8
+    entries: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """May I be (or am I still) your child in the tree, in this role?"""
+
+    word: ClassVar[bytes] = b"ATTACH"
+    role: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    word: ClassVar[bytes] = b"ATTACHED"
+    role: U8
+    accepted: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    word: ClassVar[bytes] = b"DETACH"
+
+
+# -- writes -------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A batch of packed records, or a publication (u32 bytes of channel | channel | message)."""
+
+    word: ClassVar[bytes] = b"PUSH"
+    seq: U64
+    ack: U64
+    origin: U64
+    number: U64  # of the origin's batches, from 1; 0: put together from several, and not to be passed on
+    spread: U8  # 1: pass it on
+    kind: U8
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Everything up to `seq` was received. `refused`: u64 numbers of frames among it that were not kept in full."""
+
+    word: ClassVar[bytes] = b"ACK"
+    seq: U64
+    refused: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """Please acknowledge at once: somebody waits."""
+
+    word: ClassVar[bytes] = b"NUDGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Batches the sender has: u64 origin | u64 number, repeated."""
+
+    word: ClassVar[bytes] = b"ANNOUNCE"
+    batches: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Of the announced batches, those that did not come."""
+
+    word: ClassVar[bytes] = b"WANT"
+    batches: Payload
+
+
+# -- comparison ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """u32 cut.stamp | u32 cut.end | u32 records | u64 sum of ids | u64 sum of the address book."""
+
+    word: ClassVar[bytes] = b"DIGEST"
+    round: U32
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Equal. (Of records; an address book that differs is asked for by MEMBERS.)"""
+
+    word: ClassVar[bytes] = b"SAME"
+    round: U32
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The other side's bucket digests: u32 number | u32 records | u64 sum, repeated."""
+
+    word: ClassVar[bytes] = b"BUCKETS"
+    round: U32
+    shift: U8
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A part of a filter: what of the selection the sender has. `parts` 0: nothing is wanted.
+
+    selection: u32 cut.stamp | u32 cut.end | u8 shift | u32 since | u32 buckets...
+    """
+
+    word: ClassVar[bytes] = b"FILTER"
+    seq: U64
+    ack: U64
+    round: U32
+    answer: U8  # 0: from whoever began the round, 1: the filter that comes back
+    selection: Payload
+    part: U16
+    parts: U16
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the other side's filter lacked. `last` 1: no more in this round; 2: no more, but there would be."""
+
+    word: ClassVar[bytes] = b"RECORDS"
+    seq: U64
+    ack: U64
+    round: U32
+    last: U8
+    payload: Payload
+
+
+# -- bootstrap ----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Please send all you have, from this point (0 to 2**32) on."""
+
+    word: ClassVar[bytes] = b"DUMP"
+    point: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    word: ClassVar[bytes] = b"DUMPED"
+    seq: U64
+    ack: U64
+    point: U64  # where to go on; 2**32: that was all
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """No dump from here now: too many joiners, or not ready."""
+
+    word: ClassVar[bytes] = b"BUSY"
+
+
+# -- lazy pull ----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Pull:
+    word: ClassVar[bytes] = b"PULL"
+    token: U64
+    db: U8
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The packed record or stub, or nothing."""
+
+    word: ClassVar[bytes] = b"PULLED"
+    token: U64
+    payload: Payload
+
+
+Sequenced = Push | Filter | Records | Dumped
+SEQUENCED = (Push, Filter, Records, Dumped)
+
+Message = (
+    Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Members | Attach | Attached | Detach | Push | Ack | Nudge
+    | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
+)  # fmt: skip
+MESSAGES: tuple[type[Message], ...] = (
+    Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Members, Attach, Attached, Detach, Push, Ack, Nudge,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled,
+)  # fmt: skip
