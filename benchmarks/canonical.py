@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import options, plot, tables
-from benchmarks.compare import Result, compare
+from benchmarks.compare import Result, compare, gather
 from benchmarks.machine import Affinity
 from benchmarks.rows import Row, canonical
 from benchmarks.servers import KINDS, ROOT, BenchError, Kind, Programs
@@ -69,15 +69,20 @@ def readme_block(facts: dict[str, str], results: list[Result]) -> str:
 
 def work(given: Namespace, rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity) -> None:
     whole = not given.rows and given.servers == SERVERS and given.turns >= TURNS
-    path = options.out_path(given, "canonical", whole)
     if not given.no_plot:
         plot.library()  # better now than after some minutes
     facts = options.facts_of(kinds, programs, where)
-    results = compare(rows, kinds, programs, where, given.turns)
-    options.write(path, ".json", tables.as_json(facts, results, kinds))
-    options.write(path, ".md", tables.page("The canonical comparison", facts, results, kinds))
-    if not given.no_plot:
-        plot.draw(results, path)
+
+    def save(results: list[Result], whole: bool = False) -> None:
+        path = options.out_path(given, "canonical", whole)
+        facts["rows"] = f"{len(results)} of {len(canonical())}"
+        options.write(path, ".json", tables.as_json(facts, results, kinds))
+        options.write(path, ".md", tables.page("The canonical comparison", facts, results, kinds))
+        if not given.no_plot:
+            plot.draw(results, path)
+
+    results = gather(rows, compare(rows, kinds, programs, where, given.turns), save)
+    save(results, whole)
     if whole and not given.quick and not given.no_readme:
         write_readme(README, readme_block(facts, results))
 

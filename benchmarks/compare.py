@@ -7,7 +7,7 @@ not asked is stopped by SIGSTOP, so that a server's idle ticks are not on anothe
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
@@ -33,8 +33,8 @@ class Result:
         return [float(getattr(run, field)) for run in runs]
 
 
-def compare(rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity, turns: int) -> list[Result]:
-    results: dict[Row, Result] = {}
+def compare(rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity, turns: int) -> Iterator[Result]:
+    """Row by row, those of one dataset together."""
     ordered = sorted(rows, key=lambda row: row.dataset)
     for (keys, value_bytes), group in groupby(ordered, key=lambda row: row.dataset):
         with contextlib.ExitStack() as stack:
@@ -43,7 +43,19 @@ def compare(rows: list[Row], kinds: list[Kind], programs: Programs, where: Affin
                 fill(server, programs, where, keys, value_bytes)
             with taking_turns(servers):
                 for row in group:
-                    results[row] = one_row(row, servers, programs, where, turns)
+                    yield one_row(row, servers, programs, where, turns)
+
+
+def gather(rows: list[Row], found: Iterable[Result], save: Callable[[list[Result]], None]) -> list[Result]:
+    """All results in the order of rows. Where something ends it before, `save` gets those that are whole."""
+    results: dict[Row, Result] = {}
+    try:
+        for result in found:
+            results[result.row] = result
+    except BaseException:
+        if results:
+            save([results[row] for row in rows if row in results])
+        raise
     return [results[row] for row in rows]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks import options, tables
-from benchmarks.compare import compare
+from benchmarks.compare import Result, compare, gather
 from benchmarks.machine import Affinity
 from benchmarks.rows import Op, Row
 from benchmarks.servers import Kind, Programs
@@ -46,10 +46,13 @@ def work(
     given: Namespace, rows: list[Row], kinds: list[Kind], whole: bool, programs: Programs, where: Affinity
 ) -> None:
     facts = options.facts_of(kinds, programs, where)
-    results = compare(rows, kinds, programs, where, given.turns)
-    path = options.out_path(given, "scaling", whole)
-    options.write(path, ".json", tables.as_json(facts, results, kinds))
-    options.write(path, ".md", tables.page("Scaling", facts, results, kinds))
+
+    def save(results: list[Result], whole: bool = False) -> None:
+        path = options.out_path(given, "scaling", whole)
+        options.write(path, ".json", tables.as_json(facts, results, kinds))
+        options.write(path, ".md", tables.page("Scaling", facts, results, kinds))
+
+    save(gather(rows, compare(rows, kinds, programs, where, given.turns), save), whole)
 
 
 def main(argv: list[str]) -> int:
