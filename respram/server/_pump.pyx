@@ -61,6 +61,7 @@ cdef class NativePump:
     name = "native"
 
     cdef object engine, loop
+    cdef public object after  # called when clients may have written; None: nobody wants to know
     cdef int epoll_fd
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
@@ -177,6 +178,8 @@ cdef class NativePump:
         session = client.session
         if session.more or session.suspended or session.closing:
             client.unusual()
+        if self.after is not None:
+            self.after()
 
     # -- the path of every command ----------------------------------------------------------------
     def ready(self):
@@ -185,6 +188,8 @@ cdef class NativePump:
         for number in range(count):
             if self.watches[events[number].data.fd].client is not NULL:  # closed by one before it
                 self.serve(events[number].data.fd)
+        if self.after is not None:
+            self.after()
 
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
