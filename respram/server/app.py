@@ -36,7 +36,7 @@ EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must
 EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
 EXPIRY_STEP = 64  # records destroyed between two looks at the clock
 SWEEP_S = 1.0
-ACCEPTS_MAX = 256  # connections taken in one turn of the loop
+ACCEPTS_MAX = 32  # connections taken in one turn of the loop
 STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
@@ -170,6 +170,7 @@ class App:
 def run(config: Config) -> int:
     """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code."""
     logs.set_up(config.log_level)
+    process.give_back_large_blocks()
     process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)
     runner = asyncio.Runner(loop_factory=_loop_factory())
     with runner:
@@ -178,8 +179,8 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_report_bug)
     app = App(config, loop)
+    loop.set_exception_handler(partial(_report_bug, app.journal))
     app.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
@@ -214,12 +215,12 @@ def _announce(app: App) -> None:
     log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
 
 
-def _report_bug(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+def _report_bug(journal: logs.Journal, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     """An exception nobody expected: its kind and place. Its message may hold a value and stays out."""
     error = context.get("exception")
     frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
     place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
-    logs.logger.error("event=bug kind=%s place=%s", type(error).__name__, place or "unknown")
+    journal(f"event=bug kind={type(error).__name__} place={place or 'unknown'}", logs.ERROR)
 
 
 def _listener(host: str, port: int, backlog: int) -> socket.socket:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 KINDS_MAX = 256  # distinct kinds held back; beyond, the table starts afresh
 QUIET_MS = 1000  # at most a line per kind in this time
 
+ERROR = logging.ERROR
+
 logger = logging.getLogger("respram")
 
 
@@ -29,7 +31,7 @@ class Journal:
         self._now_ms = now_ms
         self._last: dict[str, tuple[int, int]] = {}  # kind: (time of the last line, lines held back)
 
-    def __call__(self, line: str) -> None:
+    def __call__(self, line: str, level: int = logging.INFO) -> None:
         kind = line.partition(" ")[0]
         now_ms = self._now_ms()
         at_ms, held = self._last.get(kind, (-QUIET_MS, 0))
@@ -39,4 +41,4 @@ class Journal:
         if len(self._last) >= KINDS_MAX:
             self._last.clear()
         self._last[kind] = (now_ms, 0)
-        logger.info("%s%s", line, f" held_back={held}" if held else "")
+        logger.log(level, "%s%s", line, f" held_back={held}" if held else "")

@@ -1,9 +1,13 @@
 """What the operating system says of this process and machine."""
 
+import contextlib
+import ctypes
 import os
 import resource
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+LARGE_BYTES = 512 << 10  # blocks from here on are given back to the system when they are freed
 
 
 def usage() -> dict[str, float]:
@@ -32,3 +36,13 @@ def raise_descriptor_limit(wanted: int) -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft
+
+
+def give_back_large_blocks() -> None:
+    """Fixes the size from which malloc maps a block of its own, which free returns at once.
+
+    Left to itself glibc raises it to what was freed last: after one reader that did not read, 100 MiB
+    of replies stayed with the process.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library gives back by itself
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)

@@ -4,11 +4,14 @@ A ready socket is read into one buffer that all clients share, the engine is fed
 from the engine's own buffer, at once. Whatever is not plain (a peer that is gone, a kernel that takes
 no more, a batch that must wait or is over) is the client's business: `lost`, `send`, `unusual`.
 
-Under this portable pump the loop watches each socket. The native one has an epoll of its own, of which
-the loop sees a single descriptor, and makes no Python call for a read of plain hot commands.
+A pump watches its sockets by an epoll of its own, of which the loop sees a single descriptor. Left to
+uvloop, a socket that was reset while it still held data would be read once and never reported again: libuv takes
+POLLERR for the end of the watching. Where there is no epoll the loop watches each socket. The native pump
+makes no Python call for a read of plain hot commands.
 """
 
 import asyncio
+import select
 import socket
 from typing import Protocol
 
@@ -17,6 +20,7 @@ from respram.engine.api import Engine, Session
 from respram.server.clock import now_ms
 
 READ_BYTES = 64 * 1024  # one read of one client
+EVENTS_MAX = 256  # sockets served in one turn of the loop
 
 
 class Watched(Protocol):
@@ -40,12 +44,30 @@ class Pump:
         self.buffer = memoryview(bytearray(READ_BYTES))
         self.input_bytes = 0
         self.output_bytes = 0  # of replies, whether sent at once or kept
+        self.epoll = select.epoll() if hasattr(select, "epoll") else None
+        self.watched: dict[int, Watched] = {}  # by descriptor
+        if self.epoll is not None:
+            loop.add_reader(self.epoll.fileno(), self._ready)
 
     def watch(self, client: Watched) -> None:
-        self.loop.add_reader(client.sock, self.read, client)
+        if self.epoll is None:
+            self.loop.add_reader(client.sock, self.read, client)
+        else:
+            self.watched[client.sock.fileno()] = client
+            self.epoll.register(client.sock.fileno(), select.EPOLLIN)
 
     def unwatch(self, client: Watched) -> None:
-        self.loop.remove_reader(client.sock)
+        if self.epoll is None:
+            self.loop.remove_reader(client.sock)
+        elif self.watched.pop(client.sock.fileno(), None) is not None:
+            self.epoll.unregister(client.sock.fileno())
+
+    def _ready(self) -> None:
+        assert self.epoll is not None
+        for fd, _ in self.epoll.poll(0, EVENTS_MAX):
+            client = self.watched.get(fd)
+            if client is not None:  # closed by one before it
+                self.read(client)
 
     def hold(self, client: Watched, waiting: bool) -> None:
         """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
@@ -65,6 +87,9 @@ class Pump:
 
     def close(self) -> None:
         """After the last client is gone."""
+        if self.epoll is not None:
+            self.loop.remove_reader(self.epoll.fileno())
+            self.epoll.close()
 
     def read(self, client: Watched) -> None:
         """One read, if there is anything; the loop calls it, and so does an orderly stop."""
