@@ -1,0 +1,210 @@
+"""`python -m compat.matrix`: runs clients and frameworks as others wrote them against a node, and writes what came of it.
+
+Each run has two nodes of its own, one open and one with a password (and TLS on the open one, where the node
+can), so that no client meets what another left. A program speaks the lines of `compat/verdict.py`.
+Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
+
+`compat/RESULTS.md` is written when everything was asked for; a part of the matrix prints its table only.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compat.entries import ROOT, Entry, EntryError, Run, entries
+from compat.install import CACHE, PYTHON, NotInstalledError, prepared
+from compat.results import Row, page, summary, table
+from compat.verdict import Verdict, judge
+from tests.live import LiveNode, free_port, start
+
+PASSWORD = "of-the-matrix"
+LINES_MAX = 20_000  # of one program; more is a program that has lost its way
+TAIL_LINES = 40  # shown of a run that failed
+KILL_S = 5.0  # from the polite to the other end of a program
+
+
+@dataclass(slots=True)
+class Stage:
+    """The nodes of one run. `restart` is what a program may ask for."""
+
+    engine: str
+    port: int = field(default_factory=free_port)
+    tls: tuple[str, ...] = ()
+    nodes: list[LiveNode] = field(default_factory=list)
+
+    def open(self) -> None:
+        self.nodes = [self._open_node(), start("--requirepass", PASSWORD, engine=self.engine)]
+
+    def _open_node(self) -> LiveNode:
+        return start("--notify-keyspace-events", "Ex", *self.tls, engine=self.engine, port=self.port)
+
+    def restart(self) -> None:
+        self.nodes[0].stop()
+        self.nodes[0].log_path.unlink(missing_ok=True)
+        self.nodes[0] = self._open_node()
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.stop()
+            node.log_path.unlink(missing_ok=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _arguments(argv)
+    try:
+        known = entries()
+    except (EntryError, OSError, ValueError) as error:
+        print(f"matrix: {error}", file=sys.stderr)
+        return 2
+    unknown = [name for name in args.names if name not in {entry.name for entry in known}]
+    if unknown:
+        print(f"matrix: no entry {unknown[0]!r}; there are {', '.join(entry.name for entry in known)}", file=sys.stderr)
+        return 2
+    chosen = [entry for entry in known if (not args.names or entry.name in args.names) and (entry.core or not args.core)]
+    if args.list:
+        print("\n".join(f"{entry.group}/{entry.name}" for entry in chosen))
+        return 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        work = [pool.submit(_enter, entry, args.engine, began + args.seconds) for entry in chosen]
+        rows = [row for one in work for row in one.result()]
+    print(table(rows))
+    print(summary(rows))
+    if args.results or not args.names and not args.core:
+        Path(args.results or ROOT / "RESULTS.md").write_text(page(rows, engine_of(args.engine)))
+    lost = [row for row in rows if row.verdict.missing]
+    return int(any(not row.verdict.is_good for row in rows if not row.verdict.missing) or args.require and bool(lost))
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m compat.matrix", description="real clients and frameworks against respram")
+    parser.add_argument("names", nargs="*", help="entries; all when none is named")
+    parser.add_argument("--core", action="store_true", help="those that need little to install")
+    parser.add_argument("--engine", default="auto", choices=("auto", "native", "pure"))
+    parser.add_argument("--jobs", type=int, default=2, help="entries at a time")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="no run begins later than this")
+    parser.add_argument("--require", action="store_true", help="what cannot be run is a failure")
+    parser.add_argument("--results", help="where to write the page, whatever was asked for")
+    parser.add_argument("--list", action="store_true", help="print the entries, run none")
+    return parser.parse_args(argv)
+
+
+def engine_of(asked: str) -> str:
+    """Which one a node takes."""
+    if asked != "auto":
+        return asked
+    return "native" if importlib.util.find_spec("respram.engine.native._native") else "pure"
+
+
+# -- one entry ------------------------------------------------------------------------------------
+def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
+    rows = []
+    try:
+        folder = prepared(entry)
+    except NotInstalledError as error:
+        return [Row(entry, run, Verdict(missing=str(error)), 0.0) for run in entry.runs]
+    for run in entry.runs:
+        began = time.monotonic()
+        if began > deadline:
+            verdict, tail = Verdict(missing="the time of the whole matrix was up"), []
+        else:
+            verdict, tail = _perform(entry, run, folder, engine)
+        rows.append(Row(entry, run, verdict, time.monotonic() - began))
+        print(rows[-1].line(), flush=True)
+        if not verdict.missing and not verdict.is_good:
+            print("\n".join(f"    | {line}" for line in tail), flush=True)
+    return rows
+
+
+def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict, list[str]]:
+    stage = Stage(engine, tls=tls_options())
+    try:
+        stage.open()
+        lines, ended = _converse(entry, run, folder, stage)
+        return judge(lines, entry.checks, ended), lines[-TAIL_LINES:]
+    except AssertionError as error:  # a node that did not start or stop: ours to answer for
+        return judge([], entry.checks, " ".join(str(error).split())), []
+    finally:
+        with contextlib.suppress(AssertionError):
+            stage.close()
+
+
+def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[str], str]:
+    """The lines of the program, and why it ended if not by itself with exit code 0."""
+    command = [word.replace("{python}", str(folder / PYTHON)).replace("{folder}", str(folder)) for word in run.command]
+    process = subprocess.Popen(
+        command, cwd=folder, env=_variables(stage, entry), text=True, errors="replace", bufsize=1, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdin and process.stdout
+    late = threading.Event()
+
+    def be_late() -> None:
+        late.set()
+        _end(process)
+
+    timer = threading.Timer(entry.seconds, be_late)
+    timer.start()
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if line.strip() == "restart":
+                stage.restart()
+                with contextlib.suppress(BrokenPipeError):  # its last words are still to be read
+                    process.stdin.write("restarted\n")
+                    process.stdin.flush()
+            if line.strip() == "done" or len(lines) > LINES_MAX:
+                break
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(KILL_S)
+    finally:
+        timer.cancel()
+        _end(process)
+        process.stdout.close()
+    if late.is_set():
+        return lines, f"no end within {entry.seconds:.0f} s"
+    return lines, "" if lines and lines[-1].strip() == "done" else f"exit code {process.returncode}"
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """The program and whatever it started, by its own process group: asked first, then made to."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(KILL_S)
+
+
+def _variables(stage: Stage, entry: Entry) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("RESPRAM_", "PYTHON", "REDIS"))},
+        "RESPRAM_HOST": "127.0.0.1",
+        "RESPRAM_PORT": str(stage.port),
+        "RESPRAM_AUTH_PORT": str(stage.nodes[1].port),
+        "RESPRAM_PASSWORD": PASSWORD,
+        "RESPRAM_TLS_PORT": stage.tls[1] if stage.tls else "",
+        "RESPRAM_TLS_CA": str(CACHE / "tls" / "ca.pem") if stage.tls else "",
+        "RESPRAM_SOURCE": str(ROOT.parent),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def tls_options() -> tuple[str, ...]:
+    """What gives the open node an encrypted port; nothing while the node has none to give."""
+    return ()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What a program says about itself, line by line, and what follows from it.
+
+    ok NAME                         the check passed
+    fail NAME expected=A got=B      it did not
+    limit NAME reason               what respram refuses by design, seen and reported by this client or framework
+    skip NAME reason                the client has no such thing, or the node does not
+    version TEXT                    of what is tested
+    restart                         end the node and start it again at the same address; answered by a line on standard input
+    done                            the program came to its end
+
+All other lines are chatter, kept for the case that something fails. Nothing is read or started here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+REASON_CHARS_MAX = 300  # of a failure, in the result
+PASSED, FAILED, LIMITED, SKIPPED = "ok", "fail", "limit", "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    state: str
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one run. `missing` says why there was none: then nothing is counted."""
+
+    version: str = ""
+    checks: tuple[Check, ...] = ()
+    missing: str = ""
+
+    def named(self, state: str) -> list[Check]:
+        return [check for check in self.checks if check.state == state]
+
+    @property
+    def counted(self) -> int:
+        """What was put to the test: passes, failures, and refusals by design that were seen as such."""
+        return sum(check.state != SKIPPED for check in self.checks)
+
+    @property
+    def passed(self) -> int:
+        return self.counted - len(self.named(FAILED))
+
+    @property
+    def is_good(self) -> bool:
+        return bool(self.counted) and self.passed == self.counted
+
+    @property
+    def word(self) -> str:
+        if self.missing:
+            return "not run"
+        if not self.is_good:
+            return "fails"
+        return "works except" if self.named(LIMITED) else "works"
+
+
+def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "") -> Verdict:
+    """`expected`: the checks that must be named. `ended`: why the program stopped, if it did not stop by itself."""
+    checks: list[Check] = []
+    version, done = "", False
+    for line in lines:
+        word, _, rest = line.rstrip().partition(" ")
+        name, _, reason = rest.partition(" ")
+        if word in (PASSED, FAILED, LIMITED, SKIPPED) and name:
+            checks.append(Check(word, name, reason[:REASON_CHARS_MAX]))
+        elif word == "version":
+            version = rest
+        elif word == "done" and not rest:
+            done = True
+    names = [check.name for check in checks]
+    checks += [Check(FAILED, name, "named twice") for name in sorted({name for name in names if names.count(name) > 1})]
+    checks += [Check(FAILED, name, "expected=a result got=nothing") for name in expected if name not in names]
+    if not done or ended:
+        checks.append(Check(FAILED, "end", f"expected=done got={ended or 'the program ended early'}"))
+    return Verdict(version, tuple(checks))
