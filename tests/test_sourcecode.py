@@ -60,6 +60,7 @@ WALLS = (
     Wall("respram/", ("asyncio", "uvloop", "ssl"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line pings", ("respram/server/", "respram/cli.py")),
     Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
+    Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
 )  # fmt: skip
 
@@ -78,6 +79,8 @@ NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "
 # Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
 WIRE_ROOMS = ("respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
 
+# An adapter is a framework's own class with its deletes replaced: it has to inherit, and nothing else here does.
+ADAPTERS = "respram/adapters/"
 PARENTS = ("Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio", "BloomFilter")
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -99,6 +102,12 @@ TESTED_BY = (
     ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
+    # Adapters need their frameworks, which are no dependencies of the tests: the matrix installs and runs them.
+    ("respram/adapters/django_*.py", "compat/frameworks/django/program.py"),
+    ("respram/adapters/flask_sessions.py", "compat/frameworks/flask_session/program.py"),
+    ("respram/adapters/cachelib_cache.py", "compat/frameworks/cachelib/program.py"),
+    ("respram/adapters/aiocache_cache.py", "compat/frameworks/aiocache/program.py"),
+    ("respram/adapters/starlette_sessions.py", "compat/frameworks/starsessions/program.py"),
 )
 
 
@@ -222,6 +231,8 @@ def passes_on(handler: ast.ExceptHandler) -> bool:
 
 def inherited_code(source: Source) -> Iterator[str]:
     """Only errors, protocols, plain records and asyncio's classes have parents."""
+    if source.path.startswith(ADAPTERS):
+        return
     local_errors = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and is_error(node)}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ClassDef) and not is_error(node):
@@ -319,6 +330,7 @@ OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (imports_through_a_wall, "respram/wire/codec.py", "import io"),
     (imports_through_a_wall, "respram/patterns/lock.py", "from respram.errors import ClientError"),
     (imports_through_a_wall, "respram/patterns/lock.py", "import respram"),
+    (imports_through_a_wall, "respram/adapters/later.py", "from respram.errors import ClientError"),
     (imports_through_a_wall, "respram/sim/world.py", "import logging"),
     (imports_through_a_wall, "respram/later.py", "import logging"),
     (imports_through_a_wall, "respram/stamp.py", "import time"),
@@ -343,6 +355,7 @@ OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
 
 PERMITTED = (
     ("respram/server/app.py", "import asyncio, socket, time, logging"),
+    ("respram/adapters/later.py", "from respram.adapters import NOTHING\nclass A(Framework): pass"),
     ("respram/patterns/lock.py", "from respram.patterns.naming import name\nimport redis, asyncio, time"),
     ("respram/commands/keys.py", "int(a > b)\nint(usage['rss'])\nint.from_bytes(data)"),
     ("respram/cli.py", "print(1)\nimport socket"),

@@ -1,0 +1,94 @@
+"""A Flask application whose sessions are kept by Flask-Session: `program.py MODULE_OF_SESSION`."""
+
+import importlib
+import importlib.metadata
+import os
+import sys
+
+import flask
+import redis
+from telling import HOST, PORT, Refused, check, raises, same, say, true
+
+sys.path.append(os.environ["RESPRAM_SOURCE"])
+MODULE = sys.argv[1]
+ADAPTED = MODULE.startswith("respram")
+node = redis.Redis(HOST, PORT)
+
+
+def application():
+    app = flask.Flask("matrix")
+    app.config.update(SESSION_TYPE="redis", SESSION_REDIS=node, SESSION_KEY_PREFIX="flask:", TESTING=True)
+    importlib.import_module(MODULE).Session(app)
+
+    @app.get("/enter/<name>")
+    def enter(name):
+        flask.session["name"] = name
+        return "in"
+
+    @app.get("/rotate")
+    def rotate():
+        app.session_interface.regenerate(flask.session)
+        return "rotated"
+
+    @app.get("/leave")
+    def leave():
+        flask.session.clear()
+        return "out"
+
+    @app.get("/who")
+    def who():
+        return flask.session.get("name", "nobody")
+
+    return app
+
+
+APP = application()
+
+
+def who(cookie):
+    client = APP.test_client()
+    client.set_cookie("session", cookie)
+    return client.get("/who").text
+
+
+def entered():
+    client = APP.test_client()
+    client.get("/enter/ada")
+    return client, client.get_cookie("session").value
+
+
+def kept():
+    client, cookie = entered()
+    same([client.get("/who").text, who(cookie), who("made-up")], ["ada", "ada", "nobody"])
+    true(node.ttl(f"flask:{cookie}") > 86_400, "a month", node.ttl(f"flask:{cookie}"))
+
+
+def left():
+    client, cookie = entered()
+    same(client.get("/leave").text, "out")
+    same([client.get("/who").text, who(cookie)], ["nobody", "nobody"])
+
+
+def rotated():
+    client, cookie = entered()
+    same(client.get("/rotate").text, "rotated")
+    true(client.get_cookie("session").value != cookie, "a new cookie")
+    same([client.get("/who").text, who(cookie)], ["ada", "nobody"])
+
+
+def by_design(name, call, what):
+    def run():
+        if ADAPTED:
+            call()
+        else:
+            raises(call, "refused by design")
+            raise Refused(what)
+
+    check(name, run)
+
+
+say("version", importlib.metadata.version("Flask-Session"))
+check("session", kept)
+by_design("logout", left, "clearing the session raises, and the session stays")
+by_design("rotation", rotated, "regenerating raises, and the old session stays")
+say("done")
