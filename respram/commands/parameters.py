@@ -61,7 +61,7 @@ def check(draft: Draft) -> None:
 # -- values -------------------------------------------------------------------------------------
 def number(text: bytes, least: int, most: int) -> int:
     value = parse_int(text)
-    if value is None and not re.fullmatch(rb"-?[0-9]{1,40}", text):
+    if value is None:
         raise Refused(b"argument couldn't be parsed into an integer")
     return _within(value, least, most)
 

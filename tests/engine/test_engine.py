@@ -31,7 +31,7 @@ def test_a_protocol_error_is_answered_behind_what_came_before_and_closes(engine:
     for bad, text in (
         (b"*1\r\n:1\r\n", b"expected '$', got ':'"),
         (b"*1\r\n\r\n", b"expected '$', got ' '"),
-        (b"*1\r\n\0\r\n", b"expected '$', got '"),
+        (b"*1\r\n\0\r\n", b"expected '$', got '\0'"),
         (b"*1\r\n$-5\r\n", b"invalid bulk length"),
         (b"*1\r\n$99999999999\r\n", b"invalid bulk length"),
         (b"*2147483647\r\n", b"invalid multibulk length"),

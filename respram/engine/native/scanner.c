@@ -126,10 +126,8 @@ static Scanned bulk_header(Scan *scan, const uint8_t *text, size_t len, const Li
         fault_say(fault, "too big bulk count string");
     else if (first != '$') {
         fault_say(fault, "expected '$', got '?'");
-        if (first) /* a break of the line would end the error text early */
-            fault->text[fault->len - 2] = first == '\r' || first == '\n' ? ' ' : (char)first;
-        else
-            fault->len -= 2; /* Redis prints a C string */
+        /* A break of the line would end the error text early. */
+        fault->text[fault->len - 2] = first == '\r' || first == '\n' ? ' ' : (char)first;
     } else if (read == NUMBER_BAD || size < 0 || (uint64_t)size > limits->bulk_bytes_max)
         fault_say(fault, "invalid bulk length");
     else if (size > UNTRUSTED_BULK_BYTES_MAX && !limits->trusted)

@@ -177,9 +177,8 @@ class Scanner:
             return False
         if first != DOLLAR:
             self.at = start
-            # Redis prints a C string, and a break of the line would end the error text early.
-            shown = b" '" if first in b"\r\n" else b"%c'" % first if first else b""
-            self.fault = b"expected '$', got '" + shown
+            # A break of the line would end the error text early.
+            self.fault = b"expected '$', got '%c'" % (0x20 if first in b"\r\n" else first)
         elif size is None or size < 0 or size > self.settings.bulk_bytes_max:
             self.fault = b"invalid bulk length"
         elif size > UNTRUSTED_BULK_BYTES_MAX and not trusted:
