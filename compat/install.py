@@ -1,4 +1,4 @@
-"""Brings an entry's dependencies into a folder of its own under `compat/.cache`, once for each set of versions.
+"""Brings an entry's dependencies into a folder of its own under `build/compat`, once for each set of versions.
 
 The files of the entry are copied there and the programs run there, so that no checkout is littered. What
 is installed is remembered by a digest of the files that name versions; a changed program alone installs
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from compat.entries import ROOT, Entry
 
-CACHE = ROOT / ".cache"
+CACHE = ROOT.parent / "build" / "compat"  # build/ is what no checkout keeps
 INSTALL_S = 600.0
 OUTPUT_CHARS_MAX = 600  # the end of what a failed installation said
 
