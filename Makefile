@@ -10,6 +10,8 @@ ARGS ?=
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Parallel test processes; every one may start nodes of its own.
 WORKERS ?= auto
+# Tests that hold a node to times of a few ms: they run by themselves, after the others.
+ALONE := tests/abuse
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
@@ -40,7 +42,8 @@ unit: dev build ## the tests alone (ARGS="tests/test_cli.py -k help")
 	if [ -z "$${RESPRAM_ALLOW_NO_REDIS+set}" ] && ! command -v redis-server >/dev/null; then \
 		echo "unit: no redis-server here; the comparison with it is left out"; \
 		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
-	$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
+	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ALONE:%=--ignore=%) \
+		&& $(PY) -m pytest -q $(ALONE))
 
 oracle: dev build ## the same random commands to redis-server and to respram, compared byte for byte
 	$(PY) -m compat.oracle $(ARGS)
