@@ -22,7 +22,7 @@ OTHER = {
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
-    "slowlog-max-len": "3", "tracking-table-max-keys": "11",
+    "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13",
 }  # fmt: skip
 APART = ("peer-cert", "peer-key", "peer-ca")  # all three or none, and not beside a secret
 PLAIN = [option for option in OPTIONS if not option.name.endswith("-file") and option.name not in APART]
