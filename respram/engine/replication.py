@@ -90,5 +90,12 @@ class Replicating(Protocol):
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         """The packed record or stub of a key; b"" where there is none."""
 
+    def restamp(self, now_ms: int) -> int:
+        """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +
+        clock_offset_ms_max), which every peer refuses, get fresh stamps of this node from there on (+1, +2, ... in the
+        order of their old stamps), deadlines and shadows cut to now + max TTL, and enter the outbox; the engine's clock
+        follows. How many there were; usually 0, and then it costs one comparison. (The comparison allows one
+        millisecond more, so that the fresh stamps are not given anew themselves.)"""
+
     def waiting_bytes(self) -> int:
         """About how much `drain` would give; 0 when there is nothing."""

@@ -89,11 +89,20 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Book:
+    """The address books differ: u64 sums of the sender's, by 64 buckets of the members' numbers."""
+
+    word: ClassVar[bytes] = b"BOOK"
+    sums: Payload
+
+
+@dataclass(frozen=True, slots=True)
 class Members:
-    """The address book, or a part of it. `wanted` 1: please send yours."""
+    """Entries of the address book. `buckets`: a bit for each of the 64 of which the receiver is to send what it knows
+    better, or alone; 0: none."""
 
     word: ClassVar[bytes] = b"MEMBERS"
-    wanted: U8
+    buckets: U64
     entries: Payload
 
 
@@ -269,10 +278,10 @@ Sequenced = Push | Filter | Records | Dumped
 SEQUENCED = (Push, Filter, Records, Dumped)
 
 Message = (
-    Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Members | Attach | Attached | Detach | Push | Ack | Nudge
-    | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
+    Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
+    | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
-    Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Members, Attach, Attached, Detach, Push, Ack, Nudge,
+    Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
     Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled,
 )  # fmt: skip

@@ -207,6 +207,38 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
         assert peer.count_since(since) == sum(one.clock >> 26 >= since for one in held(peer))
 
 
+def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Peer) -> None:
+    day_ms = 86_400_000
+    peer.store(0, b"before", b"v", NOW + 90_000, False, NOW, b"set")
+    ahead = Cut((NOW + day_ms >> 10), 0)
+    assert peer.digest(ahead, NOW + day_ms) is not None
+    peer.store(0, b"during", b"v", NOW + day_ms + 90_000, False, NOW + day_ms, b"set")
+    cut = Cut((NOW >> 10) + 1, 0)
+    inside = [one for one in held(peer) if one.key == b"before"]
+    assert peer.digest(cut, NOW + 2_000) == (1, mark(inside[0]))
+    assert peer.digest(Cut((NOW >> 10) - 2, 0), NOW + 2_000) == (0, 0)
+
+
+def test_stamps_from_a_wrong_clock_are_given_anew(peer: Peer) -> None:
+    day_ms = 86_400_000
+    peer.store(0, b"long", b"v", NOW + day_ms + SETTINGS.max_ttl_ms, False, NOW + day_ms, b"set")
+    peer.store(0, b"stub", b"old", NOW + day_ms + 90_000, False, NOW + day_ms, b"set")
+    peer.store(0, b"stub", b"new", NOW + day_ms + 5, False, NOW + day_ms, b"set")
+    peer.merge(pack(Record(0, b"theirs", b"v", NOW << 16, 9, NOW + 5_000)), NOW)
+    peer.expire(NOW + day_ms + 100, 100)
+    peer.drain(1 << 20)
+    assert peer.restamp(NOW) == 2
+    assert peer.restamp(NOW) == 0
+    records = {one.key: one for one in held(peer)}
+    latest_ms = NOW + SETTINGS.clock_offset_ms_max
+    assert [records[key].clock >> 16 for key in (b"long", b"stub")] == [latest_ms, latest_ms]
+    assert records[b"long"].deadline_ms == NOW + SETTINGS.max_ttl_ms
+    assert records[b"stub"].value is None and records[b"stub"].shadow_ms == NOW + day_ms + 90_000
+    assert {one.key for one in unpack(peer.drain(1 << 20))} == {b"long", b"stub"}
+    peer.store(0, b"next", b"v", NOW + 9_000, False, NOW + 1, b"set")
+    assert {one.key: one.clock for one in held(peer)}[b"next"] >> 16 == latest_ms
+
+
 def end_of(record: Record) -> int:
     return max(record.deadline_ms, record.shadow_ms) >> 10
 

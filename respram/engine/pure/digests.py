@@ -117,11 +117,24 @@ class Digests:
     def _age(self, cut: Cut, now_ms: int) -> bool:
         """Lets go of what is young no more; whether the cut can still be told."""
         young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES
+        if young_from < self.young_from - YOUNG_GRANULES:
+            self._recount(young_from)
         if young_from > self.young_from:
             for stamp in [stamp for stamp in self.young if stamp < young_from]:
                 del self.young[stamp]
             self.young_from = young_from
         return cut.stamp >= self.young_from - 1
+
+    def _recount(self, young_from: int) -> None:
+        """The clock was set back: what had ceased to be young is so again. A walk over everything, once."""
+        self.young, self.young_from = {}, young_from
+        for end, granule in self.granules.items():
+            for row in granule.rows:
+                stamp = row.clock >> STAMP_GRANULE_SHIFT
+                if stamp >= young_from:
+                    tally = self.young.setdefault(stamp, {}).setdefault(end, [0, 0])
+                    tally[0] += 1
+                    tally[1] += row.id
 
     def _young_beyond(self, cut: Cut) -> Iterator[dict[int, list[int]]]:
         return (tallies for stamp, tallies in self.young.items() if stamp > cut.stamp)

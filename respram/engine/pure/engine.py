@@ -188,6 +188,9 @@ class PureEngine:
         overflowed, self.keyspace.outbox.overflowed = self.keyspace.outbox.overflowed, False
         return overflowed
 
+    def restamp(self, now_ms: int) -> int:
+        return self.keyspace.restamp(now_ms)
+
     def waiting_bytes(self) -> int:
         return self.keyspace.outbox.used_bytes
 

@@ -16,7 +16,7 @@ from respram.engine.pure.wheel import Wheel
 from respram.engine.replication import DONE, Found, Selection
 from respram.errors import PeerError
 from respram.record import DATABASES, Record, pack, shadow_of, unpack
-from respram.stamp import advance, to_ms
+from respram.stamp import advance, from_ms, to_ms
 
 PARTITIONS = 4096
 ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take besides key and value (measured)
@@ -333,7 +333,8 @@ class Keyspace:
         ids_key = self.digests.ids_key
         payload: list[bytes] = []
         size, before = 0, -1
-        for number in range(first >> PARTITION_SHIFT, PARTITIONS):
+        numbers = {number for partitions in self.partitions for number in partitions if number >= first >> PARTITION_SHIFT}
+        for number in sorted(numbers):
             rows = [row for partitions in self.partitions for row in partitions.get(number, {}).values()]
             placed = [(point(ids_key, row.db, row.key), row.id, row) for row in rows]
             for at, _, row in sorted(placed, key=lambda one: one[:2]):
@@ -345,6 +346,21 @@ class Keyspace:
                 size += len(payload[-1])
                 before = at
         return Found(b"".join(payload), POINTS)
+
+    def restamp(self, now_ms: int) -> int:
+        latest = from_ms(now_ms + self.settings.clock_offset_ms_max)
+        if self.clock < latest + (1 << 16):
+            return 0
+        ahead = [row for table in self.tables for row in table.values() if row.clock > latest]
+        self.clock, node = latest, self.settings.node
+        horizon_ms = now_ms + self.settings.max_ttl_ms
+        for row in sorted(ahead, key=lambda row: (row.clock, row.node)):
+            self.clock += 1
+            value = None if row.value is None else self.read(row)
+            deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, horizon_ms)
+            self._write(row, row.db, row.key, value, self.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms)
+            self.outbox.add(row.db, row.key, len(row.key) + len(value or b""))
+        return len(ahead)
 
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         row = self.tables[db].get(key)

@@ -1,0 +1,162 @@
+"""How a node fills up: roots, the address book, a dump from one near, ready peer, the digests, READY.
+
+A joiner's links make it a target of pushes before it asks for a dump, so nothing falls between. The dump goes by points
+of the key hash, in chunks made only when less than 1 MiB of them is under way; a source that is lost or slow is
+replaced by another, which goes on at the last point. Then digests are compared until one is equal: READY.
+
+Without a ready peer in sight for 3 s (the first node of all, or everybody restarted at once) a node serves alone what it
+has, keeps dialling the roots, and is made level by comparison once somebody is there.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from respram.engine.ids import POINTS
+from respram.gossip import repair
+from respram.gossip.effects import Merge
+from respram.gossip.links import FRAME_BYTES, Link, Peer, launch
+from respram.wire.messages import Busy, Dump, Dumped
+
+if TYPE_CHECKING:
+    from respram.gossip.core import Core
+
+JOINING, READY, ISOLATED = "joining", "ready", "isolated"
+PROGRESS_STEPS = 10  # lines in the log for one dump
+
+
+@dataclass(slots=True)
+class Bootstrap:
+    started_ms: int = 0
+    source: int = 0  # the peer that dumps; 0: none
+    asked_ms: int = 0  # or heard last
+    point: int = 0
+    points_by_seq: dict[int, int] | None = None
+    dumped: bool = False  # all of it; now the digests
+    level_since_ms: int = 0
+    avoid: dict[int, int] | None = None  # peers that were busy or slow: until when
+    records: int = 0
+    bytes: int = 0
+    alone: bool = False
+    step: int = 0
+
+
+def tick(core: "Core") -> None:
+    """Every 250 ms while joining."""
+    if core.state != JOINING:
+        return
+    boot, policy, now_ms = core.boot, core.policy, core.now.ms
+    core.timers.at(now_ms + core.jitter(policy.join_ms), "join")
+    ready = [peer for peer in core.enclave_peers() if peer.link is not None and core.book[peer.number].ready]
+    if not ready and now_ms - boot.started_ms >= policy.alone_ms:
+        if not core.book.ready_in_enclave() or now_ms - boot.started_ms >= policy.level_ms_max:
+            boot.alone = True
+            become_ready(core, "nobody to bootstrap from")
+        return
+    if boot.dumped:
+        if now_ms - boot.level_since_ms >= policy.level_ms_max:
+            become_ready(core, "digests still differ")
+        elif core.repair.own is None:
+            repair.begin(core)
+        return
+    if boot.source and now_ms - boot.asked_ms > policy.dump_patience_ms:
+        avoid(core, boot.source)
+    if not boot.source and ready:
+        _ask(core, ready)
+
+
+def _ask(core: "Core", ready: list[Peer]) -> None:
+    boot = core.boot
+    avoided = boot.avoid or {}
+    willing = [peer for peer in ready if avoided.get(peer.number, 0) <= core.now.ms]
+    if not willing:
+        return
+    near = sorted(willing, key=lambda peer: (peer.rtt_ms is None, peer.rtt_ms or 0.0))[:3]
+    source = core.rng.choice(near)
+    assert source.link is not None
+    boot.source, boot.asked_ms, boot.points_by_seq = source.number, core.now.ms, {}
+    core.report("bootstrap", f"source={source.number:016x} partition={boot.point >> 20}")
+    core.send(source.link, Dump(boot.point))
+
+
+def avoid(core: "Core", number: int) -> None:
+    """This source does not do, for a second or two: go on with another."""
+    boot = core.boot
+    if boot.source != number:
+        return
+    boot.source = 0
+    if boot.avoid is None:
+        boot.avoid = {}
+    boot.avoid[number] = core.now.ms + core.jitter(2_000)
+
+
+def dumped(core: "Core", link: Link, message: Dumped) -> None:
+    boot, peer = core.boot, link.peer
+    assert peer is not None
+    core.out.append(Merge(link.id, message.seq, message.payload))
+    boot.bytes += len(message.payload)
+    if core.state == JOINING and peer.number == boot.source and boot.points_by_seq is not None:
+        boot.asked_ms = core.now.ms
+        boot.points_by_seq[message.seq] = message.point
+
+
+def kept(core: "Core", link: Link, new: int) -> None:
+    """A chunk is in the engine: progress up to the last one without a gap before it."""
+    boot = core.boot
+    boot.records += new
+    if link.peer is None or link.peer.number != boot.source or not boot.points_by_seq:
+        return
+    for seq in sorted(boot.points_by_seq):
+        if seq > link.received:
+            break
+        boot.point = boot.points_by_seq.pop(seq)
+    step = boot.point * PROGRESS_STEPS // POINTS
+    if step > boot.step:
+        boot.step = step
+        core.report("bootstrap", f"percent={step * 100 // PROGRESS_STEPS} records={boot.records} bytes={boot.bytes}")
+    if boot.point >= POINTS and not boot.dumped:
+        boot.dumped, boot.source, boot.level_since_ms = True, 0, core.now.ms
+        if core.repair.own is None:
+            repair.begin(core)
+
+
+def equal(core: "Core", peer: Peer) -> None:
+    """A digest was equal. With a ready peer, that is what joining was for."""
+    if core.state == JOINING and core.book[peer.number].ready:
+        core.boot.dumped = True
+        become_ready(core, f"level with {peer.number:016x}")
+
+
+def become_ready(core: "Core", why: str) -> None:
+    boot = core.boot
+    core.state = READY
+    core.book.set_me(ready=True)
+    core.tell_all()
+    took_ms = core.now.ms - boot.started_ms
+    core.report("ready", f"took_ms={took_ms} records={boot.records} bytes={boot.bytes} why={why.replace(' ', '_')}")
+
+
+# -- the source ---------------------------------------------------------------------------------------
+def asked(core: "Core", link: Link, message: Dump) -> None:
+    served = sum(other.dump_point is not None for other in core.links.values() if other is not link)
+    if core.state != READY or served >= core.policy.dumps_max or message.point > POINTS:
+        core.send(link, Busy())
+        return
+    link.dump_point = message.point
+    feed(core, link)
+
+
+def feed(core: "Core", link: Link) -> None:
+    """Makes chunks while they fit the joiner's credit and leave the window to more important frames."""
+    policy = core.policy
+    while link.dump_point is not None:
+        used = link.dump_bytes + policy.dump_bytes + FRAME_BYTES
+        if link.in_flight and (
+            used > policy.dump_in_flight_bytes_max or link.in_flight_bytes > policy.sync_in_flight_bytes_max
+        ):
+            return
+        if link.dump_bytes and used > policy.dump_in_flight_bytes_max:
+            return
+        found = core.store.dump(link.dump_point, policy.dump_bytes, core.now.wall_ms)
+        launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)
+        core.mind(link)
+        link.dump_point = found.cursor if found.cursor < POINTS else None

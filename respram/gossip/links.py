@@ -1,0 +1,306 @@
+"""Links and the peers behind them: sequence, acknowledgement, the two caps, priorities, LAGGING.
+
+A *link* is one connection; a *peer* is the node at its other end, and outlives the link: what it has not
+acknowledged is sent again on the next one. Sequenced frames (data) count against the link's window:
+
+    pushes   up to 4 MiB in flight, and up to 16 MiB waiting
+    sync     filters and records, while less than 2 MiB is in flight
+    dump     while less than 1 MiB of dump is in flight; chunks are made only when they fit
+
+Control and acknowledgements are small, bounded by timers, and pass at once. So priority needs no queue of queues:
+whoever is more important may fill more of the window. A frame larger than the window goes when nothing is in flight.
+
+Waiting pushes are batches shared by all peers, as they were drained: not touched, not unpacked. Only where a slow peer lets
+them grow beyond 1 MiB is the queue searched for overwritten versions: keyed by key, the newer record replaces the older.
+What still passes 16 MiB is dropped as a whole, and the peer is LAGGING until a digest is equal again.
+
+TCP loses nothing; frames are sent again all the same when a link stands still, within narrow bounds, because the same
+core runs over a network that loses them. After six attempts without progress the link is given up.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field, replace
+from struct import Struct
+
+from respram.gossip.effects import Effect, Send
+from respram.gossip.members import Member
+from respram.gossip.policy import Policy
+from respram.record import HEADER, SHADOW, SHADOWED
+from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
+
+FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
+_U64 = Struct("<Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records or a publication, waiting for a peer."""
+
+    origin: int
+    number: int
+    spread: int
+    kind: int
+    payload: bytes
+    own: int = 0  # the highest number of this node's batches that it holds; 0: none of ours
+    own_least: int = 0
+
+
+@dataclass(slots=True)
+class Flight:
+    message: Sequenced
+    sent_ms: int
+    size: int
+    batch: Batch | None
+    refused: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """What is known of a node as a neighbour, whether or not there is a link at the moment."""
+
+    number: int
+    link: "Link | None" = None
+    queue: deque[Batch] = field(default_factory=deque)
+    queue_bytes: int = 0
+    compact_at_bytes: int = 0
+    lagging_ms: int | None = None  # pushes were dropped since
+    rtt_ms: float | None = None
+    heard_ms: int = 0
+    # -- quorum: own batches it is known to hold
+    joined_at: int = 0  # pushes began with the batch after this one
+    held_through: int = 0  # an equal digest covered all up to this one
+    refused: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # numbers it did not keep
+    # -- comparison
+    equal_stamp: int = 0  # stamp granule of the last equal digest; 0: there was none
+    since_failed: bool = False
+    differs: bool = False
+    unreachable: bool = False  # it was lost during isolation: to be compared with first
+    members_ms: int = -1_000_000  # when address books were exchanged last
+    follow_up: bool = False  # the last round ended with more to do
+    wants: bool = True  # False: it said that it takes nothing now
+    redial_ms: int = 0
+    redial_at_ms: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    id: int
+    address: bytes  # dialled; b"" when it was accepted
+    opened_ms: int
+    peer: Peer | None = None  # known after HELLO
+    member: Member | None = None
+    same_enclave: bool = False
+    # -- sending
+    next_seq: int = 1
+    in_flight: "OrderedDict[int, Flight]" = field(default_factory=OrderedDict)
+    in_flight_bytes: int = 0
+    dump_bytes: int = 0
+    sync: deque[Filter | Records] = field(default_factory=deque)
+    sync_bytes: int = 0
+    resends: int = 0
+    resend_timer: bool = False
+    dump_point: int | None = None  # where the dump for this peer stands; None: no dump
+    # -- receiving
+    received: int = 0  # everything up to here was received and kept
+    ahead: set[int] = field(default_factory=set)
+    pending: set[int] = field(default_factory=set)  # given to the engine, outcome not yet known
+    acked: int = 0
+    unacked_bytes: int = 0
+    refused: list[int] = field(default_factory=list)
+    ack_timer: bool = False
+    nudged: bool = False
+
+    @property
+    def dialled(self) -> bool:
+        return bool(self.address)
+
+
+# -- sending --------------------------------------------------------------------------------------
+def enqueue(peer: Peer, batch: Batch, policy: Policy, now_ms: int, own_number: int) -> bool:
+    """Puts a batch behind the others. False: the queue overflowed and was dropped; the peer is LAGGING."""
+    peer.queue.append(batch)
+    peer.queue_bytes += len(batch.payload) + FRAME_BYTES
+    if peer.queue_bytes > max(policy.compact_bytes, peer.compact_at_bytes):
+        compact(peer, policy)
+    if peer.queue_bytes <= policy.queue_bytes_max or len(peer.queue) == 1:
+        return True
+    drop_queue(peer, now_ms, own_number)
+    return False
+
+
+def drop_queue(peer: Peer, now_ms: int, own_number: int) -> None:
+    peer.queue.clear()
+    peer.queue_bytes = peer.compact_at_bytes = 0
+    peer.joined_at = max(peer.joined_at, own_number)
+    if peer.lagging_ms is None:
+        peer.lagging_ms = now_ms
+
+
+def compact(peer: Peer, policy: Policy) -> None:
+    """Leaves the last version of each key in a queue, in batches of the usual size. Publications keep their order
+    behind the writes that came before them: records only ever move forward."""
+    latest: dict[tuple[int, bytes], bytes] = {}
+    others: list[Batch] = []
+    own, least = 0, 0
+    for batch in peer.queue:
+        if batch.kind != RECORDS_KIND:
+            others.append(batch)
+            continue
+        own = max(own, batch.own)
+        least = min(least or batch.own_least, batch.own_least or least)
+        for name, start, end in slices(batch.payload):
+            latest.pop(name, None)
+            latest[name] = batch.payload[start:end]
+    peer.queue.clear()
+    whole = b"".join(latest.values())
+    for part in split(whole, policy.batch_bytes):
+        peer.queue.append(Batch(0, 0, 0, RECORDS_KIND, part, own, least))
+    peer.queue.extend(others)
+    peer.queue_bytes = sum(len(batch.payload) + FRAME_BYTES for batch in peer.queue)
+    peer.compact_at_bytes = 2 * peer.queue_bytes
+
+
+def slices(payload: bytes) -> "list[tuple[tuple[int, bytes], int, int]]":
+    """Where each packed record of an engine's own payload lies: (database, key), start, end."""
+    found = []
+    at = 0
+    while at < len(payload):
+        flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
+        key_at = at + HEADER.size + (SHADOW.size if flags & SHADOWED else 0)
+        end = key_at + key_bytes + value_bytes
+        found.append(((db, payload[key_at : key_at + key_bytes]), at, end))
+        at = end
+    return found
+
+
+def split(payload: bytes, bytes_max: int) -> list[bytes]:
+    """Packed records in parts of about `bytes_max`, cut between records."""
+    if len(payload) <= bytes_max:
+        return [payload] if payload else []
+    parts, start, last = [], 0, 0
+    for _, _, end in slices(payload):
+        if end - start > bytes_max and last > start:
+            parts.append(payload[start:last])
+            start = last
+        last = end
+    parts.append(payload[start:])
+    return parts
+
+
+def pump(link: Link, policy: Policy, now_ms: int, out: list[Effect]) -> None:
+    """Sends what the window allows, the most important first. (Dump chunks are made by bootstrap.py.)"""
+    peer = link.peer
+    assert peer is not None
+    while peer.queue and _has_room(link, len(peer.queue[0].payload), policy.in_flight_bytes_max):
+        batch = peer.queue.popleft()
+        peer.queue_bytes -= len(batch.payload) + FRAME_BYTES
+        push = Push(0, 0, batch.origin, batch.number, batch.spread, batch.kind, batch.payload)
+        launch(link, push, batch, now_ms, out)
+    while link.sync and _has_room(link, len(link.sync[0].payload), policy.sync_in_flight_bytes_max):
+        message = link.sync.popleft()
+        link.sync_bytes -= len(message.payload)
+        launch(link, message, None, now_ms, out)
+
+
+def _has_room(link: Link, size: int, bytes_max: int) -> bool:
+    return not link.in_flight or link.in_flight_bytes + size + FRAME_BYTES <= bytes_max
+
+
+def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, out: list[Effect]) -> None:
+    """Sends a sequenced frame with the next number, carrying what there is to acknowledge."""
+    seq = link.next_seq
+    link.next_seq += 1
+    message = replace(message, seq=seq, ack=0 if link.refused else link.received)
+    if not link.refused:
+        _acknowledged_now(link)
+    flight = Flight(message, now_ms, len(message.payload) + FRAME_BYTES, batch)
+    link.in_flight[seq] = flight
+    link.in_flight_bytes += flight.size
+    if isinstance(message, Dumped):
+        link.dump_bytes += flight.size
+    out.append(Send(link.id, message))
+
+
+def acknowledge(link: Link, seq: int) -> list[tuple[int, Flight]]:
+    """The frames that this acknowledgement covers, taken out of flight."""
+    done: list[tuple[int, Flight]] = []
+    while link.in_flight:
+        first = next(iter(link.in_flight))
+        if first > seq:
+            break
+        flight = link.in_flight.pop(first)
+        link.in_flight_bytes -= flight.size
+        if isinstance(flight.message, Dumped):
+            link.dump_bytes -= flight.size
+        done.append((first, flight))
+    if done:
+        link.resends = 0
+    return done
+
+
+def resend(link: Link, policy: Policy, now_ms: int, out: list[Effect]) -> bool:
+    """Sends the oldest frames again that should have been acknowledged. False: the link is to be given up."""
+    late_ms = policy.resend_ms << link.resends
+    first = next(iter(link.in_flight.values()), None)
+    if first is None or now_ms - first.sent_ms < late_ms:
+        return True
+    if link.resends >= policy.resends_max:
+        return False
+    link.resends += 1
+    left_bytes = policy.resend_bytes
+    for flight in list(link.in_flight.values())[: policy.resend_frames]:
+        left_bytes -= flight.size
+        if left_bytes < 0 and flight is not first or now_ms - flight.sent_ms < late_ms:
+            break
+        flight.sent_ms = now_ms
+        out.append(Send(link.id, replace(flight.message, ack=0 if link.refused else link.received)))
+    return True
+
+
+def unsent_pushes(link: Link) -> list[Batch]:
+    return [flight.batch for flight in link.in_flight.values() if flight.batch is not None]
+
+
+# -- receiving ------------------------------------------------------------------------------------
+def arrives(link: Link, message: Sequenced, policy: Policy) -> bool:
+    """Whether a sequenced frame is seen for the first time. A frame far beyond a gap is left to be sent again."""
+    seq = message.seq
+    known = seq <= link.received or seq in link.ahead or seq in link.pending
+    if known or len(link.ahead) + len(link.pending) >= policy.ahead_frames_max:
+        link.nudged = link.nudged or known  # our ACK was lost, or late
+        return False
+    link.pending.add(seq)
+    link.unacked_bytes += len(message.payload) + FRAME_BYTES
+    return True
+
+
+def kept(link: Link, seq: int, in_full: bool) -> None:
+    """The frame has been dealt with; from now on it may be acknowledged."""
+    link.pending.discard(seq)
+    link.ahead.add(seq)
+    while link.received + 1 in link.ahead:
+        link.received += 1
+        link.ahead.remove(link.received)
+    if not in_full:
+        link.refused.append(seq)
+
+
+def ack_if_due(link: Link, policy: Policy, out: list[Effect]) -> bool:
+    """Acknowledges at once where somebody waits, much has come, or something was refused. True: a timer is needed."""
+    if link.nudged or link.refused or link.unacked_bytes >= policy.ack_bytes:
+        ack(link, out)
+        return False
+    return link.received > link.acked and not link.ack_timer
+
+
+def ack(link: Link, out: list[Effect]) -> None:
+    refused = b"".join(_U64.pack(seq) for seq in link.refused)
+    link.refused.clear()
+    _acknowledged_now(link)
+    out.append(Send(link.id, Ack(link.received, refused)))
+
+
+def _acknowledged_now(link: Link) -> None:
+    link.acked = link.received
+    link.unacked_bytes = 0
+    link.nudged = False

@@ -1,0 +1,212 @@
+"""The address book: every node of the network, of all enclaves, and what is known of it.
+
+An entry is its member's own word: only the member raises `incarnation`, with each change of its role, parent or
+readiness, and to deny a rumor that it is suspected or dead. Of two entries the higher incarnation holds, then the worse
+status. A node's number is fresh at every boot, so what comes back under an address is a new member.
+
+Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
+u8 bytes of enclave | u8 bytes of address | enclave | address.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from struct import Struct
+
+from respram.engine.ids import M64, SPREAD, keyed_hash
+from respram.errors import PeerError
+
+ALIVE, SUSPECT, DEAD, LEFT = range(4)
+STATUS_BITS, READY_BIT = 3, 4
+LEAF, BRANCH, TRUNK, ROOT = range(4)
+ROLES = ("leaf", "branch", "trunk", "root")
+
+BUCKETS = 64  # of the book, by number: what two books differ in is found without sending either
+EVERY_BUCKET = M64
+
+_ENTRY = Struct("<QIBBQBB")
+_SUMS = Struct(f"<{BUCKETS}Q")
+SUMS_BYTES = _SUMS.size
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    number: int
+    enclave: bytes
+    address: bytes
+    incarnation: int = 1
+    status: int = ALIVE
+    ready: bool = False
+    role: int = LEAF
+    parent: int = 0  # 0: none
+
+    @property
+    def is_alive(self) -> bool:
+        """Suspected members count: they have not had their chance to deny it."""
+        return self.status <= SUSPECT
+
+
+def pack_member(member: Member) -> bytes:
+    head = _ENTRY.pack(
+        member.number, member.incarnation, member.status | (READY_BIT if member.ready else 0), member.role,
+        member.parent, len(member.enclave), len(member.address),
+    )  # fmt: skip
+    return head + member.enclave + member.address
+
+
+def unpack_members(payload: bytes) -> Iterator[Member]:
+    """Raises PeerError where a length runs past the end or a field cannot be."""
+    at = 0
+    while at < len(payload):
+        if len(payload) - at < _ENTRY.size:
+            raise PeerError("member entry cut short")
+        number, incarnation, flags, role, parent, enclave_bytes, address_bytes = _ENTRY.unpack_from(payload, at)
+        at += _ENTRY.size
+        end = at + enclave_bytes + address_bytes
+        if end > len(payload):
+            raise PeerError("member entry cut short")
+        if flags & ~(STATUS_BITS | READY_BIT) or role > ROOT or not number or not enclave_bytes or not address_bytes:
+            raise PeerError("member entry out of range")
+        enclave, address = payload[at : at + enclave_bytes], payload[at + enclave_bytes : end]
+        at = end
+        yield Member(number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent)
+
+
+def outranks(new: Member, old: Member) -> bool:
+    return (new.incarnation, new.status) > (old.incarnation, old.status)
+
+
+class AddressBook:
+    """All members but this node, which keeps its own entry in `me`."""
+
+    def __init__(self, me: Member, members_max: int, news_per_message: int) -> None:
+        self.me = me
+        self.members: dict[int, Member] = {}  # by number, in the order of their arrival here
+        self.ended_ms: dict[int, int] = {}  # dead or left since
+        self.sum = 0  # over all who are alive, this node too: equal books have equal sums
+        self.sums = [0] * BUCKETS
+        self.at_address: dict[bytes, dict[int, None]] = {}  # who is alive there
+        self.alive: dict[int, None] = {}  # others, by number
+        self.enclave: dict[int, None] = {}  # others alive in this node's enclave
+        self.children_of: dict[int, int] = {}  # parent: how many say so
+        self._news: dict[int, int] = {}  # number: how often it has been told
+        self._members_max = members_max
+        self._news_per_message = news_per_message
+        self._tally(me, 1)
+
+    def __getitem__(self, number: int) -> Member:
+        return self.me if number == self.me.number else self.members[number]
+
+    def get(self, number: int) -> Member | None:
+        return self.me if number == self.me.number else self.members.get(number)
+
+    def set_me(self, **changes: object) -> None:
+        """A change of this node's own entry, under the next incarnation."""
+        self._tally(self.me, -1)
+        self.me = replace(self.me, incarnation=self.me.incarnation + 1, **changes)  # type: ignore[arg-type]
+        self._tally(self.me, 1)
+        self._news[self.me.number] = 0
+
+    def learn(self, member: Member, now_ms: int) -> Member | None:
+        """Takes an entry over if it is news; the entry that stood there before comes back changed into the new one.
+
+        None: nothing new, or no room. A rumor about this node itself is denied by a higher incarnation.
+        """
+        if member.number == self.me.number:
+            if member.incarnation >= self.me.incarnation and outranks(member, self.me):
+                self.me = replace(self.me, incarnation=member.incarnation)
+                self.set_me()
+            return None
+        old = self.members.get(member.number)
+        if old is not None and not outranks(member, old):
+            return None
+        if old is None and len(self.members) >= self._members_max:
+            return None
+        if old is None and not member.is_alive:
+            return None  # someone else's dead, never met: of no use here
+        self._replace(old, member)
+        if member.is_alive:
+            self.ended_ms.pop(member.number, None)
+        else:
+            self.ended_ms.setdefault(member.number, now_ms)
+        self._news[member.number] = 0
+        return member
+
+    def forget_ended(self, before_ms: int) -> None:
+        for number in [number for number, ended_ms in self.ended_ms.items() if ended_ms < before_ms]:
+            del self.ended_ms[number]
+            self._news.pop(number, None)
+            del self.members[number]
+
+    def _replace(self, old: Member | None, new: Member) -> None:
+        if old is not None:
+            self._tally(old, -1)
+        self.members[new.number] = new
+        self._tally(new, 1)
+
+    def _tally(self, member: Member, sign: int) -> None:
+        if not member.is_alive:
+            return
+        as_alive = member if member.status == ALIVE else replace(member, status=ALIVE)
+        weight = sign * keyed_hash(0, pack_member(as_alive))
+        self.sum = (self.sum + weight) & M64
+        bucket = bucket_of(member.number)
+        self.sums[bucket] = (self.sums[bucket] + weight) & M64
+        if member.parent:
+            self.children_of[member.parent] = self.children_of.get(member.parent, 0) + sign
+        if member.number == self.me.number:
+            return
+        if sign > 0:
+            self.at_address.setdefault(member.address, {})[member.number] = None
+        else:
+            del self.at_address[member.address][member.number]
+        for book in (self.alive, self.enclave) if member.enclave == self.me.enclave else (self.alive,):
+            if sign > 0:
+                book[member.number] = None
+            else:
+                del book[member.number]
+
+    def ready_in_enclave(self) -> bool:
+        return any(self.members[number].ready for number in self.enclave)
+
+    # -- telling others ---------------------------------------------------------------------------
+    def news(self) -> bytes:
+        """What was learnt last, each entry about three times the logarithm of the members' number, least told first."""
+        if not self._news:
+            return b""
+        often = 3 * max(len(self.alive), 2).bit_length()
+        told = sorted(self._news, key=lambda number: self._news[number])[: self._news_per_message]
+        for number in told:
+            self._news[number] += 1
+            if self._news[number] >= often:
+                del self._news[number]
+        return pack_all(self[number] for number in told)
+
+    def spread_again(self, number: int) -> None:
+        """Somebody told old news: what is known here should reach them."""
+        self._news[number] = 0
+
+    def differing_buckets(self, sums: bytes) -> int:
+        """A bit for each bucket whose sum is another there."""
+        theirs = _SUMS.unpack(sums)
+        return sum(1 << bucket for bucket in range(BUCKETS) if theirs[bucket] != self.sums[bucket])
+
+    def packed_sums(self) -> bytes:
+        return _SUMS.pack(*self.sums)
+
+    def of_buckets(self, buckets: int, known: "dict[int, Member] | None" = None) -> bytes:
+        """Entries of some buckets, those left out that the other side has `known` to be as good."""
+        known = known or {}
+        return pack_all(
+            member
+            for member in (self.me, *self.members.values())
+            if buckets >> bucket_of(member.number) & 1
+            and (member.number not in known or outranks(member, known[member.number]))
+        )
+
+
+def bucket_of(number: int) -> int:
+    return (number * SPREAD & M64) >> 58
+
+
+def pack_all(members: Iterable[Member]) -> bytes:
+    return b"".join(map(pack_member, members))

@@ -1,0 +1,107 @@
+"""Every time and bound of the gossip core, with its unit and its reason. Nothing else may live here."""
+
+from dataclasses import dataclass
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Defaults for real networks. The simulator runs with the same."""
+
+    network: bytes = b"respram"
+    clock_offset_ms_max: int = 2_000  # a peer whose clock is further off is refused at HELLO
+
+    # -- links --
+    greeting_ms_max: int = 5_000  # from connection to HELLO
+    flush_ms: int = 2  # a write waits so long for others to share its frame
+    batch_bytes: int = 64 * KIB  # or until so much is there
+    ack_delay_ms: int = 20  # an ACK waits so long for data that carries it along
+    ack_bytes: int = 64 * KIB  # or until so much has arrived
+    in_flight_bytes_max: int = 4 * MIB  # sent and not acknowledged, per link
+    sync_in_flight_bytes_max: int = 2 * MIB  # filters and records stop here, so that pushes pass them
+    dump_in_flight_bytes_max: int = 1 * MIB  # a joiner's credit; only dump frames count
+    queue_bytes_max: int = 16 * MIB  # writes that wait for the window; beyond it they are dropped: LAGGING
+    compact_bytes: int = 1 * MIB  # a queue of this size is searched for overwritten versions
+    resend_ms: int = 1_000  # a frame not acknowledged by then is sent again; doubles with each attempt
+    resends_max: int = 6  # attempts without any progress; then the link is closed and the peer lags
+    resend_bytes: int = 64 * KIB  # sent again per attempt: a stalled peer is not buried
+    resend_frames: int = 16
+    ahead_frames_max: int = 4_096  # received beyond a gap and remembered
+    redial_ms: int = 200  # after a link was lost; doubles
+    redial_ms_max: int = 5_000
+    links_max: int = 128  # greeted links of one node; one more is refused
+
+    # -- spreading --
+    direct_peers_max: int = 10  # up to so many peers, every write goes to all of them
+    passed_on_to: int = 2  # peers to whom a receiver passes the payload on
+    announce_ms: int = 10  # announcements to one peer wait so long for others
+    want_ms: int = 60  # an announced batch is waited for so long, then asked for
+    wants_max: int = 3  # announcers asked for one batch
+    batches_kept_bytes_max: int = 4 * MIB  # for those who ask
+    batches_kept_ms: int = 10_000
+    batch_gaps_max: int = 1_024  # numbers remembered above an origin's watermark
+    origins_max: int = 20_000
+    numbers_remembered_max: int = 4_096  # own batches whose targets WAIT may ask for
+
+    # -- comparison --
+    round_ms_least: int = 250
+    round_ms: int = 1_000
+    round_ms_max: int = 8_000
+    round_patience_ms: int = 5_000  # without a message a round is given up
+    buckets_max: int = 512  # bucket digests of one message
+    filter_records_max: int = 256 * 1024  # of one round, unless one bucket has more
+    filter_part_bytes: int = 64 * KIB
+    filter_parts_max: int = 100
+    filter_error_rate: float = 0.01
+    records_bytes_max: int = 4 * MIB  # of one round, each way
+    records_part_bytes: int = 64 * KIB
+    sync_queue_bytes_max: int = 1 * MIB  # built ahead of the window
+    members_ms: int = 2_000  # between two exchanges of address books with one peer
+
+    # -- bootstrap --
+    join_ms: int = 250  # how often a joiner looks for a source
+    alone_ms: int = 3_000  # without a ready peer by then, a node serves alone
+    dump_bytes: int = 256 * KIB
+    dumps_max: int = 2  # joiners served at a time
+    dump_patience_ms: int = 10_000  # without a chunk the source is given up
+    level_ms_max: int = 60_000  # after the dump; then the node is ready even if the digests still differ
+    root_ms: int = 10_000  # how often roots are dialled again by who has no link to any
+
+    # -- pulls --
+    pull_ms: int = 25
+    pull_ms_max: int = 50
+    pull_peers_max: int = 2
+    pulls_per_s_max: int = 1_000
+    pulls_max: int = 10_000  # waiting at a time
+    absent_ms: int = 250  # a key that nobody had is not asked for again before
+    absent_keys_max: int = 10_000
+
+    # -- members --
+    probe_ms: int = 1_000
+    probe_patience_ms: int = 500  # then others are asked to probe
+    indirect_patience_ms: int = 1_000  # then the member is suspected
+    indirect_peers: int = 3
+    suspicion_ms: int = 4_000  # to deny it; then the member counts as dead
+    doubt_max: int = 8  # patience is multiplied by up to 1 + this while this node itself is slow
+    late_ms: int = 300  # a timer so late means that this node was slow
+    news_per_message: int = 16
+    dead_kept_ms: int = 3_600_000  # and dialled now and then
+    members_max: int = 20_000
+    partner_ms: int = 1_000  # how often links are compared with those wanted
+    rotate_ms: int = 10_000  # a random link is replaced by another so often
+    window_ms: int = 10_000  # three such windows with under half of the members answering: isolated
+    windows: int = 3
+
+    # -- tree --
+    check_ms: int = 30_000
+    attach_patience_ms: int = 5_000
+    trunks_max: int = 32  # of a root
+    branches_max: int = 15  # of a trunk
+    leaves_max: int = 25  # of a branch
+    rebalance_ms: int = 900_000
+    better_ms: int = 300_000  # a better parent must have been better for so long
+    better_percent: int = 20
+    better_least_ms: int = 2
+    rest_ms: int = 600_000  # after a move
+    outside_percent: int = 30  # of the partners, from outside the own branch

@@ -1,0 +1,199 @@
+"""A replica: the engine and the gossip core glued together, from bytes to bytes. No I/O, so the simulator runs the real thing.
+
+    replica = Replica(engine, core)
+    for output in replica.received(link, data, now): ...      # Write, Dial, Hangup, Report, Deliver, Answered, ...
+    replica.next_deadline(), replica.tick(now)
+
+The driver's duty: carry outputs out in order; hand in what arrives; call `wrote` after client commands that may have
+written (it costs two comparisons), and `tick` when `next_deadline` has come. Link numbers are the driver's, never used twice.
+What it may not do is decide anything about peers.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from respram.engine.api import Engine
+from respram.engine.replication import Cut, Digest, Replicating
+from respram.errors import PeerError
+from respram.gossip.core import Core
+from respram.gossip.effects import (
+    Acknowledged,
+    Answered,
+    Deliver,
+    Dial,
+    Effect,
+    Hangup,
+    Merge,
+    Report,
+    Send,
+    TrustClock,
+)
+from respram.gossip.members import Member
+from respram.gossip.repair import ENDING_MS, YOUNG_MS
+from respram.gossip.timers import Now
+from respram.wire.codec import encode
+from respram.wire.frames import Frames
+
+FRAME_SPARE_BYTES = 2 << 20  # a frame beside one value of the greatest size: an address book, a batch
+JOINED_BYTES_MAX = 64 << 10  # small frames of one turn leave in one piece
+
+
+class PeerEngine(Engine, Replicating, Protocol):
+    """Both contracts: what a replica needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes for a link, after those written before."""
+
+    link: int
+    data: bytes
+
+
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Acknowledged
+
+
+class Traffic(NamedTuple):
+    frames: int
+    bytes: int
+
+
+class Replica:
+    def __init__(self, engine: PeerEngine, core: Core, frame_bytes_max: int) -> None:
+        self.engine = engine
+        self.core = core
+        self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES
+        self.sent: dict[bytes, Traffic] = {}  # by word
+        self.received_bytes = 0
+        self.refused_records = 0
+        self.malformed_payloads = 0
+        self._frames: dict[int, Frames] = {}
+        self._flush_ms: int | None = None
+
+    # -- links --------------------------------------------------------------------------------------
+    def start(self, now: Now) -> list[Output]:
+        return self._done(self.core.start(now), now)
+
+    def opened(self, link: int, address: bytes, now: Now) -> list[Output]:
+        self._frames[link] = Frames(self.frame_bytes_max)
+        return self._done(self.core.opened(link, address, now), now)
+
+    def received(self, link: int, data: bytes, now: Now) -> list[Output]:
+        frames = self._frames.get(link)
+        if frames is None:
+            return []
+        self.received_bytes += len(data)
+        effects: list[Effect] = []
+        outputs: list[Output] = []
+        try:
+            for message in frames.push(data):
+                outputs += self._done(self.core.receive(link, message, now), now)
+        except PeerError as error:
+            effects = self.core.fault(link, str(error), now)
+        return outputs + self._done(effects, now)
+
+    def closed(self, link: int, now: Now) -> list[Output]:
+        self._frames.pop(link, None)
+        return self._done(self.core.closed(link, now), now)
+
+    def dial_failed(self, address: bytes, now: Now) -> list[Output]:
+        return self._done(self.core.dial_failed(address, now), now)
+
+    def introduce(self, members: Iterable[Member], now: Now) -> list[Output]:
+        return self._done(self.core.introduce(members, now), now)
+
+    def set_roots(self, roots: Iterable[bytes], now: Now) -> list[Output]:
+        return self._done(self.core.set_roots(roots, now), now)
+
+    # -- this node's clients --------------------------------------------------------------------------
+    def wrote(self, now: Now) -> list[Output]:
+        """After commands that may have written: waits 2 ms for company, or not at all once a frame is full."""
+        waiting_bytes = self.engine.waiting_bytes()
+        if waiting_bytes >= self.core.policy.batch_bytes:
+            return self.flush(now)
+        if waiting_bytes and self._flush_ms is None:
+            self._flush_ms = now.ms + self.core.policy.flush_ms
+        return []
+
+    def flush(self, now: Now) -> list[Output]:
+        self._flush_ms = None
+        effects: list[Effect] = []
+        if self.engine.outbox_overflowed():
+            effects += self.core.overflowed(now)
+        while payload := self.engine.drain(self.core.policy.batch_bytes):
+            effects += self.core.wrote(payload, now)
+        return self._done(effects, now)
+
+    def publish(self, channel: bytes, message: bytes, now: Now) -> list[Output]:
+        """To the subscribers on all other nodes, behind everything that was written before."""
+        return self.flush(now) + self._done(self.core.publish(channel, message, now), now)
+
+    def await_acks(self, now: Now) -> tuple[int, list[Output]]:
+        """For WAIT: the number to ask `holders` about, again after each Acknowledged."""
+        outputs = self.flush(now)
+        return self.core.last_number(), outputs + self._done(self.core.nudge(now), now)
+
+    def holders(self, number: int) -> int:
+        return self.core.holders(number)
+
+    def pull(self, db: int, key: bytes, now: Now) -> tuple[bool, list[Output]]:
+        """On a miss while `pulls_useful`. True: the reply waits for Answered(db, key)."""
+        waits, effects = self.core.pull(db, key, now)
+        return waits, self._done(effects, now)
+
+    def pulls_useful(self) -> bool:
+        return self.core.pulls_useful()
+
+    def digest(self, now: Now) -> Digest | None:
+        """Of all settled records: equal on nodes that have converged, for the same moment."""
+        cut = Cut((now.wall_ms - YOUNG_MS >> 10) - 1, now.wall_ms + ENDING_MS >> 10)
+        return self.engine.digest(cut, now.wall_ms)
+
+    # -- time -----------------------------------------------------------------------------------------
+    def next_deadline(self) -> int | None:
+        due_ms = self.core.next_deadline()
+        if self._flush_ms is None:
+            return due_ms
+        return self._flush_ms if due_ms is None else min(due_ms, self._flush_ms)
+
+    def tick(self, now: Now) -> list[Output]:
+        outputs = self.flush(now) if self._flush_ms is not None and self._flush_ms <= now.ms else []
+        return outputs + self._done(self.core.tick(now), now)
+
+    def leave(self, now: Now) -> list[Output]:
+        return self.flush(now) + self._done(self.core.leave(now), now)
+
+    # -- effects to outputs ---------------------------------------------------------------------------
+    def _done(self, effects: list[Effect], now: Now) -> list[Output]:
+        """Merges what is to be merged, encodes what is to be sent; the rest is for the driver."""
+        outputs: list[Output] = []
+        todo = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            if isinstance(effect, Send):
+                data = encode(effect.message)
+                frames, size = self.sent.get(effect.message.word, (0, 0))
+                self.sent[effect.message.word] = Traffic(frames + 1, size + len(data))
+                last = outputs[-1] if outputs else None
+                if isinstance(last, Write) and last.link == effect.link and len(last.data) < JOINED_BYTES_MAX:
+                    outputs[-1] = Write(effect.link, last.data + data)
+                else:
+                    outputs.append(Write(effect.link, data))
+            elif isinstance(effect, Merge):
+                merged = self.engine.merge(effect.payload, now.wall_ms)
+                self.refused_records += merged.refused
+                self.malformed_payloads += merged.malformed
+                refused = merged.refused + merged.malformed
+                todo.extendleft(reversed(self.core.merged(effect.link, effect.seq, merged.new, refused, now)))
+            elif isinstance(effect, TrustClock):
+                restamped = self.engine.restamp(now.wall_ms)
+                if restamped:
+                    outputs.append(Report("restamped", f"records={restamped}"))
+                    self._flush_ms = now.ms
+            else:
+                if isinstance(effect, Hangup):
+                    self._frames.pop(effect.link, None)
+                outputs.append(effect)
+        return outputs

@@ -1,0 +1,288 @@
+"""What is simulated: safety under any faults, liveness once they end, one write among many nodes, a healed partition.
+
+Each is a function of its arguments alone and answers with figures. A safety or liveness run that fails raises Violation.
+"""
+# ruff: noqa: S311 (a simulation wants numbers that can be had again)
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from respram.gossip.members import Member
+from respram.gossip.policy import Policy
+from respram.record import unpack
+from respram.sim.checker import DATABASES_USED, Checker, Name, Violation, watched, witness_of
+from respram.sim.network import CALM, Faults
+from respram.sim.world import EPOCH_MS, Node, World, pure_engine
+
+KEYS = 12
+STORM_MS = 15_000
+QUIET_MS = 40_000  # by then, after the last fault, all must be equal
+SWEEP_MS = 400  # between two checks of everything
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    events: int
+    checks: int
+    shortened: int
+    level_ms: int  # from the end of the faults until all were equal; -1: not asked
+    bytes: int
+    trace: tuple[str, ...] = ()
+
+
+def storm(
+    seed: int, nodes: int = 5, liveness: bool = False, policy: Policy | None = None, tracing: bool = False
+) -> Outcome:
+    """Random writes under partitions, crashes, stalls, skewed and stepped clocks, loss, duplication and reordering."""
+    rng = Random(seed)
+    world = World(
+        seed, policy or Policy(), make_engine=lambda place, made: watched(pure_engine(place, made)), tracing=tracing
+    )
+    checker = Checker(world)
+    world.after_event = checker.after_event
+    for place in range(nodes):
+        world.add(is_root=place < 2, offset_ms=rng.randint(-700, 700))
+    for node in world.nodes:
+        world.start(node)
+    world.network.faults = Faults(
+        (1, rng.choice([3, 30, 200])), rng.choice([0, 0.02, 0.1]), rng.choice([0, 0.05]), rng.choice([0, 0.3])
+    )
+    world.run_until(2_000)
+    end_ms = world.now_ms + STORM_MS
+    next_sweep_ms = world.now_ms
+    while world.now_ms < end_ms:
+        world.run_until(world.now_ms + rng.randint(1, 120))
+        _mishap(world, checker, rng)
+        if rng.random() < 0.75:
+            _write(world, checker, rng)
+        if world.now_ms >= next_sweep_ms:
+            next_sweep_ms = world.now_ms + SWEEP_MS
+            checker.check_all()
+    level_ms = _until_level(world, checker, rng) if liveness else -1
+    checker.check_all()
+    return Outcome(world.events, checker.checks, checker.shadowed, level_ms, world.network.bytes, tuple(world.trace))
+
+
+def _write(world: World, checker: Checker, rng: Random) -> None:
+    node = rng.choice(world.nodes)
+    if not node.is_up or node.stalled_until_ms > world.now_ms:
+        return
+    name = (rng.choice(DATABASES_USED), b"k%d" % rng.randrange(KEYS))
+    ttl_ms = rng.choice([40, 300, 1_500, 4_000, 9_000, 30_000, 120_000])
+    value = b"%d@%d" % (world.events, node.place)
+    checker.write(node, name, value, world.time_of(node).wall_ms + ttl_ms)
+
+
+def _mishap(world: World, checker: Checker, rng: Random) -> None:
+    draw = rng.random()
+    node = rng.choice(world.nodes)
+    if draw < 0.010:
+        cut = {(one.place, other.place) for one in world.nodes for other in world.nodes if rng.random() < 0.3}
+        world.network.cut = cut if rng.random() < 0.5 else cut | {(b, a) for a, b in cut}
+    elif draw < 0.025:
+        world.network.cut = set()
+    elif draw < 0.032 and node.is_up:
+        world.crash(node, silently=rng.random() < 0.3)
+    elif draw < 0.050 and not node.is_up:
+        world.restart(node)
+        checker.forget(node)
+    elif draw < 0.057:
+        world.stall(node, rng.randint(50, 3_000))
+    elif draw < 0.061:
+        _step(world, checker, node, rng.choice([-3_600_000, -1_500, -200, 200, 1_500, 86_400_000]))
+
+
+def _step(world: World, checker: Checker, node: Node, by_ms: int) -> None:
+    """Large steps are undone soon: a day forwards, an hour backwards, as when a clock is set by hand."""
+    if not node.is_up:
+        return
+    if abs(node.offset_ms) > 10_000:
+        by_ms = -node.offset_ms
+    world.step_clock(node, by_ms)
+    checker.forget(node)
+    if by_ms > 0:
+        _survivors(world, checker, node)
+
+
+def _survivors(world: World, checker: Checker, node: Node) -> None:
+    """What a clock set forwards leaves alive counts as seen: it must not vanish early."""
+    now = world.time_of(node)
+    witness = witness_of(node)
+    for name, stamp in list(checker.versions):
+        entry = node.engine.lookup(*name, now.wall_ms)
+        if entry is not None and (entry.clock, entry.node) == stamp:
+            witness.note(name, stamp)
+
+
+def _until_level(world: World, checker: Checker, rng: Random) -> int:
+    """The faults end; everybody comes back with a right clock; a last write each; then all must be equal."""
+    world.network.cut, world.network.faults = set(), CALM
+    for node in world.nodes:
+        node.stalled_until_ms = 0
+        if abs(node.offset_ms) > 700:
+            world.step_clock(node, -node.offset_ms)
+            checker.forget(node)
+        if not node.is_up:
+            world.restart(node)
+            checker.forget(node)
+    began_ms = world.now_ms
+    while world.now_ms < began_ms + QUIET_MS:
+        world.run_until(world.now_ms + 250)
+        checker.check_all()
+        if world.now_ms - began_ms > 4_000 and is_level(world):
+            return world.now_ms - began_ms
+    digests = sorted(map(str, world.digests()))
+    raise Violation(f"not equal {QUIET_MS} ms after the last fault: {len(digests)} different digests")
+
+
+def is_level(world: World) -> bool:
+    """All nodes show the same, by one clock, apart from what is younger than a second or ends within two."""
+    if len(world.digests()) > 1 or any(node.replica.core.state != "ready" for node in world.up):
+        return False
+    return len({shown(world, node) for node in world.up}) == 1
+
+
+def shown(world: World, node: Node) -> tuple[tuple[Name, bytes], ...]:
+    """What a client would read at a node. Digests are not their own witness."""
+    settled_ms = EPOCH_MS + world.now_ms + 3_000
+    found: dict[Name, bytes] = {}
+    for db in DATABASES_USED:
+        for packed in node.engine.records(db):
+            for record in unpack(packed):
+                if record.value is not None and record.deadline_ms > settled_ms:
+                    found[db, record.key] = record.value
+    return tuple(sorted(found.items()))
+
+
+# -- many nodes ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    world: World
+
+    @property
+    def rounds(self) -> float:
+        return sum(node.replica.core.repair.rounds for node in self.world.nodes) / len(self.world.nodes)
+
+
+def crowd(
+    nodes: int, seed: int, loss: float = 0.0, roots: int = 3, settle_ms: int = 12_000, policy: Policy | None = None
+) -> World:
+    """A settled enclave of many, who know each other from the start (as from a root's address book)."""
+    world = World(seed, policy or Policy())
+    for place in range(nodes):
+        world.add(is_root=place < roots)
+    book = [Member(node.replica.core.me.number, node.enclave, node.address, role=node.role) for node in world.nodes]
+    for node in world.nodes:
+        world.carry(
+            node,
+            node.replica.introduce(
+                [one for one in book if one.number != node.replica.core.me.number], world.time_of(node)
+            ),
+        )
+        world.start(node)
+    world.run_until(settle_ms)
+    world.network.faults = Faults((1, 20), loss)
+    return world
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    after_pushes: int  # nodes that had the record once the rumors were over
+    everybody_ms: int
+    rounds: float  # of comparison per node by then
+    copies: float  # payloads received per node
+    bytes: float  # received per node for it
+
+
+def holders(world: World, key: bytes) -> int:
+    return sum(node.engine.peek(0, key, EPOCH_MS + world.now_ms) is not None for node in world.up)
+
+
+def spread_one(world: World, limit_ms: int = 30_000) -> Spread:
+    """One write at one node: how it reaches the others, and what that costs."""
+    writer = world.nodes[len(world.nodes) // 2]
+    key = b"rumor %d" % world.now_ms
+    count = len(world.up)
+
+    def payloads() -> int:
+        return sum(node.replica.core.rumors.firsts + node.replica.core.rumors.duplicates for node in world.nodes)
+
+    def pushed_bytes() -> int:
+        words = (b"PUSH", b"ANNOUNCE", b"WANT", b"ACK")
+        return sum(node.replica.sent[word].bytes for node in world.nodes for word in words if word in node.replica.sent)
+
+    payloads_before, bytes_before = payloads(), pushed_bytes()
+    rounds_before = Crowd(world).rounds
+    writer.engine.store(0, key, b"v" * 64, EPOCH_MS + world.now_ms + 600_000, False, EPOCH_MS + world.now_ms, b"set")
+    world.touch(writer)
+    began_ms = world.now_ms
+    world.run_until(began_ms + 600)
+    after_pushes = holders(world, key)
+    while holders(world, key) < count and world.now_ms < began_ms + limit_ms:
+        world.run_until(world.now_ms + 50)
+    if holders(world, key) < count:
+        raise Violation(f"{count - holders(world, key)} nodes have not got the write after {limit_ms} ms")
+    return Spread(
+        after_pushes, world.now_ms - began_ms, Crowd(world).rounds - rounds_before,
+        (payloads() - payloads_before) / count, (pushed_bytes() - bytes_before) / count,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Healing:
+    isolated: int
+    level_ms: int
+    rounds: float  # of comparison per node from the heal to equality
+    bytes_per_node: float
+
+
+def heal_halves(world: World, keys: int = 1_000, cut_ms: int = 40_000, limit_ms: int = 120_000) -> Healing:
+    """Two halves apart, keys written in each, then together again."""
+    count = len(world.nodes)
+    half = count // 2
+    world.network.cut = {
+        (one, other) for one in range(count) for other in range(count) if (one < half) != (other < half)
+    }
+    rng = Random(world.seed)
+    for number in range(keys):
+        node = world.nodes[rng.randrange(count)]
+        now_ms = EPOCH_MS + world.now_ms
+        node.engine.store(0, b"key %d" % number, b"v" * 64, now_ms + 3_600_000, False, now_ms, b"set")
+        world.touch(node)
+        if number % 50 == 49:
+            world.run_until(world.now_ms + cut_ms * 50 // keys)
+    isolated = sum(node.replica.core.state == "isolated" for node in world.nodes)
+    world.network.cut = set()
+    began_ms, rounds_before, bytes_before = world.now_ms, Crowd(world).rounds, world.network.bytes
+    while len(world.digests()) > 1 and world.now_ms < began_ms + limit_ms:
+        world.run_until(world.now_ms + 250)
+    if len(world.digests()) > 1:
+        raise Violation(f"halves not equal {limit_ms} ms after the cut was healed")
+    return Healing(
+        isolated, world.now_ms - began_ms, Crowd(world).rounds - rounds_before,
+        (world.network.bytes - bytes_before) / count,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    messages_per_s: float  # sent per node
+    bytes_per_s: float
+    links: float
+
+
+def idle(world: World, for_ms: int = 10_000) -> Idle:
+    """What a node sends while nobody writes."""
+
+    def frames() -> int:
+        return sum(traffic.frames for node in world.nodes for traffic in node.replica.sent.values())
+
+    frames_before, bytes_before = frames(), world.network.bytes
+    world.run_until(world.now_ms + for_ms)
+    per = len(world.nodes) * for_ms / 1000
+    links = sum(len(node.replica.core.links) for node in world.nodes) / len(world.nodes)
+    return Idle((frames() - frames_before) / per, (world.network.bytes - bytes_before) / per, links)
+
+
+Scenario = Callable[[int], Outcome]
