@@ -71,17 +71,20 @@ def page(facts: dict[str, str], growths: list[Growth], kinds: list[Kind], value_
 def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinity) -> None:
     keys = QUICK_KEYS if given.quick else given.keys
     facts = options.facts_of(kinds, programs, where)
-    growths = []
-    for turn in range(given.turns):
-        for kind in kinds:
-            growths.append(measure(kind, programs, where, turn, keys, given.value_bytes))
-            print(f"{kind.label}: {growths[-1].per_key:.1f} bytes per key", file=sys.stderr, flush=True)
-    path = options.out_path(given, "memory", True)
-    text = page(facts, growths, kinds, given.value_bytes)
-    options.write(
-        path, ".json", json.dumps({"facts": facts, "turns": [one._asdict() for one in growths]}, indent=1) + "\n"
-    )
-    options.write(path, ".md", text)
+    growths: list[Growth] = []
+
+    def save(whole: bool) -> None:
+        if growths:
+            path = options.out_path(given, "memory", whole)
+            raw = {"facts": facts, "turns": [one._asdict() for one in growths]}
+            options.write(path, ".json", json.dumps(raw, indent=1) + "\n")
+            options.write(path, ".md", page(facts, growths, kinds, given.value_bytes))
+
+    with options.saving(save):
+        for turn in range(given.turns):
+            for kind in kinds:
+                growths.append(measure(kind, programs, where, turn, keys, given.value_bytes))
+                print(f"{kind.label}: {growths[-1].per_key:.1f} bytes per key", file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> int:

@@ -1,9 +1,10 @@
 """The command-line options that the scripts share, and the head that all results carry."""
 
 import argparse
+import contextlib
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import machine
@@ -18,6 +19,7 @@ def parser_for(name: str, about: str, servers: str, seconds_max: int) -> argpars
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
     known = ",".join(KINDS)
     parser.add_argument("--servers", default=servers, metavar="NAMES", help=f"some of {known} (default {servers})")
+    parser.set_defaults(servers_usual=servers)
     parser.add_argument("--quick", action="store_true", help="a try in seconds, with a fraction of the work: no result")
     parser.add_argument("--no-pin", action="store_true", help="do not give servers and clients a processor each")
     parser.add_argument(
@@ -52,9 +54,10 @@ def chosen_kinds(parser: argparse.ArgumentParser, names: str) -> list[Kind]:
 
 
 def out_path(options: argparse.Namespace, name: str, whole: bool) -> Path:
-    """A try goes to a name of its own, which git ignores: it cannot pass for a result."""
+    """A try, or a run of chosen servers, goes to a name of its own, which git ignores: it cannot pass for a result."""
     given: Path | None = options.out
-    return given or RESULTS / (name if whole and not options.quick else "try")
+    whole = whole and not options.quick and options.servers == options.servers_usual
+    return given or RESULTS / (name if whole else "try")
 
 
 def facts_of(kinds: list[Kind], programs: Programs, where: Affinity) -> dict[str, str]:
@@ -64,6 +67,17 @@ def facts_of(kinds: list[Kind], programs: Programs, where: Affinity) -> dict[str
     facts["processors"] = "servers on one, clients on another" if apart else "servers and clients share them"
     facts["command"] = shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
     return facts
+
+
+@contextlib.contextmanager
+def saving(save: Callable[[bool], None]) -> Iterator[None]:
+    """Calls `save(True)` after a whole run; where something ends it early, `save(False)` with what there is by then."""
+    try:
+        yield
+    except BaseException:
+        save(False)
+        raise
+    save(True)
 
 
 def write(path: Path, suffix: str, text: str) -> None:

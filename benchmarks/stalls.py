@@ -108,24 +108,30 @@ def work(given: Namespace, kinds: list[Kind], phases: list[str], programs: Progr
     divisor = QUICK_DIVISOR if given.quick else 1
     facts = options.facts_of(kinds, programs, where)
     found: list[dict[str, Any]] = []
-    for turn in range(given.turns):
-        for kind in kinds:
-            for phase in phases:
-                if phase == "expire" and kind.memcache:  # it knows whole seconds only, and forgets when asked
-                    continue
-                with serving(kind, programs, where) as server:
-                    run = (grow if phase == "grow" else expire)(server, programs, where, divisor)
-                found.append({"server": kind.name, "phase": phase, "turn": turn} | run)
-                print(
-                    f"{kind.label}, {phase}: longest {run['probe']['max_us'] / 1000:.2f} ms",
-                    file=sys.stderr,
-                    flush=True,
-                )
-    path = options.out_path(given, "stalls", True)
-    parts = ["# Stalls", f"Waits of one client that only says PING. {noise_note(found)}", tables.facts_list(facts)]
-    parts += [stalls_table(phase, found, kinds, divisor) for phase in phases]
-    options.write(path, ".json", json.dumps({"facts": facts, "turns": found}, indent=1) + "\n")
-    options.write(path, ".md", "\n\n".join(parts) + "\n")
+
+    def save(whole: bool) -> None:
+        if found:
+            path = options.out_path(given, "stalls", whole and phases == list(PHASES))
+            parts = [
+                "# Stalls",
+                f"Waits of one client that only says PING. {noise_note(found)}",
+                tables.facts_list(facts),
+            ]
+            parts += [stalls_table(phase, found, kinds, divisor) for phase in phases]
+            options.write(path, ".json", json.dumps({"facts": facts, "turns": found}, indent=1) + "\n")
+            options.write(path, ".md", "\n\n".join(parts) + "\n")
+
+    with options.saving(save):
+        for turn in range(given.turns):
+            for kind in kinds:
+                for phase in phases:
+                    if phase == "expire" and kind.memcache:  # it knows whole seconds only, and forgets when asked
+                        continue
+                    with serving(kind, programs, where) as server:
+                        run = (grow if phase == "grow" else expire)(server, programs, where, divisor)
+                    found.append({"server": kind.name, "phase": phase, "turn": turn} | run)
+                    said = f"longest {run['probe']['max_us'] / 1000:.2f} ms"
+                    print(f"{kind.label}, {phase}: {said}", file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> int:

@@ -1,5 +1,6 @@
 """Command lines: what is chosen, what is refused, where a try goes."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def test_a_try_never_lands_where_results_lie() -> None:
     given, _, _ = canonical.parse(["--quick", "--servers", "floor"])
     assert options.out_path(given, "canonical", True).name == "try"
     given, _, _ = canonical.parse(["--servers", "floor"])
+    assert options.out_path(given, "canonical", True).name == "try"
+    given, _, _ = canonical.parse([])
     assert options.out_path(given, "canonical", False).name == "try"
     assert options.out_path(given, "canonical", True) == options.RESULTS / "canonical"
     given, _, _ = canonical.parse(["--servers", "floor", "--quick", "--out", "elsewhere/x"])
@@ -65,6 +68,22 @@ def test_a_measurement_that_takes_too_long_is_given_up() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_what_was_measured_is_saved_once_and_says_whether_it_is_whole() -> None:
+    saved: list[bool] = []
+    with options.saving(saved.append):
+        pass
+    assert saved == [True]
+
+    def broken() -> None:
+        with options.saving(saved.append):
+            raise BenchError("too slow")
+
+    with pytest.raises(BenchError, match="too slow"):
+        broken()
+    assert saved == [True, False]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.parametrize("name", ["floor", "load"])
 def test_the_c_programs_compile_without_a_warning_and_refuse_nonsense(name: str, tmp_path: Path) -> None:
     program = tmp_path / name
