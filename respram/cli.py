@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from respram import __version__
+from respram.check_cli import CHECK_HELP
+from respram.check_cli import run as run_check
 from respram.config import Config, load, read_password_file
 from respram.errors import BindError, ConfigError
 from respram.options import OPTIONS, PORT_MAX, Option, read_password, read_whole
@@ -24,6 +26,7 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
 
   respram serve [--help] [OPTIONS]    run a node
   respram ping [--help] [OPTIONS]     exit 0 when a node answers PONG
+  respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
 """
 HELP_HEAD = """respram serve: run a node until SIGTERM or SIGINT.
@@ -73,8 +76,12 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         print(PING_HELP, end="")
     elif name == "ping":
         return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True}), variables)
+    elif name == "check" and asked:
+        print(CHECK_HELP, end="")
+    elif name == "check":
+        return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
     else:
-        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, respram ping or respram --help")
+        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, check or --help")
     return 0
 
 

@@ -58,7 +58,7 @@ WALLS = (
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs", ("respram/server/",)),
     Wall("respram/", ("asyncio", "uvloop", "ssl"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
-    Wall("respram/", ("socket",), "only the server does I/O; the command line pings", ("respram/server/", "respram/cli.py")),
+    Wall("respram/", ("socket",), "only the server does I/O; the command line asks", ("respram/server/", "respram/cli.py", "respram/check_cli.py")),
     Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),

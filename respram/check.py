@@ -1,0 +1,167 @@
+"""What a workload that runs on Redis today would meet here: which commands would be refused, and how often.
+
+Two sources: `INFO commandstats` and `INFO keyspace` of a running Redis, which count commands by name, and
+a capture of `redis-cli MONITOR`, which has their arguments. Text in, a report out; no I/O. The report names
+commands and numbers; keys and values are looked at and never repeated.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from respram.catalog import find
+from respram.commands.refusals import REASONS
+from respram.integers import parse_float, parse_int
+
+LINE_BYTES_MAX = 1 << 20  # of a capture: a longer line is counted and its arguments are not looked at
+NAMES_MAX = 1_000  # distinct commands in one report; a capture of something else must not fill the memory
+NAME_CHARS_MAX = 40  # of an unknown command, as it is shown
+
+# `1700000000.123456 [0 127.0.0.1:6379] "set" "key" "value"`; scripts say `[0 lua]`, unix sockets a path.
+LINE = re.compile(rb'(\d{1,12}\.\d{6}) \[(\d{1,5}) [^\]]*\] ("(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*)\s*$')
+WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+STAT = re.compile(r"cmdstat_([^:]+):calls=(\d{1,19})")
+KEYS = re.compile(r"db(\d+):keys=(\d{1,19}),expires=(\d{1,19})")
+
+SERVED, DEFAULT_TTL, REFUSED, UNKNOWN = "served", "default TTL", "refused", "unknown"
+NO_TTL = "names no TTL: the key gets the node's --default-ttl"
+DELETES_BY_TIME = "a time that is not in the future would delete: " + REASONS[b"delete"].decode()
+NEVER_TTL = {b"setnx", b"mset", b"msetnx", b"getset"}  # writes that cannot name a TTL
+LIVES = {b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"}
+RELATIVE = {b"expire": 1, b"pexpire": 1}
+ABSOLUTE = {b"expireat": 1_000, b"pexpireat": 1}  # milliseconds in the unit of the argument
+
+
+@dataclass(slots=True)
+class Workload:
+    """What was counted: calls by command, verdict and reason; keys without a TTL; lines that were not understood."""
+
+    calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    eternal_keys: int = 0
+    lines_unread: int = 0
+    has_arguments: bool = True
+
+    def count(self, name: str, verdict: str, reason: str = "", times: int = 1) -> None:
+        entry = (name, verdict, reason)
+        if entry not in self.calls and len(self.calls) >= NAMES_MAX:
+            entry = ("others", UNKNOWN, f"more than {NAMES_MAX} different commands")
+        self.calls[entry] += times
+
+    def total(self, verdict: str | None = None) -> int:
+        return sum(times for (_, one, _), times in self.calls.items() if verdict in (None, one))
+
+
+def of_capture(lines: Iterable[bytes]) -> Workload:
+    """A capture of MONITOR, line by line; a line beyond LINE_BYTES_MAX may come cut, in pieces."""
+    found, inside = Workload(), False
+    for line in lines:
+        begins, inside = not inside, not line.endswith(b"\n")
+        if not begins:  # the rest of a line that was too long
+            continue
+        match = LINE.match(line) if len(line) <= LINE_BYTES_MAX else None
+        if match:
+            words = [_plain(word) for word in WORD.findall(match[3])]
+            moment = parse_float(match[1])
+            found.count(*_judge(words, int((moment or 0.0) * 1000)))
+        elif line.strip() not in (b"", b"OK"):
+            found.lines_unread += 1
+    return found
+
+
+def of_info(text: str) -> Workload:
+    """INFO commandstats and INFO keyspace. Without arguments, a SET cannot be told from one that names a TTL."""
+    found = Workload(has_arguments=False)
+    for name, times in STAT.findall(text):
+        words = [word.encode() for word in name.split("|")]
+        found.count(*_known(words), times=int(times))
+    found.eternal_keys = sum(int(keys) - int(expiring) for _, keys, expiring in KEYS.findall(text))
+    return found
+
+
+def report(found: Workload) -> str:
+    """Refusals first, each with its reason, then what is served otherwise, then the sums."""
+    lines = []
+    for verdict, heading in (
+        (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"), (DEFAULT_TTL, "served with the default TTL"),
+    ):  # fmt: skip
+        rows = sorted(((times, name, why) for (name, one, why), times in found.calls.items() if one == verdict), reverse=True)
+        if rows:
+            lines += [f"{heading}:", *(f"  {times:>12,}  {name:<16} {why}".rstrip() for times, name, why in rows), ""]
+    total = found.total()
+    share = f"{100 * found.total(REFUSED) / total:.2f} %" if total else "none"
+    lines.append(f"{total:,} commands: {found.total(SERVED):,} served, {found.total(DEFAULT_TTL):,} served with the default TTL, "
+                 f"{found.total(REFUSED):,} refused ({share}), {found.total(UNKNOWN):,} unknown")  # fmt: skip
+    if not found.has_arguments:
+        lines.append("counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of MONITOR")
+    if found.eternal_keys:
+        lines.append(f"{found.eternal_keys:,} keys have no TTL today; here every key gets one")
+    if found.lines_unread:
+        lines.append(f"{found.lines_unread:,} lines were no lines of MONITOR, or longer than {LINE_BYTES_MAX:,} bytes")
+    return "\n".join(lines) + "\n"
+
+
+def is_clean(found: Workload) -> bool:
+    """Whether everything would be served."""
+    return not found.total(REFUSED) and not found.total(UNKNOWN)
+
+
+def _judge(words: list[bytes], moment_ms: int) -> tuple[str, str, str]:
+    """One command as it was sent: its name, verdict and reason."""
+    name, verdict, reason = _known(words)
+    if verdict != SERVED:
+        return name, verdict, reason
+    command, options = words[0].lower(), {word.upper() for word in words[3:]}
+    if command == b"getex" and b"PERSIST" in {word.upper() for word in words[2:]}:
+        return name, REFUSED, REASONS[b"delete"].decode()
+    if _has_passed(command, words, moment_ms):
+        return name, REFUSED, DELETES_BY_TIME
+    if command in NEVER_TTL or command == b"set" and not options & LIVES:
+        return name, DEFAULT_TTL, NO_TTL
+    return name, verdict, reason
+
+
+def _known(words: list[bytes]) -> tuple[str, str, str]:
+    """By the names alone: the command, or of a container its subcommand."""
+    command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
+    if command is None:
+        return _shown(words[0]), UNKNOWN, ""
+    name = command.name.decode().replace("|", " ")
+    if command.refused == b"cluster":
+        return name, REFUSED, "there is no cluster mode"
+    if command.refused:
+        return name, REFUSED, REASONS[command.refused].decode()
+    if command.name in NEVER_TTL:
+        return name, DEFAULT_TTL, NO_TTL
+    return name, SERVED, ""
+
+
+def _has_passed(command: bytes, words: list[bytes], moment_ms: int) -> bool:
+    """Whether the deadline that the command names is not in the future: Redis would delete."""
+    if command in RELATIVE or command in ABSOLUTE:
+        when = parse_int(words[2]) if len(words) > 2 else None
+        return when is not None and (when <= 0 if command in RELATIVE else when * ABSOLUTE[command] <= moment_ms)
+    if command in (b"set", b"getex"):
+        for option, value in itertools.pairwise(words[3:] if command == b"set" else words[2:]):
+            scale = {b"EXAT": 1_000, b"PXAT": 1}.get(option.upper())
+            when = parse_int(value) if scale else None
+            if scale and when is not None and 0 < when * scale <= moment_ms:
+                return True
+    return False
+
+
+def _plain(word: bytes) -> bytes:
+    """What MONITOR wrote between the quotes, with its escapes undone."""
+    return re.sub(rb"\\(x[0-9a-fA-F]{2}|.)", _unescaped, word, flags=re.DOTALL)
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    code = match[1]
+    if len(code) == 3:
+        return bytes.fromhex(code[1:].decode())
+    return {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}.get(code, code)
+
+
+def _shown(name: bytes) -> str:
+    return name[:NAME_CHARS_MAX].decode("ascii", "backslashreplace")
