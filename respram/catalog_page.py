@@ -30,7 +30,6 @@ REASONS = {
     b"dumping": "Values leave through reading only",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",
-    b"users": "A node has one password and no users",
     b"cluster": "Answered with `ERR This instance has cluster support disabled`",
 }
 INTRODUCTION = """\

@@ -43,9 +43,5 @@ REFUSED = {
     "dumping": "dump 2",
     "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",
     "modules": "module|load -3 module|loadex -3 module|unload 3",
-    "users": """
-        acl|cat -2 acl|deluser -3 acl|dryrun -4 acl|genpass -2 acl|getuser 3 acl|load 2 acl|log -2
-        acl|save 2 acl|setuser -3 acl|users 2
-    """,
     "cluster": "asking 1 readonly 1 readwrite 1",
 }

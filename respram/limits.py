@@ -115,6 +115,9 @@ class Limits:
         1_000_000, "Keys remembered for client-side caching, as in Redis; beyond it the oldest are invalidated.",
         "tracking-table-max-keys", 0, 100_000_000,
     )  # fmt: skip
+    acl_entries_max: int = bound(
+        128, "Entries of ACL LOG, as in Redis.", "acllog-max-len", 0, 100_000
+    )  # fmt: skip
     error_kinds_max: int = bound(128, "First words of errors counted apart, as in Redis; a client may invent words.")
 
     # -- records and peers ------------------------------------------------------------------------

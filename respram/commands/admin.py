@@ -1,10 +1,8 @@
-"""Commands for operators: LATENCY, MEMORY, MODULE, ACL, ROLE, TIME, SHUTDOWN, RESPRAM.
+"""Commands for operators: LATENCY, MEMORY, MODULE, ROLE, TIME, SHUTDOWN, RESPRAM.
 
 Much of it is asked by monitoring only. Where nothing is measured the answer is empty, never a zero
 that looks like a measurement.
 """
-
-from hashlib import sha256
 
 from respram import __version__
 from respram.commands.conn import Conn
@@ -47,15 +45,6 @@ MODULE_HELP = (
     b"MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"LIST",
     b"    Empty: there are no modules.",
-    b"HELP",
-    b"    Shows this text.",
-)
-ACL_HELP = (
-    b"ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    b"LIST",
-    b"    The one user there is.",
-    b"WHOAMI",
-    b"    The name of the user of this connection.",
     b"HELP",
     b"    Shows this text.",
 )
@@ -172,17 +161,6 @@ def module_list(conn: Conn, argv: list[bytes]) -> Reply:
     return []
 
 
-def acl_whoami(conn: Conn, argv: list[bytes]) -> Reply:
-    return conn.user
-
-
-def acl_list(conn: Conn, argv: list[bytes]) -> Reply:
-    """As Redis describes its user: a password as its digest, never as it is."""
-    password = conn.node.password
-    secret = b"#" + sha256(password).hexdigest().encode() if password else b"nopass"
-    return [b"user default on %b ~* &* +@all" % secret]
-
-
 def shutdown(conn: Conn, argv: list[bytes]) -> Reply:
     """Answers nothing, as Redis: the closed connection is the answer."""
     words = [word.lower() for word in argv[1:]]
@@ -214,10 +192,6 @@ def module_help(conn: Conn, argv: list[bytes]) -> Reply:
     return [Simple(line) for line in MODULE_HELP]
 
 
-def acl_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in ACL_HELP]
-
-
 def respram_help(conn: Conn, argv: list[bytes]) -> Reply:
     return [Simple(line) for line in RESPRAM_HELP]
 
@@ -241,9 +215,6 @@ HANDLERS = {
     b"memory|help": memory_help,
     b"module|list": module_list,
     b"module|help": module_help,
-    b"acl|whoami": acl_whoami,
-    b"acl|list": acl_list,
-    b"acl|help": acl_help,
     b"respram|version": respram_version,
     b"respram|help": respram_help,
 }

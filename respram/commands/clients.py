@@ -6,7 +6,7 @@ CLIENT TRACKING and its kin are in `tracking.py`.
 from collections.abc import Callable, Iterable
 
 from respram.commands.conn import Conn
-from respram.commands.connection import CLIENT_NAME_BYTES_MAX, USER, checked_name, is_printable
+from respram.commands.connection import CLIENT_NAME_BYTES_MAX, checked_name, is_printable
 from respram.commands.deadlines import INT64_MAX
 from respram.commands.notify import end_pause, observe
 from respram.commands.reply import OK, Reply, Simple, Verbatim
@@ -164,7 +164,7 @@ def client_kill(conn: Conn, argv: list[bytes]) -> Reply:
     if old_form:
         chosen = [other for other in conn.node.clients.values() if other.address == argv[2]]
     else:
-        matches, skip_me = _kill_filters(argv)
+        matches, skip_me = _kill_filters(conn, argv)
         chosen = [
             other
             for other in conn.node.clients.values()
@@ -182,7 +182,7 @@ def client_kill(conn: Conn, argv: list[bytes]) -> Reply:
     return OK
 
 
-def _kill_filters(argv: list[bytes]) -> tuple[list[Callable[[Conn], bool]], bool]:
+def _kill_filters(conn: Conn, argv: list[bytes]) -> tuple[list[Callable[[Conn], bool]], bool]:
     """What must hold of a client for it to be closed, and whether the caller is spared."""
     matches: list[Callable[[Conn], bool]] = []
     skip_me = True
@@ -201,9 +201,9 @@ def _kill_filters(argv: list[bytes]) -> tuple[list[Callable[[Conn], bool]], bool
         elif word == b"laddr":
             matches.append(lambda other, value=value: other.local_address == value)  # type: ignore[misc]
         elif word == b"user":
-            if value != USER:
+            if value not in conn.node.users:
                 raise ClientError(b"ERR No such user '%b'" % value[:128].translate(ONE_LINE))
-            matches.append(lambda other: other.authenticated)
+            matches.append(lambda other, value=value: other.user == value and other.authenticated)  # type: ignore[misc]
         elif word == b"skipme" and value.lower() in (b"yes", b"no"):
             skip_me = value.lower() == b"yes"
         else:

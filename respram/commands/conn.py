@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from respram.commands.acl_user import OPEN, User
 from respram.engine.api import Session
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class Conn:
     lib_name: bytes = b""
     lib_version: bytes = b""
     user: bytes = b"default"
+    account: User = OPEN  # the rights of `user`
     authenticated: bool = False
+    guess_slot_ms: int = 0  # when the password that waits may be looked at; 0: none waits
 
     queue: "list[tuple[object, list[bytes]]] | None" = None  # MULTI: (command, argv) so far
     queue_bytes: int = 0
@@ -107,6 +110,7 @@ class Conn:
         self.session.trusted = self.authenticated
         self.session.hot = (
             self.authenticated
+            and self.account.hot
             and self.queue is None
             and not self.silent
             and not self.skip

@@ -1,12 +1,14 @@
 """Commands of a connection about itself: HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET.
 
-There is one user, `default`, and one password. A change of state that the fast paths depend on ends
-with `conn.settle()`.
+A connection begins as the user `default`. A change of state that the fast paths depend on ends with
+`conn.settle()`.
 """
 
-from hmac import compare_digest
-
+from respram.commands.acl_check import note_denied
+from respram.commands.acl_user import DEFAULT as USER
+from respram.commands.acl_user import NO_SECRET, User
 from respram.commands.conn import Conn
+from respram.commands.guessing import note_failure, wait_for_slot
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, wrong_arity
@@ -17,7 +19,7 @@ from respram.integers import parse_int
 from respram.record import DATABASES
 
 REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO says the rest
-USER = b"default"
+NOBODY = User(b"", passwords=[NO_SECRET])  # who is asked when there is no such user: the answer takes as long
 CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
 INT32_MAX = (1 << 31) - 1
 
@@ -104,7 +106,7 @@ def auth(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise SYNTAX
     if len(argv) == 2:
-        if not conn.node.password:
+        if conn.node.users[USER].nopass:
             raise NO_PASSWORD
         authenticate(conn, USER, argv[1])
     else:
@@ -113,13 +115,16 @@ def auth(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def authenticate(conn: Conn, user: bytes, password: bytes) -> None:
-    """Without a password configured any is right, as Redis has it. A failure changes nothing."""
-    expected = conn.node.password
-    # Compared in constant time, so that the answer's delay does not tell how much was right.
-    right = compare_digest(password, expected) or not expected
-    if user != USER or not right:
+    """A user without a password takes any, as Redis has it. A failure changes nothing."""
+    wait_for_slot(conn)
+    account = conn.node.users.get(user, NOBODY)
+    right = account.knows(password) or account.nopass
+    if not (right and account.enabled):
         conn.node.stats.auth_failures += 1
+        note_failure(conn)
+        note_denied(conn, b"auth", b"AUTH", user)
         raise WRONG_PASSWORD
+    conn.user, conn.account = user, account
     conn.authenticated = True
     conn.settle()
 
@@ -161,9 +166,9 @@ def reset(conn: Conn, argv: list[bytes]) -> Reply:
     conn.silent, conn.skip = False, 0
     conn.no_evict = conn.no_touch = False
     conn.name = b""
-    conn.user = USER
+    conn.user, conn.account = USER, conn.node.users[USER]
     conn.session.db, conn.session.proto = 0, 2
-    conn.authenticated = not conn.node.password
+    conn.authenticated = conn.account.open
     conn.settle()
     return Simple(b"RESET")
 

@@ -6,6 +6,7 @@ paused. Then the handler runs, timed for the slow log, and what it returns or ra
 """
 
 from respram.catalog import Command, find
+from respram.commands import acl_check
 from respram.commands.conn import Conn, Suspend
 from respram.commands.handlers import HANDLERS
 from respram.commands.invalidation import remember
@@ -75,7 +76,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         return Raw(b"")
     try:
         command = _known(name, argv)
-        _allowed(conn, command, name)
+        _allowed(conn, command, name, argv)
     except ClientError as error:
         if name == b"exec":
             leave(conn)
@@ -102,9 +103,11 @@ def _known(name: bytes, argv: list[bytes]) -> Command:
     return command
 
 
-def _allowed(conn: Conn, command: Command, name: bytes) -> None:
+def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> None:
     if not conn.authenticated and b"no_auth" not in command.flags:
         raise NOAUTH
+    if not conn.account.unrestricted:
+        acl_check.check(conn, command, argv)
     if command.grows and conn.node.engine.full():
         raise OOM
     if conn.subscribed and conn.session.proto == 2 and name not in RUNS_SUBSCRIBED:

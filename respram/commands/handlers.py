@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from respram.commands import (
+    acl,
     admin,
     bits,
     clients,
@@ -27,7 +28,7 @@ from respram.commands.reply import Reply
 Handler = Callable[[Conn, list[bytes]], Reply]
 
 MODULES = (
-    admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
+    acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
     pubsub, refusals, slowlog, strings, tracking, transactions,
 )  # fmt: skip
 

@@ -212,6 +212,9 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
         ("client_query_buffer_limit_disconnections", stats.query_limit_disconnections),
         ("client_output_buffer_limit_disconnections", stats.output_limit_disconnections),
         ("acl_access_denied_auth", stats.auth_failures),
+        ("acl_access_denied_cmd", stats.denied.get(b"command", 0)),
+        ("acl_access_denied_key", stats.denied.get(b"key", 0)),
+        ("acl_access_denied_channel", stats.denied.get(b"channel", 0)),
     ]
 
 

@@ -8,8 +8,9 @@ nothing here needs one of its own.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from respram.commands.acl_user import DEFAULT, User, full_user, set_password
 from respram.config import Config
 from respram.engine.api import Engine, Settings
 from respram.limits import Limits
@@ -17,6 +18,37 @@ from respram.limits import Limits
 if TYPE_CHECKING:
     from respram.commands.cluster import Peers
     from respram.commands.conn import Conn
+
+
+class UsersFile(Protocol):
+    """Where the users are kept; both raise OSError."""
+
+    def read(self) -> bytes: ...
+    def write(self, content: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Denied:
+    """One line of ACL LOG."""
+
+    id: int
+    reason: bytes
+    context: bytes
+    object: bytes
+    user: bytes
+    created_ms: int
+    updated_ms: int
+    client: bytes
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Guesser:
+    """An address from which a wrong password came; see `guessing.py`."""
+
+    failures: int = 0
+    failed_ms: int = 0
+    free_at_ms: int = 0  # when the next password may be looked at
 
 
 class Slow(NamedTuple):
@@ -54,6 +86,7 @@ class Stats:
     query_limit_disconnections: int = 0
     idle_disconnections: int = 0
     auth_failures: int = 0
+    denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`
     errors: dict[bytes, int] = field(default_factory=dict)  # by first word, for `INFO errorstats`
     by_command: dict[bytes, CommandStat] = field(default_factory=dict)
 
@@ -105,8 +138,26 @@ class Node:
     next_client_id: int = 1
     rates: Rates = field(default_factory=Rates)
     counters_before: dict[str, int] = field(default_factory=dict)  # the engine's at CONFIG RESETSTAT
-    password: bytes = b""  # requirepass as it stands now
+    requirepass: bytes = b""  # in plain, as CONFIG GET shows it; set it through `password`
+    users: dict[bytes, User] = field(default_factory=dict)
+    users_file: UsersFile | None = None
+    acl_log: deque[Denied] = field(default_factory=deque)
+    acl_log_id: int = 0
+    guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
     paused_until_ms: int = 0  # CLIENT PAUSE
     paused_writes_only: bool = False
     current: "Conn | None" = None  # whose command is running
     refusals_logged: set[bytes] = field(default_factory=set)  # client names whose delete was logged
+
+    def __post_init__(self) -> None:
+        self.users.setdefault(DEFAULT, full_user(self.requirepass))
+
+    @property
+    def password(self) -> bytes:
+        """requirepass: the password of the user `default`, as it was set last."""
+        return self.requirepass
+
+    @password.setter
+    def password(self, text: bytes) -> None:
+        self.requirepass = text
+        set_password(self.users[DEFAULT], text)

@@ -30,7 +30,6 @@ REASONS = {
     b"dumping": b"values leave through reading only; use GET and PTTL",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",
-    b"users": b"a node has one password and no users; use CONFIG SET requirepass",
 }
 
 

@@ -9,7 +9,8 @@ from respram.commands.watching import forget_watched
 
 def greet(conn: Conn) -> None:
     conn.node.clients[conn.id] = conn
-    conn.authenticated = not conn.node.password
+    conn.account = conn.node.users[conn.user]
+    conn.authenticated = conn.account.open
     conn.settle()
 
 

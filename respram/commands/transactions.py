@@ -100,9 +100,12 @@ def leave(conn: Conn) -> None:
 
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     # Imported here because dispatch imports the table of handlers, which imports this file.
+    from respram.commands.acl_check import check
     from respram.commands.dispatch import call, count_error
 
     try:
+        if not conn.account.unrestricted:
+            check(conn, command, argv)
         return call(conn, command, argv)
     except ClientError as error:
         count_error(conn, error.text)

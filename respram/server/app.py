@@ -63,7 +63,7 @@ class App:
             config=config, limits=config.limits, settings=settings, engine=make(config.engine, settings),
             number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
             micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
-            stop=self.stop, log=self.journal, password=config.requirepass.encode(),
+            stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
         )  # fmt: skip
 
     # -- listening --------------------------------------------------------------------------------

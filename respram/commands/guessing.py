@@ -1,0 +1,74 @@
+"""Guessing passwords takes time: after some failures an address has to wait before it may try again.
+
+One password of an address is looked at per slot, and the distance of the slots doubles with each failure up
+to a bound. Waiting is a suspension of the connection, so that it costs the node nothing. It comes *before* the
+password is looked at: a guesser who only waited longer for bad answers would hang up and try the next one. A
+success does not clear the count, or whoever has one account could guess others between two logins.
+Who shares an address with a guesser waits as well: that is the price, and the bounds are why it is small.
+"""
+
+from ipaddress import ip_address, ip_network
+
+from respram.commands.conn import Conn, Suspend
+from respram.commands.node import Guesser
+from respram.errors import ClientError
+
+FREE_FAILURES = 5  # before anybody has to wait: slips of the hand, and a pool with an old password
+DELAY_MS_FIRST = 50
+DELAY_MS_MAX = 2_000  # at most 43,200 guesses a day and address
+WAIT_MS_MAX = 10_000  # for a slot; beyond it the answer is an error at once, and nothing was looked at
+FORGET_MS = 600_000  # after the last failure
+ADDRESSES_MAX = 10_000  # remembered; beyond it the one that failed longest ago is forgotten
+IPV6_PREFIX = 64  # bits that stand for one place: whoever has one such address has all of them
+
+
+def delay_ms(failures: int) -> int:
+    beyond = failures - FREE_FAILURES
+    return 0 if beyond < 0 else min(DELAY_MS_FIRST << min(beyond, 16), DELAY_MS_MAX)
+
+
+def wait_for_slot(conn: Conn) -> None:
+    """Returns when this connection may have a password looked at; suspends or refuses it before."""
+    guesser = conn.node.guessers.get(origin(conn.address))
+    if guesser is None or conn.now_ms - guesser.failed_ms > FORGET_MS or guesser.failures < FREE_FAILURES:
+        conn.guess_slot_ms = 0
+        return
+    if not conn.guess_slot_ms:
+        slot_ms = max(conn.now_ms, guesser.free_at_ms)
+        wait_ms = slot_ms - conn.now_ms
+        if wait_ms > WAIT_MS_MAX or (wait_ms and conn.executing):
+            raise ClientError(
+                b"ERR too many failed authentications from this address; try again in %d seconds" % (wait_ms // 1000 + 1)
+            )
+        guesser.free_at_ms = slot_ms + delay_ms(guesser.failures)
+        conn.guess_slot_ms = slot_ms
+    if conn.guess_slot_ms > conn.now_ms:
+        raise Suspend(conn.guess_slot_ms)
+    conn.guess_slot_ms = 0
+
+
+def note_failure(conn: Conn) -> None:
+    node, place = conn.node, origin(conn.address)
+    guesser = node.guessers.pop(place, None)
+    if guesser is None or conn.now_ms - guesser.failed_ms > FORGET_MS:
+        guesser = Guesser()
+    guesser.failures += 1
+    guesser.failed_ms = conn.now_ms
+    guesser.free_at_ms = max(guesser.free_at_ms, conn.now_ms + delay_ms(guesser.failures))
+    node.guessers[place] = guesser  # at the end: the first is the one that failed longest ago
+    if len(node.guessers) > ADDRESSES_MAX:
+        del node.guessers[next(iter(node.guessers))]
+    if guesser.failures == FREE_FAILURES:
+        node.log(f"event=auth_guessing address={place.decode()} failures={guesser.failures}: has to wait from now on")
+
+
+def origin(address: bytes) -> bytes:
+    """`ip:port` or `[ip]:port` to what one guesser has: an IPv4 address, or a whole IPv6 network."""
+    host = address.rpartition(b":")[0].strip(b"[]").decode("ascii", "replace").partition("%")[0]
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return host.encode()
+    if parsed.version == 4:
+        return host.encode()
+    return str(ip_network((parsed, IPV6_PREFIX), strict=False)).encode()

@@ -1,0 +1,100 @@
+"""What a user with some rights is told, compared with a real server, and what is kept of it."""
+
+import pytest
+
+from .rig import NIL, OK, Client, Reference, Rig, bulk
+
+RULES = (
+    b"on", b">pw", b"~k*", b"%R~r*", b"%W~w*", b"&c*", b"+@all", b"-info", b"-config", b"-client|kill", b"-@scripting"
+)  # fmt: skip
+SPOKEN = [
+    b"GET other", b"GET k1", b"GET r1", b"SET r1 x", b"SETEX w1 9 x", b"GET w1", b"SETEX k2 9 x", b"APPEND w1 x", b"EXISTS w1",
+    b"TYPE r1", b"STRLEN w1", b"MGET k1 other", b"MGET k1 r1", b"MSET k1 1 w2 2", b"MSET k1 1 r2 2", b"COPY r1 w1", b"COPY w1 r1",
+    b"INFO", b"CONFIG GET x", b"CLIENT KILL 1", b"CLIENT", b"PUBLISH d x", b"PUBLISH c1 x", b"SUBSCRIBE d", b"PSUBSCRIBE c1*",
+    b"SET w1 x GET", b"BITOP AND r1 k1", b"GET", b"SPUBLISH d x", b"SSUBSCRIBE d", b"EXPIRE r1 9",
+    b"GETEX r1", b"TTL w1", b"ACL WHOAMI", b"ACL DRYRUN u get other", b"ACL DRYRUN u get k", b"ACL DRYRUN u info",
+    b"ACL DRYRUN u publish d x", b"ACL DRYRUN u nosuch", b"ACL DRYRUN u get", b"ACL DRYRUN nobody get k",
+    b"ACL DRYRUN u client|kill x", b"ACL DRYRUN u mget k o", b"TOUCH other", b"PING", b"SELECT 0",
+]  # fmt: skip
+
+
+@pytest.fixture
+def user(client: Client) -> Client:
+    assert client(b"ACL", b"SETUSER", b"u", *RULES) == OK
+    other = client.other()
+    assert other(b"AUTH", b"u", b"pw") == OK
+    return other
+
+
+def test_the_answers_are_those_of_a_real_server(user: Client, reference: Reference) -> None:
+    reference(b"ACL", b"SETUSER", b"u", b"reset", *RULES)
+    reference(b"AUTH", b"u", b"pw")
+    try:
+        for line in SPOKEN:
+            words = line.split(b" ")
+            assert user(*words) == reference(*words), line
+    finally:
+        reference(b"AUTH", b"default", b"")
+        reference(b"ACL", b"DELUSER", b"u")
+
+
+def test_a_denied_command_changes_nothing_and_spoils_a_transaction(user: Client, client: Client) -> None:
+    assert user(b"SET", b"other", b"x").startswith(b"-NOPERM")
+    assert client(b"GET", b"other") == NIL
+    assert user(b"MULTI") == OK
+    assert user(b"SET", b"k", b"x") == b"+QUEUED\r\n"
+    assert user(b"GET", b"other").startswith(b"-NOPERM")
+    assert user(b"EXEC") == b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+    assert client(b"GET", b"k") == NIL
+
+
+def test_a_right_lost_between_multi_and_exec_is_lost(user: Client, client: Client) -> None:
+    user(b"MULTI")
+    user(b"SET", b"k1", b"x")
+    user(b"PING")
+    assert client(b"ACL", b"SETUSER", b"u", b"-set") == OK
+    assert user(b"EXEC") == (
+        b"*2\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command "
+        b"is no longer allowed for the following reason: no permission to execute the command or subcommand\r\n+PONG\r\n"
+    )
+    assert client(b"GET", b"k1") == NIL
+
+
+def test_a_refusal_by_design_comes_after_the_question_of_rights(user: Client, client: Client) -> None:
+    assert b"refused by design" in user(b"DEL", b"k1")
+    client(b"ACL", b"SETUSER", b"u", b"-del")
+    assert user(b"DEL", b"k1") == b"-NOPERM this user has no permissions to run the 'del' command\r\n"
+
+
+def test_only_users_with_all_hot_commands_have_fast_paths(user: Client, client: Client) -> None:
+    assert not user.conn.account.hot
+    client(b"ACL", b"SETUSER", b"u", b"resetkeys", b"~*")
+    session = user.conn.session
+    user.conn.settle()
+    assert session.hot
+    assert client.conn.account.unrestricted
+
+
+def test_the_log_groups_what_is_alike(user: Client, client: Client) -> None:
+    for _ in range(3):
+        user(b"GET", b"other")
+    user(b"INFO")
+    client.other()(b"AUTH", b"u", b"wrong")
+    log = client(b"ACL", b"LOG")
+    assert log.startswith(b"*3\r\n")
+    assert log.index(bulk(b"auth")) < log.index(bulk(b"command")) < log.index(bulk(b"key"))
+    assert bulk(b"count") + b":3\r\n" + bulk(b"reason") + bulk(b"key") in log
+    assert b"wrong" not in log
+    assert client(b"ACL", b"LOG", b"1").startswith(b"*1\r\n")
+    assert client(b"ACL", b"LOG", b"RESET") == OK and client(b"ACL", b"LOG") == b"*0\r\n"
+    info = client(b"INFO", b"stats")
+    assert b"acl_access_denied_key:3\r\n" in info and b"acl_access_denied_cmd:1\r\n" in info
+
+
+def test_the_log_is_bounded(rig: Rig) -> None:
+    admin, user = rig.connect(), rig.connect()
+    admin(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"+@all", b"~k")
+    user(b"AUTH", b"u", b"x")
+    for number in range(300):
+        user(b"GET", b"o%d" % number)
+    assert len(rig.node.acl_log) == rig.node.limits.acl_entries_max == 128
