@@ -7,7 +7,7 @@ that looks like a measurement.
 from respram import __version__
 from respram.commands.conn import Conn
 from respram.commands.info import counters, used_bytes
-from respram.commands.reply import NOTHING, OK, Double, Reply, Simple
+from respram.commands.reply import NOTHING, OK, Double, Reply, Simple, Verbatim
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -86,7 +86,7 @@ def latency_graph(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def latency_doctor(conn: Conn, argv: list[bytes]) -> Reply:
-    return (
+    return Verbatim(
         b"Latency events are not measured by this node. SLOWLOG shows commands that took long, "
         b"INFO commandstats the mean time of each command."
     )
@@ -134,10 +134,10 @@ def memory_stats(conn: Conn, argv: list[bytes]) -> Reply:
 def memory_doctor(conn: Conn, argv: list[bytes]) -> Reply:
     used, limit = used_bytes(conn.node), conn.node.settings.memory_bytes_max
     if conn.node.engine.full():
-        return b"Memory is full: writes are refused with OOM until keys expire. Raise maxmemory, or lower TTLs."
+        return Verbatim(b"Memory is full: writes are refused with OOM until keys expire. Raise maxmemory, or lower TTLs.")
     if limit and used > limit * 9 // 10:
-        return b"More than nine tenths of maxmemory are in use. Beyond it writes are refused; nothing is evicted."
-    return b"Memory is well within its limit."
+        return Verbatim(b"More than nine tenths of maxmemory are in use. Beyond it writes are refused; nothing is evicted.")
+    return Verbatim(b"Memory is well within its limit.")
 
 
 def memory_purge(conn: Conn, argv: list[bytes]) -> Reply:
@@ -145,7 +145,7 @@ def memory_purge(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def memory_malloc_stats(conn: Conn, argv: list[bytes]) -> Reply:
-    return b"Stats not supported for the current allocator"
+    return Verbatim(b"Stats not supported for the current allocator")
 
 
 # -- the node -----------------------------------------------------------------------------------

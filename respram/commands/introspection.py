@@ -97,7 +97,7 @@ def _keys(words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
     command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
     if command is None or command.refused:
         raise INVALID_COMMAND
-    if not command.key_specs:
+    if all(b"not_key" in spec.flags for spec in command.key_specs):  # shard channels, say
         raise NO_KEYS
     if not command.takes(len(words)):
         raise INVALID_COUNT

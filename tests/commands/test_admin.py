@@ -79,7 +79,7 @@ def test_nothing_measured_is_shown_as_nothing(client: Client) -> None:
     client(b"HELLO", b"3")
     assert client(b"LATENCY", b"HISTOGRAM") == b"%0\r\n"
     assert b"not measured" in client(b"LATENCY", b"DOCTOR")
-    assert client(b"MEMORY", b"MALLOC-STATS") == bulk(b"Stats not supported for the current allocator")
+    assert client(b"MEMORY", b"MALLOC-STATS") == b"=49\r\ntxt:Stats not supported for the current allocator\r\n"
 
 
 def test_respram_tells_its_version(client: Client) -> None:
