@@ -74,7 +74,7 @@ async def find(entries: Sequence[Address | Service], servers: Sequence[Address] 
             continue
         try:
             found.update(dict.fromkeys(task.result()))
-        except (OSError, DnsError) as failure:
+        except (OSError, DnsError, UnicodeError) as failure:  # the last: a name that IDNA cannot spell
             failures.append(f"{entry}: {_reason(failure)}")
     await asyncio.gather(*late, return_exceptions=True)
     return Found(tuple(found)[:ADDRESSES_MAX], tuple(failures))
@@ -86,7 +86,7 @@ async def _entry(entry: Address | Service, servers: Sequence[Address] | None) ->
     found: list[Address] = []
     targets = await query_srv(entry.name, name_servers() if servers is None else servers)
     for target in sorted(targets)[:TARGETS_MAX]:
-        with contextlib.suppress(OSError):  # one name of many may lag behind: the others count
+        with contextlib.suppress(OSError, UnicodeError):  # one name of many may lag behind: the others count
             found += await _numeric(target.host, target.port)
     if not found:
         raise DnsError("none of its targets has an address")

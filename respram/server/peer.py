@@ -142,8 +142,8 @@ class Link(asyncio.Protocol):
             self._send(self._outgoing.read())  # the alert: whoever speaks TLS this far is told why
             self.close(UNTRUSTED)
             return
-        except (ssl.SSLError, ValueError):
-            self.abort(GARBAGE)
+        except ssl.SSLError as error:
+            self.abort(UNTRUSTED if _is_alert(error) else GARBAGE)
             return
         self._send(self._outgoing.read())
         self._open()
@@ -163,7 +163,7 @@ class Link(asyncio.Protocol):
                 return
             except ssl.SSLError as error:
                 # An acceptor that does not believe us says so only after our side of the handshake is over.
-                self.abort(UNTRUSTED if "alert" in str(error) else GARBAGE)
+                self.abort(UNTRUSTED if _is_alert(error) else GARBAGE)
                 return
             if not data:
                 self.close(LOST)
@@ -179,3 +179,8 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _is_alert(error: ssl.SSLError) -> bool:
+    """The other side speaks TLS and says that it does not believe us."""
+    return "ALERT" in (error.reason or "")

@@ -13,6 +13,7 @@ makes no Python call for a read of plain hot commands.
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from respram.commands.conn import Conn
@@ -48,6 +49,7 @@ class Pump:
         self.watched: dict[int, Watched] = {}  # by descriptor
         if self.epoll is not None:
             loop.add_reader(self.epoll.fileno(), self._ready)
+        self.after: Callable[[], None] | None = None  # called when clients may have written
 
     def watch(self, client: Watched) -> None:
         if self.epoll is None:
@@ -118,6 +120,8 @@ class Pump:
             client.send(reply)
         if session.more or session.suspended or session.closing:
             client.unusual()
+        if self.after is not None:
+            self.after()
 
 
 def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:

@@ -1,0 +1,302 @@
+"""The driver: between the replica, which decides all about peers, and the loop, which has sockets and time.
+
+It carries out what the replica asks for, in order (bytes to links, dials, lines for the log, publications, clients that wait),
+hands it what arrives, and keeps one timer, at the replica's next deadline. Writes of clients are noticed after each turn of the
+pump. There is no `if` about peers here: such a question belongs into gossip/.
+
+The Driver is the `Peers` of `commands/cluster.py`: what commands ask of other nodes they ask here.
+"""
+
+import asyncio
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+
+from respram.commands import pubsub
+from respram.commands.cluster import MemberFacts, PeerFacts
+from respram.commands.conn import Conn
+from respram.commands.node import Node
+from respram.commands.notify import observe
+from respram.config import Config
+from respram.gossip.core import Core
+from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
+from respram.gossip.members import LEAF, ROOT, Member
+from respram.gossip.policy import Policy
+from respram.gossip.timers import Now
+from respram.options import Address, read_address
+from respram.replica import Output, PeerEngine, Replica, Write
+from respram.server import clock, discovery, peer_overview
+from respram.server.peer import CROWDED, GARBAGE, OPEN, SILENT, STALLED, UNTRUSTED, Link
+from respram.server.secret import Trust
+
+DIAL_S = 5.0  # until a connection stands; the handshake has its own time
+STRANGERS_MAX = 64  # accepted links that have not finished their handshake
+WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
+LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
+LOOK_SOON_S = 5.0  # the same while no peer is linked
+FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
+AFTER_BUG_S = 1.0
+UNREACHED_MAX = 1024
+SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
+FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN)  # ways for a link to end that are counted
+TOLD = {  # those that the operator should hear of, and what to do
+    UNTRUSTED: "'another cluster secret or authority, on one of the two sides'",
+    STALLED: "'it takes nothing more'",
+    OPEN: "'a peer on another machine needs a cluster secret'",
+}
+
+Name = tuple[int, bytes]  # database, key
+
+
+def make_replica(engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool) -> Replica:
+    role = ROOT if is_root else LEAF
+    me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
+    policy = Policy(network=config.network.encode(), clock_offset_ms_max=config.limits.clock_offset_ms_max)
+    core = Core(me, policy, engine, secrets.SystemRandom(), roots)
+    return Replica(engine, core, config.limits.bulk_bytes_max * 2)
+
+
+class Driver:
+    def __init__(
+        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.replica = replica
+        self.node = node
+        self.loop = loop
+        self.trust = trust
+        self.log = log
+        self.links: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
+        self.dials: dict[asyncio.Task[None], None] = {}
+        self.waiters: dict[Conn, tuple[int, int]] = {}  # a number of `holders`, how many are wanted
+        self.pulling: dict[Name, dict[Conn, None]] = {}
+        self.pulls_of: dict[Conn, dict[Name, None]] = {}
+        self.faults = dict.fromkeys(FAULTS, 0)
+        self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
+        self.stopped = False
+        self._pulls_useful = False
+        self._next_link = 1
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_ms: int | None = None
+        self._servers: list[asyncio.Server] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    # -- start and end ----------------------------------------------------------------------------
+    async def start(self, listeners: list[socket.socket]) -> None:
+        for listener in listeners:
+            self._servers.append(await self.loop.create_server(self._accept, sock=listener))
+        self.carry(self.replica.start(now()))
+
+    async def stop(self) -> None:
+        """Says farewell, and gives it a moment to leave."""
+        self.stopped = True
+        if self._looking is not None:
+            self._looking.cancel()
+        for server in self._servers:
+            server.close()
+        self.carry(self.replica.leave(now()))
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in tuple(self.dials):
+            task.cancel()
+        for link in tuple(self.links.values()):
+            link.close("stopping")
+        end = self.loop.time() + FAREWELL_S
+        while self.links and self.loop.time() < end:
+            await asyncio.sleep(0.005)
+        for link in tuple(self.links.values()):
+            link.abort("stopping")
+
+    def keep_looking(self, own: Callable[[Address], bool]) -> None:
+        """Resolves --join again and again; names of machines stay, their addresses do not."""
+        self._looking = self.loop.create_task(self._look(own))
+
+    async def _look(self, own: Callable[[Address], bool]) -> None:
+        last: tuple[str, ...] = ()
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S if self.replica.core.greeted() else LOOK_SOON_S)
+            found = await discovery.find(self.node.config.join)
+            if found.failures and found.failures != last:
+                self.log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
+            last = found.failures
+            if found.addresses:
+                roots = [str(one).encode() for one in found.addresses if not own(one)]
+                self.carry(self.replica.set_roots(roots, now()))
+
+    # -- links ------------------------------------------------------------------------------------
+    def _accept(self) -> Link:
+        """Room for one more stranger is made at the cost of the one that has been silent longest."""
+        strangers = [one for one in self.links.values() if not one.address and not self._greeted(one)]
+        if len(strangers) >= STRANGERS_MAX:
+            strangers[0].abort(CROWDED)
+        return self._link(b"", self.trust.accepting if self.trust else None)
+
+    def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
+        link = Link(self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self)
+        self._next_link += 1
+        self.links[link.number] = link
+        return link
+
+    def _greeted(self, link: Link) -> bool:
+        known = self.replica.core.links.get(link.number)
+        return known is not None and known.peer is not None
+
+    def link_opened(self, link: Link) -> None:
+        self.unreached.pop(link.address, None)
+        self.carry(self.replica.opened(link.number, link.address, now()))
+
+    def link_received(self, link: Link, data: bytes) -> None:
+        self.carry(self.replica.received(link.number, data, now()))
+
+    def link_ended(self, link: Link, reason: str) -> None:
+        self.links.pop(link.number, None)
+        if reason in FAULTS:
+            self.faults[reason] += 1
+        if reason in TOLD:
+            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}")
+        if link.opened:
+            self.carry(self.replica.closed(link.number, now()))
+        elif link.address:
+            self.carry(self.replica.dial_failed(link.address, now()))
+
+    async def _dial(self, address: bytes) -> None:
+        link = self._link(address, self.trust.dialling if self.trust else None)
+        try:
+            host, port = read_address(address.decode())
+            async with asyncio.timeout(DIAL_S):
+                await self.loop.create_connection(lambda: link, host, port)
+        except (OSError, ValueError, TimeoutError) as error:
+            self.links.pop(link.number, None)
+            if address not in self.unreached and len(self.unreached) < UNREACHED_MAX:
+                self.unreached[address] = None
+                why = getattr(error, "strerror", None) or type(error).__name__
+                self.log(f"event=unreached address={address.decode('ascii', 'replace')} why={why!r}")
+            self.carry(self.replica.dial_failed(address, now()))
+
+    # -- the replica's wishes ---------------------------------------------------------------------
+    def carry(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Write):
+                link = self.links.get(output.link)
+                if link is not None:
+                    link.write(output.data)
+            elif isinstance(output, Acknowledged):
+                self._wake_waiters()
+            elif isinstance(output, Answered):
+                self._wake_pulling((output.db, output.key))
+            elif isinstance(output, Deliver):
+                self._deliver(output.channel, output.message)
+            elif isinstance(output, Dial):
+                task = self.loop.create_task(self._dial(output.address))
+                self.dials[task] = None
+                task.add_done_callback(self.dials.pop)
+            elif isinstance(output, Hangup):
+                link = self.links.get(output.link)
+                if link is not None:
+                    link.close(output.reason)
+            else:
+                self.log(f"event={output.event} {output.details}".rstrip())
+        self._settle()
+
+    def _settle(self) -> None:
+        """After anything the replica did: its deadline may be another, and misses may be worth a question."""
+        useful = self.replica.pulls_useful()
+        if useful != self._pulls_useful:
+            self._pulls_useful = useful
+            observe(self.node)
+        due_ms = self.replica.next_deadline()
+        if due_ms == self._due_ms or self.stopped:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_ms = due_ms
+        self._timer = None if due_ms is None else self.loop.call_later(max(due_ms - now().ms, 0) / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._due_ms, self._timer = None, None
+        try:
+            outputs = self.replica.tick(now())
+        except Exception:
+            self._timer = self.loop.call_later(AFTER_BUG_S, self._tick)  # a bug must not end all gossip
+            raise
+        self.carry(outputs)
+
+    def _deliver(self, channel: bytes, message: bytes) -> None:
+        publish = pubsub.publish_to_shard if channel[:1] == SHARD else pubsub.publish
+        publish(self.node, channel[1:], message)
+
+    def _wake_waiters(self) -> None:
+        for conn, (number, wanted) in tuple(self.waiters.items()):
+            if self.replica.holders(number) >= wanted:
+                self.waiters.pop(conn, None)
+                conn.wake()
+
+    def _wake_pulling(self, name: Name) -> None:
+        for conn in tuple(self.pulling.pop(name, ())):
+            left = self.pulls_of.get(conn)
+            if left is not None:
+                left.pop(name, None)
+                if not left:
+                    del self.pulls_of[conn]
+                    conn.wake()
+
+    # -- this node's clients ----------------------------------------------------------------------
+    def wrote(self) -> None:
+        """After a turn of the pump: whether there are writes for the peers."""
+        if self.replica.engine.waiting_bytes():
+            self.carry(self.replica.wrote(now()))
+
+    def publish(self, channel: bytes, message: bytes, shard: bool) -> None:
+        self.carry(self.replica.publish((SHARD if shard else PLAIN) + channel, message, now()))
+
+    def last_number(self) -> int:
+        return self.replica.core.last_number()
+
+    def flush(self) -> int:
+        number, outputs = self.replica.await_acks(now())
+        self.carry(outputs)
+        return number
+
+    def holders(self, number: int) -> int:
+        return self.replica.holders(number)
+
+    def notice(self, conn: Conn, number: int, wanted: int) -> None:
+        self.waiters[conn] = (number, wanted)
+
+    def pulls_useful(self) -> bool:
+        return self.replica.pulls_useful()
+
+    def pull(self, conn: Conn, db: int, key: bytes) -> int:
+        waits, outputs = self.replica.pull(db, key, now())
+        self.carry(outputs)
+        if not waits:
+            return 0
+        self.pulling.setdefault((db, key), {})[conn] = None
+        self.pulls_of.setdefault(conn, {})[(db, key)] = None
+        return self.replica.core.policy.pull_ms_max
+
+    def forget(self, conn: Conn) -> None:
+        self.waiters.pop(conn, None)
+        for name in self.pulls_of.pop(conn, ()):
+            waiting = self.pulling.get(name)
+            if waiting is not None:
+                waiting.pop(conn, None)
+                if not waiting:
+                    del self.pulling[name]
+
+    def digest(self, at_ms: int) -> tuple[int, int] | None:
+        found = self.replica.digest(Now(now().ms, at_ms))
+        return None if found is None else (found.records, found.sum)
+
+    def linked(self) -> list[PeerFacts]:
+        return peer_overview.linked(self.replica, now().ms)
+
+    def members(self) -> list[MemberFacts]:
+        return peer_overview.members(self.replica)
+
+    def facts(self) -> list[tuple[str, object]]:
+        return peer_overview.facts(self.replica, self.faults, now().ms)
+
+
+def now() -> Now:
+    return Now(clock.micros() // 1000, clock.now_ms())

@@ -1,0 +1,112 @@
+"""What a node tells of its peers: rows for RESPRAM PEERS and TOPOLOGY, numbers for INFO replication. It only looks."""
+
+from collections.abc import Mapping
+
+from respram.commands.cluster import MemberFacts, PeerFacts
+from respram.engine.ids import POINTS
+from respram.gossip.links import Peer
+from respram.gossip.members import ROLES, Member
+from respram.options import read_address
+from respram.replica import Replica
+
+STATUSES = (b"alive", b"suspect", b"dead", b"left")
+
+
+def linked(replica: Replica, now_ms: int) -> list[PeerFacts]:
+    """Peers in the order in which they were met."""
+    core = replica.core
+    rows = []
+    for number, peer in core.peers.items():
+        member = core.book.get(number)
+        if member is not None and (peer.link is not None or member.is_alive):
+            rows.append(_peer_row(peer, member, now_ms))
+    return rows
+
+
+def _peer_row(peer: Peer, member: Member, now_ms: int) -> PeerFacts:
+    host, port = _split(member.address)
+    link = peer.link
+    return PeerFacts(
+        number=member.number, host=host, port=port, enclave=member.enclave, role=ROLES[member.role].encode(),
+        state=_state(peer), rtt_us=-1 if peer.rtt_ms is None else round(peer.rtt_ms * 1000), lag_ms=lag_ms(peer, now_ms),
+        queue_bytes=peer.queue_bytes, in_flight_bytes=link.in_flight_bytes if link is not None else 0,
+        heard_ms=now_ms - peer.heard_ms if peer.heard_ms else -1,
+    )  # fmt: skip
+
+
+def _state(peer: Peer) -> bytes:
+    if peer.link is None:
+        return b"unlinked"
+    if peer.lagging_ms is not None:
+        return b"lagging"
+    return b"differs" if peer.differs else b"online"
+
+
+def lag_ms(peer: Peer, now_ms: int) -> int:
+    """The age of the oldest write on its way to a peer; since its queue was dropped, where it was."""
+    since = [peer.lagging_ms] if peer.lagging_ms is not None else []
+    if peer.link is not None:
+        since += [flight.sent_ms for flight in peer.link.in_flight.values() if flight.batch is not None][:1]
+    return max(now_ms - min(since), 0) if since else 0
+
+
+def _split(address: bytes) -> tuple[bytes, int]:
+    try:
+        host, port = read_address(address.decode("ascii", "replace"))
+    except ValueError:  # a peer may call itself what it likes
+        return b"", 0
+    return host.encode(), port
+
+
+def members(replica: Replica) -> list[MemberFacts]:
+    book = replica.core.book
+    return [
+        MemberFacts(one.number, one.address, one.enclave, ROLES[one.role].encode(), one.parent, STATUSES[one.status], one.ready, one.incarnation)
+        for one in (book.me, *book.members.values())
+    ]
+
+
+def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tuple[str, object]]:
+    core = replica.core
+    peers = [peer for peer in core.enclave_peers() if peer.link is not None]
+    boot, repair, pulls, rumors = core.boot, core.repair, core.pulls, core.rumors
+    rows: list[tuple[str, object]] = [
+        ("peer_state", core.state),
+        ("tree_role", ROLES[core.me.role]),
+        ("tree_parent", f"{core.me.parent:016x}" if core.me.parent else "none"),
+        ("tree_children", len(core.tree.children)),
+        ("advertised_address", core.me.address.decode("ascii", "replace")),
+        ("enclave_members", len(core.book.enclave) + 1),
+        ("network_members", len(core.book.alive) + 1),
+        ("enclave_peers_linked", len(peers)),
+        ("enclave_peers_lagging", sum(peer.lagging_ms is not None for peer in peers)),
+        ("enclave_peers_differing", core.differing),
+        ("replication_lag_ms_max", max((lag_ms(peer, now_ms) for peer in peers), default=0)),
+        ("replication_queue_bytes", sum(peer.queue_bytes for peer in core.peers.values())),
+        ("outbox_waiting_bytes", replica.engine.waiting_bytes()),
+        ("bootstrap_percent", 100 if boot.dumped or core.state != "joining" else boot.point * 100 // POINTS),
+        ("bootstrap_records", boot.records),
+        ("bootstrap_bytes", boot.bytes),
+        ("batches_sent", rumors.number),
+        ("rumors_new", rumors.firsts),
+        ("rumors_duplicate", rumors.duplicates),
+        ("compare_rounds", repair.rounds),
+        ("compare_equal", repair.equal),
+        ("compare_interval_ms", repair.interval_ms),
+        ("records_repaired", repair.repaired),
+        ("filters_sent", repair.filters_sent),
+        ("filter_bytes_sent", repair.filter_bytes),
+        ("pulls_sent", pulls.sent),
+        ("pulls_found", pulls.found),
+        ("records_refused", replica.refused_records),
+        ("payloads_malformed", replica.malformed_payloads),
+        ("links_refused", core.refusals),
+        *((f"links_{fault}", count) for fault, count in faults.items()),
+        ("peer_received_bytes", replica.received_bytes),
+        ("peer_sent_bytes", sum(traffic.bytes for traffic in replica.sent.values())),
+    ]
+    rows += [
+        (f"peer_sent_{word.decode().lower()}", f"frames={traffic.frames},bytes={traffic.bytes}")
+        for word, traffic in sorted(replica.sent.items())
+    ]
+    return rows

@@ -1,0 +1,107 @@
+"""A node's start among its peers, from settings to a running driver: trust, an engine that can compare, the peer port,
+the first look at the names of --join, the address to be found at, and whether this node is a root."""
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from respram.commands.node import Node
+from respram.config import Config
+from respram.engine import make
+from respram.engine.api import Engine, Settings
+from respram.engine.replication import Replicating
+from respram.errors import BindError, ConfigError
+from respram.options import Address
+from respram.replica import PeerEngine
+from respram.server import discovery
+from respram.server.driver import Driver, make_replica
+from respram.server.secret import (
+    OwnCertificates,
+    Trust,
+    ids_key_of,
+    parse_secrets,
+    trust_by_certificates,
+    trust_by_secret,
+)
+
+PEER_BACKLOG = 128  # connections that wait to be accepted
+NATIVE_CANNOT = (
+    "engine: the native engine of this build cannot compare records with peers; choose --engine pure, or leave out "
+    "--join and the cluster secret"
+)
+
+
+def make_trust(config: Config) -> Trust | None:
+    """None: peers meet on loopback alone, unproven."""
+    if config.peer_cert:
+        return trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
+    return trust_by_secret(parse_secrets(config.cluster_secret)) if config.cluster_secret else None
+
+
+def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engine:
+    """The engine asked for; where there can be peers, one that keeps digests from its first record on."""
+    engine = make(config.engine, settings)
+    if not config.has_peers:
+        return engine
+    if not hasattr(engine, "track"):
+        if config.engine != "auto":
+            raise ConfigError(NATIVE_CANNOT)
+        engine = make("pure", settings)
+    cast(Replicating, engine).track(trust.ids_key if trust else _unproven_ids_key(config.network))
+    return engine
+
+
+def _unproven_ids_key(network: str) -> int:
+    return ids_key_of(hashlib.sha256(b"respram network " + network.encode()).digest())
+
+
+def listen(config: Config) -> list[socket.socket]:
+    """The peer port on each of its hosts. Raises BindError."""
+    listeners: list[socket.socket] = []
+    port = config.peer_port
+    try:
+        for host in config.peer_hosts:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((host, port))
+            listener.listen(PEER_BACKLOG)
+            listener.setblocking(False)
+            port = listener.getsockname()[1]
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise BindError(f"cannot listen for peers on {host}:{port}: {error.strerror}; choose another --peer-port or --peer-bind") from None
+    return listeners
+
+
+async def start(
+    config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
+    log: Callable[[str], None],
+) -> Driver:  # fmt: skip
+    """A driver at work. DNS that does not answer delays it by a few seconds and is asked again later."""
+    port = listeners[0].getsockname()[1]
+    found = await discovery.find(config.join)
+    if found.failures:
+        log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
+    address = config.advertise or discovery.own_address(config.peer_hosts, port, found.addresses)
+    own = {address, *(await discovery.find([address])).addresses}
+    own |= {Address(one.getsockname()[0], port) for one in listeners}
+    roots = [str(one).encode() for one in found.addresses if one not in own]
+    # What could not be resolved stays a root by its name: there is somebody to look for, and this node is not alone.
+    roots += [str(entry).encode() for entry in config.join] if not found.addresses else []
+    is_root = config.root == "yes" or config.root == "auto" and (not config.join or any(one in own for one in found.addresses))
+    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root)
+    driver = Driver(replica, node, loop, trust, log)
+    node.peers = driver
+    await driver.start(listeners)
+    if config.join:
+        driver.keep_looking(own.__contains__)
+    spelled = ",".join(str(Address(*one.getsockname()[:2])) for one in listeners)
+    log(f"event=peers listen={spelled} address={address} proof={trust.source if trust else 'none'} root={'yes' if is_root else 'no'}")
+    return driver

@@ -1,0 +1,225 @@
+"""The driver: outputs carried out, arrivals handed in, one timer, and clients that wait."""
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+
+import pytest
+
+from respram.server import driver as driver_module
+from respram.server.driver import STRANGERS_MAX
+from respram.server.peer import CROWDED, LOST
+from respram.server.secret import Trust, trust_by_secret
+from tests.server.nodes import Party, parties, peer_port, run, start_party, until
+
+
+@pytest.fixture(scope="module")
+def trust() -> Trust:
+    return trust_by_secret(("Zk3-qT8vJx0_LmW4sYb7Rd",))
+
+
+def both_have(one: Party, other: Party, key: bytes) -> bool:
+    return one.value(key) == other.value(key) == b"v"
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_write_is_on_the_other_nodes_within_milliseconds(trust: Trust, secure: bool) -> None:
+    async def main() -> None:
+        async with parties(3, trust if secure else None) as (one, two, three):
+            took = []
+            for number in range(20):
+                key = b"k%d" % number
+                started = time.monotonic()
+                one.store(key, b"v")
+                await until(partial(both_have, two, three, key))
+                took.append(time.monotonic() - started)
+            assert sorted(took)[10] < 0.1, took
+            assert two.driver.members()[0].address == b"127.0.0.1:%d" % two.port
+            assert {row.state for row in one.driver.linked()} <= {b"online", b"differs"}
+
+    run(main)
+
+
+def test_publications_of_both_kinds_reach_their_own_subscribers() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            heard: list[bytes] = []
+            conn = two.connect(heard, [])
+            two.node.channels[b"c"] = {conn: None}
+            two.node.shard_channels[b"c"] = {conn: None}
+            one.driver.publish(b"c", b"plain", shard=False)
+            one.driver.publish(b"c", b"shard", shard=True)
+            await until(lambda: len(heard) == 2)
+            assert heard[0] == b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nplain\r\n"
+            assert heard[1] == b"*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$5\r\nshard\r\n"
+            two.node.channels.clear()
+            two.node.shard_channels.clear()
+
+    run(main)
+
+
+def test_who_waits_is_woken_when_enough_peers_have_it_and_not_before() -> None:
+    async def main() -> None:
+        async with parties(3) as (one, two, three):
+            patient: list[int] = []
+            greedy: list[int] = []
+            first, second = one.connect([], patient), one.connect([], greedy)
+            one.store(b"k", b"v")
+            number = one.driver.flush()
+            one.driver.notice(first, number, 2)
+            one.driver.notice(second, number, 3)
+            await until(lambda: patient)
+            assert two.value(b"k") == three.value(b"k") == b"v" and one.driver.holders(number) == 2
+            assert not greedy and list(one.driver.waiters) == [second]
+            one.driver.forget(second)
+            assert not one.driver.waiters
+
+    run(main)
+
+
+def test_a_miss_while_joining_is_asked_for_and_the_client_woken() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            await until(lambda: one.driver.replica.core.state == two.driver.replica.core.state == "ready")
+            two.store(b"there", b"v")
+            await until(lambda: one.value(b"there"))
+            # One node alone has a key; the other believes that somebody may know more.
+            two.node.engine.drain(1 << 20)
+            now_ms = driver_module.now().wall_ms
+            two.node.engine.store(0, b"rare", b"v", now_ms + 60_000, False, now_ms, b"set")
+            two.node.engine.drain(1 << 20)
+            core = one.driver.replica.core
+            (peer,) = core.enclave_peers()
+            core.set_differs(peer)
+            assert one.driver.pulls_useful()
+            woken: list[int] = []
+            conn = one.connect([], woken)
+            assert one.driver.pull(conn, 0, b"rare") > 0 and one.driver.pull(conn, 0, b"missing") > 0
+            await until(lambda: woken)
+            assert one.value(b"rare") == b"v" and one.value(b"missing") is None and len(woken) == 1
+            assert not one.driver.pulling and not one.driver.pulls_of
+            assert one.driver.pull(conn, 0, b"missing") == 0, "nobody had it a moment ago"
+
+    run(main)
+
+
+def test_misses_leave_the_fast_path_exactly_while_they_may_be_asked_for() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            await until(lambda: one.driver.replica.core.state == two.driver.replica.core.state == "ready")
+            await until(lambda: not one.driver.pulls_useful())
+            assert one.node.engine.hot_reads
+            core = one.driver.replica.core
+            core.set_differs(core.enclave_peers()[0])
+            one.driver.carry([])
+            assert not one.node.engine.hot_reads
+            await until(lambda: one.node.engine.hot_reads)
+
+    run(main)
+
+
+def test_a_client_that_leaves_is_forgotten_by_its_pulls() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            core = one.driver.replica.core
+            await until(lambda: core.state == two.driver.replica.core.state == "ready")
+            core.set_differs(core.enclave_peers()[0])
+            woken: list[int] = []
+            conn, other = one.connect([], woken), one.connect([], woken)
+            assert one.driver.pull(conn, 0, b"a") and one.driver.pull(other, 0, b"a")
+            one.driver.forget(conn)
+            assert one.driver.pulling == {(0, b"a"): {other: None}}
+            await until(lambda: woken)
+            assert woken == [1]
+
+    run(main)
+
+
+def test_who_is_not_there_is_told_once() -> None:
+    async def main() -> None:
+        gone, port = peer_port(), peer_port()
+        one = await start_party(1, port, (port, gone))
+        await until(lambda: [line for line in one.lines if "event=unreached" in line])
+        one.driver.carry(one.driver.replica.set_roots([b"127.0.0.1:%d" % gone], driver_module.now()))
+        for _ in range(3):
+            await one.driver._dial(b"127.0.0.1:%d" % gone)
+        await one.driver._dial(b"nonsense")
+        unreached = [line for line in one.lines if "event=unreached" in line]
+        assert len(unreached) == 2 and str(gone) in unreached[0] and "nonsense" in unreached[1]
+        assert not one.driver.links, "a dial that failed leaves nothing behind"
+        await one.driver.stop()
+
+    run(main)
+
+
+def test_strangers_make_room_for_each_other_and_peers_stay() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, _):
+            writers = []
+            for _ in range(STRANGERS_MAX + 10):
+                reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+                writers.append((reader, writer))
+            await until(lambda: one.driver.faults[CROWDED] >= 10)
+            assert len(one.driver.links) <= STRANGERS_MAX + 2
+            for reader, _ in writers[:10]:
+                with contextlib.suppress(ConnectionResetError):  # the oldest went
+                    while await asyncio.wait_for(reader.read(4096), 5):
+                        pass
+            assert len(one.driver.replica.core.greeted()) == 1
+            for _, writer in writers:
+                writer.close()
+
+    run(main)
+
+
+def test_an_orderly_stop_is_noticed_at_once_and_a_silent_end_soon() -> None:
+    async def main() -> None:
+        async with parties(3) as (one, two, three):
+            await one.driver.stop()
+            await until(lambda: any("event=left" in line for line in two.lines), 2)
+            for link in tuple(three.driver.links.values()):
+                link.abort(LOST)
+            await until(lambda: not [link for link in two.driver.links.values() if link.closing])
+            await until(lambda: len(two.driver.replica.core.greeted()) == 1)
+
+    run(main)
+
+
+def test_a_bug_in_a_tick_is_seen_and_does_not_end_all_gossip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_module, "AFTER_BUG_S", 0.05)
+    seen: list[object] = []
+
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+            real = one.driver.replica.tick
+            broken = [True]
+
+            def tick(now: object) -> list[object]:
+                if broken:
+                    broken.clear()
+                    raise KeyError("a bug")
+                return real(now)  # type: ignore[arg-type, return-value]
+
+            monkeypatch.setattr(one.driver.replica, "tick", tick)
+            await until(lambda: seen)
+            one.store(b"k", b"v")
+            await until(lambda: two.value(b"k") == b"v")
+            assert [type(bug) for bug in seen] == [KeyError]
+
+    run(main)
+
+
+def test_what_the_engine_had_to_drop_is_made_up_by_comparison() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            await until(lambda: one.driver.replica.core.state == two.driver.replica.core.state == "ready")
+            now_ms = driver_module.now().wall_ms
+            for number in range(40):
+                one.node.engine.store(0, b"k%d" % number, b"x" * 60_000, now_ms + 60_000, False, now_ms, b"set")
+            one.driver.wrote()
+            await until(lambda: two.node.engine.count(0, now_ms) == 40)
+            assert one.driver.replica.core.repair.filters_sent + two.driver.replica.core.repair.filters_sent > 0
+
+    run(main)

@@ -1,0 +1,59 @@
+"""What a node tells of its peers is what is the case."""
+
+from respram.commands.info import render
+from respram.server import clock, peer_overview
+from tests.server.nodes import parties, run, until
+
+
+def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            (row,) = one.driver.linked()
+            assert (row.number, row.host, row.port, row.enclave, row.role) == (2, b"127.0.0.1", two.port, b"default", b"root")
+            assert row.queue_bytes == 0 and 0 <= row.heard_ms < 10_000
+            for link in one.driver.links.values():
+                link.write = lambda data: None  # type: ignore[method-assign]
+            one.store(b"k", b"x" * 1000)
+            one.driver.flush()
+            (row,) = one.driver.linked()
+            assert row.in_flight_bytes > 1000
+            await until(lambda: one.driver.linked()[0].lag_ms > 20)
+            facts = dict(one.driver.facts())
+            assert facts["enclave_members"] == 2 and facts["tree_role"] == "root"
+            assert isinstance(facts["replication_lag_ms_max"], int) and facts["replication_lag_ms_max"] > 20
+            (peer,) = one.driver.replica.core.enclave_peers()
+            peer.lagging_ms = clock.micros() // 1000 - 500
+            assert one.driver.linked()[0].state == b"lagging" and peer_overview.lag_ms(peer, clock.micros() // 1000) >= 500
+            peer.lagging_ms = None
+
+    run(main)
+
+
+def test_info_has_numbers_that_grow_with_what_they_count() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            before = dict(one.driver.facts())
+            one.store(b"k", b"v")
+            await until(lambda: two.value(b"k"))
+            after = dict(one.driver.facts())
+            assert after["batches_sent"] == before["batches_sent"] + 1  # type: ignore[operator]
+            assert after["peer_sent_bytes"] > before["peer_sent_bytes"]  # type: ignore[operator]
+            assert str(after["peer_sent_push"]).startswith("frames=")
+            received = dict(two.driver.facts())["peer_received_bytes"]
+            assert isinstance(received, int) and received > 100
+            shown = render(one.node, [b"replication"], clock.now_ms()).decode()
+            assert f"slave0:ip=127.0.0.1,port={two.port},state=online,offset=1,lag=0\r\n" in shown
+            assert "\r\npeer_state:" in shown and "\r\nlinks_garbage:0\r\n" in shown
+
+    run(main)
+
+
+def test_members_tell_who_left() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, two):
+            assert [row.status for row in one.driver.members()] == [b"alive", b"alive"]
+            await two.driver.stop()
+            await until(lambda: one.driver.members()[1].status == b"left")
+            assert not one.driver.linked()
+
+    run(main)
