@@ -25,10 +25,10 @@ from respram.commands.node import Node
 from respram.commands.notify import observe, parse_classes
 from respram.commands.sessions import forget, greet
 from respram.config import Config
-from respram.engine import make
 from respram.errors import BindError
-from respram.server import clock, logs, process
+from respram.server import clock, logs, peer_setup, process
 from respram.server.client import Client
+from respram.server.driver import Driver
 from respram.server.pump import make_pump
 
 EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
@@ -48,19 +48,24 @@ class App:
         self.loop = loop
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
+        self.trust = peer_setup.make_trust(config)
         self.node = self._node()
         self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
         self.clients: dict[int, Client] = {}
         self.listeners: list[socket.socket] = []
         self.pump = make_pump(self.node.engine, loop)
+        self.peer_listeners: list[socket.socket] = []
+        self.driver: Driver | None = None
 
     def _node(self) -> Node:
         config = self.config
-        number = secrets.randbits(64)
-        settings = config.engine_settings(number, secrets.token_bytes(16))
+        number = secrets.randbits(64) or 1  # peers write 0 for nobody
+        outbox_bytes_max = config.limits.outbox_bytes_max if config.has_peers else 0
+        settings = config.engine_settings(number, secrets.token_bytes(16), outbox_bytes_max=outbox_bytes_max)
         return Node(
-            config=config, limits=config.limits, settings=settings, engine=make(config.engine, settings),
+            config=config, limits=config.limits, settings=settings,
+            engine=peer_setup.make_engine(config, settings, self.trust),
             number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
             micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
             stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
@@ -70,8 +75,24 @@ class App:
     def listen(self) -> None:
         for host in self.config.bind:
             self.listeners.append(_listener(host, self.config.port, self.config.backlog))
+        if self.config.has_peers:
+            self.peer_listeners = peer_setup.listen(self.config)
         for listener in self.listeners:
             self.loop.add_reader(listener, self._accept, listener)
+
+    async def meet_peers(self) -> None:
+        """Where there can be any. Clients are served meanwhile."""
+        if self.peer_listeners:
+            self.driver = await peer_setup.start(
+                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal
+            )
+            self.pump.after = self.driver.wrote
+
+    def met(self, meeting: "asyncio.Task[None]") -> None:
+        """A node that was to have peers and cannot is not to look as if it had."""
+        if not meeting.cancelled() and meeting.exception() is not None:
+            self.loop.call_exception_handler({"exception": meeting.exception()})
+            self.stop("peers_failed")
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_MAX):
@@ -154,6 +175,8 @@ class App:
         for listener in self.listeners:
             self.loop.remove_reader(listener)
             listener.close()
+        for listener in self.peer_listeners if self.driver is None else ():
+            listener.close()
         for client in list(self.clients.values()):
             if client.reading:
                 self.pump.read(client)
@@ -162,6 +185,8 @@ class App:
             if self.loop.time() > end:
                 break
             await asyncio.sleep(0.01)
+        if self.driver is not None:
+            await self.driver.stop()
         for client in list(self.clients.values()):
             client.close()
         self.pump.close()
@@ -190,7 +215,10 @@ async def _serve(config: Config) -> int:
     _announce(app)
     app.keep_forgetting()
     app.sweep()
+    meeting = loop.create_task(app.meet_peers())
+    meeting.add_done_callback(app.met)
     reason = await app.stopping
+    meeting.cancel()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
     await app.drain()
     logs.logger.info("event=stopped")
