@@ -1,4 +1,4 @@
-"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives.
+"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives, `cluster` runs several, `secret` makes one.
 
 Words in, an exit code out: 0 done, 1 the machine did not allow it (a taken port, no answer), 2 the
 command line or a setting is wrong. Every failure is one line on standard error that says what to
@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from respram import __version__
 from respram.check_cli import CHECK_HELP
 from respram.check_cli import run as run_check
+from respram.cluster_cli import CLUSTER_HELP
+from respram.cluster_cli import run as run_cluster
 from respram.config import Config, load, read_password_file
 from respram.errors import BindError, ConfigError
 from respram.options import OPTIONS, PORT_MAX, Option, read_password, read_whole
@@ -26,6 +28,8 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
 
   respram serve [--help] [OPTIONS]    run a node
   respram ping [--help] [OPTIONS]     exit 0 when a node answers PONG
+  respram cluster [--help] [OPTIONS]  run several nodes here, for trying it out
+  respram secret                      print a fresh secret for the nodes of a cluster
   respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
 """
@@ -76,12 +80,19 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         print(PING_HELP, end="")
     elif name == "ping":
         return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True}), variables)
+    elif name == "cluster" and asked:
+        print(CLUSTER_HELP, end="")
+    elif name == "cluster":
+        return run_cluster(parse_flags(rest, _serve_flags() | {"nodes": True}), variables, lambda line: print(line, flush=True))
+    elif name == "secret":
+        parse_flags(rest, {})
+        _print_secret()
     elif name == "check" and asked:
         print(CHECK_HELP, end="")
     elif name == "check":
         return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
     else:
-        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, check or --help")
+        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, secret, check or --help")
     return 0
 
 
@@ -133,7 +144,13 @@ def default_of(option: Option) -> str:
     return f"{option.default or 'none'} {unit}".rstrip()
 
 
-# -- the two commands -----------------------------------------------------------------------------
+# -- the commands ---------------------------------------------------------------------------------
+def _print_secret() -> None:
+    from respram.server.secret import fresh_secret
+
+    print(fresh_secret())
+
+
 def _serve(config: Config) -> int:
     # Imported here, so that --help, --version and a wrong setting need neither uvloop nor an engine.
     from respram.server.app import run
