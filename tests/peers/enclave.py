@@ -1,0 +1,234 @@
+"""Nodes that are peers, each a process of its own, and the means to trouble them: kills, stops, cut wires."""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.live import LiveNode, free_port, start
+
+SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
+CONVERGE_S = 15.0  # within which nodes that can talk must be equal; on a quiet machine it takes two or three
+
+
+@dataclass(slots=True)
+class Member:
+    """A place in the enclave: its ports stay when the node in it is restarted."""
+
+    port: int
+    peer_port: int
+    join: str
+    engine: str
+    args: tuple[str, ...]
+    secret: str
+    node: LiveNode | None = None
+    clients: "list[redis.Redis]" = field(default_factory=list)
+
+    def start(self) -> None:
+        words = ["--peer-port", str(self.peer_port), *(["--join", self.join] if self.join else []), *self.args]
+        self.node = start(*words, engine=self.engine, env={"RESPRAM_CLUSTER_SECRET": self.secret}, port=self.port)
+
+    @property
+    def client(self) -> "redis.Redis":
+        if not self.clients:
+            self.clients.append(self.connect())
+        return self.clients[0]
+
+    def connect(self) -> "redis.Redis":
+        return redis.Redis(port=self.port, socket_timeout=10, protocol=3, retry=Retry(NoBackoff(), 0))
+
+    def log(self) -> str:
+        assert self.node is not None
+        return self.node.log()
+
+    def info(self) -> dict[str, object]:
+        found = self.client.info("replication")
+        assert isinstance(found, dict)
+        return found
+
+    def digest(self, at_ms: int) -> tuple[int, bytes]:
+        reply = self.client.execute_command("RESPRAM", "DIGEST", at_ms)
+        return reply[b"records"], reply[b"digest"]
+
+    def kill(self) -> None:
+        """As a power cut: nothing is said, nothing is kept."""
+        assert self.node is not None
+        self.node.process.kill()
+        self.node.process.wait()
+        self._forget()
+
+    def stop(self) -> None:
+        if self.node is not None:
+            self.node.process.send_signal(signal.SIGCONT)
+            self.node.stop()
+            self._forget()
+
+    def freeze(self) -> None:
+        assert self.node is not None
+        self.node.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.node is not None
+        self.node.process.send_signal(signal.SIGCONT)
+
+    def _forget(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+        if self.node is not None:
+            self.node.log_path.unlink(missing_ok=True)
+        self.node = None
+
+
+@contextlib.contextmanager
+def enclave(
+    count: int, *args: str, engines: tuple[str, ...] = ("pure",), secret: str = SECRET, each: Callable[[int], tuple[str, ...]] = lambda _: ()
+) -> Iterator[list[Member]]:
+    """So many nodes, started and known to each other. `each` gives further words by number."""
+    ports = [free_port() for _ in range(count)]
+    join = ",".join(f"127.0.0.1:{port}" for port in ports)
+    members = [
+        Member(free_port(), port, join, engines[number % len(engines)], (*args, *each(number)), secret)
+        for number, port in enumerate(ports)
+    ]
+    try:
+        for member in members:
+            member.start()
+        until_linked(members)
+        yield members
+        for member in members:
+            if member.node is not None:
+                log = member.log()
+                assert "event=bug" not in log and "Traceback" not in log, log
+    finally:
+        for member in members:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                member.stop()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = CONVERGE_S) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def until_linked(members: list[Member], seconds: float = CONVERGE_S) -> None:
+    alive = [member for member in members if member.node is not None]
+
+    def linked() -> bool:
+        return all(member.info()["enclave_peers_linked"] == len(alive) - 1 for member in alive)
+
+    until(linked, "not all nodes are linked", seconds)
+
+
+def until_ready(members: list[Member]) -> None:
+    until(lambda: all(member.info()["peer_state"] == "ready" for member in members), "not all nodes are ready")
+
+
+def until_equal(members: list[Member], records_least: int, seconds: float = CONVERGE_S) -> int:
+    """Waits for equal digests of one moment, of so many records at least (the young ones do not count yet)."""
+    seen: list[tuple[int, bytes]] = []
+
+    def equal() -> bool:
+        now_ms = int(time.time() * 1000)
+        seen[:] = [member.digest(now_ms) for member in members]
+        return len(set(seen)) == 1 and seen[0][0] >= records_least
+
+    end = time.monotonic() + seconds
+    while not equal():
+        assert time.monotonic() < end, f"the nodes still differ: {seen}"
+        time.sleep(0.1)
+    return seen[0][0]
+
+
+class Proxy:
+    """A wire between peers that can be cut: while it is, connections are dropped, and new ones get nowhere."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.is_cut = False
+        self.passed_bytes = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        self.is_cut = True
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector, self.listener:
+            selector.register(self.listener, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                if self.is_cut:
+                    for sock in list(self._pairs):
+                        self._drop(selector, sock)
+                for key, _ in selector.select(0.02):
+                    assert isinstance(key.fileobj, socket.socket)
+                    if key.fileobj is self.listener:
+                        self._accept(selector)
+                    elif key.fileobj in self._pairs:
+                        self._pass(selector, key.fileobj)
+            for sock in list(self._pairs):
+                self._drop(selector, sock)
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        sock, _ = self.listener.accept()
+        if self.is_cut:
+            sock.close()
+            return
+        try:
+            other = socket.create_connection(("127.0.0.1", self.target), 1)
+        except OSError:
+            sock.close()
+            return
+        for one, another in ((sock, other), (other, sock)):
+            one.settimeout(5)
+            self._pairs[one] = another
+            selector.register(one, selectors.EVENT_READ)
+
+    def _pass(self, selector: selectors.BaseSelector, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(1 << 16)
+            if data:
+                self._pairs[sock].sendall(data)
+                self.passed_bytes += len(data)
+                return
+        except OSError:
+            pass
+        self._drop(selector, sock)
+
+    def _drop(self, selector: selectors.BaseSelector, sock: socket.socket) -> None:
+        other = self._pairs.pop(sock, None)
+        if other is None:
+            return
+        self._pairs.pop(other, None)
+        for one in (sock, other):
+            selector.unregister(one)
+            one.close()
+
+
+def rss_bytes(member: Member) -> int:
+    assert member.node is not None
+    with open(f"/proc/{member.node.process.pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,112 @@
+"""Wires that are cut and mended, by proxies between the peer ports: each node advertises its proxy's address."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live import free_port
+from tests.peers.enclave import SECRET, Member, Proxy, until, until_equal, until_linked, until_ready
+
+LIFE_S = 300
+
+
+@contextmanager
+def wired(count: int) -> Iterator[tuple[list[Member], list[Proxy]]]:
+    ports = [free_port() for _ in range(count)]
+    proxies = [Proxy(port) for port in ports]
+    join = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
+    members = [
+        Member(free_port(), port, join, "pure", ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
+        for port, proxy in zip(ports, proxies, strict=True)
+    ]
+    try:
+        for member in members:
+            member.start()
+        until_linked(members)
+        until_ready(members)
+        yield members, proxies
+        for member in members:
+            assert "event=bug" not in member.log(), member.log()
+    finally:
+        for member in members:
+            member.stop()
+        for proxy in proxies:
+            proxy.close()
+
+
+def cut_and_mend(cut_s: float) -> None:
+    with wired(3) as (members, proxies):
+        before = [f"before:{number}" for number in range(2000)]
+        for key in before:
+            members[0].client.set(key, key, ex=LIFE_S)
+        until_equal(members, len(before))
+        for proxy in proxies:
+            proxy.cut()
+        until(lambda: all(member.info()["enclave_peers_linked"] == 0 for member in members), "the wires are not cut")
+        written: list[list[str]] = [[], [], []]
+        stop = threading.Event()
+
+        def keep_writing(number: int) -> None:
+            client = members[number].connect()
+            while not stop.is_set():
+                key = f"cut{number}:{len(written[number])}"
+                client.set(key, key, ex=LIFE_S)
+                client.set(f"shared:{len(written[number]) % 50}", f"{number}:{key}", ex=LIFE_S)
+                written[number].append(key)
+                time.sleep(0.005)
+            client.close()
+
+        threads = [threading.Thread(target=keep_writing, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(cut_s)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert members[0].client.exists(written[1][0]) == 0, "nothing may have come through"
+        carried = sum(proxy.passed_bytes for proxy in proxies)
+        for proxy in proxies:
+            proxy.mend()
+        mended = time.monotonic()
+        everything = before + [key for keys in written for key in keys]
+        until_equal(members, len(everything) + 50, 30)
+        took_s = time.monotonic() - mended
+        carried = sum(proxy.passed_bytes for proxy in proxies) - carried
+        for member in members:
+            values = member.client.mget(everything)
+            assert [key for key, value in zip(everything, values, strict=True) if value != key.encode()] == []
+        shared = [member.client.mget([f"shared:{number}" for number in range(50)]) for member in members]
+        assert shared[0] == shared[1] == shared[2]
+        until_linked(members)
+        written_bytes = sum(len(key) * 2 for keys in written for key in keys)
+        assert took_s < 15 and carried < 40 * written_bytes + 200_000, f"equal after {took_s:.2f} s and {carried} bytes"
+
+
+def test_nodes_that_were_cut_off_from_each_other_become_equal_again() -> None:
+    cut_and_mend(2.0)
+
+
+@pytest.mark.slow
+def test_ten_seconds_of_partition_heal() -> None:
+    cut_and_mend(10.0)
+
+
+def test_a_flapping_link_loses_nothing() -> None:
+    with wired(2) as (members, proxies):
+        for number in range(300):
+            members[number % 2].client.set(f"k{number}", f"v{number}", ex=LIFE_S)
+            if number % 60 == 30:
+                for proxy in proxies:
+                    proxy.cut()
+            if number % 60 == 45:
+                time.sleep(0.1)
+                for proxy in proxies:
+                    proxy.mend()
+            time.sleep(0.003)
+        until_equal(members, 300)
+        values = [f"v{number}".encode() for number in range(300)]
+        for member in members:
+            assert member.client.mget([f"k{number}" for number in range(300)]) == values

@@ -1,0 +1,238 @@
+"""Real processes, real sockets, mutual TLS: what is written on one node is on all, whatever happens to them."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.engine.conftest import ENGINES
+from tests.engine.rig import SETTINGS
+from tests.peers.enclave import SECRET, Member, enclave, until, until_equal, until_linked, until_ready
+
+LIFE_S = 300
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[list[Member]]:
+    """For the tests that leave it as they found it, but for their records."""
+    with enclave(3, "--notify-keyspace-events", "E$x") as members:
+        until_ready(members)
+        yield members
+
+
+def write(member: Member, count: int, prefix: str) -> dict[bytes, bytes]:
+    """Distinct records with distinct lives; what was written."""
+    made = {}
+    with member.client.pipeline(transaction=False) as pipe:
+        for number in range(count):
+            key, value = f"{prefix}:{number}".encode(), f"value {prefix} {number}".encode()
+            pipe.set(key, value, px=LIFE_S * 1000 + number)
+            made[key] = value
+        assert pipe.execute() == [True] * count
+    return made
+
+
+def until_held(member: Member, made: dict[bytes, bytes]) -> None:
+    until(lambda: holds(member, made), "not all records are there")
+
+
+def holds(member: Member, made: dict[bytes, bytes]) -> bool:
+    return member.client.mget(list(made)) == list(made.values())
+
+
+def test_writes_on_all_nodes_are_on_all_nodes_to_the_millisecond(three: list[Member]) -> None:
+    made: dict[bytes, bytes] = {}
+    for number, member in enumerate(three):
+        made |= write(member, 300, f"node{number}")
+    for member in three:
+        until_held(member, made)
+    keys = random.sample(sorted(made), 50)
+    deadlines = [[member.client.pexpiretime(key.decode()) for key in keys] for member in three]
+    assert deadlines[0] == deadlines[1] == deadlines[2]
+    until_equal(three, len(made))
+
+
+def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
+    made = write(three[0], 100, "said")
+    until(lambda: holds(three[1], made), "no push came")
+    info = three[0].info()
+    assert info["connected_slaves"] == 2 and info["enclave_members"] == 3 and info["tree_role"] == "root"
+    assert info["peer_sent_push"]["frames"] >= 2  # type: ignore[index]
+    rows = three[0].client.execute_command("RESPRAM", "PEERS")
+    assert {row[b"state"] for row in rows} <= {b"online", b"differs"} and len(rows) == 2
+    topology = three[2].client.execute_command("RESPRAM", "TOPOLOGY")
+    assert {row[b"address"].decode() for row in topology} == {f"127.0.0.1:{one.peer_port}" for one in three}
+    log = three[0].log()
+    assert "proof=secret" in log and SECRET not in log and "event=met" in log and "event=ready" in log
+
+
+def test_wait_counts_the_peers_that_hold_the_write(three: list[Member]) -> None:
+    for number in range(20):
+        three[0].client.set(f"k{number}", "v", ex=100)
+        started = time.monotonic()
+        assert three[0].client.wait(2, 5000) == 2
+        assert time.monotonic() - started < 2
+        assert [one.client.get(f"k{number}") for one in three] == [b"v"] * 3
+    three[2].freeze()
+    three[0].client.set("late", "v", ex=100)
+    started = time.monotonic()
+    assert three[0].client.wait(2, 300) == 1
+    assert 0.25 < time.monotonic() - started < 2
+    three[2].thaw()
+    assert three[0].client.wait(2, 10_000) == 2
+    assert three[2].client.get("late") == b"v"
+
+
+def test_publications_and_events_reach_subscribers_on_every_node(three: list[Member]) -> None:
+    listeners = []
+    for member in three:
+        listener = member.connect().pubsub()
+        listener.subscribe("news", "__keyevent@0__:set", "__keyevent@0__:expired")
+        for _ in range(3):
+            assert listener.get_message(timeout=5)["type"] == "subscribe"
+        listeners.append(listener)
+    three[0].client.set("brief", "v", px=400)
+    three[0].client.publish("news", "first")
+    three[0].client.publish("news", "second")
+    for member, listener in zip(three, listeners, strict=True):
+        heard = [listener.get_message(timeout=5) for _ in range(4)]
+        told = [(one["channel"], one["data"]) for one in heard]
+        # On the writer's node the event comes with the write, elsewhere with the push: before what was published later.
+        expected = [(b"__keyevent@0__:set", b"brief"), (b"news", b"first"), (b"news", b"second"), (b"__keyevent@0__:expired", b"brief")]
+        assert told == expected, member.port
+        listener.close()
+        listener.connection_pool.disconnect()
+
+
+def test_concurrent_overwrites_of_the_same_keys_end_in_one_value_everywhere(three: list[Member]) -> None:
+    seed = random.randrange(1 << 32)
+
+    def scribble(number: int) -> None:
+        draw, client = random.Random(seed + number), three[number].connect()
+        for round_ in range(600):
+            client.set(f"shared:{draw.randrange(20)}", f"{number}:{round_}", px=draw.randrange(60_000, 90_000))
+        client.close()
+
+    threads = [threading.Thread(target=scribble, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until_equal(three, 20)
+    time.sleep(1.2)  # what was written last settles
+    until_equal(three, 20)
+    keys = [f"shared:{number}" for number in range(20)]
+    values = [member.client.mget(keys) for member in three]
+    assert None not in values[0] and values[0] == values[1] == values[2], f"seed {seed}"
+    deadlines = [[member.client.pexpiretime(key) for key in keys] for member in three]
+    assert deadlines[0] == deadlines[1] == deadlines[2], f"seed {seed}"
+
+
+def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
+    with enclave(3) as members:
+        until_ready(members)
+        acknowledged: list[bytes] = []
+        stop = threading.Event()
+
+        def keep_writing(member: Member, prefix: str) -> None:
+            client, number = member.connect(), 0
+            while not stop.is_set():
+                key = f"{prefix}:{number}".encode()
+                try:
+                    client.set(key, key, ex=LIFE_S)
+                    if member is not members[2] or client.wait(1, 2000) >= 1:
+                        acknowledged.append(key)
+                except redis.ConnectionError:
+                    return
+                number += 1
+            client.close()
+
+        threads = [threading.Thread(target=keep_writing, args=(member, f"n{number}")) for number, member in enumerate(members)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.7)
+        members[2].kill()
+        time.sleep(0.5)
+        members[2].start()
+        time.sleep(0.5)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        until_linked(members)
+        until_ready(members)
+        assert until_equal(members, len(acknowledged)) >= len(acknowledged) > 100
+        for member in members:
+            values = member.client.mget(acknowledged)
+            assert [key for key, value in zip(acknowledged, values, strict=True) if value != key] == []
+        assert "records=0" not in members[2].log().partition("event=ready")[2]
+
+
+def test_a_restarted_enclave_fills_from_whoever_is_left() -> None:
+    with enclave(3) as members:
+        until_ready(members)
+        made = write(members[0], 2000, "kept")
+        until(lambda: holds(members[1], made) and holds(members[2], made), "the records did not spread")
+        for number in (1, 2, 0):
+            members[number].stop()
+            members[number].start()
+            until_linked(members)
+            until_ready(members)
+            until_held(members[number], made)
+        assert until_equal(members, len(made)) == len(made)
+
+
+def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
+    with enclave(3) as members:
+        until_ready(members)
+        members[1].freeze()
+        slowest, client = 0.0, members[0].client
+        for number in range(400):
+            started = time.monotonic()
+            client.set(f"k{number}", "x" * 5000, ex=LIFE_S)
+            slowest = max(slowest, time.monotonic() - started)
+        until(lambda: members[2].client.dbsize() == 400, "the third node must not wait for the second")
+        assert slowest < 0.5
+        members[1].thaw()
+        until(lambda: members[1].client.dbsize() == 400, "the stopped node did not catch up")
+        until_linked(members)
+        assert until_equal(members, 400) == 400
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="there is no native engine here")
+def test_nodes_of_both_engines_are_equals() -> None:
+    if not hasattr(ENGINES["native"](SETTINGS), "track"):
+        pytest.skip("this native engine cannot compare records yet")
+    with enclave(3, engines=("native", "pure")) as members:
+        until_ready(members)
+        made = write(members[0], 500, "native") | write(members[1], 500, "pure")
+        for member in members:
+            until_held(member, made)
+        assert until_equal(members, len(made)) == len(made)
+        members[2].kill()
+        members[2].start()
+        until_linked(members)
+        until_ready(members)
+        assert until_equal(members, len(made)) == len(made)
+
+
+def test_a_full_node_among_others_refuses_and_lives_on() -> None:
+    def small(number: int) -> tuple[str, ...]:
+        return ("--maxmemory", "4mb") if number == 2 else ()
+
+    with enclave(3, each=small) as members:
+        until_ready(members)
+        for number in range(150):
+            members[number % 2].client.set(f"k{number}", "x" * 100_000, ex=LIFE_S)
+        until(lambda: members[0].client.dbsize() == members[1].client.dbsize() == 150, "the others must not suffer")
+        until(lambda: members[2].info()["records_refused"], "the full node took all")
+        held = members[2].client.dbsize()
+        assert isinstance(held, int) and 10 < held < 100
+        before = members[0].info()["peer_sent_bytes"]
+        time.sleep(3)
+        assert members[2].client.get("k0") == b"x" * 100_000
+        after = members[0].info()["peer_sent_bytes"]
+        assert isinstance(before, int) and isinstance(after, int) and after - before < 30_000_000, "nobody shouts at the deaf"
+        assert until_equal(members[:2], 150) == 150
