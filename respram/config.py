@@ -46,6 +46,12 @@ class Config:
     maxmemory_bytes: int = 0  # resolved: 0 is no limit
     requirepass: str = field(default="", repr=False)
     unprotected: bool = False
+    aclfile: str = ""
+    tls_port: int = 0
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    tls_auth_clients: str = "yes"
     engine: str = "auto"
     notify_keyspace_events: str = ""
     log_level: str = "info"
@@ -215,6 +221,23 @@ def _assemble(given: dict[str, object]) -> Config:
     return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
 
 
+def _fit_tls(config: Config) -> None:
+    """What is encrypted must be wholly set up: half of it could look as if it were."""
+    given = {"--tls-cert": config.tls_cert, "--tls-key": config.tls_key, "--tls-ca": config.tls_ca}
+    if not config.tls_port:
+        for name, path in given.items():
+            if path:
+                raise ConfigError(f"{name} is given without --tls-port; give the port, or leave the file out")
+        return
+    for name in ("--tls-cert", "--tls-key"):
+        if not given[name]:
+            raise ConfigError(f"--tls-port needs {name}; name the file")
+    if config.tls_auth_clients != "no" and not config.tls_ca:
+        raise ConfigError("--tls-port needs --tls-ca to check clients' certificates; name the file, or say --tls-auth-clients no")
+    if config.tls_port in (config.port, config.peer_port):
+        raise ConfigError(f"--tls-port {config.tls_port} is taken by --port or --peer-port; choose another one")
+
+
 def _fit(config: Config) -> Config:
     """Settings that are right alone and wrong together."""
     limits = config.limits
@@ -233,7 +256,9 @@ def _fit(config: Config) -> Config:
             raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower it or raise the other")
     _fit_peers(config)
     open_hosts = exposed(config.bind)
-    if open_hosts and not config.requirepass and not config.unprotected:
+    _fit_tls(config)
+    # A users file is judged when it is read: it must not leave the user `default` open then.
+    if open_hosts and not config.requirepass and not config.unprotected and not config.aclfile:
         raise ConfigError(
             f"--bind {open_hosts[0]} lets other machines in without a password; set RESPRAM_REQUIREPASS or "
             "--requirepass-file, or say --unprotected"

@@ -212,7 +212,15 @@ def _limit_options() -> list[Option]:
 
 OPTIONS: tuple[Option, ...] = (
     Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.", read_hosts),
-    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0 takes any free one and the log names it.", PORT),
+    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0 takes any free one and the log names it, or none beside --tls-port.", PORT),
+    Option("tls-port", "tls_port", "PORT", "port", "", "Port for clients that speak TLS (1.2 or later), beside the plain one.", PORT),
+    Option("tls-cert", "tls_cert", "FILE", "path", "", "The node's certificate for clients, in PEM form; read again on SIGHUP.",
+           read_path),
+    Option("tls-key", "tls_key", "FILE", "path", "", "Its key, not encrypted.", read_path),
+    Option("tls-ca", "tls_ca", "FILE", "path", "", "Whose signature a client's certificate must bear.", read_path),
+    Option("tls-auth-clients", "tls_auth_clients", "yes|no|optional", "choice", "yes",
+           "Whether a client needs a certificate; optional: if it shows one, it must be good.",
+           partial(read_choice, choices=("yes", "no", "optional"))),
     Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for other nodes; opened with --join or a cluster secret.", PORT),
     Option("peer-bind", "peer_bind", "HOST", "addresses", "", "Where peers connect: as --bind, but loopback without a cluster secret.",
            read_optional_hosts),
@@ -241,6 +249,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("requirepass", "requirepass", "PASSWORD", "text", "", "What clients must say in AUTH. Others on the machine see flags: "
            "prefer the variable or the file.", read_password, secret=True),
     Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.", read_path),
+    Option("aclfile", "aclfile", "FILE", "path", "", "A file of users, in Redis's form; ACL SAVE writes it, ACL LOAD reads it again.",
+           read_path),
     Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
     Option("engine", "engine", "|".join(ENGINES), "choice", "auto", "Which engine; auto takes native where it is built.",
            partial(read_choice, choices=ENGINES)),

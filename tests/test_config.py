@@ -23,8 +23,12 @@ OTHER = {
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13",
+    "acllog-max-len": "14", "aclfile": "/tmp/users",
 }  # fmt: skip
-APART = ("peer-cert", "peer-key", "peer-ca")  # all three or none, and not beside a secret
+APART = (
+    "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
+    "tls-port", "tls-cert", "tls-key", "tls-ca", "tls-auth-clients",  # a port needs its files
+)  # fmt: skip
 PLAIN = [option for option in OPTIONS if not option.name.endswith("-file") and option.name not in APART]
 
 
@@ -38,6 +42,17 @@ def complaint(flags: dict[str, str], variables: dict[str, str] | None = None) ->
     line = str(caught.value)
     assert line and "\n" not in line
     return line
+
+
+def test_tls_is_set_up_wholly_or_not_at_all() -> None:
+    files = {"tls-cert": "c", "tls-key": "k", "tls-ca": "a"}
+    config = load({"tls-port": "7001", **files}, {})
+    assert (config.tls_port, config.tls_cert, config.tls_auth_clients) == (7001, "c", "yes")
+    assert load({"tls-port": "7001", "tls-cert": "c", "tls-key": "k", "tls-auth-clients": "no"}, {}).tls_ca == ""
+    assert "--tls-ca" in complaint({"tls-port": "7001", "tls-cert": "c", "tls-key": "k"})
+    assert "--tls-key" in complaint({"tls-port": "7001", "tls-cert": "c", "tls-ca": "a"})
+    assert "--tls-port" in complaint({"tls-cert": "c"})
+    assert "another" in complaint({"tls-port": "6379", **files})
 
 
 def test_every_option_has_another_value_in_these_tests() -> None:

@@ -227,7 +227,7 @@ def _table() -> dict[bytes, Parameter]:
         b"dir": _fixed(b""),
         b"cluster-enabled": _fixed(b"no"),
         b"daemonize": _fixed(b"no"),
-        b"tls-port": _fixed(b"0"),
+        b"tls-port": Parameter(lambda node: b"%d" % node.config.tls_port, None),
         b"unixsocket": _fixed(b""),
         b"io-threads": _fixed(b"1"),
         b"hz": _fixed(b"100", ONE_LOOP),

@@ -16,8 +16,10 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from respram import __version__
+from respram.commands import acl
 from respram.commands.conn import Conn
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
@@ -25,11 +27,13 @@ from respram.commands.node import Node
 from respram.commands.notify import observe, parse_classes
 from respram.commands.sessions import forget, greet
 from respram.config import Config
-from respram.errors import BindError
+from respram.errors import BindError, ClientError, ConfigError
 from respram.server import clock, logs, peer_setup, process
 from respram.server.client import Client
 from respram.server.driver import Driver
-from respram.server.pump import make_pump
+from respram.server.pump import Pump, make_pump
+from respram.server.tls import TlsSocket, make_context
+from respram.server.users_file import UsersFile
 
 EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
 EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must not wait long
@@ -54,7 +58,11 @@ class App:
         observe(self.node)
         self.clients: dict[int, Client] = {}
         self.listeners: list[socket.socket] = []
+        self.tls_listeners: list[socket.socket] = []
         self.pump = make_pump(self.node.engine, loop)
+        self.tls = make_context(config) if config.tls_port else None
+        self.tls_pump = Pump(self.node.engine, loop) if config.tls_port else None
+        self._load_users()
         self.peer_listeners: list[socket.socket] = []
         self.driver: Driver | None = None
 
@@ -71,14 +79,41 @@ class App:
             stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
         )  # fmt: skip
 
+    def _load_users(self) -> None:
+        if not self.config.aclfile:
+            return
+        self.node.users_file = UsersFile(self.config.aclfile)
+        try:
+            acl.load(self.node, None)
+        except ClientError as error:
+            reason = str(error).removeprefix("ERR ").partition(". WARNING")[0]
+            raise ConfigError(f"--aclfile {self.config.aclfile}: {reason}") from None
+
+    def reload(self) -> None:
+        """SIGHUP: the certificates anew, for those who connect from now on. Wrong ones change nothing."""
+        if self.tls is None:
+            return
+        try:
+            self.tls = make_context(self.config)
+        except ConfigError as error:
+            self.journal(f"event=reload_failed reason={error}", logs.ERROR)
+        else:
+            self.journal("event=reloaded what=certificates")
+
     # -- listening --------------------------------------------------------------------------------
     def listen(self) -> None:
         for host in self.config.bind:
-            self.listeners.append(_listener(host, self.config.port, self.config.backlog))
+            if self.config.port or not self.config.tls_port:
+                self.listeners.append(_listener(host, self.config.port, self.config.backlog))
+            if self.config.tls_port:
+                self.tls_listeners.append(_listener(host, self.config.tls_port, self.config.backlog))
         if self.config.has_peers:
             self.peer_listeners = peer_setup.listen(self.config)
         for listener in self.listeners:
-            self.loop.add_reader(listener, self._accept, listener)
+            self.loop.add_reader(listener, self._accept, listener, self.pump)
+        for listener in self.tls_listeners:
+            assert self.tls_pump is not None
+            self.loop.add_reader(listener, self._accept, listener, self.tls_pump)
 
     async def meet_peers(self) -> None:
         """Where there can be any. Clients are served meanwhile."""
@@ -94,7 +129,7 @@ class App:
             self.loop.call_exception_handler({"exception": meeting.exception()})
             self.stop("peers_failed")
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, pump: Pump) -> None:
         for _ in range(ACCEPTS_MAX):
             try:
                 sock, _peer = listener.accept()
@@ -103,16 +138,17 @@ class App:
             except OSError as error:
                 self.journal(f"event=accept_failed reason={error.strerror}")
                 return
-            self._welcome(sock)
+            self._welcome(sock, pump)
 
-    def _welcome(self, sock: socket.socket) -> None:
+    def _welcome(self, sock: socket.socket, pump: Pump) -> None:
         node = self.node
         sock.setblocking(False)
         node.stats.connections += 1
         if len(self.clients) >= node.limits.clients_max:
             node.stats.rejected_connections += 1
             with contextlib.suppress(OSError):
-                sock.send(b"-ERR max number of clients reached\r\n")
+                if pump is not self.tls_pump:  # to say it there would take a handshake
+                    sock.send(b"-ERR max number of clients reached\r\n")
             sock.close()
             return
         with contextlib.suppress(OSError):
@@ -124,17 +160,25 @@ class App:
             sock.close()
             return
         session = node.engine.session(dispatch)
-        client = Client(sock, self.loop, self.pump, node, session, self._gone)
+        fd = sock.fileno()
+        if pump is self.tls_pump:
+            assert self.tls is not None
+            # It has the methods of a socket that a client uses, and no others.
+            sock = cast(socket.socket, TlsSocket(sock, self.tls, self._tls_failed))
+        client = Client(sock, self.loop, pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=_spell(address),
             local_address=_spell(local), created_ms=clock.now_ms(), deliver=client.deliver,
-            hangup=client.close, waiting_bytes=client.waiting_bytes, wake=client.wake, fd=sock.fileno(),
+            hangup=client.close, waiting_bytes=client.waiting_bytes, wake=client.wake, fd=fd,
         )  # fmt: skip
         client.conn.last_active_ms = client.conn.created_ms
         node.next_client_id += 1
         self.clients[client.conn.id] = client
         greet(client.conn)
         client.start()
+
+    def _tls_failed(self, reason: str) -> None:
+        self.journal(f"event=tls_failed reason={reason}")
 
     def _gone(self, client: Client) -> None:
         self.clients.pop(client.conn.id, None)
@@ -158,10 +202,13 @@ class App:
         self.pump.note_activity()
         for client in list(self.clients.values()):
             client.check_patience(now_ms)
+            if client.pump is self.tls_pump and cast(TlsSocket, client.sock).overdue(now_ms):
+                client.close()
         stats = self.node.stats
-        input_bytes, output_bytes = self.pump.take_counts()
-        stats.net_input_bytes += input_bytes
-        stats.net_output_bytes += output_bytes
+        for pump in (self.pump, self.tls_pump):
+            input_bytes, output_bytes = pump.take_counts() if pump is not None else (0, 0)
+            stats.net_input_bytes += input_bytes
+            stats.net_output_bytes += output_bytes
         sample(self.node, now_ms)
         self.loop.call_later(SWEEP_S, self.sweep)
 
@@ -172,14 +219,14 @@ class App:
 
     async def drain(self) -> None:
         """No new clients; what was received is answered; what was answered is sent, if it is read."""
-        for listener in self.listeners:
+        for listener in (*self.listeners, *self.tls_listeners):
             self.loop.remove_reader(listener)
             listener.close()
         for listener in self.peer_listeners if self.driver is None else ():
             listener.close()
         for client in list(self.clients.values()):
             if client.reading:
-                self.pump.read(client)
+                client.pump.read(client)
         end = self.loop.time() + STOP_S
         while any(client.out or client.session.more for client in self.clients.values()):
             if self.loop.time() > end:
@@ -190,6 +237,8 @@ class App:
         for client in list(self.clients.values()):
             client.close()
         self.pump.close()
+        if self.tls_pump is not None:
+            self.tls_pump.close()
 
 
 def run(config: Config) -> int:
@@ -209,6 +258,7 @@ async def _serve(config: Config) -> int:
     app.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGHUP, app.reload)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -236,8 +286,9 @@ def _announce(app: App) -> None:
         sys.version.split()[0],
     )
     log(
-        "event=listen clients=%s enclave=%s",
-        ",".join(_spell(one.getsockname()).decode() for one in app.listeners),
+        "event=listen clients=%s tls_clients=%s enclave=%s",
+        ",".join(_spell(one.getsockname()).decode() for one in app.listeners) or "none",
+        ",".join(_spell(one.getsockname()).decode() for one in app.tls_listeners) or "none",
         config.enclave,
     )
     log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
