@@ -11,7 +11,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Parallel test processes; every one may start nodes of its own.
 WORKERS ?= auto
 # Tests that hold a node to times of a few ms: they run by themselves, after the others.
-ALONE := tests/abuse
+ALONE := tests/abuse tests/peers tests/benchmarks/test_load.py
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
@@ -151,3 +151,14 @@ bench-scaling: build ## cost by keys, value size and connections
 $(VENV)/.bench: benchmarks/requirements.txt | $(VENV)/.locked
 	$(PIP_INSTALL) --require-hashes -r benchmarks/requirements.txt
 	@touch $@
+
+# -- what others wrote --------------------------------------------------------------------------------
+# Clients and frameworks are installed into build/compat by the package managers that are there; what is
+# not there is not run, and the result says so.
+# No run begins after six minutes, and all of it ends after eight.
+.PHONY: compat compat-core
+compat: dev build ## real clients and frameworks against a node; writes compat/RESULTS.md (ARGS="go_redis django")
+	$(PY) -m compat.matrix $(ARGS)
+
+compat-core: dev build # those that need little to install
+	timeout --kill-after=20 8m $(PY) -m compat.matrix --core --seconds 360 $(ARGS)

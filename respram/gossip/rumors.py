@@ -65,7 +65,7 @@ def originate(core: "Core", payload: bytes, kind: int) -> int:
     rumors.number += 1
     peers = core.enclave_peers()
     spread = spreads(core)
-    batch = Batch(core.me.number, rumors.number, int(spread), kind, payload, rumors.number, rumors.number)
+    batch = Batch(core.me.number, rumors.number, 1 if spread else 0, kind, payload, rumors.number, rumors.number)
     if spread:
         linked = [peer for peer in peers if peer.link is not None]
         fan = min(isqrt(len(core.book.enclave) - 1) + 1, len(linked))

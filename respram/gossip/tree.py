@@ -137,7 +137,7 @@ def asked(core: "Core", link: Link, message: Attach) -> None:
         tree.children[number] = core.now.ms
     else:
         tree.children.pop(number, None)
-    core.send(link, Attached(message.role, int(accepted)))
+    core.send(link, Attached(message.role, 1 if accepted else 0))
 
 
 def answered(core: "Core", link: Link, message: Attached) -> None:
