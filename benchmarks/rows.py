@@ -48,7 +48,7 @@ def size_name(count: int) -> str:
 
 def canonical() -> list[Row]:
     targets = {1: 0.95, 16: 0.6, 64: 0.4}
-    requests = {1: 80_000, 16: 600_000, 64: 1_200_000}
+    requests = {1: 60_000, 16: 400_000, 64: 800_000}
     ops: tuple[Op, ...] = ("get", "set")
     rows = [
         Row(op, keys, requests[pipeline], pipeline=pipeline, target=targets[pipeline])
