@@ -98,7 +98,6 @@ def read_entry(folder: Path) -> Entry:
     if not 0 < seconds <= SECONDS_MAX:
         raise EntryError(f"{folder.name}: seconds must be between 1 and {SECONDS_MAX:.0f}")
     source = facts.pop("source", None)
-    lists = {name: tuple(facts.pop(name, ())) for name in ("needs", "debian")}
-    return Entry(
-        folder, folder.parent.name, runs=runs, seconds=seconds, source=(folder / source).resolve() if source else None, **lists, **facts
-    )
+    facts |= {name: tuple(facts.get(name, ())) for name in ("needs", "debian")}
+    place = (folder / source).resolve() if source else None
+    return Entry(folder, folder.parent.name, runs=runs, seconds=seconds, source=place, **facts)

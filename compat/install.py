@@ -45,7 +45,11 @@ KINDS = {
         ),
         ("requirements.txt", "sources.txt"),
     ),
-    "npm": Kind(("node", "npm"), (("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"),), ("package.json", "package-lock.json")),
+    "npm": Kind(
+        ("node", "npm"),
+        (("npm", "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"),),
+        ("package.json", "package-lock.json"),
+    ),
     "go": Kind(("go",), (("go", "build", "-o", "program", "."),)),
     "cargo": Kind(("cargo",), (("cargo", "build", "--quiet"),)),
     "maven": Kind(("mvn", "java"), (("mvn", "-q", "-B", "-DskipTests", "package"),)),

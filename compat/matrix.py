@@ -58,6 +58,11 @@ class Stage:
             node.log_path.unlink(missing_ok=True)
 
 
+# What this process has started: programs are sessions of their own and would outlive it.
+RUNNING: "set[subprocess.Popen[str]]" = set()
+STAGES: list[Stage] = []
+
+
 def main(argv: list[str] | None = None) -> int:
     args = _arguments(argv)
     try:
@@ -73,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print("\n".join(f"{entry.group}/{entry.name}" for entry in chosen))
         return 0
+    signal.signal(signal.SIGTERM, _stop)
     began = time.monotonic()
     with ThreadPoolExecutor(args.jobs) as pool:
         work = [pool.submit(_enter, entry, args.engine, began + args.seconds) for entry in chosen]
@@ -115,9 +121,9 @@ def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
     for run in entry.runs:
         began = time.monotonic()
         if began > deadline:
-            verdict, tail = Verdict(missing="the time of the whole matrix was up"), []
-        else:
-            verdict, tail = _perform(entry, run, folder, engine)
+            rows.append(Row(entry, run, Verdict(missing="the time of the whole matrix was up"), 0.0))
+            continue
+        verdict, tail = _perform(entry, run, folder, engine)
         rows.append(Row(entry, run, verdict, time.monotonic() - began))
         print(rows[-1].line(), flush=True)
         if not verdict.missing and not verdict.is_good:
@@ -127,15 +133,17 @@ def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
 
 def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict, list[str]]:
     stage = Stage(engine, tls=tls_options())
+    STAGES.append(stage)
     try:
         stage.open()
         lines, ended = _converse(entry, run, folder, stage)
         return judge(lines, entry.checks, ended), lines[-TAIL_LINES:]
-    except AssertionError as error:  # a node that did not start or stop: ours to answer for
+    except (AssertionError, OSError) as error:  # a node that did not start or stop, a program that is not there
         return judge([], entry.checks, " ".join(str(error).split())), []
     finally:
         with contextlib.suppress(AssertionError):
             stage.close()
+        STAGES.remove(stage)
 
 
 def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[str], str]:
@@ -146,6 +154,7 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdin and process.stdout
+    RUNNING.add(process)
     late = threading.Event()
 
     def be_late() -> None:
@@ -172,10 +181,21 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
     finally:
         timer.cancel()
         _end(process)
+        RUNNING.discard(process)
         process.stdout.close()
     if late.is_set():
         return lines, f"no end within {entry.seconds:.0f} s"
     return lines, "" if lines and lines[-1].strip() == "done" else f"exit code {process.returncode}"
+
+
+def _stop(number: int, _: object) -> None:
+    """Ends everything at once: whoever asks for it has no time for a result."""
+    for process in list(RUNNING):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for node in [node for stage in STAGES for node in stage.nodes]:
+        node.process.kill()
+    os._exit(128 + number)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

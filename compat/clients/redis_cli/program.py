@@ -76,7 +76,7 @@ def interactive():
         os.write(master, b"typed value EX 60\r")
         read_until(master, rb"OK\r\n")
         os.write(master, b"help get\r")
-        read_until(master, rb"(?s)GET .*summary.*group: string")
+        read_until(master, rb"(?s)summary:.*group:.*string")
         os.write(master, b"del typed\r")
         read_until(master, rb"\(error\) NOPERM 'del' is refused by design")
         os.write(master, b"quit\r")

@@ -1,4 +1,4 @@
-"""redis-py and its fork, as a blocking program uses them: `blocking.py redis|valkey hiredis|plain`."""
+"""redis-py and its fork, as a blocking program uses them: `blocking.py redis|valkey hiredis|libvalkey|plain`."""
 
 import importlib
 import sys
@@ -49,7 +49,8 @@ def with_resp(protocol):
     same(client.set("resp", b"v", ex=60), True)
     same(client.get("resp"), b"v")
     connection = client.connection_pool.get_connection("PING")
-    same("Hiredis" in type(connection._parser).__name__, READER == "hiredis")
+    reader = type(connection._parser).__name__
+    same("Hiredis" in reader or "Libvalkey" in reader, READER != "plain")
     client.connection_pool.release(connection)
     hello = client.execute_command("HELLO", protocol)
     proto = hello[b"proto"] if isinstance(hello, dict) else hello[hello.index(b"proto") + 1]

@@ -1,4 +1,4 @@
-"""redis-py and its fork, as an asyncio program uses them: `waiting.py redis|valkey hiredis|plain`."""
+"""redis-py and its fork, as an asyncio program uses them: `waiting.py redis|valkey hiredis|libvalkey|plain`."""
 
 import asyncio
 import importlib
@@ -51,7 +51,8 @@ async def with_resp(protocol):
         proto = hello[b"proto"] if isinstance(hello, dict) else hello[hello.index(b"proto") + 1]
         same(proto, protocol)
         connection = await client.connection_pool.get_connection("PING")
-        same("Hiredis" in type(connection._parser).__name__, READER == "hiredis")
+        reader = type(connection._parser).__name__
+        same("Hiredis" in reader or "Libvalkey" in reader, READER != "plain")
         await client.connection_pool.release(connection)
 
 
