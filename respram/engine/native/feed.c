@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define REPLY_KEPT_BYTES_MAX ((size_t)256 << 10)
+#define REPLY_KEPT_BYTES_MAX ((size_t)4 << 20) /* one buffer for all; growing it anew cost more than the reply */
 #define PENDING_KEPT_BYTES_MAX 4096
 #define WORDS_KEPT_BYTES_MAX 4096
 
