@@ -13,7 +13,7 @@ A header from a peer is hostile until checked: nothing is allocated before it fi
 """
 
 from io import BytesIO
-from math import ceil, log
+from math import ceil, exp, log
 from struct import Struct
 
 from bitarray import bitarray
@@ -92,7 +92,15 @@ def from_bytes(data: bytes) -> RecordFilter:
     bloom._setup(error_rate, slices, width, capacity, count)
     bloom.bitarray = bitarray(endian="little")
     bloom.bitarray.frombytes(data[HEADER.size :])
+    set_bits = bloom.bitarray.count()
+    if set_bits > slices * count or 2 * set_bits < _expected_bits(count, slices, width):
+        raise PeerError("filter does not hold what its header says")  # all ones, all zeros
     return bloom
+
+
+def _expected_bits(count: int, slices: int, width: int) -> float:
+    """How many bits are set, on average, after `count` ids."""
+    return slices * width * (1.0 - exp(-count / width))
 
 
 def _width(capacity: int, error_rate: float, slices: int) -> int:

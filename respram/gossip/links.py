@@ -29,6 +29,7 @@ from respram.record import HEADER, SHADOW, SHADOWED
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
 FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
+COMPACT_BATCHES = 8  # fewer large ones are not worth the search
 _U64 = Struct("<Q")
 
 
@@ -120,7 +121,7 @@ def enqueue(peer: Peer, batch: Batch, policy: Policy, now_ms: int, own_number: i
     """Puts a batch behind the others. False: the queue overflowed and was dropped; the peer is LAGGING."""
     peer.queue.append(batch)
     peer.queue_bytes += len(batch.payload) + FRAME_BYTES
-    if peer.queue_bytes > max(policy.compact_bytes, peer.compact_at_bytes):
+    if len(peer.queue) >= COMPACT_BATCHES and peer.queue_bytes > max(policy.compact_bytes, peer.compact_at_bytes):
         compact(peer, policy)
     if peer.queue_bytes <= policy.queue_bytes_max or len(peer.queue) == 1:
         return True
@@ -287,6 +288,8 @@ def kept(link: Link, seq: int, in_full: bool) -> None:
 
 def ack_if_due(link: Link, policy: Policy, out: list[Effect]) -> bool:
     """Acknowledges at once where somebody waits, much has come, or something was refused. True: a timer is needed."""
+    if link.pending:
+        return False  # the engine's word comes first, and brings us here again
     if link.nudged or link.refused or link.unacked_bytes >= policy.ack_bytes:
         ack(link, out)
         return False

@@ -25,12 +25,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--nodes", type=int, default=STORM_NODES, help=f"from {CROWD} on: figures of a large enclave")
     parser.add_argument("--seed", type=int, default=1, help="of the first run")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs, with seeds that follow")
-    parser.add_argument("--mode", choices=("safety", "liveness"), default="safety")
+    parser.add_argument("--mode", choices=("safety", "liveness", "repair"), default="safety")
     parser.add_argument("--mutant", choices=mutants.NAMES, help="run with a deliberate mistake")
     parser.add_argument("--trace", action="store_true", help="print every event of the run")
     parser.add_argument("--no-heal", action="store_true", help="leave the healed partition out: it is the longest part")
+    parser.add_argument("--stored", type=int, default=100_000, help="records of each node in mode repair")
     asked = parser.parse_args(argv)
     with mutants.mutated(asked.mutant) if asked.mutant else contextlib.nullcontext():
+        if asked.mode == "repair":
+            return repaired(asked)
         return figures(asked) if asked.nodes >= CROWD else storms(asked)
 
 
@@ -55,6 +58,16 @@ def storms(asked: argparse.Namespace) -> int:
     if asked.mode == "liveness":
         print(f"level_ms_max={slowest_ms}")
     return 1 if failed else 0
+
+
+def repaired(asked: argparse.Namespace) -> int:
+    try:
+        done = scenarios.repair_pair(asked.seed, asked.stored, min(1_000, asked.stored))
+    except Violation as violation:
+        print(violation)
+        return 1
+    print(f"stored={asked.stored} changed=1000 bytes={done.bytes} level_ms={done.level_ms} rounds={done.rounds}")
+    return 0
 
 
 def replay(asked: argparse.Namespace, seed: int) -> str:

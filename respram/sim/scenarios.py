@@ -10,7 +10,7 @@ from random import Random
 
 from respram.gossip.members import Member
 from respram.gossip.policy import Policy
-from respram.record import unpack
+from respram.record import Record, pack, unpack
 from respram.sim.checker import DATABASES_USED, Checker, Name, Violation, watched, witness_of
 from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World, pure_engine
@@ -263,6 +263,50 @@ def heal_halves(world: World, keys: int = 1_000, cut_ms: int = 40_000, limit_ms:
         isolated, world.now_ms - began_ms, Crowd(world).rounds - rounds_before,
         (world.network.bytes - bytes_before) / count,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    bytes: int  # of comparison, both ways, until equal
+    level_ms: int
+    rounds: int
+
+
+def repair_pair(
+    seed: int, stored: int, changed: int, one_sided: bool = True, policy: Policy | None = None, limit_ms: int = 60_000
+) -> Repaired:
+    """Two nodes with `stored` records each, of which `changed` are overwritten without a push, as after a long cut."""
+    world = crowd(2, seed, roots=2, settle_ms=1_000, policy=policy)
+
+    def place(node: Node, numbers: range, clock_ms: int) -> None:
+        for start in range(numbers.start, numbers.stop, 1_000):
+            records = (
+                Record(0, b"key:%012d" % number, b"v" * 64, clock_ms << 16, 9, EPOCH_MS + 3_000_000 + number % 600_000)
+                for number in range(start, min(start + 1_000, numbers.stop))
+            )
+            node.engine.merge(b"".join(map(pack, records)), EPOCH_MS + world.now_ms)
+
+    for node in world.nodes:
+        place(node, range(stored), EPOCH_MS - 3_000_000)
+    world.run_until(20_000)
+    wall_ms = EPOCH_MS + world.now_ms - 5_000
+    share = changed if one_sided else changed // 2
+    place(world.nodes[0], range(share), wall_ms)
+    place(world.nodes[1], range(share, changed), wall_ms)
+    repairs = [node.replica.core.repair for node in world.nodes]
+
+    def spoken() -> int:
+        words = (b"DIGEST", b"SAME", b"BUCKETS", b"FILTER", b"RECORDS", b"ACK")
+        return sum(node.replica.sent[word].bytes for node in world.nodes for word in words if word in node.replica.sent)
+
+    began_ms, bytes_before, rounds_before = world.now_ms, spoken(), sum(one.rounds for one in repairs)
+    while len(world.digests()) > 1 and world.now_ms < began_ms + limit_ms:
+        world.run_until(world.now_ms + 50)
+    if len(world.digests()) > 1:
+        raise Violation(f"two nodes are not equal after {limit_ms} ms of comparison")
+    return Repaired(
+        spoken() - bytes_before, world.now_ms - began_ms, sum(one.rounds for one in repairs) - rounds_before
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""The heart: effects for messages and ticks, errors that cost one link, an orderly end."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from respram.gossip.effects import Hangup
+from respram.gossip.members import LEFT, unpack_members
+from respram.wire.messages import Ack, Bye, Digest, Members, Message, Push, Records
+
+from ..wire.test_codec import anything
+from .rig import Bench, member
+
+
+def test_time_is_asked_for_and_nothing_happens_before_it() -> None:
+    bench = Bench()
+    due_ms = bench.core.next_deadline()
+    assert due_ms is not None and due_ms > 0
+    bench.ms = due_ms - 1
+    assert bench.take(bench.core.tick(bench.now)) == []
+
+
+def test_a_job_wants_its_next_slice_at_once() -> None:
+    bench = Bench()
+
+    def job() -> "object":
+        yield
+        yield
+
+    bench.core.run(job())  # type: ignore[arg-type]
+    bench.core.now = bench.now
+    assert bench.core.next_deadline() == bench.ms
+    bench.core.tick(bench.now)
+    bench.core.tick(bench.now)
+    assert bench.core.next_deadline() != bench.ms
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), anything), max_size=12), st.integers(0, 2**32))
+def test_any_messages_in_any_order_cost_their_own_link_at_most(said: list[tuple[int, Message]], seed: int) -> None:
+    bench = Bench(seed=seed)
+    for link in (1, 2, 3, 4):
+        bench.meet(link, member(0x200 + link, enclave=b"other" if link == 3 else b"main"))
+    for link, message in said:
+        bench.say(link, message)
+        while bench.core.jobs:
+            bench.take(bench.core.tick(bench.now))
+        if random.Random(seed).random() < 0.3:
+            bench.wait(30)
+    assert 4 not in bench.hangups()
+    bench.write(b"still here")
+    assert bench.sent(Push, 4)
+
+
+def test_data_from_another_enclave_ends_the_link() -> None:
+    for message in (Push(1, 0, 9, 1, 0, 0, b""), Records(1, 0, 1, 1, b""), Digest(1, bytes(28))):
+        bench = Bench()
+        bench.meet(1, member(0x200, enclave=b"other"))
+        bench.say(1, message)
+        assert "another enclave" in bench.hangups()[1]
+
+
+def test_writes_stay_in_their_enclave_and_the_topology_is_everybodys() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.meet(2, member(0x300, enclave=b"other"))
+    bench.write(b"k")
+    assert bench.sent(Push, 1) and not bench.sent(Push, 2)
+    bench.say(2, Members((1 << 64) - 1, b""))
+    entries = list(unpack_members(bench.sent(Members, 2)[-1].entries))
+    assert {one.enclave for one in entries} == {b"main", b"other"}
+
+
+def test_an_acknowledgement_of_what_was_never_sent_ends_the_link() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.say(1, Ack(1, b""))
+    assert 1 in bench.hangups()
+
+
+def test_who_leaves_says_so_and_nobody_wonders() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.forget()
+    bench.take(bench.core.leave(bench.now))
+    [left] = [one for said in bench.sent(Members) for one in unpack_members(said.entries)]
+    assert left.status == LEFT and bench.sent(Bye)
+    other = Bench()
+    other.core.book.me = member(0x900)
+    other.meet(1, member(0x100))
+    other.say(1, *bench.sent(Members), *bench.sent(Bye))
+    assert other.core.book.members[0x100].status == LEFT
+    assert not other.reports("died") and other.reports("left")
+
+
+def test_messages_for_a_link_that_is_gone_are_nothing() -> None:
+    bench = Bench()
+    assert bench.core.receive(99, Bye(), bench.now) == []
+    assert bench.core.closed(99, bench.now) == []
+    assert not [one for one in bench.effects if isinstance(one, Hangup)]
+
+
+def test_acknowledgements_wait_a_little_for_company() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    for seq in (1, 2, 3):
+        bench.say(1, Push(seq, 0, 0x200, seq, 0, 0, b""))
+    assert not bench.sent(Ack)
+    bench.wait(bench.core.policy.ack_delay_ms)
+    assert [one.seq for one in bench.sent(Ack)] == [3]
+    bench.say(1, Push(4, 0, 0x200, 4, 0, 0, b"\x01" * 70_000))
+    assert [one.seq for one in bench.sent(Ack)] == [3, 4]
+    assert bench.sent(Ack)[-1].refused == (4).to_bytes(8, "little")

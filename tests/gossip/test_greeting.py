@@ -1,0 +1,128 @@
+"""HELLO: who is let in, who is refused with which reason, and which of two links stays."""
+
+from dataclasses import replace
+
+import pytest
+
+from respram.gossip.members import DEAD, pack_member, unpack_members
+from respram.gossip.policy import Policy
+from respram.sim.world import EPOCH_MS
+from respram.wire.messages import Hello, Members, Push, Refuse, Same
+
+from .rig import ME, Bench, hello, member
+
+
+def test_both_say_hello_first_and_then_know_each_other() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    [said] = bench.sent(Hello)
+    assert (said.node, said.clock_ms, said.network) == (ME, EPOCH_MS, b"respram")
+    assert bench.core.book[0x200].address == b"host-512:7000"
+    assert len(bench.reports("met")) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"version": 2}, "version"),
+        ({"network": b"another"}, "network"),
+        ({"clock_ms": EPOCH_MS + 2_001}, "clocks differ by 2001"),
+        ({"clock_ms": EPOCH_MS - 86_400_000}, "clocks differ"),
+    ],
+)
+def test_a_hello_is_refused_with_the_reason_in_both_logs(changes: dict[str, object], reason: str) -> None:
+    bench = Bench()
+    bench.core.opened(1, b"", bench.now)
+    bench.say(1, hello(member(0x200), **changes))
+    [refusal] = bench.sent(Refuse)
+    assert reason.encode() in refusal.reason
+    assert list(bench.hangups()) == [1]
+    assert reason.replace(" ", "_") in bench.reports("refused")[0]
+    other = Bench()
+    other.core.opened(1, b"host-9:1", other.now)
+    other.say(1, refusal)
+    assert reason.replace(" ", "_") in other.reports("refused_there")[0]
+
+
+def test_ones_own_number_is_refused() -> None:
+    bench = Bench()
+    bench.core.opened(1, b"", bench.now)
+    bench.say(1, hello(member(ME)))
+    assert bench.sent(Refuse)[0].reason == b"that is my own number"
+
+
+def test_links_are_bounded() -> None:
+    bench = Bench(Policy(links_max=3))
+    for link in range(1, 6):
+        bench.meet(link, member(0x200 + link))
+    assert sorted(bench.hangups()) == [4, 5]
+
+
+def test_a_hello_that_contradicts_itself_ends_the_link() -> None:
+    one = member(0x200)
+    for wrong in (
+        hello(one, node=0x300),
+        hello(one, address=b"elsewhere:1"),
+        hello(one, member=b""),
+        hello(one, member=pack_member(one) * 2),
+        hello(one, member=pack_member(replace(one, status=DEAD))),
+    ):
+        bench = Bench()
+        bench.core.opened(1, b"", bench.now)
+        bench.say(1, wrong)
+        assert "HELLO" in bench.hangups()[1]
+        assert not bench.core.book.alive
+
+
+def test_no_word_before_hello_and_none_without_it_in_time() -> None:
+    bench = Bench()
+    bench.core.opened(1, b"", bench.now)
+    bench.say(1, Same(1))
+    assert 1 in bench.hangups()
+    bench.take(bench.core.opened(2, b"", bench.now))
+    bench.wait(6_000)
+    assert bench.hangups()[2] == "no HELLO in time"
+
+
+@pytest.mark.parametrize(("number", "survivor"), [(0x50, 1), (0x200, 2)])
+def test_of_two_links_the_one_that_the_lower_number_dialled_stays(number: int, survivor: int) -> None:
+    for order in ((1, 2), (2, 1)):
+        bench = Bench()
+        for link in order:
+            bench.meet(link, member(number), dialled=link == 2)
+        assert [link for link in (1, 2) if link not in bench.hangups()] == [survivor]
+        assert [link.id for link in bench.core.greeted()] == [survivor]
+
+
+def test_an_earlier_boot_at_the_same_address_has_left() -> None:
+    bench = Bench()
+    first = member(0x200)
+    bench.meet(1, first)
+    bench.meet(2, replace(member(0x201), address=first.address))
+    assert list(bench.core.book.alive) == [0x201]
+    assert 1 in bench.hangups()
+
+
+def test_who_is_thought_dead_is_told_so_and_may_deny_it() -> None:
+    bench = Bench()
+    bench.meet(9, member(0x300))
+    bench.core.learn_member(member(0x200))
+    bench.core.learn_member(replace(member(0x200), status=DEAD))
+    bench.meet(1, member(0x200))
+    told = [entry for said in bench.sent(Members, 1) for entry in unpack_members(said.entries)]
+    assert [(entry.number, entry.status) for entry in told if entry.number == 0x200] == [(0x200, DEAD)]
+    bench.say(1, Members(0, pack_member(replace(member(0x200), incarnation=2))))
+    assert 0x200 in bench.core.book.alive
+
+
+def test_what_was_not_acknowledged_waits_for_the_next_link() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.write(b"k")
+    [push] = bench.sent(Push, 1)
+    bench.take(bench.core.closed(1, bench.now))
+    bench.write(b"later")
+    bench.meet(2, member(0x200))
+    again = bench.sent(Push, 2)
+    assert [one.number for one in again] == [1, 2] and again[0].payload == push.payload
+    assert [one.seq for one in again] == [1, 2]

@@ -1,0 +1,23 @@
+"""Bounds that only make sense together."""
+
+from dataclasses import fields
+
+from respram.gossip.policy import Policy
+
+
+def test_every_bound_is_positive_and_they_fit_together() -> None:
+    policy = Policy()
+    for one in fields(policy):
+        value = getattr(policy, one.name)
+        assert value if isinstance(value, bytes) else value > 0, one.name
+    assert (
+        policy.dump_bytes
+        < policy.dump_in_flight_bytes_max
+        < policy.sync_in_flight_bytes_max
+        < policy.in_flight_bytes_max
+    )
+    assert policy.in_flight_bytes_max < policy.queue_bytes_max
+    assert policy.ack_delay_ms < policy.resend_ms
+    assert policy.round_ms_least < policy.round_ms < policy.round_ms_max
+    assert policy.pull_ms <= policy.pull_ms_max < policy.absent_ms
+    assert policy.filter_part_bytes * policy.filter_parts_max > 6 << 20  # the largest filter: 4M records

@@ -1,0 +1,136 @@
+"""Failure detection: nobody is suspected on one node's word for its own slowness; isolation is noticed and left."""
+
+from dataclasses import replace
+
+from respram.gossip.bootstrap import ISOLATED, READY
+from respram.gossip.effects import Dial
+from respram.gossip.members import ALIVE, DEAD, SUSPECT, pack_member
+from respram.sim.world import EPOCH_MS
+from respram.wire.messages import Members, Ping, Pong, Probe, Probed
+
+from .rig import Bench, member
+
+
+def stand(peers: int = 4) -> Bench:
+    bench = Bench()
+    for number in range(peers):
+        bench.meet(number + 1, member(0x200 + number))
+    bench.forget()
+    return bench
+
+
+def answer(bench: Bench, silent: set[int], ms: int) -> None:
+    """Time passes, and all but some links answer pings."""
+    for _ in range(ms // 50):
+        bench.wait(50)
+        for link in list(bench.core.links):
+            for ping in bench.sent(Ping, link):
+                if link not in silent:
+                    bench.say(link, Pong(ping.nonce, EPOCH_MS + bench.ms, b""))
+        bench.effects = [
+            one for one in bench.effects if not (hasattr(one, "message") and isinstance(one.message, Ping))
+        ]
+
+
+def status(bench: Bench, number: int) -> int:
+    return bench.core.book.members[number].status
+
+
+def test_who_answers_stays_alive_and_has_a_latency() -> None:
+    bench = stand()
+    answer(bench, set(), 20_000)
+    assert [status(bench, 0x200 + number) for number in range(4)] == [ALIVE] * 4
+    rtt_ms = bench.core.peers[0x200].rtt_ms
+    assert rtt_ms is not None and 0 <= rtt_ms <= 50
+
+
+def test_others_are_asked_before_anybody_is_suspected() -> None:
+    bench = stand()
+    answer(bench, {1}, 6_000)
+    assert {one.node for one in bench.sent(Probe)} == {0x200}
+    assert len(bench.sent(Probe)) >= 3
+
+
+def test_a_silent_member_is_suspected_then_dead_and_its_link_closed() -> None:
+    bench = stand()
+    answer(bench, {1}, 30_000)
+    assert status(bench, 0x200) == DEAD
+    assert 1 in bench.hangups() and len(bench.reports("died")) == 1
+    assert 0x200 not in bench.core.peers
+
+
+def test_whom_somebody_else_reaches_is_not_suspected() -> None:
+    bench = stand()
+    for _ in range(200):
+        answer(bench, {1}, 100)
+        for link in (2, 3, 4):
+            for probe in bench.sent(Probe, link):
+                bench.say(link, Probed(probe.nonce, 1))
+        bench.effects = [
+            one for one in bench.effects if not (hasattr(one, "message") and isinstance(one.message, Probe))
+        ]
+    assert status(bench, 0x200) == ALIVE
+
+
+def test_a_suspect_that_denies_it_lives() -> None:
+    bench = stand()
+    bench.core.learn_member(replace(member(0x200), status=SUSPECT))
+    bench.say(2, Members(0, pack_member(replace(member(0x200), incarnation=2))))
+    answer(bench, set(), 10_000)
+    assert status(bench, 0x200) == ALIVE
+
+
+def test_a_slow_node_doubts_itself_first() -> None:
+    bench = stand()
+    bench.wait(1_200)
+    assert bench.core.probes.asked
+    bench.ms += 5_000  # the process stood still
+    bench.take(bench.core.tick(bench.now))
+    assert bench.core.probes.doubt >= 5
+    bench.wait(1_000)
+    assert {status(bench, 0x200 + number) for number in range(4)} == {ALIVE}
+
+
+def test_a_probe_for_somebody_is_passed_on_and_its_answer_back() -> None:
+    bench = stand()
+    bench.say(1, Probe(77, 0x201))
+    [ping] = bench.sent(Ping, 2)
+    bench.say(2, Pong(ping.nonce, EPOCH_MS, b""))
+    assert bench.sent(Probed, 1) == [Probed(77, 1)]
+    bench.say(1, Probe(78, 0x999))
+    assert bench.sent(Probed, 1)[-1] == Probed(78, 0)
+    bench.say(1, Probe(79, 0x201))
+    bench.wait(600)
+    assert bench.sent(Probed, 1)[-1] == Probed(79, 0)
+
+
+def test_a_clock_that_is_set_while_the_link_stands_ends_it() -> None:
+    bench = stand()
+    bench.say(1, Ping(1, EPOCH_MS + 86_400_000, b""))
+    assert "clocks_differ" in bench.reports("hangup")[0]
+    assert list(bench.hangups()) == [1]
+
+
+def test_half_gone_is_not_isolated_and_more_than_half_for_half_a_minute_is() -> None:
+    for silent, expected in (({1, 2}, READY), ({1, 2, 3}, ISOLATED)):
+        bench = stand()
+        answer(bench, set(), 11_000)
+        answer(bench, silent, 45_000)
+        assert bench.core.state == expected, silent
+
+
+def test_an_isolated_node_dials_its_roots_and_the_dead_and_comes_back() -> None:
+    bench = stand()
+    bench.core.roots = [b"root:1"]
+    answer(bench, set(), 11_000)
+    bench.forget()
+    for link in (1, 2, 3, 4):
+        bench.take(bench.core.closed(link, bench.now))
+    answer(bench, set(), 60_000)
+    assert bench.core.state == ISOLATED and len(bench.reports("isolated")) == 1
+    assert bench.effects.count(Dial(b"root:1")) >= 3
+    assert any(Dial(member(0x200 + number).address) in bench.effects for number in range(4))
+    for link in (11, 12, 13):
+        bench.meet(link, replace(member(0x200 + link - 11), incarnation=5))
+    answer(bench, set(), 12_000)
+    assert bench.core.state == READY and len(bench.reports("reconnected")) == 1

@@ -1,0 +1,45 @@
+"""Deliberate mistakes are caught. A checker that passes them all would be worth nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from respram.gossip.policy import Policy
+from respram.sim import mutants, scenarios
+from respram.sim.checker import Violation
+
+
+@pytest.mark.parametrize("name", ["no-shadow", "key-only"])
+def test_storms_catch_it(name: str) -> None:
+    caught = 0
+    with mutants.mutated(name):
+        for seed in range(8):
+            try:
+                scenarios.storm(seed, liveness=True)
+            except Violation:
+                caught += 1
+                break
+    assert caught
+
+
+def test_filters_without_a_salt_never_find_the_last_records() -> None:
+    """With a rate of 0.4 a filter passes over two of five; afresh each round, or the same two for ever."""
+    policy = replace(Policy(), filter_error_rate=0.4)
+    stuck = 0
+    for seed in range(4):
+        scenarios.repair_pair(seed, 300, 60, one_sided=False, policy=policy)
+        with mutants.mutated("no-salt"):
+            try:
+                scenarios.repair_pair(seed, 300, 60, one_sided=False, policy=policy)
+            except Violation:
+                stuck += 1
+    assert stuck >= 3
+
+
+def test_a_mutant_is_gone_after_its_run() -> None:
+    before = scenarios.storm(3).events
+    with mutants.mutated("no-shadow"), pytest.raises(Violation):
+        scenarios.storm(0)
+    assert scenarios.storm(3).events == before
+    with pytest.raises(ValueError, match="no mutant"), mutants.mutated("none"):
+        pass

@@ -1,0 +1,35 @@
+"""Storms and crowds in small; `make sim` and `make soak` run them in large."""
+
+import os
+
+import pytest
+
+from respram.sim import scenarios
+
+FRESH = int.from_bytes(os.urandom(4), "big")
+
+
+@pytest.mark.parametrize("seed", [*range(6), FRESH])
+def test_a_storm_breaks_no_invariant_and_ends_equal(seed: int) -> None:
+    outcome = scenarios.storm(seed, liveness=True)
+    assert outcome.checks > 1_000 and outcome.shortened > 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_thousand_storms_without_one_resurrection() -> None:
+    for seed in range(1_000):
+        scenarios.storm(seed)
+
+
+def test_one_write_among_sixty_reaches_all_within_three_rounds() -> None:
+    world = scenarios.crowd(60, 7, loss=0.05, settle_ms=8_000)
+    spread = scenarios.spread_one(world)
+    assert spread.rounds <= 3 and spread.copies <= 4
+    assert spread.after_pushes >= 57
+
+
+def test_halves_of_a_small_enclave_are_equal_within_six_rounds() -> None:
+    world = scenarios.crowd(8, 7, settle_ms=4_000)
+    healed = scenarios.heal_halves(world, keys=300, cut_ms=20_000)
+    assert healed.rounds <= 12 and healed.level_ms < 15_000

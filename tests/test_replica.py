@@ -1,0 +1,202 @@
+"""The replica from bytes to bytes: what waits, what is merged, what is acknowledged, what is refused."""
+
+from collections import deque
+from random import Random
+
+import pytest
+
+from respram.engine.pure import PureEngine
+from respram.gossip.core import Core
+from respram.gossip.effects import Acknowledged, Answered, Deliver, Hangup
+from respram.gossip.members import Member
+from respram.gossip.policy import Policy
+from respram.gossip.timers import Now
+from respram.record import Record, pack
+from respram.replica import Output, Replica, Write
+from respram.sim.world import EPOCH_MS, IDS_KEY, settings
+from respram.wire.codec import encode
+from respram.wire.frames import Frames
+from respram.wire.messages import Message, Push
+
+ms = [0]
+
+
+def now() -> Now:
+    return Now(ms[0], EPOCH_MS + ms[0])
+
+
+def replica(number: int, memory_bytes_max: int = 0) -> Replica:
+    engine = PureEngine(settings(number, memory_bytes_max))
+    engine.track(IDS_KEY)
+    core = Core(Member(number, b"main", b"host-%d:1" % number), Policy(), engine, Random(number))
+    made = Replica(engine, core, 16 << 20)
+    made.start(now())
+    return made
+
+
+class Wire:
+    """Two replicas and one connection. What is not for the other side is kept."""
+
+    def __init__(self, memory_bytes_max: int = 0) -> None:
+        ms[0] = 0
+        self.ends = (replica(1), replica(2, memory_bytes_max))
+        self.kept: tuple[list[Output], list[Output]] = ([], [])
+        greetings = (self.ends[0].opened(7, b"host-2:1", now()), self.ends[1].opened(7, b"", now()))
+        self._carry(deque((end, output) for end in (0, 1) for output in greetings[end]))
+
+    def carry(self, end: int, outputs: list[Output]) -> None:
+        """In the order of sending, until nobody has anything more to say."""
+        self._carry(deque((end, output) for output in outputs))
+
+    def _carry(self, todo: deque[tuple[int, Output]]) -> None:
+        while todo:
+            end, output = todo.popleft()
+            if isinstance(output, Write):
+                todo.extend((1 - end, answer) for answer in self.ends[1 - end].received(7, output.data, now()))
+            else:
+                self.kept[end].append(output)
+
+    def write(self, end: int, key: bytes, value: bytes = b"v") -> None:
+        self.ends[end].engine.store(0, key, value, now().wall_ms + 60_000, False, now().wall_ms, b"set")
+        self.carry(end, self.ends[end].wrote(now()))
+
+    def wait(self, for_ms: int) -> None:
+        for _ in range(for_ms):
+            ms[0] += 1
+            for end in (0, 1):
+                due_ms = self.ends[end].next_deadline()
+                if due_ms is not None and due_ms <= ms[0]:
+                    self.carry(end, self.ends[end].tick(now()))
+
+
+def read(wire: Wire, end: int, key: bytes) -> bytes | None:
+    entry = wire.ends[end].engine.lookup(0, key, now().wall_ms)
+    return entry and entry.value
+
+
+def test_a_write_is_on_the_other_side_after_two_milliseconds_and_not_before() -> None:
+    wire = Wire()
+    wire.write(0, b"k", b"value")
+    wire.wait(1)
+    assert read(wire, 1, b"k") is None
+    wire.wait(1)
+    assert read(wire, 1, b"k") == b"value"
+    one, other = (end.engine.peek(0, b"k", now().wall_ms) for end in wire.ends)
+    assert one == other
+
+
+def test_writes_share_a_frame_and_a_full_frame_does_not_wait() -> None:
+    wire = Wire()
+    for number in range(100):
+        wire.write(0, b"k%d" % number)
+    wire.wait(2)
+    assert wire.ends[0].sent[b"PUSH"].frames == 1
+    wire.write(0, b"large", bytes(70_000))
+    assert read(wire, 1, b"large") == bytes(70_000)
+
+
+def test_wait_counts_the_peer_once_it_has_merged() -> None:
+    wire = Wire()
+    wire.write(0, b"k")
+    number, outputs = wire.ends[0].await_acks(now())
+    assert wire.ends[0].holders(number) == 0
+    wire.carry(0, outputs)
+    assert wire.ends[0].holders(number) == 1
+    assert Acknowledged() in wire.kept[0]
+
+
+def test_a_peer_whose_memory_is_full_does_not_count_and_does_not_harm() -> None:
+    wire = Wire(memory_bytes_max=1)
+    wire.write(1, b"mine")
+    wire.write(0, b"k")
+    number, outputs = wire.ends[0].await_acks(now())
+    wire.carry(0, outputs)
+    assert wire.ends[0].holders(number) == 0
+    assert wire.ends[1].refused_records == 1
+    wire.wait(10_000)
+    assert read(wire, 0, b"mine") == b"v" and read(wire, 1, b"mine") == b"v"
+    assert wire.ends[0].sent[b"RECORDS"].bytes < 2_000 if b"RECORDS" in wire.ends[0].sent else True
+
+
+def test_a_publication_comes_behind_the_write_it_speaks_of() -> None:
+    wire = Wire()
+    wire.write(0, b"result", b"42")
+    seen: list[bytes | None] = []
+    for output in wire.ends[0].publish(b"done", b"result", now()):
+        assert isinstance(output, Write)
+        for answer in wire.ends[1].received(7, output.data, now()):
+            if isinstance(answer, Deliver):
+                seen.append(read(wire, 1, b"result"))
+    assert seen == [b"42"]
+
+
+def test_a_pull_brings_what_the_other_has() -> None:
+    wire = Wire()
+    wire.ends[1].engine.merge(pack(Record(0, b"k", b"old", EPOCH_MS - 9_000 << 16, 9, EPOCH_MS + 60_000)), EPOCH_MS)
+    core = wire.ends[0].core
+    assert wire.ends[0].pull(0, b"k", now()) == (False, [])
+    core.set_differs(core.peers[2])
+    assert wire.ends[0].pulls_useful()
+    waits, outputs = wire.ends[0].pull(0, b"k", now())
+    assert waits
+    wire.carry(0, outputs)
+    assert Answered(0, b"k") in wire.kept[0] and read(wire, 0, b"k") == b"old"
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01", b"*1\r\n$9999999999\r\n", b"*1\r\n$4\r\nSAME\r\n"]
+)
+def test_garbage_before_acquaintance_costs_its_link(data: bytes) -> None:
+    ms[0] = 0
+    one = replica(1)
+    one.opened(3, b"", now())
+    outputs = one.received(3, data, now())
+    assert [output.link for output in outputs if isinstance(output, Hangup)] == [3]
+    assert one.received(3, data, now()) == []
+    assert one.core.links == {}
+
+
+def test_a_bad_record_is_dropped_alone_and_counted() -> None:
+    wire = Wire()
+    good = pack(Record(0, b"good", b"v", EPOCH_MS << 16, 2, EPOCH_MS + 60_000))
+    far = pack(Record(0, b"far", b"v", EPOCH_MS + 99_000 << 16, 2, EPOCH_MS + 60_000))
+    late = pack(Record(0, b"late", b"v", EPOCH_MS << 16, 2, EPOCH_MS + 10**12))
+    push = Push(wire.ends[1].core.links[7].next_seq, 0, 2, 1, 0, 0, far + good + late + b"\xff" * 50)
+    wire.carry(0, wire.ends[0].received(7, encode(push), now()))
+    assert wire.ends[0].engine.scan(0, 0, 10, EPOCH_MS).keys == [b"good"]
+    assert (wire.ends[0].refused_records, wire.ends[0].malformed_payloads) == (2, 1)
+    assert wire.ends[0].core.links
+
+
+def test_replayed_and_reordered_frames_change_nothing() -> None:
+    wire = Wire()
+    frames = []
+    for number in range(1, 21):
+        record = Record(0, b"k", b"%d" % number, EPOCH_MS + number << 16, 2, EPOCH_MS + 60_000)
+        frames.append(encode(Push(number, 0, 2, number, 0, 0, pack(record))))
+    shuffled = frames * 3
+    Random(4).shuffle(shuffled)
+    for frame in shuffled:
+        wire.ends[0].received(7, frame, now())
+    assert read(wire, 0, b"k") == b"20"
+    assert wire.ends[0].core.links[7].received == 20
+
+
+def test_what_is_written_can_be_read_as_frames() -> None:
+    ms[0] = 0
+    one = replica(1)
+    messages: list[Message] = []
+    frames = Frames(1 << 20)
+    for output in one.opened(1, b"", now()):
+        assert isinstance(output, Write)
+        messages += frames.push(output.data)
+    assert [message.word for message in messages] == [b"HELLO"]
+
+
+def test_digests_are_equal_on_equal_replicas() -> None:
+    wire = Wire()
+    for number in range(20):
+        wire.write(number % 2, b"k%d" % number)
+    wire.wait(4_000)
+    one, other = (end.digest(now()) for end in wire.ends)
+    assert one == other and one is not None and one.records == 20
