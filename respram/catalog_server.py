@@ -429,6 +429,9 @@ respram|help 2 loading,stale - 1.0.0 server -
 respram|peers 2 loading,stale - 1.0.0 server -
   is List the nodes to which there are links, or should be
   costs O(N) where N is the number of peers
+respram|state 2 loading,stale,fast - 1.0.0 server -
+  is Tell whether this node holds what the others hold
+  costs O(1)
 respram|topology 2 loading,stale - 1.0.0 server -
   is List all nodes of the network and their places in the tree
   costs O(N) where N is the number of nodes

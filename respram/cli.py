@@ -46,6 +46,8 @@ PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT)
   --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
 
+  --ready                 fail while the node still fills up from its peers
+
 RESPRAM_REQUIREPASS is used as the password when no file is named.
 """
 
@@ -79,7 +81,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "ping" and asked:
         print(PING_HELP, end="")
     elif name == "ping":
-        return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True}), variables)
+        return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True, "ready": False}), variables)
     elif name == "cluster" and asked:
         print(CLUSTER_HELP, end="")
     elif name == "cluster":
@@ -167,9 +169,10 @@ def _ping(flags: Mapping[str, str], variables: Mapping[str, str]) -> int:
         raise ConfigError(f"--port must be {error}") from None
     password = _ping_password(flags, variables)
     requests = [_request(b"AUTH", password.encode())] if password else []
+    requests += [_request(b"RESPRAM", b"STATE")] if "ready" in flags else []
     try:
         for answer in _ask(host, port, [*requests, _request(b"PING")]):
-            if answer not in (b"+OK", b"+PONG"):
+            if answer not in (b"+OK", b"+PONG", b"+ready", b"+isolated"):
                 print(f"respram: {host}:{port} answered {_first_words(answer)}", file=sys.stderr)
                 return 1
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from respram.commands.conn import Conn, Suspend
 from respram.commands.refusals import NO_CLUSTER
-from respram.commands.reply import Reply
+from respram.commands.reply import Reply, Simple
 from respram.commands.texts import NOT_AN_INTEGER, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -53,6 +53,9 @@ class MemberFacts:
 
 class Peers(Protocol):
     """The other nodes, as commands may know them. Times are Unix milliseconds."""
+
+    def state(self) -> bytes:
+        """joining, ready or isolated."""
 
     def linked(self) -> list[PeerFacts]: ...
     def members(self) -> list[MemberFacts]:
@@ -105,6 +108,11 @@ def peers(conn: Conn, argv: list[bytes]) -> Reply:
         }
         for one in _peers(conn).linked()
     ]
+
+
+def state(conn: Conn, argv: list[bytes]) -> Reply:
+    """One word for probes: `joining` until this node has what the others have. A node without peers is ready."""
+    return Simple(b"ready" if conn.node.peers is None else conn.node.peers.state())
 
 
 def topology(conn: Conn, argv: list[bytes]) -> Reply:
@@ -179,6 +187,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
 HANDLERS = {
     b"cluster": cluster,
     b"respram|peers": peers,
+    b"respram|state": state,
     b"respram|topology": topology,
     b"respram|digest": digest,
     b"wait": wait,

@@ -288,6 +288,9 @@ class Driver:
         found = self.replica.digest(Now(now().ms, at_ms))
         return None if found is None else (found.records, found.sum)
 
+    def state(self) -> bytes:
+        return self.replica.core.state.encode()
+
     def linked(self) -> list[PeerFacts]:
         return peer_overview.linked(self.replica, now().ms)
 

@@ -33,6 +33,9 @@ class FakePeers:
     flushes: int = 0
     digests: dict[int, tuple[int, int]] = field(default_factory=dict)
 
+    def state(self) -> bytes:
+        return b"joining"
+
     def linked(self) -> list[PeerFacts]:
         row = PeerFacts(0xAB, b"10.0.0.7", 16379, b"blue", b"leaf", b"online", 250, 3, 10, 20, 40)
         return [row, replace(row, number=0xCD, host=b"fd00::7", state=b"unlinked", heard_ms=-1)]
@@ -116,6 +119,12 @@ def test_info_and_role_show_linked_peers_as_replicas(client: Client, others: Fak
     assert b"role:master\r\nconnected_slaves:1\r\nslave0:ip=10.0.0.7,port=16379,state=online,offset=7,lag=0\r\n" in info
     assert b"master_repl_offset:7\r\n" in info and b"peer_state:ready\r\nrecords_repaired:5\r\n" in info
     assert client(b"ROLE") == b"*3\r\n$6\r\nmaster\r\n:7\r\n*1\r\n*3\r\n$8\r\n10.0.0.7\r\n$5\r\n16379\r\n$1\r\n7\r\n"
+
+
+def test_the_state_is_one_word(client: Client, rig: Rig) -> None:
+    assert client(b"RESPRAM", b"STATE") == b"+ready\r\n"
+    rig.node.peers = FakePeers()
+    assert client(b"RESPRAM", b"STATE") == b"+joining\r\n"
 
 
 # -- WAIT -----------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from respram.cli import main
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import SETTINGS
+from tests.live import free_port
 from tests.peers.enclave import SECRET, Member, enclave, until, until_equal, until_linked, until_ready
 
 LIFE_S = 300
@@ -67,6 +69,27 @@ def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
     assert {row[b"address"].decode() for row in topology} == {f"127.0.0.1:{one.peer_port}" for one in three}
     log = three[0].log()
     assert "proof=secret" in log and SECRET not in log and "event=met" in log and "event=ready" in log
+
+
+def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member]) -> None:
+    made = write(three[0], 500, "filled")
+    time.sleep(1.5)  # only what is a second old is in a digest
+    newcomer = Member(free_port(), free_port(), three[0].join, "pure", (), SECRET)
+    newcomer.start()
+    try:
+        port = str(newcomer.port)
+        until(lambda: main(["ping", "--port", port, "--ready"], {}) == 0, "it never became ready")
+        assert holds(newcomer, made)
+        newcomer_joining = Member(free_port(), free_port(), f"127.0.0.1:{free_port()}", "pure", (), SECRET)
+        newcomer_joining.start()
+        try:
+            assert main(["ping", "--port", str(newcomer_joining.port)], {}) == 0
+            assert main(["ping", "--port", str(newcomer_joining.port), "--ready"], {}) == 1, "alone, and still looking for its root"
+        finally:
+            newcomer_joining.stop()
+    finally:
+        newcomer.stop()
+    until_linked(three)
 
 
 def test_wait_counts_the_peers_that_hold_the_write(three: list[Member]) -> None:
