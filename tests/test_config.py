@@ -23,7 +23,7 @@ OTHER = {
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13",
-    "acllog-max-len": "14", "aclfile": "/tmp/users",
+    "acllog-max-len": "14", "aclfile": "/etc/respram/users",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret

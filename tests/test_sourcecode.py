@@ -81,7 +81,10 @@ WIRE_ROOMS = ("respram/commands/", "respram/engine/", "respram/wire/", "respram/
 
 # An adapter is a framework's own class with its deletes replaced: it has to inherit, and nothing else here does.
 ADAPTERS = "respram/adapters/"
-PARENTS = ("Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio", "BloomFilter", "Engine", "Replicating")
+PARENTS = (
+    "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
+    "BloomFilter", "Engine", "Replicating",
+)  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
 TESTED_BY = (

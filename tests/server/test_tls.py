@@ -143,7 +143,7 @@ def test_quit_is_answered_and_ends_in_order(secure: Secure) -> None:
 def test_versions_before_1_2_are_refused(secure: Secure) -> None:
     context = ssl.create_default_context(cafile=str(secure.folder / "ca.crt"))
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         secure.connect(context=context)
