@@ -45,6 +45,9 @@ unit: dev build ## the tests alone (ARGS="tests/test_cli.py -k help")
 	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ALONE:%=--ignore=%) \
 		&& $(PY) -m pytest -q $(ALONE))
 
+soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
+	$(PY) -m tests.abuse.soak $(ARGS)
+
 oracle: dev build ## the same random commands to redis-server and to respram, compared byte for byte
 	$(PY) -m compat.oracle $(ARGS)
 

@@ -8,7 +8,7 @@ from respram.commands.acl_check import note_denied
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.acl_user import NO_SECRET, User
 from respram.commands.conn import Conn
-from respram.commands.guessing import note_failure, wait_for_slot
+from respram.commands.guessing import note_failure, note_success, wait_for_slot
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, wrong_arity
@@ -116,14 +116,16 @@ def auth(conn: Conn, argv: list[bytes]) -> Reply:
 
 def authenticate(conn: Conn, user: bytes, password: bytes) -> None:
     """A user without a password takes any, as Redis has it. A failure changes nothing."""
-    wait_for_slot(conn)
+    waited = wait_for_slot(conn)
     account = conn.node.users.get(user, NOBODY)
     right = account.knows(password) or account.nopass
     if not (right and account.enabled):
         conn.node.stats.auth_failures += 1
-        note_failure(conn)
+        note_failure(conn, waited=waited)
         note_denied(conn, b"auth", b"AUTH", user)
         raise WRONG_PASSWORD
+    if waited:
+        note_success(conn)
     conn.user, conn.account = user, account
     conn.authenticated = True
     conn.settle()

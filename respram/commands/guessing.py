@@ -27,12 +27,16 @@ def delay_ms(failures: int) -> int:
     return 0 if beyond < 0 else min(DELAY_MS_FIRST << min(beyond, 16), DELAY_MS_MAX)
 
 
-def wait_for_slot(conn: Conn) -> None:
-    """Returns when this connection may have a password looked at; suspends or refuses it before."""
+def wait_for_slot(conn: Conn) -> bool:
+    """Returns when this connection may have a password looked at; suspends or refuses it before.
+
+    True: it waited, and counts as a failure already, or twenty at once would wait for twenty slots as close
+    together as the first two. Whoever hangs up while waiting has failed as well.
+    """
     guesser = conn.node.guessers.get(origin(conn.address))
     if guesser is None or conn.now_ms - guesser.failed_ms > FORGET_MS or guesser.failures < FREE_FAILURES:
         conn.guess_slot_ms = 0
-        return
+        return False
     if not conn.guess_slot_ms:
         slot_ms = max(conn.now_ms, guesser.free_at_ms)
         wait_ms = slot_ms - conn.now_ms
@@ -40,25 +44,35 @@ def wait_for_slot(conn: Conn) -> None:
             raise ClientError(
                 b"ERR too many failed authentications from this address; try again in %d seconds" % (wait_ms // 1000 + 1)
             )
+        guesser.failures += 1
+        guesser.failed_ms = conn.now_ms
         guesser.free_at_ms = slot_ms + delay_ms(guesser.failures)
         conn.guess_slot_ms = slot_ms
     if conn.guess_slot_ms > conn.now_ms:
         raise Suspend(conn.guess_slot_ms)
     conn.guess_slot_ms = 0
+    return True
 
 
-def note_failure(conn: Conn) -> None:
+def note_success(conn: Conn) -> None:
+    """Of one that waited: it was no failure after all."""
+    guesser = conn.node.guessers.get(origin(conn.address))
+    if guesser is not None:
+        guesser.failures = max(guesser.failures - 1, FREE_FAILURES)
+
+
+def note_failure(conn: Conn, *, waited: bool = False) -> None:
     node, place = conn.node, origin(conn.address)
     guesser = node.guessers.pop(place, None)
     if guesser is None or conn.now_ms - guesser.failed_ms > FORGET_MS:
         guesser = Guesser()
-    guesser.failures += 1
+    guesser.failures += not waited
     guesser.failed_ms = conn.now_ms
     guesser.free_at_ms = max(guesser.free_at_ms, conn.now_ms + delay_ms(guesser.failures))
     node.guessers[place] = guesser  # at the end: the first is the one that failed longest ago
     if len(node.guessers) > ADDRESSES_MAX:
         del node.guessers[next(iter(node.guessers))]
-    if guesser.failures == FREE_FAILURES:
+    if guesser.failures == FREE_FAILURES and not waited:
         node.log(f"event=auth_guessing address={place.decode()} failures={guesser.failures}: has to wait from now on")
 
 

@@ -155,16 +155,15 @@ class App:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _keep_alive(sock, node.limits.tcp_keepalive_s)
         try:
-            address, local = sock.getpeername(), sock.getsockname()
+            address, local, fd = sock.getpeername(), sock.getsockname(), sock.fileno()
+            if pump is self.tls_pump:
+                assert self.tls is not None
+                # It has the methods of a socket that a client uses, and no others.
+                sock = cast(socket.socket, TlsSocket(sock, self.tls, self._tls_failed))
         except OSError:  # gone already
             sock.close()
             return
         session = node.engine.session(dispatch)
-        fd = sock.fileno()
-        if pump is self.tls_pump:
-            assert self.tls is not None
-            # It has the methods of a socket that a client uses, and no others.
-            sock = cast(socket.socket, TlsSocket(sock, self.tls, self._tls_failed))
         client = Client(sock, self.loop, pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=_spell(address),

@@ -47,8 +47,6 @@ def p99(values: list[float]) -> float:
 
 
 def endure(node: LiveNode, attack: Callable[[], None], password: str = "") -> Seen:
-    engine = re.search(r"event=start .*engine=(\w+)", node.log())
-    assert engine is not None
     complaints = []
     for _ in range(CHANCES):
         before = rss_bytes(node)
@@ -56,6 +54,8 @@ def endure(node: LiveNode, attack: Callable[[], None], password: str = "") -> Se
         seen.grown_bytes = settled_growth(node, before)
         assert seen.grown_bytes < MEMORY_BYTES_MAX, f"{seen.grown_bytes >> 20} MiB did not come back"
         check_log(node)
+        engine = re.search(r"event=start .*engine=(\w+)", node.log())
+        assert engine is not None
         if seen.ping_ms < PING_MS_MAX[engine[1]]:
             return seen
         complaints.append(f"p99 {p99(seen.node_ms):.1f} ms, echo {p99(seen.echo_ms):.1f} ms, ran {seen.ran_share:.2f}")

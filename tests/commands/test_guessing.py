@@ -1,6 +1,7 @@
 """Whoever guesses passwords waits longer and longer; everybody else does not wait."""
 
 import itertools
+from itertools import pairwise
 
 from respram.commands import guessing
 from respram.commands.guessing import (
@@ -79,6 +80,16 @@ def test_many_connections_guess_no_faster_than_one(rig: Rig) -> None:
     assert all(reply.startswith(b"-ERR too many failed authentications from this address") for reply in refused)
     slots = sorted(client.conn.suspended_until_ms for client in waiting)
     assert all(later - earlier >= DELAY_MS_MAX for earlier, later in itertools.pairwise(slots))
+
+
+def test_those_that_wait_push_the_next_ones_further_away(rig: Rig) -> None:
+    fail(rig, FREE_FAILURES)
+    clients = [locked(rig) for _ in range(20)]
+    for client in clients:
+        client(b"AUTH", b"wrong")
+    slots = [client.conn.suspended_until_ms - rig.now_ms for client in clients if client.conn.session.suspended]
+    gaps = [later - earlier for earlier, later in pairwise(slots)]
+    assert gaps == sorted(gaps) and gaps[0] < gaps[-1] == DELAY_MS_MAX
 
 
 def test_a_transaction_full_of_guesses_is_one_guess(rig: Rig) -> None:
