@@ -78,11 +78,14 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print("\n".join(f"{entry.group}/{entry.name}" for entry in chosen))
         return 0
-    signal.signal(signal.SIGTERM, _stop)
     began = time.monotonic()
-    with ThreadPoolExecutor(args.jobs) as pool:
-        work = [pool.submit(_enter, entry, args.engine, began + args.seconds) for entry in chosen]
-        rows = [row for one in work for row in one.result()]
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with ThreadPoolExecutor(args.jobs) as pool:
+            work = [pool.submit(_enter, entry, args.engine, began + args.seconds) for entry in chosen]
+            rows = [row for one in work for row in one.result()]
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(table(rows))
     print(summary(rows))
     if args.results or not args.names and not args.core:
