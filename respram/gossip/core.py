@@ -15,10 +15,23 @@ from typing import Protocol
 
 from respram.engine.replication import Replicating
 from respram.errors import PeerError
-from respram.gossip import bootstrap, greeting, partners, probes, pulls, quorum, repair, rumors, tree
+from respram.gossip import (
+    bootstrap,
+    exchange,
+    greeting,
+    hearing,
+    partners,
+    probes,
+    pulls,
+    quorum,
+    repair,
+    rounds,
+    rumors,
+    tree,
+)
 from respram.gossip.effects import Chance, Dial, Effect, Hangup, Report, Send
-from respram.gossip.links import Link, Peer, ack, ack_if_due, acknowledge, arrives, drop_queue, kept, pump, resend
-from respram.gossip.members import LEFT, ROOT, SUMS_BYTES, SUSPECT, AddressBook, Member, pack_all, unpack_members
+from respram.gossip.links import Link, Peer, ack, ack_if_due, drop_queue, kept, pump, resend
+from respram.gossip.members import LEFT, ROOT, SUSPECT, AddressBook, Member, pack_all, unpack_members
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now, Timers
 from respram.wire import messages as wire
@@ -48,7 +61,7 @@ class Core:
         self.book_asked_ms = 0  # 0: nobody was asked for the address book yet
         self.refusals = 0  # links refused
         self.rumors = rumors.Rumors()
-        self.repair = repair.Repair(interval_ms=policy.round_ms)
+        self.repair = rounds.Repair(interval_ms=policy.round_ms)
         self.quorum = quorum.Quorum()
         self.boot = bootstrap.Bootstrap()
         self.pulls = pulls.Pulls()
@@ -114,7 +127,7 @@ class Core:
         if one is None:
             return []
         try:
-            self._receive(one, message)
+            hearing.hear(self, one, message)
         except PeerError as error:
             self.hangup(one, str(error))
         return self._taken()
@@ -123,20 +136,20 @@ class Core:
         """The outcome of a Merge: how many records were news, how many could not be kept."""
         self.now = now
         if new:
-            repair.note_change(self)
+            rounds.note_change(self)
         one = self.links.get(link)
         if one is not None and seq and one.peer is not None:
             kept(one, seq, not refused)
-            repair.merged(self, one.peer, new)
+            exchange.merged(self, one.peer, new)
             bootstrap.kept(self, one, new)
-            self._mind_ack(one)
+            self.mind_ack(one)
         return self._taken()
 
     def wrote(self, payload: bytes, now: Now) -> list[Effect]:
         """Records of this node's clients, as the engine drained them."""
         self.now = now
         rumors.originate(self, payload, RECORDS_KIND)
-        repair.note_change(self)
+        rounds.note_change(self)
         return self._taken()
 
     def overflowed(self, now: Now) -> list[Effect]:
@@ -144,7 +157,7 @@ class Core:
         self.now = now
         for peer in self.enclave_peers():
             drop_queue(peer, now.ms, self.rumors.number)
-        repair.note_change(self)
+        rounds.note_change(self)
         return self._taken()
 
     def publish(self, channel: bytes, message: bytes, now: Now) -> list[Effect]:
@@ -277,116 +290,7 @@ class Core:
             else:
                 self.mind(link)
 
-    def _receive(self, link: Link, message: Message) -> None:
-        peer = link.peer
-        if peer is None:
-            greeting.receive(self, link, message)
-            return
-        peer.heard_ms = self.now.ms
-        if isinstance(message, wire.SEQUENCED):
-            if not link.same_enclave:
-                raise PeerError(f"{message.word.decode()} from another enclave")
-            self._acknowledged(link, message.ack, b"")
-            if arrives(link, message, self.policy):
-                self._data(link, message)
-            self._mind_ack(link)
-            return
-        match message:
-            case wire.Ack():
-                self._acknowledged(link, message.seq, message.refused)
-            case wire.Ping():
-                probes.pinged(self, link, message)
-            case wire.Pong():
-                probes.ponged(self, link, message)
-            case wire.Probe():
-                probes.ask(self, link, message)
-            case wire.Probed():
-                probes.told(self, message)
-            case wire.Members():
-                members = self.learn(message.entries)
-                if message.buckets:
-                    known = {member.number: member for member in members}
-                    self.send(link, wire.Members(0, self.book.of_buckets(message.buckets, known)))
-            case wire.Book():
-                if len(message.sums) != SUMS_BYTES:
-                    raise PeerError("BOOK cannot be read")
-                buckets = self.book.differing_buckets(message.sums)
-                self.send(link, wire.Members(buckets, self.book.of_buckets(buckets)))
-            case wire.Attach():
-                tree.asked(self, link, message)
-            case wire.Attached():
-                tree.answered(self, link, message)
-            case wire.Detach():
-                tree.detached(self, link)
-            case wire.Nudge():
-                if link.pending:
-                    link.nudged = True
-                else:
-                    ack(link, self.out)
-            case wire.Bye() | wire.Refuse():
-                self.hangup(link, "it leaves" if isinstance(message, wire.Bye) else "refused there", quietly=True)
-            case wire.Hello():
-                pass  # a duplicate of the first frame
-            case _:
-                if not link.same_enclave:
-                    raise PeerError(f"{message.word.decode()} from another enclave")
-                self._enclave(link, message)
-
-    def _data(self, link: Link, message: wire.Sequenced) -> None:
-        match message:
-            case wire.Push():
-                rumors.receive(self, link, message)
-            case wire.Records():
-                repair.recorded(self, link, message)
-            case wire.Dumped():
-                bootstrap.dumped(self, link, message)
-            case wire.Filter():
-                kept(link, message.seq, True)
-                repair.filtered(self, link, message)
-
-    def _enclave(self, link: Link, message: Message) -> None:
-        match message:
-            case wire.Announce():
-                rumors.announced(self, link, message)
-            case wire.Want():
-                rumors.asked(self, link, message)
-            case wire.Digest():
-                repair.digested(self, link, message)
-            case wire.Same():
-                repair.same(self, link, message)
-            case wire.Buckets():
-                repair.bucketed(self, link, message)
-            case wire.Dump():
-                bootstrap.asked(self, link, message)
-            case wire.Busy():
-                if link.peer is not None:
-                    bootstrap.avoid(self, link.peer.number)
-            case wire.Pull():
-                pulls.asked(self, link, message)
-            case wire.Pulled():
-                pulls.answered(self, link, message)
-            case _:
-                raise PeerError(f"{message.word.decode()} is out of place")
-
-    def _acknowledged(self, link: Link, seq: int, refused: bytes) -> None:
-        if len(refused) % 8 or seq >= link.next_seq:
-            raise PeerError("an acknowledgement cannot be")
-        peer = link.peer
-        assert peer is not None
-        for at in range(0, len(refused), 8):
-            flight = link.in_flight.get(int.from_bytes(refused[at : at + 8], "little"))
-            if flight is not None:
-                flight.refused = True
-        done = acknowledge(link, seq)
-        for _, flight in done:
-            if flight.batch is not None:
-                quorum.acknowledged(self, peer, flight.batch, not flight.refused)
-            elif flight.refused:
-                repair.refused(self, peer)
-        if done:
-            self.pump(link)
-
-    def _mind_ack(self, link: Link) -> None:
+    def mind_ack(self, link: Link) -> None:
         if ack_if_due(link, self.policy, self.out):
             link.ack_timer = True
             self.timers.at(self.now.ms + self.policy.ack_delay_ms, "ack", link.id)

@@ -9,7 +9,7 @@ from respram.sim import scenarios
 FRESH = -1  # drawn in the test: workers must collect the same tests
 
 
-@pytest.mark.parametrize("seed", [*range(6), FRESH])
+@pytest.mark.parametrize("seed", [*range(3), FRESH])
 def test_a_storm_breaks_no_invariant_and_ends_equal(seed: int) -> None:
     seed = int.from_bytes(os.urandom(4), "big") if seed == FRESH else seed
     outcome = scenarios.storm(seed, liveness=True)

@@ -1,0 +1,106 @@
+"""Rounds of comparison: their state, their end, and the pace at which they are begun.
+
+What a round says stands in `repair.py` (who differs, and where) and `exchange.py` (filters and records).
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from respram.engine.replication import Cut, Selection
+from respram.gossip.links import Peer
+
+if TYPE_CHECKING:
+    from respram.gossip.core import Core
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A filter on its way here, part by part."""
+
+    selection: Selection
+    parts: list[bytes | None]
+
+
+@dataclass(slots=True)
+class Round:
+    id: int
+    peer: Peer
+    cut: Cut
+    begun: bool  # by this node
+    until_ms: int
+    selection: Selection | None = None
+    incoming: Incoming | None = None
+    sent_all: bool = False
+    got_all: bool = False
+    more: bool = False
+    moved: int = 0  # records new here, parts sent there
+    refused: bool = False  # the other side did not keep what was sent
+    by_since: bool = False
+
+
+@dataclass(slots=True)
+class Repair:
+    own: Round | None = None
+    others: dict[int, Round] = field(default_factory=dict)  # begun by peers, by their number
+    interval_ms: int = 1_000
+    order: list[int] = field(default_factory=list)
+    busy: bool = False  # something was written or merged since the last round
+    # -- numbers for INFO
+    rounds: int = 0
+    equal: int = 0
+    filters_sent: int = 0
+    filter_bytes: int = 0
+    repaired: int = 0
+
+
+def note_change(core: "Core") -> None:
+    """Something was written or merged: a pace for quiet times is left within a second."""
+    repair = core.repair
+    if not repair.busy:
+        repair.busy = True
+        if repair.interval_ms > core.policy.round_ms:
+            repair.interval_ms = core.policy.round_ms
+            core.timers.at(core.now.ms + core.jitter(core.policy.round_ms), "compare_soon")
+
+
+def is_current(core: "Core", round: Round) -> bool:
+    return (core.repair.own if round.begun else core.repair.others.get(round.peer.number)) is round
+
+
+def refused(core: "Core", peer: Peer) -> None:
+    """The other side did not keep records of ours: sending them again at once would not help."""
+    for round in (core.repair.own, core.repair.others.get(peer.number)):
+        if round is not None and round.peer is peer:
+            round.refused = True
+
+
+def finish_if_done(core: "Core", round: Round) -> None:
+    if round.sent_all and round.got_all and is_current(core, round):
+        finish(core, round)
+
+
+def finish(core: "Core", round: Round, given_up: bool = False) -> None:
+    peer = round.peer
+    if not round.begun:
+        core.repair.others.pop(peer.number, None)
+        return
+    core.repair.own = None
+    core.repair.rounds += 1
+    peer.since_failed = peer.since_failed or (round.by_since and not round.more)
+    progress = bool(round.moved) and not given_up and not round.refused
+    peer.follow_up = progress
+    adapt(core, progress, equal=False)
+
+
+def adapt(core: "Core", progress: bool, equal: bool) -> None:
+    """The pace: at once after progress, once a second while there is something to do, slower while nothing happens or
+    nothing helps (a peer whose memory is full differs for ever, and must not cost a transfer every second)."""
+    repair, policy = core.repair, core.policy
+    if progress:
+        repair.interval_ms = policy.round_ms_least
+        core.timers.at(core.now.ms + core.jitter(policy.round_ms_least), "compare_soon")
+    elif equal and repair.busy:
+        repair.interval_ms = policy.round_ms
+    else:
+        repair.interval_ms = min(max(repair.interval_ms, policy.round_ms) * 2, policy.round_ms_max)
+    repair.busy = False

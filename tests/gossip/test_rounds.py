@@ -1,0 +1,43 @@
+"""The pace of comparison: at once after progress, slower while nothing happens or helps."""
+
+from respram.gossip import repair, rounds
+
+from .pair import Pair
+from .rig import Bench, member
+
+
+def test_a_peer_that_does_not_keep_what_it_gets_slows_the_pace() -> None:
+    pair = Pair()
+    pair.stock(pair.one, range(10))
+    begun = pair.one.core.repair
+    for _ in range(5):
+        repair.begin(pair.one.core)
+        assert begun.own is not None
+        begun.own.refused = True
+        begun.own.moved = 1
+        rounds.finish(pair.one.core, begun.own)
+    assert begun.interval_ms == 8_000
+
+
+def test_progress_is_followed_at_once_and_quiet_slows_down() -> None:
+    core = Bench().core
+    rounds.adapt(core, progress=True, equal=False)
+    assert core.repair.interval_ms == core.policy.round_ms_least
+    for expected_ms in (2_000, 4_000, 8_000, 8_000):
+        rounds.adapt(core, progress=False, equal=True)
+        assert core.repair.interval_ms == expected_ms
+    rounds.note_change(core)
+    assert core.repair.interval_ms == core.policy.round_ms
+    rounds.adapt(core, progress=False, equal=True)
+    assert core.repair.interval_ms == core.policy.round_ms  # something had been written
+
+
+def test_a_round_that_goes_silent_is_given_up() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.wait(1_300)
+    first = bench.core.repair.own
+    assert first is not None
+    bench.core.peers[0x200].heard_ms = 1 << 40
+    bench.wait(bench.core.policy.round_patience_ms + 1_300)
+    assert bench.core.repair.own is not first
