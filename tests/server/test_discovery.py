@@ -148,7 +148,8 @@ def test_forged_and_late_answers_are_passed_over() -> None:
             good = response(query, [srv("good.example.org", 1)])
             other = build_query("_other._tcp.example.org", int.from_bytes(query[:2], "big"))
             evil = [srv("evil.example.org", 2)]
-            for data in (b"", b"\0" * 12, bytes((query[0] ^ 1,)) + good[1:], response(query, evil, 0x0180), response(other, evil), good):
+            forged = bytes((query[0] ^ 1,)) + response(query, evil)[1:]
+            for data in (b"", b"\0" * 12, forged, response(query, evil, 0x0180), response(other, evil), good):
                 server.sendto(data, client)
 
         thread = threading.Thread(target=serve)

@@ -109,11 +109,17 @@ def test_who_shows_no_certificate_or_speaks_older_tls_is_turned_away(trusts: dic
     bare.check_hostname, bare.verify_mode = False, ssl.CERT_NONE
     with pytest.raises(ssl.SSLError):
         shake(trusts["old"].accepting, bare)
+    # A member of the cluster by its certificate, and of another age by its protocol.
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    authority, key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    secret.load_in_memory(old, secret._pem(node_certificate(authority, key)), key)
+    accepting = trust_by_secret((ONE,)).accepting
+    accepting.load_verify_locations(cadata=secret._pem(authority_certificate(authority)))
+    shake(accepting, old)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
-        shake(trusts["old"].accepting, old)
+        shake(accepting, old)
 
 
 def test_a_node_cannot_sign_others(trusts: dict[str, Trust]) -> None:
