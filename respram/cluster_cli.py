@@ -81,10 +81,10 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     try:
         with selectors.DefaultSelector() as selector:
             for number, words in enumerate(commands, 1):
-                # In a group of its own: Ctrl-C reaches this process alone, and it stops the nodes in order.
+                # In this process's group: Ctrl-C reaches each of them, as does whatever ends the group.
                 process = subprocess.Popen(
                     [sys.executable, "-m", "respram", "serve", *words], env=environment, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 )  # fmt: skip
                 processes.append(process)
                 assert process.stdout is not None

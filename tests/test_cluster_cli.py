@@ -1,5 +1,6 @@
 """`respram cluster`: what it would start, and that it starts and stops it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,7 +58,7 @@ def test_a_secret_is_printed_fresh_each_time(capsys: pytest.CaptureFixture[str])
 
 def start_cluster(port: int, peer_port: int) -> "subprocess.Popen[bytes]":
     command = ["cluster", "--nodes", "3", "--port", str(port), "--peer-port", str(peer_port), "--engine", "pure"]
-    return subprocess.Popen([sys.executable, "-m", "respram", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ)
+    return subprocess.Popen([sys.executable, "-m", "respram", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def ports() -> tuple[int, int]:
@@ -102,7 +103,8 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
         process.send_signal(number)
         output, _ = process.communicate(timeout=12)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its nodes too
         process.wait()
     assert process.returncode == 0, output
     for node in (b"node 1: ", b"node 2: ", b"node 3: "):
@@ -127,6 +129,7 @@ def test_when_one_node_ends_all_do() -> None:
                 time.sleep(0.05)
         output, _ = process.communicate(timeout=12)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its nodes too
         process.wait()
     assert process.returncode == 1 and b"node 2 ended by itself" in output
