@@ -20,7 +20,7 @@ START_S = 15.0  # from the process to the first answer
 STOP_S = 6.0
 REDIS_OPTIONS = (
     "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--databases", "16", "--proto-max-bulk-len", "64mb",
-    "--enable-debug-command", "no", "--daemonize", "no", "--loglevel", "warning",
+    "--enable-debug-command", "no", "--daemonize", "no", "--loglevel", "warning", "--protected-mode", "no",
 )  # fmt: skip
 
 

@@ -37,12 +37,13 @@ Word = bytes | At | IdOf | AddressOf
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One command. `silent`: no reply is due. `expect`: what is heard, where no Redis can tell it."""
+    """One command. `silent`: no reply is due. `expect`: what is heard, where no Redis can tell it. `exact`: no rule applies."""
 
     conn: int
     argv: tuple[Word, ...]
     silent: bool = False
     expect: tuple[bytes, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,7 @@ def wire(step: Send | Raw, around: Surroundings) -> bytes:
 
 
 def name_of(step: Step) -> tuple[bytes, ...]:
-    """The command's name and its first argument in lower case: what a rule looks at."""
-    if isinstance(step, Walk):
-        return (b"scan", b"walk")
+    """The command's name and its first argument in lower case; what is not known before playing is empty."""
     words = step.argv[:2] if isinstance(step, Send) else ()
     return tuple(word.lower() if isinstance(word, bytes) else b"" for word in words)
 

@@ -37,9 +37,24 @@ def expiry(draw: Draw, proto: int, count: int) -> Plan:
         getset, append, incr,
     )  # fmt: skip
     steps: list[Step] = list(drawn.steps)
+    steps += exact_deadline(draw)
     if draw.chance(0.35):
         steps += deadline_passes(draw)
     return Plan(tuple(steps))
+
+
+def exact_deadline(draw: Draw) -> list[Step]:
+    """A deadline that was given as a Unix time is told to the millisecond: here the clock is no excuse."""
+    seconds = draw.chance(0.5)
+    moment = At(draw.ttl_s() * 1000 + draw.number(0, 999), seconds)
+    write = Send(0, (b"SET", b"exact", b"v"))
+    steps = draw.pick((
+        [Send(0, (b"SET", b"exact", b"v", b"EXAT" if seconds else b"PXAT", moment))],
+        [write, Send(0, (b"EXPIREAT" if seconds else b"PEXPIREAT", b"exact", moment))],
+        [write, Send(0, (b"GETEX", b"exact", b"EXAT" if seconds else b"PXAT", moment))],
+    ))  # fmt: skip
+    after = draw.pick(((b"APPEND", b"exact", b"w"), (b"SET", b"exact", b"w", b"KEEPTTL"), (b"GET", b"exact"), (b"SETRANGE", b"exact", b"3", b"x")))
+    return [*steps, Send(0, after), Send(0, (b"EXPIRETIME", b"exact"), exact=True), Send(0, (b"PEXPIRETIME", b"exact"), exact=True)]
 
 
 def conditions(draw: Draw) -> tuple[bytes, ...]:

@@ -167,8 +167,21 @@ QUESTIONS: tuple[tuple[bytes, ...], ...] = (
 
 def introspection(draw: Draw, proto: int, count: int) -> Plan:
     """One database has one key at most, so that RANDOMKEY has no choice."""
+    if draw.chance(0.1):
+        return slow_log(draw)
     return each(draw, count, one_key, encoding, command_info, command_info, command_docs, getkeys, getkeys, config_get, config_set, question,
         question, question, question)
+
+
+def slow_log(draw: Draw) -> Plan:
+    """Every command is slow, those too by which the server is watched: in a transaction nothing comes between."""
+    steps: list[Step] = [Send(0, (b"CLIENT", b"SETNAME", b"me"))]
+    for _ in range(5):
+        makers = (one_key, get, encoding, mget, incr)
+        commands = [draw.pick(makers)(draw) for _ in range(draw.number(0, 8))]
+        ask = Send(0, (b"SLOWLOG", b"GET", draw.pick((b"-1", b"2", b"10", b"0"))))
+        steps += [Send(0, (b"MULTI",)), Send(0, (b"SLOWLOG", b"RESET")), *commands, Send(0, (b"SLOWLOG", b"LEN")), ask, Send(0, (b"EXEC",))]
+    return Plan((*steps, Send(0, (b"SLOWLOG", b"RESET"))), ((b"slowlog-log-slower-than", b"0"),))
 
 
 def one_key(draw: Draw) -> Send:
