@@ -79,7 +79,11 @@ def originate(core: "Core", payload: bytes, kind: int) -> int:
 
 
 def push(core: "Core", peer: Peer, batch: Batch) -> None:
-    if not enqueue(peer, batch, core.policy, core.now.ms, core.rumors.number):
+    lagged = peer.lagging_ms is not None
+    if lagged and peer.link is None:
+        peer.joined_at = core.rumors.number  # comparison will bring it everything: nothing need wait for it
+        return
+    if not enqueue(peer, batch, core.policy, core.now.ms, core.rumors.number) and not lagged:
         core.report("lagging", f"peer={peer.number:016x}")
     if peer.link is not None:
         core.pump(peer.link)

@@ -146,3 +146,20 @@ def test_an_announcement_that_cannot_be_read_ends_the_link() -> None:
     bench = crowd(12)
     bench.say(3, Announce(b"seven b"))
     assert list(bench.hangups()) == [3]
+
+
+def test_a_peer_that_stays_away_costs_one_queue_and_one_line() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.take(bench.core.closed(1, bench.now))
+    peer = bench.core.peers[0x200]
+    worst_bytes = 0
+    for number in range(700):
+        bench.write(b"k%d" % number, bytes(60_000))
+        worst_bytes = max(worst_bytes, peer.queue_bytes)
+    assert 15 << 20 < worst_bytes <= bench.core.policy.queue_bytes_max
+    assert peer.queue_bytes == 0 and len(bench.reports("lagging")) == 1
+    bench.meet(2, member(0x200))
+    bench.write(b"after")
+    assert len(bench.sent(Push, 2)) == 1
+    assert bench.core.holders(bench.core.last_number() - 1) == 0
