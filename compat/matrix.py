@@ -1,7 +1,7 @@
 """`python -m compat.matrix`: runs clients and frameworks as others wrote them against a node, and writes what came of it.
 
-Each run has two nodes of its own, one open and one with a password (and TLS on the open one, where the node
-can), so that no client meets what another left. A program speaks the lines of `compat/verdict.py`.
+Each run has two nodes of its own, one open (with TLS beside it) and one with a password, so that no client
+meets what another left. A program speaks the lines of `compat/verdict.py`.
 Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
 
 `compat/RESULTS.md` is written when everything was asked for; a part of the matrix prints its table only.
@@ -23,10 +23,12 @@ from pathlib import Path
 from compat.entries import ROOT, Entry, EntryError, Run, entries
 from compat.install import CACHE, PYTHON, NotInstalledError, prepared
 from compat.results import Row, page, summary, table
+from compat.tls import issue
 from compat.verdict import Verdict, judge
 from tests.live import LiveNode, free_port, start
 
 PASSWORD = "of-the-matrix"
+TLS = CACHE / "tls"
 LINES_MAX = 20_000  # of one program; more is a program that has lost its way
 TAIL_LINES = 40  # shown of a run that failed
 KILL_S = 5.0  # from the polite to the other end of a program
@@ -38,14 +40,16 @@ class Stage:
 
     engine: str
     port: int = field(default_factory=free_port)
-    tls: tuple[str, ...] = ()
+    tls_port: int = field(default_factory=free_port)
     nodes: list[LiveNode] = field(default_factory=list)
 
     def open(self) -> None:
         self.nodes = [self._open_node(), start("--requirepass", PASSWORD, engine=self.engine)]
 
     def _open_node(self) -> LiveNode:
-        return start("--notify-keyspace-events", "Ex", *self.tls, engine=self.engine, port=self.port)
+        tls = ["--tls-port", str(self.tls_port), "--tls-cert", str(TLS / "node.pem"), "--tls-key", str(TLS / "node.key")]
+        tls += ["--tls-auth-clients", "no"]
+        return start("--notify-keyspace-events", "Ex", *tls, engine=self.engine, port=self.port)
 
     def restart(self) -> None:
         self.nodes[0].stop()
@@ -78,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print("\n".join(f"{entry.group}/{entry.name}" for entry in chosen))
         return 0
+    issue(TLS)
     began = time.monotonic()
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -135,7 +140,7 @@ def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
 
 
 def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict, list[str]]:
-    stage = Stage(engine, tls=tls_options())
+    stage = Stage(engine)
     STAGES.append(stage)
     try:
         stage.open()
@@ -217,16 +222,11 @@ def _variables(stage: Stage, entry: Entry) -> dict[str, str]:
         "RESPRAM_PORT": str(stage.port),
         "RESPRAM_AUTH_PORT": str(stage.nodes[1].port),
         "RESPRAM_PASSWORD": PASSWORD,
-        "RESPRAM_TLS_PORT": stage.tls[1] if stage.tls else "",
-        "RESPRAM_TLS_CA": str(CACHE / "tls" / "ca.pem") if stage.tls else "",
+        "RESPRAM_TLS_PORT": str(stage.tls_port),
+        "RESPRAM_TLS_CA": str(TLS / "ca.pem"),
         "RESPRAM_SOURCE": str(ROOT.parent),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def tls_options() -> tuple[str, ...]:
-    """What gives the open node an encrypted port; nothing while the node has none to give."""
-    return ()
 
 
 if __name__ == "__main__":

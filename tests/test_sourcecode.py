@@ -108,9 +108,6 @@ TESTED_BY = (
     # Adapters need their frameworks, which are no dependencies of the tests: the matrix installs and runs them.
     ("respram/adapters/django_*.py", "compat/frameworks/django/program.py"),
     ("respram/adapters/flask_sessions.py", "compat/frameworks/flask_session/program.py"),
-    ("respram/adapters/cachelib_cache.py", "compat/frameworks/cachelib/program.py"),
-    ("respram/adapters/aiocache_cache.py", "compat/frameworks/aiocache/program.py"),
-    ("respram/adapters/starlette_sessions.py", "compat/frameworks/starsessions/program.py"),
 )
 
 

@@ -3,9 +3,6 @@
     django_cache       a cache backend for Django; its sessions work on top of it
     django_sessions    a session engine for Django that insists on that backend
     flask_sessions     Flask-Session
-    cachelib_cache     cachelib, and so Flask-Caching
-    aiocache_cache     aiocache
-    starlette_sessions a store for starsessions
 
 Each is the framework's own class with the deletes replaced: the value is overwritten with nothing (no
 bytes at all) that lives for LETTING_GO_MS, and reading takes nothing for missing. The overwrite reaches
@@ -18,3 +15,4 @@ NOTHING = b""  # what a deleted key holds for the last millisecond
 LETTING_GO_MS = 1
 LONGEST_S = 10 * 365 * 86_400  # where a framework says "for ever": the node cuts it to its --max-ttl
 GENERATION_SEEN_S = 1.0  # how long a process may take until it sees that another one has cleared the cache
+GENERATION_BYTES = 8  # of chance in the name of a generation: no two clears agree on one

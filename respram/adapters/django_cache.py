@@ -11,11 +11,14 @@ they read before. It clears what this KEY_PREFIX and database hold, not what oth
 
 import os
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient  # type: ignore[import-not-found]
 
-from respram.adapters import GENERATION_SEEN_S, LETTING_GO_MS, LONGEST_S, NOTHING
+from respram.adapters import GENERATION_BYTES, GENERATION_SEEN_S, LETTING_GO_MS, LONGEST_S, NOTHING
+
+ADD_TRIES_MAX = 5  # the second is enough unless others delete the same key at the same time
 
 
 class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
@@ -27,14 +30,23 @@ class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
 
     def add(self, key: str, value: Any, timeout: int | None) -> bool:
         client = self.get_client(key, write=True)
-        data = self._serializer.dumps(value)
         life = timeout if timeout else LONGEST_S if timeout is None else 1
-        added = bool(client.set(key, data, ex=life, nx=True))
-        if not added and client.get(key) == NOTHING:  # deleted within this millisecond
-            added = bool(client.execute_command("SET", key, data, "IFEQ", NOTHING, "EX", life))
+        added = self._add(client, key, self._serializer.dumps(value), life)
         if added and timeout == 0:
             self.let_go(client, key)
         return added
+
+    def _add(self, client: Any, key: str, data: Any, life: int) -> bool:
+        """A key that was deleted within this millisecond still holds nothing, and may end between two questions."""
+        for _ in range(ADD_TRIES_MAX):
+            if client.set(key, data, ex=life, nx=True):
+                return True
+            held = client.get(key)
+            if held == NOTHING and client.execute_command("SET", key, data, "IFEQ", NOTHING, "EX", life):
+                return True
+            if held:
+                return False
+        return False
 
     def get(self, key: str, default: Any) -> Any:
         value = self.get_client(key).get(key)
@@ -91,29 +103,38 @@ class RespramCache(RedisCache):  # type: ignore[misc]
     def __init__(self, server: Any, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = RespramCacheClient
-        self._generation = ""
-        self._generation_seen = -GENERATION_SEEN_S
+        self._generation_key = f"{self.key_prefix}:respram:generation"
+        # Django makes a backend for each thread and alias; what one of them clears, all of them see at once.
+        self._seen = _GENERATIONS.setdefault((tuple(self._servers), self._generation_key), Generation())
 
-    def make_key(self, key: Any, version: int | None = None) -> str:
-        name: str = super().make_key(key, version=version)
+    def make_and_validate_key(self, key: Any, version: int | None = None) -> str:
+        name: str = super().make_and_validate_key(key, version=version)
         generation = self._current_generation()
         return f"{generation}:{name}" if generation else name
 
     def clear(self) -> bool:
-        client = self._cache.get_client(None, write=True)
-        self._remember(os.urandom(8).hex())
-        client.set(self._generation_key(), self._generation, ex=LONGEST_S)
+        fresh = os.urandom(GENERATION_BYTES).hex()
+        self._cache.get_client(None, write=True).set(self._generation_key, fresh, ex=LONGEST_S)
+        self._seen.remember(fresh)
         return True
 
     def _current_generation(self) -> str:
         """Reading it also prolongs it: it outlives every key of a generation before it."""
-        if time.monotonic() - self._generation_seen >= GENERATION_SEEN_S:
-            found = self._cache.get_client(None, write=True).getex(self._generation_key(), ex=LONGEST_S)
-            self._remember(found.decode("ascii") if found else "")
-        return self._generation
+        if time.monotonic() - self._seen.at >= GENERATION_SEEN_S:
+            found = self._cache.get_client(None, write=True).getex(self._generation_key, ex=LONGEST_S)
+            self._seen.remember(found.decode("ascii") if found else "")
+        return self._seen.name
 
-    def _remember(self, generation: str) -> None:
-        self._generation, self._generation_seen = generation, time.monotonic()
 
-    def _generation_key(self) -> str:
-        return f"{self.key_prefix}:respram:generation"
+@dataclass(slots=True)
+class Generation:
+    """What this process knows of the current generation, and since when."""
+
+    name: str = ""
+    at: float = -GENERATION_SEEN_S
+
+    def remember(self, name: str) -> None:
+        self.name, self.at = name, time.monotonic()
+
+
+_GENERATIONS: dict[tuple[tuple[str, ...], str], Generation] = {}
