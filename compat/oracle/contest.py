@@ -1,7 +1,7 @@
 """A contest: streams of the families, played to Redis and to the other side, within a time limit.
 
-The other side is respram, or a second Redis: then every family must reach 100 % without a rule, or the oracle
-itself is not to be trusted.
+The other side is respram, or a second Redis: then every family that is mirrored must reach 100 %, or the oracle itself
+is not to be trusted. (Rules are needed there too: two Redis have two clocks, two orders and two counts of clients.)
 """
 
 import time

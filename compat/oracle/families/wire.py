@@ -125,7 +125,8 @@ def inline_command(draw: Draw) -> Raw:
         9: draw.some(PIECES, 1, 4),
     }[how]  # fmt: skip
     words[0] = draw.case(words[0]) if words[0].isalpha() else words[0]
-    text = draw.pick((b"", b"", b" ", b"\t"))
+    # A line that begins with an asterisk is no inline command, but the head of an array that waits for more.
+    text = draw.pick((b"", b"", b" ", b"\t") if words[0][:1] != b"*" else (b" ", b"\t"))
     for number, word in enumerate(words):
         text += (draw.pick(BLANKS) if number else b"") + word
     return Raw(0, text + draw.pick((b"", b"", b" ", b"\t ")) + draw.pick((b"\r\n", b"\r\n", b"\n")))
