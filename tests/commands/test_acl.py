@@ -17,7 +17,7 @@ LINES = [
     b"SETUSER u allkeys ~a", b"SETUSER u allchannels &a", b"SETUSER u", b"LIST", b"USERS", b"GETUSER nobody", b"GETUSER default",
     b"GETUSER u", b"CAT nosuch", b"CAT", b"CAT a b", b"GENPASS 0", b"GENPASS 4097", b"GENPASS x", b"GENPASS 1 2", b"SAVE", b"LOAD",
     b"DELUSER default", b"DELUSER nobody", b"LOG x", b"LOG RESET", b"LOG 1 2", b"WHOAMI", b"NOSUCH", b"GETUSER", b"SETUSER",
-    b"SETUSER v on >p ~a:* %R~b &c +get +client|id", b"GETUSER v", b"LIST", b"SETUSER v nopass resetkeys -get",
+    b"SETUSER v on >p ~a:* %R~b &c +client|id", b"GETUSER v", b"LIST", b"SETUSER v +get -get nopass resetkeys",
     b"LIST", b"SETUSER v reset", b"LIST", b"DELUSER u v nobody", b"LIST",
 ]  # fmt: skip
 
