@@ -121,7 +121,9 @@ class App:
             self.driver = await peer_setup.start(
                 self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal
             )
-            self.pump.after = self.driver.wrote
+            for pump in (self.pump, self.tls_pump):
+                if pump is not None:
+                    pump.after = self.driver.wrote
 
     def met(self, meeting: "asyncio.Task[None]") -> None:
         """A node that was to have peers and cannot is not to look as if it had."""
