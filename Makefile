@@ -17,7 +17,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit soak oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit slow soak oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,8 +42,11 @@ unit: dev build ## the tests alone (ARGS="tests/test_cli.py -k help")
 	if [ -z "$${RESPRAM_ALLOW_NO_REDIS+set}" ] && ! command -v redis-server >/dev/null; then \
 		echo "unit: no redis-server here; the comparison with it is left out"; \
 		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
-	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ALONE:%=--ignore=%) \
-		&& $(PY) -m pytest -q $(ALONE))
+	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS),$(PY) -m pytest -q -m "not slow" -n $(WORKERS) $(ALONE:%=--ignore=%) \
+		&& $(PY) -m pytest -q -m "not slow" $(ALONE))
+
+slow: dev build ## the tests that take minutes
+	$(PY) -m pytest -q -m slow -n $(WORKERS) $(ARGS)
 
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)

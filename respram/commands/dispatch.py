@@ -153,24 +153,26 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
         reply = HANDLERS[command.name](conn, argv)
     except ClientError as error:
-        node.stats.commands += 1
-        stat.failed += 1
-        stat.calls += 1
+        _account(conn, command, argv, stat, started, failed=True)
         error.__traceback__ = None  # and would keep the arguments of the last failure alive
         raise ClientError(error.text) from None
     except MemoryError:
-        node.stats.commands += 1
-        stat.failed += 1
-        stat.calls += 1
+        _account(conn, command, argv, stat, started, failed=True)
         raise OOM from None
-    micros = node.micros() - started
-    node.stats.commands += 1
-    stat.calls += 1
-    stat.micros += micros
-    note_slow(conn, command, argv, micros)
+    _account(conn, command, argv, stat, started, failed=False)
     if conn.tracking is not None:
         remember(conn, command, argv)
     return reply
+
+
+def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat, started: int, failed: bool) -> None:
+    """A command that failed took its time too. One that waits is counted when it has run."""
+    micros = conn.node.micros() - started
+    conn.node.stats.commands += 1
+    stat.calls += 1
+    stat.failed += failed
+    stat.micros += micros
+    note_slow(conn, command, argv, micros)
 
 
 def count_error(conn: Conn, text: bytes) -> None:

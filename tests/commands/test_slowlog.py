@@ -50,6 +50,17 @@ def test_the_newest_comes_first_with_its_facts(client: Client) -> None:
     assert client(b"SLOWLOG", b"GET", b"-1").count(b"127.0.0.1") == 5
 
 
+def test_a_command_that_fails_takes_its_time_too(client: Client) -> None:
+    client(b"SET", b"word", b"x")
+    logging(client)
+    assert client(b"INCRBYFLOAT", b"word", b"1").startswith(b"-ERR")
+    client(b"MULTI")
+    client(b"DECR", b"word")
+    client(b"EXEC")
+    assert b"incrbyfloat" in client(b"SLOWLOG", b"GET", b"-1")
+    assert b"$4\r\ndecr\r\n" in client(b"SLOWLOG", b"GET", b"-1")
+
+
 def test_no_value_is_ever_kept(client: Client) -> None:
     logging(client)
     client(b"SET", b"key", b"hidden-value", b"EX", b"10")
