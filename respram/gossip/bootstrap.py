@@ -120,9 +120,9 @@ def kept(core: "Core", link: Link, new: int) -> None:
 
 
 def equal(core: "Core", peer: Peer) -> None:
-    """A digest was equal. With a ready peer, that is what joining was for."""
-    if core.state == JOINING and core.book[peer.number].ready:
-        core.boot.dumped = True
+    """A digest was equal. With a ready peer, and behind a dump, that is what joining was for. (Without the dump it says
+    nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
+    if core.state == JOINING and core.boot.dumped and core.book[peer.number].ready:
         become_ready(core, f"level with {peer.number:016x}")
 
 

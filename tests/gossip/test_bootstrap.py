@@ -71,6 +71,21 @@ def test_a_dump_is_asked_of_a_near_ready_peer_and_ends_with_an_equal_digest() ->
     assert bench.engine.count(0, EPOCH_MS) == 2
 
 
+def test_an_equal_digest_before_the_dump_is_not_enough() -> None:
+    """What was written within the last second is in no digest: an empty joiner is level with a full source then."""
+    bench = joiner()
+    bench.meet(2, member(0x300))
+    cut = Cut(EPOCH_MS - 5_000 >> 10, EPOCH_MS + 2_000 >> 10)
+    bench.say(2, Digest(9, _DIGEST.pack(*cut, 0, 0, 0)))
+    assert bench.core.repair.equal == 1 and bench.core.state == JOINING
+    bench.wait(400)
+    bench.say(2, Dumped(1, 0, POINTS, packed(b"a")))
+    own = bench.engine.digest(cut, bench.now.wall_ms)
+    assert own is not None
+    bench.say(2, Digest(10, _DIGEST.pack(*cut, own.records, own.sum, 0)))
+    assert bench.core.state == READY
+
+
 def test_a_dump_goes_on_with_another_peer_where_the_first_stopped() -> None:
     bench = joiner()
     bench.meet(2, member(0x300))

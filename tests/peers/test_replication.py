@@ -73,7 +73,6 @@ def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
 
 def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member]) -> None:
     made = write(three[0], 500, "filled")
-    time.sleep(1.5)  # only what is a second old is in a digest
     newcomer = Member(free_port(), free_port(), three[0].join, "pure", (), SECRET)
     newcomer.start()
     try:
