@@ -48,16 +48,22 @@ def acknowledged(core: "Core", peer: Peer, batch: Batch, in_full: bool) -> None:
         return
     if batch.own in core.quorum.holders:
         core.quorum.holders[batch.own].add(peer.number)
-    if not core.out or not isinstance(core.out[-1], Acknowledged):
-        core.out.append(Acknowledged())
+    _count_again(core)
 
 
 def equal(core: "Core", peer: Peer, stamp_granule: int) -> None:
     """A digest was equal: what was written well before its cut is there."""
     for granule, number in reversed(core.quorum.marks):
         if granule + STAMP_MARGIN <= stamp_granule:
-            peer.held_through = max(peer.held_through, number)
+            if number > peer.held_through:
+                peer.held_through = number
+                _count_again(core)
             return
+
+
+def _count_again(core: "Core") -> None:
+    if not core.out or not isinstance(core.out[-1], Acknowledged):
+        core.out.append(Acknowledged())
 
 
 def count(core: "Core", number: int) -> int:

@@ -63,6 +63,10 @@ def test_an_equal_digest_counts_for_what_lies_well_before_its_cut() -> None:
     assert own is not None
     bench.say(3, Digest(1, _DIGEST.pack(cut, end, own.records, own.sum, bench.core.book.sum)))
     assert bench.core.holders(1) == 1
+    assert Acknowledged() in bench.effects  # whoever waits counts again, though no acknowledgement came
+    bench.forget()
+    bench.say(3, Digest(2, _DIGEST.pack(cut, end, own.records, own.sum, bench.core.book.sum)))
+    assert Acknowledged() not in bench.effects  # and is not woken for nothing
 
 
 def test_a_queue_that_was_dropped_does_not_count() -> None:
