@@ -14,7 +14,7 @@ WORKERS ?= auto
 ALONE := tests/abuse tests/peers tests/benchmarks/test_load.py
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
-NATIVE := $(foreach kind,c h pyx pxd,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
+NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test lint types unit slow soak oracle build dev lock clean distclean

@@ -49,7 +49,7 @@ def extensions() -> list[Extension]:
         "respram.engine.native._native",
         [str(BINDING), *sources],
         include_dirs=[str(NATIVE)],
-        depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.pxd")]),
+        depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.px[di]")]),
         extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
         extra_link_args=os.environ.get("RESPRAM_LDFLAGS", "").split(),
     )

@@ -91,7 +91,7 @@ def test_the_source_archive_holds_every_source_of_both_engines(tmp_path: Path) -
         packed = {name.partition("/")[2] for name in opened.getnames()}
     wanted = {
         path.relative_to(folder).as_posix() for path in (folder / "respram").rglob("*")
-        if path.suffix in (".py", ".c", ".h", ".pyx", ".pxd", ".pyi") and path.name != "_native.c"
+        if path.suffix in (".py", ".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi") and path.name != "_native.c"
     }  # fmt: skip
     assert "respram/engine/pure/engine.py" in wanted
     assert wanted | {"setup.py", "pyproject.toml", "README.md", "respram/py.typed", *LOCKS} <= packed

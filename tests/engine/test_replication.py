@@ -3,6 +3,7 @@
 import contextlib
 import random
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import Protocol, cast
 
@@ -14,11 +15,11 @@ from pybloom_live import BloomFilter
 from respram.engine import filters
 from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, keyed_hash, point, siphash13
-from respram.engine.pure import PureEngine
 from respram.engine.replication import DONE, Bucket, Cut, Replicating, Selection
 from respram.errors import PeerError
 from respram.record import Record, pack, unpack
 
+from .conftest import ENGINES
 from .rig import NOW, SETTINGS
 
 IDS_KEY = 0x0F0E0D0C0B0A0908
@@ -29,7 +30,9 @@ class Peer(Engine, Replicating, Protocol):
     """Both contracts at once, for the type checker."""
 
 
-TRACKERS: dict[str, Callable[[], Peer]] = {"pure": lambda: cast(Peer, PureEngine(SETTINGS))}
+TRACKERS: dict[str, Callable[[], Peer]] = {
+    name: cast(Callable[[], Peer], partial(make, SETTINGS)) for name, make in ENGINES.items()
+}
 
 
 @pytest.fixture(params=list(TRACKERS))

@@ -3,121 +3,33 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
+core.pxd declares the core; session.pxi, selection.pxi and peers.pxi are parts of this file.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
+from respram.engine.native.core cimport *
+
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
+from respram.engine.replication import Bucket, Digest, Found
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
     int PyBUF_READ
-
-cdef extern from "engine.h":
-    ctypedef unsigned char truth "bool"
-    int DATABASES
-    int64_t TIME_MS_MAX
-    ctypedef struct Span:
-        const uint8_t *bytes
-        size_t len
-    ctypedef struct CSettings "Settings":
-        uint64_t node
-        uint64_t secret[2]
-        int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max
-        uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
-        int64_t feed_commands_max, feed_reply_bytes_max
-        uint64_t outbox_bytes_max
-    ctypedef struct Buffer:
-        uint8_t *bytes
-        size_t len
-    ctypedef struct Record:
-        uint64_t clock
-        uint16_t node
-        uint8_t flags
-    ctypedef struct Arg:
-        pass
-    ctypedef struct Command:
-        size_t argc
-    ctypedef struct CSession "Session":
-        int db, proto
-        bint hot, trusted, closing, suspended, retried, more
-    ctypedef struct Nodes:
-        uint64_t *numbers
-    ctypedef struct Outbox:
-        bint overflowed
-    ctypedef struct Wheel:
-        pass
-    ctypedef struct FeedState "Feed":
-        CSession *session
-    ctypedef struct Engine:
-        uint64_t live[16]
-        Nodes nodes
-        Outbox outbox
-        Wheel wheel
-        uint64_t writes, expired, stubs, hits, misses, defaulted
-        uint64_t *calls
-        bint hot_reads, hot_writes, observed, notes_lost
-        Buffer notes
-        Buffer reply
-        FeedState feed
-    ctypedef struct CMerged "Merged":
-        uint64_t fresh, known, refused, malformed
-    ctypedef enum Turn:
-        TURN_OVER
-        TURN_COLD
-    int HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO
-    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
-    int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
-    int RECORD_IMPLICIT
-
-    Engine *engine_new(const CSettings *)
-    void engine_free(Engine *)
-    void engine_configure(Engine *, const CSettings *)
-    uint64_t engine_used_bytes(const Engine *)
-    bint engine_full(const Engine *)
-    void buffer_clear(Buffer *, size_t)
-    uint64_t keyspace_hash(const Engine *, Span)
-    Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
-    bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
-    bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, truth *)
-    uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
-    CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
-    bint outbox_drain(Engine *, uint64_t, Buffer *)
-    ctypedef int (*See)(void *, const Record *) except -1
-    int walk_scan(const Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1
-    const Record *walk_sample(const Engine *, int, uint64_t, int64_t)
-    int64_t walk_ttl_average_ms(const Engine *, int, int64_t)
-    int walk_all(const Engine *, int, See, void *) except -1
-    uint64_t walk_count(const Engine *, int, int64_t)
-    int64_t wheel_next_ms(Wheel *)
-    int64_t record_deadline_ms(const Record *)
-    Span record_key(const Record *)
-    size_t record_value_bytes(const Record *)
-    void record_get_value(const Record *, uint8_t *)
-    size_t record_packed_bytes(const Record *)
-    void record_pack(const Record *, uint64_t, uint8_t *)
-    void session_init(CSession *)
-    void session_close(CSession *)
-    size_t session_buffered_bytes(const CSession *)
-    Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t)
-    const Command *feed_cold(const Engine *)
-    Turn feed_answer(Engine *, const uint8_t *, size_t)
-    Turn feed_refuse(Engine *)
-    void feed_suspend(Engine *)
-    void feed_abandon(Engine *)
-    Span command_arg(const Command *, size_t)
 
 DEF NOTE_HEAD_BYTES = 6
 DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
 DEF RECORD_OVERHEAD_BYTES = 66  # header 44, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
+DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby")  # by the number of the note
 cdef dict HOT_NAMES = {
@@ -143,124 +55,20 @@ cdef inline Span span_of(bytes data) except *:
     return span
 
 
+cdef bytes packed(Engine *engine, const Record *record):
+    cdef bytes whole = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>record_packed_bytes(record))
+    record_pack(record, engine.nodes.numbers[record.node], <uint8_t *>PyBytes_AS_STRING(whole))
+    return whole
+
+
 cdef int see_key(void *context, const Record *record) except -1:
     (<list>context).append(bytes_of(record_key(record)))
     return 0
 
 
-cdef class NativeSession:
-    """One connection. The flags are the core's own; whoever sets them does it between commands."""
-
-    cdef CSession c
-    cdef object dispatch
-    cdef public object owner
-
-    def __cinit__(self, dispatch):
-        session_init(&self.c)
-        self.dispatch = dispatch
-
-    def __dealloc__(self):
-        session_close(&self.c)
-
-    @property
-    def db(self):
-        return self.c.db
-
-    @db.setter
-    def db(self, int db):
-        if not 0 <= db < DATABASES:
-            raise ValueError("database number out of range")
-        self.c.db = db
-
-    @property
-    def proto(self):
-        return self.c.proto
-
-    @proto.setter
-    def proto(self, int proto):
-        self.c.proto = proto
-
-    @property
-    def hot(self):
-        return self.c.hot
-
-    @hot.setter
-    def hot(self, bint hot):
-        self.c.hot = hot
-
-    @property
-    def trusted(self):
-        return self.c.trusted
-
-    @trusted.setter
-    def trusted(self, bint trusted):
-        self.c.trusted = trusted
-
-    @property
-    def closing(self):
-        return self.c.closing
-
-    @closing.setter
-    def closing(self, bint closing):
-        self.c.closing = closing
-
-    @property
-    def suspended(self):
-        return self.c.suspended
-
-    @suspended.setter
-    def suspended(self, bint suspended):
-        self.c.suspended = suspended
-
-    @property
-    def retried(self):
-        return self.c.retried
-
-    @retried.setter
-    def retried(self, bint retried):
-        self.c.retried = retried
-
-    @property
-    def more(self):
-        return self.c.more
-
-    @property
-    def buffered_bytes(self):
-        return session_buffered_bytes(&self.c)
-
-
-cdef CSettings settings_of(settings) except *:
-    """Checks what the core relies on: 48-bit times, 32-bit lengths, counts that are counts."""
-    cdef CSettings c
-    if len(settings.secret) != 16:
-        raise ValueError("secret: 16 bytes are needed")
-    for field in ("default_ttl_ms", "max_ttl_ms", "clock_offset_ms_max"):
-        if not 0 <= getattr(settings, field) <= TTL_MS_MAX:
-            raise ValueError(f"{field}: between 0 and {TTL_MS_MAX}")
-    if not 0 <= settings.bulk_bytes_max <= LENGTH_MAX:
-        raise ValueError(f"bulk_bytes_max: between 0 and {LENGTH_MAX}")
-    c.node = settings.node
-    memcpy(c.secret, PyBytes_AS_STRING(bytes(settings.secret)), 16)
-    c.default_ttl_ms = settings.default_ttl_ms
-    c.max_ttl_ms = settings.max_ttl_ms
-    c.clock_offset_ms_max = settings.clock_offset_ms_max
-    c.memory_bytes_max = settings.memory_bytes_max
-    c.bulk_bytes_max = settings.bulk_bytes_max
-    c.args_max = settings.args_max
-    c.inline_bytes_max = settings.inline_bytes_max
-    c.query_bytes_max = settings.query_bytes_max
-    c.feed_commands_max = settings.feed_commands_max
-    c.feed_reply_bytes_max = settings.feed_reply_bytes_max
-    c.outbox_bytes_max = settings.outbox_bytes_max
-    return c
-
-
-cdef int check_place(int db, int64_t now_ms) except -1:
-    if not 0 <= db < DATABASES:
-        raise ValueError("database number out of range")
-    if not 0 <= now_ms <= TTL_MS_MAX:
-        raise ValueError("time out of range")
-    return 0
+include "session.pxi"
+include "selection.pxi"
+include "peers.pxi"
 
 
 cdef class NativeEngine:
@@ -541,6 +349,40 @@ cdef class NativeEngine:
         walk_all(self.c, db, see_record, <void *>found)
         return found.records
 
+    def track(self, uint64_t ids_key):
+        peers_track(self.c, ids_key)
+
+    def digest(self, cut, int64_t now_ms):
+        return peers_digest(self.c, cut, now_ms)
+
+    def bucket_digests(self, cut, int shift, int64_t now_ms):
+        return peers_bucket_digests(self.c, cut, shift, now_ms)
+
+    def count_since(self, since):
+        return peers_count_since(self.c, since)
+
+    def fill(self, bloom, selection, cursor, budget):
+        return peers_fill(self.c, bloom, selection, cursor, budget)
+
+    def lacking(self, bloom, selection, cursor, bytes_max, budget):
+        return peers_lacking(self.c, bloom, selection, cursor, bytes_max, budget)
+
+    def dump(self, point, bytes_max, int64_t now_ms):
+        return peers_dump(self.c, point, bytes_max, now_ms)
+
+    def fetch(self, int db, bytes key not None, int64_t now_ms):
+        return peers_fetch(self.c, db, key, now_ms)
+
+    def restamp(self, int64_t now_ms):
+        return peers_restamp(self.c, now_ms)
+
+    def waiting_bytes(self):
+        return self.c.outbox.used_bytes
+
+    @property
+    def slice_records(self):
+        return SLICE_RECORDS
+
     # -- numbers ----------------------------------------------------------------------------------
     def used_bytes(self):
         return engine_used_bytes(self.c)
@@ -558,7 +400,7 @@ cdef class NativeEngine:
             "stubs": self.c.stubs,
             "records": records,
             "defaulted": self.c.defaulted,
-            "record_overhead_bytes": RECORD_OVERHEAD_BYTES,
+            "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if self.c.digests.kept else 0),
         }
         for name, number in HOT_NAMES.items():
             counters[name] = self.c.calls[<int>number]
@@ -578,9 +420,7 @@ cdef class Packed:
 
 cdef int see_record(void *context, const Record *record) except -1:
     cdef Packed found = <Packed>context
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>record_packed_bytes(record))
-    record_pack(record, found.engine.c.nodes.numbers[record.node], <uint8_t *>PyBytes_AS_STRING(packed))
-    found.records.append(packed)
+    found.records.append(packed(found.engine.c, record))
     return 0
 
 

@@ -2,7 +2,7 @@
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, table.c, wheel.c, keyspace.c, merge.c, outbox.c, walk.c (the
- * store), then scanner.c, inline.c, writer.c, hot.c, feed.c (the wire). hash.c, bytes.c and nodes.c
+ * store), digest.c, filter.c, dump.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, feed.c (the wire). hash.c, bytes.c and nodes.c
  * serve both. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "links.h"
 
 #define DATABASES 16
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
@@ -54,6 +56,7 @@ size_t digits_of(int64_t number, uint8_t out[20]);
 
 /* -- hash.c -------------------------------------------------------------------------------------- */
 uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len);
+uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key);
 
 /* -- arena.c: where record blocks come from ------------------------------------------------------ */
 #define ARENA_CLASSES 48
@@ -78,13 +81,8 @@ void arena_free(Arena *arena);
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
 
-typedef struct Links { /* neighbours in a wheel slot: two pointers of 48 bits */
-    uint32_t next_low, prev_low;
-    uint16_t next_high, prev_high;
-} Links;
-
 typedef struct Record {
-    Links links;
+    Links links; /* neighbours in a wheel slot */
     uint32_t hash; /* the low half: finds the table line again without reading the key */
     uint64_t clock;
     uint32_t deadline_low;
@@ -219,6 +217,62 @@ typedef struct Outbox {
 
 #define OUTBOX_ENTRY_BYTES 64 /* an entry of the ring, of its index and of the arena, besides the key */
 
+/* -- digest.c: what peers compare ----------------------------------------------------------------- */
+#define GRANULE_SHIFT 10 /* replication.py has these, and says why */
+#define STAMP_GRANULE_SHIFT 26
+#define YOUNG_GRANULES 16
+#define CURSOR_DONE (INT64_C(1) << 62)
+#define PARTITIONS 4096
+
+typedef struct Granule { /* 1,024 ms */
+    int64_t number;
+    uint64_t sum;              /* of the ids of the records that end in it */
+    Record **records;          /* these; NULL where one has left */
+    uint32_t held, capacity;   /* places in use, and all */
+    uint32_t ending, written;  /* records that end in it, and whose stamp lies in it */
+} Granule;
+
+typedef struct Tally { /* of young records */
+    int64_t stamp, end;
+    uint64_t sum;
+    uint32_t count;
+    bool used;
+} Tally;
+
+typedef struct Trace { /* before each record, in a node that may have peers */
+    uint64_t id;
+    Granule *granule; /* of its end; NULL: not counted yet */
+    uint32_t place;   /* in the granule's records */
+    Links links;      /* of its partition */
+} Trace;
+
+typedef struct Digests {
+    bool kept;
+    uint64_t ids_key[2];
+    uint64_t count, sum;
+    Granule **granules; /* open addressing by number */
+    uint64_t granule_count, granule_capacity;
+    Tally *young;       /* open addressing by stamp and end */
+    uint64_t young_count, young_capacity, young_last;
+    int64_t young_from; /* stamp granules before it are no longer counted apart */
+    Links *partitions;
+    uint64_t bytes;     /* of what does not come from the arena */
+} Digests;
+
+typedef struct Sum {
+    int64_t number; /* of a bucket */
+    int64_t count;
+    uint64_t sum;
+} Sum;
+
+typedef struct Before { /* what a record counted for */
+    int64_t end, stamp;
+} Before;
+
+static inline Trace *trace_of(const Record *record) {
+    return (Trace *)record - 1;
+}
+
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
@@ -310,6 +364,7 @@ typedef struct Engine {
     Arena arena;
     Nodes nodes;
     Outbox outbox;
+    Digests digests;
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t writes, expired, stubs, hits, misses, defaulted;
     uint64_t calls[HOT_COUNT];
@@ -353,6 +408,51 @@ static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
 
 /* merge.c */
 Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms);
+
+/* digest.c: the first are called for every change of a record, where digests are kept */
+bool digest_track(Engine *engine, uint64_t ids_key);
+Before digest_before(const Record *record);
+bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);
+void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock);
+void digest_change(Engine *engine, Record *record, Before before);
+void digest_drop(Engine *engine, Record *record);
+void digest_moved(Record *record);
+void digest_free(Engine *engine);
+bool digest_total(Engine *engine, int64_t cut_stamp, int64_t cut_end, int64_t now_ms, Sum *total);
+int64_t digest_buckets(Engine *engine, int64_t cut_stamp, int64_t cut_end, int shift, int64_t now_ms, Sum **out);
+uint64_t digest_count_since(const Engine *engine, int64_t since);
+Granule *digest_granule(const Digests *digests, int64_t number);
+static inline int64_t record_end_ms(const Record *record) {
+    int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
+    return deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
+}
+
+/* filter.c: walks by granule, soonest first */
+typedef struct Selection {
+    int64_t cut_stamp, cut_end, since;
+    int shift;
+    const int64_t *buckets; /* in order; none: all */
+    size_t bucket_count;
+} Selection;
+
+typedef struct Filter { /* filters.py has the formula */
+    uint8_t *bits;
+    uint64_t salt, width; /* bits of a slice */
+    uint32_t slices;
+    uint64_t room, added; /* ids */
+} Filter;
+
+int64_t filter_fill(Engine *engine, Filter *filter, const Selection *selection, int64_t cursor, int64_t budget);
+int64_t filter_lacking(Engine *engine, const Filter *filter, const Selection *selection, int64_t cursor,
+                       uint64_t bytes_max, int64_t budget, Buffer *out);
+
+/* dump.c */
+void dump_enter(Engine *engine, Record *record);
+bool dump_pack(const Engine *engine, const Record *record, Buffer *out);
+bool dump_records(Engine *engine, uint64_t first, uint64_t bytes_max, int64_t now_ms, Buffer *out, uint64_t *cursor);
+
+/* restamp.c */
+int64_t keyspace_restamp(Engine *engine, int64_t now_ms);
 
 /* outbox.c */
 void outbox_add(Engine *engine, int db, uint64_t hash, Span key, size_t record_bytes);

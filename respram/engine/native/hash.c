@@ -29,29 +29,57 @@ static inline void mix(State *s) {
 
 static inline uint64_t word_at(const uint8_t *bytes) {
     uint64_t word;
-    memcpy(&word, bytes, 8); /* the host's byte order: hashes never leave the process */
+    memcpy(&word, bytes, 8); /* ids leave the process: table.c asks for a little-endian host */
     return word;
 }
 
-uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len) {
-    State s = {
+static inline State begin(const uint64_t secret[2]) {
+    return (State){
         secret[0] ^ UINT64_C(0x736f6d6570736575), secret[1] ^ UINT64_C(0x646f72616e646f6d),
         secret[0] ^ UINT64_C(0x6c7967656e657261), secret[1] ^ UINT64_C(0x7465646279746573),
     };
-    const uint8_t *end = bytes + (len & ~(size_t)7);
-    for (; bytes != end; bytes += 8) {
-        uint64_t word = word_at(bytes);
-        s.d ^= word;
-        mix(&s);
-        s.a ^= word;
-    }
+}
+
+static inline void take(State *s, uint64_t word) {
+    s->d ^= word;
+    mix(s);
+    s->a ^= word;
+}
+
+/* The last 0 to 7 bytes under the length of all, and the end. */
+static inline uint64_t finish(State *s, const uint8_t *bytes, size_t count, size_t len) {
     uint64_t last = (uint64_t)len << 56;
-    for (size_t place = 0; place < (len & 7); place++)
-        last |= (uint64_t)end[place] << (8 * place);
-    s.d ^= last;
-    mix(&s);
-    s.a ^= last;
-    s.c ^= 0xff;
-    mix(&s); mix(&s); mix(&s);
-    return s.a ^ s.b ^ s.c ^ s.d;
+    for (size_t place = 0; place < count; place++)
+        last |= (uint64_t)bytes[place] << (8 * place);
+    take(s, last);
+    s->c ^= 0xff;
+    mix(s); mix(s); mix(s);
+    return s->a ^ s->b ^ s->c ^ s->d;
+}
+
+uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len) {
+    State s = begin(secret);
+    const uint8_t *end = bytes + (len & ~(size_t)7);
+    for (; bytes != end; bytes += 8)
+        take(&s, word_at(bytes));
+    return finish(&s, end, len & 7, len);
+}
+
+/* The same over words, a byte and a key that follow each other, without copying them into one place:
+ * what ids and points are made of (ids.py). */
+uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key) {
+    State s = begin(secret);
+    for (size_t number = 0; number < count; number++)
+        take(&s, words[number]);
+    uint8_t joint[8] = {byte};
+    size_t len = count * 8 + 1 + key.len, first = key.len < 7 ? key.len : 7;
+    if (first)
+        memcpy(joint + 1, key.bytes, first);
+    if (first < 7)
+        return finish(&s, joint, 1 + first, len);
+    take(&s, word_at(joint));
+    const uint8_t *at = key.bytes + 7, *end = at + ((key.len - 7) & ~(size_t)7);
+    for (; at != end; at += 8)
+        take(&s, word_at(at));
+    return finish(&s, end, (key.len - 7) & 7, len);
 }

@@ -27,10 +27,24 @@ Engine *engine_new(const Settings *settings) {
     return engine;
 }
 
+/* A record's block begins with its trace, where digests are kept. */
+static size_t lead_bytes(const Engine *engine) {
+    return engine->digests.kept ? sizeof(Trace) : 0;
+}
+
+static Record *take_block(Engine *engine, size_t bytes) {
+    uint8_t *block = arena_take(&engine->arena, lead_bytes(engine) + bytes);
+    return block ? (Record *)(block + lead_bytes(engine)) : NULL;
+}
+
+static void give_bytes(Engine *engine, Record *record, size_t bytes) {
+    size_t lead = lead_bytes(engine);
+    arena_give(&engine->arena, (uint8_t *)record - lead, lead + bytes);
+}
+
 static int give_block(void *context, const Record *record) {
-    Engine *engine = context;
     bool shadowed = record->flags & RECORD_SHADOWED;
-    arena_give(&engine->arena, (Record *)record, record_size(shadowed, record->key_bytes, record->value_bytes));
+    give_bytes(context, (Record *)record, record_size(shadowed, record->key_bytes, record->value_bytes));
     return 0;
 }
 
@@ -39,6 +53,7 @@ void engine_free(Engine *engine) {
         walk_all(engine, db, give_block, engine);
         table_free(&engine->tables[db]);
     }
+    digest_free(engine);
     outbox_clear(engine);
     free(engine->outbox.queue);
     free(engine->outbox.index);
@@ -62,7 +77,7 @@ void engine_configure(Engine *engine, const Settings *settings) {
 }
 
 uint64_t engine_used_bytes(const Engine *engine) {
-    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16;
+    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes;
     for (int db = 0; db < DATABASES; db++)
         bytes += table_bytes(&engine->tables[db]);
     return bytes;
@@ -126,14 +141,15 @@ static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
     size_t before = record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
     size_t after = record_size(shadowed, record->key_bytes, value_bytes);
-    if (arena_block_bytes(before) == arena_block_bytes(after)) {
+    size_t lead = lead_bytes(engine);
+    if (arena_block_bytes(lead + before) == arena_block_bytes(lead + after)) {
         reshape_here(record, shadowed, value_bytes, keep_value);
         return record;
     }
-    Record *moved = arena_take(&engine->arena, after);
+    Record *moved = take_block(engine, after);
     if (!moved)
         return NULL;
-    memcpy(moved, record, RECORD_HEADER_BYTES);
+    memcpy((uint8_t *)moved - lead, (uint8_t *)record - lead, lead + RECORD_HEADER_BYTES);
     moved->flags = (uint8_t)((record->flags & ~RECORD_SHADOWED) | (shadowed ? RECORD_SHADOWED : 0));
     moved->value_bytes = (uint32_t)value_bytes;
     if (shadowed)
@@ -143,18 +159,20 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     if (kept)
         memcpy((uint8_t *)record_key(moved).bytes, key.bytes, kept);
     wheel_relink(moved);
+    if (lead)
+        digest_moved(moved);
     table_replace(&engine->tables[record->db], record, moved);
-    arena_give(&engine->arena, record, before);
+    give_bytes(engine, record, before);
     return moved;
 }
 
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
-    Record *record = arena_take(&engine->arena, record_size(shadowed, key.len, value_bytes));
+    Record *record = take_block(engine, record_size(shadowed, key.len, value_bytes));
     if (!record)
         return NULL;
     if (!table_make_room(table)) {
-        arena_give(&engine->arena, record, record_size(shadowed, key.len, value_bytes));
+        give_bytes(engine, record, record_size(shadowed, key.len, value_bytes));
         return NULL;
     }
     memset(record, 0, RECORD_HEADER_BYTES);
@@ -165,6 +183,8 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
     if (key.len)
         memcpy((uint8_t *)record_key(record).bytes, key.bytes, key.len);
+    if (engine->digests.kept)
+        dump_enter(engine, record);
     table_insert(table, hash, record);
     engine->stubs++;
     return record;
@@ -175,11 +195,22 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms) {
     size_t value_bytes = value ? value->len : 0;
-    bool is_new = record == NULL;
+    bool is_new = record == NULL, is_tracked = engine->digests.kept;
+    int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
+    Before before = {0};
+    if (is_tracked) {
+        if (!digest_make_room(engine, end_ms, clock, now_ms))
+            return NULL;
+        if (!is_new)
+            before = digest_before(record);
+    }
     record = is_new ? make(engine, db, hash, key, value_bytes, shadow_ms != 0)
                     : keyspace_reshape(engine, record, shadow_ms != 0, value_bytes, false);
-    if (!record)
+    if (!record) {
+        if (is_tracked)
+            digest_give_up(engine, end_ms, clock);
         return NULL;
+    }
     if (record->flags & RECORD_STUB)
         engine->stubs--;
     else
@@ -205,6 +236,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         wheel_place(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
     else
         wheel_move(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
+    if (is_tracked)
+        digest_change(engine, record, before);
     return record;
 }
 
@@ -214,6 +247,8 @@ static void destroy(Engine *engine, Record *record) {
         engine->stubs--;
     else
         engine->live[record->db]--;
+    if (engine->digests.kept)
+        digest_drop(engine, record);
     nodes_release(&engine->nodes, record->node);
     table_remove(&engine->tables[record->db], record);
     give_block(engine, record);

@@ -88,11 +88,21 @@ static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t 
     int64_t shadow_ms = shadow_of(record_deadline_ms(record), own_ms, ends_ms, (int64_t)older->shadow_ms);
     if (shadow_ms == own_ms)
         return true;
-    record = keyspace_reshape(engine, record, shadow_ms != 0, record->value_bytes, true);
-    if (!record)
+    Before before = digest_before(record);
+    int64_t deadline_ms = record_deadline_ms(record), end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
+    if (engine->digests.kept && !digest_make_room(engine, end_ms, record->clock, now_ms))
         return false;
+    uint64_t clock = record->clock;
+    record = keyspace_reshape(engine, record, shadow_ms != 0, record->value_bytes, true);
+    if (!record) {
+        if (engine->digests.kept)
+            digest_give_up(engine, end_ms, clock);
+        return false;
+    }
     if (shadow_ms)
         record_set_shadow(record, shadow_ms);
+    if (engine->digests.kept)
+        digest_change(engine, record, before);
     if (record->flags & RECORD_STUB)
         wheel_move(&engine->wheel, record, shadow_ms, now_ms);
     return true;

@@ -23,31 +23,6 @@ static const int64_t REACH_MS[WHEEL_LEVELS - 1] = {INT64_C(2) << 10, INT64_C(2) 
 
 #define NEVER INT64_MAX
 
-static inline Links *next_of(const Links *links) {
-    return (Links *)(uintptr_t)((uint64_t)links->next_high << 32 | links->next_low);
-}
-
-static inline Links *prev_of(const Links *links) {
-    return (Links *)(uintptr_t)((uint64_t)links->prev_high << 32 | links->prev_low);
-}
-
-static inline void set_next(Links *links, const Links *next) {
-    uint64_t address = (uint64_t)(uintptr_t)next;
-    links->next_low = (uint32_t)address;
-    links->next_high = (uint16_t)(address >> 32);
-}
-
-static inline void set_prev(Links *links, const Links *prev) {
-    uint64_t address = (uint64_t)(uintptr_t)prev;
-    links->prev_low = (uint32_t)address;
-    links->prev_high = (uint16_t)(address >> 32);
-}
-
-static inline void join(Links *first, Links *second) {
-    set_next(first, second);
-    set_prev(second, first);
-}
-
 static inline int level_of(int slot) {
     return slot < FIRST[1] ? 0 : slot < FIRST[2] ? 1 : slot < FIRST[3] ? 2 : 3;
 }
@@ -112,13 +87,12 @@ void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms) {
 }
 
 void wheel_remove(Wheel *wheel, Record *record) {
-    join(prev_of(&record->links), next_of(&record->links));
+    leave(&record->links);
     wheel->records--;
 }
 
 void wheel_relink(Record *record) {
-    set_next(prev_of(&record->links), &record->links);
-    set_prev(next_of(&record->links), &record->links);
+    relink(&record->links);
 }
 
 /* The slot of a level to be visited first, if its time has come; brings `next_ms` up to date. */

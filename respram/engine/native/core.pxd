@@ -1,0 +1,130 @@
+"""What the binding uses of the C core: the declarations of engine.h, as far as they are needed, and nothing else."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "engine.h":
+    ctypedef unsigned char truth "bool"
+    int DATABASES
+    int64_t TIME_MS_MAX
+    ctypedef struct Span:
+        const uint8_t *bytes
+        size_t len
+    ctypedef struct CSettings "Settings":
+        uint64_t node
+        uint64_t secret[2]
+        int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max
+        uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
+        int64_t feed_commands_max, feed_reply_bytes_max
+        uint64_t outbox_bytes_max
+    ctypedef struct Buffer:
+        uint8_t *bytes
+        size_t len
+    ctypedef struct Record:
+        uint64_t clock
+        uint16_t node
+        uint8_t flags
+    ctypedef struct Arg:
+        pass
+    ctypedef struct Command:
+        size_t argc
+    ctypedef struct CSession "Session":
+        int db, proto
+        bint hot, trusted, closing, suspended, retried, more
+    ctypedef struct Nodes:
+        uint64_t *numbers
+    ctypedef struct Table:
+        pass
+    ctypedef struct Outbox:
+        bint overflowed
+        uint64_t used_bytes
+    ctypedef struct Digests:
+        bint kept
+    ctypedef struct Wheel:
+        pass
+    ctypedef struct FeedState "Feed":
+        CSession *session
+    ctypedef struct Engine:
+        Table *tables
+        uint64_t live[16]
+        Nodes nodes
+        Outbox outbox
+        Digests digests
+        Wheel wheel
+        uint64_t writes, expired, stubs, hits, misses, defaulted
+        uint64_t *calls
+        bint hot_reads, hot_writes, observed, notes_lost
+        Buffer notes
+        Buffer reply
+        FeedState feed
+    ctypedef struct CMerged "Merged":
+        uint64_t fresh, known, refused, malformed
+    ctypedef enum Turn:
+        TURN_OVER
+        TURN_COLD
+    int HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO
+    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
+    int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
+    int RECORD_IMPLICIT
+
+    Engine *engine_new(const CSettings *)
+    void engine_free(Engine *)
+    void engine_configure(Engine *, const CSettings *)
+    uint64_t engine_used_bytes(const Engine *)
+    bint engine_full(const Engine *)
+    void buffer_clear(Buffer *, size_t)
+    uint64_t keyspace_hash(const Engine *, Span)
+    Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
+    bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
+    bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, truth *)
+    uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
+    CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
+    bint outbox_drain(Engine *, uint64_t, Buffer *)
+    ctypedef int (*See)(void *, const Record *) except -1
+    int walk_scan(const Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1
+    const Record *walk_sample(const Engine *, int, uint64_t, int64_t)
+    int64_t walk_ttl_average_ms(const Engine *, int, int64_t)
+    int walk_all(const Engine *, int, See, void *) except -1
+    uint64_t walk_count(const Engine *, int, int64_t)
+    int64_t wheel_next_ms(Wheel *)
+    int64_t record_deadline_ms(const Record *)
+    Span record_key(const Record *)
+    size_t record_value_bytes(const Record *)
+    void record_get_value(const Record *, uint8_t *)
+    size_t record_packed_bytes(const Record *)
+    void record_pack(const Record *, uint64_t, uint8_t *)
+    void session_init(CSession *)
+    void session_close(CSession *)
+    size_t session_buffered_bytes(const CSession *)
+    Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t)
+    const Command *feed_cold(const Engine *)
+    Turn feed_answer(Engine *, const uint8_t *, size_t)
+    Turn feed_refuse(Engine *)
+    void feed_suspend(Engine *)
+    void feed_abandon(Engine *)
+    Span command_arg(const Command *, size_t)
+
+    # what peers compare
+    ctypedef struct Sum:
+        int64_t number, count
+        uint64_t sum
+    ctypedef struct CSelection "Selection":
+        int64_t cut_stamp, cut_end, since
+        int shift
+        const int64_t *buckets
+        size_t bucket_count
+    ctypedef struct CFilter "Filter":
+        uint8_t *bits
+        uint64_t salt, width
+        uint32_t slices
+        uint64_t room, added
+    bint digest_track(Engine *, uint64_t)
+    bint digest_total(Engine *, int64_t, int64_t, int64_t, Sum *)
+    int64_t digest_buckets(Engine *, int64_t, int64_t, int, int64_t, Sum **)
+    uint64_t digest_count_since(const Engine *, int64_t)
+    int64_t filter_fill(Engine *, CFilter *, const CSelection *, int64_t, int64_t)
+    int64_t filter_lacking(Engine *, const CFilter *, const CSelection *, int64_t, uint64_t, int64_t, Buffer *)
+    bint dump_pack(const Engine *, const Record *, Buffer *)
+    bint dump_records(Engine *, uint64_t, uint64_t, int64_t, Buffer *, uint64_t *)
+    int64_t keyspace_restamp(Engine *, int64_t)
+    Record *table_find(const Table *, uint64_t, Span)
+    int64_t record_end_ms(const Record *)

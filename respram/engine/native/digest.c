@@ -1,0 +1,455 @@
+/* Counts and sums of record ids, by granule of their end: kept as records come and go, where there may be peers.
+ *
+ * A record of such a node has a trace of 32 bytes before its header: its id, where its granule lists it, and its
+ * neighbours in a partition of the dump (dump.c). A lone node's records have none, and no code runs for them.
+ *
+ * A granule is found by its number in a table of pointers. It lists its records by their addresses, 8 bytes
+ * each, so that a walk in order of ends can prefetch them far ahead (a linked list would be a cache miss for
+ * each). An overwrite leaves a NULL in the old list, which is one store that nobody waits for, and goes to the
+ * end of the new one, which is warm; a list with more holes than records is made dense before it would grow.
+ *
+ * Records written in the last 16 s are counted a second time by granules of stamp and end, so that a cut can
+ * leave the young out without looking at any of them. In this table too a key with the usual life hits the
+ * place of the write before it. Entries that count nothing any more go when the table would grow.
+ *
+ * Cost of an overwrite: an id (20 ns for a short key), three or four lines of these tables, mostly warm.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GRANULES_MIN 64
+#define YOUNG_MIN 64
+#define LIST_MIN 4
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+#define PREFETCHED 8
+
+static inline uint64_t scattered(int64_t number) {
+    return ((uint64_t)number * SPREAD) >> 32;
+}
+
+static int64_t end_of(const Record *record) {
+    return record_end_ms(record) >> GRANULE_SHIFT;
+}
+
+static int64_t stamp_of(uint64_t clock) {
+    return (int64_t)(clock >> STAMP_GRANULE_SHIFT);
+}
+
+static uint64_t identity(const Engine *engine, const Record *record) {
+    uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]};
+    uint64_t mark = hash_words(engine->digests.ids_key, words, 2, record->db, record_key(record));
+    return mark + (uint64_t)record_shadow_ms(record) * SPREAD;
+}
+
+bool digest_track(Engine *engine, uint64_t ids_key) {
+    Digests *digests = &engine->digests;
+    Links *partitions = malloc(PARTITIONS * sizeof *partitions);
+    if (!partitions)
+        return false;
+    for (int number = 0; number < PARTITIONS; number++)
+        join(&partitions[number], &partitions[number]);
+    digests->partitions = partitions;
+    digests->bytes = PARTITIONS * sizeof *partitions;
+    digests->ids_key[0] = ids_key;
+    digests->kept = true;
+    return true;
+}
+
+/* -- granules ------------------------------------------------------------------------------------ */
+static uint64_t granule_place(Granule *const *granules, uint64_t capacity, int64_t number) {
+    uint64_t mask = capacity - 1, place = scattered(number) & mask;
+    while (granules[place] && granules[place]->number != number)
+        place = (place + 1) & mask;
+    return place;
+}
+
+Granule *digest_granule(const Digests *digests, int64_t number) {
+    if (!digests->granule_capacity)
+        return NULL;
+    return digests->granules[granule_place(digests->granules, digests->granule_capacity, number)];
+}
+
+static bool grow_granules(Digests *digests) {
+    uint64_t capacity = digests->granule_capacity ? digests->granule_capacity * 2 : GRANULES_MIN;
+    Granule **granules = calloc(capacity, sizeof *granules);
+    if (!granules)
+        return false;
+    for (uint64_t place = 0; place < digests->granule_capacity; place++)
+        if (digests->granules[place])
+            granules[granule_place(granules, capacity, digests->granules[place]->number)] = digests->granules[place];
+    digests->bytes += (capacity - digests->granule_capacity) * sizeof *granules;
+    free(digests->granules);
+    digests->granules = granules;
+    digests->granule_capacity = capacity;
+    return true;
+}
+
+static Granule *make_granule(Engine *engine, int64_t number) {
+    Digests *digests = &engine->digests;
+    Granule *granule = digest_granule(digests, number);
+    if (granule)
+        return granule;
+    if (digests->granule_count * 2 >= digests->granule_capacity && !grow_granules(digests))
+        return NULL;
+    granule = arena_take(&engine->arena, sizeof *granule);
+    if (!granule)
+        return NULL;
+    *granule = (Granule){.number = number};
+    digests->granules[granule_place(digests->granules, digests->granule_capacity, number)] = granule;
+    digests->granule_count++;
+    return granule;
+}
+
+/* Lets a granule go that counts nothing any more. What follows in its run of the table moves up. */
+static void release_granule(Engine *engine, Granule *granule) {
+    Digests *digests = &engine->digests;
+    if (granule->ending || granule->written)
+        return;
+    uint64_t mask = digests->granule_capacity - 1;
+    uint64_t hole = granule_place(digests->granules, digests->granule_capacity, granule->number);
+    for (uint64_t at = (hole + 1) & mask; digests->granules[at]; at = (at + 1) & mask) {
+        uint64_t home = scattered(digests->granules[at]->number) & mask;
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            digests->granules[hole] = digests->granules[at];
+            hole = at;
+        }
+    }
+    digests->granules[hole] = NULL;
+    digests->granule_count--;
+    digests->bytes -= granule->capacity * sizeof *granule->records;
+    free(granule->records);
+    arena_give(&engine->arena, granule, sizeof *granule);
+}
+
+static void make_dense(Granule *granule) {
+    uint32_t kept = 0;
+    for (uint32_t place = 0; place < granule->held; place++) {
+        if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED])
+            __builtin_prefetch(trace_of(granule->records[place + PREFETCHED]), 1);
+        Record *record = granule->records[place];
+        if (record) {
+            granule->records[kept] = record;
+            trace_of(record)->place = kept++;
+        }
+    }
+    granule->held = kept;
+}
+
+static bool make_place(Digests *digests, Granule *granule) {
+    if (granule->held < granule->capacity)
+        return true;
+    if (granule->ending < granule->capacity / 2) {
+        make_dense(granule);
+        return true;
+    }
+    uint64_t capacity = granule->capacity ? (uint64_t)granule->capacity * 2 : LIST_MIN;
+    Record **records = capacity > UINT32_MAX ? NULL : realloc(granule->records, capacity * sizeof *records);
+    if (!records)
+        return false;
+    digests->bytes += (capacity - granule->capacity) * sizeof *records;
+    granule->records = records;
+    granule->capacity = (uint32_t)capacity;
+    return true;
+}
+
+static void enter(Granule *granule, Record *record, uint64_t id) {
+    Trace *trace = trace_of(record);
+    trace->granule = granule;
+    trace->place = granule->held;
+    granule->records[granule->held++] = record;
+    granule->ending++;
+    granule->sum += id;
+}
+
+static void depart(Granule *granule, const Trace *trace) {
+    granule->records[trace->place] = NULL;
+    while (granule->held && !granule->records[granule->held - 1])
+        granule->held--;
+    granule->ending--;
+    granule->sum -= trace->id;
+}
+
+/* -- the young ----------------------------------------------------------------------------------- */
+static uint64_t tally_place(const Tally *young, uint64_t capacity, int64_t stamp, int64_t end) {
+    uint64_t mask = capacity - 1, place = scattered(end * 31 + stamp) & mask;
+    while (young[place].used && (young[place].end != end || young[place].stamp != stamp))
+        place = (place + 1) & mask;
+    return place;
+}
+
+static bool counts(const Digests *digests, const Tally *tally) {
+    return tally->used && tally->count && tally->stamp >= digests->young_from;
+}
+
+/* A new table of those that count, at most a quarter full. */
+static bool renew_young(Digests *digests) {
+    uint64_t kept = 0, capacity = YOUNG_MIN;
+    for (uint64_t place = 0; place < digests->young_capacity; place++)
+        kept += counts(digests, &digests->young[place]);
+    while (capacity < kept * 4)
+        capacity *= 2;
+    Tally *young = calloc(capacity, sizeof *young);
+    if (!young)
+        return false;
+    for (uint64_t place = 0; place < digests->young_capacity; place++) {
+        const Tally *tally = &digests->young[place];
+        if (counts(digests, tally))
+            young[tally_place(young, capacity, tally->stamp, tally->end)] = *tally;
+    }
+    digests->bytes += capacity * sizeof *young - digests->young_capacity * sizeof *young;
+    free(digests->young);
+    digests->young = young;
+    digests->young_capacity = capacity;
+    digests->young_count = kept;
+    digests->young_last = 0;
+    return true;
+}
+
+/* Finds or makes the entry; there is room. */
+static Tally *tally_of(Digests *digests, int64_t stamp, int64_t end) {
+    Tally *tally = &digests->young[digests->young_last];
+    if (likely(tally->used && tally->end == end && tally->stamp == stamp))
+        return tally;
+    uint64_t place = tally_place(digests->young, digests->young_capacity, stamp, end);
+    tally = &digests->young[place];
+    if (!tally->used) {
+        *tally = (Tally){.stamp = stamp, .end = end, .used = true};
+        digests->young_count++;
+    }
+    digests->young_last = place;
+    return tally;
+}
+
+static void count_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
+    Tally *tally = tally_of(digests, stamp, end);
+    tally->count++;
+    tally->sum += id;
+}
+
+static void uncount_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
+    Tally *tally = &digests->young[tally_place(digests->young, digests->young_capacity, stamp, end)];
+    tally->count--;
+    tally->sum -= id;
+}
+
+/* -- changes ------------------------------------------------------------------------------------- */
+Before digest_before(const Record *record) {
+    return (Before){end_of(record), stamp_of(record->clock)};
+}
+
+/* All that counting a record with this end and stamp may need. False: no memory. */
+bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
+    Digests *digests = &engine->digests;
+    if (digests->young_count * 2 >= digests->young_capacity) {
+        int64_t young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
+        if (young_from > digests->young_from)
+            digests->young_from = young_from;
+        if (!renew_young(digests))
+            return false;
+    }
+    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT);
+    if (!end)
+        return false;
+    if (!make_place(digests, end) || !make_granule(engine, stamp_of(clock))) {
+        release_granule(engine, end);
+        return false;
+    }
+    return true;
+}
+
+static void release_at(Engine *engine, int64_t number) {
+    Granule *granule = digest_granule(&engine->digests, number);
+    if (granule)
+        release_granule(engine, granule);
+}
+
+/* What room was made for did not happen. */
+void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock) {
+    release_at(engine, end_ms >> GRANULE_SHIFT);
+    release_at(engine, stamp_of(clock));
+}
+
+static void uncount(Engine *engine, Record *record, Before before) {
+    Digests *digests = &engine->digests;
+    Trace *trace = trace_of(record);
+    depart(trace->granule, trace);
+    digest_granule(digests, before.stamp)->written--;
+    digests->count--;
+    digests->sum -= trace->id;
+    if (before.stamp >= digests->young_from)
+        uncount_young(digests, before.stamp, before.end, trace->id);
+}
+
+/* The record is what it is now, and was counted as `before` says, or not yet. Room was made. */
+void digest_change(Engine *engine, Record *record, Before before) {
+    Digests *digests = &engine->digests;
+    Trace *trace = trace_of(record);
+    bool was_counted = trace->granule != NULL;
+    if (was_counted)
+        uncount(engine, record, before);
+    int64_t end = end_of(record), stamp = stamp_of(record->clock);
+    trace->id = identity(engine, record);
+    enter(digest_granule(digests, end), record, trace->id);
+    digest_granule(digests, stamp)->written++;
+    digests->count++;
+    digests->sum += trace->id;
+    if (stamp >= digests->young_from)
+        count_young(digests, stamp, end, trace->id);
+    if (was_counted) {
+        if (before.end != end)
+            release_at(engine, before.end);
+        if (before.stamp != stamp)
+            release_at(engine, before.stamp);
+    }
+}
+
+void digest_drop(Engine *engine, Record *record) {
+    Before before = digest_before(record);
+    leave(&trace_of(record)->links);
+    uncount(engine, record, before);
+    release_at(engine, before.end);
+    release_at(engine, before.stamp);
+}
+
+/* The record has a new address, and its trace with it. */
+void digest_moved(Record *record) {
+    Trace *trace = trace_of(record);
+    relink(&trace->links);
+    if (trace->granule)
+        trace->granule->records[trace->place] = record;
+}
+
+void digest_free(Engine *engine) {
+    Digests *digests = &engine->digests;
+    for (uint64_t place = 0; place < digests->granule_capacity; place++) {
+        Granule *granule = digests->granules[place];
+        if (granule) {
+            free(granule->records);
+            arena_give(&engine->arena, granule, sizeof *granule);
+        }
+    }
+    free(digests->granules);
+    free(digests->young);
+    free(digests->partitions);
+    memset(digests, 0, sizeof *digests);
+}
+
+/* -- sums ---------------------------------------------------------------------------------------- */
+/* The clock was set back: what had ceased to be young is so again. A walk over everything, once. */
+static bool recount(Engine *engine, int64_t young_from) {
+    Digests *digests = &engine->digests;
+    digests->young_from = INT64_MAX; /* nothing counts */
+    if (!renew_young(digests))
+        return false;
+    digests->young_from = young_from;
+    for (uint64_t at = 0; at < digests->granule_capacity; at++) {
+        const Granule *granule = digests->granules[at];
+        for (uint32_t place = 0; granule && place < granule->held; place++) {
+            const Record *record = granule->records[place];
+            if (!record || stamp_of(record->clock) < young_from)
+                continue;
+            if (digests->young_count * 2 >= digests->young_capacity && !renew_young(digests))
+                return false;
+            count_young(digests, stamp_of(record->clock), granule->number, trace_of(record)->id);
+        }
+    }
+    return true;
+}
+
+/* Lets go of what is young no more; whether the cut can still be told. */
+static bool age(Engine *engine, int64_t cut_stamp, int64_t now_ms) {
+    Digests *digests = &engine->digests;
+    int64_t young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
+    if (young_from < digests->young_from - YOUNG_GRANULES && !recount(engine, young_from)) {
+        digests->young_from = INT64_MAX; /* without memory nothing can be told, and the next call tries again */
+        return false;
+    }
+    if (young_from > digests->young_from)
+        digests->young_from = young_from;
+    return cut_stamp >= digests->young_from - 1;
+}
+
+static bool is_left_out(const Digests *digests, const Tally *tally, int64_t cut_stamp, int64_t cut_end) {
+    return counts(digests, tally) && tally->stamp > cut_stamp && tally->end > cut_end;
+}
+
+/* All that lies within the cut: everything, but for the granules that end before and for the young. */
+bool digest_total(Engine *engine, int64_t cut_stamp, int64_t cut_end, int64_t now_ms, Sum *total) {
+    Digests *digests = &engine->digests;
+    if (!age(engine, cut_stamp, now_ms))
+        return false;
+    *total = (Sum){.count = (int64_t)digests->count, .sum = digests->sum};
+    for (uint64_t place = 0; place < digests->granule_capacity; place++) {
+        const Granule *granule = digests->granules[place];
+        if (granule && granule->number <= cut_end) {
+            total->count -= granule->ending;
+            total->sum -= granule->sum;
+        }
+    }
+    for (uint64_t place = 0; place < digests->young_capacity; place++) {
+        const Tally *tally = &digests->young[place];
+        if (is_left_out(digests, tally, cut_stamp, cut_end)) {
+            total->count -= tally->count;
+            total->sum -= tally->sum;
+        }
+    }
+    return true;
+}
+
+static int by_number(const void *one, const void *other) {
+    int64_t first = ((const Sum *)one)->number, second = ((const Sum *)other)->number;
+    return first < second ? -1 : first > second;
+}
+
+/* Sums of neighbours become one; those that are empty go. */
+static int64_t fold(Sum *sums, int64_t count) {
+    int64_t folded = 0;
+    qsort(sums, (size_t)count, sizeof *sums, by_number);
+    for (int64_t at = 0; at < count;) {
+        Sum sum = sums[at++];
+        for (; at < count && sums[at].number == sum.number; at++) {
+            sum.count += sums[at].count;
+            sum.sum += sums[at].sum;
+        }
+        if (sum.count)
+            sums[folded++] = sum;
+    }
+    return folded;
+}
+
+/* How many buckets, and in `out` their sums in order, to be freed by the caller. -1: no memory. */
+int64_t digest_buckets(Engine *engine, int64_t cut_stamp, int64_t cut_end, int shift, int64_t now_ms, Sum **out) {
+    Digests *digests = &engine->digests;
+    *out = NULL;
+    if (!age(engine, cut_stamp, now_ms))
+        return 0;
+    Sum *sums = malloc((digests->granule_count + digests->young_count + 1) * sizeof *sums);
+    if (!sums)
+        return -1;
+    int64_t count = 0;
+    for (uint64_t place = 0; place < digests->granule_capacity; place++) {
+        const Granule *granule = digests->granules[place];
+        if (granule && granule->ending && granule->number > cut_end)
+            sums[count++] = (Sum){granule->number >> shift, granule->ending, granule->sum};
+    }
+    for (uint64_t place = 0; place < digests->young_capacity; place++) {
+        const Tally *tally = &digests->young[place];
+        if (is_left_out(digests, tally, cut_stamp, cut_end))
+            sums[count++] = (Sum){tally->end >> shift, -(int64_t)tally->count, -tally->sum};
+    }
+    *out = sums;
+    return fold(sums, count);
+}
+
+uint64_t digest_count_since(const Engine *engine, int64_t since) {
+    const Digests *digests = &engine->digests;
+    uint64_t count = 0;
+    for (uint64_t place = 0; place < digests->granule_capacity; place++) {
+        const Granule *granule = digests->granules[place];
+        if (granule && granule->number >= since)
+            count += granule->written;
+    }
+    return count;
+}

@@ -1,0 +1,88 @@
+/* All records in the order of their points, in pieces that any peer can go on from.
+ *
+ * A point is a hash of database and key under the enclave's key; its upper 12 bits name a partition. Each
+ * partition is a ring through the traces of its records, joined when a key is new and left when it is gone: an
+ * overwrite does not touch it. So a piece of a dump looks at the partitions that it sends and at no other, and
+ * sorts some hundreds of records at a time; a walk along the table would look at everything for every piece.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTITION_SHIFT 20
+
+typedef struct Placed {
+    uint64_t point, id;
+    const Record *record;
+} Placed;
+
+static uint64_t point_of(const Engine *engine, const Record *record) {
+    return hash_words(engine->digests.ids_key, NULL, 0, record->db, record_key(record)) >> 32;
+}
+
+/* A new record, whose key is in place, joins its partition; it is counted later. */
+void dump_enter(Engine *engine, Record *record) {
+    Trace *trace = trace_of(record);
+    memset(trace, 0, sizeof *trace);
+    Links *ring = &engine->digests.partitions[point_of(engine, record) >> PARTITION_SHIFT];
+    join(&trace->links, next_of(ring));
+    join(ring, &trace->links);
+}
+
+bool dump_pack(const Engine *engine, const Record *record, Buffer *out) {
+    size_t size = record_packed_bytes(record);
+    if (!buffer_reserve(out, size))
+        return false;
+    record_pack(record, engine->nodes.numbers[record->node], out->bytes + out->len);
+    out->len += size;
+    return true;
+}
+
+static int by_point(const void *one, const void *other) {
+    const Placed *first = one, *second = other;
+    if (first->point != second->point)
+        return first->point < second->point ? -1 : 1;
+    return first->id < second->id ? -1 : first->id > second->id;
+}
+
+static const Record *record_with(const Links *links) {
+    return (const Record *)((const uint8_t *)links - offsetof(Trace, links) + sizeof(Trace));
+}
+
+/* What is to be sent of a partition, in order. False: no memory. */
+static bool gather(const Engine *engine, const Links *ring, uint64_t first, int64_t now_ms, Buffer *placed) {
+    placed->len = 0;
+    for (const Links *at = next_of(ring); at != ring; at = next_of(at)) {
+        const Record *record = record_with(at);
+        __builtin_prefetch(record_with(next_of(at)));
+        Placed one = {point_of(engine, record), trace_of(record)->id, record};
+        if (one.point >= first && record_end_ms(record) > now_ms && !buffer_append(placed, &one, sizeof one))
+            return false;
+    }
+    if (placed->len)
+        qsort(placed->bytes, placed->len / sizeof(Placed), sizeof(Placed), by_point);
+    return true;
+}
+
+/* Records from a point on, until `out` holds about `bytes_max`; then the point to go on at, 2**32 behind the
+ * last. Those of one point stay together. False: no memory; `out` is to be thrown away then. */
+bool dump_records(Engine *engine, uint64_t first, uint64_t bytes_max, int64_t now_ms, Buffer *out, uint64_t *cursor) {
+    Buffer placed = {0};
+    bool is_whole = true, is_full = false;
+    *cursor = UINT64_C(1) << 32;
+    for (uint64_t number = first >> PARTITION_SHIFT; number < PARTITIONS && is_whole && !is_full; number++) {
+        is_whole = gather(engine, &engine->digests.partitions[number], first, now_ms, &placed);
+        const Placed *all = (const Placed *)placed.bytes;
+        for (size_t at = 0; is_whole && at < placed.len / sizeof(Placed); at++) {
+            if (out->len >= bytes_max && (at == 0 || all[at].point != all[at - 1].point)) {
+                *cursor = all[at].point;
+                is_full = true;
+                break;
+            }
+            is_whole = dump_pack(engine, all[at].record, out);
+        }
+    }
+    buffer_clear(&placed, 0);
+    return is_whole;
+}

@@ -1,0 +1,110 @@
+# Part of _native.pyx: engine/replication.py, translated. NativeEngine has a method of a line for each.
+
+
+cdef object peers_track(Engine *c, ids_key):
+    cdef int db
+    held = c.stubs
+    for db in range(DATABASES):
+        held += c.live[db]
+    if held:
+        raise AssertionError("digests are begun before the first record")
+    if c.digests.kept:
+        raise AssertionError("digests are kept already")
+    if not digest_track(c, ids_key):
+        raise MemoryError
+
+
+cdef int check_tracked(Engine *c, int64_t now_ms) except -1:
+    check_place(0, now_ms)
+    if not c.digests.kept:
+        raise AssertionError("track comes first")
+    return 0
+
+
+cdef object peers_digest(Engine *c, cut, int64_t now_ms):
+    cdef Sum total
+    check_tracked(c, now_ms)
+    if not digest_total(c, within(cut.stamp), within(cut.end), now_ms, &total):
+        return None
+    return Digest(total.count, total.sum)
+
+
+cdef object peers_bucket_digests(Engine *c, cut, int shift, int64_t now_ms):
+    cdef Sum *sums = NULL
+    cdef int64_t count, at
+    check_tracked(c, now_ms)
+    if not 0 <= shift <= SHIFT_MAX:
+        raise ValueError("shift out of range")
+    count = digest_buckets(c, within(cut.stamp), within(cut.end), shift, now_ms, &sums)
+    if count < 0:
+        raise MemoryError
+    try:
+        return [Bucket(sums[at].number, sums[at].count, sums[at].sum) for at in range(count)]
+    finally:
+        free(sums)
+
+
+cdef object peers_count_since(Engine *c, since):
+    check_tracked(c, 0)
+    return digest_count_since(c, within(since))
+
+
+cdef object peers_fill(Engine *c, bloom, selection, cursor, budget):
+    cdef Chosen chosen = Chosen(selection)
+    cdef Bits bits = Bits(bloom, True)
+    cdef int64_t next_
+    check_tracked(c, 0)
+    next_ = filter_fill(c, &bits.filter, &chosen.selection, within(cursor), within(budget))
+    bloom.count += bits.filter.added
+    if next_ < 0:
+        raise MemoryError
+    return next_
+
+
+cdef object peers_lacking(Engine *c, bloom, selection, cursor, bytes_max, budget):
+    cdef Chosen chosen = Chosen(selection)
+    cdef Bits bits = Bits(bloom, False)
+    cdef Buffer found
+    cdef int64_t next_
+    check_tracked(c, 0)
+    memset(&found, 0, sizeof(found))
+    try:
+        next_ = filter_lacking(c, &bits.filter, &chosen.selection, within(cursor), <uint64_t>max(within(bytes_max), 0),
+                               within(budget), &found)
+        if next_ < 0:
+            raise MemoryError
+        return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), next_)
+    finally:
+        buffer_clear(&found, 0)
+
+
+cdef object peers_dump(Engine *c, point, bytes_max, int64_t now_ms):
+    cdef Buffer found
+    cdef uint64_t next_ = 0
+    check_tracked(c, now_ms)
+    memset(&found, 0, sizeof(found))
+    try:
+        if not dump_records(c, <uint64_t>max(within(point), 0), <uint64_t>max(within(bytes_max), 0), now_ms, &found,
+                            &next_):
+            raise MemoryError
+        return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), next_)
+    finally:
+        buffer_clear(&found, 0)
+
+
+cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
+    check_place(db, now_ms)
+    cdef Span span = span_of(key)
+    cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, span), span)
+    if record is NULL or record_end_ms(record) <= now_ms:
+        return b""
+    return packed(c, record)
+
+
+cdef object peers_restamp(Engine *c, int64_t now_ms):
+    check_place(0, now_ms)
+    cdef int64_t count = keyspace_restamp(c, now_ms)
+    if count < 0:
+        raise MemoryError
+    return count
+

@@ -1,0 +1,80 @@
+/* Fresh stamps for what was stamped by a clock that ran ahead, once it has been set right.
+ *
+ * Every peer refuses such records, and would for as long as the clock was ahead. They are written again, in the
+ * order of their old stamps, as from the latest stamp that is still accepted; docs/decisions/0024 has the reasons.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+
+#define SCRATCH_KEPT_BYTES_MAX 4096
+
+typedef struct Ahead {
+    uint64_t clock, node;
+    Record *record;
+} Ahead;
+
+typedef struct Search {
+    const Engine *engine;
+    uint64_t latest;
+    Buffer found;
+} Search;
+
+static int find_ahead(void *context, const Record *record) {
+    Search *search = context;
+    if (record->clock <= search->latest)
+        return 0;
+    Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record};
+    return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
+}
+
+static int by_stamp(const void *one, const void *other) {
+    const Ahead *first = one, *second = other;
+    if (first->clock != second->clock)
+        return first->clock < second->clock ? -1 : 1;
+    return first->node < second->node ? -1 : first->node > second->node;
+}
+
+static int64_t sooner(int64_t one_ms, int64_t other_ms) {
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
+/* The value goes out and in again, like that of every other write, because its seal goes with its stamp. */
+static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t now_ms) {
+    int64_t horizon_ms = now_ms + engine->settings.max_ttl_ms;
+    bool is_stub = record->flags & RECORD_STUB;
+    if (!buffer_reserve(&engine->scratch, record_value_bytes(record)))
+        return false;
+    engine->scratch.len = record_value_bytes(record);
+    record_get_value(record, engine->scratch.bytes);
+    Span value = {engine->scratch.bytes, engine->scratch.len};
+    uint64_t hash = keyspace_hash(engine, record_key(record));
+    record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &value, clock, 0,
+                            sooner(record_deadline_ms(record), horizon_ms), sooner(record_shadow_ms(record), horizon_ms),
+                            record->flags & RECORD_IMPLICIT, now_ms);
+    if (record)
+        outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + value.len);
+    buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+    return record != NULL;
+}
+
+/* How many there were; -1: no memory for all of them, and the next call goes on. */
+int64_t keyspace_restamp(Engine *engine, int64_t now_ms) {
+    Search search = {.engine = engine, .latest = (uint64_t)(now_ms + engine->settings.clock_offset_ms_max) << 16};
+    uint64_t clock_before = engine->clock;
+    if (clock_before < search.latest + (1 << 16))
+        return 0;
+    bool is_whole = true;
+    for (int db = 0; db < DATABASES && is_whole; db++)
+        is_whole = walk_all(engine, db, find_ahead, &search) == 0;
+    size_t count = search.found.len / sizeof(Ahead);
+    Ahead *all = (Ahead *)search.found.bytes;
+    if (is_whole && count)
+        qsort(all, count, sizeof *all, by_stamp);
+    uint64_t clock = search.latest;
+    for (size_t at = 0; is_whole && at < count; at++)
+        is_whole = write_again(engine, all[at].record, ++clock, now_ms);
+    buffer_clear(&search.found, 0);
+    engine->clock = is_whole ? clock : clock_before;
+    return is_whole ? (int64_t)count : -1;
+}

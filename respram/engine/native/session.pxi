@@ -1,0 +1,115 @@
+# Part of _native.pyx: the connection as Python sees it, and the settings as the core takes them.
+
+cdef class NativeSession:
+    """One connection. The flags are the core's own; whoever sets them does it between commands."""
+
+    cdef CSession c
+    cdef object dispatch
+    cdef public object owner
+
+    def __cinit__(self, dispatch):
+        session_init(&self.c)
+        self.dispatch = dispatch
+
+    def __dealloc__(self):
+        session_close(&self.c)
+
+    @property
+    def db(self):
+        return self.c.db
+
+    @db.setter
+    def db(self, int db):
+        if not 0 <= db < DATABASES:
+            raise ValueError("database number out of range")
+        self.c.db = db
+
+    @property
+    def proto(self):
+        return self.c.proto
+
+    @proto.setter
+    def proto(self, int proto):
+        self.c.proto = proto
+
+    @property
+    def hot(self):
+        return self.c.hot
+
+    @hot.setter
+    def hot(self, bint hot):
+        self.c.hot = hot
+
+    @property
+    def trusted(self):
+        return self.c.trusted
+
+    @trusted.setter
+    def trusted(self, bint trusted):
+        self.c.trusted = trusted
+
+    @property
+    def closing(self):
+        return self.c.closing
+
+    @closing.setter
+    def closing(self, bint closing):
+        self.c.closing = closing
+
+    @property
+    def suspended(self):
+        return self.c.suspended
+
+    @suspended.setter
+    def suspended(self, bint suspended):
+        self.c.suspended = suspended
+
+    @property
+    def retried(self):
+        return self.c.retried
+
+    @retried.setter
+    def retried(self, bint retried):
+        self.c.retried = retried
+
+    @property
+    def more(self):
+        return self.c.more
+
+    @property
+    def buffered_bytes(self):
+        return session_buffered_bytes(&self.c)
+
+
+cdef CSettings settings_of(settings) except *:
+    """Checks what the core relies on: 48-bit times, 32-bit lengths, counts that are counts."""
+    cdef CSettings c
+    if len(settings.secret) != 16:
+        raise ValueError("secret: 16 bytes are needed")
+    for field in ("default_ttl_ms", "max_ttl_ms", "clock_offset_ms_max"):
+        if not 0 <= getattr(settings, field) <= TTL_MS_MAX:
+            raise ValueError(f"{field}: between 0 and {TTL_MS_MAX}")
+    if not 0 <= settings.bulk_bytes_max <= LENGTH_MAX:
+        raise ValueError(f"bulk_bytes_max: between 0 and {LENGTH_MAX}")
+    c.node = settings.node
+    memcpy(c.secret, PyBytes_AS_STRING(bytes(settings.secret)), 16)
+    c.default_ttl_ms = settings.default_ttl_ms
+    c.max_ttl_ms = settings.max_ttl_ms
+    c.clock_offset_ms_max = settings.clock_offset_ms_max
+    c.memory_bytes_max = settings.memory_bytes_max
+    c.bulk_bytes_max = settings.bulk_bytes_max
+    c.args_max = settings.args_max
+    c.inline_bytes_max = settings.inline_bytes_max
+    c.query_bytes_max = settings.query_bytes_max
+    c.feed_commands_max = settings.feed_commands_max
+    c.feed_reply_bytes_max = settings.feed_reply_bytes_max
+    c.outbox_bytes_max = settings.outbox_bytes_max
+    return c
+
+
+cdef int check_place(int db, int64_t now_ms) except -1:
+    if not 0 <= db < DATABASES:
+        raise ValueError("database number out of range")
+    if not 0 <= now_ms <= TTL_MS_MAX:
+        raise ValueError("time out of range")
+    return 0
