@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.live import free_port, running
+from tests.peers.enclave import enclave
 
 SOON_S = 5.0  # how long a test waits for what must come: far more than it takes, so that a busy machine is no failure
 
@@ -60,6 +61,14 @@ def node_port() -> Iterator[int]:
     else:
         with running(engine=os.environ.get("RESPRAM_TEST_ENGINE", "pure")) as node:
             yield node.port
+
+
+@pytest.fixture(scope="session")
+def enclave_ports() -> Iterator[tuple[int, ...]]:
+    """Three nodes that are peers. A native engine that takes no peers yet leaves its place to the pure one."""
+    engine = os.environ.get("RESPRAM_TEST_ENGINE", "pure")
+    with enclave(3, engines=("pure" if engine == "pure" else "auto",)) as members:
+        yield tuple(member.port for member in members)
 
 
 class World:
@@ -170,4 +179,12 @@ class World:
 def world(request: pytest.FixtureRequest, node_port: int) -> Iterator[World]:
     world = World(request.param, node_port)
     yield world
+    world.close()
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def apart(request: pytest.FixtureRequest, enclave_ports: tuple[int, ...]) -> Iterator[tuple[World, list[Any]]]:
+    """A world on an enclave's first node, and a client of each of its nodes."""
+    world = World(request.param, enclave_ports[0])
+    yield world, [world.another(port=port) for port in enclave_ports]
     world.close()
