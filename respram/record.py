@@ -5,30 +5,45 @@ outranks older stamps until its shadow has passed. The packed form is what engin
 records one behind the other, little-endian, no padding:
 
     u8 flags | u8 database | u32 key bytes | u32 value bytes | u64 clock | u64 node | u64 deadline_ms
-    [u64 shadow_ms, where flags say so] | key | value
+    [u64 shadow_ms, where flags say so] [u64 seal key | u64 position, likewise] [u64 sealer, likewise] | key | value
 
-Nothing here knows an engine, a peer or a clock.
+A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
+where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from respram.errors import PeerError
 
 IMPLICIT = 1  # the writer named no TTL: the deadline comes from the node's default
 STUB = 2  # no value: its life is over, only its stamp still counts
 SHADOWED = 4  # a shadow_ms follows the header
-FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED
+SEALED = 8  # the value is sealed: a seal follows
+ADOPTED = 16  # by another node than the stamp's, whose number follows
+FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED
 
 HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
+SEAL = Struct("<QQ")
+SEALER = Struct("<Q")
+POSITION_MAX = 1 << 63
 DATABASES = 16
+
+
+class Seal(NamedTuple):
+    """How a value is sealed: which key, which boot's blocks, from which of them on."""
+
+    key: int
+    sealer: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One version of one key. `value` is None in a stub; `shadow_ms` is 0 where there is none."""
+    """One version of one key. `value` is None in a stub, ciphertext with a seal; `shadow_ms` is 0 where there is none."""
 
     db: int
     key: bytes
@@ -38,6 +53,7 @@ class Record:
     deadline_ms: int
     shadow_ms: int = 0
     implicit: bool = False
+    seal: Seal | None = None
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -54,18 +70,35 @@ def shadow_of(deadline_ms: int, own_shadow_ms: int, replaced_deadline_ms: int, r
     return latest if latest > deadline_ms else 0
 
 
+def head_bytes(flags: int) -> int:
+    """How much stands before the key."""
+    return (
+        HEADER.size
+        + (SHADOW.size if flags & SHADOWED else 0)
+        + (SEAL.size if flags & SEALED else 0)
+        + (SEALER.size if flags & ADOPTED else 0)
+    )
+
+
 def pack(record: Record) -> bytes:
     value = b"" if record.value is None else record.value
+    seal = record.seal if record.value is not None else None
+    adopted = seal is not None and seal.sealer != record.node
     flags = (
         (IMPLICIT if record.implicit else 0)
         | (STUB if record.value is None else 0)
         | (SHADOWED if record.shadow_ms else 0)
+        | (SEALED if seal else 0)
+        | (ADOPTED if adopted else 0)
     )
-    head = HEADER.pack(
-        flags, record.db, len(record.key), len(value), record.clock, record.node, record.deadline_ms
-    )
-    shadow = SHADOW.pack(record.shadow_ms) if record.shadow_ms else b""
-    return b"".join((head, shadow, record.key, value))
+    parts = [HEADER.pack(flags, record.db, len(record.key), len(value), record.clock, record.node, record.deadline_ms)]
+    if record.shadow_ms:
+        parts.append(SHADOW.pack(record.shadow_ms))
+    if seal is not None:
+        parts.append(SEAL.pack(seal.key, seal.position))
+        if adopted:
+            parts.append(SEALER.pack(seal.sealer))
+    return b"".join((*parts, record.key, value))
 
 
 def unpack(payload: bytes) -> Iterator[Record]:
@@ -76,18 +109,33 @@ def unpack(payload: bytes) -> Iterator[Record]:
         if end - at < HEADER.size:
             raise PeerError("record header cut short")
         flags, db, key_bytes, value_bytes, clock, node, deadline_ms = HEADER.unpack_from(payload, at)
-        at += HEADER.size
-        shadow_ms = 0
-        if flags & ~FLAGS_KNOWN or db >= DATABASES or (flags & STUB and value_bytes):
+        if flags & ~FLAGS_KNOWN or db >= DATABASES or _contradicts(flags, value_bytes):
             raise PeerError("record header out of range")
+        if end - at < head_bytes(flags):
+            raise PeerError("record header cut short")
+        at += HEADER.size
+        shadow_ms, seal = 0, None
         if flags & SHADOWED:
-            if end - at < SHADOW.size:
-                raise PeerError("record header cut short")
             (shadow_ms,) = SHADOW.unpack_from(payload, at)
             at += SHADOW.size
+        if flags & SEALED:
+            seal_key, position = SEAL.unpack_from(payload, at)
+            at += SEAL.size
+            sealer = node
+            if flags & ADOPTED:
+                (sealer,) = SEALER.unpack_from(payload, at)
+                at += SEALER.size
+            if position >= POSITION_MAX:
+                raise PeerError("record header out of range")
+            seal = Seal(seal_key, sealer, position)
         if key_bytes + value_bytes > end - at:
             raise PeerError("record cut short")
         key = payload[at : at + key_bytes]
         value = None if flags & STUB else payload[at + key_bytes : at + key_bytes + value_bytes]
         at += key_bytes + value_bytes
-        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT))
+        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal)
+
+
+def _contradicts(flags: int, value_bytes: int) -> bool:
+    """A stub has nothing to seal, and who names a sealer names a seal."""
+    return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)

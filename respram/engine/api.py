@@ -16,11 +16,14 @@ MULTI, not subscribed in RESP2, not tracking, replies on) and the engine's switc
 `hot_reads` is off while misses are observed or may be pulled from a peer, `hot_writes` while
 somebody observes writes (keyspace notifications beyond `expired`, client-side caching). PING and ECHO heed `session.hot` alone.
 
-**One place each** where a value is stored and where it is read, in each engine: sealing goes there.
+**One place each** where a value is stored and where it is read, in each engine: there it is sealed and
+opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and the like take and give stays sealed.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
+
+from respram.seal import Ring
 
 # argv[0] in any case. PING with at most one argument; SET with EX or PX and NX or XX at most, or bare:
 # then the default TTL makes an implicit deadline, as does INCR of a missing key.
@@ -53,6 +56,7 @@ class Merged(NamedTuple):
     known: int  # older than, or equal to what is here
     refused: int  # deadline or stamp out of bounds, key or value over the limits, out of memory
     malformed: int  # the payload broke off here; what came before was merged
+    strange: int = 0  # of the refused: sealed with a key that is not here
 
 
 class Scan(NamedTuple):
@@ -133,6 +137,15 @@ class Engine(Protocol):
 
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again."""
+
+    # -- sealing ----------------------------------------------------------------------------------
+    def use_seals(self, ring: Ring, writes: bool) -> None:
+        """Before the first record: what comes sealed can be opened with the ring's keys, and `writes` says whether
+        this node seals too: what clients write here, and what peers send that do not seal. Without this call
+        nothing is sealed, and sealed records are refused."""
+
+    def seal_keys(self) -> set[int]:
+        """Ids of the keys that records here, or the next writes, are sealed with."""
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:

@@ -25,7 +25,7 @@ from struct import Struct
 from respram.gossip.effects import Effect, Send
 from respram.gossip.members import Member
 from respram.gossip.policy import Policy
-from respram.record import HEADER, SHADOW, SHADOWED
+from respram.record import HEADER, head_bytes
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
 FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
@@ -167,7 +167,7 @@ def slices(payload: bytes) -> "list[tuple[tuple[int, bytes], int, int]]":
     at = 0
     while at < len(payload):
         flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
-        key_at = at + HEADER.size + (SHADOW.size if flags & SHADOWED else 0)
+        key_at = at + head_bytes(flags)
         end = key_at + key_bytes + value_bytes
         found.append(((db, payload[key_at : key_at + key_bytes]), at, end))
         at = end

@@ -257,7 +257,7 @@ def test_merging_refuses_what_cannot_be_and_counts_it(engine: Engine) -> None:
         Record(3, b"c", b"v", NOW << 16, 7, NOW + 500, NOW + far),
     ]
     merged = engine.merge(b"".join(map(pack, [*bad, good])) + b"\x00\x01", NOW)
-    assert merged == (1, 0, 3, 1)
+    assert merged == (1, 0, 3, 1, 0)
     assert live(engine, 3) == {b"k": b"v"}
     entry = engine.lookup(3, b"k", NOW)
     assert entry is not None and (entry.deadline_ms, entry.clock, entry.node) == (NOW + 500, NOW << 16, 7)

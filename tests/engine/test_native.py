@@ -194,7 +194,7 @@ def test_more_writers_than_numbers_are_refused_and_the_gone_are_forgotten(native
             pack(Record(0, b"%d" % node, b"v", NOW << 16, node, NOW + life_ms)) for node in range(first, first + count)
         )
 
-    assert native.merge(versions(1, 70_000, 100), NOW) == (65_535, 0, 70_000 - 65_535, 0)
+    assert native.merge(versions(1, 70_000, 100), NOW) == (65_535, 0, 70_000 - 65_535, 0, 0)
     while native.expire(NOW + 200, 1_000):
         pass
     assert native.merge(versions(100_000, 1_000, 900), NOW + 200).new == 1_000

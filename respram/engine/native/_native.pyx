@@ -3,7 +3,7 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
-core.pxd declares the core; session.pxi, selection.pxi and peers.pxi are parts of this file.
+core.pxd declares the core; session.pxi, selection.pxi, peers.pxi and seals.pxi are parts of this file.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -22,12 +22,12 @@ from respram.engine.replication import Bucket, Digest, Found
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
-    int PyBUF_READ
+    int PyBUF_READ, PyBUF_WRITE
 
 DEF NOTE_HEAD_BYTES = 6
 DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
-DEF RECORD_OVERHEAD_BYTES = 66  # header 44, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
+DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
@@ -56,8 +56,8 @@ cdef inline Span span_of(bytes data) except *:
 
 
 cdef bytes packed(Engine *engine, const Record *record):
-    cdef bytes whole = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>record_packed_bytes(record))
-    record_pack(record, engine.nodes.numbers[record.node], <uint8_t *>PyBytes_AS_STRING(whole))
+    cdef bytes whole = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>record_packed_bytes(engine, record))
+    record_pack(engine, record, <uint8_t *>PyBytes_AS_STRING(whole))
     return whole
 
 
@@ -69,12 +69,14 @@ cdef int see_key(void *context, const Record *record) except -1:
 include "session.pxi"
 include "selection.pxi"
 include "peers.pxi"
+include "seals.pxi"
 
 
 cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
     cdef object view  # of the last reply, until the next `feed`
+    cdef Keys keys  # None: nothing is sealed
 
     def __cinit__(self, settings):
         cdef CSettings c = settings_of(settings)
@@ -226,6 +228,16 @@ cdef class NativeEngine:
     def close(self, NativeSession session not None):
         session_close(&session.c)
 
+    # -- sealing ----------------------------------------------------------------------------------
+    def use_seals(self, ring, bint writes):
+        if holds_records(self.c):
+            raise AssertionError("sealing is begun before the first record")
+        self.keys = Keys(ring)
+        self.keys.begin(self.c, writes)
+
+    def seal_keys(self):
+        return set() if self.keys is None else self.keys.in_use()
+
     # -- the keyspace, for commands ---------------------------------------------------------------
     cdef object entry(self, int db, bytes key, int64_t now_ms, bint with_value):
         check_place(db, now_ms)
@@ -239,7 +251,8 @@ cdef class NativeEngine:
         cdef bytes value = b""
         if with_value and length:
             value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
-            record_get_value(record, <uint8_t *>PyBytes_AS_STRING(value))
+            if not seal_open(self.c, record, <uint8_t *>PyBytes_AS_STRING(value)):
+                raise MemoryError
         return Entry(value, length, record_deadline_ms(record), bool(record.flags & RECORD_IMPLICIT),
                      record.clock, self.c.nodes.numbers[record.node])
 
@@ -327,7 +340,7 @@ cdef class NativeEngine:
         PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
             self.tell()
-        return Merged(merged.fresh, merged.known, merged.refused, merged.malformed)
+        return Merged(merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange)
 
     def drain(self, int64_t bytes_max):
         cdef Buffer drained

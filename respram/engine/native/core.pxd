@@ -39,6 +39,13 @@ cdef extern from "engine.h":
         uint64_t used_bytes
     ctypedef struct Digests:
         bint kept
+    ctypedef struct Pad:
+        uint8_t *blocks
+        uint8_t *stream
+    ctypedef struct Seals:
+        Pad *pads
+        uint64_t *keys
+        uint32_t key_count
     ctypedef struct Wheel:
         pass
     ctypedef struct FeedState "Feed":
@@ -55,9 +62,10 @@ cdef extern from "engine.h":
         bint hot_reads, hot_writes, observed, notes_lost
         Buffer notes
         Buffer reply
+        Seals seals
         FeedState feed
     ctypedef struct CMerged "Merged":
-        uint64_t fresh, known, refused, malformed
+        uint64_t fresh, known, refused, malformed, strange
     ctypedef enum Turn:
         TURN_OVER
         TURN_COLD
@@ -89,9 +97,8 @@ cdef extern from "engine.h":
     int64_t record_deadline_ms(const Record *)
     Span record_key(const Record *)
     size_t record_value_bytes(const Record *)
-    void record_get_value(const Record *, uint8_t *)
-    size_t record_packed_bytes(const Record *)
-    void record_pack(const Record *, uint64_t, uint8_t *)
+    size_t record_packed_bytes(const Engine *, const Record *)
+    void record_pack(const Engine *, const Record *, uint8_t *)
     void session_init(CSession *)
     void session_close(CSession *)
     size_t session_buffered_bytes(const CSession *)
@@ -102,6 +109,18 @@ cdef extern from "engine.h":
     void feed_suspend(Engine *)
     void feed_abandon(Engine *)
     Span command_arg(const Command *, size_t)
+
+    # what seals
+    int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT
+    ctypedef struct Lender:
+        void *context
+        truth (*encrypt)(void *, uint32_t, int, size_t) noexcept
+        truth (*lend)(void *, uint64_t, uint32_t) noexcept
+        uint64_t (*take)(void *) noexcept
+    bint seal_begin(Engine *, Lender, bint)
+    bint seal_open(Engine *, const Record *, uint8_t *)
+    bint seal_is_used(const Engine *, uint32_t)
+    void seal_forget(Engine *, uint32_t)
 
     # what peers compare
     ctypedef struct Sum:

@@ -31,10 +31,10 @@ void dump_enter(Engine *engine, Record *record) {
 }
 
 bool dump_pack(const Engine *engine, const Record *record, Buffer *out) {
-    size_t size = record_packed_bytes(record);
+    size_t size = record_packed_bytes(engine, record);
     if (!buffer_reserve(out, size))
         return false;
-    record_pack(record, engine->nodes.numbers[record->node], out->bytes + out->len);
+    record_pack(engine, record, out->bytes + out->len);
     out->len += size;
     return true;
 }

@@ -1,8 +1,9 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, table.c, wheel.c, keyspace.c, merge.c, outbox.c, walk.c (the
- * store), digest.c, filter.c, dump.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, feed.c (the wire). hash.c, bytes.c and nodes.c
+ * in this order: record.c, arena.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
+ * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
+ * feed.c (the wire). hash.c, bytes.c and nodes.c
  * serve both. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
@@ -80,6 +81,7 @@ void arena_free(Arena *arena);
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
+enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 }; /* in the packed form alone: here the writer's entry in Nodes says it */
 
 typedef struct Record {
     Links links; /* neighbours in a wheel slot */
@@ -87,12 +89,13 @@ typedef struct Record {
     uint64_t clock;
     uint32_t deadline_low;
     uint16_t deadline_high;
-    uint16_t node; /* index into Nodes */
+    uint16_t node; /* index into Nodes: who wrote it, and how its value is sealed */
     uint32_t key_bytes;
     uint32_t value_bytes;
     uint16_t slot; /* of the wheel */
     uint8_t db;
     uint8_t flags;
+    uint32_t position; /* the low half; see seal.c */
     uint8_t body[]; /* [shadow, 6 bytes] key value */
 } Record;
 
@@ -123,10 +126,21 @@ static inline size_t record_value_bytes(const Record *record) { /* 0 in a stub *
     return record->flags & RECORD_STUB ? 0 : record->value_bytes;
 }
 
-void record_put_value(Record *record, Span value);
-void record_get_value(const Record *record, uint8_t *out);
-size_t record_packed_bytes(const Record *record);
-void record_pack(const Record *record, uint64_t node, uint8_t *out);
+typedef struct Seal { /* all zeros: not sealed */
+    uint64_t sealer; /* a node number */
+    uint32_t key;    /* the number of a key, see seal.c */
+    uint32_t high;   /* half of the position; the record has the other */
+} Seal;
+
+typedef struct Content { /* a value on its way into a record */
+    Span bytes;
+    const uint8_t *stream; /* to be XORed with it on the way; NULL: it is stored as it is */
+    uint32_t position;
+    Seal seal;
+} Content;
+
+void record_put_value(Record *record, const Content *content);
+void record_get_value(const Record *record, uint8_t *out); /* as it lies */
 
 /* -- table.c: from key to record ----------------------------------------------------------------- */
 #define LINE_SLOTS 7
@@ -188,10 +202,11 @@ size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
 int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing to wait for */
 uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
 
-/* -- nodes.c: 64-bit node numbers as 16-bit indices ---------------------------------------------- */
+/* -- nodes.c: 64-bit node numbers, with the seal, as 16-bit indices --------------------------------- */
 typedef struct Nodes {
     uint64_t *numbers;
-    uint32_t *uses; /* records that carry it; index 0 is this node and is not counted */
+    Seal *seals;    /* of the values of the records that carry it */
+    uint32_t *uses; /* records that carry it; index 0 is this node, without a seal, and is not counted */
     uint32_t *index; /* open addressing, index + 1; 0: free */
     uint32_t count, capacity;
     uint32_t last;
@@ -200,7 +215,7 @@ typedef struct Nodes {
 #define NODES_MAX 65536u
 
 bool nodes_init(Nodes *nodes, uint64_t own);
-int32_t nodes_intern(Nodes *nodes, uint64_t number); /* -1: no memory, or all 65,536 in use */
+int32_t nodes_intern(Nodes *nodes, uint64_t number, const Seal *seal); /* -1: no memory, or all 65,536 in use */
 void nodes_use(Nodes *nodes, uint16_t node);
 void nodes_release(Nodes *nodes, uint16_t node);
 void nodes_free(Nodes *nodes);
@@ -272,6 +287,44 @@ typedef struct Before { /* what a record counted for */
 static inline Trace *trace_of(const Record *record) {
     return (Trace *)record - 1;
 }
+
+/* -- seal.c: what a binding lends, and what lies ahead or waits to be opened ------------------------ */
+#define BLOCK_BYTES 16
+#define PAD_BLOCKS 1024
+#define PAD_BYTES ((size_t)PAD_BLOCKS * BLOCK_BYTES)
+#define NOTES_MAX 256
+
+typedef struct Pad {
+    uint8_t blocks[PAD_BYTES];
+    uint8_t stream[PAD_BYTES + BLOCK_BYTES]; /* the cipher asks for a block more than it writes */
+} Pad;
+
+enum { PAD_AHEAD, PAD_REPLIES, PAD_SINGLE, PAD_COUNT };
+
+typedef struct Lender { /* false or 0: it cannot be, or there is no memory */
+    void *context;
+    bool (*encrypt)(void *context, uint32_t key, int pad, size_t blocks); /* the pad's blocks into its stream */
+    bool (*lend)(void *context, uint64_t id, uint32_t key); /* from now on `key` is the key of this id */
+    uint64_t (*take)(void *context); /* the id of the key to seal with */
+} Lender;
+
+typedef struct Noted { /* a piece of a value in the reply, to be opened */
+    size_t offset;
+    uint32_t len;
+} Noted;
+
+typedef struct Seals {
+    Lender lender;
+    bool writes, failed;
+    Pad *pads; /* NULL: there is nothing to seal or open with */
+    uint64_t *keys; /* ids by number - 1; 0: given back */
+    uint32_t key_count, key_capacity;
+    uint32_t ahead_key;
+    size_t spent;      /* blocks of the pad ahead */
+    uint64_t position; /* of the first block behind it */
+    uint32_t note_count, noted_blocks, noted_key;
+    Noted notes[NOTES_MAX];
+} Seals;
 
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
@@ -374,13 +427,14 @@ typedef struct Engine {
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
 
     Buffer reply;
-    Buffer scratch; /* a value on its way back into its own record */
+    Buffer scratch; /* a sealed value on its way into its record */
+    Seals seals;
     Batch batch;
     Feed feed;
 } Engine;
 
 typedef struct Merged {
-    uint64_t fresh, known, refused, malformed;
+    uint64_t fresh, known, refused, malformed, strange;
 } Merged;
 
 Engine *engine_new(const Settings *settings);
@@ -398,13 +452,29 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
                      int64_t now_ms, bool *found);
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
-Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Span *value,
+Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms);
 void keyspace_remove(Engine *engine, Record *record);
 static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
     return hash_key(engine->settings.secret, key.bytes, key.len);
 }
+
+size_t record_packed_bytes(const Engine *engine, const Record *record);
+void record_pack(const Engine *engine, const Record *record, uint8_t *out);
+
+/* seal.c */
+bool seal_begin(Engine *engine, Lender lender, bool writes);
+void seal_free(Seals *seals);
+uint32_t seal_key(Engine *engine, uint64_t id);
+void seal_forget(Engine *engine, uint32_t key);
+bool seal_is_used(const Engine *engine, uint32_t key);
+bool seal_value(Engine *engine, Span value, Content *content);
+void seal_done(Engine *engine, const Content *content, bool stored);
+bool seal_open(Engine *engine, const Record *record, uint8_t *out);
+void seal_note(Engine *engine, const Record *record, size_t offset);
+void seal_unnote(Engine *engine, size_t offset);
+bool seal_flush(Engine *engine);
 
 /* merge.c */
 Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms);

@@ -255,10 +255,21 @@ static void give_up(Engine *engine) {
     session_close(engine->feed.session);
 }
 
+/* Values in the reply are opened. Without that there is no reply that could be sent. */
+static void finish_reply(Engine *engine) {
+    if (likely(seal_flush(engine)))
+        return;
+    engine->seals.failed = false;
+    wipe(engine->reply.bytes, engine->reply.len);
+    engine->reply.len = 0;
+    give_up(engine);
+}
+
 /* Keeps what was not executed, and wipes what was. */
 static Turn over(Engine *engine) {
     Feed *feed = &engine->feed;
     Session *session = feed->session;
+    finish_reply(engine);
     if (session->closing) {
         if (session->pending.len)
             session_close(session);

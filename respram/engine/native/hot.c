@@ -123,6 +123,7 @@ static bool mget(Engine *engine, const Session *session, const Command *command,
             }
         }
         if (!reply_reserve(engine, room)) {
+            seal_unnote(engine, reply_start);
             wipe(engine->reply.bytes + reply_start, engine->reply.len - reply_start);
             engine->reply.len = reply_start;
             engine->hits = hits;
@@ -256,15 +257,14 @@ static bool setex(Engine *engine, const Session *session, const Command *command
 }
 
 /* The number under a key, 0 where there is none; false: what is there is no number. */
-static bool number_of(const Record *record, int64_t *number) {
+static bool number_of(Engine *engine, const Record *record, int64_t *number) {
     uint8_t digits[INTEGER_DIGITS_MAX];
     *number = 0;
     if (!record)
         return true;
     if (record_value_bytes(record) > sizeof digits)
         return false;
-    record_get_value(record, digits);
-    bool valid = span_int64((Span){digits, record_value_bytes(record)}, number);
+    bool valid = seal_open(engine, record, digits) && span_int64((Span){digits, record_value_bytes(record)}, number);
     wipe(digits, sizeof digits);
     return valid;
 }
@@ -276,7 +276,7 @@ static bool add(Engine *engine, const Session *session, const Command *command, 
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
     int64_t number;
-    if (!number_of(record, &number) || __builtin_add_overflow(number, step, &number))
+    if (!number_of(engine, record, &number) || __builtin_add_overflow(number, step, &number))
         return false;
     uint8_t digits[INTEGER_DIGITS_MAX];
     Span value = {digits, digits_of(number, digits)};

@@ -59,6 +59,7 @@ void engine_free(Engine *engine) {
     free(engine->outbox.index);
     arena_free(&engine->arena);
     nodes_free(&engine->nodes);
+    seal_free(&engine->seals);
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);
@@ -191,10 +192,10 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
 }
 
 /* Makes `record` (NULL: a new one) hold this version; without a value, a stub. */
-Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Span *value,
+Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms) {
-    size_t value_bytes = value ? value->len : 0;
+    size_t value_bytes = content ? content->bytes.len : 0;
     bool is_new = record == NULL, is_tracked = engine->digests.kept;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     Before before = {0};
@@ -215,12 +216,12 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         engine->stubs--;
     else
         engine->live[db]--;
-    if (value)
+    if (content)
         engine->live[db]++;
     else
         engine->stubs++;
     record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
-                              | (value ? 0 : RECORD_STUB));
+                              | (content ? 0 : RECORD_STUB));
     if (unlikely(record->node != node)) {
         nodes_release(&engine->nodes, record->node);
         nodes_use(&engine->nodes, node);
@@ -230,12 +231,12 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     record_set_deadline(record, deadline_ms);
     if (shadow_ms)
         record_set_shadow(record, shadow_ms);
-    if (value)
-        record_put_value(record, *value);
+    if (content)
+        record_put_value(record, content);
     if (is_new)
-        wheel_place(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
+        wheel_place(&engine->wheel, record, content ? deadline_ms : shadow_ms, now_ms);
     else
-        wheel_move(&engine->wheel, record, value ? deadline_ms : shadow_ms, now_ms);
+        wheel_move(&engine->wheel, record, content ? deadline_ms : shadow_ms, now_ms);
     if (is_tracked)
         digest_change(engine, record, before);
     return record;
@@ -279,18 +280,22 @@ static int64_t shadow_left(const Record *replaced, int64_t deadline_ms) {
     return last_ms > deadline_ms ? last_ms : 0;
 }
 
-bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
-                    bool implicit, int64_t now_ms, uint8_t note) {
+static bool put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
+                bool implicit, int64_t now_ms, uint8_t note) {
+    int32_t node = content->seal.key ? nodes_intern(&engine->nodes, engine->settings.node, &content->seal) : 0;
+    if (node < 0)
+        return false;
     Record *record = table_find(&engine->tables[db], hash, key);
     bool is_new = !record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms;
     uint64_t clock = next_clock(engine, record, now_ms);
     int64_t shadow_ms = shadow_left(record, deadline_ms);
-    if (!keyspace_write(engine, record, db, hash, key, &value, clock, 0, deadline_ms, shadow_ms, implicit, now_ms))
+    if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
+                        implicit, now_ms))
         return false;
     engine->clock = clock;
     engine->writes++;
     if (engine->settings.outbox_bytes_max)
-        outbox_add(engine, db, hash, key, key.len + value.len);
+        outbox_add(engine, db, hash, key, key.len + content->bytes.len);
     if (unlikely(engine->observed)) {
         if (is_new)
             engine_note(engine, NOTE_NEW, db, key);
@@ -299,8 +304,18 @@ bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value,
     return true;
 }
 
+bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
+                    bool implicit, int64_t now_ms, uint8_t note) {
+    Content content;
+    if (!seal_value(engine, value, &content))
+        return false;
+    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
+    seal_done(engine, &content, stored);
+    return stored;
+}
+
 /* The same value again under a new deadline. It takes the way of every other write, out of the record
- * and back in, because its seal goes with its stamp. */
+ * and back in, but as it lies: its seal tells where it was made, whatever stamp it bears. */
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
                      int64_t now_ms, bool *found) {
     Record *record = keyspace_row(engine, db, hash, key, now_ms);
@@ -311,8 +326,9 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
         return false;
     engine->scratch.len = record_value_bytes(record);
     record_get_value(record, engine->scratch.bytes);
-    Span value = {engine->scratch.bytes, engine->scratch.len};
-    bool stored = keyspace_store(engine, db, hash, key, value, deadline_ms, implicit, now_ms, NOTE_NONE);
+    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
+                       .seal = engine->nodes.seals[record->node]};
+    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, NOTE_NONE);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return stored;
 }

@@ -9,11 +9,12 @@
 #include <string.h>
 
 #define PACKED_HEADER_BYTES 34
-#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED)
+#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED)
 
 typedef struct Arrived {
     Span key, value;
     uint64_t clock, node, deadline_ms, shadow_ms;
+    uint64_t key_id, sealer, position; /* where it is sealed */
     uint8_t flags, db;
 } Arrived;
 
@@ -22,6 +23,12 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
     for (int place = 0; place < bytes; place++)
         number |= (uint64_t)at[place] << (8 * place);
     return number;
+}
+
+/* A stub has nothing to seal, and who names a sealer names a seal. */
+static bool contradicts(uint8_t flags, uint64_t value_bytes) {
+    return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
+           || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));
 }
 
 /* The next record; false: it is cut short or cannot be. */
@@ -35,15 +42,29 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
     record->clock = number_at(from + 10, 8);
     record->node = number_at(from + 18, 8);
     record->deadline_ms = number_at(from + 26, 8);
-    record->shadow_ms = 0;
+    record->shadow_ms = record->key_id = record->sealer = record->position = 0;
     from += PACKED_HEADER_BYTES;
-    if (record->flags & ~FLAGS_KNOWN || record->db >= DATABASES || (record->flags & RECORD_STUB && value_bytes))
+    if (record->flags & ~FLAGS_KNOWN || record->db >= DATABASES || contradicts(record->flags, value_bytes))
+        return false;
+    int more = (record->flags & RECORD_SHADOWED ? 8 : 0) + (record->flags & PACKED_SEALED ? 16 : 0)
+               + (record->flags & PACKED_ADOPTED ? 8 : 0);
+    if (end - from < more)
         return false;
     if (record->flags & RECORD_SHADOWED) {
-        if (end - from < 8)
-            return false;
         record->shadow_ms = number_at(from, 8);
         from += 8;
+    }
+    if (record->flags & PACKED_SEALED) {
+        record->key_id = number_at(from, 8);
+        record->position = number_at(from + 8, 8);
+        record->sealer = record->node;
+        from += 16;
+        if (record->flags & PACKED_ADOPTED) {
+            record->sealer = number_at(from, 8);
+            from += 8;
+        }
+        if (record->position >> 63)
+            return false;
     }
     if (key_bytes + value_bytes > (uint64_t)(end - from))
         return false;
@@ -108,7 +129,26 @@ static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t 
     return true;
 }
 
-enum { TAKEN, PASSED_OVER, NO_ROOM };
+enum { TAKEN, PASSED_OVER, NO_ROOM, STRANGE };
+
+/* Writes a version of a peer's: sealed as it came, or sealed here where the peer does not seal. */
+static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, bool is_live, int64_t shadow_ms,
+                  int64_t now_ms) {
+    Content content = {0};
+    if (is_live && newer->flags & PACKED_SEALED) {
+        Seal seal = {newer->sealer, seal_key(engine, newer->key_id), (uint32_t)(newer->position >> 32)};
+        content = (Content){.bytes = newer->value, .position = (uint32_t)newer->position, .seal = seal};
+    } else if (is_live && !seal_value(engine, newer->value, &content)) {
+        return false;
+    }
+    int32_t node = nodes_intern(&engine->nodes, newer->node, &content.seal);
+    bool written = node >= 0
+                   && keyspace_write(engine, record, newer->db, hash, newer->key, is_live ? &content : NULL, newer->clock,
+                                     (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms,
+                                     newer->flags & RECORD_IMPLICIT, now_ms);
+    seal_done(engine, &content, written);
+    return written;
+}
 
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
  * taking the older record away. */
@@ -121,13 +161,8 @@ static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrive
     if (!is_live && shadow_ms <= now_ms) {
         if (record)
             keyspace_remove(engine, record);
-    } else {
-        int32_t node = nodes_intern(&engine->nodes, newer->node);
-        if (node < 0
-            || !keyspace_write(engine, record, newer->db, hash, newer->key, is_live ? &newer->value : NULL,
-                               newer->clock, (uint16_t)node, deadline_ms, shadow_ms,
-                               newer->flags & RECORD_IMPLICIT, now_ms))
-            return NO_ROOM;
+    } else if (!write(engine, record, hash, newer, is_live, shadow_ms, now_ms)) {
+        return NO_ROOM;
     }
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;
@@ -144,6 +179,8 @@ static int merge_one(Engine *engine, const Arrived *arrived, int64_t now_ms) {
     Record *record = table_find(&engine->tables[arrived->db], hash, arrived->key);
     if (!is_acceptable(engine, arrived, record, now_ms))
         return NO_ROOM;
+    if (arrived->flags & PACKED_SEALED && !seal_key(engine, arrived->key_id))
+        return STRANGE;
     if (!record) {
         uint64_t last_ms = arrived->deadline_ms > arrived->shadow_ms ? arrived->deadline_ms : arrived->shadow_ms;
         if ((int64_t)last_ms <= now_ms)
@@ -166,6 +203,7 @@ Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_
         switch (merge_one(engine, &arrived, now_ms)) {
         case TAKEN: merged.fresh++; break;
         case PASSED_OVER: merged.known++; break;
+        case STRANGE: merged.strange++; merged.refused++; break;
         default: merged.refused++;
         }
     }

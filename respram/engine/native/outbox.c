@@ -146,10 +146,10 @@ bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out) {
         Span key = {waiting->key, waiting->key_bytes};
         const Record *record = table_find(&engine->tables[waiting->db], waiting->hash, key);
         if (record) {
-            size_t size = record_packed_bytes(record);
+            size_t size = record_packed_bytes(engine, record);
             if (!buffer_reserve(out, size))
                 return false;
-            record_pack(record, engine->nodes.numbers[record->node], out->bytes + out->len);
+            record_pack(engine, record, out->bytes + out->len);
             out->len += size;
         }
         drop_first(engine);

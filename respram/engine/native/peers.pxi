@@ -1,12 +1,16 @@
 # Part of _native.pyx: engine/replication.py, translated. NativeEngine has a method of a line for each.
 
 
-cdef object peers_track(Engine *c, ids_key):
+cdef bint holds_records(const Engine *c) noexcept:
     cdef int db
-    held = c.stubs
+    cdef uint64_t held = c.stubs
     for db in range(DATABASES):
         held += c.live[db]
-    if held:
+    return held != 0
+
+
+cdef object peers_track(Engine *c, ids_key):
+    if holds_records(c):
         raise AssertionError("digests are begun before the first record")
     if c.digests.kept:
         raise AssertionError("digests are kept already")

@@ -1,4 +1,4 @@
-/* A record is one block: 44 bytes of header, the shadow's 6 where there is one, key, value.
+/* A record is one block: 48 bytes of header, the shadow's 6 where there is one, key, value.
  *
  * The header is packed by hand: links of the wheel and the deadline take 48 bits each, node numbers
  * are interned to 16, so that a key of 16 and a value of 64 bytes fit 128, which is two cache lines:
@@ -6,7 +6,7 @@
  * that would be one cache miss more for every GET.
  *
  * A value enters a record in `record_put_value` and leaves it in `record_get_value`, and nowhere
- * else. (clock, node) is unique to each write of a key: the nonce of whatever seals values there.
+ * else; where values are sealed, seal.c makes the one and takes the other.
  */
 #include "engine.h"
 
@@ -43,9 +43,19 @@ static inline uint8_t *value_place(const Record *record) {
     return (uint8_t *)key.bytes + key.len;
 }
 
-void record_put_value(Record *record, Span value) {
-    if (value.len)
-        memcpy(value_place(record), value.bytes, value.len);
+void record_put_value(Record *record, const Content *content) {
+    const uint8_t *bytes = content->bytes.bytes, *stream = content->stream;
+    size_t len = content->bytes.len;
+    record->position = content->position;
+    if (!len)
+        return;
+    uint8_t *restrict out = value_place(record);
+    if (!stream) {
+        memcpy(out, bytes, len);
+        return;
+    }
+    for (size_t place = 0; place < len; place++)
+        out[place] = bytes[place] ^ stream[place];
 }
 
 void record_get_value(const Record *record, uint8_t *out) {
@@ -57,9 +67,19 @@ void record_get_value(const Record *record, uint8_t *out) {
 /* -- the packed form of record.py, little-endian ------------------------------------------------- */
 #define PACKED_HEADER_BYTES 34
 
-size_t record_packed_bytes(const Record *record) {
-    return PACKED_HEADER_BYTES + (record->flags & RECORD_SHADOWED ? 8u : 0u) + record->key_bytes
-           + record_value_bytes(record);
+/* Its flags as packed: here a seal is told by the writer's entry in Nodes. */
+static uint8_t packed_flags(const Engine *engine, const Record *record) {
+    const Seal *seal = &engine->nodes.seals[record->node];
+    if (record->flags & RECORD_STUB || !seal->key)
+        return record->flags;
+    bool adopted = seal->sealer != engine->nodes.numbers[record->node];
+    return (uint8_t)(record->flags | PACKED_SEALED | (adopted ? PACKED_ADOPTED : 0));
+}
+
+size_t record_packed_bytes(const Engine *engine, const Record *record) {
+    uint8_t flags = packed_flags(engine, record);
+    return PACKED_HEADER_BYTES + (flags & RECORD_SHADOWED ? 8u : 0u) + (flags & PACKED_SEALED ? 16u : 0u)
+           + (flags & PACKED_ADOPTED ? 8u : 0u) + record->key_bytes + record_value_bytes(record);
 }
 
 static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
@@ -68,17 +88,25 @@ static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
     return out;
 }
 
-void record_pack(const Record *record, uint64_t node, uint8_t *out) {
+void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     Span key = record_key(record);
-    *out++ = record->flags;
+    uint8_t flags = packed_flags(engine, record);
+    *out++ = flags;
     *out++ = record->db;
     out = put_number(out, key.len, 4);
     out = put_number(out, record_value_bytes(record), 4);
     out = put_number(out, record->clock, 8);
-    out = put_number(out, node, 8);
+    out = put_number(out, engine->nodes.numbers[record->node], 8);
     out = put_number(out, (uint64_t)record_deadline_ms(record), 8);
     if (record->flags & RECORD_SHADOWED)
         out = put_number(out, (uint64_t)record_shadow_ms(record), 8);
+    if (flags & PACKED_SEALED) {
+        const Seal *seal = &engine->nodes.seals[record->node];
+        out = put_number(out, engine->seals.keys[seal->key - 1], 8);
+        out = put_number(out, (uint64_t)seal->high << 32 | record->position, 8);
+        if (flags & PACKED_ADOPTED)
+            out = put_number(out, seal->sealer, 8);
+    }
     if (key.len)
         memcpy(out, key.bytes, key.len);
     record_get_value(record, out + key.len);

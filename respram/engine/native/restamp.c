@@ -39,7 +39,7 @@ static int64_t sooner(int64_t one_ms, int64_t other_ms) {
     return one_ms < other_ms ? one_ms : other_ms;
 }
 
-/* The value goes out and in again, like that of every other write, because its seal goes with its stamp. */
+/* The value goes out and in again, like that of every other write, but as it lies: its seal stays true. */
 static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t now_ms) {
     int64_t horizon_ms = now_ms + engine->settings.max_ttl_ms;
     bool is_stub = record->flags & RECORD_STUB;
@@ -47,13 +47,20 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
         return false;
     engine->scratch.len = record_value_bytes(record);
     record_get_value(record, engine->scratch.bytes);
-    Span value = {engine->scratch.bytes, engine->scratch.len};
+    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position};
+    if (!is_stub)
+        content.seal = engine->nodes.seals[record->node];
+    int32_t node = content.seal.key ? nodes_intern(&engine->nodes, engine->settings.node, &content.seal) : 0;
+    if (node < 0) {
+        buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+        return false;
+    }
     uint64_t hash = keyspace_hash(engine, record_key(record));
-    record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &value, clock, 0,
-                            sooner(record_deadline_ms(record), horizon_ms), sooner(record_shadow_ms(record), horizon_ms),
-                            record->flags & RECORD_IMPLICIT, now_ms);
+    record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &content, clock,
+                            (uint16_t)node, sooner(record_deadline_ms(record), horizon_ms),
+                            sooner(record_shadow_ms(record), horizon_ms), record->flags & RECORD_IMPLICIT, now_ms);
     if (record)
-        outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + value.len);
+        outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + content.bytes.len);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return record != NULL;
 }

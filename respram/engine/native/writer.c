@@ -1,8 +1,8 @@
 /* Replies, written into one buffer that all sessions share: it is sent before the next `feed`.
  *
  * A command reserves the most it may write before it changes anything; the writes themselves cannot
- * fail. `reply_value` is the one place where a record's value goes out: what is to be done to values
- * on the way (unsealing) can be noted there as (place, length, stamp) and done once for a batch.
+ * fail. `reply_value` is the one place where a record's value goes out: as it lies, and noted, so that all
+ * values of a batch are opened together (seal.c).
  */
 #include "engine.h"
 
@@ -51,6 +51,7 @@ void reply_value(Engine *engine, const Record *record) {
     size_t len = record_value_bytes(record);
     reply_integer(engine, '$', (int64_t)len);
     record_get_value(record, engine->reply.bytes + engine->reply.len);
+    seal_note(engine, record, engine->reply.len);
     end_bulk(engine, len);
 }
 

@@ -12,6 +12,7 @@ from respram.engine.pure.hot import FAST
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
+from respram.seal import Ring
 
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
@@ -139,6 +140,13 @@ class PureEngine:
         session.closing = True
         session.queue.clear()
         session.scanner.wipe()
+
+    # -- sealing ----------------------------------------------------------------------------------
+    def use_seals(self, ring: Ring, writes: bool) -> None:
+        self.keyspace.use_seals(ring, writes)
+
+    def seal_keys(self) -> set[int]:
+        return self.keyspace.seal_keys()
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:

@@ -2,7 +2,7 @@
 
 One dict per database holds the rows; beside it lies an index of 4,096 hash partitions, which only
 new and vanishing keys touch, so that SCAN has a cursor that survives every change between two calls.
-A value is stored in `_write` and read in `read`, and nowhere else.
+A value is sealed in `_sealed` on its way into `_write`, and opened in `read`; nobody else touches one.
 """
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Observer, Scan, Settings
@@ -12,13 +12,16 @@ from respram.engine.pure.digests import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digests import Digests
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.row import Row
+from respram.engine.pure.seals import Seals
 from respram.engine.pure.wheel import Wheel
 from respram.engine.replication import DONE, Found, Selection
 from respram.errors import PeerError
-from respram.record import DATABASES, Record, pack, shadow_of, unpack
+from respram.record import DATABASES, Record, Seal, pack, shadow_of, unpack
+from respram.seal import Ring
 from respram.stamp import advance, from_ms, to_ms
 
 PARTITIONS = 4096
+SEAL_BYTES = 96  # what a row's seal takes
 ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take besides key and value (measured)
 TTL_SAMPLE = 64  # rows looked at for an average
 
@@ -27,6 +30,7 @@ class Keyspace:
     __slots__ = (
         "settings", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "record_bytes", "writes", "expired", "stubs", "hits", "misses", "defaulted", "digests", "row_bytes",
+        "seals", "in_use",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -44,6 +48,8 @@ class Keyspace:
         self.defaulted = 0  # writes of the fast paths that named no TTL
         self.digests: Digests | None = None  # kept where there may be peers
         self.row_bytes = ROW_BYTES
+        self.seals: Seals | None = None
+        self.in_use: dict[int, int] = {}  # rows by the key that their values are sealed with
 
     # -- reading ----------------------------------------------------------------------------------
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None:
@@ -64,7 +70,10 @@ class Keyspace:
 
     def read(self, row: Row) -> bytes:
         assert row.value is not None
-        return row.value
+        if row.seal is None:
+            return row.value
+        assert self.seals is not None
+        return self.seals.open(row.value, row.seal)
 
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         row = self.seen(db, key, now_ms)
@@ -83,11 +92,21 @@ class Keyspace:
     def store(
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
     ) -> None:
+        self._put(db, key, *self._sealed(value), deadline_ms, implicit, now_ms, event)
+
+    def _sealed(self, value: bytes) -> tuple[bytes, Seal | None]:
+        return self.seals.seal(value) if self.seals is not None and self.seals.writes else (value, None)
+
+    def _put(
+        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
+    ) -> None:  # fmt: skip
+        """A local write of what is sealed already, where it is to be."""
         row = self.tables[db].get(key)
         is_new = row is None or row.value is None or row.deadline_ms <= now_ms
         shadow_ms = 0 if row is None else shadow_of(deadline_ms, 0, row.deadline_ms, row.shadow_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
-        self._write(row, db, key, value, self.clock, self.settings.node, deadline_ms, shadow_ms, implicit, now_ms)
+        node = self.settings.node
+        self._write(row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key) + len(value))
@@ -98,19 +117,19 @@ class Keyspace:
 
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         row = self.row(db, key, now_ms)
-        if row is None:
+        if row is None or row.value is None:
             return False
-        self.store(db, key, self.read(row), deadline_ms, implicit, now_ms, event)
+        self._put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event)  # the seal says where it was made
         return True
 
     def _write(
-        self, row: Row | None, db: int, key: bytes, value: bytes | None, clock: int, node: int,
+        self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int,
     ) -> None:  # fmt: skip
         """Makes `row` (or a new one) hold this version. Values and stubs both come through here."""
         if row is None:
             row = Row()
-            row.db, row.key, row.value = db, key, None
+            row.db, row.key, row.value, row.seal = db, key, None, None
             self.tables[db][key] = row
             self.partitions[db].setdefault(self._partition(db, key), {})[key] = row
             self.record_bytes += self.row_bytes + len(key)
@@ -129,11 +148,32 @@ class Keyspace:
         else:
             self.record_bytes += len(value)
             self.live[db] += 1
+        self._note_seal(row, seal)
         row.value, row.clock, row.node = value, clock, node
         row.deadline_ms, row.shadow_ms, row.implicit = deadline_ms, shadow_ms, implicit
         self.wheel.place(row, deadline_ms if value is not None else shadow_ms, now_ms)
         if self.digests is not None:
             self.digests.add(row)
+
+    def _note_seal(self, row: Row, seal: Seal | None) -> None:
+        """Keys that rows need are counted, so that the others can be forgotten."""
+        before = row.seal
+        row.seal = seal
+        if seal is not None:
+            self.in_use[seal.key] = self.in_use.get(seal.key, 0) + 1
+        if before is not None:
+            self.in_use[before.key] -= 1
+            if not self.in_use[before.key]:
+                del self.in_use[before.key]
+
+    def use_seals(self, ring: Ring, writes: bool) -> None:
+        assert not any(self.tables), "sealing is begun before the first record"
+        self.seals = Seals(ring, self.settings.node, writes)
+        self.row_bytes += SEAL_BYTES
+
+    def seal_keys(self) -> set[int]:
+        pad_key = self.seals.pad_key if self.seals is not None else None
+        return {*self.in_use, *([pad_key.id] if pad_key is not None else [])}
 
     def _partition(self, db: int, key: bytes) -> int:
         """Peers must agree on it, so with digests it is the cluster's; alone, the process's own hash serves."""
@@ -151,6 +191,7 @@ class Keyspace:
             del self.partitions[row.db][number]
         if self.digests is not None:
             self.digests.drop(row)
+        self._note_seal(row, None)
         self.record_bytes -= self.row_bytes + len(row.key)
         if row.value is None:
             self.stubs -= 1
@@ -180,6 +221,7 @@ class Keyspace:
         self.live[row.db] -= 1
         self.stubs += 1
         row.value = None
+        self._note_seal(row, None)
         self.wheel.place(row, row.shadow_ms, now_ms)
 
     def next_due_ms(self) -> int | None:
@@ -227,18 +269,23 @@ class Keyspace:
 
     # -- replication ------------------------------------------------------------------------------
     def merge(self, payload: bytes, now_ms: int) -> Merged:
-        new = known = refused = 0
+        new = known = refused = strange = 0
         try:
             for record in unpack(payload):
                 if not self._acceptable(record, now_ms):
                     refused += 1
+                elif record.seal is not None and not self._opens(record.seal):
+                    strange += 1
                 elif self._merge(record, now_ms):
                     new += 1
                 else:
                     known += 1
         except PeerError:
-            return Merged(new, known, refused, 1)
-        return Merged(new, known, refused, 0)
+            return Merged(new, known, refused + strange, 1, strange)
+        return Merged(new, known, refused + strange, 0, strange)
+
+    def _opens(self, seal: Seal) -> bool:
+        return self.seals is not None and self.seals.ring.find(seal.key) is not None
 
     def _acceptable(self, record: Record, now_ms: int) -> bool:
         settings = self.settings
@@ -272,8 +319,11 @@ class Keyspace:
                 self.wheel.remove(row)
                 self._remove(row)
         else:
+            seal = record.seal if value is not None else None
+            if value is not None and seal is None:
+                value, seal = self._sealed(value)  # a peer that does not seal: what lies here is sealed all the same
             self._write(
-                row, record.db, record.key, value, record.clock, record.node, record.deadline_ms,
+                row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,
                 shadow_ms, record.implicit, now_ms,
             )  # fmt: skip
         if self.observer is not None and (was_live or value is not None):
@@ -310,7 +360,7 @@ class Keyspace:
     def track(self, ids_key: int) -> None:
         assert not any(self.tables), "digests are begun before the first record"
         self.digests = Digests(ids_key)
-        self.row_bytes = ROW_BYTES + DIGEST_BYTES
+        self.row_bytes += DIGEST_BYTES
 
     def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
         assert self.digests is not None
@@ -356,9 +406,9 @@ class Keyspace:
         horizon_ms = now_ms + self.settings.max_ttl_ms
         for row in sorted(ahead, key=lambda row: (row.clock, row.node)):
             self.clock += 1
-            value = None if row.value is None else self.read(row)
+            value = row.value
             deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, horizon_ms)
-            self._write(row, row.db, row.key, value, self.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms)
+            self._write(row, row.db, row.key, value, row.seal, self.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms)
             self.outbox.add(row.db, row.key, len(row.key) + len(value or b""))
         return len(ahead)
 
@@ -370,8 +420,9 @@ class Keyspace:
         return [self._packed(row) for row in self.tables[db].values()]
 
     def _packed(self, row: Row) -> bytes:
-        value = None if row.value is None else self.read(row)
-        return pack(Record(row.db, row.key, value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit))
+        return pack(Record(
+            row.db, row.key, row.value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit, row.seal
+        ))  # fmt: skip
 
     # -- numbers ----------------------------------------------------------------------------------
     def used_bytes(self) -> int:

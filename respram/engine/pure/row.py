@@ -1,14 +1,18 @@
 """A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold."""
 
+from respram.record import Seal
+
 
 class Row:
     __slots__ = (
         "db", "key", "value", "clock", "node", "deadline_ms", "shadow_ms", "implicit", "due_ms", "level", "id",
+        "seal",
     )  # fmt: skip
 
     db: int
     key: bytes
-    value: bytes | None  # None: a stub. Touched by Keyspace.read and Keyspace.write alone.
+    value: bytes | None  # None: a stub. Touched by Keyspace.read and Keyspace._write alone.
+    seal: Seal | None  # how the value is sealed
     clock: int
     node: int
     deadline_ms: int

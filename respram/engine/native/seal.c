@@ -1,0 +1,279 @@
+/* Sealing: values lie in their records as AES-256-CTR ciphertext. respram/seal.py says what a seal is.
+ *
+ * The core has no cipher. It lays counter blocks side by side in a pad, and the binding is called to
+ * encrypt them: 4 blocks take 0.12 us and 1,024 take 2.2 us, so what matters is the number of calls.
+ *
+ *   writes   keystream is made ahead, 16 KiB in one call: enough for 256 values of 64 bytes. What is
+ *            used of it is wiped. Whole blocks are used; what does not fit takes a new pad.
+ *   replies  ciphertext is copied into the reply, its counter blocks into a pad, and when the batch is
+ *            over, or the pad full, all are encrypted in one call and XORed into the reply.
+ *   others   a value that is needed at once (INCR, commands in Python) costs a call of its own.
+ *
+ * A position is 64 bits, of which a record keeps the low 32. The rest of its seal (key, sealer, the
+ * high half) is interned with the node number of its stamp, see nodes.c: so sealing takes four bytes
+ * of a record. A position only grows, whichever key is in force: see `refill`.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEYS_MIN 8u
+#define KEYS_MAX 65536u
+#define SCRATCH_KEPT_BYTES_MAX 4096
+
+bool seal_begin(Engine *engine, Lender lender, bool writes) {
+    Seals *seals = &engine->seals;
+    Pad *pads = calloc(PAD_COUNT, sizeof *pads);
+    uint64_t *keys = calloc(KEYS_MIN, sizeof *keys);
+    if (!pads || !keys) {
+        free(pads);
+        free(keys);
+        return false;
+    }
+    *seals = (Seals){.lender = lender, .writes = writes, .pads = pads, .keys = keys, .key_capacity = KEYS_MIN,
+                     .spent = PAD_BLOCKS};
+    return true;
+}
+
+void seal_free(Seals *seals) {
+    if (seals->pads)
+        wipe(seals->pads, PAD_COUNT * sizeof *seals->pads);
+    free(seals->pads);
+    free(seals->keys);
+    memset(seals, 0, sizeof *seals);
+}
+
+/* -- keys: 64-bit ids as small numbers, from 1 ----------------------------------------------------- */
+static uint32_t number_of_key(const Seals *seals, uint64_t id) {
+    for (uint32_t place = seals->key_count; place-- > 0;)
+        if (seals->keys[place] == id)
+            return place + 1;
+    return 0;
+}
+
+static uint32_t add_key(Seals *seals, uint64_t id) {
+    uint32_t place = 0;
+    while (place < seals->key_count && seals->keys[place])
+        place++;
+    if (place == seals->key_capacity) {
+        if (place == KEYS_MAX)
+            return 0;
+        uint64_t *keys = realloc(seals->keys, (size_t)place * 2 * sizeof *keys);
+        if (!keys)
+            return 0;
+        memset(keys + place, 0, place * sizeof *keys);
+        seals->keys = keys;
+        seals->key_capacity = place * 2;
+    }
+    if (!seals->lender.lend(seals->lender.context, id, place + 1))
+        return 0;
+    seals->keys[place] = id;
+    if (place == seals->key_count)
+        seals->key_count++;
+    return place + 1;
+}
+
+/* The number of a key that can be opened with; 0: it is not here. */
+uint32_t seal_key(Engine *engine, uint64_t id) {
+    Seals *seals = &engine->seals;
+    if (!seals->pads || !id)
+        return 0;
+    uint32_t number = number_of_key(seals, id);
+    return number ? number : add_key(seals, id);
+}
+
+/* The binding has given the key back. */
+void seal_forget(Engine *engine, uint32_t key) {
+    engine->seals.keys[key - 1] = 0;
+}
+
+bool seal_is_used(const Engine *engine, uint32_t key) {
+    const Nodes *nodes = &engine->nodes;
+    for (uint32_t node = 1; node < nodes->count; node++)
+        if (nodes->uses[node] && nodes->seals[node].key == key)
+            return true;
+    return engine->seals.ahead_key == key;
+}
+
+/* -- blocks -------------------------------------------------------------------------------------- */
+static void lay(Pad *pad, size_t from, uint64_t sealer, uint64_t position, size_t count) {
+    uint8_t *out = pad->blocks + from * BLOCK_BYTES;
+    uint64_t head = __builtin_bswap64(sealer); /* x86-64 and arm64 are little-endian; record.c relies on it too */
+    for (size_t number = 0; number < count; number++, out += BLOCK_BYTES) {
+        uint64_t tail = __builtin_bswap64(position + number);
+        memcpy(out, &head, 8);
+        memcpy(out + 8, &tail, 8);
+    }
+}
+
+static bool encrypt(Seals *seals, uint32_t key, int pad, size_t count) {
+    return seals->lender.encrypt(seals->lender.context, key, pad, count);
+}
+
+static void xor_into(uint8_t *restrict out, const uint8_t *restrict stream, size_t len) {
+    for (size_t place = 0; place < len; place++)
+        out[place] ^= stream[place];
+}
+
+static size_t blocks_of(size_t len) {
+    return (len + BLOCK_BYTES - 1) / BLOCK_BYTES;
+}
+
+static size_t least(size_t one, size_t other) {
+    return one < other ? one : other;
+}
+
+/* -- writes -------------------------------------------------------------------------------------- */
+/* A new pad ahead. Its blocks are behind all that were ever laid for writes, used or not. */
+static bool refill(Engine *engine, bool take_key) {
+    Seals *seals = &engine->seals;
+    Pad *pad = &seals->pads[PAD_AHEAD];
+    wipe(pad->stream, PAD_BYTES);
+    seals->spent = PAD_BLOCKS;
+    if (take_key) {
+        uint64_t id = seals->lender.take(seals->lender.context);
+        seals->ahead_key = seal_key(engine, id);
+        if (!seals->ahead_key)
+            return false;
+    }
+    lay(pad, 0, engine->settings.node, seals->position, PAD_BLOCKS);
+    seals->position += PAD_BLOCKS;
+    if (!encrypt(seals, seals->ahead_key, PAD_AHEAD, PAD_BLOCKS))
+        return false;
+    seals->spent = 0;
+    return true;
+}
+
+/* A value longer than a pad is sealed in the engine's scratch first, so that it cannot fail half-way
+ * in its record. */
+static bool seal_long(Engine *engine, Span value, Content *content) {
+    Seals *seals = &engine->seals;
+    buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+    if (!buffer_append(&engine->scratch, value.bytes, value.len))
+        return false;
+    for (size_t at = 0; at < value.len; at += PAD_BYTES) {
+        if (!refill(engine, at == 0)) {
+            buffer_clear(&engine->scratch, 0);
+            return false;
+        }
+        size_t len = least(value.len - at, PAD_BYTES);
+        xor_into(engine->scratch.bytes + at, seals->pads[PAD_AHEAD].stream, len);
+        wipe(seals->pads[PAD_AHEAD].stream, blocks_of(len) * BLOCK_BYTES);
+        seals->spent = blocks_of(len);
+        if (at == 0) {
+            uint64_t position = seals->position - PAD_BLOCKS;
+            content->position = (uint32_t)position;
+            content->seal = (Seal){engine->settings.node, seals->ahead_key, (uint32_t)(position >> 32)};
+        }
+    }
+    content->bytes = (Span){engine->scratch.bytes, value.len};
+    return true;
+}
+
+/* What is to be written for a value: itself, where nothing is sealed. To be ended by `seal_done`. */
+bool seal_value(Engine *engine, Span value, Content *content) {
+    Seals *seals = &engine->seals;
+    *content = (Content){.bytes = value};
+    if (!seals->writes)
+        return true;
+    size_t blocks = blocks_of(value.len);
+    if (unlikely(blocks > PAD_BLOCKS))
+        return seal_long(engine, value, content);
+    if (unlikely(seals->spent + blocks > PAD_BLOCKS || !seals->ahead_key) && !refill(engine, true))
+        return false;
+    uint64_t position = seals->position - PAD_BLOCKS + seals->spent;
+    content->stream = seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES;
+    content->position = (uint32_t)position;
+    content->seal = (Seal){engine->settings.node, seals->ahead_key, (uint32_t)(position >> 32)};
+    return true;
+}
+
+/* The content is in its record (or, where `stored` is false, nothing of the pad was used). */
+void seal_done(Engine *engine, const Content *content, bool stored) {
+    Seals *seals = &engine->seals;
+    if (content->stream) {
+        if (stored) {
+            size_t blocks = blocks_of(content->bytes.len);
+            wipe((uint8_t *)content->stream, blocks * BLOCK_BYTES);
+            seals->spent += blocks;
+        }
+    } else if (unlikely(content->bytes.bytes == engine->scratch.bytes && content->bytes.len)) {
+        buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+    }
+}
+
+/* -- reading at once ----------------------------------------------------------------------------- */
+/* The value of a record in plain. False: no memory. */
+bool seal_open(Engine *engine, const Record *record, uint8_t *out) {
+    size_t len = record_value_bytes(record);
+    const Seal *seal = &engine->nodes.seals[record->node];
+    record_get_value(record, out);
+    if (!seal->key)
+        return true;
+    Seals *seals = &engine->seals;
+    Pad *pad = &seals->pads[PAD_SINGLE];
+    uint64_t position = (uint64_t)seal->high << 32 | record->position;
+    for (size_t at = 0; at < len; at += PAD_BYTES, position += PAD_BLOCKS) {
+        size_t part = least(len - at, PAD_BYTES), blocks = blocks_of(part);
+        lay(pad, 0, seal->sealer, position, blocks);
+        if (!encrypt(seals, seal->key, PAD_SINGLE, blocks))
+            return false;
+        xor_into(out + at, pad->stream, part);
+        wipe(pad->stream, blocks * BLOCK_BYTES);
+    }
+    return true;
+}
+
+/* -- replies ------------------------------------------------------------------------------------- */
+/* Opens what was noted. False: it failed, now or before, and the reply must not be sent. */
+bool seal_flush(Engine *engine) {
+    Seals *seals = &engine->seals;
+    if (!seals->note_count)
+        return !seals->failed;
+    Pad *pad = &seals->pads[PAD_REPLIES];
+    if (!encrypt(seals, seals->noted_key, PAD_REPLIES, seals->noted_blocks))
+        seals->failed = true;
+    const uint8_t *stream = pad->stream;
+    for (size_t number = 0; number < seals->note_count; number++) {
+        Noted *noted = &seals->notes[number];
+        xor_into(engine->reply.bytes + noted->offset, stream, noted->len);
+        stream += blocks_of(noted->len) * BLOCK_BYTES;
+    }
+    wipe(pad->stream, seals->noted_blocks * BLOCK_BYTES);
+    seals->note_count = seals->noted_blocks = 0;
+    return !seals->failed;
+}
+
+/* The value of `record` lies as it is at `offset` of the reply. */
+void seal_note(Engine *engine, const Record *record, size_t offset) {
+    Seals *seals = &engine->seals;
+    const Seal *seal = &engine->nodes.seals[record->node];
+    size_t len = record_value_bytes(record);
+    if (!seal->key)
+        return;
+    uint64_t position = (uint64_t)seal->high << 32 | record->position;
+    while (len) {
+        if (unlikely(seals->note_count && (seals->noted_key != seal->key || seals->noted_blocks == PAD_BLOCKS
+                                           || seals->note_count == NOTES_MAX)))
+            seal_flush(engine);
+        size_t blocks = least(blocks_of(len), PAD_BLOCKS - seals->noted_blocks);
+        size_t part = least(len, blocks * BLOCK_BYTES);
+        lay(&seals->pads[PAD_REPLIES], seals->noted_blocks, seal->sealer, position, blocks);
+        seals->notes[seals->note_count++] = (Noted){offset, (uint32_t)part};
+        seals->noted_blocks += (uint32_t)blocks;
+        seals->noted_key = seal->key;
+        position += blocks;
+        offset += part;
+        len -= part;
+    }
+}
+
+/* The reply ends at `offset` after all. */
+void seal_unnote(Engine *engine, size_t offset) {
+    Seals *seals = &engine->seals;
+    while (seals->note_count && seals->notes[seals->note_count - 1].offset >= offset) {
+        Noted *last = &seals->notes[--seals->note_count];
+        seals->noted_blocks -= (uint32_t)blocks_of(last->len);
+    }
+}
