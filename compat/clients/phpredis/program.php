@@ -282,5 +282,15 @@ check('restart', function () use ($node, $port, $kind) {
     $again->setex('after', MINUTE, 'v');
     same($again->get('after'), 'v');
 });
-echo "skip tls not tried with this client\n";
+check('tls', function () use ($kind, $host) {
+    [$tlsPort, $authority] = [(int) getenv('RESPRAM_TLS_PORT'), getenv('RESPRAM_TLS_CA')];
+    if ($kind === 'predis') {
+        $other = connect($tlsPort, ['scheme' => 'tls', 'ssl' => ['cafile' => $authority, 'verify_peer' => true]]);
+    } else {
+        $other = new Redis();
+        $other->connect("tls://$host", $tlsPort, 5.0, null, 0, 0, ['stream' => ['cafile' => $authority, 'verify_peer' => true]]);
+    }
+    $other->setex('tls', MINUTE, 'v');
+    same($other->get('tls'), 'v');
+});
 echo "done\n";

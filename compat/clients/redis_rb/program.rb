@@ -139,5 +139,8 @@ check('restart') do
   same($stdin.gets.strip, 'restarted')
   same([node.setex('after', 60, 'v'), node.get('after')], %w[OK v])
 end
-puts 'skip tls not tried with this client'
+check('tls') do
+  other = connect(port: ENV.fetch('RESPRAM_TLS_PORT').to_i, ssl: true, ssl_params: { ca_file: ENV.fetch('RESPRAM_TLS_CA') })
+  same([other.setex('tls', 60, 'v'), other.get('tls')], %w[OK v])
+end
 puts 'done'

@@ -1,6 +1,6 @@
 //! redis-rs, synchronous: each check returns what was expected and what came when it fails.
 
-use redis::{Client, Commands, Connection, ExistenceCheck, ExpireOption, RedisResult, SetExpiry, SetOptions};
+use redis::{Client, Commands, Connection, ExistenceCheck, ExpireOption, RedisResult, SetExpiry, SetOptions, TlsCertificates};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -227,6 +227,16 @@ fn restarted() -> Outcome {
     same(redis::cmd("PING").query::<String>(&mut client.get_connection()?)?, "PONG".into())
 }
 
+fn encrypted() -> Outcome {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = std::fs::read(variable("RESPRAM_TLS_CA"))?;
+    let place = format!("rediss://{}:{}", variable("RESPRAM_HOST"), variable("RESPRAM_TLS_PORT"));
+    let client = Client::build_with_tls(place, TlsCertificates { client_tls: None, root_cert: Some(authority) })?;
+    let mut node = client.get_connection()?;
+    let _: () = node.set_ex("tls", "v", 60)?;
+    same(node.get::<_, String>("tls")?, "v".into())
+}
+
 fn main() {
     println!("version {}", env!("REDIS_VERSION"));
     let mut node = connect(&url(&address())).expect("a node");
@@ -239,6 +249,6 @@ fn main() {
     values(&mut node);
     others(&mut node);
     check("restart", restarted());
-    println!("skip tls not tried with this client");
+    check("tls", encrypted());
     println!("done");
 }

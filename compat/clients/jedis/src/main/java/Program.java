@@ -61,7 +61,13 @@ public final class Program {
                 Telling.same(again.set("after", "v"), "OK");
             }
         });
-        Telling.say("skip tls not tried with this client");
+        Telling.check("tls", () -> {
+            DefaultJedisClientConfig.Builder config = DefaultJedisClientConfig.builder().ssl(true).sslSocketFactory(Telling.tls().getSocketFactory());
+            try (Jedis other = connect(Telling.TLS_PORT, config)) {
+                Telling.same(other.setex("tls", 60, "v"), "OK");
+                Telling.same(other.get("tls"), "v");
+            }
+        });
         Telling.say("done");
     }
 

@@ -1,5 +1,12 @@
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.util.Arrays;
 import java.util.Objects;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
 /** How a Java program says what came of a check: the lines of compat/verdict.py. */
 final class Telling {
@@ -20,6 +27,8 @@ final class Telling {
     static final String HOST = System.getenv("RESPRAM_HOST");
     static final int PORT = Integer.parseInt(System.getenv("RESPRAM_PORT"));
     static final int AUTH_PORT = Integer.parseInt(System.getenv("RESPRAM_AUTH_PORT"));
+    static final int TLS_PORT = Integer.parseInt(System.getenv("RESPRAM_TLS_PORT"));
+    static final String TLS_CA = System.getenv("RESPRAM_TLS_CA");
     static final String PASSWORD = System.getenv("RESPRAM_PASSWORD");
 
     static void check(String name, Call call) {
@@ -59,6 +68,20 @@ final class Telling {
             throw new Difference("expected=" + words + " got=" + error);
         }
         throw new Difference("expected=an error with " + words + " got=" + shown(got));
+    }
+
+    /** Trusts the authority of the matrix, and no other. */
+    static SSLContext tls() throws Exception {
+        KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+        trusted.load(null, null);
+        try (InputStream authority = Files.newInputStream(Path.of(TLS_CA))) {
+            trusted.setCertificateEntry("matrix", CertificateFactory.getInstance("X.509").generateCertificate(authority));
+        }
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(trusted);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, trust.getTrustManagers(), null);
+        return context;
     }
 
     static byte[] bytes(int count) {

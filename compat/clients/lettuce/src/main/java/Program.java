@@ -8,6 +8,7 @@ import io.lettuce.core.RedisURI;
 import io.lettuce.core.ScanArgs;
 import io.lettuce.core.ScanIterator;
 import io.lettuce.core.SetArgs;
+import io.lettuce.core.SslOptions;
 import io.lettuce.core.TransactionResult;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
@@ -15,6 +16,7 @@ import io.lettuce.core.codec.ByteArrayCodec;
 import io.lettuce.core.protocol.ProtocolVersion;
 import io.lettuce.core.pubsub.RedisPubSubAdapter;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
+import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -64,7 +66,13 @@ public final class Program {
             Telling.same(node.set("after", "v"), "OK");
             Telling.same(node.get("after"), "v");
         });
-        Telling.say("skip tls not tried with this client");
+        Telling.check("tls", () -> {
+            try (RedisClient client = RedisClient.create(uri(Telling.TLS_PORT).withSsl(true).build())) {
+                SslOptions trusted = SslOptions.builder().trustManager(new File(Telling.TLS_CA)).build();
+                client.setOptions(ClientOptions.builder().sslOptions(trusted).build());
+                Telling.same(client.connect().sync().ping(), "PONG");
+            }
+        });
         Telling.say("done");
         CLIENT.shutdown(Duration.ZERO, Duration.ofSeconds(1));
     }
