@@ -12,7 +12,7 @@ from respram.config import Config
 from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.engine.replication import Replicating
-from respram.errors import BindError, ConfigError
+from respram.errors import BindError
 from respram.options import Address
 from respram.replica import PeerEngine
 from respram.server import discovery
@@ -27,10 +27,6 @@ from respram.server.secret import (
 )
 
 PEER_BACKLOG = 128  # connections that wait to be accepted
-NATIVE_CANNOT = (
-    "engine: the native engine of this build cannot compare records with peers; choose --engine pure, or leave out "
-    "--join and the cluster secret"
-)
 
 
 def make_trust(config: Config) -> Trust | None:
@@ -43,13 +39,8 @@ def make_trust(config: Config) -> Trust | None:
 def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engine:
     """The engine asked for; where there can be peers, one that keeps digests from its first record on."""
     engine = make(config.engine, settings)
-    if not config.has_peers:
-        return engine
-    if not hasattr(engine, "track"):
-        if config.engine != "auto":
-            raise ConfigError(NATIVE_CANNOT)
-        engine = make("pure", settings)
-    cast(Replicating, engine).track(trust.ids_key if trust else _unproven_ids_key(config.network))
+    if config.has_peers:
+        cast(Replicating, engine).track(trust.ids_key if trust else _unproven_ids_key(config.network))
     return engine
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.live import free_port
-from tests.peers.enclave import SECRET, Member, Proxy, until, until_equal, until_linked, until_ready
+from tests.peers.enclave import SECRET, USUAL, Member, Proxy, until, until_equal, until_linked, until_ready
 
 LIFE_S = 300
 
@@ -19,7 +19,7 @@ def wired(count: int) -> Iterator[tuple[list[Member], list[Proxy]]]:
     proxies = [Proxy(port) for port in ports]
     join = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
     members = [
-        Member(free_port(), port, join, "pure", ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
+        Member(free_port(), port, join, USUAL, ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
         for port, proxy in zip(ports, proxies, strict=True)
     ]
     try:

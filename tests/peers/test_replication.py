@@ -10,17 +10,16 @@ import redis
 
 from respram.cli import main
 from tests.engine.conftest import ENGINES
-from tests.engine.rig import SETTINGS
 from tests.live import free_port
-from tests.peers.enclave import SECRET, Member, enclave, until, until_equal, until_linked, until_ready
+from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_linked, until_ready
 
 LIFE_S = 300
 
 
-@pytest.fixture(scope="module")
-def three() -> Iterator[list[Member]]:
+@pytest.fixture(scope="module", params=list(ENGINES))
+def three(request: pytest.FixtureRequest) -> Iterator[list[Member]]:
     """For the tests that leave it as they found it, but for their records."""
-    with enclave(3, "--notify-keyspace-events", "E$x") as members:
+    with enclave(3, "--notify-keyspace-events", "E$x", engines=(request.param,)) as members:
         until_ready(members)
         yield members
 
@@ -73,13 +72,13 @@ def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
 
 def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member]) -> None:
     made = write(three[0], 500, "filled")
-    newcomer = Member(free_port(), free_port(), three[0].join, "pure", (), SECRET)
+    newcomer = Member(free_port(), free_port(), three[0].join, USUAL, (), SECRET)
     newcomer.start()
     try:
         port = str(newcomer.port)
         until(lambda: main(["ping", "--port", port, "--ready"], {}) == 0, "it never became ready")
         assert holds(newcomer, made)
-        newcomer_joining = Member(free_port(), free_port(), f"127.0.0.1:{free_port()}", "pure", (), SECRET)
+        newcomer_joining = Member(free_port(), free_port(), f"127.0.0.1:{free_port()}", USUAL, (), SECRET)
         newcomer_joining.start()
         try:
             assert main(["ping", "--port", str(newcomer_joining.port)], {}) == 0
@@ -225,14 +224,16 @@ def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
 
 @pytest.mark.skipif("native" not in ENGINES, reason="there is no native engine here")
 def test_nodes_of_both_engines_are_equals() -> None:
-    if not hasattr(ENGINES["native"](SETTINGS), "track"):
-        pytest.skip("this native engine cannot compare records yet")
     with enclave(3, engines=("native", "pure")) as members:
         until_ready(members)
+        assert [member.client.info("server")["engine"] for member in members] == ["native", "pure", "native"]
         made = write(members[0], 500, "native") | write(members[1], 500, "pure")
         for member in members:
             until_held(member, made)
         assert until_equal(members, len(made)) == len(made)
+        keys = list(made)
+        deadlines = [[member.client.pexpiretime(key) for key in keys] for member in members]
+        assert deadlines[0] == deadlines[1] == deadlines[2]
         members[2].kill()
         members[2].start()
         until_linked(members)

@@ -11,7 +11,7 @@ OTHER_SECRET = "another-4f1c8ea07be2295d3c6a90bd"
 
 
 def joiner(members: list[Member], *args: str, secret: str = SECRET) -> Member:
-    member = Member(free_port(), free_port(), f"127.0.0.1:{members[0].peer_port}", "pure", args, secret)
+    member = Member(free_port(), free_port(), f"127.0.0.1:{members[0].peer_port}", USUAL, args, secret)
     member.start()
     return member
 
