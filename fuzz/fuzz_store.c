@@ -52,6 +52,80 @@ static void check(const Engine *engine, int64_t now_ms) {
         abort();
 }
 
+/* -- what peers compare ------------------------------------------------------------------------- */
+#define IDS_KEY 9
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+
+typedef struct Tracked {
+    const Engine *engine;
+    uint64_t records, sum;
+} Tracked;
+
+/* Its id is that of ids.py, and it stands in the granule of its end, where its trace says. */
+static int check_trace(void *context, const Record *record) {
+    Tracked *tracked = context;
+    const Engine *engine = tracked->engine;
+    const Trace *trace = trace_of(record);
+    uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]}, key[2] = {IDS_KEY, 0};
+    uint64_t id = hash_words(key, words, 2, record->db, record_key(record)) + (uint64_t)record_shadow_ms(record) * SPREAD;
+    if (trace->id != id || trace->granule->number != record_end_ms(record) >> GRANULE_SHIFT
+        || trace->granule->records[trace->place] != record)
+        abort();
+    tracked->records++;
+    tracked->sum += id;
+    return 0;
+}
+
+static void check_digests(Engine *engine, int64_t now_ms) {
+    Tracked tracked = {.engine = engine};
+    for (int db = 0; db < DATABASES; db++)
+        walk_all(engine, db, check_trace, &tracked);
+    Sum total, *sums;
+    if (!digest_total(engine, INT64_MAX, INT64_MIN, now_ms, &total))
+        abort();
+    if ((uint64_t)total.count != tracked.records || total.sum != tracked.sum
+        || digest_count_since(engine, 0) != tracked.records)
+        abort();
+    int64_t young = (now_ms >> GRANULE_SHIFT) - 1;
+    bool told = digest_total(engine, young, young + 3, now_ms, &total);
+    int64_t count = digest_buckets(engine, young, young + 3, (int)(total.sum & 7), now_ms, &sums);
+    for (int64_t at = 0; at < count; at++) {
+        total.count -= sums[at].count;
+        total.sum -= sums[at].sum;
+    }
+    free(sums);
+    if (told && (total.count || total.sum))
+        abort();
+}
+
+/* A filter of this engine's own records lacks none of them, and a dump has them all. */
+static void compare(Engine *engine, const uint8_t *bytes, size_t len, int64_t now_ms) {
+    uint8_t bits[64] = {0};
+    Filter filter = {.bits = bits, .salt = len ? bytes[0] : 0, .width = 128, .slices = 4, .room = len};
+    int64_t bucket = (now_ms >> GRANULE_SHIFT) >> 4, budget = len & 1 ? 2 : 1000;
+    Selection selection = {.cut_stamp = INT64_MAX, .cut_end = -1, .shift = 4, .buckets = &bucket, .bucket_count = len >> 1 & 1};
+    int turns = 0;
+    for (int64_t cursor = 0; cursor != CURSOR_DONE; turns++)
+        if ((cursor = filter_fill(engine, &filter, &selection, cursor, budget)) < 0 || turns > TURNS_MAX)
+            abort();
+    Buffer out = {0};
+    for (int64_t cursor = 0; cursor != CURSOR_DONE; turns++)
+        if ((cursor = filter_lacking(engine, &filter, &selection, cursor, UINT64_MAX, budget, &out)) < 0 || turns > TURNS_MAX)
+            abort();
+    if (filter.added < len && out.len)
+        abort();
+    uint64_t held = 0;
+    for (uint64_t cursor = 0; cursor >> 32 == 0; turns++) {
+        buffer_clear(&out, 1024);
+        if (!dump_records(engine, cursor, len * 4 + 1, now_ms, &out, &cursor) || turns > TURNS_MAX)
+            abort();
+        held += out.len;
+    }
+    if (held && !engine->digests.count)
+        abort();
+    buffer_clear(&out, 0);
+}
+
 /* What commands do behind `dispatch`, in small. */
 static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
     Turn turn = feed_start(engine, session, data, len, len & 1, now_ms);
@@ -89,7 +163,7 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
 
 static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes, size_t len, int64_t *now_ms) {
     Buffer out = {0};
-    switch (kind % 10) {
+    switch (kind % 12) {
     default: serve(engine, session, bytes, len, *now_ms); break;
     case 4: *now_ms += (int64_t)len * 3; keyspace_expire(engine, *now_ms, 100); break;
     case 5: *now_ms += INT64_C(1) << (len % 34); keyspace_expire(engine, *now_ms, len); break;
@@ -100,6 +174,11 @@ static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes,
         session->retried = true;
         serve(engine, session, bytes, 0, *now_ms);
         break;
+    case 10:
+        if (engine->digests.kept)
+            compare(engine, bytes, len, *now_ms);
+        break;
+    case 11: keyspace_restamp(engine, *now_ms); break;
     case 9:
         if (*now_ms > NOW_MS + 5000) /* the clock is set back */
             *now_ms -= 4000;
@@ -118,6 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     };
     Engine *engine = engine_new(&settings);
     Session session;
+    if (size & 1 && !digest_track(engine, IDS_KEY)) /* half of all inputs: a node that may have peers */
+        abort();
     session_init(&session);
     session.hot = session.trusted = engine->observed = true;
     int64_t now_ms = NOW_MS;
@@ -132,6 +213,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             serve(engine, &session, NULL, 0, now_ms);
         buffer_clear(&engine->notes, 1024);
         check(engine, now_ms);
+        if (engine->digests.kept)
+            check_digests(engine, now_ms);
         data += 2 + len;
         size -= 2 + len;
     }
@@ -141,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             ;
     }
     check(engine, now_ms);
-    if (engine->wheel.records)
+    if (engine->wheel.records || engine->digests.count || engine->digests.granule_count)
         abort();
     session_close(&session);
     engine_free(engine);

@@ -226,7 +226,7 @@ def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
 def test_nodes_of_both_engines_are_equals() -> None:
     with enclave(3, engines=("native", "pure")) as members:
         until_ready(members)
-        assert [member.client.info("server")["engine"] for member in members] == ["native", "pure", "native"]
+        assert [member.client.info("respram")["engine"] for member in members] == ["native", "pure", "native"]
         made = write(members[0], 500, "native") | write(members[1], 500, "pure")
         for member in members:
             until_held(member, made)

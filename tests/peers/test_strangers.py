@@ -5,7 +5,7 @@ import socket
 import time
 
 from tests.live import free_port
-from tests.peers.enclave import SECRET, Member, enclave, until, until_equal, until_ready
+from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_ready
 
 OTHER_SECRET = "another-4f1c8ea07be2295d3c6a90bd"
 
