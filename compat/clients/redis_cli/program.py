@@ -1,4 +1,4 @@
-"""redis-cli: what people type into it, at a terminal and in scripts."""
+"""redis-cli and valkey-cli, `program.py redis-cli|valkey-cli`: what people type into it, at a terminal and in scripts."""
 
 import fcntl
 import os
@@ -8,12 +8,13 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
 from telling import AUTH_PORT, HOST, PASSWORD, PORT, TLS_CA, TLS_PORT, Left, check, restart, same, say, true
 
-CLI = "redis-cli"
+CLI = sys.argv[1]
 KEYS = 500
 
 
@@ -74,11 +75,11 @@ def interactive():
         os.write(master, b"set ")  # the hint for what follows
         read_until(master, rb"key value \[NX\|XX")
         os.write(master, b"typed value EX 60\r")
-        read_until(master, rb"OK\r\n")
+        read_until(master, rb"(?s)OK\r\n.*> ")  # typed before the next prompt, it would be thrown away
         os.write(master, b"help get\r")
-        read_until(master, rb"(?s)summary:.*group:.*string")
+        read_until(master, rb"(?s)summary:.*group:.*string.*> ")
         os.write(master, b"del typed\r")
-        read_until(master, rb"\(error\) NOPERM 'del' is refused by design")
+        read_until(master, rb"(?s)\(error\) NOPERM 'del' is refused by design.*> ")
         os.write(master, b"quit\r")
         same(process.wait(5), 0)
     finally:
