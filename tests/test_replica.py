@@ -5,7 +5,6 @@ from random import Random
 
 import pytest
 
-from respram.engine.pure import PureEngine
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Hangup
 from respram.gossip.members import Member
@@ -13,10 +12,11 @@ from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
 from respram.record import Record, pack
 from respram.replica import Output, Replica, Write
-from respram.sim.world import EPOCH_MS, IDS_KEY, settings
+from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 from respram.wire.messages import Message, Push
+from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 ms = [0]
 
@@ -26,7 +26,7 @@ def now() -> Now:
 
 
 def replica(number: int, memory_bytes_max: int = 0) -> Replica:
-    engine = PureEngine(settings(number, memory_bytes_max))
+    engine = engine_of(0, settings(number, memory_bytes_max))
     engine.track(IDS_KEY)
     core = Core(Member(number, b"main", b"host-%d:1" % number), Policy(), engine, Random(number))
     made = Replica(engine, core, 16 << 20)

@@ -13,7 +13,7 @@ from respram.gossip.policy import Policy
 from respram.record import Record, pack, unpack
 from respram.sim.checker import DATABASES_USED, Checker, Name, Violation, watched, witness_of
 from respram.sim.network import CALM, Faults
-from respram.sim.world import EPOCH_MS, Node, World, pure_engine
+from respram.sim.world import EPOCH_MS, Node, World, engine_of
 
 KEYS = 12
 STORM_MS = 15_000
@@ -37,7 +37,7 @@ def storm(
     """Random writes under partitions, crashes, stalls, skewed and stepped clocks, loss, duplication and reordering."""
     rng = Random(seed)
     world = World(
-        seed, policy or Policy(), make_engine=lambda place, made: watched(pure_engine(place, made)), tracing=tracing
+        seed, policy or Policy(), make_engine=lambda place, made: watched(engine_of(place, made)), tracing=tracing
     )
     checker = Checker(world)
     world.after_event = checker.after_event

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
+from typing import cast
 
+from respram.engine import make
 from respram.engine.api import Settings
-from respram.engine.pure import PureEngine
 from respram.gossip.core import Core
 from respram.gossip.effects import Deliver, Dial, Hangup, Report
 from respram.gossip.members import LEAF, ROOT, Member
@@ -25,6 +26,8 @@ IDS_KEY = 0x5EEDED5EEDED5EED
 EXPIRE_BUDGET = 10_000
 EXPIRY_PERIOD_MS = 50
 
+ENGINE = "pure"  # whose states a run can be stopped and looked at in; the tests set the other one too
+
 EngineMaker = Callable[[int, Settings], PeerEngine]
 
 
@@ -37,8 +40,8 @@ def settings(node: int, memory_bytes_max: int = 0) -> Settings:
     )  # fmt: skip
 
 
-def pure_engine(_place: int, made_with: Settings) -> PeerEngine:
-    return PureEngine(made_with)
+def engine_of(_place: int, made_with: Settings) -> PeerEngine:
+    return cast(PeerEngine, make(ENGINE, made_with))
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +54,7 @@ class Node:
     replica: Replica
     boot: int
     offset_ms: int = 0  # of its wall clock
+    memory_bytes_max: int = 0
     is_up: bool = True
     stalled_until_ms: int = 0
     tick_at_ms: int = 1 << 62
@@ -63,7 +67,7 @@ class Node:
 class World:
     seed: int
     policy: Policy = field(default_factory=Policy)
-    make_engine: EngineMaker = pure_engine
+    make_engine: EngineMaker = engine_of
     memory_bytes_max: int = 0
     tracing: bool = False
     now_ms: int = 0
@@ -91,8 +95,9 @@ class World:
         role = ROOT if is_root else LEAF
         if is_root:
             self.roots.append(address)
-        engine, replica = self._boot(place, 1, address, enclave, role, memory_bytes_max or self.memory_bytes_max)
-        node = Node(place, address, enclave, role, engine, replica, 1, offset_ms)
+        limit = memory_bytes_max or self.memory_bytes_max
+        engine, replica = self._boot(place, 1, address, enclave, role, limit)
+        node = Node(place, address, enclave, role, engine, replica, 1, offset_ms, limit)
         self.nodes.append(node)
         return node
 
@@ -129,8 +134,9 @@ class World:
             for connection, end in list(other.connections.values()):
                 if connection.ends[1 - end][0] == node.place:
                     self._break(connection)
-        limit = node.replica.engine.settings.memory_bytes_max if isinstance(node.replica.engine, PureEngine) else 0
-        node.engine, node.replica = self._boot(node.place, node.boot, node.address, node.enclave, node.role, limit)
+        node.engine, node.replica = self._boot(
+            node.place, node.boot, node.address, node.enclave, node.role, node.memory_bytes_max
+        )
         node.is_up, node.tick_at_ms, node.stalled_until_ms = True, 1 << 62, 0
         node.connections, node.deliveries = {}, []
         self.start(node)

@@ -5,13 +5,12 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from respram.engine.pure import PureEngine
 from respram.gossip.core import Core
 from respram.gossip.effects import Effect, Hangup, Merge, Report, Send
 from respram.gossip.members import Member, pack_member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
-from respram.sim.world import EPOCH_MS, IDS_KEY, settings
+from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.wire.messages import VERSION, Hello, Message
 
 M = TypeVar("M")
@@ -31,7 +30,7 @@ class Bench:
     def __init__(
         self, policy: Policy | None = None, roots: Iterable[bytes] = (), seed: int = 1, memory_bytes_max: int = 0
     ) -> None:
-        self.engine = PureEngine(settings(ME, memory_bytes_max))
+        self.engine = engine_of(0, settings(ME, memory_bytes_max))
         self.engine.track(IDS_KEY)
         self.core = Core(replace(member(ME), ready=False), policy or Policy(), self.engine, Random(seed), roots)
         self.ms = 0

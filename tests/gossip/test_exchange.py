@@ -41,8 +41,8 @@ def test_large_filters_go_in_parts_and_large_records_in_parts() -> None:
 
 
 def test_who_is_full_takes_nothing_and_still_gives() -> None:
-    pair = Pair(memory_bytes_max=40_000)
-    pair.stock(pair.other, range(200))
+    pair = Pair(memory_bytes_max=120_000)
+    pair.stock(pair.other, range(600))
     assert pair.other.engine.full()
     pair.stock(pair.one, range(1_000, 1_100))
     lines = pair.round()

@@ -231,7 +231,7 @@ def test_nodes_of_both_engines_are_equals() -> None:
         for member in members:
             until_held(member, made)
         assert until_equal(members, len(made)) == len(made)
-        keys = list(made)
+        keys = [key.decode() for key in made]
         deadlines = [[member.client.pexpiretime(key) for key in keys] for member in members]
         assert deadlines[0] == deadlines[1] == deadlines[2]
         members[2].kill()

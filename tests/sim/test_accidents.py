@@ -12,6 +12,7 @@ from respram.record import Record, pack
 from respram.sim import scenarios
 from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World
+from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 

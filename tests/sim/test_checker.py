@@ -4,13 +4,13 @@ import pytest
 
 from respram.record import Record, pack
 from respram.sim.checker import Checker, Violation, watched, witness_of
-from respram.sim.world import EPOCH_MS, Node, World, pure_engine
+from respram.sim.world import EPOCH_MS, Node, World, engine_of
 
 NAME = (0, b"k")
 
 
 def stand() -> tuple[World, Checker, Node]:
-    world = World(1, make_engine=lambda place, made: watched(pure_engine(place, made)))
+    world = World(1, make_engine=lambda place, made: watched(engine_of(place, made)))
     checker = Checker(world)
     node = world.add()
     world.start(node)

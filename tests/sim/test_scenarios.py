@@ -5,6 +5,7 @@ import os
 import pytest
 
 from respram.sim import scenarios
+from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 FRESH = -1  # drawn in the test: workers must collect the same tests
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from respram.sim.world import EPOCH_MS, World
+from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 ROOT = Path(__file__).parents[2]
 
