@@ -49,7 +49,7 @@ class Witness:
         return getattr(self.engine, name)
 
     def merge(self, payload: bytes | memoryview, now_ms: int) -> Merged:
-        totals = [0, 0, 0, 0]
+        totals = [0] * len(Merged._fields)
         for record in unpack(bytes(payload)):
             outcome = self.engine.merge(pack(record), now_ms)
             totals = [a + b for a, b in zip(totals, outcome, strict=True)]
