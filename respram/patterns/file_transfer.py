@@ -19,7 +19,7 @@ from typing import Any, Generic
 
 from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Block, Steps
-from respram.patterns.errors import ContentCorrupt
+from respram.patterns.errors import ContentCorrupt, Unreadable
 from respram.patterns.json_values import document, to_json
 from respram.patterns.steps import C, call, operation
 
@@ -62,9 +62,14 @@ class FileTransfer(Generic[C]):
             if progress:
                 yield from call(progress, done, max(total, done))
         listing = {"name": source.name, "bytes": done, "chunk_bytes": self.chunk_bytes, "chunks": hashes}
-        # A long transfer may have outlived its first chunks' time by much; those that still live get the full time again.
-        for each in dict.fromkeys(hashes):
-            yield from self.store.touch.steps(ContentRef(each))
+        # A long transfer may outlive its first chunks. All get the full time again; those that are gone are sent again.
+        for number, each in enumerate(hashes):
+            if not (yield from self.store.touch.steps(ContentRef(each))):
+                chunk = yield Block(read_at, (source, number * self.chunk_bytes, self.chunk_bytes))
+                if (yield from self.store.store.steps(chunk)).hash != each:
+                    raise ContentCorrupt(
+                        f"{source.name!r} changed while it was sent; there is no ticket: send it again"
+                    )
         return (yield from self.store.store.steps(to_json(listing)))
 
     @operation
@@ -74,9 +79,13 @@ class FileTransfer(Generic[C]):
         part = target.with_name(target.name + ".part")
         data: bytes = yield from self.store.get.steps(ticket)
         listing = document(data, "the ticket", bytes=int, chunk_bytes=int, chunks=list)
+        if listing["chunk_bytes"] < 1 or not all(isinstance(each, str) for each in listing["chunks"]):
+            raise Unreadable("this is no ticket of a file: ask the sender for the reference that send() gave")
         chunks = [ContentRef(each) for each in listing["chunks"]]
         have: int = yield Block(verified_chunks, (part, chunks, listing["chunk_bytes"]))
         done: int = min(have * listing["chunk_bytes"], listing["bytes"])
+        if have and progress:
+            yield from call(progress, done, listing["bytes"])
         for ref in chunks[have:]:
             chunk: bytes = yield from self.store.get.steps(ref)
             yield Block(write_at, (part, done, chunk))
@@ -87,8 +96,8 @@ class FileTransfer(Generic[C]):
             raise ContentCorrupt(
                 f"the ticket announces {listing['bytes']} bytes, its chunks have {done}: ask for a new ticket"
             )
-        if not chunks:
-            yield Block(write_at, (part, 0, b""))
+        # Whatever an earlier, longer file of this name left behind its end goes.
+        yield Block(write_at, (part, done, b""))
         yield Block(part.replace, (target,))
         return done
 

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from respram.patterns import ContentCorrupt, ContentMissing, ContentRef, ContentStore, FileTransfer, bar, reference
+from respram.patterns import (
+    ContentCorrupt,
+    ContentMissing,
+    ContentRef,
+    ContentStore,
+    FileTransfer,
+    Unreadable,
+    bar,
+    reference,
+)
 from respram.patterns.json_values import from_json
 from tests.patterns.conftest import World
 
@@ -41,7 +50,7 @@ def test_a_receive_that_broke_off_goes_on_where_it_stopped(world: World, tmp_pat
     assert not target.exists()
     seen: list[int] = []
     world(transfer(world).receive(ticket, target, lambda done, total: seen.append(done)))
-    assert seen[0] == 5000 and target.read_bytes() == DATA
+    assert seen[:2] == [4000, 5000] and target.read_bytes() == DATA
 
 
 def test_a_partial_file_that_is_not_a_beginning_of_it_is_not_believed(world: World, tmp_path: Path) -> None:
@@ -52,6 +61,49 @@ def test_a_partial_file_that_is_not_a_beginning_of_it_is_not_believed(world: Wor
         (tmp_path / "b.part").write_bytes(strange)
         world(transfer(world).receive(ticket, target))
         assert target.read_bytes() == DATA
+
+
+def test_what_a_longer_file_left_behind_does_not_stay_at_the_end(world: World, tmp_path: Path) -> None:
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(DATA[:2000])  # whole chunks: the last one is full, and more may follow it
+    ticket = world(transfer(world).send(source))
+    (tmp_path / "b.part").write_bytes(DATA)
+    assert world(transfer(world).receive(ticket, target)) == 2000
+    assert target.read_bytes() == DATA[:2000]
+
+
+def test_a_chunk_that_expired_during_a_slow_send_is_sent_again(world: World, tmp_path: Path) -> None:
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(DATA)
+    first = transfer(world).store.content_key(reference(DATA[:1000]))
+
+    def expire(done: int, total: int) -> None:
+        if done == total:
+            world.expire(first)
+
+    ticket = world(transfer(world).send(source, expire))
+    assert world(transfer(world).receive(ticket, target)) == len(DATA)
+
+    def change(done: int, total: int) -> None:
+        expire(done, total)
+        if done == total:
+            source.write_bytes(b"other" + DATA[5:])
+
+    with pytest.raises(ContentCorrupt, match="changed while it was sent"):
+        world(transfer(world).send(source, change))
+
+
+def test_a_strange_ticket_is_named_and_writes_nothing(world: World, tmp_path: Path) -> None:
+    store = transfer(world).store
+    for strange in (
+        b'{"bytes":1,"chunk_bytes":0,"chunks":[]}',
+        b'{"bytes":1,"chunk_bytes":9,"chunks":[7]}',
+        b"\xff",
+        b"[]",
+    ):
+        with pytest.raises(Unreadable):
+            world(transfer(world).receive(world(store.store(strange)), tmp_path / "b"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_sending_again_sends_only_what_is_missing(world: World, tmp_path: Path) -> None:
