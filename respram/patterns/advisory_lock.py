@@ -9,12 +9,13 @@ The coordination token with exceptions instead of answers. Not promised: mutual 
 who do not ask. When the work takes longer than ttl_s, another may begin; `release` then raises ClaimLost.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from respram.patterns.coordination_token import Claim, CoordinationToken
-from respram.patterns.errors import ResourceLocked
+from respram.patterns.errors import PatternError, ResourceLocked
 from respram.patterns.steps import C, Steps, call, operation
 
 
@@ -58,8 +59,10 @@ class AdvisoryLock(Generic[C]):
         try:
             result = yield from call(function, *args)
         except BaseException:
+            # Where letting go fails the lock ends by itself, and what the function raised is the news.
             if held.claim.sure_s() > 0:
-                yield from self.release.steps(held)
+                with contextlib.suppress(PatternError):
+                    yield from self.release.steps(held)
             raise
         yield from self.release.steps(held)
         return result

@@ -93,8 +93,9 @@ class DataStore(Generic[C]):
     @operation
     def list_namespaces(self) -> Steps[list[str]]:
         """Namespaces in which at least one key lives, sorted."""
-        names = yield from scan(key(self.root) + b":", self.keys_max)
-        return sorted({unlevel(name.split(b":")[1]) for name in names})
+        here = key(self.root) + b":"
+        names = yield from scan(here, self.keys_max)
+        return sorted({unlevel(name[len(here) :].split(b":")[0]) for name in names})
 
     def _prefix(self) -> bytes:
         return key(self.root, level(self.namespace)) + b":"

@@ -10,12 +10,14 @@ Not promised: exactly once. Two nodes may both say "first" in the instant before
 `running_s` may be joined by another, and after the window an event counts as new.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from respram.patterns.coordination_token import LETTING_GO_S
+from respram.patterns.errors import PatternError
 from respram.patterns.naming import key, level
 from respram.patterns.steps import C, Steps, ask, ask_all, call, change, exists, operation, ttl_ms
 
@@ -58,7 +60,9 @@ class Dedup(Generic[C]):
             result = yield from call(handler, *args)
         except BaseException:
             # Only our own mark is shortened: the handler may have outlived it, and another may be at work.
-            yield from change(self.key(event_id), lambda found: mine if found == mine else None, LETTING_GO_S)
+            # Where that fails the mark ends by itself, and what the handler raised is the news.
+            with contextlib.suppress(PatternError):
+                yield from change(self.key(event_id), lambda found: mine if found == mine else None, LETTING_GO_S)
             raise
         yield from ask("SET", self.key(event_id), DONE, "PX", ttl_ms(self.window_s))
         return Outcome(True, result)

@@ -11,6 +11,7 @@ indexed when `add` is cut off (add again: it is idempotent). No ranking, no stem
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
@@ -25,7 +26,8 @@ POSTINGS_MAX = 10_000  # documents under one word: each addition rewrites the li
 
 
 def words(text: str) -> list[str]:
-    return sorted(set(re.findall(r"\w+", text.casefold())))
+    # One form for texts that look alike: an accent may be a character of its own, and would end the word.
+    return sorted(set(re.findall(r"\w+", unicodedata.normalize("NFKC", text.casefold()))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,14 @@ def key(prefix: str, *levels: str) -> bytes:
     for each in (prefix, *levels):
         if not each:
             raise BadName("every level of a key must be a text of at least one character")
-    return sized(":".join((prefix, *levels)).encode())
+    return sized(encoded(":".join((prefix, *levels))))
+
+
+def encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise BadName("a name with half of a surrogate pair is no text: it cannot be written as UTF-8") from None
 
 
 def sized(name: bytes) -> bytes:
@@ -40,11 +47,12 @@ def sized(name: bytes) -> bytes:
 
 def level(text: str) -> str:
     """One level, whatever is in it: colons and unprintable bytes are written as %XX. `unlevel` is its inverse."""
-    return quote_from_bytes(text.encode(), safe="/@+,=!$&'()*;.-_~ ")
+    return quote_from_bytes(encoded(text), safe="/@+,=!$&'()*;.-_~ ")
 
 
 def unlevel(quoted: str | bytes) -> str:
-    return unquote_to_bytes(quoted).decode()
+    # What another program wrote may be no UTF-8; a listing shows it rather than fail for all.
+    return unquote_to_bytes(quoted).decode(errors="backslashreplace")
 
 
 def unique(prefix: str) -> bytes:
@@ -61,7 +69,7 @@ def derived(prefix: str, *context: str | bytes) -> bytes:
         raise BadName("a derived key needs at least one part of shared context")
     digest = hashlib.sha256()
     for part in context:
-        data = part.encode() if isinstance(part, str) else part
+        data = encoded(part) if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "big") + data)
     return key(prefix, digest.hexdigest())
 
@@ -94,4 +102,4 @@ class Listing(Generic[C]):
     @operation
     def keys(self, prefix: str) -> Steps[list[str]]:
         """Names of the live keys that begin with `prefix`, sorted. Bytes that are no UTF-8 become `\\xNN`."""
-        return [name.decode(errors="backslashreplace") for name in (yield from scan(prefix.encode(), self.keys_max))]
+        return [name.decode(errors="backslashreplace") for name in (yield from scan(encoded(prefix), self.keys_max))]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from respram.patterns.effects import Steps
-from respram.patterns.errors import ChunkExpired, RemoteError, TimedOut, Unreadable
+from respram.patterns.errors import ChunkExpired, RemoteError, TimedOut, Unreadable, ValueTooLarge
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.naming import key
-from respram.patterns.steps import C, ask, call, get, operation, put, ttl_ms, wait_until
+from respram.patterns.steps import C, ask_all, call, get, operation, put, ttl_ms, wait_until
 
 ID_BYTES = 16
 ANSWERED, FAILED = b"\x00", b"\x01"
@@ -69,8 +69,11 @@ class Responder(Generic[C]):
                     f"a message in the stream of {self.service!r} was not sent by Requester; it was skipped"
                 )
             request_id, request = message[:ID_BYTES], message[ID_BYTES:]
-            claim = ("SET", key("claimed", request_id.hex()), b"", "NX", "PX", ttl_ms(self.ttl_s))
-            if (yield from ask(*claim)):
+            claimed, mine = key("claimed", request_id.hex()), uuid.uuid4().bytes
+            # The GET recognises our own claim when a client library sent the SET twice.
+            claim = ("SET", claimed, mine, "NX", "PX", ttl_ms(self.ttl_s))
+            _, found = yield from ask_all(claim, ("GET", claimed))
+            if found == mine:
                 break
         try:
             answer = ANSWERED + (yield from call(handler, request))
@@ -78,7 +81,11 @@ class Responder(Generic[C]):
             # The error's name only: its text may hold what the request held.
             yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
             raise
-        yield from put(answer_key(request_id), answer, self.ttl_s)
+        try:
+            yield from put(answer_key(request_id), answer, self.ttl_s)
+        except ValueTooLarge as error:
+            yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
+            raise
         return True
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import AdvisoryLock, ClaimLost, ResourceLocked
+from respram.patterns import AdvisoryLock, ClaimLost, ResourceLocked, key
 from tests.patterns.conftest import World
 
 
@@ -54,3 +54,20 @@ def test_work_that_overran_its_lock_is_told_so(world: World) -> None:
     with pytest.raises(ClaimLost):
         world(AdvisoryLock(world.client, ttl_s=5).guarded(world.name, "a", overrun))
     assert world.raw.pttl(f"lock:{world.name}") > 4000
+
+
+def test_what_the_function_raised_is_raised_though_another_took_the_lock(world: World) -> None:
+    lock = AdvisoryLock(world.client, ttl_s=30)
+
+    def fail() -> None:
+        world.raw.set(key("lock", world.name), b"{}", px=5000)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        world(lock.guarded(world.name, "agent-a", fail))
+    with pytest.raises(ClaimLost):
+        world(
+            lock.guarded(
+                f"{world.name}:2", "agent-a", lambda: world.raw.set(key("lock", f"{world.name}:2"), b"{}", px=5000)
+            )
+        )

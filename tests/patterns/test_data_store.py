@@ -76,3 +76,11 @@ def test_a_refused_value_leaves_the_old_one(world: World) -> None:
     with pytest.raises(Unreadable):
         world(data.get("odd"))
     assert world(data.get("a")) == 1
+
+
+def test_a_root_of_several_levels_and_a_stranger_s_key_do_not_confuse_a_listing(world: World) -> None:
+    store = DataStore(world.client, 5, root=f"{world.name}:data")
+    world(store.use_namespace("a:b").set("k", 1))
+    world.raw.set(f"{world.name}:data:".encode() + b"\xff\xfe:k", b"no json", px=5000)
+    assert world(store.list_namespaces()) == ["\\xff\\xfe", "a:b"]
+    assert world(store.use_namespace("a:b").list_keys()) == ["k"]

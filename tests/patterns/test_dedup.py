@@ -2,7 +2,8 @@
 
 import pytest
 
-from respram.patterns import Dedup
+from respram.patterns import Dedup, StoreAway, dedup
+from respram.patterns.effects import Steps
 from tests.patterns.conftest import World
 
 
@@ -53,3 +54,15 @@ def test_a_failed_handler_that_overran_its_mark_leaves_the_next_one_s_alone(worl
     with pytest.raises(ZeroDivisionError):
         world(dedup.process("1", overrun))
     assert world.raw.pttl(dedup.key("1")) > 4000
+
+
+def test_what_the_handler_raised_is_raised_though_the_event_cannot_be_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> Steps[None]:
+        raise StoreAway
+        yield
+
+    monkeypatch.setattr(dedup, "change", away)
+    with pytest.raises(ZeroDivisionError):
+        world(Dedup(world.client, world.name).process("1", lambda: 1 // 0))

@@ -58,3 +58,10 @@ def test_a_word_of_too_many_documents_is_refused(world: World, monkeypatch: pyte
     with pytest.raises(TooMany, match="keywords"):
         world(index.add("d2", {"content": "word"}))
     assert ids(world, index, "word") == ["d1"]
+
+
+def test_texts_that_look_alike_are_found_alike(world: World) -> None:
+    index = KeywordIndex(world.client, world.name, ttl_s=5)
+    world(index.add("composed", {"content": "caf\u00e9"}))
+    world(index.add("decomposed", {"content": "CAFE\u0301"}))
+    assert ids(world, index, "cafe\u0301") == ids(world, index, "Caf\u00e9") == ["composed", "decomposed"]

@@ -22,6 +22,9 @@ def test_empty_and_endless_names_are_refused() -> None:
             key(*levels)
     with pytest.raises(BadName):
         derived("handoff")
+    for make in (lambda: key("\ud800"), lambda: level("\udfff"), lambda: derived("handoff", "\ud800")):
+        with pytest.raises(BadName, match="surrogate"):
+            make()
 
 
 def test_unique_keys_are_uuids_and_differ() -> None:
@@ -38,7 +41,8 @@ def test_derived_keys_do_not_depend_on_where_the_parts_are_cut() -> None:
 def test_a_level_survives_whatever_it_contains(text: str) -> None:
     try:
         quoted = level(text)
-    except UnicodeEncodeError:
+    except BadName:
+        assert any(0xD800 <= ord(each) < 0xE000 for each in text)
         return
     assert ":" not in quoted and unlevel(quoted) == text
 

@@ -1,8 +1,21 @@
 """Questions and answers, several responders, failures on both sides."""
 
+from typing import Any
+
 import pytest
 
-from respram.patterns import RemoteError, Requester, Responder, StreamEncoder, TimedOut, Unreadable
+from respram.patterns import (
+    RemoteError,
+    Requester,
+    Responder,
+    StreamEncoder,
+    TimedOut,
+    Unreadable,
+    ValueTooLarge,
+    drivers,
+    request_response,
+    steps,
+)
 from tests.patterns.conftest import World
 
 
@@ -69,3 +82,27 @@ def test_a_strange_message_is_named(world: World) -> None:
     world(StreamEncoder(world.client, f"requests:{world.name}", 5).send(b"short"))
     with pytest.raises(Unreadable):
         world(Responder(world.client, world.name).serve_one(shout, 1))
+
+
+def test_an_answer_that_is_too_large_is_told_to_both_sides(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "VALUE_BYTES_MAX", 1000)
+    requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
+    answers = [lambda: requester.call(b"x", 5), lambda: responder.serve_one(lambda request: request * 1001, 5)]
+    told, raised = world.together(*answers)
+    assert isinstance(raised, ValueTooLarge)
+    assert isinstance(told, RemoteError) and "ValueTooLarge" in str(told)
+
+
+def test_a_claim_that_was_sent_twice_is_still_one_s_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = steps.ask_all
+
+    def resent(*commands: Any) -> Any:
+        # What a client library does when the connection broke after the first of two attempts.
+        return (
+            (yield from twice(commands[0], *commands))[1:] if commands[0][0] == "SET" else (yield from twice(*commands))
+        )
+
+    monkeypatch.setattr(request_response, "ask_all", resent)
+    requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
+    answers = world.together(lambda: requester.call(b"once", 5), lambda: responder.serve_one(shout, 5))
+    assert answers == [b"ONCE", True]
