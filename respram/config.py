@@ -53,6 +53,7 @@ class Config:
     tls_ca: str = ""
     tls_auth_clients: str = "yes"
     engine: str = "auto"
+    seal_memory: bool = True
     notify_keyspace_events: str = ""
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)

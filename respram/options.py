@@ -254,6 +254,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
     Option("engine", "engine", "|".join(ENGINES), "choice", "auto", "Which engine; auto takes native where it is built.",
            partial(read_choice, choices=ENGINES)),
+    Option("seal-memory", "seal_memory", "yes|no", "choice", "yes", "Values lie in memory only as AES-256-CTR ciphertext; no core dumps.",
+           read_yes),
     Option("notify-keyspace-events", "notify_keyspace_events", "LETTERS", "letters", "", "Which events are published, as in Redis.",
            read_events),
     Option("log-level", "log_level", "|".join(LOG_LEVELS), "choice", "info", "What is logged to standard error.",

@@ -198,6 +198,8 @@ class Replica:
                 self.malformed_payloads += merged.malformed
                 refused = merged.refused + merged.malformed
                 todo.extendleft(reversed(self.core.merged(effect.link, effect.seq, merged.new, refused, now)))
+                if merged.strange:
+                    todo.extend(self.core.lacks_keys(effect.link, now))
             elif isinstance(effect, TrustClock):
                 restamped = self.engine.restamp(now.wall_ms)
                 if restamped:

@@ -56,6 +56,7 @@ class Ring:
     def __init__(self, memory: bytearray | memoryview, own: bytes, made_ms: int) -> None:
         assert len(memory) >= RING_BYTES and len(own) == KEY_BYTES
         self.version = 0  # goes up whenever peers are to be told of a key
+        self.refused = 0  # keys of others for which there was no room
         self._memory = memoryview(memory)
         self._keys: dict[int, SealKey] = {}
         self._free = list(reversed(range(0, RING_BYTES, KEY_BYTES)))
@@ -89,12 +90,15 @@ class Ring:
         )
 
     def learn(self, exported: bytes, now_ms: int) -> int:
-        """Takes over keys of others; how many were new. PeerError when it cannot be read or nothing more fits."""
+        """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused."""
         if len(exported) % _PACKED.size:
             raise PeerError("seal keys cannot be read")
         new = 0
         for made_ms, key in _PACKED.iter_unpack(exported):
             known = self._keys.get(id_of(key))
+            if known is None and not self._free:
+                self.refused += 1
+                continue
             if known is None:
                 known = self._add(key, made_ms, used=True)
                 new += 1
@@ -123,8 +127,6 @@ class Ring:
 
     # -- inside -----------------------------------------------------------------------------------
     def _add(self, key: bytes, made_ms: int, used: bool) -> SealKey:
-        if not self._free:
-            raise PeerError(f"more than {KEYS_MAX} seal keys")
         at = self._free.pop()
         place = self._memory[at : at + KEY_BYTES]
         place[:] = key

@@ -18,7 +18,7 @@ OTHER = {
     "bind": "::1,127.0.0.1", "port": "7000", "peer-port": "17000", "join": "10.0.0.1:1,[fd00::1]:2", "advertise": "10.0.0.9:3",
     "peer-bind": "127.0.0.2", "network": "green", "tree-root": "yes", "cluster-secret": SECRET,
     "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET, "unprotected": "yes",
-    "engine": "pure", "notify-keyspace-events": "Ex", "log-level": "debug", "maxclients": "77", "timeout": "5",
+    "engine": "pure", "seal-memory": "no", "notify-keyspace-events": "Ex", "log-level": "debug", "maxclients": "77", "timeout": "5",
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",

@@ -27,6 +27,7 @@ from respram.gossip import (
     repair,
     rounds,
     rumors,
+    seals,
     tree,
 )
 from respram.gossip.effects import Chance, Dial, Effect, Hangup, Report, Send
@@ -43,7 +44,9 @@ class Store(Replicating, Protocol):
 
 
 class Core:
-    def __init__(self, me: Member, policy: Policy, store: Store, rng: Chance, roots: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, me: Member, policy: Policy, store: Store, rng: Chance, roots: Iterable[bytes] = (), keyring: seals.Keyring | None = None,
+    ) -> None:  # fmt: skip
         self.policy = policy
         self.store = store
         self.rng = rng
@@ -67,6 +70,9 @@ class Core:
         self.pulls = pulls.Pulls()
         self.probes = probes.Probes()
         self.tree = tree.Tree(is_root=me.role == ROOT)
+        self.keyring = keyring  # None: nothing is sealed
+        self.keyring_told = 0  # its version that all links know of
+        self.keys_asked_ms = -seals.ASK_MS
 
     @property
     def me(self) -> Member:
@@ -143,6 +149,13 @@ class Core:
             exchange.merged(self, one.peer, new)
             bootstrap.kept(self, one, new)
             self.mind_ack(one)
+        return self._taken()
+
+    def lacks_keys(self, link: int, now: Now) -> list[Effect]:
+        """Records of this link were refused because they are sealed with keys that are not here."""
+        self.now = now
+        if link in self.links:
+            seals.lack(self, self.links[link])
         return self._taken()
 
     def wrote(self, payload: bytes, now: Now) -> list[Effect]:
@@ -413,4 +426,4 @@ class Core:
 
     def _taken(self) -> list[Effect]:
         taken, self.out = self.out, []
-        return taken
+        return seals.announce(self, taken)

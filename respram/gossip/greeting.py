@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, tree
+from respram.gossip import bootstrap, seals, tree
 from respram.gossip.effects import TrustClock
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
@@ -117,6 +117,7 @@ def _welcome(core: "Core", link: Link, peer: Peer, member: Member) -> None:
     tree.linked(core, link)
     core.out.append(TrustClock())
     if link.same_enclave:
+        seals.greet(core, link)
         core.pump(link)
 
 

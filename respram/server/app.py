@@ -27,10 +27,13 @@ from respram.commands.node import Node
 from respram.commands.notify import observe, parse_classes
 from respram.commands.sessions import forget, greet
 from respram.config import Config
+from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
+from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from respram.server import clock, logs, peer_setup, process
 from respram.server.client import Client
 from respram.server.driver import Driver
+from respram.server.guard import Guard, guard_memory
 from respram.server.pump import Pump, make_pump
 from respram.server.tls import TlsSocket, make_context
 from respram.server.users_file import UsersFile
@@ -47,12 +50,14 @@ GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; lon
 
 
 class App:
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, guard: Guard | None = None) -> None:
         self.config = config
         self.loop = loop
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.trust = peer_setup.make_trust(config)
+        self.guard = guard
+        self.ring = self._ring()
         self.node = self._node()
         self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
@@ -66,6 +71,19 @@ class App:
         self.peer_listeners: list[socket.socket] = []
         self.driver: Driver | None = None
 
+    def _ring(self) -> Ring | None:
+        """Who does not seal may have to open what peers have sealed."""
+        if not self.config.seal_memory and not self.config.has_peers:
+            return None
+        memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
+        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms())
+
+    def _engine(self, settings: Settings) -> Engine:
+        engine = peer_setup.make_engine(self.config, settings, self.trust)
+        if self.ring is not None:
+            engine.use_seals(self.ring, self.config.seal_memory)
+        return engine
+
     def _node(self) -> Node:
         config = self.config
         number = secrets.randbits(64) or 1  # peers write 0 for nobody
@@ -73,7 +91,7 @@ class App:
         settings = config.engine_settings(number, secrets.token_bytes(16), outbox_bytes_max=outbox_bytes_max)
         return Node(
             config=config, limits=config.limits, settings=settings,
-            engine=peer_setup.make_engine(config, settings, self.trust),
+            engine=self._engine(settings),
             number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
             micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
             stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
@@ -119,7 +137,7 @@ class App:
         """Where there can be any. Clients are served meanwhile."""
         if self.peer_listeners:
             self.driver = await peer_setup.start(
-                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal
+                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring
             )
             for pump in (self.pump, self.tls_pump):
                 if pump is not None:
@@ -211,6 +229,8 @@ class App:
             stats.net_input_bytes += input_bytes
             stats.net_output_bytes += output_bytes
         sample(self.node, now_ms)
+        if self.ring is not None and len(self.ring) > 1 and self.ring.forget(self.node.engine.seal_keys(), now_ms):
+            self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
         self.loop.call_later(SWEEP_S, self.sweep)
 
     # -- the end ----------------------------------------------------------------------------------
@@ -254,7 +274,7 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
-    app = App(config, loop)
+    app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
     app.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -272,6 +292,8 @@ async def _serve(config: Config) -> int:
     meeting.cancel()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
     await app.drain()
+    if app.ring is not None:
+        app.ring.wipe()
     logs.logger.info("event=stopped")
     return 0
 
@@ -291,6 +313,14 @@ def _announce(app: App) -> None:
         ",".join(_spell(one.getsockname()).decode() for one in app.listeners) or "none",
         ",".join(_spell(one.getsockname()).decode() for one in app.tls_listeners) or "none",
         config.enclave,
+    )
+    guard = app.guard
+    log(
+        "event=memory sealed=%s keys=%s all=%s dumps=%s",
+        "yes" if config.seal_memory else "no",
+        "locked" if guard is not None and guard.keys_locked else "not_locked",
+        "locked" if guard is not None and guard.all_locked else "not_locked",
+        "off" if guard is not None and guard.dumps_off else "on",
     )
     log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
 

@@ -23,6 +23,7 @@ from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
+from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.options import Address, read_address
 from respram.replica import Output, PeerEngine, Replica, Write
@@ -49,11 +50,13 @@ TOLD = {  # those that the operator should hear of, and what to do
 Name = tuple[int, bytes]  # database, key
 
 
-def make_replica(engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool) -> Replica:
+def make_replica(
+    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, keyring: Keyring | None = None
+) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
     me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
     policy = Policy(network=config.network.encode(), clock_offset_ms_max=config.limits.clock_offset_ms_max)
-    core = Core(me, policy, engine, secrets.SystemRandom(), roots)
+    core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 

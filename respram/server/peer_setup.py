@@ -15,6 +15,7 @@ from respram.engine.replication import Replicating
 from respram.errors import BindError
 from respram.options import Address
 from respram.replica import PeerEngine
+from respram.seal import Ring
 from respram.server import discovery
 from respram.server.driver import Driver, make_replica
 from respram.server.secret import (
@@ -73,7 +74,7 @@ def listen(config: Config) -> list[socket.socket]:
 
 async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
-    log: Callable[[str], None],
+    log: Callable[[str], None], ring: Ring | None = None,
 ) -> Driver:  # fmt: skip
     """A driver at work. DNS that does not answer delays it by a few seconds and is asked again later."""
     port = listeners[0].getsockname()[1]
@@ -87,7 +88,7 @@ async def start(
     # What could not be resolved stays a root by its name: there is somebody to look for, and this node is not alone.
     roots += [str(entry).encode() for entry in config.join] if not found.addresses else []
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or any(one in own for one in found.addresses))
-    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root)
+    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, ring)
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver
     await driver.start(listeners)

@@ -8,7 +8,7 @@ Four of them are *sequenced* (SEQUENCED below): they carry data, count against t
 ACK, and are sent again when they are not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 VERSION = 1
@@ -124,6 +124,15 @@ class Attached:
 @dataclass(frozen=True, slots=True)
 class Detach:
     word: ClassVar[bytes] = b"DETACH"
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """Seal keys in use, to a node of the own enclave alone: u64 made_ms | 32 bytes of key, repeated. `asks` 1: yours, please."""
+
+    word: ClassVar[bytes] = b"SEALS"
+    asks: U8
+    keys: Payload = field(repr=False)
 
 
 # -- writes -------------------------------------------------------------------------------------------
@@ -280,8 +289,9 @@ SEQUENCED = (Push, Filter, Records, Dumped)
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
+    | Seals
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
-    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals,
 )  # fmt: skip

@@ -83,6 +83,9 @@ static bool take_region(Arena *arena) {
         munmap(raw, lead);
     if (align - lead)
         munmap(raw + lead + REGION_BYTES, align - lead);
+#ifdef MADV_DONTDUMP
+    madvise(raw + lead, REGION_BYTES, MADV_DONTDUMP);
+#endif
     arena->fresh = raw + lead;
     arena->fresh_end = arena->fresh + REGION_BYTES;
     arena->regions[arena->region_count++] = arena->fresh;
@@ -160,6 +163,15 @@ void *arena_take(Arena *arena, size_t bytes) {
     return block;
 }
 
+/* Pages go back to the system, their addresses stay. Locked ones go under another name, in newer kernels only. */
+void give_pages(void *pages, size_t bytes) {
+    if (madvise(pages, bytes, MADV_DONTNEED) == 0)
+        return;
+#ifdef MADV_DONTNEED_LOCKED
+    madvise(pages, bytes, MADV_DONTNEED_LOCKED);
+#endif
+}
+
 static void close_slab(Arena *arena, Slab *slab) {
     if (arena->spares == arena->spare_capacity && !grow_list(&arena->spare, &arena->spare_capacity))
         return; /* it stays in its class's list, empty: nothing is lost */
@@ -167,7 +179,7 @@ static void close_slab(Arena *arena, Slab *slab) {
     if (arena->spares_resident < SPARES_RESIDENT_MAX && arena->spares_resident == arena->spares)
         arena->spares_resident++;
     else
-        madvise(slab, SLAB_BYTES, MADV_DONTNEED);
+        give_pages(slab, SLAB_BYTES);
     arena->spare[arena->spares++] = (uint8_t *)slab;
 }
 

@@ -78,6 +78,7 @@ void *arena_take(Arena *arena, size_t bytes);
 void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
 size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
 void arena_free(Arena *arena);
+void give_pages(void *pages, size_t bytes);
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */

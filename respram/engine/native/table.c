@@ -239,7 +239,7 @@ static void give_back_behind(Table *table) {
     if (lines < UNMAP_LINES || table->old.count * sizeof(Line) < MAP_BYTES_MIN)
         return;
     lines -= lines % UNMAP_LINES;
-    madvise(&table->old.lines[table->unmapped], lines * sizeof(Line), MADV_DONTNEED);
+    give_pages(&table->old.lines[table->unmapped], lines * sizeof(Line));
     table->unmapped += lines;
 }
 

@@ -1,0 +1,49 @@
+"""What the process keeps to itself. In processes of their own: what is locked and forbidden stays so."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from respram.server.guard import may_lock_all
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is asked for is Linux's")
+ROOT = Path(__file__).parents[2]
+
+PROBE = """
+import ctypes, resource
+from respram.server.guard import guard_memory
+{before}
+guard = guard_memory(9_000)
+locked = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmLck")]
+print(len(guard.keys), any(guard.keys), guard.keys_locked, guard.all_locked, guard.dumps_off, int(locked[0]) > 0,
+      ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+guard.keys[:3] = b"key"
+"""
+
+
+def probe(before: str = "") -> list[str]:
+    ran = subprocess.run([sys.executable, "-c", PROBE.format(before=before)], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.split()
+
+
+def test_core_dumps_are_off_and_keys_have_pages_of_their_own_that_are_locked() -> None:
+    size, dirty, keys_locked, _, dumps_off, any_locked, dumpable = probe()
+    assert (size, dirty, dumps_off, dumpable) == ("12288", "False", "True", "0")
+    assert keys_locked == any_locked
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] >= 1 << 16:
+        assert keys_locked == "True"
+
+
+def test_where_nothing_may_be_locked_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = "import respram.server.guard as g; g.may_lock_all = lambda: False"
+    assert probe(limit)[3] == "False"
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (8 << 20, 8 << 20))
+    for capabilities, allowed in (("000001ffffffffff", True), (f"{1 << 14:016x}", True), (f"{~(1 << 14) & 0xFFFF:016x}", False)):
+        monkeypatch.setattr(Path, "read_text", lambda path, said=capabilities: f"Name:\tx\nCapEff:\t{said}\n")
+        assert may_lock_all() is allowed
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert may_lock_all()
