@@ -20,6 +20,7 @@ from respram.machine import memory_bytes
 from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, Service, read_password, spell_size
 
 FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
+SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
 SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
 MEMORY_SHARE = (3, 4)  # of what may be used; the rest is for buffers, the interpreter and the kernel
 
@@ -52,6 +53,9 @@ class Config:
     tls_key: str = ""
     tls_ca: str = ""
     tls_auth_clients: str = "yes"
+    snapshot_dir: str = ""
+    snapshot_interval_s: int = 60
+    snapshot_key: str = field(default="", repr=False)
     engine: str = "auto"
     seal_memory: bool = True
     notify_keyspace_events: str = ""
@@ -217,6 +221,13 @@ def _assemble(given: dict[str, object]) -> Config:
         settings["cluster_secret"] = _slurp(str(path), "the cluster secret file").strip()
         if not settings["cluster_secret"]:
             raise ConfigError(f"the cluster secret file {path} is empty; make a secret with `respram secret`")
+    path = settings.pop("snapshot_key_file", None)
+    if path is not None:
+        settings["snapshot_key"] = _slurp(str(path), "the snapshot key file").strip()
+        if len(str(settings["snapshot_key"])) < SNAPSHOT_KEY_CHARS_MIN:
+            raise ConfigError(
+                f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram secret` prints them"
+            )
     if settings["maxmemory_bytes"] == AUTO:
         settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
     return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
@@ -256,6 +267,7 @@ def _fit(config: Config) -> Config:
             names = {one.field: one.name for one in OPTIONS}
             raise ConfigError(f"--{names[soft]} is larger than --{names[hard]}; lower it or raise the other")
     _fit_peers(config)
+    _fit_snapshots(config)
     open_hosts = exposed(config.bind)
     _fit_tls(config)
     # A users file is judged when it is read: it must not leave the user `default` open then.
@@ -265,6 +277,15 @@ def _fit(config: Config) -> Config:
             "--requirepass-file, or say --unprotected"
         )
     return config
+
+
+def _fit_snapshots(config: Config) -> None:
+    if config.snapshot_key and not config.snapshot_dir:
+        raise ConfigError("--snapshot-key-file is given without --snapshot-dir; name the directory, or leave the file out")
+    if config.snapshot_dir and not config.has_peers and not config.snapshot_key:
+        raise ConfigError(
+            "--snapshot-dir of a node without peers needs --snapshot-key-file: nobody else would keep the keys while it is down"
+        )
 
 
 def _fit_peers(config: Config) -> None:

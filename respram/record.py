@@ -80,6 +80,9 @@ def head_bytes(flags: int) -> int:
     )
 
 
+_HEADS = tuple(head_bytes(flags) for flags in range(FLAGS_KNOWN + 1))
+
+
 def pack(record: Record) -> bytes:
     value = b"" if record.value is None else record.value
     seal = record.seal if record.value is not None else None
@@ -139,3 +142,18 @@ def unpack(payload: bytes) -> Iterator[Record]:
 def _contradicts(flags: int, value_bytes: int) -> bool:
     """A stub has nothing to seal, and who names a sealer names a seal."""
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
+
+
+def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Of each packed record of an engine's own payload: where it starts and ends, its end in time (the later of deadline
+    and shadow), and when its value dies, where that is sooner; else 0."""
+    at, size, heads = 0, len(payload), _HEADS
+    while at < size:
+        flags, _, key_bytes, value_bytes, _, _, deadline_ms = HEADER.unpack_from(payload, at)
+        end = at + heads[flags] + key_bytes + value_bytes
+        if flags & SHADOWED:
+            (shadow_ms,) = SHADOW.unpack_from(payload, at + HEADER.size)
+            yield at, end, max(deadline_ms, shadow_ms), 0 if flags & STUB else deadline_ms
+        else:
+            yield at, end, deadline_ms, 0
+        at = end

@@ -34,6 +34,7 @@ from respram.gossip.members import Member
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.status import PeerLine, Status, peers_of, status_of, topology_of
 from respram.gossip.timers import Now
+from respram.snapshot.keys import Entry
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 
@@ -161,6 +162,13 @@ class Replica:
         """Of all settled records: equal on nodes that have converged, for the same moment."""
         cut = Cut((now.wall_ms - YOUNG_MS >> 10) - 1, now.wall_ms + ENDING_MS >> 10)
         return self.engine.digest(cut, now.wall_ms)
+
+    # -- this node's snapshots --------------------------------------------------------------------------
+    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Output]:
+        return self._done(self.core.share_keys(entries, dropped, now), now)
+
+    def restored(self, records: int, now: Now) -> list[Output]:
+        return self._done(self.core.restored(records, now), now)
 
     # -- time -----------------------------------------------------------------------------------------
     def next_deadline(self) -> int | None:

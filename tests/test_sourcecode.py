@@ -45,6 +45,8 @@ WALLS = (
     Wall("respram/wire/", PURE, "the peer protocol is bytes in, messages out"),
     Wall("respram/wire/", (*OUTSIDE, "respram.gossip", "respram.replica", "respram.commands", "respram.engine"),
          "the codec knows no one who uses it"),
+    Wall("respram/snapshot/", (*PURE, *OUTSIDE, "respram.gossip", "respram.commands", "respram.replica", "respram.config"),
+         "segments and keys are bytes: files, clocks and chance belong to the server"),
     Wall("respram/gossip/", PURE, "the simulator runs this very code in virtual time"),
     Wall("respram/gossip/", (*OUTSIDE, "respram.commands", "respram.engine.pure", "respram.engine.native", "respram.replica"),
          "messages and now in, effects out"),
@@ -68,7 +70,7 @@ CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms 
     Wall("respram/", ("print", "input"), "only the command line talks to a terminal", ("respram/cli.py", "respram/sim/")),
     Wall("respram/", ("eval", "exec", "__import__", "breakpoint"), "what runs is what is written"),
     *(Wall(room, ("open",), "no I/O in this room")
-      for room in ("respram/engine/", "respram/commands/", "respram/wire/", "respram/gossip/", "respram/replica.py")),
+      for room in ("respram/engine/", "respram/snapshot/", "respram/commands/", "respram/wire/", "respram/gossip/", "respram/replica.py")),
 )  # fmt: skip
 
 # The C core: times and bytes come in, so these headers have nothing to do there.
@@ -77,7 +79,7 @@ NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Pytho
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 
 # Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
-WIRE_ROOMS = ("respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
+WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
 
 # An adapter is a framework's own class with its deletes replaced: it has to inherit, and nothing else here does.
 ADAPTERS = "respram/adapters/"
@@ -323,6 +325,7 @@ OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (imports_through_a_wall, "respram/engine/pure/later.py", "from ...gossip import core"),
     (imports_through_a_wall, "respram/engine/__init__.py", "from ..gossip import core"),
     (imports_through_a_wall, "respram/gossip/core.py", "import os.path"),
+    (imports_through_a_wall, "respram/snapshot/segment.py", "import secrets"),
     (imports_through_a_wall, "respram/gossip/core.py", "import respram.server.app"),
     (imports_through_a_wall, "respram/replica.py", "from asyncio import sleep"),
     (imports_through_a_wall, "respram/commands/keys.py", "import socket, re"),

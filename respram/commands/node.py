@@ -27,6 +27,11 @@ class UsersFile(Protocol):
     def write(self, content: bytes) -> None: ...
 
 
+class Snapshots(Protocol):
+    def facts(self) -> list[tuple[str, object]]:
+        """Rows for INFO."""
+
+
 @dataclass(slots=True)
 class Denied:
     """One line of ACL LOG."""
@@ -123,6 +128,7 @@ class Node:
     log: Callable[[str], None]  # one line for the operator; never a value
 
     peers: "Peers | None" = None  # the other nodes, where there can be any
+    snapshots: Snapshots | None = None  # where there is a directory for them
     clients: dict[int, "Conn"] = field(default_factory=dict)
     channels: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)
     patterns: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)

@@ -4,6 +4,9 @@ A joiner's links make it a target of pushes before it asks for a dump, so nothin
 of the key hash, in chunks made only when less than 1 MiB of them is under way; a source that is lost or slow is
 replaced by another, which goes on at the last point. Then digests are compared until one is equal: READY.
 
+A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have more
+than twice as much. Until its snapshot is read it asks for nothing.
+
 Without a ready peer in sight for 3 s (the first node of all, or everybody restarted at once) a node serves alone what it
 has, keeps dialling the roots, and is made level by comparison once somebody is there.
 """
@@ -15,6 +18,7 @@ from respram.engine.ids import POINTS
 from respram.gossip import repair
 from respram.gossip.effects import Merge
 from respram.gossip.links import FRAME_BYTES, Link, Peer, launch
+from respram.gossip.rounds import note_change
 from respram.wire.messages import Busy, Dump, Dumped
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ class Bootstrap:
     records: int = 0
     bytes: int = 0
     alone: bool = False
+    restoring: bool = False  # its own snapshot is still being read
+    by_snapshot: bool = False  # it stands in for the dump
     step: int = 0
 
 
@@ -46,6 +52,8 @@ def tick(core: "Core") -> None:
         return
     boot, policy, now_ms = core.boot, core.policy, core.now.ms
     core.timers.at(now_ms + core.jitter(policy.join_ms), "join")
+    if boot.restoring and now_ms - boot.started_ms < policy.restore_ms_max:
+        return
     ready = [peer for peer in core.enclave_peers() if peer.link is not None and core.book[peer.number].ready]
     if not ready and now_ms - boot.started_ms >= policy.alone_ms:
         if not core.book.ready_in_enclave() or now_ms - boot.started_ms >= policy.level_ms_max:
@@ -124,6 +132,27 @@ def equal(core: "Core", peer: Peer) -> None:
     nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
     if core.state == JOINING and core.boot.dumped and core.book[peer.number].ready:
         become_ready(core, f"level with {peer.number:016x}")
+
+
+def restored(core: "Core", records: int) -> None:
+    """Its own snapshot is read. With something in it only the difference is left to be asked for."""
+    boot = core.boot
+    boot.restoring = False
+    boot.records += records
+    if records:
+        note_change(core)
+    if core.state == JOINING and records and not boot.source:
+        boot.dumped = boot.by_snapshot = True
+        boot.level_since_ms = core.now.ms
+        if core.repair.own is None:
+            repair.begin(core)
+
+
+def compared(core: "Core", mine: int, theirs: int) -> None:
+    """How many records both sides have in what differs. A snapshot that brought the smaller part was none."""
+    boot = core.boot
+    if core.state == JOINING and boot.by_snapshot and mine * 100 < theirs * core.policy.restored_share_percent:
+        boot.dumped = boot.by_snapshot = False
 
 
 def become_ready(core: "Core", why: str) -> None:

@@ -19,6 +19,7 @@ from respram.gossip import (
     bootstrap,
     exchange,
     greeting,
+    handover,
     hearing,
     partners,
     probes,
@@ -35,6 +36,7 @@ from respram.gossip.links import Link, Peer, ack, ack_if_due, drop_queue, kept, 
 from respram.gossip.members import LEFT, ROOT, SUSPECT, AddressBook, Member, pack_all, unpack_members
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now, Timers
+from respram.snapshot.keys import Entry, Ring
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
@@ -73,6 +75,8 @@ class Core:
         self.keyring = keyring  # None: nothing is sealed
         self.keyring_told = 0  # its version that all links know of
         self.keys_asked_ms = -seals.ASK_MS
+        self.segment_keys = Ring()  # of snapshot segments, this node's and its peers'
+        self.segment_keys_timer = False
 
     @property
     def me(self) -> Member:
@@ -89,7 +93,7 @@ class Core:
         ):  # fmt: skip
             self.timers.at(now.ms + self.jitter(period_ms), name)
         self.timers.at(now.ms + tree.first_rebalance_ms(self), "rebalance")
-        if not [root for root in self.roots if root != self.me.address] and not self.book.alive:
+        if not [root for root in self.roots if root != self.me.address] and not self.book.alive and not self.boot.restoring:
             bootstrap.become_ready(self, "no roots to join")
         else:
             self.timers.at(now.ms, "join")
@@ -225,6 +229,18 @@ class Core:
             self.send(link, wire.Bye())
         return self._taken()
 
+    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Effect]:
+        """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""
+        self.now = now
+        handover.share(self, entries, dropped)
+        return self._taken()
+
+    def restored(self, records: int, now: Now) -> list[Effect]:
+        """The node's own snapshot is read, as far as it could be: so many records came of it."""
+        self.now = now
+        bootstrap.restored(self, records)
+        return self._taken()
+
     def next_deadline(self) -> int | None:
         """When `tick` wants to be called, in monotonic milliseconds. While there are jobs: at once."""
         return self.now.ms if self.jobs else self.timers.next_ms()
@@ -272,6 +288,8 @@ class Core:
                 partners.call_roots(self)
             case "join":
                 bootstrap.tick(self)
+            case "keys":
+                handover.expire(self)
             case "announce":
                 rumors.announce(self)
             case "want":
@@ -386,6 +404,9 @@ class Core:
     def bootstrap_equal(self, peer: Peer) -> None:
         self.differing = sum(one.differs for one in self.peers.values())
         bootstrap.equal(self, peer)
+
+    def bootstrap_compared(self, mine: int, theirs: int) -> None:
+        bootstrap.compared(self, mine, theirs)
 
     # -- the address book -------------------------------------------------------------------------
     def learn(self, entries: bytes) -> list[Member]:

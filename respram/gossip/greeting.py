@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, seals, tree
+from respram.gossip import bootstrap, handover, seals, tree
 from respram.gossip.effects import TrustClock
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
@@ -116,6 +116,7 @@ def _welcome(core: "Core", link: Link, peer: Peer, member: Member) -> None:
         core.send(link, Members(EVERY_BUCKET, pack_member(core.me)))
     tree.linked(core, link)
     core.out.append(TrustClock())
+    handover.linked(core, link)
     if link.same_enclave:
         seals.greet(core, link)
         core.pump(link)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, exchange, greeting, probes, pulls, quorum, repair, rounds, rumors, seals, tree
+from respram.gossip import bootstrap, exchange, greeting, handover, probes, pulls, quorum, repair, rounds, rumors, seals, tree
 from respram.gossip.links import Link, ack, acknowledge, arrives, kept
 from respram.gossip.members import SUMS_BYTES
 from respram.wire import messages as wire
@@ -101,6 +101,8 @@ def _enclave(core: "Core", link: Link, message: Message) -> None:
                 bootstrap.avoid(core, link.peer.number)
         case wire.Seals():
             seals.heard(core, link, message)
+        case wire.Keys():
+            handover.receive(core, link, message)
         case wire.Pull():
             pulls.asked(core, link, message)
         case wire.Pulled():

@@ -68,6 +68,10 @@ class Policy:
     level_ms_max: int = 60_000  # after the dump; then the node is ready even if the digests still differ
     root_ms: int = 10_000  # how often roots are dialled again by who has no link to any
 
+    restore_ms_max: int = 60_000  # a joiner's own snapshot is waited for so long before it asks for a dump
+    restored_share_percent: int = 50  # of a peer's records: with fewer from a snapshot a dump is cheaper than filters
+    keys_ms: int = 1_000  # how often keys of segments are looked at: they are destroyed so long after their bucket
+
     # -- pulls --
     pull_ms: int = 25
     pull_ms_max: int = 50

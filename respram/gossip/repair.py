@@ -125,6 +125,7 @@ def bucketed(core: "Core", link: Link, message: Buckets) -> None:
         for number in sorted(mine.keys() | theirs.keys())
         if mine.get(number) != theirs.get(number)
     }
+    core.bootstrap_compared(sum(own for own, _ in mine.values()), sum(other for other, _ in theirs.values()))
     if not counts:
         finish(core, round)
         return

@@ -30,11 +30,12 @@ from respram.config import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import clock, logs, peer_setup, process
+from respram.server import clock, logs, peer_setup, process, restoring
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
 from respram.server.pump import Pump, make_pump
+from respram.server.snapshots import Snapshots
 from respram.server.tls import TlsSocket, make_context
 from respram.server.users_file import UsersFile
 
@@ -45,6 +46,7 @@ EXPIRY_STEP = 64  # records destroyed between two looks at the clock
 SWEEP_S = 1.0
 ACCEPTS_MAX = 32  # connections taken in one turn of the loop
 STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
+SNAPSHOT_S = 4.0  # until when the last snapshot is to be written; the farewell to the peers comes after it
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
 
@@ -70,6 +72,8 @@ class App:
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
         self.driver: Driver | None = None
+        self.snapshots = Snapshots(config, self.node.engine, loop, self.journal, self.ring) if config.snapshot_dir else None
+        self.node.snapshots = self.snapshots
 
     def _ring(self) -> Ring | None:
         """Who does not seal may have to open what peers have sealed."""
@@ -137,11 +141,19 @@ class App:
         """Where there can be any. Clients are served meanwhile."""
         if self.peer_listeners:
             self.driver = await peer_setup.start(
-                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring
-            )
+                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring,
+                self.snapshots.ring if self.snapshots is not None else None,
+            )  # fmt: skip
+            if self.snapshots is not None:
+                self.snapshots.driver = self.driver
             for pump in (self.pump, self.tls_pump):
                 if pump is not None:
                     pump.after = self.driver.wrote
+
+    def remember(self) -> None:
+        """Snapshots, where they are wanted: the old ones read, new ones written."""
+        if self.snapshots is not None:
+            self.snapshots.start(restoring.restore(self.snapshots, bool(self.peer_listeners)), restoring.unlock)
 
     def met(self, meeting: "asyncio.Task[None]") -> None:
         """A node that was to have peers and cannot is not to look as if it had."""
@@ -248,11 +260,14 @@ class App:
         for client in list(self.clients.values()):
             if client.reading:
                 client.pump.read(client)
-        end = self.loop.time() + STOP_S
+        begun = self.loop.time()
+        end = begun + STOP_S
         while any(client.out or client.session.more for client in self.clients.values()):
             if self.loop.time() > end:
                 break
             await asyncio.sleep(0.01)
+        if self.snapshots is not None:
+            await self.snapshots.stop(begun + SNAPSHOT_S)
         if self.driver is not None:
             await self.driver.stop()
         for client in list(self.clients.values()):
@@ -288,6 +303,7 @@ async def _serve(config: Config) -> int:
     app.sweep()
     meeting = loop.create_task(app.meet_peers())
     meeting.add_done_callback(app.met)
+    app.remember()
     reason = await app.stopping
     meeting.cancel()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))

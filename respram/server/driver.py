@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from respram.commands import pubsub
 from respram.commands.cluster import MemberFacts, PeerFacts
@@ -30,6 +30,7 @@ from respram.replica import Output, PeerEngine, Replica, Write
 from respram.server import clock, discovery, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
+from respram.snapshot.keys import Entry, Ring
 
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 STRANGERS_MAX = 64  # accepted links that have not finished their handshake
@@ -51,12 +52,15 @@ Name = tuple[int, bytes]  # database, key
 
 
 def make_replica(
-    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, keyring: Keyring | None = None
+    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool,
+    keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
     me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
     policy = Policy(network=config.network.encode(), clock_offset_ms_max=config.limits.clock_offset_ms_max)
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
+    if segment_keys is not None:
+        core.segment_keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
     return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 
@@ -286,6 +290,12 @@ class Driver:
                 waiting.pop(conn, None)
                 if not waiting:
                     del self.pulling[name]
+
+    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
+        self.carry(self.replica.share_keys(entries, dropped, now()))
+
+    def restored(self, records: int) -> None:
+        self.carry(self.replica.restored(records, now()))
 
     def digest(self, at_ms: int) -> tuple[int, int] | None:
         found = self.replica.digest(Now(now().ms, at_ms))

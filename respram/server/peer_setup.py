@@ -26,6 +26,7 @@ from respram.server.secret import (
     trust_by_certificates,
     trust_by_secret,
 )
+from respram.snapshot.keys import Ring
 
 PEER_BACKLOG = 128  # connections that wait to be accepted
 
@@ -38,9 +39,9 @@ def make_trust(config: Config) -> Trust | None:
 
 
 def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engine:
-    """The engine asked for; where there can be peers, one that keeps digests from its first record on."""
+    """The engine asked for; where there can be peers or snapshots, one that keeps digests from its first record on."""
     engine = make(config.engine, settings)
-    if config.has_peers:
+    if config.has_peers or config.snapshot_dir:
         cast(Replicating, engine).track(trust.ids_key if trust else _unproven_ids_key(config.network))
     return engine
 

@@ -265,6 +265,17 @@ class Busy:
     word: ClassVar[bytes] = b"BUSY"
 
 
+# -- keys of segments -----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys of snapshot segments, to be kept until the end of their buckets, and ids of keys to be destroyed
+    (snapshot/keys.py). A new link begins with all that the sender holds."""
+
+    word: ClassVar[bytes] = b"KEYS"
+    entries: Payload
+    dropped: Payload
+
+
 # -- lazy pull ----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Pull:
@@ -289,9 +300,9 @@ SEQUENCED = (Push, Filter, Records, Dumped)
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals
+    | Seals | Keys
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
-    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys,
 )  # fmt: skip

@@ -1,0 +1,375 @@
+"""Snapshots that forget: this node's segments on disk, kept up while it runs, destroyed as their buckets pass.
+
+Every `--snapshot-interval` the engine's digests are compared with those of the segments on disk. Buckets that differ are
+written anew, under fresh keys; the others are left alone. Records come out of the engine as a dump, in steps of a
+millisecond or two with pauses three times as long between them, so that clients are hardly held up; writing and syncing
+happen in a thread. What is written in the meantime makes the bucket differ again: the sums are taken before the walk.
+
+    part files written and synced -> keys to the peers and the ring file -> renamed -> older versions' keys destroyed
+
+So at every moment there is a version on disk whose key somebody has. A version whose key was destroyed is noise, whether
+or not its file could be removed. Keys are destroyed on time even when nothing can be written: to forget comes first.
+
+A disk that is full, or fails, stops snapshots until it does not, and nothing else. Restoring is in restoring.py.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+from respram.config import Config
+from respram.engine.api import Engine
+from respram.engine.filters import RecordFilter
+from respram.engine.ids import POINTS
+from respram.engine.replication import DONE, GRANULE_SHIFT, Cut, Selection
+from respram.errors import ConfigError
+from respram.replica import PeerEngine
+from respram.seal import Ring as SealRing
+from respram.server import clock
+from respram.server import snapshot_files as files
+from respram.server.driver import Driver
+from respram.snapshot import buckets
+from respram.snapshot.buckets import Bucket, Sum
+from respram.snapshot.keys import ID_BYTES, KEY_BYTES, SALT_BYTES, Entry, Ring, lock_ring
+from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
+
+STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure engine
+PAUSE_SHARE = 3  # pauses take so many times as long as steps
+WRITE_BYTES = 1 << 20  # handed to the thread at a time
+LOOK_S = 1.0  # between two looks for buckets that have passed
+URGENT_RECORDS = 20_000  # per step of the last snapshot, when nobody is served any more
+URGENT_COMMIT_BYTES = 32 << 20  # of the last snapshot that are made final at a time
+LAST_GRACE_S = 0.4  # for the step that is under way when the time of the last snapshot is up
+ANY_STAMP = (1 << 32) - 1
+
+T = TypeVar("T")
+
+
+class Held(NamedTuple):
+    """A segment on disk, as this boot wrote it."""
+
+    path: Path
+    key_id: bytes
+    sum: Sum
+    size: int
+    stale_ms: int  # when the first value in it dies that its bucket outlives; 0: none does
+
+
+class Draft:
+    """A segment in the making."""
+
+    __slots__ = ("bucket", "sum", "entry", "part", "sealer", "pending", "stale_ms", "begun")
+
+    def __init__(self, folder: Path, bucket: Bucket, sum: Sum, owner: bytes, now_ms: int) -> None:
+        self.bucket, self.sum = bucket, sum
+        self.entry = Entry(secrets.token_bytes(ID_BYTES), bucket.end_ms, bytearray(secrets.token_bytes(KEY_BYTES)))
+        self.part = folder / (files.name_of(bucket, self.entry.id) + files.PART)
+        self.sealer = Sealer(Header(bucket, owner, self.entry.id, now_ms), self.entry.key)
+        self.pending = bytearray()
+        self.stale_ms = 0
+        self.begun = False
+
+    def take(self, share: buckets.Share) -> None:
+        self.pending += b"".join(share.records)
+        for end_ms in share.values_end_ms:
+            self.stale_ms = min(self.stale_ms or end_ms, end_ms)
+
+    def frame(self, last: bool) -> bytes:
+        """What is pending, encrypted; the header before the first frame."""
+        data = self.sealer.frame(self.pending, last)
+        self.pending[:] = bytes(len(self.pending))
+        self.pending = bytearray()
+        head = b"" if self.begun else self.sealer.header
+        self.begun = True
+        return head + data
+
+    @property
+    def final(self) -> Path:
+        return self.part.with_name(self.part.name.removesuffix(files.PART))
+
+    def held(self, size: int) -> Held:
+        return Held(self.final, self.entry.id, self.sum, size, self.stale_ms)
+
+
+class Snapshots:
+    def __init__(
+        self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Callable[[str], None],
+        seals: SealRing | None = None,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.engine = cast(PeerEngine, engine)
+        self.seals = seals
+        self.loop = loop
+        self.log = log
+        self.folder = Path(config.snapshot_dir)
+        self.owner = owner_of(config.network, config.enclave)
+        self.ring = Ring()
+        self.driver: Driver | None = None  # where there are peers, once it runs
+        self.current: dict[Bucket, Held] = {}
+        self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew
+        self.locked: dict[bytes, files.Found] = {}  # of an earlier boot, by a key that nobody has given yet
+        self.tried: dict[bytes, int] = {}  # locked because values are sealed with unknown keys: as of which state of the seals
+        self.restored_records = self.restored_files = self.unusable_files = 0
+        self.restoring = True
+        self.writing = False
+        self.passes = self.written = 0
+        self.last_ms = 0  # when the last pass was complete, in Unix milliseconds
+        self.last_took_ms = self.last_segments = 0
+        self.failure = ""
+        self._thread = ThreadPoolExecutor(1, "snapshots")
+        self._task: asyncio.Task[None] | None = None
+        try:
+            self._claim = files.claim(self.folder)
+        except OSError as error:
+            why = "another node uses it" if isinstance(error, BlockingIOError) else error.strerror
+            raise ConfigError(f"--snapshot-dir {config.snapshot_dir} cannot be used: {why}") from None
+
+    def in_thread(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return self.loop.run_in_executor(self._thread, partial(work, *args))
+
+    # -- keeping them up --------------------------------------------------------------------------
+    def start(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
+        """From restoring on. `unlock` reads files whose keys came later."""
+        self._task = self.loop.create_task(self._keep(restoring, unlock))
+
+    async def _keep(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
+        await restoring
+        due_ms = clock.now_ms() + self.config.snapshot_interval_s * 1000
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.forget(clock.now_ms())
+            await unlock(self)
+            if clock.now_ms() >= due_ms:
+                await self.write()
+                due_ms = clock.now_ms() + self.config.snapshot_interval_s * 1000
+
+    async def stop(self, end_s: float) -> None:
+        """The last snapshot, as much of it as can be had until then (loop time). Nobody is served any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if not self.restoring:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(end_s + LAST_GRACE_S):
+                        await self.write(end_s)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        files.release(self._claim)
+
+    async def forget(self, now_ms: int) -> None:
+        """Buckets that have passed: keys first, then files."""
+        self.ring.expire(now_ms)
+        past = [bucket for bucket in self.current if bucket.end_ms <= now_ms]
+        gone = [self.current.pop(bucket).path for bucket in past]
+        gone += [one.path for one in [*self.loaded, *self.locked.values()] if one.header.bucket.end_ms <= now_ms]
+        if gone:
+            self.loaded = [one for one in self.loaded if one.header.bucket.end_ms > now_ms]
+            self.locked = {id: one for id, one in self.locked.items() if one.header.bucket.end_ms > now_ms}
+            await self.in_thread(files.remove, gone)
+            await self._try(self._write_ring())
+
+    async def write(self, end_s: float | None = None) -> None:
+        """One pass: everything that differs, written anew. With `end_s` without pauses, and until then."""
+        began_us = clock.micros()
+        self.writing = True
+        try:
+            complete = await self._try(self._pass(end_s))
+        finally:
+            self.writing = False
+        if complete:
+            self.passes += 1
+            self.last_ms, self.last_took_ms = clock.now_ms(), (clock.micros() - began_us) // 1000
+        await self._drop_stale(clock.now_ms())
+
+    async def _try(self, work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except OSError as error:
+            self.failure = (error.strerror or type(error).__name__).lower().replace(" ", "_")
+            self.log(f"event=snapshot_failed why={self.failure}")
+            return False
+        if self.failure:
+            self.log("event=snapshot_recovered")
+            self.failure = ""
+        return True
+
+    async def _drop_stale(self, now_ms: int) -> None:
+        """Values that died in segments that could not be written anew: the key goes, and all of the segment with it."""
+        stale = [bucket for bucket, held in self.current.items() if held.stale_ms and held.stale_ms <= now_ms - self._patience_ms]
+        if stale:
+            await self._try(self._retire([self.current.pop(bucket) for bucket in stale]))
+
+    @property
+    def _patience_ms(self) -> int:
+        """A pass may take as long as an interval; then it was the disk."""
+        return 2000 * self.config.snapshot_interval_s
+
+    # -- one pass ---------------------------------------------------------------------------------
+    async def _pass(self, end_s: float | None) -> None:
+        now_ms = clock.now_ms()
+        edges = buckets.edges_at(now_ms)
+        cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
+        sums = buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
+        changed = {bucket: sum for bucket, sum in sums.items() if self._differs(bucket, sum, now_ms)}
+        self.last_segments = len(changed)
+        if end_s is None:
+            await self._write_dump(changed, edges, now_ms)
+        elif not await self._write_urgently(changed, edges, now_ms, end_s):
+            self.log(f"event=snapshot_cut_short segments_left={sum(self._differs(*one, now_ms) for one in changed.items())}")
+            return
+        # All that lives is in segments of this boot now: what was before it, or is empty, is of no use.
+        gone = [self.current.pop(bucket) for bucket in list(self.current) if bucket not in sums]
+        gone += [Held(one.path, one.header.key_id, Sum(0, 0), 0, 0) for one in self.loaded]
+        self.loaded = []
+        if gone:
+            await self._retire(gone)
+
+    def _differs(self, bucket: Bucket, sum: Sum, now_ms: int) -> bool:
+        held = self.current.get(bucket)
+        return held is None or held.sum != sum or 0 < held.stale_ms <= now_ms
+
+    async def _write_dump(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int) -> None:
+        if not changed:
+            return
+        drafts = {bucket: Draft(self.folder, bucket, sum, self.owner, now_ms) for bucket, sum in changed.items()}
+        try:
+            out: list[tuple[Path, bytes]] = []
+            size = point = 0
+            while point < POINTS:
+                began_us = clock.micros()
+                found = self.engine.dump(point, STEP_BYTES, now_ms)
+                point = found.cursor
+                for bucket, share in buckets.scattered(found.payload, edges, drafts).items():
+                    draft = drafts[bucket]
+                    draft.take(share)
+                    if len(draft.pending) >= FRAME_BYTES:
+                        out.append((draft.part, draft.frame(last=False)))
+                        size += len(out[-1][1])
+                if size >= WRITE_BYTES:
+                    await self.in_thread(files.append, out)
+                    out, size = [], 0
+                await asyncio.sleep((clock.micros() - began_us) * PAUSE_SHARE / 1e6)
+            for draft in drafts.values():
+                out.append((draft.part, draft.frame(last=True)))
+                if len(out) % 8 == 0:
+                    await asyncio.sleep(0)
+            await self.in_thread(files.append, out)
+            await self._commit(list(drafts.values()))
+        except BaseException:
+            self._abandon(drafts.values())
+            raise
+
+    async def _write_urgently(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int, end_s: float) -> bool:
+        """Bucket by bucket, soonest first, made final in groups. False: time was up before the last."""
+        drafts: list[Draft] = []
+        size = 0
+        try:
+            for bucket in sorted(changed, key=lambda one: one.end_ms):
+                if self.loop.time() > end_s:
+                    return False
+                draft = Draft(self.folder, bucket, changed[bucket], self.owner, now_ms)
+                drafts.append(draft)
+                for payload in self._of_bucket(bucket, now_ms):
+                    for share in buckets.scattered(payload, edges, (bucket,)).values():
+                        draft.take(share)
+                    await self.in_thread(files.append, [(draft.part, draft.frame(last=False))])
+                    size += len(payload)
+                await self.in_thread(files.append, [(draft.part, draft.frame(last=True))])
+                if size >= URGENT_COMMIT_BYTES:
+                    await self._commit(drafts)
+                    drafts, size = [], 0
+            await self._commit(drafts)
+            drafts = []
+        finally:
+            self._abandon(drafts)
+        return True
+
+    def _of_bucket(self, bucket: Bucket, now_ms: int) -> Iterator[bytes]:
+        """Its records, by granules: cheap in all, but a granule comes whole, and holds up whoever waits."""
+        cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
+        selection = Selection(cut, buckets.DIGEST_SHIFT, frozenset(buckets.narrow_numbers(bucket)), 0)
+        nothing, cursor = RecordFilter(1, 0), 0
+        while cursor != DONE:
+            payload, cursor = self.engine.lacking(nothing, selection, cursor, 1 << 62, URGENT_RECORDS)
+            if payload:
+                yield payload
+
+    def _abandon(self, drafts: Iterable[Draft]) -> None:
+        """Those that did not become final. The thread works in order, so nothing is written behind the removal."""
+        paths: list[Path] = []
+        for draft in drafts:
+            held = self.current.get(draft.bucket)
+            if held is None or held.key_id != draft.entry.id:
+                self.ring.drop(draft.entry.id)
+                paths += [draft.part, draft.final]
+        if paths:
+            self._thread.submit(files.remove, paths)
+
+    async def _commit(self, drafts: list[Draft]) -> None:
+        """Makes segments final: theirs is the place of what was held for their buckets before."""
+        if not drafts:
+            return
+        sizes = await self.in_thread(lambda: [files.sync([draft.part]) for draft in drafts])
+        entries = [draft.entry for draft in drafts]
+        for entry in entries:
+            self.ring.add(entry)
+        await self._write_ring(entries)
+        if self.driver is not None:
+            self.driver.share_keys(entries, ())
+        await self.in_thread(files.rename, self.folder, [draft.part for draft in drafts])
+        older = [held for draft in drafts if (held := self.current.get(draft.bucket)) is not None]
+        for draft, size in zip(drafts, sizes, strict=True):
+            self.current[draft.bucket] = draft.held(size)
+            draft.entry.key[:] = bytes(KEY_BYTES)  # type: ignore[index]  # the ring has its own
+        self.written += len(drafts)
+        await self._retire(older)
+
+    async def _retire(self, old: list[Held]) -> None:
+        """Versions that are of use no more: noise from here on."""
+        if not old:
+            return
+        ids = [held.key_id for held in old]
+        for id in ids:
+            self.ring.drop(id)
+        if self.driver is not None:
+            self.driver.share_keys((), ids)
+        await self.in_thread(files.remove, [held.path for held in old])
+        await self._write_ring()
+
+    async def _write_ring(self, more: list[Entry] = []) -> None:  # noqa: B006 - never changed
+        """The keys of this node's own segments, for a restart without peers."""
+        if not self.config.snapshot_key:
+            return
+        ids = [held.key_id for held in self.current.values()] + [entry.id for entry in more]
+        ids += [one.header.key_id for one in self.loaded] + list(self.locked)
+        salt = secrets.token_bytes(SALT_BYTES)
+        seals = self.seals.export() if self.seals is not None else b""
+        content = lock_ring(self.config.snapshot_key, salt, self.owner, self.ring.entries(ids), seals)
+        await self.in_thread(files.replace, self.folder / files.RING, content)
+
+    # -- for INFO ---------------------------------------------------------------------------------
+    def facts(self) -> list[tuple[str, object]]:
+        held = self.current.values()
+        return [
+            ("snapshot_status", self.failure or "ok"),
+            ("snapshot_in_progress", int(self.writing)),
+            ("snapshot_restoring", int(self.restoring)),
+            ("snapshot_last_time", self.last_ms // 1000),
+            ("snapshot_last_took_ms", self.last_took_ms),
+            ("snapshot_last_segments", self.last_segments),
+            ("snapshot_passes", self.passes),
+            ("snapshot_segments_written", self.written),
+            ("snapshot_segments", len(held)),
+            ("snapshot_records", sum(one.sum.records for one in held)),
+            ("snapshot_bytes", sum(one.size for one in held)),
+            ("snapshot_keys_held", len(self.ring)),
+            ("snapshot_keys_refused", self.ring.refused),
+            ("snapshot_restored_records", self.restored_records),
+            ("snapshot_restored_files", self.restored_files),
+            ("snapshot_locked_files", len(self.locked)),
+            ("snapshot_unusable_files", self.unusable_files),
+        ]

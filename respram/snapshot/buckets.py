@@ -1,0 +1,88 @@
+"""Which segment a record belongs to: a bucket of time that holds its end (the later of deadline and shadow).
+
+A segment is destroyed when its bucket has passed, so a bucket's width is how long a file may outlive its data. Narrow
+buckets for all of 31 days would be 40,000 files; so they widen with distance, as the slots of the timing wheel do: 65 s
+wide up to about 2 h ahead, 70 min up to 6 days, 75 h beyond. As a wide bucket comes near, its records move to narrow
+ones at the next writing. At most 128 buckets of each width but the last are ahead at any time.
+
+Edges between widths are multiples of the wider one, so the narrow digests that an engine gives add up to wide ones.
+"""
+
+from collections.abc import Container, Iterable
+from typing import NamedTuple
+
+from respram.engine.replication import GRANULE_SHIFT
+from respram.engine.replication import Bucket as BucketDigest
+from respram.record import ends
+
+SHIFTS = (16, 22, 28)  # of milliseconds: 65.5 s, 70 min, 75 h
+DIGEST_SHIFT = SHIFTS[0] - GRANULE_SHIFT  # what the engine is to sum its granules by
+
+Edges = tuple[int, ...]
+
+
+class Bucket(NamedTuple):
+    shift: int
+    number: int
+
+    @property
+    def end_ms(self) -> int:
+        """From here on nothing in it is alive."""
+        return (self.number + 1) << self.shift
+
+
+class Sum(NamedTuple):
+    """Count and sum of record ids: two that are equal hold the same versions."""
+
+    records: int
+    sum: int
+
+
+def edges_at(now_ms: int) -> Edges:
+    """Where each width but the last ends, in Unix milliseconds."""
+    return tuple(((now_ms >> wider) + 2) << wider for wider in SHIFTS[1:])
+
+
+def bucket_of(end_ms: int, edges: Edges) -> Bucket:
+    for shift, edge_ms in zip(SHIFTS, edges, strict=False):
+        if end_ms < edge_ms:
+            return Bucket(shift, end_ms >> shift)
+    return Bucket(SHIFTS[-1], end_ms >> SHIFTS[-1])
+
+
+def folded(digests: Iterable[BucketDigest], edges: Edges) -> dict[Bucket, Sum]:
+    """Digests of narrow buckets (DIGEST_SHIFT) as sums of the buckets that segments are made of."""
+    sums: dict[Bucket, Sum] = {}
+    for number, records, total in digests:
+        bucket = bucket_of(number << SHIFTS[0], edges)
+        before = sums.get(bucket, Sum(0, 0))
+        sums[bucket] = Sum(before.records + records, (before.sum + total) & (1 << 64) - 1)
+    return sums
+
+
+def narrow_numbers(bucket: Bucket) -> range:
+    """The digest buckets that it is made of."""
+    wider = bucket.shift - SHIFTS[0]
+    return range(bucket.number << wider, (bucket.number + 1) << wider)
+
+
+class Share(NamedTuple):
+    """What a payload has for one bucket."""
+
+    records: list[bytes]
+    values_end_ms: list[int]  # of those whose value dies before the bucket: their shadow is what stays
+
+
+def scattered(payload: bytes, edges: Edges, wanted: Container[Bucket]) -> dict[Bucket, Share]:
+    """Packed records by bucket, those of unwanted ones left out."""
+    found: dict[Bucket, Share] = {}
+    for start, end, end_ms, value_ends_ms in ends(payload):
+        bucket = bucket_of(end_ms, edges)
+        if bucket in wanted:
+            share = found.get(bucket)
+            if share is None:
+                share = found[bucket] = Share([], [])
+            share.records.append(payload[start:end])
+            if value_ends_ms:
+                share.values_end_ms.append(value_ends_ms)
+    return found

@@ -1,0 +1,152 @@
+"""Restoring, in real processes: with keys from the ring file or from peers, and from files that are of no use."""
+
+import contextlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from tests.live import LiveNode, free_port, start
+from tests.peers.enclave import enclave, until, until_ready
+
+KEYS = 2_000
+
+
+@contextlib.contextmanager
+def lone(folder: Path, secret: str = "k" * 43) -> Iterator[tuple["redis.Redis", LiveNode]]:
+    key_file = folder.parent / "snapshot.key"
+    key_file.write_text(secret + "\n")
+    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), port=free_port())
+    client = redis.Redis(port=node.port, socket_timeout=10)
+    try:
+        until(lambda: not client.info("persistence")["snapshot_restoring"], "it does not end restoring")
+        yield client, node
+    finally:
+        client.close()
+        node.stop()
+        node.log_path.unlink(missing_ok=True)
+
+
+def fill(client: "redis.Redis", first: int = 0, count: int = KEYS) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for number in range(first, first + count):
+        pipeline.set(f"k{number}", f"value-{number}", ex=100 + number)
+    pipeline.execute()
+
+
+def saved(client: "redis.Redis", records: int) -> bool:
+    return bool(client.info("persistence")["snapshot_records"] == records)
+
+
+def test_a_lone_node_restarts_from_what_sigterm_left(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, _):
+        fill(client)
+        client.set("short", "lived", px=300)
+        client.set("moved", "1", ex=500)
+        deadlines = {name: client.pexpiretime(name) for name in ("k0", "k777", "moved")}
+    with lone(folder) as (client, node):
+        assert client.dbsize() == KEYS + 1 and client.get("k777") == b"value-777" and client.get("short") is None
+        assert {name: client.pexpiretime(name) for name in deadlines} == deadlines
+        assert re.search(r"event=snapshot_restored files=\d+ records=2001 ", node.log())
+
+
+def test_another_secret_opens_nothing_and_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, _):
+        fill(client, count=10)
+    with lone(folder, secret="z" * 43) as (client, node):
+        assert client.dbsize() == 0 and "event=snapshot_ring_unreadable why='another key or damaged'" in node.log()
+        assert client.info("persistence")["snapshot_locked_files"]
+
+
+def test_files_that_are_of_no_use_cost_a_line_each_and_no_other_record(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, _):
+        fill(client, count=1_000)
+        client.set("far", "away", ex=500_000)
+    whole = sorted(folder.glob("16-*.segment"), key=lambda path: path.stat().st_size)
+    assert len(whole) > 3
+    cut, flipped = whole[-1], whole[-2]
+    cut.write_bytes(cut.read_bytes()[:-5])
+    data = bytearray(flipped.read_bytes())
+    data[70] ^= 1  # in its first frame
+    flipped.write_bytes(data)
+    (folder / "alien.segment").write_bytes(b"REDIS0011 is another format")
+    stale = folder / f"16-1-{'0' * 32}.segment"
+    stale.write_bytes(whole[0].read_bytes()[:10] + (1).to_bytes(8, "little") + whole[0].read_bytes()[18:])
+    with lone(folder) as (client, node):
+        log = node.log()
+        for why, path in (("truncated", cut), ("corrupt", flipped), ("foreign", folder / "alien.segment"), ("stale", stale)):
+            assert log.count(f"event=snapshot_{why} files=1 names={path.name}") == 1, log
+        assert client.get("far") == b"away" and 0 < client.dbsize() < 1_001
+        assert not stale.exists() and (folder / "alien.segment").exists() and "event=bug" not in log
+
+
+def test_a_disk_that_takes_nothing_more_leaves_the_node_alone(tmp_path: Path) -> None:
+    """By a limit on the size of files, which the kernel answers as it does a full disk."""
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, node):
+        _, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (16_384, hard))
+        client.set("large", "x" * 100_000, ex=1_000)
+        until(lambda: client.info("persistence")["snapshot_status"] == "file_too_large", "nobody noticed")
+        fill(client)
+        assert client.dbsize() == KEYS + 1 and "event=snapshot_failed why=file_too_large" in node.log()
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        until(lambda: saved(client, KEYS + 1), "it does not begin again")
+        assert "event=snapshot_recovered" in node.log()
+
+
+def test_a_second_node_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder):
+        words = ["--snapshot-dir", str(folder), "--snapshot-key-file", str(tmp_path / "snapshot.key"), "--port", str(free_port())]
+        refused = subprocess.run([sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30)
+        assert refused.returncode == 2 and "another node uses it" in refused.stderr and refused.stderr.count("\n") == 1
+
+
+def test_a_killed_node_gets_its_keys_from_a_peer_and_asks_for_the_difference_alone(tmp_path: Path) -> None:
+    def each(number: int) -> tuple[str, ...]:
+        return ("--snapshot-dir", str(tmp_path / str(number)), "--snapshot-interval", "1")
+
+    with enclave(2, each=each) as members:
+        until_ready(members)
+        fill(members[0].client)
+        until(lambda: saved(members[0].client, KEYS), "no snapshot was written")
+        members[0].kill()
+        fill(members[1].client, first=KEYS, count=50)
+        members[1].client.set("k5", "newer", ex=1_000)
+        members[0].start()
+        until(lambda: members[0].client.dbsize() == KEYS + 50, "records are missing")
+        until(lambda: members[0].client.get("k5") == b"newer", "an overwritten value is still there")
+        until(lambda: members[0].info()["peer_state"] == "ready", "it does not become ready")
+        assert members[0].client.info("persistence")["snapshot_restored_records"] == KEYS
+        assert "peer_sent_dump" not in members[0].info(), "the dump was asked for"
+        assert members[0].client.info("persistence")["snapshot_locked_files"] == 0
+
+
+def test_without_their_keys_the_files_are_noise(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, _):
+        fill(client, count=20)
+    (folder / "keys.ring").unlink()
+    with lone(folder) as (client, node):
+        info = client.info("persistence")
+        assert client.dbsize() == 0 and info["snapshot_restored_records"] == 0 and info["snapshot_locked_files"]
+        assert "event=snapshot_restored files=0 records=0 locked=" in node.log()
+
+
+def test_a_stop_in_the_middle_of_everything_is_in_time(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, node):
+        fill(client, count=20_000)
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(8) == 0
+    with lone(folder) as (client, _):
+        assert client.dbsize() == 20_000

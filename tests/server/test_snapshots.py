@@ -1,0 +1,236 @@
+"""Snapshots in one process: which buckets are written, what becomes of keys and files, and what a broken disk costs."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respram.config import Config
+from respram.engine.pure import PureEngine
+from respram.server import clock, restoring
+from respram.server import snapshot_files as files
+from respram.server.snapshots import Snapshots
+from respram.snapshot.keys import unlock_ring
+
+SECRET = "k" * 43
+
+
+class Bench:
+    """An engine, a directory, and snapshots of the one in the other."""
+
+    def __init__(self, folder: Path, interval_s: int = 60) -> None:
+        self.folder = folder
+        self.config = Config(snapshot_dir=str(folder), snapshot_key=SECRET, snapshot_interval_s=interval_s, engine="pure")
+        self.engine = PureEngine(self.config.engine_settings(1, b"s" * 16))
+        self.engine.track(7)
+        self.lines: list[str] = []
+        self.snapshots = Snapshots(self.config, self.engine, asyncio.get_running_loop(), self.lines.append)
+
+    def set(self, key: bytes, life_ms: int, value: bytes = b"plain-marker") -> None:
+        now_ms = clock.now_ms()
+        self.engine.store(0, key, value, now_ms + life_ms, False, now_ms, b"set")
+
+    def get(self, key: bytes) -> bytes | None:
+        entry = self.engine.lookup(0, key, clock.now_ms())
+        return None if entry is None else entry.value
+
+    def segments(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.glob("*.segment")}
+
+    async def close(self) -> None:
+        await self.snapshots.stop(0)
+
+
+def run(test: Callable[[Path], Coroutine[Any, Any, None]], folder: Path) -> None:
+    asyncio.run(test(folder))
+
+
+async def reborn(bench: Bench) -> Bench:
+    """The next boot on the same directory."""
+    await bench.close()
+    after = Bench(bench.folder)
+    await restoring.restore(after.snapshots, may_have_peers=False)
+    return after
+
+
+def test_everything_comes_back_and_nothing_lies_open_on_the_disk(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        for number in range(3_000):
+            bench.set(b"k%d" % number, 30_000 + number * 3_000)
+        bench.set(b"large", 100_000, b"x" * 300_000)
+        before = sorted(bench.engine.records(0))
+        await bench.snapshots.write()
+        files_ = bench.segments()
+        assert len(files_) > 20 and not any(b"plain-marker" in data or b"xxxxxxxx" in data for data in files_.values())
+        after = await reborn(bench)
+        assert sorted(after.engine.records(0)) == before and after.snapshots.restored_records == 3_001
+        await after.close()
+
+    run(main, tmp_path)
+
+
+def test_only_buckets_that_changed_are_written_anew_under_fresh_keys(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 200_000)
+        bench.set(b"b", 600_000)
+        await bench.snapshots.write()
+        before = bench.segments()
+        await bench.snapshots.write()
+        assert bench.segments() == before and bench.snapshots.last_segments == 0
+        bench.set(b"b", 600_000, b"another")
+        await bench.snapshots.write()
+        after = bench.segments()
+        assert len(before) == len(after) == 2 and len(before.keys() & after.keys()) == 1
+        assert len(bench.snapshots.ring) == 2, "the key of the older version is destroyed"
+        await bench.close()
+
+    run(main, tmp_path)
+
+
+def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 3_000_000)
+        bench.set(b"a", 300, b"short")  # its shadow is the bucket's
+        await bench.snapshots.write()
+        (older,) = bench.segments()
+        await asyncio.sleep(0.4)
+        bench.engine.expire(clock.now_ms(), 10)
+        await bench.snapshots.write()
+        (newer,) = bench.segments()
+        assert older != newer and len(bench.snapshots.ring) == 1
+        await bench.close()
+
+    run(main, tmp_path)
+
+
+def test_a_bucket_that_has_passed_takes_key_and_file_with_it(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 10_000)
+        bench.set(b"b", 1_000_000)
+        await bench.snapshots.write()
+        stored, key_ids = bench.segments(), [held.key_id for held in bench.snapshots.current.values()]
+        await bench.snapshots.forget(clock.now_ms() + 100_000)
+        assert len(stored) == 2 and len(bench.segments()) == 1
+        assert sum(bench.snapshots.ring.get(id) is not None for id in key_ids) == 1
+        entries, _ = unlock_ring(SECRET, bench.snapshots.owner, files.read_ring(folder, 1 << 20))
+        assert len(entries) == 1, "the ring file forgets with it"
+        await bench.close()
+
+    run(main, tmp_path)
+
+
+def test_what_is_empty_or_from_before_goes_once_all_is_written_anew(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 1_000_000)
+        await bench.snapshots.write()
+        first = set(bench.segments())
+        after = await reborn(bench)
+        assert set(after.segments()) == first and after.get(b"a")
+        await after.snapshots.write()
+        second = set(after.segments())
+        assert len(second) == 1 and not second & first
+        last = await reborn(after)
+        assert last.get(b"a")
+        await last.close()
+
+    run(main, tmp_path)
+
+
+def test_a_record_that_has_expired_does_not_come_back(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 300)
+        bench.set(b"b", 60_000)
+        await bench.snapshots.write()
+        await asyncio.sleep(0.35)
+        after = await reborn(bench)
+        assert after.get(b"a") is None and after.get(b"b") and after.engine.count(0, 0) == 1
+        await after.close()
+
+    run(main, tmp_path)
+
+
+def test_a_full_disk_stops_snapshots_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 1_000_000)
+        await bench.snapshots.write()
+        before, real = bench.segments(), files.append
+
+        def full(pieces: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        bench.set(b"b", 1_000_000)
+        monkeypatch.setattr(files, "append", full)
+        await bench.snapshots.write()
+        assert bench.lines == ["event=snapshot_failed why=no_space_left_on_device"]
+        assert dict(bench.snapshots.facts())["snapshot_status"] == "no_space_left_on_device"
+        assert bench.segments() == before and len(bench.snapshots.ring) == 1 and not list(folder.glob("*.part"))
+        monkeypatch.setattr(files, "append", real)
+        await bench.snapshots.write()
+        assert bench.lines[1:] == ["event=snapshot_recovered"] and bench.snapshots.failure == ""
+        after = await reborn(bench)
+        assert after.get(b"a") and after.get(b"b")
+        await after.close()
+
+    run(main, tmp_path)
+
+
+@pytest.mark.parametrize("step", ["sync", "rename", "replace"])
+def test_whichever_step_fails_what_was_there_stays_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        bench.set(b"a", 1_000_000)
+        await bench.snapshots.write()
+        bench.set(b"a", 1_000_000, b"newer")
+        real = getattr(files, step)
+
+        def broken(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(files, step, broken)
+        await bench.snapshots.write()
+        monkeypatch.setattr(files, step, real)
+        assert bench.snapshots.failure == "input/output_error"
+        after = await reborn(bench)
+        assert after.get(b"a") == b"plain-marker"
+        await after.close()
+
+    run(main, tmp_path)
+
+
+def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+
+        async def nothing() -> None:
+            return None
+
+        async def unlock(_: Snapshots) -> int:
+            return 0
+
+        for number in range(2_000):
+            bench.set(b"k%d" % number, 30_000 + number * 300)
+        bench.snapshots.start(nothing(), unlock)
+        bench.snapshots.restoring = False
+        before = sorted(bench.engine.records(0))
+        await asyncio.sleep(0)
+        await bench.snapshots.stop(asyncio.get_running_loop().time() + 20)
+        after = Bench(folder)
+        await restoring.restore(after.snapshots, may_have_peers=False)
+        assert sorted(after.engine.records(0)) == before
+        after.set(b"late", 500_000)
+        after.snapshots.start(nothing(), unlock)
+        await asyncio.sleep(0)
+        await after.snapshots.stop(asyncio.get_running_loop().time() - 1)
+        assert any("snapshot_cut_short" in line for line in after.lines)
+
+    run(main, tmp_path)

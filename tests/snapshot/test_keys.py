@@ -1,0 +1,66 @@
+"""Keys of segments: kept, told, destroyed; and the ring file, which opens for its secret and its enclave alone."""
+
+import pytest
+
+from respram.errors import PeerError
+from respram.snapshot import keys
+from respram.snapshot.keys import Entry, Ring, lock_ring, pack, unlock_ring, unpack, unpack_ids
+
+SECRET, OWNER, SALT = "a" * 43, b"o" * 16, b"s" * 32
+ONE, TWO = Entry(b"1" * 16, 1_000, b"k" * 32), Entry(b"2" * 16, 2_000, b"l" * 32)
+
+
+def ring(*entries: Entry) -> Ring:
+    made = Ring()
+    for entry in entries:
+        assert made.add(entry)
+    return made
+
+
+def test_a_key_is_overwritten_when_it_goes() -> None:
+    held = ring(ONE, TWO)
+    first, second = held.get(ONE.id), held.get(TWO.id)
+    assert first == ONE.key and second == TWO.key
+    assert held.drop(ONE.id) and not held.drop(ONE.id)
+    assert held.expire(1_999) == 0 and held.expire(2_000) == 1
+    assert first == bytes(32) and second == bytes(32) and len(held) == 0 and held.get(ONE.id) is None
+
+
+def test_a_key_is_news_once_and_room_is_bounded() -> None:
+    held = Ring(keys_max=1)
+    assert held.add(ONE) and not held.add(ONE) and held.refused == 0
+    assert not held.add(TWO) and held.refused == 1 and len(held) == 1
+
+
+def test_entries_travel() -> None:
+    held = ring(ONE, TWO)
+    assert unpack(pack(held.entries())) == [ONE, TWO] and list(held.entries([TWO.id, b"x" * 16])) == [TWO]
+    assert unpack_ids(ONE.id + TWO.id) == [ONE.id, TWO.id]
+    for broken in (pack([ONE])[:-1], b"x"):
+        with pytest.raises(PeerError):
+            unpack(broken)
+        with pytest.raises(PeerError):
+            unpack_ids(broken)
+    with pytest.raises(PeerError):
+        unpack_ids(bytes(16 * (keys.KEYS_MAX + 1)))
+
+
+def test_a_ring_file_gives_back_what_was_put_in() -> None:
+    content = lock_ring(SECRET, SALT, OWNER, [ONE, TWO], b"more")
+    assert unlock_ring(SECRET, OWNER, content) == ([ONE, TWO], b"more")
+    assert bytes(ONE.key) not in content
+    assert content != lock_ring(SECRET, b"t" * 32, OWNER, [ONE, TWO], b"more")
+
+
+def test_a_ring_file_of_others_or_a_damaged_one_stays_shut() -> None:
+    content = lock_ring(SECRET, SALT, OWNER, [ONE])
+    for secret, owner, data in (
+        ("b" * 43, OWNER, content),
+        (SECRET, b"p" * 16, content),
+        (SECRET, OWNER, content[:-1]),
+        (SECRET, OWNER, content[:60] + bytes([content[60] ^ 1]) + content[61:]),
+        (SECRET, OWNER, content[:20]),
+        (SECRET, OWNER, b"something else"),
+    ):
+        with pytest.raises(ValueError, match=r"not a ring|another key or damaged"):
+            unlock_ring(secret, owner, data)
