@@ -23,11 +23,12 @@ OTHER = {
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13",
-    "acllog-max-len": "14", "aclfile": "/etc/respram/users",
+    "acllog-max-len": "14", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
     "tls-port", "tls-cert", "tls-key", "tls-ca", "tls-auth-clients",  # a port needs its files
+    "snapshot-dir",  # a node alone needs a key file with it
 )  # fmt: skip
 PLAIN = [option for option in OPTIONS if not option.name.endswith("-file") and option.name not in APART]
 
@@ -85,8 +86,8 @@ def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
     config = load({}, {})
     assert replace(config, maxmemory_bytes=0) == Config()
     assert config.maxmemory_bytes == memory_bytes() * 3 // 4
-    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "cluster_secret_file"}
-    assert named | {"limits"} == {one.name for one in fields(Config)}
+    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "cluster_secret_file", "snapshot_key_file"}
+    assert named | {"limits", "snapshot_key"} == {one.name for one in fields(Config)}
     assert all(one.default is not MISSING for one in fields(Limits))
 
 
@@ -251,3 +252,16 @@ def test_join_takes_addresses_and_services() -> None:
     assert [str(one) for one in config.join] == ["a.example:1", "srv:_respram._tcp.example.org", "[::1]:2"]
     for wrong in ("srv:", "srv:a..b", "srv:" + "a" * 64, "srv:a b"):
         assert "srv:_respram" in complaint({"join": wrong})
+
+
+def test_snapshots_need_somebody_who_keeps_the_keys(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 43 + "\n")
+    alone = load({"snapshot-dir": "/d", "snapshot-key-file": str(file)}, {})
+    assert (alone.snapshot_dir, alone.snapshot_key, alone.snapshot_interval_s) == ("/d", "k" * 43, 60)
+    assert load({"snapshot-dir": "/d"}, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).snapshot_key == ""
+    assert "k" * 43 not in repr(alone)
+    assert "--snapshot-key-file" in complaint({"snapshot-dir": "/d"})
+    assert "--snapshot-dir" in complaint({"snapshot-key-file": str(file)})
+    file.write_text("short\n")
+    assert "respram secret" in complaint({"snapshot-dir": "/d", "snapshot-key-file": str(file)})

@@ -36,7 +36,7 @@ from respram.gossip.links import Link, Peer, ack, ack_if_due, drop_queue, kept, 
 from respram.gossip.members import LEFT, ROOT, SUSPECT, AddressBook, Member, pack_all, unpack_members
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now, Timers
-from respram.snapshot.keys import Entry, Ring
+from respram.snapshot.keys import Entry, SegmentKeys
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
@@ -75,7 +75,7 @@ class Core:
         self.keyring = keyring  # None: nothing is sealed
         self.keyring_told = 0  # its version that all links know of
         self.keys_asked_ms = -seals.ASK_MS
-        self.segment_keys = Ring()  # of snapshot segments, this node's and its peers'
+        self.segment_keys = SegmentKeys()  # of snapshot segments, this node's and its peers'
         self.segment_keys_timer = False
 
     @property

@@ -3,7 +3,20 @@
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, exchange, greeting, handover, probes, pulls, quorum, repair, rounds, rumors, seals, tree
+from respram.gossip import (
+    bootstrap,
+    exchange,
+    greeting,
+    handover,
+    probes,
+    pulls,
+    quorum,
+    repair,
+    rounds,
+    rumors,
+    seals,
+    tree,
+)
 from respram.gossip.links import Link, ack, acknowledge, arrives, kept
 from respram.gossip.members import SUMS_BYTES
 from respram.wire import messages as wire

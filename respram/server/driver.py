@@ -30,7 +30,7 @@ from respram.replica import Output, PeerEngine, Replica, Write
 from respram.server import clock, discovery, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
-from respram.snapshot.keys import Entry, Ring
+from respram.snapshot.keys import Entry, SegmentKeys
 
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 STRANGERS_MAX = 64  # accepted links that have not finished their handshake

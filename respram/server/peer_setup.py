@@ -26,7 +26,7 @@ from respram.server.secret import (
     trust_by_certificates,
     trust_by_secret,
 )
-from respram.snapshot.keys import Ring
+from respram.snapshot.keys import SegmentKeys
 
 PEER_BACKLOG = 128  # connections that wait to be accepted
 
@@ -75,7 +75,7 @@ def listen(config: Config) -> list[socket.socket]:
 
 async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
-    log: Callable[[str], None], ring: Ring | None = None,
+    log: Callable[[str], None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Driver:  # fmt: skip
     """A driver at work. DNS that does not answer delays it by a few seconds and is asked again later."""
     port = listeners[0].getsockname()[1]
@@ -89,7 +89,7 @@ async def start(
     # What could not be resolved stays a root by its name: there is somebody to look for, and this node is not alone.
     roots += [str(entry).encode() for entry in config.join] if not found.addresses else []
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or any(one in own for one in found.addresses))
-    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, ring)
+    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, ring, segment_keys)
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver
     await driver.start(listeners)

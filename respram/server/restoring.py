@@ -11,6 +11,7 @@ Each kind of file that is of no use gets one line, with how many and the first n
 import asyncio
 from collections.abc import Iterator
 
+from respram.errors import PeerError
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
@@ -86,7 +87,7 @@ async def _open_ring(snapshots: Snapshots) -> None:
         entries, seals = unlock_ring(snapshots.config.snapshot_key, snapshots.owner, content)
         if snapshots.seals is not None:
             snapshots.seals.learn(seals, clock.now_ms())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PeerError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         snapshots.log(f"event=snapshot_ring_unreadable why={why!r}")
         return

@@ -29,13 +29,13 @@ from respram.engine.ids import POINTS
 from respram.engine.replication import DONE, GRANULE_SHIFT, Cut, Selection
 from respram.errors import ConfigError
 from respram.replica import PeerEngine
-from respram.seal import Ring as SealRing
+from respram.seal import Ring
 from respram.server import clock
 from respram.server import snapshot_files as files
 from respram.server.driver import Driver
 from respram.snapshot import buckets
 from respram.snapshot.buckets import Bucket, Sum
-from respram.snapshot.keys import ID_BYTES, KEY_BYTES, SALT_BYTES, Entry, Ring, lock_ring
+from respram.snapshot.keys import ID_BYTES, KEY_BYTES, SALT_BYTES, Entry, SegmentKeys, lock_ring
 from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
 
 STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure engine
@@ -99,7 +99,7 @@ class Draft:
 class Snapshots:
     def __init__(
         self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Callable[[str], None],
-        seals: SealRing | None = None,
+        seals: Ring | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.engine = cast(PeerEngine, engine)
@@ -108,7 +108,7 @@ class Snapshots:
         self.log = log
         self.folder = Path(config.snapshot_dir)
         self.owner = owner_of(config.network, config.enclave)
-        self.ring = Ring()
+        self.ring = SegmentKeys()
         self.driver: Driver | None = None  # where there are peers, once it runs
         self.current: dict[Bucket, Held] = {}
         self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew

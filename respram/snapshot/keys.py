@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     key: bytes | bytearray
 
 
-class Ring:
+class SegmentKeys:
     """Keys by id. What is dropped is overwritten first; copies that Python made on the way are not in reach."""
 
     def __init__(self, keys_max: int = KEYS_MAX) -> None:

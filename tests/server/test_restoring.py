@@ -21,7 +21,7 @@ KEYS = 2_000
 def lone(folder: Path, secret: str = "k" * 43) -> Iterator[tuple["redis.Redis", LiveNode]]:
     key_file = folder.parent / "snapshot.key"
     key_file.write_text(secret + "\n")
-    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), port=free_port())
+    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), engine="auto", port=free_port())
     client = redis.Redis(port=node.port, socket_timeout=10)
     try:
         until(lambda: not client.info("persistence")["snapshot_restoring"], "it does not end restoring")

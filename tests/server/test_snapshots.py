@@ -4,16 +4,20 @@ import asyncio
 import errno
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from secrets import randbits, token_bytes
+from typing import Any, cast
 
 import pytest
 
 from respram.config import Config
-from respram.engine.pure import PureEngine
+from respram.engine import make
+from respram.replica import PeerEngine
+from respram.seal import RING_BYTES
+from respram.seal import Ring as SealRing
 from respram.server import clock, restoring
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
-from respram.snapshot.keys import unlock_ring
+from respram.snapshot.keys import lock_ring, unlock_ring
 
 SECRET = "k" * 43
 
@@ -21,13 +25,16 @@ SECRET = "k" * 43
 class Bench:
     """An engine, a directory, and snapshots of the one in the other."""
 
-    def __init__(self, folder: Path, interval_s: int = 60) -> None:
-        self.folder = folder
-        self.config = Config(snapshot_dir=str(folder), snapshot_key=SECRET, snapshot_interval_s=interval_s, engine="pure")
-        self.engine = PureEngine(self.config.engine_settings(1, b"s" * 16))
+    def __init__(self, folder: Path, kind: str = "pure", sealed: bool = False) -> None:
+        self.folder, self.kind, self.sealed = folder, kind, sealed
+        self.config = Config(snapshot_dir=str(folder), snapshot_key=SECRET, engine=kind)
+        self.engine = cast(PeerEngine, make(kind, self.config.engine_settings(randbits(64), b"s" * 16)))
         self.engine.track(7)
         self.lines: list[str] = []
-        self.snapshots = Snapshots(self.config, self.engine, asyncio.get_running_loop(), self.lines.append)
+        self.seals = SealRing(bytearray(RING_BYTES), token_bytes(32), clock.now_ms()) if sealed else None
+        if self.seals is not None:
+            self.engine.use_seals(self.seals, True)
+        self.snapshots = Snapshots(self.config, self.engine, asyncio.get_running_loop(), self.lines.append, self.seals)
 
     def set(self, key: bytes, life_ms: int, value: bytes = b"plain-marker") -> None:
         now_ms = clock.now_ms()
@@ -44,6 +51,12 @@ class Bench:
         await self.snapshots.stop(0)
 
 
+@pytest.fixture(params=["pure", "native"])
+def kind(request: pytest.FixtureRequest) -> str:
+    assert isinstance(request.param, str)
+    return request.param
+
+
 def run(test: Callable[[Path], Coroutine[Any, Any, None]], folder: Path) -> None:
     asyncio.run(test(folder))
 
@@ -51,14 +64,15 @@ def run(test: Callable[[Path], Coroutine[Any, Any, None]], folder: Path) -> None
 async def reborn(bench: Bench) -> Bench:
     """The next boot on the same directory."""
     await bench.close()
-    after = Bench(bench.folder)
+    after = Bench(bench.folder, bench.kind, bench.sealed)
     await restoring.restore(after.snapshots, may_have_peers=False)
     return after
 
 
-def test_everything_comes_back_and_nothing_lies_open_on_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_everything_comes_back_and_nothing_lies_open_on_the_disk(tmp_path: Path, kind: str, sealed: bool) -> None:
     async def main(folder: Path) -> None:
-        bench = Bench(folder)
+        bench = Bench(folder, kind, sealed)
         for number in range(3_000):
             bench.set(b"k%d" % number, 30_000 + number * 3_000)
         bench.set(b"large", 100_000, b"x" * 300_000)
@@ -68,6 +82,7 @@ def test_everything_comes_back_and_nothing_lies_open_on_the_disk(tmp_path: Path)
         assert len(files_) > 20 and not any(b"plain-marker" in data or b"xxxxxxxx" in data for data in files_.values())
         after = await reborn(bench)
         assert sorted(after.engine.records(0)) == before and after.snapshots.restored_records == 3_001
+        assert after.get(b"k7") == b"plain-marker" and after.get(b"large") == b"x" * 300_000
         await after.close()
 
     run(main, tmp_path)
@@ -207,9 +222,9 @@ def test_whichever_step_fails_what_was_there_stays_good(tmp_path: Path, monkeypa
     run(main, tmp_path)
 
 
-def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path: Path) -> None:
+def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path: Path, kind: str) -> None:
     async def main(folder: Path) -> None:
-        bench = Bench(folder)
+        bench = Bench(folder, kind)
 
         async def nothing() -> None:
             return None
@@ -224,7 +239,7 @@ def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path
         before = sorted(bench.engine.records(0))
         await asyncio.sleep(0)
         await bench.snapshots.stop(asyncio.get_running_loop().time() + 20)
-        after = Bench(folder)
+        after = Bench(folder, kind)
         await restoring.restore(after.snapshots, may_have_peers=False)
         assert sorted(after.engine.records(0)) == before
         after.set(b"late", 500_000)
@@ -232,5 +247,29 @@ def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path
         await asyncio.sleep(0)
         await after.snapshots.stop(asyncio.get_running_loop().time() - 1)
         assert any("snapshot_cut_short" in line for line in after.lines)
+
+    run(main, tmp_path)
+
+
+def test_values_under_a_seal_that_is_not_here_yet_are_read_again_when_it_is(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder, sealed=True)
+        bench.set(b"a", 1_000_000)
+        await bench.snapshots.write()
+        assert bench.seals is not None
+        keys = bench.seals.export()
+        content = files.read_ring(folder, 1 << 20)
+        entries, seals = unlock_ring(SECRET, bench.snapshots.owner, content)
+        assert seals == keys
+        await bench.close()
+        files.replace(folder / files.RING, lock_ring(SECRET, b"s" * 32, bench.snapshots.owner, entries))
+        after = Bench(folder, sealed=True)
+        await restoring.restore(after.snapshots, may_have_peers=False)
+        assert after.get(b"a") is None and len(after.snapshots.locked) == 1
+        assert await restoring.unlock(after.snapshots) == 0, "nothing has changed"
+        assert after.seals is not None and after.seals.learn(keys, clock.now_ms()) == 1
+        assert await restoring.unlock(after.snapshots) == 1
+        assert after.get(b"a") == b"plain-marker" and not after.snapshots.locked
+        await after.close()
 
     run(main, tmp_path)

@@ -4,14 +4,14 @@ import pytest
 
 from respram.errors import PeerError
 from respram.snapshot import keys
-from respram.snapshot.keys import Entry, Ring, lock_ring, pack, unlock_ring, unpack, unpack_ids
+from respram.snapshot.keys import Entry, SegmentKeys, lock_ring, pack, unlock_ring, unpack, unpack_ids
 
 SECRET, OWNER, SALT = "a" * 43, b"o" * 16, b"s" * 32
 ONE, TWO = Entry(b"1" * 16, 1_000, b"k" * 32), Entry(b"2" * 16, 2_000, b"l" * 32)
 
 
-def ring(*entries: Entry) -> Ring:
-    made = Ring()
+def ring(*entries: Entry) -> SegmentKeys:
+    made = SegmentKeys()
     for entry in entries:
         assert made.add(entry)
     return made
@@ -27,7 +27,7 @@ def test_a_key_is_overwritten_when_it_goes() -> None:
 
 
 def test_a_key_is_news_once_and_room_is_bounded() -> None:
-    held = Ring(keys_max=1)
+    held = SegmentKeys(keys_max=1)
     assert held.add(ONE) and not held.add(ONE) and held.refused == 0
     assert not held.add(TWO) and held.refused == 1 and len(held) == 1
 
