@@ -10,7 +10,9 @@ any record: its end is its shadow, and its id does not change at its deadline.
 **Cuts.** Two nodes can only compare sums over the same set, so whoever asks names the cut, and both compute with
 it: a record belongs when its stamp granule is at most `cut.stamp` and its end granule is greater than `cut.end`. So
 neither a skewed clock nor the time a message takes makes a difference where there is none. The asker chooses a
-cut that leaves out records younger than 1 s and those that end within 2 s.
+cut that leaves out records younger than 1 s and those that end within 2 s. Sums are of the versions of then: what
+a record beyond the cut replaced counts as if it were still there, else every overwrite on its way would look like
+a difference. (Filters and what they lack are of what is there now: they may say too little, never too much.)
 
 Cost that is expected: `digest` is independent of the number of records; `bucket_digests` grows with the number of
 granules; `fill` and `lacking` with the records they look at, and they stop after about `budget` of them.

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Protocol, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pybloom_live import BloomFilter
 
@@ -180,13 +180,15 @@ ops = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
-@given(ops, st.integers(0, 6), st.integers(-3, 3), st.integers(-1, 40))
+@settings(max_examples=200, deadline=None)
+@given(ops, st.integers(0, 6), st.integers(-3, 3), st.integers(0, 40))
+@example([("store", 1, 90_000), ("wait", 1, 3000), ("store", 1, 50_000)], 0, -2, 0)
 def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: int, back: int, ahead: int) -> None:
     for make in TRACKERS.values():
         peer = make()
         peer.track(IDS_KEY)
         now = NOW
+        versions: dict[bytes, list[Record]] = {}  # of what is held, the last one as it is
         for act, number, ms in steps:
             if act == "store":
                 peer.store(0, b"%d" % number, b"v", now + ms, False, now, b"set")
@@ -197,9 +199,11 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
                 now += ms
             else:
                 peer.expire(now, ms)
+            records = {one.key: one for one in held(peer)}
+            versions = {key: [old for old in versions.get(key, []) if old != one] + [one] for key, one in records.items()}
         cut = Cut((now >> 10) + back, (now >> 10) + ahead)
-        inside = [one for one in held(peer) if one.clock >> 26 <= cut.stamp and end_of(one) > cut.end]
-        ids = {mark(one): end_of(one) >> shift for one in inside}
+        then = [[one for one in known if one.clock >> 26 <= cut.stamp][-1:] for known in versions.values()]
+        ids = {mark(one): end_of(one) >> shift for known in then for one in known if end_of(one) > cut.end}
         assert peer.digest(cut, now) == (len(ids), sum(ids) & M64)
         expected = [
             Bucket(number, list(ids.values()).count(number), sum(one for one in ids if ids[one] == number) & M64)
@@ -208,6 +212,28 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
         assert peer.bucket_digests(cut, shift, now) == expected
         since = (now >> 10) - 1
         assert peer.count_since(since) == sum(one.clock >> 26 >= since for one in held(peer))
+
+
+def test_an_overwrite_on_its_way_makes_no_difference() -> None:
+    for make in TRACKERS.values():
+        one, other = make(), make()
+        for peer in (one, other):
+            peer.track(IDS_KEY)
+        for number in range(20):
+            one.store(0, b"k%d" % number, b"old", NOW + 60_000 + number, False, NOW, b"set")
+        other.merge(one.drain(1 << 20), NOW)
+        later = NOW + 5_000
+        for number in range(0, 20, 2):  # lives that grow, and lives that shrink
+            one.store(0, b"k%d" % number, b"new", later + (9_000 if number % 4 else 90_000), False, later, b"set")
+        cut = Cut((later - 1_000 >> 10) - 1, later + 2_000 >> 10)
+        was = other.digest(cut, later)
+        assert was is not None and was.records == 20
+        assert one.digest(cut, later) == was and one.bucket_digests(cut, 0, later) == other.bucket_digests(cut, 0, later)
+        other.merge(one.drain(1 << 20), later + 2)
+        assert other.digest(cut, later + 2) == was
+        settled = Cut((later >> 10) + 1, later + 2_000 >> 10)
+        now = one.digest(settled, later + 4_000)
+        assert now == other.digest(settled, later + 4_000) and now is not None and now.records == 20 and now != was
 
 
 def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Peer) -> None:

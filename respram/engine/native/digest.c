@@ -9,7 +9,8 @@
  * end of the new one, which is warm; a list with more holes than records is made dense before it would grow.
  *
  * Records written in the last 16 s are counted a second time by granules of stamp and end, so that a cut can
- * leave the young out without looking at any of them. In this table too a key with the usual life hits the
+ * leave the young out without looking at any of them; and what they replaced is taken off there, so that a cut before
+ * their stamp still has the version of then: else nodes would differ by every overwrite that is on its way. In this table too a key with the usual life hits the
  * place of the write before it. Entries that count nothing any more go when the table would grow.
  *
  * Cost of an overwrite: an id (20 ns for a short key), three or four lines of these tables, mostly warm.
@@ -180,7 +181,7 @@ static uint64_t tally_place(const Tally *young, uint64_t capacity, int64_t stamp
 }
 
 static bool counts(const Digests *digests, const Tally *tally) {
-    return tally->used && tally->count && tally->stamp >= digests->young_from;
+    return tally->used && (tally->count || tally->sum) && tally->stamp >= digests->young_from;
 }
 
 /* A new table of those that count, at most a quarter full. */
@@ -228,6 +229,14 @@ static void count_young(Digests *digests, int64_t stamp, int64_t end, uint64_t i
     tally->sum += id;
 }
 
+/* The entry need not be there yet. Room was made. */
+static void replace_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
+    Tally *tally = tally_of(digests, stamp, end);
+    tally->count--;
+    tally->sum -= id;
+}
+
+/* It counts something, so its entry is there. */
 static void uncount_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
     Tally *tally = &digests->young[tally_place(digests->young, digests->young_capacity, stamp, end)];
     tally->count--;
@@ -278,8 +287,6 @@ static void uncount(Engine *engine, Record *record, Before before) {
     digest_granule(digests, before.stamp)->written--;
     digests->count--;
     digests->sum -= trace->id;
-    if (before.stamp >= digests->young_from)
-        uncount_young(digests, before.stamp, before.end, trace->id);
 }
 
 /* The record is what it is now, and was counted as `before` says, or not yet. Room was made. */
@@ -287,9 +294,13 @@ void digest_change(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
     bool was_counted = trace->granule != NULL;
-    if (was_counted)
-        uncount(engine, record, before);
     int64_t end = end_of(record), stamp = stamp_of(record->clock);
+    if (was_counted) {
+        int64_t gone = stamp > before.stamp ? stamp : before.stamp; /* a cut between the two still has it */
+        uncount(engine, record, before);
+        if (gone >= digests->young_from)
+            replace_young(digests, gone, before.end, trace->id);
+    }
     trace->id = identity(engine, record);
     enter(digest_granule(digests, end), record, trace->id);
     digest_granule(digests, stamp)->written++;
@@ -309,6 +320,8 @@ void digest_drop(Engine *engine, Record *record) {
     Before before = digest_before(record);
     leave(&trace_of(record)->links);
     uncount(engine, record, before);
+    if (before.stamp >= engine->digests.young_from)
+        uncount_young(&engine->digests, before.stamp, before.end, trace_of(record)->id);
     release_at(engine, before.end);
     release_at(engine, before.stamp);
 }

@@ -251,7 +251,7 @@ typedef struct Granule { /* 1,024 ms */
 typedef struct Tally { /* of young records */
     int64_t stamp, end;
     uint64_t sum;
-    uint32_t count;
+    int32_t count; /* of those there less those that they replaced */
     bool used;
 } Tally;
 

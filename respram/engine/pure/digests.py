@@ -3,6 +3,8 @@
 Rows hang in granules (1,024 ms of their end), so that a digest of all is one number, a digest by buckets is a sum
 over granules, and a filter walks rows soonest to end first. Rows written in the last 16 s are counted a second
 time, by granule of their stamp, so that a cut can leave the young ones out without looking at any row.
+What a young row replaced is taken off there, so that a cut before its stamp still has the version of then: else
+nodes would differ by every overwrite that is on its way.
 """
 
 from collections.abc import Iterator
@@ -63,8 +65,8 @@ class Digests:
             tally[0] += 1
             tally[1] += row.id
 
-    def drop(self, row: Row) -> None:
-        """Before anything about the row changes."""
+    def drop(self, row: Row, clock: int) -> None:
+        """Before anything about the row changes. `clock` is that of what takes its place; its own where nothing does."""
         end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
         granule = self.granules[end]
         del granule.rows[row]
@@ -77,8 +79,9 @@ class Digests:
         self.stamps[stamp] -= 1
         if not self.stamps[stamp]:
             del self.stamps[stamp]
-        if stamp >= self.young_from:
-            tally = self.young[stamp][end]
+        gone = max(stamp, clock >> STAMP_GRANULE_SHIFT)  # a cut between the two still has the row
+        if gone >= self.young_from:
+            tally = self.young.setdefault(gone, {}).setdefault(end, [0, 0])
             tally[0] -= 1
             tally[1] -= row.id
 
@@ -109,9 +112,10 @@ class Digests:
                 tally[1] += granule.sum
         for tallies in self._young_beyond(cut):
             for end, (young, young_sum) in tallies.items():
-                if end > cut.end and young:
-                    sums[end >> shift][0] -= young
-                    sums[end >> shift][1] -= young_sum
+                if end > cut.end:
+                    tally = sums.setdefault(end >> shift, [0, 0])
+                    tally[0] -= young
+                    tally[1] -= young_sum
         return [Bucket(number, count, total & M64) for number, (count, total) in sorted(sums.items()) if count]
 
     def _age(self, cut: Cut, now_ms: int) -> bool:

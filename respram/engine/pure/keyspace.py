@@ -137,7 +137,7 @@ class Keyspace:
         else:
             self.wheel.remove(row)
             if self.digests is not None:
-                self.digests.drop(row)
+                self.digests.drop(row, clock)
         if row.value is None:
             self.stubs -= 1
         else:
@@ -190,7 +190,7 @@ class Keyspace:
         if not partition:
             del self.partitions[row.db][number]
         if self.digests is not None:
-            self.digests.drop(row)
+            self.digests.drop(row, row.clock)
         self._note_seal(row, None)
         self.record_bytes -= self.row_bytes + len(row.key)
         if row.value is None:
@@ -339,7 +339,7 @@ class Keyspace:
         if shadow_ms == row.shadow_ms:
             return
         if self.digests is not None:
-            self.digests.drop(row)
+            self.digests.drop(row, row.clock)
         row.shadow_ms = shadow_ms
         if self.digests is not None:
             self.digests.add(row)
