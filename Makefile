@@ -137,7 +137,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling
+.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-replication
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -150,6 +150,9 @@ bench-stalls: build ## the longest wait of a quiet client, while keys grow and w
 
 bench-expiry: build ## how late untouched keys are destroyed
 	$(PY) -m benchmarks.expiry_lag $(ARGS)
+
+bench-replication: build ## lag, bytes and CPU of an enclave beside Redis with replicas
+	$(PY) -m benchmarks.replication $(ARGS)
 
 bench-scaling: build ## cost by keys, value size and connections
 	$(PY) -m benchmarks.scaling $(ARGS)

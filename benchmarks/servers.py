@@ -163,8 +163,8 @@ def compiled() -> Iterator[Programs]:
 
 
 @contextlib.contextmanager
-def serving(kind: Kind, programs: Programs, where: Affinity) -> Iterator[Server]:
-    port, spare = free_port(), free_port()
+def serving(kind: Kind, programs: Programs, where: Affinity, port: int = 0) -> Iterator[Server]:
+    port, spare = port or free_port(), free_port()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             kind.argv(programs, port, spare), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT,
