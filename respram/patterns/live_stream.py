@@ -8,10 +8,12 @@
 
 A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
 place; one that comes late begins with the oldest message whose time is not up. `sealer` encrypts chunks.
-Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. Several writers of
-one node take turns; writers on *different* nodes need a stream each.
+Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. A stream that was silent for
+ttl_s is forgotten; the next message begins a new life of it, which readers of the old one read from its beginning.
+Several writers of one node take turns; writers on *different* nodes need a stream each.
 """
 
+import secrets
 import struct
 import time
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held 
 READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
 POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
 LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
-HEAD = struct.Struct(">QB")  # the next chunk's number; 1 when the stream is closed
+HEAD = struct.Struct(">QQB")  # the next chunk's number; which life of the stream this is; 1 when it is closed
 LAST, MORE = b"L", b"M"  # the first byte of a chunk: whether the message ends with it; a sealed one begins otherwise
 
 
@@ -63,7 +65,7 @@ class StreamEncoder(Generic[C]):
         for attempt in range(CHANGE_TRIES_MAX):
             found: list[bytes | None] | None = yield Watch((head_key(self.name),))
             if found is not None:
-                seq, ended = head_of(found[0], self.name)
+                seq, life, ended = head_of(found[0], self.name)
                 if ended and not closed:
                     raise StreamEnded(f"stream {self.name!r} is closed; nothing was sent: open one with another name")
                 writes: list[Command] = []
@@ -72,7 +74,7 @@ class StreamEncoder(Generic[C]):
                     writes.append(("SET", chunk_key(self.name, at), data, "PX", expiry))
                 # The head comes last and in the same MULTI: it never names a chunk that was not written.
                 # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too early.
-                head = HEAD.pack(seq + len(chunks), closed)
+                head = HEAD.pack(seq + len(chunks), life or secrets.randbits(64) | 1, closed)
                 if found[0] is None:
                     writes.append(("SET", head_key(self.name), head, "PX", expiry))
                 else:
@@ -95,6 +97,7 @@ class StreamDecoder(Generic[C]):
     position: int | None = None
     sealer: Sealer | None = None
     missing_since_s: float | None = None  # when the next chunk was first found missing (monotonic)
+    life: int = 0  # of the stream, in which `position` counts; 0: not known
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
@@ -102,7 +105,7 @@ class StreamDecoder(Generic[C]):
         end = time.monotonic() + timeout_s
         while True:
             if self.position is None:
-                self.position = yield from self._oldest()
+                self.position, self.life = yield from self._oldest()
             message, missing = yield from self._read(self.position)
             if message is not None:
                 self.missing_since_s = None
@@ -123,19 +126,22 @@ class StreamDecoder(Generic[C]):
     @operation
     def pending(self) -> Steps[int]:
         """How many chunks there are from this reader's place on."""
-        head, _ = yield from self._head()
-        return max(0, head - (self.position if self.position is not None else (yield from self._oldest())))
+        head, life, _ = yield from self._head()
+        if self.position is not None and self.life in (0, life):
+            return max(0, head - self.position)
+        oldest, _ = yield from self._oldest()
+        return max(0, head - oldest)
 
     @operation
     def skip_to_oldest(self) -> Steps[int]:
         """Goes on with the oldest message that is whole; the new position."""
-        self.position = yield from self._oldest()
+        self.position, self.life = yield from self._oldest()
         return self.position
 
     @operation
     def skip_to_newest(self) -> Steps[int]:
         """Goes on with whatever is sent from now on; the new position."""
-        self.position, _ = yield from self._head()
+        self.position, self.life, _ = yield from self._head()
         return self.position
 
     @stream
@@ -148,20 +154,20 @@ class StreamDecoder(Generic[C]):
                 return
             yield from hand(message)
 
-    def _head(self) -> Steps[tuple[int, int]]:
+    def _head(self) -> Steps[tuple[int, int, int]]:
         (found,) = yield from ask_all(("GET", head_key(self.name)))
         return head_of(found, self.name)
 
-    def _oldest(self) -> Steps[int]:
-        """The first chunk of the oldest whole message. Chunks expire in order, so it is found by halving."""
-        high, _ = yield from self._head()
+    def _oldest(self) -> Steps[tuple[int, int]]:
+        """The first chunk of the oldest whole message, and the life it is of. Chunks expire in order, so it is found by halving."""
+        high, life, _ = yield from self._head()
         low = 0
         while low < high:
             middle = (low + high) // 2
             (there,) = yield from ask_all(("EXISTS", chunk_key(self.name, middle)))
             low, high = (low, middle) if there else (middle + 1, high)
         # All chunks of a message have one deadline, so the oldest chunk that is there begins a message.
-        return low
+        return low, life
 
     def _read(self, first: int) -> Steps[tuple[bytes | None, int | None]]:
         """A whole message from chunk `first` on; or the number of a chunk that is missing though the head is past it."""
@@ -170,7 +176,12 @@ class StreamDecoder(Generic[C]):
         while True:
             wanted: list[bytes] = [chunk_key(self.name, seq) for seq in range(at, at + READ_AHEAD)]
             (found,) = yield from ask_all(("MGET", head_key(self.name), *wanted))
-            head, ended = head_of(found[0], self.name)
+            head, life, ended = head_of(found[0], self.name)
+            if life and self.life not in (0, life):
+                # The stream was forgotten and began anew, its numbers too: go on with the beginning of what there is.
+                self.position = None
+                return None, None
+            self.life = life or self.life
             for data in found[1:]:
                 if data is None:
                     if head > at:
@@ -200,10 +211,10 @@ def chunk_key(name: str, seq: int) -> bytes:
     return key("stream", level(name), str(seq))
 
 
-def head_of(data: bytes | None, name: str) -> tuple[int, int]:
+def head_of(data: bytes | None, name: str) -> tuple[int, int, int]:
     if data is None:
-        return 0, 0
+        return 0, 0, 0
     if len(data) != HEAD.size:
         raise Unreadable(f"the head of stream {name!r} was not written by StreamEncoder")
-    seq, closed = HEAD.unpack(data)
-    return seq, closed
+    seq, life, closed = HEAD.unpack(data)
+    return seq, life, closed

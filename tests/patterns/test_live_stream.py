@@ -74,7 +74,7 @@ def test_a_chunk_that_expired_in_mid_stream_is_named_and_the_reader_can_go_on(wo
 
 def test_a_chunk_that_is_only_late_is_waited_for(world: World) -> None:
     world(StreamEncoder(world.client, world.name, 5).send(b"one"))
-    world.raw.set(head_key(world.name), live_stream.HEAD.pack(2, 0), px=5000)
+    world.raw.set(head_key(world.name), live_stream.HEAD.pack(2, 1, 0), px=5000)
     decoder = StreamDecoder(world.another(), world.name, position=1)
 
     def arrive() -> None:
@@ -133,6 +133,20 @@ def test_a_stream_that_expired_and_began_anew_is_read_from_its_new_beginning(wor
     world.until(lambda: not world.raw.exists(head_key(world.name)))
     world(StreamEncoder(world.client, world.name, 5).send(b"new life"))
     assert world(decoder.receive(1)) == b"new life"
+
+
+def test_a_new_life_with_more_messages_than_the_old_one_is_read_from_its_beginning_too(world: World) -> None:
+    decoder = StreamDecoder(world.another(), world.name)
+    waiting = StreamDecoder(world.another(), world.name)
+    world(waiting.skip_to_newest())
+    world(StreamEncoder(world.client, world.name, 5, 1).send(b"old"))
+    assert world(decoder.receive(1)) == b"old" and decoder.position == 3
+    world.expire(head_key(world.name), *(chunk_key(world.name, seq) for seq in range(3)))
+    for word in (b"new", b"and", b"more"):
+        world(StreamEncoder(world.client, world.name, 5, 1).send(word))
+    assert world(decoder.pending()) == 10
+    for reader in (decoder, waiting):
+        assert [world(reader.receive(1)) for _ in range(3)] == [b"new", b"and", b"more"]
 
 
 def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
