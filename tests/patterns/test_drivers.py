@@ -172,16 +172,16 @@ def test_a_refused_write_shows_no_value_though_the_client_library_would(world: W
     os.environ.get("RESPRAM_TEST_SERVER") == "redis", reason="these limits are options of a respram node"
 )
 def test_a_node_with_lower_limits_is_asked_for_less_or_says_so(world: World) -> None:
-    with running("--max-ttl", "2", "--default-ttl", "1", "--proto-max-bulk-len", "1mb", "--maxmemory", "64mb") as node:
+    with running("--max-ttl", "600", "--default-ttl", "60", "--proto-max-bulk-len", "1mb", "--maxmemory", "64mb") as node:
         client = world.another(port=node.port)
-        claim = world(CoordinationToken(client, world.name, ttl_s=60).claim("w"))
-        assert 0 < claim.sure_s() <= 2
+        claim = world(CoordinationToken(client, world.name, ttl_s=6000).claim("w"))
+        assert 0 < claim.sure_s() <= 600
         with pytest.raises((ValueTooLarge, StoreAway), match=r"200\d\d\d\d bytes .*proto-max-bulk-len"):
-            world(DeadDrop(client, world.name, "a", "b").leave(bytes(2_000_000), ttl_s=1))
+            world(DeadDrop(client, world.name, "a", "b").leave(bytes(2_000_000), ttl_s=60))
         world(client.aclose() if world.kind == "asyncio" else client.close())
         client = world.another(port=node.port)  # the node closed the other connection
         assert world(DeadDrop(client, world.name, "a", "b").look()) is None
-        store = ContentStore(client, world.name, 2)
+        store = ContentStore(client, world.name, 300)  # long: on a slow machine, too, all of it is there at once
 
         def fill() -> None:
             for number in range(100):

@@ -1,6 +1,8 @@
 """The pages say what is true: each example is run as it stands, and the map leaves out no pattern."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,11 @@ def test_every_name_of_the_package_is_there_and_every_class_is_told_of() -> None
         part = getattr(respram.patterns, name)
         if hasattr(part, "client") or any(hasattr(part, attribute) for attribute in ("seal", "__wrapped__")):
             assert re.search(rf"\b{name}\b", text), f"no page tells of {name}"
+
+
+def test_the_package_brings_nothing_else_of_respram_with_it() -> None:
+    script = "import sys, respram.patterns; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    ours = [name for name in done.stdout.split() if name.split(".")[0] == "respram"]
+    assert "respram.patterns.drivers" in ours
+    assert [name for name in ours if not name.startswith("respram.patterns")] == ["respram"]
