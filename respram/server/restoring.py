@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator
 
 from respram.errors import PeerError
+from respram.gossip.links import split
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
@@ -23,6 +24,7 @@ READ_BYTES = 256 << 10  # of records that are decrypted ahead
 PATIENCE_S = 10.0  # for keys, while there is no peer yet
 QUIET_S = 1.0  # a peer is linked, and no key came for so long
 POLL_S = 0.02
+MERGE_BYTES, SLICE_RECORDS = 32 << 10, 2_000  # merged at a time by an engine that looks at so many records in 5 ms
 NAMES_SHOWN = 4
 
 
@@ -118,10 +120,11 @@ async def _load(snapshots: Snapshots, found: files.Found) -> bool:
     assert key is not None
     frame_bytes_max = 2 * snapshots.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
     frames = files.read(found, bytes(key), frame_bytes_max)
+    merge_bytes = MERGE_BYTES * snapshots.engine.slice_records // SLICE_RECORDS
     strange = 0
     while True:
         payloads, fault = await snapshots.in_thread(_some, frames)
-        for payload in payloads:
+        for payload in (part for whole in payloads for part in split(whole, merge_bytes)):
             merged = snapshots.engine.merge(payload, clock.now_ms())
             snapshots.restored_records += merged.new
             strange += merged.strange

@@ -42,7 +42,7 @@ STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure 
 PAUSE_SHARE = 3  # pauses take so many times as long as steps
 WRITE_BYTES = 1 << 20  # handed to the thread at a time
 LOOK_S = 1.0  # between two looks for buckets that have passed
-URGENT_RECORDS = 20_000  # per step of the last snapshot, when nobody is served any more
+URGENT_RECORDS = 2_000  # per step of the last snapshot, when nobody is served any more
 URGENT_COMMIT_BYTES = 32 << 20  # of the last snapshot that are made final at a time
 LAST_GRACE_S = 0.4  # for the step that is under way when the time of the last snapshot is up
 ANY_STAMP = (1 << 32) - 1
@@ -218,7 +218,7 @@ class Snapshots:
         self.last_segments = len(changed)
         if end_s is None:
             await self._write_dump(changed, edges, now_ms)
-        elif not await self._write_urgently(changed, edges, now_ms, end_s):
+        elif not await self._write_urgently(changed, now_ms, end_s):
             self.log(f"event=snapshot_cut_short segments_left={sum(self._differs(*one, now_ms) for one in changed.items())}")
             return
         # All that lives is in segments of this boot now: what was before it, or is empty, is of no use.
@@ -263,8 +263,11 @@ class Snapshots:
             self._abandon(drafts.values())
             raise
 
-    async def _write_urgently(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int, end_s: float) -> bool:
-        """Bucket by bucket, soonest first, made final in groups. False: time was up before the last."""
+    async def _write_urgently(self, changed: dict[Bucket, Sum], now_ms: int, end_s: float) -> bool:
+        """Bucket by bucket, soonest first, made final in groups. False: time was up before the last.
+
+        Values that die before their bucket are not looked for: the next boot writes everything anew.
+        """
         drafts: list[Draft] = []
         size = 0
         try:
@@ -274,8 +277,7 @@ class Snapshots:
                 draft = Draft(self.folder, bucket, changed[bucket], self.owner, now_ms)
                 drafts.append(draft)
                 for payload in self._of_bucket(bucket, now_ms):
-                    for share in buckets.scattered(payload, edges, (bucket,)).values():
-                        draft.take(share)
+                    draft.pending += payload
                     await self.in_thread(files.append, [(draft.part, draft.frame(last=False))])
                     size += len(payload)
                 await self.in_thread(files.append, [(draft.part, draft.frame(last=True))])

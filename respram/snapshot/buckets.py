@@ -76,12 +76,16 @@ class Share(NamedTuple):
 def scattered(payload: bytes, edges: Edges, wanted: Container[Bucket]) -> dict[Bucket, Share]:
     """Packed records by bucket, those of unwanted ones left out."""
     found: dict[Bucket, Share] = {}
+    places: dict[int, Share | None] = {}  # by narrow number: a look instead of arithmetic for every record
+    narrow = SHIFTS[0]
     for start, end, end_ms, value_ends_ms in ends(payload):
-        bucket = bucket_of(end_ms, edges)
-        if bucket in wanted:
-            share = found.get(bucket)
-            if share is None:
-                share = found[bucket] = Share([], [])
+        number = end_ms >> narrow
+        if number in places:
+            share = places[number]
+        else:
+            bucket = bucket_of(end_ms, edges)
+            share = places[number] = found.setdefault(bucket, Share([], [])) if bucket in wanted else None
+        if share is not None:
             share.records.append(payload[start:end])
             if value_ends_ms:
                 share.values_end_ms.append(value_ends_ms)
