@@ -54,6 +54,8 @@ bool digest_track(Engine *engine, uint64_t ids_key) {
     digests->partitions = partitions;
     digests->bytes = PARTITIONS * sizeof *partitions;
     digests->ids_key[0] = ids_key;
+    for (int db = 0; db < DATABASES; db++)
+        engine->tables[db].lead = sizeof(Trace);
     digests->kept = true;
     return true;
 }
@@ -87,8 +89,10 @@ static bool grow_granules(Digests *digests) {
     return true;
 }
 
-static Granule *make_granule(Engine *engine, int64_t number) {
+static Granule *make_granule(Engine *engine, int64_t number, Granule *likely_one) {
     Digests *digests = &engine->digests;
+    if (likely(likely_one && likely_one->number == number))
+        return likely_one;
     Granule *granule = digest_granule(digests, number);
     if (granule)
         return granule;
@@ -118,6 +122,10 @@ static void release_granule(Engine *engine, Granule *granule) {
         }
     }
     digests->granules[hole] = NULL;
+    if (digests->room_end == granule)
+        digests->room_end = NULL;
+    if (digests->room_stamp == granule)
+        digests->room_stamp = NULL;
     digests->granule_count--;
     digests->bytes -= granule->capacity * sizeof *granule->records;
     free(granule->records);
@@ -258,13 +266,16 @@ bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t no
         if (!renew_young(digests))
             return false;
     }
-    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT);
+    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT, digests->room_end);
     if (!end)
         return false;
-    if (!make_place(digests, end) || !make_granule(engine, stamp_of(clock))) {
+    Granule *stamp = make_place(digests, end) ? make_granule(engine, stamp_of(clock), digests->room_stamp) : NULL;
+    if (!stamp) {
         release_granule(engine, end);
         return false;
     }
+    digests->room_end = end;
+    digests->room_stamp = stamp;
     return true;
 }
 
@@ -280,50 +291,51 @@ void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock) {
     release_at(engine, stamp_of(clock));
 }
 
-static void uncount(Engine *engine, Record *record, Before before) {
+/* The granule of its stamp, which may count nothing any more, as may that of its end. */
+static Granule *uncount(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
     depart(trace->granule, trace);
-    digest_granule(digests, before.stamp)->written--;
+    Granule *written = digest_granule(digests, before.stamp);
+    written->written--;
     digests->count--;
     digests->sum -= trace->id;
+    return written;
 }
 
 /* The record is what it is now, and was counted as `before` says, or not yet. Room was made. */
 void digest_change(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
-    bool was_counted = trace->granule != NULL;
-    int64_t end = end_of(record), stamp = stamp_of(record->clock);
-    if (was_counted) {
-        int64_t gone = stamp > before.stamp ? stamp : before.stamp; /* a cut between the two still has it */
-        uncount(engine, record, before);
+    Granule *end = digests->room_end, *stamp = digests->room_stamp, *end_before = trace->granule, *stamp_before = NULL;
+    if (end_before) {
+        int64_t gone = stamp->number > before.stamp ? stamp->number : before.stamp; /* a cut between the two still has it */
+        stamp_before = uncount(engine, record, before);
         if (gone >= digests->young_from)
             replace_young(digests, gone, before.end, trace->id);
     }
     trace->id = identity(engine, record);
-    enter(digest_granule(digests, end), record, trace->id);
-    digest_granule(digests, stamp)->written++;
+    enter(end, record, trace->id);
+    stamp->written++;
     digests->count++;
     digests->sum += trace->id;
-    if (stamp >= digests->young_from)
-        count_young(digests, stamp, end, trace->id);
-    if (was_counted) {
-        if (before.end != end)
-            release_at(engine, before.end);
-        if (before.stamp != stamp)
-            release_at(engine, before.stamp);
-    }
+    if (stamp->number >= digests->young_from)
+        count_young(digests, stamp->number, end->number, trace->id);
+    if (end_before)
+        release_granule(engine, end_before);
+    if (stamp_before && stamp_before != end_before)
+        release_granule(engine, stamp_before);
 }
 
 void digest_drop(Engine *engine, Record *record) {
     Before before = digest_before(record);
     leave(&trace_of(record)->links);
-    uncount(engine, record, before);
+    Granule *end = trace_of(record)->granule, *stamp = uncount(engine, record, before);
     if (before.stamp >= engine->digests.young_from)
         uncount_young(&engine->digests, before.stamp, before.end, trace_of(record)->id);
-    release_at(engine, before.end);
-    release_at(engine, before.stamp);
+    release_granule(engine, end);
+    if (stamp != end)
+        release_granule(engine, stamp);
 }
 
 /* The record has a new address, and its trace with it. */

@@ -163,6 +163,7 @@ typedef struct Table {
     Lines old;      /* being moved into `now`; its lines below `moved` are gone */
     uint64_t moved;
     uint64_t unmapped; /* lines of `old` already given back */
+    size_t lead; /* bytes before a record that a write reads too */
 } Table;
 
 Record *table_find(const Table *table, uint64_t hash, Span key);
@@ -268,6 +269,7 @@ typedef struct Digests {
     uint64_t count, sum;
     Granule **granules; /* open addressing by number */
     uint64_t granule_count, granule_capacity;
+    Granule *room_end, *room_stamp; /* found for the last write, and likely those of the next */
     Tally *young;       /* open addressing by stamp and end */
     uint64_t young_count, young_capacity, young_last;
     int64_t young_from; /* stamp granules before it are no longer counted apart */

@@ -46,15 +46,19 @@ static inline void take(State *s, uint64_t word) {
     s->a ^= word;
 }
 
-/* The last 0 to 7 bytes under the length of all, and the end. */
-static inline uint64_t finish(State *s, const uint8_t *bytes, size_t count, size_t len) {
-    uint64_t last = (uint64_t)len << 56;
-    for (size_t place = 0; place < count; place++)
-        last |= (uint64_t)bytes[place] << (8 * place);
-    take(s, last);
+static inline uint64_t last_word(State *s, uint64_t last, size_t len) {
+    take(s, last | (uint64_t)len << 56);
     s->c ^= 0xff;
     mix(s); mix(s); mix(s);
     return s->a ^ s->b ^ s->c ^ s->d;
+}
+
+/* The last 0 to 7 bytes under the length of all, and the end. */
+static inline uint64_t finish(State *s, const uint8_t *bytes, size_t count, size_t len) {
+    uint64_t last = 0;
+    for (size_t place = 0; place < count; place++)
+        last |= (uint64_t)bytes[place] << (8 * place);
+    return last_word(s, last, len);
 }
 
 uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len) {
@@ -71,15 +75,20 @@ uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t coun
     State s = begin(secret);
     for (size_t number = 0; number < count; number++)
         take(&s, words[number]);
-    uint8_t joint[8] = {byte};
-    size_t len = count * 8 + 1 + key.len, first = key.len < 7 ? key.len : 7;
-    if (first)
-        memcpy(joint + 1, key.bytes, first);
-    if (first < 7)
-        return finish(&s, joint, 1 + first, len);
-    take(&s, word_at(joint));
-    const uint8_t *at = key.bytes + 7, *end = at + ((key.len - 7) & ~(size_t)7);
-    for (; at != end; at += 8)
+    size_t len = count * 8 + 1 + key.len;
+    if (key.len < 8) {
+        uint8_t joint[9] = {byte};
+        if (key.len)
+            memcpy(joint + 1, key.bytes, key.len);
+        if (key.len < 7)
+            return finish(&s, joint, 1 + key.len, len);
+        take(&s, word_at(joint));
+        return finish(&s, joint, 0, len);
+    }
+    take(&s, word_at(key.bytes) << 8 | byte);
+    const uint8_t *at = key.bytes + 7, *end = key.bytes + key.len;
+    for (; end - at >= 8; at += 8)
         take(&s, word_at(at));
-    return finish(&s, end, (key.len - 7) & 7, len);
+    size_t rest = (size_t)(end - at); /* read with what comes before it, which is one load */
+    return last_word(&s, rest ? word_at(end - 8) >> (64 - 8 * rest) : 0, len);
 }

@@ -107,13 +107,14 @@ void table_prefetch_line(const Table *table, uint64_t hash) {
         __builtin_prefetch(&table->now.lines[home_of(&table->now, (uint32_t)hash)]);
 }
 
-static void prefetch_in(const Lines *lines, uint64_t hash) {
+static void prefetch_in(const Lines *lines, uint64_t hash, size_t lead) {
     const Line *line = &lines->lines[home_of(lines, (uint32_t)hash)];
     uint64_t upper = (hash >> 32) & 0xffff;
     for (uint64_t found = candidates(line, tag_of(hash)); found; found &= found - 1) {
         uint64_t slot = line->slots[__builtin_ctzll(found) >> 3];
         if (slot >> POINTER_BITS == upper) {
             const char *record = (const char *)record_of(slot);
+            __builtin_prefetch(record - lead);
             __builtin_prefetch(record);
             __builtin_prefetch(record + 64);
         }
@@ -122,9 +123,9 @@ static void prefetch_in(const Lines *lines, uint64_t hash) {
 
 void table_prefetch_record(const Table *table, uint64_t hash) {
     if (unlikely(table->old.count) && home_of(&table->old, (uint32_t)hash) >= table->moved)
-        prefetch_in(&table->old, hash);
+        prefetch_in(&table->old, hash, table->lead);
     if (likely(table->now.count))
-        prefetch_in(&table->now, hash);
+        prefetch_in(&table->now, hash, table->lead);
 }
 
 /* -- changing lines ------------------------------------------------------------------------------ */
