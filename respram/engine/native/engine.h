@@ -245,8 +245,10 @@ typedef struct Granule { /* 1,024 ms */
     int64_t number;
     uint64_t sum;              /* of the ids of the records that end in it */
     Record **records;          /* these; NULL where one has left */
-    uint32_t held, capacity;   /* places in use, and all */
-    uint32_t ending, written;  /* records that end in it, and whose stamp lies in it */
+    /* The first and the last must not be neighbours: read as one word, they would wait for all stores before. */
+    uint32_t ending;         /* records that end in it */
+    uint32_t held, capacity; /* places in use, and all */
+    uint32_t written;        /* records whose stamp lies in it */
 } Granule;
 
 typedef struct Tally { /* of young records */
