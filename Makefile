@@ -17,7 +17,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit slow soak oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit slow soak sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,14 @@ slow: dev build ## the tests that take minutes
 
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)
+
+sim: build ## the simulator: a thousand nodes, then a thousand seeds of faults (ARGS="--seed 7" for others)
+	$(PY) -m respram.sim --nodes 1000 --seed 42 $(ARGS)
+	@$(MAKE) --no-print-directory sim-safety
+
+sim-safety: build ## 1,000 seeds of partitions, crashes, wrong clocks and shortened lives, then 100 that must end equal
+	$(PY) -m respram.sim --seeds 1000 $(ARGS)
+	$(PY) -m respram.sim --seeds 100 --mode liveness $(ARGS)
 
 oracle: dev build ## the same random commands to redis-server and to respram, compared byte for byte
 	$(PY) -m compat.oracle $(ARGS)

@@ -156,13 +156,17 @@ class World:
         while self._heap and self._heap[0][0] <= end_ms:
             due_ms, _, kind, place, argument, payload = heappop(self._heap)
             self.now_ms = max(self.now_ms, due_ms)
+            if kind == "tick" and due_ms != self.nodes[place].tick_at_ms:
+                continue  # an earlier one was asked for since, and came
             self._event(kind, self.nodes[place], argument, payload)
         self.now_ms = end_ms
 
     def _event(self, kind: str, node: Node, argument: int, payload: object) -> None:
-        if not node.is_up or (kind in ("tick", "expire") and argument != node.boot):
+        if not node.is_up or (kind == "tick" and argument != node.boot):
             return
         if node.stalled_until_ms > self.now_ms:
+            if kind == "tick":
+                node.tick_at_ms = node.stalled_until_ms
             self.at(node.stalled_until_ms, kind, node.place, argument, payload)
             return
         self.events += 1
@@ -212,8 +216,8 @@ class World:
                 node.deliveries.append((output.channel, output.message))
         due_ms = node.replica.next_deadline()
         if due_ms is not None and due_ms < node.tick_at_ms:
-            node.tick_at_ms = due_ms
-            self.at(max(due_ms, self.now_ms), "tick", node.place, node.boot)
+            node.tick_at_ms = max(due_ms, self.now_ms)
+            self.at(node.tick_at_ms, "tick", node.place, node.boot)
 
     def _transmit(self, connection: Connection, end: int, data: bytes) -> None:
         place, link = connection.ends[1 - end]
