@@ -6,7 +6,6 @@ the lows of each fifth are compared, since a leak raises the lows and a peak doe
 
 import argparse
 import contextlib
-import os
 import random
 import re
 import socket
@@ -14,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from tests.abuse.rig import check_log, rss_bytes
+from tests.abuse.rig import check_log, open_descriptors, rss_bytes
 from tests.engine.rig import request
 from tests.live import LiveNode, Wire, running
 
@@ -66,7 +65,7 @@ def churn(node: LiveNode, chance: random.Random, seconds: float) -> Low:
     for _ in range(20):
         time.sleep(0.05)
         low.rss = min(low.rss, rss_bytes(node))
-        low.descriptors = min(low.descriptors, len(os.listdir(f"/proc/{node.process.pid}/fd")))
+        low.descriptors = min(low.descriptors, open_descriptors(node))
     wire = node.connect()
     wire.sock.sendall(b"INFO clients\r\n")
     told = re.search(rb"connected_clients:(\d+)", wire.sock.recv(4096))

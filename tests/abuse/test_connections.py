@@ -1,12 +1,11 @@
 """Connections that nobody means well with: too many, too slow, never reading, torn off, of another protocol."""
 
 import contextlib
-import os
 import random
 import socket
 import time
 
-from tests.abuse.rig import endure, try_to
+from tests.abuse.rig import endure, open_descriptors, try_to
 from tests.engine.rig import request
 from tests.live import LiveNode, Wire
 
@@ -124,8 +123,7 @@ def test_clients_that_connect_and_say_nothing(node: LiveNode) -> None:
 
 def descriptors(node: LiveNode) -> int:
     """Open ones of the process, once it has had the time to close those of the last attackers."""
-    path = f"/proc/{node.process.pid}/fd"
     end = time.monotonic() + 5
-    while len(os.listdir(path)) > 50 and time.monotonic() < end:
+    while (count := open_descriptors(node)) > 50 and time.monotonic() < end:
         time.sleep(0.05)
-    return len(os.listdir(path))
+    return count

@@ -1,4 +1,4 @@
-"""Invariant 3: what is over is not in the process's memory any more, and was there before.
+"""Invariant 3: what is over is not in the process's memory any more, and was there before; sealed, it never is.
 
 A process of its own serves one engine over pipes, so that this one may know the values; its whole
 memory is then read through /proc and searched. The child takes its input with `readinto` into one
@@ -23,11 +23,14 @@ pytestmark = [
 ]
 
 CHILD = """
-import os, struct
+import os, struct, sys
 from respram.engine import make
-from tests.engine.rig import SETTINGS
+from respram.seal import KEY_BYTES, RING_BYTES, Ring
+from tests.engine.rig import NOW, SETTINGS
 
 engine = make("native", SETTINGS)
+if sys.argv[1] == "sealed":
+    engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW), True)
 session = engine.session(lambda session, argv, now: b"+cold\\r\\n")
 session.hot = session.trusted = True
 buffer = memoryview(bytearray(1 << 18))
@@ -54,9 +57,9 @@ TAIL = os.urandom(16).hex().encode()
 class Child:
     """An engine in a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "plain") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            [sys.executable, "-c", CHILD, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
             cwd=Path(__file__).parents[2],
         )  # fmt: skip
 
@@ -99,6 +102,15 @@ class Child:
 @pytest.fixture
 def child() -> Iterator[Child]:
     child = Child()
+    try:
+        yield child
+    finally:
+        child.close()
+
+
+@pytest.fixture
+def sealed_child() -> Iterator[Child]:
+    child = Child("sealed")
     try:
         yield child
     finally:
@@ -169,3 +181,24 @@ def test_an_echo_and_a_quoted_word_leave_nothing(child: Child) -> None:
     assert child.holds(mark(8))
     quiet(child, NOW)
     assert not child.holds(mark(7)) and not child.holds(mark(8))
+
+
+def test_a_sealed_value_is_never_found_though_it_is_served(sealed_child: Child) -> None:
+    child = sealed_child
+    sizes = [40, 1_000, 5_000, 16_384, 100_000]
+    values = [mark(number) * (size // len(mark(number)) + 1) for number, size in enumerate(sizes)]
+    for number, value in enumerate(values):
+        assert child.feed(request(b"SET", b"k%d" % number, value, b"PX", b"500")) == b"+OK\r\n"
+    assert child.feed(request(b"SETEX", b"again", b"60", mark(5))) == b"+OK\r\n"
+    assert child.feed(request(b"INCRBY", b"n", b"7654321987654321")) == b":7654321987654321\r\n"
+    assert child.feed(request(b"INCR", b"n")) == b":7654321987654322\r\n"
+    for number, value in enumerate(values):
+        assert child.feed(request(b"GET", b"k%d" % number)) == b"$%d\r\n%b\r\n" % (len(value), value)
+    asked = b"".join(request(b"GET", b"k%d" % number) for number in range(len(sizes)))
+    assert child.feed(asked + request(b"MGET", b"k0", b"again", b"n")).endswith(mark(5) + b"\r\n$16\r\n7654321987654322\r\n")
+    assert child.holds(mark(5))  # in the reply, which the next call wipes
+    quiet(child, NOW)
+    for number in range(6):
+        assert not child.holds(mark(number)), number
+    assert not child.holds(b"765432198765432")
+    assert child.feed(request(b"STRLEN", b"k4")) == b":%d\r\n" % len(values[4])

@@ -1,5 +1,6 @@
 """What the process keeps to itself. In processes of their own: what is locked and forbidden stays so."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from respram.server.guard import may_lock_all
+from tests.engine.conftest import PURE_ONLY
+from tests.engine.rig import request
+from tests.live import running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is asked for is Linux's")
 ROOT = Path(__file__).parents[2]
@@ -47,3 +51,41 @@ def test_where_nothing_may_be_locked_it_says_so_and_goes_on(monkeypatch: pytest.
         assert may_lock_all() is allowed
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert may_lock_all()
+
+
+# -- the whole process ------------------------------------------------------------------------------
+TAIL = os.urandom(12).hex().encode()
+
+
+def found_in(pid: int, mark: bytes) -> bool:
+    """Whether the mark lies anywhere in what the process can write."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            area, mode = line.split()[:2]
+            if not mode.startswith("rw"):
+                continue
+            start, end = (int(number, 16) for number in area.split("-"))
+            for at in range(start, end, 1 << 20):
+                try:
+                    memory.seek(at)
+                    if mark in memory.read(min((1 << 20) + 256, end - at)):
+                        return True
+                except OSError:  # pages that are there in name only
+                    continue
+    return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or PURE_ONLY, reason="only root may look into a process without dumps; native only")
+@pytest.mark.parametrize("sealed", ["yes", "no"])
+def test_no_value_lies_in_the_memory_of_a_serving_node(sealed: str) -> None:
+    mark = b"MARK-%b-" % TAIL
+    value = mark * 20
+    with running("--seal-memory", sealed, engine="native") as node:
+        wire = node.connect()
+        for number in range(50):
+            assert wire.ask(request(b"SET", b"k%d" % number, value, b"EX", b"100"), 5) == b"+OK\r\n"
+        assert mark in wire.ask(request(b"GET", b"k7"), len(value) + 8)
+        for _ in range(2):  # a reply is wiped by the call that follows
+            assert wire.ask(request(b"PING"), 7) == b"+PONG\r\n"
+        assert found_in(node.process.pid, mark) is (sealed == "no")
+        assert f"event=memory sealed={sealed}" in node.log()
