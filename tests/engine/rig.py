@@ -1,7 +1,8 @@
 """What the engine tests share: settings with small bounds, requests as bytes, a stand-in for commands."""
 
 from respram.engine.api import Engine, Session, Settings
-from respram.record import unpack
+from respram.record import Record, unpack
+from respram.seal import KEY_BYTES, RING_BYTES, Ring, blocks_of, keystream, xor
 
 NOW = 1_800_000_000_000  # a time to begin at, Unix milliseconds
 
@@ -20,6 +21,9 @@ SETTINGS = Settings(
     feed_reply_bytes_max=1 << 20,
     outbox_bytes_max=1 << 20,
 )
+
+
+RING = Ring(bytearray(RING_BYTES), bytes(range(KEY_BYTES)), NOW)  # of all sealing engines in these tests
 
 
 class Cold:
@@ -46,4 +50,13 @@ def request(*argv: bytes) -> bytes:
 
 def live(engine: Engine, db: int) -> dict[bytes, bytes | None]:
     """What the engine holds of a database, values by key."""
-    return {record.key: record.value for packed in engine.records(db) for record in unpack(packed)}
+    return {record.key: opened(record) for packed in engine.records(db) for record in unpack(packed)}
+
+
+def opened(record: Record, ring: Ring = RING) -> bytes | None:
+    """Its value in plain."""
+    if record.value is None or record.seal is None:
+        return record.value
+    key = ring.find(record.seal.key)
+    assert key is not None
+    return xor(record.value, keystream(key, record.seal.sealer, record.seal.position, blocks_of(len(record.value))))

@@ -3,7 +3,7 @@
 from respram.engine.api import Engine, Session
 from respram.record import Record, pack, unpack
 
-from .rig import NOW, SETTINGS, Cold, live, request
+from .rig import NOW, SETTINGS, Cold, live, opened, request
 
 
 def test_a_batch_is_answered_in_order(engine: Engine) -> None:
@@ -275,7 +275,7 @@ def test_the_outbox_hands_over_the_newest_version_once(engine: Engine) -> None:
         engine.store(0, b"a", value, NOW + 500, False, NOW, b"set")
         engine.store(1, b"b", value, NOW + 500, True, NOW, b"set")
     records = list(unpack(engine.drain(1 << 20)))
-    assert [(one.db, one.key, one.value, one.implicit) for one in records] == [
+    assert [(one.db, one.key, opened(one), one.implicit) for one in records] == [
         (0, b"a", b"3", False),
         (1, b"b", b"3", True),
     ]

@@ -205,7 +205,7 @@ def test_more_writers_than_numbers_are_refused_and_the_gone_are_forgotten(native
 NO_MEMORY = """
 import resource, sys
 from respram.engine import make
-from tests.engine.rig import NOW, SETTINGS, request
+from tests.engine.rig import NOW, RING, SETTINGS, request
 
 def dispatch(session, argv, now_ms):
     try:
@@ -217,6 +217,8 @@ def dispatch(session, argv, now_ms):
 engine = make("native", SETTINGS._replace(outbox_bytes_max=0))
 session = engine.session(dispatch)
 session.hot = session.trusted = True
+if sys.argv[2] == "sealed":
+    engine.use_seals(RING, True)
 used = int(open("/proc/self/statm").read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (used + (48 << 20), resource.RLIM_INFINITY))
 size = int(sys.argv[1])
@@ -236,6 +238,10 @@ while refused < 50:
 assert stored * (size + 60) > 20 << 20, stored
 assert engine.count(0, NOW) == stored == engine.counters()["records"]
 assert bytes(engine.feed(session, request(b"STRLEN", b"key:0"), NOW)) == b":%d\\r\\n" % size
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for number in (0, 1, stored // 2, stored - 1):
+    answer = bytes(engine.feed(session, request(b"GET", b"key:%d" % number), NOW))
+    assert answer == b"$%d\\r\\n%b\\r\\n" % (size, value), number
 while engine.expire(NOW + 10_000_000, 64) >= 64:
     pass
 assert engine.counters()["records"] == 0
@@ -245,10 +251,10 @@ print("survived")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to know the size of the process")
-@pytest.mark.parametrize("size", [10, 700, 20_000])
-def test_without_memory_writes_get_an_error_and_nothing_is_lost(size: int) -> None:
+@pytest.mark.parametrize(("size", "kind"), [(10, "plain"), (700, "sealed"), (20_000, "plain"), (20_000, "sealed")])
+def test_without_memory_writes_get_an_error_and_nothing_is_lost(size: int, kind: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", NO_MEMORY, str(size)], capture_output=True, text=True, timeout=100,
+        [sys.executable, "-c", NO_MEMORY, str(size), kind], capture_output=True, text=True, timeout=100,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert (done.stdout, done.returncode) == ("survived\n", 0), done.stderr[-2000:]

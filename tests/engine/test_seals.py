@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from respram.engine.api import Engine, Session
 from respram.record import ADOPTED, SEALED, Record, Seal, pack, unpack
 from respram.replica import PeerEngine
-from respram.seal import BLOCK_BYTES, KEY_BYTES, PAD_BLOCKS, RING_BYTES, Ring, blocks_of, keystream, xor
+from respram.seal import BLOCK_BYTES, KEY_BYTES, PAD_BLOCKS, RING_BYTES, Ring, blocks_of, xor
 
 from .conftest import ENGINES
-from .rig import NOW, SETTINGS, Cold, request
+from .rig import NOW, SETTINGS, Cold, opened, request
 
 PAD_BYTES = PAD_BLOCKS * BLOCK_BYTES
 SIZES = (0, 1, 15, 16, 17, 64, 200, 5_000, PAD_BYTES - 1, PAD_BYTES, PAD_BYTES + 1, 3 * PAD_BYTES + 40, 300_000)
@@ -55,13 +55,6 @@ def one(request: pytest.FixtureRequest) -> Sealed:
 def make(request: pytest.FixtureRequest) -> Callable[..., Sealed]:
     name: str = request.param
     return lambda **options: sealed(name, **options)
-
-
-def opened(record: Record, ring: Ring) -> bytes:
-    assert record.value is not None and record.seal is not None
-    key = ring.find(record.seal.key)
-    assert key is not None
-    return xor(record.value, keystream(key, record.seal.sealer, record.seal.position, blocks_of(len(record.value))))
 
 
 def test_values_of_all_sizes_lie_sealed_and_come_back(one: Sealed) -> None:
