@@ -2,7 +2,8 @@
  *
  * The input is a list of steps: a byte that names the step, a byte for its length, its bytes. After every
  * step the sums must be right: records counted are records walked, and nothing that is over is shown.
- * At the end everything is let run out, and must be gone.
+ * At the end everything is let run out, and must be gone. Half of all inputs go to a node that seals, with a cipher
+ * that mixes a block instead of encrypting it, and that fails now and then as if there were no memory.
  */
 #include "engine.h"
 
@@ -126,6 +127,62 @@ static void compare(Engine *engine, const uint8_t *bytes, size_t len, int64_t no
     buffer_clear(&out, 0);
 }
 
+/* -- a cipher to play with ------------------------------------------------------------------------- */
+typedef struct Toy {
+    Engine *engine;
+    uint64_t ids[8]; /* by the core's numbers */
+    unsigned calls, fails_at, key;
+} Toy;
+
+static uint64_t mixed(uint64_t word, uint64_t key) {
+    word = (word ^ key) * UINT64_C(0x9e3779b97f4a7c15);
+    return word ^ word >> 29;
+}
+
+static bool toy_encrypt(void *context, uint32_t key, int pad, size_t blocks) {
+    Toy *toy = context;
+    Pad *place = &toy->engine->seals.pads[pad];
+    if (key >= 8 || !toy->ids[key] || blocks > PAD_BLOCKS)
+        abort();
+    if (toy->fails_at && ++toy->calls % toy->fails_at == 0)
+        return false;
+    for (size_t at = 0; at < blocks * BLOCK_BYTES; at += 8) {
+        uint64_t word;
+        memcpy(&word, place->blocks + at, 8);
+        word = mixed(word + at % BLOCK_BYTES, toy->ids[key]);
+        memcpy(place->stream + at, &word, 8);
+    }
+    return true;
+}
+
+static bool toy_lend(void *context, uint64_t id, uint32_t key) {
+    Toy *toy = context;
+    if (key >= 8 || id % 5 == 4) /* a key that is not here */
+        return false;
+    toy->ids[key] = id;
+    return true;
+}
+
+static uint64_t toy_take(void *context) {
+    return ++((Toy *)context)->key / 16 % 4;
+}
+
+/* What is sealed opens to what was stored, whatever its stamp has become. */
+static void store_and_look(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t now_ms) {
+    bool found;
+    if (!keyspace_store(engine, db, hash, key, value, now_ms + (int64_t)value.len * 7 + 1, false, now_ms, NOTE_NONE))
+        return;
+    if (!keyspace_retime(engine, db, hash, key, now_ms + (int64_t)value.len * 7 + 2, false, now_ms, &found) || !found)
+        abort();
+    const Record *record = keyspace_row(engine, db, hash, key, now_ms);
+    uint8_t *plain = malloc(value.len + 1);
+    if (!record || record_value_bytes(record) != value.len)
+        abort();
+    if (seal_open(engine, record, plain) && value.len && memcmp(plain, value.bytes, value.len) != 0)
+        abort();
+    free(plain);
+}
+
 /* What commands do behind `dispatch`, in small. */
 static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
     Turn turn = feed_start(engine, session, data, len, len & 1, now_ms);
@@ -152,8 +209,7 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
                 keyspace_retime(engine, session->db, hash, last, now_ms + 40, false, now_ms, &found);
             break;
         case 'A':
-            keyspace_store(engine, session->db, hash, last, name, now_ms + (int64_t)name.len * 7 + 1, false, now_ms,
-                           NOTE_NONE);
+            store_and_look(engine, session->db, hash, last, name, now_ms);
             break;
         default: break;
         }
@@ -198,6 +254,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Engine *engine = engine_new(&settings);
     Session session;
     if (size & 1 && !digest_track(engine, IDS_KEY)) /* half of all inputs: a node that may have peers */
+        abort();
+    Toy toy = {.engine = engine, .fails_at = size & 8 ? 7 : 0};
+    Lender lender = {&toy, toy_encrypt, toy_lend, toy_take};
+    if (size & 2 && !seal_begin(engine, lender, size & 4))
         abort();
     session_init(&session);
     session.hot = session.trusted = engine->observed = true;
