@@ -56,7 +56,7 @@ WALLS = (
     Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
     *(Wall(f"respram/{name}.py", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
            "arithmetic and tables, used by every room")
-      for name in ("stamp", "record", "catalog", "errors", "integers", "limits", "options", "config", "machine")),
+      for name in ("stamp", "record", "seal", "catalog", "errors", "integers", "limits", "options", "config", "machine")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs", ("respram/server/",)),
     Wall("respram/", ("asyncio", "uvloop", "ssl"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
