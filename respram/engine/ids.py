@@ -75,5 +75,10 @@ def identity(ids_key: int, db: int, key: bytes, clock: int, node: int, shadow_ms
     return (mark + shadow_ms * SPREAD) & M64 if shadow_ms else mark
 
 
+def mark_of(ids_key: int) -> int:
+    """32 bits by which peers see whether their ids can be compared. Says nothing of the key to who could not guess it."""
+    return keyed_hash(ids_key, b"respram ids") & 0xFFFFFFFF
+
+
 def point(ids_key: int, db: int, key: bytes) -> int:
     return keyed_hash(ids_key, bytes((db,)) + key) >> 32

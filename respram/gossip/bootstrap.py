@@ -60,6 +60,11 @@ def tick(core: "Core") -> None:
             boot.alone = True
             become_ready(core, "nobody to bootstrap from")
         return
+    if boot.dumped and ready and all(peer.foreign for peer in ready):  # no digest will ever be equal
+        if not boot.by_snapshot:
+            become_ready(core, "filled by a peer whose ids are under another key")
+            return
+        boot.dumped = boot.by_snapshot = False
     if boot.dumped:
         if now_ms - boot.level_since_ms >= policy.level_ms_max:
             become_ready(core, "digests still differ")
@@ -107,12 +112,12 @@ def dumped(core: "Core", link: Link, message: Dumped) -> None:
         boot.points_by_seq[message.seq] = message.point
 
 
-def kept(core: "Core", link: Link, new: int) -> None:
-    """A chunk is in the engine: progress up to the last one without a gap before it."""
+def kept(core: "Core", link: Link, seq: int, new: int) -> None:
+    """A frame is in the engine, perhaps a chunk: progress up to the last one without a gap before it."""
     boot = core.boot
-    boot.records += new
     if link.peer is None or link.peer.number != boot.source or not boot.points_by_seq:
         return
+    boot.records += new if seq in boot.points_by_seq else 0
     for seq in sorted(boot.points_by_seq):
         if seq > link.received:
             break
@@ -166,11 +171,13 @@ def become_ready(core: "Core", why: str) -> None:
 
 # -- the source ---------------------------------------------------------------------------------------
 def asked(core: "Core", link: Link, message: Dump) -> None:
-    served = sum(other.dump_point is not None for other in core.links.values() if other is not link)
+    served = sum(
+        other.dump_point is not None and not other.levels for other in core.links.values() if other is not link
+    )
     if core.state != READY or served >= core.policy.dumps_max or message.point > POINTS:
         core.send(link, Busy())
         return
-    link.dump_point = message.point
+    link.dump_point, link.levels = message.point, False
     feed(core, link)
 
 

@@ -150,8 +150,8 @@ class Core:
         one = self.links.get(link)
         if one is not None and seq and one.peer is not None:
             kept(one, seq, not refused)
-            exchange.merged(self, one.peer, new)
-            bootstrap.kept(self, one, new)
+            exchange.merged(self, one, seq, new)
+            bootstrap.kept(self, one, seq, new)
             self.mind_ack(one)
         return self._taken()
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from respram.engine import filters
 from respram.engine.replication import DONE, Cut, Selection
 from respram.errors import PeerError
+from respram.gossip import foreign
 from respram.gossip.effects import Merge
-from respram.gossip.links import Link, Peer
+from respram.gossip.links import Link
 from respram.gossip.rounds import Incoming, Round, finish_if_done, is_current
 from respram.wire.messages import Filter, Records
 
@@ -139,6 +140,7 @@ def _queue(core: "Core", round: Round, message: Filter | Records) -> bool:
 def recorded(core: "Core", link: Link, message: Records) -> None:
     peer = link.peer
     assert peer is not None
+    link.repairs.add(message.seq)
     core.out.append(Merge(link.id, message.seq, message.payload))
     for round in (core.repair.own, core.repair.others.get(peer.number)):
         if round is not None and round.id == message.round and round.peer is peer:
@@ -148,9 +150,15 @@ def recorded(core: "Core", link: Link, message: Records) -> None:
                 round.more = round.more or message.last == MORE_TO_SEND
 
 
-def merged(core: "Core", peer: Peer, new: int) -> None:
-    """The engine has taken records of a round over."""
+def merged(core: "Core", link: Link, seq: int, new: int) -> None:
+    """The engine has taken a frame over, perhaps of a round."""
+    peer = link.peer
+    if seq not in link.repairs or peer is None:
+        return
+    link.repairs.remove(seq)
     core.repair.repaired += new
+    if new:
+        foreign.owe_all(core)
     for round in (core.repair.own, core.repair.others.get(peer.number)):
         if round is not None and round.peer is peer:
             round.moved += new

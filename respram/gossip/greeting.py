@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, handover, seals, tree
+from respram.gossip import bootstrap, foreign, handover, seals, tree
 from respram.gossip.effects import TrustClock
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
@@ -24,7 +24,7 @@ from respram.wire.messages import VERSION, Hello, Members, Message, Refuse
 if TYPE_CHECKING:
     from respram.gossip.core import Core
 
-CAPABILITIES = 0
+MARK = (1 << 32) - 1  # the bits of HELLO's capabilities that mark the key of the ids; the others are passed over
 RETURNED_LINKS = 4  # about so many of those who come back are dialled
 
 
@@ -33,7 +33,7 @@ def greet(core: "Core", link: Link) -> None:
         link,
         Hello(
             VERSION, core.policy.network, core.me.number, core.me.enclave, core.me.address, core.now.wall_ms,
-            CAPABILITIES, pack_member(core.me),
+            core.policy.ids_mark, pack_member(core.me),
         ),
     )  # fmt: skip
     core.timers.at(core.now.ms + core.policy.greeting_ms_max, "greeting", link.id)
@@ -60,6 +60,7 @@ def receive(core: "Core", link: Link, message: Message) -> None:
     if peer.link is not None and not _replaces(core, link, peer.link, member.number):
         core.hangup(link, "one link is enough", quietly=True)
         return
+    foreign.meet(core, peer, message.capabilities & MARK)
     _welcome(core, link, peer, member)
 
 
@@ -145,6 +146,7 @@ def met(core: "Core", member: Member, came_back: bool) -> None:
 def part(core: "Core", link: Link, peer: Peer) -> None:
     """A link has ended. Pushes that were not acknowledged wait at the head of the queue for the next one."""
     peer.link = None
+    peer.owed = peer.owed or link.levels
     for batch in reversed(unsent_pushes(link)):
         peer.queue.appendleft(batch)
         peer.queue_bytes += len(batch.payload) + FRAME_BYTES

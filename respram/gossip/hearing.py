@@ -6,6 +6,7 @@ from respram.errors import PeerError
 from respram.gossip import (
     bootstrap,
     exchange,
+    foreign,
     greeting,
     handover,
     probes,
@@ -137,6 +138,9 @@ def acknowledged(core: "Core", link: Link, seq: int, refused: bytes) -> None:
     for _, flight in done:
         if flight.batch is not None:
             quorum.acknowledged(core, peer, flight.batch, not flight.refused)
+            peer.owed = peer.owed or flight.refused
+        elif link.levels:
+            foreign.acknowledged(core, link, peer, flight)
         elif flight.refused:
             rounds.refused(core, peer)
     if done:

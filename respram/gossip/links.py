@@ -72,6 +72,8 @@ class Peer:
     held_through: int = 0  # an equal digest covered all up to this one
     refused: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # numbers it did not keep
     # -- comparison
+    foreign: bool = False  # its record ids are under another key: foreign.py
+    owed: bool = False  # if it is foreign: it may lack something that is here
     equal_stamp: int = 0  # stamp granule of the last equal digest; 0: there was none
     since_failed: bool = False
     differs: bool = False
@@ -101,10 +103,13 @@ class Link:
     resends: int = 0
     resend_timer: bool = False
     dump_point: int | None = None  # where the dump for this peer stands; None: no dump
+    levels: bool = False  # the dump was not asked for: foreign.py
+    level_number: int = 0  # of the last own batch when it began
     # -- receiving
     received: int = 0  # everything up to here was received and kept
     ahead: set[int] = field(default_factory=set)
     pending: set[int] = field(default_factory=set)  # given to the engine, outcome not yet known
+    repairs: set[int] = field(default_factory=set)  # those of them that hold what comparison found
     acked: int = 0
     unacked_bytes: int = 0
     refused: list[int] = field(default_factory=list)
@@ -133,6 +138,7 @@ def drop_queue(peer: Peer, now_ms: int, own_number: int) -> None:
     peer.queue.clear()
     peer.queue_bytes = peer.compact_at_bytes = 0
     peer.joined_at = max(peer.joined_at, own_number)
+    peer.owed = True
     if peer.lagging_ms is None:
         peer.lagging_ms = now_ms
 

@@ -10,6 +10,7 @@ class Policy:
     """Defaults for real networks. The simulator runs with the same."""
 
     network: bytes = b"respram"
+    ids_mark: int = 0  # of the key of this node's record ids (engine/ids.py): only equal keys give comparable ids
     clock_offset_ms_max: int = 2_000  # a peer whose clock is further off is refused at HELLO
 
     # -- links --

@@ -55,10 +55,15 @@ def equal(core: "Core", peer: Peer, stamp_granule: int) -> None:
     """A digest was equal: what was written well before its cut is there."""
     for granule, number in reversed(core.quorum.marks):
         if granule + STAMP_MARGIN <= stamp_granule:
-            if number > peer.held_through:
-                peer.held_through = number
-                _count_again(core)
+            holds_through(core, peer, number)
             return
+
+
+def holds_through(core: "Core", peer: Peer, number: int) -> None:
+    """Known otherwise than by acknowledgements: by an equal digest, by a whole dump."""
+    if number > peer.held_through:
+        peer.held_through = number
+        _count_again(core)
 
 
 def _count_again(core: "Core") -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from respram.engine.replication import Bucket, Cut, Selection
 from respram.errors import PeerError
-from respram.gossip import quorum
+from respram.gossip import foreign, quorum
 from respram.gossip.exchange import SHIFTS, offer
 from respram.gossip.links import Link, Peer
 from respram.gossip.rounds import Round, adapt, finish
@@ -41,6 +41,7 @@ U32 = (1 << 32) - 1
 # -- the side that begins -----------------------------------------------------------------------------
 def paced(core: "Core") -> None:
     core.timers.at(core.now.ms + core.jitter(core.repair.interval_ms), "compare")
+    foreign.pay(core)
     begin(core)
 
 
@@ -65,7 +66,7 @@ def begin(core: "Core") -> None:
 
 
 def choose(core: "Core") -> Peer | None:
-    peers = [peer for peer in core.enclave_peers() if peer.link is not None]
+    peers = [peer for peer in core.enclave_peers() if peer.link is not None and not peer.foreign]
     if not peers:
         return None
     for first in (
@@ -157,6 +158,8 @@ def _narrowest(core: "Core", round: Round, shift: int, counts: dict[int, tuple[i
 def digested(core: "Core", link: Link, message: Digest) -> None:
     peer = link.peer
     assert peer is not None
+    if peer.foreign:
+        raise PeerError("DIGEST under another key")
     if len(message.payload) != _DIGEST.size:
         raise PeerError("DIGEST cannot be read")
     stamp, end, records, total, book_sum = _DIGEST.unpack(message.payload)

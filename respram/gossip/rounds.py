@@ -44,6 +44,7 @@ class Repair:
     others: dict[int, Round] = field(default_factory=dict)  # begun by peers, by their number
     interval_ms: int = 1_000
     order: list[int] = field(default_factory=list)
+    rest_until_ms: int = 0  # before the next dump to a foreign peer
     busy: bool = False  # something was written or merged since the last round
     # -- numbers for INFO
     rounds: int = 0

@@ -19,6 +19,7 @@ from respram.commands.conn import Conn
 from respram.commands.node import Node
 from respram.commands.notify import observe
 from respram.config import Config
+from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
 from respram.gossip.members import LEAF, ROOT, Member
@@ -52,12 +53,14 @@ Name = tuple[int, bytes]  # database, key
 
 
 def make_replica(
-    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool,
+    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
     keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
     me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
-    policy = Policy(network=config.network.encode(), clock_offset_ms_max=config.limits.clock_offset_ms_max)
+    policy = Policy(
+        network=config.network.encode(), ids_mark=mark_of(ids_key), clock_offset_ms_max=config.limits.clock_offset_ms_max
+    )
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:
         core.segment_keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)

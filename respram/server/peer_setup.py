@@ -42,12 +42,12 @@ def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engi
     """The engine asked for; where there can be peers or snapshots, one that keeps digests from its first record on."""
     engine = make(config.engine, settings)
     if config.has_peers or config.snapshot_dir:
-        cast(Replicating, engine).track(trust.ids_key if trust else _unproven_ids_key(config.network))
+        cast(Replicating, engine).track(_ids_key(config, trust))
     return engine
 
 
-def _unproven_ids_key(network: str) -> int:
-    return ids_key_of(hashlib.sha256(b"respram network " + network.encode()).digest())
+def _ids_key(config: Config, trust: Trust | None) -> int:
+    return trust.ids_key if trust else ids_key_of(hashlib.sha256(b"respram network " + config.network.encode()).digest())
 
 
 def listen(config: Config) -> list[socket.socket]:
@@ -89,7 +89,7 @@ async def start(
     # What could not be resolved stays a root by its name: there is somebody to look for, and this node is not alone.
     roots += [str(entry).encode() for entry in config.join] if not found.addresses else []
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or any(one in own for one in found.addresses))
-    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, ring, segment_keys)
+    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, _ids_key(config, trust), ring, segment_keys)
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver
     await driver.start(listeners)

@@ -6,13 +6,14 @@ gets its events when it wakes, as a stopped process does.
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
 from typing import cast
 
 from respram.engine import make
 from respram.engine.api import Settings
+from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Deliver, Dial, Hangup, Report
 from respram.gossip.members import LEAF, ROOT, Member
@@ -69,6 +70,7 @@ class World:
     policy: Policy = field(default_factory=Policy)
     make_engine: EngineMaker = engine_of
     memory_bytes_max: int = 0
+    ids_key: int = IDS_KEY  # of nodes that boot from now on
     tracing: bool = False
     now_ms: int = 0
     nodes: list[Node] = field(default_factory=list)
@@ -106,8 +108,9 @@ class World:
     ) -> tuple[PeerEngine, Replica]:
         number = (place + 1) << 16 | boot
         engine = self.make_engine(place, settings(number, memory_bytes_max))
-        engine.track(IDS_KEY)
-        core = Core(Member(number, enclave, address, role=role), self.policy, engine, Random(self.seed << 20 ^ number))
+        engine.track(self.ids_key)
+        policy = replace(self.policy, ids_mark=mark_of(self.ids_key))
+        core = Core(Member(number, enclave, address, role=role), policy, engine, Random(self.seed << 20 ^ number))
         return engine, Replica(engine, core, 16 << 20)
 
     def start(self, node: Node) -> None:

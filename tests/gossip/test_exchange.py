@@ -9,7 +9,7 @@ from respram.gossip.members import Member
 from respram.gossip.policy import Policy
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
-from respram.wire.messages import Digest, Filter, Message, Records
+from respram.wire.messages import Digest, Filter, Message, Push, Records
 
 from .pair import OLD_MS, OTHER, Pair
 from .rig import Bench, member
@@ -89,3 +89,11 @@ def test_what_cannot_be_read_ends_the_link_and_nothing_else(message: Message) ->
     core.repair.others[OTHER] = rounds.Round(7, core.peers[OTHER], cut, False, 1 << 40)
     bench.say(1, message)
     assert list(bench.hangups()) == [1]
+
+
+def test_a_push_is_no_repair() -> None:
+    bench = Bench()
+    bench.meet(1, member(OTHER))
+    record = pack(Record(0, b"k", b"v", OLD_MS << 16, 5, EPOCH_MS + 100_000))
+    bench.say(1, Push(1, 0, OTHER, 1, 0, 0, record))
+    assert bench.engine.count(0, EPOCH_MS) == 1 and bench.core.repair.repaired == 0
