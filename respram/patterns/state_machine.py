@@ -9,6 +9,7 @@ Every move begins the time anew. A worker that dies leaves its state to expire, 
 Not promised: a history; nor that two nodes never accept two moves at once (the later stamp wins).
 """
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic
@@ -16,7 +17,7 @@ from typing import Generic
 from respram.patterns.errors import BadTransition
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.naming import STATE, key
-from respram.patterns.steps import C, Steps, ask, ask_all, change, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask_all, change, operation, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,13 @@ class StateMachine(Generic[C]):
 
     @operation
     def begin(self, job: str, state: str, detail: Json = None) -> Steps[None]:
-        """Begins a job. Raises BadTransition if it exists."""
+        """Begins a job. Raises BadTransition if it exists. A beginning that a client library sent twice is recognised."""
         self._known(state)
-        value = to_json({"state": state, "detail": detail})
-        if not (yield from ask("SET", key(STATE, job), value, "NX", "PX", ttl_ms(self.ttl_s))):
+        mine = to_json({"state": state, "detail": detail, "nonce": uuid.uuid4().hex})
+        _, found = yield from ask_all(
+            ("SET", key(STATE, job), mine, "NX", "PX", ttl_ms(self.ttl_s)), ("GET", key(STATE, job))
+        )
+        if found != mine:
             raise BadTransition(f"job {job!r} exists already; move it, or wait until it is stale")
 
     @operation

@@ -8,7 +8,8 @@
     document.numbers()                           # [1, 2]
 
 A version number is claimed by SET NX, so no two publishers of one node share it. Not promised: that old versions stay
-(each has its own ttl_s), nor a number's uniqueness across nodes in the same moment.
+(each has its own ttl_s), nor a number's uniqueness across nodes in the same moment, nor that numbers have no gaps: where
+a client library sends the claim twice, because the connection broke, the version has two numbers.
 """
 
 from dataclasses import dataclass

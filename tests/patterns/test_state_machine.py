@@ -1,8 +1,10 @@
 """Moves along the table, and jobs gone stale."""
 
 import pytest
+import redis
 
 from respram.patterns import BadTransition, StateMachine
+from respram.patterns.effects import Ask
 from tests.patterns.conftest import World
 
 MOVES = {"queued": ["in_progress"], "in_progress": ["complete", "failed"]}
@@ -42,3 +44,12 @@ def test_one_of_two_workers_that_take_the_same_job_at_once_gets_it(world: World)
     outcomes = world.together(*(lambda each=each: each.move(world.name, "queued", "in_progress") for each in jobs))
     assert sum(outcome is None for outcome in outcomes) == 1
     assert all(outcome is None or isinstance(outcome, BadTransition) for outcome in outcomes)
+
+
+def test_a_beginning_that_was_sent_twice_is_recognised() -> None:
+    """The reply to the first SET was lost: the second is refused, and what lies there is our own."""
+    beginning = StateMachine(redis.Redis(), MOVES).begin.steps("job", "queued")
+    asked = next(beginning)
+    assert isinstance(asked, Ask)
+    with pytest.raises(StopIteration):
+        beginning.send([None, asked.commands[0][2]])
