@@ -7,6 +7,7 @@ one row of the result. This file reads and starts nothing.
     language = "Python"
     install = "venv"              one of the kinds in `compat/install.py`
     core = true                   part of `make compat-core`
+    enclave = true                three nodes more, peers of each other, stand beside its own
     free = true                   a tool that cannot go through the list below
     needs = ["node"]              programs that must be on the machine
     debian = ["php-redis"]        packages of Debian that bring them, for the note when they are missing
@@ -54,6 +55,7 @@ class Entry:
     install: str
     runs: tuple[Run, ...]
     core: bool = False
+    enclave: bool = False
     free: bool = False
     needs: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
@@ -71,7 +73,7 @@ class Entry:
 
 
 KNOWN = {
-    "title": str, "language": str, "install": str, "core": bool, "free": bool, "needs": list, "debian": list, "source": str,
+    "title": str, "language": str, "install": str, "core": bool, "enclave": bool, "free": bool, "needs": list, "debian": list, "source": str,
     "seconds": int, "run": list,
 }  # fmt: skip
 

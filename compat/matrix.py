@@ -26,11 +26,13 @@ from compat.results import Row, page, summary, table
 from compat.tls import issue
 from compat.verdict import Verdict, judge
 from tests.live import LiveNode, free_port, start
+from tests.peers.enclave import Member, enclave
 
 PASSWORD = "of-the-matrix"
 TLS = CACHE / "tls"
 LINES_MAX = 20_000  # of one program; more is a program that has lost its way
 TAIL_LINES = 40  # shown of a run that failed
+PEERS = 3  # of the enclave that an entry may ask for
 KILL_S = 5.0  # from the polite to the other end of a program
 
 
@@ -42,8 +44,12 @@ class Stage:
     port: int = field(default_factory=free_port)
     tls_port: int = field(default_factory=free_port)
     nodes: list[LiveNode] = field(default_factory=list)
+    peers: list[Member] = field(default_factory=list)
+    rest: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
-    def open(self) -> None:
+    def open(self, peers: int = 0) -> None:
+        if peers:
+            self.peers = self.rest.enter_context(enclave(peers, engines=(engine_of(self.engine),)))
         self.nodes = [self._open_node(), start("--requirepass", PASSWORD, engine=self.engine)]
 
     def _open_node(self) -> LiveNode:
@@ -57,9 +63,10 @@ class Stage:
         self.nodes[0] = self._open_node()
 
     def close(self) -> None:
-        for node in self.nodes:
-            node.stop()
-            node.log_path.unlink(missing_ok=True)
+        with self.rest:
+            for node in self.nodes:
+                node.stop()
+                node.log_path.unlink(missing_ok=True)
 
 
 # What this process has started: programs are sessions of their own and would outlive it.
@@ -143,7 +150,7 @@ def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict
     stage = Stage(engine)
     STAGES.append(stage)
     try:
-        stage.open()
+        stage.open(PEERS if entry.enclave else 0)
         lines, ended = _converse(entry, run, folder, stage)
         return judge(lines, entry.checks, ended), lines[-TAIL_LINES:]
     except (AssertionError, OSError) as error:  # a node that did not start or stop, a program that is not there
@@ -201,7 +208,8 @@ def _stop(number: int, _: object) -> None:
     for process in list(RUNNING):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    for node in [node for stage in STAGES for node in stage.nodes]:
+    members = [peer.node for stage in list(STAGES) for peer in stage.peers if peer.node is not None]
+    for node in members + [node for stage in list(STAGES) for node in stage.nodes]:
         node.process.kill()
     os._exit(128 + number)
 
@@ -224,6 +232,7 @@ def _variables(stage: Stage, entry: Entry) -> dict[str, str]:
         "RESPRAM_PASSWORD": PASSWORD,
         "RESPRAM_TLS_PORT": str(stage.tls_port),
         "RESPRAM_TLS_CA": str(TLS / "ca.pem"),
+        "RESPRAM_ENCLAVE": ",".join(str(peer.port) for peer in stage.peers),
         "RESPRAM_SOURCE": str(ROOT.parent),
         "PYTHONUNBUFFERED": "1",
     }

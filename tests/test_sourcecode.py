@@ -109,7 +109,12 @@ TESTED_BY = (
     ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
     # Adapters need their frameworks, which are no dependencies of the tests: the matrix installs and runs them.
     ("respram/adapters/django_*.py", "compat/frameworks/django/program.py"),
+    ("respram/adapters/letting_go.py", "compat/frameworks/django/program.py"),
     ("respram/adapters/flask_sessions.py", "compat/frameworks/flask_session/program.py"),
+    ("respram/adapters/flask_caches.py", "compat/frameworks/flask_caching/program.py"),
+    ("respram/adapters/cachelib_cache.py", "compat/frameworks/cachelib_suite/program.py"),
+    ("respram/adapters/aiocache_cache.py", "compat/frameworks/aiocache_suite/program.py"),
+    ("respram/adapters/starlette_sessions.py", "compat/frameworks/starsessions/program.py"),
 )
 
 

@@ -7,6 +7,7 @@ export const authPort = Number(process.env.RESPRAM_AUTH_PORT);
 export const password = process.env.RESPRAM_PASSWORD;
 export const tlsPort = Number(process.env.RESPRAM_TLS_PORT || 0);
 export const tlsCa = process.env.RESPRAM_TLS_CA;
+export const enclave = (process.env.RESPRAM_ENCLAVE || '').split(',').filter(Boolean).map(Number);
 const CHECK_MS = 20_000;
 
 export class Difference extends Error {}

@@ -11,6 +11,7 @@ AUTH_PORT = int(os.environ["RESPRAM_AUTH_PORT"])
 PASSWORD = os.environ["RESPRAM_PASSWORD"]
 TLS_PORT = int(os.environ["RESPRAM_TLS_PORT"] or 0)
 TLS_CA = os.environ["RESPRAM_TLS_CA"]
+ENCLAVE = [int(port) for port in os.environ["RESPRAM_ENCLAVE"].split(",") if port]
 
 
 class Difference(Exception):

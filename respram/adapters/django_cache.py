@@ -9,44 +9,24 @@ Django's own Redis backend. `timeout=None` lives as long as the node lets anythi
 they read before. It clears what this KEY_PREFIX and database hold, not what others keep beside it.
 """
 
-import os
-import time
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient  # type: ignore[import-not-found]
 
-from respram.adapters import GENERATION_BYTES, GENERATION_SEEN_S, LETTING_GO_MS, LONGEST_S, NOTHING
-
-ADD_TRIES_MAX = 5  # the second is enough unless others delete the same key at the same time
+from respram.adapters import LONGEST_S
+from respram.adapters.letting_go import Generation, add, let_go
 
 
 class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
     """Django's client with every delete turned into an overwrite; names and arguments are Django's."""
 
-    def let_go(self, client: Any, key: str) -> bool:
-        """Whether there was something to let go of."""
-        return bool(client.set(key, NOTHING, px=LETTING_GO_MS, xx=True, get=True))
-
     def add(self, key: str, value: Any, timeout: int | None) -> bool:
         client = self.get_client(key, write=True)
         life = timeout if timeout else LONGEST_S if timeout is None else 1
-        added = self._add(client, key, self._serializer.dumps(value), life)
+        added = add(client, key, self._serializer.dumps(value), life)
         if added and timeout == 0:
-            self.let_go(client, key)
+            let_go(client, key)
         return added
-
-    def _add(self, client: Any, key: str, data: Any, life: int) -> bool:
-        """A key that was deleted within this millisecond still holds nothing, and may end between two questions."""
-        for _ in range(ADD_TRIES_MAX):
-            if client.set(key, data, ex=life, nx=True):
-                return True
-            held = client.get(key)
-            if held == NOTHING and client.execute_command("SET", key, data, "IFEQ", NOTHING, "EX", life):
-                return True
-            if held:
-                return False
-        return False
 
     def get(self, key: str, default: Any) -> Any:
         value = self.get_client(key).get(key)
@@ -55,18 +35,18 @@ class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
     def set(self, key: str, value: Any, timeout: int | None) -> None:
         client = self.get_client(key, write=True)
         if timeout == 0:
-            self.let_go(client, key)
+            let_go(client, key)
         else:
             client.set(key, self._serializer.dumps(value), ex=timeout or LONGEST_S)
 
     def touch(self, key: str, timeout: int | None) -> bool:
         client = self.get_client(key, write=True)
         if timeout == 0:
-            return self.let_go(client, key)
+            return let_go(client, key)
         return bool(client.getex(key, ex=timeout or LONGEST_S))
 
     def delete(self, key: str) -> bool:
-        return self.let_go(self.get_client(key, write=True), key)
+        return let_go(self.get_client(key, write=True), key)
 
     def get_many(self, keys: Any) -> dict[str, Any]:
         found = zip(keys, self.get_client(None).mget(keys), strict=True)
@@ -85,7 +65,7 @@ class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
         with self.get_client(None, write=True).pipeline(transaction=False) as pipeline:
             for key, value in data.items():
                 if timeout == 0:
-                    self.let_go(pipeline, key)
+                    let_go(pipeline, key)
                 else:
                     pipeline.set(key, self._serializer.dumps(value), ex=timeout or LONGEST_S)
             pipeline.execute()
@@ -93,7 +73,7 @@ class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]
     def delete_many(self, keys: list[str]) -> None:
         with self.get_client(None, write=True).pipeline(transaction=False) as pipeline:
             for key in keys:
-                self.let_go(pipeline, key)
+                let_go(pipeline, key)
             pipeline.execute()
 
 
@@ -109,32 +89,12 @@ class RespramCache(RedisCache):  # type: ignore[misc]
 
     def make_and_validate_key(self, key: Any, version: int | None = None) -> str:
         name: str = super().make_and_validate_key(key, version=version)
-        generation = self._current_generation()
+        generation = self._seen.current(self._cache.get_client(None, write=True), self._generation_key)
         return f"{generation}:{name}" if generation else name
 
     def clear(self) -> bool:
-        fresh = os.urandom(GENERATION_BYTES).hex()
-        self._cache.get_client(None, write=True).set(self._generation_key, fresh, ex=LONGEST_S)
-        self._seen.remember(fresh)
+        self._seen.begin(self._cache.get_client(None, write=True), self._generation_key)
         return True
-
-    def _current_generation(self) -> str:
-        """Reading it also prolongs it: it outlives every key of a generation before it."""
-        if time.monotonic() - self._seen.at >= GENERATION_SEEN_S:
-            found = self._cache.get_client(None, write=True).getex(self._generation_key, ex=LONGEST_S)
-            self._seen.remember(found.decode("ascii") if found else "")
-        return self._seen.name
-
-
-@dataclass(slots=True)
-class Generation:
-    """What this process knows of the current generation, and since when."""
-
-    name: str = ""
-    at: float = -GENERATION_SEEN_S
-
-    def remember(self, name: str) -> None:
-        self.name, self.at = name, time.monotonic()
 
 
 _GENERATIONS: dict[tuple[tuple[str, ...], str], Generation] = {}

@@ -9,15 +9,15 @@ import django
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import path
-from telling import HOST, PORT, Refused, check, raises, same, say, true
+from telling import ENCLAVE, HOST, PORT, Refused, check, raises, same, say, true, until
 
 sys.path.append(os.environ["RESPRAM_SOURCE"])
 BACKEND, ENGINE = sys.argv[1:3]
 ADAPTED = BACKEND.startswith("respram")
 
 
-def store(**more):
-    return {"BACKEND": BACKEND, "LOCATION": f"redis://{HOST}:{PORT}", **more}
+def store(port=PORT, **more):
+    return {"BACKEND": BACKEND, "LOCATION": f"redis://{HOST}:{port}", **more}
 
 
 settings.configure(
@@ -30,7 +30,7 @@ settings.configure(
         "django.contrib.auth.middleware.AuthenticationMiddleware",
     ],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    CACHES={"default": store(), "other": store(KEY_PREFIX="other"), "again": store()},
+    CACHES={"default": store(), "other": store(KEY_PREFIX="other"), "again": store(), **{f"node{port}": store(port) for port in ENCLAVE}},
     SESSION_ENGINE=ENGINE,
     USE_TZ=True,
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
@@ -41,7 +41,7 @@ from django.contrib.auth import authenticate, login, logout  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.cache import caches  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.test import Client  # noqa: E402
+from django.test import Client, override_settings  # noqa: E402
 
 
 def visit(request):
@@ -196,6 +196,25 @@ def logged_out():
     same([body(client, "/who"), body(with_cookie(before), "/who")], ["nobody", "nobody"])
 
 
+def left_everywhere():
+    """A site that runs once at each node of an enclave: a logout at one is a logout at all."""
+    client = Client()
+    with override_settings(SESSION_CACHE_ALIAS=f"node{ENCLAVE[0]}"):
+        body(client, "/enter")
+    before = cookie(client)
+    for port in ENCLAVE:
+        true(until(lambda port=port: known_at(port, before) == "ada", 15), "the session on every node")
+    with override_settings(SESSION_CACHE_ALIAS=f"node{ENCLAVE[0]}"):
+        body(client, "/leave")
+    for port in ENCLAVE:
+        true(until(lambda port=port: known_at(port, before) == "nobody", 15), "no session on any node")
+
+
+def known_at(port, value):
+    with override_settings(SESSION_CACHE_ALIAS=f"node{port}"):
+        return body(with_cookie(value), "/who")
+
+
 def main():
     if sys.argv[3:4] == ["read"]:
         print(cache.get(sys.argv[4]))
@@ -217,6 +236,7 @@ def main():
     check("session-login", fresh_login)
     by_design("session-rotation", rotated, "login from an anonymous session raises: the old one cannot be deleted")
     by_design("session-logout", logged_out, "logout raises, and the session stays")
+    by_design("logout-everywhere", left_everywhere, "as on one node")
     say("done")
 
 

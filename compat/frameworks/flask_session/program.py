@@ -7,7 +7,7 @@ import sys
 
 import flask
 import redis
-from telling import HOST, PORT, Refused, check, raises, same, say, true
+from telling import ENCLAVE, HOST, PORT, Refused, check, raises, same, say, true, until
 
 sys.path.append(os.environ["RESPRAM_SOURCE"])
 MODULE = sys.argv[1]
@@ -15,7 +15,7 @@ ADAPTED = MODULE.startswith("respram")
 node = redis.Redis(HOST, PORT)
 
 
-def application():
+def application(node):
     app = flask.Flask("matrix")
     app.config.update(SESSION_TYPE="redis", SESSION_REDIS=node, SESSION_KEY_PREFIX="flask:", TESTING=True)
     importlib.import_module(MODULE).Session(app)
@@ -42,17 +42,17 @@ def application():
     return app
 
 
-APP = application()
+APP = application(node)
 
 
-def who(cookie):
-    client = APP.test_client()
+def who(cookie, app=APP):
+    client = app.test_client()
     client.set_cookie("session", cookie)
     return client.get("/who").text
 
 
-def entered():
-    client = APP.test_client()
+def entered(app=APP):
+    client = app.test_client()
     client.get("/enter/ada")
     return client, client.get_cookie("session").value
 
@@ -67,6 +67,17 @@ def left():
     client, cookie = entered()
     same(client.get("/leave").text, "out")
     same([client.get("/who").text, who(cookie)], ["nobody", "nobody"])
+
+
+def left_everywhere():
+    """A site that runs once at each node of an enclave: a logout at one is a logout at all."""
+    apps = [application(redis.Redis(HOST, port)) for port in ENCLAVE]
+    client, cookie = entered(apps[0])
+    for app in apps:
+        true(until(lambda app=app: who(cookie, app) == "ada", 15), "the session on every node")
+    same(client.get("/leave").text, "out")
+    for app in apps:
+        true(until(lambda app=app: who(cookie, app) == "nobody", 15), "no session on any node")
 
 
 def rotated():
@@ -91,4 +102,5 @@ say("version", importlib.metadata.version("Flask-Session"))
 check("session", kept)
 by_design("logout", left, "clearing the session raises, and the session stays")
 by_design("rotation", rotated, "regenerating raises, and the old session stays")
+by_design("logout-everywhere", left_everywhere, "as on one node")
 say("done")

@@ -1,0 +1,90 @@
+"""A Starlette application whose sessions are kept by starsessions: `program.py STORE`."""
+
+import os
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import redis.asyncio
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from starsessions import SessionAutoloadMiddleware, SessionMiddleware
+from telling import ENCLAVE, HOST, PORT, Refused, check, raises, same, say, true, until
+
+sys.path.append(os.environ["RESPRAM_SOURCE"])
+MODULE, _, NAME = sys.argv[1].rpartition(".")
+ADAPTED = MODULE.startswith("respram")
+
+
+async def enter(request):
+    request.session["name"] = request.path_params["name"]
+    return PlainTextResponse("in")
+
+
+async def leave(request):
+    request.session.clear()
+    return PlainTextResponse("out")
+
+
+async def who(request):
+    return PlainTextResponse(request.session.get("name", "nobody"))
+
+
+def application(port):
+    """Each request has an event loop of its own here, so each has a connection of its own too."""
+
+    async def serve(scope, receive, send):
+        connection = redis.asyncio.Redis(host=HOST, port=port)
+        routes = [Route("/enter/{name}", enter), Route("/leave", leave), Route("/who", who)]
+        store = getattr(import_module(MODULE), NAME)(connection=connection, prefix="star:")
+        app = SessionAutoloadMiddleware(Starlette(routes=routes))
+        await SessionMiddleware(app, store, lifetime=3600, rolling=True, cookie_https_only=False)(scope, receive, send)
+        await connection.aclose()
+
+    return serve
+
+
+def visit(path, cookie="", port=PORT):
+    client = TestClient(application(port), cookies={"session": cookie} if cookie else {})
+    answer = client.get(path)
+    return answer.text, answer.cookies.get("session", "")
+
+
+def kept():
+    cookie = visit("/enter/ada")[1]
+    same([visit("/who", cookie)[0], visit("/who", "made-up")[0], visit("/who")[0]], ["ada", "nobody", "nobody"])
+
+
+def left():
+    cookie = visit("/enter/ada")[1]
+    same([visit("/leave", cookie)[0], visit("/who", cookie)[0]], ["out", "nobody"])
+
+
+def left_everywhere():
+    first = ENCLAVE[0]
+    cookie = visit("/enter/ada", port=first)[1]
+    for port in ENCLAVE:
+        true(until(lambda port=port: visit("/who", cookie, port)[0] == "ada", 15), "the session on every node")
+    visit("/leave", cookie, first)
+    for port in ENCLAVE:
+        true(until(lambda port=port: visit("/who", cookie, port)[0] == "nobody", 15), "no session on any node")
+
+
+def by_design(name, call, what):
+    def run():
+        if ADAPTED:
+            call()
+        else:
+            raises(call, "refused by design")
+            raise Refused(what)
+
+    check(name, run)
+
+
+say("version", version("starsessions"))
+check("session", kept)
+by_design("logout", left, "clearing the session raises, and the session stays")
+by_design("logout-everywhere", left_everywhere, "as on one node")
+say("done")
