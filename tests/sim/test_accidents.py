@@ -1,6 +1,8 @@
-"""Attacks and accidents, one test each, between whole replicas over encoded bytes."""
+"""Attacks and accidents, one test each, between whole replicas over encoded bytes. docs/peers.md lists them all."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -104,7 +106,7 @@ def test_a_node_whose_clock_is_off_is_refused_with_the_reason_on_both_sides() ->
 
 # -- loads --------------------------------------------------------------------------------------------
 def test_a_peer_that_stands_still_for_a_minute_costs_bounded_memory_and_nobodys_time() -> None:
-    """10,000 writes a second would take the pure engine minutes here: as many bytes in fewer, larger records."""
+    """As many bytes as in the next test, in fewer and larger records: they fill the window and the queue."""
     world = enclave()
     one, slow, _ = world.nodes
     world.stall(slow, 60_000)
@@ -121,6 +123,28 @@ def test_a_peer_that_stands_still_for_a_minute_costs_bounded_memory_and_nobodys_
     assert worst_bytes <= one.replica.core.policy.in_flight_bytes_max + one.replica.core.policy.queue_bytes_max
     until_level(world, 90_000)
     assert counts(world) == [3_000] * 3
+
+
+def test_a_slow_peer_for_a_minute_at_ten_thousand_writes_a_second(each_engine: str) -> None:  # noqa: F811
+    if each_engine == "pure":
+        pytest.skip("600,000 writes are minutes in the pure engine: the test before this one does for it")
+    world = enclave()
+    one, slow, third = world.nodes
+    world.stall(slow, 60_000)
+    peer = one.replica.core.peers[slow.replica.core.me.number]
+    policy = one.replica.core.policy
+    for step in range(3_000):
+        wall_ms = world.time_of(one).wall_ms
+        for number in range(200):
+            key = b"k%d" % ((step * 200 + number) % 50_000)
+            one.engine.store(0, key, b"%d" % step, wall_ms + 3_600_000, False, wall_ms, b"set")
+        world.touch(one)
+        world.run_until(world.now_ms + 20)
+        assert read(world, third, key) == b"%d" % step  # the third has every write within its 20 ms
+        in_flight_bytes = peer.link.in_flight_bytes if peer.link else 0
+        assert in_flight_bytes <= policy.in_flight_bytes_max and peer.queue_bytes <= policy.queue_bytes_max
+    until_level(world, 60_000)
+    assert counts(world) == [50_000] * 3
 
 
 def test_a_value_larger_than_the_window_arrives() -> None:
@@ -314,6 +338,14 @@ def test_a_book_full_of_inventions_ends_in_nothing() -> None:
     world.run_until(world.now_ms + 1_000)
     assert counts(world) == [1, 1, 1]
     assert [len(node.replica.core.book.alive) for node in world.nodes] == [2, 2, 2]
+
+
+def test_every_test_that_the_page_of_the_peers_names_is_there() -> None:
+    root = Path(__file__).parents[2]
+    rows = re.findall(r"^\| .* \| `(tests/[a-z_/]+\.py)::(test_[a-z_0-9]+)` \|$", (root / "docs/peers.md").read_text(), re.M)
+    assert len(rows) >= 19
+    for path, name in rows:
+        assert f"\ndef {name}(" in (root / path).read_text(), f"{path}::{name}"
 
 
 # -- the network --------------------------------------------------------------------------------------
