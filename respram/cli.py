@@ -7,9 +7,7 @@ change. Printing belongs here and nowhere else.
 
 import difflib
 import os
-import socket
 import sys
-import time
 from collections.abc import Mapping, Sequence
 
 from respram import __version__
@@ -17,12 +15,10 @@ from respram.check_cli import CHECK_HELP
 from respram.check_cli import run as run_check
 from respram.cluster_cli import CLUSTER_HELP
 from respram.cluster_cli import run as run_cluster
-from respram.config import Config, load, read_password_file
+from respram.config import Config, load
 from respram.errors import BindError, ConfigError
-from respram.options import OPTIONS, PORT_MAX, Option, read_password, read_whole
-
-PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before its caller's patience
-PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
+from respram.options import OPTIONS, Option
+from respram.ping_cli import PING_FLAGS, PING_HELP, run_ping
 
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
 
@@ -39,16 +35,6 @@ Each option is also a variable (--max-ttl: RESPRAM_MAX_TTL) and a key of the TOM
 Flags win over variables, variables over the file. Sizes: 100kb, 64mb, 4gb.
 
   option                                  default             meaning
-"""
-PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not.
-
-  --host HOST             where the node listens (default 127.0.0.1)
-  --port PORT             its port for clients (default 6379, or RESPRAM_PORT)
-  --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
-
-  --ready                 fail while the node still fills up from its peers
-
-RESPRAM_REQUIREPASS is used as the password when no file is named.
 """
 
 
@@ -81,7 +67,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "ping" and asked:
         print(PING_HELP, end="")
     elif name == "ping":
-        return _ping(parse_flags(rest, {"host": True, "port": True, "password-file": True, "ready": False}), variables)
+        return run_ping(parse_flags(rest, PING_FLAGS), variables, print, lambda line: print(line, file=sys.stderr))
     elif name == "cluster" and asked:
         print(CLUSTER_HELP, end="")
     elif name == "cluster":
@@ -158,61 +144,3 @@ def _serve(config: Config) -> int:
     from respram.server.app import run
 
     return run(config)
-
-
-def _ping(flags: Mapping[str, str], variables: Mapping[str, str]) -> int:
-    """Asks a node for PONG with a plain socket: the health check must not need a client library."""
-    host = flags.get("host", "127.0.0.1")
-    try:
-        port = read_whole(flags.get("port", variables.get("RESPRAM_PORT", "6379")), 1, PORT_MAX)
-    except ValueError as error:
-        raise ConfigError(f"--port must be {error}") from None
-    password = _ping_password(flags, variables)
-    requests = [_request(b"AUTH", password.encode())] if password else []
-    requests += [_request(b"RESPRAM", b"STATE")] if "ready" in flags else []
-    try:
-        for answer in _ask(host, port, [*requests, _request(b"PING")]):
-            if answer not in (b"+OK", b"+PONG", b"+ready", b"+isolated"):
-                print(f"respram: {host}:{port} answered {_first_words(answer)}", file=sys.stderr)
-                return 1
-    except OSError as error:
-        print(f"respram: no PONG from {host}:{port}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    print("PONG")
-    return 0
-
-
-def _ping_password(flags: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    path = flags.get("password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", ""))
-    if path:
-        return read_password_file(path)
-    try:
-        return read_password(variables.get("RESPRAM_REQUIREPASS", ""))
-    except ValueError as error:
-        raise ConfigError(f"RESPRAM_REQUIREPASS must be {error}") from None
-
-
-def _ask(host: str, port: int, requests: list[bytes]) -> list[bytes]:
-    """One line of answer for each request, all within PING_TIMEOUT_S."""
-    deadline = time.monotonic() + PING_TIMEOUT_S
-    answers = []
-    with socket.create_connection((host, port), PING_TIMEOUT_S) as sock:
-        for request in requests:
-            sock.sendall(request)
-            line = b""
-            while not line.endswith(b"\r\n"):
-                sock.settimeout(max(deadline - time.monotonic(), 0.001))
-                piece = sock.recv(PING_ANSWER_BYTES_MAX)
-                if not piece or len(line) > PING_ANSWER_BYTES_MAX:
-                    raise ConnectionError("the connection was closed" if not piece else "the answer is no Redis reply")
-                line += piece
-            answers.append(line[:-2])
-    return answers
-
-
-def _request(*argv: bytes) -> bytes:
-    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv)
-
-
-def _first_words(answer: bytes) -> str:
-    return answer[:80].decode("ascii", "replace")

@@ -39,6 +39,7 @@ class Config:
     network: str = "respram"
     root: str = "auto"
     cluster_secret: str = field(default="", repr=False)
+    cluster_secret_file: str = ""  # read again on SIGHUP
     peer_cert: str = ""
     peer_key: str = ""
     peer_ca: str = ""
@@ -201,6 +202,14 @@ def read_password_file(path: str) -> str:
         raise ConfigError(f"the password in {path} must be {error}") from None
 
 
+def read_cluster_secret(path: str) -> str:
+    """One secret, or two of them in lines, the one to speak under first."""
+    secret = _slurp(path, "the cluster secret file").strip()
+    if not secret:
+        raise ConfigError(f"the cluster secret file {path} is empty; make a secret with `respram secret`")
+    return secret
+
+
 # -- fitting together -----------------------------------------------------------------------------
 def _assemble(given: dict[str, object]) -> Config:
     settings: dict[str, object] = {}
@@ -214,13 +223,11 @@ def _assemble(given: dict[str, object]) -> Config:
         if settings.get("requirepass"):
             raise ConfigError("requirepass and requirepass-file are both set; keep one of them")
         settings["requirepass"] = read_password_file(str(path))
-    path = settings.pop("cluster_secret_file", None)
+    path = settings.get("cluster_secret_file")
     if path is not None:
         if settings.get("cluster_secret"):
             raise ConfigError("cluster-secret and cluster-secret-file are both set; keep one of them")
-        settings["cluster_secret"] = _slurp(str(path), "the cluster secret file").strip()
-        if not settings["cluster_secret"]:
-            raise ConfigError(f"the cluster secret file {path} is empty; make a secret with `respram secret`")
+        settings["cluster_secret"] = read_cluster_secret(str(path))
     path = settings.pop("snapshot_key_file", None)
     if path is not None:
         settings["snapshot_key"] = _slurp(str(path), "the snapshot key file").strip()

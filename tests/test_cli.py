@@ -5,10 +5,7 @@ import re
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -134,71 +131,6 @@ def test_help_is_given_without_reading_settings(run: Run) -> None:
 
 def test_the_last_of_a_repeated_flag_counts() -> None:
     assert parse_flags(["--port", "1", "--port=2"], {"port": True}) == {"port": "2"}
-
-
-# -- ping -----------------------------------------------------------------------------------------
-@contextmanager
-def answering(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server of one connection that answers each request with the next of the answers, then hangs up."""
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
-
-        def serve() -> None:
-            sock, _ = listener.accept()
-            with sock:
-                sock.settimeout(5)
-                for answer in answers:
-                    heard.append(sock.recv(1000))
-                    sock.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield str(listener.getsockname()[1]), heard
-        thread.join(5)
-
-
-def test_ping_exits_0_when_pong_comes(run: Run) -> None:
-    with answering(b"+PONG\r\n") as (port, heard):
-        assert run("ping", "--port", port) == (0, "PONG\n", "")
-    assert heard == [b"*1\r\n$4\r\nPING\r\n"]
-
-
-def test_ping_authenticates_with_the_variable_or_the_file(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text(SECRET + "\n")
-    sources: list[tuple[list[str], dict[str, str]]] = [
-        (["--password-file", str(file)], {"RESPRAM_REQUIREPASS": "another"}), ([], {"RESPRAM_REQUIREPASS": SECRET}),
-        ([], {"RESPRAM_REQUIREPASS_FILE": str(file)}),
-    ]  # fmt: skip
-    for words, variables in sources:
-        with answering(b"+OK\r\n", b"+PONG\r\n") as (port, heard):
-            assert run("ping", *words, RESPRAM_PORT=port, **variables)[:2] == (0, "PONG\n")
-        assert heard[0] == b"*2\r\n$4\r\nAUTH\r\n$11\r\nopen-sesame\r\n"
-
-
-@pytest.mark.parametrize("answer", [b"-LOADING wait\r\n", b"-NOAUTH Authentication required.\r\n", b"", b"x" * 2000, b"+PO"])
-def test_ping_exits_1_with_one_line_when_something_else_comes(run: Run, answer: bytes) -> None:
-    with answering(answer) as (port, _):
-        code, out, err = run("ping", "--port", port)
-    assert (code, out) == (1, "")
-    assert re.fullmatch(r"respram: [^\n]+\n", err)
-
-
-def test_ping_exits_1_when_nobody_listens(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    code, _, err = run("ping", "--port", port)
-    assert code == 1
-    assert f"127.0.0.1:{port}" in err
-
-
-def test_ping_gives_up_on_a_node_that_answers_too_slowly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("respram.cli.PING_TIMEOUT_S", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts, nobody answers
-        code, _, err = run("ping", "--port", str(listener.getsockname()[1]))
-    assert code == 1
-    assert "timed out" in err
 
 
 # -- as a process ---------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
     config = load({}, {})
     assert replace(config, maxmemory_bytes=0) == Config()
     assert config.maxmemory_bytes == memory_bytes() * 3 // 4
-    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "cluster_secret_file", "snapshot_key_file"}
+    named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "snapshot_key_file"}
     assert named | {"limits", "snapshot_key"} == {one.name for one in fields(Config)}
     assert all(one.default is not MISSING for one in fields(Limits))
 

@@ -72,6 +72,7 @@ class App:
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
         self.driver: Driver | None = None
+        self.renewing: asyncio.Task[None] | None = None
         self.snapshots = Snapshots(config, self.node.engine, loop, self.journal, self.ring) if config.snapshot_dir else None
         self.node.snapshots = self.snapshots
 
@@ -112,15 +113,26 @@ class App:
             raise ConfigError(f"--aclfile {self.config.aclfile}: {reason}") from None
 
     def reload(self) -> None:
-        """SIGHUP: the certificates anew, for those who connect from now on. Wrong ones change nothing."""
-        if self.tls is None:
-            return
+        """SIGHUP: certificates and the cluster secret anew, for those who connect from now on. Wrong ones change nothing."""
+        if self.tls is not None:
+            try:
+                self.tls = make_context(self.config)
+            except ConfigError as error:
+                self.journal(f"event=reload_failed reason={error}", logs.ERROR)
+            else:
+                self.journal("event=reloaded what=certificates")
+        if self.config.cluster_secret_file or self.config.peer_cert:
+            self.renewing = self.loop.create_task(self._renew_trust())
+
+    async def _renew_trust(self) -> None:
         try:
-            self.tls = make_context(self.config)
+            trust = await self.loop.run_in_executor(None, peer_setup.renewed_trust, self.config)
         except ConfigError as error:
-            self.journal(f"event=reload_failed reason={error}", logs.ERROR)
-        else:
-            self.journal("event=reloaded what=certificates")
+            logs.logger.error("event=peer_reload_failed reason=%s", error)
+            return
+        self.trust = trust
+        ended = self.driver.renew(trust) if self.driver is not None else 0
+        logs.logger.info("event=peer_reloaded what=%s links_ended=%d", trust.source, ended)
 
     # -- listening --------------------------------------------------------------------------------
     def listen(self) -> None:
@@ -144,6 +156,7 @@ class App:
                 self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring,
                 self.snapshots.ring if self.snapshots is not None else None,
             )  # fmt: skip
+            self.driver.trust = self.trust  # it may have been renewed meanwhile
             if self.snapshots is not None:
                 self.snapshots.driver = self.driver
             for pump in (self.pump, self.tls_pump):

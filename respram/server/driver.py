@@ -49,6 +49,8 @@ TOLD = {  # those that the operator should hear of, and what to do
     OPEN: "'a peer on another machine needs a cluster secret'",
 }
 
+RENEWED = "renewed"  # why links end when a secret is believed no longer
+
 Name = tuple[int, bytes]  # database, key
 
 
@@ -146,6 +148,18 @@ class Driver:
         self._next_link += 1
         self.links[link.number] = link
         return link
+
+    def renew(self, trust: Trust) -> int:
+        """Other secrets or certificates, for links from now on. Where somebody is believed no longer, the present links
+        end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended."""
+        before = set(self.trust.accepting.get_ca_certs(binary_form=True)) if self.trust else set()
+        self.trust = trust
+        if before <= set(trust.accepting.get_ca_certs(binary_form=True)):
+            return 0
+        links = tuple(self.links.values())
+        for link in links:
+            link.close(RENEWED)
+        return len(links)
 
     def _greeted(self, link: Link) -> bool:
         known = self.replica.core.links.get(link.number)

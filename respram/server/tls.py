@@ -89,6 +89,32 @@ class TlsSocket:
         self.sock.close()
 
 
+def client_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
+    """For a node's own health check: who `ca` signed is believed, and whoever shows this very certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for option, path in (("--tls-ca", ca), ("--tls-cert", certificate)):
+        try:
+            if path:
+                context.load_verify_locations(path)
+        except ssl.SSLError as error:
+            raise ConfigError(f"{option} {path} holds no certificate: {error.reason or 'no PEM in it'}") from None
+        except OSError as error:
+            raise ConfigError(f"{option} {path} cannot be read: {error.strerror}") from None
+    if not ca and not certificate:
+        context.load_default_certs()
+    if certificate and key:
+        try:
+            context.load_cert_chain(certificate, key, lambda: "")
+        except ssl.SSLError as error:
+            raise ConfigError(f"--tls-cert {certificate} and --tls-key do not fit together: {error.reason or 'no PEM in it'}") from None
+        except OSError as error:
+            raise ConfigError(f"--tls-key {key} cannot be read: {error.strerror}") from None
+    return context
+
+
 def make_context(config: Config) -> ssl.SSLContext:
     """What the options say. ConfigError in one line names the file that is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,0 +1,121 @@
+"""`respram ping`: the health check. A plain socket, or TLS by the node's own settings; no client library is needed for it.
+
+Where `RESPRAM_PORT` is 0 and `RESPRAM_TLS_PORT` is set, the node has no plain port and TLS is spoken without being asked for, with
+the node's own certificate: so a container's check needs no words. Host names are not compared: the check runs beside the
+node, which few certificates name. Who is believed is whoever `--tls-ca` signed, or the very certificate in `--tls-cert`.
+"""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from respram.config import read_password_file
+from respram.errors import ConfigError
+from respram.options import PORT_MAX, read_password, read_whole
+
+PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before its caller's patience
+PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
+GOOD = (b"+OK", b"+PONG", b"+ready", b"+isolated")
+
+PING_FLAGS = {
+    "host": True, "port": True, "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
+}  # fmt: skip
+PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not.
+
+  --host HOST             where the node listens (default 127.0.0.1)
+  --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
+  --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
+
+  --ready                 fail while the node still fills up from its peers
+
+  --tls                   speak TLS (by itself where RESPRAM_PORT is 0 and RESPRAM_TLS_PORT is set)
+  --tls-ca FILE           who signed the node's certificate (default: RESPRAM_TLS_CA)
+  --tls-cert FILE         what to show the node, believed as its own as well (default: RESPRAM_TLS_CERT)
+  --tls-key FILE          its key (default: RESPRAM_TLS_KEY)
+
+RESPRAM_REQUIREPASS is used as the password when no file is named.
+"""
+
+
+class Target(NamedTuple):
+    host: str
+    port: int
+    secure: Callable[[socket.socket], socket.socket] | None  # how TLS begins, where it does
+
+
+def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+    target = _target(flags, variables)
+    password = _password(flags, variables)
+    requests = [_request(b"AUTH", password.encode())] if password else []
+    requests += [_request(b"RESPRAM", b"STATE")] if "ready" in flags else []
+    place = f"{target.host}:{target.port}"
+    try:
+        for answer in _ask(target, [*requests, _request(b"PING")]):
+            if answer not in GOOD:
+                complain(f"respram: {place} answered {_first_words(answer)}")
+                return 1
+    except OSError as error:  # also what TLS may complain of
+        complain(f"respram: no PONG from {place}: {getattr(error, 'verify_message', '') or error.strerror or error}")
+        return 1
+    say("PONG")
+    return 0
+
+
+def _target(flags: Mapping[str, str], variables: Mapping[str, str]) -> Target:
+    tls_port, port = variables.get("RESPRAM_TLS_PORT", ""), variables.get("RESPRAM_PORT", "")
+    files = {name: flags.get(name, variables.get("RESPRAM_" + name.upper().replace("-", "_"), "")) for name in ("tls-ca", "tls-cert", "tls-key")}
+    named = [name for name in files if name in flags]
+    with_tls = "tls" in flags or bool(named) or (bool(tls_port) and port.strip() == "0" and "port" not in flags)
+    default = (tls_port if with_tls else port) or "6379"
+    try:
+        number = read_whole(flags.get("port", default), 1, PORT_MAX)
+    except ValueError as error:
+        raise ConfigError(f"--port must be {error}") from None
+    secure = None
+    if with_tls:
+        from respram.server.tls import client_context
+
+        context = client_context(files["tls-ca"], files["tls-cert"], files["tls-key"])
+        secure = context.wrap_socket
+    return Target(flags.get("host", "127.0.0.1"), number, secure)
+
+
+def _password(flags: Mapping[str, str], variables: Mapping[str, str]) -> str:
+    path = flags.get("password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", ""))
+    if path:
+        return read_password_file(path)
+    try:
+        return read_password(variables.get("RESPRAM_REQUIREPASS", ""))
+    except ValueError as error:
+        raise ConfigError(f"RESPRAM_REQUIREPASS must be {error}") from None
+
+
+def _ask(target: Target, requests: list[bytes]) -> list[bytes]:
+    """One line of answer for each request, all within PING_TIMEOUT_S."""
+    deadline = time.monotonic() + PING_TIMEOUT_S
+    answers = []
+    with contextlib.ExitStack() as stack:
+        sock = stack.enter_context(socket.create_connection((target.host, target.port), PING_TIMEOUT_S))
+        if target.secure is not None:
+            sock = stack.enter_context(target.secure(sock))
+        for request in requests:
+            sock.sendall(request)
+            line = b""
+            while not line.endswith(b"\r\n"):
+                sock.settimeout(max(deadline - time.monotonic(), 0.001))
+                piece = sock.recv(PING_ANSWER_BYTES_MAX)
+                if not piece or len(line) > PING_ANSWER_BYTES_MAX:
+                    raise ConnectionError("the connection was closed" if not piece else "the answer is no Redis reply")
+                line += piece
+            answers.append(line[:-2])
+    return answers
+
+
+def _request(*argv: bytes) -> bytes:
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv)
+
+
+def _first_words(answer: bytes) -> str:
+    return answer[:80].decode("ascii", "replace")
