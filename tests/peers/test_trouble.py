@@ -1,0 +1,135 @@
+"""Peers in trouble, as real processes: one that fills up while it is asked, one that stands still, one that dies in a full swing."""
+
+import threading
+import time
+
+import pytest
+
+from tests.live import free_port
+from tests.peers.enclave import SECRET, USUAL, Member, enclave, rss_bytes, until, until_equal, until_linked, until_ready
+
+LIFE_S = 600
+MIB = 1 << 20
+
+
+def fill(member: Member, count: int, value: bytes) -> list[bytes]:
+    keys = [b"full:%d" % number for number in range(count)]
+    for at in range(0, count, 500):
+        with member.client.pipeline(transaction=False) as pipe:
+            for key in keys[at : at + 500]:
+                pipe.set(key, key + value, ex=LIFE_S)
+            pipe.execute()
+    return keys
+
+
+def test_a_node_that_fills_up_pulls_what_it_is_asked_for_and_answers_in_order() -> None:
+    value = b"x" * 20_000
+    with enclave(1) as members:
+        until_ready(members)
+        keys = fill(members[0], 5000, value)
+        joiner = Member(free_port(), free_port(), f"127.0.0.1:{members[0].peer_port}", USUAL, (), SECRET)
+        joiner.start()
+        try:
+            until(lambda: joiner.info()["enclave_peers_linked"] == 1, "no link")
+            asked = early = 0
+            while asked < len(keys) and joiner.info()["peer_state"] == "joining":
+                some = keys[::-1][asked : asked + 10]
+                with joiner.client.pipeline(transaction=False) as pipe:
+                    for number, key in enumerate(some):
+                        pipe.echo(b"before %d" % number)
+                        pipe.get(key)
+                        pipe.set(b"own:%d" % number, b"%d" % asked, ex=LIFE_S)
+                        pipe.get(b"own:%d" % number)
+                        pipe.exists(b"nowhere:%d" % asked)
+                    replies = pipe.execute()
+                for number, key in enumerate(some):
+                    before, got, done, own, nowhere = replies[number * 5 : number * 5 + 5]
+                    assert (before, done, own, nowhere) == (b"before %d" % number, True, b"%d" % asked, 0)
+                    assert got in (None, key + value), "the reply to another command"
+                    early += got is not None
+                asked += 10
+            assert asked and early, "it was full before it could be asked"
+            assert joiner.info()["pulls_found"], f"{early} of {asked} came, none by a pull"
+            until_ready([joiner])
+            assert joiner.client.dbsize() == len(keys) + 10
+            assert joiner.client.mget(keys[:100]) == [key + value for key in keys[:100]]
+        finally:
+            joiner.stop()
+
+
+def stand_still(writes_bytes: int, value_bytes: int, still_s: float) -> None:
+    """One of three is stopped while so much is written; the others may keep 4 MiB in flight and 16 MiB waiting for it."""
+    with enclave(3) as members:
+        until_ready(members)
+        value = b"x" * value_bytes
+        window = 28 * MIB // value_bytes  # so many keys, again and again
+        fill_up = [b"still:%d" % number for number in range(window)]
+        for key in fill_up:
+            members[0].client.set(key, value, ex=LIFE_S)
+        until(lambda: members[1].client.dbsize() == members[2].client.dbsize() == window, "the records did not spread", 60)
+        before, started = rss_bytes(members[0]), time.monotonic()
+        members[1].freeze()
+        waits, number = [], 0
+        while number * value_bytes < writes_bytes or time.monotonic() < started + still_s:
+            began = time.monotonic()
+            members[0].client.set(fill_up[number % window], b"y" * value_bytes, ex=LIFE_S)
+            waits.append(time.monotonic() - began)
+            number += 1
+            if number * value_bytes > writes_bytes * (time.monotonic() - started) / still_s:
+                time.sleep(0.001)
+        assert members[0].info()["enclave_peers_lagging"] == 1, "16 MiB were not enough to be too much"
+        grown = rss_bytes(members[0]) - before
+        waits.sort()
+        until(lambda: members[2].client.get(fill_up[(number - 1) % window]) == b"y" * value_bytes, "the third node waits for the second")
+        members[1].thaw()
+        until_linked(members)
+        assert until_equal(members, window, 90) == window
+        until(lambda: members[0].info()["enclave_peers_lagging"] == 0, "it lags for ever")
+        assert grown < 96 * MIB, f"{grown} bytes more"
+        assert waits[len(waits) * 99 // 100] < 0.1, "somebody waited for the one that stood still"
+
+
+def test_a_peer_that_stands_still_costs_bounded_memory_and_nobodys_time() -> None:
+    stand_still(28 * MIB, 16_384, 1.5)
+
+
+@pytest.mark.slow
+def test_a_peer_that_stands_still_for_a_minute_is_made_level() -> None:
+    stand_still(1024 * MIB, 4_096, 60.0)
+
+
+def test_two_of_three_may_die_in_full_swing() -> None:
+    """What the survivor had is on all of them again; what only the dead had, and nobody had acknowledged, may be lost."""
+    with enclave(3) as members:
+        until_ready(members)
+        stop, written = threading.Event(), 0
+
+        def keep_writing() -> None:
+            nonlocal written
+            client = members[0].connect()
+            while not stop.is_set():
+                with client.pipeline(transaction=False) as pipe:
+                    for number in range(written, written + 50):
+                        pipe.set(f"swing:{number}", f"v{number}", ex=LIFE_S)
+                    pipe.execute()
+                written += 50
+                time.sleep(0.005)
+            client.close()
+
+        thread = threading.Thread(target=keep_writing)
+        thread.start()
+        time.sleep(0.5)
+        for member in members[1:]:
+            member.kill()
+        time.sleep(0.3)
+        for member in members[1:]:
+            member.start()
+        time.sleep(0.3)
+        stop.set()
+        thread.join()
+        until_linked(members)
+        until_ready(members)
+        assert until_equal(members, written, 30) == written
+        keys = [f"swing:{number}" for number in range(written)]
+        for member in members:
+            assert member.client.mget(keys) == [f"v{number}".encode() for number in range(written)]
