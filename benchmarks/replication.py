@@ -78,7 +78,7 @@ def page(facts: dict[str, str], found: Found, server: str) -> str:
         tables.table(head, [line for make in (lag_lines, quiet_lines, heal_lines, bootstrap_lines, cpu_lines) for line in make(found, server)]),
         "How each figure is taken: `benchmarks/replication_rows.py`. Bytes of a cut are those on the wire, with TLS, handshakes and all; bytes of\n"
         f"exchanges and dumps are those of the frames. A record is {replication_rows.RECORD_BYTES} bytes on its way: "
-        f"{replication_rows.KEY_BYTES} of key, {replication_rows.VALUE_BYTES} of value, the rest stamp, deadline and lengths.\n"
+        f"{replication_rows.KEY_BYTES} of key, {replication_rows.VALUE_BYTES} of value, the rest stamp, deadline, seal and lengths.\n"
         "Redis runs without compression of its dumps, because the values here are one letter again and again.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -16,11 +16,11 @@ from benchmarks.groups import Asker, Group, group, growing, packed, respram_leve
 from benchmarks.machine import Affinity
 from benchmarks.rows import preload
 from benchmarks.servers import BenchError, Programs
-from respram.record import HEADER
+from respram.record import HEADER, SEAL
 
 VALUE_BYTES = 64
 KEY_BYTES = 16
-RECORD_BYTES = HEADER.size + KEY_BYTES + VALUE_BYTES  # as it travels
+RECORD_BYTES = HEADER.size + SEAL.size + KEY_BYTES + VALUE_BYTES  # as it travels, sealed
 TTL_S = 3600
 WRITES_PER_S = 10_000
 PULSE_S = 0.001  # writes of the background load leave in pulses, so that the client leaves the processors to the servers

@@ -1,7 +1,7 @@
 """How a node fills up: roots, the address book, a dump from one near, ready peer, the digests, READY.
 
 A joiner's links make it a target of pushes before it asks for a dump, so nothing falls between. The dump goes by points
-of the key hash, in chunks made only when less than 1 MiB of them is under way; a source that is lost or slow is
+of the key hash, in chunks made one a turn and only when less than 1 MiB of them is under way; a source that is lost or slow is
 replaced by another, which goes on at the last point. Then digests are compared until one is equal: READY.
 
 A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have more
@@ -11,6 +11,7 @@ Without a ready peer in sight for 3 s (the first node of all, or everybody resta
 has, keeps dialling the roots, and is made level by comparison once somebody is there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Bootstrap:
     asked_ms: int = 0  # or heard last
     point: int = 0
     points_by_seq: dict[int, int] | None = None
-    dumped: bool = False  # all of it; now the digests
+    dumped: bool = False  # all of it, or there is nothing to wait for; now the digests
     level_since_ms: int = 0
     avoid: dict[int, int] | None = None  # peers that were busy or slow: until when
     records: int = 0
@@ -163,6 +164,7 @@ def compared(core: "Core", mine: int, theirs: int) -> None:
 def become_ready(core: "Core", why: str) -> None:
     boot = core.boot
     core.state = READY
+    boot.dumped = True  # or there is nobody who could
     core.book.set_me(ready=True)
     core.tell_all()
     took_ms = core.now.ms - boot.started_ms
@@ -182,17 +184,27 @@ def asked(core: "Core", link: Link, message: Dump) -> None:
 
 
 def feed(core: "Core", link: Link) -> None:
-    """Makes chunks while they fit the joiner's credit and leave the window to more important frames."""
-    policy = core.policy
-    while link.dump_point is not None:
-        used = link.dump_bytes + policy.dump_bytes + FRAME_BYTES
-        if link.in_flight and (
-            used > policy.dump_in_flight_bytes_max or link.in_flight_bytes > policy.sync_in_flight_bytes_max
-        ):
-            return
-        if link.dump_bytes and used > policy.dump_in_flight_bytes_max:
-            return
-        found = core.store.dump(link.dump_point, policy.dump_bytes, core.now.wall_ms)
+    """Goes on with a dump. One chunk a turn, so that clients of the source wait for one and not for all that fit."""
+    if not link.feeding and _has_room(core, link):
+        link.feeding = True
+        core.run(_chunks(core, link))
+
+
+def _chunks(core: "Core", link: Link) -> Iterator[None]:
+    while link.dump_point is not None and core.links.get(link.id) is link and _has_room(core, link):
+        found = core.store.dump(link.dump_point, core.policy.dump_bytes, core.now.wall_ms)
         launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)
         core.mind(link)
         link.dump_point = found.cursor if found.cursor < POINTS else None
+        yield
+    link.feeding = False
+
+
+def _has_room(core: "Core", link: Link) -> bool:
+    """Whether a chunk fits the joiner's credit and leaves the window to more important frames."""
+    policy = core.policy
+    if link.dump_point is None:
+        return False
+    if link.dump_bytes and link.dump_bytes + policy.dump_bytes + FRAME_BYTES > policy.dump_in_flight_bytes_max:
+        return False
+    return not link.in_flight or link.in_flight_bytes <= policy.sync_in_flight_bytes_max

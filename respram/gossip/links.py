@@ -105,6 +105,7 @@ class Link:
     dump_point: int | None = None  # where the dump for this peer stands; None: no dump
     levels: bool = False  # the dump was not asked for: foreign.py
     level_number: int = 0  # of the last own batch when it began
+    feeding: bool = False  # a job makes its chunks
     # -- receiving
     received: int = 0  # everything up to here was received and kept
     ahead: set[int] = field(default_factory=set)

@@ -48,6 +48,8 @@ def paced(core: "Core") -> None:
 def begin(core: "Core") -> None:
     """Compare with somebody, the LAGGING and the long unreachable first."""
     repair, policy = core.repair, core.policy
+    if not core.boot.dumped:
+        return  # the dump brings it: what filters find meanwhile would come twice
     if repair.own is not None:
         if repair.own.until_ms > core.now.ms:
             return
@@ -66,7 +68,8 @@ def begin(core: "Core") -> None:
 
 
 def choose(core: "Core") -> Peer | None:
-    peers = [peer for peer in core.enclave_peers() if peer.link is not None and not peer.foreign]
+    """Nobody who is still filling up: it compares by itself when it has its dump."""
+    peers = [peer for peer in core.enclave_peers() if peer.link is not None and core.book[peer.number].ready and not peer.foreign]
     if not peers:
         return None
     for first in (

@@ -136,20 +136,54 @@ def source(records: int = 3_000, size: int = 1_000) -> Bench:
     return bench
 
 
-def test_chunks_are_made_only_within_the_joiners_credit() -> None:
+def test_chunks_are_made_one_a_turn_and_only_within_the_joiners_credit() -> None:
     bench = source()
     bench.say(1, Dump(0))
+    assert len(bench.sent(Dumped)) == 1, "clients of the source wait for one chunk, not for all that fit"
+    assert bench.core.next_deadline() == bench.ms
+    bench.wait(1)
     first = bench.sent(Dumped)
-    in_flight = sum(len(one.payload) for one in first)
-    assert 2 <= len(first) <= 4 and in_flight <= 1 << 20
+    credit = bench.core.policy.dump_in_flight_bytes_max
+    assert credit // 2 < sum(len(one.payload) for one in first) <= credit
+    bench.wait(100)
+    assert len(bench.sent(Dumped)) == len(first)
     bench.say(1, Ack(1, b""))
     assert len(bench.sent(Dumped)) == len(first) + 1
     while bench.sent(Dumped)[-1].point < POINTS:
         bench.say(1, Ack(bench.sent(Dumped)[-1].seq, b""))
+        bench.wait(1)
     chunks = bench.sent(Dumped)
-    records_bytes = 3_000 * len(packed(b"k0000", 1_000))
-    assert sum(len(one.payload) for one in chunks) < records_bytes
-    assert bench.core.links[1].dump_point is None
+    assert sum(len(one.payload) for one in chunks) == sum(len(packed(b"k%d" % number, 1_000)) for number in range(3_000))
+    assert bench.core.links[1].dump_point is None and not bench.core.links[1].feeding
+
+
+def test_a_dump_ends_with_its_link() -> None:
+    bench = source()
+    bench.say(1, Dump(0))
+    bench.take(bench.core.closed(1, bench.now))
+    bench.wait(10)
+    assert len(bench.sent(Dumped)) == 1
+
+
+def test_nobody_compares_with_one_that_fills_up() -> None:
+    bench = source()
+    for _ in range(20):
+        bench.wait(1_000)
+        for peer in bench.core.peers.values():
+            peer.heard_ms = bench.ms
+    assert not bench.sent(Digest)
+    bench.meet(4, member(0x300))
+    bench.wait(10_000)
+    assert bench.sent(Digest, 4) and not bench.sent(Digest, 1)
+
+
+def test_who_fills_up_compares_with_nobody_before_it_has_its_dump() -> None:
+    bench = joiner()
+    bench.meet(1, member(0x200))
+    bench.wait(3_000)
+    assert bench.sent(Dump, 1) and not bench.sent(Digest)
+    bench.say(1, Dumped(1, 0, POINTS, b""))
+    assert bench.sent(Digest, 1)
 
 
 def test_two_joiners_are_served_at_a_time() -> None:
