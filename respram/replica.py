@@ -32,7 +32,6 @@ from respram.gossip.effects import (
 )
 from respram.gossip.members import Member
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
-from respram.gossip.status import PeerLine, Status, peers_of, status_of, topology_of
 from respram.gossip.timers import Now
 from respram.snapshot.keys import Entry
 from respram.wire.codec import encode
@@ -147,16 +146,6 @@ class Replica:
 
     def pulls_useful(self) -> bool:
         return self.core.pulls_useful()
-
-    def status(self) -> Status:
-        return status_of(self.core)
-
-    def peers(self) -> list[PeerLine]:
-        return peers_of(self.core)
-
-    def topology(self) -> list[Member]:
-        """Every member of every enclave that is known to live, this node first, then by address."""
-        return topology_of(self.core)
 
     def digest(self, now: Now) -> Digest | None:
         """Of all settled records: equal on nodes that have converged, for the same moment."""

@@ -28,17 +28,21 @@ def _peer_row(peer: Peer, member: Member, now_ms: int) -> PeerFacts:
     link = peer.link
     return PeerFacts(
         number=member.number, host=host, port=port, enclave=member.enclave, role=ROLES[member.role].encode(),
-        state=_state(peer), rtt_us=-1 if peer.rtt_ms is None else round(peer.rtt_ms * 1000), lag_ms=lag_ms(peer, now_ms),
+        state=_state(peer, member), rtt_us=-1 if peer.rtt_ms is None else round(peer.rtt_ms * 1000), lag_ms=lag_ms(peer, now_ms),
         queue_bytes=peer.queue_bytes, in_flight_bytes=link.in_flight_bytes if link is not None else 0,
         heard_ms=now_ms - peer.heard_ms if peer.heard_ms else -1,
     )  # fmt: skip
 
 
-def _state(peer: Peer) -> bytes:
+def _state(peer: Peer, member: Member) -> bytes:
     if peer.link is None:
         return b"unlinked"
     if peer.lagging_ms is not None:
         return b"lagging"
+    if not member.ready:
+        return b"joining"
+    if peer.foreign:
+        return b"foreign"
     return b"differs" if peer.differs else b"online"
 
 
@@ -75,6 +79,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("tree_role", ROLES[core.me.role]),
         ("tree_parent", f"{core.me.parent:016x}" if core.me.parent else "none"),
         ("tree_children", len(core.tree.children)),
+        ("tree_moves", core.tree.moves),
         ("advertised_address", core.me.address.decode("ascii", "replace")),
         ("enclave_members", len(core.book.enclave) + 1),
         ("network_members", len(core.book.alive) + 1),

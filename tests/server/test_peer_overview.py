@@ -1,7 +1,11 @@
 """What a node tells of its peers is what is the case."""
 
 from respram.commands.info import render
+from respram.gossip.members import ROOT
+from respram.replica import Replica
 from respram.server import clock, peer_overview
+from respram.wire.messages import Ack, Attached
+from tests.gossip.rig import Bench, hello, member
 from tests.server.nodes import parties, run, until
 
 
@@ -57,3 +61,34 @@ def test_members_tell_who_left() -> None:
             assert not one.driver.linked()
 
     run(main)
+
+
+def test_each_state_of_a_peer_has_its_name() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200, role=ROOT))
+    bench.meet(2, member(0x300, ready=False))
+    for link in (3, 4, 5):
+        bench.meet(link, member(0x100 + 0x100 * link))
+    bench.take(bench.core.opened(6, b"", bench.now))
+    bench.say(6, hello(member(0x700), clock_ms=bench.now.wall_ms, capabilities=77))
+    bench.wait(1_500)
+    bench.say(1, Attached(2, 1))
+    bench.write(b"k", bytes(1_000))
+    bench.say(1, Ack(1, b""))
+    core = bench.core
+    core.set_differs(core.peers[0x400])
+    core.peers[0x500].lagging_ms = 0
+    bench.take(core.closed(5, bench.now))
+    replica = Replica(bench.engine, core, 1 << 20)
+    rows = {row.number: row for row in peer_overview.linked(replica, bench.ms)}
+    assert {number: row.state for number, row in rows.items()} == {
+        0x200: b"online", 0x300: b"joining", 0x400: b"differs", 0x500: b"lagging", 0x600: b"unlinked", 0x700: b"foreign",
+    }  # fmt: skip
+    assert rows[0x200].in_flight_bytes == 0 and rows[0x300].in_flight_bytes > 1_000 and rows[0x600].queue_bytes > 1_000
+    facts = dict(peer_overview.facts(replica, {}, bench.ms))
+    assert (facts["enclave_peers_linked"], facts["enclave_peers_differing"], facts["batches_sent"]) == (5, 1, 1)
+    assert facts["tree_parent"] == f"{0x200:016x}" and facts["bootstrap_percent"] == 100
+    joining = Bench(roots=[b"root:1"])
+    joining.core.boot.point = 1 << 31
+    facts = dict(peer_overview.facts(Replica(joining.engine, joining.core, 1 << 20), {}, 0))
+    assert (facts["peer_state"], facts["bootstrap_percent"]) == ("joining", 50)
