@@ -1,5 +1,6 @@
 """What the operating system says of this process and machine."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -18,6 +19,7 @@ def usage() -> dict[str, float]:
         "rss_peak_bytes": spent.ru_maxrss * 1024.0,
         "cpu_user_s": spent.ru_utime,
         "cpu_sys_s": spent.ru_stime,
+        "tasks": float(len(asyncio.all_tasks())),
         "descriptors": float(_descriptors()),
     }
 

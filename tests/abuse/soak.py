@@ -1,25 +1,34 @@
-"""Ten minutes of clients that come, work, misbehave and go: memory, descriptors and clients must not grow.
+"""Ten minutes of clients that come, work, misbehave and go, and of peers that are killed, stopped and come back: memory,
+descriptors and tasks of the node that stays must not grow.
 
-`make soak`, or `python -m tests.abuse.soak [--minutes M] [--engine E]`. The first fifth is for warming up; from then on
-the lows of each fifth are compared, since a leak raises the lows and a peak does not.
+`make soak`, or `python -m tests.abuse.soak [--minutes M] [--engine E]`. The node is one of three; the others keep snapshots and are
+restarted all the time, by SIGKILL or SIGTERM. The first fifth is for warming up; from then on the lows of each fifth
+are compared, since a leak raises the lows and a peak does not. At the end all three must be equal.
 """
 
 import argparse
 import contextlib
 import random
-import re
 import socket
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 
+import redis
+
 from tests.abuse.rig import check_log, open_descriptors, rss_bytes
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, running
+from tests.live import LiveNode, Wire
+from tests.peers.enclave import Member, enclave, until_equal, until_linked
+from tests.peers.enclave import until as until_so
 
 PARTS = 5
 GROWN_BYTES_MAX = 32 << 20  # of the lows, from the second part to the last
 GROWN_DESCRIPTORS_MAX = 10
+GROWN_TASKS_MAX = 5
+RESTART_S = 5.0  # between two restarts of peers
 KEYS, VALUE_BYTES = 20_000, 200
 CLIENTS_MAX = 200
 
@@ -28,6 +37,8 @@ CLIENTS_MAX = 200
 class Low:
     rss: int = 1 << 62
     descriptors: int = 1 << 62
+    tasks: int = 1 << 62  # of the loop
+    acts: int = 0  # things that clients did
 
 
 def main() -> int:
@@ -37,14 +48,64 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=int(time.time()))
     given = asked.parse_args()
     sys.stdout.write(f"seed={given.seed} engine={given.engine} minutes={given.minutes}\n")
-    with running(engine=given.engine) as node:
-        lows = [churn(node, random.Random(given.seed + part), given.minutes * 60 / PARTS) for part in range(PARTS)]
+    with tempfile.TemporaryDirectory() as folder, enclave(
+        3, engines=(given.engine,), each=lambda number: ("--snapshot-dir", f"{folder}/{number}", "--snapshot-interval", "5") if number else ()
+    ) as members:
+        node = members[0].node
+        assert node is not None
+        restarts = Restarts(members[1:], random.Random(given.seed))
+        restarts.start()
+        try:
+            lows = [churn(node, random.Random(given.seed + part), given.minutes * 60 / PARTS) for part in range(PARTS)]
+        finally:
+            restarts.over.set()
+            restarts.join()
+        assert restarts.fault is None, restarts.fault
         check_log(node)
+        until_linked(members, 60)
+        records = until_equal(members, 1, 60)
     for part, low in enumerate(lows):
-        sys.stdout.write(f"part {part}: rss_low_mib={low.rss / (1 << 20):.1f} descriptors_low={low.descriptors}\n")
+        sys.stdout.write(
+            f"part {part}: rss_low_mib={low.rss / (1 << 20):.1f} descriptors_low={low.descriptors} tasks_low={low.tasks} acts={low.acts}\n"
+        )
+    sys.stdout.write(f"restarts killed={restarts.killed} stopped={restarts.stopped} restored_records={restarts.restored} equal_records={records}\n")
     assert lows[-1].rss - lows[1].rss < GROWN_BYTES_MAX, "memory grows"
     assert lows[-1].descriptors - lows[1].descriptors < GROWN_DESCRIPTORS_MAX, "descriptors grow"
+    assert lows[-1].tasks - lows[1].tasks < GROWN_TASKS_MAX, "tasks grow"
+    assert restarts.killed and restarts.stopped and restarts.restored, "the peers were spared"
     return 0
+
+
+class Restarts(threading.Thread):
+    """Ends one of the peers, starts it anew, waits until it is ready, and takes the next."""
+
+    def __init__(self, members: list[Member], chance: random.Random) -> None:
+        super().__init__()
+        self.members, self.chance = members, chance
+        self.over = threading.Event()
+        self.killed = self.stopped = self.restored = 0
+        self.fault: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            while not self.over.wait(RESTART_S):
+                self._restart(self.chance.choice(self.members))
+        except Exception as fault:
+            self.fault = fault
+
+    def _restart(self, member: Member) -> None:
+        assert member.node is not None
+        log = member.log()
+        assert "event=bug" not in log and "Traceback" not in log, log
+        if self.chance.random() < 0.5:
+            member.kill()
+            self.killed += 1
+        else:
+            member.stop()
+            self.stopped += 1
+        member.start()
+        until_so(lambda: member.info()["peer_state"] == "ready", "a restarted peer does not become ready", 60)
+        self.restored += int(member.client.info("persistence")["snapshot_restored_records"])
 
 
 def churn(node: LiveNode, chance: random.Random, seconds: float) -> Low:
@@ -58,6 +119,7 @@ def churn(node: LiveNode, chance: random.Random, seconds: float) -> Low:
         if not wires:
             continue
         wire = wires[chance.randrange(len(wires))]
+        low.acts += 1
         if not act(wire, chance):
             wires.remove(wire)
     for wire in wires:
@@ -66,11 +128,11 @@ def churn(node: LiveNode, chance: random.Random, seconds: float) -> Low:
         time.sleep(0.05)
         low.rss = min(low.rss, rss_bytes(node))
         low.descriptors = min(low.descriptors, open_descriptors(node))
-    wire = node.connect()
-    wire.sock.sendall(b"INFO clients\r\n")
-    told = re.search(rb"connected_clients:(\d+)", wire.sock.recv(4096))
-    assert told is not None and told[1] == b"1", "clients that left are still counted"
-    wire.close()
+    with redis.Redis(port=node.port, socket_timeout=10) as client:
+        for _ in range(20):
+            low.tasks = min(low.tasks, client.info("respram")["loop_tasks"])
+            time.sleep(0.05)
+        assert len(client.client_list()) == 2, "clients that left are still counted"  # this one, and the enclave's
     node.wires.clear()
     return low
 
