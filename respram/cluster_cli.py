@@ -32,13 +32,11 @@ cluster secret the nodes talk in the clear, on loopback alone.
 
 
 class Place(NamedTuple):
-    number: int
     port: int
     peer_port: int
 
 
-def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[list[str]]:
-    """The words to start each node with. ConfigError where a setting is wrong, before anything is started."""
+def plan_places(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[Place]:
     count = _whole(flags.get("nodes", "3"), "--nodes", NODES_MAX)
     port = _whole(flags.get("port", variables.get("RESPRAM_PORT", "6379")), "--port", PORT_MAX)
     peer_port = _whole(flags.get("peer-port", variables.get("RESPRAM_PEER_PORT", "16379")), "--peer-port", PORT_MAX)
@@ -47,12 +45,17 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[list[st
             raise ConfigError(f"{name} {first} leaves no {count} ports up to {PORT_MAX}; choose a lower one")
     if abs(port - peer_port) < count:
         raise ConfigError(f"--port {port} and --peer-port {peer_port} are too close for {count} nodes; choose ports further apart")
+    return [Place(port + number, peer_port + number) for number in range(count)]
+
+
+def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[list[str]]:
+    """The words to start each node with. ConfigError where a setting is wrong, before anything is started."""
+    places = plan_places(flags, variables)
     for name in ("join", "advertise"):
         if name in flags:
             raise ConfigError(f"--{name} is not for `respram cluster`: its nodes know each other; use respram serve")
     others = {name: text for name, text in flags.items() if name not in ("nodes", "port", "peer-port")}
-    join = ",".join(f"127.0.0.1:{peer_port + number}" for number in range(count))
-    places = [Place(number, port + number, peer_port + number) for number in range(count)]
+    join = ",".join(f"127.0.0.1:{at.peer_port}" for at in places)
     settings = [{**others, "port": str(at.port), "peer-port": str(at.peer_port), "join": join} for at in places]
     for one in settings:
         load(one, variables)
@@ -90,6 +93,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 assert process.stdout is not None
                 selector.register(process.stdout, selectors.EVENT_READ, number)
             say(f"{len(processes)} nodes; Ctrl-C stops them")
+            say("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in plan_places(flags, variables)))
             while not stopping and all(process.poll() is None for process in processes):
                 _pass_lines(selector, say, 0.2)
             failed = [number for number, process in enumerate(processes, 1) if process.poll() is not None]

@@ -110,6 +110,7 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
     for node in (b"node 1: ", b"node 2: ", b"node 3: "):
         assert output.count(node) > 4
     assert output.count(b"event=stopped") == 3
+    assert b"redis-cli -p %d, redis-cli -p %d, redis-cli -p %d\n" % (port, port + 1, port + 2) in output
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 

@@ -35,7 +35,7 @@ class Member:
 
     def start(self) -> None:
         words = ["--peer-port", str(self.peer_port), *(["--join", self.join] if self.join else []), *self.args]
-        self.node = start(*words, engine=self.engine, env={"RESPRAM_CLUSTER_SECRET": self.secret}, port=self.port)
+        self.node = start(*words, engine=self.engine, env={"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {}, port=self.port)
         until(lambda: "peer_state" in self.info(), "the node did not begin with its peers")
 
     @property

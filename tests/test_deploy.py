@@ -1,0 +1,103 @@
+"""What `deploy/` starts: every variable is an option's, with a value that it takes; and an enclave started just so."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import redis
+
+from respram.cli import main
+from respram.config import load
+from respram.options import OPTIONS, Address, Service
+from tests.engine.conftest import ENGINES
+from tests.live import free_port
+from tests.peers.enclave import SECRET, Member, until, until_linked, until_ready
+
+PASSWORD = "a-password-of-this-test"
+DEPLOY = Path(__file__).parent.parent / "deploy"
+IN_IMAGE = re.compile(r"(RESPRAM_\w+)=(\S+)")  # as the Dockerfile has them
+IN_COMPOSE = re.compile(r"^ +(RESPRAM_\w+): (.+)$", re.MULTILINE)
+IN_KUBERNETES = re.compile(r'name: (RESPRAM_\w+), value: "?([^"}]+)"?\}')
+POD = {"$(POD_NAME)": "respram-0", "$(POD_NAMESPACE)": "cache"}
+
+
+def variables(name: str, pattern: re.Pattern[str]) -> dict[str, str]:
+    text = (DEPLOY / name).read_text()
+    found = dict(pattern.findall(text))
+    # Each mention but those in comments was understood.
+    mentioned = {word for line in text.splitlines() for word in re.findall(r"RESPRAM_\w+", line.partition("#")[0])}
+    assert set(found) == mentioned
+    for word, value in POD.items():
+        found = {key: one.replace(word, value) for key, one in found.items()}
+    image = dict(IN_IMAGE.findall((DEPLOY.parent / "Dockerfile").read_text().rpartition("\nFROM ")[2]))
+    return image | found
+
+
+BOTH = pytest.mark.parametrize(
+    "found", [variables("compose.yaml", IN_COMPOSE), variables("kubernetes.yaml", IN_KUBERNETES)], ids=["compose", "kubernetes"]
+)
+
+
+def with_files(found: dict[str, str], folder: Path) -> dict[str, str]:
+    """The same with secrets that are there."""
+    (folder / "cluster-secret").write_text(SECRET + "\n")
+    (folder / "password").write_text(PASSWORD + "\n")
+    return {name: str(folder / Path(one).name) if name.endswith("_FILE") else one for name, one in found.items()}
+
+
+@BOTH
+def test_every_variable_is_an_options(found: dict[str, str], tmp_path: Path) -> None:
+    assert set(found) <= {option.variable for option in OPTIONS}
+    assert {"RESPRAM_JOIN", "RESPRAM_CLUSTER_SECRET_FILE", "RESPRAM_REQUIREPASS_FILE", "RESPRAM_BIND"} <= set(found)
+    config = load({}, with_files(found, tmp_path))
+    assert config.has_peers and config.requirepass and config.cluster_secret and config.engine == "native"
+    assert (config.port, config.peer_port) == (6379, 16379)
+    assert "127.0.0.1" not in config.bind and "127.0.0.1" not in config.peer_hosts
+
+
+def test_nodes_of_the_compose_file_join_all_of_them() -> None:
+    text = (DEPLOY / "compose.yaml").read_text()
+    hosts = re.findall(r"^    hostname: (\S+)$", text, re.MULTILINE)
+    config = load({}, {"RESPRAM_JOIN": variables("compose.yaml", IN_COMPOSE)["RESPRAM_JOIN"]})
+    assert len(hosts) == 3 and config.join == tuple(Address(host, 16379) for host in hosts)
+
+
+def test_pods_ask_for_the_name_of_their_headless_service() -> None:
+    text = (DEPLOY / "kubernetes.yaml").read_text()
+    found = variables("kubernetes.yaml", IN_KUBERNETES)
+    config = load({}, {name: found[name] for name in ("RESPRAM_JOIN", "RESPRAM_ADVERTISE")})
+    assert config.join == (Service("_peers._tcp.respram-peers.cache.svc.cluster.local"),)
+    assert config.advertise == Address("respram-0.respram-peers.cache.svc.cluster.local", 16379)
+    assert "serviceName: respram-peers" in text and "{name: peers, port: 16379, targetPort: peers}" in text
+    assert "{name: peers, containerPort: 16379}" in text and "{name: clients, containerPort: 6379}" in text
+    assert text.count("app: respram") == 8, "selectors and labels must say the same"
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="the image insists on the native engine")
+@BOTH
+def test_three_nodes_start_with_the_same_words(found: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only addresses are others: here there is one machine and no such name."""
+    settled = with_files(found, tmp_path) | {"RESPRAM_BIND": "127.0.0.1"}
+    settled.pop("RESPRAM_ADVERTISE", None)
+    for name in [name for name in os.environ if name.startswith("RESPRAM_")]:
+        monkeypatch.delenv(name)
+    for name, value in settled.items():
+        monkeypatch.setenv(name, value)
+    ports = [free_port() for _ in range(3)]
+    join = ",".join(f"127.0.0.1:{port}" for port in ports)
+    members = [Member(free_port(), port, join, settled["RESPRAM_ENGINE"], (), "") for port in ports]
+    for member in members:
+        member.clients.append(redis.Redis(port=member.port, password=PASSWORD, socket_timeout=10))
+    try:
+        for member in members:
+            member.start()
+        until_linked(members)
+        until_ready(members)
+        members[0].client.set("greeting", "hello", ex=60)
+        until(lambda: members[2].client.get("greeting") == b"hello", "the record did not spread")
+        assert main(["ping", "--port", str(members[1].port), "--ready"], settled) == 0
+        assert "proof=secret" in members[0].log()
+    finally:
+        for member in members:
+            member.stop()
