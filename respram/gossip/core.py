@@ -92,7 +92,7 @@ class Core:
             ("rotate", policy.rotate_ms), ("window", policy.window_ms), ("tree", policy.check_ms),
         ):  # fmt: skip
             self.timers.at(now.ms + self.jitter(period_ms), name)
-        self.timers.at(now.ms + tree.first_rebalance_ms(self), "rebalance")
+        self.timers.at(now.ms + tree.next_turn_ms(self, this_time=True), "rebalance")
         if not [root for root in self.roots if root != self.me.address] and not self.book.alive and not self.boot.restoring:
             bootstrap.become_ready(self, "no roots to join")
         else:
@@ -302,7 +302,7 @@ class Core:
                 if not self.me.parent and not self.tree.asking:
                     tree.find_parent(self)
             case "rebalance":
-                tree.rebalance(self)
+                tree.turn(self)
             case _:
                 raise AssertionError(name)
 

@@ -191,20 +191,31 @@ def _compare_parents(core: "Core", parent: Member) -> None:
     tree.better_since = {number: tree.better_since.get(number, core.now.ms) for number in better}
 
 
+def turn(core: "Core") -> None:
+    """The moment drawn has come. Who has another role by now waits for that role's third."""
+    third = core.policy.rebalance_ms // 3
+    is_own = core.now.wall_ms % core.policy.rebalance_ms // third == min(core.me.role, TRUNK)
+    if is_own:
+        rebalance(core)
+    core.timers.at(core.now.ms + next_turn_ms(core, this_time=not is_own), "rebalance")
+
+
+def next_turn_ms(core: "Core", this_time: bool) -> int:
+    """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by the
+    clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next period."""
+    period_ms = core.policy.rebalance_ms
+    third, into_ms = period_ms // 3, core.now.wall_ms % period_ms
+    wait_ms = min(core.me.role, TRUNK) * third + core.rng.randrange(third) - into_ms
+    return wait_ms if this_time and wait_ms > 0 else wait_ms + period_ms
+
+
 def rebalance(core: "Core") -> None:
-    """The node's third of the quarter of an hour has come."""
+    """Moves to the best of those that have been better for long enough."""
     tree, policy, now_ms = core.tree, core.policy, core.now.ms
-    core.timers.at(now_ms + policy.rebalance_ms, "rebalance")
     steady = [one for one, since_ms in tree.better_since.items() if now_ms - since_ms >= policy.better_ms]
     if not steady or now_ms - tree.moved_ms < policy.rest_ms or core.me.parent == 0:
         return
     _ask(core, min(steady, key=lambda number: (latency_ms(core, number), number)), core.me.role)
-
-
-def first_rebalance_ms(core: "Core") -> int:
-    """Leaves in the first third, branches in the second, trunks in the third, somewhere within it."""
-    third = core.policy.rebalance_ms // 3
-    return min(core.me.role, TRUNK) * third + core.rng.randrange(third)
 
 
 def branch_of(member: Member) -> int:

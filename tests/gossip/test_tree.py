@@ -181,8 +181,28 @@ def test_leaves_branches_and_trunks_have_a_third_each() -> None:
     for role, third in ((LEAF, 0), (BRANCH, 1), (TRUNK, 2)):
         bench = Bench()
         bench.core.book.set_me(role=role)
-        for _ in range(50):
-            assert tree.first_rebalance_ms(bench.core) // 300_000 == third
+        bench.ms = 250_000
+        bench.core.now = bench.now
+        for this_time in (True, False) * 25:
+            wait_ms = tree.next_turn_ms(bench.core, this_time)
+            assert wait_ms > 0 and (250_000 + wait_ms) % 900_000 // 300_000 == third
+            assert wait_ms >= 650_000 or this_time
+
+
+def test_who_became_a_branch_meanwhile_waits_for_the_third_of_branches() -> None:
+    bench = attached()
+    bench.core.peers[0x200].rtt_ms, bench.core.peers[0x201].rtt_ms = 50.0, 5.0
+    bench.ms = 900_000 + 100_000
+    bench.core.now = bench.now
+    bench.core.tree.better_since = {0x201: 0}
+    bench.forget()
+    tree.turn(bench.core)  # drawn as a leaf; it is a trunk by now
+    assert not bench.take(bench.core._taken())
+    bench.ms += 600_000
+    bench.core.now = bench.now
+    tree.turn(bench.core)
+    bench.take(bench.core._taken())
+    assert bench.sent(Attach, 2)
 
 
 def test_entries_pack_with_their_place_in_the_tree() -> None:
