@@ -22,6 +22,7 @@ from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, Service, re
 FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
 SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
 SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
+CLIENTS_SHARE = 8  # the part of the same that is for all clients' input and output together
 MEMORY_SHARE = (3, 4)  # of what may be used; the rest is for buffers, the interpreter and the kernel
 
 
@@ -46,6 +47,7 @@ class Config:
     default_ttl_s: int = 3600
     max_ttl_s: int = 2_678_400
     maxmemory_bytes: int = 0  # resolved: 0 is no limit
+    clients_bytes_max: int = 0  # resolved: 0 is no limit
     requirepass: str = field(default="", repr=False)
     unprotected: bool = False
     aclfile: str = ""
@@ -237,6 +239,8 @@ def _assemble(given: dict[str, object]) -> Config:
             )
     if settings["maxmemory_bytes"] == AUTO:
         settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
+    if settings["clients_bytes_max"] == AUTO:
+        settings["clients_bytes_max"] = memory_bytes() // CLIENTS_SHARE
     return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
 
 

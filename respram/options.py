@@ -246,6 +246,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("maxmemory", "maxmemory_bytes", "SIZE", "bytes", "auto",
            "Memory for records; beyond it writes are refused, nothing is evicted. auto: three quarters of what the machine "
            "or container may use; 0: no limit.", read_memory),
+    Option("maxmemory-clients", "clients_bytes_max", "SIZE", "bytes", "auto",
+           "Unread input, queued commands and waiting replies of all clients together; beyond it who holds most is closed. "
+           "auto: an eighth of what the machine or container may use; 0: no limit.", read_memory),
     Option("requirepass", "requirepass", "PASSWORD", "text", "", "What clients must say in AUTH. Others on the machine see flags: "
            "prefer the variable or the file.", read_password, secret=True),
     Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.", read_path),

@@ -23,7 +23,7 @@ OTHER = {
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13",
-    "acllog-max-len": "14", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
+    "acllog-max-len": "14", "maxmemory-clients": "32mb", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
@@ -84,7 +84,8 @@ def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) ->
 
 def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
     config = load({}, {})
-    assert replace(config, maxmemory_bytes=0) == Config()
+    assert replace(config, maxmemory_bytes=0, clients_bytes_max=0) == Config()
+    assert config.clients_bytes_max == memory_bytes() // 8
     assert config.maxmemory_bytes == memory_bytes() * 3 // 4
     named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "snapshot_key_file"}
     assert named | {"limits", "snapshot_key"} == {one.name for one in fields(Config)}

@@ -198,7 +198,7 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
         ("evicted_keys", 0),
-        ("evicted_clients", 0),
+        ("evicted_clients", stats.evicted_clients),
         ("keyspace_hits", counts.get("hits", 0)),
         ("keyspace_misses", counts.get("misses", 0)),
         ("pubsub_channels", len(node.channels)),

@@ -62,6 +62,9 @@ cdef class NativePump:
 
     cdef object engine, loop
     cdef public object after  # called when clients may have written; None: nobody wants to know
+    cdef public object weigh  # called when `weigh_bytes` have come in since the last time
+    cdef public uint64_t weigh_bytes
+    cdef public uint64_t unweighed_bytes
     cdef int epoll_fd
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
@@ -190,6 +193,9 @@ cdef class NativePump:
                 self.serve(events[number].data.fd)
         if self.after is not None:
             self.after()
+        if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
+            self.unweighed_bytes = 0
+            self.weigh()
 
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
@@ -200,6 +206,7 @@ cdef class NativePump:
                 client.lost()
             return 0
         self.input_bytes += <uint64_t>count
+        self.unweighed_bytes += <uint64_t>count
         watch.active = True
         self.answer(fd, client, <object>watch.session, <size_t>count)
         return 0

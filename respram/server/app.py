@@ -30,7 +30,7 @@ from respram.config import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import clock, logs, peer_setup, process, restoring
+from respram.server import clock, logs, peer_setup, process, relief, restoring
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
@@ -69,6 +69,9 @@ class App:
         self.pump = make_pump(self.node.engine, loop)
         self.tls = make_context(config) if config.tls_port else None
         self.tls_pump = Pump(self.node.engine, loop) if config.tls_port else None
+        for pump in (self.pump, self.tls_pump):
+            if pump is not None and config.clients_bytes_max:
+                pump.weigh, pump.weigh_bytes = self.relieve, relief.weigh_bytes(config.clients_bytes_max)
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
         self.driver: Driver | None = None
@@ -248,6 +251,7 @@ class App:
             client.check_patience(now_ms)
             if client.pump is self.tls_pump and cast(TlsSocket, client.sock).overdue(now_ms):
                 client.close()
+        self.relieve()
         stats = self.node.stats
         for pump in (self.pump, self.tls_pump):
             input_bytes, output_bytes = pump.take_counts() if pump is not None else (0, 0)
@@ -257,6 +261,13 @@ class App:
         if self.ring is not None and len(self.ring) > 1 and self.ring.forget(self.node.engine.seal_keys(), now_ms):
             self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
         self.loop.call_later(SWEEP_S, self.sweep)
+
+    def relieve(self) -> None:
+        """Closes those who hold most, while all clients together hold too much."""
+        for client, size in relief.too_many(self.clients.values(), self.config.clients_bytes_max):
+            self.node.stats.evicted_clients += 1
+            self.journal(f"event=clients_limit client={client.conn.id} held_bytes={size}: closed")
+            client.close()
 
     # -- the end ----------------------------------------------------------------------------------
     def stop(self, reason: str) -> None:

@@ -50,6 +50,9 @@ class Pump:
         if self.epoll is not None:
             loop.add_reader(self.epoll.fileno(), self._ready)
         self.after: Callable[[], None] | None = None  # called when clients may have written
+        self.weigh: Callable[[], None] | None = None  # called when so much has come in since the last time:
+        self.weigh_bytes = 0
+        self.unweighed_bytes = 0
 
     def watch(self, client: Watched) -> None:
         if self.epoll is None:
@@ -70,6 +73,9 @@ class Pump:
             client = self.watched.get(fd)
             if client is not None:  # closed by one before it
                 self.read(client)
+        if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
+            self.unweighed_bytes = 0
+            self.weigh()
 
     def hold(self, client: Watched, waiting: bool) -> None:
         """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
@@ -105,6 +111,7 @@ class Pump:
             client.lost()
             return
         self.input_bytes += count
+        self.unweighed_bytes += count
         self.feed(client, self.buffer[:count])
 
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
