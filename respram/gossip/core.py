@@ -396,9 +396,9 @@ class Core:
         """Members that this node has, or should have, a link to."""
         return [number for number, peer in self.peers.items() if peer.link is not None or peer.redial_at_ms]
 
-    def set_differs(self, peer: Peer) -> None:
-        if not peer.differs:
-            peer.differs = True
+    def set_differs(self, peer: Peer, differs: bool = True) -> None:
+        if peer.differs != differs:
+            peer.differs = differs
             self.differing = sum(one.differs for one in self.peers.values())
 
     def bootstrap_equal(self, peer: Peer) -> None:

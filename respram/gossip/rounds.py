@@ -82,6 +82,10 @@ def finish_if_done(core: "Core", round: Round) -> None:
 
 def finish(core: "Core", round: Round, given_up: bool = False) -> None:
     peer = round.peer
+    if not (given_up or round.moved or round.more or round.refused or core.store.full()) and peer.wants:
+        # Neither lacks anything: they differ in what was overwritten before it was sent, as a key that is written all
+        # the time does. It would be no use to ask that peer for what clients miss here.
+        core.set_differs(peer, False)
     if not round.begun:
         core.repair.others.pop(peer.number, None)
         return

@@ -1,6 +1,7 @@
 """The pace of comparison: at once after progress, slower while nothing happens or helps."""
 
 from respram.gossip import repair, rounds
+from respram.sim.world import EPOCH_MS
 
 from .pair import Pair
 from .rig import Bench, member
@@ -30,6 +31,30 @@ def test_progress_is_followed_at_once_and_quiet_slows_down() -> None:
     assert core.repair.interval_ms == core.policy.round_ms
     rounds.adapt(core, progress=False, equal=True)
     assert core.repair.interval_ms == core.policy.round_ms  # something had been written
+
+
+def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
+    """One wrote a key three times, the second version never left: digests of that moment differ, and nothing is lacking."""
+    pair = Pair()
+    for ago_ms, leaves in ((10_000, True), (3_000, False), (0, True)):
+        pair.one.engine.store(0, b"hot", b"%d" % ago_ms, EPOCH_MS + 600_000, False, EPOCH_MS - ago_ms, b"set")
+        if leaves:
+            pair.other.engine.merge(pair.one.engine.drain(1 << 20), EPOCH_MS)
+    pair.round()
+    assert [line for line in pair.lines if line.startswith("B BUCKETS")], "their digests do not differ"
+    for bench in (pair.one, pair.other):
+        assert not bench.core.differing and not bench.core.pulls_useful()
+        assert not any(peer.differs for peer in bench.core.peers.values())
+
+
+def test_peers_of_which_one_lacks_something_may_ask() -> None:
+    pair = Pair()
+    pair.stock(pair.one, range(10))
+    pair.round()
+    assert pair.held() == (10, 10)
+    assert pair.one.core.pulls_useful() and pair.other.core.pulls_useful(), "until a digest is equal"
+    pair.round()
+    assert not pair.one.core.pulls_useful() and not pair.other.core.pulls_useful()
 
 
 def test_a_round_that_goes_silent_is_given_up() -> None:
