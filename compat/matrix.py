@@ -4,7 +4,7 @@ Each run has two nodes of its own, one open (with TLS beside it) and one with a 
 meets what another left. A program speaks the lines of `compat/verdict.py`.
 Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
 
-`compat/RESULTS.md` is written when everything was asked for; a part of the matrix prints its table only.
+`compat/RESULTS.md` and the line in the README are written when everything was asked for; a part of the matrix prints its table only.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from compat.entries import ROOT, Entry, EntryError, Run, entries
 from compat.install import CACHE, PYTHON, NotInstalledError, prepared
-from compat.results import Row, page, summary, table
+from compat.results import Row, page, summary, table, with_summary
 from compat.tls import issue
 from compat.verdict import Verdict, judge
 from tests.live import LiveNode, free_port, start
@@ -102,6 +102,9 @@ def main(argv: list[str] | None = None) -> int:
     print(summary(rows))
     if args.results or not args.names and not args.core:
         Path(args.results or ROOT / "RESULTS.md").write_text(page(rows, engine_of(args.engine)))
+    if not args.names and not args.core:
+        readme = ROOT.parent / "README.md"
+        readme.write_text(with_summary(readme.read_text(), f"Real clients and frameworks, unmodified: {summary(rows)}"))
     lost = [row for row in rows if row.verdict.missing]
     return int(any(not row.verdict.is_good for row in rows if not row.verdict.missing) or args.require and bool(lost))
 

@@ -12,7 +12,7 @@ from compat import entries as folder
 from compat.entries import CHECKS, Entry, EntryError, Run, entries, read_entry
 from compat.install import KINDS, NotInstalledError, copy_files, digest_of, prepared
 from compat.matrix import engine_of, main
-from compat.results import Row, note, page, summary, table
+from compat.results import MARKERS, Row, note, page, summary, table, with_summary
 from compat.verdict import Verdict, judge
 
 ROOT = Path(__file__).parent.parent.parent
@@ -111,6 +111,14 @@ def test_what_was_not_run_is_said_and_not_counted() -> None:
     assert "no php on this machine" in text and "a: `expected=1 got=x/y`" in text
     assert "Engine: native." in text and text.count("\n## ") == 3
     assert len(table(rows).splitlines()) == 5
+
+
+def test_the_summary_stands_between_the_markers_of_the_readme_and_nowhere_else() -> None:
+    begin, end = MARKERS
+    text = f"above\n{begin}\nan older one\n{end}\nbelow\n"
+    assert with_summary(text, "1 of 1") == f"above\n{begin}\n1 of 1\n{end}\nbelow\n"
+    assert with_summary("no markers\n", "1 of 1") == "no markers\n"
+    assert (ROOT / "README.md").read_text().count(begin) == 1
 
 
 # -- installing -----------------------------------------------------------------------------------
