@@ -145,7 +145,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-replication bench-snapshots
+.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -164,6 +164,9 @@ bench-replication: build ## lag, bytes and CPU of an enclave beside Redis with r
 
 bench-snapshots: build ## a restart of 1M records from segments beside filling up from a peer
 	$(PY) -m benchmarks.snapshots --write $(ARGS)
+
+bench-sealing: build ## what sealing values in memory costs
+	$(PY) -m benchmarks.sealing $(ARGS)
 
 bench-scaling: build ## cost by keys, value size and connections
 	$(PY) -m benchmarks.scaling $(ARGS)
