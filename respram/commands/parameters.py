@@ -208,6 +208,7 @@ STARTED_WITH = (b"tcp-backlog",)  # taken when the node began to listen
 def _table() -> dict[bytes, Parameter]:
     table = {
         b"maxmemory": Parameter(lambda node: b"%d" % node.settings.memory_bytes_max, _maxmemory),
+        b"maxmemory-clients": Parameter(lambda node: b"%d" % node.config.clients_bytes_max, None),
         b"maxmemory-policy": _fixed(b"noeviction", NO_EVICTION),
         b"default-ttl": _seconds("default_ttl_ms"),
         b"max-ttl": _seconds("max_ttl_ms"),

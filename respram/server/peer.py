@@ -5,6 +5,9 @@ transport, because strangers knock on this port: who does not finish the handsha
 closed without a word, counted by kind, and costs the operator no line each. A peer of another cluster gets the TLS alert that
 tells its operator why.
 
+A peer that sends as fast as it can, or frames of a few bytes each, holds up nobody: its input is worked off for TURN_US in one
+turn of the loop, and nothing more is read meanwhile.
+
 What bounds a link: HANDSHAKE_S until it is open, `unsent_bytes_max` of output that the kernel does not take (the
 gossip core's window is smaller, so only a peer that reads nothing gets there), LINGER_S to send the rest when it is closed.
 Nothing here knows a message.
@@ -17,10 +20,15 @@ import socket
 import ssl
 from typing import Protocol, cast
 
+from respram.server import clock
+
 HANDSHAKE_S = 5.0
 LINGER_S = 2.0
 PLAIN_BYTES = 64 * 1024  # one read of decrypted bytes
 PIECE_BYTES = 256 * 1024  # encrypted at a time
+WORK_BYTES = 8 * 1024  # of input between two looks at the clock: some hundred of the smallest frames
+TURN_US = 2_000  # of work on one link's input in one turn of the loop
+CROWD_BYTES = 64 * 1024  # a read so large means that more is waiting: others come first
 
 # Why a link ended, where nobody asked it to.
 STALLED, GARBAGE, UNTRUSTED, SILENT, LOST = "stalled", "garbage", "untrusted", "silent", "lost"
@@ -51,6 +59,8 @@ class Link(asyncio.Protocol):
         self.remote = ""
         self.received_bytes = 0  # on the wire, with what TLS adds
         self.sent_bytes = 0
+        self._waiting = memoryview(b"")  # read, and not yet looked at
+        self._paused = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLObject | None = None
@@ -75,11 +85,40 @@ class Link(asyncio.Protocol):
             self.abort(OPEN)  # records never leave the machine in the clear
 
     def data_received(self, data: bytes) -> None:
-        if self.closing:
-            return
         self.received_bytes += len(data)
+        self._waiting = memoryview(bytes(data))  # empty before: nothing is read while something waits
+        if len(data) >= CROWD_BYTES:
+            self._pause()
+        self._work()
+
+    def _work(self) -> None:
+        """What has been read, piece by piece, for as long as a turn of the loop may take."""
+        end_us = clock.micros() + TURN_US
+        while self._waiting and not self.closing:
+            piece, self._waiting = self._waiting[:WORK_BYTES], self._waiting[WORK_BYTES:]
+            self._take(bytes(piece))
+            if self._waiting and clock.micros() > end_us:
+                self._pause()
+                break
+        if self.closing:
+            self._waiting = memoryview(b"")
+
+    def _pause(self) -> None:
+        """Lets others have their turn. libuv would read up to 32 times in a row, whatever that takes."""
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._paused = False
+        self._work()
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         if self._tls is None:
-            self.owner.link_received(self, bytes(data))
+            self.owner.link_received(self, data)
             return
         self._incoming.write(data)
         if not self.opened:

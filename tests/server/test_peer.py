@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -277,3 +279,43 @@ def test_a_plain_link_to_another_machine_is_never_opened(run: Run) -> None:
             assert owner.ended == {1: OPEN}
 
     run(main)
+
+
+def test_a_peer_that_sends_without_pause_leaves_others_their_turns() -> None:
+    """Handling a piece takes long here: even so nobody waits for more than a few pieces, and all arrives in order."""
+    size, slow_s = 1 << 20, 0.001
+
+    class Slow:
+        def __init__(self) -> None:
+            self.got = bytearray()
+            self.ended = False
+
+        def link_opened(self, link: Link) -> None: ...
+
+        def link_received(self, link: Link, data: bytes) -> None:
+            self.got += data
+            time.sleep(slow_s * len(data) / 8192)
+
+        def link_ended(self, link: Link, reason: str) -> None:
+            self.ended = True
+
+    async def main() -> None:
+        loop, owner = asyncio.get_running_loop(), Slow()
+        server = await loop.create_server(lambda: Link(1, b"", None, 1 << 20, owner), "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        sent = random.Random(3).randbytes(size)
+        writer.write(sent)
+        turns, end = 0, loop.time() + 20
+        while len(owner.got) < size:
+            assert loop.time() < end, f"{len(owner.got)} of {size} arrived"
+            await asyncio.sleep(0)
+            turns += 1
+        assert bytes(owner.got) == sent
+        assert turns > 30, f"{turns} turns while {size} bytes were worked off"
+        writer.close()
+        while not owner.ended:
+            assert loop.time() < end, "the end was not noticed"
+            await asyncio.sleep(0.001)
+        server.close()
+
+    asyncio.run(main())

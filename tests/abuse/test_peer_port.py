@@ -1,0 +1,225 @@
+"""The peer port under attack: noise, silence, giants, frames out of place, before HELLO and after it, with TLS and without.
+
+The bystander is a client on the other port: it must be served as if nothing happened, no record may come of it, and the
+memory and the descriptors come back.
+"""
+
+import contextlib
+import random
+import socket
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import redis
+
+from respram.gossip.members import Member, pack_member
+from respram.record import Record, pack
+from respram.wire.codec import encode
+from respram.wire.messages import VERSION, Filter, Hello, Keys, Message, Ping, Push, Records, Seals
+from tests.abuse.rig import endure, open_descriptors
+from tests.live import LiveNode, Wire, free_port, running
+
+SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
+SEED = 17
+ATTACK_S = 1.5
+
+
+class Target(NamedTuple):
+    node: LiveNode
+    peer_port: int
+
+    def knock(self) -> Wire:
+        return Wire(socket.create_connection(("127.0.0.1", self.peer_port), 5))
+
+    def info(self, name: str) -> int:
+        with redis.Redis(port=self.node.port, socket_timeout=10) as client:
+            return int(client.info("replication")[name])
+
+
+@contextlib.contextmanager
+def target(secret: str) -> Iterator[Target]:
+    port = free_port()
+    words = ["--peer-port", str(port), "--join", f"127.0.0.1:{free_port()}"]
+    with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": secret}) as node:
+        end = time.monotonic() + 10
+        while "event=peers" not in node.log():
+            assert time.monotonic() < end, node.log()
+            time.sleep(0.02)
+        yield Target(node, port)
+
+
+@pytest.fixture(scope="module")
+def proven() -> Iterator[Target]:
+    with target(SECRET) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def unproven() -> Iterator[Target]:
+    """Without a secret: on loopback frames are read from anybody, so here the frames themselves are attacked."""
+    with target("") as one:
+        yield one
+
+
+def survived(at: Target) -> None:
+    with redis.Redis(port=at.node.port, socket_timeout=10) as client:
+        assert client.dbsize() == 0, "a stranger's record was taken"
+    end = time.monotonic() + 10
+    while open_descriptors(at.node) > 60:
+        assert time.monotonic() < end, "descriptors stay open"
+        time.sleep(0.05)
+
+
+def knocking(at: Target, *openings: bytes) -> None:
+    """One stranger after another, each with a word or two; some listen for the answer, some tear the line."""
+    chance = random.Random(SEED)
+    end = time.monotonic() + ATTACK_S
+    while time.monotonic() < end:
+        wire = at.knock()
+        with contextlib.suppress(OSError):
+            wire.sock.sendall(chance.choice(openings))
+            wire.sock.settimeout(0.01)
+            wire.sock.recv(1000)
+        wire.reset() if chance.random() < 0.5 else wire.close()
+
+
+# -- strangers --------------------------------------------------------------------------------------
+def test_noise_and_other_protocols(proven: Target) -> None:
+    chance = random.Random(SEED)
+    hello = bytes.fromhex("16030100c8010000c40303")
+    openings = (
+        chance.randbytes(3000), b"GET / HTTP/1.1\r\n\r\n", b"*1\r\n$4\r\nPING\r\n", hello + chance.randbytes(190), hello + bytes(60_000),
+        b"\x16\x03\x01\xff\xff" + bytes(70_000), b"\x15\x03\x03\x00\x02\x02\x28" * 100,
+    )  # fmt: skip
+    endure(proven.node, lambda: knocking(proven, *openings))
+    assert proven.info("links_garbage") > 10
+    survived(proven)
+
+
+def test_a_thousand_who_say_nothing(proven: Target) -> None:
+    def attack() -> None:
+        wires = [proven.knock() for _ in range(1000)]
+        time.sleep(ATTACK_S)
+        for wire in wires:
+            wire.close()
+
+    endure(proven.node, attack)
+    assert proven.info("links_crowded") > 500
+    survived(proven)
+
+
+def test_half_a_handshake_byte_by_byte(proven: Target) -> None:
+    def attack() -> None:
+        wires = [proven.knock() for _ in range(50)]
+        for byte in bytes.fromhex("16030100c8010000c40303") + bytes(30):
+            for wire in wires:
+                with contextlib.suppress(OSError):
+                    wire.sock.send(bytes((byte,)))
+            time.sleep(0.04)
+        for wire in wires:
+            wire.reset()
+
+    endure(proven.node, attack)
+    survived(proven)
+
+
+GIANT = b"*8\r\n$4\r\nPUSH\r\n" + b"$1\r\n1\r\n" * 6 + b"$2000000000\r\n"
+
+
+# -- frames, where they are read from anybody on this machine -----------------------------------------
+def greeting(number: int, enclave: bytes = b"default") -> bytes:
+    address = b"127.0.0.1:%d" % (20_000 + number % 20_000)
+    member = Member(number, enclave, address)
+    return encode(Hello(VERSION, b"respram", number, enclave, address, time.time_ns() // 1_000_000, 0, pack_member(member)))
+
+
+def payload(key: bytes, life_ms: int = -60_000) -> bytes:
+    """A record that has expired, unless told otherwise."""
+    now_ms = time.time_ns() // 1_000_000
+    return pack(Record(0, key, b"v" * 100, (now_ms - 1000) << 16, 99, now_ms + life_ms))
+
+
+def push(seq: int, data: bytes, origin: int = 99) -> bytes:
+    return encode(Push(seq, 0, origin, seq, 0, 0, data))
+
+
+def test_frames_before_hello(unproven: Target) -> None:
+    openings = (
+        push(1, payload(b"k", 60_000)), encode(Keys(bytes(56), b"")), encode(Seals(1, bytes(40))), b"*2\r\n$5\r\nHELLO\r\n$999999999\r\n",
+        b"*2\r\n$5\r\nHELLO\r\n$4000000\r\n" + bytes(200_000), b"*2147483647\r\n", b"*-1\r\n", b"*2\r\n$99999999999999\r\n",
+        b"*1\r\n" * 1000, b"$" * 5000, greeting(5)[:-7],
+    )  # fmt: skip
+    endure(unproven.node, lambda: knocking(unproven, *openings))
+    survived(unproven)
+
+
+def test_frames_that_no_peer_sends_after_hello(unproven: Target) -> None:
+    chance = random.Random(SEED)
+    wrong: list[Message] = [
+        Push(1, 1 << 40, 9, 1, 1, 0, b"x" * 1000), Push(1, 0, 9, 1, 1, 7, b"x" * 1000), Keys(b"x" * 57, b""), Keys(bytes(56 * 70_000), b""),
+        Seals(1, b"y" * 41), Records(1, 0, 5, 9, b"z" * 5000), Filter(1, 0, 1, 0, b"?" * 40, 3, 2, b"!" * 2000),
+        Filter(1, 0, 1, 0, bytes(17), 0, 1, b"\xff" * 48),
+    ]  # fmt: skip
+    tails = [*map(encode, wrong), chance.randbytes(5000), GIANT]
+
+    def attack() -> None:
+        end, number = time.monotonic() + ATTACK_S, 1000
+        while time.monotonic() < end:
+            number += 1
+            wire = unproven.knock()
+            with contextlib.suppress(OSError):
+                wire.sock.sendall(greeting(number) + tails[number % len(tails)])
+                wire.sock.settimeout(0.02)
+                while wire.sock.recv(65_536):
+                    pass
+            wire.close()
+
+    endure(unproven.node, attack)
+    survived(unproven)
+
+
+def test_frames_that_are_replayed_and_records_that_are_broken(unproven: Target) -> None:
+    """A peer that repeats itself thousands of times: duplicates are acknowledged and dropped, expired and broken records counted."""
+    def attack() -> None:
+        with contextlib.closing(unproven.knock()) as wire:
+            wire.sock.sendall(greeting(7_777))
+            end, seq = time.monotonic() + ATTACK_S, 0
+            wire.sock.settimeout(5)
+            while time.monotonic() < end:
+                seq += 1
+                frame = push(seq, payload(b"dead-%d" % seq) * 20 + (b"\xff" * 50 if seq % 2 else b""))
+                with contextlib.suppress(OSError):
+                    wire.sock.sendall(frame * 20 + frame)
+                    wire.sock.recv(1 << 16)
+
+    before = unproven.info("payloads_malformed")
+    endure(unproven.node, attack)
+    assert unproven.info("payloads_malformed") > before
+    survived(unproven)
+
+
+def test_a_peer_that_sends_as_fast_as_it_can_and_reads_nothing(unproven: Target) -> None:
+    """Small frames, each of which wants an answer."""
+    def attack() -> None:
+        with contextlib.closing(unproven.knock()) as wire:
+            wire.sock.sendall(greeting(8_888))
+            wire.sock.setblocking(False)
+            whole = memoryview(encode(Ping(1, 0, b"")) * 1000)
+            left, sent = whole, 0
+            end = time.monotonic() + ATTACK_S
+            while time.monotonic() < end:
+                try:
+                    count = wire.sock.send(left)
+                except BlockingIOError:
+                    time.sleep(0.001)
+                except ConnectionError:
+                    break  # too much waited for it to read
+                else:
+                    sent += count
+                    left = left[count:] or whole
+        assert sent > 1 << 20, "it was no attack"
+
+    endure(unproven.node, attack)
+    survived(unproven)
