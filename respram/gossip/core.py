@@ -396,6 +396,10 @@ class Core:
         """Members that this node has, or should have, a link to."""
         return [number for number, peer in self.peers.items() if peer.link is not None or peer.redial_at_ms]
 
+    def is_partner(self, number: int) -> bool:
+        peer = self.peers.get(number)
+        return peer is not None and (peer.link is not None or peer.redial_at_ms > 0)
+
     def set_differs(self, peer: Peer, differs: bool = True) -> None:
         if peer.differs != differs:
             peer.differs = differs

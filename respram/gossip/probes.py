@@ -55,7 +55,7 @@ def probe(core: "Core") -> None:
         core.rng.shuffle(probes.order)
     while probes.order:
         number = probes.order.pop()
-        if number in core.book.alive:
+        if number in core.book.alive and core.is_partner(number):  # not whose link was let go since the list was made
             _ping(core, number)
             return
 

@@ -35,3 +35,12 @@ def test_halves_of_a_small_enclave_are_equal_within_six_rounds() -> None:
     world = scenarios.crowd(8, 7, settle_ms=4_000)
     healed = scenarios.heal_halves(world, keys=300, cut_ms=20_000)
     assert healed.rounds <= 12 and healed.level_ms < 15_000
+
+
+def test_in_a_quiet_crowd_nobody_is_suspected() -> None:
+    """Links rotate: who was let go must not be taken for somebody who does not answer."""
+    world = scenarios.crowd(24, 5, settle_ms=12_000)
+    before = [node.replica.core.me.incarnation for node in world.nodes]
+    world.run_until(60_000)
+    assert world.reports.get("died", 0) == 0
+    assert [node.replica.core.me.incarnation for node in world.nodes] == before
