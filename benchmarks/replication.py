@@ -5,6 +5,7 @@ stands in `replication_rows.py`; this file runs them in turns and writes the pag
 """
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def page(facts: dict[str, str], found: Found, server: str) -> str:
         "# Replication",
         "Made by the command in the list; do not edit. Medians of the turns; every turn's raw figures are in the JSON beside this\n"
         "page. All servers and the clients share the processors of one machine. Links of respram are TLS 1.3, those of Redis plain TCP.",
+        busy_note(facts),
         tables.facts_list(facts),
         tables.table(head, [line for make in (lag_lines, quiet_lines, heal_lines, bootstrap_lines, cpu_lines) for line in make(found, server)]),
         "How each figure is taken: `benchmarks/replication_rows.py`. Bytes of a cut are those on the wire, with TLS, handshakes and all; bytes of\n"
@@ -82,6 +84,15 @@ def page(facts: dict[str, str], found: Found, server: str) -> str:
         "Redis runs without compression of its dumps, because the values here are one letter again and again.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def busy_note(facts: dict[str, str]) -> str:
+    """Several servers and a client want all processors; with other work beside them, latencies are those of the queue for a processor."""
+    load, processors = float(facts.get("load before", "0").split()[0]), os.cpu_count() or 1
+    if load < processors / 2:
+        return "The machine was quiet."
+    said = f"The machine had other work at the start (load {load:g} on {processors} processors)"
+    return f"**{said}: times are too long, for all servers; bytes are not.**"
 
 
 def lag_lines(found: Found, server: str) -> list[list[str]]:

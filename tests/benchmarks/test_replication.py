@@ -39,6 +39,11 @@ def test_a_page_of_nothing_has_no_verdicts() -> None:
     assert "yes |" not in (text := replication.page({}, {}, "native")) and "**no**" not in text
 
 
+def test_a_busy_machine_is_said_to_have_been() -> None:
+    assert "The machine was quiet." in replication.page({"load before": "0.10 3.00 9.00"}, {}, "native")
+    assert "**The machine had other work at the start (load 99 on" in replication.page({"load before": "99.00 1.00 1.00"}, {}, "native")
+
+
 @contextmanager
 def echo() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
