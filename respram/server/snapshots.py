@@ -214,7 +214,9 @@ class Snapshots:
         edges = buckets.edges_at(now_ms)
         cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
         sums = buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
-        changed = {bucket: sum for bucket, sum in sums.items() if self._differs(bucket, sum, now_ms)}
+        changed = {
+            bucket: sum for bucket, sum in sums.items() if self._differs(bucket, sum, now_ms) and (end_s or not self._passes(bucket, now_ms))
+        }
         self.last_segments = len(changed)
         if end_s is None:
             await self._write_dump(changed, edges, now_ms)
@@ -231,6 +233,12 @@ class Snapshots:
     def _differs(self, bucket: Bucket, sum: Sum, now_ms: int) -> bool:
         held = self.current.get(bucket)
         return held is None or held.sum != sum or 0 < held.stale_ms <= now_ms
+
+    def _passes(self, bucket: Bucket, now_ms: int) -> bool:
+        """The bucket that is just passing loses records all the time. It is not for that written anew, least of all by a walk
+        over everything: what is on disk will do for its last minute, unless a value in it has to go."""
+        held = self.current.get(bucket)
+        return held is not None and bucket.number == now_ms >> bucket.shift and not 0 < held.stale_ms <= now_ms
 
     async def _write_dump(self, changed: dict[Bucket, Sum], edges: buckets.Edges, now_ms: int) -> None:
         if not changed:
