@@ -218,6 +218,7 @@ def _table() -> dict[bytes, Parameter]:
         b"bind": Parameter(lambda node: " ".join(node.config.bind).encode(), None),
         b"port": Parameter(lambda node: b"%d" % node.config.port, None),
         b"enclave": Parameter(lambda node: node.config.enclave.encode(), None),
+        b"seal-memory": Parameter(lambda node: b"yes" if node.config.seal_memory else b"no", None),
         b"engine": Parameter(lambda node: node.engine.name.encode(), None),
         b"databases": _fixed(b"%d" % DATABASES),
         b"save": _fixed(b"", NO_DISK),
