@@ -136,6 +136,16 @@ class Snapshots:
     def start(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
         """From restoring on. `unlock` reads files whose keys came later."""
         self._task = self.loop.create_task(self._keep(restoring, unlock))
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Only a bug ends it before the node does: that must show, and the node goes on without snapshots."""
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self.failure = "bug"
+            self.loop.call_exception_handler({"exception": fault})
+            if self.driver is not None and self.restoring:
+                self.driver.restored(0)
 
     async def _keep(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
         await restoring

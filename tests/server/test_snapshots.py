@@ -294,3 +294,23 @@ def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(tmp_path: Path)
         await bench.close()
 
     run(main, tmp_path)
+
+
+def test_a_bug_is_reported_and_shows(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench, bugs = Bench(folder), []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context["exception"]))
+
+        async def broken() -> None:
+            raise RuntimeError("a bug")
+
+        async def unlock(_: Snapshots) -> int:
+            return 0
+
+        bench.snapshots.start(broken(), unlock)
+        while not bugs:
+            await asyncio.sleep(0)
+        assert isinstance(bugs[0], RuntimeError) and dict(bench.snapshots.facts())["snapshot_status"] == "bug"
+        await bench.close()
+
+    run(main, tmp_path)
