@@ -80,8 +80,8 @@ class App:
         self.node.snapshots = self.snapshots
 
     def _ring(self) -> Ring | None:
-        """Who does not seal may have to open what peers have sealed."""
-        if not self.config.seal_memory and not self.config.has_peers:
+        """Who does not seal may have to open what peers have sealed, or this node before its restart."""
+        if not (self.config.seal_memory or self.config.has_peers or self.config.snapshot_dir):
             return None
         memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
         return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms())
