@@ -57,7 +57,10 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[list[st
     others = {name: text for name, text in flags.items() if name not in ("nodes", "port", "peer-port")}
     join = ",".join(f"127.0.0.1:{at.peer_port}" for at in places)
     settings = [{**others, "port": str(at.port), "peer-port": str(at.peer_port), "join": join} for at in places]
+    folder = flags.get("snapshot-dir", variables.get("RESPRAM_SNAPSHOT_DIR", ""))
     for one in settings:
+        if folder:  # a directory belongs to one node
+            one["snapshot-dir"] = f"{folder}/{one['port']}"
         load(one, variables)
     return [[word for name, text in one.items() for word in (f"--{name}={text}",)] for one in settings]
 

@@ -45,6 +45,12 @@ def test_wrong_settings_start_nothing(flags: dict[str, str], phrase: str) -> Non
         words(**flags)
 
 
+def test_each_node_keeps_its_snapshots_in_a_directory_of_its_own() -> None:
+    for flags, variables in (({"snapshot-dir": "/d"}, {}), ({}, {"RESPRAM_SNAPSHOT_DIR": "/d"})):
+        words = plan({"nodes": "2", "port": "7000", **flags}, variables)
+        assert [[word for word in one if "snapshot" in word] for one in words] == [["--snapshot-dir=/d/7000"], ["--snapshot-dir=/d/7001"]]
+
+
 def test_a_secret_is_printed_fresh_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     printed = []
     for _ in range(2):

@@ -46,6 +46,7 @@ URGENT_RECORDS = 2_000  # per step of the last snapshot, when nobody is served a
 URGENT_COMMIT_BYTES = 32 << 20  # of the last snapshot that are made final at a time
 LAST_GRACE_S = 0.4  # for the step that is under way when the time of the last snapshot is up
 ANY_STAMP = (1 << 32) - 1
+BUG = "bug"  # what `snapshot_status` says when nothing is written any more
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ class Snapshots:
         """Only a bug ends it before the node does: that must show, and the node goes on without snapshots."""
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
-            self.failure = "bug"
+            self.failure = BUG
             self.loop.call_exception_handler({"exception": fault})
             if self.driver is not None and self.restoring:
                 self.driver.restored(0)
@@ -163,7 +164,7 @@ class Snapshots:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-            if not self.restoring:
+            if not self.restoring and self.failure != BUG:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(end_s + LAST_GRACE_S):
                         await self.write(end_s)
