@@ -281,9 +281,9 @@ def _slow_entries(case: Case) -> bool:
 
 
 def _first_word(entry: Node) -> bytes:
-    """Of the command that was slow; Redis keeps the client's spelling."""
+    """Of the command that was slow, as the client spelled it."""
     words = entry.items[3].items
-    return (words[0].text or b"").lower() if words else b""
+    return words[0].text or b"" if words else b""
 
 
 def _refused_whole(case: Case) -> bool:

@@ -59,7 +59,7 @@ def trim(node: Node) -> None:
 def shortened(command: Command, argv: list[bytes]) -> list[bytes]:
     """The arguments as the slow log may keep them: no value, and no more than a bounded size."""
     named = 2 if b"|" in command.name else 1
-    shown = command.name.split(b"|")
+    shown = argv[:named]  # as the client spelled it
     for at in range(named, min(len(argv), SLOW_ARGS_MAX)):
         if at == SLOW_ARGS_MAX - 1 and len(argv) > SLOW_ARGS_MAX:
             shown.append(b"... (%d more arguments)" % (len(argv) - SLOW_ARGS_MAX + 1))
