@@ -1,10 +1,15 @@
 """One client's socket, against a real process: order, patience, limits, and what others notice of it."""
 
+import asyncio
 import contextlib
+import gc
 import socket
 import threading
 import time
 
+from respram.commands.conn import Conn
+from respram.config import Config
+from respram.server.app import App
 from tests.engine.rig import request
 from tests.live import LiveNode, Wire, running
 
@@ -141,3 +146,28 @@ def timed_ping(wire: Wire) -> float:
     began = time.perf_counter()
     assert wire.ask(b"PING\r\n", len(PONG)) == PONG
     return time.perf_counter() - began
+
+
+def test_a_client_that_is_gone_is_freed_without_the_collector() -> None:
+    """The collector comes once in tens of thousands of connections: rings of references would lie about until then."""
+    async def main() -> None:
+        app = App(Config(port=0, engine="pure"), asyncio.get_running_loop())
+        app.listen()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                reader, writer = await asyncio.open_connection(*app.listeners[0].getsockname())
+                writer.write(b"CLIENT ID\r\nQUIT\r\n")
+                await writer.drain()
+                await reader.read()
+                writer.close()
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+            left = [one for one in gc.get_objects() if isinstance(one, Conn) and one.node is app.node]
+        finally:
+            gc.enable()
+        assert not left, f"{len(left)} of 20 connections are still in memory"
+        await app.drain()
+
+    asyncio.run(main())
