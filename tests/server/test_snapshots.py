@@ -275,18 +275,18 @@ def test_values_under_a_seal_that_is_not_here_yet_are_read_again_when_it_is(tmp_
     run(main, tmp_path)
 
 
-def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(tmp_path: Path) -> None:
+def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a node whose records end all the time would walk over all of them at every interval."""
     async def main(folder: Path) -> None:
         bench = Bench(folder)
-        while clock.now_ms() % 65_536 > 60_000:  # both keys are to lie in the present bucket
-            await asyncio.sleep(0.1)
+        now_ms = (clock.now_ms() >> 16 << 16) + 1_000  # both keys are to lie in the present bucket
+        monkeypatch.setattr(clock, "now_ms", lambda: now_ms)
         bench.set(b"a", 600)
-        bench.set(b"b", 4_000)
+        bench.set(b"b", 40_000)
         await bench.snapshots.write()
         before = bench.segments()
-        await asyncio.sleep(1.8)
-        bench.engine.expire(clock.now_ms(), 10)
+        now_ms += 3_000
+        bench.engine.expire(now_ms, 10)
         await bench.snapshots.write()
         assert bench.segments() == before and len(before) == 1 and bench.snapshots.last_segments == 0
         await bench.snapshots.write(asyncio.get_running_loop().time() + 20)
