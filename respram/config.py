@@ -33,6 +33,7 @@ class Config:
     bind: tuple[str, ...] = ("127.0.0.1",)
     port: int = 6379
     peer_port: int = 16379
+    peer_port_given: bool = False  # by the operator, who then wants it open
     peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` says what it comes to
     join: tuple[Address | Service, ...] = ()
     advertise: Address | None = None
@@ -72,8 +73,14 @@ class Config:
 
     @property
     def has_peers(self) -> bool:
-        """Whether the peer port is opened. A node that nobody can join has no use for an outbox and digests."""
+        """Whether it is to have peers from its start: then it keeps digests and an outbox from its first record on."""
         return bool(self.join or self.trusted)
+
+    @property
+    def may_meet(self) -> bool:
+        """Whether a node that starts alone listens for a first peer, on loopback. Beside a password only where it was
+        asked for: whoever may join unproven sees all records."""
+        return not self.has_peers and (self.peer_port_given or not (self.requirepass or self.aclfile))
 
     @property
     def peer_hosts(self) -> tuple[str, ...]:
@@ -241,6 +248,7 @@ def _assemble(given: dict[str, object]) -> Config:
         settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
     if settings["clients_bytes_max"] == AUTO:
         settings["clients_bytes_max"] = memory_bytes() // CLIENTS_SHARE
+    settings["peer_port_given"] = "peer-port" in given
     return replace(Config(), **settings, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
 
 
@@ -268,7 +276,7 @@ def _fit(config: Config) -> Config:
         raise ConfigError(
             f"--default-ttl {config.default_ttl_s} is longer than --max-ttl {config.max_ttl_s}; lower it or raise --max-ttl"
         )
-    if config.port and config.port == config.peer_port:
+    if config.port and config.port == config.peer_port and (config.has_peers or config.peer_port_given):
         raise ConfigError(f"--port and --peer-port are both {config.port}; choose two different ports")
     if limits.bulk_bytes_max > limits.query_buffer_bytes_max:
         raise ConfigError("--proto-max-bulk-len is larger than --client-query-buffer-limit; lower it or raise the other")

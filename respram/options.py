@@ -221,7 +221,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("tls-auth-clients", "tls_auth_clients", "yes|no|optional", "choice", "yes",
            "Whether a client needs a certificate; optional: if it shows one, it must be good.",
            partial(read_choice, choices=("yes", "no", "optional"))),
-    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for other nodes; opened with --join or a cluster secret.", PORT),
+    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for other nodes; loopback without a secret, beside a password if given.", PORT),
     Option("peer-bind", "peer_bind", "HOST", "addresses", "", "Where peers connect: as --bind, but loopback without a cluster secret.",
            read_optional_hosts),
     Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, or srv:NAME, several separated by commas; names are asked again.",

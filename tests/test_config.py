@@ -88,7 +88,7 @@ def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
     assert config.clients_bytes_max == memory_bytes() // 8
     assert config.maxmemory_bytes == memory_bytes() * 3 // 4
     named = {option.field for option in OPTIONS if not option.of_limits} - {"requirepass_file", "snapshot_key_file"}
-    assert named | {"limits", "snapshot_key"} == {one.name for one in fields(Config)}
+    assert named | {"limits", "snapshot_key", "peer_port_given"} == {one.name for one in fields(Config)}
     assert all(one.default is not MISSING for one in fields(Limits))
 
 
@@ -228,7 +228,10 @@ def test_the_cluster_secret_comes_from_a_file_and_is_shown_nowhere(tmp_path: Pat
 
 
 def test_the_peer_port_is_opened_only_where_somebody_can_come() -> None:
-    assert not load({}, {}).has_peers
+    assert not load({}, {}).has_peers and load({}, {}).may_meet
+    assert not load({"requirepass": "p"}, {}).may_meet and not load({"join": "127.0.0.1:1"}, {}).may_meet
+    assert load({"requirepass": "p", "peer-port": "16379"}, {}).may_meet
+    assert load({"requirepass": "p"}, {"RESPRAM_PEER_PORT": "16379"}).may_meet
     assert load({"join": "127.0.0.1:1"}, {}).has_peers
     assert load({}, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).has_peers
     assert load({"peer-cert": "a", "peer-key": "b", "peer-ca": "c"}, {}).has_peers

@@ -18,7 +18,7 @@ WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see tha
 TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
 TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
-NO_PEERS = ClientError(b"ERR this node has no peers: start it with --join or a cluster secret")
+NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
 
 

@@ -59,12 +59,14 @@ class Found(NamedTuple):
 
 
 class Replicating(Protocol):
-    """An engine as its peers see it. `track` comes first, on an engine without records."""
+    """An engine as its peers see it. `track` comes first."""
 
     slice_records: int  # how many records `fill` or `lacking` look at in about 5 ms
 
-    def track(self, ids_key: int) -> None:
-        """Keeps digests from now on, under this 64-bit key. AssertionError when there are records already."""
+    def track(self, ids_key: int, now_ms: int = 0) -> None:
+        """Keeps digests from now on, under this 64-bit key. With records already there, which take half a second a
+        million, `now_ms` is the time; a SCAN of the pure engine that is under way may then miss keys. MemoryError
+        when there is not enough: no record is lost, and there are no digests. AssertionError: there are already."""
 
     def digest(self, cut: Cut, now_ms: int) -> Digest | None:
         """Over all databases. None: the cut lies more than YOUNG_GRANULES back, and nobody can tell any more."""

@@ -74,14 +74,17 @@ class App:
                 pump.weigh, pump.weigh_bytes = self.relieve, relief.weigh_bytes(config.clients_bytes_max)
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
+        self.waiting_listeners: list[socket.socket] = []  # for the first peer of a node that is alone
         self.driver: Driver | None = None
+        self.meeting: asyncio.Task[None] | None = None
         self.renewing: asyncio.Task[None] | None = None
         self.snapshots = Snapshots(config, self.node.engine, loop, self.journal, self.ring) if config.snapshot_dir else None
         self.node.snapshots = self.snapshots
 
     def _ring(self) -> Ring | None:
         """Who does not seal may have to open what peers have sealed, or this node before its restart."""
-        if not (self.config.seal_memory or self.config.has_peers or self.config.snapshot_dir):
+        config = self.config
+        if not (config.seal_memory or config.has_peers or config.may_meet or config.snapshot_dir):
             return None
         memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
         return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms())
@@ -146,13 +149,48 @@ class App:
                 self.tls_listeners.append(_listener(host, self.config.tls_port, self.config.backlog))
         if self.config.has_peers:
             self.peer_listeners = peer_setup.listen(self.config)
+        elif self.config.may_meet:
+            self._await_first_peer()
         for listener in self.listeners:
             self.loop.add_reader(listener, self._accept, listener, self.pump)
         for listener in self.tls_listeners:
             assert self.tls_pump is not None
             self.loop.add_reader(listener, self._accept, listener, self.tls_pump)
 
-    async def meet_peers(self) -> None:
+    def _await_first_peer(self) -> None:
+        """Who is alone pays nothing for peers. Two nodes may start on one machine with the usual peer port: one has it."""
+        try:
+            self.waiting_listeners = peer_setup.listen(self.config)
+        except BindError as error:
+            if self.config.peer_port_given:
+                raise
+            self.journal(f"event=peers_off why='{error}'")
+        for listener in self.waiting_listeners:
+            self.loop.add_reader(listener, self._grow)
+        if self.waiting_listeners:
+            self.journal(f"event=peers_awaited listen={','.join(_spell(one.getsockname()).decode() for one in self.waiting_listeners)}")
+
+    def _grow(self) -> None:
+        for listener in self.waiting_listeners:
+            self.loop.remove_reader(listener)
+        listeners, self.waiting_listeners = self.waiting_listeners, []
+        begun = self.loop.time()
+        try:
+            peer_setup.grow(self.config, self.node, clock.now_ms())
+        except MemoryError:
+            self.journal("event=peers_failed why='no memory for digests: this node stays alone'", logs.ERROR)
+            for listener in listeners:
+                listener.close()
+            return
+        self.journal(f"event=first_peer took_ms={(self.loop.time() - begun) * 1000:.0f}")
+        self.peer_listeners = listeners
+        self.meet()
+
+    def meet(self) -> None:
+        self.meeting = self.loop.create_task(self._meet_peers())
+        self.meeting.add_done_callback(self._met)
+
+    async def _meet_peers(self) -> None:
         """Where there can be any. Clients are served meanwhile."""
         if self.peer_listeners:
             self.driver = await peer_setup.start(
@@ -169,9 +207,9 @@ class App:
     def remember(self) -> None:
         """Snapshots, where they are wanted: the old ones read, new ones written."""
         if self.snapshots is not None:
-            self.snapshots.start(restoring.restore(self.snapshots, bool(self.peer_listeners)), restoring.unlock)
+            self.snapshots.start(restoring.restore(self.snapshots, self.config.has_peers), restoring.unlock)
 
-    def met(self, meeting: "asyncio.Task[None]") -> None:
+    def _met(self, meeting: "asyncio.Task[None]") -> None:
         """A node that was to have peers and cannot is not to look as if it had."""
         if not meeting.cancelled() and meeting.exception() is not None:
             self.loop.call_exception_handler({"exception": meeting.exception()})
@@ -280,6 +318,9 @@ class App:
         for listener in (*self.listeners, *self.tls_listeners):
             self.loop.remove_reader(listener)
             listener.close()
+        for listener in self.waiting_listeners:
+            self.loop.remove_reader(listener)
+            listener.close()
         for listener in self.peer_listeners if self.driver is None else ():
             listener.close()
         for client in list(self.clients.values()):
@@ -326,11 +367,11 @@ async def _serve(config: Config) -> int:
     _announce(app)
     app.keep_forgetting()
     app.sweep()
-    meeting = loop.create_task(app.meet_peers())
-    meeting.add_done_callback(app.met)
+    app.meet()
     app.remember()
     reason = await app.stopping
-    meeting.cancel()
+    if app.meeting is not None:
+        app.meeting.cancel()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
     await app.drain()
     if app.ring is not None:

@@ -53,6 +53,15 @@ def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engi
     return engine
 
 
+def grow(config: Config, node: Node, now_ms: int) -> None:
+    """Makes a node that was alone ready for its first peer: digests of what it has, and an outbox. MemoryError when
+    that is too much: then it stays alone."""
+    if not config.snapshot_dir:  # whose segments want digests anyway
+        cast(Replicating, node.engine).track(_ids_key(config, None), now_ms)
+    node.settings = node.settings._replace(outbox_bytes_max=config.limits.outbox_bytes_max)
+    node.engine.configure(node.settings)
+
+
 def _ids_key(config: Config, trust: Trust | None) -> int:
     return trust.ids_key if trust else ids_key_of(hashlib.sha256(b"respram network " + config.network.encode()).digest())
 

@@ -110,7 +110,7 @@ def test_a_digest_is_of_a_moment(client: Client, others: FakePeers) -> None:
 
 def test_without_peers_there_is_nothing_to_tell(client: Client) -> None:
     for word in (b"PEERS", b"TOPOLOGY", b"DIGEST"):
-        assert client(b"RESPRAM", word) == b"-ERR this node has no peers: start it with --join or a cluster secret\r\n"
+        assert client(b"RESPRAM", word) == b"-ERR this node has no peers: nobody has joined it, and it joined nobody (--join)\r\n"
     assert b"connected_slaves:0\r\n" in client(b"INFO", b"replication")
 
 

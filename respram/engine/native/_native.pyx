@@ -362,8 +362,8 @@ cdef class NativeEngine:
         walk_all(self.c, db, see_record, <void *>found)
         return found.records
 
-    def track(self, uint64_t ids_key):
-        peers_track(self.c, ids_key)
+    def track(self, uint64_t ids_key, int64_t now_ms=0):
+        peers_track(self.c, ids_key, now_ms)
 
     def digest(self, cut, int64_t now_ms):
         return peers_digest(self.c, cut, now_ms)

@@ -57,6 +57,7 @@ cdef extern from "engine.h":
         Outbox outbox
         Digests digests
         Wheel wheel
+        size_t lead
         uint64_t writes, expired, stubs, hits, misses, defaulted
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost
@@ -136,7 +137,7 @@ cdef extern from "engine.h":
         uint64_t salt, width
         uint32_t slices
         uint64_t room, added
-    bint digest_track(Engine *, uint64_t)
+    bint digest_track(Engine *, uint64_t, int64_t)
     bint digest_total(Engine *, int64_t, int64_t, int64_t, Sum *)
     int64_t digest_buckets(Engine *, int64_t, int64_t, int, int64_t, Sum **)
     uint64_t digest_count_since(const Engine *, int64_t)

@@ -44,22 +44,6 @@ static uint64_t identity(const Engine *engine, const Record *record) {
     return mark + (uint64_t)record_shadow_ms(record) * SPREAD;
 }
 
-bool digest_track(Engine *engine, uint64_t ids_key) {
-    Digests *digests = &engine->digests;
-    Links *partitions = malloc(PARTITIONS * sizeof *partitions);
-    if (!partitions)
-        return false;
-    for (int number = 0; number < PARTITIONS; number++)
-        join(&partitions[number], &partitions[number]);
-    digests->partitions = partitions;
-    digests->bytes = PARTITIONS * sizeof *partitions;
-    digests->ids_key[0] = ids_key;
-    for (int db = 0; db < DATABASES; db++)
-        engine->tables[db].lead = sizeof(Trace);
-    digests->kept = true;
-    return true;
-}
-
 /* -- granules ------------------------------------------------------------------------------------ */
 static uint64_t granule_place(Granule *const *granules, uint64_t capacity, int64_t number) {
     uint64_t mask = capacity - 1, place = scattered(number) & mask;

@@ -423,6 +423,7 @@ typedef struct Engine {
     Nodes nodes;
     Outbox outbox;
     Digests digests;
+    size_t lead;    /* bytes of trace before each record: none, until digests are begun */
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t writes, expired, stubs, hits, misses, defaulted;
     uint64_t calls[HOT_COUNT];
@@ -485,7 +486,7 @@ bool seal_flush(Engine *engine);
 Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms);
 
 /* digest.c: the first are called for every change of a record, where digests are kept */
-bool digest_track(Engine *engine, uint64_t ids_key);
+bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms);
 Before digest_before(const Record *record);
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);
 void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock);

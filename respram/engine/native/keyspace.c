@@ -29,7 +29,7 @@ Engine *engine_new(const Settings *settings) {
 
 /* A record's block begins with its trace, where digests are kept. */
 static size_t lead_bytes(const Engine *engine) {
-    return engine->digests.kept ? sizeof(Trace) : 0;
+    return engine->lead;
 }
 
 static Record *take_block(Engine *engine, size_t bytes) {
@@ -160,7 +160,7 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     if (kept)
         memcpy((uint8_t *)record_key(moved).bytes, key.bytes, kept);
     wheel_relink(moved);
-    if (lead)
+    if (engine->digests.kept)
         digest_moved(moved);
     table_replace(&engine->tables[record->db], record, moved);
     give_bytes(engine, record, before);

@@ -9,12 +9,11 @@ cdef bint holds_records(const Engine *c) noexcept:
     return held != 0
 
 
-cdef object peers_track(Engine *c, ids_key):
-    if holds_records(c):
-        raise AssertionError("digests are begun before the first record")
+cdef object peers_track(Engine *c, ids_key, int64_t now_ms):
+    check_place(0, now_ms)
     if c.digests.kept:
         raise AssertionError("digests are kept already")
-    if not digest_track(c, ids_key):
+    if c.lead or not digest_track(c, ids_key, now_ms):
         raise MemoryError
 
 

@@ -202,7 +202,7 @@ class PureEngine:
     def waiting_bytes(self) -> int:
         return self.keyspace.outbox.used_bytes
 
-    def track(self, ids_key: int) -> None:
+    def track(self, ids_key: int, now_ms: int = 0) -> None:
         self.keyspace.track(ids_key)
 
     @property

@@ -358,9 +358,15 @@ class Keyspace:
         return b"".join(payload)
 
     def track(self, ids_key: int) -> None:
-        assert not any(self.tables), "digests are begun before the first record"
+        assert self.digests is None, "digests are kept already"
         self.digests = Digests(ids_key)
         self.row_bytes += DIGEST_BYTES
+        for table, partitions in zip(self.tables, self.partitions, strict=True):
+            self.record_bytes += DIGEST_BYTES * len(table)
+            partitions.clear()
+            for key, row in table.items():
+                partitions.setdefault(self._partition(row.db, key), {})[key] = row
+                self.digests.add(row)
 
     def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
         assert self.digests is not None
