@@ -169,12 +169,31 @@ async fn several(node: &Client) {
     }).await;
 }
 
+/// The client's subscribe returns before the node has it: waits until the node counts as many patterns and listeners.
+async fn subscribed(node: &Client, patterns: i64, channel: &str) -> Outcome {
+    let end = std::time::Instant::now() + LIMIT;
+    loop {
+        let known: (i64, (String, i64)) = (
+            node.custom(CustomCommand::new("PUBSUB", ClusterHash::Random, false), vec!["NUMPAT"]).await?,
+            node.custom(CustomCommand::new("PUBSUB", ClusterHash::Random, false), vec!["NUMSUB", channel]).await?,
+        );
+        if known.0 >= patterns && known.1 .1 >= 1 {
+            return Ok(());
+        }
+        if std::time::Instant::now() > end {
+            return Err("expected=a subscription got=none".into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn messages(node: &Client) {
     check("publish-subscribe", async {
         let listener = plain().await?;
         let mut heard = listener.message_rx();
         listener.subscribe("news").await?;
         listener.psubscribe("ne?t").await?;
+        subscribed(node, 1, "news").await?;
         same(node.publish::<i64, _, _>("news", "one").await? + node.publish::<i64, _, _>("next", "two").await?, 2)?;
         let (one, two) = (heard.recv().await?, heard.recv().await?);
         same((one.value.convert::<String>()?, two.value.convert::<String>()?), ("one".into(), "two".into()))
@@ -183,6 +202,7 @@ async fn messages(node: &Client) {
         let listener = plain().await?;
         let mut heard = listener.keyspace_event_rx();
         listener.subscribe("__keyevent@0__:expired").await?;
+        subscribed(node, 0, "__keyevent@0__:expired").await?;
         let _: () = node.set("brief", "v", Some(Expiration::PX(80)), None, false).await?;
         let event = heard.recv().await?;
         same((event.operation.clone(), event.key.as_str_lossy().to_string()), ("expired".into(), "brief".into()))?;
