@@ -16,6 +16,8 @@ from respram.engine.api import Session
 from respram.server.clock import now_ms
 from respram.server.pump import Pump
 
+FREED_AT_ONCE_BYTES = 4 << 20  # of the output of a client that is gone: about 1 ms
+FREED_EVERY_S = 0.002
 SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
 
 
@@ -188,7 +190,8 @@ class Client:
         self._cancel_timer()
         if self.out:
             self.loop.remove_writer(self.sock)
-            self.out.clear()
+            self.out, waiting = deque(), self.out
+            _free(self.loop, waiting)
         self.sock.close()
         if self.node.current is self.conn:  # closed by its own command: the engine is still at it
             self.session.closing = True
@@ -196,3 +199,12 @@ class Client:
         else:
             self.node.engine.close(self.session)
         self.on_close(self)
+
+
+def _free(loop: asyncio.AbstractEventLoop, waiting: deque[memoryview]) -> None:
+    """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms."""
+    freed = 0
+    while waiting and freed < FREED_AT_ONCE_BYTES:
+        freed += len(waiting.popleft())
+    if waiting:
+        loop.call_later(FREED_EVERY_S, _free, loop, waiting)

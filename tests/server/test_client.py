@@ -6,10 +6,14 @@ import gc
 import socket
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
+from typing import cast
 
 from respram.commands.conn import Conn
 from respram.config import Config
 from respram.server.app import App
+from respram.server.client import FREED_AT_ONCE_BYTES, _free
 from tests.engine.rig import request
 from tests.live import LiveNode, Wire, running
 
@@ -174,3 +178,19 @@ def test_a_client_that_is_gone_is_freed_without_the_collector() -> None:
         await app.drain()
 
     asyncio.run(main())
+
+
+def test_what_nobody_will_read_is_freed_a_slice_at_a_time() -> None:
+    class Loop:
+        turns = 0
+
+        def call_later(self, delay_s: float, call: Callable[..., None], *args: object) -> None:
+            self.turns += 1
+            left.append(len(waiting))
+            call(*args)
+
+    left: list[int] = []
+    loop = Loop()
+    waiting = deque(memoryview(bytes(FREED_AT_ONCE_BYTES // 2)) for _ in range(7))
+    _free(cast(asyncio.AbstractEventLoop, loop), waiting)
+    assert not waiting and left == [5, 3, 1]
