@@ -18,7 +18,7 @@ from benchmarks.rows import Row, canonical
 from benchmarks.servers import KINDS, ROOT, BenchError, Kind, Programs
 
 README = ROOT / "README.md"
-TURNS = 5
+TURNS = 3
 QUICK_DIVISOR = 10  # of requests
 SECONDS_MAX = 1800
 # Redis first: half of its rate is the half load. The order matters for nothing else.
