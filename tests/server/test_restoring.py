@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +48,11 @@ def test_a_lone_node_restarts_from_what_sigterm_left(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     with lone(folder) as (client, _):
         fill(client)
-        client.set("short", "lived", px=300)
         client.set("moved", "1", ex=500)
         deadlines = {name: client.pexpiretime(name) for name in ("k0", "k777", "moved")}
+        client.set("short", "lived", px=1_000)
+        short_ends_ms = client.pexpiretime("short")
+    until(lambda: time.time() * 1_000 > short_ends_ms, "the short life does not end")  # it ends while no node runs
     with lone(folder) as (client, node):
         assert client.dbsize() == KEYS + 1 and client.get("k777") == b"value-777" and client.get("short") is None
         assert {name: client.pexpiretime(name) for name in deadlines} == deadlines
