@@ -3,7 +3,12 @@
 
 It has an epoll of its own, of which the loop watches one descriptor; so a turn of the loop costs its
 Python callback once, however many sockets are ready. It does what `pump.py` says and nothing more.
-Measured with 50 connections, unpipelined: see docs/decisions/0050-native-pump.md.
+
+Unpipelined, hardly more than one socket is ready at a time, and a turn of the loop, with an epoll under
+another, is as dear as the command itself. So while nothing but plain commands arrives, the pump does not
+go back to the loop after each of them: it stays, waits for its sockets by itself, and has the loop's own
+descriptor among them. That ends the stay at once when the loop has anything to do; what the loop may do
+without a descriptor, its timers, waits for STAY_MS at most. Measured: docs/decisions/0050-native-pump.md.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -13,7 +18,7 @@ from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
-from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
 
 from respram.engine.native._native import FEED
@@ -30,6 +35,14 @@ cdef extern from "sys/epoll.h" nogil:
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
 
+cdef extern from "sys/timerfd.h" nogil:
+    int TFD_CLOEXEC, TFD_NONBLOCK
+    cdef struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *value, itimerspec *old)
+
 cdef extern from "sys/socket.h" nogil:
     int MSG_NOSIGNAL
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
@@ -42,7 +55,11 @@ ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, const uint8_t *
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py
-DEF EVENTS_MAX = 256  # sockets served in one turn of the loop
+DEF EVENTS_MAX = 256  # sockets served in one turn
+DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
+DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
+DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves,
+DEF STAY_AGAIN_AFTER = 256  # and so many turns of the loop go by before the next
 
 cdef struct Watch:
     PyObject *client  # owned; NULL: this descriptor is not watched
@@ -66,13 +83,19 @@ cdef class NativePump:
     cdef public uint64_t weigh_bytes
     cdef public uint64_t unweighed_bytes
     cdef int epoll_fd
+    cdef int alarm_fd  # ends a stay
+    cdef int loop_fd  # readable when the loop has something to do; -1: no stays, this loop has none
+    cdef int until_stay  # turns of the loop until the next
+    cdef bint plain  # nothing in this turn can have left anything for the loop to do
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
     cdef int watch_count
     cdef readonly uint64_t input_bytes, output_bytes
+    cdef readonly uint64_t stays
 
     def __cinit__(self, engine, loop):
-        self.epoll_fd = -1
+        self.epoll_fd = self.alarm_fd = self.loop_fd = -1
+        self.until_stay = STAY_AFTER
         self.engine = engine
         self.loop = loop
         self.buffer = <uint8_t *>PyMem_Calloc(1, READ_BYTES)
@@ -81,9 +104,16 @@ cdef class NativePump:
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             raise OSError(errno, "epoll_create1")
+        self.alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+        if self.alarm_fd < 0:
+            raise OSError(errno, "timerfd_create")
 
     def __init__(self, engine, loop):
+        self.control(EPOLL_CTL_ADD, self.alarm_fd)
         loop.add_reader(self.epoll_fd, self.ready)
+        descriptor = getattr(loop, "_get_backend_id", None)  # uvloop's
+        if descriptor is not None:
+            self.loop_fd = descriptor()
 
     def __dealloc__(self):
         cdef int fd
@@ -93,6 +123,16 @@ cdef class NativePump:
         PyMem_Free(self.buffer)
         if self.epoll_fd >= 0:
             close(self.epoll_fd)
+        if self.alarm_fd >= 0:
+            close(self.alarm_fd)
+
+    cdef int control(self, int operation, int fd) except -1:
+        cdef epoll_event event
+        event.events = EPOLLIN
+        event.data.fd = fd
+        if epoll_ctl(self.epoll_fd, operation, fd, &event) < 0:
+            raise OSError(errno, "epoll_ctl")
+        return 0
 
     cdef void drop(self, int fd) noexcept:
         cdef Watch *watch = &self.watches[fd]
@@ -119,16 +159,12 @@ cdef class NativePump:
     # -- what pump.py has -------------------------------------------------------------------------
     def watch(self, client):
         cdef int fd = client.sock.fileno()
-        cdef epoll_event event
         session = client.session
         if fd < 0:
             raise OSError("the socket is closed")
         self.make_room(fd)
         self.drop(fd)
-        event.events = EPOLLIN
-        event.data.fd = fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0:
-            raise OSError(errno, "epoll_ctl")
+        self.control(EPOLL_CTL_ADD, fd)
         Py_INCREF(client)
         Py_INCREF(session)
         self.watches[fd].client = <PyObject *>client
@@ -186,16 +222,64 @@ cdef class NativePump:
 
     # -- the path of every command ----------------------------------------------------------------
     def ready(self):
+        self.turn(0)
+        if not self.plain:
+            self.until_stay = STAY_AFTER
+        elif self.until_stay:
+            self.until_stay -= 1
+        elif self.loop_fd >= 0:
+            self.stay()
+
+    cdef int turn(self, int timeout_ms) except -1:
+        """Serves what is ready, or gets ready in time."""
         cdef epoll_event events[EVENTS_MAX]
-        cdef int number, count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
+        cdef int number, fd, count
+        if timeout_ms:
+            with nogil:
+                count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ms)
+        else:
+            count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
+        self.plain = count > 0
         for number in range(count):
-            if self.watches[events[number].data.fd].client is not NULL:  # closed by one before it
-                self.serve(events[number].data.fd)
-        if self.after is not None:
-            self.after()
+            fd = events[number].data.fd
+            if fd == self.alarm_fd or fd == self.loop_fd:
+                self.plain = False
+            elif self.watches[fd].client is not NULL:  # closed by one before it
+                self.serve(fd)
+        if self.after is not None and self.after():
+            self.plain = False
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
             self.unweighed_bytes = 0
             self.weigh()
+        return 0
+
+    cdef int stay(self) except -1:
+        """Turns of our own, until there is something for the loop. Meanwhile it must not watch us: two that watch
+        each other are refused by the kernel."""
+        cdef int turns = 0
+        self.stays += 1
+        self.loop.remove_reader(self.epoll_fd)
+        try:
+            self.control(EPOLL_CTL_ADD, self.loop_fd)
+            self.set_alarm(STAY_MS)
+            while self.plain:
+                self.turn(-1)
+                turns += 1
+        finally:
+            self.set_alarm(0)
+            self.control(EPOLL_CTL_DEL, self.loop_fd)
+            self.loop.add_reader(self.epoll_fd, self.ready)
+            self.until_stay = STAY_AFTER if turns >= STAY_TURNS_MIN else STAY_AGAIN_AFTER
+        return 0
+
+    cdef int set_alarm(self, int ms) except -1:
+        """0: off, and if it has gone off that is forgotten."""
+        cdef itimerspec when
+        memset(&when, 0, sizeof(when))
+        when.it_value.tv_nsec = ms * 1000000
+        if timerfd_settime(self.alarm_fd, 0, &when, NULL) < 0:
+            raise OSError(errno, "timerfd_settime")
+        return 0
 
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
@@ -203,6 +287,7 @@ cdef class NativePump:
         client = <object>watch.client
         if count <= 0:
             if count == 0 or errno not in (EAGAIN, EINTR):
+                self.plain = False
                 client.lost()
             return 0
         self.input_bytes += <uint64_t>count
@@ -230,11 +315,15 @@ cdef class NativePump:
                 sent = send(fd, reply, length, MSG_NOSIGNAL)
                 if sent < 0:
                     if errno not in (EAGAIN, EINTR):
+                        self.plain = False
                         client.lost()
                         return 0
                     sent = 0
             if <size_t>sent < length:
+                self.plain = False
                 client.send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>length - sent, PyBUF_READ))
         if unusual:
-            client.unusual()
+            self.plain = False
+            if unusual & 1:
+                client.unusual()
         return 0

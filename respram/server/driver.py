@@ -265,10 +265,12 @@ class Driver:
                     conn.wake()
 
     # -- this node's clients ----------------------------------------------------------------------
-    def wrote(self) -> None:
-        """After a turn of the pump: whether there are writes for the peers."""
-        if self.replica.engine.waiting_bytes():
-            self.carry(self.replica.wrote(now()))
+    def wrote(self) -> bool:
+        """After a turn of the pump: whether there were writes for the peers."""
+        if not self.replica.engine.waiting_bytes():
+            return False
+        self.carry(self.replica.wrote(now()))
+        return True
 
     def publish(self, channel: bytes, message: bytes, shard: bool) -> None:
         self.carry(self.replica.publish((SHARD if shard else PLAIN) + channel, message, now()))

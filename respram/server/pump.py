@@ -45,11 +45,12 @@ class Pump:
         self.buffer = memoryview(bytearray(READ_BYTES))
         self.input_bytes = 0
         self.output_bytes = 0  # of replies, whether sent at once or kept
+        self.stays = 0  # the native pump's
         self.epoll = select.epoll() if hasattr(select, "epoll") else None
         self.watched: dict[int, Watched] = {}  # by descriptor
         if self.epoll is not None:
             loop.add_reader(self.epoll.fileno(), self._ready)
-        self.after: Callable[[], None] | None = None  # called when clients may have written
+        self.after: Callable[[], bool] | None = None  # called when clients may have written: whether they had
         self.weigh: Callable[[], None] | None = None  # called when so much has come in since the last time:
         self.weigh_bytes = 0
         self.unweighed_bytes = 0

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import uvloop
 
 from respram.engine import make
 from respram.engine.api import Engine, Session
@@ -225,3 +227,106 @@ def test_the_portable_pump_serves_the_native_engine_too() -> None:
     for sock in bench.open:
         sock.close()
     loop.close()
+
+
+@pytest.fixture
+def staying() -> Iterator[Bench]:
+    """The native pump under uvloop, whose descriptor it can wait for."""
+    if PURE_ONLY:
+        pytest.skip("RESPRAM_PURE_ONLY is set")
+    loop = uvloop.new_event_loop()
+    bench = Bench("native", loop)
+    yield bench
+    bench.pump.close()
+    for sock in bench.open:
+        sock.close()
+    loop.close()
+
+
+class Busy:
+    """A client in a thread that asks again as soon as it has its answer."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.ends = threading.Event()
+        self.answers = 0
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self) -> None:
+        while not self.ends.is_set():
+            question = b"%09d" % self.answers
+            self.sock.sendall(request(b"ECHO", question))
+            assert self.sock.recv(100) == b"$9\r\n%b\r\n" % question
+            self.answers += 1
+
+    def __enter__(self) -> "Busy":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ends.set()
+        if self.thread.is_alive():  # the test has failed, nobody answers any more
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join(5)
+
+
+def test_the_loop_has_its_turn_while_the_pump_stays(staying: Bench) -> None:
+    theirs, client = staying.connect()
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    staying.open += [one, other]
+    loop, pump = staying.loop, staying.pump
+    arrived: list[bytes] = []
+    loop.add_reader(one, lambda: arrived.append(one.recv(10)))
+
+    async def watch(busy: Busy) -> None:
+        for number in range(60):
+            await asyncio.sleep(0.005)  # a timer of the loop
+            other.send(b"x")  # a descriptor of the loop
+            for _ in range(200):
+                if len(arrived) > number:
+                    break
+                await asyncio.sleep(0)
+            assert len(arrived) == number + 1
+            assert await loop.run_in_executor(None, int, number) == number  # a thread that reports
+        busy.ends.set()
+
+    with Busy(theirs) as busy:
+        loop.run_until_complete(asyncio.wait_for(watch(busy), 20))
+        answers, stays = busy.answers, pump.stays
+        staying.turn(lambda: not busy.thread.is_alive())
+    assert stays > 5 and answers > 200
+    assert client.calls == []
+    loop.remove_reader(one)
+
+
+def test_a_stay_ends_with_the_commands(staying: Bench) -> None:
+    """Whatever ends it, the loop watches the pump again: for what comes first, and what comes after a rest."""
+    theirs, client = staying.connect()
+    for rest_s in (0.0, 0.001, 0.01):
+        with Busy(theirs) as busy:
+            wanted = staying.pump.stays + 3
+            staying.turn(lambda wanted=wanted: staying.pump.stays >= wanted)  # type: ignore[misc]
+            busy.ends.set()
+            staying.turn(lambda busy=busy: not busy.thread.is_alive())  # type: ignore[misc]
+        staying.loop.run_until_complete(asyncio.sleep(rest_s))
+    stays = staying.pump.stays
+    staying.loop.run_until_complete(asyncio.sleep(0.02))
+    assert staying.pump.stays == stays
+    assert staying.exchange(theirs, request(b"PING"), 7) == b"+PONG\r\n" and client.calls == []
+
+
+def test_what_is_not_plain_ends_a_stay_before_it_is_answered(staying: Bench) -> None:
+    theirs, _ = staying.connect()
+    other, asking = staying.connect()
+    with Busy(theirs) as busy:
+        staying.turn(lambda: staying.pump.stays > 2)
+        assert staying.exchange(other, request(b"APPEND", b"a", b"b"), 7) == b"+cold\r\n"
+        staying.cold.closing = b"QUIT"
+        other.sendall(request(b"QUIT"))
+        staying.turn(lambda: asking.calls == ["unusual"])
+        other.close()
+        staying.turn(lambda: "lost" in asking.calls)
+        staying.pump.unwatch(asking)  # type: ignore[arg-type]
+        busy.ends.set()
+        staying.turn(lambda: not busy.thread.is_alive())

@@ -440,7 +440,8 @@ cdef int see_record(void *context, const Record *record) except -1:
 # -- for the native pump: `feed` without an object made ---------------------------------------------
 cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int64_t now_ms,
                   const uint8_t **reply, size_t *reply_len) except -1:
-    """As `NativeEngine.feed`, from and to bare memory. Whether the session is now more, suspended or closing."""
+    """As `NativeEngine.feed`, from and to bare memory. 1: the session is now more, suspended or closing; 2: Python ran."""
+    cdef int python_ran = 0
     cdef NativeEngine native = <NativeEngine>engine
     cdef NativeSession one = <NativeSession>session
     if native.c.feed.session is not NULL:
@@ -449,11 +450,13 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         native.let_go_of_reply()
     if feed_start(native.c, &one.c, data, len, True, now_ms) == TURN_COLD:
         native.serve_cold(one, now_ms)
+        python_ran = 2
     if native.c.notes.len or native.c.notes_lost:
         native.tell()
+        python_ran = 2
     reply[0] = native.c.reply.bytes
     reply_len[0] = native.c.reply.len
-    return one.c.more or one.c.suspended or one.c.closing
+    return <int>(one.c.more or one.c.suspended or one.c.closing) | python_ran
 
 
 FEED = PyCapsule_New(<void *>feed_raw, "respram.feed", NULL)

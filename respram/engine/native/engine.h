@@ -161,8 +161,10 @@ typedef struct Lines {
 typedef struct Table {
     Lines now;
     Lines old;      /* being moved into `now`; its lines below `moved` are gone */
+    Lines next;     /* what `now` will be moved into: empty, its first `ready` lines in memory */
     uint64_t moved;
     uint64_t unmapped; /* lines of `old` already given back */
+    uint64_t ready;
     size_t lead; /* bytes before a record that a write reads too */
 } Table;
 
