@@ -239,7 +239,8 @@ cdef class NativePump:
                 count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ms)
         else:
             count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
-        self.plain = count > 0
+        # A full turn is no news of the rest: what ends a stay may be among it.
+        self.plain = 0 < count < EVENTS_MAX
         for number in range(count):
             fd = events[number].data.fd
             if fd == self.alarm_fd or fd == self.loop_fd:
@@ -257,29 +258,42 @@ cdef class NativePump:
         """Turns of our own, until there is something for the loop. Meanwhile it must not watch us: two that watch
         each other are refused by the kernel."""
         cdef int turns = 0
-        self.stays += 1
+        cdef epoll_event event
         self.loop.remove_reader(self.epoll_fd)
         try:
-            self.control(EPOLL_CTL_ADD, self.loop_fd)
-            self.set_alarm(STAY_MS)
+            if not self.begin_stay():
+                self.loop_fd = -1  # what the kernel refuses once it will refuse again
+                return 0
+            self.stays += 1
             while self.plain:
                 self.turn(-1)
                 turns += 1
-        finally:
+        finally:  # nothing before the last line may raise: the loop would never look here again
+            if self.loop_fd >= 0:
+                epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loop_fd, &event)
             self.set_alarm(0)
-            self.control(EPOLL_CTL_DEL, self.loop_fd)
-            self.loop.add_reader(self.epoll_fd, self.ready)
             self.until_stay = STAY_AFTER if turns >= STAY_TURNS_MIN else STAY_AGAIN_AFTER
+            self.loop.add_reader(self.epoll_fd, self.ready)
         return 0
 
-    cdef int set_alarm(self, int ms) except -1:
+    cdef bint begin_stay(self) noexcept:
+        """What ends a stay is watched for; false: it cannot be."""
+        cdef epoll_event event
+        event.events = EPOLLIN
+        event.data.fd = self.loop_fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.loop_fd, &event) < 0:
+            return False
+        if self.set_alarm(STAY_MS):
+            return True
+        epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loop_fd, &event)
+        return False
+
+    cdef bint set_alarm(self, int ms) noexcept:
         """0: off, and if it has gone off that is forgotten."""
         cdef itimerspec when
         memset(&when, 0, sizeof(when))
         when.it_value.tv_nsec = ms * 1000000
-        if timerfd_settime(self.alarm_fd, 0, &when, NULL) < 0:
-            raise OSError(errno, "timerfd_settime")
-        return 0
+        return timerfd_settime(self.alarm_fd, 0, &when, NULL) == 0
 
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]

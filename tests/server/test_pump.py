@@ -330,3 +330,64 @@ def test_what_is_not_plain_ends_a_stay_before_it_is_answered(staying: Bench) -> 
         staying.pump.unwatch(asking)  # type: ignore[arg-type]
         busy.ends.set()
         staying.turn(lambda: not busy.thread.is_alive())
+
+
+def test_more_ready_clients_than_one_turn_serves_are_no_stay(staying: Bench) -> None:
+    """Where a turn is full, the loop's own descriptor may be among those that had no place in it."""
+    clients = []
+    for _ in range(300):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a read takes one packet, however many wait
+        ours.setblocking(False)
+        staying.open += [ours, theirs]
+        session = staying.engine.session(staying.cold)
+        session.hot = session.trusted = True
+        for _ in range(40):
+            theirs.sendall(request(b"PING"))
+        clients.append(Seen(ours, session))
+    for client in clients:
+        staying.pump.watch(client)  # type: ignore[arg-type]
+    staying.turn(lambda: staying.pump.output_bytes == 300 * 40 * 7)
+    assert staying.pump.stays == 0
+
+
+def test_a_bug_in_the_midst_of_a_stay_leaves_the_pump_watched(staying: Bench) -> None:
+    theirs, client = staying.connect()
+    reports: list[object] = []
+    staying.loop.set_exception_handler(lambda loop, context: reports.append(context["exception"]))
+
+    def broken() -> bool:
+        if staying.pump.stays > len(reports) and len(reports) < 3:
+            raise ZeroDivisionError
+        return False
+
+    staying.pump.after = broken
+    with Busy(theirs) as busy:
+        staying.turn(lambda: staying.pump.stays > 5)
+        busy.ends.set()
+        staying.turn(lambda: not busy.thread.is_alive())
+    assert [type(one) for one in reports] == [ZeroDivisionError] * 3
+    assert client.calls == []
+
+
+class Elsewhere(uvloop.Loop):
+    """A loop whose descriptor the kernel does not take."""
+
+    def _get_backend_id(self) -> int:
+        return 1 << 20
+
+
+def test_a_loop_that_cannot_be_watched_gets_no_stays_and_all_else() -> None:
+    if PURE_ONLY:
+        pytest.skip("RESPRAM_PURE_ONLY is set")
+    loop = Elsewhere()
+    bench = Bench("native", loop)
+    theirs, client = bench.connect()
+    with Busy(theirs) as busy:
+        bench.turn(lambda: busy.answers > 200)
+        busy.ends.set()
+        bench.turn(lambda: not busy.thread.is_alive())
+    assert bench.pump.stays == 0 and client.calls == []
+    bench.pump.close()
+    for sock in bench.open:
+        sock.close()
+    loop.close()
