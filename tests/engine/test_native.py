@@ -1,5 +1,6 @@
 """What only the native engine can get wrong: its table's growth, its wheel's rings, its buffers, its memory."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,39 @@ def test_every_key_is_found_at_every_step_of_every_move(native: Engine) -> None:
         native.store(0, key, b"v", NOW + HOUR_MS, False, NOW, b"set")
         if number < 800 or number % 7 == 0:
             assert all(native.peek(0, one, NOW) for one in keys[: number + 1]), number
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_table_that_comes_and_goes_holds_what_a_dict_holds_and_ends_small(native: Engine, seed: int) -> None:
+    """Tides of random height: beyond 10,240 records the next lines are made ready, and given back where the tide turns."""
+    rng = random.Random(seed)
+    model: dict[bytes, tuple[bytes, int]] = {}
+    now, highest = NOW, 0
+    for tide in range(7):
+        height = (24_000, 11_500, 26_000, 13_000, 40_000, 10_300, 900)[(tide + seed) % 7] + rng.randrange(1_000)
+        while len(model) < height:
+            key = b"%d" % rng.randrange(1 << 18)
+            value, end = b"v" * rng.randrange(70), now + rng.randrange(1, 2_000)
+            native.store(0, key, value, end, False, now, b"set")
+            model[key] = (value, end)
+        highest = max(highest, native.used_bytes())
+        rest = rng.choice((0.0, 0.3, 0.6, 0.75, 0.9))
+        while len(model) > height * rest:
+            now += rng.randrange(1, 300)
+            while native.expire(now, rng.randrange(1, 64)):
+                for _ in range(rng.choice((0, 0, 0, 1, 3))):  # writes in the midst of it
+                    key, end = b"%d" % rng.randrange(1 << 18), now + rng.randrange(1, 900)
+                    native.store(0, key, b"late", end, False, now, b"set")
+                    model[key] = (b"late", end)
+            model = {key: kept for key, kept in model.items() if kept[1] > now}
+        for key, (value, end) in model.items():
+            entry = native.lookup(0, key, now)
+            assert entry is not None and (entry.value, entry.deadline_ms) == (value, end), (tide, key)
+        assert native.count(0, now) == walked(native, now) == len(model), tide
+    while native.expire(now + 10_000, 64):
+        pass
+    assert native.counters()["records"] == 0
+    assert highest > 2 << 20 and native.used_bytes() < 128 << 10
 
 
 def walked(engine: Engine, now: int) -> int:
