@@ -118,6 +118,10 @@ class Replica:
             self._flush_ms = now.ms + self.core.policy.flush_ms
         return []
 
+    def will_flush(self, waiting_bytes: int) -> bool:
+        """Whether `wrote` would change nothing: the time is set, and there is room in the frame."""
+        return self._flush_ms is not None and waiting_bytes < self.core.policy.batch_bytes
+
     def flush(self, now: Now) -> list[Output]:
         self._flush_ms = None
         effects: list[Effect] = []

@@ -95,6 +95,20 @@ def test_writes_share_a_frame_and_a_full_frame_does_not_wait() -> None:
     assert read(wire, 1, b"large") == bytes(70_000)
 
 
+def test_who_asks_whether_a_flush_is_due_may_leave_out_what_would_change_nothing() -> None:
+    wire = Wire()
+    end = wire.ends[0]
+    full_bytes = end.core.policy.batch_bytes
+    assert not end.will_flush(1)  # its time has yet to be set
+    wire.write(0, b"k")
+    due_ms = end.next_deadline()
+    assert end.will_flush(full_bytes - 1) and not end.will_flush(full_bytes)
+    ms[0] += 1
+    assert end.wrote(now()) == [] and end.next_deadline() == due_ms
+    wire.wait(2)
+    assert not end.will_flush(1)
+
+
 def test_wait_counts_the_peer_once_it_has_merged() -> None:
     wire = Wire()
     wire.write(0, b"k")

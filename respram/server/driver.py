@@ -267,9 +267,11 @@ class Driver:
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
         """After a turn of the pump: whether there were writes for the peers."""
-        if not self.replica.engine.waiting_bytes():
+        waiting_bytes = self.replica.engine.waiting_bytes()
+        if not waiting_bytes:
             return False
-        self.carry(self.replica.wrote(now()))
+        if not self.replica.will_flush(waiting_bytes):
+            self.carry(self.replica.wrote(now()))
         return True
 
     def publish(self, channel: bytes, message: bytes, shard: bool) -> None:
