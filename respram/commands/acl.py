@@ -7,21 +7,8 @@ all lines of a users file, are taken or none. The file itself is the server's bu
 from respram.catalog import find
 from respram.catalog_entry import CATEGORIES
 from respram.commands.acl_check import denial
-from respram.commands.acl_user import (
-    DEFAULT,
-    NAME_BYTES_MAX,
-    NAMES,
-    BadRule,
-    User,
-    apply,
-    channels_of,
-    commands_of,
-    describe,
-    flags_of,
-    full_user,
-    keys_of,
-    may_listen,
-)  # fmt: skip
+from respram.commands.acl_rights import NAMES, BadRule, Rights, channels_of, commands_of, keys_of, may_listen
+from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, full_user, gather
 from respram.commands.conn import Conn
 from respram.commands.node import Node
 from respram.commands.reply import OK, Double, Reply, Simple
@@ -102,11 +89,13 @@ def acl_getuser(conn: Conn, argv: list[bytes]) -> Reply:
     return {
         b"flags": list(flags_of(user)),
         b"passwords": list(user.passwords),
-        b"commands": commands_of(user),
-        b"keys": keys_of(user),
-        b"channels": channels_of(user),
-        b"selectors": [],
+        **_spell(user.root),
+        b"selectors": list[Reply](_spell(rights) for rights in user.selectors),
     }
+
+
+def _spell(rights: Rights) -> dict[bytes, Reply]:
+    return {b"commands": commands_of(rights), b"keys": keys_of(rights), b"channels": channels_of(rights)}
 
 
 def acl_cat(conn: Conn, argv: list[bytes]) -> Reply:
@@ -185,7 +174,10 @@ def acl_setuser(conn: Conn, argv: list[bytes]) -> Reply:
     if known is None and len(node.users) >= USERS_MAX:
         raise TOO_MANY_USERS
     user = User(name) if known is None else known.copy()
-    for rule in argv[3:]:
+    rules, unfinished = gather(argv[3:])
+    if unfinished:
+        raise ClientError(b"ERR Unmatched parenthesis in acl selector starting at '%b'." % _shown(unfinished))
+    for rule in rules:
         try:
             apply(user, rule)
         except BadRule as bad:
@@ -205,7 +197,7 @@ def _check_name(name: bytes) -> None:
 
 
 def _shown(rule: bytes) -> bytes:
-    if rule[:1] and rule[:1] in SECRET_MARKS:
+    if any(word[:1] in SECRET_MARKS for word in rule.lstrip(b"(").split()):
         return rule[:1] + b"..."
     return rule[:128].translate(ONE_LINE)
 
@@ -244,11 +236,12 @@ def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
 
 def _hears_too_much(conn: Conn, user: User) -> bool:
     """Whether it is subscribed to what its user may no longer hear."""
+
+    def may(name: bytes, literal: bool) -> bool:
+        return any(may_listen(rights, name, literal) for rights in user.rights)
+
     names = conn.channels | conn.shard_channels
-    return not (
-        all(may_listen(user, name, literal=False) for name in names)
-        and all(may_listen(user, pattern, literal=True) for pattern in conn.patterns)
-    )
+    return not (all(may(name, False) for name in names) and all(may(pattern, True) for pattern in conn.patterns))
 
 
 # -- the users file -----------------------------------------------------------------------------
@@ -311,7 +304,10 @@ def parse_file(content: bytes) -> tuple[dict[bytes, User], list[bytes]]:
             _check_name(user.name)
             if user.name in users:
                 raise BadRule(b"the user is there twice")
-            for rule in words[2:]:
+            rules, unfinished = gather(words[2:])
+            if unfinished:
+                raise BadRule(b"Unmatched parenthesis in selector definition")
+            for rule in rules:
                 apply(user, rule)
         except (BadRule, ClientError) as bad:
             reason = bad.reason if isinstance(bad, BadRule) else BAD_NAME.text

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from respram.catalog import Command
 from respram.catalog_keys import key_positions
-from respram.commands.acl_user import READ, WRITE, User, may_listen, may_touch
+from respram.commands.acl_rights import READ, WRITE, Rights, may_listen, may_touch
+from respram.commands.acl_user import User
 from respram.commands.conn import Conn
 from respram.commands.node import Denied
 from respram.errors import ClientError
@@ -33,22 +34,38 @@ REASONS = {
 class Denial(NamedTuple):
     reason: bytes  # command, key or channel
     object: bytes  # which one
+    at: int = 0  # where it stands among the arguments
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return list(REASONS).index(self.reason), self.at
 
 
 def denial(user: User, command: Command, argv: list[bytes]) -> Denial | None:
-    if command.name not in user.allowed and b"no_auth" not in command.flags:
+    """None where the user's own rights or those of one selector allow all of it. Else what stopped the set that got furthest."""
+    stopped = []
+    for rights in user.rights:
+        found = _denial(rights, command, argv)
+        if found is None:
+            return None
+        stopped.append(found)
+    return max(stopped, key=lambda one: one.progress)
+
+
+def _denial(rights: Rights, command: Command, argv: list[bytes]) -> Denial | None:
+    if command.name not in rights.allowed and b"no_auth" not in command.flags:
         return Denial(b"command", command.name)
-    if command.key_specs and not user.all_keys:
+    if command.key_specs and not rights.all_keys:
         positions = key_positions(command, argv)
         if positions is None:  # what cannot be read cannot be allowed
             return Denial(b"key", b"")
         for position, flags in positions:
-            if b"not_key" not in flags and not may_touch(user, argv[position], _mode(flags)):
-                return Denial(b"key", argv[position])
-    if command.name in LISTENING and not user.all_channels:
-        for channel in argv[1 : LISTENING[command.name] or len(argv)]:
-            if not may_listen(user, channel, literal=command.name == b"psubscribe"):
-                return Denial(b"channel", channel)
+            if b"not_key" not in flags and not may_touch(rights, argv[position], _mode(flags)):
+                return Denial(b"key", argv[position], position)
+    if command.name in LISTENING and not rights.all_channels:
+        for position, channel in enumerate(argv[1 : LISTENING[command.name] or len(argv)], 1):
+            if not may_listen(rights, channel, literal=command.name == b"psubscribe"):
+                return Denial(b"channel", channel, position)
     return None
 
 

@@ -19,6 +19,12 @@ LINES = [
     b"DELUSER default", b"DELUSER nobody", b"LOG x", b"LOG RESET", b"LOG 1 2", b"WHOAMI", b"NOSUCH", b"GETUSER", b"SETUSER",
     b"SETUSER v on >p ~a:* %R~b &c +client|id", b"GETUSER v", b"LIST", b"SETUSER v +get -get nopass resetkeys",
     b"LIST", b"SETUSER v reset", b"LIST", b"DELUSER u v nobody", b"LIST",
+    b"SETUSER u (", b"SETUSER u )", b"SETUSER u (+get", b"SETUSER u (+get ~a on", b"SETUSER u (on)", b"SETUSER u ((+get))",
+    b"SETUSER u (+nosuch)", b"SETUSER u (~* ~a)", b"SETUSER u (reset)", b"SETUSER u +config|", b"GETUSER u",
+    b"SETUSER u on ~a:* +get (+set ~b:*) (+publish &n*) (%R~c:* allcommands) ()", b"LIST", b"GETUSER u",
+    b"DRYRUN u get b:1", b"DRYRUN u set b:1 x", b"DRYRUN u set a:1 x", b"DRYRUN u publish x y", b"DRYRUN u publish n1 y",
+    b"DRYRUN u mget a:1 b:1", b"DRYRUN u mset b:1 v c:2 v", b"DRYRUN u mget c:1 b:1", b"DRYRUN u get c:1", b"DRYRUN u ping",
+    b"SETUSER u clearselectors", b"LIST", b"SETUSER u (+set ~b:*)", b"SETUSER u reset", b"LIST", b"DELUSER u",
 ]  # fmt: skip
 
 
@@ -54,7 +60,7 @@ def test_one_wrong_rule_and_nothing_is_changed(client: Client) -> None:
 
 
 def test_a_password_is_not_repeated_in_an_error(client: Client) -> None:
-    for rule in (b"<hunter2", b"#hunter2", b"!hunter2"):
+    for rule in (b"<hunter2", b"#hunter2", b"!hunter2", b"(>hunter2", b"(>hunter2)", b"(+get >hunter2)"):
         assert b"hunter2" not in client(b"ACL", b"SETUSER", b"u", rule)
 
 
