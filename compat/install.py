@@ -51,7 +51,7 @@ KINDS = {
         ("package.json", "package-lock.json"),
     ),
     "go": Kind(("go",), (("go", "build", "-o", "program", "."),)),
-    "cargo": Kind(("cargo",), (("cargo", "build", "--quiet"),)),
+    "cargo": Kind(("cargo",), (("cargo", "build", "--quiet", "--locked"),)),
     "maven": Kind(("mvn", "java"), (("mvn", "-q", "-B", "-DskipTests", "package"),)),
     "make": Kind(("make", "cc"), (("make", "--quiet"),)),
 }
