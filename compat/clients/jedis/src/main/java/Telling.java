@@ -38,7 +38,7 @@ final class Telling {
         } catch (Difference difference) {
             say("fail " + name + " " + difference.getMessage());
         } catch (Throwable error) {
-            say("fail " + name + " expected=no error got=" + error);
+            say("fail " + name + " expected=no error got=" + chain(error));
         }
     }
 
@@ -65,9 +65,16 @@ final class Telling {
             for (Throwable one = error; one != null; one = one.getCause()) {
                 if (String.valueOf(one.getMessage()).contains(words)) return;
             }
-            throw new Difference("expected=" + words + " got=" + error);
+            throw new Difference("expected=" + words + " got=" + chain(error));
         }
         throw new Difference("expected=an error with " + words + " got=" + shown(got));
+    }
+
+    /** The error and what caused it: the outer one alone often says only that something went wrong. */
+    private static String chain(Throwable error) {
+        StringBuilder said = new StringBuilder(String.valueOf(error));
+        for (Throwable one = error.getCause(); one != null; one = one.getCause()) said.append(", from ").append(one);
+        return said.toString();
     }
 
     /** Trusts the authority of the matrix, and no other. */

@@ -27,6 +27,8 @@ import java.util.concurrent.TimeUnit;
 
 /** Lettuce: one shared connection, commands blocking, pipelines by futures. */
 public final class Program {
+    private static final int WRONG_TRIES_MAX = 4; // of a wrong password; from the sixth on the node lets an address wait
+
     private static final RedisClient CLIENT = RedisClient.create(uri(Telling.PORT).build());
 
     private static RedisURI.Builder uri(int port) {
@@ -198,10 +200,26 @@ public final class Program {
         }
     }
 
+    /**
+     * Lettuce closes the connection on the error, and now and then its own closing is quicker than the error on its way to the
+     * caller, who then sees "Connection closed prematurely" or "RedisHandshakeHandler not registered": 5 of 600 times against
+     * redis-server 7.0, 2 of 600 against respram. So a try of which nothing can be learnt is made again.
+     */
+    private static void wrongPassword() {
+        for (int tries = 1; ; tries++) {
+            try {
+                Telling.refused(() -> pingOf(uri(Telling.AUTH_PORT).withPassword("wrong".toCharArray()).build()), "invalid username-password pair");
+                return;
+            } catch (Telling.Difference error) {
+                boolean itsOwn = error.getMessage().contains("closed prematurely") || error.getMessage().contains("RedisHandshakeHandler");
+                if (!itsOwn || tries == WRONG_TRIES_MAX) throw error;
+            }
+        }
+    }
+
     private static void others(RedisCommands<String, String> node) {
         Telling.check("auth", () -> Telling.same(pingOf(uri(Telling.AUTH_PORT).withPassword(Telling.PASSWORD.toCharArray()).build()), "PONG"));
-        Telling.check("auth-refused", () ->
-            Telling.refused(() -> pingOf(uri(Telling.AUTH_PORT).withPassword("wrong".toCharArray()).build()), "invalid username-password pair"));
+        Telling.check("auth-refused", Program::wrongPassword);
         Telling.check("select", () -> {
             try (RedisClient client = RedisClient.create(uri(Telling.PORT).withDatabase(5).build())) {
                 RedisCommands<String, String> other = client.connect().sync();
