@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 
-from telling import AUTH_PORT, HOST, PASSWORD, PORT, TLS_CA, TLS_PORT, Left, check, restart, same, say, true
+from telling import AUTH_PORT, HOST, PASSWORD, PORT, TLS_CA, TLS_PORT, Left, check, in_ms, restart, same, say, true
 
 CLI = sys.argv[1]
 KEYS = 500
@@ -103,16 +103,90 @@ def biggest(option, words):
     true(sampled >= KEYS, f"at least {KEYS} keys sampled", sampled)
 
 
-def subscribed():
-    process = subprocess.Popen([CLI, "-h", HOST, "-p", str(PORT), "subscribe", "news"], stdout=subprocess.PIPE)
+def form(name, *options):
+    def run():
+        same(cli("set", name, "v", *options), "OK")
+        left = int(cli("pttl", name))
+        true(50_000 < left <= 61_000, "50000..61000 ms", left)
+
+    check(name, run)
+
+
+def kept():
+    cli("set", "kept", "a", "ex", "60")
+    same([cli("set", "kept", "b", "keepttl"), cli("get", "kept"), 50 < int(cli("ttl", "kept")) <= 60], ["OK", "b", True])
+
+
+def shortened():
+    cli("set", "shortened", "v", "ex", "600")
+    same([cli("expire", "shortened", "100"), cli("expire", "missing", "100"), 95 < int(cli("ttl", "shortened")) <= 100], ["1", "0", True])
+
+
+def once():
+    same([cli("set", "once", "a", "ex", "60", "nx"), cli("set", "once", "b", "ex", "60", "nx"), cli("get", "once")], ["OK", "", "a"])
+
+
+def counted():
+    same([cli("incr", "n"), cli("incrby", "n", "5"), cli("decr", "n"), cli("incrbyfloat", "f", "1.5")], ["1", "6", "5", "1.5"])
+
+
+def typed_in(*lines):
+    """Commands on standard input, one connection for all: what it printed, line by line."""
+    return cli(given="".join(f"{line}\n" for line in lines).encode()).splitlines()
+
+
+def delete_in_multi():
+    said = typed_in("MULTI", "SET sibling v EX 60", "DEL sibling", "EXEC", "GET sibling")
+    same((said[:4], "NOPERM 'del' is refused by design" in said[4], said[-1]), (["OK", "QUEUED", "QUEUED", "OK"], True, "v"))
+
+
+def watched():
+    process, master = at_a_terminal()
     try:
-        end = time.monotonic() + 5
-        while cli("publish", "news", "hello") != "1" and time.monotonic() < end:
-            time.sleep(0.02)
-        time.sleep(0.1)
+        read_until(master, rb"> ")
+        cli("set", "watched", "1", "ex", "60")
+        for given, answer in (("watch watched", rb"OK"), ("multi", rb"OK"), ("set watched 3 ex 60", rb"QUEUED"), ("exec", rb"\(nil\)")):
+            if given == "multi":
+                same(cli("set", "watched", "2", "ex", "60"), "OK")
+            os.write(master, given.encode() + b"\r")
+            read_until(master, rb"(?s)" + answer + rb"\r\n.*> ")  # typed before the next prompt, it would be thrown away
+        same(cli("get", "watched"), "2")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def heard(channel, act, *words):
+    """What a subscriber prints while `act` is done again and again, until all words are there."""
+    process = subprocess.Popen([CLI, "-h", HOST, "-p", str(PORT), "subscribe", channel], stdout=subprocess.PIPE)
+    said, end = b"", time.monotonic() + 10
+    try:
+        while not all(word in said for word in words) and time.monotonic() < end:
+            act()
+            while select.select([process.stdout], [], [], 0.2)[0] and (piece := os.read(process.stdout.fileno(), 65536)):
+                said += piece
     finally:
         process.terminate()
-    contains(process.communicate(timeout=5)[0].decode(), "subscribe", "message", "news", "hello")
+        process.wait(5)
+        process.stdout.close()
+    contains(said.decode(), *(word.decode() for word in words))
+
+
+def binary():
+    value = bytes(range(255, -1, -1)) + b"\r\n$-1\r\n"
+    name = "".join(f"\\x{code:02x}" for code in range(256))
+    same(cli("-x", "set", "bytes", given=value), "OK")
+    same(cli(given=f'SET "{name}" v EX 60\nGET "{name}"\nSTRLEN bytes\n'.encode()).split(), ["OK", "v", str(len(value))])
+    result = subprocess.run([CLI, "-h", HOST, "-p", str(PORT), "get", "bytes"], capture_output=True, check=True)
+    same(result.stdout, value + b"\n")
+
+
+def mebibyte():
+    value = bytes(range(256)) * 4096
+    same([cli("-x", "set", "large", given=value), cli("strlen", "large")], ["OK", str(1 << 20)])
+    result = subprocess.run([CLI, "-h", HOST, "-p", str(PORT), "get", "large"], capture_output=True, check=True)
+    true(result.stdout == value + b"\n", "the same mebibyte", len(result.stdout))
 
 
 def encrypted():
@@ -122,20 +196,69 @@ def encrypted():
 
 
 def survived():
-    restart()
-    same(cli("ping"), "PONG")
+    """One that stays open tells at the next command that the connection is gone, and connects again by itself for the one after."""
+    process, master = at_a_terminal()
+    try:
+        read_until(master, rb"> ")
+        restart()
+        os.write(master, b"ping\r")
+        read_until(master, rb"not connected> ")
+        os.write(master, b"set after v ex 60\r")
+        read_until(master, rb"OK\r\n")
+        same(cli("get", "after"), "v")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
 
 
 def main():
     say("version", subprocess.run([CLI, "--version"], capture_output=True, check=True).stdout.split()[1].decode())
     check("connect", lambda: same(cli("ping"), "PONG"))
     check("interactive", interactive)
+    check("resp2", lambda: contains(cli("--no-raw", "hello"), '"server"', '"proto"\n 6) (integer) 2'))
     check("resp3", lambda: contains(cli("-3", "--no-raw", "hello"), '1# "server" => "redis"', '"proto" => (integer) 3'))
-    check("pipe", filled)
+    check("pipeline", filled)
     check("scan", scanned)
-    check("set-get", lambda: same([cli("set", "a", "v", "ex", "60"), cli("get", "a"), cli("ttl", "missing")], ["OK", "v", "-2"]))
+    strings()
+    check("binary", binary)
+    check("mebibyte", mebibyte)
     check("stdin", lambda: same(cli("-x", "set", "whole", given=b"a\nb"), "OK") or same(cli("strlen", "whole"), "3"))
-    check("bigkeys", lambda: biggest("--bigkeys", f"has {KEYS} bytes"))
+    modes()
+    check("publish-subscribe", lambda: heard("news", lambda: cli("publish", "news", "hello"), b"subscribe", b"message", b"news", b"hello"))
+    check("expired-event", lambda: heard("__keyevent@0__:expired", lambda: cli("set", "brief", "v", "px", "50"), b"message", b"brief"))
+    check("select", lambda: same([cli("-n", "5", "get", "a"), cli("-n", "99", "ping")], ["", "PONG\nSELECT 99 failed: ERR DB index is out of range"]))
+    check("auth", lambda: same(cli("--no-auth-warning", "-a", PASSWORD, "ping", port=AUTH_PORT), "PONG"))
+    check("auth-refused", lambda: contains(cli("ping", port=AUTH_PORT), "NOAUTH Authentication required."))
+    check("del-refused", lambda: contains(cli("del", "a"), "NOPERM 'del' is refused by design") or same(cli("get", "a"), "v"))
+    check("del-in-multi", delete_in_multi)
+    check("exit-code", lambda: same(subprocess.run([CLI, "-e", "-p", str(PORT), "del", "a"], capture_output=True).returncode, 1))
+    check("restart", survived)
+    check("tls", encrypted)
+    say("done")
+
+
+def strings():
+    form("set-ex", "ex", "60")
+    form("set-px", "px", "60000")
+    form("set-exat", "exat", str(in_ms(60_000) // 1000))
+    form("set-pxat", "pxat", str(in_ms(60_000)))
+    check("set-keepttl", kept)
+    check("default-ttl", lambda: same([cli("set", "bare", "v"), int(cli("ttl", "bare")) > 0], ["OK", True]))
+    check("get", lambda: same([cli("set", "a", "v", "ex", "600"), cli("get", "a")], ["OK", "v"]))
+    check("get-missing", lambda: same(cli("--no-raw", "get", "missing"), "(nil)"))
+    check("mget", lambda: same(cli("mget", "set-ex", "missing", "set-px").split("\n"), ["v", "", "v"]))
+    check("set-nx", once)
+    check("expire", shortened)
+    check("ttl", lambda: same([cli("ttl", "missing"), 40 < int(cli("ttl", "set-ex")) <= 60], ["-2", True]))
+    check("incr", counted)
+    check("multi", lambda: same(typed_in("MULTI", "SET m 1 EX 60", "INCR m", "GET m", "EXEC"), ["OK", *["QUEUED"] * 3, "OK", "2", "2"]))
+    check("watch", watched)
+
+
+def modes():
+    """What it does besides sending commands."""
+    check("bigkeys", lambda: biggest("--bigkeys", "has 1048576 bytes"))
     check("memkeys", lambda: biggest("--memkeys", "bytes"))
     check("hotkeys", lambda: contains(cli("--hotkeys"), "maxmemory policy"))
     check("stat", lambda: shows(rb"\n\d+ +[\d.]+[BKMG] +\d+ +\d+ +\d+ ", "--stat", "-i", "0.2"))
@@ -144,15 +267,6 @@ def main():
     check("info", lambda: contains(cli("info"), "redis_version:", "role:master", "db0:keys="))
     check("json", lambda: contains(cli("--json", "get", "a"), '"v"'))
     check("eval", lambda: contains(cli("eval", "return 1", "0"), "NOPERM", "runs no scripts"))
-    check("subscribe", subscribed)
-    check("select", lambda: same([cli("-n", "5", "get", "a"), cli("-n", "99", "ping")], ["", "PONG\nSELECT 99 failed: ERR DB index is out of range"]))
-    check("auth", lambda: same(cli("--no-auth-warning", "-a", PASSWORD, "ping", port=AUTH_PORT), "PONG"))
-    check("auth-refused", lambda: contains(cli("ping", port=AUTH_PORT), "NOAUTH Authentication required."))
-    check("del-refused", lambda: contains(cli("del", "a"), "NOPERM 'del' is refused by design"))
-    check("exit-code", lambda: same(subprocess.run([CLI, "-e", "-p", str(PORT), "del", "a"], capture_output=True).returncode, 1))
-    check("restart", survived)
-    check("tls", encrypted)
-    say("done")
 
 
 main()
