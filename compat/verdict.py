@@ -2,8 +2,9 @@
 
     ok NAME                         the check passed
     fail NAME expected=A got=B      it did not
-    limit NAME reason               what respram refuses by design, seen and reported by this client or framework
+    limit NAME reason               what respram refuses by design, and what this client or framework makes of it
     skip NAME reason                the client has no such thing, or the node does not
+    cannot REASON                   what this is for cannot be had on respram; the limits say what was seen
     version TEXT                    of what is tested
     restart                         end the node and start it again at the same address; answered by a line on standard input
     done                            the program came to its end
@@ -32,6 +33,7 @@ class Verdict:
     version: str = ""
     checks: tuple[Check, ...] = ()
     missing: str = ""
+    cannot: str = ""  # the reason why what was tried is of no use here
 
     def named(self, state: str) -> list[Check]:
         return [check for check in self.checks if check.state == state]
@@ -43,11 +45,11 @@ class Verdict:
 
     @property
     def passed(self) -> int:
-        return self.counted - len(self.named(FAILED))
+        return len(self.named(PASSED))
 
     @property
     def is_good(self) -> bool:
-        return bool(self.counted) and self.passed == self.counted
+        return bool(self.counted) and not self.named(FAILED)
 
     @property
     def word(self) -> str:
@@ -55,13 +57,15 @@ class Verdict:
             return "not run"
         if not self.is_good:
             return "fails"
+        if self.cannot:
+            return "cannot"
         return "works except" if self.named(LIMITED) else "works"
 
 
 def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "") -> Verdict:
     """`expected`: the checks that must be named. `ended`: why the program stopped, if it did not stop by itself."""
     checks: list[Check] = []
-    version, done = "", False
+    version, cannot, done = "", "", False
     for line in lines:
         word, _, rest = line.rstrip().partition(" ")
         name, _, reason = rest.partition(" ")
@@ -69,6 +73,8 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
             checks.append(Check(word, name, reason[:REASON_CHARS_MAX]))
         elif word == "version":
             version = rest
+        elif word == "cannot" and rest:
+            cannot = rest[:REASON_CHARS_MAX]
         elif word == "done" and not rest:
             done = True
     names = [check.name for check in checks]
@@ -76,4 +82,4 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
     checks += [Check(FAILED, name, "expected=a result got=nothing") for name in expected if name not in names and (names or done)]
     if not done or ended:
         checks.append(Check(FAILED, "end", f"expected=done got={ended or 'the program ended early'}"))
-    return Verdict(version, tuple(checks))
+    return Verdict(version, tuple(checks), cannot=cannot)

@@ -48,6 +48,7 @@ def test_an_entry_pins_every_version_and_names_no_host(one: Entry) -> None:
         if path.name == "Cargo.toml":
             pins = re.findall(r"^\w+ = (.+)$", path.read_text().partition("[dependencies]")[2], re.MULTILINE)
             assert pins and all('"=' in pin for pin in pins)
+            assert (path.parent / "Cargo.lock").exists()
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,10 @@ def test_an_entry_that_is_wrong_is_refused(tmp_path: Path, text: str, said: str)
 
 
 # -- verdicts -------------------------------------------------------------------------------------
-def test_passes_and_refusals_by_design_count_as_passed_and_skips_do_not_count() -> None:
+def test_refusals_by_design_are_no_failures_and_no_passes_and_skips_do_not_count() -> None:
     verdict = judge(["version 1.2", "chatter", "ok a", "limit b deletes are refused", "skip c no such thing", "done"])
-    assert (verdict.version, verdict.passed, verdict.counted, verdict.word) == ("1.2", 2, 2, "works except")
+    assert (verdict.version, verdict.passed, verdict.counted, verdict.word) == ("1.2", 1, 2, "works except")
+    assert verdict.is_good
     assert note(verdict) == "by design: b (deletes are refused); left out: c (no such thing)"
 
 
@@ -89,6 +91,16 @@ def test_what_failed_or_did_not_end_is_no_pass(lines: list[str], ended: str, fai
     assert not verdict.is_good and verdict.word == "fails"
 
 
+def test_what_is_of_no_use_here_says_so_and_counts_for_no_framework() -> None:
+    lines = ["limit count a script", "ok get", "cannot it counts by scripts", "done"]
+    verdict = judge(lines)
+    assert (verdict.word, note(verdict)) == ("cannot", "it counts by scripts; by design: count (a script)")
+    assert judge(["fail a expected=1 got=2", *lines]).word == "fails"
+    frame = entry(group="frameworks")
+    assert "0 frameworks" in summary([Row(frame, Run("", ()), verdict, 1.0)])
+    assert "1 frameworks" in summary([Row(frame, Run(name, ()), one, 1.0) for name, one in (("a", verdict), ("b", judge(["ok a", "done"])))])
+
+
 def test_a_check_that_is_not_named_has_failed() -> None:
     verdict = judge([*(f"ok {name}" for name in CHECKS if name != "watch"), "done"], CHECKS)
     assert [check.name for check in verdict.named("fail")] == ["watch"]
@@ -105,7 +117,8 @@ def test_what_was_not_run_is_said_and_not_counted() -> None:
         Row(entry(title="Other|client"), Run("", ()), judge(["fail a expected=1 got=x|y", "done"]), 1.0),
         Row(entry(group="frameworks", title="Frame"), Run("", ()), Verdict(missing="no php on this machine"), 0.0),
     ]
-    assert summary(rows).startswith("2 of 3 checks pass; 1 of 2 runs are without a failure") and "1 not run" in summary(rows)
+    assert summary(rows).startswith("2 of 3 checks pass, 0 meet a refusal by design, 1 fail; 1 of 2 runs are without a failure")
+    assert summary(rows).endswith("; 1 not run.")
     text = page(rows, "native")
     assert "| A client (sync) | 1 | Python | 2/2 | works |  |" in text
     assert "no php on this machine" in text and "a: `expected=1 got=x/y`" in text

@@ -81,6 +81,7 @@ for (const [name, client] of process.argv[2] === 'plain' ? clients : []) {
     throw new Refused('delete raises, and the count stays until the window ends');
   });
 }
+if (process.argv[2] === 'scripted') say('cannot', 'it counts in a script; RateLimiterRedisNonAtomic works');
 ioredis.disconnect();
 node.destroy();
 finish();
