@@ -155,6 +155,18 @@ static bool toy_encrypt(void *context, uint32_t key, int pad, size_t blocks) {
     return true;
 }
 
+static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out) {
+    Toy *toy = context;
+    if (key >= 8 || !toy->ids[key] || bytes.len < LONG_BYTES)
+        abort();
+    for (size_t at = 0; at < bytes.len; at++) {
+        if (toy->fails_at && at == bytes.len / 2 && ++toy->calls % toy->fails_at == 0)
+            return false;
+        out[at] = bytes.bytes[at] ^ (uint8_t)(mixed(sealer + position + at / BLOCK_BYTES, toy->ids[key]) >> (at % BLOCK_BYTES));
+    }
+    return true;
+}
+
 static bool toy_lend(void *context, uint64_t id, uint32_t key) {
     Toy *toy = context;
     if (key >= 8 || id % 5 == 4) /* a key that is not here */
@@ -181,6 +193,15 @@ static void store_and_look(Engine *engine, int db, uint64_t hash, Span key, Span
     if (seal_open(engine, record, plain) && value.len && memcmp(plain, value.bytes, value.len) != 0)
         abort();
     free(plain);
+}
+
+/* An input of the fuzzer is hardly ever long enough for a long value, so each is made so at times. */
+static void store_long(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t now_ms) {
+    Buffer more = {0};
+    while (value.len && more.len < LONG_BYTES)
+        buffer_append(&more, value.bytes, value.len);
+    store_and_look(engine, db, hash, key, (Span){more.bytes, more.len}, now_ms);
+    buffer_clear(&more, 0);
 }
 
 /* What commands do behind `dispatch`, in small. */
@@ -210,6 +231,9 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
             break;
         case 'A':
             store_and_look(engine, session->db, hash, last, name, now_ms);
+            break;
+        case 'B':
+            store_long(engine, session->db, hash, last, name, now_ms);
             break;
         default: break;
         }
@@ -257,7 +281,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (has_peers && !late && !digest_track(engine, IDS_KEY, NOW_MS))
         abort();
     Toy toy = {.engine = engine, .fails_at = size & 8 ? 7 : 0};
-    Lender lender = {&toy, toy_encrypt, toy_lend, toy_take};
+    Lender lender = {&toy, toy_encrypt, toy_run_through, toy_lend, toy_take};
     if (size & 2 && !seal_begin(engine, lender, size & 4))
         abort();
     session_init(&session);

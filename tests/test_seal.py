@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from respram.errors import PeerError
-from respram.seal import FORGET_MS, KEY_BYTES, KEYS_MAX, RING_BYTES, Ring, id_of, keystream, xor
+from respram.seal import FORGET_MS, KEY_BYTES, KEYS_MAX, RING_BYTES, Ring, id_of, run_through, xor
 
 T = 1_800_000_000_000
 
@@ -121,6 +121,7 @@ def test_a_key_never_shows_in_words() -> None:
 def test_keystream_is_aes_256_ctr_over_sealer_and_position() -> None:
     one = ring(T).take()
     known = Cipher(AES(bytes(one.key)), CTR(bytes.fromhex("0102030405060708" "00000000000000fe"))).encryptor().update(bytes(80))
-    assert keystream(one, 0x0102030405060708, 0xFE, 5) == known
-    assert keystream(one, 0x0102030405060708, 0x100, 3) == known[32:]
+    assert run_through(one, 0x0102030405060708, 0xFE, bytes(80)) == known
+    assert run_through(one, 0x0102030405060708, 0x100, bytes(45)) == known[32:77]  # whatever it was used for before
+    assert run_through(one, 0x0102030405060708, 0xFE, xor(b"value", known)) == b"value"
     assert xor(xor(b"value", known), known) == b"value" and xor(b"", b"abc") == b""

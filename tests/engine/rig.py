@@ -2,7 +2,7 @@
 
 from respram.engine.api import Engine, Session, Settings
 from respram.record import Record, unpack
-from respram.seal import KEY_BYTES, RING_BYTES, Ring, blocks_of, keystream, xor
+from respram.seal import KEY_BYTES, RING_BYTES, Ring, run_through
 
 NOW = 1_800_000_000_000  # a time to begin at, Unix milliseconds
 
@@ -59,4 +59,4 @@ def opened(record: Record, ring: Ring = RING) -> bytes | None:
         return record.value
     key = ring.find(record.seal.key)
     assert key is not None
-    return xor(record.value, keystream(key, record.seal.sealer, record.seal.position, blocks_of(len(record.value))))
+    return run_through(key, record.seal.sealer, record.seal.position, record.value)

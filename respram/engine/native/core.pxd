@@ -116,6 +116,7 @@ cdef extern from "engine.h":
     ctypedef struct Lender:
         void *context
         truth (*encrypt)(void *, uint32_t, int, size_t) noexcept
+        truth (*run_through)(void *, uint32_t, uint64_t, uint64_t, Span, uint8_t *) noexcept
         truth (*lend)(void *, uint64_t, uint32_t) noexcept
         uint64_t (*take)(void *) noexcept
     bint seal_begin(Engine *, Lender, bint)

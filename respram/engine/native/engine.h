@@ -141,7 +141,8 @@ typedef struct Content { /* a value on its way into a record */
 } Content;
 
 void record_put_value(Record *record, const Content *content);
-void record_get_value(const Record *record, uint8_t *out); /* as it lies */
+Span record_value(const Record *record); /* as it lies */
+void record_get_value(const Record *record, uint8_t *out);
 
 /* -- table.c: from key to record ----------------------------------------------------------------- */
 #define LINE_SLOTS 7
@@ -300,6 +301,8 @@ static inline Trace *trace_of(const Record *record) {
 #define PAD_BLOCKS 1024
 #define PAD_BYTES ((size_t)PAD_BLOCKS * BLOCK_BYTES)
 #define NOTES_MAX 256
+#define LONG_BYTES (PAD_BYTES / 2) /* values from here on are passed through the cipher, each by a call of its own */
+#define SCRATCH_KEPT_BYTES_MAX ((size_t)HOT_BYTES_MAX)
 
 typedef struct Pad {
     uint8_t blocks[PAD_BYTES];
@@ -311,6 +314,7 @@ enum { PAD_AHEAD, PAD_REPLIES, PAD_SINGLE, PAD_COUNT };
 typedef struct Lender { /* false or 0: it cannot be, or there is no memory */
     void *context;
     bool (*encrypt)(void *context, uint32_t key, int pad, size_t blocks); /* the pad's blocks into its stream */
+    bool (*run_through)(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out);
     bool (*lend)(void *context, uint64_t id, uint32_t key); /* from now on `key` is the key of this id */
     uint64_t (*take)(void *context); /* the id of the key to seal with */
 } Lender;
@@ -328,7 +332,8 @@ typedef struct Seals {
     uint32_t key_count, key_capacity;
     uint32_t ahead_key;
     size_t spent;      /* blocks of the pad ahead */
-    uint64_t position; /* of the first block behind it */
+    uint64_t ahead;    /* position of its first block */
+    uint64_t position; /* of the next block that nothing was sealed with */
     uint32_t note_count, noted_blocks, noted_key;
     Noted notes[NOTES_MAX];
 } Seals;
@@ -435,7 +440,7 @@ typedef struct Engine {
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
 
     Buffer reply;
-    Buffer scratch; /* a sealed value on its way into its record */
+    Buffer scratch; /* a sealed value on its way into its record; empty at all other times */
     Seals seals;
     Batch batch;
     Feed feed;
@@ -480,7 +485,7 @@ bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);
 bool seal_open(Engine *engine, const Record *record, uint8_t *out);
-void seal_note(Engine *engine, const Record *record, size_t offset);
+void seal_reply(Engine *engine, const Record *record, size_t offset);
 void seal_unnote(Engine *engine, size_t offset);
 bool seal_flush(Engine *engine);
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define EXPIRED_AT_ONCE 16 /* records whose table lines are prefetched together */
-#define SCRATCH_KEPT_BYTES_MAX 4096
 #define NOTES_KEPT_BYTES_MAX 65536
 
 Engine *engine_new(const Settings *settings) {

@@ -5,8 +5,8 @@
  * one read by the comparison of the key, the next prefetched with it. There is no pointer to a value:
  * that would be one cache miss more for every GET.
  *
- * A value enters a record in `record_put_value` and leaves it in `record_get_value`, and nowhere
- * else; where values are sealed, seal.c makes the one and takes the other.
+ * A value enters a record in `record_put_value` and leaves it by `record_value`, and nowhere else; where
+ * values are sealed, seal.c makes the one and takes the other.
  */
 #include "engine.h"
 
@@ -58,10 +58,14 @@ void record_put_value(Record *record, const Content *content) {
         out[place] = bytes[place] ^ stream[place];
 }
 
+Span record_value(const Record *record) {
+    return (Span){value_place(record), record_value_bytes(record)};
+}
+
 void record_get_value(const Record *record, uint8_t *out) {
-    size_t len = record_value_bytes(record);
-    if (len)
-        memcpy(out, value_place(record), len);
+    Span value = record_value(record);
+    if (value.len)
+        memcpy(out, value.bytes, value.len);
 }
 
 /* -- the packed form of record.py, little-endian ------------------------------------------------- */

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#define SCRATCH_KEPT_BYTES_MAX 4096
 
 typedef struct Ahead {
     uint64_t clock, node;

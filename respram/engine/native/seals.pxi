@@ -6,18 +6,20 @@ cdef class Keys:
     cdef Engine *c
     cdef object ring
     cdef list ciphers  # by the core's number: `update_into` of a key, or None where it was given back
+    cdef list resets, runs  # likewise `reset_nonce` and `update_into` of its cipher in CTR mode
     cdef list pieces  # of each pad: views of its first blocks, by how many, made when first needed
     cdef list streams  # of each pad: a view of where the keystream goes
 
     def __cinit__(self, ring):
         self.ring = ring
-        self.ciphers = [None]
+        self.ciphers, self.resets, self.runs = [None], [None], [None]
 
     cdef int begin(self, Engine *c, bint writes) except -1:
         cdef Lender lender
         cdef int pad
         lender.context = <void *>self
         lender.encrypt = keys_encrypt
+        lender.run_through = keys_run_through
         lender.lend = keys_lend
         lender.take = keys_take
         if c.seals.pads is not NULL:
@@ -47,7 +49,7 @@ cdef class Keys:
             if seal_is_used(self.c, number):
                 used.add(self.c.seals.keys[number - 1])
             elif self.ring.find(self.c.seals.keys[number - 1]) is None:
-                self.ciphers[number] = None
+                self.ciphers[number] = self.resets[number] = self.runs[number] = None
                 seal_forget(self.c, number)
         return used
 
@@ -65,6 +67,26 @@ cdef truth keys_encrypt(void *context, uint32_t key, int pad, size_t blocks) noe
     return 1
 
 
+cdef truth keys_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes_, uint8_t *out) noexcept:
+    cdef Keys keys = <Keys>context
+    cdef uint8_t *at
+    cdef int place
+    try:
+        start = PyBytes_FromStringAndSize(NULL, BLOCK_BYTES)
+        at = <uint8_t *>PyBytes_AS_STRING(start)
+        for place in range(8):
+            at[place] = <uint8_t>(sealer >> (56 - 8 * place))
+            at[8 + place] = <uint8_t>(position >> (56 - 8 * place))
+        keys.resets[key](start)
+        keys.runs[key](
+            PyMemoryView_FromMemory(<char *>bytes_.bytes, <Py_ssize_t>bytes_.len, PyBUF_READ),
+            PyMemoryView_FromMemory(<char *>out, <Py_ssize_t>bytes_.len, PyBUF_WRITE),
+        )
+    except MemoryError:
+        return 0
+    return 1
+
+
 cdef truth keys_lend(void *context, uint64_t id_, uint32_t key) noexcept:
     cdef Keys keys = <Keys>context
     try:
@@ -72,8 +94,9 @@ cdef truth keys_lend(void *context, uint64_t id_, uint32_t key) noexcept:
         if found is None:
             return 0
         while len(keys.ciphers) <= key:
-            keys.ciphers.append(None)
-        keys.ciphers[key] = found.encrypt
+            for each in (keys.ciphers, keys.resets, keys.runs):
+                each.append(None)
+        keys.ciphers[key], keys.resets[key], keys.runs[key] = found.encrypt, found.run.reset_nonce, found.run.update_into
     except MemoryError:
         return 0
     return 1

@@ -1,8 +1,8 @@
 /* Replies, written into one buffer that all sessions share: it is sent before the next `feed`.
  *
  * A command reserves the most it may write before it changes anything; the writes themselves cannot
- * fail. `reply_value` is the one place where a record's value goes out: as it lies, and noted, so that all
- * values of a batch are opened together (seal.c).
+ * fail. `reply_value` is the one place where a record's value goes out. Where it is sealed it may lie in the
+ * reply as it lay in its record until the batch is over: all short values are opened together (seal.c).
  */
 #include "engine.h"
 
@@ -50,8 +50,7 @@ void reply_bulk(Engine *engine, Span bulk) {
 void reply_value(Engine *engine, const Record *record) {
     size_t len = record_value_bytes(record);
     reply_integer(engine, '$', (int64_t)len);
-    record_get_value(record, engine->reply.bytes + engine->reply.len);
-    seal_note(engine, record, engine->reply.len);
+    seal_reply(engine, record, engine->reply.len);
     end_bulk(engine, len);
 }
 
