@@ -174,7 +174,7 @@ def read_password(text: str) -> str:
 
 def read_path(text: str) -> str:
     if not text or "\0" in text:
-        raise ValueError("the path of a file")
+        raise ValueError("a path")
     return text
 
 

@@ -80,6 +80,8 @@ def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
     found = denial(conn.account, command, argv)
     if found is None:
         return
+    if not conn.executing:
+        conn.last_command = command.name  # as whoever reads the log would look for it
     note_denied(conn, found.reason, found.object, conn.user)
     if conn.executing:
         raise ClientError(CHANGED % REASONS[found.reason])

@@ -26,7 +26,7 @@ REASONS = {
     b"comparing": b"it would hold the node for the product of two lengths; compare in the client",
     b"watching": b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing",
     b"debugging": b"nobody reaches into a running node; INFO and MEMORY tell how it is doing",
-    b"saving": b"respram keeps everything in memory and nothing on disk",
+    b"saving": b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself",
     b"dumping": b"values leave through reading only; use GET and PTTL",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",

@@ -84,7 +84,7 @@ def test_the_log_groups_what_is_alike(user: Client, client: Client) -> None:
     assert log.startswith(b"*3\r\n")
     assert log.index(bulk(b"auth")) < log.index(bulk(b"command")) < log.index(bulk(b"key"))
     assert bulk(b"count") + b":3\r\n" + bulk(b"reason") + bulk(b"key") in log
-    assert b"wrong" not in log
+    assert b"wrong" not in log and b"cmd=info user=u" in log and b"cmd=get user=u" in log
     assert client(b"ACL", b"LOG", b"1").startswith(b"*1\r\n")
     assert client(b"ACL", b"LOG", b"RESET") == OK and client(b"ACL", b"LOG") == b"*0\r\n"
     info = client(b"INFO", b"stats")

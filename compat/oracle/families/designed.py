@@ -15,7 +15,7 @@ NOT_AN_INTEGER = b"-ERR value is not an integer or out of range\r\n"
 DELETE = b"keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier"
 TYPE = b"respram stores strings only"
 SCRIPT = b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC"
-SAVING = b"respram keeps everything in memory and nothing on disk"
+SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
 FOLLOWING = b"there is no master and no replica; nodes of one enclave find each other by --join"
 NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
 
