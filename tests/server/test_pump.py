@@ -67,7 +67,7 @@ class Bench:
 
     def turn(self, until: Callable[[], bool]) -> None:
         async def wait() -> None:
-            for _ in range(500):
+            for _ in range(5_000):
                 if until():
                     return
                 await asyncio.sleep(0.002)
@@ -280,7 +280,9 @@ def test_the_loop_has_its_turn_while_the_pump_stays(staying: Bench) -> None:
     loop.add_reader(one, lambda: arrived.append(one.recv(10)))
 
     async def watch(busy: Busy) -> None:
-        for number in range(60):
+        number = -1
+        while number < 60 or pump.stays < 6:  # on a slow machine stays are short, and short ones are rare
+            number += 1
             await asyncio.sleep(0.005)  # a timer of the loop
             other.send(b"x")  # a descriptor of the loop
             for _ in range(200):
@@ -293,9 +295,9 @@ def test_the_loop_has_its_turn_while_the_pump_stays(staying: Bench) -> None:
 
     with Busy(theirs) as busy:
         loop.run_until_complete(asyncio.wait_for(watch(busy), 20))
-        answers, stays = busy.answers, pump.stays
+        answers = busy.answers
         staying.turn(lambda: not busy.thread.is_alive())
-    assert stays > 5 and answers > 200
+    assert answers > 200
     assert client.calls == []
     loop.remove_reader(one)
 
