@@ -106,12 +106,12 @@ static void compare(Engine *engine, const uint8_t *bytes, size_t len, int64_t no
     int64_t bucket = (now_ms >> GRANULE_SHIFT) >> 4, budget = len & 1 ? 2 : 1000;
     Selection selection = {.cut_stamp = INT64_MAX, .cut_end = -1, .shift = 4, .buckets = &bucket, .bucket_count = len >> 1 & 1};
     int turns = 0;
-    for (int64_t cursor = 0; cursor != CURSOR_DONE; turns++)
-        if ((cursor = filter_fill(engine, &filter, &selection, cursor, budget)) < 0 || turns > TURNS_MAX)
+    for (Spot spot = {0}; spot.granule != CURSOR_DONE; turns++)
+        if (!filter_fill(engine, &filter, &selection, &spot, budget) || turns > TURNS_MAX)
             abort();
     Buffer out = {0};
-    for (int64_t cursor = 0; cursor != CURSOR_DONE; turns++)
-        if ((cursor = filter_lacking(engine, &filter, &selection, cursor, UINT64_MAX, budget, &out)) < 0 || turns > TURNS_MAX)
+    for (Spot spot = {0}; spot.granule != CURSOR_DONE; turns++)
+        if (!filter_lacking(engine, &filter, &selection, &spot, UINT64_MAX, budget, &out) || turns > TURNS_MAX)
             abort();
     if (filter.added < len && out.len)
         abort();

@@ -16,6 +16,10 @@ a difference. (Filters and what they lack are of what is there now: they may say
 
 Cost that is expected: `digest` is independent of the number of records; `bucket_digests` grows with the number of
 granules; `fill` and `lacking` with the records they look at, and they stop after about `budget` of them.
+
+**Cursors.** Any number of records may end in one granule, so a walk stops within it too: a cursor names the granule and
+the engine's own place in it, and is good for the engine that gave it. A record that comes, goes or is overwritten between
+two slices may shift others by a place, and one of these may then be passed over or met twice: who compares again finds it.
 """
 
 from typing import NamedTuple, Protocol
@@ -24,7 +28,8 @@ from respram.engine.filters import RecordFilter
 
 GRANULE_SHIFT = 10
 STAMP_GRANULE_SHIFT = 26
-DONE = 1 << 62  # the cursor behind the last granule
+PLACE_BITS = 32  # of a cursor: an end granule above, a place among its records below
+DONE = 1 << 62 + PLACE_BITS  # the cursor behind the last granule
 YOUNG_GRANULES = 16  # stamp granules back from now that a cut may name; an older cut cannot be told
 
 
@@ -78,13 +83,12 @@ class Replicating(Protocol):
         """How many records have a stamp granule of `since` or later, whatever their end."""
 
     def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
-        """Adds the ids of the selection to the filter, from end granule `cursor` on; a granule is taken whole. The
-        next cursor, or DONE. Beyond the filter's capacity nothing more is added and the answer is DONE."""
+        """Adds the ids of the selection to the filter, from `cursor` (0: all) on. The next cursor, or DONE.
+        Beyond the filter's capacity nothing more is added and the answer is DONE."""
 
     def lacking(self, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
-        """Records of the selection that the filter has not, packed, soonest end granule first, from end granule
-        `cursor` on. Stops at the first granule that begins beyond the budget of records or of bytes; within a granule
-        it stops at `bytes_max` too, and then names that granule again: what was sent is in the next round's filter."""
+        """Records of the selection that the filter has not, packed, soonest end granule first, from `cursor`
+        (0: all) on. Stops at the first record beyond the budget of records or of bytes: one may pass `bytes_max`."""
 
     def dump(self, point: int, bytes_max: int, now_ms: int) -> Found:
         """Records and stubs with an end after now, packed, in order of their points, from `point` on. The cursor is

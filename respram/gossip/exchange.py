@@ -103,11 +103,9 @@ def _send_lacking(core: "Core", round: Round, bloom: filters.RecordFilter, selec
     cursor, left_bytes = 0, core.policy.records_bytes_max
     while True:
         part_bytes = min(core.policy.records_part_bytes, left_bytes)
-        payload, cursor_next = core.store.lacking(bloom, selection, cursor, part_bytes, core.store.slice_records)
+        payload, cursor = core.store.lacking(bloom, selection, cursor, part_bytes, core.store.slice_records)
         left_bytes -= len(payload)
-        stuck = cursor_next == cursor and bool(payload)  # within one granule: the rest comes in the next round
-        cursor = cursor_next
-        ended = cursor == DONE or left_bytes <= 0 or stuck
+        ended = cursor == DONE or left_bytes <= 0
         last = NOT_YET if not ended else ALL_SENT if cursor == DONE else MORE_TO_SEND
         if payload:
             round.moved += 1

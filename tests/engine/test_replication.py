@@ -15,7 +15,7 @@ from pybloom_live import BloomFilter
 from respram.engine import filters
 from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, keyed_hash, point, siphash13
-from respram.engine.replication import DONE, Bucket, Cut, Replicating, Selection
+from respram.engine.replication import DONE, PLACE_BITS, Bucket, Cut, Replicating, Selection
 from respram.errors import PeerError
 from respram.record import Record, pack, unpack
 
@@ -321,7 +321,40 @@ def test_the_byte_budget_holds_within_a_granule_too(peer: Peer) -> None:
         peer.merge(pack(Record(0, b"%d" % number, b"v" * 100, NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
     payload, cursor = peer.lacking(filters.RecordFilter(1, 1), all_of(WHOLE), 0, 1000, 1 << 30)
     assert 1000 <= len(payload) < 1200
-    assert cursor == NOW + 10_000 >> 10
+    assert cursor >> PLACE_BITS == NOW + 10_000 >> 10
+    found = len(list(unpack(payload)))
+    while cursor != DONE:
+        payload, cursor = peer.lacking(filters.RecordFilter(1, 1), all_of(WHOLE), cursor, 1000, 1 << 30)
+        assert len(payload) < 1200
+        found += len(list(unpack(payload)))
+    assert found == 100
+
+
+def test_the_budget_of_records_holds_within_a_granule_too(peer: Peer) -> None:
+    """A million keys may share a second: neither filling a filter nor asking it may look at all of them at once."""
+    for number in range(100):
+        peer.merge(pack(Record(0, b"%d" % number, b"", NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
+    bloom, cursor, slices = filters.RecordFilter(100, 1), 0, 0
+    while cursor != DONE:
+        before, cursor, slices = bloom.count, peer.fill(bloom, all_of(WHOLE), cursor, 7), slices + 1
+        assert bloom.count - before <= 7
+    assert bloom.count == 100 and slices >= 100 // 7
+    cursor, found = 0, []
+    while cursor != DONE:
+        payload, cursor = peer.lacking(filters.RecordFilter(1, 1), all_of(WHOLE), cursor, 1 << 30, 7)
+        found.append(len(list(unpack(payload))))
+    assert sum(found) == 100 and max(found) <= 7
+
+
+def test_a_walk_goes_on_where_records_have_left(peer: Peer) -> None:
+    for number in range(100):
+        peer.merge(pack(Record(0, b"%d" % number, b"", NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
+    nothing = filters.RecordFilter(1, 1)
+    _, cursor = peer.lacking(nothing, all_of(WHOLE), 0, 1 << 30, 90)
+    for number in range(5, 100):  # to another granule
+        peer.merge(pack(Record(0, b"%d" % number, b"", NOW - 8000 << 16, 5, NOW + 30_000)), NOW)
+    payload, cursor = peer.lacking(nothing, all_of(WHOLE), cursor, 1 << 30, 1 << 30)
+    assert cursor == DONE and len(list(unpack(payload))) == 95
 
 
 def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Peer) -> None:

@@ -34,9 +34,9 @@ class Pair:
         self.lines: list[str] = []
         self.bytes = 0
 
-    def stock(self, bench: Bench, keys: range, ttl_ms: int = 100_000, clock_ms: int = OLD_MS, size: int = 20) -> None:
+    def stock(self, bench: Bench, keys: range, ttl_ms: int = 100_000, clock_ms: int = OLD_MS, size: int = 20, apart_ms: int = 10) -> None:
         for key in keys:
-            record = Record(0, b"k%d" % key, b"v" * size, clock_ms << 16, 5, EPOCH_MS + ttl_ms + key * 10)
+            record = Record(0, b"k%d" % key, b"v" * size, clock_ms << 16, 5, EPOCH_MS + ttl_ms + key * apart_ms)
             bench.engine.merge(pack(record), bench.now.wall_ms)
 
     def round(self) -> list[str]:
@@ -49,8 +49,8 @@ class Pair:
         for _ in range(10_000):
             spoken = False
             for bench, hearer in (benches, benches[::-1]):
-                while bench.core.jobs:
-                    bench.take(bench.core.tick(bench.now))
+                while bench.core.jobs and bench.take(bench.core.tick(bench.now)):
+                    pass  # a job that has nothing to say may wait for what the other side says
                 effects, bench.effects = bench.effects, []
                 for effect in effects:
                     if isinstance(effect, Send) and isinstance(
@@ -63,6 +63,7 @@ class Pair:
                         self.lines.append(f"hangup: {effect.reason}")
                 for link in bench.core.greeted():  # acknowledged at once: the window is not the matter here
                     acknowledged(bench.core, link, link.next_seq - 1, b"")
+                bench.take(bench.core._taken())
             if not spoken and not any(bench.effects or bench.core.jobs for bench in benches):
                 break
         return self.lines

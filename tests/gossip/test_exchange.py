@@ -6,7 +6,7 @@ from respram.engine import filters
 from respram.engine.replication import Cut
 from respram.gossip import exchange, repair, rounds
 from respram.gossip.members import Member
-from respram.gossip.policy import Policy
+from respram.gossip.policy import KIB, MIB, Policy
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Digest, Filter, Message, Push, Records
@@ -26,6 +26,21 @@ def test_the_soonest_to_end_come_first_within_the_bytes_of_a_round() -> None:
         if pair.round()[-1] == "B SAME":
             break
     assert pair.held() == (1_000, 1_000)
+
+
+def test_large_values_that_share_a_deadline_go_at_the_bytes_of_a_round() -> None:
+    """Ten MiB that end in one millisecond: within one granule the walk goes on like between two."""
+    pair = Pair()
+    pair.stock(pair.other, range(1_000), size=10 * KIB, apart_ms=0)
+    rounds_taken, bytes_taken, frames = 0, 0, []
+    while pair.round()[-1] != "B SAME":
+        rounds_taken, bytes_taken = rounds_taken + 1, bytes_taken + pair.bytes
+        frames.append(sum(line.startswith("B RECORDS") for line in pair.lines))
+        assert rounds_taken < 200
+    assert pair.held() == (1_000, 1_000)
+    assert 3 <= rounds_taken <= 5, "10 MiB at 4 MiB a round, and what a filter passed over"
+    assert max(frames) >= 4 * MIB // (75 * KIB), "in parts of 64 KiB and up to a value"
+    assert bytes_taken < 1.02 * 1_000 * 10 * KIB
 
 
 def test_large_filters_go_in_parts_and_large_records_in_parts() -> None:

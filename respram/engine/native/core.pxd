@@ -142,8 +142,11 @@ cdef extern from "engine.h":
     bint digest_total(Engine *, int64_t, int64_t, int64_t, Sum *)
     int64_t digest_buckets(Engine *, int64_t, int64_t, int, int64_t, Sum **)
     uint64_t digest_count_since(const Engine *, int64_t)
-    int64_t filter_fill(Engine *, CFilter *, const CSelection *, int64_t, int64_t)
-    int64_t filter_lacking(Engine *, const CFilter *, const CSelection *, int64_t, uint64_t, int64_t, Buffer *)
+    ctypedef struct Spot:
+        int64_t granule
+        uint32_t place
+    bint filter_fill(Engine *, CFilter *, const CSelection *, Spot *, int64_t)
+    bint filter_lacking(Engine *, const CFilter *, const CSelection *, Spot *, uint64_t, int64_t, Buffer *)
     bint dump_pack(const Engine *, const Record *, Buffer *)
     bint dump_records(Engine *, uint64_t, uint64_t, int64_t, Buffer *, uint64_t *)
     int64_t keyspace_restamp(Engine *, int64_t)

@@ -241,7 +241,7 @@ typedef struct Outbox {
 #define GRANULE_SHIFT 10 /* replication.py has these, and says why */
 #define STAMP_GRANULE_SHIFT 26
 #define YOUNG_GRANULES 16
-#define CURSOR_DONE (INT64_C(1) << 62)
+#define CURSOR_DONE (INT64_C(1) << 62) /* a granule behind the last */
 #define PARTITIONS 4096
 
 typedef struct Granule { /* 1,024 ms */
@@ -525,9 +525,14 @@ typedef struct Filter { /* filters.py has the formula */
     uint64_t room, added; /* ids */
 } Filter;
 
-int64_t filter_fill(Engine *engine, Filter *filter, const Selection *selection, int64_t cursor, int64_t budget);
-int64_t filter_lacking(Engine *engine, const Filter *filter, const Selection *selection, int64_t cursor,
-                       uint64_t bytes_max, int64_t budget, Buffer *out);
+typedef struct Spot { /* where a walk goes on */
+    int64_t granule;
+    uint32_t place; /* in its list of records */
+} Spot;
+
+bool filter_fill(Engine *engine, Filter *filter, const Selection *selection, Spot *spot, int64_t budget);
+bool filter_lacking(Engine *engine, const Filter *filter, const Selection *selection, Spot *spot, uint64_t bytes_max,
+                    int64_t budget, Buffer *out);
 
 /* dump.c */
 void dump_enter(Engine *engine, Record *record);

@@ -4,6 +4,9 @@
  * ahead on its way from memory: ids stand in the traces, so that a fill hashes nothing. The bits of a filter
  * for a million records take 1.2 MB and mostly hit the second cache; seven of them cost less than the record.
  *
+ * A walk stops anywhere, within a granule too: a million records may share a deadline. Places shift when a list is made
+ * dense, and a record may then be passed over; the next comparison has it.
+ *
  * Granules are found by counting up. Where they lie so far apart that this would be a search for nothing, their
  * numbers are sorted first.
  */
@@ -122,12 +125,6 @@ static const Granule *course_next(Course *course) {
     }
 }
 
-static int64_t cost(Course *course, const Granule *granule) {
-    int64_t steps = (int64_t)(course->steps / STEPS_BY_BUDGET);
-    course->steps = 0;
-    return granule->held + steps;
-}
-
 /* The record at a place, if it belongs; brings a later one nearer. */
 static inline const Record *record_at(const Granule *granule, uint32_t place, const Selection *selection) {
     if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED]) {
@@ -141,19 +138,34 @@ static inline const Record *record_at(const Granule *granule, uint32_t place, co
     return selection->since <= stamp && stamp <= selection->cut_stamp ? record : NULL;
 }
 
-/* The next cursor; -1: no memory, and nothing was added. */
-int64_t filter_fill(Engine *engine, Filter *filter, const Selection *selection, int64_t cursor, int64_t budget) {
+/* How far into a granule this slice may go, from the place where the last one stopped. */
+static uint32_t slice_end(const Granule *granule, uint32_t from, int64_t budget) {
+    if (from >= granule->held)
+        return from;
+    return granule->held - from > budget ? from + (uint32_t)budget : granule->held;
+}
+
+/* What is left of a budget behind a granule, of which so many places were looked at. */
+static int64_t left(Course *course, int64_t budget, uint32_t looked_at) {
+    int64_t steps = (int64_t)(course->steps / STEPS_BY_BUDGET);
+    course->steps = 0;
+    return budget - looked_at - steps;
+}
+
+/* False: no memory, and nothing was added. */
+bool filter_fill(Engine *engine, Filter *filter, const Selection *selection, Spot *spot, int64_t budget) {
     Course course;
-    if (!course_begin(&course, &engine->digests, selection, cursor))
-        return -1;
-    int64_t next = CURSOR_DONE;
-    for (const Granule *granule; (granule = course_next(&course));) {
+    if (!course_begin(&course, &engine->digests, selection, spot->granule))
+        return false;
+    Spot next = {CURSOR_DONE, 0};
+    for (const Granule *granule; next.granule == CURSOR_DONE && (granule = course_next(&course));) {
+        uint32_t from = granule->number == spot->granule ? spot->place : 0, place = from;
         if (budget <= 0) {
-            next = granule->number;
+            next = (Spot){granule->number, from};
             break;
         }
         bool is_full = false;
-        for (uint32_t place = 0; place < granule->held && !is_full; place++) {
+        for (uint32_t end = slice_end(granule, from, budget); place < end && !is_full; place++) {
             const Record *record = record_at(granule, place, selection);
             if (!record)
                 continue;
@@ -164,39 +176,41 @@ int64_t filter_fill(Engine *engine, Filter *filter, const Selection *selection, 
         }
         if (is_full)
             break;
-        budget -= cost(&course, granule);
+        if (place < granule->held)
+            next = (Spot){granule->number, place};
+        budget = left(&course, budget, place - from);
     }
     free(course.sorted);
-    return next;
+    *spot = next;
+    return true;
 }
 
-/* The next cursor; -1: no memory. What `out` holds is to be sent even then. */
-int64_t filter_lacking(Engine *engine, const Filter *filter, const Selection *selection, int64_t cursor,
-                       uint64_t bytes_max, int64_t budget, Buffer *out) {
+/* False: no memory. What `out` holds is to be sent even then. */
+bool filter_lacking(Engine *engine, const Filter *filter, const Selection *selection, Spot *spot, uint64_t bytes_max,
+                    int64_t budget, Buffer *out) {
     Course course;
-    if (!course_begin(&course, &engine->digests, selection, cursor))
-        return -1;
-    int64_t next = CURSOR_DONE;
-    for (const Granule *granule; next == CURSOR_DONE && (granule = course_next(&course));) {
+    if (!course_begin(&course, &engine->digests, selection, spot->granule))
+        return false;
+    bool is_packed = true;
+    Spot next = {CURSOR_DONE, 0};
+    for (const Granule *granule; is_packed && next.granule == CURSOR_DONE && (granule = course_next(&course));) {
+        uint32_t from = granule->number == spot->granule ? spot->place : 0, place = from;
         if (budget <= 0 || out->len >= bytes_max) {
-            next = granule->number;
+            next = (Spot){granule->number, from};
             break;
         }
-        for (uint32_t place = 0; place < granule->held; place++) {
+        for (uint32_t end = slice_end(granule, from, budget); place < end; place++) {
             const Record *record = record_at(granule, place, selection);
             if (!record || !lacks(filter, trace_of(record)->id))
                 continue;
-            if (out->len >= bytes_max) {
-                next = granule->number;
+            if (out->len >= bytes_max || !(is_packed = dump_pack(engine, record, out)))
                 break;
-            }
-            if (!dump_pack(engine, record, out)) {
-                next = -1;
-                break;
-            }
         }
-        budget -= cost(&course, granule);
+        if (place < granule->held)
+            next = (Spot){granule->number, place};
+        budget = left(&course, budget, place - from);
     }
     free(course.sorted);
-    return next;
+    *spot = next;
+    return is_packed;
 }

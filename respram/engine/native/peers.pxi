@@ -55,28 +55,26 @@ cdef object peers_count_since(Engine *c, since):
 cdef object peers_fill(Engine *c, bloom, selection, cursor, budget):
     cdef Chosen chosen = Chosen(selection)
     cdef Bits bits = Bits(bloom, True)
-    cdef int64_t next_
+    cdef Spot spot = spot_of(cursor)
     check_tracked(c, 0)
-    next_ = filter_fill(c, &bits.filter, &chosen.selection, within(cursor), within(budget))
-    bloom.count += bits.filter.added
-    if next_ < 0:
+    if not filter_fill(c, &bits.filter, &chosen.selection, &spot, within(budget)):
         raise MemoryError
-    return next_
+    bloom.count += bits.filter.added
+    return cursor_of(spot)
 
 
 cdef object peers_lacking(Engine *c, bloom, selection, cursor, bytes_max, budget):
     cdef Chosen chosen = Chosen(selection)
     cdef Bits bits = Bits(bloom, False)
     cdef Buffer found
-    cdef int64_t next_
+    cdef Spot spot = spot_of(cursor)
     check_tracked(c, 0)
     memset(&found, 0, sizeof(found))
     try:
-        next_ = filter_lacking(c, &bits.filter, &chosen.selection, within(cursor), <uint64_t>max(within(bytes_max), 0),
-                               within(budget), &found)
-        if next_ < 0:
+        if not filter_lacking(c, &bits.filter, &chosen.selection, &spot, <uint64_t>max(within(bytes_max), 0), within(budget),
+                              &found):
             raise MemoryError
-        return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), next_)
+        return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), cursor_of(spot))
     finally:
         buffer_clear(&found, 0)
 

@@ -2,11 +2,22 @@
 
 DEF SHIFT_MAX = 62
 DEF FAR = 1 << 62
+DEF PLACE_BITS = 32 # of a cursor: replication.py
 DEF SLICE_RECORDS = 50000  # 100 ns each, a cache miss and a busy machine included
 
 cdef inline int64_t within(number) except? -1:
     """Cuts and cursors come from peers: what lies beyond all time is as good as its end."""
     return max(-FAR, min(number, FAR))
+
+
+cdef inline Spot spot_of(cursor) except *:
+    cdef Spot spot
+    spot.granule, spot.place = within(cursor >> PLACE_BITS), <uint32_t>(cursor & (1 << PLACE_BITS) - 1)
+    return spot
+
+
+cdef inline object cursor_of(Spot spot):
+    return <object>spot.granule << PLACE_BITS | spot.place
 
 
 cdef class Chosen:

@@ -8,6 +8,7 @@ nodes would differ by every overwrite that is on its way.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from respram.engine.filters import RecordFilter
 from respram.engine.ids import M64, identity
@@ -15,6 +16,7 @@ from respram.engine.pure.row import Row
 from respram.engine.replication import (
     DONE,
     GRANULE_SHIFT,
+    PLACE_BITS,
     STAMP_GRANULE_SHIFT,
     YOUNG_GRANULES,
     Bucket,
@@ -157,22 +159,38 @@ class Digests:
     def count_since(self, since: int) -> int:
         return sum(count for stamp, count in self.stamps.items() if stamp >= since)
 
-    def selected(self, selection: Selection, cursor: int) -> Iterator[tuple[int, list[Row]]]:
-        """The end granules of a selection from a cursor on, in order, with the rows that belong."""
-        cut, shift, buckets, since = selection
-        first = max(cursor, cut.end + 1)
+    def walk(self, selection: Selection, cursor: int, budget: int) -> Iterator[tuple[int, list[Row]]]:
+        """Rows of the selection's buckets, whenever written, by granule: the cursor of the first and the rows from there on.
+        The last piece is empty, and its cursor says where to go on."""
+        cut, shift, buckets, _ = selection
+        begun, place = cursor >> PLACE_BITS, cursor & (1 << PLACE_BITS) - 1
+        first = max(begun, cut.end + 1)
         ends = [end for end in self.granules if end >= first and (not buckets or end >> shift in buckets)]
         for end in sorted(ends):
             rows = self.granules[end].rows
-            yield end, [row for row in rows if since <= row.clock >> STAMP_GRANULE_SHIFT <= cut.stamp]
+            skipped = place if end == begun else 0
+            at = end << PLACE_BITS | skipped
+            if budget <= 0:
+                yield at, []
+                return
+            if piece := list(islice(rows, skipped, skipped + budget)):
+                yield at, piece
+            if skipped + len(piece) < len(rows):
+                yield at + len(piece), []
+                return
+            budget -= max(len(piece), 1)
+        yield DONE, []
 
     def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
-        for end, rows in self.selected(selection, cursor):
-            if budget <= 0:
-                return end
+        for next_cursor, rows in self.walk(selection, cursor, budget):
+            cursor = next_cursor
+            ids = [row.id for row in rows if belongs(row, selection)]
             room = bloom.capacity - bloom.count
-            bloom.add_ids([row.id for row in rows[:room]])
-            if len(rows) > room:
+            bloom.add_ids(ids[:room])
+            if len(ids) > room:
                 return DONE
-            budget -= max(len(rows), 1)
-        return DONE
+        return cursor
+
+
+def belongs(row: Row, selection: Selection) -> bool:
+    return selection.since <= row.clock >> STAMP_GRANULE_SHIFT <= selection.cut.stamp

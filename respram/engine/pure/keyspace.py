@@ -9,12 +9,12 @@ from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Observer, Sc
 from respram.engine.filters import RecordFilter
 from respram.engine.ids import PARTITION_SHIFT, POINTS, point
 from respram.engine.pure.digests import ROW_BYTES as DIGEST_BYTES
-from respram.engine.pure.digests import Digests
+from respram.engine.pure.digests import Digests, belongs
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.row import Row
 from respram.engine.pure.seals import Seals
 from respram.engine.pure.wheel import Wheel
-from respram.engine.replication import DONE, Found, Selection
+from respram.engine.replication import Found, Selection
 from respram.errors import PeerError
 from respram.record import DATABASES, Record, Seal, pack, shadow_of, unpack
 from respram.seal import Ring
@@ -372,17 +372,16 @@ class Keyspace:
         assert self.digests is not None
         payload: list[bytes] = []
         size = 0
-        for end, rows in self.digests.selected(selection, cursor):
-            if budget <= 0 or size >= bytes_max:
-                return Found(b"".join(payload), end)
-            for row in rows:
-                if bloom.lacks(row.id):
+        for at, rows in self.digests.walk(selection, cursor, budget):
+            if rows and size >= bytes_max:
+                break
+            for place, row in enumerate(rows):
+                if belongs(row, selection) and bloom.lacks(row.id):
                     if size >= bytes_max:
-                        return Found(b"".join(payload), end)
+                        return Found(b"".join(payload), at + place)
                     payload.append(self._packed(row))
                     size += len(payload[-1])
-            budget -= max(len(rows), 1)
-        return Found(b"".join(payload), DONE)
+        return Found(b"".join(payload), at)
 
     def dump(self, first: int, bytes_max: int, now_ms: int) -> Found:
         assert self.digests is not None
