@@ -154,7 +154,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots
+.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -173,6 +173,9 @@ bench-replication: build ## lag, bytes and CPU of an enclave beside Redis with r
 
 bench-snapshots: build ## a restart of 1M records from segments beside filling up from a peer
 	$(PY) -m benchmarks.snapshots --write $(ARGS)
+
+bench-tls: build ## TLS for clients beside that of redis-server
+	$(PY) -m benchmarks.tls $(ARGS)
 
 bench-sealing: build ## what sealing values in memory costs
 	$(PY) -m benchmarks.sealing $(ARGS)

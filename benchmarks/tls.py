@@ -1,25 +1,43 @@
 """TLS beside redis-server's TLS: throughput and server CPU per command, in turns in one run.
 
-`python -m benchmarks.tls [--rounds N] [--requests N]`. Needs redis-server and redis-benchmark built with TLS. The
-certificate is made for the run. redis-benchmark speaks to both; what is compared is the CPU time of the server's
-process, because the load generator shares the machine.
+Needs redis-server and redis-benchmark built with TLS, and openssl: the certificate is made for the run. redis-benchmark asks
+both, and takes more of the machine than either server: throughput is much the client's, so the server's CPU stands beside it.
 """
 
-import argparse
+import json
 import os
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-PIPELINES = (1, 16, 64)
+from benchmarks import options, tables
+from benchmarks.figures import CPU_NOISE_MAX, ratio
+from benchmarks.machine import Affinity
+from benchmarks.servers import BenchError, Kind, Programs
+
+SERVERS = "redis,native"
+REQUESTS = {1: 50_000, 16: 200_000, 64: 400_000}  # by pipeline
+QUICK_DIVISOR = 10
 CLIENTS = 50
 START_S = 10.0
+LOAD_S_MAX = 300
+COMMANDS = {"GET": ["GET", "key:__rand_int__"], "SET EX": ["SET", "key:__rand_int__", "x" * 64, "EX", "600"]}
+PROGRAMS = ("redis-server", "redis-benchmark", "openssl")
+
+
+class Turn(NamedTuple):
+    title: str
+    server: str
+    rps: float
+    cpu_us: float  # per command
 
 
 def free_port() -> int:
@@ -56,7 +74,7 @@ def start(name: str, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
         except OSError:
             time.sleep(0.05)
     process.kill()
-    raise RuntimeError(f"{name} did not start")
+    raise BenchError(f"{name} did not start")
 
 
 def cpu_s(pid: int) -> float:
@@ -68,47 +86,91 @@ def load(port: int, folder: Path, command: list[str], pipeline: int, requests: i
     """Requests per second of one run of redis-benchmark."""
     words = ["redis-benchmark", "--tls", "--cacert", str(folder / "cert.pem"), "-h", "localhost", "-p", str(port), "-q", "--csv",
              "-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests), "-r", "100000", *command]  # fmt: skip
-    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=300).stdout
+    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=LOAD_S_MAX).stdout
     found = re.search(r'^"[^"]*","([0-9.]+)"', told.splitlines()[-1])
     assert found is not None, told
     return float(found[1])
 
 
-def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--rounds", type=int, default=3)
-    asked.add_argument("--requests", type=int, default=200_000)
-    asked.add_argument("--servers", default="redis,native")
-    given = asked.parse_args()
-    for program in ("redis-server", "redis-benchmark", "openssl"):
-        if shutil.which(program) is None:
-            raise SystemExit(f"{program} is not installed")
+def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
+    def values(title: str, server: str, field: str) -> list[float]:
+        return [getattr(turn, field) for turn in turns if (turn.title, turn.server) == (title, server)]
+
+    def lines(field: str) -> list[list[str]]:
+        return [
+            [
+                title,
+                *(tables.figure_cell(values(title, kind.name, field)) for kind in kinds),
+                tables.ratio_cell(ratio(values(title, tables.OURS, field), values(title, tables.THEIRS, field), CPU_NOISE_MAX)),
+            ]
+            for title in dict.fromkeys(turn.title for turn in turns)
+        ]
+
+    labels = [kind.label for kind in kinds]
+    return "\n\n".join([
+        "# TLS for clients",
+        f"Made by the command at the end of the list; do not edit. {CLIENTS} connections of TLS 1.3, 100,000 keys, values of 64 bytes. Figures are\n"
+        "medians of all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and highest.",
+        tables.facts_list(facts),
+        tables.table(["server CPU, us per command", *labels, "respram to Redis"], lines("cpu_us")),
+        tables.table(["commands per second", *labels, "respram to Redis"], lines("rps")),
+    ]) + "\n"  # fmt: skip
+
+
+def measure(title: str, name: str, pid: int, port: int, folder: Path, command: list[str], pipeline: int, requests: int) -> Turn:
+    before = cpu_s(pid)
+    rate = load(port, folder, command, pipeline, requests)
+    return Turn(title, name, rate, (cpu_s(pid) - before) / requests * 1e6)
+
+
+def take_turns(given: Namespace, kinds: list[Kind], folder: Path, turns: list[Turn]) -> None:
+    running = {kind.name: start(kind.name, folder) for kind in kinds}
+    divisor = QUICK_DIVISOR if given.quick else 1
+    try:
+        for number in range(given.turns):
+            for pipeline, requests in REQUESTS.items():
+                for label, command in COMMANDS.items():
+                    for kind in kinds[:: 1 if number % 2 == 0 else -1]:
+                        process, port = running[kind.name]
+                        title = f"{label}, pipeline {pipeline}"
+                        turns.append(measure(title, kind.name, process.pid, port, folder, command, pipeline, requests // divisor))
+                        print(f"{kind.label}: {title}, {turns[-1].cpu_us:.2f} us", file=sys.stderr, flush=True)
+    finally:
+        for process, _ in running.values():
+            process.terminate()
+            process.wait(10)
+
+
+def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinity) -> None:
+    facts = options.facts_of(kinds, programs, where)
+    facts["processors"] = "servers and clients share them"
+    turns: list[Turn] = []
+
+    def save(whole: bool) -> None:
+        if turns:
+            path = options.out_path(given, "tls", whole)
+            raw = [turn._asdict() for turn in turns]
+            options.write(path, ".json", json.dumps({"facts": facts, "turns": raw}, indent=1) + "\n")
+            options.write(path, ".md", page(facts, turns, kinds))
+
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_certificate(folder)
-        running = {server: start(server, folder) for server in given.servers.split(",")}
-        commands = {"SET EX": ["SET", "key:__rand_int__", "x" * 64, "EX", "600"], "GET": ["GET", "key:__rand_int__"]}
-        rows: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
-        try:
-            for _ in range(given.rounds):
-                for pipeline in PIPELINES:
-                    requests = given.requests if pipeline > 1 else given.requests // 4
-                    for label, command in commands.items():
-                        for server, (process, port) in running.items():
-                            before = cpu_s(process.pid)
-                            rate = load(port, folder, command, pipeline, requests)
-                            spent_us = (cpu_s(process.pid) - before) / requests * 1e6
-                            rows.setdefault((label, pipeline, server), []).append((rate, spent_us))
-        finally:
-            for process, _ in running.values():
-                process.terminate()
-                process.wait(10)
-    print("| command | pipeline | server | requests/s | server CPU us | beside redis |\n|---|---|---|---|---|---|")
-    for (label, pipeline, server), results in sorted(rows.items()):
-        rate, spent = (statistics.median(column) for column in zip(*results, strict=True))
-        beside = [ours[1] / theirs[1] for ours, theirs in zip(results, rows.get((label, pipeline, "redis"), results), strict=True)]
-        print(f"| {label} | {pipeline} | {server} | {rate:,.0f} | {spent:.2f} | {statistics.median(beside):.2f} |")
+        make_certificate(Path(name))
+        with options.saving(save):
+            take_turns(given, kinds, Path(name), turns)
+
+
+def main(argv: list[str]) -> int:
+    parser = options.parser_for("tls", "TLS for clients beside that of redis-server.", SERVERS, 900)
+    parser.add_argument("--turns", type=options.positive, default=5, metavar="N", help="how often each server has its turn (default 5)")
+    given = parser.parse_args(argv)
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        parser.error(f"{missing[0]} is not installed")
+    kinds = options.chosen_kinds(parser, given.servers)
+    if not {kind.name for kind in kinds} <= {"redis", "native", "pure"}:
+        parser.error("only redis, native and pure speak TLS here")
+    return options.run(given, partial(work, given, kinds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
