@@ -26,7 +26,7 @@ REASONS = {
     b"comparing": "The work is the product of two lengths: for the client to do",
     b"watching": "Nobody watches over others' shoulders",
     b"debugging": "Nobody reaches into a running node",
-    b"saving": "Nothing is kept on disk",
+    b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does it by itself",
     b"dumping": "Values leave through reading only",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",

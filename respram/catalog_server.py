@@ -442,7 +442,7 @@ role 1 noscript,loading,stale,fast admin,dangerous 2.8.12 server -
   is Return the role of the instance in the context of replication
   costs O(1)
 shutdown -1 admin,noscript,loading,stale,no_multi,allow_busy - 1.0.0 server -
-  is Stop the node in order; nothing is kept
+  is Stop the node in order
   costs O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise
     O(1)
   since 7.0.0 Added the `NOW`, `FORCE` and `ABORT` modifiers.

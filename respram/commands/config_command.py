@@ -18,7 +18,7 @@ from respram.errors import ClientError
 WILD = frozenset(b"*?[")
 NO_REWRITE = ClientError(
     b"NOPERM 'config|rewrite' is refused by design: "
-    b"a node never writes to a disk; change its flags, RESPRAM_... variables or TOML file"
+    b"a node never writes its settings; change its flags, RESPRAM_... variables or TOML file"
 )
 
 HELP = (
@@ -30,7 +30,7 @@ HELP = (
     b"RESETSTAT",
     b"    Sets the counters of INFO to zero.",
     b"REWRITE",
-    b"    Refused: a node never writes to a disk.",
+    b"    Refused: a node never writes its settings.",
     b"HELP",
     b"    Shows this text.",
 )

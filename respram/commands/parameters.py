@@ -194,7 +194,7 @@ def _fixed(value: bytes, reason: bytes = b"") -> Parameter:
     return Parameter(lambda node: value, write if reason else None)
 
 
-NO_DISK = b"nothing is ever written to a disk"
+NO_DISK = b"no file outlives its data; --snapshot-dir keeps encrypted snapshots that end with it"
 NO_EVICTION = b"nothing is evicted: a key leaves when its time to live ends"
 ONE_LOOP = b"the pace is the node's own and cannot be set"
 UNMEASURED = b"latency events are not measured"
