@@ -24,18 +24,25 @@ from telling import (
 MODULE, READER = sys.argv[1:3]
 redis = importlib.import_module(MODULE)
 CLIENT = getattr(redis, MODULE.capitalize())
+OWN_RESP = importlib.import_module(f"{MODULE}.connection").DEFAULT_RESP_VERSION  # RESP3 from redis-py 8 on
 PARSER = {}
 if READER == "plain":
     parsers = importlib.import_module(f"{MODULE}._parsers")
     PARSER = {2: parsers._RESP2Parser, 3: parsers._RESP3Parser}
 
 
-def connect(port=PORT, protocol=2, **more):
+def connect(port=PORT, protocol=OWN_RESP, **more):
     client = CLIENT(host=HOST, port=port, protocol=protocol, socket_timeout=10, **more)
     if PARSER:
         pool = client.connection_pool
         pool.connection_kwargs["parser_class"] = PARSER[protocol]
     return client
+
+
+def with_wrong_password():
+    """The newest tries a wrong password four times, for some seconds, unless it is told not to."""
+    no_backoff = importlib.import_module(f"{MODULE}.backoff").NoBackoff()
+    return connect(AUTH_PORT, password="wrong", retry=importlib.import_module(f"{MODULE}.retry").Retry(no_backoff, 0))
 
 
 def with_defaults():
@@ -73,7 +80,7 @@ def main():
     check("binary", lambda: binary(client))
     check("mebibyte", lambda: mebibyte(client))
     check("auth", lambda: same(connect(AUTH_PORT, password=PASSWORD).ping(), True))
-    check("auth-refused", lambda: raises(connect(AUTH_PORT, password="wrong").ping, "invalid username-password pair"))
+    check("auth-refused", lambda: raises(with_wrong_password().ping, "invalid username-password pair"))
     check("select", lambda: select(client))
     check("del-refused", lambda: delete(client))
     check("del-in-multi", lambda: delete_in_multi(client))

@@ -25,17 +25,24 @@ MODULE, READER = sys.argv[1:3]
 package = importlib.import_module(MODULE)
 aio = importlib.import_module(f"{MODULE}.asyncio")
 CLIENT = getattr(aio, MODULE.capitalize())
+OWN_RESP = importlib.import_module(f"{MODULE}.connection").DEFAULT_RESP_VERSION  # RESP3 from redis-py 8 on
 PARSER = {}
 if READER == "plain":
     parsers = importlib.import_module(f"{MODULE}._parsers")
     PARSER = {2: parsers._AsyncRESP2Parser, 3: parsers._AsyncRESP3Parser}
 
 
-def connect(port=PORT, protocol=2, **more):
+def connect(port=PORT, protocol=OWN_RESP, **more):
     client = CLIENT(host=HOST, port=port, protocol=protocol, socket_timeout=10, **more)
     if PARSER:
         client.connection_pool.connection_kwargs["parser_class"] = PARSER[protocol]
     return client
+
+
+def with_wrong_password():
+    """The newest tries a wrong password four times, for some seconds, unless it is told not to."""
+    no_backoff = importlib.import_module(f"{MODULE}.backoff").NoBackoff()
+    return connect(AUTH_PORT, password="wrong", retry=importlib.import_module(f"{MODULE}.asyncio.retry").Retry(no_backoff, 0))
 
 
 async def with_defaults():
@@ -74,7 +81,7 @@ async def main():
             same(await other.ping(), True)
 
     await check_soon("auth", auth)
-    wrong = connect(AUTH_PORT, password="wrong")
+    wrong = with_wrong_password()
     await check_soon("auth-refused", lambda: raises_soon(wrong.ping(), "invalid username-password pair"))
     await check_soon("select", lambda: select(client))
     await check_soon("del-refused", lambda: delete(client))
