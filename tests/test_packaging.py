@@ -39,6 +39,20 @@ def test_the_server_needs_four_packages_and_the_extras_bring_the_rest() -> None:
     assert PROJECT["requires-python"] == ">=3.11"
 
 
+def test_every_adapter_has_an_extra_that_asks_for_its_framework() -> None:
+    """And the page on migrating names each of the extras."""
+    adapters = {path.stem for path in (ROOT / "respram" / "adapters").glob("[a-z]*.py")} - {"letting_go"}
+    frameworks = {
+        "aiocache_cache": "aiocache", "cachelib_cache": "cachelib", "django_cache": "django", "django_sessions": "django",
+        "flask_caches": "flask-caching", "flask_sessions": "flask-session", "starlette_sessions": "starsessions",
+    }  # fmt: skip
+    assert set(frameworks) == adapters
+    page = (ROOT / "docs" / "migrating.md").read_text()
+    for name in frameworks.values():
+        assert {name, "redis"} <= names(PROJECT["optional-dependencies"][name])
+        assert f"| `{name}` |" in page
+
+
 def test_the_version_is_said_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", respram.__version__)
     assert "version" in PROJECT["dynamic"]

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from starsessions import SessionAutoloadMiddleware, SessionMiddleware
+from starsessions import SessionAutoloadMiddleware, SessionMiddleware, get_session_id, regenerate_session_id
 from telling import ENCLAVE, HOST, PORT, Refused, check, raises, same, say, true, until
 
 sys.path.append(os.environ["RESPRAM_SOURCE"])
@@ -28,6 +28,13 @@ async def leave(request):
     return PlainTextResponse("out")
 
 
+async def rotate(request):
+    """As the adapter's page says: let go of the old one, then take a new id."""
+    await request.scope["store"].remove(get_session_id(request))
+    regenerate_session_id(request)
+    return PlainTextResponse("rotated")
+
+
 async def who(request):
     return PlainTextResponse(request.session.get("name", "nobody"))
 
@@ -37,10 +44,11 @@ def application(port):
 
     async def serve(scope, receive, send):
         connection = redis.asyncio.Redis(host=HOST, port=port)
-        routes = [Route("/enter/{name}", enter), Route("/leave", leave), Route("/who", who)]
+        routes = [Route("/enter/{name}", enter), Route("/leave", leave), Route("/rotate", rotate), Route("/who", who)]
         store = getattr(import_module(MODULE), NAME)(connection=connection, prefix="star:")
         app = SessionAutoloadMiddleware(Starlette(routes=routes))
-        await SessionMiddleware(app, store, lifetime=3600, rolling=True, cookie_https_only=False)(scope, receive, send)
+        site = SessionMiddleware(app, store, lifetime=3600, rolling=True, cookie_https_only=False)
+        await site({**scope, "store": store}, receive, send)
         await connection.aclose()
 
     return serve
@@ -60,6 +68,13 @@ def kept():
 def left():
     cookie = visit("/enter/ada")[1]
     same([visit("/leave", cookie)[0], visit("/who", cookie)[0]], ["out", "nobody"])
+
+
+def rotated():
+    before = visit("/enter/ada")[1]
+    said, after = visit("/rotate", before)
+    true(said == "rotated" and after not in ("", before), "a new cookie", after)
+    same([visit("/who", after)[0], visit("/who", before)[0]], ["ada", "nobody"])
 
 
 def left_everywhere():
@@ -88,5 +103,6 @@ def by_design(name, call, what):
 say("version", version("starsessions"))
 check("session", kept)
 by_design("logout", left, "clearing the session raises, and the session stays")
+by_design("rotation", rotated, "letting go of the old session raises, and it stays")
 by_design("logout-everywhere", left_everywhere, "as on one node")
 say("done")
