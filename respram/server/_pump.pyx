@@ -54,7 +54,8 @@ cdef extern from "Python.h":
 ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, const uint8_t **, size_t *) except -1
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
 
-DEF READ_BYTES = 65536  # one read of one client, as in pump.py
+DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
+DEF LONG_READ_BYTES = 327680  # and of one whose reads are full with few commands: 16 values of 16 KiB, to be answered in one go
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
@@ -66,6 +67,7 @@ cdef struct Watch:
     PyObject *session  # owned
     bint waiting  # output of this client waits: nothing may overtake it
     bint active  # it was read from since `note_activity`
+    bint long_reads
 
 
 cdef inline int64_t now_ms() noexcept nogil:
@@ -98,7 +100,7 @@ cdef class NativePump:
         self.until_stay = STAY_AFTER
         self.engine = engine
         self.loop = loop
-        self.buffer = <uint8_t *>PyMem_Calloc(1, READ_BYTES)
+        self.buffer = <uint8_t *>PyMem_Calloc(1, LONG_READ_BYTES)
         if self.buffer is NULL:
             raise MemoryError
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
@@ -171,6 +173,7 @@ cdef class NativePump:
         self.watches[fd].session = <PyObject *>session
         self.watches[fd].waiting = client.out_bytes > 0
         self.watches[fd].active = True
+        self.watches[fd].long_reads = False
 
     def unwatch(self, client):
         cdef int fd = client.sock.fileno()
@@ -297,7 +300,7 @@ cdef class NativePump:
 
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
-        cdef ssize_t count = recv(fd, self.buffer, READ_BYTES, 0)
+        cdef ssize_t count = recv(fd, self.buffer, LONG_READ_BYTES if watch.long_reads else READ_BYTES, 0)
         client = <object>watch.client
         if count <= 0:
             if count == 0 or errno not in (EAGAIN, EINTR):
@@ -307,6 +310,8 @@ cdef class NativePump:
         self.input_bytes += <uint64_t>count
         self.unweighed_bytes += <uint64_t>count
         watch.active = True
+        if count == READ_BYTES:
+            watch.long_reads = True  # unless it is more than one turn may do, which `answer` learns
         self.answer(fd, client, <object>watch.session, <size_t>count)
         return 0
 
@@ -339,5 +344,6 @@ cdef class NativePump:
         if unusual:
             self.plain = False
             if unusual & 1:
+                self.watches[fd].long_reads = False
                 client.unusual()
         return 0
