@@ -3,7 +3,7 @@
 What is expected to end otherwise is a list of patterns of names with a reason each, in files beside the program:
 `left.txt` for tests that ask for what respram does not have, and `limits.txt` for those that meet a refusal by
 design. A test of `limits.txt` that passes is a failure here, so that no list outlives its reason. Of `left.txt`
-nothing is run.
+nothing is run. A name without the brackets of its parameters stands for the test with each of them.
 
     # the reason for all that follow
     TestThis.test_that*
@@ -34,7 +34,8 @@ def listed(path):
 
 
 def reason_for(name, pairs):
-    return next((reason for pattern, reason in pairs if fnmatch.fnmatchcase(name, pattern)), "")
+    names = {name, name.partition("[")[0]}
+    return next((reason for pattern, reason in pairs if any(fnmatch.fnmatchcase(one, pattern) for one in names)), "")
 
 
 def run(folder, words, least, **environment):
