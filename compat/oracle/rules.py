@@ -366,6 +366,7 @@ RULES: tuple[Rule, ...] = (
 # has its expected replies in itself. They have their sections in the document like the rules.
 NOT_MIRRORED = (
     "refusals", "newer-commands", "ttl-policy", "argument-count", "nul-in-a-line", "name-length", "broadcast-batches", "guessing-passwords",
+    "pauses", "messages-in-exec",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from respram.commands.conn import Conn, Suspend
 from respram.commands.handlers import HANDLERS
 from respram.commands.invalidation import remember
 from respram.commands.node import CommandStat
+from respram.commands.pausing import wait_while_paused
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.slowlog import note_slow
 from respram.commands.transactions import leave
@@ -86,7 +87,8 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         raise
     if conn.queue is not None and name not in RUNS_IN_MULTI:
         return _enqueue(conn, command, argv)
-    _wait_while_paused(conn, command, name)
+    if name not in RUNS_PAUSED:
+        wait_while_paused(conn, (command,))
     return call(conn, command, argv)
 
 
@@ -130,15 +132,6 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     conn.queue.append((command, argv))
     conn.queue_bytes += size
     return Simple(b"QUEUED")
-
-
-def _wait_while_paused(conn: Conn, command: Command, name: bytes) -> None:
-    node = conn.node
-    if conn.now_ms >= node.paused_until_ms or name in RUNS_PAUSED:
-        return
-    if node.paused_writes_only and not (command.writes or b"may_replicate" in command.flags):
-        return
-    raise Suspend(node.paused_until_ms)
 
 
 def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:

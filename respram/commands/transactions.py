@@ -7,8 +7,9 @@ is watched, the engine's observer tells of new keys.
 """
 
 from respram.catalog import Command
-from respram.commands.conn import Conn, Suspend, Watched
+from respram.commands.conn import Conn, Watched
 from respram.commands.notify import observe
+from respram.commands.pausing import wait_while_paused
 from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
 from respram.commands.watching import await_key, forget_watched
 from respram.errors import ClientError
@@ -72,7 +73,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         raise ABORTED
     commands = [(command, words) for command, words in queue if isinstance(command, Command)]
     assert len(commands) == len(queue)
-    _wait_while_paused(conn, commands)
+    wait_while_paused(conn, (command for command, _ in commands))
     changed = any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
     leave(conn)
     if changed:
@@ -110,17 +111,6 @@ def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     except ClientError as error:
         count_error(conn, error.text)
         return Error(error.text)
-
-
-def _wait_while_paused(conn: Conn, commands: list[tuple[Command, list[bytes]]]) -> None:
-    node = conn.node
-    if conn.now_ms >= node.paused_until_ms:
-        return
-    if node.paused_writes_only and not any(
-        command.writes or b"may_replicate" in command.flags for command, _ in commands
-    ):
-        return
-    raise Suspend(node.paused_until_ms)
 
 
 def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:

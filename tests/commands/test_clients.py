@@ -111,31 +111,6 @@ def test_kill_by_address_answers_ok_in_the_old_form(client: Client) -> None:
     assert subscriber.hung_up
 
 
-def test_a_pause_holds_commands_back_until_its_end(client: Client) -> None:
-    client(b"SET", b"a", b"1")
-    other = client.other()
-    assert client(b"CLIENT", b"PAUSE", b"100") == OK
-    assert not client.rig.engine.hot_reads and not client.rig.engine.hot_writes
-    assert other(b"GET", b"a") == b"" and other.conn.session.suspended
-    assert other.conn.suspended_until_ms == client.rig.now_ms + 100
-    client.advance(100)
-    assert other.wake() == bulk(b"1")
-
-
-def test_a_pause_of_writes_lets_reads_pass(client: Client) -> None:
-    client(b"SET", b"a", b"1")
-    other = client.other()
-    assert client(b"CLIENT", b"PAUSE", b"100", b"WRITE") == OK
-    assert client.rig.engine.hot_reads and not client.rig.engine.hot_writes
-    assert other(b"GET", b"a") == bulk(b"1")
-    assert other(b"SET", b"a", b"2") == b""
-    woken: list[int] = []
-    other.conn.wake = lambda: woken.append(1)
-    assert client(b"CLIENT", b"UNPAUSE") == OK
-    assert woken == [1] and client.rig.engine.hot_writes
-    assert other.wake() == OK
-
-
 def test_a_second_pause_neither_shortens_nor_loosens_the_first(client: Client) -> None:
     node = client.rig.node
     client(b"CLIENT", b"PAUSE", b"1000", b"ALL")
