@@ -136,7 +136,7 @@ fuzz: build/fuzz/scanner build/fuzz/store ## the fuzzers of the C core, a minute
 			-artifact_prefix=build/fuzz/found/$$target- build/fuzz/corpus-$$target fuzz/corpus/$$target || exit 1; \
 	done
 
-build/fuzz/%: fuzz/fuzz_%.c $(CORE) respram/engine/native/engine.h
+build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 	@mkdir -p build/fuzz
 	$(CLANG) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
 

@@ -1,0 +1,222 @@
+/* What the store is made of: blocks, records, the table, the wheel, the nodes, the outbox.
+ *
+ * Each section belongs to the file it names, which holds the reasons. A record is one block of the arena; the
+ * table finds it by its key, the wheel by the time at which something is due for it. Only types, limits and
+ * prototypes may live here, and nothing of peers, seals or the wire: that is in engine.h.
+ */
+#ifndef RESPRAM_STORE_H
+#define RESPRAM_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "links.h"
+
+#define DATABASES 16
+#define TIME_MS_MAX ((INT64_C(1) << 48) - 1) /* deadlines take 48 bits in a record */
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+typedef struct Span {
+    const uint8_t *bytes;
+    size_t len;
+} Span;
+
+/* -- bytes.c: buffers that are wiped before they are let go ------------------------------------- */
+typedef struct Buffer {
+    uint8_t *bytes;
+    size_t len, capacity;
+} Buffer;
+
+void wipe(void *bytes, size_t len);
+bool buffer_reserve(Buffer *buffer, size_t extra);
+bool buffer_append(Buffer *buffer, const void *bytes, size_t len);
+void buffer_clear(Buffer *buffer, size_t kept_bytes_max);
+bool span_int64(Span digits, int64_t *number);
+size_t digits_of(int64_t number, uint8_t out[20]);
+
+/* -- hash.c -------------------------------------------------------------------------------------- */
+uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len);
+uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key);
+
+/* -- arena.c: where record blocks come from ------------------------------------------------------ */
+#define ARENA_CLASSES 48
+#define ARENA_BLOCK_BYTES_MAX 4096 /* beyond: the allocator of the C library */
+
+typedef struct Slab Slab;
+typedef struct Arena {
+    Slab *partial[ARENA_CLASSES]; /* slabs with a free block, by class */
+    uint8_t **spare;              /* slabs without a block in use */
+    size_t spares, spare_capacity, spares_resident;
+    uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
+    uint8_t **regions;            /* for giving it all back at the end */
+    size_t region_count, region_capacity;
+    uint64_t used_bytes;          /* blocks handed out, in their classes' sizes */
+} Arena;
+
+void *arena_take(Arena *arena, size_t bytes);
+void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
+size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
+void arena_free(Arena *arena);
+void give_pages(void *pages, size_t bytes);
+
+/* -- record.c ------------------------------------------------------------------------------------ */
+enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
+enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 }; /* in the packed form alone: here the writer's entry in Nodes says it */
+
+typedef struct Record {
+    Links links; /* neighbours in a wheel slot */
+    uint32_t hash; /* the low half: finds the table line again without reading the key */
+    uint64_t clock;
+    uint32_t deadline_low;
+    uint16_t deadline_high;
+    uint16_t node; /* index into Nodes: who wrote it, and how its value is sealed */
+    uint32_t key_bytes;
+    uint32_t value_bytes;
+    uint16_t slot; /* of the wheel */
+    uint8_t db;
+    uint8_t flags;
+    uint32_t position; /* the low half; see seal.c */
+    uint8_t body[]; /* [shadow, 6 bytes] key value */
+} Record;
+
+#define RECORD_HEADER_BYTES offsetof(Record, body)
+#define SHADOW_BYTES 6
+
+size_t record_size(bool shadowed, size_t key_bytes, size_t value_bytes);
+int64_t record_shadow_ms(const Record *record);
+void record_set_shadow(Record *record, int64_t shadow_ms);
+int64_t record_due_ms(const Record *record);
+
+/* The few that every lookup needs are here, so that the compiler sees through them. */
+static inline int64_t record_deadline_ms(const Record *record) {
+    return (int64_t)((uint64_t)record->deadline_high << 32 | record->deadline_low);
+}
+
+static inline void record_set_deadline(Record *record, int64_t deadline_ms) {
+    record->deadline_low = (uint32_t)deadline_ms;
+    record->deadline_high = (uint16_t)(deadline_ms >> 32);
+}
+
+static inline Span record_key(const Record *record) {
+    Span key = {record->body + (record->flags & RECORD_SHADOWED ? SHADOW_BYTES : 0), record->key_bytes};
+    return key;
+}
+
+static inline size_t record_value_bytes(const Record *record) { /* 0 in a stub */
+    return record->flags & RECORD_STUB ? 0 : record->value_bytes;
+}
+
+typedef struct Seal { /* all zeros: not sealed */
+    uint64_t sealer; /* a node number */
+    uint32_t key;    /* the number of a key, see seal.c */
+    uint32_t high;   /* half of the position; the record has the other */
+} Seal;
+
+typedef struct Content { /* a value on its way into a record */
+    Span bytes;
+    const uint8_t *stream; /* to be XORed with it on the way; NULL: it is stored as it is */
+    uint32_t position;
+    Seal seal;
+} Content;
+
+void record_put_value(Record *record, const Content *content);
+Span record_value(const Record *record); /* as it lies */
+void record_get_value(const Record *record, uint8_t *out);
+
+/* -- table.c: from key to record ----------------------------------------------------------------- */
+#define LINE_SLOTS 7
+
+typedef struct Line { /* one cache line */
+    uint8_t tags[LINE_SLOTS]; /* 0: free */
+    uint8_t passed; /* records that belong here or before and stand in a later line; 255 sticks */
+    uint64_t slots[LINE_SLOTS]; /* 16 more bits of the hash above 48 bits of pointer */
+} Line;
+
+typedef struct Lines {
+    Line *lines;
+    uint64_t count; /* a power of two, or 0 */
+    uint64_t records;
+} Lines;
+
+typedef struct Table {
+    Lines now;
+    Lines old;      /* being moved into `now`; its lines below `moved` are gone */
+    Lines next;     /* what `now` will be moved into: empty, its first `ready` lines in memory */
+    uint64_t moved;
+    uint64_t unmapped; /* lines of `old` already given back */
+    uint64_t ready;
+    size_t lead; /* bytes before a record that a write reads too */
+} Table;
+
+Record *table_find(const Table *table, uint64_t hash, Span key);
+bool table_make_room(Table *table); /* for one more record */
+void table_insert(Table *table, uint64_t hash, Record *record);
+void table_remove(Table *table, const Record *record);
+void table_replace(Table *table, const Record *before, Record *after);
+void table_prefetch_line(const Table *table, uint64_t hash);
+void table_prefetch_record(const Table *table, uint64_t hash);
+uint64_t table_bytes(const Table *table);
+uint64_t table_records(const Table *table);
+void table_free(Table *table);
+
+/* -- wheel.c: when something is due for a record ------------------------------------------------- */
+#define WHEEL_LEVELS 4
+#define WHEEL_SLOTS (512 + 256 + 256 + 1024)
+
+typedef struct Slot { /* starts like a record, so that its links can stand in the ring */
+    Links links;
+    int64_t tick;
+} Slot;
+
+typedef struct Wheel {
+    Slot slots[WHEEL_SLOTS];
+    Slot visiting; /* a slot whose time has come, while it is worked off in slices */
+    uint64_t occupied[WHEEL_SLOTS / 64];
+    int64_t next_ms[WHEEL_LEVELS]; /* nothing on this level is due before */
+    uint64_t records;
+} Wheel;
+
+void wheel_init(Wheel *wheel);
+bool wheel_has_passed(int64_t due_ms, int64_t now_ms);
+void wheel_place(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
+void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
+void wheel_remove(Wheel *wheel, Record *record);
+void wheel_relink(Record *record); /* the record has a new address */
+size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
+int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing to wait for */
+uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
+
+/* -- nodes.c: 64-bit node numbers, with the seal, as 16-bit indices --------------------------------- */
+typedef struct Nodes {
+    uint64_t *numbers;
+    Seal *seals;    /* of the values of the records that carry it */
+    uint32_t *uses; /* records that carry it; index 0 is this node, without a seal, and is not counted */
+    uint32_t *index; /* open addressing, index + 1; 0: free */
+    uint32_t count, capacity;
+    uint32_t last;
+} Nodes;
+
+#define NODES_MAX 65536u
+
+bool nodes_init(Nodes *nodes, uint64_t own);
+int32_t nodes_intern(Nodes *nodes, uint64_t number, const Seal *seal); /* -1: no memory, or all 65,536 in use */
+void nodes_use(Nodes *nodes, uint16_t node);
+void nodes_release(Nodes *nodes, uint16_t node);
+void nodes_free(Nodes *nodes);
+
+/* -- outbox.c ------------------------------------------------------------------------------------ */
+typedef struct Waiting Waiting;
+typedef struct Outbox {
+    Waiting **queue; /* a ring: `first` .. `first + count` */
+    uint64_t first, count, capacity;
+    uint32_t *index; /* open addressing over the ring, place in the ring + 1 */
+    uint64_t used_bytes;
+    bool overflowed;
+} Outbox;
+
+#define OUTBOX_ENTRY_BYTES 64 /* an entry of the ring, of its index and of the arena, besides the key */
+
+#endif
