@@ -271,7 +271,7 @@ class Core:
             case "compare":
                 repair.paced(self)
             case "compare_soon":
-                repair.begin(self)
+                repair.hurried(self, argument)
             case "probe":
                 probes.probe(self)
             case "unanswered":

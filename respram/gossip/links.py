@@ -78,6 +78,8 @@ class Peer:
     since_failed: bool = False
     differs: bool = False
     unreachable: bool = False  # it was lost during isolation: to be compared with first
+    fruitless: int = 0  # rounds since the last equal digest, or the last that moved something
+    rest_until_ms: int = 0  # before the next filters, after such rounds
     members_ms: int = -1_000_000  # when address books were exchanged last
     follow_up: bool = False  # the last round ended with more to do
     wants: bool = True  # False: it said that it takes nothing now

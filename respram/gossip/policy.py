@@ -49,6 +49,7 @@ class Policy:
     round_ms_least: int = 250
     round_ms: int = 1_000
     round_ms_max: int = 8_000
+    fruitless_ms: int = 8_000  # before the next filters with a peer, when two in a row found nothing to send
     round_patience_ms: int = 5_000  # without a message a round is given up
     buckets_max: int = 512  # bucket digests of one message
     filter_records_max: int = 256 * 1024  # of one round, unless one bucket has more

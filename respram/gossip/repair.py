@@ -24,7 +24,7 @@ from respram.errors import PeerError
 from respram.gossip import foreign, quorum
 from respram.gossip.exchange import SHIFTS, offer
 from respram.gossip.links import Link, Peer
-from respram.gossip.rounds import Round, adapt, finish
+from respram.gossip.rounds import Round, adapt, finish, rests
 from respram.wire.messages import Buckets, Digest, Same
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def paced(core: "Core") -> None:
     core.timers.at(core.now.ms + core.jitter(core.repair.interval_ms), "compare")
     foreign.pay(core)
     begin(core)
+
+
+def hurried(core: "Core", due_ms: int) -> None:
+    if due_ms == core.repair.soon_ms:  # else a sooner one took its place
+        core.repair.soon_ms = 0
+        begin(core)
 
 
 def begin(core: "Core") -> None:
@@ -102,6 +108,7 @@ def equal(core: "Core", peer: Peer, cut: Cut) -> None:
     core.repair.equal += 1
     peer.equal_stamp = max(peer.equal_stamp, cut.stamp)
     peer.since_failed = peer.follow_up = peer.unreachable = peer.differs = False
+    peer.fruitless = peer.rest_until_ms = 0
     if peer.lagging_ms is not None and core.now.ms - peer.lagging_ms > 4 * YOUNG_MS:
         peer.lagging_ms = None
         core.report("level", f"peer={peer.number:016x}")
@@ -117,6 +124,9 @@ def bucketed(core: "Core", link: Link, message: Buckets) -> None:
     if message.shift not in SHIFTS or len(message.payload) % _BUCKET.size:
         raise PeerError("BUCKETS cannot be read")
     peer = round.peer
+    if rests(core, peer):
+        finish(core, round, given_up=True)
+        return
     core.set_differs(peer)
     round.until_ms = core.now.ms + core.policy.round_patience_ms
     theirs = {number: (count, total) for number, count, total in _BUCKET.iter_unpack(message.payload)}
@@ -175,7 +185,8 @@ def digested(core: "Core", link: Link, message: Digest) -> None:
         core.send(link, Same(message.round))
         equal(core, peer, cut)
     else:
-        core.set_differs(peer)
+        if not rests(core, peer):
+            core.set_differs(peer)
         core.repair.others[peer.number] = Round(
             message.round, peer, cut, False, core.now.ms + core.policy.round_patience_ms
         )

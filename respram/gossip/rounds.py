@@ -45,6 +45,7 @@ class Repair:
     interval_ms: int = 1_000
     order: list[int] = field(default_factory=list)
     rest_until_ms: int = 0  # before the next dump to a foreign peer
+    soon_ms: int = 0  # when a round is due before the pace's; 0: none is
     busy: bool = False  # something was written or merged since the last round
     # -- numbers for INFO
     rounds: int = 0
@@ -61,7 +62,20 @@ def note_change(core: "Core") -> None:
         repair.busy = True
         if repair.interval_ms > core.policy.round_ms:
             repair.interval_ms = core.policy.round_ms
-            core.timers.at(core.now.ms + core.jitter(core.policy.round_ms), "compare_soon")
+            hurry(core, core.policy.round_ms)
+
+
+def hurry(core: "Core", in_ms: int) -> None:
+    """A round before the pace's next. One is due at a time: each would lead to another, and they would become ever more."""
+    due_ms = core.now.ms + core.jitter(in_ms)
+    if not core.repair.soon_ms or due_ms < core.repair.soon_ms:
+        core.repair.soon_ms = due_ms
+        core.timers.at(due_ms, "compare_soon", due_ms)
+
+
+def rests(core: "Core", peer: Peer) -> bool:
+    """Whether filters with this peer found lately that neither lacks anything, and would find that again."""
+    return peer.rest_until_ms > core.now.ms and peer.lagging_ms is None and not peer.unreachable
 
 
 def is_current(core: "Core", round: Round) -> bool:
@@ -84,8 +98,14 @@ def finish(core: "Core", round: Round, given_up: bool = False) -> None:
     peer = round.peer
     if not (given_up or round.moved or round.more or round.refused or core.store.full()) and peer.wants:
         # Neither lacks anything: they differ in what was overwritten before it was sent, as a key that is written all
-        # the time does. It would be no use to ask that peer for what clients miss here.
+        # the time does. It would be no use to ask that peer for what clients miss here, nor to exchange filters again soon.
         core.set_differs(peer, False)
+        if round.selection is not None:
+            peer.fruitless += 1
+            if peer.fruitless > 1:  # once may be a record that the filter passed over by chance
+                peer.rest_until_ms = core.now.ms + core.policy.fruitless_ms
+    elif round.moved:
+        peer.fruitless = 0
     if not round.begun:
         core.repair.others.pop(peer.number, None)
         return
@@ -103,7 +123,7 @@ def adapt(core: "Core", progress: bool, equal: bool) -> None:
     repair, policy = core.repair, core.policy
     if progress:
         repair.interval_ms = policy.round_ms_least
-        core.timers.at(core.now.ms + core.jitter(policy.round_ms_least), "compare_soon")
+        hurry(core, policy.round_ms_least)
     elif equal and repair.busy:
         repair.interval_ms = policy.round_ms
     else:

@@ -1,6 +1,10 @@
 """The pace of comparison: at once after progress, slower while nothing happens or helps."""
 
+import pytest
+
+from respram.engine.replication import Cut
 from respram.gossip import repair, rounds
+from respram.gossip.timers import Now
 from respram.sim.world import EPOCH_MS
 
 from .pair import Pair
@@ -36,15 +40,78 @@ def test_progress_is_followed_at_once_and_quiet_slows_down() -> None:
 def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
     """One wrote a key three times, the second version never left: digests of that moment differ, and nothing is lacking."""
     pair = Pair()
-    for ago_ms, leaves in ((10_000, True), (3_000, False), (0, True)):
-        pair.one.engine.store(0, b"hot", b"%d" % ago_ms, EPOCH_MS + 600_000, False, EPOCH_MS - ago_ms, b"set")
-        if leaves:
-            pair.other.engine.merge(pair.one.engine.drain(1 << 20), EPOCH_MS)
+    differ_by_what_never_left(pair)
     pair.round()
     assert [line for line in pair.lines if line.startswith("B BUCKETS")], "their digests do not differ"
     for bench in (pair.one, pair.other):
         assert not bench.core.differing and not bench.core.pulls_useful()
         assert not any(peer.differs for peer in bench.core.peers.values())
+
+
+def differ_by_what_never_left(pair: Pair) -> None:
+    for ago_ms, leaves in ((10_000, True), (3_000, False), (0, True)):
+        pair.one.engine.store(0, b"hot", b"%d" % ago_ms, EPOCH_MS + 600_000, False, EPOCH_MS - ago_ms, b"set")
+        if leaves:
+            pair.other.engine.merge(pair.one.engine.drain(1 << 20), EPOCH_MS)
+
+
+def filters(lines: list[str]) -> int:
+    return sum(" FILTER " in line for line in lines)
+
+
+def test_filters_that_found_nothing_twice_are_not_exchanged_again_soon() -> None:
+    """Keys that several nodes write all the time differ in every digest, in what nobody needs any more."""
+    pair = Pair()
+    differ_by_what_never_left(pair)
+    assert filters(pair.round()) == 2, "one may be chance: a filter passes a record over now and then"
+    assert filters(pair.round()) == 2
+    assert pair.round() == ["A DIGEST", "B BUCKETS 1"]
+    for bench in (pair.one, pair.other):
+        assert not bench.core.pulls_useful()
+    patience_ms = pair.one.core.policy.fruitless_ms
+    pair.one.ms += patience_ms  # at the same wall time, or the digests would be equal
+    pair.one.core.now = Now(patience_ms, EPOCH_MS)
+    repair.begin(pair.one.core)
+    assert not rounds.rests(pair.one.core, pair.one.core.peers[0x200])
+
+
+def test_a_peer_that_lags_or_was_cut_off_is_never_left_to_rest() -> None:
+    core = Pair().one.core
+    peer = core.peers[0x200]
+    peer.rest_until_ms = 8_000
+    assert rounds.rests(core, peer)
+    peer.lagging_ms = 0
+    assert not rounds.rests(core, peer)
+    peer.lagging_ms, peer.unreachable = None, True
+    assert not rounds.rests(core, peer)
+
+
+def test_a_round_that_moves_something_or_an_equal_digest_ends_the_rest() -> None:
+    pair = Pair()
+    differ_by_what_never_left(pair)
+    pair.round()
+    pair.stock(pair.other, range(10))
+    assert filters(pair.round()) == 2 and pair.one.engine.count(0, EPOCH_MS) == 11
+    assert filters(pair.round()) == 2, "counted from the start again"
+    peer = pair.one.core.peers[0x200]
+    peer.rest_until_ms = 8_000
+    repair.equal(pair.one.core, peer, Cut(1, 1))
+    assert not rounds.rests(pair.one.core, peer)
+
+
+def test_one_round_is_due_before_the_pace_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes without end and peers that differ: every round led to another, and the pace to one more each."""
+    bench = Bench()
+    begun: list[int] = []
+    monkeypatch.setattr(repair, "paced", lambda core: None)
+    monkeypatch.setattr(repair, "begin", lambda core: begun.append(core.now.ms))
+    for in_ms in (1_000, 1_000, 250, 1_000):
+        rounds.hurry(bench.core, in_ms)
+    bench.wait(2_000)
+    assert len(begun) == 1 and begun[0] <= 300, "the soonest, and it alone"
+    rounds.hurry(bench.core, 1_000)
+    bench.wait(2_000)
+    assert len(begun) == 2
 
 
 def test_peers_of_which_one_lacks_something_may_ask() -> None:

@@ -37,6 +37,31 @@ def test_halves_of_a_small_enclave_are_equal_within_six_rounds() -> None:
     assert healed.rounds <= 12 and healed.level_ms < 15_000
 
 
+def test_keys_that_all_nodes_write_all_the_time_do_not_cost_filters_for_ever() -> None:
+    """Every digest differs in versions that lost before they arrived. Two rounds of filters find that nothing is lacking."""
+    world = scenarios.crowd(3, 5, roots=2, settle_ms=4_000)
+
+    def numbers() -> tuple[int, int, int]:
+        repairs = [node.replica.core.repair for node in world.nodes]
+        return sum(one.rounds for one in repairs), sum(one.equal for one in repairs), sum(one.filters_sent for one in repairs)
+
+    def write_for(ms: int) -> tuple[int, ...]:
+        before, end_ms = numbers(), world.now_ms + ms
+        while world.now_ms < end_ms:
+            for node in world.nodes:
+                now_ms = world.time_of(node).wall_ms
+                node.engine.store(0, b"hot", b"%d" % world.now_ms, now_ms + 60_000, False, now_ms, b"set")
+                world.touch(node)
+            world.run_until(world.now_ms + 1)
+        return tuple(now - then for now, then in zip(numbers(), before, strict=True))
+
+    write_for(3_500)
+    rounds, equal, filters = write_for(4_000)
+    assert equal < rounds, "the digests do not differ"
+    assert 6 <= rounds < 40, "two a second and node, however long it goes on"
+    assert filters <= 12, "of three pairs, each way, twice at most: they rest for 8 s"
+
+
 def test_in_a_quiet_crowd_nobody_is_suspected() -> None:
     """Links rotate: who was let go must not be taken for somebody who does not answer."""
     world = scenarios.crowd(24, 5, settle_ms=12_000)
