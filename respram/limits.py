@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+TTL_S_MAX = 3650 * 86_400  # --default-ttl and --max-ttl, ten years: who needs longer does not want this server
 
 
 class Bound(NamedTuple):
@@ -113,7 +114,7 @@ class Limits:
     slow_entries_max: int = bound(128, "Entries of the slow log, as in Redis.", "slowlog-max-len", 0, 100_000)
     tracked_keys_max: int = bound(
         1_000_000, "Keys remembered for client-side caching, as in Redis; beyond it the oldest are invalidated.",
-        "tracking-table-max-keys", 0, 100_000_000,
+        "tracking-table-max-keys", 1, 100_000_000,
     )  # fmt: skip
     acl_entries_max: int = bound(
         128, "Entries of ACL LOG, as in Redis.", "acllog-max-len", 0, 100_000

@@ -13,10 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 from respram.integers import parse_int
-from respram.limits import GIB, KIB, MIB, Limits, bound_of
+from respram.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 
 PORT_MAX = 65_535
-TTL_S_MAX = 3650 * 86_400  # ten years: who needs longer does not want this server
 MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
 PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated client may send
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

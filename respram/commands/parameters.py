@@ -15,13 +15,12 @@ from respram.commands.notify import format_classes, parse_classes
 from respram.config import exposed
 from respram.engine.api import Settings
 from respram.integers import parse_int
-from respram.limits import Limits, bound_of
+from respram.limits import TTL_S_MAX, Limits, bound_of
 from respram.record import DATABASES
 
 UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 10**6, b"mb": 1 << 20, b"g": 10**9, b"gb": 1 << 30}
 MEMORY = re.compile(rb"([0-9]{1,19})([a-zA-Z]{0,2})")
 BYTES_MAX = (1 << 62) - 1
-TTL_SECONDS_MAX = 10 * 366 * 86_400  # ten years: beyond it a deadline is rather a mistake than a wish
 PASSWORD_BYTES_MAX = 512  # as Redis bounds it
 
 
@@ -116,7 +115,7 @@ def _maxclients() -> Parameter:
 
 def _seconds(setting: str) -> Parameter:
     def write(node: Node, draft: Draft, text: bytes) -> None:
-        value_ms = number(text, 1, TTL_SECONDS_MAX) * 1000
+        value_ms = number(text, 1, TTL_S_MAX) * 1000
         draft.settings = draft.settings._replace(**changed(setting, value_ms))
 
     return Parameter(lambda node: b"%d" % (getattr(node.settings, setting) // 1000), write)
@@ -199,9 +198,6 @@ NO_EVICTION = b"nothing is evicted: a key leaves when its time to live ends"
 ONE_LOOP = b"the pace is the node's own and cannot be set"
 UNMEASURED = b"latency events are not measured"
 
-# Bounds of Redis where its own are wider than ours would mean something else: -1 turns the slow log
-# off; a tracking table of 0 keys means no limit there, which there is none of here.
-REBOUND = {b"slowlog-log-slower-than": (-1, 3_600_000_000), b"tracking-table-max-keys": (1, 100_000_000)}
 STARTED_WITH = (b"tcp-backlog",)  # taken when the node began to listen
 
 
@@ -245,7 +241,7 @@ def _table() -> dict[bytes, Parameter]:
         said = bound_of(one)
         if said.option:
             name = said.option.encode()
-            table[name] = _limit(one.name, *REBOUND.get(name, (said.least, said.most)))
+            table[name] = _limit(one.name, said.least, said.most)
     for name in STARTED_WITH:
         table[name] = Parameter(table[name].read, None)
     table[b"maxclients"] = _maxclients()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from respram.commands.parameters import PARAMETERS, Refused, draft_of, memory, number
+from respram.commands.parameters import PARAMETERS, Parameter, Refused, draft_of, memory, number
 from respram.limits import configurable
+from respram.options import OPTIONS, Option
 
 from .rig import Rig
 
@@ -24,6 +25,37 @@ def test_what_a_parameter_shows_can_be_set_again_and_changes_nothing(rig: Rig) -
         assert draft == draft_of(rig.node), name
         written += 1
     assert written > 20
+
+
+def test_a_parameter_takes_what_its_flag_takes_and_no_more(rig: Rig) -> None:
+    flags = {option.name.encode(): option for option in OPTIONS}
+    tried = 0
+    for name, parameter in PARAMETERS.items():
+        if name not in flags or parameter.write is None or name == b"maxclients":  # at most what the node began with
+            continue
+        if flags[name].unit not in ("count", "seconds", "microseconds"):
+            continue
+        for text in (b"-2", b"-1", b"0", b"1", b"315360000", b"315360001", b"3600000001", b"99999999999"):
+            assert _takes(flags[name], text) == _writes(rig, parameter, text), (name, text)
+            tried += 1
+    assert tried > 50
+
+
+def _takes(option: Option, text: bytes) -> bool:
+    try:
+        option.read(text.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _writes(rig: Rig, parameter: Parameter, text: bytes) -> bool:
+    assert parameter.write is not None
+    try:
+        parameter.write(rig.node, draft_of(rig.node), text)
+    except Refused:
+        return False
+    return True
 
 
 def test_every_writable_parameter_refuses_nonsense(rig: Rig) -> None:
