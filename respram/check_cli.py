@@ -4,6 +4,7 @@ The only command beside `ping` that opens a socket of its own: it must run where
 """
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,8 @@ DEFAULT_PORT = 6379
 
 CHECK_HELP = """respram check: what of a workload that runs on Redis would be refused by respram, and how often.
 
-  respram check redis://[[USER]:PASSWORD@]HOST[:PORT]    asks a running Redis for INFO commandstats and keyspace
+  respram check redis://[[USER]:PASSWORD@]HOST[:PORT]    asks a running Redis for INFO commandstats and keyspace;
+                                                         rediss:// by TLS, SSL_CERT_FILE names an authority of one's own
   respram check --monitor FILE                           reads a capture: redis-cli MONITOR > FILE
 
 Nothing is written to the server. The password may also stand in RESPRAM_REQUIREPASS. Exit code 0: all would be
@@ -82,8 +84,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 # -- a server -------------------------------------------------------------------------------------
 def _ask_info(url: str, password: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme != "redis" or not parts.hostname:
-        raise ConfigError("the URL must begin with redis:// and name a host; for TLS, capture MONITOR into a file instead")
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ConfigError("the URL must begin with redis://, or rediss:// for TLS, and name a host")
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError:
@@ -92,12 +94,22 @@ def _ask_info(url: str, password: str) -> str:
     requests = [_request("AUTH", *([unquote(parts.username)] if parts.username else []), password)] if password else []
     requests += [_request("INFO", "commandstats"), _request("INFO", "keyspace")]
     answers = []
-    with socket.create_connection((parts.hostname, port), CHECK_TIMEOUT_S) as sock:
+    with _connected(parts.hostname, port, parts.scheme == "rediss") as sock:
         deadline = time.monotonic() + CHECK_TIMEOUT_S
         for request in requests:
             sock.sendall(request)
             answers.append(_answer(sock, deadline))
     return "\n".join(answers)
+
+
+def _connected(host: str, port: int, is_tls: bool) -> socket.socket:
+    """By TLS only to whom the authorities of the machine vouch for: a password may follow."""
+    sock = socket.create_connection((host, port), CHECK_TIMEOUT_S)
+    try:
+        return ssl.create_default_context().wrap_socket(sock, server_hostname=host) if is_tls else sock
+    except OSError:
+        sock.close()
+        raise
 
 
 def _answer(sock: socket.socket, deadline: float) -> str:

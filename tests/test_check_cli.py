@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from compat.tls import issue
 from respram.cli import main
 from tests import live
 from tests.test_check import line
@@ -67,6 +68,20 @@ def test_a_wrong_password_is_said_without_repeating_it(node: live.LiveNode, caps
     assert main(["check", f"redis://:wrong-word@127.0.0.1:{node.port}"], {}) == 1
     err = capsys.readouterr().err
     assert "WRONGPASS" in err and "wrong-word" not in err
+
+
+def test_a_server_is_asked_by_tls_if_an_authority_vouches_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issue(tmp_path)
+    port = live.free_port()
+    words = ["--tls-port", str(port), "--tls-cert", str(tmp_path / "node.pem"), "--tls-key", str(tmp_path / "node.key")]
+    with live.running(*words, "--tls-auth-clients", "no", "--requirepass", "open-sesame"):
+        assert main(["check", f"rediss://:open-sesame@localhost:{port}"], {}) == 1
+        assert "certificate verify failed" in capsys.readouterr().err.lower()
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert main(["check", f"rediss://:open-sesame@localhost:{port}"], {}) == 0
+        assert " 0 refused" in capsys.readouterr().out
 
 
 def test_a_server_that_closes_in_the_middle_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
