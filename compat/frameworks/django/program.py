@@ -67,14 +67,16 @@ urlpatterns = [path("visit", visit), path("enter", enter), path("leave", leave),
 cache, other, again = caches["default"], caches["other"], caches["again"]
 
 
-def by_design(name, call, what):
-    """With the adapter it works; without, the refusal reaches the application as an error."""
+def by_design(name, call, what, left=None):
+    """With the adapter it works; without, the refusal reaches the application as an error. `left` looks at what it leaves behind."""
 
     def run():
         if ADAPTED:
             call()
         else:
             raises(call, "refused by design")
+            if left:
+                left()
             raise Refused(what)
 
     check(name, run)
@@ -196,6 +198,20 @@ def logged_out():
     same([body(client, "/who"), body(with_cookie(before), "/who")], ["nobody", "nobody"])
 
 
+def still_in():
+    client = Client()
+    body(client, "/enter")
+    before = cookie(client)
+    raises(lambda: body(client, "/leave"), "refused by design")
+    same(body(with_cookie(before), "/who"), "ada")
+
+
+def value_stays():
+    cache.set("stays", 1, 60)
+    raises(lambda: cache.delete("stays"), "refused by design")
+    same(cache.get("stays"), 1)
+
+
 def left_everywhere():
     """A site that runs once at each node of an enclave: a logout at one is a logout at all."""
     client = Client()
@@ -228,14 +244,14 @@ def main():
     check("add", added)
     check("timeout-touch", timed)
     check("version", versions)
-    by_design("delete", deleted, "delete raises, and the value stays")
+    by_design("delete", deleted, "delete raises, and the value stays", value_stays)
     by_design("timeout-zero", not_at_all, "a timeout of 0 is a delete")
     by_design("timeout-none", for_ever, "touch(key, None) is PERSIST")
     by_design("clear", cleared, "clear is FLUSHDB")
     check("session", visited)
     check("session-login", fresh_login)
     by_design("session-rotation", rotated, "login from an anonymous session raises: the old one cannot be deleted")
-    by_design("session-logout", logged_out, "logout raises, and the session stays")
+    by_design("session-logout", logged_out, "logout raises, and the old cookie still logs in", still_in)
     by_design("logout-everywhere", left_everywhere, "as on one node")
     say("done")
 

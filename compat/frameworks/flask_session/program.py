@@ -89,12 +89,19 @@ def rotated():
     same([client.get("/who").text, who(cookie)], ["ada", "nobody"])
 
 
-def by_design(name, call, what):
+def still_in(path):
+    """What the refusal leaves behind without the adapter: the old cookie logs in."""
+    client, cookie = entered()
+    raises(lambda: client.get(path), "refused by design")
+    same(who(cookie), "ada")
+
+
+def by_design(name, call, path, what):
     def run():
         if ADAPTED:
             call()
         else:
-            raises(call, "refused by design")
+            still_in(path)
             raise Refused(what)
 
     check(name, run)
@@ -102,7 +109,7 @@ def by_design(name, call, what):
 
 say("version", importlib.metadata.version("Flask-Session"))
 check("session", kept)
-by_design("logout", left, "clearing the session raises, and the session stays")
-by_design("rotation", rotated, "regenerating raises, and the old session stays")
-by_design("logout-everywhere", left_everywhere, "as on one node")
+by_design("logout", left, "/leave", "clearing the session raises, and the old cookie still logs in")
+by_design("rotation", rotated, "/rotate", "regenerating raises, and the old cookie still logs in")
+by_design("logout-everywhere", left_everywhere, "/leave", "as on one node")
 say("done")

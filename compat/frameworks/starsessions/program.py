@@ -89,12 +89,19 @@ def left_everywhere():
         same(visit("/who", cookie, port)[0], "nobody")
 
 
-def by_design(name, call, what):
+def still_in(path):
+    """What the refusal leaves behind without the adapter: the old cookie logs in."""
+    cookie = visit("/enter/ada")[1]
+    raises(lambda: visit(path, cookie), "refused by design")
+    same(visit("/who", cookie)[0], "ada")
+
+
+def by_design(name, call, path, what):
     def run():
         if ADAPTED:
             call()
         else:
-            raises(call, "refused by design")
+            still_in(path)
             raise Refused(what)
 
     check(name, run)
@@ -102,7 +109,7 @@ def by_design(name, call, what):
 
 say("version", version("starsessions"))
 check("session", kept)
-by_design("logout", left, "clearing the session raises, and the session stays")
-by_design("rotation", rotated, "letting go of the old session raises, and it stays")
-by_design("logout-everywhere", left_everywhere, "as on one node")
+by_design("logout", left, "/leave", "clearing the session raises, and the old cookie still logs in")
+by_design("rotation", rotated, "/rotate", "letting go of the old session raises, and its cookie still logs in")
+by_design("logout-everywhere", left_everywhere, "/leave", "as on one node")
 say("done")
