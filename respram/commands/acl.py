@@ -10,8 +10,9 @@ from respram.commands.acl_check import denial
 from respram.commands.acl_rights import NAMES, BadRule, Rights, channels_of, commands_of, keys_of, may_listen
 from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, full_user, gather
 from respram.commands.conn import Conn
+from respram.commands.help import help_of
 from respram.commands.node import Node
-from respram.commands.reply import OK, Double, Reply, Simple
+from respram.commands.reply import OK, Double, Reply
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, unknown_subcommand
 from respram.config import exposed
 from respram.errors import ClientError
@@ -320,17 +321,13 @@ def parse_file(content: bytes) -> tuple[dict[bytes, User], list[bytes]]:
     return users, complaints
 
 
-def acl_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
-
-
 HANDLERS = {
     b"acl|cat": acl_cat,
     b"acl|deluser": acl_deluser,
     b"acl|dryrun": acl_dryrun,
     b"acl|genpass": acl_genpass,
     b"acl|getuser": acl_getuser,
-    b"acl|help": acl_help,
+    b"acl|help": help_of(HELP),
     b"acl|list": acl_list,
     b"acl|load": acl_load,
     b"acl|log": acl_log,

@@ -6,8 +6,9 @@ that looks like a measurement.
 
 from respram import __version__
 from respram.commands.conn import Conn
+from respram.commands.help import help_of
 from respram.commands.info import counters, used_bytes
-from respram.commands.reply import NOTHING, OK, Double, Reply, Simple, Verbatim
+from respram.commands.reply import NOTHING, OK, Double, Reply, Verbatim
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -182,22 +183,6 @@ def respram_version(conn: Conn, argv: list[bytes]) -> Reply:
     return __version__.encode()
 
 
-def latency_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in LATENCY_HELP]
-
-
-def memory_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in MEMORY_HELP]
-
-
-def module_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in MODULE_HELP]
-
-
-def respram_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in RESPRAM_HELP]
-
-
 HANDLERS = {
     b"time": time,
     b"role": role,
@@ -208,15 +193,15 @@ HANDLERS = {
     b"latency|reset": latency_reset,
     b"latency|graph": latency_graph,
     b"latency|doctor": latency_doctor,
-    b"latency|help": latency_help,
+    b"latency|help": help_of(LATENCY_HELP),
     b"memory|usage": memory_usage,
     b"memory|stats": memory_stats,
     b"memory|doctor": memory_doctor,
     b"memory|purge": memory_purge,
     b"memory|malloc-stats": memory_malloc_stats,
-    b"memory|help": memory_help,
+    b"memory|help": help_of(MEMORY_HELP),
     b"module|list": module_list,
-    b"module|help": module_help,
+    b"module|help": help_of(MODULE_HELP),
     b"respram|version": respram_version,
-    b"respram|help": respram_help,
+    b"respram|help": help_of(RESPRAM_HELP),
 }

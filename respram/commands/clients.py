@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from respram.commands.conn import Conn
 from respram.commands.connection import CLIENT_NAME_BYTES_MAX, checked_name, is_printable
 from respram.commands.deadlines import INT64_MAX
+from respram.commands.help import help_of
 from respram.commands.notify import end_pause, observe
-from respram.commands.reply import OK, Reply, Simple, Verbatim
+from respram.commands.reply import OK, Reply, Verbatim
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -293,10 +294,6 @@ def _is_on(word: bytes) -> bool:
     return word.lower() == b"on"
 
 
-def client_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
-
-
 HANDLERS = {
     b"client|id": client_id,
     b"client|getname": client_getname,
@@ -311,5 +308,5 @@ HANDLERS = {
     b"client|reply": client_reply,
     b"client|no-evict": client_no_evict,
     b"client|no-touch": client_no_touch,
-    b"client|help": client_help,
+    b"client|help": help_of(HELP),
 }

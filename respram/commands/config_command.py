@@ -6,11 +6,12 @@ and the environment that the node was started with belong to whoever wrote them.
 
 from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
+from respram.commands.help import help_of
 from respram.commands.invalidation import trim as trim_tracked
 from respram.commands.node import Node, Stats
 from respram.commands.notify import observe
 from respram.commands.parameters import PARAMETERS, Draft, Refused, check, draft_of
-from respram.commands.reply import OK, Reply, Simple
+from respram.commands.reply import OK, Reply
 from respram.commands.slowlog import trim as trim_slow
 from respram.commands.texts import ONE_LINE, SYNTAX
 from respram.errors import ClientError
@@ -118,14 +119,10 @@ def config_rewrite(conn: Conn, argv: list[bytes]) -> Reply:
     raise NO_REWRITE
 
 
-def config_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
-
-
 HANDLERS = {
     b"config|get": config_get,
     b"config|set": config_set,
     b"config|resetstat": config_resetstat,
     b"config|rewrite": config_rewrite,
-    b"config|help": config_help,
+    b"config|help": help_of(HELP),
 }

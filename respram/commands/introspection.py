@@ -10,6 +10,7 @@ from respram.catalog_entry import CATEGORIES
 from respram.catalog_keys import key_positions
 from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
+from respram.commands.help import help_of
 from respram.commands.reply import Flags, Reply, Simple
 from respram.commands.texts import SYNTAX
 from respram.errors import ClientError
@@ -60,10 +61,6 @@ def command_docs(conn: Conn, argv: list[bytes]) -> Reply:
         return {name: _docs(command) for name, command in COMMANDS.items()}
     found = (_named(name) for name in argv[2:])
     return {command.name: _docs(command) for command in found if command is not None}
-
-
-def command_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
 
 
 def command_list(conn: Conn, argv: list[bytes]) -> Reply:
@@ -214,7 +211,7 @@ HANDLERS = {
     b"command|docs": command_docs,
     b"command|getkeys": command_getkeys,
     b"command|getkeysandflags": command_getkeysandflags,
-    b"command|help": command_help,
+    b"command|help": help_of(HELP),
     b"command|info": command_info,
     b"command|list": command_list,
 }

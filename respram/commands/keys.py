@@ -10,6 +10,7 @@ from respram.commands.access import ask_for_missing, glance, read
 from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.glob import glob_match
+from respram.commands.help import help_of
 from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Reply, Simple
 from respram.commands.texts import (
@@ -281,10 +282,6 @@ def object_freq(conn: Conn, argv: list[bytes]) -> Reply:
     raise NO_FREQUENCY
 
 
-def object_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in OBJECT_HELP]
-
-
 def _inspect(conn: Conn, key: bytes) -> Entry | None:
     return conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
 
@@ -299,7 +296,7 @@ HANDLERS = {
     b"keys": keys,
     b"object|encoding": object_encoding,
     b"object|freq": object_freq,
-    b"object|help": object_help,
+    b"object|help": help_of(OBJECT_HELP),
     b"object|idletime": object_idletime,
     b"object|refcount": object_refcount,
     b"pexpire": pexpire,

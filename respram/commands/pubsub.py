@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
+from respram.commands.help import help_of
 from respram.commands.node import Node
-from respram.commands.reply import Push, Raw, Reply, Simple, encode
+from respram.commands.reply import Push, Raw, Reply, encode
 from respram.commands.texts import unknown_subcommand
 from respram.errors import ClientError
 
@@ -213,10 +214,6 @@ def pubsub_numpat(conn: Conn, argv: list[bytes]) -> Reply:
     return len(conn.node.patterns)
 
 
-def pubsub_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
-
-
 HANDLERS = {
     b"subscribe": subscribe,
     b"unsubscribe": unsubscribe,
@@ -231,5 +228,5 @@ HANDLERS = {
     b"pubsub|numpat": pubsub_numpat,
     b"pubsub|shardchannels": pubsub_shardchannels,
     b"pubsub|shardnumsub": pubsub_shardnumsub,
-    b"pubsub|help": pubsub_help,
+    b"pubsub|help": help_of(HELP),
 }

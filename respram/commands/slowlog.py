@@ -6,8 +6,9 @@ command, its subcommand, the first key (shortened), and of everything else only 
 
 from respram.catalog import Command
 from respram.commands.conn import Conn
+from respram.commands.help import help_of
 from respram.commands.node import Node, Slow
-from respram.commands.reply import OK, Reply, Simple
+from respram.commands.reply import OK, Reply
 from respram.commands.texts import unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -102,13 +103,9 @@ def slowlog_reset(conn: Conn, argv: list[bytes]) -> Reply:
     return OK
 
 
-def slowlog_help(conn: Conn, argv: list[bytes]) -> Reply:
-    return [Simple(line) for line in HELP]
-
-
 HANDLERS = {
     b"slowlog|get": slowlog_get,
     b"slowlog|len": slowlog_len,
     b"slowlog|reset": slowlog_reset,
-    b"slowlog|help": slowlog_help,
+    b"slowlog|help": help_of(HELP),
 }
