@@ -20,10 +20,6 @@ class ClientError(Exception):
         return self.text.decode("utf-8", "backslashreplace")
 
 
-class ProtocolFault(ClientError):
-    """The request cannot be read any further: the text is answered, then the connection is closed."""
-
-
 class PeerError(Exception):
     """A peer sent what no peer may send: the link is closed and counted."""
 

@@ -7,7 +7,6 @@ Pure arithmetic lives here; the current time always comes in as an argument.
 """
 
 COUNTER_BITS = 16
-CLOCK_MAX = (1 << 64) - 1
 
 
 def from_ms(now_ms: int) -> int:

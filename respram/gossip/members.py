@@ -181,10 +181,6 @@ class AddressBook:
                 del self._news[number]
         return pack_all(self[number] for number in told)
 
-    def spread_again(self, number: int) -> None:
-        """Somebody told old news: what is known here should reach them."""
-        self._news[number] = 0
-
     def differing_buckets(self, sums: bytes) -> int:
         """A bit for each bucket whose sum is another there."""
         theirs = _SUMS.unpack(sums)

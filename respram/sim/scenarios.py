@@ -4,7 +4,6 @@ Each is a function of its arguments alone and answers with figures. A safety or 
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -330,6 +329,3 @@ def idle(world: World, for_ms: int = 10_000) -> Idle:
     per = len(world.nodes) * for_ms / 1000
     links = sum(len(node.replica.core.links) for node in world.nodes) / len(world.nodes)
     return Idle((frames() - frames_before) / per, (world.network.bytes - bytes_before) / per, links)
-
-
-Scenario = Callable[[int], Outcome]

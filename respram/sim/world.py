@@ -25,7 +25,6 @@ from respram.sim.network import Connection, Network
 EPOCH_MS = 1_800_000_000_000
 IDS_KEY = 0x5EEDED5EEDED5EED
 EXPIRE_BUDGET = 10_000
-EXPIRY_PERIOD_MS = 50
 
 ENGINE = "pure"  # whose states a run can be stopped and looked at in; the tests set the other one too
 
