@@ -164,7 +164,7 @@ def _from_file(path: str) -> dict[str, object]:
         option = keys.get(key.replace("-", "_"))
         if option is None:
             near = difflib.get_close_matches(key, keys, n=1)
-            raise ConfigError(f"{path}: unknown key {_shorten(key)}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ConfigError(f"{path}: unknown key {_shorten(key)}; " + (f"did you mean {near[0]}?" if near else "take it out, or see --help"))
         given[option.name] = _read(option, _text(option, value, path), f"{option.key} in {path}")
     return given
 

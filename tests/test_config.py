@@ -171,7 +171,7 @@ def test_no_complaint_and_no_representation_shows_the_password(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"port = ", "not valid TOML"), (b"prot = 1\n", "did you mean port?"), (b"zzzzzzz = 1\n", "unknown key 'zzzzzzz'"),
+        (b"port = ", "not valid TOML"), (b"prot = 1\n", "did you mean port?"), (b"zzzzzzz = 1\n", "unknown key 'zzzzzzz'; take it out"),
         (b"port = 1.5\n", "must be a string"), (b"[port]\na = 1\n", "must be a string"), (b"bind = [1]\n", "must be a string"),
         (b"\xff\xfe", "not UTF-8"), (b"#" * (FILE_BYTES_MAX + 1), "longer than 1mb"), (b"unprotected = 3\n", "yes or no"),
     ],
