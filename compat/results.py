@@ -56,7 +56,7 @@ def summary(rows: list[Row]) -> str:
     text = (
         f"{passed} of {counted} checks pass, {limited} meet a refusal by design, {failed} fail; "
         f"{len(good)} of {len(ran)} runs are without a failure: "
-        f"{len(kinds['clients'])} clients and tools, {len(kinds['frameworks'])} frameworks, {len(languages)} languages"
+        f"{len(kinds['clients'])} clients and tools, {len(kinds['frameworks'])} frameworks and suites, {len(languages)} languages"
     )
     lost = len(rows) - len(ran)
     return f"{text}; {lost} not run." if lost else f"{text}."

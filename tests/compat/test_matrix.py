@@ -97,8 +97,9 @@ def test_what_is_of_no_use_here_says_so_and_counts_for_no_framework() -> None:
     assert (verdict.word, note(verdict)) == ("cannot", "it counts by scripts; by design: count (a script)")
     assert judge(["fail a expected=1 got=2", *lines]).word == "fails"
     frame = entry(group="frameworks")
-    assert "0 frameworks" in summary([Row(frame, Run("", ()), verdict, 1.0)])
-    assert "1 frameworks" in summary([Row(frame, Run(name, ()), one, 1.0) for name, one in (("a", verdict), ("b", judge(["ok a", "done"])))])
+    assert "0 frameworks and suites" in summary([Row(frame, Run("", ()), verdict, 1.0)])
+    rows = [Row(frame, Run("a", ()), verdict, 1.0), Row(frame, Run("b", ()), judge(["ok a", "done"]), 1.0)]
+    assert "1 frameworks and suites" in summary(rows)
 
 
 def test_a_check_that_is_not_named_has_failed() -> None:
