@@ -146,6 +146,34 @@ def test_what_the_kernel_refuses_goes_to_the_client_in_order(bench: Bench) -> No
     assert got + client.kept == b"$900000\r\n" + b"x" * 900_000 + b"\r\n+PONG\r\n"
 
 
+def test_long_values_and_crowds_of_short_commands_follow_each_other(bench: Bench) -> None:
+    """The native pump reads more at a time while values are long, and less again where commands are many."""
+    theirs, client = bench.connect()
+    theirs.settimeout(None)
+    values = [bytes([65 + number]) * 16_384 for number in range(20)]
+    batch = b"".join(request(b"SET", b"k", value) + request(b"GET", b"k") for value in values) + request(b"ECHO", b"x" * 90) * 900
+    wanted = b"".join(b"+OK\r\n$16384\r\n%b\r\n" % value for value in values) + (b"$90\r\n" + b"x" * 90 + b"\r\n") * 900
+    for _ in range(3):
+        feeder = threading.Thread(target=theirs.sendall, args=(batch,), daemon=True)
+        feeder.start()
+        got = bytearray()
+
+        def arrived(got: bytearray = got) -> bool:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    got.extend(theirs.recv(1 << 20, socket.MSG_DONTWAIT))
+            got.extend(client.kept)
+            client.kept = b""
+            if client.calls:  # a turn was over before its commands were
+                client.calls.clear()
+                bench.pump.feed(client, b"")  # type: ignore[arg-type]
+            return len(got) >= len(wanted)
+
+        bench.turn(arrived)
+        feeder.join()
+        assert bytes(got) == wanted
+
+
 def test_unusual_ends_are_told(bench: Bench) -> None:
     theirs, client = bench.connect()
     bench.cold.closing = b"QUIT"
