@@ -190,13 +190,13 @@ def feed(core: "Core", link: Link) -> None:
         core.run(_chunks(core, link))
 
 
-def _chunks(core: "Core", link: Link) -> Iterator[None]:
+def _chunks(core: "Core", link: Link) -> Iterator[bool]:
     while link.dump_point is not None and core.links.get(link.id) is link and _has_room(core, link):
         found = core.store.dump(link.dump_point, core.policy.dump_bytes, core.now.wall_ms)
         launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)
         core.mind(link)
         link.dump_point = found.cursor if found.cursor < POINTS else None
-        yield
+        yield False
     link.feeding = False
 
 

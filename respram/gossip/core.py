@@ -61,7 +61,8 @@ class Core:
         self.links: dict[int, Link] = {}
         self.peers: dict[int, Peer] = {}
         self.dialling: dict[bytes, int] = {}
-        self.jobs: deque[Iterator[None]] = deque()
+        self.jobs: deque[Iterator[bool]] = deque()
+        self.waiting: list[Iterator[bool]] = []  # jobs that cannot go on before something is acknowledged
         self.differing = 0  # peers whose last digest differed
         self.book_asked_ms = 0  # 0: nobody was asked for the address book yet
         self.refusals = 0  # links refused
@@ -248,12 +249,7 @@ class Core:
     def tick(self, now: Now) -> list[Effect]:
         self.now = now
         if self.jobs:
-            job = self.jobs.popleft()
-            try:
-                next(job)
-                self.jobs.append(job)
-            except StopIteration:
-                pass
+            self.run(self.jobs.popleft())
         while (due := self.timers.due(now.ms)) is not None:
             due_ms, name, argument = due
             if name == "probe" and now.ms - due_ms > self.policy.late_ms:
@@ -268,6 +264,8 @@ class Core:
                 link = self.links.get(argument)
                 if link is not None:
                     self._link_timer(link, name)
+            case "jobs":
+                self.wake()
             case "compare":
                 repair.paced(self)
             case "compare_soon":
@@ -354,6 +352,7 @@ class Core:
 
     def pump(self, link: Link) -> None:
         pump(link, self.policy, self.now.ms, self.out)
+        self.wake()
         if link.dump_point is not None:
             bootstrap.feed(self, link)
         self.mind(link)
@@ -364,10 +363,19 @@ class Core:
             link.resend_timer = True
             self.timers.at(self.now.ms + (self.policy.resend_ms << link.resends), "resend", link.id)
 
-    def run(self, job: Iterator[None]) -> None:
-        """The first slice at once, the rest one per tick."""
-        if next(job, self) is not self:
+    def run(self, job: Iterator[bool]) -> None:
+        """A slice at once, the rest one per tick. One that waits is no reason for a tick."""
+        waits = next(job, None)
+        if waits:
+            if not self.waiting:
+                self.timers.at(self.now.ms + self.policy.job_wait_ms, "jobs")
+            self.waiting.append(job)
+        elif waits is not None:
             self.jobs.append(job)
+
+    def wake(self) -> None:
+        self.jobs.extend(self.waiting)
+        self.waiting.clear()
 
     def jitter(self, period_ms: int) -> int:
         """A period between 0.8 and 1.2 of the given one, so that nodes do not march in step."""

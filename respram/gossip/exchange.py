@@ -1,6 +1,7 @@
 """The second half of a round: filters both ways, and the records that they lack.
 
 Filters and records are built in slices of the engine's choosing, as jobs that the core runs one slice per tick.
+A job that yields True waits for the other side: what is queued for it has not left yet.
 """
 
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def filtered(core: "Core", link: Link, message: Filter) -> None:
         core.run(_answer(core, round, selection))
 
 
-def _answer(core: "Core", round: Round, selection: Selection) -> Iterator[None]:
+def _answer(core: "Core", round: Round, selection: Selection) -> Iterator[bool]:
     """The filter that goes back: of this node's records in the same selection."""
     round.selection = selection
     if selection.since:
@@ -76,7 +77,7 @@ def _answer(core: "Core", round: Round, selection: Selection) -> Iterator[None]:
     yield from offer(core, round, selection, capacity, answer=1)
 
 
-def offer(core: "Core", round: Round, selection: Selection, capacity: int, answer: int) -> Iterator[None]:
+def offer(core: "Core", round: Round, selection: Selection, capacity: int, answer: int) -> Iterator[bool]:
     """Fills a filter slice by slice and queues its parts."""
     packed = pack_selection(selection)
     if core.store.full():
@@ -87,7 +88,7 @@ def offer(core: "Core", round: Round, selection: Selection, capacity: int, answe
     bloom = filters.RecordFilter(min(capacity, filters.CAPACITY_MAX), core.salt(), core.policy.filter_error_rate)
     cursor = 0
     while (cursor := core.store.fill(bloom, selection, cursor, core.store.slice_records)) != DONE:
-        yield
+        yield False
     data = bloom.to_bytes()
     size = core.policy.filter_part_bytes
     parts = [data[at : at + size] for at in range(0, len(data), size)]
@@ -95,10 +96,10 @@ def offer(core: "Core", round: Round, selection: Selection, capacity: int, answe
     core.repair.filter_bytes += len(data)
     for number, part in enumerate(parts):
         while not _queue(core, round, Filter(0, 0, round.id, answer, packed, number, len(parts), part)):
-            yield
+            yield True
 
 
-def _send_lacking(core: "Core", round: Round, bloom: filters.RecordFilter, selection: Selection) -> Iterator[None]:
+def _send_lacking(core: "Core", round: Round, bloom: filters.RecordFilter, selection: Selection) -> Iterator[bool]:
     """Queues what the filter lacks, soonest to end first, within the round's bytes and the link's patience."""
     cursor, left_bytes = 0, core.policy.records_bytes_max
     while True:
@@ -111,10 +112,10 @@ def _send_lacking(core: "Core", round: Round, bloom: filters.RecordFilter, selec
             round.moved += 1
         if payload or ended:
             while not _queue(core, round, Records(0, 0, round.id, last, payload)):
-                yield
+                yield True
         if ended:
             break
-        yield
+        yield False
     round.sent_all = True
     round.more = round.more or last == MORE_TO_SEND
     finish_if_done(core, round)

@@ -59,6 +59,7 @@ class Policy:
     records_bytes_max: int = 4 * MIB  # of one round, each way
     records_part_bytes: int = 64 * KIB
     sync_queue_bytes_max: int = 1 * MIB  # built ahead of the window
+    job_wait_ms: int = 20  # without acknowledgements, until a job that waits for them looks whether its link is gone
     members_ms: int = 2_000  # between two exchanges of address books with one peer
 
     # -- bootstrap --

@@ -1,11 +1,13 @@
 """The heart: effects for messages and ticks, errors that cost one link, an orderly end."""
 
 import random
+from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.gossip.members import LEFT, unpack_members
+from respram.gossip.timers import Timers
 from respram.wire.messages import Ack, Bye, Members, Message, Push
 
 from ..wire.test_codec import anything
@@ -23,11 +25,11 @@ def test_time_is_asked_for_and_nothing_happens_before_it() -> None:
 def test_a_job_wants_its_next_slice_at_once() -> None:
     bench = Bench()
 
-    def job() -> "object":
-        yield
-        yield
+    def job() -> Iterator[bool]:
+        yield False
+        yield False
 
-    bench.core.run(job())  # type: ignore[arg-type]
+    bench.core.run(job())
     bench.core.now = bench.now
     assert bench.core.next_deadline() == bench.ms
     bench.core.tick(bench.now)
@@ -89,3 +91,23 @@ def test_acknowledgements_wait_a_little_for_company() -> None:
     bench.say(1, Push(4, 0, 0x200, 4, 0, 0, b"\x01" * 70_000))
     assert [one.seq for one in bench.sent(Ack)] == [3, 4]
     assert bench.sent(Ack)[-1].refused == (4).to_bytes(8, "little")
+
+
+def test_a_job_that_waits_asks_for_no_tick_and_goes_on_with_an_acknowledgement() -> None:
+    """It used to be called again and again until the other side had acknowledged something."""
+    bench = Bench()
+    done: list[int] = []
+
+    def job() -> Iterator[bool]:
+        while len(done) < 2:
+            done.append(bench.ms)
+            yield True
+
+    bench.core.timers = Timers()
+    bench.core.run(job())
+    assert done == [0] and not bench.core.jobs
+    bench.wait(bench.core.policy.job_wait_ms)
+    assert done == [0, 20], "the link may be gone, and nothing will be acknowledged"
+    bench.core.wake()
+    bench.wait(1)
+    assert not bench.core.jobs and not bench.core.waiting
