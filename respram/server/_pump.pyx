@@ -55,7 +55,7 @@ ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, const uint8_t *
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
-DEF LONG_READ_BYTES = 327680  # and of one whose reads are full with few commands: 16 values of 16 KiB, to be answered in one go
+DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
