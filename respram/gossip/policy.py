@@ -65,7 +65,7 @@ class Policy:
     # -- bootstrap --
     join_ms: int = 250  # how often a joiner looks for a source
     alone_ms: int = 3_000  # without a ready peer by then, a node serves alone
-    dump_bytes: int = 64 * KIB  # made and sent in a third of a millisecond: so long clients of the source wait
+    dump_bytes: int = 8 * KIB  # made and sent in a tenth of a millisecond: so long clients of the source wait
     dumps_max: int = 2  # joiners served at a time
     dump_patience_ms: int = 10_000  # without a chunk the source is given up
     level_ms_max: int = 60_000  # after the dump; then the node is ready even if the digests still differ
