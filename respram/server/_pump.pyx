@@ -254,6 +254,7 @@ cdef class NativePump:
             self.plain = False
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
             self.unweighed_bytes = 0
+            self.plain = False  # clients may be closed
             self.weigh()
         return 0
 
