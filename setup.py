@@ -28,6 +28,7 @@ FLAGS = [
     "-Wno-unused-parameter",
     "-Wno-unused-function",
     "-D_GNU_SOURCE",
+    "-pthread",  # one thread of its own: native/ahead.c
     "-U_FORTIFY_SOURCE",  # some interpreters bring their own value
     "-D_FORTIFY_SOURCE=2",
     "-fstack-protector-strong",
@@ -51,7 +52,7 @@ def extensions() -> list[Extension]:
         include_dirs=[str(NATIVE)],
         depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.px[di]")]),
         extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
-        extra_link_args=os.environ.get("RESPRAM_LDFLAGS", "").split(),
+        extra_link_args=["-pthread", *os.environ.get("RESPRAM_LDFLAGS", "").split()],
     )
     pump = []
     if sys.platform == "linux":  # it is made of epoll

@@ -8,6 +8,9 @@
  * Slabs whose blocks have all been given back wait in a stack; beyond SPARES_RESIDENT_MAX their pages
  * go back to the system, one slab at a time: freeing 100 MB at once would stop the process for
  * milliseconds. Records live on schedule and so their slabs empty together.
+ *
+ * New slabs are written from their beginning to their end, so a store of more than one region knows which
+ * pages it will want and asks for half a MiB ahead (ahead.c); slabs whose pages went back likewise.
  */
 #include "engine.h"
 
@@ -18,6 +21,8 @@
 #define SLAB_BYTES ((size_t)64 << 10)
 #define SLAB_HEADER_BYTES 64 /* blocks of 64 and 128 bytes then start on cache lines */
 #define REGION_BYTES ((size_t)8 << 20)
+#define ASKED_BYTES ((size_t)512 << 10) /* of pages, at a time; as much again is ready by then */
+#define ASKED_SPARES 8                  /* slabs */
 #define SPARES_RESIDENT_MAX 64 /* slabs, 4 MiB */
 /* With RESPRAM_PLAIN_BLOCKS every block is the C library's own, so that the sanitizers see its ends. */
 #ifdef RESPRAM_PLAIN_BLOCKS
@@ -70,14 +75,14 @@ static bool grow_list(uint8_t ***list, size_t *capacity) {
     return true;
 }
 
-/* Address space is taken in regions aligned to huge pages; pages come when they are first written. */
-static bool take_region(Arena *arena) {
+/* Address space is taken in regions aligned to huge pages; pages come when they are first written, or are asked for. */
+static uint8_t *take_region(Arena *arena) {
     size_t align = (size_t)2 << 20;
     if (arena->region_count == arena->region_capacity && !grow_list(&arena->regions, &arena->region_capacity))
-        return false;
+        return NULL;
     uint8_t *raw = mmap(NULL, REGION_BYTES + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED)
-        return false;
+        return NULL;
     size_t lead = (align - (uintptr_t)raw % align) % align;
     if (lead)
         munmap(raw, lead);
@@ -86,10 +91,33 @@ static bool take_region(Arena *arena) {
 #ifdef MADV_DONTDUMP
     madvise(raw + lead, REGION_BYTES, MADV_DONTDUMP);
 #endif
-    arena->fresh = raw + lead;
-    arena->fresh_end = arena->fresh + REGION_BYTES;
-    arena->regions[arena->region_count++] = arena->fresh;
+    arena->regions[arena->region_count++] = raw + lead;
+    return raw + lead;
+}
+
+static bool begin_region(Arena *arena) {
+    uint8_t *region = arena->next ? arena->next : take_region(arena);
+    if (!region)
+        return false;
+    arena->asked = arena->next ? region + ASKED_BYTES : region;
+    arena->next = NULL;
+    arena->fresh = region;
+    arena->fresh_end = region + REGION_BYTES;
     return true;
+}
+
+/* Asks for the pages of the slabs that come next. A small store asks for none. */
+static void look_ahead(Arena *arena) {
+    if (arena->region_count < 2)
+        return;
+    if (arena->asked < arena->fresh)
+        arena->asked = arena->fresh;
+    if (arena->asked < arena->fresh_end) {
+        if ((size_t)(arena->asked - arena->fresh) <= ASKED_BYTES && pages_ahead(arena->asked, ASKED_BYTES))
+            arena->asked += ASKED_BYTES;
+    } else if (!arena->next && (arena->next = take_region(arena))) {
+        pages_ahead(arena->next, ASKED_BYTES);
+    }
 }
 
 static Slab *take_slab(Arena *arena) {
@@ -97,12 +125,15 @@ static Slab *take_slab(Arena *arena) {
         uint8_t *slab = arena->spare[--arena->spares];
         if (arena->spares_resident > arena->spares)
             arena->spares_resident = arena->spares;
+        else if (arena->spares - arena->spares_resident >= ASKED_SPARES)
+            pages_ahead(arena->spare[arena->spares - ASKED_SPARES], SLAB_BYTES);
         return (Slab *)slab;
     }
-    if (arena->fresh == arena->fresh_end && !take_region(arena))
+    if (arena->fresh == arena->fresh_end && !begin_region(arena))
         return NULL;
     Slab *slab = (Slab *)arena->fresh;
     arena->fresh += SLAB_BYTES;
+    look_ahead(arena);
     return slab;
 }
 

@@ -51,6 +51,8 @@ typedef struct Arena {
     uint8_t **spare;              /* slabs without a block in use */
     size_t spares, spare_capacity, spares_resident;
     uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
+    uint8_t *asked;               /* up to here its pages were asked for ahead */
+    uint8_t *next;                /* the region behind it, as soon as its pages are asked for */
     uint8_t **regions;            /* for giving it all back at the end */
     size_t region_count, region_capacity;
     uint64_t used_bytes;          /* blocks handed out, in their classes' sizes */
@@ -61,6 +63,9 @@ void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
 size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
 void arena_free(Arena *arena);
 void give_pages(void *pages, size_t bytes);
+
+/* -- ahead.c: pages before they are needed ------------------------------------------------------- */
+bool pages_ahead(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */

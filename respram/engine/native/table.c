@@ -16,8 +16,8 @@
  *
  * New records go anywhere in the new lines, so each of the first would wait for a page of its own: 8 us in
  * a virtual machine, and 16,000 of them for a table of 64 MB, one after the other (the longest stall was
- * 40 ms). So the next lines are taken while the present ones have a sixth of their room left, and
- * each write until then touches a few of them, in order.
+ * 40 ms). So the next lines are taken while the present ones have a sixth of their room left, and their
+ * pages are asked for ahead (ahead.c) and touched in order, in step with the writes until then.
  */
 #include "engine.h"
 
@@ -38,7 +38,7 @@
 #define MOVED_BY_WRITE 2       /* lines */
 #define MOVED_BY_REMOVAL 4     /* a table may empty before it has seen as many removals as it has lines */
 #define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
-#define UNMAP_LINES 1024       /* 64 KiB are given back at a time */
+#define SLICE_LINES 1024       /* 64 KiB are asked for, or given back, at a time */
 #define PASSED_STUCK 255
 #define POINTER_BITS 48
 #define TAG_BYTES UINT64_C(0x0080808080808080)
@@ -222,21 +222,24 @@ static void lines_give(Lines *lines) {
     memset(lines, 0, sizeof *lines);
 }
 
-/* Readies a part of the lines that the table will grow into. Without memory for them it is asked again later. */
+/* Readies a part of the lines that the table will grow into: asks for the pages of the slice after this one, and
+ * touches a few lines of this one, whose pages are there by then. Without memory for them it is asked again later. */
 static void ready_some(Table *table) {
     Lines *next = &table->next;
     if (!next->count && !lines_take(next, table->now.count * 2))
         return;
-    uint64_t end = table->ready + READIED_BY_WRITE;
-    for (; table->ready < end && table->ready < next->count; table->ready++)
+    for (int i = 0; i < READIED_BY_WRITE && table->ready < next->count; i++, table->ready++) {
+        if (table->ready % SLICE_LINES == 0 && table->ready + SLICE_LINES < next->count)
+            pages_ahead(&next->lines[table->ready + SLICE_LINES], SLICE_LINES * sizeof(Line));
         *(volatile uint8_t *)&next->lines[table->ready].passed = 0;
+    }
 }
 
 /* The table empties instead: a slice goes back. */
 static void unready_some(Table *table) {
-    if (table->ready >= UNMAP_LINES) {
-        table->ready = (table->ready - 1) / UNMAP_LINES * UNMAP_LINES;
-        give_pages(&table->next.lines[table->ready], UNMAP_LINES * sizeof(Line));
+    if (table->ready >= SLICE_LINES) {
+        table->ready = (table->ready - 1) / SLICE_LINES * SLICE_LINES;
+        give_pages(&table->next.lines[table->ready], SLICE_LINES * sizeof(Line));
     } else {
         lines_give(&table->next);
         table->ready = 0;
@@ -277,9 +280,9 @@ static void move_line(Table *table) {
 
 static void give_back_behind(Table *table) {
     size_t lines = table->moved - table->unmapped;
-    if (lines < UNMAP_LINES || table->old.count * sizeof(Line) < MAP_BYTES_MIN)
+    if (lines < SLICE_LINES || table->old.count * sizeof(Line) < MAP_BYTES_MIN)
         return;
-    lines -= lines % UNMAP_LINES;
+    lines -= lines % SLICE_LINES;
     give_pages(&table->old.lines[table->unmapped], lines * sizeof(Line));
     table->unmapped += lines;
 }
