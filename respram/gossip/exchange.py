@@ -85,7 +85,9 @@ def offer(core: "Core", round: Round, selection: Selection, capacity: int, answe
         round.got_all = True
         finish_if_done(core, round)
         return
-    bloom = filters.RecordFilter(min(capacity, filters.CAPACITY_MAX), core.salt(), core.policy.filter_error_rate)
+    policy = core.policy
+    error_rate = policy.small_filter_error_rate if capacity <= policy.small_filter_records else policy.filter_error_rate
+    bloom = filters.RecordFilter(min(capacity, filters.CAPACITY_MAX), core.salt(), error_rate)
     cursor = 0
     while (cursor := core.store.fill(bloom, selection, cursor, core.store.slice_records)) != DONE:
         yield False

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, foreign, handover, seals, tree
+from respram.gossip import bootstrap, foreign, handover, rounds, seals, tree
 from respram.gossip.effects import TrustClock
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
@@ -136,6 +136,8 @@ def met(core: "Core", member: Member, came_back: bool) -> None:
     the dead was cut off with others: a few links across the old cut level both sides soonest."""
     if member.enclave != core.me.enclave:
         return
+    if came_back:
+        rounds.reunited(core)
     count = len(core.book.enclave)
     if count <= core.policy.direct_peers_max:
         core.peer(member.number)

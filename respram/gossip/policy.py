@@ -49,6 +49,7 @@ class Policy:
     round_ms_least: int = 250
     round_ms: int = 1_000
     round_ms_max: int = 8_000
+    reunion_ms: int = 8_000  # after a member came back, in which the pace is not slowed
     fruitless_ms: int = 8_000  # before the next filters with a peer, when two in a row found nothing to send
     round_patience_ms: int = 5_000  # without a message a round is given up
     buckets_max: int = 512  # bucket digests of one message
@@ -56,6 +57,8 @@ class Policy:
     filter_part_bytes: int = 64 * KIB
     filter_parts_max: int = 100
     filter_error_rate: float = 0.01
+    small_filter_records: int = 8_192  # a filter of so few may say more: 17 KiB instead of 10, and hardly ever a second round
+    small_filter_error_rate: float = 0.0005
     records_bytes_max: int = 4 * MIB  # of one round, each way
     records_part_bytes: int = 64 * KIB
     sync_queue_bytes_max: int = 1 * MIB  # built ahead of the window

@@ -47,6 +47,7 @@ class Repair:
     rest_until_ms: int = 0  # before the next dump to a foreign peer
     soon_ms: int = 0  # when a round is due before the pace's; 0: none is
     busy: bool = False  # something was written or merged since the last round
+    reunited_until_ms: int = 0  # members came back lately: until then the pace is not slowed
     # -- numbers for INFO
     rounds: int = 0
     equal: int = 0
@@ -63,6 +64,13 @@ def note_change(core: "Core") -> None:
         if repair.interval_ms > core.policy.round_ms:
             repair.interval_ms = core.policy.round_ms
             hurry(core, core.policy.round_ms)
+
+
+def reunited(core: "Core") -> None:
+    """Somebody came back from the dead, and with them perhaps all that lay beyond a cut. A node that found nothing new on its
+    own side must not have slowed down, nor slow down, before it has asked the other: the last of all to be level would be it."""
+    core.repair.reunited_until_ms = core.now.ms + core.policy.reunion_ms
+    note_change(core)
 
 
 def hurry(core: "Core", in_ms: int) -> None:
@@ -124,7 +132,7 @@ def adapt(core: "Core", progress: bool, equal: bool) -> None:
     if progress:
         repair.interval_ms = policy.round_ms_least
         hurry(core, policy.round_ms_least)
-    elif equal and repair.busy:
+    elif equal and (repair.busy or core.now.ms < repair.reunited_until_ms):
         repair.interval_ms = policy.round_ms
     else:
         repair.interval_ms = min(max(repair.interval_ms, policy.round_ms) * 2, policy.round_ms_max)

@@ -55,6 +55,24 @@ def test_large_filters_go_in_parts_and_large_records_in_parts() -> None:
     assert pair.held() == (3_000, 3_000)
 
 
+def test_a_small_filter_hardly_passes_over_anything_and_a_large_one_stays_small() -> None:
+    """Halves of 2,000 records each: one round and not a second for what two filters of 1% would have left, 40 in all."""
+    pair = Pair()
+    pair.stock(pair.one, range(2_000))
+    pair.stock(pair.other, range(2_000, 4_000))
+    pair.round()
+    missing = 8_000 - sum(pair.held())
+    assert missing <= 12, "two expected"
+    sizes = {}
+    for small in (0, 10_000):
+        pair = Pair(Policy(small_filter_records=small))
+        pair.stock(pair.one, range(2_000))
+        pair.stock(pair.other, range(2_000, 4_000), size=1)
+        pair.round()
+        sizes[small] = pair.one.core.repair.filter_bytes
+    assert 1.5 < sizes[10_000] / sizes[0] < 1.7
+
+
 def test_who_is_full_takes_nothing_and_still_gives() -> None:
     pair = Pair(memory_bytes_max=120_000)
     pair.stock(pair.other, range(600))

@@ -1,9 +1,12 @@
 """The pace of comparison: at once after progress, slower while nothing happens or helps."""
 
+from dataclasses import replace
+
 import pytest
 
 from respram.engine.replication import Cut
 from respram.gossip import repair, rounds
+from respram.gossip.members import ALIVE, DEAD
 from respram.gossip.timers import Now
 from respram.sim.world import EPOCH_MS
 
@@ -35,6 +38,28 @@ def test_progress_is_followed_at_once_and_quiet_slows_down() -> None:
     assert core.repair.interval_ms == core.policy.round_ms
     rounds.adapt(core, progress=False, equal=True)
     assert core.repair.interval_ms == core.policy.round_ms  # something had been written
+
+
+def test_the_pace_is_that_of_a_busy_time_while_members_come_back_from_the_dead() -> None:
+    bench = Bench()
+    core, policy = bench.core, bench.core.policy
+    for status in (ALIVE, DEAD):
+        core.learn_member(replace(member(0x300), status=status))
+    for _ in range(3):
+        rounds.adapt(core, progress=False, equal=True)
+    assert core.repair.interval_ms == policy.round_ms_max
+    core.learn_member(replace(member(0x300), incarnation=2))
+    assert core.repair.interval_ms == policy.round_ms and core.repair.soon_ms
+    for _ in range(3):
+        rounds.adapt(core, progress=False, equal=True)
+        assert core.repair.interval_ms == policy.round_ms
+    core.now = Now(policy.reunion_ms, EPOCH_MS)
+    rounds.adapt(core, progress=False, equal=True)
+    assert core.repair.interval_ms == 2 * policy.round_ms
+    core.learn_member(member(0x400))  # a new one has nothing from beyond a cut
+    core.repair.interval_ms = policy.round_ms_max
+    rounds.adapt(core, progress=False, equal=True)
+    assert core.repair.interval_ms == policy.round_ms_max
 
 
 def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
