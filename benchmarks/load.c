@@ -40,6 +40,8 @@ enum {
     POWERS = 40,        /* 2^40 ns are 18 minutes */
     IDLE_S_MAX = 20,    /* without any reply: the server is dead */
     PROBE_GAP_NS = 50 * 1000, /* between a reply and the prober's next PING */
+    WAIT_TOLD_NS = 500 * 1000, /* a wait of the prober that is told with its moment */
+    WAITS_MAX = 1 << 16,
 };
 
 enum op { OP_GET, OP_SET, OP_MGET, OP_PING, OP_IDLE };
@@ -72,6 +74,8 @@ struct connection {
 
 static struct connection *connections, prober;
 static struct histogram times, probes;
+static struct { int64_t start, length; } waits[WAITS_MAX]; /* of the prober, the long ones, by CLOCK_MONOTONIC */
+static size_t waits_told;
 static uint64_t errors, misses, values, overruns, replies;
 static int64_t issued, next_key, last_reply;
 static uint64_t chance = 0x9e3779b97f4a7c15u;
@@ -219,7 +223,12 @@ static int more_to_send(int64_t now, int64_t end) {
 static void complete(struct connection *c, int64_t now, int64_t end) {
     struct histogram *h = c == &prober ? &probes : &times;
     if (c->head == c->tail) die("a reply that nobody asked for");
-    note(h, now - c->ring[c->head % RING]);
+    int64_t began = c->ring[c->head % RING];
+    note(h, now - began);
+    if (c == &prober && now - began >= WAIT_TOLD_NS && waits_told < WAITS_MAX) {
+        waits[waits_told].start = began;
+        waits[waits_told++].length = now - began;
+    }
     last_reply = now;
     if (c != &prober) replies++;
     if (--c->missing > 0) return;
@@ -422,6 +431,9 @@ int main(int argc, char **argv) {
     print_histogram("times", &times);
     printf(", ");
     print_histogram("probe", &probes);
-    printf("}\n");
+    printf(", \"waits\": [");
+    for (size_t i = 0; i < waits_told; i++)
+        printf("%s[%lld, %lld]", i ? ", " : "", (long long)waits[i].start, (long long)waits[i].length);
+    printf("]}\n");
     return 0;
 }

@@ -89,7 +89,7 @@ def write(path: Path, suffix: str, text: str) -> None:
 def run(options: argparse.Namespace, work: Callable[[Programs, Affinity], None]) -> int:
     """Compiles, runs `work` within its time, and tells in one line what went wrong: the exit code."""
     try:
-        with bounded(options.seconds_max), compiled() as programs:
+        with bounded(options.seconds_max), compiled() as programs, machine.precedence():
             work(programs, machine.affinity(not options.no_pin))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -31,6 +31,7 @@ COMPILE_S_MAX = 60.0
 MEMCACHED_MIB = 8192  # more than any row stores: nothing is evicted
 CLIENTS_MAX = 2000
 DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+PROGRAMS = ("floor", "load", "witness")  # in the order of `Programs`
 C_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra")
 
 
@@ -57,6 +58,7 @@ class Programs:
 
     floor: Path
     load: Path
+    witness: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +156,12 @@ def present(names: list[str]) -> list[Kind]:
 def compiled() -> Iterator[Programs]:
     """The C programs, compiled into a folder that goes away."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for name in ("floor", "load"):
+        for name in PROGRAMS:
             command = [os.environ.get("CC", "cc"), *C_FLAGS, "-o", f"{folder}/{name}", str(HERE / f"{name}.c")]
             done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S_MAX, check=False)
             if done.returncode != 0:
                 raise BenchError(f"{name}.c does not compile:\n{done.stderr}")
-        yield Programs(Path(folder, "floor"), Path(folder, "load"))
+        yield Programs(*(Path(folder, name) for name in PROGRAMS))
 
 
 @contextlib.contextmanager

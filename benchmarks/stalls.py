@@ -3,7 +3,8 @@
 A prober on one connection says PING, waits, and says it again 50 us after the reply; its longest wait is the longest
 stall that anybody saw. It runs in the loop of the load itself (`load.c`). Growth goes on at a fixed rate, for a
 saturated server would show its queue instead of its pauses. The epoll floor goes through the same and stores
-nothing: what the prober sees there is the machine's own noise, and no server can be told apart below it.
+nothing: what the prober sees there is the machine's own noise. `witness.py` says when a processor was not to be had at
+all; a wait without those moments is the server's own.
 """
 
 import json
@@ -19,7 +20,8 @@ from benchmarks.drive import run_load
 from benchmarks.figures import summary
 from benchmarks.machine import Affinity
 from benchmarks.rows import count_name
-from benchmarks.servers import KINDS, BenchError, Kind, Programs, Server, numbers, serving
+from benchmarks.servers import BenchError, Kind, Programs, Server, numbers, serving
+from benchmarks.witness import watching
 
 START_KEYS, END_KEYS = 1_000_000, 4_000_000
 GROWTH_RATE = 200_000  # SETs per second, 16 at a time over 4 connections
@@ -28,21 +30,45 @@ EXPIRING_MS = 1000
 LOAD_S_MAX = 10  # in which the expiring keys must be written, before the first is due
 PROBE_AFTER_S = 5  # Redis is done 1.2 to 2.6 s after the last deadline
 STALL_MAX_MS = 2
+WAIT_TOLD_US = 500  # load.c tells of longer ones
+SETTLE_S = 10  # after a server has ended: what it had stored goes back to the system, and in a virtual machine on to the host
 QUICK_DIVISOR = 10
 SERVERS = "redis,native,valkey,floor"
 PHASES = ("grow", "expire")
 
 
+def probed(argv: list[str], programs: Programs, where: Affinity) -> dict[str, Any]:
+    """A load with a prober, under the eyes of the witnesses: what the load says, and which waits were the server's own."""
+    with watching(programs, where) as watch:
+        found = run_load([str(programs.load), *argv, "--probe"], where)
+    waits: list[tuple[int, int]] = [(start, length) for start, length in found.pop("waits")]
+    if watch.why_not:
+        return found | {"unwitnessed": watch.why_not}
+    own = {wait: watch.own_ns(wait) for wait in waits}
+    # Where the machine was away for most of a wait, the rest is what had piled up meanwhile. A wait too short to be
+    # told is shorter than every other: where none was told, the longest bounds it.
+    own_us = sorted((one / 1000 for wait, one in own.items() if 2 * one >= wait[1]), reverse=True)
+    own_us = own_us or [min(found["probe"]["max_us"], WAIT_TOLD_US)]
+    return found | {
+        "own": {
+            "max_us": own_us[0],
+            "over_2ms": sum(one > STALL_MAX_MS * 1000 for one in own_us),
+            "longest_us": own_us[:10],
+        },
+        "machine": {"longest_us": watch.longest_ns / 1000, "stood_still_us": watch.total_ns / 1000},
+    }
+
+
 def grow(server: Server, programs: Programs, where: Affinity, divisor: int) -> dict[str, Any]:
     start, end = START_KEYS // divisor, END_KEYS // divisor
     fill(server, programs, where, start, 64)
-    return run_load(
+    return probed(
         [
-            str(programs.load), "--port", str(server.port), "--op", "set", "--first", str(start), "--keys", str(end - start),
+            "--port", str(server.port), "--op", "set", "--first", str(start), "--keys", str(end - start),
             "--requests", str(end - start), "--sequential", "--rate", str(GROWTH_RATE), "--pipeline", "16",
-            "--connections", "4", "--probe", *(["--memcache"] if server.kind.memcache else []),
+            "--connections", "4", *(["--memcache"] if server.kind.memcache else []),
         ],
-        where,
+        programs, where,
     )  # fmt: skip
 
 
@@ -65,43 +91,53 @@ def expire(server: Server, programs: Programs, where: Affinity, divisor: int) ->
         )
     time.sleep(due_s - 1 - time.time())
     seconds = 1 + EXPIRING_MS // 1000 + PROBE_AFTER_S
-    found = run_load(
-        [str(programs.load), "--port", str(server.port), "--op", "idle", "--probe", "--seconds", str(seconds)], where
-    )
+    found = probed(["--port", str(server.port), "--op", "idle", "--seconds", str(seconds)], programs, where)
     return found | {"keys_left": numbers(server).get("keys", 0)}
 
 
 def noise_note(found: list[dict[str, Any]]) -> str:
-    """What the floor's prober saw is the machine's doing; beyond the bound no server can be judged by this run."""
-    own = [one["probe"]["max_us"] / 1000 for one in found if not KINDS[one["server"]].has_keys]
-    if not own:
-        return "The epoll floor did not take part, so the machine's own stalls are not known."
-    if max(own) <= STALL_MAX_MS:
-        return f"The machine's own stalls, as the epoll floor shows them, were at most {max(own):.2f} ms."
-    return f"**Too noisy: the machine itself stalled for up to {max(own):.1f} ms, so no server can be judged by this run.**"
+    """How much of what the prober saw the machine did."""
+    unwitnessed = {one["unwitnessed"] for one in found if "unwitnessed" in one}
+    if unwitnessed:
+        return f"**Nobody watched the machine: {unwitnessed.pop()}. So its own stalls are among the waits.**"
+    longest = max(one["machine"]["longest_us"] for one in found) / 1000
+    return (
+        f"In these runs a processor was not to be had for up to {longest:.1f} ms at a time, by nobody: a witness on each, which "
+        "takes precedence over all of them, says when. A server's own wait is what is left without those moments; where they were "
+        "more than half of it, what is left was theirs too, to be worked off."
+    )
 
 
 def stalls_table(phase: str, found: list[dict[str, Any]], kinds: list[Kind], divisor: int) -> str:
     start, end, keys = (count_name(count // divisor) for count in (START_KEYS, END_KEYS, EXPIRING_KEYS))
     head = [
         f"{start} grows to {end} keys" if phase == "grow" else f"{keys} keys expire in one second",
-        "longest wait, ms: median of turns (lowest-highest)", "p99.9, ms", "p50, us", f"waits over {STALL_MAX_MS} ms", "keys left",
+        "longest wait of its own, ms: median of turns (lowest-highest)", f"own waits over {STALL_MAX_MS} ms",
+        "longest wait, ms", f"waits over {STALL_MAX_MS} ms", "p99.9, ms", "p50, us", "machine stood still, ms a second", "keys left",
     ]  # fmt: skip
     lines = []
     for kind in kinds:
         mine = [one for one in found if one["server"] == kind.name and one["phase"] == phase]
         if not mine:
             continue
-        longest = summary([one["probe"]["max_us"] / 1000 for one in mine])
+        witnessed = all("own" in one for one in mine)
         lines.append([
-            kind.label + (" (the machine's own)" if not kind.has_keys else ""),
-            f"{longest.median:.2f} ({longest.low:.2f}-{longest.high:.2f})",
+            kind.label + ("" if kind.has_keys else " (stores nothing)"),
+            spread([one["own"]["max_us"] / 1000 for one in mine]) if witnessed else "-",
+            " ".join(str(one["own"]["over_2ms"]) for one in mine) if witnessed else "-",
+            spread([one["probe"]["max_us"] / 1000 for one in mine]),
+            " ".join(str(one["probe"]["over_2ms"]) for one in mine),
             f"{summary([one['probe']['p999_us'] / 1000 for one in mine]).median:.3f}",
             f"{summary([one['probe']['p50_us'] for one in mine]).median:.1f}",
-            " ".join(str(one["probe"]["over_2ms"]) for one in mine),
+            " ".join(f"{one['machine']['stood_still_us'] / 1000 / one['seconds']:.1f}" for one in mine) if witnessed else "-",
             " ".join(str(one.get("keys_left", "-")) for one in mine) if kind.has_keys else "-",
         ])  # fmt: skip
     return tables.table(head, lines)
+
+
+def spread(values: list[float]) -> str:
+    found = summary(values)
+    return f"{found.median:.2f} ({found.low:.2f}-{found.high:.2f})"
 
 
 def work(given: Namespace, kinds: list[Kind], phases: list[str], programs: Programs, where: Affinity) -> None:
@@ -127,10 +163,12 @@ def work(given: Namespace, kinds: list[Kind], phases: list[str], programs: Progr
                 for phase in phases:
                     if phase == "expire" and kind.memcache:  # it knows whole seconds only, and forgets when asked
                         continue
+                    time.sleep(SETTLE_S / divisor)
                     with serving(kind, programs, where) as server:
                         run = (grow if phase == "grow" else expire)(server, programs, where, divisor)
                     found.append({"server": kind.name, "phase": phase, "turn": turn} | run)
-                    said = f"longest {run['probe']['max_us'] / 1000:.2f} ms"
+                    own = f", of its own {run['own']['max_us'] / 1000:.2f} ms" if "own" in run else ""
+                    said = f"longest {run['probe']['max_us'] / 1000:.2f} ms{own}"
                     print(f"{kind.label}, {phase}: {said}", file=sys.stderr, flush=True)
 
 

@@ -32,28 +32,34 @@ def test_memory_after_one_turn_has_no_ratio() -> None:
     assert "| respram | 10.0 ±0% | 9.00 ±0% | (only 1 of 3 turns) |" in text
 
 
-def stall(server: str, longest_us: float, phase: str = "grow") -> dict[str, Any]:
-    return {
+def stall(server: str, longest_us: float, phase: str = "grow", own_us: float | None = None) -> dict[str, Any]:
+    seen = {
         "server": server,
         "phase": phase,
+        "seconds": 2.0,
         "probe": {"max_us": longest_us, "p999_us": 100.0, "p50_us": 10.0, "over_2ms": 3},
     }
+    if own_us is None:
+        return seen | {"unwitnessed": "nothing may take precedence here"}
+    own = {"max_us": own_us, "over_2ms": 1, "longest_us": [own_us]}
+    return seen | {"own": own, "machine": {"longest_us": 3210.0, "stood_still_us": 5000.0}}
 
 
-def test_the_longest_stall_of_each_turn_is_shown() -> None:
-    found = [stall("native", one) for one in (1500, 900, 4000)] + [stall("native", 9000, "expire")]
+def test_the_longest_stall_of_each_turn_is_shown_and_the_servers_part_of_it() -> None:
+    turns = [stall("native", longest, own_us=own) for longest, own in ((1500, 700), (900, 800), (4000, 600))]
+    found = [*turns, stall("native", 9000, "expire", own_us=100)]
     text = stalls.stalls_table("grow", found, THREE, 1)
     assert "1M grows to 4M keys" in text
-    assert "| respram | 1.50 (0.90-4.00) | 0.100 | 10.0 | 3 3 3 |" in text
+    assert "| respram | 0.70 (0.60-0.80) | 1 1 1 | 1.50 (0.90-4.00) | 3 3 3 | 0.100 | 10.0 | 2.5 2.5 2.5 |" in text
     assert "100k keys expire in one second" in stalls.stalls_table("expire", found, THREE, 10)
+    assert "for up to 3.2 ms" in stalls.noise_note(found)
 
 
-def test_stalls_of_the_machine_itself_make_the_run_judge_nobody() -> None:
-    assert "not known" in stalls.noise_note([stall("redis", 100)])
-    assert "at most 1.90 ms" in stalls.noise_note([stall("redis", 90_000), stall("floor", 1900)])
-    assert "Too noisy: the machine itself stalled for up to 2.1 ms" in stalls.noise_note(
-        [stall("floor", 300), stall("floor", 2100)]
-    )
+def test_without_a_witness_no_wait_is_called_a_servers_own() -> None:
+    found = [stall("native", 1500), stall("floor", 900)]
+    assert "Nobody watched the machine: nothing may take precedence here" in stalls.noise_note(found)
+    text = stalls.stalls_table("grow", found, THREE, 1)
+    assert "| respram | - | - | 1.50 (1.50-1.50) | 3 | 0.100 | 10.0 | - |" in text
 
 
 def test_the_page_of_expiry_lags_has_a_line_per_turn() -> None:
