@@ -19,6 +19,7 @@ from benchmarks.servers import KINDS, ROOT, BenchError, Kind, Programs
 
 README = ROOT / "README.md"
 TURNS = 3
+TURNS_MAX = 9  # of Redis and us, in rows whose first turns differ too much
 QUICK_DIVISOR = 10  # of requests
 SECONDS_MAX = 1800
 # Redis first: half of its rate is the half load. The order matters for nothing else.
@@ -81,7 +82,7 @@ def work(given: Namespace, rows: list[Row], kinds: list[Kind], programs: Program
         if not given.no_plot:
             plot.draw(results, path)
 
-    results = gather(rows, compare(rows, kinds, programs, where, given.turns), save)
+    results = gather(rows, compare(rows, kinds, programs, where, given.turns, 0 if given.quick else TURNS_MAX), save)
     save(results, whole)
     if whole and not given.quick and not given.no_readme:
         write_readme(README, readme_block(facts, results))

@@ -13,11 +13,13 @@ from itertools import groupby
 from statistics import median
 
 from benchmarks.drive import Run, command, hear_load, measure, run_client
+from benchmarks.figures import CPU_NOISE_MAX, CPU_S_MIN, LATENCY_NOISE_MAX, Ratio, Refusal, ratio
 from benchmarks.machine import Affinity
 from benchmarks.rows import Row, own_load, preload, spell
 from benchmarks.servers import BenchError, Kind, Programs, Server, go_on, numbers, serving, stop
 
 FILL_S_MAX = 300.0
+OURS, THEIRS = "native", "redis"  # whose ratio is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,34 @@ class Result:
         runs = sorted((run for run in self.runs if run.server == server), key=lambda run: run.turn)
         return [float(getattr(run, field)) for run in runs]
 
+    def beside(self, ours: str, theirs: str, field: str) -> tuple[list[float], list[float]]:
+        """Of the turns that both had, in their order."""
+        mine, other = (
+            {run.turn: float(getattr(run, field)) for run in self.runs if run.server == name} for name in (ours, theirs)
+        )
+        turns = sorted(mine.keys() & other.keys())
+        return [mine[turn] for turn in turns], [other[turn] for turn in turns]
 
-def compare(rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity, turns: int) -> Iterator[Result]:
-    """Row by row, those of one dataset together."""
+
+def cpu_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
+    if min(result.values(ours, "cpu_s") + result.values(theirs, "cpu_s"), default=0.0) < CPU_S_MIN:
+        return Refusal("too short to measure")
+    return ratio(*result.beside(ours, theirs, "cpu_us"), CPU_NOISE_MAX)
+
+
+def p99_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
+    return ratio(*result.beside(ours, theirs, "p99_us"), LATENCY_NOISE_MAX)
+
+
+def is_noisy(result: Result) -> bool:
+    """More turns might tell what these do not."""
+    return isinstance(cpu_ratio(result), Refusal) or isinstance(p99_ratio(result), Refusal)
+
+
+def compare(
+    rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity, turns: int, turns_max: int = 0
+) -> Iterator[Result]:
+    """Row by row, those of one dataset together. With `turns_max`, rows without a ratio have more turns, up to so many."""
     ordered = sorted(rows, key=lambda row: row.dataset)
     for (keys, value_bytes), group in groupby(ordered, key=lambda row: row.dataset):
         with contextlib.ExitStack() as stack:
@@ -43,7 +70,7 @@ def compare(rows: list[Row], kinds: list[Kind], programs: Programs, where: Affin
                 fill(server, programs, where, keys, value_bytes)
             with taking_turns(servers):
                 for row in group:
-                    yield one_row(row, servers, programs, where, turns)
+                    yield one_row(row, servers, programs, where, turns, turns_max)
 
 
 def gather(rows: list[Row], found: Iterable[Result], save: Callable[[list[Result]], None]) -> list[Result]:
@@ -93,18 +120,23 @@ def awake(server: Server) -> Iterator[None]:
         stop(server)
 
 
-def one_row(row: Row, servers: list[Server], programs: Programs, where: Affinity, turns: int) -> Result:
+def one_row(
+    row: Row, servers: list[Server], programs: Programs, where: Affinity, turns: int, turns_max: int
+) -> Result:
     asked = [server for server in servers if can(server, row)]
     started = time.monotonic()
     rate = half_of(row, asked[0], programs, where) if row.half_load else 0
-    runs: list[Run] = []
-    for turn in range(turns):
-        shift = turn % len(asked)
-        for server in asked[shift:] + asked[:shift]:
-            with awake(server):
-                runs.append(measure(row, server, programs, where, turn, rate))
     commands = {server.kind.name: spell(command(row, server, programs, rate)) for server in asked}
-    result = Result(row, runs, commands, rate)
+    result = Result(row, [], commands, rate)
+    pair = [server for server in asked if server.kind.name in (OURS, THEIRS)]
+    turn = 0
+    while turn < turns or (turn < turns_max and len(pair) == 2 and is_noisy(result)):
+        taking_part = asked if turn < turns else pair
+        shift = turn % len(taking_part)
+        for server in taking_part[shift:] + taking_part[:shift]:
+            with awake(server):
+                result.runs.append(measure(row, server, programs, where, turn, rate))
+        turn += 1
     said = ", ".join(f"{server.kind.label} {median(result.values(server.kind.name, 'cpu_us')):.3f}" for server in asked)
     print(f"{row.title}: {said} us ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
     return result

@@ -5,10 +5,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.compare import Result
+from benchmarks.compare import THEIRS, Result, cpu_ratio
 from benchmarks.figures import Ratio
 from benchmarks.servers import KINDS, BenchError
-from benchmarks.tables import THEIRS, cpu_ratio
 
 COLOURS = {"native": "#1b6ca8", "valkey": "#c05746", "memcached": "#8a9a5b", "pure": "#a9bcd0", "floor": "#444444"}
 PNG_DOTS_PER_INCH = 130

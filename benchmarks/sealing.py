@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from benchmarks import options, tables
-from benchmarks.compare import Result, compare, gather
+from benchmarks.compare import Result, compare, cpu_ratio, gather
 from benchmarks.machine import Affinity
 from benchmarks.rows import Op, Row
 from benchmarks.servers import Kind, Programs
@@ -36,9 +36,9 @@ def page(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str
         [
             result.row.title,
             *(tables.figure_cell(result.values(kind.name, "cpu_us")) for kind in kinds),
-            tables.ratio_cell(tables.cpu_ratio(result, "native", "unsealed")),
+            tables.ratio_cell(cpu_ratio(result, "native", "unsealed")),
             f"{result.row.target:.2f}" if result.row.target else "",
-            tables.ratio_cell(tables.cpu_ratio(result)),
+            tables.ratio_cell(cpu_ratio(result)),
         ]
         for result in results
     ]

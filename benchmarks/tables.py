@@ -5,21 +5,9 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.compare import Result
-from benchmarks.figures import CPU_NOISE_MAX, CPU_S_MIN, LATENCY_NOISE_MAX, Ratio, Refusal, ratio, summary
+from benchmarks.compare import OURS, THEIRS, Result, cpu_ratio, p99_ratio
+from benchmarks.figures import CPU_NOISE_MAX, LATENCY_NOISE_MAX, Ratio, Refusal, summary
 from benchmarks.servers import KINDS, Kind
-
-OURS, THEIRS = "native", "redis"
-
-
-def cpu_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
-    if min(result.values(ours, "cpu_s") + result.values(theirs, "cpu_s"), default=0.0) < CPU_S_MIN:
-        return Refusal("too short to measure")
-    return ratio(result.values(ours, "cpu_us"), result.values(theirs, "cpu_us"), CPU_NOISE_MAX)
-
-
-def p99_ratio(result: Result, ours: str = OURS, theirs: str = THEIRS) -> Ratio | Refusal:
-    return ratio(result.values(ours, "p99_us"), result.values(theirs, "p99_us"), LATENCY_NOISE_MAX)
 
 
 def ratio_cell(found: Ratio | Refusal) -> str:
@@ -119,7 +107,8 @@ def page(title: str, facts: dict[str, str], results: list[Result], kinds: list[K
         f"# {title}",
         "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± the spread (median absolute\n"
         "deviation, scaled); ratios are medians of the turns' ratios with the lowest and highest, and are left out where the\n"
-        f"turns differ too much (spread above {CPU_NOISE_MAX:.0%} for CPU, {LATENCY_NOISE_MAX:.0%} for latency).",
+        f"turns differ too much (spread above {CPU_NOISE_MAX:.0%} for CPU, {LATENCY_NOISE_MAX:.0%} for latency). Where the first three\n"
+        "turns did, Redis and respram had some more.",
         facts_list(facts),
         cpu_table(results, kinds), p99_table(results, kinds), rate_table(results, kinds),
         "## Raw figures", raw_table(results, kinds), "## Commands", commands(results),

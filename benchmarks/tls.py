@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import options, tables
+from benchmarks.compare import OURS, THEIRS
 from benchmarks.figures import CPU_NOISE_MAX, ratio
 from benchmarks.machine import Affinity
 from benchmarks.servers import BenchError, Kind, Programs
@@ -101,7 +102,7 @@ def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
             [
                 title,
                 *(tables.figure_cell(values(title, kind.name, field)) for kind in kinds),
-                tables.ratio_cell(ratio(values(title, tables.OURS, field), values(title, tables.THEIRS, field), CPU_NOISE_MAX)),
+                tables.ratio_cell(ratio(values(title, OURS, field), values(title, THEIRS, field), CPU_NOISE_MAX)),
             ]
             for title in dict.fromkeys(turn.title for turn in turns)
         ]

@@ -49,11 +49,11 @@ def test_who_did_not_take_part_has_a_dash() -> None:
         tables.raw_table(results, TWO),
     ):
         assert cells(text, 2)[2] == "-"
-    assert cells(tables.cpu_table(results, TWO), 2)[3] == "(turns are missing)"
+    assert cells(tables.cpu_table(results, TWO), 2)[3] == "(only 0 of 3 turns)"
 
 
 def test_a_turn_that_is_missing_is_no_pair() -> None:
-    assert "turns are missing" in tables.cpu_table([result_of({"redis": [8, 8, 8], "native": [4, 4]})], TWO)
+    assert "only 2 of 3 turns" in tables.cpu_table([result_of({"redis": [8, 8, 8], "native": [4, 4]})], TWO)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.1234, "0.123"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234")])
