@@ -106,7 +106,6 @@ TESTED_BY = (
     ("respram/engine/pure/*.py", "tests/engine/test_engine.py"),
     ("respram/server/clock.py", "tests/server/test_app.py"),
     ("respram/server/process.py", "tests/server/test_app.py"),
-    ("respram/server/logs.py", "tests/server/test_app.py"),
     ("respram/commands/conn.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),

@@ -1,15 +1,17 @@
 """One line per event, `key=value`, to standard error. Never a value of a user's; keys not at all.
 
-A kind of event that repeats gets one line a second: the lines left out are counted in the next one,
-so that an attack on a port cannot fill a disk.
+A kind of event that repeats gets ten lines a second: the lines left out are counted in the next one,
+so that an attack on a port cannot fill a disk, and all peers of an enclave that come or go at once are named.
 """
 
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 KINDS_MAX = 256  # distinct kinds held back; beyond, the table starts afresh
-QUIET_MS = 1000  # at most a line per kind in this time
+QUIET_MS = 1000  # in so long a time
+LINES_MAX = 10  # at most so many lines of one kind: as many as a node has peers to which it pushes
 
 ERROR = logging.ERROR
 
@@ -29,16 +31,28 @@ class Journal:
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._last: dict[str, tuple[int, int]] = {}  # kind: (time of the last line, lines held back)
+        self._kinds: dict[str, _Kind] = {}
 
     def __call__(self, line: str, level: int = logging.INFO) -> None:
-        kind = line.partition(" ")[0]
+        name = line.partition(" ")[0]
         now_ms = self._now_ms()
-        at_ms, held = self._last.get(kind, (-QUIET_MS, 0))
-        if now_ms - at_ms < QUIET_MS:
-            self._last[kind] = (at_ms, held + 1)
+        kind = self._kinds.get(name)
+        if kind is None:
+            if len(self._kinds) >= KINDS_MAX:
+                self._kinds.clear()
+            kind = self._kinds[name] = _Kind(now_ms)
+        elif not 0 <= now_ms - kind.since_ms < QUIET_MS:  # a clock set back begins anew, too
+            kind.since_ms, kind.lines = now_ms, 0
+        if kind.lines >= LINES_MAX:
+            kind.held += 1
             return
-        if len(self._last) >= KINDS_MAX:
-            self._last.clear()
-        self._last[kind] = (now_ms, 0)
+        kind.lines += 1
+        held, kind.held = kind.held, 0
         logger.log(level, "%s%s", line, f" held_back={held}" if held else "")
+
+
+@dataclass(slots=True)
+class _Kind:
+    since_ms: int
+    lines: int = 0  # since then
+    held: int = 0  # since the last line

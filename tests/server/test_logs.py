@@ -1,0 +1,68 @@
+"""The journal: all lines of an ordinary burst, a bounded number of an attack's."""
+
+import logging
+
+import pytest
+
+from respram.server.logs import LINES_MAX, QUIET_MS, Journal
+
+
+class Clock:
+    ms = 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("respram"), "propagate", True)
+    caplog.set_level(logging.INFO, "respram")
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.usefixtures("lines")
+def test_all_peers_that_come_at_once_are_named(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(clock)
+    for number in range(LINES_MAX):
+        journal(f"event=met peer={number}")
+    assert said(caplog) == [f"event=met peer={number}" for number in range(LINES_MAX)]
+
+
+@pytest.mark.usefixtures("lines")
+def test_an_attack_gets_ten_lines_a_second_and_the_rest_is_counted(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(clock)
+    for _ in range(1_000):
+        journal("event=tls_failed reason=x")
+        journal("event=other")
+    assert len(said(caplog)) == 2 * LINES_MAX
+    clock.ms += QUIET_MS
+    journal("event=tls_failed reason=y")
+    journal("event=tls_failed reason=z")
+    assert said(caplog)[-2:] == [f"event=tls_failed reason=y held_back={1_000 - LINES_MAX}", "event=tls_failed reason=z"]
+
+
+@pytest.mark.usefixtures("lines")
+def test_a_clock_set_back_does_not_silence_the_log(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(clock)
+    for _ in range(100):
+        journal("event=met")
+    clock.ms -= 3_600_000
+    journal("event=met")
+    assert said(caplog)[-1] == f"event=met held_back={100 - LINES_MAX}"
+
+
+@pytest.mark.usefixtures("lines")
+def test_kinds_without_end_do_not_fill_memory(clock: Clock) -> None:
+    journal = Journal(clock)
+    for number in range(10_000):
+        journal(f"event={number}")
+    assert len(journal._kinds) <= 256
