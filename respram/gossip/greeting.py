@@ -110,8 +110,6 @@ def _welcome(core: "Core", link: Link, peer: Peer, member: Member) -> None:
     if known is not None and outranks(known, member) and known.status != ALIVE:
         core.tell(link, [known])  # it is thought dead or suspected: it may deny it
     core.learn_member(member)
-    if known is None or not known.is_alive:
-        core.report("met", f"peer={member.number:016x} address={_shown(member.address)} role={ROLES[member.role]}")
     if not core.book_asked_ms or core.state == bootstrap.ISOLATED:
         core.book_asked_ms = core.now.ms + 1
         core.send(link, Members(EVERY_BUCKET, pack_member(core.me)))
@@ -134,6 +132,7 @@ def _supersede_address(core: "Core", member: Member) -> None:
 def met(core: "Core", member: Member, came_back: bool) -> None:
     """A new name in the book. Links are a matter of partners.py; pushes wait from now on. Who comes back from
     the dead was cut off with others: a few links across the old cut level both sides soonest."""
+    core.report("met", f"peer={member.number:016x} address={_shown(member.address)} role={ROLES[member.role]}")
     if member.enclave != core.me.enclave:
         return
     if came_back:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from respram.gossip.members import DEAD, pack_member, unpack_members
+from respram.gossip.members import DEAD, LEFT, pack_member, unpack_members
 from respram.gossip.policy import Policy
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Hello, Members, Push, Refuse, Same
@@ -113,6 +113,19 @@ def test_who_is_thought_dead_is_told_so_and_may_deny_it() -> None:
     assert [(entry.number, entry.status) for entry in told if entry.number == 0x200] == [(0x200, DEAD)]
     bench.say(1, Members(0, pack_member(replace(member(0x200), incarnation=2))))
     assert 0x200 in bench.core.book.alive
+
+
+def test_whoever_comes_or_goes_is_told_once_however_that_was_learnt() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    heard_of = member(0x300)
+    bench.say(1, Members(0, pack_member(heard_of)))
+    bench.meet(2, heard_of)
+    assert [one.split()[0] for one in bench.reports("met")] == ["peer=0000000000000200", "peer=0000000000000300"]
+    bench.say(1, Members(0, pack_member(replace(heard_of, status=LEFT))))
+    assert [one.split()[0] for one in bench.reports("left")] == ["peer=0000000000000300"]
+    bench.say(1, Members(0, pack_member(replace(heard_of, incarnation=2))))
+    assert [one.split()[0] for one in bench.reports("met")][2:] == ["peer=0000000000000300"]
 
 
 def test_what_was_not_acknowledged_waits_for_the_next_link() -> None:
