@@ -85,7 +85,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
 
 
 def _complain(error: ConfigError, code: int) -> int:
-    print("respram:", " ".join(str(error).split("\n")), file=sys.stderr)
+    sys.stderr.write(f"respram: {' '.join(str(error).split(chr(10)))}\n")  # in one piece: others may write there, too
     return code
 
 

@@ -6,25 +6,30 @@ them unasked ends all: half an enclave would only puzzle whoever is looking. Wha
 
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from types import FrameType
 from typing import NamedTuple
 
-from respram.config import load
-from respram.errors import ConfigError
-from respram.options import PORT_MAX, read_whole
+from respram.config import Config, load
+from respram.errors import BindError, ConfigError
+from respram.options import PORT_MAX, Address, read_whole
 
 NODES_MAX = 16  # on one machine; more is a matter of several
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # where nodes reach one that listens at all addresses
 
 CLUSTER_HELP = """respram cluster: an enclave of several nodes on this machine, until Ctrl-C.
 
   --nodes COUNT           how many (default 3, at most 16)
   --port PORT             for clients of the first node, the others follow (default 6379)
   --peer-port PORT        for its peers, the others follow (default 16379)
+  --tls-port PORT         for its clients over TLS, the others follow (default none)
 
 What `respram serve` takes is passed on to each node, but for --join and --advertise. Without a
 cluster secret the nodes talk in the clear, on loopback alone.
@@ -32,37 +37,83 @@ cluster secret the nodes talk in the clear, on loopback alone.
 
 
 class Place(NamedTuple):
+    """Where one of the nodes listens."""
+
     port: int
     peer_port: int
+    tls_port: int  # 0: none
 
 
-def plan_places(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[Place]:
-    count = _whole(flags.get("nodes", "3"), "--nodes", NODES_MAX)
-    port = _whole(flags.get("port", variables.get("RESPRAM_PORT", "6379")), "--port", PORT_MAX)
-    peer_port = _whole(flags.get("peer-port", variables.get("RESPRAM_PEER_PORT", "16379")), "--peer-port", PORT_MAX)
-    for first, name in ((port, "--port"), (peer_port, "--peer-port")):
-        if first + count - 1 > PORT_MAX:
-            raise ConfigError(f"{name} {first} leaves no {count} ports up to {PORT_MAX}; choose a lower one")
-    if abs(port - peer_port) < count:
-        raise ConfigError(f"--port {port} and --peer-port {peer_port} are too close for {count} nodes; choose ports further apart")
-    return [Place(port + number, peer_port + number) for number in range(count)]
+class Plan(NamedTuple):
+    places: list[Place]
+    commands: list[list[str]]  # the words to start each node with
+    hosts: tuple[str, ...]
+    peer_hosts: tuple[str, ...]
 
 
-def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> list[list[str]]:
-    """The words to start each node with. ConfigError where a setting is wrong, before anything is started."""
-    places = plan_places(flags, variables)
+def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
+    """ConfigError where a setting is wrong, before anything is started."""
     for name in ("join", "advertise"):
         if name in flags:
             raise ConfigError(f"--{name} is not for `respram cluster`: its nodes know each other; use respram serve")
-    others = {name: text for name, text in flags.items() if name not in ("nodes", "port", "peer-port")}
-    join = ",".join(f"127.0.0.1:{at.peer_port}" for at in places)
-    settings = [{**others, "port": str(at.port), "peer-port": str(at.peer_port), "join": join} for at in places]
-    folder = flags.get("snapshot-dir", variables.get("RESPRAM_SNAPSHOT_DIR", ""))
-    for one in settings:
-        if folder:  # a directory belongs to one node
-            one["snapshot-dir"] = f"{folder}/{one['port']}"
+    count = _whole(flags.get("nodes", "3"), "--nodes", NODES_MAX)
+    shared = {name: text for name, text in flags.items() if name != "nodes"}
+    variables = _without_peers(variables)
+    first = load({**shared, "join": str(Address(LOOPBACK, 1))}, variables)
+    if first.advertise is not None:
+        raise ConfigError("advertise is not for `respram cluster`: take it out of the configuration file")
+    places = _places(first, count)
+    host = first.peer_hosts[0]
+    join = ",".join(str(Address(EVERYWHERE.get(host, host), at.peer_port)) for at in places)
+    commands = []
+    for at in places:
+        one = {**shared, "port": str(at.port), "peer-port": str(at.peer_port), "join": join}
+        if at.tls_port:
+            one["tls-port"] = str(at.tls_port)
+        if first.snapshot_dir:  # a directory belongs to one node
+            one["snapshot-dir"] = f"{first.snapshot_dir}/{at.port}"
         load(one, variables)
-    return [[word for name, text in one.items() for word in (f"--{name}={text}",)] for one in settings]
+        commands.append([f"--{name}={text}" for name, text in one.items()])
+    return Plan(places, commands, first.bind, first.peer_hosts)
+
+
+def _without_peers(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in variables.items() if name not in ("RESPRAM_JOIN", "RESPRAM_ADVERTISE")}
+
+
+def _places(first: Config, count: int) -> list[Place]:
+    """Consecutive ports from those of the first node."""
+    named = [("--port", first.port), ("--peer-port", first.peer_port)]
+    named += [("--tls-port", first.tls_port)] if first.tls_port else []
+    for name, port in named:
+        if not port:
+            raise ConfigError(f"{name} must be a whole number from 1: the ports of the other nodes follow it")
+        if port + count - 1 > PORT_MAX:
+            raise ConfigError(f"{name} {port} leaves no {count} ports up to {PORT_MAX}; choose a lower one")
+    for (name, port), (other, further) in combinations(named, 2):
+        if abs(port - further) < count:
+            raise ConfigError(f"{name} {port} and {other} {further} are too close for {count} nodes; choose ports further apart")
+    return [
+        Place(first.port + number, first.peer_port + number, first.tls_port + number if first.tls_port else 0) for number in range(count)
+    ]
+
+
+def check_ports(planned: Plan) -> None:
+    """BindError that names all ports that somebody else has: better no enclave than half of one."""
+    taken = []
+    for number, at in enumerate(planned.places, 1):
+        asked = [(host, port) for host in planned.hosts for port in (at.port, at.tls_port) if port]
+        asked += [(host, at.peer_port) for host in planned.peer_hosts]
+        for host, port in asked:
+            try:
+                with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((host, port))
+                    probe.listen()
+            except OSError as error:
+                taken.append(f"{Address(host, port)} of node {number} ({error.strerror or error})")
+    if taken:
+        raise BindError(f"cannot listen on {', '.join(taken)}; choose other ports with --port, --peer-port or --tls-port")
 
 
 def _whole(text: str, name: str, most: int) -> int:
@@ -74,8 +125,9 @@ def _whole(text: str, name: str, most: int) -> int:
 
 def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
     """Runs the nodes until told to stop: 0; 1 when one of them ended by itself."""
-    commands = plan(flags, variables)
-    environment = {name: text for name, text in variables.items() if name not in ("RESPRAM_JOIN", "RESPRAM_ADVERTISE")}
+    planned = plan(flags, variables)
+    check_ports(planned)
+    environment = _without_peers(variables)
     processes: list[subprocess.Popen[bytes]] = []
     stopping = False
 
@@ -86,7 +138,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with selectors.DefaultSelector() as selector:
-            for number, words in enumerate(commands, 1):
+            for number, words in enumerate(planned.commands, 1):
                 # In this process's group: Ctrl-C reaches each of them, as does whatever ends the group.
                 process = subprocess.Popen(
                     [sys.executable, "-m", "respram", "serve", *words], env=environment, stdin=subprocess.DEVNULL,
@@ -96,10 +148,11 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 assert process.stdout is not None
                 selector.register(process.stdout, selectors.EVENT_READ, number)
             say(f"{len(processes)} nodes; Ctrl-C stops them")
-            say("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in plan_places(flags, variables)))
+            say("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in planned.places))
             while not stopping and all(process.poll() is None for process in processes):
                 _pass_lines(selector, say, 0.2)
-            failed = [number for number, process in enumerate(processes, 1) if process.poll() is not None]
+            ends = [process.poll() for process in processes]
+            failed = [number for number, code in enumerate(ends, 1) if code is not None]
             _stop_all(processes, selector, say)
     finally:
         for process in processes:
@@ -111,9 +164,15 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
         for number, handler in before.items():
             signal.signal(number, handler)
     if failed and not stopping:
-        say(f"node {failed[0]} ended by itself, so all were stopped")
+        say(f"node {failed[0]} {_end_of(ends[failed[0] - 1])}, so all were stopped")
         return 1
     return 0
+
+
+def _end_of(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended by itself with exit code {code}"
 
 
 def _stop_all(processes: "list[subprocess.Popen[bytes]]", selector: selectors.BaseSelector, say: Callable[[str], None]) -> None:
@@ -127,7 +186,7 @@ def _stop_all(processes: "list[subprocess.Popen[bytes]]", selector: selectors.Ba
 
 
 def _pass_lines(selector: selectors.BaseSelector, say: Callable[[str], None], seconds: float) -> None:
-    """Hands on what the nodes said. A node's lines are short and written at once, so a read ends with a line."""
+    """Hands on what the nodes said, line by line. A node writes a line at once; only a very long one comes in pieces."""
     for key, _ in selector.select(seconds):
         stream = key.fileobj
         assert not isinstance(stream, int)

@@ -62,7 +62,7 @@ WALLS = (
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
     Wall("respram/", ("ssl",), "only the server does I/O; the command line asks", ("respram/server/", "respram/patterns/", "respram/check_cli.py")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",
-         ("respram/server/", "respram/ping_cli.py", "respram/check_cli.py")),
+         ("respram/server/", "respram/ping_cli.py", "respram/check_cli.py", "respram/cluster_cli.py")),
     Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
