@@ -22,7 +22,7 @@ NODES_MAX = 16  # on one machine; more is a matter of several
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # where nodes reach one that listens at all addresses
+EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
 
 CLUSTER_HELP = """respram cluster: an enclave of several nodes on this machine, until Ctrl-C.
 
