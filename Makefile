@@ -150,7 +150,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
 	cd build/asan && LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped" \
+		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------

@@ -7,18 +7,24 @@
  *
  * So the arena and the table say what they will write next, some milliseconds ahead, and the thread takes it: with
  * MADV_POPULATE_WRITE, which changes no byte and returns with an error where nothing is mapped any more. So nobody
- * waits for the thread, or calls a request back: what it has not got to costs what it always did.
+ * waits for the thread: what it has not got to costs what it always did.
  *
  * It runs when the processor has nothing else to do (SCHED_IDLE: of all policies the only one whose threads give way
- * at once) and takes PIECE_BYTES at a time, because the kernel holds a lock on the address space meanwhile that the
- * loop wants when it maps a region. It starts with the first request, which only a store of more than a region makes;
- * it belongs to the process and not to an engine. The child of a fork has no such thread, and asks in vain. */
+ * at once; a process that may not have it does without the thread) and takes PIECE_BYTES at a time, because the kernel
+ * holds a lock on the address space meanwhile that the loop wants when it maps a region. So it may be far behind, and
+ * whoever gives pages back withdraws what was asked of them first: else they would be taken again, by a store that has
+ * emptied or for a mapping that is not the store's. What can still happen to is the one piece that the thread has in
+ * hand, and what is given back while the thread was stopped in the few instructions that hold the lock.
+ *
+ * It starts with the first request, which only a store of some MiB makes; it belongs to the process and not
+ * to an engine. The child of a fork has no such thread, and asks in vain. */
 #include "store.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef __linux__
 #ifndef MADV_POPULATE_WRITE
@@ -27,32 +33,52 @@
 
 #define REQUESTS_MAX 64
 #define PIECE_BYTES ((size_t)16 << 10)
-#define STACK_BYTES ((size_t)64 << 10)
+#define STACK_BYTES ((size_t)256 << 10) /* address space; what the C library keeps for each thread comes out of it too */
+
+typedef struct Request {
+    uint8_t *start; /* of what is still to be done */
+    size_t bytes;   /* 0: withdrawn */
+} Request;
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t asked;
-    struct { uint8_t *start; size_t bytes; } ring[REQUESTS_MAX];
-    size_t head, tail; /* requests taken, and made, so far */
+    Request ring[REQUESTS_MAX];
+    size_t head, tail; /* requests done, and made, so far */
     bool started, refused;
 } ahead = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER};
 
+/* Splits the first request's next piece off; behind its last one it is done. */
+static Request next_piece(size_t piece_bytes) {
+    Request *first = &ahead.ring[ahead.head % REQUESTS_MAX];
+    Request piece = {first->start, first->bytes < piece_bytes ? first->bytes : piece_bytes};
+    first->start += piece.bytes;
+    first->bytes -= piece.bytes;
+    if (!first->bytes)
+        ahead.head++;
+    return piece;
+}
+
 static void *work(void *nothing) {
     struct sched_param lowest = {.sched_priority = 0};
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), piece_bytes = page_bytes > PIECE_BYTES ? page_bytes : PIECE_BYTES;
     (void)nothing;
     pthread_setname_np(pthread_self(), "respram-pages");
-    pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest);
-    for (;;) {
-        pthread_mutex_lock(&ahead.lock);
+    bool gives_way = pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest) == 0;
+    pthread_mutex_lock(&ahead.lock);
+    ahead.refused = !gives_way;
+    while (gives_way) {
         while (ahead.head == ahead.tail)
             pthread_cond_wait(&ahead.asked, &ahead.lock);
-        size_t place = ahead.head++ % REQUESTS_MAX;
-        uint8_t *at = ahead.ring[place].start, *end = at + ahead.ring[place].bytes;
+        size_t number = ahead.head;
+        Request piece = next_piece(piece_bytes);
         pthread_mutex_unlock(&ahead.lock);
-        for (; at < end; at += PIECE_BYTES)
-            if (madvise(at, (size_t)(end - at) < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES, MADV_POPULATE_WRITE) != 0)
-                break; /* given back meanwhile, or there is no memory: the loop will see */
+        bool done = !piece.bytes || madvise(piece.start, piece.bytes, MADV_POPULATE_WRITE) == 0;
+        pthread_mutex_lock(&ahead.lock);
+        if (!done && ahead.head == number) /* there is no memory: the loop will see */
+            ahead.head++;
     }
+    pthread_mutex_unlock(&ahead.lock);
     return NULL;
 }
 
@@ -81,17 +107,33 @@ bool pages_ahead(void *from, size_t bytes) {
     }
     bool taken = !ahead.refused && ahead.tail - ahead.head < REQUESTS_MAX;
     if (taken) {
-        ahead.ring[ahead.tail % REQUESTS_MAX].start = from;
-        ahead.ring[ahead.tail++ % REQUESTS_MAX].bytes = bytes;
+        ahead.ring[ahead.tail++ % REQUESTS_MAX] = (Request){from, bytes};
         pthread_cond_signal(&ahead.asked);
     }
     pthread_mutex_unlock(&ahead.lock);
     return taken;
+}
+
+void pages_withdraw(const void *from, size_t bytes) {
+    const uint8_t *start = from;
+    if (pthread_mutex_trylock(&ahead.lock) != 0)
+        return;
+    for (size_t number = ahead.head; number != ahead.tail; number++) {
+        Request *request = &ahead.ring[number % REQUESTS_MAX];
+        if (request->start < start + bytes && start < request->start + request->bytes)
+            request->bytes = 0;
+    }
+    pthread_mutex_unlock(&ahead.lock);
 }
 #else
 bool pages_ahead(void *from, size_t bytes) {
     (void)from;
     (void)bytes;
     return false;
+}
+
+void pages_withdraw(const void *from, size_t bytes) {
+    (void)from;
+    (void)bytes;
 }
 #endif

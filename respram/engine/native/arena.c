@@ -5,12 +5,14 @@
  * 16 for its alignment. A slab's header is found by masking a block's address, so a block needs no
  * header at all. Free blocks are chained through their first bytes and are all zeros otherwise.
  *
- * Slabs whose blocks have all been given back wait in a stack; beyond SPARES_RESIDENT_MAX their pages
- * go back to the system, one slab at a time: freeing 100 MB at once would stop the process for
+ * Slabs whose blocks have all been given back wait in a stack; below the SPARES_RESIDENT_MAX on top their
+ * pages go back to the system, one slab at a time: freeing 100 MB at once would stop the process for
  * milliseconds. Records live on schedule and so their slabs empty together.
  *
  * New slabs are written from their beginning to their end, so a store of more than one region knows which
- * pages it will want and asks for half a MiB ahead (ahead.c); slabs whose pages went back likewise.
+ * pages it will want and asks for half a MiB ahead (ahead.c). Slabs whose pages went back likewise: they are
+ * asked for from the top of the stack, and count as resident from then on, so that they go back again when
+ * slabs are put on top of them.
  */
 #include "engine.h"
 
@@ -29,6 +31,9 @@
 #define BLOCK_BYTES_MAX 0
 #else
 #define BLOCK_BYTES_MAX ARENA_BLOCK_BYTES_MAX
+#endif
+#if defined __linux__ && !defined MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* since 5.18; the C library may be older than the kernel */
 #endif
 #define SMALL_STEP 16
 #define SMALL_BYTES_MAX 256
@@ -115,19 +120,27 @@ static void look_ahead(Arena *arena) {
     if (arena->asked < arena->fresh_end) {
         if ((size_t)(arena->asked - arena->fresh) <= ASKED_BYTES && pages_ahead(arena->asked, ASKED_BYTES))
             arena->asked += ASKED_BYTES;
-    } else if (!arena->next && (arena->next = take_region(arena))) {
+    } else if (!arena->next && (size_t)(arena->asked - arena->fresh) <= ASKED_BYTES
+               && (arena->next = take_region(arena))) {
         pages_ahead(arena->next, ASKED_BYTES);
     }
 }
 
+/* The same for the slabs on top of the stack. */
+static void look_below(Arena *arena) {
+    size_t resident = arena->spares_resident;
+    if (resident < ASKED_SPARES && resident < arena->spares
+        && pages_ahead(arena->spare[arena->spares - 1 - resident], SLAB_BYTES))
+        arena->spares_resident++;
+}
+
 static Slab *take_slab(Arena *arena) {
     if (arena->spares) {
-        uint8_t *slab = arena->spare[--arena->spares];
-        if (arena->spares_resident > arena->spares)
-            arena->spares_resident = arena->spares;
-        else if (arena->spares - arena->spares_resident >= ASKED_SPARES)
-            pages_ahead(arena->spare[arena->spares - ASKED_SPARES], SLAB_BYTES);
-        return (Slab *)slab;
+        Slab *slab = (Slab *)arena->spare[--arena->spares];
+        if (arena->spares_resident)
+            arena->spares_resident--;
+        look_below(arena);
+        return slab;
     }
     if (arena->fresh == arena->fresh_end && !begin_region(arena))
         return NULL;
@@ -196,22 +209,28 @@ void *arena_take(Arena *arena, size_t bytes) {
 
 /* Pages go back to the system, their addresses stay. Locked ones go under another name, in newer kernels only. */
 void give_pages(void *pages, size_t bytes) {
+    pages_withdraw(pages, bytes);
     if (madvise(pages, bytes, MADV_DONTNEED) == 0)
         return;
-#ifdef MADV_DONTNEED_LOCKED
+#ifdef __linux__
     madvise(pages, bytes, MADV_DONTNEED_LOCKED);
 #endif
+}
+
+void unmap_pages(void *pages, size_t bytes) {
+    pages_withdraw(pages, bytes);
+    munmap(pages, bytes);
 }
 
 static void close_slab(Arena *arena, Slab *slab) {
     if (arena->spares == arena->spare_capacity && !grow_list(&arena->spare, &arena->spare_capacity))
         return; /* it stays in its class's list, empty: nothing is lost */
     unlist_slab(arena, slab);
-    if (arena->spares_resident < SPARES_RESIDENT_MAX && arena->spares_resident == arena->spares)
+    arena->spare[arena->spares++] = (uint8_t *)slab;
+    if (arena->spares_resident < SPARES_RESIDENT_MAX)
         arena->spares_resident++;
     else
-        give_pages(slab, SLAB_BYTES);
-    arena->spare[arena->spares++] = (uint8_t *)slab;
+        give_pages(arena->spare[arena->spares - 1 - SPARES_RESIDENT_MAX], SLAB_BYTES);
 }
 
 void arena_give(Arena *arena, void *block, size_t bytes) {
@@ -232,7 +251,7 @@ void arena_give(Arena *arena, void *block, size_t bytes) {
 
 void arena_free(Arena *arena) {
     for (size_t number = 0; number < arena->region_count; number++)
-        munmap(arena->regions[number], REGION_BYTES);
+        unmap_pages(arena->regions[number], REGION_BYTES);
     free(arena->regions);
     free(arena->spare);
     memset(arena, 0, sizeof *arena);

@@ -49,7 +49,8 @@ typedef struct Slab Slab;
 typedef struct Arena {
     Slab *partial[ARENA_CLASSES]; /* slabs with a free block, by class */
     uint8_t **spare;              /* slabs without a block in use */
-    size_t spares, spare_capacity, spares_resident;
+    size_t spares, spare_capacity;
+    size_t spares_resident;       /* so many on top of the stack have their pages, or they were asked for */
     uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
     uint8_t *asked;               /* up to here its pages were asked for ahead */
     uint8_t *next;                /* the region behind it, as soon as its pages are asked for */
@@ -63,9 +64,11 @@ void arena_give(Arena *arena, void *block, size_t bytes); /* wipes it */
 size_t arena_block_bytes(size_t bytes);                   /* what a request really takes */
 void arena_free(Arena *arena);
 void give_pages(void *pages, size_t bytes);
+void unmap_pages(void *pages, size_t bytes);
 
 /* -- ahead.c: pages before they are needed ------------------------------------------------------- */
 bool pages_ahead(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
+void pages_withdraw(const void *from, size_t bytes); /* before they are given back: what was asked of them is not done */
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */

@@ -216,7 +216,7 @@ static bool lines_take(Lines *lines, uint64_t count) {
 static void lines_give(Lines *lines) {
     size_t bytes = lines->count * sizeof(Line);
     if (bytes >= MAP_BYTES_MIN)
-        munmap(lines->lines, bytes);
+        unmap_pages(lines->lines, bytes);
     else
         free(lines->lines);
     memset(lines, 0, sizeof *lines);
