@@ -54,6 +54,7 @@ class Core:
         self.rng = rng
         self.book = AddressBook(me, policy.members_max, policy.news_per_message)
         self.roots = list(roots)
+        self.own_addresses: dict[bytes, None] = {me.address: None}  # where this node would reach itself
         self.now = Now(0, 0)
         self.state = bootstrap.JOINING
         self.out: list[Effect] = []
@@ -94,7 +95,7 @@ class Core:
         ):  # fmt: skip
             self.timers.at(now.ms + self.jitter(period_ms), name)
         self.timers.at(now.ms + tree.next_turn_ms(self, this_time=True), "rebalance")
-        if not [root for root in self.roots if root != self.me.address] and not self.book.alive and not self.boot.restoring:
+        if not [root for root in self.roots if root not in self.own_addresses] and not self.book.alive and not self.boot.restoring:
             bootstrap.become_ready(self, "no roots to join")
         else:
             self.timers.at(now.ms, "join")
@@ -332,7 +333,7 @@ class Core:
         self.out.append(Report(event, details))
 
     def dial(self, address: bytes) -> None:
-        if address not in self.dialling and address != self.me.address:
+        if address not in self.dialling and address not in self.own_addresses:
             self.dialling[address] = self.now.ms
             self.out.append(Dial(address))
 

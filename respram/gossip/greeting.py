@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from respram.gossip.core import Core
 
 MARK = (1 << 32) - 1  # the bits of HELLO's capabilities that mark the key of the ids; the others are passed over
+OWN_ADDRESSES_MAX = 64  # ways that lead back to this node; more than anybody would give one by mistake
 RETURNED_LINKS = 4  # about so many of those who come back are dialled
 
 
@@ -42,14 +43,14 @@ def greet(core: "Core", link: Link) -> None:
 def receive(core: "Core", link: Link, message: Message) -> None:
     """The first message of a link."""
     if isinstance(message, Refuse):
-        reason = message.reason.decode("ascii", "replace")
-        core.report("refused_there", f"why={reason.replace(' ', '_')}")
-        core.hangup(link, "refused there", quietly=True)
+        refused_there(core, link, message)
         return
     if not isinstance(message, Hello):
         raise PeerError("the first message must be HELLO")
     member = _member_of(message)
     reason = _objection(core, message)
+    if message.node == core.me.number and link.dialled and len(core.own_addresses) < OWN_ADDRESSES_MAX:
+        core.own_addresses[link.address] = None  # it leads back here: never again
     if reason:
         core.refusals += 1
         core.send(link, Refuse(reason.encode()))
@@ -62,6 +63,13 @@ def receive(core: "Core", link: Link, message: Message) -> None:
         return
     foreign.meet(core, peer, message.capabilities & MARK)
     _welcome(core, link, peer, member)
+
+
+def refused_there(core: "Core", link: Link, message: Refuse) -> None:
+    """It may come after the other's HELLO, where only they know what is wrong."""
+    to = f"peer={link.peer.number:016x} " if link.peer is not None else ""
+    core.report("refused_there", f"{to}why={_shown(message.reason)[1:-1].replace(' ', '_')}")
+    core.hangup(link, "refused there", quietly=True)
 
 
 def _member_of(message: Hello) -> Member:
@@ -85,9 +93,21 @@ def _objection(core: "Core", message: Hello) -> str:
     off_ms = message.clock_ms - core.now.wall_ms
     if abs(off_ms) > policy.clock_offset_ms_max:
         return f"clocks differ by {abs(off_ms)} ms limit {policy.clock_offset_ms_max}"
+    if message.address == core.me.address:
+        return "we both advertise this address"
+    if _holder_speaks(core, message):
+        return "another node advertises this address"
     if len(core.links) > policy.links_max:
         return "too many links"
     return ""
+
+
+def _holder_speaks(core: "Core", message: Hello) -> bool:
+    """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at once:
+    the link of its earlier boot has ended with it, or is silent at least."""
+    since_ms = core.now.ms - 2 * core.policy.probe_ms
+    holders = [core.peers[number] for number in core.book.at_address.get(message.address, {}) if number in core.peers]
+    return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
 
 
 def _replaces(core: "Core", new: Link, old: Link, number: int) -> bool:

@@ -73,8 +73,10 @@ def hear(core: "Core", link: Link, message: Message) -> None:
                 link.nudged = True
             else:
                 ack(link, core.out)
-        case wire.Bye() | wire.Refuse():
-            core.hangup(link, "it leaves" if isinstance(message, wire.Bye) else "refused there", quietly=True)
+        case wire.Bye():
+            core.hangup(link, "it leaves", quietly=True)
+        case wire.Refuse():
+            greeting.refused_there(core, link, message)
         case wire.Hello():
             pass  # a duplicate of the first frame
         case _:

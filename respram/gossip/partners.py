@@ -112,5 +112,5 @@ def call_roots(core: "Core") -> None:
     if not members or core.state == ISOLATED or not knows_root:
         have = {member.address for member in members if member is not None}
         for address in core.roots:
-            if address not in have and address != core.me.address:
+            if address not in have and address not in core.own_addresses:
                 core.dial(address)

@@ -54,6 +54,7 @@ class Target(NamedTuple):
 class Found(NamedTuple):
     addresses: tuple[Address, ...]  # numeric, each once, in the order of the entries
     failures: tuple[str, ...]  # one phrase for each entry that gave nothing
+    unresolved: tuple[Address | Service, ...] = ()  # those entries
 
 
 class Truncated(Exception):
@@ -65,19 +66,22 @@ async def find(entries: Sequence[Address | Service], servers: Sequence[Address] 
     loop = asyncio.get_running_loop()
     found: dict[Address, None] = {}
     failures: list[str] = []
+    unresolved: list[Address | Service] = []
     tasks = [loop.create_task(_entry(entry, servers)) for entry in entries]
     _, late = await asyncio.wait(tasks, timeout=RESOLVE_S) if tasks else (set(), set())
     for entry, task in zip(entries, tasks, strict=True):
         if task in late:
             task.cancel()
             failures.append(f"{entry} took more than {RESOLVE_S:g} s")
+            unresolved.append(entry)
             continue
         try:
             found.update(dict.fromkeys(task.result()))
         except (OSError, DnsError, UnicodeError) as failure:  # the last: a name that IDNA cannot spell
             failures.append(f"{entry}: {_reason(failure)}")
+            unresolved.append(entry)
     await asyncio.gather(*late, return_exceptions=True)
-    return Found(tuple(found)[:ADDRESSES_MAX], tuple(failures))
+    return Found(tuple(found)[:ADDRESSES_MAX], tuple(failures), tuple(unresolved))
 
 
 async def _entry(entry: Address | Service, servers: Sequence[Address] | None) -> list[Address]:
@@ -293,6 +297,17 @@ def read_name(data: bytes, at: int) -> tuple[str, int]:
 
 
 # -- this node ------------------------------------------------------------------------------------
+def is_local(host: str) -> bool:
+    """Whether it is an address of this machine. Nothing is sent for it."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 def own_address(bind: Sequence[str], port: int, others: Sequence[Address]) -> Address:
     """Where peers may find a node that was not told: the address it listens at; where that is all of them, the one from
     which it would reach the first of the others, or that of its host name. Nothing is sent for it."""

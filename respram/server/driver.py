@@ -119,12 +119,11 @@ class Driver:
         for link in tuple(self.links.values()):
             link.abort("stopping")
 
-    def keep_looking(self, own: Callable[[Address], bool]) -> None:
+    def keep_looking(self, roots_of: Callable[[discovery.Found], list[bytes]], failures: tuple[str, ...]) -> None:
         """Resolves --join again and again; names of machines stay, their addresses do not."""
-        self._looking = self.loop.create_task(self._look(own))
+        self._looking = self.loop.create_task(self._look(roots_of, failures))
 
-    async def _look(self, own: Callable[[Address], bool]) -> None:
-        last: tuple[str, ...] = ()
+    async def _look(self, roots_of: Callable[[discovery.Found], list[bytes]], last: tuple[str, ...]) -> None:
         while True:
             await asyncio.sleep(LOOK_AGAIN_S if self.replica.core.greeted() else LOOK_SOON_S)
             found = await discovery.find(self.node.config.join)
@@ -132,8 +131,7 @@ class Driver:
                 self.log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
             last = found.failures
             if found.addresses:
-                roots = [str(one).encode() for one in found.addresses if not own(one)]
-                self.carry(self.replica.set_roots(roots, now()))
+                self.carry(self.replica.set_roots(roots_of(found), now()))
 
     # -- links ------------------------------------------------------------------------------------
     def _accept(self) -> Link:
@@ -191,7 +189,8 @@ class Driver:
                 await self.loop.create_connection(lambda: link, host, port)
         except (OSError, ValueError, TimeoutError) as error:
             self.links.pop(link.number, None)
-            if address not in self.unreached and len(self.unreached) < UNREACHED_MAX:
+            is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
+            if not is_told and len(self.unreached) < UNREACHED_MAX:
                 self.unreached[address] = None
                 why = getattr(error, "strerror", None) or type(error).__name__
                 self.log(f"event=unreached address={address.decode('ascii', 'replace')} why={why!r}")

@@ -20,6 +20,7 @@ import socket
 import ssl
 from typing import Protocol, cast
 
+from respram.options import Address
 from respram.server import clock
 
 HANDSHAKE_S = 5.0
@@ -72,7 +73,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
         sock, remote = transport.get_extra_info("socket"), transport.get_extra_info("peername")
-        self.remote = f"{remote[0]}:{remote[1]}" if remote else "unknown"
+        self.remote = str(Address(*remote[:2])) if remote else "unknown"
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import cast
 
 from respram.commands.node import Node
@@ -17,6 +18,7 @@ from respram.options import Address
 from respram.replica import PeerEngine
 from respram.seal import Ring
 from respram.server import discovery
+from respram.server.discovery import Found
 from respram.server.driver import Driver, make_replica
 from respram.server.secret import (
     OwnCertificates,
@@ -89,6 +91,12 @@ def listen(config: Config) -> list[socket.socket]:
     return listeners
 
 
+def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
+    """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node is
+    not alone."""
+    return [str(one).encode() for one in (*found.addresses, *found.unresolved) if one not in own]
+
+
 async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
     log: Callable[[str], None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
@@ -99,18 +107,22 @@ async def start(
     if found.failures:
         log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
     address = config.advertise or discovery.own_address(config.peer_hosts, port, found.addresses)
-    own = {address, *(await discovery.find([address])).addresses}
-    own |= {Address(one.getsockname()[0], port) for one in listeners}
-    roots = [str(one).encode() for one in found.addresses if one not in own]
-    # What could not be resolved stays a root by its name: there is somebody to look for, and this node is not alone.
-    roots += [str(entry).encode() for entry in config.join] if not found.addresses else []
-    is_root = config.root == "yes" or config.root == "auto" and (not config.join or any(one in own for one in found.addresses))
-    replica = make_replica(cast(PeerEngine, node.engine), config, node.number, address, roots, is_root, _ids_key(config, trust), ring, segment_keys)
+    advertised = {address, *(await discovery.find([address])).addresses}
+    own = {Address(one.getsockname()[0], port) for one in listeners}
+    if not config.advertise or any(one.port == port and discovery.is_local(one.host) for one in advertised):
+        own |= advertised
+    names_itself = not own.isdisjoint(found.addresses) or not advertised.isdisjoint(found.addresses)
+    is_root = config.root == "yes" or config.root == "auto" and (not config.join or names_itself)
+    replica = make_replica(
+        cast(PeerEngine, node.engine), config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys
+    )
+    if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
+        replica.core.own_addresses.clear()
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver
     await driver.start(listeners)
     if config.join:
-        driver.keep_looking(own.__contains__)
+        driver.keep_looking(lambda found: roots_of(found, own), found.failures)
     spelled = ",".join(str(Address(*one.getsockname()[:2])) for one in listeners)
     log(f"event=peers listen={spelled} address={address} proof={trust.source if trust else 'none'} root={'yes' if is_root else 'no'}")
     return driver

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from respram.gossip.effects import Dial
 from respram.gossip.members import DEAD, LEFT, pack_member, unpack_members
 from respram.gossip.policy import Policy
 from respram.sim.world import EPOCH_MS
@@ -44,11 +45,40 @@ def test_a_hello_is_refused_with_the_reason_in_both_logs(changes: dict[str, obje
     assert reason.replace(" ", "_") in other.reports("refused_there")[0]
 
 
+def test_a_refusal_after_the_others_hello_is_in_the_log_as_well() -> None:
+    """As of too many links, or of an address that somebody else has: only the other side sees that."""
+    bench = Bench()
+    bench.meet(1, member(0x200), dialled=True)
+    bench.say(1, Refuse(b"too many links\nevent=forged"))
+    assert bench.reports("refused_there") == ["peer=0000000000000200 why=too_many_links\\nevent=forged"]
+    assert list(bench.hangups()) == [1]
+
+
 def test_ones_own_number_is_refused() -> None:
     bench = Bench()
     bench.core.opened(1, b"", bench.now)
     bench.say(1, hello(member(ME)))
     assert bench.sent(Refuse)[0].reason == b"that is my own number"
+
+
+def test_an_address_that_leads_back_is_not_dialled_again() -> None:
+    bench = Bench(roots=[b"me-by-another-name:1", b"host-9:1"])
+    bench.core.opened(1, b"me-by-another-name:1", bench.now)
+    bench.say(1, hello(member(ME)))
+    bench.forget()
+    bench.wait(30_000)
+    assert {one.address for one in bench.effects if isinstance(one, Dial)} == {b"host-9:1"}
+
+
+def test_two_nodes_at_one_address_are_told_so_and_the_first_stays() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.meet(2, replace(member(0x201), address=member(0x200).address))
+    assert bench.sent(Refuse, 2)[0].reason == b"another node advertises this address"
+    assert list(bench.core.book.alive) == [0x200] and list(bench.hangups()) == [2]
+    bench.meet(3, replace(member(0x202), address=member(ME).address))
+    assert bench.sent(Refuse, 3)[0].reason == b"we both advertise this address"
+    assert list(bench.hangups()) == [2, 3] and bench.core.refusals == 2
 
 
 def test_links_are_bounded() -> None:
@@ -98,6 +128,7 @@ def test_an_earlier_boot_at_the_same_address_has_left() -> None:
     bench = Bench()
     first = member(0x200)
     bench.meet(1, first)
+    bench.ms += 2_000  # its link has not ended, but nothing comes
     bench.meet(2, replace(member(0x201), address=first.address))
     assert list(bench.core.book.alive) == [0x201]
     assert 1 in bench.hangups()

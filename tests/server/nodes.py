@@ -65,10 +65,12 @@ def make_node(config: Config, number: int, trust: Trust | None, log: Callable[[s
     return node
 
 
-async def start_party(number: int, port: int, join: tuple[int, ...], trust: Trust | None = None, **settings: object) -> Party:
+async def start_party(
+    number: int, port: int, join: tuple[int, ...], trust: Trust | None = None, host: str = "127.0.0.1", **settings: object
+) -> Party:
     lines: list[str] = []
     config = Config(
-        engine="pure", peer_port=port, join=tuple(Address("127.0.0.1", one) for one in join), **settings  # type: ignore[arg-type]
+        engine="pure", peer_port=port, join=tuple(Address(host, one) for one in join), **settings  # type: ignore[arg-type]
     )
     node = make_node(config, number, trust, lines.append)
     driver = await peer_setup.start(config, node, asyncio.get_running_loop(), trust, peer_setup.listen(config), lines.append)

@@ -23,6 +23,7 @@ from respram.server.discovery import (
     answers,
     build_query,
     find,
+    is_local,
     name_servers,
     own_address,
     parse_answer,
@@ -122,7 +123,7 @@ def test_what_one_entry_lacks_does_not_spoil_the_others() -> None:
     with name_server(lambda query: response(query, [], 0x8183)) as server:
         found = asyncio.run(find([Service(NAME), Address("::1", 7001), Address("no.such.invalid", 1)], [server]))
     assert found.addresses == (Address("::1", 7001),)
-    assert len(found.failures) == 2
+    assert len(found.failures) == 2 and found.unresolved == (Service(NAME), Address("no.such.invalid", 1))
     assert found.failures[0] == f"srv:{NAME}: there is no such name"
     assert found.failures[1].startswith("no.such.invalid:1: ")
 
@@ -249,6 +250,11 @@ def test_the_name_servers_are_those_of_the_system(tmp_path: Path) -> None:
     conf.write_text("# nameserver 9.9.9.9\nnameserver 10.0.0.1\nnameserver fd00::1\nnameserver nonsense\nsearch x\n" + "nameserver 10.0.0.3\n" * 5)
     assert name_servers(conf) == [Address("10.0.0.1", 53), Address("fd00::1", 53), Address("10.0.0.3", 53)]
     assert name_servers(tmp_path / "none") == [Address("127.0.0.1", 53)]
+
+
+def test_addresses_of_this_machine_are_known_as_such() -> None:
+    assert is_local("127.0.0.1") and is_local("127.0.0.9")
+    assert not is_local("192.0.2.1") and not is_local("2001:db8::1") and not is_local("localhost")
 
 
 def test_a_node_that_was_not_told_finds_its_own_address() -> None:

@@ -103,6 +103,78 @@ def test_a_name_that_dns_does_not_know_keeps_the_node_looking(monkeypatch: pytes
     run(main)
 
 
+def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
+    """Else the first node of a deployment, whose names come up one after the other, calls itself complete."""
+
+    async def main() -> None:
+        lines: list[str] = []
+        port = peer_port()
+        config = Config(engine="pure", peer_port=port, join=(Address("127.0.0.1", port), Address("later.invalid", 7)))
+        node = make_node(config, 1, None, lines.append)
+        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
+        core = driver.replica.core
+        assert core.state == "joining" and core.roots == [b"later.invalid:7"] and core.me.role == 3
+        await driver.stop()
+
+    run(main)
+
+
+def test_whoever_is_given_the_address_of_another_by_mistake_is_told_so() -> None:
+    """It must not take the other for itself, find nobody else to join, and look as if all were well."""
+
+    async def main() -> None:
+        async with parties(1) as (one,):
+            port = peer_port()
+            wrong = await start_party(9, port, (one.port,), advertise=Address("127.0.0.1", one.port))
+            for party in (one, wrong):
+                await until(lambda party=party: any("we_both_advertise" in line for line in party.lines))  # type: ignore[misc]
+            await wrong.driver.stop()
+
+    run(main)
+
+
+def test_a_node_behind_a_mapped_port_finds_out_that_it_is_one_of_those_to_join() -> None:
+    async def main() -> None:
+        port, mapped = peer_port(), peer_port()
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            inward, outward = await asyncio.open_connection("127.0.0.1", port)
+
+            async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+                while data := await source.read(4096):
+                    target.write(data)
+                target.close()
+
+            await asyncio.gather(carry(reader, outward), carry(inward, writer))
+
+        server = await asyncio.start_server(forward, "127.0.0.1", mapped)
+        party = await start_party(1, port, (mapped,), advertise=Address("127.0.0.1", mapped))
+        core = party.driver.replica.core
+        assert core.me.role == 3
+        await until(lambda: list(core.own_addresses) == [b"127.0.0.1:%d" % mapped])
+        await until(lambda: core.state == "ready")
+        assert not core.book.alive
+        await party.driver.stop()
+        server.close()
+
+    run(main)
+
+
+def test_nodes_meet_over_ipv6() -> None:
+    async def main() -> None:
+        first, port = peer_port(), peer_port()
+        one = await start_party(1, first, (first,), host="::1", peer_bind=("::1",))
+        other = await start_party(2, port, (first,), host="::1", peer_bind=("::1",))
+        assert f"listen=[::1]:{port} address=[::1]:{port} " in other.lines[-1]
+        await until(lambda: one.driver.replica.core.greeted() and other.driver.replica.core.greeted())
+        [link] = other.driver.links.values()
+        assert link.remote == f"[::1]:{first}", "an address as one would write it"
+        for party in (one, other):
+            await party.driver.stop()
+
+    run(main)
+
+
 def test_names_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver_module, "LOOK_SOON_S", 0.05)
 
