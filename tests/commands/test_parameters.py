@@ -14,6 +14,12 @@ def test_every_limit_with_an_option_is_a_parameter() -> None:
     assert options and options <= PARAMETERS.keys()
 
 
+def test_what_a_node_started_with_among_its_peers_is_shown_and_stays(rig: Rig) -> None:
+    shown = {name: PARAMETERS[name].read(rig.node) for name in (b"tree-leaves", b"peer-queue-limit", b"join", b"network", b"tree-root")}
+    assert shown == {b"tree-leaves": b"25", b"peer-queue-limit": b"16777216", b"join": b"", b"network": b"respram", b"tree-root": b"auto"}
+    assert all(PARAMETERS[name].write is None for name in shown)
+
+
 def test_what_a_parameter_shows_can_be_set_again_and_changes_nothing(rig: Rig) -> None:
     written = 0
     for name, parameter in PARAMETERS.items():

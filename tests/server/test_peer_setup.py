@@ -9,6 +9,7 @@ import pytest
 from respram.config import Config
 from respram.engine.pure import PureEngine
 from respram.errors import BindError, ConfigError
+from respram.limits import Limits
 from respram.options import Address, Service
 from respram.server import discovery, peer_setup
 from respram.server import driver as driver_module
@@ -72,6 +73,17 @@ def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
         assert (core.me.role == 3) is is_root
         assert core.roots == [b"127.0.0.1:%d" % other], "a node never dials itself"
         assert f"root={'yes' if is_root else 'no'}" in party.lines[-1] or any("root=" in line for line in party.lines)
+        await party.driver.stop()
+
+    run(main)
+
+
+def test_the_core_keeps_to_what_the_operator_set() -> None:
+    async def main() -> None:
+        party = await start_party(1, peer_port(), (), limits=Limits(tree_leaves_max=7, suspicion_ms=9_000, peer_queue_bytes_max=1 << 20))
+        policy = party.driver.replica.core.policy
+        assert (policy.leaves_max, policy.suspicion_ms, policy.queue_bytes_max) == (7, 9_000, 1 << 20)
+        assert policy.branches_max == 15
         await party.driver.stop()
 
     run(main)
