@@ -5,6 +5,7 @@ that looks like a measurement.
 """
 
 from respram import __version__
+from respram.commands.cluster import replicas
 from respram.commands.conn import Conn
 from respram.commands.help import help_of
 from respram.commands.info import counters, used_bytes
@@ -157,7 +158,7 @@ def role(conn: Conn, argv: list[bytes]) -> Reply:
     if peers is None:
         return [b"master", 0, []]
     number = peers.last_number()
-    return [b"master", number, [[one.host, b"%d" % one.port, b"%d" % number] for one in peers.linked() if one.state != b"unlinked"]]
+    return [b"master", number, [[one.host, b"%d" % one.port, b"%d" % number] for one in replicas(conn.node)]]
 
 
 def module_list(conn: Conn, argv: list[bytes]) -> Reply:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from respram.commands.conn import Conn, Suspend
+from respram.commands.node import Node
 from respram.commands.refusals import NO_CLUSTER
 from respram.commands.reply import Reply, Simple
 from respram.commands.texts import NOT_AN_INTEGER, unknown_subcommand
@@ -141,6 +142,13 @@ def digest(conn: Conn, argv: list[bytes]) -> Reply:
         raise NOT_A_TIME
     records, total = found
     return {b"at_ms": at_ms, b"records": records, b"digest": b"%016x" % total}
+
+
+def replicas(node: Node) -> list[PeerFacts]:
+    """Those that get this node's records, which clients may take for its replicas: of its enclave, and linked."""
+    enclave, peers = node.config.enclave.encode(), node.peers
+    linked = peers.linked() if peers is not None else []
+    return [one for one in linked if one.heard_ms >= 0 and one.state != b"unlinked" and one.enclave == enclave]
 
 
 def spell(host: bytes, port: int) -> bytes:

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable, Iterable
 
 from respram import __version__
+from respram.commands.cluster import PeerFacts, replicas, spell
 from respram.commands.conn import Conn
 from respram.commands.connection import REDIS_VERSION
 from respram.commands.node import Node
@@ -222,13 +223,12 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
 def _replication(node: Node, now_ms: int) -> list[Field]:
     """Peers are equals: to a client each node is a master, and those it has links to look like its replicas."""
     peers = node.peers
-    linked = [one for one in peers.linked() if one.heard_ms >= 0 and one.state != b"unlinked"] if peers is not None else []
     slaves = [
         (
             f"slave{number}",
             f"ip={one.host.decode()},port={one.port},state=online,offset={peers.last_number() if peers else 0},lag={one.lag_ms // 1000}",
         )
-        for number, one in enumerate(linked)
+        for number, one in enumerate(replicas(node))
     ]
     return [
         ("role", "master"),
@@ -244,7 +244,16 @@ def _replication(node: Node, now_ms: int) -> list[Field]:
         ("repl_backlog_first_byte_offset", 0),
         ("repl_backlog_histlen", 0),
         *(peers.facts() if peers is not None else ()),
+        *((f"peer{number}", _peer_line(one)) for number, one in enumerate(peers.linked() if peers is not None else ())),
     ]
+
+
+def _peer_line(one: PeerFacts) -> str:
+    return (
+        f"node={one.number:016x},address={spell(one.host, one.port).decode()},enclave={ascii(one.enclave.decode('latin-1'))[1:-1]},"
+        f"role={one.role.decode()},state={one.state.decode()},rtt_us={one.rtt_us},lag_ms={one.lag_ms},"
+        f"queue_bytes={one.queue_bytes},heard_ms={one.heard_ms}"
+    )
 
 
 def _cpu(node: Node, now_ms: int) -> list[Field]:

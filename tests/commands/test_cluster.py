@@ -31,14 +31,16 @@ class FakePeers:
     pulled: list[tuple[int, bytes]] = field(default_factory=list)
     noticed: dict[Conn, tuple[int, int]] = field(default_factory=dict)
     flushes: int = 0
+    stranger: bool = False  # one of another enclave is linked as well
     digests: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def state(self) -> bytes:
         return b"joining"
 
     def linked(self) -> list[PeerFacts]:
-        row = PeerFacts(0xAB, b"10.0.0.7", 16379, b"blue", b"leaf", b"online", 250, 3, 10, 20, 40)
-        return [row, replace(row, number=0xCD, host=b"fd00::7", state=b"unlinked", heard_ms=-1)]
+        row = PeerFacts(0xAB, b"10.0.0.7", 16379, b"default", b"leaf", b"online", 250, 3, 10, 20, 40)
+        away = replace(row, number=0xCD, host=b"fd00::7", state=b"unlinked", heard_ms=-1)
+        return [row, away, *([replace(row, number=0xEF, enclave=b"blue\r\nrole:forged")] if self.stranger else [])]
 
     def members(self) -> list[MemberFacts]:
         return [MemberFacts(0xAB, b"10.0.0.7:16379", b"blue", b"leaf", 0xEF, b"alive", True, 4)]
@@ -119,6 +121,16 @@ def test_info_and_role_show_linked_peers_as_replicas(client: Client, others: Fak
     assert b"role:master\r\nconnected_slaves:1\r\nslave0:ip=10.0.0.7,port=16379,state=online,offset=7,lag=0\r\n" in info
     assert b"master_repl_offset:7\r\n" in info and b"peer_state:ready\r\nrecords_repaired:5\r\n" in info
     assert client(b"ROLE") == b"*3\r\n$6\r\nmaster\r\n:7\r\n*1\r\n*3\r\n$8\r\n10.0.0.7\r\n$5\r\n16379\r\n$1\r\n7\r\n"
+
+
+def test_info_has_a_line_for_each_peer_whatever_it_calls_itself(client: Client, others: FakePeers) -> None:
+    others.stranger = True
+    info = client(b"INFO", b"replication")
+    first = b"node=00000000000000ab,address=10.0.0.7:16379,enclave=default,role=leaf,state=online,rtt_us=250,lag_ms=3,queue_bytes=10,heard_ms=40"
+    assert b"\r\npeer0:" + first + b"\r\npeer1:node=00000000000000cd,address=[fd00::7]:16379,enclave=default,role=leaf,state=unlinked," in info
+    assert b"\r\npeer2:node=00000000000000ef," in info and b"\r\nrole:forged" not in info
+    assert b"connected_slaves:1\r\n" in info, "nodes of another enclave get no records"
+    assert client(b"ROLE").count(b"10.0.0.7") == 1
 
 
 def test_the_state_is_one_word(client: Client, rig: Rig) -> None:

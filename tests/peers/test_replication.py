@@ -68,6 +68,13 @@ def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
     assert {row[b"address"].decode() for row in topology} == {f"127.0.0.1:{one.peer_port}" for one in three}
     log = three[0].log()
     assert "proof=secret" in log and SECRET not in log and "event=met" in log and "event=ready" in log
+    for member in three:  # each names both others, however it learnt of them
+        met = [line for line in member.log().splitlines() if "event=met" in line]
+        assert {line.split("address='")[1].split("'")[0] for line in met} == {
+            f"127.0.0.1:{other.peer_port}" for other in three if other is not member
+        }
+        rows = [member.info()[f"peer{number}"] for number in range(2)]
+        assert all(isinstance(row, dict) and row["enclave"] == "default" and row["lag_ms"] >= 0 for row in rows)
 
 
 def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member]) -> None:
