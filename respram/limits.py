@@ -77,8 +77,12 @@ class Limits:
 
     # -- transactions and one turn of the loop ----------------------------------------------------
     multi_commands_max: int = bound(
-        8_192, "Commands queued in one MULTI. EXEC runs without a pause, at 3 to 5 us each: so long all others wait.",
+        8_192, "Commands queued in one MULTI, unless all are plain. EXEC runs without a pause, at 3 to 5 us each: so long all others wait.",
         "multi-commands-limit", 1, MIB,
+    )  # fmt: skip
+    multi_keys_max: int = bound(
+        131_072, "Keys that the plain commands of one MULTI (those of the engine: GET, SET, INCR...) may name; at 0.1 to 0.3 us each.",
+        "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
     multi_bytes_max: int = bound(
         GIB, "All that is queued in one MULTI; as much as the query buffer could hold of one command."

@@ -128,7 +128,7 @@ def type_of(conn: Conn) -> bytes:
 def describe(conn: Conn, now_ms: int) -> bytes:
     """One line of CLIENT LIST, fields in Redis's order. What has no counterpart here is 0."""
     session, waiting = conn.session, conn.waiting_bytes()
-    queued = -1 if conn.queue is None else len(conn.queue)
+    queued = -1 if conn.queue is None else conn.queued
     unread = session.buffered_bytes
     redirect = conn.tracking.redirect if conn.tracking is not None else -1
     return (
@@ -139,7 +139,7 @@ def describe(conn: Conn, now_ms: int) -> bytes:
             conn.id, conn.address, conn.local_address, conn.fd, conn.name,
             max(now_ms - conn.created_ms, 0) // 1000, max(now_ms - conn.last_active_ms, 0) // 1000,
             _flags(conn), session.db, len(conn.channels), len(conn.patterns), len(conn.shard_channels), queued,
-            unread, conn.queue_bytes, int(waiting > 0), waiting, unread + waiting + conn.queue_bytes,
+            unread, conn.queued_bytes, int(waiting > 0), waiting, unread + waiting + conn.queued_bytes,
             conn.last_command, conn.user, redirect, session.proto, conn.lib_name, conn.lib_version,
         )
     )  # fmt: skip

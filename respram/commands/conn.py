@@ -66,7 +66,7 @@ class Conn:
     authenticated: bool = False
     guess_slot_ms: int = 0  # when the password that waits may be looked at; 0: none waits
 
-    queue: "list[tuple[object, list[bytes]]] | None" = None  # MULTI: (command, argv) so far
+    queue: "list[tuple[object, list[bytes]]] | None" = None  # MULTI: (command, argv) so far, if the session keeps none
     queue_bytes: int = 0
     spoiled: bool = False  # a command was refused while queueing: EXEC will abort
     executing: bool = False  # inside EXEC: nothing may suspend
@@ -108,12 +108,23 @@ class Conn:
         """Tells the session whether fast paths are right for this connection. To be called by
         whoever changes any of the states below; forgetting it is the one mistake possible here."""
         self.session.trusted = self.authenticated
-        self.session.hot = (
+        fast = (
             self.authenticated
             and self.account.hot
-            and self.queue is None
             and not self.silent
             and not self.skip
             and self.tracking is None
             and not (self.subscribed and self.session.proto == 2)
         )
+        self.session.hot = fast and self.queue is None
+        # Behind a command that is queued here all others are, for their order.
+        self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0
+
+    @property
+    def queued(self) -> int:
+        """Commands since MULTI, the session's and those here."""
+        return self.session.kept + len(self.queue or ())
+
+    @property
+    def queued_bytes(self) -> int:
+        return self.session.kept_bytes + self.queue_bytes

@@ -14,7 +14,7 @@ from respram.commands.node import CommandStat
 from respram.commands.pausing import wait_while_paused
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.slowlog import note_slow
-from respram.commands.transactions import leave
+from respram.commands.transactions import leave, take_over
 from respram.engine.api import Session
 from respram.errors import ClientError
 
@@ -76,7 +76,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         conn.node.log(f"event=http_request client={conn.id} address={conn.address.decode()}: closed")
         return Raw(b"")
     try:
-        command = _known(name, argv)
+        command = find_command(argv)
         _allowed(conn, command, name, argv)
     except ClientError as error:
         if name == b"exec":
@@ -92,7 +92,9 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
     return call(conn, command, argv)
 
 
-def _known(name: bytes, argv: list[bytes]) -> Command:
+def find_command(argv: list[bytes]) -> Command:
+    """Raises what Redis says of one that is not there, or has another number of arguments."""
+    name = argv[0].lower()
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
     if command is None or (command.subcommands and len(argv) > 1):  # the container itself: argv[1] is empty
         parent = find(name, b"")
@@ -123,14 +125,16 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     assert conn.queue is not None
     limits = conn.node.limits
     size = sum(map(len, argv))
-    if len(conn.queue) >= limits.multi_commands_max or conn.queue_bytes + size > limits.multi_bytes_max:
+    if conn.queued >= limits.multi_commands_max or conn.queued_bytes + size > limits.multi_bytes_max:
         conn.spoiled = True
         raise ClientError(b"ERR too many commands or bytes queued in MULTI")
     if b"no_multi" in command.flags:
         conn.spoiled = True
         raise ClientError(b"ERR Command not allowed inside a transaction")
+    take_over(conn)
     conn.queue.append((command, argv))
     conn.queue_bytes += size
+    conn.session.keeping = 0
     return Simple(b"QUEUED")
 
 

@@ -1,9 +1,10 @@
 """MULTI EXEC DISCARD WATCH UNWATCH.
 
-Queueing itself is dispatch's. A key is watched by its stamp: stamps are unique, so a key that carries
-the same one at EXEC was neither written nor expired in between, whoever might have done it: a client
-of this node, a peer, or time. Only a key that was missing can come and go without a trace: while one
-is watched, the engine's observer tells of new keys.
+Hot commands are queued by the session, until the first that is not; from then on by dispatch. A key is
+watched by its stamp: stamps are unique, so a key that carries the same one at EXEC was neither written
+nor expired in between, whoever might have done it: a client of this node, a peer, or time. Only a key
+that was missing can come and go without a trace: while one is watched, the engine's observer tells of
+new keys.
 """
 
 from respram.catalog import Command
@@ -65,16 +66,21 @@ def unwatch(conn: Conn, argv: list[bytes]) -> Reply:
 
 def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     """Runs what was queued. An error in it is an element of the answer, and its siblings run."""
-    queue = conn.queue
-    if queue is None:
+    if conn.queue is None:
         raise EXEC_ALONE
     if conn.spoiled:
         leave(conn)
         raise ABORTED
+    engine = conn.node.engine
+    if conn.session.kept and (conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()):
+        take_over(conn)  # something came between that only dispatch can judge
+    if conn.session.kept:
+        return _exec_kept(conn)
+    queue = conn.queue
     commands = [(command, words) for command, words in queue if isinstance(command, Command)]
     assert len(commands) == len(queue)
     wait_while_paused(conn, (command for command, _ in commands))
-    changed = any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
+    changed = _is_changed(conn)
     leave(conn)
     if changed:
         return NIL_ARRAY
@@ -89,8 +95,42 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
 
 
+def _exec_kept(conn: Conn) -> Reply:
+    """The same of what the session has kept: the engine runs it, and hands back what it finds not to be hot."""
+    from respram.commands.dispatch import find_command
+
+    session, engine = conn.session, conn.node.engine
+    if _is_changed(conn):
+        leave(conn)
+        return NIL_ARRAY
+    conn.executing = True
+    try:
+        engine.say(b"*%d\r\n" % session.kept)
+        while (argv := engine.run_kept(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
+            engine.say(encode(_element(conn, find_command(argv), argv), session.proto))
+    finally:
+        conn.executing = False
+        leave(conn)
+    return Raw(b"")
+
+
+def _is_changed(conn: Conn) -> bool:
+    return any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
+
+
+def take_over(conn: Conn) -> None:
+    """What the session has kept is queued here from now on."""
+    from respram.commands.dispatch import find_command
+
+    assert conn.queue is not None
+    for argv in conn.session.take_kept():
+        conn.queue.append((find_command(argv), argv))
+        conn.queue_bytes += sum(map(len, argv))
+
+
 def leave(conn: Conn) -> None:
     """Forgets the queue and what was watched; for EXEC, DISCARD, RESET."""
+    conn.session.drop_kept()
     conn.queue = None
     conn.queue_bytes = 0
     conn.spoiled = False

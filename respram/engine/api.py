@@ -34,6 +34,7 @@ HOT = HOT_READS | HOT_WRITES
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
 HOT_BYTES_MAX = 1 << 20
+KEPT_BYTES_MAX = 64 << 20  # of arguments that one session keeps in MULTI; `dispatch` has the larger limit
 
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 
@@ -97,9 +98,23 @@ class Session(Protocol):
     def more(self) -> bool:
         """`feed` stopped at a budget: send the reply, then call it again without data."""
 
+    keeping: int  # in MULTI: hot commands are kept, and answered QUEUED, while they look up so many keys; 0: none is
     @property
     def buffered_bytes(self) -> int:
         """Input received and not yet executed."""
+
+    @property
+    def kept(self) -> int:
+        """How many commands are kept."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of their arguments together; at most KEPT_BYTES_MAX."""
+
+    def take_kept(self) -> list[list[bytes]]:
+        """Hands them out, in order, and forgets them."""
+
+    def drop_kept(self) -> None: ...
 
 
 # (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same
@@ -131,6 +146,14 @@ class Engine(Protocol):
         Redis's text behind the replies of what came before, and sets `session.closing`.
         `dispatch` may call `feed` of no session, but every other method.
         """
+
+    def say(self, reply: bytes) -> None:
+        """For `dispatch`: a reply that goes before the one it will return."""
+
+    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+        """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot after
+        all is handed back instead: say its reply and call again, until None. Where the replies of this feed
+        become more than so many bytes they are dropped, all is run nevertheless, and `closing` is set."""
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""

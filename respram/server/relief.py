@@ -35,7 +35,7 @@ def weigh_bytes(bytes_max: int) -> int:
 
 
 def held_bytes(client: Holder) -> int:
-    return client.session.buffered_bytes + client.conn.queue_bytes + client.out_bytes
+    return client.session.buffered_bytes + client.conn.queued_bytes + client.out_bytes
 
 
 def too_many(clients: Iterable[T], bytes_max: int) -> list[tuple[T, int]]:

@@ -65,16 +65,34 @@ def test_the_order_of_checks_is_memory_before_subscribed_mode_before_queueing(ri
 def test_a_transaction_is_bounded(rig: Rig, client: Client) -> None:
     from dataclasses import replace
 
-    rig.node.limits = replace(rig.node.limits, multi_commands_max=3)
-    client(b"MULTI")
-    for _ in range(3):
-        assert client(b"PING") == b"+QUEUED\r\n"
-    assert client(b"PING").startswith(b"-ERR too many commands")
-    assert client(b"EXEC").startswith(b"-EXECABORT")
+    for command, limits in ((b"TIME", {"multi_commands_max": 3}), (b"PING", {"multi_commands_max": 3, "multi_keys_max": 3})):
+        rig.node.limits = replace(rig.node.limits, **limits)
+        client(b"MULTI")
+        for _ in range(3):
+            assert client(command) == b"+QUEUED\r\n"
+        assert client(command).startswith(b"-ERR too many commands")
+        assert client(b"EXEC").startswith(b"-EXECABORT")
     rig.node.limits = replace(rig.node.limits, multi_commands_max=100, multi_bytes_max=1000)
     client(b"MULTI")
-    assert client(b"ECHO", b"x" * 990) == b"+QUEUED\r\n"
+    assert client(b"APPEND", b"k", b"x" * 980) == b"+QUEUED\r\n"
     assert client(b"ECHO", b"x" * 990).startswith(b"-ERR too many commands or bytes")
+
+
+def test_plain_commands_may_be_many_more_than_others(rig: Rig, client: Client) -> None:
+    from dataclasses import replace
+
+    rig.node.limits = replace(rig.node.limits, multi_commands_max=3, multi_keys_max=9)
+    client(b"MULTI")
+    for number in range(7):
+        assert client(b"INCR", b"n") == b"+QUEUED\r\n", number
+    assert client(b"MGET", b"n", b"n") == b"+QUEUED\r\n"
+    assert client(b"EXEC") == b"*8\r\n" + b"".join(b":%d\r\n" % (one + 1) for one in range(7)) + b"*2\r\n$1\r\n7\r\n$1\r\n7\r\n"
+    client(b"MULTI")
+    for _ in range(4):
+        assert client(b"INCR", b"n") == b"+QUEUED\r\n"
+    assert client(b"TIME").startswith(b"-ERR too many commands"), "with another among them the smaller limit holds"
+    assert client(b"EXEC").startswith(b"-EXECABORT")
+    assert client(b"GET", b"n") == b"$1\r\n7\r\n"
 
 
 def test_a_pause_holds_back_what_it_should_and_lets_it_run_later(rig: Rig, client: Client) -> None:

@@ -1,10 +1,12 @@
 """MULTI and WATCH: queues, aborts, errors among siblings, and stamps that tell who touched a key."""
 
+from dataclasses import replace
+
 import pytest
 
 from respram.commands.transactions import WATCHED_KEYS_MAX
 
-from .rig import NIL, OK, ONE, ZERO, Client, array, bulk, request
+from .rig import NIL, OK, ONE, ZERO, Client, Rig, array, bulk, request
 
 QUEUED = b"+QUEUED\r\n"
 ABORTED = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
@@ -249,3 +251,50 @@ def test_fast_paths_rest_while_queueing(client: Client) -> None:
         assert client.conn.session.hot
     assert client(b"SET", b"a", b"1") == OK
     assert client(b"INCRBY", b"a", b"0") == ONE
+
+
+def test_a_command_that_is_not_plain_keeps_its_place_among_those_that_are(client: Client) -> None:
+    """The session keeps plain commands itself until another comes, and may find at EXEC that one was not as plain as it looked."""
+    client(b"MULTI")
+    for argv in ((b"SET", b"k", b"1"), (b"INCR", b"k"), (b"SET", b"k", b"7", b"GET"), (b"INCR", b"k"), (b"GET", b"k")):
+        assert client(*argv) == b"+QUEUED\r\n"
+    assert client(b"EXEC") == b"*5\r\n+OK\r\n:2\r\n$1\r\n2\r\n:8\r\n$1\r\n8\r\n"
+    client(b"MULTI")
+    for argv in ((b"INCR", b"k"), (b"APPEND", b"k", b"0"), (b"INCR", b"k"), (b"GET", b"missing")):
+        assert client(*argv) == b"+QUEUED\r\n"
+    assert client(b"EXEC") == b"*4\r\n:9\r\n:2\r\n:91\r\n$-1\r\n"
+
+
+def test_plain_commands_that_were_queued_count_as_others_do(rig: Rig, client: Client) -> None:
+    client(b"MULTI")
+    client(b"SET", b"k", b"1")
+    client(b"GET", b"k")
+    assert client.conn.queued == 2 and client.conn.queued_bytes == 5 + 4
+    assert b" multi=2 " in client.other()(b"CLIENT", b"LIST")
+    client(b"DISCARD")
+    assert client.conn.queued == client.conn.queued_bytes == 0
+    assert client(b"GET", b"k") == b"$-1\r\n"
+
+
+def test_a_reply_beyond_the_output_buffer_closes_and_all_has_run(rig: Rig, client: Client) -> None:
+    rig.node.limits = replace(rig.node.limits, output_buffer_bytes_max=10_000)
+    client(b"SET", b"k", b"v" * 3_000)
+    client(b"MULTI")
+    for _ in range(9):
+        client(b"GET", b"k")
+    client(b"SET", b"after", b"1")
+    client(b"EXEC")
+    assert client.conn.session.closing
+    assert client.other()(b"GET", b"after") == b"$1\r\n1\r\n"
+
+
+def test_rights_that_change_between_multi_and_exec_are_heeded(rig: Rig, client: Client) -> None:
+    client(b"ACL", b"SETUSER", b"ann", b"on", b">long-enough-for-ann-2026", b"~*", b"+@all")
+    ann = client.other()
+    assert ann(b"AUTH", b"ann", b"long-enough-for-ann-2026") == b"+OK\r\n"
+    ann(b"MULTI")
+    assert ann(b"SET", b"k", b"1") == b"+QUEUED\r\n"
+    client(b"ACL", b"SETUSER", b"ann", b"-set")
+    answer = ann(b"EXEC")
+    assert answer.startswith(b"*1\r\n-NOPERM"), answer
+    assert client(b"GET", b"k") == b"$-1\r\n"

@@ -39,7 +39,7 @@ option = st.one_of(
 )
 name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
-    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME QUIT GE SETT".split()
+    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
     st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
@@ -146,6 +146,17 @@ class Side:
             engine.retime(session.db, target, now_ms + 50, False, now_ms, b"expire")
         elif name == b"QUIT":
             session.closing = True
+        elif name == b"KEEP":
+            session.hot, session.keeping = False, 1 + 3 * len(argv)
+        elif name == b"TAKE":
+            self.seen.append((session.kept, session.kept_bytes, session.take_kept(), session.kept))
+        elif name == b"RUN":
+            engine.say(b"*%d\r\n" % session.kept)
+            while (handed := engine.run_kept(session, now_ms, 300)) is not None:
+                self.seen.append(handed)
+                engine.say(b"+handed\r\n")
+            session.drop_kept()
+            session.hot, session.keeping = True, 0
         entry = engine.lookup(session.db, target, now_ms)
         self.seen.append(entry)
         return b"+cold %d\r\n" % len(argv)
@@ -168,7 +179,7 @@ class Side:
         if writable:
             assert not any(given)
         session = self.session
-        self.seen.append((session.more, session.suspended, session.closing, session.retried))
+        self.seen.append((session.more, session.suspended, session.closing, session.retried, session.kept))
 
     def take(self, step: object) -> None:
         engine = self.engine
@@ -264,6 +275,20 @@ def run_out(side: Side) -> None:
         while side.engine.expire(side.now, 1_000):
             pass
     assert side.engine.records(0) == side.engine.records(1) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(likely, odd), min_size=1, max_size=12), st.integers(1, 8), st.sampled_from(LIMITS), st.booleans())
+def test_what_is_kept_for_later_is_kept_and_run_alike(commands: list[tuple[bytes, ...]], room: int, limits: Settings, run: bool) -> None:
+    """KEEP, some commands of any kind and number of arguments, then RUN or TAKE: as MULTI, EXEC and a command that is not hot do."""
+    sides = [Side(make, limits) for make in ENGINES.values()]
+    data = request(b"KEEP", *([b"x"] * room)) + b"".join(request(*argv) for argv in commands) + request(b"RUN" if run else b"TAKE")
+    for side in sides:
+        side.take(Bytes(data, [len(data) // 2], True))
+    assert sides[0].seen == sides[1].seen
+    assert sides[0].state() == sides[1].state()
+    if any(isinstance(one, bytes) and b"+QUEUED" in one for one in sides[1].seen):
+        event("kept")
 
 
 @settings(max_examples=100, deadline=None)

@@ -31,7 +31,15 @@ from tests.engine.rig import NOW, SETTINGS
 engine = make("native", SETTINGS)
 if sys.argv[1] == "sealed":
     engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW), True)
-session = engine.session(lambda session, argv, now: b"+cold\\r\\n")
+
+def dispatch(session, argv, now):  # KEEP and RUN stand for MULTI and EXEC
+    session.hot, session.keeping = argv[0] == b"RUN", 100 * (argv[0] == b"KEEP")
+    if argv[0] == b"RUN":
+        assert engine.run_kept(session, now, 1 << 30) is None
+        session.drop_kept()
+    return b"+cold\\r\\n"
+
+session = engine.session(dispatch)
 session.hot = session.trusted = True
 buffer = memoryview(bytearray(1 << 18))
 while len(head := os.read(0, 16)) == 16:
@@ -125,6 +133,19 @@ def quiet(child: Child, now: int) -> None:
     """Two more calls: a reply is wiped by the call that follows it."""
     for _ in range(2):
         assert child.feed(request(b"PING"), now) == b"+PONG\r\n"
+
+
+def test_what_a_transaction_kept_is_gone_with_what_it_stored(child: Child) -> None:
+    assert child.feed(request(b"KEEP")) == b"+cold\r\n"
+    values = [mark(number) * 50 for number in range(40)]  # the memory for what is kept grows several times
+    for number, value in enumerate(values):
+        assert child.feed(request(b"SET", b"k%d" % number, value, b"PX", b"500")) == b"+QUEUED\r\n"
+    assert child.holds(mark(3)) and child.holds(mark(39))
+    assert child.feed(request(b"RUN")) == b"+OK\r\n" * 40 + b"+cold\r\n"
+    quiet(child, NOW)
+    assert child.feed(request(b"GET", b"k3")).count(mark(3)) == 50
+    quiet(child, NOW + 600)
+    assert not [number for number in range(40) if child.holds(mark(number))]
 
 
 def test_a_value_is_found_before_its_end_and_not_after(child: Child) -> None:

@@ -29,7 +29,7 @@ class Fake:
 
     def __post_init__(self) -> None:
         self.session = SimpleNamespace(buffered_bytes=self.sizes[0])
-        self.conn = SimpleNamespace(queue_bytes=self.sizes[1], no_evict=self.no_evict)
+        self.conn = SimpleNamespace(queued_bytes=self.sizes[1], no_evict=self.no_evict)
         self.out_bytes = self.sizes[2]
 
 

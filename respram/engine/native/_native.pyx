@@ -194,7 +194,6 @@ cdef class NativeEngine:
     cdef int serve_cold(self, NativeSession session, now_ms) except -1:
         cdef const Command *command
         cdef Turn turn = TURN_COLD
-        cdef size_t number
         cdef list argv
         while turn == TURN_COLD:
             try:
@@ -202,9 +201,7 @@ cdef class NativeEngine:
                     self.tell()
                 command = feed_cold(self.c)
                 try:
-                    argv = []
-                    for number in range(command.argc):
-                        argv.append(bytes_of(command_arg(command, number)))
+                    argv = argv_of(command)
                 except MemoryError:
                     argv = None
                     turn = feed_refuse(self.c)
@@ -220,6 +217,22 @@ cdef class NativeEngine:
                 return 0
             turn = feed_answer(self.c, <const uint8_t *>PyBytes_AS_STRING(answer), <size_t>PyBytes_GET_SIZE(answer))
         return 0
+
+    def say(self, bytes reply not None):
+        if self.c.feed.session is NULL:
+            raise RuntimeError("there is no feed to say this in")
+        if not buffer_append(&self.c.reply, PyBytes_AS_STRING(reply), <size_t>PyBytes_GET_SIZE(reply)):
+            raise MemoryError
+        self.c.feed.bytes_left -= PyBytes_GET_SIZE(reply)
+
+    def run_kept(self, NativeSession session not None, int64_t now_ms, size_t reply_bytes_max):
+        cdef Command command
+        check_place(0, now_ms)
+        if self.c.feed.session != &session.c:
+            raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
+        if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command):
+            return None
+        return argv_of(&command)
 
     def resume(self, NativeSession session not None):
         session.c.suspended = False

@@ -30,6 +30,7 @@ cdef extern from "engine.h":
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more
+        uint64_t keeping, kept_count, kept_bytes
     ctypedef struct Nodes:
         uint64_t *numbers
     ctypedef struct Table:
@@ -50,6 +51,7 @@ cdef extern from "engine.h":
         pass
     ctypedef struct FeedState "Feed":
         CSession *session
+        int64_t bytes_left
     ctypedef struct Engine:
         Table *tables
         uint64_t live[16]
@@ -81,6 +83,7 @@ cdef extern from "engine.h":
     uint64_t engine_used_bytes(const Engine *)
     bint engine_full(const Engine *)
     void buffer_clear(Buffer *, size_t)
+    bint buffer_append(Buffer *, const void *, size_t)
     uint64_t keyspace_hash(const Engine *, Span)
     Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
     bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
@@ -103,6 +106,9 @@ cdef extern from "engine.h":
     void session_init(CSession *)
     void session_close(CSession *)
     size_t session_buffered_bytes(const CSession *)
+    bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
+    bint kept_next(CSession *, Command *)
+    void kept_drop(CSession *)
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t)
     const Command *feed_cold(const Engine *)
     Turn feed_answer(Engine *, const uint8_t *, size_t)

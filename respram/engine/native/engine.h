@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * feed.c (the wire). hash.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * kept.c, feed.c (the wire). hash.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -15,6 +15,7 @@
 
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
 #define HOT_BYTES_MAX (1u << 20)
+#define KEPT_BYTES_MAX ((uint64_t)64 << 20)
 #define UNTRUSTED_ARGS_MAX 10      /* before AUTH, as in Redis */
 #define UNTRUSTED_BULK_BYTES_MAX 16384
 
@@ -160,6 +161,10 @@ typedef struct Session {
     size_t pending_at, pending_wiped;
     Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
     Args args;
+    Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
+    size_t kept_at;
+    uint64_t keeping, kept_work; /* keys that those kept may look up, and do */
+    uint64_t kept_count, kept_bytes; /* of their arguments */
 } Session;
 
 typedef enum Turn { TURN_OVER, TURN_COLD } Turn;
@@ -331,11 +336,19 @@ void reply_nil(Engine *engine, int proto);
 /* hot.c */
 uint8_t hot_name(Span name);
 bool hot_has_key(uint8_t hot);
+bool hot_writes(uint8_t hot);
 bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
 static inline Span command_arg(const Command *command, size_t number) {
     Span span = {command->text + command->args[number].offset, command->args[number].len};
     return span;
 }
+
+/* kept.c: hot commands in MULTI */
+bool kept_add(Engine *engine, Session *session, const Command *command); /* false: it is for `dispatch` */
+bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
+              Command *command); /* false: `command` is for `dispatch`, then it goes on */
+bool kept_next(Session *session, Command *command); /* takes the next out without running it */
+void kept_drop(Session *session);
 
 /* feed.c */
 void session_init(Session *session);

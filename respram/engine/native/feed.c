@@ -41,6 +41,8 @@ void session_close(Session *session) {
     scan_reset(session);
     args_free(&session->args);
     pending_clear(session, 0);
+    kept_drop(session);
+    buffer_clear(&session->kept, 0);
 }
 
 size_t session_buffered_bytes(const Session *session) {
@@ -324,12 +326,13 @@ static Turn go_on(Engine *engine) {
             return over(engine);
         }
         Command *command = &batch->commands[batch->next];
-        if (unlikely(!session->hot))
+        if (unlikely(!session->hot && !session->keeping))
             return TURN_COLD;
         if (unlikely(command->hot == UNKNOWN_YET))
             prepare(engine, command);
         size_t before = engine->reply.len;
-        if (command->hot == COLD || !hot_run(engine, session, command, feed->now_ms))
+        if (command->hot == COLD
+            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_add(engine, session, command)))
             return TURN_COLD;
         batch->next++;
         feed->commands_left--;

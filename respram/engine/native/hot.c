@@ -50,7 +50,7 @@ bool hot_has_key(uint8_t hot) {
     return hot != COLD && hot != HOT_PING && hot != HOT_ECHO && hot != HOT_MGET && hot != HOT_EXISTS;
 }
 
-static bool writes(uint8_t hot) {
+bool hot_writes(uint8_t hot) {
     return hot >= HOT_SET;
 }
 
@@ -321,7 +321,7 @@ static bool run(Engine *engine, const Session *session, const Command *command, 
 
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
 bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
-    bool allowed = writes(command->hot) ? engine->hot_writes : engine->hot_reads;
+    bool allowed = hot_writes(command->hot) ? engine->hot_writes : engine->hot_reads;
     if (unlikely(!allowed) && command->hot != HOT_PING && command->hot != HOT_ECHO)
         return false;
     if (!run(engine, session, command, now_ms))

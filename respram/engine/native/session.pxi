@@ -80,6 +80,43 @@ cdef class NativeSession:
     def buffered_bytes(self):
         return session_buffered_bytes(&self.c)
 
+    @property
+    def keeping(self):
+        return self.c.keeping
+
+    @keeping.setter
+    def keeping(self, uint64_t keeping):
+        self.c.keeping = keeping
+
+    @property
+    def kept(self):
+        return self.c.kept_count
+
+    @property
+    def kept_bytes(self):
+        return self.c.kept_bytes
+
+    def take_kept(self):
+        cdef Command command
+        commands = []
+        try:
+            while kept_next(&self.c, &command):
+                commands.append(argv_of(&command))
+        finally:
+            kept_drop(&self.c)
+        return commands
+
+    def drop_kept(self):
+        kept_drop(&self.c)
+
+
+cdef list argv_of(const Command *command):
+    cdef size_t number
+    cdef list argv = []
+    for number in range(command.argc):
+        argv.append(bytes_of(command_arg(command, number)))
+    return argv
+
 
 cdef CSettings settings_of(settings) except *:
     """Checks what the core relies on: 48-bit times, 32-bit lengths, counts that are counts."""

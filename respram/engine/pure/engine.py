@@ -3,9 +3,10 @@
 It is the specification of the native one. Where the two differ in anything but speed, one is wrong.
 """
 
+import sys
 from collections import deque
 
-from respram.engine.api import Dispatch, Entry, Merged, Observer, Scan, Session, Settings
+from respram.engine.api import KEPT_BYTES_MAX, Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure.digests import Digests
 from respram.engine.pure.hot import FAST
@@ -14,13 +15,19 @@ from respram.engine.pure.scanner import Scanner
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.seal import Ring
 
+QUEUED = b"+QUEUED\r\n"
+MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
+ARITY = {  # of hot commands with their name, as MULTI takes them: at least and at most; of all others 2
+    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, sys.maxsize), "hot_set": (3, sys.maxsize),
+    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3),
+}  # fmt: skip
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
 
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more",
+        "queue", "more", "keeping", "kept_work", "kept_bytes", "kept_commands",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -36,10 +43,27 @@ class PureSession:
         self.dispatch = dispatch
         self.scanner = Scanner(settings)
         self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
+        self.keeping = 0
+        self.kept_work = 0  # keys that the kept commands will look up
+        self.kept_bytes = 0
+        self.kept_commands: deque[list[bytes]] = deque()
 
     @property
     def buffered_bytes(self) -> int:
         return self.scanner.buffered_bytes + sum(sum(map(len, argv)) for argv in self.queue)
+
+    @property
+    def kept(self) -> int:
+        return len(self.kept_commands)
+
+    def take_kept(self) -> list[list[bytes]]:
+        taken = list(self.kept_commands)
+        self.drop_kept()
+        return taken
+
+    def drop_kept(self) -> None:
+        self.kept_commands.clear()
+        self.kept_work = self.kept_bytes = 0
 
 
 class PureEngine:
@@ -51,6 +75,8 @@ class PureEngine:
         self.settings = settings
         self.hot_reads = True
         self.hot_writes = True
+        self._out: list[bytes] = []  # replies of the feed under way
+        self._said_bytes = 0  # of them
         self._calls = {name: 0 for _, _, name in FAST.values()}
         # By the name as sent, in the two spellings that clients use; others are found by upper().
         self._fast = {name: fast for upper, fast in FAST.items() for name in (upper, upper.lower())}
@@ -81,25 +107,26 @@ class PureEngine:
         if session.suspended or session.closing:
             return b""
         session.scanner.settings = self.settings
-        out: list[bytes] = []
-        self._run(session, out, now_ms)
-        return b"".join(out)
+        self._out.clear()
+        self._said_bytes = 0
+        self._run(session, now_ms)
+        return b"".join(self._out)
 
-    def _run(self, session: PureSession, out: list[bytes], now_ms: int) -> None:
+    def _run(self, session: PureSession, now_ms: int) -> None:
         """Executes until the input, a budget or the session's patience ends."""
         queue, scanner = session.queue, session.scanner
         commands_left = self.settings.feed_commands_max
-        bytes_left = self.settings.feed_reply_bytes_max
+        bytes_max = self.settings.feed_reply_bytes_max
         while True:
             if not queue:
                 queue.extend(scanner.take(session.trusted))
                 if not queue:
                     break
-            if commands_left <= 0 or bytes_left <= 0:
+            if commands_left <= 0 or self._said_bytes >= bytes_max:
                 session.more = True
                 return
             argv = queue.popleft()
-            reply = self._fast_reply(session, argv, now_ms) if session.hot else None
+            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._keep(session, argv)
             if reply is None:
                 reply = session.dispatch(session, argv, now_ms)
                 if reply is None:
@@ -107,15 +134,14 @@ class PureEngine:
                     session.suspended = True
                     return
                 session.retried = False
-            out.append(reply)
+            self.say(reply)
             commands_left -= 1
-            bytes_left -= len(reply)
             if session.closing:
                 self.close(session)
                 return
         if scanner.fault is not None:
             if scanner.fault:
-                out.append(b"-ERR Protocol error: %b\r\n" % scanner.fault)
+                self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
             session.closing = True
 
     def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -131,6 +157,42 @@ class PureEngine:
             self._calls[counter] += 1
         return reply
 
+    def _keep(self, session: PureSession, argv: list[bytes]) -> bytes | None:
+        """In MULTI. None: it is for `dispatch`."""
+        fast = self._fast.get(argv[0]) or self._fast.get(argv[0].upper()) if session.keeping else None
+        if fast is None:
+            return None
+        _, writes, counter = fast
+        work = len(argv) - 1 if counter in MANY_KEYS else 1
+        least, most = ARITY.get(counter, (2, 2))
+        size = sum(map(len, argv))
+        if session.kept_work + work > session.keeping or session.kept_bytes + size > KEPT_BYTES_MAX:
+            return None
+        if not least <= len(argv) <= most or (writes and self.keyspace.full()):
+            return None
+        session.kept_commands.append(argv)
+        session.kept_work += work
+        session.kept_bytes += size
+        return QUEUED
+
+    def say(self, reply: bytes) -> None:
+        self._out.append(reply)
+        self._said_bytes += len(reply)
+
+    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+        assert isinstance(session, PureSession)
+        while session.kept_commands:
+            argv = session.kept_commands.popleft()
+            reply = self._fast_reply(session, argv, now_ms)
+            if reply is None:
+                return argv
+            self.say(reply)
+            if self._said_bytes > reply_bytes_max:
+                session.closing = True
+                self._out.clear()
+                self._said_bytes = 0
+        return None
+
     def resume(self, session: Session) -> None:
         session.suspended = False
         session.retried = True
@@ -139,6 +201,7 @@ class PureEngine:
         assert isinstance(session, PureSession)
         session.closing = True
         session.queue.clear()
+        session.drop_kept()
         session.scanner.wipe()
 
     # -- sealing ----------------------------------------------------------------------------------
