@@ -176,7 +176,8 @@ class Driver:
         if reason in FAULTS:
             self.faults[reason] += 1
         if reason in TOLD:
-            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}")
+            tls = f" tls='{link.told}'" if link.told else ""
+            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}")
         if link.opened:
             self.carry(self.replica.closed(link.number, now()))
         elif link.address:

@@ -57,6 +57,7 @@ class Link(asyncio.Protocol):
         self.opened = False
         self.closing = False  # nothing more is handed to the owner
         self.reason = LOST
+        self.told = ""  # what TLS says of an untrusted one
         self.remote = ""
         self.received_bytes = 0  # on the wire, with what TLS adds
         self.sent_bytes = 0
@@ -178,15 +179,22 @@ class Link(asyncio.Protocol):
         except ssl.SSLWantReadError:
             self._send(self._outgoing.read())
             return
-        except ssl.SSLCertVerificationError:
+        except ssl.SSLCertVerificationError as error:
+            self.told = error.verify_message
             self._send(self._outgoing.read())  # the alert: whoever speaks TLS this far is told why
             self.close(UNTRUSTED)
             return
         except ssl.SSLError as error:
-            self.abort(UNTRUSTED if _is_alert(error) else GARBAGE)
+            self._fail(error)
             return
         self._send(self._outgoing.read())
         self._open()
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        """An alert: the other side speaks TLS and says that it does not believe us. Anything else is garbage."""
+        _, alert, name = (error.reason or "").partition("ALERT_")
+        self.told = f"told by the peer: {name.replace('_', ' ').lower()}" if alert else ""
+        self.abort(UNTRUSTED if alert else GARBAGE)
 
     def _open(self) -> None:
         self._cancel_timer()
@@ -203,7 +211,7 @@ class Link(asyncio.Protocol):
                 return
             except ssl.SSLError as error:
                 # An acceptor that does not believe us says so only after our side of the handshake is over.
-                self.abort(UNTRUSTED if _is_alert(error) else GARBAGE)
+                self._fail(error)
                 return
             if not data:
                 self.close(LOST)
@@ -219,8 +227,3 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _is_alert(error: ssl.SSLError) -> bool:
-    """The other side speaks TLS and says that it does not believe us."""
-    return "ALERT" in (error.reason or "")

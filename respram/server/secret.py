@@ -162,8 +162,24 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
         except ssl.SSLError:
             raise ConfigError(f"--peer-ca {own.authority} holds no certificate in PEM form; name the right file") from None
         _load_files(context, own)
+    _check_own(accepting, dialling, own)
     first = x509.load_pem_x509_certificates(authority)[0]
     return Trust(accepting, dialling, ids_key_of(first.fingerprint(hashes.SHA256())), "certificates")
+
+
+def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCertificates) -> None:
+    """A handshake with oneself: a certificate that no peer would believe is better found here than in each peer's log."""
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = dialling.wrap_bio(outward, inward), accepting.wrap_bio(inward, outward, server_side=True)
+    for side in sides * 2:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            raise ConfigError(
+                f"--peer-cert {own.certificate} would be turned away by a peer that believes --peer-ca {own.authority}: {error.verify_message}"
+            ) from None
 
 
 def _load_files(context: ssl.SSLContext, own: OwnCertificates) -> None:

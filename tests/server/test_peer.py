@@ -199,6 +199,8 @@ def test_another_cluster_is_turned_away_and_both_sides_know_why(run: Run, ours: 
         async with listening(theirs.accepting, ours.dialling) as pair:
             await until(lambda: len(pair.owner.ended) == 2)
             assert pair.owner.ended == {1: UNTRUSTED, 2: UNTRUSTED} and not pair.owner.opened and not pair.owner.got
+            assert "certificate" in pair.dialled.told, "in the words of OpenSSL, which change"
+            assert pair.accepted is not None and pair.accepted.told == "told by the peer: unknown ca"
         # Believes us, and shows a certificate that we do not believe: it learns that after its own side is done.
         ahead = trust_by_secret((THEIRS, OURS)).dialling
         async with listening(ours.accepting, ahead) as pair:

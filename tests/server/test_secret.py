@@ -196,6 +196,12 @@ def test_own_certificates_serve_instead_of_a_secret(tmp_path: Path) -> None:
         shake(one.accepting, other.dialling)
 
 
+def test_a_certificate_that_peers_would_turn_away_is_found_at_the_start(tmp_path: Path) -> None:
+    own, foreign = own_pki(tmp_path, "own"), own_pki(tmp_path, "foreign")
+    with pytest.raises(ConfigError, match=r"own\.cert\.pem would be turned away .*: unable to get local issuer certificate"):
+        trust_by_certificates(OwnCertificates(own.certificate, own.key, foreign.authority))
+
+
 def test_wrong_files_are_named_and_the_key_is_not_quoted(tmp_path: Path) -> None:
     own, foreign = own_pki(tmp_path, "own"), own_pki(tmp_path, "foreign")
     noise = tmp_path / "noise"
