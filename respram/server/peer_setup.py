@@ -30,6 +30,7 @@ from respram.server.secret import (
 )
 from respram.snapshot.keys import SegmentKeys
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened at
 PEER_BACKLOG = 128  # connections that wait to be accepted
 
 
@@ -97,6 +98,11 @@ def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
     return [str(one).encode() for one in (*found.addresses, *found.unresolved) if one not in own]
 
 
+def _leads_here(one: Address, here: AbstractSet[Address]) -> bool:
+    """Who listens at all addresses is found at each of this machine's."""
+    return any(at.port == one.port and at.host in EVERYWHERE and discovery.is_local(one.host) for at in here)
+
+
 async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
     log: Callable[[str], None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
@@ -108,8 +114,9 @@ async def start(
         log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
     address = config.advertise or discovery.own_address(config.peer_hosts, port, found.addresses)
     advertised = {address, *(await discovery.find([address])).addresses}
-    own = {Address(one.getsockname()[0], port) for one in listeners}
-    if not config.advertise or any(one.port == port and discovery.is_local(one.host) for one in advertised):
+    here = {Address(one.getsockname()[0], port) for one in listeners}
+    own = here | {one for one in {*found.addresses, *advertised} if _leads_here(one, here)}
+    if not config.advertise or not own.isdisjoint(advertised):
         own |= advertised
     names_itself = not own.isdisjoint(found.addresses) or not advertised.isdisjoint(found.addresses)
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or names_itself)

@@ -131,6 +131,22 @@ def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
     run(main)
 
 
+def test_a_node_knows_itself_among_those_to_join_before_dns_knows_its_name() -> None:
+    """As in a headless service, where the records of a pod may come after its start."""
+
+    async def main() -> None:
+        port, other = peer_port(), peer_port()
+        party = await start_party(
+            1, port, (port, other), trust_by_secret((SECRET,)),
+            peer_bind=("0.0.0.0",), advertise=Address("later.invalid", port), cluster_secret=SECRET,
+        )  # fmt: skip
+        core = party.driver.replica.core
+        assert core.me.role == 3 and core.roots == [b"127.0.0.1:%d" % other]
+        await party.driver.stop()
+
+    run(main)
+
+
 def test_whoever_is_given_the_address_of_another_by_mistake_is_told_so() -> None:
     """It must not take the other for itself, find nobody else to join, and look as if all were well."""
 
