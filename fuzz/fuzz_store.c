@@ -184,7 +184,7 @@ static void store_and_look(Engine *engine, int db, uint64_t hash, Span key, Span
     bool found;
     if (!keyspace_store(engine, db, hash, key, value, now_ms + (int64_t)value.len * 7 + 1, false, now_ms, NOTE_NONE))
         return;
-    if (!keyspace_retime(engine, db, hash, key, now_ms + (int64_t)value.len * 7 + 2, false, now_ms, &found) || !found)
+    if (!keyspace_retime(engine, db, hash, key, now_ms + (int64_t)value.len * 7 + 2, false, now_ms, NOTE_NONE, &found) || !found)
         abort();
     const Record *record = keyspace_row(engine, db, hash, key, now_ms);
     uint8_t *plain = malloc(value.len + 1);
@@ -227,7 +227,7 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
         case 'H': session->hot = !session->hot; break;
         case 'R':
             if (last.len < UINT32_MAX)
-                keyspace_retime(engine, session->db, hash, last, now_ms + 40, false, now_ms, &found);
+                keyspace_retime(engine, session->db, hash, last, now_ms + 40, false, now_ms, NOTE_NONE, &found);
             break;
         case 'A':
             store_and_look(engine, session->db, hash, last, name, now_ms);

@@ -25,10 +25,12 @@ from typing import NamedTuple, Protocol
 
 from respram.seal import Ring
 
-# argv[0] in any case. PING with at most one argument; SET with EX or PX and NX or XX at most, or bare:
-# then the default TTL makes an implicit deadline, as does INCR of a missing key.
+# argv[0] in any case. PING with at most one argument; SET with EX or PX and NX or XX at most, or bare: then the default
+# TTL makes an implicit deadline, as do SETNX, and INCR of a missing key; EXPIRE without a condition; GETEX with EX or PX.
 HOT_READS = frozenset({b"GET", b"MGET", b"EXISTS", b"TTL", b"PTTL", b"STRLEN", b"PING", b"ECHO"})
-HOT_WRITES = frozenset({b"SET", b"SETEX", b"PSETEX", b"INCR", b"DECR", b"INCRBY", b"DECRBY"})
+HOT_WRITES = frozenset(
+    {b"SET", b"SETEX", b"PSETEX", b"SETNX", b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"EXPIRE", b"PEXPIRE", b"GETEX"}
+)
 HOT = HOT_READS | HOT_WRITES
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.

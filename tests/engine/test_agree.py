@@ -39,6 +39,7 @@ option = st.one_of(
 )
 name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
+    b"SETNX EXPIRE PEXPIRE GETEX pexpire "
     b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
@@ -47,6 +48,9 @@ likely = st.one_of(
     st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"EX", b"PX"]), number, st.sampled_from([b"NX", b"XX"])),
     st.tuples(st.sampled_from([b"SETEX", b"PSETEX"]), key, number, word),
     st.tuples(st.sampled_from([b"INCRBY", b"DECRBY"]), key, number),
+    st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number),
+    st.tuples(st.just(b"SETNX"), key, word),
+    st.tuples(st.just(b"GETEX"), key, st.sampled_from([b"EX", b"px", b"EXAT"]), number),
     st.lists(key, max_size=5).map(lambda keys: (b"MGET", *keys)),
 )
 odd = st.tuples(name, st.lists(st.one_of(key, word, option), max_size=6)).map(lambda both: (both[0], *both[1]))

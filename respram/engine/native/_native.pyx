@@ -31,12 +31,13 @@ DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8,
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby")  # by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire")  # by the number of the note
 cdef dict HOT_NAMES = {
     "hot_get": HOT_GET, "hot_mget": HOT_MGET, "hot_exists": HOT_EXISTS, "hot_ttl": HOT_TTL,
     "hot_pttl": HOT_PTTL, "hot_strlen": HOT_STRLEN, "hot_ping": HOT_PING, "hot_echo": HOT_ECHO,
     "hot_set": HOT_SET, "hot_setex": HOT_SETEX, "hot_psetex": HOT_PSETEX, "hot_incr": HOT_INCR,
-    "hot_decr": HOT_DECR, "hot_incrby": HOT_INCRBY, "hot_decrby": HOT_DECRBY,
+    "hot_decr": HOT_DECR, "hot_incrby": HOT_INCRBY, "hot_decrby": HOT_DECRBY, "hot_setnx": HOT_SETNX,
+    "hot_expire": HOT_EXPIRE, "hot_pexpire": HOT_PEXPIRE, "hot_getex": HOT_GETEX,
 }
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
@@ -294,7 +295,8 @@ cdef class NativeEngine:
         cdef truth found = 0
         if not 0 <= deadline_ms <= TIME_MS_MAX:
             raise ValueError("deadline out of range")
-        if not keyspace_retime(self.c, db, keyspace_hash(self.c, span), span, deadline_ms, implicit, now_ms, &found):
+        if not keyspace_retime(self.c, db, keyspace_hash(self.c, span), span, deadline_ms, implicit, now_ms,
+                                <uint8_t>NOTE_NONE, &found):
             raise MemoryError
         if found:
             self.tell_of(event, db, key)

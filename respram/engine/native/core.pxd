@@ -73,7 +73,8 @@ cdef extern from "engine.h":
         TURN_OVER
         TURN_COLD
     int HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO
-    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
+    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_SETNX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
+    int HOT_EXPIRE, HOT_PEXPIRE, HOT_GETEX
     int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
     int RECORD_IMPLICIT
 
@@ -87,7 +88,7 @@ cdef extern from "engine.h":
     uint64_t keyspace_hash(const Engine *, Span)
     Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
     bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
-    bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, truth *)
+    bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, uint8_t, truth *)
     uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
     CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
     bint outbox_drain(Engine *, uint64_t, Buffer *)

@@ -90,11 +90,12 @@ static inline Trace *trace_of(const Record *record) {
 }
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 typedef enum Hot {
     COLD = 0, HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO,
-    HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY, HOT_COUNT,
+    HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_SETNX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY, HOT_EXPIRE, HOT_PEXPIRE,
+    HOT_GETEX, HOT_COUNT,
     UNKNOWN_YET = 255
 } Hot;
 
@@ -217,7 +218,7 @@ Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int6
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note);
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
-                     int64_t now_ms, bool *found);
+                     int64_t now_ms, uint8_t note, bool *found);
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,

@@ -273,7 +273,7 @@ static Turn over(Engine *engine) {
     Session *session = feed->session;
     finish_reply(engine);
     if (session->closing) {
-        if (session->pending.len)
+        if (session->pending.len || session->kept.len)
             session_close(session);
     } else {
         if (session->pending_at == session->pending.len)

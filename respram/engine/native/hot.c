@@ -23,7 +23,7 @@ static inline uint64_t word(const char *name, int len) {
 /* Which hot command a name is. Letters differ from their capitals in one bit, and no other byte turns
  * into a small letter by setting it but its capital, so one `or` folds the case of a whole name. */
 uint8_t hot_name(Span name) {
-    if (name.len < 3 || name.len > 6)
+    if (name.len < 3 || name.len > 7)
         return COLD;
     uint64_t packed = 0;
     for (size_t place = 0; place < name.len; place++)
@@ -37,11 +37,14 @@ uint8_t hot_name(Span name) {
              : packed == NAME("decr") ? HOT_DECR : packed == NAME("pttl") ? HOT_PTTL
              : packed == NAME("ping") ? HOT_PING : packed == NAME("echo") ? HOT_ECHO : COLD;
     case 5:
-        return packed == NAME("setex") ? HOT_SETEX : COLD;
+        return packed == NAME("setex") ? HOT_SETEX : packed == NAME("setnx") ? HOT_SETNX
+             : packed == NAME("getex") ? HOT_GETEX : COLD;
+    case 7:
+        return packed == NAME("pexpire") ? HOT_PEXPIRE : COLD;
     default:
         return packed == NAME("exists") ? HOT_EXISTS : packed == NAME("psetex") ? HOT_PSETEX
              : packed == NAME("incrby") ? HOT_INCRBY : packed == NAME("decrby") ? HOT_DECRBY
-             : packed == NAME("strlen") ? HOT_STRLEN : COLD;
+             : packed == NAME("strlen") ? HOT_STRLEN : packed == NAME("expire") ? HOT_EXPIRE : COLD;
     }
 }
 
@@ -256,6 +259,62 @@ static bool setex(Engine *engine, const Session *session, const Command *command
     return store(engine, session, command, command_arg(command, 3), ttl_ms, now_ms);
 }
 
+/* The value of a missing key. */
+static bool setnx(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc != 3 || engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    bool there = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms) != NULL;
+    if (!there) {
+        size_t before = engine->reply.len;
+        if (!store(engine, session, command, command_arg(command, 2), 0, now_ms))
+            return false;
+        engine->reply.len = before; /* of its +OK */
+    }
+    engine->hits += there;
+    engine->misses += !there;
+    reply_integer(engine, ':', !there);
+    return true;
+}
+
+/* EXPIRE and PEXPIRE without a condition: the same value under a new deadline. */
+static bool expire(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    int64_t ttl_ms;
+    bool found;
+    if (command->argc != 3 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_EXPIRE ? 1000 : 1, &ttl_ms)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES)
+        || !keyspace_retime(engine, session->db, command->hash, command_arg(command, 1), now_ms + ttl_ms, false, now_ms,
+                            NOTE_EXPIRE, &found))
+        return false;
+    engine->hits += found;
+    engine->misses += !found;
+    reply_integer(engine, ':', found);
+    return true;
+}
+
+/* GETEX key EX s | PX ms: both of them in one. */
+static bool getex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    int64_t ttl_ms;
+    bool found;
+    if (command->argc != 4 || !engine->hot_reads)
+        return false;
+    bool seconds = is_option(command_arg(command, 2), 'e');
+    if ((!seconds && !is_option(command_arg(command, 2), 'p'))
+        || !ttl_of(engine, command_arg(command, 3), seconds ? 1000 : 1, &ttl_ms))
+        return false;
+    Span key = command_arg(command, 1);
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record_value_bytes(record) : 0))
+        || !keyspace_retime(engine, session->db, command->hash, key, now_ms + ttl_ms, false, now_ms, NOTE_EXPIRE, &found))
+        return false;
+    engine->hits += found;
+    engine->misses += !found;
+    if (found)
+        reply_value(engine, keyspace_row(engine, session->db, command->hash, key, now_ms));
+    else
+        reply_nil(engine, session->proto);
+    return true;
+}
+
 /* The number under a key, 0 where there is none; false: what is there is no number. */
 static bool number_of(Engine *engine, const Record *record, int64_t *number) {
     uint8_t digits[INTEGER_DIGITS_MAX];
@@ -315,6 +374,9 @@ static bool run(Engine *engine, const Session *session, const Command *command, 
     case HOT_PING: case HOT_ECHO: return ping(engine, command);
     case HOT_SET: return set(engine, session, command, now_ms);
     case HOT_SETEX: case HOT_PSETEX: return setex(engine, session, command, now_ms);
+    case HOT_SETNX: return setnx(engine, session, command, now_ms);
+    case HOT_EXPIRE: case HOT_PEXPIRE: return expire(engine, session, command, now_ms);
+    case HOT_GETEX: return getex(engine, session, command, now_ms);
     default: return increment(engine, session, command, now_ms);
     }
 }

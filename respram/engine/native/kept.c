@@ -31,9 +31,10 @@ static bool is_well_formed(uint8_t hot, size_t argc) {
     switch (hot) {
     case HOT_PING: return true;
     case HOT_MGET: case HOT_EXISTS: return argc >= 2;
-    case HOT_SET: return argc >= 3;
+    case HOT_SET: case HOT_EXPIRE: case HOT_PEXPIRE: return argc >= 3;
+    case HOT_GETEX: return argc >= 2;
     case HOT_SETEX: case HOT_PSETEX: return argc == 4;
-    case HOT_INCRBY: case HOT_DECRBY: return argc == 3;
+    case HOT_INCRBY: case HOT_DECRBY: case HOT_SETNX: return argc == 3;
     default: return argc == 2;
     }
 }

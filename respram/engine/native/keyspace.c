@@ -316,7 +316,7 @@ bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value,
 /* The same value again under a new deadline. It takes the way of every other write, out of the record
  * and back in, but as it lies: its seal tells where it was made, whatever stamp it bears. */
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
-                     int64_t now_ms, bool *found) {
+                     int64_t now_ms, uint8_t note, bool *found) {
     Record *record = keyspace_row(engine, db, hash, key, now_ms);
     *found = record != NULL;
     if (!record)
@@ -327,7 +327,7 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     record_get_value(record, engine->scratch.bytes);
     Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
                        .seal = engine->nodes.seals[record->node]};
-    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, NOTE_NONE);
+    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return stored;
 }

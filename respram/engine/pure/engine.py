@@ -9,7 +9,7 @@ from collections import deque
 from respram.engine.api import KEPT_BYTES_MAX, Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure.digests import Digests
-from respram.engine.pure.hot import FAST
+from respram.engine.pure.hot import FAST, getex
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
@@ -19,7 +19,8 @@ QUEUED = b"+QUEUED\r\n"
 MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
 ARITY = {  # of hot commands with their name, as MULTI takes them: at least and at most; of all others 2
     "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, sys.maxsize), "hot_set": (3, sys.maxsize),
-    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3),
+    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3), "hot_setnx": (3, 3),
+    "hot_expire": (3, sys.maxsize), "hot_pexpire": (3, sys.maxsize), "hot_getex": (2, sys.maxsize),
 }  # fmt: skip
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
@@ -143,6 +144,7 @@ class PureEngine:
             if scanner.fault:
                 self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
             session.closing = True
+            session.drop_kept()
 
     def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         name = argv[0]
@@ -150,6 +152,8 @@ class PureEngine:
         if fast is None:
             return None
         path, writes, counter = fast
+        if path is getex and not self.hot_reads:
+            return None  # it is both
         if not (self.hot_writes if writes else self.hot_reads) and name.upper() not in ALWAYS:
             return None
         reply = path(self.keyspace, session, argv, now_ms)

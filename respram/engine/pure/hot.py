@@ -118,6 +118,40 @@ def psetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     return _set_with(keyspace, session, argv, 1, now_ms)
 
 
+def setnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """The value of a missing key."""
+    if len(argv) != 3 or keyspace.full():
+        return None
+    there = keyspace.row(session.db, argv[1], now_ms) is not None
+    if not there and _store(keyspace, session, argv[1], argv[2], None, now_ms) is None:
+        return None
+    keyspace.hits += there
+    keyspace.misses += not there
+    return b":0\r\n" if there else b":1\r\n"
+
+
+def expire(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _retime(keyspace, session, argv, 1000, now_ms)
+
+
+def pexpire(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _retime(keyspace, session, argv, 1, now_ms)
+
+
+def getex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """GETEX key EX s | PX ms."""
+    unit_ms = {b"EX": 1000, b"PX": 1}.get(argv[2].upper()) if len(argv) == 4 else None
+    ttl_ms = None if unit_ms is None else _ttl_ms(keyspace, argv[3], unit_ms)
+    if ttl_ms is None:
+        return None
+    row = keyspace.seen(session.db, argv[1], now_ms)
+    if row is None:
+        return NIL[session.proto]
+    value = keyspace.read(row)
+    keyspace.retime(session.db, argv[1], now_ms + ttl_ms, False, now_ms, b"expire")
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
 def incr(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     return _add(keyspace, session, argv[1], 1, now_ms) if len(argv) == 2 else None
 
@@ -149,6 +183,10 @@ FAST: dict[bytes, tuple[Fast, bool, str]] = {
     b"SET": (set_, True, "hot_set"),
     b"SETEX": (setex, True, "hot_setex"),
     b"PSETEX": (psetex, True, "hot_psetex"),
+    b"SETNX": (setnx, True, "hot_setnx"),
+    b"EXPIRE": (expire, True, "hot_expire"),
+    b"PEXPIRE": (pexpire, True, "hot_pexpire"),
+    b"GETEX": (getex, True, "hot_getex"),
     b"INCR": (incr, True, "hot_incr"),
     b"DECR": (decr, True, "hot_decr"),
     b"INCRBY": (incrby, True, "hot_incrby"),
@@ -167,6 +205,17 @@ def _ttl_ms(keyspace: Keyspace, digits: bytes, unit_ms: int) -> int | None:
 def _set_with(keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, now_ms: int) -> bytes | None:
     ttl_ms = _ttl_ms(keyspace, argv[2], unit_ms) if len(argv) == 4 else None
     return None if ttl_ms is None else _store(keyspace, session, argv[1], argv[3], ttl_ms, now_ms)
+
+
+def _retime(keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, now_ms: int) -> bytes | None:
+    """The same value under a new deadline."""
+    ttl_ms = _ttl_ms(keyspace, argv[2], unit_ms) if len(argv) == 3 else None
+    if ttl_ms is None:
+        return None
+    if keyspace.seen(session.db, argv[1], now_ms) is None:
+        return b":0\r\n"
+    keyspace.retime(session.db, argv[1], now_ms + ttl_ms, False, now_ms, b"expire")
+    return b":1\r\n"
 
 
 def _store(
