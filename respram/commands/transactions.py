@@ -115,7 +115,7 @@ def _exec_kept(conn: Conn) -> Reply:
 
 
 def _is_changed(conn: Conn) -> bool:
-    return any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
+    return bool(conn.watched) and any(_stamp(conn, watched) != stamp for watched, stamp in conn.watched.items())
 
 
 def take_over(conn: Conn) -> None:
@@ -134,8 +134,9 @@ def leave(conn: Conn) -> None:
     conn.queue = None
     conn.queue_bytes = 0
     conn.spoiled = False
-    forget_watched(conn)
-    observe(conn.node)
+    if conn.watched:
+        forget_watched(conn)
+        observe(conn.node)
     conn.settle()
 
 
