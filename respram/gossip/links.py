@@ -42,6 +42,7 @@ class Batch:
     spread: int
     kind: int
     payload: bytes
+    made_ms: int  # when its oldest part came to be sent
     own: int = 0  # the highest number of this node's batches that it holds; 0: none of ours
     own_least: int = 0
 
@@ -152,6 +153,7 @@ def compact(peer: Peer, policy: Policy) -> None:
     latest: dict[tuple[int, bytes], bytes] = {}
     others: list[Batch] = []
     own, least = 0, 0
+    made_ms = min((batch.made_ms for batch in peer.queue), default=0)
     for batch in peer.queue:
         if batch.kind != RECORDS_KIND:
             others.append(batch)
@@ -164,7 +166,7 @@ def compact(peer: Peer, policy: Policy) -> None:
     peer.queue.clear()
     whole = b"".join(latest.values())
     for part in split(whole, policy.batch_bytes):
-        peer.queue.append(Batch(0, 0, 0, RECORDS_KIND, part, own, least))
+        peer.queue.append(Batch(0, 0, 0, RECORDS_KIND, part, made_ms, own, least))
     peer.queue.extend(others)
     peer.queue_bytes = sum(len(batch.payload) + FRAME_BYTES for batch in peer.queue)
     peer.compact_at_bytes = 2 * peer.queue_bytes

@@ -65,7 +65,7 @@ def originate(core: "Core", payload: bytes, kind: int) -> int:
     rumors.number += 1
     peers = core.enclave_peers()
     spread = spreads(core)
-    batch = Batch(core.me.number, rumors.number, 1 if spread else 0, kind, payload, rumors.number, rumors.number)
+    batch = Batch(core.me.number, rumors.number, 1 if spread else 0, kind, payload, core.now.ms, rumors.number, rumors.number)
     if spread:
         linked = [peer for peer in peers if peer.link is not None]
         fan = min(isqrt(len(core.book.enclave) - 1) + 1, len(linked))
@@ -113,7 +113,7 @@ def receive(core: "Core", link: Link, message: Push) -> None:
 
 
 def pass_on(core: "Core", sender: Peer, message: Push) -> None:
-    batch = Batch(message.origin, message.number, 1, message.kind, message.payload)
+    batch = Batch(message.origin, message.number, 1, message.kind, message.payload, core.now.ms)
     keep(core, batch)
     others = [
         peer for peer in core.enclave_peers() if peer.link and peer is not sender and peer.number != message.origin

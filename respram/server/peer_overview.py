@@ -50,7 +50,8 @@ def lag_ms(peer: Peer, now_ms: int) -> int:
     """The age of the oldest write on its way to a peer; since its queue was dropped, where it was."""
     since = [peer.lagging_ms] if peer.lagging_ms is not None else []
     if peer.link is not None:
-        since += [flight.sent_ms for flight in peer.link.in_flight.values() if flight.batch is not None][:1]
+        since += [flight.batch.made_ms for flight in peer.link.in_flight.values() if flight.batch is not None][:1]
+    since += [peer.queue[0].made_ms] if peer.queue else []
     return max(now_ms - min(since), 0) if since else 0
 
 

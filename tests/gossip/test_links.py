@@ -31,7 +31,7 @@ def record(key: bytes, value: bytes = b"v", clock: int = 1) -> bytes:
 
 
 def batch(number: int, payload: bytes, kind: int = RECORDS_KIND) -> Batch:
-    return Batch(7, number, 0, kind, payload, number, number)
+    return Batch(7, number, 0, kind, payload, 1_000 + number, number, number)
 
 
 def stand() -> tuple[Link, Peer]:

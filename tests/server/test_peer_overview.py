@@ -4,7 +4,7 @@ from respram.commands.info import render
 from respram.gossip.members import ROOT
 from respram.replica import Replica
 from respram.server import clock, peer_overview
-from respram.wire.messages import Ack, Attached
+from respram.wire.messages import Ack, Attached, Push
 from tests.gossip.rig import Bench, hello, member
 from tests.server.nodes import parties, run, until
 
@@ -31,6 +31,21 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
             peer.lagging_ms = None
 
     run(main)
+
+
+def test_the_lag_of_a_stopped_peer_grows_though_frames_are_sent_again() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    (peer,) = bench.core.enclave_peers()
+    bench.write(b"k")
+    for ms in (900, 1_500, 2_000):
+        bench.wait(ms)
+        bench.write(b"later")
+        assert peer_overview.lag_ms(peer, bench.ms) == bench.ms
+    assert len(bench.sent(Push)) > 4, "nothing was sent again"
+    bench.take(bench.core.closed(1, bench.now))
+    bench.meet(2, member(0x200))
+    assert peer_overview.lag_ms(peer, bench.ms) == bench.ms, "a new link does not make it younger"
 
 
 def test_info_has_numbers_that_grow_with_what_they_count() -> None:
