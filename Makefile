@@ -154,7 +154,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls
+.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -176,6 +176,9 @@ bench-snapshots: build ## a restart of 1M records from segments beside filling u
 
 bench-tls: build ## TLS for clients beside that of redis-server
 	$(PY) -m benchmarks.tls $(ARGS)
+
+bench-commands: build ## other commands than GET and SET, and transactions
+	$(PY) -m benchmarks.commands $(ARGS)
 
 bench-sealing: build ## what sealing values in memory costs
 	$(PY) -m benchmarks.sealing $(ARGS)

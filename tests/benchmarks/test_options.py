@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import canonical, expiry_lag, memory, options, scaling, stalls
+from benchmarks import canonical, commands, expiry_lag, memory, options, scaling, stalls
 from benchmarks.servers import ROOT, BenchError, bounded
 
-SCRIPTS = (canonical, memory, stalls, expiry_lag, scaling)
+SCRIPTS = (canonical, commands, memory, stalls, expiry_lag, scaling)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: one.__name__)

@@ -1,0 +1,62 @@
+"""The client of transactions: what it sends, and that it neither stops early nor takes an error for an answer."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from benchmarks.commands import GET, LIMIT, SET, Client, is_whole, page, transaction
+from benchmarks.commands import Turn as Row
+from benchmarks.servers import KINDS, BenchError
+
+ANSWER = b"+OK\r\n" + b"+QUEUED\r\n" * 3 + b"*3\r\n:1\r\n$5\r\na\r\nbc\r\n$-1\r\n"
+
+
+def test_a_transaction_holds_so_many_commands_of_different_keys() -> None:
+    data = transaction((SET,), 10, first=7)
+    assert data.startswith(b"*1\r\n$5\r\nMULTI\r\n*5\r\n$3\r\nSET\r\n$16\r\nkey:000000000007\r\n$64\r\n")
+    assert data.endswith(b"*1\r\n$4\r\nEXEC\r\n") and data.count(b"$3\r\nSET\r\n") == 10
+    assert b"key:000000000016" in data
+    both = transaction(LIMIT, 2, first=4)
+    assert both.count(b"limit:000000000004") == 2 and b"INCR" in both and b"EXPIRE" in both
+    assert transaction((GET,), 1, first=99_999).count(b"key:000000099999") == 1
+
+
+def test_an_answer_is_whole_at_its_last_byte_and_not_before() -> None:
+    at = ANSWER.index(b"*3\r\n") + 4
+    for size in range(at, len(ANSWER)):
+        assert not is_whole(bytearray(ANSWER[:size]), at, 3), size
+    assert is_whole(bytearray(ANSWER), at, 3)
+
+
+@contextmanager
+def answering(data: bytes) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(1 << 16)
+                for byte in data:
+                    sock.sendall(bytes([byte]))
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("wrong", [b"-ERR\r\n" + ANSWER[5:], ANSWER.replace(b":1", b"-NO"), ANSWER[5:-6], ANSWER.replace(b"+QUEUED\r\n", b"", 1)])
+def test_what_is_no_answer_is_no_result(wrong: bytes) -> None:
+    with answering(wrong) as port, Client(port) as client, pytest.raises(BenchError):
+        client.run(b"x", 3)
+
+
+def test_an_answer_in_single_bytes_is_one() -> None:
+    with answering(ANSWER) as port, Client(port) as client:
+        client.run(b"x", 3)
+
+
+def test_the_page_has_a_ratio_where_there_are_turns_enough() -> None:
+    turns = [Row("EXPIRE, P=1", name, cost) for _ in range(3) for name, cost in (("redis", 2.0), ("native", 1.0))]
+    assert "| EXPIRE, P=1 | 2.00 ±0% | 1.00 ±0% | **0.50** (0.50-0.50) |" in page({}, turns, [KINDS["redis"], KINDS["native"]])
