@@ -15,6 +15,7 @@ import pytest
 import respram
 from respram.limits import Limits, bound_of
 from respram.options import OPTIONS
+from respram.server.driver import TOLD
 from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent
@@ -201,6 +202,15 @@ def test_the_reference_of_options_and_limits_is_what_the_tables_say() -> None:
     assert options_table().count("\n") > len(OPTIONS)
     assert all(f"`{name}`" in limits_table() for name in Limits.__dataclass_fields__)
     assert all(bound_of(one).why in limits_table() for one in Limits.__dataclass_fields__.values())
+
+
+def test_every_line_of_the_log_is_explained() -> None:
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "peers.md"))
+    source = "\n".join(path.read_text() for path in (ROOT / "respram").rglob("*.py"))
+    events = set(re.findall(r"event=([a-z_]+[a-z])\b(?!_?[{%])", source)) | set(re.findall(r'report\(\s*"([a-z_]+)"', source))
+    events |= {"died", "left", *(f"link_{fault}" for fault in TOLD), *(f"snapshot_{fault}" for fault in ("corrupt", "stale", "foreign"))}
+    assert len(events) > 40
+    assert sorted(event for event in events if f"`{event}`" not in pages and f"`event={event}`" not in pages) == []
 
 
 def test_the_readme_has_the_two_commands_and_a_first_session() -> None:

@@ -40,6 +40,8 @@ from respram.snapshot.keys import Entry, SegmentKeys
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
+REFUSING_TOLD_MS = 60_000  # a full node refuses with every frame, and says so once in so long a time
+
 
 class Store(Replicating, Protocol):
     def full(self) -> bool: ...
@@ -67,6 +69,7 @@ class Core:
         self.differing = 0  # peers whose last digest differed
         self.book_asked_ms = 0  # 0: nobody was asked for the address book yet
         self.refusals = 0  # links refused
+        self.refusing_told_ms = -REFUSING_TOLD_MS  # when the log last said that records are not kept
         self.rumors = rumors.Rumors()
         self.repair = rounds.Repair(interval_ms=policy.round_ms)
         self.quorum = quorum.Quorum()
@@ -149,6 +152,9 @@ class Core:
         self.now = now
         if new:
             rounds.note_change(self)
+        if refused and now.ms >= self.refusing_told_ms + REFUSING_TOLD_MS:
+            self.refusing_told_ms = now.ms
+            self.report("refusing", f"records={refused} memory={'full' if self.store.full() else 'free'}")
         one = self.links.get(link)
         if one is not None and seq and one.peer is not None:
             kept(one, seq, not refused)
@@ -174,6 +180,7 @@ class Core:
     def overflowed(self, now: Now) -> list[Effect]:
         """The engine dropped writes before anybody drained them: every peer may lack some."""
         self.now = now
+        self.report("outbox_full")
         for peer in self.enclave_peers():
             drop_queue(peer, now.ms, self.rumors.number)
         rounds.note_change(self)

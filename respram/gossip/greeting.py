@@ -172,6 +172,7 @@ def part(core: "Core", link: Link, peer: Peer) -> None:
         peer.queue.appendleft(batch)
         peer.queue_bytes += len(batch.payload) + FRAME_BYTES
     if peer.queue_bytes > core.policy.queue_bytes_max:
+        core.report("lagging", f"peer={peer.number:016x}")
         drop_queue(peer, core.now.ms, core.rumors.number)
     core.repair.others.pop(peer.number, None)
     if core.repair.own is not None and core.repair.own.peer is peer:

@@ -80,6 +80,17 @@ def test_who_leaves_says_so_and_nobody_wonders() -> None:
     assert not other.reports("died") and other.reports("left")
 
 
+def test_limits_that_are_hit_are_in_the_log_and_not_with_every_frame() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    for ms in (0, 1, 59_998, 1):
+        bench.ms += ms
+        bench.take(bench.core.merged(1, 0, 0, 3, bench.now))
+    assert bench.reports("refusing") == ["records=3 memory=free"] * 2
+    bench.take(bench.core.overflowed(bench.now))
+    assert len(bench.reports("outbox_full")) == 1
+
+
 def test_acknowledgements_wait_a_little_for_company() -> None:
     bench = Bench()
     bench.meet(1, member(0x200))
