@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from respram.engine.api import EXPIRED, Engine, Session, Settings
@@ -247,6 +247,8 @@ def walk(engine: Engine, db: int, now: int) -> list[bytes]:
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(LIMITS), st.booleans(), steps)
+@example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])  # closed with a command kept
+@example(LIMITS[0], True, ["observe", Bytes(b"KEEP\r\nSET a b\r\nRUN\r\n", [], False)])  # what is heard of it, when
 def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[object]) -> None:
     sides = [Side(make, limits) for make in ENGINES.values()]
     for side in sides:

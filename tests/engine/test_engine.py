@@ -1,5 +1,11 @@
 """The engine's contract, on every engine there is: feed, suspension, budgets, time, merging."""
 
+import mmap
+import sys
+from pathlib import Path
+
+import pytest
+
 from respram.engine.api import Engine, Session
 from respram.record import Record, pack, unpack
 
@@ -301,6 +307,23 @@ def test_memory_is_counted_and_given_back(engine: Engine) -> None:
     while engine.expire(NOW + 100, 500):
         pass
     assert engine.used_bytes() - empty < 200_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize(("text", "kept"), [(b"GET" + b" " * 60_000 + b"k\r\n", 1_000), (request(b"PING", *[b""] * 1_000), 0)])
+def test_what_is_kept_takes_little_more_than_it_counts(engine: Engine, text: bytes, kept: int) -> None:
+    """A line of blanks, or arguments that are empty, hold no bytes; 64 MiB of them may be kept."""
+
+    def resident_mib() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE / 2**20
+
+    session = engine.session(lambda session, argv, now_ms: b"+cold\r\n")
+    session.hot, session.trusted, session.keeping = False, True, 1 << 17
+    before = resident_mib()
+    for _ in range(1_000):
+        engine.feed(session, text, NOW)
+    assert (session.kept, session.kept_bytes) == (kept, 4 * kept)
+    assert resident_mib() - before < 8
 
 
 def test_a_full_engine_declines_writes_and_still_reads(engine: Engine) -> None:

@@ -231,9 +231,10 @@ cdef class NativeEngine:
         check_place(0, now_ms)
         if self.c.feed.session != &session.c:
             raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
-        if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command):
-            return None
-        return argv_of(&command)
+        handed = None if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell()
+        return handed
 
     def resume(self, NativeSession session not None):
         session.c.suspended = False

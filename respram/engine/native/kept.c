@@ -5,7 +5,9 @@
  * here it costs little more than outside of MULTI.
  *
  * While `session->keeping` is above 0, a hot command of a right number of arguments is copied to `session->kept`
- * and answered +QUEUED: a Kept, its args, its text, eight bytes aligned. Its key is hashed on arrival. Everything
+ * and answered +QUEUED: a Kept, its args, their bytes, eight bytes aligned. Only the arguments themselves are copied, and
+ * a command that names no more keys has few of them: else a line of blanks, or a PING of a thousand empty arguments,
+ * would take a hundred times what it counts for. Its key is hashed on arrival. Everything
  * else, and all from the first such command on, is for `dispatch`, which takes out what is kept here and keeps it itself.
  * EXEC runs what is kept, in windows whose lines and records are prefetched; a command that turns out not to be
  * hot is handed back, answered by `dispatch`, and the run goes on.
@@ -26,13 +28,14 @@ typedef struct Kept {
 
 static const char QUEUED[] = "+QUEUED\r\n";
 
-/* The number of arguments with which Redis queues a command; whether it can be run is seen at EXEC. */
+/* A number of arguments with which Redis queues a command; whether it can be run is seen at EXEC. */
 static bool is_well_formed(uint8_t hot, size_t argc) {
     switch (hot) {
-    case HOT_PING: return true;
+    case HOT_PING: return argc <= 2;
     case HOT_MGET: case HOT_EXISTS: return argc >= 2;
-    case HOT_SET: case HOT_EXPIRE: case HOT_PEXPIRE: return argc >= 3;
-    case HOT_GETEX: return argc >= 2;
+    case HOT_SET: return argc >= 3 && argc <= 7;
+    case HOT_EXPIRE: case HOT_PEXPIRE: return argc >= 3 && argc <= 5;
+    case HOT_GETEX: return argc >= 2 && argc <= 4;
     case HOT_SETEX: case HOT_PSETEX: return argc == 4;
     case HOT_INCRBY: case HOT_DECRBY: case HOT_SETNX: return argc == 3;
     default: return argc == 2;
@@ -49,18 +52,23 @@ bool kept_add(Engine *engine, Session *session, const Command *command) {
     if (command->hot == COLD || !is_well_formed(command->hot, command->argc)
         || session->kept_work + work > session->keeping || (hot_writes(command->hot) && engine_full(engine)))
         return false;
-    const Arg *last = &command->args[command->argc - 1];
-    size_t text = last->offset + last->len;
-    size_t bytes = (sizeof(Kept) + command->argc * sizeof(Arg) + text + 7) & ~(size_t)7, own = 0;
+    size_t own = 0;
     for (size_t number = 0; number < command->argc; number++)
         own += command->args[number].len;
+    size_t bytes = (sizeof(Kept) + command->argc * sizeof(Arg) + own + 7) & ~(size_t)7;
     if (session->kept_bytes + own > KEPT_BYTES_MAX || !reply_reserve(engine, sizeof QUEUED)
         || !buffer_reserve(&session->kept, bytes))
         return false;
     Kept *kept = (Kept *)(session->kept.bytes + session->kept.len);
     *kept = (Kept){.hash = command->hash, .argc = (uint32_t)command->argc, .hot = command->hot, .bytes = bytes};
-    memcpy(kept->args, command->args, command->argc * sizeof(Arg));
-    memcpy(kept->args + command->argc, command->text, text);
+    uint8_t *text = (uint8_t *)(kept->args + command->argc);
+    for (size_t number = 0, at = 0; number < command->argc; number++) {
+        Span arg = command_arg(command, number);
+        kept->args[number] = (Arg){.offset = at, .len = arg.len};
+        if (arg.len)
+            memcpy(text + at, arg.bytes, arg.len);
+        at += arg.len;
+    }
     session->kept.len += bytes;
     session->kept_count++;
     session->kept_work += work;

@@ -18,9 +18,9 @@ from respram.seal import Ring
 QUEUED = b"+QUEUED\r\n"
 MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
 ARITY = {  # of hot commands with their name, as MULTI takes them: at least and at most; of all others 2
-    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, sys.maxsize), "hot_set": (3, sys.maxsize),
+    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, 2), "hot_set": (3, 7),
     "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3), "hot_setnx": (3, 3),
-    "hot_expire": (3, sys.maxsize), "hot_pexpire": (3, sys.maxsize), "hot_getex": (2, sys.maxsize),
+    "hot_expire": (3, 5), "hot_pexpire": (3, 5), "hot_getex": (2, 4),
 }  # fmt: skip
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
