@@ -71,7 +71,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "cluster" and asked:
         print(CLUSTER_HELP, end="")
     elif name == "cluster":
-        return run_cluster(parse_flags(rest, _serve_flags() | {"nodes": True}), variables, lambda line: print(line, flush=True))
+        return run_cluster(parse_flags(rest, _serve_flags() | {"nodes": True}), variables, _say)
     elif name == "secret":
         parse_flags(rest, {})
         _print_secret()
@@ -82,6 +82,17 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     else:
         raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, secret, check or --help")
     return 0
+
+
+def _say(line: str) -> None:
+    """Raises OSError once, when nobody listens any more; from then on it goes nowhere, the interpreter's last flush as well."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise
 
 
 def _complain(error: ConfigError, code: int) -> int:

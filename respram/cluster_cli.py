@@ -21,6 +21,7 @@ from respram.options import PORT_MAX, Address, read_whole
 NODES_MAX = 16  # on one machine; more is a matter of several
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal is gone; a node takes it for a reload
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
 
@@ -135,7 +136,14 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
         nonlocal stopping
         stopping = True
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def tell(line: str) -> None:
+        nonlocal stopping
+        try:
+            say(line)
+        except OSError:  # as with `| head`: nobody would know of the nodes
+            stopping = True
+
+    before = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         with selectors.DefaultSelector() as selector:
             for number, words in enumerate(planned.commands, 1):
@@ -147,13 +155,13 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 processes.append(process)
                 assert process.stdout is not None
                 selector.register(process.stdout, selectors.EVENT_READ, number)
-            say(f"{len(processes)} nodes; Ctrl-C stops them")
-            say("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in planned.places))
+            tell(f"{len(processes)} nodes; Ctrl-C stops them")
+            tell("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in planned.places))
             while not stopping and all(process.poll() is None for process in processes):
-                _pass_lines(selector, say, 0.2)
+                _pass_lines(selector, tell, 0.2)
             ends = [process.poll() for process in processes]
             failed = [number for number, code in enumerate(ends, 1) if code is not None]
-            _stop_all(processes, selector, say)
+            _stop_all(processes, selector, tell)
     finally:
         for process in processes:
             if process.poll() is None:
@@ -164,7 +172,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
         for number, handler in before.items():
             signal.signal(number, handler)
     if failed and not stopping:
-        say(f"node {failed[0]} {_end_of(ends[failed[0] - 1])}, so all were stopped")
+        tell(f"node {failed[0]} {_end_of(ends[failed[0] - 1])}, so all were stopped")
         return 1
     return 0
 

@@ -126,7 +126,7 @@ def wait_for(process: "subprocess.Popen[bytes]", port: int, key: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
     port, peer_port = ports()
     process = start_cluster(port, peer_port)
@@ -197,3 +197,18 @@ def test_a_node_that_is_killed_is_told_with_the_signal() -> None:
             os.killpg(process.pid, signal.SIGKILL)  # its nodes too
         process.wait()
     assert process.returncode == 1 and b"node 3 was ended by SIGKILL, so all were stopped" in output
+
+
+def test_nodes_do_not_stay_behind_when_nobody_listens_to_them() -> None:
+    port, peer_port = ports()
+    process = start_cluster(port, peer_port)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()  # as `| head` does
+        assert process.wait(20) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its nodes too
+        process.wait()
+    assert all(answers(port + offset, "k") is None for offset in range(3))
