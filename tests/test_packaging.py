@@ -207,7 +207,7 @@ def test_the_reference_of_options_and_limits_is_what_the_tables_say() -> None:
 def test_every_line_of_the_log_is_explained() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "peers.md"))
     source = "\n".join(path.read_text() for path in (ROOT / "respram").rglob("*.py"))
-    events = set(re.findall(r"event=([a-z_]+[a-z])\b(?!_?[{%])", source)) | set(re.findall(r'report\(\s*"([a-z_]+)"', source))
+    events = set(re.findall(r"event=([a-z_]+[a-z])\b(?!_?[{%])", source)) | set(re.findall(r'[rR]eport\(\s*"([a-z_]+)"', source))
     events |= {"died", "left", *(f"link_{fault}" for fault in TOLD), *(f"snapshot_{fault}" for fault in ("corrupt", "stale", "foreign"))}
     assert len(events) > 40
     assert sorted(event for event in events if f"`{event}`" not in pages and f"`event={event}`" not in pages) == []
