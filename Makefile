@@ -138,7 +138,7 @@ fuzz: build/fuzz/scanner build/fuzz/store ## the fuzzers of the C core, a minute
 
 build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 	@mkdir -p build/fuzz
-	$(CLANG) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
+	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
 
 # In a copy of the tree, so that the engine in use is not replaced. What needs the real block allocator
 # or the real address space is left out.

@@ -12,6 +12,8 @@
 
 #define NOW_MS INT64_C(1800000000000)
 #define TURNS_MAX 10000
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+#define MANY 4 /* records to a byte of the input */
 
 typedef struct Counted {
     uint64_t records, live;
@@ -46,6 +48,9 @@ static void check(const Engine *engine, int64_t now_ms) {
         if (all.records != table_records(&engine->tables[db]) || all.live != walk_count(engine, db, now_ms)
             || shown.records < all.live)
             abort();
+        const Record *one = walk_sample(engine, db, all.records * SPREAD, now_ms);
+        if ((one != NULL) != (all.live > 0) || (one && count_key(&shown, one)) || walk_ttl_average_ms(engine, db, now_ms) < 0)
+            abort();
         held += all.records;
         stubs += engine->live[db];
     }
@@ -55,7 +60,6 @@ static void check(const Engine *engine, int64_t now_ms) {
 
 /* -- what peers compare ------------------------------------------------------------------------- */
 #define IDS_KEY 9
-#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 
 typedef struct Tracked {
     const Engine *engine;
@@ -103,7 +107,7 @@ static void check_digests(Engine *engine, int64_t now_ms) {
 static void compare(Engine *engine, const uint8_t *bytes, size_t len, int64_t now_ms) {
     uint8_t bits[64] = {0};
     Filter filter = {.bits = bits, .salt = len ? bytes[0] : 0, .width = 128, .slices = 4, .room = len};
-    int64_t bucket = (now_ms >> GRANULE_SHIFT) >> 4, budget = len & 1 ? 2 : 1000;
+    int64_t bucket = (now_ms >> GRANULE_SHIFT) >> 4, budget = len & 1 ? 2 + (int64_t)engine->digests.count / 50 : 1000;
     Selection selection = {.cut_stamp = INT64_MAX, .cut_end = -1, .shift = 4, .buckets = &bucket, .bucket_count = len >> 1 & 1};
     int turns = 0;
     for (Spot spot = {0}; spot.granule != CURSOR_DONE; turns++)
@@ -175,8 +179,8 @@ static bool toy_lend(void *context, uint64_t id, uint32_t key) {
     return true;
 }
 
-static uint64_t toy_take(void *context) {
-    return ++((Toy *)context)->key / 16 % 4;
+static uint64_t toy_take(void *context) { /* 0: none */
+    return (((Toy *)context)->key++ / 16 + 1) % 4;
 }
 
 /* What is sealed opens to what was stored, whatever its stamp has become. */
@@ -204,7 +208,29 @@ static void store_long(Engine *engine, int db, uint64_t hash, Span key, Span val
     buffer_clear(&more, 0);
 }
 
-/* What commands do behind `dispatch`, in small. */
+/* More records than an input has room for, so that tables grow and shrink, and many end together. */
+static void store_many(Engine *engine, int db, const uint8_t *bytes, size_t len, int64_t now_ms) {
+    for (size_t number = 0; number < len * MANY; number++) {
+        uint8_t name[2] = {(uint8_t)number, (uint8_t)(number >> 8)};
+        Span key = {name, 2}, value = {bytes, number % 5 < len ? number % 5 : 0};
+        keyspace_store(engine, db, keyspace_hash(engine, key), key, value, now_ms + 1 + bytes[number % len] * 99, false, now_ms,
+                       NOTE_NONE);
+    }
+}
+
+/* EXEC: what is kept runs, and what is handed back is answered. */
+static void run_kept(Engine *engine, Session *session, size_t reply_bytes_max, int64_t now_ms) {
+    Command handed;
+    for (uint64_t turns = 0; !kept_run(engine, session, now_ms, reply_bytes_max, &handed); turns++) {
+        const Arg *last = &handed.args[handed.argc - 1];
+        if (turns > session->kept_count || handed.text + last->offset + last->len > session->kept.bytes + session->kept.len
+            || !buffer_append(&engine->reply, (const uint8_t *)"+late\r\n", 7))
+            abort();
+    }
+    kept_drop(session);
+}
+
+/* What commands do behind `dispatch`, in small. Any but those of MULTI take out what is kept. */
 static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
     Turn turn = feed_start(engine, session, data, len, len & 1, now_ms);
     while (turn == TURN_COLD) {
@@ -213,7 +239,22 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
         uint8_t first = name.len ? name.bytes[0] : 0;
         uint64_t hash = keyspace_hash(engine, last);
         bool found;
+        if (first == 'E')
+            run_kept(engine, session, name.len * 60, now_ms);
+        if (session->keeping && first != 'M') {
+            Command kept;
+            while (kept_next(session, &kept))
+                if (kept.argc == 0 || !hot_name(command_arg(&kept, 0)))
+                    abort();
+            kept_drop(session);
+            session->keeping = 0;
+            session->hot = true;
+        }
         switch (first) {
+        case 'M':
+            session->keeping = command->argc * 9;
+            session->hot = false;
+            break;
         case 'W':
             if (!session->retried) {
                 feed_suspend(engine);
@@ -245,6 +286,7 @@ static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes,
     Buffer out = {0};
     switch (kind % 12) {
     default: serve(engine, session, bytes, len, *now_ms); break;
+    case 3: store_many(engine, session->db, bytes, len, *now_ms); break;
     case 4: *now_ms += (int64_t)len * 3; keyspace_expire(engine, *now_ms, 100); break;
     case 5: *now_ms += INT64_C(1) << (len % 34); keyspace_expire(engine, *now_ms, len); break;
     case 6: keyspace_merge(engine, bytes, len, *now_ms); break;

@@ -34,11 +34,17 @@
 #define PREPARE_FILL 5         /* from here on the next lines are made ready */
 #define READIED_BY_WRITE 3     /* lines; with 2 they are ready just in time */
 #define UNREADY_FILL 4         /* a table that empties to here gives them back */
-#define SHRINK_LINES_MIN 1024  /* smaller tables are not worth it */
 #define MOVED_BY_WRITE 2       /* lines */
 #define MOVED_BY_REMOVAL 4     /* a table may empty before it has seen as many removals as it has lines */
+#ifndef RESPRAM_PLAIN_BLOCKS
+#define SHRINK_LINES_MIN 1024  /* smaller tables are not worth it */
 #define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
 #define SLICE_LINES 1024       /* 64 KiB are asked for, or given back, at a time */
+#else /* under the sanitizers, where a thousand records are many: all that happens to large tables happens to small ones */
+#define SHRINK_LINES_MIN 16
+#define MAP_BYTES_MIN ((size_t)4 << 10)
+#define SLICE_LINES 64
+#endif
 #define PASSED_STUCK 255
 #define POINTER_BITS 48
 #define TAG_BYTES UINT64_C(0x0080808080808080)
