@@ -31,7 +31,7 @@ from respram.limits import of_policy
 from respram.options import Address, read_address
 from respram.replica import Output, PeerEngine, Replica, Write
 from respram.server import clock, discovery, peer_overview
-from respram.server.peer import CROWDED, GARBAGE, OPEN, SILENT, STALLED, UNTRUSTED, Link
+from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
 from respram.snapshot.keys import Entry, SegmentKeys
 
@@ -51,6 +51,11 @@ TOLD = {  # those that the operator should hear of, and what to do
     OPEN: "'a peer on another machine needs a cluster secret'",
 }
 
+NO_PEER = {  # what is to be said of an address that was dialled where somebody answers, but no peer
+    GARBAGE: "no TLS there: a node without a cluster secret, or another port",
+    LOST: "closed before HELLO: a node with a cluster secret, or another port",
+    SILENT: "nothing came: another port",
+}
 RENEWED = "renewed"  # why links end when a secret is believed no longer
 
 Name = tuple[int, bytes]  # database, key
@@ -165,7 +170,6 @@ class Driver:
         return known is not None and known.peer is not None
 
     def link_opened(self, link: Link) -> None:
-        self.unreached.pop(link.address, None)
         self.carry(self.replica.opened(link.number, link.address, now()))
 
     def link_received(self, link: Link, data: bytes) -> None:
@@ -178,6 +182,10 @@ class Driver:
         if reason in TOLD:
             tls = f" tls='{link.told}'" if link.told else ""
             self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}")
+        if self._greeted(link):
+            self.unreached.pop(link.address, None)
+        elif link.address and reason in NO_PEER:
+            self._tell_unreached(link.address, NO_PEER[reason])
         if link.opened:
             self.carry(self.replica.closed(link.number, now()))
         elif link.address:
@@ -191,12 +199,15 @@ class Driver:
                 await self.loop.create_connection(lambda: link, host, port)
         except (OSError, ValueError, TimeoutError) as error:
             self.links.pop(link.number, None)
-            is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
-            if not is_told and len(self.unreached) < UNREACHED_MAX:
-                self.unreached[address] = None
-                why = getattr(error, "strerror", None) or type(error).__name__
-                self.log(f"event=unreached address={address.decode('ascii', 'replace')} why={why!r}")
+            self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
             self.carry(self.replica.dial_failed(address, now()))
+
+    def _tell_unreached(self, address: bytes, why: str) -> None:
+        """Once, until somebody who can be a peer answers there."""
+        is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
+        if not is_told and len(self.unreached) < UNREACHED_MAX:
+            self.unreached[address] = None
+            self.log(f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}")
 
     # -- the replica's wishes ---------------------------------------------------------------------
     def carry(self, outputs: list[Output]) -> None:
