@@ -1,7 +1,7 @@
 """One line per event, `key=value`, to standard error. Never a value of a user's; keys not at all.
 
-A kind of event that repeats gets ten lines a second: the lines left out are counted in the next one,
-so that an attack on a port cannot fill a disk, and all peers of an enclave that come or go at once are named.
+A kind of event that repeats gets a line a second, and may save up ten: so all peers of an enclave that come or go at once are
+named, and an attack on a port cannot fill a disk. The lines left out are counted in the next one.
 """
 
 import logging
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 KINDS_MAX = 256  # distinct kinds held back; beyond, the table starts afresh
-QUIET_MS = 1000  # in so long a time
-LINES_MAX = 10  # at most so many lines of one kind: as many as a node has peers to which it pushes
+QUIET_MS = 1000  # a line per kind in this time
+LINES_MAX = 10  # saved up: as many as a node has peers to which it pushes
 
 ERROR = logging.ERROR
 
@@ -41,18 +41,18 @@ class Journal:
             if len(self._kinds) >= KINDS_MAX:
                 self._kinds.clear()
             kind = self._kinds[name] = _Kind(now_ms)
-        elif not 0 <= now_ms - kind.since_ms < QUIET_MS:  # a clock set back begins anew, too
-            kind.since_ms, kind.lines = now_ms, 0
-        if kind.lines >= LINES_MAX:
+        earned, rest_ms = divmod(max(now_ms - kind.since_ms, 0), QUIET_MS)
+        kind.since_ms, kind.lines = now_ms - rest_ms, min(kind.lines + earned, LINES_MAX)
+        if not kind.lines:
             kind.held += 1
             return
-        kind.lines += 1
+        kind.lines -= 1
         held, kind.held = kind.held, 0
         logger.log(level, "%s%s", line, f" held_back={held}" if held else "")
 
 
 @dataclass(slots=True)
 class _Kind:
-    since_ms: int
-    lines: int = 0  # since then
+    since_ms: int  # when the last line was earned
+    lines: int = LINES_MAX  # to be had at once
     held: int = 0  # since the last line

@@ -72,20 +72,6 @@ def test_two_networks_meet_and_part() -> None:
             stranger.stop()
 
 
-def test_two_nodes_that_were_given_one_address_are_told_so_and_the_first_stays() -> None:
-    with enclave(2) as members:
-        until_ready(members)
-        first = joiner(members, "--advertise", "127.0.0.1:9")
-        second = joiner(members, "--advertise", "127.0.0.1:9")
-        try:
-            until(lambda: first.info()["enclave_peers_linked"] == 2, "the first is not linked")
-            until(lambda: "another_node_advertises_this_address" in second.log(), "it was not told why")
-            assert members[0].info()["enclave_members"] == 3
-        finally:
-            first.stop()
-            second.stop()
-
-
 def test_a_rotated_secret_lets_both_sides_in() -> None:
     with enclave(2) as members:
         until_ready(members)
