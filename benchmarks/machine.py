@@ -40,6 +40,7 @@ def precedence() -> Iterator[None]:
     through memory took a processor for milliseconds at a time). Where that is not allowed, they go as they are."""
     group = Path("/proc/self/autogroup")  # where there is one, niceness only counts within it
     before = os.getpriority(os.PRIO_PROCESS, 0)
+    group_before = group.read_text().rpartition(" ")[2].strip() if group.exists() else ""
     try:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, FIRST)
@@ -48,7 +49,7 @@ def precedence() -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, before)
-            group.write_text("0")
+            group.write_text(group_before)
 
 
 def cpu_s(pid: int) -> float:

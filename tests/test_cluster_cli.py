@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -156,16 +157,23 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 
-def test_when_one_node_ends_all_do() -> None:
+@pytest.mark.parametrize(
+    ("number", "end_it", "told"),
+    [
+        (2, lambda client: client.shutdown(nosave=True), b"node 2 ended by itself with exit code 0"),
+        (3, lambda client: os.kill(client.info("server")["process_id"], signal.SIGKILL), b"node 3 was ended by SIGKILL, so all were stopped"),
+    ],
+)
+def test_when_one_node_ends_all_do_and_how_it_ended_is_told(number: int, end_it: Callable[[redis.Redis], object], told: bytes) -> None:
     port, peer_port = ports()
     process = start_cluster(port, peer_port)
     try:
         end = time.monotonic() + 15
         while True:
             try:
-                with redis.Redis(port=port + 1, socket_timeout=2, retry=AT_ONCE) as client:
+                with redis.Redis(port=port + number - 1, socket_timeout=2, retry=AT_ONCE) as client:
                     client.ping()  # shutdown itself is content with nobody being there
-                    client.shutdown(nosave=True)
+                    end_it(client)
                 break
             except redis.ConnectionError:
                 assert time.monotonic() < end and process.poll() is None
@@ -175,28 +183,7 @@ def test_when_one_node_ends_all_do() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its nodes too
         process.wait()
-    assert process.returncode == 1 and b"node 2 ended by itself with exit code 0" in output
-
-
-def test_a_node_that_is_killed_is_told_with_the_signal() -> None:
-    port, peer_port = ports()
-    process = start_cluster(port, peer_port)
-    try:
-        end = time.monotonic() + 15
-        while True:
-            try:
-                with redis.Redis(port=port + 2, socket_timeout=2, retry=AT_ONCE) as client:
-                    os.kill(client.info("server")["process_id"], signal.SIGKILL)
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < end and process.poll() is None
-                time.sleep(0.05)
-        output, _ = process.communicate(timeout=12)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its nodes too
-        process.wait()
-    assert process.returncode == 1 and b"node 3 was ended by SIGKILL, so all were stopped" in output
+    assert process.returncode == 1 and told in output
 
 
 def test_nodes_do_not_stay_behind_when_nobody_listens_to_them() -> None:

@@ -76,7 +76,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         conn.node.log(f"event=http_request client={conn.id} address={conn.address.decode()}: closed")
         return Raw(b"")
     try:
-        command = find_command(argv)
+        command = _known(name, argv)
         _allowed(conn, command, name, argv)
     except ClientError as error:
         if name == b"exec":
@@ -92,9 +92,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
     return call(conn, command, argv)
 
 
-def find_command(argv: list[bytes]) -> Command:
-    """Raises what Redis says of one that is not there, or has another number of arguments."""
-    name = argv[0].lower()
+def _known(name: bytes, argv: list[bytes]) -> Command:
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
     if command is None or (command.subcommands and len(argv) > 1):  # the container itself: argv[1] is empty
         parent = find(name, b"")

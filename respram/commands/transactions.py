@@ -7,7 +7,7 @@ that was missing can come and go without a trace: while one is watched, the engi
 new keys.
 """
 
-from respram.catalog import Command
+from respram.catalog import Command, find
 from respram.commands.conn import Conn, Watched
 from respram.commands.notify import observe
 from respram.commands.pausing import wait_while_paused
@@ -97,8 +97,6 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
 
 def _exec_kept(conn: Conn) -> Reply:
     """The same of what the session has kept: the engine runs it, and hands back what it finds not to be hot."""
-    from respram.commands.dispatch import find_command
-
     session, engine = conn.session, conn.node.engine
     if _is_changed(conn):
         leave(conn)
@@ -107,7 +105,7 @@ def _exec_kept(conn: Conn) -> Reply:
     try:
         engine.say(b"*%d\r\n" % session.kept)
         while (argv := engine.run_kept(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
-            engine.say(encode(_element(conn, find_command(argv), argv), session.proto))
+            engine.say(encode(_element(conn, _hot(argv), argv), session.proto))
     finally:
         conn.executing = False
         leave(conn)
@@ -120,12 +118,17 @@ def _is_changed(conn: Conn) -> bool:
 
 def take_over(conn: Conn) -> None:
     """What the session has kept is queued here from now on."""
-    from respram.commands.dispatch import find_command
-
     assert conn.queue is not None
     for argv in conn.session.take_kept():
-        conn.queue.append((find_command(argv), argv))
+        conn.queue.append((_hot(argv), argv))
         conn.queue_bytes += sum(map(len, argv))
+
+
+def _hot(argv: list[bytes]) -> Command:
+    """The command of what a session has kept: the engine knows its name and its number of arguments."""
+    command = find(argv[0].lower(), b"")
+    assert command is not None
+    return command
 
 
 def leave(conn: Conn) -> None:

@@ -3,25 +3,18 @@
 It is the specification of the native one. Where the two differ in anything but speed, one is wrong.
 """
 
-import sys
 from collections import deque
 
 from respram.engine.api import KEPT_BYTES_MAX, Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure.digests import Digests
-from respram.engine.pure.hot import FAST, getex
+from respram.engine.pure.hot import ARITY, FAST, MANY_KEYS, getex
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.seal import Ring
 
 QUEUED = b"+QUEUED\r\n"
-MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
-ARITY = {  # of hot commands with their name, as MULTI takes them: at least and at most; of all others 2
-    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, 2), "hot_set": (3, 7),
-    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3), "hot_setnx": (3, 3),
-    "hot_expire": (3, 5), "hot_pexpire": (3, 5), "hot_getex": (2, 4),
-}  # fmt: skip
 ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
 

@@ -5,6 +5,7 @@ then the command goes to `respram/commands/`, which knows every form and every e
 must answer as that does, byte for byte.
 """
 
+import sys
 from collections.abc import Callable
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, Session
@@ -192,6 +193,13 @@ FAST: dict[bytes, tuple[Fast, bool, str]] = {
     b"INCRBY": (incrby, True, "hot_incrby"),
     b"DECRBY": (decrby, True, "hot_decrby"),
 }
+
+MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
+ARITY = {  # by that name, as MULTI takes them: at least and at most; of all others 2
+    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, 2), "hot_set": (3, 7),
+    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3), "hot_setnx": (3, 3),
+    "hot_expire": (3, 5), "hot_pexpire": (3, 5), "hot_getex": (2, 4),
+}  # fmt: skip
 
 
 def _ttl_ms(keyspace: Keyspace, digits: bytes, unit_ms: int) -> int | None:
