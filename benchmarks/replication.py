@@ -135,13 +135,17 @@ def heal_lines(found: Found, server: str) -> list[list[str]]:
 
 
 def bootstrap_lines(found: Found, server: str) -> list[list[str]]:
-    fields = ("bytes", "record_bytes", "text_bytes", "took_s", "source_cpu_s", "p99_idle_us", "p99_during_us", "max_during_us")
+    fields = (
+        "bytes", "record_bytes", "text_bytes", "took_s", "source_cpu_s", "own_p99_idle_us", "own_p99_during_us",
+        "p99_idle_us", "p99_during_us", "max_during_us",
+    )  # fmt: skip
     ours, theirs = ({field: mid(found, "bootstrap", name, field) or 0.0 for field in fields} for name in (server, "redis"))
     if not ours["bytes"]:
         return []
     keys = found["bootstrap"][0]["keys"]
     share = ours["bytes"] / ours["record_bytes"]
-    slower, theirs_slower = (one["p99_during_us"] / one["p99_idle_us"] if one["p99_idle_us"] else None for one in (ours, theirs))
+    slower, theirs_slower = (one["own_p99_during_us"] / one["own_p99_idle_us"] if one["own_p99_idle_us"] else None for one in (ours, theirs))
+    met = slower is not None and slower <= 2
     there = f"{cell(theirs['bytes'] / ours['text_bytes'])} of keys and values" if theirs["bytes"] else "-"
     label = f"a node joins one of {keys:,} records: "
     said = f"{share:.3f} ({cell(ours['bytes'] / ours['text_bytes'])} of keys and values)"
@@ -150,8 +154,8 @@ def bootstrap_lines(found: Found, server: str) -> list[list[str]]:
         [label + "bytes sent, to those of the records", said, there, "1.05", verdict(share <= 1.05)],
         [label + "seconds from its start until ready", cell(ours["took_s"]), cell(theirs["took_s"] or None), "", "-"],
         [label + "CPU seconds of the source", cell(ours["source_cpu_s"]), f"{cell(theirs['source_cpu_s'] or None)} and its child's", "", "-"],
-        [label + "p99 of a client of the source, to idle", cell(slower), cell(theirs_slower), "2", verdict(slower is not None and slower <= 2)],
-        [label + "p99 in us, idle / meanwhile / longest", times, their_times, "", "-"],
+        [label + "p99 of a client of the source, to idle, without the machine's pauses", cell(slower), cell(theirs_slower), "2", verdict(met)],
+        [label + "the same with the machine's pauses, in us, idle / meanwhile / longest", times, their_times, "", "-"],
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from benchmarks.groups import Asker, Group, group, growing, packed, respram_leve
 from benchmarks.machine import Affinity
 from benchmarks.rows import preload
 from benchmarks.servers import BenchError, Programs
+from benchmarks.witness import Span, Watch, watching
 from respram.record import HEADER, SEAL
 
 VALUE_BYTES = 64
@@ -33,7 +34,6 @@ CHANGED = 1000
 CUT_S = 3.0
 PROBE_S = 8
 PROBE_GAP_S = 0.001
-LATE_NICE = 19  # for a server that fills up: elsewhere it would have a machine of its own
 FILL_S_MAX = 300.0
 
 Figures = dict[str, Any]
@@ -183,21 +183,24 @@ def _values(asker: Asker, keys: list[bytes]) -> list[bytes | None]:
 
 # -- filling up ---------------------------------------------------------------------------------------
 def bootstrap(name: str, programs: Programs, where: Affinity, keys: int, args: tuple[str, ...] = ()) -> Figures:
-    """A second server joins one of so many keys: bytes, seconds, and what a client of the first feels meanwhile."""
+    """A second server joins one of so many keys: bytes, seconds, and what a client of the first feels meanwhile.
+
+    The newcomer gets a processor only where nobody else wants it: elsewhere it would have a machine of its own."""
     with growing(name, 2, programs, where, args) as (made, add):
         fill_one(made, programs, where, keys)
-        idle = _probe(made.askers[0], PROBE_S, lambda: False)
-        sent, cpu_s = _sent_bytes(name, made.askers[0]), machine.cpu_s(made.servers[0].pid)
-        started = time.monotonic()
-        add(1)
-        os.setpriority(os.PRIO_PROCESS, made.servers[1].pid, LATE_NICE)
-        during = _probe(made.askers[0], int(FILL_S_MAX), _looker(name, made.askers[1], keys))
-        took_s = time.monotonic() - started
-        received = _sent_bytes(name, made.askers[0]) - sent
+        with watching(programs, where) as watch:
+            idle = _probe(made.askers[0], PROBE_S, lambda: False)
+            sent, cpu_s = _sent_bytes(name, made.askers[0]), machine.cpu_s(made.servers[0].pid)
+            started = time.monotonic()
+            add(1)
+            os.sched_setscheduler(made.servers[1].pid, os.SCHED_IDLE, os.sched_param(0))
+            during = _probe(made.askers[0], int(FILL_S_MAX), _looker(name, made.askers[1], keys))
+            took_s = time.monotonic() - started
+            received = _sent_bytes(name, made.askers[0]) - sent
+            source_cpu_s = machine.cpu_s(made.servers[0].pid) - cpu_s
         return {
             "keys": keys, "record_bytes": keys * RECORD_BYTES, "text_bytes": keys * (KEY_BYTES + VALUE_BYTES), "bytes": received, "took_s": took_s,
-            "source_cpu_s": machine.cpu_s(made.servers[0].pid) - cpu_s, "p99_idle_us": idle[1], "p99_during_us": during[1],
-            "p50_idle_us": idle[0], "p50_during_us": during[0], "max_idle_us": idle[2], "max_during_us": during[2],
+            "source_cpu_s": source_cpu_s, **_waits(idle, watch, "idle"), **_waits(during, watch, "during"),
         }  # fmt: skip
 
 
@@ -223,16 +226,26 @@ def _looker(name: str, asker: Asker, keys: int) -> Callable[[], bool]:
     return looks
 
 
-def _probe(asker: Asker, seconds: int, done: Callable[[], bool]) -> tuple[float, float, float]:
-    """p50, p99 and the longest of a GET every millisecond, in microseconds, until done or so many seconds have passed."""
-    times: list[float] = []
+def _probe(asker: Asker, seconds: int, done: Callable[[], bool]) -> list[Span]:
+    """When a GET was sent, every millisecond, and how long it took, until done or so many seconds have passed."""
+    waits: list[Span] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end and not done():
-        started = time.perf_counter()
-        asker.ask("GET", key(len(times) * 7919 % 100_000))
-        times.append((time.perf_counter() - started) * 1e6)
+        started_ns = time.monotonic_ns()
+        asker.ask("GET", key(len(waits) * 7919 % 100_000))
+        waits.append((started_ns, time.monotonic_ns() - started_ns))
         time.sleep(PROBE_GAP_S)
-    return _share(times, 0.5), _share(times, 0.99), max(times)
+    return waits
+
+
+def _waits(waits: list[Span], watch: Watch, when: str) -> Figures:
+    """p50, p99 and the longest in microseconds; `own_`: without what the machine took of each, as far as a witness saw it."""
+    times = [length / 1000 for _, length in waits]
+    own = [watch.own_ns(wait) / 1000 for wait in waits]
+    return {
+        f"p50_{when}_us": _share(times, 0.5), f"p99_{when}_us": _share(times, 0.99), f"max_{when}_us": max(times),
+        f"own_p99_{when}_us": _share(own, 0.99), f"machine_{when}_ms": sum(times) / 1000 - sum(own) / 1000,
+    }  # fmt: skip
 
 
 def _sent_bytes(name: str, asker: Asker) -> int:

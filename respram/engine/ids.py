@@ -20,7 +20,7 @@ from struct import Struct
 M64 = (1 << 64) - 1
 SPREAD = 0x9E3779B97F4A7C15
 POINTS = 1 << 32
-PARTITION_SHIFT = 20  # of a point; 4,096 partitions
+PARTITION_SHIFT = 20  # of a point; 4,096 partitions of the pure engine
 
 _STAMPED = Struct("<QQB")
 

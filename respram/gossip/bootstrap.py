@@ -184,13 +184,15 @@ def asked(core: "Core", link: Link, message: Dump) -> None:
 
 
 def feed(core: "Core", link: Link) -> None:
-    """Goes on with a dump. One chunk a turn, so that clients of the source wait for one and not for all that fit."""
+    """Goes on with a dump. One chunk a turn, so that clients of the source wait for one and not for all that fit; and none
+    in the turn of the acknowledgement that made room, nor in the next: that takes as long as a chunk, and clients look in between."""
     if not link.feeding and _has_room(core, link):
         link.feeding = True
-        core.run(_chunks(core, link))
+        core.jobs.append(_chunks(core, link))
 
 
 def _chunks(core: "Core", link: Link) -> Iterator[bool]:
+    yield False
     while link.dump_point is not None and core.links.get(link.id) is link and _has_room(core, link):
         found = core.store.dump(link.dump_point, core.policy.dump_bytes, core.now.wall_ms)
         launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)

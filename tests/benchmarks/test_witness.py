@@ -31,7 +31,7 @@ def test_what_is_left_of_a_wait_is_the_moments_in_no_gap(spans: list[Span], wait
 
 def test_processors_that_are_shared_have_no_witness() -> None:
     programs = Programs(Path("floor"), Path("load"), Path("witness"))
-    with watching(programs, Affinity(frozenset({0, 1}), frozenset({0, 1}))) as watch:
+    with watching(programs, Affinity(frozenset({0, 1, 2}), frozenset({0, 1, 2}))) as watch:
         assert "no processor each" in watch.why_not
 
 

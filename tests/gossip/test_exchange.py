@@ -74,10 +74,10 @@ def test_a_small_filter_hardly_passes_over_anything_and_a_large_one_stays_small(
 
 
 def test_who_is_full_takes_nothing_and_still_gives() -> None:
-    pair = Pair(memory_bytes_max=120_000)
-    pair.stock(pair.other, range(600))
+    pair = Pair(memory_bytes_max=400_000)
+    pair.stock(pair.other, range(2_000))
     assert pair.other.engine.full()
-    pair.stock(pair.one, range(1_000, 1_100))
+    pair.stock(pair.one, range(3_000, 3_100))
     lines = pair.round()
     assert "B FILTER nothing wanted" in lines and "A RECORDS all" not in lines
     assert pair.held()[0] > 150

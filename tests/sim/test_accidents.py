@@ -158,13 +158,13 @@ def test_a_value_larger_than_the_window_arrives() -> None:
 def test_a_node_full_of_memory_among_nodes_that_are_not() -> None:
     world = World(1)
     for place in range(3):
-        world.add(is_root=place == 0, memory_bytes_max=100_000 if place == 2 else 0)
+        world.add(is_root=place == 0, memory_bytes_max=500_000 if place == 2 else 0)
     for node in world.nodes:
         world.start(node)
     world.run_until(3_000)
     write(world, world.nodes[2], b"mine")
     for number in range(1_000):
-        write(world, world.nodes[number % 2], b"k%d" % number, ttl_ms=20_000 if number < 900 else 600_000)
+        write(world, world.nodes[number % 2], b"k%d" % number, bytes(1_000), ttl_ms=20_000 if number < 900 else 600_000)
     world.run_until(world.now_ms + 5_000)
     assert counts(world)[0] == counts(world)[1] == 1_001 and 100 < counts(world)[2] < 400
     bytes_before = world.network.bytes

@@ -1,16 +1,18 @@
 /* All records in the order of their points, in pieces that any peer can go on from.
  *
- * A point is a hash of database and key under the enclave's key; its upper 12 bits name a partition. Each
+ * A point is a hash of database and key under the enclave's key; its upper 14 bits name a partition. Each
  * partition is a ring through the traces of its records, joined when a key is new and left when it is gone: an
  * overwrite does not touch it. So a piece of a dump looks at the partitions that it sends and at no other, and
- * sorts some hundreds of records at a time; a walk along the table would look at everything for every piece.
+ * sorts some sixty of a million records at a time; a walk along the table would look at everything for every
+ * piece. The walk around a ring is one cache miss after another: with rings four times as long, one piece in four took
+ * 110 us instead of 30, and clients waited for it. So many rings are 256 KiB.
  */
 #include "engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTITION_SHIFT 20
+#define PARTITION_SHIFT 18
 
 typedef struct Placed {
     uint64_t point, id;

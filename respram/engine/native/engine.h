@@ -35,7 +35,7 @@ typedef struct Settings {
 #define STAMP_GRANULE_SHIFT 26
 #define YOUNG_GRANULES 16
 #define CURSOR_DONE (INT64_C(1) << 62) /* a granule behind the last */
-#define PARTITIONS 4096
+#define PARTITIONS 16384
 
 typedef struct Granule { /* 1,024 ms */
     int64_t number;
