@@ -232,7 +232,7 @@ static void run_kept(Engine *engine, Session *session, size_t reply_bytes_max, i
 
 /* What commands do behind `dispatch`, in small. Any but those of MULTI take out what is kept. */
 static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
-    Turn turn = feed_start(engine, session, data, len, len & 1, now_ms);
+    Turn turn = feed_start(engine, session, data, len, len & 1, now_ms, false);
     while (turn == TURN_COLD) {
         const Command *command = feed_cold(engine);
         Span name = command_arg(command, 0), last = command_arg(command, command->argc - 1);

@@ -91,7 +91,7 @@ class Limits:
         512, "Commands of one client in one turn of the loop; 100,000 in one write must not hold up the others."
     )
     feed_reply_bytes_max: int = bound(
-        MIB, "Reply bytes of one client in one turn: what is answered is sent before more is made."
+        96 * KIB, "Reply bytes of one client in one turn: what is answered is sent before more is made."
     )
 
     # -- output -----------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
 
-from respram.engine.native._native import FEED
+from respram.engine.native._native import FEED, REPLIES
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
@@ -51,11 +51,16 @@ cdef extern from "sys/socket.h" nogil:
 cdef extern from "Python.h":
     int PyBUF_READ
 
-ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, const uint8_t **, size_t *) except -1
+ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, bint, void (*)(void *), void *, size_t *) except -1
+ctypedef const uint8_t *(*Replies)(object, size_t *) noexcept
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
+cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
 DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
+DEF REPLIES_MAX = 32  # replies that are sent together,
+DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
+DEF NOBODY = -1
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
@@ -68,6 +73,13 @@ cdef struct Watch:
     bint waiting  # output of this client waits: nothing may overtake it
     bint active  # it was read from since `note_activity`
     bint long_reads
+    bint unfinished  # what was read is not all answered, and nothing is read before it is
+
+
+cdef struct Unsent:
+    int fd
+    PyObject *client  # to compare with only
+    size_t start, length  # in the engine's replies
 
 
 cdef inline int64_t now_ms() noexcept nogil:
@@ -92,6 +104,12 @@ cdef class NativePump:
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
     cdef int watch_count
+    cdef int *unfinished  # descriptors, in turn; room for each twice, once before and once after its turn
+    cdef int unfinished_count
+    cdef bint called  # the loop was asked to call `go_on`
+    cdef Unsent unsent[REPLIES_MAX]  # within a turn
+    cdef int unsent_count
+    cdef size_t unsent_bytes
     cdef readonly uint64_t input_bytes, output_bytes
     cdef readonly uint64_t stays
 
@@ -122,6 +140,7 @@ cdef class NativePump:
         for fd in range(self.watch_count):
             self.drop(fd)
         PyMem_Free(self.watches)
+        PyMem_Free(self.unfinished)
         PyMem_Free(self.buffer)
         if self.epoll_fd >= 0:
             close(self.epoll_fd)
@@ -140,7 +159,13 @@ cdef class NativePump:
         cdef Watch *watch = &self.watches[fd]
         cdef PyObject *client = watch.client
         cdef PyObject *session = watch.session
+        cdef int number
         watch.client = watch.session = NULL
+        if watch.unfinished:
+            watch.unfinished = False
+            for number in range(self.unfinished_count):
+                if self.unfinished[number] == fd:
+                    self.unfinished[number] = NOBODY
         if client is not NULL:
             Py_DECREF(<object>client)
             Py_DECREF(<object>session)
@@ -151,6 +176,10 @@ cdef class NativePump:
             count *= 2
         if count == self.watch_count:
             return 0
+        cdef int *row = <int *>PyMem_Realloc(self.unfinished, 2 * count * sizeof(int))
+        if row is NULL:
+            raise MemoryError
+        self.unfinished = row
         cdef Watch *grown = <Watch *>PyMem_Realloc(self.watches, count * sizeof(Watch))
         if grown is NULL:
             raise MemoryError
@@ -209,8 +238,10 @@ cdef class NativePump:
 
     def read(self, client):
         cdef int fd = client.sock.fileno()
-        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client and not self.watches[fd].unfinished:
             self.serve(fd)
+            self.flush()
+            self.see_to_the_rest()
 
     def feed(self, client, data):
         reply = self.engine.feed(client.session, data, now_ms())
@@ -232,24 +263,48 @@ cdef class NativePump:
             self.until_stay -= 1
         elif self.loop_fd >= 0:
             self.stay()
+        self.see_to_the_rest()
+
+    cdef int see_to_the_rest(self) except -1:
+        """No descriptor tells of what was read already."""
+        if self.unfinished_count and not self.called:
+            self.called = True
+            self.loop.call_soon(self.go_on)
+        return 0
+
+    def go_on(self):
+        self.called = False
+        if self.unfinished_count:
+            self.ready()
 
     cdef int turn(self, int timeout_ms) except -1:
-        """Serves what is ready, or gets ready in time."""
+        """Serves what is ready, or gets ready in time; then those whose last batch is not over, each for one turn's worth."""
         cdef epoll_event events[EVENTS_MAX]
-        cdef int number, fd, count
-        if timeout_ms:
+        cdef int number, fd, count, late = 0, due = self.unfinished_count
+        if timeout_ms and not self.unfinished_count:
             with nogil:
                 count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ms)
         else:
             count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
         # A full turn is no news of the rest: what ends a stay may be among it.
-        self.plain = 0 < count < EVENTS_MAX
+        self.plain = (0 < count or 0 < due) and count < EVENTS_MAX
         for number in range(count):
             fd = events[number].data.fd
             if fd == self.alarm_fd or fd == self.loop_fd:
                 self.plain = False
-            elif self.watches[fd].client is not NULL:  # closed by one before it
+            elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:  # closed by one before it
+                if self.watches[fd].long_reads:
+                    events[late] = events[number]
+                    late += 1
+                else:
+                    self.serve(fd)
+        for number in range(late):
+            fd = events[number].data.fd
+            if self.watches[fd].client is not NULL:
                 self.serve(fd)
+        if due:
+            self.answer_more(due)
+        self.flush()
         if self.after is not None and self.after():
             self.plain = False
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
@@ -299,52 +354,111 @@ cdef class NativePump:
         when.it_value.tv_nsec = ms * 1000000
         return timerfd_settime(self.alarm_fd, 0, &when, NULL) == 0
 
+    cdef int answer_more(self, int count) except -1:
+        """One turn's worth for the first of those whose last batch is not over."""
+        cdef int number, fd
+        try:
+            for number in range(count):
+                fd = self.unfinished[number]
+                if fd != NOBODY:
+                    self.unfinished[number] = NOBODY
+                    self.watches[fd].unfinished = False
+                    self.answer(fd, 0)
+        finally:
+            self.unfinished_count -= count
+            memmove(self.unfinished, self.unfinished + count, self.unfinished_count * sizeof(int))
+        return 0
+
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
-        cdef ssize_t count = recv(fd, self.buffer, LONG_READ_BYTES if watch.long_reads else READ_BYTES, 0)
-        client = <object>watch.client
+        cdef ssize_t wanted = LONG_READ_BYTES if watch.long_reads else READ_BYTES
+        cdef ssize_t count = recv(fd, self.buffer, wanted, 0)
         if count <= 0:
             if count == 0 or errno not in (EAGAIN, EINTR):
+                self.flush()
                 self.plain = False
-                client.lost()
+                if watch.client is not NULL:
+                    (<object>watch.client).lost()
             return 0
         self.input_bytes += <uint64_t>count
         self.unweighed_bytes += <uint64_t>count
         watch.active = True
-        if count == READ_BYTES:
-            watch.long_reads = True  # unless it is more than one turn may do, which `answer` learns
-        self.answer(fd, client, <object>watch.session, <size_t>count)
+        watch.long_reads = count == wanted  # unless it is more than one turn may do, which `answer` learns
+        self.answer(fd, <size_t>count)
         return 0
 
-    cdef int answer(self, int fd, object client, object session, size_t count) except -1:
-        cdef const uint8_t *reply = NULL
-        cdef size_t length = 0
+    cdef int answer(self, int fd, size_t count) except -1:
+        """Runs what was read. The reply is sent with those of others, all together: a client that takes them one by one as
+        they are made is asleep again each time, and waking it costs as much as a few commands."""
+        cdef PyObject *client = self.watches[fd].client
+        cdef size_t start = 0, end = 0
         cdef int unusual
-        cdef ssize_t sent = 0
+        owned = <object>client
         try:
-            unusual = feed_raw(self.engine, session, self.buffer, count, now_ms(), &reply, &length)
+            unusual = feed_raw(
+                self.engine, <object>self.watches[fd].session, self.buffer, count, now_ms(), self.unsent_count > 0,
+                python_comes, <void *>self, &start,
+            )
         except BaseException:
-            client.lost()  # its replies can no longer match its commands
+            self.flush()
+            owned.lost()  # its replies can no longer match its commands
             raise
-        if length:
-            self.output_bytes += length
-            # What ran may have closed this client, and the table may have moved.
-            if self.watches[fd].client != <PyObject *>client:
-                return 0
-            if not self.watches[fd].waiting:
-                sent = send(fd, reply, length, MSG_NOSIGNAL)
-                if sent < 0:
-                    if errno not in (EAGAIN, EINTR):
-                        self.plain = False
-                        client.lost()
-                        return 0
-                    sent = 0
-            if <size_t>sent < length:
-                self.plain = False
-                client.send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>length - sent, PyBUF_READ))
-        if unusual:
+        replies_raw(self.engine, &end)
+        self.output_bytes += end - start
+        # What ran may have closed this client, and the table may have moved.
+        if end > start and self.watches[fd].client == client:
+            self.unsent[self.unsent_count] = Unsent(fd, client, start, end - start)
+            self.unsent_count += 1
+            self.unsent_bytes += end - start + count
+        if unusual & 4 and self.watches[fd].client == client:
+            self.watches[fd].long_reads = False
+            self.watches[fd].unfinished = True
+            self.unfinished[self.unfinished_count] = fd
+            self.unfinished_count += 1
+        if unusual & 3:
             self.plain = False
+            self.flush()
             if unusual & 1:
-                self.watches[fd].long_reads = False
-                client.unusual()
+                owned.unusual()
+        elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
+            self.flush()
         return 0
+
+    cdef int flush(self) except -1:
+        """Sends what waits in the engine's replies. May run Python, where a client takes less than all or is gone; what goes
+        wrong with one of them is raised when all have theirs."""
+        cdef int number, count = self.unsent_count
+        self.unsent_count = 0
+        self.unsent_bytes = 0
+        failure = None
+        for number in range(count):
+            try:
+                self.send_one(&self.unsent[number])
+            except BaseException as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return 0
+
+    cdef int send_one(self, Unsent *one) except -1:
+        cdef size_t end
+        cdef ssize_t sent = 0
+        cdef const uint8_t *reply = replies_raw(self.engine, &end) + one.start
+        if self.watches[one.fd].client != one.client:
+            return 0  # closed meanwhile
+        if not self.watches[one.fd].waiting:
+            sent = send(one.fd, reply, one.length, MSG_NOSIGNAL)
+            if sent < 0:
+                if errno not in (EAGAIN, EINTR):
+                    self.plain = False
+                    (<object>one.client).lost()
+                    return 0
+                sent = 0
+        if <size_t>sent < one.length:
+            self.plain = False
+            (<object>one.client).send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>one.length - sent, PyBUF_READ))
+        return 0
+
+
+cdef void python_comes(void *pump) noexcept:
+    (<NativePump>pump).flush()

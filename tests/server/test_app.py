@@ -30,6 +30,7 @@ def test_the_first_lines_say_what_runs_and_then_there_is_silence(node: LiveNode)
 def test_a_signal_stops_in_order_after_answering_what_was_received(number: int) -> None:
     live = start()
     wire = live.connect()
+    assert wire.ask(request(b"PING"), 7) == b"+PONG\r\n"  # it is accepted: who is not yet is no client
     live.process.send_signal(signal.SIGSTOP)
     wire.sock.sendall(request(b"SET", b"k", b"v") + request(b"GET", b"k"))
     live.process.send_signal(number)

@@ -11,7 +11,7 @@ import uvloop
 
 from respram.engine import make
 from respram.engine.api import Engine, Session
-from respram.server.pump import Pump, make_pump
+from respram.server.pump import READ_BYTES, Pump, make_pump
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import SETTINGS, Cold, request
 
@@ -76,7 +76,8 @@ class Bench:
         self.loop.run_until_complete(wait())
 
     def exchange(self, theirs: socket.socket, data: bytes, size: int) -> bytes:
-        theirs.sendall(data)
+        if data:
+            theirs.sendall(data)
         theirs.setblocking(False)
         got = bytearray()
 
@@ -255,6 +256,134 @@ def test_the_portable_pump_serves_the_native_engine_too() -> None:
     for sock in bench.open:
         sock.close()
     loop.close()
+
+
+def of_one_turn(bench: Bench, *batches: bytes) -> list[socket.socket]:
+    """Clients whose batches have all arrived before the pump looks; in this order."""
+    clients = [bench.connect() for _ in batches]
+    for (theirs, _), batch in zip(clients, batches, strict=True):
+        theirs.sendall(batch)
+    return [theirs for theirs, _ in clients]
+
+
+def test_what_python_sends_does_not_overtake_replies_of_the_same_turn(bench: Bench) -> None:
+    """Replies of the native engine wait for those of the next clients; before Python runs they are sent."""
+    one, other = of_one_turn(bench, request(b"PING"), request(b"PING") + request(b"TELL") + request(b"ECHO", b"x"))
+    told = [client for client in bench.open if client is not one and client is not other]
+
+    class Telling(Cold):
+        def __call__(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+            for sock in told:
+                sock.send(b">told\r\n")
+            return super().__call__(session, argv, now_ms)
+
+    bench.cold.__class__ = Telling
+    bench.turn(lambda: bool(bench.cold.seen))
+    assert one.recv(100) == b"+PONG\r\n>told\r\n"
+    assert bench.exchange(other, b"", 28) == b">told\r\n+PONG\r\n+cold\r\n$1\r\nx\r\n"
+
+
+def test_a_bug_in_one_clients_output_costs_the_others_nothing(bench: Bench) -> None:
+    reports: list[object] = []
+    bench.loop.set_exception_handler(lambda loop, context: reports.append(context["exception"]))
+    theirs, broken = bench.connect()
+    bench.engine.store(0, b"k", b"x" * 900_000, 1 << 45, False, 1_800_000_000_000, b"set")
+
+    def send(data: bytes | memoryview) -> None:
+        raise ZeroDivisionError
+
+    broken.send = send  # type: ignore[method-assign]
+    theirs.sendall(request(b"GET", b"k"))
+    others = of_one_turn(bench, *[request(b"ECHO", b"%d" % number) for number in range(5)])
+    bench.turn(lambda: bench.pump.output_bytes >= 900_000 + 5 * 7)
+    assert [other.recv(100) for other in others] == [b"$1\r\n%d\r\n" % number for number in range(5)]
+    bench.turn(lambda: bool(reports))
+    assert isinstance(reports[0], ZeroDivisionError)
+
+
+@pytest.fixture
+def slicing() -> Iterator[Bench]:
+    """The native pump, with turns of 40,000 bytes of reply or 64 commands."""
+    if PURE_ONLY:
+        pytest.skip("RESPRAM_PURE_ONLY is set")
+    loop = asyncio.new_event_loop()
+    bench = Bench("native", loop)
+    bench.engine.configure(SETTINGS._replace(feed_reply_bytes_max=40_000, feed_commands_max=64))
+    yield bench
+    bench.pump.close()
+    for sock in bench.open:
+        sock.close()
+    loop.close()
+
+
+def test_long_batches_take_turns(slicing: Bench) -> None:
+    """Who asks for much gets a turn's worth at a time, and others are not made to wait for the rest of it."""
+    slicing.engine.store(0, b"k", b"x" * 16_000, 1 << 45, False, 1_800_000_000_000, b"set")
+    order: list[int] = []
+    much = b"".join(request(b"GET", b"k") for _ in range(9)) + request(b"NOTE", b"0")
+    few = request(b"PING") * 3 + request(b"NOTE", b"1")
+
+    class Noting(Cold):
+        def __call__(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+            order.append(int(argv[1]))
+            return b"+cold\r\n"
+
+    slicing.cold.__class__ = Noting
+    rich, *poor = of_one_turn(slicing, much, few, few, few)
+    reply = b"$16000\r\n" + b"x" * 16_000 + b"\r\n"
+    assert slicing.exchange(rich, b"", len(reply) * 9 + 7) == reply * 9 + b"+cold\r\n"
+    assert [one.recv(100) for one in poor] == [b"+PONG\r\n" * 3 + b"+cold\r\n"] * 3
+    assert order == [1, 1, 1, 0]
+
+
+def test_nothing_is_read_before_the_last_batch_is_over(slicing: Bench) -> None:
+    theirs, client = slicing.connect()
+    read: list[int] = []
+
+    class Noting(Cold):
+        def __call__(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+            read.append(slicing.pump.input_bytes)
+            return b"$6\r\n%b\r\n" % argv[1]
+
+    slicing.cold.__class__ = Noting
+    batch = b"".join(request(b"NOTE" if number == 2_000 else b"ECHO", b"%06d" % number) for number in range(4_000))
+    wanted = b"".join(b"$6\r\n%06d\r\n" % number for number in range(4_000))
+    theirs.sendall(batch)
+    assert len(batch) > READ_BYTES > len(batch) // 2 and slicing.exchange(theirs, b"", len(wanted)) == wanted
+    assert read == [READ_BYTES]
+    assert client.calls == [] and client.session.buffered_bytes == 0
+
+
+def test_a_read_out_of_turn_leaves_nothing_lying(slicing: Bench) -> None:
+    """An orderly stop reads every client once more."""
+    theirs, client = slicing.connect()
+    batch, wanted = request(b"ECHO", b"x") * 1_000, b"$1\r\nx\r\n" * 1_000
+    theirs.sendall(batch)
+    slicing.pump.read(client)  # type: ignore[arg-type]
+    assert slicing.pump.output_bytes == 64 * 7
+    theirs.sendall(batch)
+    slicing.pump.read(client)  # type: ignore[arg-type]
+    assert slicing.pump.output_bytes == 64 * 7, "it is not read while there is something to answer"
+    assert slicing.exchange(theirs, b"", len(wanted) * 2) == wanted * 2
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_who_leaves_in_the_midst_of_a_batch_is_forgotten(slicing: Bench, is_replaced: bool) -> None:
+    clients = [slicing.connect() for _ in range(6)]
+    for theirs, _ in clients:
+        theirs.sendall(request(b"ECHO", b"x" * 100) * 1_000)
+    slicing.pump.ready()  # type: ignore[attr-defined]
+    assert slicing.pump.output_bytes == 6 * 64 * 108
+    for theirs, client in clients[::2]:
+        slicing.pump.unwatch(client)  # type: ignore[arg-type]
+        theirs.close()
+        client.sock.close()
+    newcomers = [slicing.connect() for _ in range(3 if is_replaced else 0)]  # on the descriptors of those
+    wanted = (b"$100\r\n" + b"x" * 100 + b"\r\n") * 1_000
+    for theirs, _ in clients[1::2]:
+        assert slicing.exchange(theirs, b"", len(wanted)) == wanted
+    for theirs, _ in newcomers:
+        assert slicing.exchange(theirs, request(b"PING"), 7) == b"+PONG\r\n"
 
 
 @pytest.fixture

@@ -158,13 +158,13 @@ cdef class NativeEngine:
             self.let_go_of_reply()
         if PyBytes_CheckExact(data):
             turn = feed_start(self.c, &session.c, <uint8_t *>PyBytes_AS_STRING(data),
-                              <size_t>PyBytes_GET_SIZE(data), False, now)
+                              <size_t>PyBytes_GET_SIZE(data), False, now, False)
             if turn == TURN_COLD:
                 self.serve_cold(session, now_ms)
         else:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
-                turn = feed_start(self.c, &session.c, <uint8_t *>view.buf, <size_t>view.len, not view.readonly, now)
+                turn = feed_start(self.c, &session.c, <uint8_t *>view.buf, <size_t>view.len, not view.readonly, now, False)
                 if turn == TURN_COLD:
                     self.serve_cold(session, now_ms)
             finally:
@@ -454,9 +454,11 @@ cdef int see_record(void *context, const Record *record) except -1:
 
 
 # -- for the native pump: `feed` without an object made ---------------------------------------------
-cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int64_t now_ms,
-                  const uint8_t **reply, size_t *reply_len) except -1:
-    """As `NativeEngine.feed`, from and to bare memory. 1: the session is now more, suspended or closing; 2: Python ran."""
+cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int64_t now_ms, bint behind,
+                  void (*python_comes)(void *), void *context, size_t *reply_start) except -1:
+    """As `NativeEngine.feed`, from and to bare memory. `behind`: the reply goes behind those of the calls before, which are not
+    sent yet; `python_comes` is called before anything runs that might send something else.
+    1: the session is now suspended or closing; 2: Python ran; 4: the batch is not over."""
     cdef int python_ran = 0
     cdef NativeEngine native = <NativeEngine>engine
     cdef NativeSession one = <NativeSession>session
@@ -464,15 +466,26 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         raise RuntimeError("feed was called from within feed")
     if native.view is not None:
         native.let_go_of_reply()
-    if feed_start(native.c, &one.c, data, len, True, now_ms) == TURN_COLD:
+    reply_start[0] = native.c.reply.len if behind else 0
+    if feed_start(native.c, &one.c, data, len, True, now_ms, behind) == TURN_COLD:
+        python_comes(context)
         native.serve_cold(one, now_ms)
         python_ran = 2
     if native.c.notes.len or native.c.notes_lost:
+        python_comes(context)
         native.tell()
         python_ran = 2
-    reply[0] = native.c.reply.bytes
-    reply_len[0] = native.c.reply.len
-    return <int>(one.c.more or one.c.suspended or one.c.closing) | python_ran
+    if one.c.suspended or one.c.closing:
+        return 1 | python_ran
+    return (4 if one.c.more else 0) | python_ran
+
+
+cdef const uint8_t *replies_raw(object engine, size_t *end) noexcept:
+    """Where all replies lie that were not sent yet, and where the last one ends."""
+    cdef Engine *core = (<NativeEngine>engine).c
+    end[0] = core.reply.len
+    return core.reply.bytes
 
 
 FEED = PyCapsule_New(<void *>feed_raw, "respram.feed", NULL)
+REPLIES = PyCapsule_New(<void *>replies_raw, "respram.replies", NULL)

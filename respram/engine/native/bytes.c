@@ -48,6 +48,14 @@ bool buffer_append(Buffer *buffer, const void *bytes, size_t len) {
     return true;
 }
 
+/* What lies behind `len` is gone. */
+void buffer_cut(Buffer *buffer, size_t len) {
+    if (buffer->len > len) {
+        wipe(buffer->bytes + len, buffer->len - len);
+        buffer->len = len;
+    }
+}
+
 /* Empties the buffer; a block larger than `kept_bytes_max` goes back. */
 void buffer_clear(Buffer *buffer, size_t kept_bytes_max) {
     if (!buffer->bytes)

@@ -175,6 +175,7 @@ typedef struct Feed { /* one call of `feed` */
     uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed or in `pending` */
     bool writable, trusted;   /* `trusted`: as the batch was parsed */
     int64_t now_ms, commands_left, bytes_left;
+    size_t reply_start; /* before it lie the replies of earlier calls, which nobody has sent yet */
 } Feed;
 
 typedef struct Engine {
@@ -355,7 +356,8 @@ void kept_drop(Session *session);
 void session_init(Session *session);
 void session_close(Session *session);
 size_t session_buffered_bytes(const Session *session);
-Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms);
+Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms,
+                bool behind);
 const Command *feed_cold(const Engine *engine);
 Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len);
 Turn feed_refuse(Engine *engine); /* there is no memory to run the command */

@@ -262,8 +262,7 @@ static void finish_reply(Engine *engine) {
     if (likely(seal_flush(engine)))
         return;
     engine->seals.failed = false;
-    wipe(engine->reply.bytes, engine->reply.len);
-    engine->reply.len = 0;
+    buffer_cut(&engine->reply, engine->feed.reply_start);
     give_up(engine);
 }
 
@@ -340,13 +339,16 @@ static Turn go_on(Engine *engine) {
     }
 }
 
-Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms) {
-    buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
+/* `behind`: the reply is to go behind those of the calls before. */
+Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms,
+                bool behind) {
+    if (!behind)
+        buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
     session->more = false;
     engine->feed = (Feed){
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
         .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,
-        .bytes_left = engine->settings.feed_reply_bytes_max,
+        .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len,
     };
     engine->batch.count = engine->batch.next = 0;
     if (session->suspended || session->closing)

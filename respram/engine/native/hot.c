@@ -127,8 +127,7 @@ static bool mget(Engine *engine, const Session *session, const Command *command,
         }
         if (!reply_reserve(engine, room)) {
             seal_unnote(engine, reply_start);
-            wipe(engine->reply.bytes + reply_start, engine->reply.len - reply_start);
-            engine->reply.len = reply_start;
+            buffer_cut(&engine->reply, reply_start);
             engine->hits = hits;
             engine->misses = misses;
             return false;

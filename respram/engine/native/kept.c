@@ -127,11 +127,10 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
         if (!hot_run(engine, session, command, now_ms))
             return false;
         engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
-        if (unlikely(engine->reply.len > reply_bytes_max)) { /* all of it runs, and nobody will read the replies */
+        if (unlikely(engine->reply.len - engine->feed.reply_start > reply_bytes_max)) { /* all of it runs, and nobody will read the replies */
             session->closing = true;
-            seal_unnote(engine, 0);
-            wipe(engine->reply.bytes, engine->reply.len);
-            engine->reply.len = 0;
+            seal_unnote(engine, engine->feed.reply_start);
+            buffer_cut(&engine->reply, engine->feed.reply_start);
         }
     }
     return true;

@@ -34,6 +34,7 @@ void wipe(void *bytes, size_t len);
 bool buffer_reserve(Buffer *buffer, size_t extra);
 bool buffer_append(Buffer *buffer, const void *bytes, size_t len);
 void buffer_clear(Buffer *buffer, size_t kept_bytes_max);
+void buffer_cut(Buffer *buffer, size_t len);
 bool span_int64(Span digits, int64_t *number);
 size_t digits_of(int64_t number, uint8_t out[20]);
 
