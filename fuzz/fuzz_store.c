@@ -159,7 +159,8 @@ static bool toy_encrypt(void *context, uint32_t key, int pad, size_t blocks) {
     return true;
 }
 
-static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out) {
+static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out,
+                            bool room) {
     Toy *toy = context;
     if (key >= 8 || !toy->ids[key] || bytes.len < LONG_BYTES)
         abort();
@@ -168,6 +169,8 @@ static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64
             return false;
         out[at] = bytes.bytes[at] ^ (uint8_t)(mixed(sealer + position + at / BLOCK_BYTES, toy->ids[key]) >> (at % BLOCK_BYTES));
     }
+    if (room)
+        memset(out + bytes.len, 0xa5, GCM_TAG_BYTES);
     return true;
 }
 

@@ -30,7 +30,7 @@ from respram.config import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import clock, logs, peer_setup, process, relief, restoring
+from respram.server import cipher, clock, logs, peer_setup, process, relief, restoring
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
@@ -87,7 +87,7 @@ class App:
         if not (config.seal_memory or config.has_peers or config.may_meet or config.snapshot_dir):
             return None
         memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
-        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms())
+        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms(), by_gcm=cipher.is_gcm_faster())
 
     def _engine(self, settings: Settings) -> Engine:
         engine = peer_setup.make_engine(self.config, settings, self.trust)

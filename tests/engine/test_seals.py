@@ -6,13 +6,28 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.engine.api import Engine, Session
+from respram.engine.pure.seals import Seals
 from respram.record import ADOPTED, SEALED, Record, Seal, pack, unpack
 from respram.replica import PeerEngine
-from respram.seal import BLOCK_BYTES, KEY_BYTES, LONG_BYTES, PAD_BLOCKS, RING_BYTES, Ring, blocks_of, xor
+from respram.seal import (
+    BLOCK_BYTES,
+    KEY_BYTES,
+    LONG_BYTES,
+    LONG_COUNT_MAX,
+    LONG_FIRST,
+    LONG_SEALER,
+    PAD_BLOCKS,
+    RING_BYTES,
+    Ring,
+    blocks_of,
+    run_through,
+    xor,
+)
 
 from .conftest import ENGINES
 from .rig import NOW, SETTINGS, Cold, opened, request
@@ -22,7 +37,7 @@ SIZES = (0, 1, 15, 16, 17, 64, 200, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 
 
 
 def new_ring(made_ms: int = NOW) -> Ring:
-    return Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), made_ms)
+    return Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), made_ms, by_gcm=hasattr(AESGCM, "encrypt_into"))
 
 
 class Sealed(NamedTuple):
@@ -74,7 +89,9 @@ def test_values_of_all_sizes_lie_sealed_and_come_back(one: Sealed) -> None:
     for record in held:
         assert len(record.value or b"") < 16 or record.value != values[record.key]
         assert opened(record, one.ring) == values[record.key]
-        assert record.seal is not None and record.seal.sealer == SETTINGS.node
+        is_long = len(values[record.key]) >= LONG_BYTES
+        assert record.seal is not None and record.seal.sealer == SETTINGS.node ^ (LONG_SEALER if is_long else 0)
+        assert not is_long or record.seal.position & 0xFFFFFFFF == LONG_FIRST
 
 
 def test_a_pipeline_is_opened_in_one_go_whatever_is_between(one: Sealed) -> None:
@@ -117,6 +134,28 @@ def test_records_travel_as_they_lie_and_open_where_the_key_is(make: Callable[...
     for size in SIZES:
         assert there.ask(b"GET", b"k%d" % size) == b"$%d\r\n%b\r\n" % (size, b"x" * size)
     assert there.engine.seal_keys() == {here.ring.current}
+
+
+@pytest.mark.parametrize("position", [0, LONG_FIRST, 77, 5 << 32 | LONG_FIRST, 5 << 32 | 1, (1 << 63) - 2])
+def test_long_values_open_wherever_their_blocks_are(one: Sealed, position: int) -> None:
+    """A boot that has sealed 2**31 long values goes on like with all others; and another version may place them otherwise."""
+    key, value = one.ring.take(), os.urandom(LONG_BYTES + 33)
+    seal = Seal(key.id, 9, position)
+    packed = pack(Record(0, b"k", run_through(key, 9, position, value), NOW << 16, 7, NOW + 50_000, seal=seal))
+    assert one.engine.merge(packed, NOW).new == 1
+    assert one.engine.records(0) == [packed]
+    assert one.ask(b"GET", b"k") == b"$%d\r\n%b\r\n" % (len(value), value)
+    entry = one.engine.lookup(0, b"k", NOW)
+    assert entry is not None and entry.value == value
+
+
+def test_behind_the_last_count_long_values_take_blocks_like_all_others() -> None:
+    seals = Seals(new_ring(), 5, writes=True)
+    seals.long_count = LONG_COUNT_MAX - 1
+    found = [seals.seal(bytes(LONG_BYTES))[1] for _ in range(3)]
+    assert [(one.sealer, one.position) for one in found] == [
+        (5 ^ LONG_SEALER, LONG_COUNT_MAX - 1 << 32 | LONG_FIRST), (5, 0), (5, LONG_BYTES // BLOCK_BYTES),
+    ]  # fmt: skip
 
 
 def test_who_does_not_seal_can_open_and_what_comes_plain_is_sealed_on_arrival(make: Callable[..., Sealed]) -> None:
@@ -204,7 +243,8 @@ def test_no_counter_block_is_used_twice_and_both_engines_make_the_same_ciphertex
     steps: list[tuple[str, int, int]],
 ) -> None:
     secret = os.urandom(KEY_BYTES)
-    both = [sealed(name, ring=Ring(bytearray(RING_BYTES), secret, NOW)) for name in ENGINES]
+    ways = {False, hasattr(AESGCM, "encrypt_into")}
+    both = [sealed(name, ring=Ring(bytearray(RING_BYTES), secret, NOW, by_gcm)) for name in ENGINES for by_gcm in ways]
     used: Counter[tuple[int, int]] = Counter()
     seen: dict[tuple[int, int], bytes] = {}
     now, older = NOW, 0

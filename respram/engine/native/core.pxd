@@ -119,11 +119,11 @@ cdef extern from "engine.h":
     Span command_arg(const Command *, size_t)
 
     # what seals
-    int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT
+    int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT, GCM_TAG_BYTES, LONG_FIRST
     ctypedef struct Lender:
         void *context
         truth (*encrypt)(void *, uint32_t, int, size_t) noexcept
-        truth (*run_through)(void *, uint32_t, uint64_t, uint64_t, Span, uint8_t *) noexcept
+        truth (*run_through)(void *, uint32_t, uint64_t, uint64_t, Span, uint8_t *, truth) noexcept
         truth (*lend)(void *, uint64_t, uint32_t) noexcept
         uint64_t (*take)(void *) noexcept
     bint seal_begin(Engine *, Lender, bint)

@@ -327,7 +327,7 @@ void args_free(Args *args);
 Scanned inline_split(const uint8_t *line, size_t len, size_t line_at, Args *args, Buffer *words, Fault *fault);
 
 /* writer.c: replies. Each needs room that was reserved before. */
-#define REPLY_HEAD_BYTES 32 /* the most that a number, a nil or a bulk's frame takes */
+#define REPLY_HEAD_BYTES 32 /* more than a number, a nil or a bulk's frame takes, with room for a tag behind its value */
 bool reply_reserve(Engine *engine, size_t bytes);
 void reply_text(Engine *engine, const char *text, size_t len);
 void reply_integer(Engine *engine, char mark, int64_t number);

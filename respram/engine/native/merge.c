@@ -136,8 +136,9 @@ static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *
                   int64_t now_ms) {
     Content content = {0};
     if (is_live && newer->flags & PACKED_SEALED) {
-        Seal seal = {newer->sealer, seal_key(engine, newer->key_id), (uint32_t)(newer->position >> 32)};
-        content = (Content){.bytes = newer->value, .position = (uint32_t)newer->position, .seal = seal};
+        Seal seal = {.sealer = newer->sealer, .key = seal_key(engine, newer->key_id)};
+        uint32_t position = seal_split(newer->position, newer->value.len, &seal);
+        content = (Content){.bytes = newer->value, .position = position, .seal = seal};
     } else if (is_live && !seal_value(engine, newer->value, &content)) {
         return false;
     }

@@ -107,7 +107,7 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     if (flags & PACKED_SEALED) {
         const Seal *seal = &engine->nodes.seals[record->node];
         out = put_number(out, engine->seals.keys[seal->key - 1], 8);
-        out = put_number(out, (uint64_t)seal->high << 32 | record->position, 8);
+        out = put_number(out, seal_position(seal, record->position), 8);
         if (flags & PACKED_ADOPTED)
             out = put_number(out, seal->sealer, 8);
     }

@@ -7,6 +7,11 @@
 #define PAD_BYTES ((size_t)PAD_BLOCKS * BLOCK_BYTES)
 #define NOTES_MAX 256
 #define LONG_BYTES (PAD_BYTES / 2) /* values from here on are passed through the cipher, each by a call of its own */
+#define GCM_TAG_BYTES 16 /* the lender may write so much behind a long value, see run_through */
+#define LONG_SEALER (UINT64_C(1) << 63) /* the other bit of the node number: long values have positions of their own */
+#define LONG_FIRST 2u /* the lower half of each of them, */
+#define LONG_COUNT_MAX (UINT32_C(1) << 31) /* and the upper half counts up to this */
+#define HIGH_IN_RECORD UINT32_MAX /* a Seal's `high`: the record has the upper half, the lower is LONG_FIRST */
 #define SCRATCH_KEPT_BYTES_MAX ((size_t)HOT_BYTES_MAX)
 
 typedef struct Pad {
@@ -19,7 +24,8 @@ enum { PAD_AHEAD, PAD_REPLIES, PAD_SINGLE, PAD_COUNT };
 typedef struct Lender { /* false or 0: it cannot be, or there is no memory */
     void *context;
     bool (*encrypt)(void *context, uint32_t key, int pad, size_t blocks); /* the pad's blocks into its stream */
-    bool (*run_through)(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out);
+    /* `room`: GCM_TAG_BYTES behind the end of `out` may be written over */
+    bool (*run_through)(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out, bool room);
     bool (*lend)(void *context, uint64_t id, uint32_t key); /* from now on `key` is the key of this id */
     uint64_t (*take)(void *context); /* the id of the key to seal with */
 } Lender;
@@ -39,8 +45,20 @@ typedef struct Seals {
     size_t spent;      /* blocks of the pad ahead */
     uint64_t ahead;    /* position of its first block */
     uint64_t position; /* of the next block that nothing was sealed with */
+    uint32_t long_count; /* long values sealed */
     uint32_t note_count, noted_blocks, noted_key;
     Noted notes[NOTES_MAX];
 } Seals;
+
+static inline uint64_t seal_position(const Seal *seal, uint32_t position) {
+    return seal->high == HIGH_IN_RECORD ? (uint64_t)position << 32 | LONG_FIRST : (uint64_t)seal->high << 32 | position;
+}
+
+/* The halves of a position, as a record and its seal keep them. A position is less than 2**63. */
+static inline uint32_t seal_split(uint64_t position, size_t value_bytes, Seal *seal) {
+    bool has_own = value_bytes >= LONG_BYTES && (uint32_t)position == LONG_FIRST;
+    seal->high = has_own ? HIGH_IN_RECORD : (uint32_t)(position >> 32);
+    return has_own ? (uint32_t)(position >> 32) : (uint32_t)position;
+}
 
 #endif

@@ -1,18 +1,22 @@
 # Part of _native.pyx: the cipher that the core borrows, and the keys by the core's numbers. See seal.c and respram/seal.py.
 
+DEF NONCE_BYTES = 12  # of GCM
+
+
 cdef class Keys:
     """What a Lender's context points to. A call costs two looks into lists and one call of the cipher."""
 
     cdef Engine *c
     cdef object ring
     cdef list ciphers  # by the core's number: `update_into` of a key, or None where it was given back
-    cdef list resets, runs  # likewise `reset_nonce` and `update_into` of its cipher in CTR mode
+    cdef list resets, runs  # likewise `reset_nonce` and `update_into` of its cipher in CTR mode,
+    cdef list wholes  # and `encrypt_into` of GCM, or None where it is not the faster way
     cdef list pieces  # of each pad: views of its first blocks, by how many, made when first needed
     cdef list streams  # of each pad: a view of where the keystream goes
 
     def __cinit__(self, ring):
         self.ring = ring
-        self.ciphers, self.resets, self.runs = [None], [None], [None]
+        self.ciphers, self.resets, self.runs, self.wholes = [None], [None], [None], [None]
 
     cdef int begin(self, Engine *c, bint writes) except -1:
         cdef Lender lender
@@ -49,7 +53,7 @@ cdef class Keys:
             if seal_is_used(self.c, number):
                 used.add(self.c.seals.keys[number - 1])
             elif self.ring.find(self.c.seals.keys[number - 1]) is None:
-                self.ciphers[number] = self.resets[number] = self.runs[number] = None
+                self.ciphers[number] = self.resets[number] = self.runs[number] = self.wholes[number] = None
                 seal_forget(self.c, number)
         return used
 
@@ -67,16 +71,25 @@ cdef truth keys_encrypt(void *context, uint32_t key, int pad, size_t blocks) noe
     return 1
 
 
-cdef truth keys_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes_, uint8_t *out) noexcept:
+cdef truth keys_run_through(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes_, uint8_t *out,
+                            truth room) noexcept:
     cdef Keys keys = <Keys>context
     cdef uint8_t *at
     cdef int place
     try:
-        start = PyBytes_FromStringAndSize(NULL, BLOCK_BYTES)
+        whole = keys.wholes[key] if room and <uint32_t>position == LONG_FIRST else None
+        start = PyBytes_FromStringAndSize(NULL, BLOCK_BYTES if whole is None else NONCE_BYTES)
         at = <uint8_t *>PyBytes_AS_STRING(start)
         for place in range(8):
             at[place] = <uint8_t>(sealer >> (56 - 8 * place))
-            at[8 + place] = <uint8_t>(position >> (56 - 8 * place))
+            if place < 4 or whole is None:
+                at[8 + place] = <uint8_t>(position >> (56 - 8 * place))
+        if whole is not None:
+            whole(
+                start, PyMemoryView_FromMemory(<char *>bytes_.bytes, <Py_ssize_t>bytes_.len, PyBUF_READ), None,
+                PyMemoryView_FromMemory(<char *>out, <Py_ssize_t>bytes_.len + GCM_TAG_BYTES, PyBUF_WRITE),
+            )
+            return 1
         keys.resets[key](start)
         keys.runs[key](
             PyMemoryView_FromMemory(<char *>bytes_.bytes, <Py_ssize_t>bytes_.len, PyBUF_READ),
@@ -94,9 +107,10 @@ cdef truth keys_lend(void *context, uint64_t id_, uint32_t key) noexcept:
         if found is None:
             return 0
         while len(keys.ciphers) <= key:
-            for each in (keys.ciphers, keys.resets, keys.runs):
+            for each in (keys.ciphers, keys.resets, keys.runs, keys.wholes):
                 each.append(None)
         keys.ciphers[key], keys.resets[key], keys.runs[key] = found.encrypt, found.run.reset_nonce, found.run.update_into
+        keys.wholes[key] = found.whole
     except MemoryError:
         return 0
     return 1

@@ -121,7 +121,7 @@ static inline size_t record_value_bytes(const Record *record) { /* 0 in a stub *
 typedef struct Seal { /* all zeros: not sealed */
     uint64_t sealer; /* a node number */
     uint32_t key;    /* the number of a key, see seal.c */
-    uint32_t high;   /* half of the position; the record has the other */
+    uint32_t high;   /* half of the position; the record has the other, see seal_position */
 } Seal;
 
 typedef struct Content { /* a value on its way into a record */

@@ -47,6 +47,8 @@ void reply_bulk(Engine *engine, Span bulk) {
     end_bulk(engine, bulk.len);
 }
 
+_Static_assert(sizeof "$4294967295\r\n" - 1 + GCM_TAG_BYTES <= REPLY_HEAD_BYTES, "seal_reply may write so much");
+
 void reply_value(Engine *engine, const Record *record) {
     size_t len = record_value_bytes(record);
     reply_integer(engine, '$', (int64_t)len);

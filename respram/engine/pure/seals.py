@@ -1,21 +1,34 @@
 """How the pure engine seals and opens values, with pads of keystream made ahead. See respram/seal.py.
 
 The native engine spends its blocks in the same order: a short value takes whole blocks of the pad, one that does not
-fit takes a new pad, and a long one takes blocks of its own. So both make the same ciphertext of the same writes.
+fit takes a new pad, and a long one takes a count of its own. So both make the same ciphertext of the same writes.
 """
 
 from respram.record import Seal
-from respram.seal import BLOCK_BYTES, LONG_BYTES, PAD_BLOCKS, Ring, SealKey, blocks_of, run_through, xor
+from respram.seal import (
+    BLOCK_BYTES,
+    LONG_BYTES,
+    LONG_COUNT_MAX,
+    LONG_FIRST,
+    LONG_SEALER,
+    PAD_BLOCKS,
+    Ring,
+    SealKey,
+    blocks_of,
+    run_through,
+    xor,
+)
 
 
 class Seals:
-    __slots__ = ("ring", "node", "writes", "position", "pad", "pad_key", "ahead", "spent")
+    __slots__ = ("ring", "node", "writes", "position", "long_count", "pad", "pad_key", "ahead", "spent")
 
     def __init__(self, ring: Ring, node: int, writes: bool) -> None:
         self.ring = ring
         self.node = node
         self.writes = writes  # whether local writes are sealed; what comes sealed is opened in any case
         self.position = 0  # of the next block that nothing was sealed with
+        self.long_count = 0
         self.pad = bytearray()
         self.pad_key: SealKey | None = None
         self.ahead = 0  # position of the pad's first block
@@ -24,8 +37,8 @@ class Seals:
     def seal(self, value: bytes) -> tuple[bytes, Seal]:
         blocks = blocks_of(len(value))
         if len(value) >= LONG_BYTES:
-            key, position = self.ring.take(), self._spend(blocks)
-            return run_through(key, self.node, position, value), Seal(key.id, self.node, position)
+            key, (sealer, position) = self.ring.take(), self._long(blocks)
+            return run_through(key, sealer, position, value), Seal(key.id, sealer, position)
         if self.pad_key is None or self.spent + blocks > PAD_BLOCKS:
             self._refill()
         assert self.pad_key is not None
@@ -35,6 +48,12 @@ class Seals:
         seal = Seal(self.pad_key.id, self.node, self.ahead + self.spent)
         self.spent += blocks
         return sealed, seal
+
+    def _long(self, blocks: int) -> tuple[int, int]:
+        if self.long_count == LONG_COUNT_MAX:
+            return self.node, self._spend(blocks)
+        self.long_count += 1
+        return self.node ^ LONG_SEALER, self.long_count - 1 << 32 | LONG_FIRST
 
     def _spend(self, blocks: int) -> int:
         first = self.position

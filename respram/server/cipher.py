@@ -1,0 +1,43 @@
+"""Which way through the cipher is the faster one on this machine: measured once, at the start.
+
+Long values can be sealed and opened by CTR or by GCM, to the same bytes (see seal.py). With VAES, as servers have it since
+2019 or so, GCM takes 1.5 us for 16 KiB where CTR takes 2.6; without, GCM takes 4 to 6 us.
+"""
+
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from respram.seal import BLOCK_BYTES, GCM_TAG_BYTES, KEY_BYTES
+from respram.server import clock
+
+VALUE_BYTES = 16 * 1024
+CALLS = 20  # of one look: 30 us or more, where the clock tells one
+LOOKS = 5  # the shortest counts
+
+
+def is_gcm_faster(micros: Callable[[], int] = clock.micros) -> bool:
+    key, value, out = bytes(KEY_BYTES), bytes(VALUE_BYTES), bytearray(VALUE_BYTES + GCM_TAG_BYTES)
+    whole = getattr(AESGCM(key), "encrypt_into", None)
+    if whole is None:  # an older library
+        return False
+    run, block, nonce = Cipher(AES(key), CTR(bytes(BLOCK_BYTES))).encryptor(), bytes(BLOCK_BYTES), bytes(BLOCK_BYTES - 4)
+
+    def by_ctr() -> None:
+        run.reset_nonce(block)
+        run.update_into(value, out)
+
+    return _shortest(lambda: whole(nonce, value, None, out), micros) < _shortest(by_ctr, micros)
+
+
+def _shortest(call: Callable[[], object], micros: Callable[[], int]) -> int:
+    took = []
+    for _ in range(LOOKS):
+        begun = micros()
+        for _ in range(CALLS):
+            call()
+        took.append(micros() - begun)
+    return min(took)
