@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .conftest import PURE_ONLY
 from .rig import NOW, request
@@ -29,8 +30,8 @@ from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from tests.engine.rig import NOW, SETTINGS
 
 engine = make("native", SETTINGS)
-if sys.argv[1] == "sealed":
-    engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW), True)
+if sys.argv[1] != "plain":
+    engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW, by_gcm=sys.argv[1] == "gcm"), True)
 
 def dispatch(session, argv, now):  # KEEP and RUN stand for MULTI and EXEC
     session.hot, session.keeping = argv[0] == b"RUN", 100 * (argv[0] == b"KEEP")
@@ -116,9 +117,9 @@ def child() -> Iterator[Child]:
         child.close()
 
 
-@pytest.fixture
-def sealed_child() -> Iterator[Child]:
-    child = Child("sealed")
+@pytest.fixture(params=["ctr", "gcm"] if hasattr(AESGCM, "encrypt_into") else ["ctr"])
+def sealed_child(request: pytest.FixtureRequest) -> Iterator[Child]:
+    child = Child(request.param)
     try:
         yield child
     finally:
