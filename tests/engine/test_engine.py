@@ -351,6 +351,20 @@ def test_the_observer_hears_of_new_keys_writes_and_ends(engine: Engine) -> None:
     assert sorted(heard[5:]) == [(b"expired", 2, b"k"), (b"expired", 2, b"p")]
 
 
+@pytest.mark.parametrize("plain", [0, 512])
+def test_a_session_closed_by_what_its_commands_cause_runs_no_more_of_them(engine: Engine, plain: int) -> None:
+    """A client that takes nothing may be closed by the news of its own writes. With 512 commands before, all this is in what an
+    earlier call left over."""
+    cold = Cold()
+    session = open_session(engine, cold)
+    engine.observer = lambda event, db, key: engine.close(session)
+    batch = request(b"PING") * plain + request(b"SET", b"a", b"1") + request(b"APPEND", b"x" * 5_000, b"y") + request(b"SET", b"b", b"1")
+    assert feed(engine, session, batch) == b"+PONG\r\n" * plain + b"+OK\r\n" * (not plain)
+    assert feed(engine, session, b"") == b"+OK\r\n" * (plain > 0)
+    assert session.closing and session.buffered_bytes == 0 and feed(engine, session, request(b"PING")) == b""
+    assert cold.seen == [] and engine.counters()["records"] == 1
+
+
 def test_a_scan_returns_every_key_that_lives_throughout(engine: Engine) -> None:
     lasting = {b"last:%d" % number for number in range(3000)}
     for key in lasting:

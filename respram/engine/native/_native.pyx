@@ -200,6 +200,9 @@ cdef class NativeEngine:
             try:
                 if self.c.notes.len or self.c.notes_lost:
                     self.tell()
+                if session.c.closing:  # by what was told or sent before this command
+                    feed_abandon(self.c)
+                    return 0
                 command = feed_cold(self.c)
                 try:
                     argv = argv_of(command)
@@ -241,7 +244,10 @@ cdef class NativeEngine:
         session.c.retried = True
 
     def close(self, NativeSession session not None):
-        session_close(&session.c)
+        if self.c.feed.session == &session.c:
+            session.c.closing = True  # its commands lie in what would be freed; the feed does it when it is over
+        else:
+            session_close(&session.c)
 
     # -- sealing ----------------------------------------------------------------------------------
     def use_seals(self, ring, bint writes):
