@@ -60,7 +60,6 @@ DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
 DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
-DEF NOBODY = -1
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
@@ -104,7 +103,7 @@ cdef class NativePump:
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
     cdef int watch_count
-    cdef int *unfinished  # descriptors, in turn; room for each twice, once before and once after its turn
+    cdef int *unfinished  # descriptors, in turn, each once
     cdef int unfinished_count
     cdef bint called  # the loop was asked to call `go_on`
     cdef Unsent unsent[REPLIES_MAX]  # within a turn
@@ -159,16 +158,23 @@ cdef class NativePump:
         cdef Watch *watch = &self.watches[fd]
         cdef PyObject *client = watch.client
         cdef PyObject *session = watch.session
-        cdef int number
+        cdef int number = 0
         watch.client = watch.session = NULL
         if watch.unfinished:
-            watch.unfinished = False
-            for number in range(self.unfinished_count):
-                if self.unfinished[number] == fd:
-                    self.unfinished[number] = NOBODY
+            while self.unfinished[number] != fd:
+                number += 1
+            self.take_unfinished(number)
         if client is not NULL:
             Py_DECREF(<object>client)
             Py_DECREF(<object>session)
+
+    cdef int take_unfinished(self, int number) noexcept:
+        """The descriptor at this place, which is not among the unfinished any more."""
+        cdef int fd = self.unfinished[number]
+        self.watches[fd].unfinished = False
+        self.unfinished_count -= 1
+        memmove(self.unfinished + number, self.unfinished + number + 1, (self.unfinished_count - number) * sizeof(int))
+        return fd
 
     cdef int make_room(self, int fd) except -1:
         cdef int count = max(64, self.watch_count)
@@ -176,7 +182,7 @@ cdef class NativePump:
             count *= 2
         if count == self.watch_count:
             return 0
-        cdef int *row = <int *>PyMem_Realloc(self.unfinished, 2 * count * sizeof(int))
+        cdef int *row = <int *>PyMem_Realloc(self.unfinished, count * sizeof(int))
         if row is NULL:
             raise MemoryError
         self.unfinished = row
@@ -239,15 +245,21 @@ cdef class NativePump:
     def read(self, client):
         cdef int fd = client.sock.fileno()
         if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client and not self.watches[fd].unfinished:
-            self.serve(fd)
-            self.flush()
-            self.see_to_the_rest()
+            try:
+                self.serve(fd)
+            finally:
+                self.flush()
+                self.see_to_the_rest()
 
     def feed(self, client, data):
-        reply = self.engine.feed(client.session, data, now_ms())
-        if reply:
-            self.output_bytes += len(reply)
-            client.send(reply)
+        try:
+            reply = self.engine.feed(client.session, data, now_ms())
+            if reply:
+                self.output_bytes += len(reply)
+                client.send(reply)
+        except BaseException:
+            client.lost()  # its replies can no longer match its commands
+            raise
         session = client.session
         if session.more or session.suspended or session.closing:
             client.unusual()
@@ -256,14 +268,16 @@ cdef class NativePump:
 
     # -- the path of every command ----------------------------------------------------------------
     def ready(self):
-        self.turn(0)
-        if not self.plain:
-            self.until_stay = STAY_AFTER
-        elif self.until_stay:
-            self.until_stay -= 1
-        elif self.loop_fd >= 0:
-            self.stay()
-        self.see_to_the_rest()
+        try:
+            self.turn(0)
+            if not self.plain:
+                self.until_stay = STAY_AFTER
+            elif self.until_stay:
+                self.until_stay -= 1
+            elif self.loop_fd >= 0:
+                self.stay()
+        finally:
+            self.see_to_the_rest()
 
     cdef int see_to_the_rest(self) except -1:
         """No descriptor tells of what was read already."""
@@ -356,17 +370,9 @@ cdef class NativePump:
 
     cdef int answer_more(self, int count) except -1:
         """One turn's worth for the first of those whose last batch is not over."""
-        cdef int number, fd
-        try:
-            for number in range(count):
-                fd = self.unfinished[number]
-                if fd != NOBODY:
-                    self.unfinished[number] = NOBODY
-                    self.watches[fd].unfinished = False
-                    self.answer(fd, 0)
-        finally:
-            self.unfinished_count -= count
-            memmove(self.unfinished, self.unfinished + count, self.unfinished_count * sizeof(int))
+        while count > 0 and self.unfinished_count:
+            count -= 1
+            self.answer(self.take_unfinished(0), 0)
         return 0
 
     cdef int serve(self, int fd) except -1:
@@ -377,8 +383,8 @@ cdef class NativePump:
             if count == 0 or errno not in (EAGAIN, EINTR):
                 self.flush()
                 self.plain = False
-                if watch.client is not NULL:
-                    (<object>watch.client).lost()
+                if self.watches[fd].client is not NULL:
+                    (<object>self.watches[fd].client).lost()
             return 0
         self.input_bytes += <uint64_t>count
         self.unweighed_bytes += <uint64_t>count
@@ -424,21 +430,25 @@ cdef class NativePump:
             self.flush()
         return 0
 
-    cdef int flush(self) except -1:
-        """Sends what waits in the engine's replies. May run Python, where a client takes less than all or is gone; what goes
-        wrong with one of them is raised when all have theirs."""
+    cdef void flush(self) noexcept:
+        """Sends what waits in the engine's replies. May run Python, where a client takes less than all or is gone."""
         cdef int number, count = self.unsent_count
         self.unsent_count = 0
         self.unsent_bytes = 0
-        failure = None
         for number in range(count):
             try:
                 self.send_one(&self.unsent[number])
             except BaseException as error:
-                failure = error
-        if failure is not None:
-            raise failure
-        return 0
+                self.give_up(&self.unsent[number], error)
+
+    cdef void give_up(self, Unsent *one, error) noexcept:
+        """What goes wrong with one client's output is the business of nobody whose command runs meanwhile: the loop is told. It may
+        have got a part of a reply, so it gets no more."""
+        try:
+            if self.watches[one.fd].client == one.client:
+                (<object>one.client).lost()
+        finally:
+            self.loop.call_exception_handler({"message": "a reply could not be sent", "exception": error})
 
     cdef int send_one(self, Unsent *one) except -1:
         cdef size_t end

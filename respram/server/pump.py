@@ -120,12 +120,12 @@ class Pump:
         now = client.conn.last_active_ms = now_ms()
         try:
             reply = self.engine.feed(session, data, now)
+            if reply:
+                self.output_bytes += len(reply)
+                client.send(reply)
         except BaseException:
             client.lost()  # its replies can no longer match its commands
             raise
-        if reply:
-            self.output_bytes += len(reply)
-            client.send(reply)
         if session.more or session.suspended or session.closing:
             client.unusual()
         if self.after is not None:
