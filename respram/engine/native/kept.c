@@ -117,6 +117,12 @@ static size_t prefetch_window(const Engine *engine, const Session *session) {
     return end;
 }
 
+/* Of this feed, and of no session before. */
+static void drop_replies(Engine *engine) {
+    seal_unnote(engine, engine->feed.reply_start);
+    buffer_cut(&engine->reply, engine->feed.reply_start);
+}
+
 bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max, Command *command) {
     size_t window_end = session->kept_at;
     while (session->kept_at < session->kept.len) {
@@ -129,9 +135,10 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
         engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
         if (unlikely(engine->reply.len - engine->feed.reply_start > reply_bytes_max)) { /* all of it runs, and nobody will read the replies */
             session->closing = true;
-            seal_unnote(engine, engine->feed.reply_start);
-            buffer_cut(&engine->reply, engine->feed.reply_start);
+            drop_replies(engine);
         }
     }
+    if (unlikely(session->closing))
+        drop_replies(engine); /* the rest of them too: they would be taken for those of other commands */
     return true;
 }

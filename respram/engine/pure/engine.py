@@ -188,6 +188,8 @@ class PureEngine:
                 session.closing = True
                 self._out.clear()
                 self._said_bytes = 0
+        if session.closing:
+            self._out.clear()  # the rest of them too: they would be taken for those of other commands
         return None
 
     def resume(self, session: Session) -> None:
