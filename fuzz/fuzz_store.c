@@ -234,8 +234,8 @@ static void run_kept(Engine *engine, Session *session, size_t reply_bytes_max, i
 }
 
 /* What commands do behind `dispatch`, in small. Any but those of MULTI take out what is kept. */
-static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
-    Turn turn = feed_start(engine, session, data, len, len & 1, now_ms, false);
+static void answer(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms, bool behind) {
+    Turn turn = feed_start(engine, session, data, len, len & 1, now_ms, behind);
     while (turn == TURN_COLD) {
         const Command *command = feed_cold(engine);
         Span name = command_arg(command, 0), last = command_arg(command, command->argc - 1);
@@ -283,6 +283,18 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
         }
         turn = feed_answer(engine, (const uint8_t *)"+cold\r\n", 7);
     }
+}
+
+/* Half of all replies go behind those before, which stay as they are whatever happens. */
+static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, int64_t now_ms) {
+    Buffer earlier = {0};
+    bool behind = len & 2;
+    if (behind && !buffer_append(&earlier, engine->reply.bytes, engine->reply.len))
+        abort();
+    answer(engine, session, data, len, now_ms, behind);
+    if (engine->reply.len < earlier.len || (earlier.len && memcmp(engine->reply.bytes, earlier.bytes, earlier.len) != 0))
+        abort();
+    buffer_clear(&earlier, 0);
 }
 
 static void step(Engine *engine, Session *session, uint8_t kind, uint8_t *bytes, size_t len, int64_t *now_ms) {
