@@ -192,14 +192,16 @@ def feed(core: "Core", link: Link) -> None:
 
 
 def _chunks(core: "Core", link: Link) -> Iterator[bool]:
-    yield False
-    while link.dump_point is not None and core.links.get(link.id) is link and _has_room(core, link):
-        found = core.store.dump(link.dump_point, core.policy.dump_bytes, core.now.wall_ms)
-        launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)
-        core.mind(link)
-        link.dump_point = found.cursor if found.cursor < POINTS else None
+    try:
         yield False
-    link.feeding = False
+        while link.dump_point is not None and core.links.get(link.id) is link and _has_room(core, link):
+            found = core.store.dump(link.dump_point, core.policy.dump_bytes, core.now.wall_ms)
+            launch(link, Dumped(0, 0, found.cursor, found.payload), None, core.now.ms, core.out)
+            core.mind(link)
+            link.dump_point = found.cursor if found.cursor < POINTS else None
+            yield False
+    finally:  # where there was no memory for a chunk, the joiner may ask again
+        link.feeding = False
 
 
 def _has_room(core: "Core", link: Link) -> bool:

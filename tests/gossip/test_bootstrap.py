@@ -1,6 +1,9 @@
 """Joining: a near source, a dump under credit, going on elsewhere, READY by an equal digest, alone when nobody is there."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
 
 from respram.engine.ids import POINTS
 from respram.engine.replication import Cut
@@ -159,6 +162,23 @@ def test_chunks_are_made_one_a_turn_and_only_within_the_joiners_credit() -> None
     chunks = bench.sent(Dumped)
     assert sum(len(one.payload) for one in chunks) == sum(len(packed(b"k%d" % number, 1_000)) for number in range(3_000))
     assert bench.core.links[1].dump_point is None and not bench.core.links[1].feeding
+
+
+def test_a_chunk_without_memory_is_made_when_the_joiner_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = source()
+
+    def dump(point: int, bytes_max: int, now_ms: int) -> Dump:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.core, "store", SimpleNamespace(dump=dump))
+        bench.say(1, Dump(0))
+        bench.take(bench.core.tick(bench.now))
+        with pytest.raises(MemoryError):
+            bench.core.tick(bench.now)
+    bench.say(1, Dump(0))
+    bench.wait(1)
+    assert bench.sent(Dumped)
 
 
 def test_a_dump_ends_with_its_link() -> None:
