@@ -187,22 +187,23 @@ class App:
         self.meet()
 
     def meet(self) -> None:
-        self.meeting = self.loop.create_task(self._meet_peers())
-        self.meeting.add_done_callback(self._met)
+        """Where there can be peers. Who awaits the first one begins with it, and it may come before the loop's first turn is over."""
+        if self.peer_listeners:
+            self.meeting = self.loop.create_task(self._meet_peers())
+            self.meeting.add_done_callback(self._met)
 
     async def _meet_peers(self) -> None:
-        """Where there can be any. Clients are served meanwhile."""
-        if self.peer_listeners:
-            self.driver = await peer_setup.start(
-                self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring,
-                self.snapshots.ring if self.snapshots is not None else None,
-            )  # fmt: skip
-            self.driver.trust = self.trust  # it may have been renewed meanwhile
-            if self.snapshots is not None:
-                self.snapshots.driver = self.driver
-            for pump in (self.pump, self.tls_pump):
-                if pump is not None:
-                    pump.after = self.driver.wrote
+        """Clients are served meanwhile."""
+        self.driver = await peer_setup.start(
+            self.config, self.node, self.loop, self.trust, self.peer_listeners, self.journal, self.ring,
+            self.snapshots.ring if self.snapshots is not None else None,
+        )  # fmt: skip
+        self.driver.trust = self.trust  # it may have been renewed meanwhile
+        if self.snapshots is not None:
+            self.snapshots.driver = self.driver
+        for pump in (self.pump, self.tls_pump):
+            if pump is not None:
+                pump.after = self.driver.wrote
 
     def remember(self) -> None:
         """Snapshots, where they are wanted: the old ones read, new ones written."""

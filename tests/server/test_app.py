@@ -1,7 +1,9 @@
 """The node as a process: starting, forgetting on time, stopping in order."""
 
+import asyncio
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,8 +11,11 @@ import time
 import pytest
 
 from respram import __version__
+from respram.config import Config
+from respram.server import clock
+from respram.server.app import App
 from tests.engine.rig import request
-from tests.live import LiveNode, running, start
+from tests.live import LiveNode, free_port, running, start
 
 
 def test_the_first_lines_say_what_runs_and_then_there_is_silence(node: LiveNode) -> None:
@@ -98,3 +103,31 @@ def test_a_port_is_free_again_at_once() -> None:
     again = start(port=port)
     assert again.connect().ask(b"PING\r\n", 7) == b"+PONG\r\n"
     assert again.stop() == 0
+
+
+def test_a_first_peer_that_comes_while_the_node_starts_is_met_once() -> None:
+    """Before the loop's first turn is over: two nodes that are started together."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        app = App(Config(port=0, peer_port=free_port(), engine="pure"), loop)
+        app.listen()
+        met: list[object] = []
+        meet_peers = app._meet_peers
+
+        async def noted() -> None:
+            await meet_peers()
+            met.append(app.driver)
+
+        app._meet_peers = noted  # type: ignore[method-assign]
+        app.meet()
+        with socket.create_connection(app.waiting_listeners[0].getsockname()):
+            app._grow()  # as the loop would, in the turn in which the meeting begins
+            end = clock.now_ms() + 10_000
+            while len(met) < 1 and clock.now_ms() < end:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+        assert len(met) == 1 and met[0] is app.driver is not None and not app.stopping.done()
+        await app.drain()
+
+    asyncio.run(main())
