@@ -155,13 +155,14 @@ class Engine(Protocol):
     def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot after
         all is handed back instead: say its reply and call again, until None. Where the replies of this feed
-        become more than so many bytes they are dropped, all is run nevertheless, and `closing` is set."""
+        become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""
 
     def close(self, session: Session) -> None:
-        """Wipes and frees what the session had buffered. The session must not be used again."""
+        """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is
+        told to the observer may close it) nothing more of it is dispatched, and the rest is done when the feed is over."""
 
     # -- sealing ----------------------------------------------------------------------------------
     def use_seals(self, ring: Ring, writes: bool) -> None:

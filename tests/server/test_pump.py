@@ -406,6 +406,14 @@ def breaking(bench: Bench) -> tuple[socket.socket, Seen]:
     return theirs, client
 
 
+def test_a_bug_in_a_batch_that_goes_on_costs_its_client(bench: Bench) -> None:
+    """After a suspension it is fed by itself."""
+    _, client = breaking(bench)
+    with pytest.raises(ZeroDivisionError):
+        bench.pump.feed(client, request(b"BUG"))  # type: ignore[arg-type]
+    assert client.calls == ["lost"]
+
+
 @pytest.mark.parametrize(("plain", "place"), [(0, 3), (64, 1)])
 def test_a_bug_in_one_batch_leaves_no_other_unfinished(slicing: Bench, plain: int, place: int) -> None:
     """Whether it is met in the first turn of that batch, as the last of all, or in a later one, with others behind it."""
