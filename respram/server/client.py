@@ -202,9 +202,11 @@ class Client:
 
 
 def _free(loop: asyncio.AbstractEventLoop, waiting: deque[memoryview]) -> None:
-    """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms."""
+    """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms. The last goes
+    first: pieces too small for blocks of their own lie in the heap, which shrinks from its end; from the front all of it
+    would go back with the last piece (115 ms)."""
     freed = 0
     while waiting and freed < FREED_AT_ONCE_BYTES:
-        freed += len(waiting.popleft())
+        freed += len(waiting.pop())
     if waiting:
         loop.call_later(FREED_EVERY_S, _free, loop, waiting)
