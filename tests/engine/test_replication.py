@@ -268,6 +268,18 @@ def test_stamps_from_a_wrong_clock_are_given_anew(peer: Peer) -> None:
     assert {one.key: one.clock for one in held(peer)}[b"next"] >> 16 == latest_ms
 
 
+def test_one_stamp_on_many_keys_is_restamped_in_the_order_of_their_names(peer: Peer) -> None:
+    """No honest peer sends such; both engines must still do the same with it."""
+    names = [(db, key) for db in (0, 1) for key in (b"", b"\0", b"\0\0", b"a", b"a" * 9, b"b", b"\xff")]
+    shuffled = random.Random(7).sample(names, len(names))
+    ahead = NOW + 60_000
+    peer.merge(b"".join(pack(Record(db, key, b"v", ahead << 16, 9, ahead + 90_000)) for db, key in shuffled), ahead)
+    assert peer.restamp(NOW) == len(names)
+    records = [record for db in (0, 1) for packed in peer.records(db) for record in unpack(packed)]
+    assert [(one.db, one.key) for one in sorted(records, key=lambda one: one.clock)] == names
+
+
+
 def end_of(record: Record) -> int:
     return max(record.deadline_ms, record.shadow_ms) >> 10
 

@@ -6,7 +6,7 @@
 #include "engine.h"
 
 #include <stdlib.h>
-
+#include <string.h>
 
 typedef struct Ahead {
     uint64_t clock, node;
@@ -31,7 +31,14 @@ static int by_stamp(const void *one, const void *other) {
     const Ahead *first = one, *second = other;
     if (first->clock != second->clock)
         return first->clock < second->clock ? -1 : 1;
-    return first->node < second->node ? -1 : first->node > second->node;
+    if (first->node != second->node)
+        return first->node < second->node ? -1 : 1;
+    if (first->record->db != second->record->db) /* only a peer at fault gives a stamp twice; any order, but one */
+        return first->record->db < second->record->db ? -1 : 1;
+    Span key = record_key(first->record), other_key = record_key(second->record);
+    size_t least = key.len < other_key.len ? key.len : other_key.len;
+    int order = least ? memcmp(key.bytes, other_key.bytes, least) : 0;
+    return order ? order : (key.len > other_key.len) - (key.len < other_key.len);
 }
 
 static int64_t sooner(int64_t one_ms, int64_t other_ms) {

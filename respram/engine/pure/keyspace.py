@@ -409,7 +409,7 @@ class Keyspace:
         ahead = [row for table in self.tables for row in table.values() if row.clock > latest]
         self.clock, node = latest, self.settings.node
         horizon_ms = now_ms + self.settings.max_ttl_ms
-        for row in sorted(ahead, key=lambda row: (row.clock, row.node)):
+        for row in sorted(ahead, key=lambda row: (row.clock, row.node, row.db, row.key)):
             self.clock += 1
             value = row.value
             deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, horizon_ms)
