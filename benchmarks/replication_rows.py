@@ -200,7 +200,7 @@ def bootstrap(name: str, programs: Programs, where: Affinity, keys: int, args: t
             source_cpu_s = machine.cpu_s(made.servers[0].pid) - cpu_s
         return {
             "keys": keys, "record_bytes": keys * RECORD_BYTES, "text_bytes": keys * (KEY_BYTES + VALUE_BYTES), "bytes": received, "took_s": took_s,
-            "source_cpu_s": source_cpu_s, **_waits(idle, watch, "idle"), **_waits(during, watch, "during"),
+            "source_cpu_s": source_cpu_s, "unwitnessed": watch.why_not, **_waits(idle, watch, "idle"), **_waits(during, watch, "during"),
         }  # fmt: skip
 
 

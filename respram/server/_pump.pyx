@@ -8,7 +8,11 @@ Unpipelined, hardly more than one socket is ready at a time, and a turn of the l
 another, is as dear as the command itself. So while nothing but plain commands arrives, the pump does not
 go back to the loop after each of them: it stays, waits for its sockets by itself, and has the loop's own
 descriptor among them. That ends the stay at once when the loop has anything to do; what the loop may do
-without a descriptor, its timers, waits for STAY_MS at most. Measured: docs/decisions/0050-native-pump.md.
+without a descriptor, its timers, waits for STAY_MS at most.
+
+Pipelined, many are ready, some with long batches. Their replies are sent together; who reads little at a time comes first,
+and whose batch is more than one turn's worth goes on in the next turns, among the others. Measured:
+docs/decisions/0050-native-pump.md.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -60,6 +64,9 @@ DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
 DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
+DEF PYTHON_TAKES_OVER = 1  # what `feed` says of a batch: suspended or closing,
+DEF PYTHON_RAN = 2
+DEF UNFINISHED = 4  # more than one turn's worth
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
@@ -307,7 +314,7 @@ cdef class NativePump:
             if fd == self.alarm_fd or fd == self.loop_fd:
                 self.plain = False
             elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:  # closed by one before it
-                if self.watches[fd].long_reads:
+                if self.watches[fd].long_reads:  # in the midst of much: those who may have little come first
                     events[late] = events[number]
                     late += 1
                 else:
@@ -416,15 +423,15 @@ cdef class NativePump:
             self.unsent[self.unsent_count] = Unsent(fd, client, start, end - start)
             self.unsent_count += 1
             self.unsent_bytes += end - start + count
-        if unusual & 4 and self.watches[fd].client == client:
+        if unusual & UNFINISHED and self.watches[fd].client == client:
             self.watches[fd].long_reads = False
             self.watches[fd].unfinished = True
             self.unfinished[self.unfinished_count] = fd
             self.unfinished_count += 1
-        if unusual & 3:
+        if unusual & (PYTHON_TAKES_OVER | PYTHON_RAN):
             self.plain = False
             self.flush()
-            if unusual & 1:
+            if unusual & PYTHON_TAKES_OVER:
                 owned.unusual()
         elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
             self.flush()
