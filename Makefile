@@ -39,7 +39,7 @@ types: dev ## mypy, strict
 
 # Without a compiler there is no native engine, without redis-server no comparison with it: then those
 # tests are left out, and the run says so. Where the tools are, a missing engine is a failure.
-unit: dev build ## the tests alone (ARGS="tests/test_cli.py -k help")
+unit: dev build ## the tests alone (ARGS="tests/cli/test_main.py -k help")
 	@if [ -z "$${RESPRAM_PURE_ONLY+set}" ] && ! $(call can_compile,$(PY)); then \
 		echo "unit: no C compiler or no Python headers here; the pure engine is tested alone"; \
 		export RESPRAM_PURE_ONLY=1; fi; \

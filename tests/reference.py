@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from respram.cli import default_of
-from respram.limits import Limits, bound_of
-from respram.options import OPTIONS, spell_size
+from respram.cli.main import default_of
+from respram.config.limits import Limits, bound_of
+from respram.config.options import OPTIONS, spell_size
 
 PAGE = Path(__file__).parent.parent / "docs/operating.md"
 

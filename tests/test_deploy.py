@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from respram.cli import main
-from respram.config import load
-from respram.options import OPTIONS, Address, Service
+from respram.cli.main import main
+from respram.config.options import OPTIONS, Address, Service
+from respram.config.settings import load
 from tests.engine.conftest import ENGINES
 from tests.live import free_port
 from tests.peers.enclave import SECRET, Member, until, until_linked, until_ready

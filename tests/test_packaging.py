@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import respram
-from respram.limits import Limits, bound_of
-from respram.options import OPTIONS
+from respram.config.limits import Limits, bound_of
+from respram.config.options import OPTIONS
 from respram.server.driver import TOLD
 from tests.reference import limits_table, options_table
 
@@ -120,7 +120,7 @@ def test_without_a_compiler_the_package_builds_with_the_pure_engine_alone(tmp_pa
     with zipfile.ZipFile(wheel) as opened:
         packed = opened.namelist()
         entries = next(name for name in packed if name.endswith("entry_points.txt"))
-        assert "respram = respram.cli:entry" in opened.read(entries).decode()
+        assert "respram = respram.cli.main:entry" in opened.read(entries).decode()
     assert "respram/engine/pure/engine.py" in packed
     assert not [name for name in packed if name.endswith(".so") or name.startswith("tests")]
 

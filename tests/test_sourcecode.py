@@ -54,22 +54,22 @@ WALLS = (
     Wall("respram/sim/", (*SOCKETS, *LOOPS, *LOGGING, *CLOCKS, "respram.server", "respram.patterns"),
          "virtual time, a virtual network"),
     Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
-    *(Wall(f"respram/{name}.py", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
+    *(Wall(f"respram/{name}", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
            "arithmetic and tables, used by every room")
-      for name in ("stamp", "record", "seal", "catalog", "errors", "integers", "limits", "options", "config", "machine")),
+      for name in ("stamp.py", "record.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs", ("respram/server/",)),
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
-    Wall("respram/", ("ssl",), "only the server does I/O; the command line asks", ("respram/server/", "respram/patterns/", "respram/check_cli.py")),
+    Wall("respram/", ("ssl",), "only the server does I/O; the command line asks", ("respram/server/", "respram/patterns/", "respram/cli/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",
-         ("respram/server/", "respram/ping_cli.py", "respram/check_cli.py", "respram/cluster_cli.py")),
+         ("respram/server/", "respram/cli/")),
     Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
 )  # fmt: skip
 
 CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms that may not call them
-    Wall("respram/", ("print", "input"), "only the command line talks to a terminal", ("respram/cli.py", "respram/sim/")),
+    Wall("respram/", ("print", "input"), "only the command line talks to a terminal", ("respram/cli/", "respram/sim/")),
     Wall("respram/", ("eval", "exec", "__import__", "breakpoint"), "what runs is what is written"),
     *(Wall(room, ("open",), "no I/O in this room")
       for room in ("respram/engine/", "respram/snapshot/", "respram/commands/", "respram/wire/", "respram/gossip/", "respram/replica.py")),
@@ -94,9 +94,8 @@ PARENTS = (
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
 TESTED_BY = (
-    ("respram/__main__.py", "tests/test_cli.py"),
-    ("respram/catalog_*.py", "tests/commands/test_introspection.py"),
-    ("respram/catalog.py", "tests/commands/test_introspection.py"),
+    ("respram/__main__.py", "tests/cli/test_main.py"),
+    ("respram/catalog/*.py", "tests/commands/test_introspection.py"),
     ("respram/record.py", "tests/engine/test_engine.py"),
     ("respram/stamp.py", "tests/engine/test_engine.py"),
     ("respram/engine/api.py", "tests/engine/test_engine.py"),
@@ -369,8 +368,8 @@ PERMITTED = (
     ("respram/adapters/later.py", "from respram.adapters import NOTHING\nclass A(Framework): pass"),
     ("respram/patterns/lock.py", "from respram.patterns.naming import name\nimport redis, asyncio, time"),
     ("respram/commands/keys.py", "int(a > b)\nint(usage['rss'])\nint.from_bytes(data)"),
-    ("respram/cli.py", "print(1)"),
-    ("respram/ping_cli.py", "import socket"),
+    ("respram/cli/main.py", "print(1)"),
+    ("respram/cli/ping.py", "import socket"),
     ("respram/gossip/core.py", "class A(Protocol[T]): pass\nclass B(ValueError): pass\nclass C(NamedTuple): pass"),
     ("respram/server/later.py", "class A(asyncio.Protocol): pass\ntry:\n    pass\nexcept BaseException:\n    raise"),
 )

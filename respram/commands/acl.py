@@ -5,7 +5,7 @@ all lines of a users file, are taken or none. The file itself is the server's bu
 """
 
 from respram.catalog import find
-from respram.catalog_entry import CATEGORIES
+from respram.catalog.entry import CATEGORIES
 from respram.commands.acl_check import denial
 from respram.commands.acl_rights import NAMES, BadRule, Rights, channels_of, commands_of, keys_of, may_listen
 from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, full_user, gather
@@ -14,7 +14,7 @@ from respram.commands.help import help_of
 from respram.commands.node import Node
 from respram.commands.reply import OK, Double, Reply
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, unknown_subcommand
-from respram.config import exposed
+from respram.config.settings import exposed
 from respram.errors import ClientError
 from respram.integers import parse_int
 

@@ -6,7 +6,7 @@ Asked by dispatch, by EXEC and by ACL DRYRUN. A user with all rights is never as
 from typing import NamedTuple
 
 from respram.catalog import Command
-from respram.catalog_keys import key_positions
+from respram.catalog.keys import key_positions
 from respram.commands.acl_rights import READ, WRITE, Rights, may_listen, may_touch
 from respram.commands.acl_user import User
 from respram.commands.conn import Conn

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from respram.catalog import everything, find
-from respram.catalog_entry import CATEGORIES
+from respram.catalog.entry import CATEGORIES
 from respram.commands.glob import glob_match
 
 READ, WRITE = 1, 2

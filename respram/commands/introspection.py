@@ -6,8 +6,8 @@ What is refused is not shown: a client that looks whether it may DEL should find
 from collections.abc import Iterator
 
 from respram.catalog import COMMANDS, Argument, Command, KeySpec, find
-from respram.catalog_entry import CATEGORIES
-from respram.catalog_keys import key_positions
+from respram.catalog.entry import CATEGORIES
+from respram.catalog.keys import key_positions
 from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
 from respram.commands.help import help_of

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from respram.commands.acl_user import DEFAULT, User, full_user, set_password
-from respram.config import Config
+from respram.config.limits import Limits
+from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
-from respram.limits import Limits
 
 if TYPE_CHECKING:
     from respram.commands.cluster import Peers

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from respram.commands.node import Node
 from respram.commands.notify import format_classes, parse_classes
-from respram.config import exposed
+from respram.config.limits import TTL_S_MAX, Limits, bound_of
+from respram.config.settings import exposed
 from respram.engine.api import Settings
 from respram.integers import parse_int
-from respram.limits import TTL_S_MAX, Limits, bound_of
 from respram.record import DATABASES
 
 UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 10**6, b"mb": 1 << 20, b"g": 10**9, b"gb": 1 << 30}

@@ -26,7 +26,7 @@ from respram.commands.info import sample
 from respram.commands.node import Node
 from respram.commands.notify import observe, parse_classes
 from respram.commands.sessions import forget, greet
-from respram.config import Config
+from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring

@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import Struct, error
 from typing import NamedTuple
 
-from respram.options import Address, Service
+from respram.config.options import Address, Service
 
 DNS_PORT = 53
 DNS_PATIENCE_S = 2.0  # for one server's answer

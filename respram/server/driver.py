@@ -19,7 +19,9 @@ from respram.commands.cluster import MemberFacts, PeerFacts
 from respram.commands.conn import Conn
 from respram.commands.node import Node
 from respram.commands.notify import observe
-from respram.config import Config
+from respram.config.limits import of_policy
+from respram.config.options import Address, read_address
+from respram.config.settings import Config
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
@@ -27,8 +29,6 @@ from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
-from respram.limits import of_policy
-from respram.options import Address, read_address
 from respram.replica import Output, PeerEngine, Replica, Write
 from respram.server import clock, discovery, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link

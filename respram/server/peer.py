@@ -20,7 +20,7 @@ import socket
 import ssl
 from typing import Protocol, cast
 
-from respram.options import Address
+from respram.config.options import Address
 from respram.server import clock
 
 HANDSHAKE_S = 5.0

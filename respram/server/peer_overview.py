@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from respram.commands.cluster import MemberFacts, PeerFacts
+from respram.config.options import read_address
 from respram.engine.ids import POINTS
 from respram.gossip.links import Peer
 from respram.gossip.members import ROLES, Member
-from respram.options import read_address
 from respram.replica import Replica
 
 STATUSES = (b"alive", b"suspect", b"dead", b"left")

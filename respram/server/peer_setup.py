@@ -9,12 +9,12 @@ from collections.abc import Set as AbstractSet
 from typing import cast
 
 from respram.commands.node import Node
-from respram.config import Config, read_cluster_secret
+from respram.config.options import Address
+from respram.config.settings import Config, read_cluster_secret
 from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.engine.replication import Replicating
 from respram.errors import BindError
-from respram.options import Address
 from respram.replica import PeerEngine
 from respram.seal import Ring
 from respram.server import discovery

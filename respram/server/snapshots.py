@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from respram.config import Config
+from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.filters import RecordFilter
 from respram.engine.ids import POINTS

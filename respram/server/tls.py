@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from respram.config import Config
+from respram.config.settings import Config
 from respram.errors import ConfigError
 from respram.server.clock import now_ms
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from respram.limits import Limits
+from respram.config.limits import Limits
 from tests.abuse.rig import endure, try_to
 from tests.engine.rig import request
 from tests.live import LiveNode

@@ -10,7 +10,7 @@ from respram.commands.conn import Conn
 from respram.commands.dispatch import dispatch
 from respram.commands.node import Node
 from respram.commands.sessions import forget, greet
-from respram.config import Config
+from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 
 NOW = 1_800_000_000_000  # where virtual time begins, Unix milliseconds

@@ -7,7 +7,7 @@ import pytest
 
 from respram.commands import acl
 from respram.commands.acl_user import hash_of
-from respram.config import Config
+from respram.config.settings import Config
 from respram.errors import ClientError
 
 from .rig import NIL, OK, ONE, ZERO, Client, Reference, Rig, array, bulk

@@ -2,7 +2,7 @@
 
 from respram.catalog import find
 from respram.commands.invalidation import remember
-from respram.limits import Limits
+from respram.config.limits import Limits
 
 from .rig import NIL, OK, ONE, Client, array, bulk
 

@@ -3,8 +3,8 @@
 import pytest
 
 from respram.commands.parameters import PARAMETERS, Parameter, Refused, draft_of, memory, number
-from respram.limits import configurable
-from respram.options import OPTIONS, Option
+from respram.config.limits import configurable
+from respram.config.options import OPTIONS, Option
 
 from .rig import Rig
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.limits import Limits
+from respram.config.limits import Limits
 
 from .rig import ONE, ZERO, Client, Reference, array, bulk
 

@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 import redis
 
-from respram.config import Config
+from respram.config.settings import Config
 from respram.server.app import App
 from tests.engine.conftest import ENGINES
 from tests.live import LiveNode, free_port, running

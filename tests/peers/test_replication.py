@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from respram.cli import main
+from respram.cli.main import main
 from tests.engine.conftest import ENGINES
 from tests.live import free_port
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_linked, until_ready

@@ -11,8 +11,8 @@ from respram.commands.dispatch import dispatch
 from respram.commands.node import Node
 from respram.commands.notify import observe
 from respram.commands.sessions import forget, greet
-from respram.config import Config
-from respram.options import Address
+from respram.config.options import Address
+from respram.config.settings import Config
 from respram.server import clock, peer_setup
 from respram.server.driver import Driver
 from respram.server.secret import Trust

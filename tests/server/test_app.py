@@ -11,7 +11,7 @@ import time
 import pytest
 
 from respram import __version__
-from respram.config import Config
+from respram.config.settings import Config
 from respram.server import clock
 from respram.server.app import App
 from tests.engine.rig import request

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from respram.commands.conn import Conn
-from respram.config import Config
+from respram.config.settings import Config
 from respram.server.app import App
 from respram.server.client import FREED_AT_ONCE_BYTES, _free
 from tests.engine.rig import request

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respram.options import Address, Service
+from respram.config.options import Address, Service
 from respram.server import discovery
 from respram.server.discovery import (
     DnsError,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from respram.config import Config
+from respram.config.limits import Limits
+from respram.config.options import Address, Service
+from respram.config.settings import Config
 from respram.engine.pure import PureEngine
 from respram.errors import BindError, ConfigError
-from respram.limits import Limits
-from respram.options import Address, Service
 from respram.server import discovery, peer_setup
 from respram.server import driver as driver_module
 from respram.server.secret import trust_by_secret

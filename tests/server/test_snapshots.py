@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from respram.config import Config
+from respram.config.settings import Config
 from respram.engine import make
 from respram.replica import PeerEngine
 from respram.seal import RING_BYTES

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from respram.config import Config
+from respram.config.settings import Config
 from respram.errors import ConfigError
 from respram.server.tls import TlsSocket, make_context
 from tests.engine.conftest import ENGINES

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from respram.config import FILE_BYTES_MAX, Config, exposed, load
+from respram.config.limits import MIB, Limits
+from respram.config.machine import memory_bytes
+from respram.config.options import OPTIONS, Address, Option, Service
+from respram.config.settings import FILE_BYTES_MAX, Config, exposed, load
 from respram.errors import ConfigError
-from respram.limits import MIB, Limits
-from respram.machine import memory_bytes
-from respram.options import OPTIONS, Address, Option, Service
 
 SECRET = "open-sesame-" + "x" * 8
 # A value for each option that differs from its default and fits all the others' defaults.

@@ -3,7 +3,7 @@
 Pure: catalog entry and arguments in, positions out.
 """
 
-from respram.catalog_entry import Command, KeySpec
+from respram.catalog.entry import Command, KeySpec
 from respram.integers import parse_int
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respram.limits import GIB, KIB, MIB, configurable
-from respram.options import AUTO, BY_NAME, OPTIONS, Option, read_memory, read_size, read_whole, spell_size
+from respram.config.limits import GIB, KIB, MIB, configurable
+from respram.config.options import AUTO, BY_NAME, OPTIONS, Option, read_memory, read_size, read_whole, spell_size
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

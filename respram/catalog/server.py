@@ -1,4 +1,4 @@
-"""Catalog entries of connection, transaction, pub/sub and server commands. Notation: `catalog_entry.py`.
+"""Catalog entries of connection, transaction, pub/sub and server commands. Notation: `entry.py`.
 
 Facts only, as COMMAND INFO and COMMAND DOCS tell them. Where a command is the one that Redis 7.0 has,
 its entry tells what Redis tells, so that clients which compare find nothing to stumble over.

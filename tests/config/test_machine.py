@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from respram.machine import control_group_limits, memory_bytes
+from respram.config.machine import control_group_limits, memory_bytes
 
 
 def write(root: Path, path: str, text: str) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respram.catalog import COMMANDS
-from respram.catalog_keys import key_positions, keys_of
+from respram.catalog.keys import key_positions, keys_of
 
 
 def _keys(text: bytes) -> list[bytes]:

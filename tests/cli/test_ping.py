@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from respram.cli import main
+from respram.cli.main import main
 from tests.live import free_port, running
 from tests.server.test_tls import certificate, options
 
@@ -84,7 +84,7 @@ def test_ping_exits_1_when_nobody_listens(run: Run) -> None:
 
 
 def test_ping_gives_up_on_a_node_that_answers_too_slowly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("respram.ping_cli.PING_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("respram.cli.ping.PING_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts, nobody answers
         code, _, err = run("ping", "--port", str(listener.getsockname()[1]))
     assert code == 1

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from respram.catalog import COMMANDS, everything, find
-from respram.catalog_entry import parse_entries
-from respram.catalog_page import page
+from respram.catalog.entry import parse_entries
+from respram.catalog.page import page
 
-PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "commands.md"
 # In the order in which backends need them; a command that falls out of the catalog falls out here.
 NEEDED = """
     set get multi exec discard watch unwatch mget setex psetex setnx mset msetnx exists scan keys expire pexpire
@@ -90,7 +90,7 @@ def test_a_broken_entry_is_not_swallowed(arguments: str) -> None:
 
 
 def test_the_page_of_commands_is_current() -> None:
-    assert PAGE.read_text() == page(), "run: python -m respram.catalog_page > docs/commands.md"
+    assert PAGE.read_text() == page(), "run: python -m respram.catalog.page > docs/commands.md"
 
 
 def test_the_page_names_every_command() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from respram import record
+from respram.config.limits import GIB, KIB, MIB, Limits, bound_of, configurable, of_policy
 from respram.engine.pure import scanner
 from respram.gossip.policy import Policy
-from respram.limits import GIB, KIB, MIB, Limits, bound_of, configurable, of_policy
 
 UNITS = ("_max", "_s", "_ms", "_us", "_percent")
 COUNTS = ("backlog", "databases")  # whose names are their unit

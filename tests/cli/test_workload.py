@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.check import (
+from respram.cli.workload import (
     DEFAULT_TTL,
     LINE_BYTES_MAX,
     NAMES_MAX,

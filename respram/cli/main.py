@@ -11,14 +11,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from respram import __version__
-from respram.check_cli import CHECK_HELP
-from respram.check_cli import run as run_check
-from respram.cluster_cli import CLUSTER_HELP
-from respram.cluster_cli import run as run_cluster
-from respram.config import Config, load
+from respram.cli.check import CHECK_HELP
+from respram.cli.check import run as run_check
+from respram.cli.cluster import CLUSTER_HELP
+from respram.cli.cluster import run as run_cluster
+from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
+from respram.config.options import OPTIONS, UNITS, Option
+from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
-from respram.options import OPTIONS, UNITS, Option
-from respram.ping_cli import PING_FLAGS, PING_HELP, run_ping
 
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
 

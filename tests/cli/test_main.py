@@ -11,11 +11,11 @@ import pytest
 
 import respram.server.app
 from respram import __version__
-from respram.cli import default_of, main, parse_flags, serve_help
-from respram.config import Config
+from respram.cli.main import default_of, main, parse_flags, serve_help
+from respram.config.limits import Limits
+from respram.config.options import OPTIONS, Option
+from respram.config.settings import Config
 from respram.errors import BindError, ConfigError
-from respram.limits import Limits
-from respram.options import OPTIONS, Option
 
 Run = Callable[..., tuple[int, str, str]]
 SECRET = "open-sesame"

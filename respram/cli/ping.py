@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from respram.config import read_password_file
+from respram.config.options import PORT_MAX, read_password, read_whole
+from respram.config.settings import read_password_file
 from respram.errors import ConfigError
-from respram.options import PORT_MAX, read_password, read_whole
 
 PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before its caller's patience
 PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read

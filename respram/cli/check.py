@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from respram.check import LINE_BYTES_MAX, Workload, is_clean, of_capture, of_info, report
+from respram.cli.workload import LINE_BYTES_MAX, Workload, is_clean, of_capture, of_info, report
 from respram.errors import ConfigError
 
 CHECK_TIMEOUT_S = 10.0  # of all questions together

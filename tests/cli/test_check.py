@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from compat.tls import issue
-from respram.cli import main
+from respram.cli.main import main
 from tests import live
-from tests.test_check import line
+from tests.cli.test_workload import line
 
 
 def test_the_report_shows_no_key_and_no_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """Every bound of a node in one table: its name (with the unit at the end), its default, and why.
 
-A bound that an operator may need to move names its option; the rest are fixed here. `config.py` turns the
+A bound that an operator may need to move names its option; the rest are fixed here. `settings.py` turns the
 options into flags, variables and keys, and `docs/operating.md` lists the whole table. Nothing but
 bounds may live in this file, and nothing in the node may grow without one.
 """

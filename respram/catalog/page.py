@@ -1,4 +1,4 @@
-"""docs/commands.md, made from the catalog: `python -m respram.catalog_page > docs/commands.md`.
+"""docs/commands.md, made from the catalog: `python -m respram.catalog.page > docs/commands.md`.
 
 What the catalog cannot know is said in the few sentences here. A test compares the file with the page.
 """
@@ -35,7 +35,7 @@ REASONS = {
 INTRODUCTION = """\
 # Commands
 
-<!-- Made by `python -m respram.catalog_page > docs/commands.md`. Change the catalog, not this file. -->
+<!-- Made by `python -m respram.catalog.page > docs/commands.md`. Change the catalog, not this file. -->
 
 Replies and error texts are those of Redis wherever Redis has the same notion. What is different for
 every command:

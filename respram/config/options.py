@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple
 
+from respram.config.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 from respram.integers import parse_int
-from respram.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 
 PORT_MAX = 65_535
 MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit

@@ -1,6 +1,6 @@
 """How much memory this machine, or the container it pretends to be, lets the process use.
 
-Only reading of what the system says lives here; what is made of it is decided in `config.py`.
+Only reading of what the system says lives here; what is made of it is decided in `settings.py`.
 """
 
 import os

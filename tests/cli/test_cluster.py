@@ -15,8 +15,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from respram.cli import main
-from respram.cluster_cli import plan
+from respram.cli.cluster import plan
+from respram.cli.main import main
 from respram.errors import ConfigError
 from tests.live import free_port
 

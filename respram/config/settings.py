@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from respram.config.limits import Limits
+from respram.config.machine import memory_bytes
+from respram.config.options import AUTO, BY_NAME, OPTIONS, Address, Option, Service, read_password, spell_size
 from respram.engine.api import Settings
 from respram.errors import ConfigError
-from respram.limits import Limits
-from respram.machine import memory_bytes
-from respram.options import AUTO, BY_NAME, OPTIONS, Address, Option, Service, read_password, spell_size
 
 FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
 SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43

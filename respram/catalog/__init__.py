@@ -1,14 +1,14 @@
 """The command table: every command that is served or refused, found by name.
 
 COMMAND and its kin answer from it, dispatch checks arity and flags against it, and
-`python -m respram.catalog_page` prints docs/commands.md from it. Which function serves a command is
+`python -m respram.catalog.page` prints docs/commands.md from it. Which function serves a command is
 said in `respram/commands/`.
 """
 
-from respram.catalog_entry import Argument, Command, KeySpec, parse_entries
-from respram.catalog_keyspace import ENTRIES as KEYSPACE
-from respram.catalog_refused import REFUSED
-from respram.catalog_server import ENTRIES as SERVER
+from respram.catalog.entry import Argument, Command, KeySpec, parse_entries
+from respram.catalog.keyspace import ENTRIES as KEYSPACE
+from respram.catalog.refused import REFUSED
+from respram.catalog.server import ENTRIES as SERVER
 
 __all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 

@@ -14,9 +14,9 @@ from itertools import combinations
 from types import FrameType
 from typing import NamedTuple
 
-from respram.config import Config, load
+from respram.config.options import PORT_MAX, Address, read_whole
+from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
-from respram.options import PORT_MAX, Address, read_whole
 
 NODES_MAX = 16  # on one machine; more is a matter of several
 STOP_S = 8.0  # a node promises to stop in 5

@@ -1,4 +1,4 @@
-"""Catalog entries of the commands that read and write keys. The notation: `catalog_entry.py`.
+"""Catalog entries of the commands that read and write keys. The notation: `entry.py`.
 
 Facts only, as COMMAND INFO and COMMAND DOCS tell them. Where a command is the one that Redis 7.0 has,
 its entry tells what Redis tells, so that clients which compare find nothing to stumble over.

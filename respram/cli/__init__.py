@@ -1,0 +1,1 @@
+"""The command line: `serve`, and the commands beside it, one file each."""
