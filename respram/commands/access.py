@@ -6,8 +6,8 @@ the engine directly do so because they owe neither.
 """
 
 from respram.commands import notify
-from respram.commands.conn import Conn, Suspend
 from respram.commands.deadlines import deadline_for
+from respram.commands.node import Conn, Suspend
 from respram.commands.texts import TOO_LONG
 from respram.engine.api import Entry
 

@@ -9,11 +9,9 @@ from respram.catalog.entry import CATEGORIES
 from respram.commands.acl_check import denial
 from respram.commands.acl_rights import NAMES, BadRule, Rights, channels_of, commands_of, keys_of, may_listen
 from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, full_user, gather
-from respram.commands.conn import Conn
-from respram.commands.help import help_of
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.commands.reply import OK, Double, Reply
-from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, unknown_subcommand
+from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, help_of, unknown_subcommand
 from respram.config.settings import exposed
 from respram.errors import ClientError
 from respram.integers import parse_int

@@ -9,8 +9,8 @@ from respram.catalog import Command
 from respram.catalog.keys import key_positions
 from respram.commands.acl_rights import READ, WRITE, Rights, may_listen, may_touch
 from respram.commands.acl_user import User
-from respram.commands.conn import Conn
-from respram.commands.node import Denied
+from respram.commands.node import Conn
+from respram.commands.stats import Denied
 from respram.errors import ClientError
 
 LISTENING = {b"publish": 2, b"spublish": 2, b"subscribe": 0, b"ssubscribe": 0, b"psubscribe": 0}  # end; 0: all arguments

@@ -6,11 +6,10 @@ that looks like a measurement.
 
 from respram import __version__
 from respram.commands.cluster import replicas
-from respram.commands.conn import Conn
-from respram.commands.help import help_of
 from respram.commands.info import counters, used_bytes
+from respram.commands.node import Conn
 from respram.commands.reply import NOTHING, OK, Double, Reply, Verbatim
-from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX
+from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, help_of
 from respram.errors import ClientError
 from respram.integers import parse_int
 

@@ -6,7 +6,7 @@ something to delete.
 """
 
 from respram.commands.access import check_length, current, exists, read, rewrite, write
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Reply
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX

@@ -5,13 +5,12 @@ CLIENT TRACKING and its kin are in `tracking.py`.
 
 from collections.abc import Callable, Iterable
 
-from respram.commands.conn import Conn
 from respram.commands.connection import CLIENT_NAME_BYTES_MAX, checked_name, is_printable
 from respram.commands.deadlines import INT64_MAX
-from respram.commands.help import help_of
+from respram.commands.node import Conn
 from respram.commands.notify import end_pause, observe
 from respram.commands.reply import OK, Reply, Verbatim
-from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, unknown_subcommand
+from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, help_of, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 
@@ -215,7 +214,6 @@ def _kill_filters(conn: Conn, argv: list[bytes]) -> tuple[list[Callable[[Conn], 
 
 
 def client_pause(conn: Conn, argv: list[bytes]) -> Reply:
-    """A second pause never shortens or loosens the first, as in Redis."""
     if len(argv) > 4:
         raise unknown_subcommand(b"client", argv[1])
     mode = argv[3].lower() if len(argv) == 4 else b"all"
@@ -228,11 +226,8 @@ def client_pause(conn: Conn, argv: list[bytes]) -> Reply:
         raise ClientError(b"ERR timeout is negative")
     if timeout_ms > INT64_MAX - conn.now_ms:
         raise ClientError(b"ERR timeout is out of range")
-    node = conn.node
-    running = conn.now_ms < node.paused_until_ms
-    node.paused_writes_only = mode == b"write" and (not running or node.paused_writes_only)
-    node.paused_until_ms = max(node.paused_until_ms, conn.now_ms + timeout_ms)
-    observe(node)
+    conn.node.pause.begin(conn.now_ms, conn.now_ms + timeout_ms, writes_only=mode == b"write")
+    observe(conn.node)
     return OK
 
 

@@ -1,17 +1,13 @@
 """What clients see of the peers: RESPRAM PEERS, TOPOLOGY and DIGEST, WAIT, and that there is no CLUSTER.
 
-Nodes of an enclave hold all keys each, so no client needs to know which of them has what. `Peers` is all that commands
-know of the other nodes; the server sets `node.peers` where there can be any.
+Nodes of an enclave hold all keys each, so no client needs to know which of them has what. What commands know of the
+other nodes is `peers.Peers`; the server sets `node.peers` where there can be any.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
-
-from respram.commands.conn import Conn, Suspend
-from respram.commands.node import Node
-from respram.commands.refusals import NO_CLUSTER
+from respram.commands.node import Conn, Node, Suspend
+from respram.commands.peers import PeerFacts, Peers
 from respram.commands.reply import Reply, Simple
-from respram.commands.texts import NOT_AN_INTEGER, unknown_subcommand
+from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 
@@ -21,70 +17,6 @@ TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
 NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
-
-
-@dataclass(frozen=True, slots=True)
-class PeerFacts:
-    """A node of this enclave, or of another to which there is a link."""
-
-    number: int
-    host: bytes
-    port: int
-    enclave: bytes
-    role: bytes
-    state: bytes  # online, lagging (writes were dropped), differs (so said the last digest), unlinked
-    rtt_us: int  # -1: not known yet
-    lag_ms: int  # age of the oldest write that it has not acknowledged; 0: there is none
-    queue_bytes: int
-    in_flight_bytes: int
-    heard_ms: int  # since its last message; -1: never
-
-
-@dataclass(frozen=True, slots=True)
-class MemberFacts:
-    number: int
-    address: bytes
-    enclave: bytes
-    role: bytes
-    parent: int  # 0: none
-    status: bytes  # alive, suspect, dead, left
-    ready: bool
-    incarnation: int
-
-
-class Peers(Protocol):
-    """The other nodes, as commands may know them. Times are Unix milliseconds."""
-
-    def state(self) -> bytes:
-        """joining, ready or isolated."""
-
-    def linked(self) -> list[PeerFacts]: ...
-    def members(self) -> list[MemberFacts]:
-        """All of the network, this node first."""
-
-    def facts(self) -> list[tuple[str, object]]:
-        """Names and numbers for INFO replication."""
-
-    def digest(self, at_ms: int) -> tuple[int, int] | None:
-        """Count and sum of the records that were settled at that moment; None when it is too long ago."""
-
-    def publish(self, channel: bytes, message: bytes, shard: bool) -> None: ...
-    def last_number(self) -> int:
-        """Of this node's batches of writes."""
-
-    def flush(self) -> int:
-        """Sends all writes so far and asks for acknowledgement; the number to ask `holders` about."""
-
-    def holders(self, number: int) -> int: ...
-    def notice(self, conn: Conn, number: int, wanted: int) -> None:
-        """Wakes the connection when so many peers hold that number."""
-
-    def pulls_useful(self) -> bool: ...
-    def pull(self, conn: Conn, db: int, key: bytes) -> int:
-        """Asks the peers for a key, on a miss. The milliseconds to wait for at most (the connection is woken before
-        that); 0: nil stands."""
-
-    def forget(self, conn: Conn) -> None: ...
 
 
 def cluster(conn: Conn, argv: list[bytes]) -> Reply:

@@ -4,16 +4,15 @@ CONFIG SET changes all that it names or nothing. What it changes lasts until the
 and the environment that the node was started with belong to whoever wrote them.
 """
 
-from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
-from respram.commands.help import help_of
 from respram.commands.invalidation import trim as trim_tracked
-from respram.commands.node import Node, Stats
+from respram.commands.node import Conn, Node
 from respram.commands.notify import observe
 from respram.commands.parameters import PARAMETERS, Draft, Refused, check, draft_of
 from respram.commands.reply import OK, Reply
 from respram.commands.slowlog import trim as trim_slow
-from respram.commands.texts import ONE_LINE, SYNTAX
+from respram.commands.stats import Stats
+from respram.commands.texts import ONE_LINE, SYNTAX, help_of
 from respram.errors import ClientError
 
 WILD = frozenset(b"*?[")

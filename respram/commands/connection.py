@@ -7,8 +7,9 @@ A connection begins as the user `default`. A change of state that the fast paths
 from respram.commands.acl_check import note_denied
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.acl_user import NO_SECRET, User
-from respram.commands.conn import Conn
 from respram.commands.guessing import note_failure, note_success, wait_for_slot
+from respram.commands.node import Conn
+from respram.commands.notify import forget_watched, observe
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
 from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, wrong_arity
@@ -173,6 +174,25 @@ def reset(conn: Conn, argv: list[bytes]) -> Reply:
     conn.authenticated = conn.account.open
     conn.settle()
     return Simple(b"RESET")
+
+
+# -- its first and last moment, as the node's registries see it ------------------------------------------
+def greet(conn: Conn) -> None:
+    conn.node.clients[conn.id] = conn
+    conn.account = conn.node.users[conn.user]
+    conn.authenticated = conn.account.open
+    conn.settle()
+
+
+def forget(conn: Conn) -> None:
+    """Whoever held this connection for a listener lets go of it."""
+    conn.node.clients.pop(conn.id, None)
+    forget_subscriptions(conn)
+    forget_tracking(conn)
+    if conn.node.peers is not None:
+        conn.node.peers.forget(conn)
+    forget_watched(conn)
+    observe(conn.node)
 
 
 HANDLERS = {

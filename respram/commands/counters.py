@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from respram.commands import notify
 from respram.commands.access import current, rewrite
-from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, expiry_argument
+from respram.commands.node import Conn
 from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Double, Reply
 from respram.commands.texts import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX

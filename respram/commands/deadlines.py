@@ -5,7 +5,7 @@ marked implicit; a TTL beyond the node's maximum is cut to it. Both are counted,
 tell an operator how often clients asked for something else than they got.
 """
 
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.commands.texts import NOT_AN_INTEGER, invalid_expire
 from respram.errors import ClientError
 from respram.integers import parse_int

@@ -6,20 +6,15 @@ paused. Then the handler runs, timed for the slow log, and what it returns or ra
 """
 
 from respram.catalog import Command, find
-from respram.commands import acl_check
-from respram.commands.conn import Conn, Suspend
-from respram.commands.handlers import HANDLERS
-from respram.commands.invalidation import remember
-from respram.commands.node import CommandStat
-from respram.commands.pausing import wait_while_paused
+from respram.commands import acl_check, handlers
+from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
-from respram.commands.slowlog import note_slow
+from respram.commands.running import OOM, call, count_error, wait_while_paused
 from respram.commands.transactions import leave, take_over
 from respram.engine.api import Session
 from respram.errors import ClientError
 
 NOAUTH = ClientError(b"NOAUTH Authentication required.")
-OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
     {
@@ -38,6 +33,8 @@ RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queue
 UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
 ABORTED_FOR = b"EXECABORT Transaction discarded because of: %b"
 HTTP_WORDS = frozenset({b"post", b"host:"})
+
+handlers.fill()
 
 
 def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -134,47 +131,6 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     conn.queue_bytes += size
     conn.session.keeping = 0
     return Simple(b"QUEUED")
-
-
-def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
-    """Runs one command, timed and counted. EXEC calls it for each that was queued."""
-    node = conn.node
-    if conn.last_command != command.name:
-        conn.last_command = command.name
-    stat = node.stats.by_command.get(command.name)
-    if stat is None:
-        stat = node.stats.by_command[command.name] = CommandStat()
-    started = node.micros()
-    try:
-        reply = HANDLERS[command.name](conn, argv)
-    except ClientError as error:
-        _account(conn, command, argv, stat, started, failed=True)
-        error.__traceback__ = None  # and would keep the arguments of the last failure alive
-        raise ClientError(error.text) from None
-    except MemoryError:
-        _account(conn, command, argv, stat, started, failed=True)
-        raise OOM from None
-    _account(conn, command, argv, stat, started, failed=False)
-    if conn.tracking is not None:
-        remember(conn, command, argv)
-    return reply
-
-
-def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat, started: int, failed: bool) -> None:
-    """A command that failed took its time too. One that waits is counted when it has run."""
-    micros = conn.node.micros() - started
-    conn.node.stats.commands += 1
-    stat.calls += 1
-    stat.failed += failed
-    stat.micros += micros
-    note_slow(conn, command, argv, micros)
-
-
-def count_error(conn: Conn, text: bytes) -> None:
-    errors = conn.node.stats.errors
-    word = text.split(b" ", 1)[0][:32]
-    if word in errors or len(errors) < conn.node.limits.error_kinds_max:
-        errors[word] = errors.get(word, 0) + 1
 
 
 def _muffle(conn: Conn, encoded: bytes) -> bytes:

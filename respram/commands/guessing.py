@@ -9,8 +9,8 @@ Who shares an address with a guesser waits as well: that is the price, and the b
 
 from ipaddress import ip_address, ip_network
 
-from respram.commands.conn import Conn, Suspend
-from respram.commands.node import Guesser
+from respram.commands.node import Conn, Suspend
+from respram.commands.stats import Guesser
 from respram.errors import ClientError
 
 FREE_FAILURES = 5  # before anybody has to wait: slips of the hand, and a pool with an old password

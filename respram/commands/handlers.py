@@ -1,6 +1,6 @@
 """All handlers by full command name. Merging is all that happens here: a name may be served once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 
 from respram.commands import (
@@ -22,10 +22,7 @@ from respram.commands import (
     tracking,
     transactions,
 )
-from respram.commands.conn import Conn
-from respram.commands.reply import Reply
-
-Handler = Callable[[Conn, list[bytes]], Reply]
+from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
     acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
@@ -44,4 +41,6 @@ def merged(modules: tuple[ModuleType, ...]) -> dict[bytes, Handler]:
     return table
 
 
-HANDLERS: dict[bytes, Handler] = merged(MODULES)
+def fill() -> None:
+    """Puts every handler into the table from which commands are run."""
+    HANDLERS.update(merged(MODULES))

@@ -9,11 +9,11 @@ import platform
 from collections.abc import Callable, Iterable
 
 from respram import __version__
-from respram.commands.cluster import PeerFacts, replicas, spell
-from respram.commands.conn import Conn
+from respram.commands.cluster import replicas, spell
 from respram.commands.connection import REDIS_VERSION
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.commands.notify import end_pause
+from respram.commands.peers import PeerFacts
 from respram.commands.reply import Reply, Verbatim
 from respram.record import DATABASES
 
@@ -60,7 +60,7 @@ def sample(node: Node, now_ms: int) -> None:
     rates.commands = commands
     rates.input_bytes, rates.output_bytes = stats.net_input_bytes, stats.net_output_bytes
     used_bytes(node)
-    if node.paused_until_ms and now_ms >= node.paused_until_ms:
+    if node.pause.is_over(now_ms):
         end_pause(node)
 
 

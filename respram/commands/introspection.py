@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from respram.catalog import COMMANDS, Argument, Command, KeySpec, find
 from respram.catalog.entry import CATEGORIES
 from respram.catalog.keys import key_positions
-from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
-from respram.commands.help import help_of
+from respram.commands.node import Conn
 from respram.commands.reply import Flags, Reply, Simple
-from respram.commands.texts import SYNTAX
+from respram.commands.texts import SYNTAX, help_of
 from respram.errors import ClientError
 
 INVALID_COMMAND = ClientError(b"ERR Invalid command specified")

@@ -11,8 +11,7 @@ would make it drop the value it is about to store.
 """
 
 from respram.catalog import Command
-from respram.commands.conn import Conn, Tracking
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, encode
 
 CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens

@@ -7,10 +7,9 @@ that `INCR` followed by `EXPIRE NX` opens its window here too.
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read
-from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.glob import glob_match
-from respram.commands.help import help_of
+from respram.commands.node import Conn
 from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Reply, Simple
 from respram.commands.texts import (
@@ -19,6 +18,7 @@ from respram.commands.texts import (
     ONE_LINE,
     SAME_OBJECT,
     SYNTAX,
+    help_of,
     invalid_expire,
 )
 from respram.engine.api import NEW, Entry

@@ -1,23 +1,142 @@
-"""What the commands know of the node they run on: one object, handed to all of them.
+"""The node and its connections, as the commands see them.
 
-It holds the engine, the settings that CONFIG can change, the registries (clients, subscriptions,
-trackers) and the counters behind INFO. Clocks and randomness are injected by the server, so that
-nothing here needs one of its own.
+A `Conn` is one client: who it is, what it queued, what it listens to. The server makes one for each client and supplies
+the ways out (`deliver`, `hangup`). State that the hot path needs (database, protocol, whether fast paths are allowed)
+lives in the engine's session; all the rest is here. Handlers read the time from `now_ms`: one value for a whole read of
+the socket.
+
+The `Node` is what they share: the engine, the settings that CONFIG can change, the registries (clients, subscriptions,
+trackers) and the counters behind INFO. Clocks and randomness are injected by the server. The two know each other, and so
+they stand in one file.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Protocol
 
-from respram.commands.acl_user import DEFAULT, User, full_user, set_password
+from respram.catalog import Command
+from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
+from respram.commands.pausing import Pause
+from respram.commands.peers import Peers
+from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
-from respram.engine.api import Engine, Settings
+from respram.engine.api import Engine, Session, Settings
 
-if TYPE_CHECKING:
-    from respram.commands.cluster import Peers
-    from respram.commands.conn import Conn
+Watched = tuple[int, bytes]  # database, key
+
+
+class Suspend(Exception):
+    """Raised by a handler that must wait: the same command runs again (`session.retried`) once the
+    server resumes the session, at `until_ms` at the latest or when somebody calls `conn.wake`."""
+
+    def __init__(self, until_ms: int) -> None:
+        super().__init__(until_ms)
+        self.until_ms = until_ms
+
+
+@dataclass(slots=True, eq=False)
+class Tracking:
+    """CLIENT TRACKING as this connection asked for it."""
+
+    redirect: int = 0  # a client id, 0: itself
+    broadcast: bool = False
+    prefixes: list[bytes] = field(default_factory=list)
+    opt_in: bool = False
+    opt_out: bool = False
+    no_loop: bool = False
+    caching: bool | None = None  # CLIENT CACHING, for the next command only
+    redirect_broken: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Conn:
+    id: int
+    node: "Node"
+    session: Session
+    address: bytes  # ip:port of the client
+    local_address: bytes
+    created_ms: int
+    deliver: Callable[[bytes], None]  # the socket; handlers use `push`, which keeps the order
+    hangup: Callable[[], None]  # closes at once, from outside (CLIENT KILL)
+    wake: Callable[[], None] = lambda: None  # ends a suspension before its time
+    waiting_bytes: Callable[[], int] = lambda: 0  # replies that the client has not taken yet
+    fd: int = -1
+
+    now_ms: int = 0
+    last_active_ms: int = 0
+    last_command: bytes = b"NULL"
+    name: bytes = b""
+    lib_name: bytes = b""
+    lib_version: bytes = b""
+    user: bytes = b"default"
+    account: User = OPEN  # the rights of `user`
+    authenticated: bool = False
+    guess_slot_ms: int = 0  # when the password that waits may be looked at; 0: none waits
+
+    queue: list[tuple[Command, list[bytes]]] | None = None  # MULTI: (command, argv) so far, if the session keeps none
+    queue_bytes: int = 0
+    spoiled: bool = False  # a command was refused while queueing: EXEC will abort
+    executing: bool = False  # inside EXEC: nothing may suspend
+    watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)  # stamp at WATCH
+
+    channels: set[bytes] = field(default_factory=set)
+    patterns: set[bytes] = field(default_factory=set)
+    shard_channels: set[bytes] = field(default_factory=set)
+    subscription_bytes: int = 0  # lengths of all those names together
+
+    silent: bool = False  # CLIENT REPLY OFF
+    skip: int = 0  # CLIENT REPLY SKIP: 2 while it runs itself, 1 for the next command
+    no_evict: bool = False
+    no_touch: bool = False
+    tracking: Tracking | None = None
+    refused_deletes: int = 0
+    suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
+    wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
+    pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
+    unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
+    ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
+    behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply
+
+    def push(self, data: bytes, after_reply: bool = False) -> None:
+        """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
+        running they go in front of its reply, or behind it, as Redis does."""
+        if self.node.current is not self:
+            self.deliver(data)
+        elif after_reply:
+            self.behind.append(data)
+        else:
+            self.ahead.append(data)
+
+    @property
+    def subscribed(self) -> bool:
+        return bool(self.channels or self.patterns or self.shard_channels)
+
+    def settle(self) -> None:
+        """Tells the session whether fast paths are right for this connection. To be called by
+        whoever changes any of the states below; forgetting it is the one mistake possible here."""
+        self.session.trusted = self.authenticated
+        fast = (
+            self.authenticated
+            and self.account.hot
+            and not self.silent
+            and not self.skip
+            and self.tracking is None
+            and not (self.subscribed and self.session.proto == 2)
+        )
+        self.session.hot = fast and self.queue is None
+        # Behind a command that is queued here all others are, for their order.
+        self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0
+
+    @property
+    def queued(self) -> int:
+        """Commands since MULTI, the session's and those here."""
+        return self.session.kept + len(self.queue or ())
+
+    @property
+    def queued_bytes(self) -> int:
+        return self.session.kept_bytes + self.queue_bytes
 
 
 class UsersFile(Protocol):
@@ -30,85 +149,6 @@ class UsersFile(Protocol):
 class Snapshots(Protocol):
     def facts(self) -> list[tuple[str, object]]:
         """Rows for INFO."""
-
-
-@dataclass(slots=True)
-class Denied:
-    """One line of ACL LOG."""
-
-    id: int
-    reason: bytes
-    context: bytes
-    object: bytes
-    user: bytes
-    created_ms: int
-    updated_ms: int
-    client: bytes
-    count: int = 1
-
-
-@dataclass(slots=True)
-class Guesser:
-    """An address from which a wrong password came; see `guessing.py`."""
-
-    failures: int = 0
-    failed_ms: int = 0
-    free_at_ms: int = 0  # when the next password may be looked at
-
-
-class Slow(NamedTuple):
-    id: int
-    at_s: int
-    micros: int
-    argv: list[bytes]  # shortened, values replaced: no value is ever kept
-    address: bytes
-    name: bytes
-
-
-@dataclass(slots=True)
-class CommandStat:
-    calls: int = 0
-    micros: int = 0
-    rejected: int = 0
-    failed: int = 0
-
-
-@dataclass(slots=True)
-class Stats:
-    """Counters behind INFO; CONFIG RESETSTAT zeroes them."""
-
-    connections: int = 0
-    rejected_connections: int = 0
-    commands: int = 0  # cold ones; the engine counts its hot ones
-    refused_deletes: int = 0
-    refused_others: int = 0
-    ttl_cut: int = 0
-    ttl_defaulted: int = 0
-    net_input_bytes: int = 0
-    net_output_bytes: int = 0
-    protocol_errors: int = 0
-    output_limit_disconnections: int = 0
-    query_limit_disconnections: int = 0
-    idle_disconnections: int = 0
-    evicted_clients: int = 0  # because all clients together held too much
-    auth_failures: int = 0
-    denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`
-    errors: dict[bytes, int] = field(default_factory=dict)  # by first word, for `INFO errorstats`
-    by_command: dict[bytes, CommandStat] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Rates:
-    """What passed per second lately, and the peak of memory; `info.sample` keeps it, once a second."""
-
-    at_ms: int = 0
-    commands: int = 0
-    input_bytes: int = 0
-    output_bytes: int = 0
-    commands_per_s: float = 0.0
-    input_bytes_per_s: float = 0.0
-    output_bytes_per_s: float = 0.0
-    used_bytes_peak: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -128,16 +168,16 @@ class Node:
     stop: Callable[[str], None]  # begins an orderly shutdown, with the reason for the log
     log: Callable[[str], None]  # one line for the operator; never a value
 
-    peers: "Peers | None" = None  # the other nodes, where there can be any
+    peers: Peers | None = None  # the other nodes, where there can be any
     snapshots: Snapshots | None = None  # where there is a directory for them
-    clients: dict[int, "Conn"] = field(default_factory=dict)
-    channels: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)
-    patterns: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)
-    shard_channels: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)
-    trackers: "dict[Conn, None]" = field(default_factory=dict)
-    prefixes: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)  # of trackers with BCAST
-    tracked: "dict[bytes, dict[Conn, None]]" = field(default_factory=dict)  # key to those who read it
-    awaited: "dict[tuple[int, bytes], dict[Conn, None]]" = field(default_factory=dict)  # missing keys under WATCH
+    clients: dict[int, Conn] = field(default_factory=dict)
+    channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    shard_channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    trackers: dict[Conn, None] = field(default_factory=dict)
+    prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
+    tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
+    awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0
@@ -151,9 +191,8 @@ class Node:
     acl_log: deque[Denied] = field(default_factory=deque)
     acl_log_id: int = 0
     guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
-    paused_until_ms: int = 0  # CLIENT PAUSE
-    paused_writes_only: bool = False
-    current: "Conn | None" = None  # whose command is running
+    pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
+    current: Conn | None = None  # whose command is running
     refusals_logged: set[bytes] = field(default_factory=set)  # client names whose delete was logged
 
     def __post_init__(self) -> None:

@@ -7,9 +7,8 @@ PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this o
 """
 
 from respram.commands.invalidation import invalidate
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node, Watched
 from respram.commands.pubsub import publish
-from respram.commands.watching import appeared
 from respram.engine.api import EXPIRED, NEW
 
 # In the order in which Redis prints them; the last three do not belong to `A`.
@@ -31,6 +30,7 @@ CLASS_OF = {
     b"keymiss": MISS,
 }
 
+CHANGED = (0, 0)  # the stamp of a watched key that was missing and came: clocks begin at 1
 FAST_TIMED_US = 1000  # a slow log threshold below this wants even the hot commands timed
 
 
@@ -84,7 +84,7 @@ def observe(node: Node) -> None:
     """
     flags = node.event_flags if node.event_flags & OUTGOING else 0
     listening = bool(flags or node.trackers or node.awaited)
-    paused = node.wall_us() // 1000 < node.paused_until_ms
+    now_ms = node.wall_us() // 1000
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS) or node.trackers)
     misses_seen = bool(flags & MISS) or (node.peers is not None and node.peers.pulls_useful())
@@ -97,12 +97,34 @@ def observe(node: Node) -> None:
         event(node, name, db, key)
 
     node.engine.observer = seen if listening else None
-    node.engine.hot_writes = not (writes_seen or timed or paused)
-    node.engine.hot_reads = not (misses_seen or timed or (paused and not node.paused_writes_only))
+    node.engine.hot_writes = not (writes_seen or timed or node.pause.is_on(now_ms))
+    node.engine.hot_reads = not (misses_seen or timed or node.pause.holds_reads(now_ms))
 
 
 def end_pause(node: Node) -> None:
     """Lets the fast paths come back after CLIENT PAUSE; for UNPAUSE and for when its time is over."""
-    node.paused_until_ms = 0
-    node.paused_writes_only = False
+    node.pause.end()
     observe(node)
+
+
+# -- missing keys that somebody watches ---------------------------------------------------------------
+# They alone can come and go without a trace. A key that exists is watched by its stamp, which no later state repeats.
+# A missing one has none, so its coming is told to whoever watches it, and what is noted then equals no stamp.
+def await_key(conn: Conn, watched: Watched) -> None:
+    conn.node.awaited.setdefault(watched, {})[conn] = None
+
+
+def appeared(node: Node, db: int, key: bytes) -> None:
+    """A key is new that was missing when it was watched: it has changed, whatever becomes of it."""
+    for conn in node.awaited.pop((db, key), ()):
+        conn.watched[db, key] = CHANGED
+
+
+def forget_watched(conn: Conn) -> None:
+    for watched in conn.watched:
+        waiting = conn.node.awaited.get(watched)
+        if waiting is not None:
+            waiting.pop(conn, None)
+            if not waiting:
+                del conn.node.awaited[watched]
+    conn.watched.clear()

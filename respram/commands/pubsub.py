@@ -7,12 +7,10 @@ listener out of turn. Subscriptions answer once for each channel, so these handl
 
 from collections.abc import Iterable
 
-from respram.commands.conn import Conn
 from respram.commands.glob import glob_match
-from respram.commands.help import help_of
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.commands.reply import Push, Raw, Reply, encode
-from respram.commands.texts import unknown_subcommand
+from respram.commands.texts import help_of, unknown_subcommand
 from respram.errors import ClientError
 
 SUBSCRIPTION_BYTES_MAX = 64 << 20  # of their names together: one client must not fill the memory with them

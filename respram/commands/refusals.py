@@ -10,14 +10,14 @@ from functools import partial
 from typing import NoReturn
 
 from respram.catalog import everything
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.commands.reply import Reply
+from respram.commands.texts import NO_CLUSTER
 from respram.errors import ClientError
 
 REFUSAL_NAMES_MAX = 1_000  # client names remembered as logged; beyond them nothing is logged any more
 LOGGED_NAME_BYTES_MAX = 64
 
-NO_CLUSTER = ClientError(b"ERR This instance has cluster support disabled")
 REASONS = {
     b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier",
     b"script": b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC",

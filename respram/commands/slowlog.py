@@ -5,11 +5,10 @@ command, its subcommand, the first key (shortened), and of everything else only 
 """
 
 from respram.catalog import Command
-from respram.commands.conn import Conn
-from respram.commands.help import help_of
-from respram.commands.node import Node, Slow
+from respram.commands.node import Conn, Node
 from respram.commands.reply import OK, Reply
-from respram.commands.texts import unknown_subcommand
+from respram.commands.stats import Slow
+from respram.commands.texts import help_of, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 

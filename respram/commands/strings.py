@@ -7,8 +7,8 @@ would have been carried out.
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, check_length, current, exists, read, rewrite, write
-from respram.commands.conn import Conn
 from respram.commands.deadlines import deadline_for, expiry_argument
+from respram.commands.node import Conn
 from respram.commands.options import GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
 from respram.commands.refusals import refuse_delete
 from respram.commands.reply import OK, Reply

@@ -1,9 +1,13 @@
 """Error replies that more than one command gives, worded as Redis words them.
 
-Constants only, and functions that put a command's name into a sentence. A text that a single
+Constants, functions that put a command's name into a sentence, and HELP. A text that a single
 command gives stands beside that command. Clients match these: a changed letter is a defect.
 """
 
+from collections.abc import Callable
+
+from respram.commands.node import Conn
+from respram.commands.reply import Reply, Simple
 from respram.errors import ClientError
 
 SYNTAX = ClientError(b"ERR syntax error")
@@ -12,6 +16,7 @@ NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
 OFFSET = ClientError(b"ERR offset is out of range")
 TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 DB_RANGE = ClientError(b"ERR DB index is out of range")
+NO_CLUSTER = ClientError(b"ERR This instance has cluster support disabled")
 SAME_OBJECT = ClientError(b"ERR source and destination objects are the same")
 
 
@@ -34,3 +39,13 @@ def unknown_subcommand(container: bytes, spelt: bytes) -> ClientError:
 
 # A line break inside an error text would end the reply early: Redis writes blanks instead.
 ONE_LINE = bytes(32 if byte in (10, 13) else byte for byte in range(256))
+
+
+def help_of(lines: tuple[bytes, ...]) -> Callable[[Conn, list[bytes]], Reply]:
+    """A handler for HELP of a command with subcommands: each line a simple string, as in Redis. The texts stand
+    beside their commands."""
+
+    def answer(conn: Conn, argv: list[bytes]) -> Reply:
+        return [Simple(line) for line in lines]
+
+    return answer

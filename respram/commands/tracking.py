@@ -3,7 +3,7 @@
 What follows from it (who is told of which key, and when) is in `invalidation.py`.
 """
 
-from respram.commands.conn import Conn, Tracking
+from respram.commands.node import Conn, Tracking
 from respram.commands.notify import observe
 from respram.commands.reply import OK, Flags, Reply
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX

@@ -8,11 +8,11 @@ new keys.
 """
 
 from respram.catalog import Command, find
-from respram.commands.conn import Conn, Watched
-from respram.commands.notify import observe
-from respram.commands.pausing import wait_while_paused
+from respram.commands.acl_check import check
+from respram.commands.node import Conn, Watched
+from respram.commands.notify import await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
-from respram.commands.watching import await_key, forget_watched
+from respram.commands.running import call, count_error, wait_while_paused
 from respram.errors import ClientError
 
 WATCHED_KEYS_MAX = 65_536  # of one connection: EXEC looks at each of them in one go
@@ -76,9 +76,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         take_over(conn)  # something came between that only dispatch can judge
     if conn.session.kept:
         return _exec_kept(conn)
-    queue = conn.queue
-    commands = [(command, words) for command, words in queue if isinstance(command, Command)]
-    assert len(commands) == len(queue)
+    commands = conn.queue
     wait_while_paused(conn, (command for command, _ in commands))
     changed = _is_changed(conn)
     leave(conn)
@@ -144,10 +142,6 @@ def leave(conn: Conn) -> None:
 
 
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
-    # Imported here because dispatch imports the table of handlers, which imports this file.
-    from respram.commands.acl_check import check
-    from respram.commands.dispatch import call, count_error
-
     try:
         if not conn.account.unrestricted:
             check(conn, command, argv)

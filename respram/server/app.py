@@ -20,12 +20,11 @@ from typing import cast
 
 from respram import __version__
 from respram.commands import acl
-from respram.commands.conn import Conn
+from respram.commands.connection import forget, greet
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.commands.notify import observe, parse_classes
-from respram.commands.sessions import forget, greet
 from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError

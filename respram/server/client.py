@@ -10,8 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from respram.commands.conn import Conn
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.engine.api import Session
 from respram.server.clock import now_ms
 from respram.server.pump import Pump

@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from respram.commands import pubsub
-from respram.commands.cluster import MemberFacts, PeerFacts
-from respram.commands.conn import Conn
 from respram.commands.node import Node
 from respram.commands.notify import observe
+from respram.commands.peers import MemberFacts, PeerFacts, Waiter
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
 from respram.config.settings import Config
@@ -86,9 +85,9 @@ class Driver:
         self.log = log
         self.links: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
         self.dials: dict[asyncio.Task[None], None] = {}
-        self.waiters: dict[Conn, tuple[int, int]] = {}  # a number of `holders`, how many are wanted
-        self.pulling: dict[Name, dict[Conn, None]] = {}
-        self.pulls_of: dict[Conn, dict[Name, None]] = {}
+        self.waiters: dict[Waiter, tuple[int, int]] = {}  # a number of `holders`, how many are wanted
+        self.pulling: dict[Name, dict[Waiter, None]] = {}
+        self.pulls_of: dict[Waiter, dict[Name, None]] = {}
         self.faults = dict.fromkeys(FAULTS, 0)
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
         self.stopped = False
@@ -262,19 +261,19 @@ class Driver:
         publish(self.node, channel[1:], message)
 
     def _wake_waiters(self) -> None:
-        for conn, (number, wanted) in tuple(self.waiters.items()):
+        for waiter, (number, wanted) in tuple(self.waiters.items()):
             if self.replica.holders(number) >= wanted:
-                self.waiters.pop(conn, None)
-                conn.wake()
+                self.waiters.pop(waiter, None)
+                waiter.wake()
 
     def _wake_pulling(self, name: Name) -> None:
-        for conn in tuple(self.pulling.pop(name, ())):
-            left = self.pulls_of.get(conn)
+        for waiter in tuple(self.pulling.pop(name, ())):
+            left = self.pulls_of.get(waiter)
             if left is not None:
                 left.pop(name, None)
                 if not left:
-                    del self.pulls_of[conn]
-                    conn.wake()
+                    del self.pulls_of[waiter]
+                    waiter.wake()
 
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
@@ -300,27 +299,27 @@ class Driver:
     def holders(self, number: int) -> int:
         return self.replica.holders(number)
 
-    def notice(self, conn: Conn, number: int, wanted: int) -> None:
-        self.waiters[conn] = (number, wanted)
+    def notice(self, waiter: Waiter, number: int, wanted: int) -> None:
+        self.waiters[waiter] = (number, wanted)
 
     def pulls_useful(self) -> bool:
         return self.replica.pulls_useful()
 
-    def pull(self, conn: Conn, db: int, key: bytes) -> int:
+    def pull(self, waiter: Waiter, db: int, key: bytes) -> int:
         waits, outputs = self.replica.pull(db, key, now())
         self.carry(outputs)
         if not waits:
             return 0
-        self.pulling.setdefault((db, key), {})[conn] = None
-        self.pulls_of.setdefault(conn, {})[(db, key)] = None
+        self.pulling.setdefault((db, key), {})[waiter] = None
+        self.pulls_of.setdefault(waiter, {})[(db, key)] = None
         return self.replica.core.policy.pull_ms_max
 
-    def forget(self, conn: Conn) -> None:
-        self.waiters.pop(conn, None)
-        for name in self.pulls_of.pop(conn, ()):
+    def forget(self, waiter: Waiter) -> None:
+        self.waiters.pop(waiter, None)
+        for name in self.pulls_of.pop(waiter, ()):
             waiting = self.pulling.get(name)
             if waiting is not None:
-                waiting.pop(conn, None)
+                waiting.pop(waiter, None)
                 if not waiting:
                     del self.pulling[name]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from respram.commands.cluster import MemberFacts, PeerFacts
+from respram.commands.peers import MemberFacts, PeerFacts
 from respram.config.options import read_address
 from respram.engine.ids import POINTS
 from respram.gossip.links import Peer

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.engine.api import Engine, Session
 from respram.server.clock import now_ms
 

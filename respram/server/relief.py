@@ -11,7 +11,7 @@ looks the clients can gain no more than that, one turn of the loop's reads, and 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.engine.api import Session
 
 SHARE = 8  # a look after an eighth of the limit has come in

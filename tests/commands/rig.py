@@ -6,10 +6,9 @@ from collections.abc import Callable
 from itertools import count
 
 from respram.commands import notify
-from respram.commands.conn import Conn
+from respram.commands.connection import forget, greet
 from respram.commands.dispatch import dispatch
-from respram.commands.node import Node
-from respram.commands.sessions import forget, greet
+from respram.commands.node import Conn, Node
 from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 

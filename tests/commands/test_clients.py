@@ -115,10 +115,10 @@ def test_a_second_pause_neither_shortens_nor_loosens_the_first(client: Client) -
     node = client.rig.node
     client(b"CLIENT", b"PAUSE", b"1000", b"ALL")
     client(b"CLIENT", b"PAUSE", b"10", b"WRITE")
-    assert node.paused_until_ms == client.rig.now_ms + 1000 and not node.paused_writes_only
+    assert node.pause.until_ms == client.rig.now_ms + 1000 and not node.pause.writes_only
     client.advance(1001)
     client(b"CLIENT", b"PAUSE", b"10", b"WRITE")
-    assert node.paused_writes_only
+    assert node.pause.writes_only
 
 
 def test_a_pause_beyond_time_itself_is_refused(client: Client) -> None:

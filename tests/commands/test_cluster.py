@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from respram.commands import notify
-from respram.commands.cluster import MemberFacts, PeerFacts
-from respram.commands.conn import Conn
+from respram.commands.peers import MemberFacts, PeerFacts, Waiter
 
 from .rig import NOW, Client, Reference, Rig
 
@@ -29,7 +28,7 @@ class FakePeers:
     number: int = 7
     published: list[tuple[bytes, bytes, bool]] = field(default_factory=list)
     pulled: list[tuple[int, bytes]] = field(default_factory=list)
-    noticed: dict[Conn, tuple[int, int]] = field(default_factory=dict)
+    noticed: dict[Waiter, tuple[int, int]] = field(default_factory=dict)
     flushes: int = 0
     stranger: bool = False  # one of another enclave is linked as well
     digests: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -65,17 +64,17 @@ class FakePeers:
         assert number == self.number
         return self.held_by
 
-    def notice(self, conn: Conn, number: int, wanted: int) -> None:
+    def notice(self, conn: Waiter, number: int, wanted: int) -> None:
         self.noticed[conn] = (number, wanted)
 
     def pulls_useful(self) -> bool:
         return self.useful
 
-    def pull(self, conn: Conn, db: int, key: bytes) -> int:
+    def pull(self, conn: Waiter, db: int, key: bytes) -> int:
         self.pulled.append((db, key))
         return 50 if self.answers_pulls else 0
 
-    def forget(self, conn: Conn) -> None:
+    def forget(self, conn: Waiter) -> None:
         self.noticed.pop(conn, None)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from respram.commands import handlers
-from respram.commands.conn import Conn
+from respram.commands import running
+from respram.commands.node import Conn
 from respram.commands.reply import Reply
 from respram.errors import ClientError
 
@@ -149,7 +149,7 @@ def test_the_kinds_of_errors_counted_are_bounded(rig: Rig, client: Client, monke
     def fails(conn: Conn, argv: list[bytes]) -> Reply:
         raise ClientError(b"KIND%d no" % next(numbers))
 
-    monkeypatch.setitem(handlers.HANDLERS, b"append", fails)
+    monkeypatch.setitem(running.HANDLERS, b"append", fails)
     for _ in range(1000):
         client(b"APPEND", b"a", b"b")
     assert len(rig.node.stats.errors) == rig.node.limits.error_kinds_max
@@ -167,7 +167,7 @@ def test_memory_that_cannot_be_had_is_an_error_reply(rig: Rig, client: Client, m
     def fails(conn: Conn, argv: list[bytes]) -> Reply:
         raise MemoryError
 
-    monkeypatch.setitem(handlers.HANDLERS, b"append", fails)
+    monkeypatch.setitem(running.HANDLERS, b"append", fails)
     assert client(b"APPEND", b"a", b"b") == OOM
     assert client(b"PING") == b"+PONG\r\n"
 

@@ -6,7 +6,8 @@ import pytest
 
 from respram.catalog import everything
 from respram.commands import keys, strings
-from respram.commands.handlers import HANDLERS, MODULES, merged
+from respram.commands.handlers import MODULES, merged
+from respram.commands.running import HANDLERS
 
 
 def test_every_command_has_a_handler_and_every_handler_a_command() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.commands.handlers import HANDLERS
+from respram.commands.running import HANDLERS
 
 from .rig import Client
 

@@ -120,7 +120,7 @@ def test_a_sample_ends_a_pause_whose_time_is_over(client: Client) -> None:
     assert not engine.hot_writes
     client.advance(1)
     sample(node, client.rig.now_ms)
-    assert engine.hot_writes and node.paused_until_ms == 0
+    assert engine.hot_writes and node.pause.until_ms == 0
 
 
 def test_the_peak_of_memory_stays(client: Client) -> None:

@@ -6,11 +6,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from respram.commands.conn import Conn
+from respram.commands.connection import forget, greet
 from respram.commands.dispatch import dispatch
-from respram.commands.node import Node
+from respram.commands.node import Conn, Node
 from respram.commands.notify import observe
-from respram.commands.sessions import forget, greet
 from respram.config.options import Address
 from respram.config.settings import Config
 from respram.server import clock, peer_setup

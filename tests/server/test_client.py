@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from respram.commands.conn import Conn
+from respram.commands.node import Conn
 from respram.config.settings import Config
 from respram.server.app import App
 from respram.server.client import FREED_AT_ONCE_BYTES, _free

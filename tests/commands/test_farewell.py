@@ -1,6 +1,6 @@
 """A connection's first and last moment."""
 
-from respram.commands.sessions import forget
+from respram.commands.connection import forget
 
 from .rig import Client, Rig
 

@@ -1,0 +1,75 @@
+"""The other nodes, as commands may know them: a Protocol that the server fulfils where there can be any."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """A node of this enclave, or of another to which there is a link."""
+
+    number: int
+    host: bytes
+    port: int
+    enclave: bytes
+    role: bytes
+    state: bytes  # online, lagging (writes were dropped), differs (so said the last digest), unlinked
+    rtt_us: int  # -1: not known yet
+    lag_ms: int  # age of the oldest write that it has not acknowledged; 0: there is none
+    queue_bytes: int
+    in_flight_bytes: int
+    heard_ms: int  # since its last message; -1: never
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFacts:
+    number: int
+    address: bytes
+    enclave: bytes
+    role: bytes
+    parent: int  # 0: none
+    status: bytes  # alive, suspect, dead, left
+    ready: bool
+    incarnation: int
+
+
+class Waiter(Protocol):
+    """A connection whose command is suspended. Two are the same only if they are one object."""
+
+    def wake(self) -> None: ...
+    def __hash__(self) -> int: ...
+
+
+class Peers(Protocol):
+    """The other nodes, as commands may know them. Times are Unix milliseconds."""
+
+    def state(self) -> bytes:
+        """joining, ready or isolated."""
+
+    def linked(self) -> list[PeerFacts]: ...
+    def members(self) -> list[MemberFacts]:
+        """All of the network, this node first."""
+
+    def facts(self) -> list[tuple[str, object]]:
+        """Names and numbers for INFO replication."""
+
+    def digest(self, at_ms: int) -> tuple[int, int] | None:
+        """Count and sum of the records that were settled at that moment; None when it is too long ago."""
+
+    def publish(self, channel: bytes, message: bytes, shard: bool) -> None: ...
+    def last_number(self) -> int:
+        """Of this node's batches of writes."""
+
+    def flush(self) -> int:
+        """Sends all writes so far and asks for acknowledgement; the number to ask `holders` about."""
+
+    def holders(self, number: int) -> int: ...
+    def notice(self, waiter: Waiter, number: int, wanted: int) -> None:
+        """Wakes the waiter when so many peers hold that number."""
+
+    def pulls_useful(self) -> bool: ...
+    def pull(self, waiter: Waiter, db: int, key: bytes) -> int:
+        """Asks the peers for a key, on a miss. The milliseconds to wait for at most (the waiter is woken before
+        that); 0: nil stands."""
+
+    def forget(self, waiter: Waiter) -> None: ...

@@ -1,0 +1,68 @@
+"""Running one command: its handler is called, timed and counted. Below the handlers, so that EXEC can call it too.
+
+The handlers are in the table that `handlers.py` fills: a handler that runs others (EXEC, scripts) would otherwise import
+the file that imports it.
+"""
+
+from collections.abc import Callable, Iterable
+
+from respram.catalog import Command
+from respram.commands.invalidation import remember
+from respram.commands.node import Conn, Suspend
+from respram.commands.reply import Reply
+from respram.commands.slowlog import note_slow
+from respram.commands.stats import CommandStat
+from respram.errors import ClientError
+
+Handler = Callable[[Conn, list[bytes]], Reply]
+
+HANDLERS: dict[bytes, Handler] = {}  # by full name
+
+OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
+
+
+def wait_while_paused(conn: Conn, commands: Iterable[Command]) -> None:
+    """Raises Suspend when one of the commands, which are to run together, must wait for the end of a pause."""
+    if conn.node.pause.holds(conn.now_ms, commands):
+        raise Suspend(conn.node.pause.until_ms)
+
+
+def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
+    """Runs one command, timed and counted. EXEC calls it for each that was queued."""
+    node = conn.node
+    if conn.last_command != command.name:
+        conn.last_command = command.name
+    stat = node.stats.by_command.get(command.name)
+    if stat is None:
+        stat = node.stats.by_command[command.name] = CommandStat()
+    started = node.micros()
+    try:
+        reply = HANDLERS[command.name](conn, argv)
+    except ClientError as error:
+        _account(conn, command, argv, stat, started, failed=True)
+        error.__traceback__ = None  # and would keep the arguments of the last failure alive
+        raise ClientError(error.text) from None
+    except MemoryError:
+        _account(conn, command, argv, stat, started, failed=True)
+        raise OOM from None
+    _account(conn, command, argv, stat, started, failed=False)
+    if conn.tracking is not None:
+        remember(conn, command, argv)
+    return reply
+
+
+def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat, started: int, failed: bool) -> None:
+    """A command that failed took its time too. One that waits is counted when it has run."""
+    micros = conn.node.micros() - started
+    conn.node.stats.commands += 1
+    stat.calls += 1
+    stat.failed += failed
+    stat.micros += micros
+    note_slow(conn, command, argv, micros)
+
+
+def count_error(conn: Conn, text: bytes) -> None:
+    errors = conn.node.stats.errors
+    word = text.split(b" ", 1)[0][:32]
+    if word in errors or len(errors) < conn.node.limits.error_kinds_max:
+        errors[word] = errors.get(word, 0) + 1

@@ -1,0 +1,83 @@
+"""What is counted and noted: the rows behind INFO, SLOWLOG and ACL LOG. Data only; who writes a row says when."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class Denied:
+    """One line of ACL LOG."""
+
+    id: int
+    reason: bytes
+    context: bytes
+    object: bytes
+    user: bytes
+    created_ms: int
+    updated_ms: int
+    client: bytes
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Guesser:
+    """An address from which a wrong password came; see `guessing.py`."""
+
+    failures: int = 0
+    failed_ms: int = 0
+    free_at_ms: int = 0  # when the next password may be looked at
+
+
+class Slow(NamedTuple):
+    id: int
+    at_s: int
+    micros: int
+    argv: list[bytes]  # shortened, values replaced: no value is ever kept
+    address: bytes
+    name: bytes
+
+
+@dataclass(slots=True)
+class CommandStat:
+    calls: int = 0
+    micros: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters behind INFO; CONFIG RESETSTAT zeroes them."""
+
+    connections: int = 0
+    rejected_connections: int = 0
+    commands: int = 0  # cold ones; the engine counts its hot ones
+    refused_deletes: int = 0
+    refused_others: int = 0
+    ttl_cut: int = 0
+    ttl_defaulted: int = 0
+    net_input_bytes: int = 0
+    net_output_bytes: int = 0
+    protocol_errors: int = 0
+    output_limit_disconnections: int = 0
+    query_limit_disconnections: int = 0
+    idle_disconnections: int = 0
+    evicted_clients: int = 0  # because all clients together held too much
+    auth_failures: int = 0
+    denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`
+    errors: dict[bytes, int] = field(default_factory=dict)  # by first word, for `INFO errorstats`
+    by_command: dict[bytes, CommandStat] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Rates:
+    """What passed per second lately, and the peak of memory; `info.sample` keeps it, once a second."""
+
+    at_ms: int = 0
+    commands: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    commands_per_s: float = 0.0
+    input_bytes_per_s: float = 0.0
+    output_bytes_per_s: float = 0.0
+    used_bytes_peak: int = 0
