@@ -29,7 +29,7 @@ HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
 SEAL = Struct("<QQ")
 SEALER = Struct("<Q")
-POSITION_MAX = 1 << 63
+POSITION_MAX = 1 << 63  # of a seal: where its counter blocks begin
 DATABASES = 16
 
 

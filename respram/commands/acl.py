@@ -16,10 +16,10 @@ from respram.config.settings import exposed
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-USERS_MAX = 10_000
-FILE_BYTES_MAX = 16 << 20
+USERS_MAX = 10_000  # a users file of another program must not fill the memory
+FILE_BYTES_MAX = 16 << 20  # of the users file
 GENPASS_BITS = 256
-GENPASS_BITS_MAX = 4096
+GENPASS_BITS_MAX = 4096  # as in Redis
 LOG_SHOWN = 10
 SECRET_MARKS = b"><#!"  # rules that may hold a password: never repeated, not even to who sent them
 

@@ -16,7 +16,7 @@ from respram.engine.api import HOT
 DEFAULT = b"default"
 SELECTORS_MAX = 32  # of one user: each is asked until one allows
 PASSWORDS_MAX = 100  # of one user: each is compared at each AUTH
-NAME_BYTES_MAX = 1_024
+NAME_BYTES_MAX = 1_024  # of a user: it is repeated in each line of CLIENT LIST
 
 HASH = re.compile(rb"[0-9a-f]{64}")
 BAD_HASH = b"The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"

@@ -20,7 +20,7 @@ from respram.record import DATABASES
 
 UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 10**6, b"mb": 1 << 20, b"g": 10**9, b"gb": 1 << 30}
 MEMORY = re.compile(rb"([0-9]{1,19})([a-zA-Z]{0,2})")
-BYTES_MAX = (1 << 62) - 1
+BYTES_MAX = (1 << 62) - 1  # what a size may be set to: sums of some still fit into 64 bits
 PASSWORD_BYTES_MAX = 512  # as Redis bounds it
 
 

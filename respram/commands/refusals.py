@@ -16,7 +16,7 @@ from respram.commands.texts import NO_CLUSTER
 from respram.errors import ClientError
 
 REFUSAL_NAMES_MAX = 1_000  # client names remembered as logged; beyond them nothing is logged any more
-LOGGED_NAME_BYTES_MAX = 64
+LOGGED_NAME_BYTES_MAX = 64  # of a client name in a log line
 
 REASONS = {
     b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier",

@@ -16,7 +16,7 @@ from respram.commands.texts import NOT_AN_INTEGER, OFFSET, wrong_arity
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-NUMKEYS_MAX = (1 << 31) - 1
+NUMKEYS_MAX = (1 << 31) - 1  # as in Redis: a C int
 INVALID_NUMKEYS = ClientError(b"ERR invalid numkeys value")
 WRONG_PAIRS = ClientError(b"ERR wrong number of key-value pairs")
 

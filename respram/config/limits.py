@@ -3,6 +3,9 @@
 A bound that an operator may need to move names its option; the rest are fixed here. `settings.py` turns the
 options into flags, variables and keys, and `docs/operating.md` lists the whole table. Nothing but
 bounds may live in this file, and nothing in the node may grow without one.
+
+Each row is read by what it limits. A bound that belongs to one mechanism and that nobody can move is no row here: it
+is a constant whose name ends in `_MAX`, beside what it limits, with its reason.
 """
 
 from dataclasses import Field, dataclass, field, fields
@@ -72,8 +75,6 @@ class Limits:
     )  # fmt: skip
     args_max: int = bound(MIB, "Arguments of one command: Redis's own count, so that a large MSET behaves alike.")
     inline_bytes_max: int = bound(64 * KIB, "An inline request, or a line that announces a length, as in Redis.")
-    untrusted_args_max: int = bound(10, "Arguments before authentication, as in Redis: a stranger may say AUTH, no more.")
-    untrusted_bulk_bytes_max: int = bound(16 * KIB, "One argument before authentication, as in Redis.")
 
     # -- transactions and one turn of the loop ----------------------------------------------------
     multi_commands_max: int = bound(
@@ -132,7 +133,6 @@ class Limits:
     error_kinds_max: int = bound(128, "First words of errors counted apart, as in Redis; a client may invent words.")
 
     # -- records and peers ------------------------------------------------------------------------
-    databases: int = bound(16, "Databases, as in Redis by default; clients' configurations name them by number.")
     clock_offset_ms_max: int = bound(
         2_000, "A peer's stamp further ahead of the local clock is not merged: its clock is wrong, or it lies.",
         policy="clock_offset_ms_max",

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from respram.config.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 from respram.integers import parse_int
 
-PORT_MAX = 65_535
+PORT_MAX = 65_535  # of TCP
 MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
 PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated client may send
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -35,7 +35,7 @@ HOT = HOT_READS | HOT_WRITES
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
-HOT_BYTES_MAX = 1 << 20
+HOT_BYTES_MAX = 1 << 20  # of all arguments together
 KEPT_BYTES_MAX = 64 << 20  # of arguments that one session keeps in MULTI; `dispatch` has the larger limit
 
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from respram.gossip.core import Core
 
 EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
-NONCES_MAX = 4_096
+NONCES_MAX = 4_096  # probes that wait for an answer; while there are so many nobody is asked
 DEAD_DIALLED_SHARE = 0.25  # of the partner timer's turns
 CLOCK_TRANSIT_MS = 3_000  # how much older a clock may be when it arrives here, behind data on a slow link
 

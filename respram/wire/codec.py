@@ -33,7 +33,7 @@ def _layout(message: type[Message]) -> Layout:
 
 
 LAYOUTS = {message.word: _layout(message) for message in MESSAGES}
-ARGS_MAX = max(len(layout.fields) for layout in LAYOUTS.values()) + 1
+ARGS_MAX = max(len(layout.fields) for layout in LAYOUTS.values()) + 1  # no message has more
 
 
 def encode(message: Message) -> bytes:

@@ -12,7 +12,7 @@ from respram.integers import parse_uint
 from respram.wire.codec import ARGS_MAX, decode
 from respram.wire.messages import Hello, Message, Refuse
 
-STRANGER_FRAME_BYTES_MAX = 4096
+STRANGER_FRAME_BYTES_MAX = 4096  # before HELLO, which is smaller
 HEADER_CHARS_MAX = 16  # "$" and a length, without its line end
 
 

@@ -1,8 +1,12 @@
 """The table of bounds: complete, named with units, explained."""
 
+import ast
 import re
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -12,14 +16,18 @@ from respram.engine.pure import scanner
 from respram.gossip.policy import Policy
 
 UNITS = ("_max", "_s", "_ms", "_us", "_percent")
-COUNTS = ("backlog", "databases")  # whose names are their unit
-# Limits that an engine holds as constants, since no setting moves them.
-HELD = {
-    "databases": record.DATABASES,
-    "untrusted_args_max": scanner.UNTRUSTED_ARGS_MAX,
-    "untrusted_bulk_bytes_max": scanner.UNTRUSTED_BULK_BYTES_MAX,
-}
+COUNTS = ("backlog",)  # whose names are their unit
 TABLES = ("limits.py", "options.py")
+PACKAGE = Path(record.__file__).parent
+
+
+class Source(NamedTuple):
+    path: Path
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
 
 
 @pytest.mark.parametrize("limit", fields(Limits), ids=lambda one: one.name)
@@ -37,8 +45,8 @@ def test_the_limits_that_clients_know_are_those_of_redis_and_of_the_issue() -> N
     limits = Limits()
     assert (limits.clients_max, limits.bulk_bytes_max, limits.args_max) == (10_000, 64 * MIB, 1_048_576)
     assert (limits.inline_bytes_max, limits.query_buffer_bytes_max) == (64 * KIB, GIB)
-    assert (limits.untrusted_args_max, limits.untrusted_bulk_bytes_max) == (10, 16 * KIB)
-    assert (limits.idle_timeout_s, limits.databases) == (0, 16)
+    assert (scanner.UNTRUSTED_ARGS_MAX, scanner.UNTRUSTED_BULK_BYTES_MAX) == (10, 16 * KIB)
+    assert (limits.idle_timeout_s, record.DATABASES) == (0, 16)
 
 
 def test_no_option_moves_two_limits() -> None:
@@ -64,11 +72,32 @@ def test_limits_cannot_be_changed_in_place() -> None:
         Limits().clients_max = 1  # type: ignore[misc]
 
 
-def test_every_limit_is_held_somewhere() -> None:
+def test_every_limit_is_read_by_what_it_limits() -> None:
     """A bound that only stands in the table protects nobody."""
-    package = Path(record.__file__).parent
-    text = "\n".join(path.read_text() for path in package.rglob("*.py") if path.name not in TABLES)
-    used = set(re.findall(r"[a-z_]+", text))
+    read = {name for source in sources() for name in attributes(source.tree)}
     told = {one.name for one in fields(Limits) if bound_of(one).policy}  # to the gossip core, under its own names
-    assert [one.name for one in fields(Limits) if one.name not in used | set(HELD) | told] == []
-    assert {name: getattr(Limits(), name) for name in HELD} == HELD
+    assert [one.name for one in fields(Limits) if one.name not in read | told] == []
+
+
+def attributes(tree: ast.Module) -> set[str]:
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def sources() -> list[Source]:
+    return [Source(path, path.read_text()) for path in sorted(PACKAGE.rglob("*.py")) if path.name not in TABLES]
+
+
+def test_every_bound_beside_the_table_says_what_for() -> None:
+    found = [one for source in sources() for one in bounds(source.text)]
+    assert len(found) > 60
+    assert [name for name, reason in found if not reason] == []
+    assert list(bounds("A_MAX = 1\nB_MAX: int = 2  # of it\n# of that\nC_MAX = 3\n")) == [("A_MAX", False), ("B_MAX", True), ("C_MAX", True)]
+
+
+def bounds(text: str) -> Iterator[tuple[str, bool]]:
+    """Constants of a module named `..._MAX`, and whether there is a comment on the line or above it."""
+    lines = ["", *text.splitlines()]
+    for before, line in pairwise(lines):
+        named = re.match(r"([A-Z][A-Z0-9_]*_MAX)\b[^=]*=", line)
+        if named and not re.fullmatch(r"U?INT(32|64)_MAX", named[1]):
+            yield named[1], "#" in line or before.startswith("#")

@@ -19,7 +19,7 @@ from respram.engine.api import Settings
 from respram.integers import parse_int
 
 UNTRUSTED_ARGS_MAX = 10  # before AUTH, as in Redis
-UNTRUSTED_BULK_BYTES_MAX = 16384
+UNTRUSTED_BULK_BYTES_MAX = 16384  # of one argument before AUTH, as in Redis
 
 LONG_COUNT = re.compile(rb"\*[-+]?\d{6}")  # hiredis would allocate for it before any argument came
 STAR, DOLLAR = 0x2A, 0x24
