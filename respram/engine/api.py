@@ -189,6 +189,10 @@ class Engine(Protocol):
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         """The same value under a new deadline and a new stamp. False: there is no live record."""
 
+    def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
+        """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped, and
+        its shadow covers what it replaced, so that no older value comes back. False: there is no live record."""
+
     def full(self) -> bool:
         """Whether used memory is beyond its limit: writes that may grow it are refused."""
 

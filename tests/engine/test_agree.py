@@ -40,7 +40,7 @@ option = st.one_of(
 name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
     b"SETNX EXPIRE PEXPIRE GETEX pexpire "
-    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
+    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
     st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
@@ -148,6 +148,8 @@ class Side:
             engine.store(session.db, target, b"stored" * len(argv), now_ms + 30, False, now_ms, b"append")
         elif name == b"RETIME":
             engine.retime(session.db, target, now_ms + 50, False, now_ms, b"expire")
+        elif name == b"DROP":
+            self.seen.append(engine.let_go(session.db, target, now_ms, b"del"))
         elif name == b"QUIT":
             session.closing = True
         elif name == b"KEEP":

@@ -9,6 +9,7 @@ import pytest
 from respram.engine.api import Engine, Session
 from respram.record import Record, pack, unpack
 
+from .conftest import ENGINES
 from .rig import NOW, SETTINGS, Cold, live, opened, request
 
 
@@ -349,6 +350,40 @@ def test_the_observer_hears_of_new_keys_writes_and_ends(engine: Engine) -> None:
         (b"new", 2, b"k"), (b"append", 2, b"k"), (b"expire", 2, b"k"), (b"new", 2, b"p"), (b"set", 2, b"p"),
     ]  # fmt: skip
     assert sorted(heard[5:]) == [(b"expired", 2, b"k"), (b"expired", 2, b"p")]
+
+
+def test_what_was_let_go_is_missing_at_once_and_its_shadow_covers_all_that_it_replaced(engine: Engine) -> None:
+    heard: list[tuple[bytes, int, bytes]] = []
+    engine.store(0, b"k", b"long", NOW + 90_000, False, NOW, b"set")
+    (first,) = engine.records(0)
+    engine.store(0, b"k", b"short", NOW + 100, False, NOW, b"set")
+    engine.observer = lambda event, db, key: heard.append((event, db, key))
+    assert engine.let_go(0, b"k", NOW + 1, b"del")
+    assert heard == [(b"del", 0, b"k")]
+    assert engine.lookup(0, b"k", NOW + 1) is None and engine.count(0, NOW + 1) == 0
+    assert engine.scan(0, 0, 10, NOW + 1).keys == []
+    assert not engine.let_go(0, b"k", NOW + 1, b"del") and not engine.let_go(0, b"never", NOW + 1, b"del")
+    (stub,) = unpack(engine.records(0)[0])
+    assert (stub.value, stub.deadline_ms, stub.shadow_ms) == (None, NOW + 1, NOW + 90_000)
+    assert engine.merge(first, NOW + 2).new == 0 and engine.lookup(0, b"k", NOW + 2) is None
+    engine.store(0, b"k", b"again", NOW + 60, False, NOW + 3, b"set")
+    assert engine.lookup(0, b"k", NOW + 3) is not None
+    assert heard[1:] == [(b"new", 0, b"k"), (b"set", 0, b"k")]
+    engine.expire(NOW + 100_000, 100)
+    assert engine.records(0) == []
+
+
+def test_who_hears_of_a_letting_go_forgets_too_and_in_any_order() -> None:
+    for make in ENGINES.values():
+        writer, before, after = (make(SETTINGS) for _ in range(3))
+        writer.store(0, b"k", b"v", NOW + 90_000, False, NOW, b"set")
+        value = writer.drain(1 << 20)
+        writer.let_go(0, b"k", NOW + 5, b"del")
+        gone = writer.drain(1 << 20)
+        assert before.merge(value + gone, NOW - 400).new == 2  # its clock is late
+        assert (after.merge(gone, NOW + 9).new, after.merge(value, NOW + 9).known) == (1, 1)
+        assert before.lookup(0, b"k", NOW - 400) is None and after.lookup(0, b"k", NOW + 9) is None
+        assert writer.records(0) == before.records(0) == after.records(0)
 
 
 @pytest.mark.parametrize("plain", [0, 512])

@@ -41,6 +41,12 @@ class Forgetting(RuleBasedStateMachine):
         if known:
             self.model[db, key] = (self.model[db, key][0], self.now + ttl)
 
+    @rule(db=db, key=key)
+    def let_go(self, db: int, key: bytes) -> None:
+        known = self.model.pop((db, key), None) is not None
+        for engine in self.engines:
+            assert engine.let_go(db, key, self.now, b"del") is known
+
     @rule(ms=st.one_of(st.integers(0, 50), st.integers(0, 10**7)))
     def wait(self, ms: int) -> None:
         self.now += ms

@@ -171,7 +171,7 @@ def test_a_digest_is_count_and_sum_of_the_ids_within_the_cut(peer: Peer) -> None
 
 ops = st.lists(
     st.tuples(
-        st.sampled_from(["store", "merge", "wait", "expire"]),
+        st.sampled_from(["store", "merge", "let_go", "wait", "expire"]),
         st.integers(0, 5),
         st.one_of(st.integers(1, 4000), st.integers(1, 100_000)),
     ),
@@ -195,6 +195,8 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
             elif act == "merge":
                 clock, shadow_ms = (now + number * 100 - 2000 << 16), (now + 2 * ms if number & 1 else 0)
                 peer.merge(pack(Record(0, b"%d" % number, b"w", clock, 9, now + ms, shadow_ms)), now)
+            elif act == "let_go":
+                peer.let_go(0, b"%d" % number, now, b"del")
             elif act == "wait":
                 now += ms
             else:

@@ -34,10 +34,12 @@ if sys.argv[1] != "plain":
     engine.use_seals(Ring(bytearray(RING_BYTES), os.urandom(KEY_BYTES), NOW, by_gcm=sys.argv[1] == "gcm"), True)
 
 def dispatch(session, argv, now):  # KEEP and RUN stand for MULTI and EXEC
-    session.hot, session.keeping = argv[0] == b"RUN", 100 * (argv[0] == b"KEEP")
+    session.hot, session.keeping = argv[0] in (b"RUN", b"DROP"), 100 * (argv[0] == b"KEEP")
     if argv[0] == b"RUN":
         assert engine.run_kept(session, now, 1 << 30) is None
         session.drop_kept()
+    if argv[0] == b"DROP":
+        engine.let_go(0, argv[1], now, b"del")
     return b"+cold\\r\\n"
 
 session = engine.session(dispatch)
@@ -179,6 +181,18 @@ def test_an_overwritten_value_is_gone_at_once(child: Child) -> None:
     child.feed(request(b"SET", b"life", b"y", b"PX", b"5"))
     quiet(child, NOW)
     assert not any(child.holds(mark(number)) for number in (1, 2, 3, 4, 9))
+
+
+def test_a_value_that_was_let_go_is_gone_at_once(child: Child) -> None:
+    sizes = [1, 40, 1_000, 5_000, 100_000]
+    for number, size in enumerate(sizes):
+        child.feed(request(b"SET", b"k%d" % number, mark(number) + b"x" * size, b"EX", b"600"))
+    quiet(child, NOW)
+    assert all(child.holds(mark(number)) for number in range(len(sizes)))
+    for number in range(len(sizes)):
+        child.feed(request(b"DROP", b"k%d" % number))
+    quiet(child, NOW)
+    assert not any(child.holds(mark(number)) for number in range(len(sizes)))
 
 
 def test_what_was_cut_off_and_what_was_large_is_wiped_from_the_buffers(child: Child) -> None:

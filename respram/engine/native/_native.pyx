@@ -309,6 +309,16 @@ cdef class NativeEngine:
             self.tell_of(event, db, key)
         return found != 0
 
+    def let_go(self, int db, bytes key not None, int64_t now_ms, event):
+        check_place(db, now_ms)
+        cdef Span span = span_of(key)
+        cdef truth found = 0
+        if not keyspace_let_go(self.c, db, keyspace_hash(self.c, span), span, now_ms, &found):
+            raise MemoryError
+        if found:
+            self.tell_of(event, db, key)
+        return found != 0
+
     cdef int tell_of(self, event, int db, bytes key) except -1:
         if self.told is None:
             return 0

@@ -88,6 +88,7 @@ cdef extern from "engine.h":
     uint64_t keyspace_hash(const Engine *, Span)
     Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
     bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
+    bint keyspace_let_go(Engine *, int, uint64_t, Span, int64_t, truth *)
     bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, uint8_t, truth *)
     uint64_t keyspace_expire(Engine *, int64_t, uint64_t)
     CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)

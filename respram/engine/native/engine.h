@@ -218,6 +218,7 @@ void engine_note(Engine *engine, uint8_t note, int db, Span key);
 Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note);
+bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms, bool *found);
 bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t deadline_ms, bool implicit,
                      int64_t now_ms, uint8_t note, bool *found);
 uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);

@@ -332,6 +332,22 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     return stored;
 }
 
+/* A record without a value that ends now: what it replaced is wiped, and the shadow remembers it. */
+bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms, bool *found) {
+    Record *record = keyspace_row(engine, db, hash, key, now_ms);
+    *found = record != NULL;
+    if (!record)
+        return true;
+    uint64_t clock = next_clock(engine, record, now_ms);
+    if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_left(record, now_ms), false, now_ms))
+        return false;
+    engine->clock = clock;
+    engine->writes++;
+    if (engine->settings.outbox_bytes_max)
+        outbox_add(engine, db, hash, key, key.len);
+    return true;
+}
+
 /* -- forgetting ---------------------------------------------------------------------------------- */
 /* The value is gone; key and stamp stay until the shadow has passed. Without memory for a smaller
  * block the stub keeps the one it has. */

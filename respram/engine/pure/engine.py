@@ -225,6 +225,9 @@ class PureEngine:
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         return self.keyspace.retime(db, key, deadline_ms, implicit, now_ms, event)
 
+    def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
+        return self.keyspace.let_go(db, key, now_ms, event)
+
     def full(self) -> bool:
         return self.keyspace.full()
 

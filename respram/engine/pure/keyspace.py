@@ -122,6 +122,20 @@ class Keyspace:
         self._put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event)  # the seal says where it was made
         return True
 
+    def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
+        row = self.row(db, key, now_ms)
+        if row is None:
+            return False
+        shadow_ms = shadow_of(now_ms, 0, row.deadline_ms, row.shadow_ms)
+        self.clock = advance(self.clock, now_ms, row.clock)
+        self._write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
+        self.writes += 1
+        if self.outbox.bytes_max:
+            self.outbox.add(db, key, len(key))
+        if self.observer is not None:
+            self.observer(event, db, key)
+        return True
+
     def _write(
         self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int,
