@@ -13,7 +13,7 @@ RUN python -m venv /opt/respram
 WORKDIR /src
 COPY requirements.lock ./
 RUN /opt/respram/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY pyproject.toml setup.py MANIFEST.in README.md ./
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY respram respram
 RUN RESPRAM_REQUIRE_NATIVE=1 /opt/respram/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
     && /opt/respram/bin/pip uninstall -y setuptools Cython pip

@@ -37,7 +37,25 @@ def test_the_server_needs_four_packages_and_the_extras_bring_the_rest() -> None:
     assert names(PROJECT["dependencies"]) == {"hiredis", "uvloop", "cryptography", "pybloom-live"}
     assert names(PROJECT["optional-dependencies"]["patterns"]) == {"redis"}
     assert all(re.search(r">=\d", line) for line in PROJECT["dependencies"])
+
+
+def test_the_licence_is_named_and_travels() -> None:
+    assert (PROJECT["license"], PROJECT["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_changelog_opens_with_this_version() -> None:
+    versions = re.findall(r"^## \[([^\]]+)\] - (unreleased|\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0][0] == respram.__version__
+    assert all(date != "unreleased" for _, date in versions[1:])
+
+
+def test_every_python_that_is_promised_is_in_every_list() -> None:
+    """The classifiers, the wheels, the workflow and the matrix agree."""
     assert PROJECT["requires-python"] == ">=3.11"
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
+    assert named == ["3.11", "3.12", "3.13", "3.14"]
 
 
 def test_every_adapter_has_an_extra_that_asks_for_its_framework() -> None:
@@ -81,7 +99,7 @@ def copy_of_the_sources(target: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.o", "build", "*.egg-info")
     for name in ("respram", "docs"):
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "Makefile", *LOCKS):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "Makefile", *LOCKS):
         shutil.copy(ROOT / name, target / name)
     return target
 
