@@ -149,7 +149,7 @@ def test_a_pull_brings_what_the_other_has() -> None:
     wire.ends[1].engine.merge(pack(Record(0, b"k", b"old", EPOCH_MS - 9_000 << 16, 9, EPOCH_MS + 60_000)), EPOCH_MS)
     core = wire.ends[0].core
     assert wire.ends[0].pull(0, b"k", now()) == (False, [])
-    core.set_differs(core.peers[2])
+    core.neighbours.set_differs(core.neighbours.peers[2])
     assert wire.ends[0].pulls_useful()
     waits, outputs = wire.ends[0].pull(0, b"k", now())
     assert waits
@@ -167,7 +167,7 @@ def test_garbage_before_acquaintance_costs_its_link(data: bytes) -> None:
     outputs = one.received(3, data, now())
     assert [output.link for output in outputs if isinstance(output, Hangup)] == [3]
     assert one.received(3, data, now()) == []
-    assert one.core.links == {}
+    assert one.core.neighbours.links == {}
 
 
 def test_a_bad_record_is_dropped_alone_and_counted() -> None:
@@ -175,11 +175,11 @@ def test_a_bad_record_is_dropped_alone_and_counted() -> None:
     good = pack(Record(0, b"good", b"v", EPOCH_MS << 16, 2, EPOCH_MS + 60_000))
     far = pack(Record(0, b"far", b"v", EPOCH_MS + 99_000 << 16, 2, EPOCH_MS + 60_000))
     late = pack(Record(0, b"late", b"v", EPOCH_MS << 16, 2, EPOCH_MS + 10**12))
-    push = Push(wire.ends[1].core.links[7].next_seq, 0, 2, 1, 0, 0, far + good + late + b"\xff" * 50)
+    push = Push(wire.ends[1].core.neighbours.links[7].next_seq, 0, 2, 1, 0, 0, far + good + late + b"\xff" * 50)
     wire.carry(0, wire.ends[0].received(7, encode(push), now()))
     assert wire.ends[0].engine.scan(0, 0, 10, EPOCH_MS).keys == [b"good"]
     assert (wire.ends[0].refused_records, wire.ends[0].malformed_payloads) == (2, 1)
-    assert wire.ends[0].core.links
+    assert wire.ends[0].core.neighbours.links
 
 
 def test_replayed_and_reordered_frames_change_nothing() -> None:
@@ -193,7 +193,7 @@ def test_replayed_and_reordered_frames_change_nothing() -> None:
     for frame in shuffled:
         wire.ends[0].received(7, frame, now())
     assert read(wire, 0, b"k") == b"20"
-    assert wire.ends[0].core.links[7].received == 20
+    assert wire.ends[0].core.neighbours.links[7].received == 20
 
 
 def test_what_is_written_can_be_read_as_frames() -> None:

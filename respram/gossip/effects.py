@@ -1,13 +1,16 @@
-"""What the core asks its caller to do, in the order given, and what it needs from outside.
+"""What the core asks its caller to do, in the order given; what it needs from outside; and what a concern may ask of it.
 
 The caller's duty: carry the effects out at once and in order; report a Merge's outcome by `Core.merged`; call
 `Core.tick` when `next_deadline` has come, at the next turn of the loop rather than in a loop of its own.
 """
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from respram.engine.replication import Replicating
+from respram.gossip.policy import Policy
+from respram.gossip.timers import Now, Timer
 from respram.wire.messages import Message
 
 T = TypeVar("T")
@@ -91,3 +94,32 @@ class Chance(Protocol):
     def choice(self, seq: Sequence[T], /) -> T: ...
     def shuffle(self, x: MutableSequence[Any], /) -> None: ...
     def sample(self, population: Sequence[T], k: int) -> list[T]: ...
+
+
+class Store(Replicating, Protocol):
+    """The engine, as gossip sees it: asked, never written."""
+
+    def full(self) -> bool: ...
+
+
+class Host(Protocol):
+    """The node around a concern. All else that a concern needs is another concern, and named among its fields."""
+
+    now: Now
+    state: str  # of states.py
+
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def rng(self) -> Chance: ...
+
+    def emit(self, effect: Effect) -> None: ...
+    def send(self, link: int, message: Message) -> None: ...
+    def report(self, event: str, details: str = "") -> None: ...
+    def at(self, due_ms: int, timer: Timer) -> None: ...
+    def jitter(self, period_ms: int) -> int: ...
+    def run(self, job: Iterator[bool]) -> None: ...  # a slice at once, the rest one per tick
+    def defer(self, job: Iterator[bool]) -> None: ...  # from the next tick on
+    def wake(self) -> None: ...  # jobs that wait for the other side

@@ -1,11 +1,14 @@
 """Acquaintance: HELLO and its refusals, which of two links stays, and what happens when a peer comes or goes."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from respram.errors import PeerError
-from respram.gossip import bootstrap, foreign, handover, rounds, seals, tree
-from respram.gossip.effects import TrustClock
+from respram.gossip.books import Books
+from respram.gossip.bootstrap import Bootstrap
+from respram.gossip.delivery import Delivery
+from respram.gossip.effects import Host, TrustClock
+from respram.gossip.foreign import Foreign
+from respram.gossip.handover import Handover
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
     ALIVE,
@@ -14,62 +17,23 @@ from respram.gossip.members import (
     LEFT,
     ROLES,
     SUSPECT,
+    AddressBook,
     Member,
     outranks,
     pack_member,
     unpack_members,
 )
-from respram.wire.messages import VERSION, Hello, Members, Message, Refuse
-
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.rounds import Rounds
+from respram.gossip.seals import Seals
+from respram.gossip.states import ISOLATED
+from respram.gossip.timers import FindParent, GreetingDue
+from respram.gossip.tree import FIRST_MS, Tree
+from respram.wire.messages import VERSION, Bye, Hello, Members, Message, Refuse
 
 MARK = (1 << 32) - 1  # the bits of HELLO's capabilities that mark the key of the ids; the others are passed over
 OWN_ADDRESSES_MAX = 64  # ways that lead back to this node; more than anybody would give one by mistake
 RETURNED_LINKS = 4  # about so many of those who come back are dialled
-
-
-def greet(core: "Core", link: Link) -> None:
-    core.send(
-        link,
-        Hello(
-            VERSION, core.policy.network, core.me.number, core.me.enclave, core.me.address, core.now.wall_ms,
-            core.policy.ids_mark, pack_member(core.me),
-        ),
-    )  # fmt: skip
-    core.timers.at(core.now.ms + core.policy.greeting_ms_max, "greeting", link.id)
-
-
-def receive(core: "Core", link: Link, message: Message) -> None:
-    """The first message of a link."""
-    if isinstance(message, Refuse):
-        refused_there(core, link, message)
-        return
-    if not isinstance(message, Hello):
-        raise PeerError("the first message must be HELLO")
-    member = _member_of(message)
-    reason = _objection(core, message)
-    if message.node == core.me.number and link.dialled and len(core.own_addresses) < OWN_ADDRESSES_MAX:
-        core.own_addresses[link.address] = None  # it leads back here: never again
-    if reason:
-        core.refusals += 1
-        core.send(link, Refuse(reason.encode()))
-        core.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}")
-        core.hangup(link, reason, quietly=True)
-        return
-    peer = core.peer(member.number)
-    if peer.link is not None and not _replaces(core, link, peer.link, member.number):
-        core.hangup(link, "one link is enough", quietly=True)
-        return
-    foreign.meet(core, peer, message.capabilities & MARK)
-    _welcome(core, link, peer, member)
-
-
-def refused_there(core: "Core", link: Link, message: Refuse) -> None:
-    """It may come after the other's HELLO, where only they know what is wrong."""
-    to = f"peer={link.peer.number:016x} " if link.peer is not None else ""
-    core.report("refused_there", f"{to}why={_shown(message.reason)[1:-1].replace(' ', '_')}")
-    core.hangup(link, "refused there", quietly=True)
 
 
 def _member_of(message: Hello) -> Member:
@@ -82,134 +46,181 @@ def _member_of(message: Hello) -> Member:
     return member
 
 
-def _objection(core: "Core", message: Hello) -> str:
-    policy = core.policy
-    if message.version != VERSION:
-        return f"protocol version {message.version} here {VERSION}"
-    if message.network != policy.network:
-        return "another network"
-    if message.node == core.me.number:
-        return "that is my own number"
-    off_ms = message.clock_ms - core.now.wall_ms
-    if abs(off_ms) > policy.clock_offset_ms_max:
-        return f"clocks differ by {abs(off_ms)} ms limit {policy.clock_offset_ms_max}"
-    if message.address == core.me.address:
-        return "we both advertise this address"
-    if _holder_speaks(core, message):
-        return "another node advertises this address"
-    if len(core.links) > policy.links_max:
-        return "too many links"
-    return ""
-
-
-def _holder_speaks(core: "Core", message: Hello) -> bool:
-    """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at once:
-    the link of its earlier boot has ended with it, or is silent at least."""
-    since_ms = core.now.ms - 2 * core.policy.probe_ms
-    holders = [core.peers[number] for number in core.book.at_address.get(message.address, {}) if number in core.peers]
-    return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
-
-
-def _replaces(core: "Core", new: Link, old: Link, number: int) -> bool:
-    """Both sides must come to the same answer: the link that the lower number dialled stays, else the newer."""
-    if new.dialled == old.dialled:
-        return True
-    return new.dialled == (core.me.number < number)
-
-
-def _welcome(core: "Core", link: Link, peer: Peer, member: Member) -> None:
-    if peer.link is not None:
-        core.hangup(peer.link, "a newer link replaces it", quietly=True)
-    link.peer, link.member = peer, member
-    link.same_enclave = member.enclave == core.me.enclave
-    peer.link = link
-    peer.heard_ms = core.now.ms
-    peer.redial_ms = peer.redial_at_ms = 0
-    _supersede_address(core, member)
-    known = core.book.get(member.number)
-    if known is not None and outranks(known, member) and known.status != ALIVE:
-        core.tell(link, [known])  # it is thought dead or suspected: it may deny it
-    core.learn_member(member)
-    if not core.book_asked_ms or core.state == bootstrap.ISOLATED:
-        core.book_asked_ms = core.now.ms + 1
-        core.send(link, Members(EVERY_BUCKET, pack_member(core.me)))
-    tree.linked(core, link)
-    core.out.append(TrustClock())
-    handover.linked(core, link)
-    if link.same_enclave:
-        seals.greet(core, link)
-        core.pump(link)
-
-
-def _supersede_address(core: "Core", member: Member) -> None:
-    """Another number at this address was an earlier boot of the same node: it will not come back."""
-    for number in list(core.book.at_address.get(member.address, {})):
-        if number != member.number:
-            old = core.book[number]
-            core.learn_member(replace(old, status=LEFT))
-
-
-def met(core: "Core", member: Member, came_back: bool) -> None:
-    """A new name in the book. Links are a matter of partners.py; pushes wait from now on. Who comes back from
-    the dead was cut off with others: a few links across the old cut level both sides soonest."""
-    core.report("met", f"peer={member.number:016x} address={_shown(member.address)} role={ROLES[member.role]}")
-    if member.enclave != core.me.enclave:
-        return
-    if came_back:
-        rounds.reunited(core)
-    count = len(core.book.enclave)
-    if count <= core.policy.direct_peers_max:
-        core.peer(member.number)
-    elif came_back and core.rng.randrange(count) < RETURNED_LINKS and core.link_to(member.number) is None:
-        core.dial(member.address)
-
-
-def part(core: "Core", link: Link, peer: Peer) -> None:
-    """A link has ended. Pushes that were not acknowledged wait at the head of the queue for the next one."""
-    peer.link = None
-    peer.owed = peer.owed or link.levels
-    for batch in reversed(unsent_pushes(link)):
-        peer.queue.appendleft(batch)
-        peer.queue_bytes += len(batch.payload) + FRAME_BYTES
-    if peer.queue_bytes > core.policy.queue_bytes_max:
-        core.report("lagging", f"peer={peer.number:016x}")
-        drop_queue(peer, core.now.ms, core.rumors.number)
-    core.repair.others.pop(peer.number, None)
-    if core.repair.own is not None and core.repair.own.peer is peer:
-        core.repair.own = None
-    bootstrap.avoid(core, peer.number)
-    member = core.book.get(peer.number)
-    if member is None or not member.is_alive:
-        forget(core, peer)
-    elif len(core.book.enclave) > core.policy.direct_peers_max:
-        drop_queue(peer, core.now.ms, core.rumors.number)
-        peer.lagging_ms = None  # one of many partners: rumors and comparison reach it without us
-
-
-def lost(core: "Core", member: Member) -> None:
-    """Somebody died or left."""
-    peer = core.peers.get(member.number)
-    event = "died" if member.status == DEAD else "left"
-    core.report(event, f"peer={member.number:016x} address={_shown(member.address)}")
-    core.tree.children.pop(member.number, None)
-    if core.me.parent == member.number:
-        tree.lose_parent(core, event)
-        core.timers.at(core.now.ms + core.jitter(tree.FIRST_MS), "find_parent")
-    if peer is None:
-        return
-    if peer.link is not None and member.status == DEAD and peer.heard_ms > core.now.ms - core.policy.probe_ms:
-        core.tell(peer.link, [member])  # it speaks to us, and will deny it
-        return
-    if peer.link is not None:
-        core.hangup(peer.link, event, quietly=True)
-    forget(core, peer)
-
-
-def forget(core: "Core", peer: Peer) -> None:
-    if core.peers.get(peer.number) is peer and peer.link is None:
-        del core.peers[peer.number]
-        core.differing = sum(one.differs for one in core.peers.values())
-
-
 def _shown(address: bytes) -> str:
     return ascii(address[:64].decode("ascii", "replace"))
+
+
+@dataclass(slots=True, eq=False)
+class Greeting:
+    host: Host
+    book: AddressBook
+    books: Books
+    neighbours: Neighbours
+    delivery: Delivery
+    boot: Bootstrap
+    rounds: Rounds
+    foreign: Foreign
+    tree: Tree
+    handover: Handover
+    seals: Seals
+    refusals: int = 0  # links refused
+
+    def greet(self, link: Link) -> None:
+        me, policy = self.book.me, self.host.policy
+        hello = Hello(
+            VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms, policy.ids_mark, pack_member(me),
+        )  # fmt: skip
+        self.host.send(link.id, hello)
+        self.host.at(self.host.now.ms + self.host.policy.greeting_ms_max, GreetingDue(link.id))
+
+    def overdue(self, link: Link) -> None:
+        if link.peer is None:
+            self.neighbours.hangup(link, "no HELLO in time")
+
+    def receive(self, link: Link, message: Message) -> None:
+        """The first message of a link."""
+        if isinstance(message, Refuse):
+            self.refused_there(link, message)
+            return
+        if not isinstance(message, Hello):
+            raise PeerError("the first message must be HELLO")
+        member = _member_of(message)
+        reason = self._objection(message)
+        if message.node == self.book.me.number and link.dialled and len(self.neighbours.own_addresses) < OWN_ADDRESSES_MAX:
+            self.neighbours.own_addresses[link.address] = None  # it leads back here: never again
+        if reason:
+            self.refusals += 1
+            self.host.send(link.id, Refuse(reason.encode()))
+            self.host.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}")
+            self.neighbours.hangup(link, reason, quietly=True)
+            return
+        peer = self.neighbours.peer(member.number)
+        if peer.link is not None and not self._replaces(link, peer.link, member.number):
+            self.neighbours.hangup(link, "one link is enough", quietly=True)
+            return
+        self.foreign.meet(peer, message.capabilities & MARK)
+        self._welcome(link, peer, member)
+
+    def refused_there(self, link: Link, message: Refuse) -> None:
+        """It may come after the other's HELLO, where only they know what is wrong."""
+        to = f"peer={link.peer.number:016x} " if link.peer is not None else ""
+        self.host.report("refused_there", f"{to}why={_shown(message.reason)[1:-1].replace(' ', '_')}")
+        self.neighbours.hangup(link, "refused there", quietly=True)
+
+    def left(self, link: Link, message: Bye) -> None:
+        self.neighbours.hangup(link, "it leaves", quietly=True)
+
+    def _objection(self, message: Hello) -> str:
+        policy = self.host.policy
+        if message.version != VERSION:
+            return f"protocol version {message.version} here {VERSION}"
+        if message.network != policy.network:
+            return "another network"
+        if message.node == self.book.me.number:
+            return "that is my own number"
+        off_ms = message.clock_ms - self.host.now.wall_ms
+        if abs(off_ms) > policy.clock_offset_ms_max:
+            return f"clocks differ by {abs(off_ms)} ms limit {policy.clock_offset_ms_max}"
+        if message.address == self.book.me.address:
+            return "we both advertise this address"
+        if self._holder_speaks(message):
+            return "another node advertises this address"
+        if len(self.neighbours.links) > policy.links_max:
+            return "too many links"
+        return ""
+
+    def _holder_speaks(self, message: Hello) -> bool:
+        """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at once:
+        the link of its earlier boot has ended with it, or is silent at least."""
+        since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
+        holders = [self.neighbours.peers[number] for number in self.book.at_address.get(message.address, {}) if number in self.neighbours.peers]
+        return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
+
+    def _replaces(self, new: Link, old: Link, number: int) -> bool:
+        """Both sides must come to the same answer: the link that the lower number dialled stays, else the newer."""
+        if new.dialled == old.dialled:
+            return True
+        return new.dialled == (self.book.me.number < number)
+
+    def _welcome(self, link: Link, peer: Peer, member: Member) -> None:
+        if peer.link is not None:
+            self.neighbours.hangup(peer.link, "a newer link replaces it", quietly=True)
+        link.peer, link.member = peer, member
+        link.same_enclave = member.enclave == self.book.me.enclave
+        peer.link = link
+        peer.heard_ms = self.host.now.ms
+        peer.redial_ms = peer.redial_at_ms = 0
+        self._supersede_address(member)
+        known = self.book.get(member.number)
+        if known is not None and outranks(known, member) and known.status != ALIVE:
+            self.books.tell(link, [known])  # it is thought dead or suspected: it may deny it
+        self.books.learn_member(member)
+        if not self.books.asked_ms or self.host.state == ISOLATED:
+            self.books.asked_ms = self.host.now.ms + 1
+            self.host.send(link.id, Members(EVERY_BUCKET, pack_member(self.book.me)))
+        self.tree.linked(link)
+        self.host.emit(TrustClock())
+        self.handover.linked(link)
+        if link.same_enclave:
+            self.seals.greet(link)
+            self.delivery.pump(link)
+
+    def _supersede_address(self, member: Member) -> None:
+        """Another number at this address was an earlier boot of the same node: it will not come back."""
+        for number in list(self.book.at_address.get(member.address, {})):
+            if number != member.number:
+                old = self.book[number]
+                self.books.learn_member(replace(old, status=LEFT))
+
+    def met(self, member: Member, came_back: bool) -> None:
+        """A new name in the book. Links are a matter of partners.py; pushes wait from now on. Who comes back from
+        the dead was cut off with others: a few links across the old cut level both sides soonest."""
+        self.host.report("met", f"peer={member.number:016x} address={_shown(member.address)} role={ROLES[member.role]}")
+        if member.enclave != self.book.me.enclave:
+            return
+        if came_back:
+            self.rounds.reunited()
+        count = len(self.book.enclave)
+        if count <= self.host.policy.direct_peers_max:
+            self.neighbours.peer(member.number)
+        elif came_back and self.host.rng.randrange(count) < RETURNED_LINKS and self.neighbours.link_to(member.number) is None:
+            self.neighbours.dial(member.address)
+
+    def part(self, link: Link, peer: Peer) -> None:
+        """A link has ended. Pushes that were not acknowledged wait at the head of the queue for the next one."""
+        peer.link = None
+        peer.owed = peer.owed or link.levels
+        for batch in reversed(unsent_pushes(link)):
+            peer.queue.appendleft(batch)
+            peer.queue_bytes += len(batch.payload) + FRAME_BYTES
+        if peer.queue_bytes > self.host.policy.queue_bytes_max:
+            self.host.report("lagging", f"peer={peer.number:016x}")
+            drop_queue(peer, self.host.now.ms, self.neighbours.last_number())
+        self.rounds.others.pop(peer.number, None)
+        if self.rounds.own is not None and self.rounds.own.peer is peer:
+            self.rounds.own = None
+        self.boot.avoid(peer.number)
+        member = self.book.get(peer.number)
+        if member is None or not member.is_alive:
+            self.neighbours.forget(peer)
+        elif len(self.book.enclave) > self.host.policy.direct_peers_max:
+            drop_queue(peer, self.host.now.ms, self.neighbours.last_number())
+            peer.lagging_ms = None  # one of many partners: rumors and comparison reach it without us
+
+    def lost(self, member: Member) -> None:
+        """Somebody died or left."""
+        peer = self.neighbours.peers.get(member.number)
+        event = "died" if member.status == DEAD else "left"
+        self.host.report(event, f"peer={member.number:016x} address={_shown(member.address)}")
+        self.tree.children.pop(member.number, None)
+        if self.book.me.parent == member.number:
+            self.tree.lose_parent(event)
+            self.host.at(self.host.now.ms + self.host.jitter(FIRST_MS), FindParent())
+        if peer is None:
+            return
+        if peer.link is not None and member.status == DEAD and peer.heard_ms > self.host.now.ms - self.host.policy.probe_ms:
+            self.books.tell(peer.link, [member])  # it speaks to us, and will deny it
+            return
+        if peer.link is not None:
+            self.neighbours.hangup(peer.link, event, quietly=True)
+        self.neighbours.forget(peer)

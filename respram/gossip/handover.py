@@ -6,50 +6,54 @@ on once. A key is destroyed with its bucket, by each node's own clock, or when i
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
+from respram.gossip.effects import Host
 from respram.gossip.links import Link
-from respram.snapshot.keys import Entry, pack, unpack, unpack_ids
+from respram.gossip.members import AddressBook
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.timers import KeysExpire
+from respram.snapshot.keys import Entry, SegmentKeys, pack, unpack, unpack_ids
 from respram.wire.messages import Keys
 
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
 
+@dataclass(slots=True, eq=False)
+class Handover:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    keys: SegmentKeys = field(default_factory=SegmentKeys)  # this node's and its peers'
+    timer: bool = False
 
-def share(core: "Core", entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
-    """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already."""
-    _tell(core, Keys(pack(entries), b"".join(dropped)), None)
-    mind(core)
+    def share(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
+        """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already."""
+        self._tell(Keys(pack(entries), b"".join(dropped)), None)
+        self.mind()
 
+    def linked(self, link: Link) -> None:
+        if link.same_enclave and len(self.keys):
+            self.host.send(link.id, Keys(pack(self.keys.entries()), b""))
 
-def linked(core: "Core", link: Link) -> None:
-    if link.same_enclave and len(core.segment_keys):
-        core.send(link, Keys(pack(core.segment_keys.entries()), b""))
+    def receive(self, link: Link, message: Keys) -> None:
+        entries, ids = unpack(message.entries), unpack_ids(message.dropped)
+        news = [one for one in entries if one.end_ms > self.host.now.wall_ms and self.keys.add(one)]
+        gone = [id for id in ids if self.keys.drop(id)]
+        if (news or gone) and len(self.book.enclave) > self.host.policy.direct_peers_max:
+            self._tell(Keys(pack(news), b"".join(gone)), link)
+        self.mind()
 
+    def _tell(self, message: Keys, but: Link | None) -> None:
+        for link in self.neighbours.greeted():
+            if link.same_enclave and link is not but:
+                self.host.send(link.id, message)
 
-def receive(core: "Core", link: Link, message: Keys) -> None:
-    entries, ids = unpack(message.entries), unpack_ids(message.dropped)
-    news = [one for one in entries if one.end_ms > core.now.wall_ms and core.segment_keys.add(one)]
-    gone = [id for id in ids if core.segment_keys.drop(id)]
-    if (news or gone) and len(core.book.enclave) > core.policy.direct_peers_max:
-        _tell(core, Keys(pack(news), b"".join(gone)), link)
-    mind(core)
+    def mind(self) -> None:
+        """A timer while there is a key to be destroyed, and none else."""
+        if len(self.keys) and not self.timer:
+            self.timer = True
+            self.host.at(self.host.now.ms + self.host.policy.keys_ms, KeysExpire())
 
-
-def _tell(core: "Core", message: Keys, but: Link | None) -> None:
-    for link in core.greeted():
-        if link.same_enclave and link is not but:
-            core.send(link, message)
-
-
-def mind(core: "Core") -> None:
-    """A timer while there is a key to be destroyed, and none else."""
-    if len(core.segment_keys) and not core.segment_keys_timer:
-        core.segment_keys_timer = True
-        core.timers.at(core.now.ms + core.policy.keys_ms, "keys")
-
-
-def expire(core: "Core") -> None:
-    core.segment_keys_timer = False
-    core.segment_keys.expire(core.now.wall_ms)
-    mind(core)
+    def expire(self) -> None:
+        self.timer = False
+        self.keys.expire(self.host.now.wall_ms)
+        self.mind()

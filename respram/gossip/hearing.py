@@ -1,149 +1,134 @@
-"""Who handles which message. An error of the peer's is raised as PeerError and costs its link, nothing else."""
+"""Who handles which message: a table. An error of the peer's is raised as PeerError and costs its link, nothing else."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from respram.errors import PeerError
-from respram.gossip import (
-    bootstrap,
-    exchange,
-    foreign,
-    greeting,
-    handover,
-    probes,
-    pulls,
-    quorum,
-    repair,
-    rounds,
-    rumors,
-    seals,
-    tree,
-)
-from respram.gossip.links import Link, ack, acknowledge, arrives, kept
-from respram.gossip.members import SUMS_BYTES
+from respram.gossip.books import Books
+from respram.gossip.bootstrap import Bootstrap
+from respram.gossip.delivery import Delivery
+from respram.gossip.dumps import Dumps
+from respram.gossip.effects import Host
+from respram.gossip.exchange import Exchange
+from respram.gossip.foreign import Foreign
+from respram.gossip.greeting import Greeting
+from respram.gossip.handover import Handover
+from respram.gossip.links import Link, acknowledge, arrives, kept
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.probes import Probes
+from respram.gossip.pulls import Pulls
+from respram.gossip.quorum import Quorum
+from respram.gossip.repair import Repair
+from respram.gossip.rounds import Rounds
+from respram.gossip.rumors import Rumors
+from respram.gossip.seals import Seals
+from respram.gossip.tree import Tree
 from respram.wire import messages as wire
 from respram.wire.messages import Message
 
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
+ENCLAVE, NETWORK = True, False  # who may say it: members of the own enclave, or of any
 
 
-def hear(core: "Core", link: Link, message: Message) -> None:
-    peer = link.peer
-    if peer is None:
-        greeting.receive(core, link, message)
-        return
-    peer.heard_ms = core.now.ms
-    if isinstance(message, wire.SEQUENCED):
-        if not link.same_enclave:
+@dataclass(frozen=True, slots=True)
+class Hearer:
+    """Whose a message is, and from whom it is taken."""
+
+    enclave_only: bool
+    hear: Callable[[Link, Any], None]
+
+
+@dataclass(slots=True, eq=False)
+class Hearing:
+    host: Host
+    neighbours: Neighbours
+    delivery: Delivery
+    greeting: Greeting
+    books: Books
+    probes: Probes
+    tree: Tree
+    seals: Seals
+    handover: Handover
+    rumors: Rumors
+    quorum: Quorum
+    rounds: Rounds
+    repair: Repair
+    exchange: Exchange
+    foreign: Foreign
+    boot: Bootstrap
+    dumps: Dumps
+    pulls: Pulls
+    table: dict[type[Message], Hearer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = {
+            wire.Hello: Hearer(NETWORK, lambda link, message: None),  # a duplicate of the first frame
+            wire.Refuse: Hearer(NETWORK, self.greeting.refused_there),
+            wire.Bye: Hearer(NETWORK, self.greeting.left),
+            wire.Ping: Hearer(NETWORK, self.probes.pinged),
+            wire.Pong: Hearer(NETWORK, self.probes.ponged),
+            wire.Probe: Hearer(NETWORK, self.probes.ask),
+            wire.Probed: Hearer(NETWORK, self.probes.told),
+            wire.Book: Hearer(NETWORK, self.books.compared),
+            wire.Members: Hearer(NETWORK, self.books.told),
+            wire.Attach: Hearer(NETWORK, self.tree.asked),
+            wire.Attached: Hearer(NETWORK, self.tree.answered),
+            wire.Detach: Hearer(NETWORK, self.tree.detached),
+            wire.Seals: Hearer(ENCLAVE, self.seals.heard),
+            wire.Keys: Hearer(ENCLAVE, self.handover.receive),
+            wire.Ack: Hearer(NETWORK, lambda link, message: self.acknowledged(link, message.seq, message.refused)),
+            wire.Nudge: Hearer(NETWORK, lambda link, message: self.delivery.nudged(link)),
+            wire.Push: Hearer(ENCLAVE, self.rumors.receive),
+            wire.Announce: Hearer(ENCLAVE, self.rumors.announced),
+            wire.Want: Hearer(ENCLAVE, self.rumors.asked),
+            wire.Digest: Hearer(ENCLAVE, self.repair.digested),
+            wire.Same: Hearer(ENCLAVE, self.repair.same),
+            wire.Buckets: Hearer(ENCLAVE, self.repair.bucketed),
+            wire.Filter: Hearer(ENCLAVE, self.exchange.filtered),
+            wire.Records: Hearer(ENCLAVE, self.exchange.recorded),
+            wire.Dump: Hearer(ENCLAVE, self.dumps.asked),
+            wire.Busy: Hearer(ENCLAVE, self.boot.refused),
+            wire.Dumped: Hearer(ENCLAVE, self.boot.chunk),
+            wire.Pull: Hearer(ENCLAVE, self.pulls.asked),
+            wire.Pulled: Hearer(ENCLAVE, self.pulls.answered),
+        }
+
+    def hear(self, link: Link, message: Message) -> None:
+        peer = link.peer
+        if peer is None:
+            self.greeting.receive(link, message)
+            return
+        peer.heard_ms = self.host.now.ms
+        hearer = self.table[type(message)]
+        if hearer.enclave_only and not link.same_enclave:
             raise PeerError(f"{message.word.decode()} from another enclave")
-        acknowledged(core, link, message.ack, b"")
-        if arrives(link, message, core.policy):
-            _data(core, link, message)
-        core.mind_ack(link)
-        return
-    match message:
-        case wire.Ack():
-            acknowledged(core, link, message.seq, message.refused)
-        case wire.Ping():
-            probes.pinged(core, link, message)
-        case wire.Pong():
-            probes.ponged(core, link, message)
-        case wire.Probe():
-            probes.ask(core, link, message)
-        case wire.Probed():
-            probes.told(core, message)
-        case wire.Members():
-            members = core.learn(message.entries)
-            if message.buckets:
-                known = {member.number: member for member in members}
-                core.send(link, wire.Members(0, core.book.of_buckets(message.buckets, known)))
-        case wire.Book():
-            if len(message.sums) != SUMS_BYTES:
-                raise PeerError("BOOK cannot be read")
-            buckets = core.book.differing_buckets(message.sums)
-            core.send(link, wire.Members(buckets, core.book.of_buckets(buckets)))
-        case wire.Attach():
-            tree.asked(core, link, message)
-        case wire.Attached():
-            tree.answered(core, link, message)
-        case wire.Detach():
-            tree.detached(core, link)
-        case wire.Nudge():
-            if link.pending:
-                link.nudged = True
-            else:
-                ack(link, core.out)
-        case wire.Bye():
-            core.hangup(link, "it leaves", quietly=True)
-        case wire.Refuse():
-            greeting.refused_there(core, link, message)
-        case wire.Hello():
-            pass  # a duplicate of the first frame
-        case _:
-            if not link.same_enclave:
-                raise PeerError(f"{message.word.decode()} from another enclave")
-            _enclave(core, link, message)
+        if not isinstance(message, wire.SEQUENCED):
+            hearer.hear(link, message)
+            return
+        self.acknowledged(link, message.ack, b"")
+        if arrives(link, message, self.host.policy):
+            if isinstance(message, wire.Filter):  # there is nothing in it for the engine to keep
+                kept(link, message.seq, True)
+            hearer.hear(link, message)
+        self.delivery.mind_ack(link)
 
-
-def _data(core: "Core", link: Link, message: wire.Sequenced) -> None:
-    match message:
-        case wire.Push():
-            rumors.receive(core, link, message)
-        case wire.Records():
-            exchange.recorded(core, link, message)
-        case wire.Dumped():
-            bootstrap.dumped(core, link, message)
-        case wire.Filter():
-            kept(link, message.seq, True)
-            exchange.filtered(core, link, message)
-
-
-def _enclave(core: "Core", link: Link, message: Message) -> None:
-    match message:
-        case wire.Announce():
-            rumors.announced(core, link, message)
-        case wire.Want():
-            rumors.asked(core, link, message)
-        case wire.Digest():
-            repair.digested(core, link, message)
-        case wire.Same():
-            repair.same(core, link, message)
-        case wire.Buckets():
-            repair.bucketed(core, link, message)
-        case wire.Dump():
-            bootstrap.asked(core, link, message)
-        case wire.Busy():
-            if link.peer is not None:
-                bootstrap.avoid(core, link.peer.number)
-        case wire.Seals():
-            seals.heard(core, link, message)
-        case wire.Keys():
-            handover.receive(core, link, message)
-        case wire.Pull():
-            pulls.asked(core, link, message)
-        case wire.Pulled():
-            pulls.answered(core, link, message)
-        case _:
-            raise PeerError(f"{message.word.decode()} is out of place")
-
-
-def acknowledged(core: "Core", link: Link, seq: int, refused: bytes) -> None:
-    if len(refused) % 8 or seq >= link.next_seq:
-        raise PeerError("an acknowledgement cannot be")
-    peer = link.peer
-    assert peer is not None
-    for at in range(0, len(refused), 8):
-        flight = link.in_flight.get(int.from_bytes(refused[at : at + 8], "little"))
-        if flight is not None:
-            flight.refused = True
-    done = acknowledge(link, seq)
-    for _, flight in done:
-        if flight.batch is not None:
-            quorum.acknowledged(core, peer, flight.batch, not flight.refused)
-            peer.owed = peer.owed or flight.refused
-        elif link.levels:
-            foreign.acknowledged(core, link, peer, flight)
-        elif flight.refused:
-            rounds.refused(core, peer)
-    if done:
-        core.pump(link)
+    def acknowledged(self, link: Link, seq: int, refused: bytes) -> None:
+        if len(refused) % 8 or seq >= link.next_seq:
+            raise PeerError("an acknowledgement cannot be")
+        peer = link.peer
+        assert peer is not None
+        for at in range(0, len(refused), 8):
+            flight = link.in_flight.get(int.from_bytes(refused[at : at + 8], "little"))
+            if flight is not None:
+                flight.refused = True
+        done = acknowledge(link, seq)
+        for _, flight in done:
+            if flight.batch is not None:
+                self.quorum.acknowledged(peer, flight.batch, not flight.refused)
+                peer.owed = peer.owed or flight.refused
+            elif link.levels:
+                self.foreign.acknowledged(link, peer, flight)
+            elif flight.refused:
+                self.rounds.refused(peer)
+        if done:
+            self.delivery.pump(link)

@@ -19,6 +19,7 @@ core runs over a network that loses them. After six attempts without progress th
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from struct import Struct
 
@@ -31,6 +32,8 @@ from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Recor
 FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
 COMPACT_BATCHES = 8  # fewer large ones are not worth the search
 _U64 = Struct("<Q")
+
+Emit = Callable[[Effect], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,26 +202,26 @@ def split(payload: bytes, bytes_max: int) -> list[bytes]:
     return parts
 
 
-def pump(link: Link, policy: Policy, now_ms: int, out: list[Effect]) -> None:
-    """Sends what the window allows, the most important first. (Dump chunks are made by bootstrap.py.)"""
+def pump(link: Link, policy: Policy, now_ms: int, emit: Emit) -> None:
+    """Sends what the window allows, the most important first. (Dump chunks are made by dumps.py.)"""
     peer = link.peer
     assert peer is not None
     while peer.queue and _has_room(link, len(peer.queue[0].payload), policy.in_flight_bytes_max):
         batch = peer.queue.popleft()
         peer.queue_bytes -= len(batch.payload) + FRAME_BYTES
         push = Push(0, 0, batch.origin, batch.number, batch.spread, batch.kind, batch.payload)
-        launch(link, push, batch, now_ms, out)
+        launch(link, push, batch, now_ms, emit)
     while link.sync and _has_room(link, len(link.sync[0].payload), policy.sync_in_flight_bytes_max):
         message = link.sync.popleft()
         link.sync_bytes -= len(message.payload)
-        launch(link, message, None, now_ms, out)
+        launch(link, message, None, now_ms, emit)
 
 
 def _has_room(link: Link, size: int, bytes_max: int) -> bool:
     return not link.in_flight or link.in_flight_bytes + size + FRAME_BYTES <= bytes_max
 
 
-def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, out: list[Effect]) -> None:
+def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, emit: Emit) -> None:
     """Sends a sequenced frame with the next number, carrying what there is to acknowledge."""
     seq = link.next_seq
     link.next_seq += 1
@@ -230,7 +233,7 @@ def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, out
     link.in_flight_bytes += flight.size
     if isinstance(message, Dumped):
         link.dump_bytes += flight.size
-    out.append(Send(link.id, message))
+    emit(Send(link.id, message))
 
 
 def acknowledge(link: Link, seq: int) -> list[tuple[int, Flight]]:
@@ -250,7 +253,7 @@ def acknowledge(link: Link, seq: int) -> list[tuple[int, Flight]]:
     return done
 
 
-def resend(link: Link, policy: Policy, now_ms: int, out: list[Effect]) -> bool:
+def resend(link: Link, policy: Policy, now_ms: int, emit: Emit) -> bool:
     """Sends the oldest frames again that should have been acknowledged. False: the link is to be given up."""
     late_ms = policy.resend_ms << link.resends
     first = next(iter(link.in_flight.values()), None)
@@ -265,7 +268,7 @@ def resend(link: Link, policy: Policy, now_ms: int, out: list[Effect]) -> bool:
         if left_bytes < 0 and flight is not first or now_ms - flight.sent_ms < late_ms:
             break
         flight.sent_ms = now_ms
-        out.append(Send(link.id, replace(flight.message, ack=0 if link.refused else link.received)))
+        emit(Send(link.id, replace(flight.message, ack=0 if link.refused else link.received)))
     return True
 
 
@@ -297,21 +300,21 @@ def kept(link: Link, seq: int, in_full: bool) -> None:
         link.refused.append(seq)
 
 
-def ack_if_due(link: Link, policy: Policy, out: list[Effect]) -> bool:
+def ack_if_due(link: Link, policy: Policy, emit: Emit) -> bool:
     """Acknowledges at once where somebody waits, much has come, or something was refused. True: a timer is needed."""
     if link.pending:
         return False  # the engine's word comes first, and brings us here again
     if link.nudged or link.refused or link.unacked_bytes >= policy.ack_bytes:
-        ack(link, out)
+        ack(link, emit)
         return False
     return link.received > link.acked and not link.ack_timer
 
 
-def ack(link: Link, out: list[Effect]) -> None:
+def ack(link: Link, emit: Emit) -> None:
     refused = b"".join(_U64.pack(seq) for seq in link.refused)
     link.refused.clear()
     _acknowledged_now(link)
-    out.append(Send(link.id, Ack(link.received, refused)))
+    emit(Send(link.id, Ack(link.received, refused)))
 
 
 def _acknowledged_now(link: Link) -> None:

@@ -7,110 +7,117 @@ enclaves it keeps one link, for the topology; and one to some root, as far as th
 Of two links between a pair (both dialled at once) the one that the lower number dialled stays.
 """
 
+from dataclasses import dataclass
 from math import ceil, isqrt, log
-from typing import TYPE_CHECKING
 
-from respram.gossip import probes
-from respram.gossip.bootstrap import ISOLATED
+from respram.gossip.bootstrap import Bootstrap
+from respram.gossip.effects import Host
 from respram.gossip.links import Link, Peer
-from respram.gossip.members import ROOT
-from respram.gossip.tree import branch_of
-
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
+from respram.gossip.members import ROOT, AddressBook
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.probes import Probes
+from respram.gossip.rounds import Rounds
+from respram.gossip.states import ISOLATED
+from respram.gossip.timers import PartnersTurn, RootsTurn, RotateTurn
+from respram.gossip.tree import Tree, branch_of
 
 SECOND_DIALLER_MS = 1_500  # the higher number waits so long for the lower to dial
 DIALLING_MS_MAX = 10_000  # a dial without an outcome is forgotten
 
 
-def degree(core: "Core") -> int:
-    """How many links into its enclave a node wants."""
-    count = len(core.book.enclave)
-    if count <= core.policy.direct_peers_max:
-        return count
-    return min(count, isqrt(count) + ceil(log(count)) + 3)
+@dataclass(slots=True, eq=False)
+class Partners:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    tree: Tree
+    probes: Probes
+    boot: Bootstrap
+    rounds: Rounds
+    roots: list[bytes]
 
+    def degree(self) -> int:
+        """How many links into its enclave a node wants."""
+        count = len(self.book.enclave)
+        if count <= self.host.policy.direct_peers_max:
+            return count
+        return min(count, isqrt(count) + ceil(log(count)) + 3)
 
-def tend(core: "Core") -> None:
-    """The timer of the second: dial what is missing."""
-    core.timers.at(core.now.ms + core.jitter(core.policy.partner_ms), "partners")
-    for address in [one for one, since_ms in core.dialling.items() if core.now.ms - since_ms > DIALLING_MS_MAX]:
-        del core.dialling[address]
-    everyone = list(core.book.enclave)
-    if len(everyone) <= core.policy.direct_peers_max:
-        for number in everyone:
-            _dial_if_due(core, number)
-    else:
-        _dial_some(core, everyone)
-    if core.me.parent:
-        _dial_if_due(core, core.me.parent)
-    probes.dial_the_dead(core)
-    others = len(core.book.alive) - len(everyone)
-    if others and not any(not link.same_enclave for link in core.greeted()):
-        strangers = [number for number in core.book.alive if number not in core.book.enclave]
-        _dial_if_due(core, core.rng.choice(strangers))
+    def tend(self) -> None:
+        """The timer of the second: dial what is missing."""
+        self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.partner_ms), PartnersTurn())
+        for address in [one for one, since_ms in self.neighbours.dialling.items() if self.host.now.ms - since_ms > DIALLING_MS_MAX]:
+            del self.neighbours.dialling[address]
+        everyone = list(self.book.enclave)
+        if len(everyone) <= self.host.policy.direct_peers_max:
+            for number in everyone:
+                self._dial_if_due(number)
+        else:
+            self._dial_some(everyone)
+        if self.book.me.parent:
+            self._dial_if_due(self.book.me.parent)
+        self.probes.dial_the_dead()
+        others = len(self.book.alive) - len(everyone)
+        if others and not any(not link.same_enclave for link in self.neighbours.greeted()):
+            strangers = [number for number in self.book.alive if number not in self.book.enclave]
+            self._dial_if_due(self.host.rng.choice(strangers))
 
+    def _dial_if_due(self, number: int) -> None:
+        member = self.book.members.get(number)
+        if member is None or not member.is_alive or self.neighbours.link_to(number) is not None or member.address in self.neighbours.dialling:
+            return
+        peer = self.neighbours.peer(number)
+        if peer.redial_at_ms == 0:
+            wait_ms = 0 if self.book.me.number < number else SECOND_DIALLER_MS
+            peer.redial_at_ms = max(self.host.now.ms + wait_ms, 1)
+        if peer.redial_at_ms > self.host.now.ms:
+            return
+        peer.redial_ms = min(max(self.host.policy.redial_ms, 2 * peer.redial_ms), self.host.policy.redial_ms_max)
+        peer.redial_at_ms = self.host.now.ms + self.host.jitter(peer.redial_ms)
+        self.neighbours.dial(member.address)
 
-def _dial_if_due(core: "Core", number: int) -> None:
-    member = core.book.members.get(number)
-    if member is None or not member.is_alive or core.link_to(number) is not None or member.address in core.dialling:
-        return
-    peer = core.peer(number)
-    if peer.redial_at_ms == 0:
-        wait_ms = 0 if core.me.number < number else SECOND_DIALLER_MS
-        peer.redial_at_ms = max(core.now.ms + wait_ms, 1)
-    if peer.redial_at_ms > core.now.ms:
-        return
-    peer.redial_ms = min(max(core.policy.redial_ms, 2 * peer.redial_ms), core.policy.redial_ms_max)
-    peer.redial_at_ms = core.now.ms + core.jitter(peer.redial_ms)
-    core.dial(member.address)
+    def _dial_some(self, everyone: list[int]) -> None:
+        linked = [link.peer.number for link in self.neighbours.greeted() if link.same_enclave and link.peer]
+        own = sum(link.dialled and link.same_enclave for link in self.neighbours.greeted())
+        missing = max(ceil(self.degree() / 2) - own, (self.degree() + 1) // 2 - len(linked))
+        branch = branch_of(self.book.me)
+        outside = sum(branch_of(self.book[number]) != branch for number in linked if number in self.book.alive)
+        for _ in range(min(max(missing, 0), 8)):
+            number = self.host.rng.choice(everyone)
+            if outside * 100 < self.host.policy.outside_percent * (len(linked) + 1):
+                number = next((one for one in self.host.rng.sample(everyone, min(8, len(everyone)))
+                               if branch_of(self.book[one]) != branch), number)  # fmt: skip
+            member = self.book[number]
+            if self.neighbours.link_to(number) is None and member.address not in self.neighbours.dialling:
+                self.neighbours.dial(member.address)
 
+    def rotate(self) -> None:
+        """Lets one random link go, so that over time everybody is compared with everybody."""
+        self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.rotate_ms), RotateTurn())
+        if len(self.book.enclave) <= self.host.policy.direct_peers_max:
+            return
+        own = [
+            link
+            for link in self.neighbours.greeted()
+            if link.dialled and link.same_enclave and link.peer and not self.is_needed(link, link.peer)
+        ]
+        if len(own) >= ceil(self.degree() / 2):
+            self.neighbours.hangup(self.host.rng.choice(own), "rotation", quietly=True)
 
-def _dial_some(core: "Core", everyone: list[int]) -> None:
-    linked = [link.peer.number for link in core.greeted() if link.same_enclave and link.peer]
-    own = sum(link.dialled and link.same_enclave for link in core.greeted())
-    missing = max(ceil(degree(core) / 2) - own, (degree(core) + 1) // 2 - len(linked))
-    branch = branch_of(core.me)
-    outside = sum(branch_of(core.book[number]) != branch for number in linked if number in core.book.alive)
-    for _ in range(min(max(missing, 0), 8)):
-        number = core.rng.choice(everyone)
-        if outside * 100 < core.policy.outside_percent * (len(linked) + 1):
-            number = next((one for one in core.rng.sample(everyone, min(8, len(everyone)))
-                           if branch_of(core.book[one]) != branch), number)  # fmt: skip
-        member = core.book[number]
-        if core.link_to(number) is None and member.address not in core.dialling:
-            core.dial(member.address)
+    def is_needed(self, link: Link, peer: Peer) -> bool:
+        """Something is under way, or the tree hangs on it."""
+        in_tree = peer.number == self.book.me.parent or peer.number in self.tree.children or peer.number == self.tree.asking
+        in_use = link.in_flight or peer.queue or link.sync or link.dump_point is not None or self.boot.source == peer.number
+        in_round = (self.rounds.own is not None and self.rounds.own.peer is peer) or peer.number in self.rounds.others
+        return in_tree or bool(in_use) or in_round
 
-
-def rotate(core: "Core") -> None:
-    """Lets one random link go, so that over time everybody is compared with everybody."""
-    core.timers.at(core.now.ms + core.jitter(core.policy.rotate_ms), "rotate")
-    if len(core.book.enclave) <= core.policy.direct_peers_max:
-        return
-    own = [
-        link
-        for link in core.greeted()
-        if link.dialled and link.same_enclave and link.peer and not is_needed(core, link, link.peer)
-    ]
-    if len(own) >= ceil(degree(core) / 2):
-        core.hangup(core.rng.choice(own), "rotation", quietly=True)
-
-
-def is_needed(core: "Core", link: Link, peer: Peer) -> bool:
-    """Something is under way, or the tree hangs on it."""
-    in_tree = peer.number == core.me.parent or peer.number in core.tree.children or peer.number == core.tree.asking
-    in_use = link.in_flight or peer.queue or link.sync or link.dump_point is not None or core.boot.source == peer.number
-    in_round = (core.repair.own is not None and core.repair.own.peer is peer) or peer.number in core.repair.others
-    return in_tree or bool(in_use) or in_round
-
-
-def call_roots(core: "Core") -> None:
-    """Dials the roots while nobody else is there, while isolated, and while the book has no living root."""
-    members = [core.book.get(link.peer.number) for link in core.greeted() if link.peer]
-    core.timers.at(core.now.ms + core.jitter(core.policy.root_ms if members else core.policy.redial_ms_max), "roots")
-    knows_root = any(core.book[number].role == ROOT for number in core.book.alive)
-    if not members or core.state == ISOLATED or not knows_root:
-        have = {member.address for member in members if member is not None}
-        for address in core.roots:
-            if address not in have and address not in core.own_addresses:
-                core.dial(address)
+    def call_roots(self) -> None:
+        """Dials the roots while nobody else is there, while isolated, and while the book has no living root."""
+        members = [self.book.get(link.peer.number) for link in self.neighbours.greeted() if link.peer]
+        self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.root_ms if members else self.host.policy.redial_ms_max), RootsTurn())
+        knows_root = any(self.book[number].role == ROOT for number in self.book.alive)
+        if not members or self.host.state == ISOLATED or not knows_root:
+            have = {member.address for member in members if member is not None}
+            for address in self.roots:
+                if address not in have and address not in self.neighbours.own_addresses:
+                    self.neighbours.dial(address)

@@ -9,16 +9,15 @@ Isolated is who hears from under half of its partners (those lost in the last mi
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-from respram.gossip.bootstrap import ISOLATED, JOINING, READY
-from respram.gossip.effects import TrustClock
+from respram.gossip.books import Books
+from respram.gossip.effects import Host, TrustClock
 from respram.gossip.links import Link
-from respram.gossip.members import ALIVE, DEAD, SUSPECT
+from respram.gossip.members import ALIVE, DEAD, SUSPECT, AddressBook, Member
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.states import ISOLATED, JOINING, READY
+from respram.gossip.timers import PingUnanswered, ProbeTurn, Verdict, WindowTurn
 from respram.wire.messages import Ping, Pong, Probe, Probed
-
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
 
 EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
 NONCES_MAX = 4_096  # probes that wait for an answer; while there are so many nobody is asked
@@ -35,8 +34,12 @@ class Asked:
     their_nonce: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Probes:
+    host: Host
+    book: AddressBook
+    books: Books
+    neighbours: Neighbours
     nonce: int = 0
     asked: dict[int, Asked] = field(default_factory=dict)  # by nonce
     order: list[int] = field(default_factory=list)
@@ -45,165 +48,150 @@ class Probes:
     window_from_ms: int = 0
     expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
 
+    def probe(self) -> None:
+        """The timer of the second."""
+        policy = self.host.policy
+        self.host.at(self.host.now.ms + self.host.jitter(policy.probe_ms), ProbeTurn())
+        if not self.order:
+            self.order = [number for number in self.neighbours.partners() if number in self.book.alive]
+            self.host.rng.shuffle(self.order)
+        while self.order:
+            number = self.order.pop()
+            if number in self.book.alive and self.neighbours.is_partner(number):  # not whose link was let go since the list was made
+                self._ping(number)
+                return
 
-def probe(core: "Core") -> None:
-    """The timer of the second."""
-    probes, policy = core.probes, core.policy
-    core.timers.at(core.now.ms + core.jitter(policy.probe_ms), "probe")
-    if not probes.order:
-        probes.order = [number for number in core.partners() if number in core.book.alive]
-        core.rng.shuffle(probes.order)
-    while probes.order:
-        number = probes.order.pop()
-        if number in core.book.alive and core.is_partner(number):  # not whose link was let go since the list was made
-            _ping(core, number)
+    def _ping(self, number: int, for_link: int = 0, their_nonce: int = 0) -> None:
+        if len(self.asked) >= NONCES_MAX:
             return
-
-
-def _ping(core: "Core", number: int, for_link: int = 0, their_nonce: int = 0) -> None:
-    probes = core.probes
-    if len(probes.asked) >= NONCES_MAX:
-        return
-    probes.nonce = (probes.nonce + 1) & 0xFFFFFFFF
-    probes.asked[probes.nonce] = Asked(number, core.now.ms, 0, for_link, their_nonce)
-    link = core.link_to(number)
-    if link is not None:
-        core.send(link, Ping(probes.nonce, core.now.wall_ms, core.book.news()))
-    patience_ms = core.policy.probe_patience_ms * (1 + probes.doubt) if link is not None else 0
-    core.timers.at(core.now.ms + patience_ms, "unanswered", probes.nonce)
-
-
-def pinged(core: "Core", link: Link, message: Ping) -> None:
-    core.send(link, Pong(message.nonce, core.now.wall_ms, core.book.news()))
-    if _clocks_agree(core, link, message.clock_ms):
-        core.learn(message.news)
-
-
-def _clocks_agree(core: "Core", link: Link, clock_ms: int) -> bool:
-    """HELLO looked at the clocks once; they may be set while the link stands."""
-    off_ms = abs(clock_ms - core.now.wall_ms)
-    if off_ms <= core.policy.clock_offset_ms_max + CLOCK_TRANSIT_MS:
-        core.out.append(TrustClock())
-        return True
-    core.hangup(link, f"clocks differ by {off_ms} ms limit {core.policy.clock_offset_ms_max}")
-    return False
-
-
-def ponged(core: "Core", link: Link, message: Pong) -> None:
-    if not _clocks_agree(core, link, message.clock_ms):
-        return
-    core.learn(message.news)
-    asked = core.probes.asked.get(message.nonce)
-    if asked is None or link.peer is None or asked.node != link.peer.number:
-        return
-    del core.probes.asked[message.nonce]
-    core.probes.doubt = max(0, core.probes.doubt - 1)
-    rtt_ms = float(core.now.ms - asked.sent_ms)
-    link.peer.rtt_ms = rtt_ms if link.peer.rtt_ms is None else 0.8 * link.peer.rtt_ms + 0.2 * rtt_ms
-    if asked.for_link and asked.for_link in core.links:
-        core.send(core.links[asked.for_link], Probed(asked.their_nonce, 1))
-
-
-def unanswered(core: "Core", nonce: int) -> None:
-    probes, policy = core.probes, core.policy
-    asked = probes.asked.get(nonce)
-    if asked is None:
-        return
-    member = core.book.members.get(asked.node)
-    if asked.for_link or member is None or not member.is_alive:
-        del probes.asked[nonce]
-        if asked.for_link and asked.for_link in core.links:
-            core.send(core.links[asked.for_link], Probed(asked.their_nonce, 0))
-        return
-    if asked.stage == 0:
-        others = [link for link in core.greeted() if link.peer and link.peer.number != asked.node]
-        for link in core.rng.sample(others, min(policy.indirect_peers, len(others))):
-            core.send(link, Probe(nonce, asked.node))
-        asked.stage = 1
-        core.timers.at(core.now.ms + policy.indirect_patience_ms * (1 + probes.doubt), "unanswered", nonce)
-        return
-    del probes.asked[nonce]
-    if _heard_since(core, asked.node, asked.sent_ms):
-        return
-    if member.status == ALIVE:
-        core.learn_member(replace(member, status=SUSPECT))
-
-
-def _heard_since(core: "Core", number: int, since_ms: int) -> bool:
-    peer = core.peers.get(number)
-    return peer is not None and peer.heard_ms > since_ms
-
-
-def ask(core: "Core", link: Link, message: Probe) -> None:
-    """Somebody cannot reach a node: can we?"""
-    if core.link_to(message.node) is None:
-        core.send(link, Probed(message.nonce, 0))
-    else:
-        _ping(core, message.node, link.id, message.nonce)
-
-
-def told(core: "Core", message: Probed) -> None:
-    if message.answered and message.nonce in core.probes.asked:
-        del core.probes.asked[message.nonce]
-
-
-def suspected(core: "Core", number: int) -> None:
-    """A suspicion is out: whoever does not deny it in time is dead."""
-    core.timers.at(core.now.ms + core.policy.suspicion_ms * (1 + core.probes.doubt), "verdict", number)
-
-
-def verdict(core: "Core", number: int) -> None:
-    member = core.book.members.get(number)
-    if member is None or member.status != SUSPECT:
-        return
-    if _heard_since(core, number, core.now.ms - core.policy.suspicion_ms):
-        core.timers.at(core.now.ms + core.policy.suspicion_ms, "verdict", number)  # it speaks to us: let it deny
-        link = core.link_to(number)
+        self.nonce = (self.nonce + 1) & 0xFFFFFFFF
+        self.asked[self.nonce] = Asked(number, self.host.now.ms, 0, for_link, their_nonce)
+        link = self.neighbours.link_to(number)
         if link is not None:
-            core.tell(link, [member])
-        return
-    core.learn_member(replace(member, status=DEAD))
+            self.host.send(link.id, Ping(self.nonce, self.host.now.wall_ms, self.book.news()))
+        patience_ms = self.host.policy.probe_patience_ms * (1 + self.doubt) if link is not None else 0
+        self.host.at(self.host.now.ms + patience_ms, PingUnanswered(self.nonce))
 
+    def pinged(self, link: Link, message: Ping) -> None:
+        self.host.send(link.id, Pong(message.nonce, self.host.now.wall_ms, self.book.news()))
+        if self._clocks_agree(link, message.clock_ms):
+            self.books.learn(message.news)
 
-def was_late(core: "Core", late_ms: int) -> None:
-    """This node was slow: it has no right to suspect others for what it may have missed itself."""
-    core.probes.doubt = min(core.policy.doubt_max, core.probes.doubt + 1 + late_ms // 1000)
-    core.probes.asked = {nonce: asked for nonce, asked in core.probes.asked.items() if asked.for_link}
+    def _clocks_agree(self, link: Link, clock_ms: int) -> bool:
+        """HELLO looked at the clocks once; they may be set while the link stands."""
+        off_ms = abs(clock_ms - self.host.now.wall_ms)
+        if off_ms <= self.host.policy.clock_offset_ms_max + CLOCK_TRANSIT_MS:
+            self.host.emit(TrustClock())
+            return True
+        self.neighbours.hangup(link, f"clocks differ by {off_ms} ms limit {self.host.policy.clock_offset_ms_max}")
+        return False
 
+    def ponged(self, link: Link, message: Pong) -> None:
+        if not self._clocks_agree(link, message.clock_ms):
+            return
+        self.books.learn(message.news)
+        asked = self.asked.get(message.nonce)
+        if asked is None or link.peer is None or asked.node != link.peer.number:
+            return
+        del self.asked[message.nonce]
+        self.doubt = max(0, self.doubt - 1)
+        rtt_ms = float(self.host.now.ms - asked.sent_ms)
+        link.peer.rtt_ms = rtt_ms if link.peer.rtt_ms is None else 0.8 * link.peer.rtt_ms + 0.2 * rtt_ms
+        if asked.for_link and asked.for_link in self.neighbours.links:
+            self.host.send(asked.for_link, Probed(asked.their_nonce, 1))
 
-# -- isolation ------------------------------------------------------------------------------------
-def window(core: "Core") -> None:
-    probes, policy, now_ms = core.probes, core.policy, core.now.ms
-    core.timers.at(now_ms + policy.window_ms, "window")
-    for number in core.partners():
-        if core.link_to(number) is not None:
-            probes.expected[number] = now_ms
-    for number, linked_ms in list(probes.expected.items()):
-        member = core.book.members.get(number)
-        if now_ms - linked_ms > EXPECTED_MS or member is None or member.status > DEAD:
-            del probes.expected[number]
-    heard = sum(_heard_since(core, number, probes.window_from_ms - 1) for number in probes.expected)
-    low = 2 * heard < len(probes.expected)
-    probes.windows_low = probes.windows_low + 1 if low else 0
-    probes.window_from_ms = now_ms
-    if core.state == READY and probes.windows_low >= policy.windows:
-        core.state = ISOLATED
-        for number in probes.expected:
-            if number in core.peers and not _heard_since(core, number, now_ms - policy.window_ms):
-                core.peers[number].unreachable = True
-        core.report("isolated", f"answering={heard} expected={len(probes.expected)}")
-    elif core.state == ISOLATED and not low:
-        core.state = READY
-        core.report("reconnected", f"answering={heard} expected={len(probes.expected)}")
-    core.book.forget_ended(now_ms - policy.dead_kept_ms)
+    def unanswered(self, nonce: int) -> None:
+        policy = self.host.policy
+        asked = self.asked.get(nonce)
+        if asked is None:
+            return
+        member = self.book.members.get(asked.node)
+        if asked.for_link or member is None or not member.is_alive:
+            del self.asked[nonce]
+            if asked.for_link and asked.for_link in self.neighbours.links:
+                self.host.send(asked.for_link, Probed(asked.their_nonce, 0))
+            return
+        if asked.stage == 0:
+            others = [link for link in self.neighbours.greeted() if link.peer and link.peer.number != asked.node]
+            for link in self.host.rng.sample(others, min(policy.indirect_peers, len(others))):
+                self.host.send(link.id, Probe(nonce, asked.node))
+            asked.stage = 1
+            self.host.at(self.host.now.ms + policy.indirect_patience_ms * (1 + self.doubt), PingUnanswered(nonce))
+            return
+        del self.asked[nonce]
+        if self._heard_since(asked.node, asked.sent_ms):
+            return
+        if member.status == ALIVE:
+            self.books.learn_member(replace(member, status=SUSPECT))
 
+    def _heard_since(self, number: int, since_ms: int) -> bool:
+        peer = self.neighbours.peers.get(number)
+        return peer is not None and peer.heard_ms > since_ms
 
-def dial_the_dead(core: "Core") -> None:
-    """About every four seconds: a healed partition is noticed by nobody else."""
-    if core.state == JOINING or not core.book.ended_ms or core.rng.random() > DEAD_DIALLED_SHARE:
-        return
-    dead = [number for number in core.book.ended_ms if core.book[number].status == DEAD]
-    taken = {core.book[number].address for number in core.book.alive}
-    dead = [number for number in dead if core.book[number].address not in taken]
-    if dead:
-        core.dial(core.book[core.rng.choice(dead)].address)
+    def ask(self, link: Link, message: Probe) -> None:
+        """Somebody cannot reach a node: can we?"""
+        if self.neighbours.link_to(message.node) is None:
+            self.host.send(link.id, Probed(message.nonce, 0))
+        else:
+            self._ping(message.node, link.id, message.nonce)
+
+    def told(self, link: Link, message: Probed) -> None:
+        if message.answered and message.nonce in self.asked:
+            del self.asked[message.nonce]
+
+    def suspected(self, member: Member) -> None:
+        """A suspicion is out: whoever does not deny it in time is dead."""
+        self.host.at(self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt), Verdict(member.number, member.incarnation))
+
+    def verdict(self, number: int) -> None:
+        member = self.book.members.get(number)
+        if member is None or member.status != SUSPECT:
+            return
+        if self._heard_since(number, self.host.now.ms - self.host.policy.suspicion_ms):
+            self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, member.incarnation))  # it speaks to us: let it deny
+            link = self.neighbours.link_to(number)
+            if link is not None:
+                self.books.tell(link, [member])
+            return
+        self.books.learn_member(replace(member, status=DEAD))
+
+    def was_late(self, late_ms: int) -> None:
+        """This node was slow: it has no right to suspect others for what it may have missed itself."""
+        self.doubt = min(self.host.policy.doubt_max, self.doubt + 1 + late_ms // 1000)
+        self.asked = {nonce: asked for nonce, asked in self.asked.items() if asked.for_link}
+
+    # -- isolation ------------------------------------------------------------------------------------
+    def window(self) -> None:
+        policy, now_ms = self.host.policy, self.host.now.ms
+        self.host.at(now_ms + policy.window_ms, WindowTurn())
+        for number in self.neighbours.partners():
+            if self.neighbours.link_to(number) is not None:
+                self.expected[number] = now_ms
+        for number, linked_ms in list(self.expected.items()):
+            member = self.book.members.get(number)
+            if now_ms - linked_ms > EXPECTED_MS or member is None or member.status > DEAD:
+                del self.expected[number]
+        heard = sum(self._heard_since(number, self.window_from_ms - 1) for number in self.expected)
+        low = 2 * heard < len(self.expected)
+        self.windows_low = self.windows_low + 1 if low else 0
+        self.window_from_ms = now_ms
+        if self.host.state == READY and self.windows_low >= policy.windows:
+            self.host.state = ISOLATED
+            for number in self.expected:
+                if number in self.neighbours.peers and not self._heard_since(number, now_ms - policy.window_ms):
+                    self.neighbours.peers[number].unreachable = True
+            self.host.report("isolated", f"answering={heard} expected={len(self.expected)}")
+        elif self.host.state == ISOLATED and not low:
+            self.host.state = READY
+            self.host.report("reconnected", f"answering={heard} expected={len(self.expected)}")
+        self.book.forget_ended(now_ms - policy.dead_kept_ms)
+
+    def dial_the_dead(self) -> None:
+        """About every four seconds: a healed partition is noticed by nobody else."""
+        if self.host.state == JOINING or not self.book.ended_ms or self.host.rng.random() > DEAD_DIALLED_SHARE:
+            return
+        dead = [number for number in self.book.ended_ms if self.book[number].status == DEAD]
+        taken = {self.book[number].address for number in self.book.alive}
+        dead = [number for number in dead if self.book[number].address not in taken]
+        if dead:
+            self.neighbours.dial(self.book[self.host.rng.choice(dead)].address)

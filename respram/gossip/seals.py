@@ -6,14 +6,13 @@ before whatever else leaves. A record whose key is not known is refused all the 
 here), and then the keys are asked for; comparison brings the record again.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from respram.gossip.effects import Effect, Send
+from respram.gossip.effects import Effect, Host, Send
 from respram.gossip.links import Link
-from respram.wire.messages import Seals
-
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
+from respram.gossip.neighbours import Neighbours
+from respram.wire import messages as wire
 
 ASK_MS = 1_000  # between two questions for keys, to whomever
 ASKING = 1
@@ -29,36 +28,41 @@ class Keyring(Protocol):
     def learn(self, exported: bytes, now_ms: int) -> int: ...
 
 
-def greet(core: "Core", link: Link) -> None:
-    """To a new neighbour in the enclave, before the first push."""
-    if core.keyring is not None and (keys := core.keyring.export()):
-        core.send(link, Seals(0, keys))
+@dataclass(slots=True, eq=False)
+class Seals:
+    host: Host
+    neighbours: Neighbours
+    keyring: Keyring | None  # None: nothing is sealed
+    told: int = 0  # its version that all links know of
+    asked_ms: int = -ASK_MS
 
+    def greet(self, link: Link) -> None:
+        """To a new neighbour in the enclave, before the first push."""
+        if self.keyring is not None and (keys := self.keyring.export()):
+            self.host.send(link.id, wire.Seals(0, keys))
 
-def announce(core: "Core", effects: list[Effect]) -> list[Effect]:
-    """The effects, behind what has to be told first."""
-    keyring = core.keyring
-    if keyring is None or keyring.version == core.keyring_told:
-        return effects
-    core.keyring_told = keyring.version
-    keys = keyring.export()
-    return [Send(link.id, Seals(0, keys)) for link in core.greeted() if link.same_enclave] + effects
+    def announce(self, effects: list[Effect]) -> list[Effect]:
+        """The effects, behind what has to be told first."""
+        keyring = self.keyring
+        if keyring is None or keyring.version == self.told:
+            return effects
+        self.told = keyring.version
+        keys = keyring.export()
+        return [Send(link.id, wire.Seals(0, keys)) for link in self.neighbours.greeted() if link.same_enclave] + effects
 
+    def heard(self, link: Link, message: wire.Seals) -> None:
+        if self.keyring is None:
+            return
+        refused = self.keyring.refused
+        if self.keyring.learn(message.keys, self.host.now.wall_ms):
+            self.host.report("seal_keys", f"learnt_from={link.peer.number if link.peer else 0:016x}")
+        if self.keyring.refused != refused:
+            self.host.report("seal_keys_full", f"refused={self.keyring.refused}")
+        if message.asks == ASKING:
+            self.greet(link)
 
-def heard(core: "Core", link: Link, message: Seals) -> None:
-    if core.keyring is None:
-        return
-    refused = core.keyring.refused
-    if core.keyring.learn(message.keys, core.now.wall_ms):
-        core.report("seal_keys", f"learnt_from={link.peer.number if link.peer else 0:016x}")
-    if core.keyring.refused != refused:
-        core.report("seal_keys_full", f"refused={core.keyring.refused}")
-    if message.asks == ASKING:
-        greet(core, link)
-
-
-def lack(core: "Core", link: Link) -> None:
-    """The link brought records that cannot be opened here."""
-    if core.keyring is not None and core.now.ms - core.keys_asked_ms >= ASK_MS:
-        core.keys_asked_ms = core.now.ms
-        core.send(link, Seals(ASKING, core.keyring.export()))
+    def lack(self, link: Link) -> None:
+        """The link brought records that cannot be opened here."""
+        if self.keyring is not None and self.host.now.ms - self.asked_ms >= ASK_MS:
+            self.asked_ms = self.host.now.ms
+            self.host.send(link.id, wire.Seals(ASKING, self.keyring.export()))

@@ -1,5 +1,10 @@
-"""What is to be done when: a heap of moments, each with a name and an argument. One timer outside serves them all."""
+"""What is to be done when: a heap of moments, each with what it is about. One timer outside serves them all.
 
+A timer that may outlive its reason carries the reason: a verdict the suspicion that it ends, a round the moment that it
+was promised for. Whoever gets it compares.
+"""
+
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -11,23 +16,145 @@ class Now(NamedTuple):
     wall_ms: int  # Unix time: for stamps, deadlines and cuts
 
 
+# -- of a link ----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class GreetingDue:
+    """A HELLO must have come."""
+
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckDue:
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResendDue:
+    link: int
+
+
+# -- of one moment ------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class JobsDue:
+    """Jobs that wait for the other side look whether it is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class HurriedRoundDue:
+    """A round of comparison before the pace's next. Only the one promised last counts."""
+
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingUnanswered:
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who has not denied this very suspicion is dead."""
+
+    number: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullExpired:
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceDue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WantDue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class KeysExpire:
+    """Keys of snapshot segments whose bucket has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindParent:
+    pass
+
+
+# -- that come again ----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ProbeTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PartnersTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RotateTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RootsTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TreeTurn:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceTurn:
+    pass
+
+
+Timer = (
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | AnnounceDue
+    | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
+    | WindowTurn | TreeTurn | RebalanceTurn
+)  # fmt: skip
+
+
 class Timers:
     __slots__ = ("_heap", "_ties")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, str, int]] = []
+        self._heap: list[tuple[int, int, Timer]] = []
         self._ties = 0  # equal moments come in the order of their setting
 
-    def at(self, due_ms: int, name: str, argument: int = 0) -> None:
+    def at(self, due_ms: int, timer: Timer) -> None:
         self._ties += 1
-        heappush(self._heap, (due_ms, self._ties, name, argument))
+        heappush(self._heap, (due_ms, self._ties, timer))
 
-    def due(self, now_ms: int) -> tuple[int, str, int] | None:
-        """The next that has come: when it was due, its name, its argument."""
+    def due(self, now_ms: int) -> tuple[int, Timer] | None:
+        """The next that has come: when it was due, and what it is about."""
         if not self._heap or self._heap[0][0] > now_ms:
             return None
-        due_ms, _, name, argument = heappop(self._heap)
-        return due_ms, name, argument
+        due_ms, _, timer = heappop(self._heap)
+        return due_ms, timer
 
     def next_ms(self) -> int | None:
         return self._heap[0][0] if self._heap else None

@@ -9,22 +9,32 @@ better by 20% and 2 ms for 5 minutes, with 10 minutes of rest after a move: a tr
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from respram.gossip.books import Books
+from respram.gossip.effects import Host
 from respram.gossip.links import Link
-from respram.gossip.members import BRANCH, LEAF, ROLES, ROOT, TRUNK, Member
+from respram.gossip.members import BRANCH, LEAF, ROLES, ROOT, TRUNK, AddressBook, Member
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.timers import FindParent, RebalanceTurn, TreeTurn
 from respram.wire.messages import Attach, Attached, Detach
-
-if TYPE_CHECKING:
-    from respram.gossip.core import Core
 
 FIRST_MS = 1_000  # after the first link
 FULL_MS = 30_000  # a parent that had no room is not asked again before
 MISSED_MAX = 2  # confirmations that may be missing
 
 
-@dataclass(slots=True)
+
+def branch_of(member: Member) -> int:
+    """What a member shares with its neighbours in the tree: a branch and its leaves have one in common."""
+    return member.parent if member.role == LEAF else member.number
+
+
+@dataclass(slots=True, eq=False)
 class Tree:
+    host: Host
+    book: AddressBook
+    books: Books
+    neighbours: Neighbours
     is_root: bool = False
     children: dict[int, int] = field(default_factory=dict)  # number: confirmed last
     asking: int = 0  # a parent that has not answered yet
@@ -36,188 +46,165 @@ class Tree:
     moved_ms: int = -1_000_000_000
     moves: int = 0
 
+    def capacity(self, role: int) -> int:
+        return {ROOT: self.host.policy.trunks_max, TRUNK: self.host.policy.branches_max, BRANCH: self.host.policy.leaves_max}.get(role, 0)
 
-def capacity(core: "Core", role: int) -> int:
-    return {ROOT: core.policy.trunks_max, TRUNK: core.policy.branches_max, BRANCH: core.policy.leaves_max}.get(role, 0)
-
-
-def check(core: "Core") -> None:
-    """The self-check, every 30 s (and soon after the first link)."""
-    tree, policy = core.tree, core.policy
-    is_settled = core.me.parent != 0 or tree.is_root
-    core.timers.at(core.now.ms + core.jitter(policy.check_ms if is_settled else policy.attach_patience_ms), "tree")
-    for number, confirmed_ms in list(tree.children.items()):
-        if core.now.ms - confirmed_ms > 3 * policy.check_ms or number not in core.book.alive:
-            del tree.children[number]
-    if tree.is_root:
-        return
-    parent = core.book.members.get(core.me.parent)
-    if parent is not None and not (parent.is_alive and parent.role == core.me.role + 1):
-        lose_parent(core, "its role does not fit" if parent.is_alive else "it is gone")
-        parent = None
-    if tree.asking and core.now.ms - tree.asked_ms >= policy.attach_patience_ms:
-        if tree.asking == core.me.parent:
-            tree.missed += 1
-            if tree.missed >= MISSED_MAX:
-                lose_parent(core, "it does not answer")
-                parent = None
-        else:
-            tree.full[tree.asking] = core.now.ms + FULL_MS
-        tree.asking = 0
-    if parent is not None:
-        _ask(core, parent.number, core.me.role)
-        _compare_parents(core, parent)
-    elif not tree.asking:
-        find_parent(core)
-
-
-def lose_parent(core: "Core", why: str) -> None:
-    core.report("parent_lost", f"parent={core.me.parent:016x} why={why.replace(' ', '_')}")
-    core.book.set_me(parent=0)
-    core.tree.missed = core.tree.asking = 0
-    core.tell_all()
-
-
-def find_parent(core: "Core") -> None:
-    """Asks the best candidate of the deepest level with room."""
-    for parent_role in (BRANCH, TRUNK, ROOT):
-        candidates = with_room(core, parent_role)
-        if candidates:
-            best_ms = min(latency_ms(core, number) for number in candidates)
-            best = [number for number in candidates if latency_ms(core, number) <= best_ms]
-            _ask(core, core.rng.choice(best), parent_role - 1)
+    def check(self) -> None:
+        """The self-check, every 30 s (and soon after the first link)."""
+        policy = self.host.policy
+        is_settled = self.book.me.parent != 0 or self.is_root
+        self.host.at(self.host.now.ms + self.host.jitter(policy.check_ms if is_settled else policy.attach_patience_ms), TreeTurn())
+        for number, confirmed_ms in list(self.children.items()):
+            if self.host.now.ms - confirmed_ms > 3 * policy.check_ms or number not in self.book.alive:
+                del self.children[number]
+        if self.is_root:
             return
+        parent = self.book.members.get(self.book.me.parent)
+        if parent is not None and not (parent.is_alive and parent.role == self.book.me.role + 1):
+            self.lose_parent("its role does not fit" if parent.is_alive else "it is gone")
+            parent = None
+        if self.asking and self.host.now.ms - self.asked_ms >= policy.attach_patience_ms:
+            if self.asking == self.book.me.parent:
+                self.missed += 1
+                if self.missed >= MISSED_MAX:
+                    self.lose_parent("it does not answer")
+                    parent = None
+            else:
+                self.full[self.asking] = self.host.now.ms + FULL_MS
+            self.asking = 0
+        if parent is not None:
+            self._ask(parent.number, self.book.me.role)
+            self._compare_parents(parent)
+        elif not self.asking:
+            self.find_parent()
 
+    def lose_parent(self, why: str) -> None:
+        self.host.report("parent_lost", f"parent={self.book.me.parent:016x} why={why.replace(' ', '_')}")
+        self.book.set_me(parent=0)
+        self.missed = self.asking = 0
+        self.books.tell_all()
 
-def with_room(core: "Core", role: int) -> list[int]:
-    room = capacity(core, role)
-    return [
-        number
-        for number in core.book.alive
-        if core.book[number].role == role
-        and (core.book[number].parent or role == ROOT)
-        and core.book.children_of.get(number, 0) < room
-        and core.tree.full.get(number, 0) <= core.now.ms
-        and number not in core.tree.children
-    ]
+    def find_parent_again(self) -> None:
+        if not self.book.me.parent and not self.asking:
+            self.find_parent()
 
+    def find_parent(self) -> None:
+        """Asks the best candidate of the deepest level with room."""
+        for parent_role in (BRANCH, TRUNK, ROOT):
+            candidates = self.with_room(parent_role)
+            if candidates:
+                best_ms = min(self.latency_ms(number) for number in candidates)
+                best = [number for number in candidates if self.latency_ms(number) <= best_ms]
+                self._ask(self.host.rng.choice(best), parent_role - 1)
+                return
 
-def latency_ms(core: "Core", number: int) -> float:
-    peer = core.peers.get(number)
-    return peer.rtt_ms if peer is not None and peer.rtt_ms is not None else 1e9
+    def with_room(self, role: int) -> list[int]:
+        room = self.capacity(role)
+        return [
+            number
+            for number in self.book.alive
+            if self.book[number].role == role
+            and (self.book[number].parent or role == ROOT)
+            and self.book.children_of.get(number, 0) < room
+            and self.full.get(number, 0) <= self.host.now.ms
+            and number not in self.children
+        ]
 
+    def latency_ms(self, number: int) -> float:
+        peer = self.neighbours.peers.get(number)
+        return peer.rtt_ms if peer is not None and peer.rtt_ms is not None else 1e9
 
-def _ask(core: "Core", number: int, role: int) -> None:
-    tree = core.tree
-    tree.asking, tree.asking_role, tree.asked_ms = number, role, core.now.ms
-    link = core.link_to(number)
-    if link is not None:
-        core.send(link, Attach(role))
-    else:
-        core.dial(core.book[number].address)
+    def _ask(self, number: int, role: int) -> None:
+        self.asking, self.asking_role, self.asked_ms = number, role, self.host.now.ms
+        link = self.neighbours.link_to(number)
+        if link is not None:
+            self.host.send(link.id, Attach(role))
+        else:
+            self.neighbours.dial(self.book[number].address)
 
+    def linked(self, link: Link) -> None:
+        """A link came up: perhaps the one to the parent that is to be asked."""
+        if link.peer is not None and self.asking == link.peer.number:
+            self.host.send(link.id, Attach(self.asking_role))
+        elif not self.book.me.parent and not self.asking and not self.is_root:
+            self.host.at(self.host.now.ms + self.host.jitter(FIRST_MS), FindParent())
 
-def linked(core: "Core", link: Link) -> None:
-    """A link came up: perhaps the one to the parent that is to be asked."""
-    tree = core.tree
-    if link.peer is not None and tree.asking == link.peer.number:
-        core.send(link, Attach(tree.asking_role))
-    elif not core.me.parent and not tree.asking and not tree.is_root:
-        core.timers.at(core.now.ms + core.jitter(FIRST_MS), "find_parent")
+    def asked(self, link: Link, message: Attach) -> None:
+        assert link.peer is not None
+        number = link.peer.number
+        has_room = number in self.children or len(self.children) < self.capacity(self.book.me.role)
+        has_place = self.is_root or self.book.me.parent != 0
+        accepted = message.role + 1 == self.book.me.role and has_room and has_place and number != self.book.me.parent
+        if accepted:
+            self.children[number] = self.host.now.ms
+        else:
+            self.children.pop(number, None)
+        self.host.send(link.id, Attached(message.role, 1 if accepted else 0))
 
+    def answered(self, link: Link, message: Attached) -> None:
+        assert link.peer is not None
+        number = link.peer.number
+        if number != self.asking or message.role != self.asking_role:
+            return
+        self.asking = self.missed = 0
+        if message.accepted:
+            if self.book.me.parent != number or self.book.me.role != message.role:
+                self._move(number, message.role)
+            return
+        self.full[number] = self.host.now.ms + FULL_MS
+        if self.book.me.parent == number:
+            self.lose_parent("it has no room")
+        if not self.book.me.parent:
+            self.find_parent()
 
-def asked(core: "Core", link: Link, message: Attach) -> None:
-    tree = core.tree
-    assert link.peer is not None
-    number = link.peer.number
-    has_room = number in tree.children or len(tree.children) < capacity(core, core.me.role)
-    has_place = tree.is_root or core.me.parent != 0
-    accepted = message.role + 1 == core.me.role and has_room and has_place and number != core.me.parent
-    if accepted:
-        tree.children[number] = core.now.ms
-    else:
-        tree.children.pop(number, None)
-    core.send(link, Attached(message.role, 1 if accepted else 0))
+    def _move(self, parent: int, role: int) -> None:
+        old = self.neighbours.link_to(self.book.me.parent) if self.book.me.parent else None
+        if old is not None:
+            self.host.send(old.id, Detach())
+            self.moves += 1
+        self.moved_ms = self.host.now.ms
+        self.better_since.clear()
+        if role != self.book.me.role:
+            self.children.clear()  # they find a parent of the right role at their next check
+        self.book.set_me(parent=parent, role=role)
+        self.host.report("attached", f"role={ROLES[role]} parent={parent:016x}")
+        self.books.tell_all()
 
+    def detached(self, link: Link, message: Detach) -> None:
+        assert link.peer is not None
+        self.children.pop(link.peer.number, None)
 
-def answered(core: "Core", link: Link, message: Attached) -> None:
-    tree = core.tree
-    assert link.peer is not None
-    number = link.peer.number
-    if number != tree.asking or message.role != tree.asking_role:
-        return
-    tree.asking = tree.missed = 0
-    if message.accepted:
-        if core.me.parent != number or core.me.role != message.role:
-            _move(core, number, message.role)
-        return
-    tree.full[number] = core.now.ms + FULL_MS
-    if core.me.parent == number:
-        lose_parent(core, "it has no room")
-    if not core.me.parent:
-        find_parent(core)
+    # -- rebalancing ----------------------------------------------------------------------------------
+    def _is_better(self, number: int, than_ms: float) -> bool:
+        candidate_ms = self.latency_ms(number)
+        gain_ms = than_ms - candidate_ms
+        return gain_ms >= self.host.policy.better_least_ms and candidate_ms * 100 <= than_ms * (100 - self.host.policy.better_percent)
 
+    def _compare_parents(self, parent: Member) -> None:
+        than_ms = self.latency_ms(parent.number)
+        better = [one for one in self.with_room(parent.role) if one != parent.number and self._is_better(one, than_ms)]
+        self.better_since = {number: self.better_since.get(number, self.host.now.ms) for number in better}
 
-def _move(core: "Core", parent: int, role: int) -> None:
-    tree = core.tree
-    old = core.link_to(core.me.parent) if core.me.parent else None
-    if old is not None:
-        core.send(old, Detach())
-        tree.moves += 1
-    tree.moved_ms = core.now.ms
-    tree.better_since.clear()
-    if role != core.me.role:
-        tree.children.clear()  # they find a parent of the right role at their next check
-    core.book.set_me(parent=parent, role=role)
-    core.report("attached", f"role={ROLES[role]} parent={parent:016x}")
-    core.tell_all()
+    def turn(self) -> None:
+        """The moment drawn has come. Who has another role by now waits for that role's third."""
+        third = self.host.policy.rebalance_ms // 3
+        is_own = self.host.now.wall_ms % self.host.policy.rebalance_ms // third == min(self.book.me.role, TRUNK)
+        if is_own:
+            self.rebalance()
+        self.host.at(self.host.now.ms + self.next_turn_ms(this_time=not is_own), RebalanceTurn())
 
+    def next_turn_ms(self, this_time: bool) -> int:
+        """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by the
+        clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next period."""
+        period_ms = self.host.policy.rebalance_ms
+        third, into_ms = period_ms // 3, self.host.now.wall_ms % period_ms
+        wait_ms = min(self.book.me.role, TRUNK) * third + self.host.rng.randrange(third) - into_ms
+        return wait_ms if this_time and wait_ms > 0 else wait_ms + period_ms
 
-def detached(core: "Core", link: Link) -> None:
-    assert link.peer is not None
-    core.tree.children.pop(link.peer.number, None)
-
-
-# -- rebalancing ----------------------------------------------------------------------------------
-def _is_better(core: "Core", number: int, than_ms: float) -> bool:
-    candidate_ms = latency_ms(core, number)
-    gain_ms = than_ms - candidate_ms
-    return gain_ms >= core.policy.better_least_ms and candidate_ms * 100 <= than_ms * (100 - core.policy.better_percent)
-
-
-def _compare_parents(core: "Core", parent: Member) -> None:
-    tree, than_ms = core.tree, latency_ms(core, parent.number)
-    better = [one for one in with_room(core, parent.role) if one != parent.number and _is_better(core, one, than_ms)]
-    tree.better_since = {number: tree.better_since.get(number, core.now.ms) for number in better}
-
-
-def turn(core: "Core") -> None:
-    """The moment drawn has come. Who has another role by now waits for that role's third."""
-    third = core.policy.rebalance_ms // 3
-    is_own = core.now.wall_ms % core.policy.rebalance_ms // third == min(core.me.role, TRUNK)
-    if is_own:
-        rebalance(core)
-    core.timers.at(core.now.ms + next_turn_ms(core, this_time=not is_own), "rebalance")
-
-
-def next_turn_ms(core: "Core", this_time: bool) -> int:
-    """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by the
-    clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next period."""
-    period_ms = core.policy.rebalance_ms
-    third, into_ms = period_ms // 3, core.now.wall_ms % period_ms
-    wait_ms = min(core.me.role, TRUNK) * third + core.rng.randrange(third) - into_ms
-    return wait_ms if this_time and wait_ms > 0 else wait_ms + period_ms
-
-
-def rebalance(core: "Core") -> None:
-    """Moves to the best of those that have been better for long enough."""
-    tree, policy, now_ms = core.tree, core.policy, core.now.ms
-    steady = [one for one, since_ms in tree.better_since.items() if now_ms - since_ms >= policy.better_ms]
-    if not steady or now_ms - tree.moved_ms < policy.rest_ms or core.me.parent == 0:
-        return
-    _ask(core, min(steady, key=lambda number: (latency_ms(core, number), number)), core.me.role)
-
-
-def branch_of(member: Member) -> int:
-    """What a member shares with its neighbours in the tree: a branch and its leaves have one in common."""
-    return member.parent if member.role == LEAF else member.number
+    def rebalance(self) -> None:
+        """Moves to the best of those that have been better for long enough."""
+        policy, now_ms = self.host.policy, self.host.now.ms
+        steady = [one for one, since_ms in self.better_since.items() if now_ms - since_ms >= policy.better_ms]
+        if not steady or now_ms - self.moved_ms < policy.rest_ms or self.book.me.parent == 0:
+            return
+        self._ask(min(steady, key=lambda number: (self.latency_ms(number), number)), self.book.me.role)

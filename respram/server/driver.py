@@ -70,7 +70,7 @@ def make_replica(
     policy = replace(numbers, network=config.network.encode(), ids_mark=mark_of(ids_key))
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:
-        core.segment_keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
+        core.handover.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
     return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 
@@ -130,7 +130,7 @@ class Driver:
 
     async def _look(self, roots_of: Callable[[discovery.Found], list[bytes]], last: tuple[str, ...]) -> None:
         while True:
-            await asyncio.sleep(LOOK_AGAIN_S if self.replica.core.greeted() else LOOK_SOON_S)
+            await asyncio.sleep(LOOK_AGAIN_S if self.replica.core.neighbours.greeted() else LOOK_SOON_S)
             found = await discovery.find(self.node.config.join)
             if found.failures and found.failures != last:
                 self.log(f"event=join_unresolved why={found.failures[0]!r} entries={len(found.failures)}")
@@ -165,7 +165,7 @@ class Driver:
         return len(links)
 
     def _greeted(self, link: Link) -> bool:
-        known = self.replica.core.links.get(link.number)
+        known = self.replica.core.neighbours.links.get(link.number)
         return known is not None and known.peer is not None
 
     def link_opened(self, link: Link) -> None:

@@ -16,7 +16,7 @@ def linked(replica: Replica, now_ms: int) -> list[PeerFacts]:
     """Peers in the order in which they were met."""
     core = replica.core
     rows = []
-    for number, peer in core.peers.items():
+    for number, peer in core.neighbours.peers.items():
         member = core.book.get(number)
         if member is not None and (peer.link is not None or member.is_alive):
             rows.append(_peer_row(peer, member, now_ms))
@@ -73,8 +73,8 @@ def members(replica: Replica) -> list[MemberFacts]:
 
 def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tuple[str, object]]:
     core = replica.core
-    peers = [peer for peer in core.enclave_peers() if peer.link is not None]
-    boot, repair, pulls, rumors = core.boot, core.repair, core.pulls, core.rumors
+    peers = [peer for peer in core.neighbours.of_enclave() if peer.link is not None]
+    boot, rounds, pulls, rumors = core.boot, core.rounds, core.pulls, core.rumors
     rows: list[tuple[str, object]] = [
         ("peer_state", core.state),
         ("tree_role", ROLES[core.me.role]),
@@ -86,9 +86,9 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("network_members", len(core.book.alive) + 1),
         ("enclave_peers_linked", len(peers)),
         ("enclave_peers_lagging", sum(peer.lagging_ms is not None for peer in peers)),
-        ("enclave_peers_differing", core.differing),
+        ("enclave_peers_differing", core.neighbours.differing),
         ("replication_lag_ms_max", max((lag_ms(peer, now_ms) for peer in peers), default=0)),
-        ("replication_queue_bytes", sum(peer.queue_bytes for peer in core.peers.values())),
+        ("replication_queue_bytes", sum(peer.queue_bytes for peer in core.neighbours.peers.values())),
         ("outbox_waiting_bytes", replica.engine.waiting_bytes()),
         ("bootstrap_percent", 100 if boot.dumped or core.state != "joining" else boot.point * 100 // POINTS),
         ("bootstrap_records", boot.records),
@@ -96,17 +96,17 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("batches_sent", rumors.number),
         ("rumors_new", rumors.firsts),
         ("rumors_duplicate", rumors.duplicates),
-        ("compare_rounds", repair.rounds),
-        ("compare_equal", repair.equal),
-        ("compare_interval_ms", repair.interval_ms),
-        ("records_repaired", repair.repaired),
-        ("filters_sent", repair.filters_sent),
-        ("filter_bytes_sent", repair.filter_bytes),
+        ("compare_rounds", rounds.done),
+        ("compare_equal", rounds.equal),
+        ("compare_interval_ms", rounds.interval_ms),
+        ("records_repaired", rounds.repaired),
+        ("filters_sent", rounds.filters_sent),
+        ("filter_bytes_sent", rounds.filter_bytes),
         ("pulls_sent", pulls.sent),
         ("pulls_found", pulls.found),
         ("records_refused", replica.refused_records),
         ("payloads_malformed", replica.malformed_payloads),
-        ("links_refused", core.refusals),
+        ("links_refused", core.greeting.refusals),
         *((f"links_{fault}", count) for fault, count in faults.items()),
         ("peer_received_bytes", replica.received_bytes),
         ("peer_sent_bytes", sum(traffic.bytes for traffic in replica.sent.values())),

@@ -124,7 +124,7 @@ async def start(
         cast(PeerEngine, node.engine), config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys
     )
     if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
-        replica.core.own_addresses.clear()
+        replica.core.neighbours.own_addresses.clear()
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver
     await driver.start(listeners)

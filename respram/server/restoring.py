@@ -54,7 +54,7 @@ async def restore(snapshots: Snapshots, may_have_peers: bool) -> None:
 
 
 def _linked(snapshots: Snapshots) -> bool:
-    return snapshots.driver is not None and bool(snapshots.driver.replica.core.greeted())
+    return snapshots.driver is not None and bool(snapshots.driver.replica.core.neighbours.greeted())
 
 
 async def _look(snapshots: Snapshots) -> None:

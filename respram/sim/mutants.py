@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from respram.engine import ids
 from respram.engine.pure import digests, keyspace
-from respram.gossip.core import Core
+from respram.gossip.exchange import Exchange
 
 NAMES = ("no-salt", "key-only", "no-shadow")
 
@@ -14,7 +14,7 @@ NAMES = ("no-salt", "key-only", "no-shadow")
 def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline."""
     if name == "no-salt":
-        holder, attribute, wrong = Core, "salt", lambda self: 0x5A17
+        holder, attribute, wrong = Exchange, "salt", lambda self: 0x5A17
     elif name == "key-only":
         holder, attribute = digests, "identity"  # type: ignore[assignment]
         wrong = lambda ids_key, db, key, clock, node, shadow_ms: ids.identity(ids_key, db, key, 0, 0, 0)  # type: ignore[misc,assignment] # noqa: E731

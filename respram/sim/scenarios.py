@@ -162,7 +162,7 @@ class Crowd:
 
     @property
     def rounds(self) -> float:
-        return sum(node.replica.core.repair.rounds for node in self.world.nodes) / len(self.world.nodes)
+        return sum(node.replica.core.rounds.done for node in self.world.nodes) / len(self.world.nodes)
 
 
 def crowd(
@@ -295,19 +295,19 @@ def repair_pair(
     share = changed if one_sided else changed // 2
     place(world.nodes[0], range(share), wall_ms)
     place(world.nodes[1], range(share, changed), wall_ms)
-    repairs = [node.replica.core.repair for node in world.nodes]
+    repairs = [node.replica.core.rounds for node in world.nodes]
 
     def spoken() -> int:
         words = (b"DIGEST", b"SAME", b"BUCKETS", b"FILTER", b"RECORDS", b"ACK")
         return sum(node.replica.sent[word].bytes for node in world.nodes for word in words if word in node.replica.sent)
 
-    began_ms, bytes_before, rounds_before = world.now_ms, spoken(), sum(one.rounds for one in repairs)
+    began_ms, bytes_before, rounds_before = world.now_ms, spoken(), sum(one.done for one in repairs)
     while len(world.digests()) > 1 and world.now_ms < began_ms + limit_ms:
         world.run_until(world.now_ms + 50)
     if len(world.digests()) > 1:
         raise Violation(f"two nodes are not equal after {limit_ms} ms of comparison")
     return Repaired(
-        spoken() - bytes_before, world.now_ms - began_ms, sum(one.rounds for one in repairs) - rounds_before
+        spoken() - bytes_before, world.now_ms - began_ms, sum(one.done for one in repairs) - rounds_before
     )
 
 
@@ -327,5 +327,5 @@ def idle(world: World, for_ms: int = 10_000) -> Idle:
     frames_before, bytes_before = frames(), world.network.bytes
     world.run_until(world.now_ms + for_ms)
     per = len(world.nodes) * for_ms / 1000
-    links = sum(len(node.replica.core.links) for node in world.nodes) / len(world.nodes)
+    links = sum(len(node.replica.core.neighbours.links) for node in world.nodes) / len(world.nodes)
     return Idle((frames() - frames_before) / per, (world.network.bytes - bytes_before) / per, links)

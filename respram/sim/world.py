@@ -113,7 +113,7 @@ class World:
         return engine, Replica(engine, core, 16 << 20)
 
     def start(self, node: Node) -> None:
-        node.replica.core.roots = [root for root in self.roots if root != node.address]
+        node.replica.core.partners.roots = [root for root in self.roots if root != node.address]
         self.carry(node, node.replica.start(self.time_of(node)))
 
     def time_of(self, node: Node) -> Now:

@@ -1,8 +1,7 @@
 """Two benches, one link, and everything that passes between them written down."""
 
-from respram.gossip import exchange, repair
+from respram.gossip import exchange
 from respram.gossip.effects import Hangup, Send
-from respram.gossip.hearing import acknowledged
 from respram.gossip.policy import Policy
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
@@ -43,7 +42,7 @@ class Pair:
         """One comparison begun by `one`, until nobody has anything to say."""
         self.lines, self.bytes = [], 0
         self.one.core.now = self.one.now
-        repair.begin(self.one.core)
+        self.one.core.repair.begin()
         self.one.take(self.one.core._taken())
         benches = (self.one, self.other)
         for _ in range(10_000):
@@ -61,8 +60,8 @@ class Pair:
                         hearer.say(1, effect.message)
                     elif isinstance(effect, Hangup):
                         self.lines.append(f"hangup: {effect.reason}")
-                for link in bench.core.greeted():  # acknowledged at once: the window is not the matter here
-                    acknowledged(bench.core, link, link.next_seq - 1, b"")
+                for link in bench.core.neighbours.greeted():  # acknowledged at once: the window is not the matter here
+                    bench.core.hearing.acknowledged(link, link.next_seq - 1, b"")
                 bench.take(bench.core._taken())
             if not spoken and not any(bench.effects or bench.core.jobs for bench in benches):
                 break

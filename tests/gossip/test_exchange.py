@@ -69,7 +69,7 @@ def test_a_small_filter_hardly_passes_over_anything_and_a_large_one_stays_small(
         pair.stock(pair.one, range(2_000))
         pair.stock(pair.other, range(2_000, 4_000), size=1)
         pair.round()
-        sizes[small] = pair.one.core.repair.filter_bytes
+        sizes[small] = pair.one.core.rounds.filter_bytes
     assert 1.5 < sizes[10_000] / sizes[0] < 1.7
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_ends_the_link_and_nothing_else(message: Message) ->
     bench.meet(2, Member(0x300, b"main", b"third:1", ready=True))
     core = bench.core
     cut = Cut(1, 1)
-    core.repair.others[OTHER] = rounds.Round(7, core.peers[OTHER], cut, False, 1 << 40)
+    core.rounds.others[OTHER] = rounds.Round(7, core.neighbours.peers[OTHER], cut, False, 1 << 40)
     bench.say(1, message)
     assert list(bench.hangups()) == [1]
 
@@ -129,4 +129,4 @@ def test_a_push_is_no_repair() -> None:
     bench.meet(1, member(OTHER))
     record = pack(Record(0, b"k", b"v", OLD_MS << 16, 5, EPOCH_MS + 100_000))
     bench.say(1, Push(1, 0, OTHER, 1, 0, 0, record))
-    assert bench.engine.count(0, EPOCH_MS) == 1 and bench.core.repair.repaired == 0
+    assert bench.engine.count(0, EPOCH_MS) == 1 and bench.core.rounds.repaired == 0

@@ -51,13 +51,13 @@ def test_one_debt_is_paid_at_a_time_with_a_rest_between() -> None:
     for _ in range(REST_MS // 500):
         bench.wait(1_000)
         for link in (1, 2):
-            bench.core.peers[0x1FF + link].heard_ms = bench.ms
+            bench.core.neighbours.peers[0x1FF + link].heard_ms = bench.ms
     assert bench.sent(Dumped, 3 - first)
 
 
 def test_what_was_not_kept_and_what_was_dropped_is_owed_again() -> None:
     bench = stand()
-    peer = bench.core.peers[0x200]
+    peer = bench.core.neighbours.peers[0x200]
     bench.wait(1_600)
     acknowledge(bench, 1, bench.sent(Dumped)[-1].seq.to_bytes(8, "little"))
     assert peer.owed and bench.core.holders(1) == 0

@@ -78,7 +78,7 @@ def test_two_nodes_at_one_address_are_told_so_and_the_first_stays() -> None:
     assert list(bench.core.book.alive) == [0x200] and list(bench.hangups()) == [2]
     bench.meet(3, replace(member(0x202), address=member(ME).address))
     assert bench.sent(Refuse, 3)[0].reason == b"we both advertise this address"
-    assert list(bench.hangups()) == [2, 3] and bench.core.refusals == 2
+    assert list(bench.hangups()) == [2, 3] and bench.core.greeting.refusals == 2
 
 
 def test_links_are_bounded() -> None:
@@ -121,7 +121,7 @@ def test_of_two_links_the_one_that_the_lower_number_dialled_stays(number: int, s
         for link in order:
             bench.meet(link, member(number), dialled=link == 2)
         assert [link for link in (1, 2) if link not in bench.hangups()] == [survivor]
-        assert [link.id for link in bench.core.greeted()] == [survivor]
+        assert [link.id for link in bench.core.neighbours.greeted()] == [survivor]
 
 
 def test_an_earlier_boot_at_the_same_address_has_left() -> None:
@@ -137,8 +137,8 @@ def test_an_earlier_boot_at_the_same_address_has_left() -> None:
 def test_who_is_thought_dead_is_told_so_and_may_deny_it() -> None:
     bench = Bench()
     bench.meet(9, member(0x300))
-    bench.core.learn_member(member(0x200))
-    bench.core.learn_member(replace(member(0x200), status=DEAD))
+    bench.core.books.learn_member(member(0x200))
+    bench.core.books.learn_member(replace(member(0x200), status=DEAD))
     bench.meet(1, member(0x200))
     told = [entry for said in bench.sent(Members, 1) for entry in unpack_members(said.entries)]
     assert [(entry.number, entry.status) for entry in told if entry.number == 0x200] == [(0x200, DEAD)]

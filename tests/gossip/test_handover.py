@@ -18,7 +18,7 @@ def test_a_new_link_begins_with_the_keys_that_are_held() -> None:
     bench = Bench()
     bench.meet(1, member(1))
     assert not bench.sent(Keys, 1), "nothing is held, nothing is said"
-    bench.core.segment_keys.add(entry(7))
+    bench.core.handover.keys.add(entry(7))
     bench.meet(2, member(2))
     assert [unpack(one.entries) for one in bench.sent(Keys, 2)] == [[entry(7)]]
     bench.meet(3, member(3, enclave=b"blue"))
@@ -38,13 +38,13 @@ def test_keys_of_others_are_kept_until_their_bucket_ends_or_their_file_is_gone()
     bench = Bench()
     bench.meet(1, member(1))
     bench.say(1, Keys(pack([entry(7), entry(8, EPOCH_MS + 3_000), entry(9, EPOCH_MS - 1)]), b""))
-    assert bench.core.segment_keys.get(entry(7).id) == entry(7).key and bench.core.segment_keys.get(entry(9).id) is None
+    assert bench.core.handover.keys.get(entry(7).id) == entry(7).key and bench.core.handover.keys.get(entry(9).id) is None
     bench.wait(2_500)
-    assert bench.core.segment_keys.get(entry(8).id) == entry(8).key
+    assert bench.core.handover.keys.get(entry(8).id) == entry(8).key
     bench.wait(2_000)
-    assert bench.core.segment_keys.get(entry(8).id) is None and len(bench.core.segment_keys) == 1
+    assert bench.core.handover.keys.get(entry(8).id) is None and len(bench.core.handover.keys) == 1
     bench.say(1, Keys(b"", entry(7).id))
-    assert len(bench.core.segment_keys) == 0 and not bench.hangups()
+    assert len(bench.core.handover.keys) == 0 and not bench.hangups()
 
 
 def test_among_many_news_is_passed_on_once() -> None:
@@ -69,7 +69,7 @@ def test_keys_from_another_enclave_cost_the_link() -> None:
     bench = Bench()
     bench.meet(1, member(1, enclave=b"blue"))
     bench.say(1, Keys(pack([entry(7)]), b""))
-    assert 1 in bench.hangups() and not len(bench.core.segment_keys)
+    assert 1 in bench.hangups() and not len(bench.core.handover.keys)
 
 
 # -- what restoring means for joining -----------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_a_snapshot_stands_in_for_the_dump() -> None:
     bench.take(bench.core.restored(1_000, bench.now))
     bench.wait(3_000)
     assert not bench.sent(Dump) and bench.core.boot.dumped
-    bench.core.bootstrap_compared(1_000, 2_001)
+    bench.core.boot.compared(1_000, 2_001)
     bench.wait(1_000)
     assert bench.sent(Dump), "a peer has more than twice as much"
 

@@ -1,7 +1,7 @@
 """What is heard from where: an enclave's data from its own members only, and nothing from links that are gone."""
 
 from respram.gossip.effects import Hangup
-from respram.wire.messages import Ack, Bye, Digest, Push, Records
+from respram.wire.messages import MESSAGES, Ack, Bye, Digest, Push, Records
 
 from .rig import Bench, member
 
@@ -26,3 +26,7 @@ def test_messages_for_a_link_that_is_gone_are_nothing() -> None:
     assert bench.core.receive(99, Bye(), bench.now) == []
     assert bench.core.closed(99, bench.now) == []
     assert not [one for one in bench.effects if isinstance(one, Hangup)]
+
+
+def test_every_message_is_somebodys() -> None:
+    assert set(Bench().core.hearing.table) == set(MESSAGES)

@@ -80,12 +80,12 @@ def test_in_flight_stops_at_the_window_and_goes_on_with_acknowledgements() -> No
     for number in range(1, 101):
         enqueue(peer, batch(number, record(b"k%d" % number, b"v" * 60_000)), POLICY, 0, number)
     out: list[Effect] = []
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     first = len(pushes(out))
     assert 60 < first < 72 and link.in_flight_bytes <= POLICY.in_flight_bytes_max
     assert [one.seq for one in pushes(out)] == list(range(1, first + 1))
     assert len(acknowledge(link, 10)) == 10
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert len(pushes(out)) == first + 10
 
 
@@ -94,10 +94,10 @@ def test_a_value_larger_than_the_window_goes_alone() -> None:
     enqueue(peer, batch(1, record(b"large", bytes(8 << 20))), POLICY, 0, 1)
     enqueue(peer, batch(2, record(b"small")), POLICY, 0, 2)
     out: list[Effect] = []
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert [one.number for one in pushes(out)] == [1]
     acknowledge(link, 1)
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert [one.number for one in pushes(out)] == [1, 2]
     assert peer.lagging_ms is None
 
@@ -113,10 +113,10 @@ def test_pushes_pass_filters() -> None:
         link.sync.append(Filter(0, 0, 1, 0, b"", part, 40, bytes(64 << 10)))
         link.sync_bytes += 64 << 10
     out: list[Effect] = []
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert link.in_flight_bytes <= POLICY.sync_in_flight_bytes_max and link.sync
     enqueue(peer, batch(1, record(b"k")), POLICY, 0, 1)
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert len(pushes(out)) == 1 and link.sync
 
 
@@ -124,10 +124,10 @@ def test_a_stalled_link_is_not_buried_and_given_up_in_the_end() -> None:
     link, peer = stand()
     for number in range(1, 60):
         enqueue(peer, batch(number, record(b"k%d" % number, b"v" * 60_000)), POLICY, 0, number)
-    pump(link, POLICY, 0, [])
+    pump(link, POLICY, 0, lambda effect: None)
     again: list[Effect] = []
     now_ms, attempts = 0, 0
-    while resend(link, POLICY, now_ms, again):
+    while resend(link, POLICY, now_ms, again.append):
         now_ms += 500
         attempts += 1
         assert attempts < 1000
@@ -165,9 +165,9 @@ def test_what_was_not_kept_is_said_before_it_is_acknowledged() -> None:
         kept(link, seq, seq != 2)
     enqueue(peer, batch(1, record(b"k")), POLICY, 0, 1)
     out: list[Effect] = []
-    pump(link, POLICY, 0, out)
+    pump(link, POLICY, 0, out.append)
     assert pushes(out)[0].ack == 0
-    ack(link, out)
+    ack(link, out.append)
     assert out[-1] == Send(1, Ack(2, (2).to_bytes(8, "little")))
 
 

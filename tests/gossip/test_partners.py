@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from respram.gossip import partners
 from respram.gossip.effects import Dial
 from respram.gossip.members import ROOT
 
@@ -16,7 +15,7 @@ def dials(bench: Bench) -> list[bytes]:
 def test_up_to_ten_are_all_dialled_by_the_lower_number_first() -> None:
     bench = Bench()
     for number in (0x50, 0x200, 0x300):
-        bench.core.learn_member(member(number))
+        bench.core.books.learn_member(member(number))
     bench.wait(1_300)
     assert sorted(dials(bench)) == [member(0x200).address, member(0x300).address]
     bench.wait(3_000)
@@ -25,7 +24,7 @@ def test_up_to_ten_are_all_dialled_by_the_lower_number_first() -> None:
 
 def test_a_failing_dial_is_repeated_with_growing_patience() -> None:
     bench = Bench()
-    bench.core.learn_member(member(0x200))
+    bench.core.books.learn_member(member(0x200))
     for _ in range(60):
         bench.wait(1_000)
         for address in dials(bench)[-1:]:
@@ -36,8 +35,8 @@ def test_a_failing_dial_is_repeated_with_growing_patience() -> None:
 def test_among_many_about_a_square_root_is_linked() -> None:
     bench = Bench()
     for number in range(400):
-        bench.core.learn_member(member(0x1000 + number))
-    assert partners.degree(bench.core) == 20 + 6 + 3
+        bench.core.books.learn_member(member(0x1000 + number))
+    assert bench.core.partners.degree() == 20 + 6 + 3
     link = 0
     for _ in range(30):
         bench.wait(1_000)
@@ -46,9 +45,9 @@ def test_among_many_about_a_square_root_is_linked() -> None:
             number = int(address.split(b":")[0].split(b"-")[1])
             bench.meet(link, member(number), dialled=True)
         bench.forget()
-        for peer in bench.core.peers.values():
+        for peer in bench.core.neighbours.peers.values():
             peer.heard_ms = bench.ms
-    assert 14 <= len(bench.core.greeted()) <= 18
+    assert 14 <= len(bench.core.neighbours.greeted()) <= 18
 
 
 def test_a_third_of_the_partners_lie_outside_the_own_branch() -> None:
@@ -56,10 +55,10 @@ def test_a_third_of_the_partners_lie_outside_the_own_branch() -> None:
     bench.core.book.set_me(parent=0x900)
     for number in range(200):
         inside = number < 190
-        bench.core.learn_member(member(0x1000 + number, parent=0x900 if inside else 0x901))
+        bench.core.books.learn_member(member(0x1000 + number, parent=0x900 if inside else 0x901))
     for _ in range(3):
         bench.core.now = bench.now
-        partners.tend(bench.core)
+        bench.core.partners.tend()
     dialled = [int(address.split(b":")[0].split(b"-")[1]) for address in dials_of(bench)]
     outside = sum(number >= 0x1000 + 190 for number in dialled)
     assert len(dialled) >= 10 and outside >= 2  # by chance alone it would be one in twenty
@@ -73,7 +72,7 @@ def dials_of(bench: Bench) -> list[bytes]:
 def test_one_link_reaches_into_another_enclave() -> None:
     bench = Bench()
     for number in range(3):
-        bench.core.learn_member(member(0x200 + number, enclave=b"other"))
+        bench.core.books.learn_member(member(0x200 + number, enclave=b"other"))
     bench.wait(1_300)
     assert len(dials(bench)) == 1
     number = int(dials(bench)[0].split(b":")[0].split(b"-")[1])
@@ -88,7 +87,7 @@ def test_roots_are_dialled_while_none_is_known_to_live() -> None:
     assert dials(bench) == [b"root:1"]
     bench.meet(1, replace(member(0x200, role=ROOT), address=b"root:1"), dialled=True)
     bench.forget()
-    bench.core.peers[0x200].redial_at_ms = 1 << 40
+    bench.core.neighbours.peers[0x200].redial_at_ms = 1 << 40
     bench.wait(4_000)
     assert not dials(bench)
 
@@ -96,16 +95,16 @@ def test_roots_are_dialled_while_none_is_known_to_live() -> None:
 def test_a_link_in_use_is_not_let_go_for_rotation() -> None:
     bench = Bench()
     for number in range(30):
-        bench.core.learn_member(member(0x1000 + number))
+        bench.core.books.learn_member(member(0x1000 + number))
     for number in range(12):
         bench.meet(number + 1, member(0x1000 + number), dialled=True)
-    busy = bench.core.peers[0x1000].link
+    busy = bench.core.neighbours.peers[0x1000].link
     assert busy is not None
     busy.dump_point = 5
     for _ in range(20):
         bench.core.now = bench.now
-        partners.rotate(bench.core)
+        bench.core.partners.rotate()
         bench.take(bench.core._taken())
     gone = [link for link, reason in bench.hangups().items() if reason == "rotation"]
     assert gone and 1 not in gone
-    assert len(bench.core.greeted()) == partners.degree(bench.core) // 2
+    assert len(bench.core.neighbours.greeted()) == bench.core.partners.degree() // 2

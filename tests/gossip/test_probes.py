@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from respram.gossip.bootstrap import ISOLATED, READY
 from respram.gossip.effects import Dial
 from respram.gossip.members import ALIVE, DEAD, SUSPECT, pack_member
+from respram.gossip.states import ISOLATED, READY
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Members, Ping, Pong, Probe, Probed
 
@@ -23,7 +23,7 @@ def answer(bench: Bench, silent: set[int], ms: int) -> None:
     """Time passes, and all but some links answer pings."""
     for _ in range(ms // 50):
         bench.wait(50)
-        for link in list(bench.core.links):
+        for link in list(bench.core.neighbours.links):
             for ping in bench.sent(Ping, link):
                 if link not in silent:
                     bench.say(link, Pong(ping.nonce, EPOCH_MS + bench.ms, b""))
@@ -40,7 +40,7 @@ def test_who_answers_stays_alive_and_has_a_latency() -> None:
     bench = stand()
     answer(bench, set(), 20_000)
     assert [status(bench, 0x200 + number) for number in range(4)] == [ALIVE] * 4
-    rtt_ms = bench.core.peers[0x200].rtt_ms
+    rtt_ms = bench.core.neighbours.peers[0x200].rtt_ms
     assert rtt_ms is not None and 0 <= rtt_ms <= 50
 
 
@@ -56,7 +56,7 @@ def test_a_silent_member_is_suspected_then_dead_and_its_link_closed() -> None:
     answer(bench, {1}, 30_000)
     assert status(bench, 0x200) == DEAD
     assert 1 in bench.hangups() and len(bench.reports("died")) == 1
-    assert 0x200 not in bench.core.peers
+    assert 0x200 not in bench.core.neighbours.peers
 
 
 def test_whom_somebody_else_reaches_is_not_suspected() -> None:
@@ -74,7 +74,7 @@ def test_whom_somebody_else_reaches_is_not_suspected() -> None:
 
 def test_a_suspect_that_denies_it_lives() -> None:
     bench = stand()
-    bench.core.learn_member(replace(member(0x200), status=SUSPECT))
+    bench.core.books.learn_member(replace(member(0x200), status=SUSPECT))
     bench.say(2, Members(0, pack_member(replace(member(0x200), incarnation=2))))
     answer(bench, set(), 10_000)
     assert status(bench, 0x200) == ALIVE
@@ -121,7 +121,7 @@ def test_half_gone_is_not_isolated_and_more_than_half_for_half_a_minute_is() -> 
 
 def test_an_isolated_node_dials_its_roots_and_the_dead_and_comes_back() -> None:
     bench = stand()
-    bench.core.roots = [b"root:1"]
+    bench.core.partners.roots = [b"root:1"]
     answer(bench, set(), 11_000)
     bench.forget()
     for link in (1, 2, 3, 4):

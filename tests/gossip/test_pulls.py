@@ -12,7 +12,7 @@ def unequal(peers: int = 3) -> Bench:
     bench = Bench()
     for number in range(peers):
         bench.meet(number + 1, member(0x200 + number))
-        bench.core.set_differs(bench.core.peers[0x200 + number])
+        bench.core.neighbours.set_differs(bench.core.neighbours.peers[0x200 + number])
     bench.forget()
     return bench
 

@@ -78,7 +78,7 @@ def test_a_queue_that_was_dropped_does_not_count() -> None:
     bench.write(b"second")
     bench.say(1, Ack(2, b""))
     assert bench.core.holders(2) == 1
-    assert bench.core.peers[0x200].lagging_ms is not None
+    assert bench.core.neighbours.peers[0x200].lagging_ms is not None
 
 
 def test_a_peer_without_a_link_does_not_count_until_it_has_the_batch() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from respram.engine.replication import Cut
-from respram.gossip import repair, rounds
 from respram.gossip.members import ALIVE, DEAD
+from respram.gossip.repair import Repair
 from respram.gossip.timers import Now
 from respram.sim.world import EPOCH_MS
 
@@ -17,49 +17,49 @@ from .rig import Bench, member
 def test_a_peer_that_does_not_keep_what_it_gets_slows_the_pace() -> None:
     pair = Pair()
     pair.stock(pair.one, range(10))
-    begun = pair.one.core.repair
+    begun = pair.one.core.rounds
     for _ in range(5):
-        repair.begin(pair.one.core)
+        pair.one.core.repair.begin()
         assert begun.own is not None
         begun.own.refused = True
         begun.own.moved = 1
-        rounds.finish(pair.one.core, begun.own)
+        pair.one.core.rounds.finish(begun.own)
     assert begun.interval_ms == 8_000
 
 
 def test_progress_is_followed_at_once_and_quiet_slows_down() -> None:
     core = Bench().core
-    rounds.adapt(core, progress=True, equal=False)
-    assert core.repair.interval_ms == core.policy.round_ms_least
+    core.rounds.adapt(progress=True, equal=False)
+    assert core.rounds.interval_ms == core.policy.round_ms_least
     for expected_ms in (2_000, 4_000, 8_000, 8_000):
-        rounds.adapt(core, progress=False, equal=True)
-        assert core.repair.interval_ms == expected_ms
-    rounds.note_change(core)
-    assert core.repair.interval_ms == core.policy.round_ms
-    rounds.adapt(core, progress=False, equal=True)
-    assert core.repair.interval_ms == core.policy.round_ms  # something had been written
+        core.rounds.adapt(progress=False, equal=True)
+        assert core.rounds.interval_ms == expected_ms
+    core.rounds.note_change()
+    assert core.rounds.interval_ms == core.policy.round_ms
+    core.rounds.adapt(progress=False, equal=True)
+    assert core.rounds.interval_ms == core.policy.round_ms  # something had been written
 
 
 def test_the_pace_is_that_of_a_busy_time_while_members_come_back_from_the_dead() -> None:
     bench = Bench()
     core, policy = bench.core, bench.core.policy
     for status in (ALIVE, DEAD):
-        core.learn_member(replace(member(0x300), status=status))
+        core.books.learn_member(replace(member(0x300), status=status))
     for _ in range(3):
-        rounds.adapt(core, progress=False, equal=True)
-    assert core.repair.interval_ms == policy.round_ms_max
-    core.learn_member(replace(member(0x300), incarnation=2))
-    assert core.repair.interval_ms == policy.round_ms and core.repair.soon_ms
+        core.rounds.adapt(progress=False, equal=True)
+    assert core.rounds.interval_ms == policy.round_ms_max
+    core.books.learn_member(replace(member(0x300), incarnation=2))
+    assert core.rounds.interval_ms == policy.round_ms and core.rounds.soon_ms
     for _ in range(3):
-        rounds.adapt(core, progress=False, equal=True)
-        assert core.repair.interval_ms == policy.round_ms
+        core.rounds.adapt(progress=False, equal=True)
+        assert core.rounds.interval_ms == policy.round_ms
     core.now = Now(policy.reunion_ms, EPOCH_MS)
-    rounds.adapt(core, progress=False, equal=True)
-    assert core.repair.interval_ms == 2 * policy.round_ms
-    core.learn_member(member(0x400))  # a new one has nothing from beyond a cut
-    core.repair.interval_ms = policy.round_ms_max
-    rounds.adapt(core, progress=False, equal=True)
-    assert core.repair.interval_ms == policy.round_ms_max
+    core.rounds.adapt(progress=False, equal=True)
+    assert core.rounds.interval_ms == 2 * policy.round_ms
+    core.books.learn_member(member(0x400))  # a new one has nothing from beyond a cut
+    core.rounds.interval_ms = policy.round_ms_max
+    core.rounds.adapt(progress=False, equal=True)
+    assert core.rounds.interval_ms == policy.round_ms_max
 
 
 def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
@@ -69,8 +69,8 @@ def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
     pair.round()
     assert [line for line in pair.lines if line.startswith("B BUCKETS")], "their digests do not differ"
     for bench in (pair.one, pair.other):
-        assert not bench.core.differing and not bench.core.pulls_useful()
-        assert not any(peer.differs for peer in bench.core.peers.values())
+        assert not bench.core.neighbours.differing and not bench.core.pulls_useful()
+        assert not any(peer.differs for peer in bench.core.neighbours.peers.values())
 
 
 def differ_by_what_never_left(pair: Pair) -> None:
@@ -96,19 +96,19 @@ def test_filters_that_found_nothing_twice_are_not_exchanged_again_soon() -> None
     patience_ms = pair.one.core.policy.fruitless_ms
     pair.one.ms += patience_ms  # at the same wall time, or the digests would be equal
     pair.one.core.now = Now(patience_ms, EPOCH_MS)
-    repair.begin(pair.one.core)
-    assert not rounds.rests(pair.one.core, pair.one.core.peers[0x200])
+    pair.one.core.repair.begin()
+    assert not pair.one.core.rounds.rests(pair.one.core.neighbours.peers[0x200])
 
 
 def test_a_peer_that_lags_or_was_cut_off_is_never_left_to_rest() -> None:
     core = Pair().one.core
-    peer = core.peers[0x200]
+    peer = core.neighbours.peers[0x200]
     peer.rest_until_ms = 8_000
-    assert rounds.rests(core, peer)
+    assert core.rounds.rests(peer)
     peer.lagging_ms = 0
-    assert not rounds.rests(core, peer)
+    assert not core.rounds.rests(peer)
     peer.lagging_ms, peer.unreachable = None, True
-    assert not rounds.rests(core, peer)
+    assert not core.rounds.rests(peer)
 
 
 def test_a_round_that_moves_something_or_an_equal_digest_ends_the_rest() -> None:
@@ -118,23 +118,23 @@ def test_a_round_that_moves_something_or_an_equal_digest_ends_the_rest() -> None
     pair.stock(pair.other, range(10))
     assert filters(pair.round()) == 2 and pair.one.engine.count(0, EPOCH_MS) == 11
     assert filters(pair.round()) == 2, "counted from the start again"
-    peer = pair.one.core.peers[0x200]
+    peer = pair.one.core.neighbours.peers[0x200]
     peer.rest_until_ms = 8_000
-    repair.equal(pair.one.core, peer, Cut(1, 1))
-    assert not rounds.rests(pair.one.core, peer)
+    pair.one.core.repair.equal(peer, Cut(1, 1))
+    assert not pair.one.core.rounds.rests(peer)
 
 
 def test_one_round_is_due_before_the_pace_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes without end and peers that differ: every round led to another, and the pace to one more each."""
     bench = Bench()
     begun: list[int] = []
-    monkeypatch.setattr(repair, "paced", lambda core: None)
-    monkeypatch.setattr(repair, "begin", lambda core: begun.append(core.now.ms))
+    monkeypatch.setattr(Repair, "paced", lambda self: None)
+    monkeypatch.setattr(Repair, "begin", lambda self: begun.append(self.host.now.ms))
     for in_ms in (1_000, 1_000, 250, 1_000):
-        rounds.hurry(bench.core, in_ms)
+        bench.core.rounds.hurry(in_ms)
     bench.wait(2_000)
     assert len(begun) == 1 and begun[0] <= 300, "the soonest, and it alone"
-    rounds.hurry(bench.core, 1_000)
+    bench.core.rounds.hurry(1_000)
     bench.wait(2_000)
     assert len(begun) == 2
 
@@ -153,8 +153,8 @@ def test_a_round_that_goes_silent_is_given_up() -> None:
     bench = Bench()
     bench.meet(1, member(0x200))
     bench.wait(1_300)
-    first = bench.core.repair.own
+    first = bench.core.rounds.own
     assert first is not None
-    bench.core.peers[0x200].heard_ms = 1 << 40
+    bench.core.neighbours.peers[0x200].heard_ms = 1 << 40
     bench.wait(bench.core.policy.round_patience_ms + 1_300)
-    assert bench.core.repair.own is not first
+    assert bench.core.rounds.own is not first

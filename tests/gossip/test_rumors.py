@@ -25,21 +25,21 @@ def test_a_batch_is_seen_for_the_first_time_once(numbers: list[int], gaps_max: i
     core = Bench(Policy(batch_gaps_max=2 * gaps_max)).core
     firsts: set[int] = set()
     for number in numbers:
-        known = rumors.has_seen(core, (5, number))
-        is_first = rumors.see(core, (5, number))
+        known = core.rumors.has_seen((5, number))
+        is_first = core.rumors.see((5, number))
         assert is_first is not known
         assert not (is_first and number in firsts)
         firsts.add(number)
-        assert rumors.has_seen(core, (5, number))
+        assert core.rumors.has_seen((5, number))
         assert len(core.rumors.seen[5].sparse) <= 2 * gaps_max
     for number in set(range(1, 61)) - firsts if len(numbers) < gaps_max else ():
-        assert not rumors.has_seen(core, (5, number)) or number <= core.rumors.seen[5].watermark
+        assert not core.rumors.has_seen((5, number)) or number <= core.rumors.seen[5].watermark
 
 
 def test_the_set_above_the_watermark_stays_empty_where_nothing_is_missing() -> None:
     core = Bench().core
     for number in range(1, 5000):
-        rumors.see(core, (5, number))
+        core.rumors.see((5, number))
     assert core.rumors.seen[5].watermark == 4999 and not core.rumors.seen[5].sparse
 
 
@@ -112,7 +112,7 @@ def test_whoever_asks_gets_what_is_kept_and_what_is_kept_is_bounded() -> None:
     assert [(one.origin, one.number, one.payload) for one in bench.sent(Push, 7)] == [(0x999, 1, PAYLOAD)]
     for number in range(2, 200):
         bench.say(3, Push(number, 0, 0x999, number, 1, 0, bytes(60_000)))
-        for link in bench.core.greeted():
+        for link in bench.core.neighbours.greeted():
             acknowledge(link, 1 << 60)
     assert bench.core.rumors.kept_bytes <= bench.core.policy.batches_kept_bytes_max
     assert 50 < len(bench.core.rumors.kept) < 75
@@ -152,7 +152,7 @@ def test_a_peer_that_stays_away_costs_one_queue_and_one_line() -> None:
     bench = Bench()
     bench.meet(1, member(0x200))
     bench.take(bench.core.closed(1, bench.now))
-    peer = bench.core.peers[0x200]
+    peer = bench.core.neighbours.peers[0x200]
     worst_bytes = 0
     for number in range(700):
         bench.write(b"k%d" % number, bytes(60_000))

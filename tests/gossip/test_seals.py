@@ -31,7 +31,7 @@ def new_ring(made_ms: int = EPOCH_MS) -> Ring:
 
 def bench_with(ring: Ring) -> Bench:
     bench = Bench(Policy(), seed=1)
-    bench.core.keyring = ring
+    bench.core.seals.keyring = ring
     return bench
 
 

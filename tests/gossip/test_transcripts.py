@@ -233,7 +233,7 @@ def a_cut_heals() -> list[str]:
         write(world, node, b"cut-%d" % place)
     world.run_until(world.now_ms + 300)
     for node in world.nodes:  # what waits is lost, as with an overflow
-        for peer in node.replica.core.peers.values():
+        for peer in node.replica.core.neighbours.peers.values():
             peer.queue.clear()
             peer.queue_bytes = 0
             if peer.link is not None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from respram.gossip import tree
 from respram.gossip.members import BRANCH, LEAF, ROOT, TRUNK, Member, pack_member
 from respram.gossip.policy import Policy
 from respram.wire.messages import Attach, Attached, Detach, Members
@@ -18,7 +17,7 @@ BRANCH_1 = member(0x400, role=BRANCH, parent=0x300)
 
 def know(bench: Bench, *members: Member) -> None:
     for one in members:
-        bench.core.learn_member(one)
+        bench.core.books.learn_member(one)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ def test_a_node_attaches_at_the_deepest_level_with_room(known: list[Member], par
     for number, one in enumerate(known):
         bench.meet(number + 1, one)
     bench.wait(1_500)
-    link = bench.core.peers[parent].link
+    link = bench.core.neighbours.peers[parent].link
     assert link is not None
     assert bench.sent(Attach) == [Attach(role)] == bench.sent(Attach, link.id)
     bench.say(link.id, Attached(role, 1))
@@ -47,10 +46,10 @@ def test_a_full_level_is_passed_over() -> None:
     bench = Bench()
     leaves = [member(0x1000 + number, role=LEAF, parent=0x400) for number in range(25)]
     know(bench, ROOT_1, TRUNK_1, BRANCH_1, *leaves)
-    assert tree.with_room(bench.core, BRANCH) == []
-    assert tree.with_room(bench.core, TRUNK) == [0x300]
+    assert bench.core.tree.with_room(BRANCH) == []
+    assert bench.core.tree.with_room(TRUNK) == [0x300]
     know(bench, *[replace(one, incarnation=2, parent=0) for one in leaves[:1]])
-    assert tree.with_room(bench.core, BRANCH) == [0x400]
+    assert bench.core.tree.with_room(BRANCH) == [0x400]
 
 
 def test_who_is_refused_asks_the_next() -> None:
@@ -109,7 +108,7 @@ def attached(policy: Policy | None = None) -> Bench:
 
 def check(bench: Bench) -> None:
     bench.core.now = bench.now
-    tree.check(bench.core)
+    bench.core.tree.check()
     bench.take(bench.core._taken())
 
 
@@ -117,7 +116,7 @@ def test_the_self_check_finds_a_parent_that_died_changed_or_forgot() -> None:
     for change in ("died", "changed", "forgot", "silent"):
         bench = attached()
         if change == "died":
-            bench.core.peers[0x200].heard_ms = -10_000
+            bench.core.neighbours.peers[0x200].heard_ms = -10_000
             know(bench, replace(ROOT_1, status=2))
         elif change == "changed":
             know(bench, replace(ROOT_1, incarnation=2, role=LEAF))
@@ -144,7 +143,7 @@ def test_a_confirmed_parent_is_kept() -> None:
 def rebalance(bench: Bench) -> list[Attach]:
     bench.forget()
     bench.core.now = bench.now
-    tree.rebalance(bench.core)
+    bench.core.tree.rebalance()
     bench.take(bench.core._taken())
     return bench.sent(Attach, 2)
 
@@ -152,7 +151,7 @@ def rebalance(bench: Bench) -> list[Attach]:
 @pytest.mark.parametrize(("own_ms", "other_ms", "moves"), [(20.0, 10.0, True), (20.0, 17.0, False), (3.0, 2.0, False)])
 def test_it_moves_only_for_a_fifth_and_two_milliseconds(own_ms: float, other_ms: float, moves: bool) -> None:
     bench = attached(Policy(rest_ms=1))
-    bench.core.peers[0x200].rtt_ms, bench.core.peers[0x201].rtt_ms = own_ms, other_ms
+    bench.core.neighbours.peers[0x200].rtt_ms, bench.core.neighbours.peers[0x201].rtt_ms = own_ms, other_ms
     for _ in range(12):
         check(bench)
         bench.say(1, Attached(TRUNK, 1))
@@ -165,7 +164,7 @@ def test_it_moves_only_for_a_fifth_and_two_milliseconds(own_ms: float, other_ms:
 
 def test_it_moves_for_what_lasted_and_rests_after_a_move() -> None:
     bench = attached()
-    bench.core.peers[0x200].rtt_ms, bench.core.peers[0x201].rtt_ms = 50.0, 5.0
+    bench.core.neighbours.peers[0x200].rtt_ms, bench.core.neighbours.peers[0x201].rtt_ms = 50.0, 5.0
     for lasted_ms in range(0, 630_000, 30_000):
         check(bench)
         bench.say(1, Attached(TRUNK, 1))
@@ -184,23 +183,23 @@ def test_leaves_branches_and_trunks_have_a_third_each() -> None:
         bench.ms = 250_000
         bench.core.now = bench.now
         for this_time in (True, False) * 25:
-            wait_ms = tree.next_turn_ms(bench.core, this_time)
+            wait_ms = bench.core.tree.next_turn_ms(this_time)
             assert wait_ms > 0 and (250_000 + wait_ms) % 900_000 // 300_000 == third
             assert wait_ms >= 650_000 or this_time
 
 
 def test_who_became_a_branch_meanwhile_waits_for_the_third_of_branches() -> None:
     bench = attached()
-    bench.core.peers[0x200].rtt_ms, bench.core.peers[0x201].rtt_ms = 50.0, 5.0
+    bench.core.neighbours.peers[0x200].rtt_ms, bench.core.neighbours.peers[0x201].rtt_ms = 50.0, 5.0
     bench.ms = 900_000 + 100_000
     bench.core.now = bench.now
     bench.core.tree.better_since = {0x201: 0}
     bench.forget()
-    tree.turn(bench.core)  # drawn as a leaf; it is a trunk by now
+    bench.core.tree.turn()  # drawn as a leaf; it is a trunk by now
     assert not bench.take(bench.core._taken())
     bench.ms += 600_000
     bench.core.now = bench.now
-    tree.turn(bench.core)
+    bench.core.tree.turn()
     bench.take(bench.core._taken())
     assert bench.sent(Attach, 2)
 

@@ -81,7 +81,7 @@ async def parties(count: int, trust: Trust | None = None) -> AsyncIterator[list[
     ports = tuple(peer_port() for _ in range(count))
     started = [await start_party(number, port, ports, trust) for number, port in enumerate(ports, 1)]
     try:
-        await until(lambda: all(len(one.driver.replica.core.greeted()) == count - 1 for one in started))
+        await until(lambda: all(len(one.driver.replica.core.neighbours.greeted()) == count - 1 for one in started))
         yield started
     finally:
         for one in started:

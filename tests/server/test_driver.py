@@ -90,8 +90,8 @@ def test_a_miss_while_joining_is_asked_for_and_the_client_woken() -> None:
             two.node.engine.store(0, b"rare", b"v", now_ms + 60_000, False, now_ms, b"set")
             two.node.engine.drain(1 << 20)
             core = one.driver.replica.core
-            (peer,) = core.enclave_peers()
-            core.set_differs(peer)
+            (peer,) = core.neighbours.of_enclave()
+            core.neighbours.set_differs(peer)
             assert one.driver.pulls_useful()
             woken: list[int] = []
             conn = one.connect([], woken)
@@ -111,7 +111,7 @@ def test_misses_leave_the_fast_path_exactly_while_they_may_be_asked_for() -> Non
             await until(lambda: not one.driver.pulls_useful())
             assert one.node.engine.hot_reads
             core = one.driver.replica.core
-            core.set_differs(core.enclave_peers()[0])
+            core.neighbours.set_differs(core.neighbours.of_enclave()[0])
             one.driver.carry([])
             assert not one.node.engine.hot_reads
             await until(lambda: one.node.engine.hot_reads)
@@ -128,8 +128,8 @@ def test_a_client_that_leaves_is_forgotten_by_its_pulls() -> None:
             conn, other = one.connect([], woken), one.connect([], woken)
 
             def both_ask() -> bool:
-                if core.enclave_peers():  # a comparison that is under way may clear it at once
-                    core.set_differs(core.enclave_peers()[0])
+                if core.neighbours.of_enclave():  # a comparison that is under way may clear it at once
+                    core.neighbours.set_differs(core.neighbours.of_enclave()[0])
                 return one.driver.pull(conn, 0, b"a") > 0 and one.driver.pull(other, 0, b"a") > 0
 
             await until(both_ask)
@@ -166,7 +166,7 @@ def test_a_node_that_was_given_no_secret_hears_of_it_and_so_does_one_that_meets_
             await until(lambda: [line for line in late.lines if f"event=unreached address=127.0.0.1:{one.port} " in line])
             [line] = [line for line in late.lines if "event=unreached" in line]
             assert ("a node with a cluster secret" if forgetful else "a node without a cluster secret") in line
-            assert not late.driver.replica.core.greeted()
+            assert not late.driver.replica.core.neighbours.greeted()
             await late.driver.stop()
 
     run(main)
@@ -185,7 +185,7 @@ def test_strangers_make_room_for_each_other_and_peers_stay() -> None:
                 with contextlib.suppress(ConnectionResetError):  # the oldest went
                     while await asyncio.wait_for(reader.read(4096), 5):
                         pass
-            assert len(one.driver.replica.core.greeted()) == 1
+            assert len(one.driver.replica.core.neighbours.greeted()) == 1
             for _, writer in writers:
                 writer.close()
 
@@ -200,7 +200,7 @@ def test_an_orderly_stop_is_noticed_at_once_and_a_silent_end_soon() -> None:
             for link in tuple(three.driver.links.values()):
                 link.abort(LOST)
             await until(lambda: not [link for link in two.driver.links.values() if link.closing])
-            await until(lambda: len(two.driver.replica.core.greeted()) == 1)
+            await until(lambda: len(two.driver.replica.core.neighbours.greeted()) == 1)
 
     run(main)
 
@@ -245,6 +245,6 @@ def test_what_the_engine_had_to_drop_is_made_up_by_comparison() -> None:
                 one.node.engine.store(0, b"k%d" % number, b"x" * 60_000, now_ms + 60_000, False, now_ms, b"set")
             one.driver.wrote()
             await until(lambda: two.node.engine.count(0, now_ms) == 40)
-            assert one.driver.replica.core.repair.filters_sent + two.driver.replica.core.repair.filters_sent > 0
+            assert one.driver.replica.core.rounds.filters_sent + two.driver.replica.core.rounds.filters_sent > 0
 
     run(main)

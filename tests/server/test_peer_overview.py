@@ -25,7 +25,7 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
             facts = dict(one.driver.facts())
             assert facts["enclave_members"] == 2 and facts["tree_role"] == "root"
             assert isinstance(facts["replication_lag_ms_max"], int) and facts["replication_lag_ms_max"] > 20
-            (peer,) = one.driver.replica.core.enclave_peers()
+            (peer,) = one.driver.replica.core.neighbours.of_enclave()
             peer.lagging_ms = clock.micros() // 1000 - 500
             assert one.driver.linked()[0].state == b"lagging" and peer_overview.lag_ms(peer, clock.micros() // 1000) >= 500
             peer.lagging_ms = None
@@ -36,7 +36,7 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
 def test_the_lag_of_a_stopped_peer_grows_though_frames_are_sent_again() -> None:
     bench = Bench()
     bench.meet(1, member(0x200))
-    (peer,) = bench.core.enclave_peers()
+    (peer,) = bench.core.neighbours.of_enclave()
     bench.write(b"k")
     for ms in (900, 1_500, 2_000):
         bench.wait(ms)
@@ -91,8 +91,8 @@ def test_each_state_of_a_peer_has_its_name() -> None:
     bench.write(b"k", bytes(1_000))
     bench.say(1, Ack(1, b""))
     core = bench.core
-    core.set_differs(core.peers[0x400])
-    core.peers[0x500].lagging_ms = 0
+    core.neighbours.set_differs(core.neighbours.peers[0x400])
+    core.neighbours.peers[0x500].lagging_ms = 0
     bench.take(core.closed(5, bench.now))
     replica = Replica(bench.engine, core, 1 << 20)
     rows = {row.number: row for row in peer_overview.linked(replica, bench.ms)}

@@ -71,7 +71,7 @@ def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
         party = await start_party(1, port, (port, other) if names_itself else (other,), root=root)
         core = party.driver.replica.core
         assert (core.me.role == 3) is is_root
-        assert core.roots == [b"127.0.0.1:%d" % other], "a node never dials itself"
+        assert core.partners.roots == [b"127.0.0.1:%d" % other], "a node never dials itself"
         assert f"root={'yes' if is_root else 'no'}" in party.lines[-1] or any("root=" in line for line in party.lines)
         await party.driver.stop()
 
@@ -108,7 +108,7 @@ def test_a_name_that_dns_does_not_know_keeps_the_node_looking(monkeypatch: pytes
         node = make_node(config, 1, None, lines.append)
         driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
         assert any("event=join_unresolved" in line and "srv:_nowhere._tcp.invalid" in line for line in lines)
-        assert driver.replica.core.state == "joining" and driver.replica.core.roots == [b"srv:_nowhere._tcp.invalid"]
+        assert driver.replica.core.state == "joining" and driver.replica.core.partners.roots == [b"srv:_nowhere._tcp.invalid"]
         await until(lambda: driver.replica.core.state == "ready")
         await driver.stop()
 
@@ -125,7 +125,7 @@ def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
         node = make_node(config, 1, None, lines.append)
         driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
         core = driver.replica.core
-        assert core.state == "joining" and core.roots == [b"later.invalid:7"] and core.me.role == 3
+        assert core.state == "joining" and core.partners.roots == [b"later.invalid:7"] and core.me.role == 3
         await driver.stop()
 
     run(main)
@@ -141,7 +141,7 @@ def test_a_node_knows_itself_among_those_to_join_before_dns_knows_its_name() -> 
             peer_bind=("0.0.0.0",), advertise=Address("later.invalid", port), cluster_secret=SECRET,
         )  # fmt: skip
         core = party.driver.replica.core
-        assert core.me.role == 3 and core.roots == [b"127.0.0.1:%d" % other]
+        assert core.me.role == 3 and core.partners.roots == [b"127.0.0.1:%d" % other]
         await party.driver.stop()
 
     run(main)
@@ -179,7 +179,7 @@ def test_a_node_behind_a_mapped_port_finds_out_that_it_is_one_of_those_to_join()
         party = await start_party(1, port, (mapped,), advertise=Address("127.0.0.1", mapped))
         core = party.driver.replica.core
         assert core.me.role == 3
-        await until(lambda: list(core.own_addresses) == [b"127.0.0.1:%d" % mapped])
+        await until(lambda: list(core.neighbours.own_addresses) == [b"127.0.0.1:%d" % mapped])
         await until(lambda: core.state == "ready")
         assert not core.book.alive
         await party.driver.stop()
@@ -194,7 +194,7 @@ def test_nodes_meet_over_ipv6() -> None:
         one = await start_party(1, first, (first,), host="::1", peer_bind=("::1",))
         other = await start_party(2, port, (first,), host="::1", peer_bind=("::1",))
         assert f"listen=[::1]:{port} address=[::1]:{port} " in other.lines[-1]
-        await until(lambda: one.driver.replica.core.greeted() and other.driver.replica.core.greeted())
+        await until(lambda: one.driver.replica.core.neighbours.greeted() and other.driver.replica.core.neighbours.greeted())
         [link] = other.driver.links.values()
         assert link.remote == f"[::1]:{first}", "an address as one would write it"
         for party in (one, other):
@@ -216,7 +216,7 @@ def test_names_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
                 return found
 
             monkeypatch.setattr(discovery, "find", find)
-            await until(lambda: late.driver.replica.core.greeted())
+            await until(lambda: late.driver.replica.core.neighbours.greeted())
             await late.driver.stop()
 
     run(main)

@@ -67,7 +67,7 @@ def test_a_clock_that_jumps_and_comes_back_loses_nothing_and_poisons_nobody(step
     world.run_until(world.now_ms + 10_000)
     if step_ms > 0:
         assert read(world, right, b"during") is None  # a stamp from tomorrow is not merged
-        assert not right.replica.core.link_to(wrong.replica.core.me.number)
+        assert not right.replica.core.neighbours.link_to(wrong.replica.core.me.number)
     write(world, right, b"during", b"right clock")
     world.step_clock(wrong, -step_ms)
     until_level(world)
@@ -110,7 +110,7 @@ def test_a_peer_that_stands_still_for_a_minute_costs_bounded_memory_and_nobodys_
     world = enclave()
     one, slow, _ = world.nodes
     world.stall(slow, 60_000)
-    peer = one.replica.core.peers[slow.replica.core.me.number]
+    peer = one.replica.core.neighbours.peers[slow.replica.core.me.number]
     worst_bytes = 0
     for step in range(600):
         for number in range(5):
@@ -131,7 +131,7 @@ def test_a_slow_peer_for_a_minute_at_ten_thousand_writes_a_second(each_engine: s
     world = enclave()
     one, slow, third = world.nodes
     world.stall(slow, 60_000)
-    peer = one.replica.core.peers[slow.replica.core.me.number]
+    peer = one.replica.core.neighbours.peers[slow.replica.core.me.number]
     policy = one.replica.core.policy
     for step in range(3_000):
         wall_ms = world.time_of(one).wall_ms
@@ -187,7 +187,7 @@ def test_twenty_joiners_at_once_are_served_two_at_a_time() -> None:
         world.run_until(world.now_ms + 100)
         most = max(
             most,
-            *(sum(link.dump_point is not None for link in node.replica.core.links.values()) for node in world.nodes),
+            *(sum(link.dump_point is not None for link in node.replica.core.neighbours.links.values()) for node in world.nodes),
         )
         if all(node.replica.core.state == "ready" for node in joiners):
             break
@@ -312,7 +312,7 @@ def test_garbage_on_every_port_is_noticed_by_nobody_else() -> None:
     write(world, one, b"k")
     world.run_until(world.now_ms + 500)
     assert counts(world) == [1, 1, 1]
-    assert len(one.replica.core.greeted()) == 2
+    assert len(one.replica.core.neighbours.greeted()) == 2
 
 
 def test_a_member_that_lies_about_the_others_is_denied() -> None:

@@ -27,7 +27,7 @@ def small(seed: int = 1, nodes: int = 3) -> World:
 def test_nodes_meet_and_are_ready() -> None:
     world = small()
     assert [node.replica.core.state for node in world.nodes] == ["ready"] * 3
-    assert [len(node.replica.core.greeted()) for node in world.nodes] == [2, 2, 2]
+    assert [len(node.replica.core.neighbours.greeted()) for node in world.nodes] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("seed", [11, FRESH])

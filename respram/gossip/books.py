@@ -1,0 +1,70 @@
+"""The address book between nodes: entries learnt and told, and two books that differ made one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from respram.errors import PeerError
+from respram.gossip.effects import Host
+from respram.gossip.links import Link
+from respram.gossip.members import SUMS_BYTES, SUSPECT, AddressBook, Member, pack_all, unpack_members
+from respram.gossip.neighbours import Neighbours
+from respram.wire.messages import Book, Members
+
+
+@dataclass(slots=True, eq=False)
+class Books:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    asked_ms: int = 0  # 0: nobody was asked for the address book yet
+    on_suspected: Callable[[Member], None] = lambda member: None
+    on_lost: Callable[[Member], None] = lambda member: None
+    on_met: Callable[[Member, bool], None] = lambda member, came_back: None
+
+    def learn(self, entries: bytes) -> list[Member]:
+        members = list(unpack_members(entries))
+        for member in members:
+            self.learn_member(member)
+        return members
+
+    def learn_member(self, member: Member) -> None:
+        before = self.book.get(member.number)
+        incarnation = self.book.me.incarnation
+        learnt = self.book.learn(member, self.host.now.ms)
+        if self.book.me.incarnation != incarnation:
+            self.tell_all()  # a denial cannot wait for the next ping
+        if learnt is None:
+            return
+        if learnt.status == SUSPECT and (before is None or before.status != SUSPECT):
+            self.on_suspected(learnt)
+        if not learnt.is_alive and before is not None and before.is_alive:
+            self.on_lost(learnt)
+        if learnt.is_alive and (before is None or not before.is_alive):
+            self.on_met(learnt, before is not None)
+
+    def tell(self, link: Link, members: list[Member]) -> None:
+        self.host.send(link.id, Members(0, pack_all(members)))
+
+    def tell_all(self) -> None:
+        for link in self.neighbours.greeted():
+            self.tell(link, [self.book.me])
+
+    def compare(self, link: Link) -> None:
+        """The books differ: exchange them, but not all the time."""
+        peer = link.peer
+        since_ms = self.host.now.ms - self.host.policy.members_ms
+        if peer is not None and peer.members_ms <= since_ms and self.asked_ms <= since_ms:
+            peer.members_ms = self.asked_ms = self.host.now.ms
+            self.host.send(link.id, Book(self.book.packed_sums()))
+
+    def told(self, link: Link, message: Members) -> None:
+        members = self.learn(message.entries)
+        if message.buckets:
+            known = {member.number: member for member in members}
+            self.host.send(link.id, Members(0, self.book.of_buckets(message.buckets, known)))
+
+    def compared(self, link: Link, message: Book) -> None:
+        if len(message.sums) != SUMS_BYTES:
+            raise PeerError("BOOK cannot be read")
+        buckets = self.book.differing_buckets(message.sums)
+        self.host.send(link.id, Members(buckets, self.book.of_buckets(buckets)))

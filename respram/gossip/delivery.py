@@ -1,0 +1,61 @@
+"""What keeps a link moving: sending what its window allows, acknowledging in time, sending again, giving up.
+
+links.py has the arithmetic of one link; here it meets time and the other concerns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from respram.gossip.effects import Host
+from respram.gossip.links import Link, ack, ack_if_due, pump, resend
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.timers import AckDue, ResendDue
+from respram.wire.messages import Nudge
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    host: Host
+    neighbours: Neighbours
+    on_room: Callable[[Link], None] = lambda link: None  # a dump may go on
+
+    def pump(self, link: Link) -> None:
+        pump(link, self.host.policy, self.host.now.ms, self.host.emit)
+        self.host.wake()
+        if link.dump_point is not None:
+            self.on_room(link)
+        self.mind(link)
+
+    def mind(self, link: Link) -> None:
+        """What is in flight is looked after."""
+        if link.in_flight and not link.resend_timer:
+            link.resend_timer = True
+            self.host.at(self.host.now.ms + (self.host.policy.resend_ms << link.resends), ResendDue(link.id))
+
+    def mind_ack(self, link: Link) -> None:
+        if ack_if_due(link, self.host.policy, self.host.emit):
+            link.ack_timer = True
+            self.host.at(self.host.now.ms + self.host.policy.ack_delay_ms, AckDue(link.id))
+
+    def nudge_all(self) -> None:
+        for link in self.neighbours.greeted():
+            if link.in_flight:
+                self.host.send(link.id, Nudge())
+
+    def nudged(self, link: Link) -> None:
+        if link.pending:
+            link.nudged = True
+        else:
+            ack(link, self.host.emit)
+
+    # -- timers ---------------------------------------------------------------------------------------
+    def ack_due(self, link: Link) -> None:
+        link.ack_timer = False
+        if link.received > link.acked or link.refused:
+            ack(link, self.host.emit)
+
+    def resend_due(self, link: Link) -> None:
+        link.resend_timer = False
+        if not resend(link, self.host.policy, self.host.now.ms, self.host.emit):
+            self.neighbours.hangup(link, "it acknowledges nothing")
+        else:
+            self.mind(link)
