@@ -82,7 +82,7 @@ class Core:
         self.exchange = Exchange(self, self.rounds, self.foreign, self.delivery)
         self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.foreign, self.quorum)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair)
-        self.pulls = Pulls(self, book, near, self.rounds)
+        self.pulls = Pulls(self, book, near)
         # -- who comes and goes
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
@@ -299,8 +299,8 @@ class Core:
                 self.probes.probe()
             case timers.PingUnanswered(nonce):
                 self.probes.unanswered(nonce)
-            case timers.Verdict(number, _):
-                self.probes.verdict(number)
+            case timers.Verdict(number, incarnation):
+                self.probes.verdict(number, incarnation)
             case timers.WindowTurn():
                 self.probes.window()
             case timers.PartnersTurn():

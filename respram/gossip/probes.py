@@ -143,12 +143,13 @@ class Probes:
         """A suspicion is out: whoever does not deny it in time is dead."""
         self.host.at(self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt), Verdict(member.number, member.incarnation))
 
-    def verdict(self, number: int) -> None:
+    def verdict(self, number: int, incarnation: int) -> None:
+        """On one suspicion. (Denied, and suspected again, a member has the time of the new one.)"""
         member = self.book.members.get(number)
-        if member is None or member.status != SUSPECT:
+        if member is None or member.status != SUSPECT or member.incarnation != incarnation:
             return
         if self._heard_since(number, self.host.now.ms - self.host.policy.suspicion_ms):
-            self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, member.incarnation))  # it speaks to us: let it deny
+            self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, incarnation))  # it speaks to us: let it deny
             link = self.neighbours.link_to(number)
             if link is not None:
                 self.books.tell(link, [member])

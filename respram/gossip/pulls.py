@@ -12,7 +12,6 @@ from respram.gossip.effects import Answered, Host, Merge
 from respram.gossip.links import Link
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
-from respram.gossip.rounds import Rounds
 from respram.gossip.states import JOINING
 from respram.gossip.timers import PullExpired
 from respram.wire.messages import Pull, Pulled
@@ -32,7 +31,6 @@ class Pulls:
     host: Host
     book: AddressBook
     neighbours: Neighbours
-    rounds: Rounds
     waiting: dict[Name, Waiting] = field(default_factory=dict)
     names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token, answered late or not
     absent: "OrderedDict[Name, int]" = field(default_factory=OrderedDict)  # until when
@@ -93,7 +91,6 @@ class Pulls:
         if message.payload:
             self.found += 1
             self.host.emit(Merge(link.id, 0, message.payload))
-            self.rounds.busy = True
         waiting = self.waiting.get(name)
         if waiting is None or waiting.token != message.token:
             return

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from respram.gossip.effects import Dial
 from respram.gossip.members import ALIVE, DEAD, SUSPECT, pack_member
 from respram.gossip.states import ISOLATED, READY
@@ -78,6 +80,22 @@ def test_a_suspect_that_denies_it_lives() -> None:
     bench.say(2, Members(0, pack_member(replace(member(0x200), incarnation=2))))
     answer(bench, set(), 10_000)
     assert status(bench, 0x200) == ALIVE
+
+
+@pytest.mark.parametrize("denial_is_seen", [True, False])
+def test_who_is_suspected_again_has_the_whole_time_to_deny_it(denial_is_seen: bool) -> None:
+    """The verdict on the first suspicion came 3 s later and found a second one: dead after 1 s of it."""
+    bench = stand()
+    suspicion_ms = bench.core.policy.suspicion_ms
+    bench.core.books.learn_member(replace(member(0x200), status=SUSPECT))
+    answer(bench, {1}, suspicion_ms - 1_000)
+    if denial_is_seen:
+        bench.core.books.learn_member(replace(member(0x200), incarnation=2))
+    bench.core.books.learn_member(replace(member(0x200), incarnation=2, status=SUSPECT))
+    answer(bench, {1}, suspicion_ms - 100)
+    assert status(bench, 0x200) == SUSPECT
+    answer(bench, {1}, 200)
+    assert status(bench, 0x200) == DEAD
 
 
 def test_a_slow_node_doubts_itself_first() -> None:

@@ -95,3 +95,14 @@ def test_whoever_is_asked_answers_with_what_it_has_or_nothing() -> None:
     bench.write(b"k", b"mine")
     bench.say(1, Pull(5, 0, b"k"), Pull(6, 0, b"no"), Pull(7, 200, b"k"))
     assert [(one.token, bool(one.payload)) for one in bench.sent(Pulled)] == [(5, True), (6, False), (7, False)]
+
+
+def test_news_by_a_pull_brings_the_pace_back_as_news_by_a_push_does() -> None:
+    """Its own note of the change hid the change from the one that resets the pace: the next round came after 8 s."""
+    bench = unequal()
+    bench.core.rounds.interval_ms = bench.core.policy.round_ms_max
+    assert pull(bench, b"k")
+    record = pack(Record(0, b"k", b"found", EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
+    link = next(link for link in (1, 2, 3) if bench.sent(Pull, link))
+    bench.say(link, Pulled(bench.sent(Pull)[0].token, record))
+    assert bench.core.rounds.interval_ms == bench.core.policy.round_ms and bench.core.rounds.soon_ms
