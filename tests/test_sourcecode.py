@@ -83,12 +83,9 @@ PAGES_AHEAD = "respram/engine/native/ahead.c"  # its thread shares no state with
 # Modules in circles of imports that still stand, and why. Nothing may be added; what is mended is taken out. (A lazy import and one for types
 # alone count: a file that cannot be read without another is part of it, whenever Python looks.)
 CIRCLES = (
-    # Handlers call what calls handlers, and a node knows the facts of a handler file: the rooms of commands/ are being redrawn.
-    *(f"respram.commands.{name}" for name in (
-        "acl", "acl_check", "admin", "clients", "connection", "dispatch", "handlers", "info", "transactions",
-        "cluster", "conn", "node", "refusals",
-    )),
-)  # fmt: skip
+    # Who is asked for rights, who changes them and who is told of it: the rooms of commands/ are being redrawn.
+    *(f"respram.commands.{name}" for name in ("acl_check", "clients", "connection", "transactions")),
+)
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 
