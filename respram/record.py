@@ -157,3 +157,30 @@ def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
         else:
             yield at, end, deadline_ms, 0
         at = end
+
+
+def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
+    """Where each packed record of an engine's own payload lies: (database, key), start, end."""
+    found = []
+    at = 0
+    while at < len(payload):
+        flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
+        key_at = at + head_bytes(flags)
+        end = key_at + key_bytes + value_bytes
+        found.append(((db, payload[key_at : key_at + key_bytes]), at, end))
+        at = end
+    return found
+
+
+def split(payload: bytes, bytes_max: int) -> list[bytes]:
+    """Packed records in parts of about `bytes_max`, cut between records."""
+    if len(payload) <= bytes_max:
+        return [payload] if payload else []
+    parts, start, last = [], 0, 0
+    for _, _, end in slices(payload):
+        if end - start > bytes_max and last > start:
+            parts.append(payload[start:last])
+            start = last
+        last = end
+    parts.append(payload[start:])
+    return parts

@@ -225,7 +225,7 @@ def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
             if other is by:
                 other.session.closing = True  # after the reply
             else:
-                other.hangup()
+                other.transport.close()
             continue
         other.account = user
         if user is default and default.open:

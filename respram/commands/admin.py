@@ -118,7 +118,7 @@ def memory_stats(conn: Conn, argv: list[bytes]) -> Reply:
     node = conn.node
     used, rss = used_bytes(node), int(node.usage().get("rss_bytes", 0))
     peak, records = node.rates.used_bytes_peak, counters(node).get("records", 0)
-    buffers = sum(one.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
+    buffers = sum(one.transport.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
     return {
         b"peak.allocated": peak,
         b"total.allocated": used,

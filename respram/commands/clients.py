@@ -126,7 +126,7 @@ def type_of(conn: Conn) -> bytes:
 
 def describe(conn: Conn, now_ms: int) -> bytes:
     """One line of CLIENT LIST, fields in Redis's order. What has no counterpart here is 0."""
-    session, waiting = conn.session, conn.waiting_bytes()
+    session, waiting = conn.session, conn.transport.waiting_bytes()
     queued = -1 if conn.queue is None else conn.queued
     unread = session.buffered_bytes
     redirect = conn.tracking.redirect if conn.tracking is not None else -1
@@ -174,7 +174,7 @@ def client_kill(conn: Conn, argv: list[bytes]) -> Reply:
         if other is conn:
             conn.session.closing = True  # after the reply
         else:
-            other.hangup()
+            other.transport.close()
     if not old_form:
         return len(chosen)
     if not chosen:

@@ -123,7 +123,7 @@ def _clients(node: Node, now_ms: int) -> list[Field]:
         ("cluster_connections", 0),
         ("maxclients", node.limits.clients_max),
         ("client_recent_max_input_buffer", max((one.session.buffered_bytes for one in clients), default=0)),
-        ("client_recent_max_output_buffer", max((one.waiting_bytes() for one in clients), default=0)),
+        ("client_recent_max_output_buffer", max((one.transport.waiting_bytes() for one in clients), default=0)),
         ("blocked_clients", sum(one.session.suspended for one in clients)),
         ("tracking_clients", len(node.trackers)),
         ("pubsub_clients", sum(one.subscribed for one in clients)),
@@ -135,7 +135,7 @@ def _memory(node: Node, now_ms: int) -> list[Field]:
     usage, used = node.usage(), used_bytes(node)
     rss, peak = int(usage.get("rss_bytes", 0)), node.rates.used_bytes_peak
     limit = node.settings.memory_bytes_max
-    waiting = sum(one.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
+    waiting = sum(one.transport.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
     fields: list[Field] = [
         ("used_memory", used),
         ("used_memory_human", human(used)),

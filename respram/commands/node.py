@@ -1,7 +1,7 @@
 """The node and its connections, as the commands see them.
 
 A `Conn` is one client: who it is, what it queued, what it listens to. The server makes one for each client and supplies
-the ways out (`deliver`, `hangup`). State that the hot path needs (database, protocol, whether fast paths are allowed)
+its `transport`, the one way out. State that the hot path needs (database, protocol, whether fast paths are allowed)
 lives in the engine's session; all the rest is here. Handlers read the time from `now_ms`: one value for a whole read of
 the socket.
 
@@ -36,6 +36,35 @@ class Suspend(Exception):
         self.until_ms = until_ms
 
 
+class Transport(Protocol):
+    """A client's connection, as its commands know it."""
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes out of turn. Handlers use `Conn.push`, which keeps the order."""
+
+    def close(self) -> None:
+        """At once, from outside (CLIENT KILL)."""
+
+    def wake(self) -> None:
+        """Ends a suspension before its time."""
+
+    def waiting_bytes(self) -> int:
+        """Of replies that the client has not taken yet."""
+
+
+class Gone:
+    """The transport of a client that is gone."""
+
+    def deliver(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def wake(self) -> None: ...
+    def waiting_bytes(self) -> int:
+        return 0
+
+
+GONE = Gone()
+
+
 @dataclass(slots=True, eq=False)
 class Tracking:
     """CLIENT TRACKING as this connection asked for it."""
@@ -58,10 +87,7 @@ class Conn:
     address: bytes  # ip:port of the client
     local_address: bytes
     created_ms: int
-    deliver: Callable[[bytes], None]  # the socket; handlers use `push`, which keeps the order
-    hangup: Callable[[], None]  # closes at once, from outside (CLIENT KILL)
-    wake: Callable[[], None] = lambda: None  # ends a suspension before its time
-    waiting_bytes: Callable[[], int] = lambda: 0  # replies that the client has not taken yet
+    transport: "Transport"
     fd: int = -1
 
     now_ms: int = 0
@@ -103,11 +129,15 @@ class Conn:
         """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
         running they go in front of its reply, or behind it, as Redis does."""
         if self.node.current is not self:
-            self.deliver(data)
+            self.transport.deliver(data)
         elif after_reply:
             self.behind.append(data)
         else:
             self.ahead.append(data)
+
+    def wake(self) -> None:
+        """Ends a suspension before its time."""
+        self.transport.wake()
 
     @property
     def subscribed(self) -> bool:

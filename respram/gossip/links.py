@@ -26,7 +26,7 @@ from struct import Struct
 from respram.gossip.effects import Effect, Send
 from respram.gossip.members import Member
 from respram.gossip.policy import Policy
-from respram.record import HEADER, head_bytes
+from respram.record import slices, split
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
 FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
@@ -173,33 +173,6 @@ def compact(peer: Peer, policy: Policy) -> None:
     peer.queue.extend(others)
     peer.queue_bytes = sum(len(batch.payload) + FRAME_BYTES for batch in peer.queue)
     peer.compact_at_bytes = 2 * peer.queue_bytes
-
-
-def slices(payload: bytes) -> "list[tuple[tuple[int, bytes], int, int]]":
-    """Where each packed record of an engine's own payload lies: (database, key), start, end."""
-    found = []
-    at = 0
-    while at < len(payload):
-        flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
-        key_at = at + head_bytes(flags)
-        end = key_at + key_bytes + value_bytes
-        found.append(((db, payload[key_at : key_at + key_bytes]), at, end))
-        at = end
-    return found
-
-
-def split(payload: bytes, bytes_max: int) -> list[bytes]:
-    """Packed records in parts of about `bytes_max`, cut between records."""
-    if len(payload) <= bytes_max:
-        return [payload] if payload else []
-    parts, start, last = [], 0, 0
-    for _, _, end in slices(payload):
-        if end - start > bytes_max and last > start:
-            parts.append(payload[start:last])
-            start = last
-        last = end
-    parts.append(payload[start:])
-    return parts
 
 
 def pump(link: Link, policy: Policy, now_ms: int, emit: Emit) -> None:

@@ -16,26 +16,26 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from respram import __version__
 from respram.commands import acl
 from respram.commands.connection import forget, greet
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
-from respram.commands.node import Conn, Node
+from respram.commands.node import GONE, Conn, Node
 from respram.commands.notify import observe, parse_classes
 from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import cipher, clock, logs, peer_setup, process, relief, restoring
+from respram.server import cipher, clock, logs, peer_setup, process, relief
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
+from respram.server.listener import Listener, prepare, spell
 from respram.server.pump import Pump, make_pump
 from respram.server.snapshots import Snapshots
-from respram.server.tls import TlsSocket, make_context
+from respram.server.tls import Encryption, TlsSocket
 from respram.server.users_file import UsersFile
 
 EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
@@ -43,7 +43,6 @@ EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must
 EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
 EXPIRY_STEP = 64  # records destroyed between two looks at the clock
 SWEEP_S = 1.0
-ACCEPTS_MAX = 32  # connections taken in one turn of the loop
 STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
 SNAPSHOT_S = 4.0  # until when the last snapshot is to be written; the farewell to the peers comes after it
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
@@ -63,13 +62,14 @@ class App:
         self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
         self.clients: dict[int, Client] = {}
-        self.listeners: list[socket.socket] = []
-        self.tls_listeners: list[socket.socket] = []
         self.pump = make_pump(self.node.engine, loop)
-        self.tls = make_context(config) if config.tls_port else None
-        self.tls_pump = Pump(self.node.engine, loop) if config.tls_port else None
-        for pump in (self.pump, self.tls_pump):
-            if pump is not None and config.clients_bytes_max:
+        self.listeners = [Listener("clients", self.pump)] if config.port or not config.tls_port else []
+        self.encryption = Encryption(config, self._tls_failed) if config.tls_port else None
+        if self.encryption is not None:
+            self.listeners.append(Listener("tls_clients", Pump(self.node.engine, loop), self.encryption))
+        self.pumps = tuple(dict.fromkeys((self.pump, *(one.pump for one in self.listeners))))
+        for pump in self.pumps:
+            if config.clients_bytes_max:
                 pump.weigh, pump.weigh_bytes = self.relieve, relief.weigh_bytes(config.clients_bytes_max)
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
@@ -119,9 +119,9 @@ class App:
 
     def reload(self) -> None:
         """SIGHUP: certificates and the cluster secret anew, for those who connect from now on. Wrong ones change nothing."""
-        if self.tls is not None:
+        if self.encryption is not None:
             try:
-                self.tls = make_context(self.config)
+                self.encryption.renew()
             except ConfigError as error:
                 self.journal(f"event=reload_failed reason={error}", logs.ERROR)
             else:
@@ -141,20 +141,16 @@ class App:
 
     # -- listening --------------------------------------------------------------------------------
     def listen(self) -> None:
-        for host in self.config.bind:
-            if self.config.port or not self.config.tls_port:
-                self.listeners.append(_listener(host, self.config.port, self.config.backlog))
-            if self.config.tls_port:
-                self.tls_listeners.append(_listener(host, self.config.tls_port, self.config.backlog))
-        if self.config.has_peers:
-            self.peer_listeners = peer_setup.listen(self.config)
-        elif self.config.may_meet:
+        config = self.config
+        for listener in self.listeners:
+            for host in config.bind:
+                listener.bind(host, config.tls_port if listener.wrap else config.port, config.backlog)
+        if config.has_peers:
+            self.peer_listeners = peer_setup.listen(config)
+        elif config.may_meet:
             self._await_first_peer()
         for listener in self.listeners:
-            self.loop.add_reader(listener, self._accept, listener, self.pump)
-        for listener in self.tls_listeners:
-            assert self.tls_pump is not None
-            self.loop.add_reader(listener, self._accept, listener, self.tls_pump)
+            listener.start(self.loop, self._welcome, self._accept_failed)
 
     def _await_first_peer(self) -> None:
         """Who is alone pays nothing for peers. Two nodes may start on one machine with the usual peer port: one has it."""
@@ -167,7 +163,7 @@ class App:
         for listener in self.waiting_listeners:
             self.loop.add_reader(listener, self._grow)
         if self.waiting_listeners:
-            self.journal(f"event=peers_awaited listen={','.join(_spell(one.getsockname()).decode() for one in self.waiting_listeners)}")
+            self.journal(f"event=peers_awaited listen={','.join(spell(one.getsockname()).decode() for one in self.waiting_listeners)}")
 
     def _grow(self) -> None:
         for listener in self.waiting_listeners:
@@ -200,14 +196,13 @@ class App:
         self.driver.trust = self.trust  # it may have been renewed meanwhile
         if self.snapshots is not None:
             self.snapshots.driver = self.driver
-        for pump in (self.pump, self.tls_pump):
-            if pump is not None:
-                pump.after = self.driver.wrote
+        for pump in self.pumps:
+            pump.after = self.driver.wrote
 
     def remember(self) -> None:
         """Snapshots, where they are wanted: the old ones read, new ones written."""
         if self.snapshots is not None:
-            self.snapshots.start(restoring.restore(self.snapshots, self.config.has_peers), restoring.unlock)
+            self.snapshots.start()
 
     def _met(self, meeting: "asyncio.Task[None]") -> None:
         """A node that was to have peers and cannot is not to look as if it had."""
@@ -215,46 +210,33 @@ class App:
             self.loop.call_exception_handler({"exception": meeting.exception()})
             self.stop("peers_failed")
 
-    def _accept(self, listener: socket.socket, pump: Pump) -> None:
-        for _ in range(ACCEPTS_MAX):
-            try:
-                sock, _peer = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionError):
-                return
-            except OSError as error:
-                self.journal(f"event=accept_failed reason={error.strerror}")
-                return
-            self._welcome(sock, pump)
+    def _accept_failed(self, reason: str) -> None:
+        self.journal(f"event=accept_failed reason={reason}")
 
-    def _welcome(self, sock: socket.socket, pump: Pump) -> None:
+    def _welcome(self, listener: Listener, sock: socket.socket) -> None:
         node = self.node
-        sock.setblocking(False)
         node.stats.connections += 1
         if len(self.clients) >= node.limits.clients_max:
             node.stats.rejected_connections += 1
             with contextlib.suppress(OSError):
-                if pump is not self.tls_pump:  # to say it there would take a handshake
+                if listener.wrap is None:  # to say it behind TLS would take a handshake
                     sock.send(b"-ERR max number of clients reached\r\n")
             sock.close()
             return
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_alive(sock, node.limits.tcp_keepalive_s)
+            prepare(sock, node.limits.tcp_keepalive_s)
         try:
             address, local, fd = sock.getpeername(), sock.getsockname(), sock.fileno()
-            if pump is self.tls_pump:
-                assert self.tls is not None
-                # It has the methods of a socket that a client uses, and no others.
-                sock = cast(socket.socket, TlsSocket(sock, self.tls, self._tls_failed))
+            if listener.wrap is not None:
+                sock = listener.wrap(sock)
         except OSError:  # gone already
             sock.close()
             return
         session = node.engine.session(dispatch)
-        client = Client(sock, self.loop, pump, node, session, self._gone)
+        client = Client(sock, self.loop, listener.pump, node, session, self._gone)
         client.conn = session.owner = Conn(
-            id=node.next_client_id, node=node, session=session, address=_spell(address),
-            local_address=_spell(local), created_ms=clock.now_ms(), deliver=client.deliver,
-            hangup=client.close, waiting_bytes=client.waiting_bytes, wake=client.wake, fd=fd,
+            id=node.next_client_id, node=node, session=session, address=spell(address),
+            local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd,
         )  # fmt: skip
         client.conn.last_active_ms = client.conn.created_ms
         node.next_client_id += 1
@@ -288,12 +270,12 @@ class App:
         self.pump.note_activity()
         for client in list(self.clients.values()):
             client.check_patience(now_ms)
-            if client.pump is self.tls_pump and cast(TlsSocket, client.sock).overdue(now_ms):
+            if isinstance(client.sock, TlsSocket) and client.sock.overdue(now_ms):
                 client.close()
         self.relieve()
         stats = self.node.stats
-        for pump in (self.pump, self.tls_pump):
-            input_bytes, output_bytes = pump.take_counts() if pump is not None else (0, 0)
+        for pump in self.pumps:
+            input_bytes, output_bytes = pump.take_counts()
             stats.net_input_bytes += input_bytes
             stats.net_output_bytes += output_bytes
         sample(self.node, now_ms)
@@ -315,14 +297,13 @@ class App:
 
     async def drain(self) -> None:
         """No new clients; what was received is answered; what was answered is sent, if it is read."""
-        for listener in (*self.listeners, *self.tls_listeners):
-            self.loop.remove_reader(listener)
-            listener.close()
-        for listener in self.waiting_listeners:
-            self.loop.remove_reader(listener)
-            listener.close()
-        for listener in self.peer_listeners if self.driver is None else ():
-            listener.close()
+        for listener in self.listeners:
+            listener.close(self.loop)
+        for waiting in self.waiting_listeners:
+            self.loop.remove_reader(waiting)
+            waiting.close()
+        for idle in self.peer_listeners if self.driver is None else ():
+            idle.close()
         for client in list(self.clients.values()):
             if client.reading:
                 client.pump.read(client)
@@ -338,9 +319,8 @@ class App:
             await self.driver.stop()
         for client in list(self.clients.values()):
             client.close()
-        self.pump.close()
-        if self.tls_pump is not None:
-            self.tls_pump.close()
+        for pump in self.pumps:
+            pump.close()
 
 
 def run(config: Config) -> int:
@@ -390,12 +370,8 @@ def _announce(app: App) -> None:
         os.getpid(),
         sys.version.split()[0],
     )
-    log(
-        "event=listen clients=%s tls_clients=%s enclave=%s",
-        ",".join(_spell(one.getsockname()).decode() for one in app.listeners) or "none",
-        ",".join(_spell(one.getsockname()).decode() for one in app.tls_listeners) or "none",
-        config.enclave,
-    )
+    ways = {one.name: one.spelled() for one in app.listeners}
+    log("event=listen clients=%s tls_clients=%s enclave=%s", ways.get("clients", "none"), ways.get("tls_clients", "none"), config.enclave)
     guard = app.guard
     log(
         "event=memory sealed=%s keys=%s all=%s dumps=%s",
@@ -410,20 +386,8 @@ def _announce(app: App) -> None:
 def _let_go(client: Client) -> None:
     """Cuts the rings of references, so that what was a client is freed at once and does not wait for the collector,
     which comes once in 50,000 connections: that was up to 25 MiB."""
-    conn = client.conn
-    conn.deliver, conn.hangup, conn.wake, conn.waiting_bytes = _to_nobody, _nothing, _nothing, _none
+    client.conn.transport = GONE
     client.session.owner = None
-
-
-def _to_nobody(data: bytes) -> None:
-    """What comes for a client that is gone."""
-
-
-def _nothing() -> None: ...
-
-
-def _none() -> int:
-    return 0
 
 
 def _report_bug(journal: logs.Journal, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -432,38 +396,6 @@ def _report_bug(journal: logs.Journal, loop: asyncio.AbstractEventLoop, context:
     frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
     place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     journal(f"event=bug kind={type(error).__name__} place={place or 'unknown'}", logs.ERROR)
-
-
-def _listener(host: str, port: int, backlog: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((host, port))
-        listener.listen(backlog)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise BindError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port or --bind") from None
-    return listener
-
-
-def _keep_alive(sock: socket.socket, seconds: int) -> None:
-    """Dead peers are noticed after about twice this time, as Redis has it."""
-    if seconds <= 0:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if sys.platform == "linux":
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-def _spell(address: tuple[object, ...]) -> bytes:
-    host, port = str(address[0]), address[1]
-    return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -9,14 +9,19 @@ Each kind of file that is of no use gets one line, with how many and the first n
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+from respram.config.settings import Config
 from respram.errors import PeerError
-from respram.gossip.links import split
-from respram.server import clock, logs
+from respram.record import split
+from respram.replica import PeerEngine
+from respram.seal import Ring
+from respram.server import clock
 from respram.server import snapshot_files as files
-from respram.server.snapshots import Snapshots
-from respram.snapshot.keys import RING_BYTES_MAX, unlock_ring
+from respram.server.driver import Driver
+from respram.snapshot.keys import RING_BYTES_MAX, SegmentKeys, unlock_ring
 from respram.snapshot.segment import Unreadable
 
 FRAME_SPARE_BYTES = 1 << 20  # of a frame beside a key and a value of the greatest size
@@ -27,117 +32,136 @@ POLL_S = 0.02
 MERGE_BYTES, SLICE_RECORDS = 32 << 10, 2_000  # merged at a time by an engine that looks at so many records in 5 ms
 NAMES_SHOWN = 4
 
-
-async def restore(snapshots: Snapshots, may_have_peers: bool) -> None:
-    """All that can be restored now. The driver is told, once it is there, whatever came of it."""
-    began_us = clock.micros()
-    await _look(snapshots)
-    await _open_ring(snapshots)
-    await unlock(snapshots)
-    begun_s = changed_s = snapshots.loop.time()
-    while may_have_peers and (snapshots.locked or snapshots.driver is None):
-        await asyncio.sleep(POLL_S)
-        now_s = snapshots.loop.time()
-        if await unlock(snapshots) or not _linked(snapshots):
-            changed_s = now_s
-        if snapshots.driver is not None and (now_s - changed_s > QUIET_S or now_s - begun_s > PATIENCE_S):
-            break
-    snapshots.restoring = False
-    if snapshots.restored_files or snapshots.locked:
-        took_ms = (clock.micros() - began_us) // 1000
-        snapshots.log(
-            f"event=snapshot_restored files={snapshots.restored_files} records={snapshots.restored_records} "
-            f"locked={len(snapshots.locked)} took_ms={took_ms}"
-        )
-    if snapshots.driver is not None:
-        snapshots.driver.restored(snapshots.restored_records)
+T = TypeVar("T")
 
 
-def _linked(snapshots: Snapshots) -> bool:
-    return snapshots.driver is not None and bool(snapshots.driver.replica.core.neighbours.greeted())
+class Restored(NamedTuple):
+    """What came of a file, or of a look at the directory."""
+
+    records: int = 0
+    read: files.Found | None = None  # in full; of no use once its records are written anew
+    unusable: int = 0  # files that will never be read
 
 
-async def _look(snapshots: Snapshots) -> None:
-    try:
-        found, bad = await snapshots.in_thread(files.look, snapshots.folder, snapshots.owner)
-    except OSError as error:
-        snapshots.log(f"event=snapshot_unreadable why={error.strerror!r}")
-        return
-    now_ms = clock.now_ms()
-    stale = [one for one in found if one.header.bucket.end_ms <= now_ms]
-    await snapshots.in_thread(files.remove, [one.path for one in stale])
-    bad += [(one.path.name, "stale") for one in stale]
-    for reason in sorted({reason for _, reason in bad}):
-        _tell(snapshots, reason, [name for name, why in bad if why == reason])
-    snapshots.unusable_files = len(bad)
-    snapshots.locked = {one.header.key_id: one for one in found if one.header.bucket.end_ms > now_ms}
+class Earlier:
+    """The segments of an earlier boot that are not read yet."""
 
+    def __init__(
+        self, config: Config, engine: PeerEngine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
+        in_thread: "Callable[..., asyncio.Future[Any]]", log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.engine = engine
+        self.folder = Path(config.snapshot_dir)
+        self.owner = owner
+        self.ring = ring
+        self.seals = seals
+        self.in_thread = in_thread
+        self.log = log
+        self.locked: dict[bytes, files.Found] = {}  # by the key's id: nobody has given it yet, or the file is being read
+        self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
 
-def _tell(snapshots: Snapshots, reason: str, names: list[str]) -> None:
-    shown = ",".join(ascii(name)[1:-1] for name in names[:NAMES_SHOWN])
-    more = ",..." if len(names) > NAMES_SHOWN else ""
-    snapshots.log(f"event=snapshot_{reason} files={len(names)} names={shown}{more}")
+    async def restore(self, may_have_peers: bool, driver: Callable[[], Driver | None]) -> AsyncIterator[Restored]:
+        """All that can be restored now. Where peers can have keys they are waited for, within bounds."""
+        yield Restored(unusable=await self._look())
+        await self._open_ring()
+        async for one in self.unlock():
+            yield one
+        loop = asyncio.get_running_loop()
+        begun_s = changed_s = loop.time()
+        while may_have_peers and (self.locked or driver() is None):
+            await asyncio.sleep(POLL_S)
+            now_s = loop.time()
+            if not _linked(driver()):
+                changed_s = now_s
+            async for one in self.unlock():
+                changed_s = now_s
+                yield one
+            if driver() is not None and (now_s - changed_s > QUIET_S or now_s - begun_s > PATIENCE_S):
+                break
 
+    async def unlock(self) -> AsyncIterator[Restored]:
+        """Reads the files whose keys are there, soonest to end first."""
+        seals = self.seals.version if self.seals is not None else 0
+        ready = [one for id, one in self.locked.items() if self.ring.get(id) is not None and self._tried.get(id) != seals]
+        for found in sorted(ready, key=lambda one: one.header.bucket.end_ms):
+            yield await self._load(found, seals)
 
-async def _open_ring(snapshots: Snapshots) -> None:
-    if not snapshots.config.snapshot_key:
-        return
-    try:
-        content = await snapshots.in_thread(files.read_ring, snapshots.folder, RING_BYTES_MAX)
-        if not content:
+    def forget(self, now_ms: int) -> list[Path]:
+        """Files whose buckets have passed: of no use any more."""
+        past = [one for one in self.locked.values() if one.header.bucket.end_ms <= now_ms]
+        for one in past:
+            del self.locked[one.header.key_id]
+        return [one.path for one in past]
+
+    async def _look(self) -> int:
+        """How many files are of no use."""
+        try:
+            found, bad = await self.in_thread(files.look, self.folder, self.owner)
+        except OSError as error:
+            self.log(f"event=snapshot_unreadable why={error.strerror!r}")
+            return 0
+        now_ms = clock.now_ms()
+        stale = [one for one in found if one.header.bucket.end_ms <= now_ms]
+        await self.in_thread(files.remove, [one.path for one in stale])
+        bad += [(one.path.name, "stale") for one in stale]
+        for reason in sorted({reason for _, reason in bad}):
+            self._tell(reason, [name for name, why in bad if why == reason])
+        self.locked = {one.header.key_id: one for one in found if one.header.bucket.end_ms > now_ms}
+        return len(bad)
+
+    def _tell(self, reason: str, names: list[str]) -> None:
+        shown = ",".join(ascii(name)[1:-1] for name in names[:NAMES_SHOWN])
+        more = ",..." if len(names) > NAMES_SHOWN else ""
+        self.log(f"event=snapshot_{reason} files={len(names)} names={shown}{more}")
+
+    async def _open_ring(self) -> None:
+        if not self.config.snapshot_key:
             return
-        entries, seals = unlock_ring(snapshots.config.snapshot_key, snapshots.owner, content)
-        if snapshots.seals is not None:
-            snapshots.seals.learn(seals, clock.now_ms())
-    except (OSError, ValueError, PeerError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        snapshots.log(f"event=snapshot_ring_unreadable why={why!r}")
-        return
-    now_ms = clock.now_ms()
-    for entry in entries:
-        if entry.end_ms > now_ms:
-            snapshots.ring.add(entry)
+        try:
+            content = await self.in_thread(files.read_ring, self.folder, RING_BYTES_MAX)
+            if not content:
+                return
+            entries, seals = unlock_ring(self.config.snapshot_key, self.owner, content)
+            if self.seals is not None:
+                self.seals.learn(seals, clock.now_ms())
+        except (OSError, ValueError, PeerError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self.log(f"event=snapshot_ring_unreadable why={why!r}")
+            return
+        now_ms = clock.now_ms()
+        for entry in entries:
+            if entry.end_ms > now_ms:
+                self.ring.add(entry)
+
+    async def _load(self, found: files.Found, seals: int) -> Restored:
+        """Nothing of it counts as read where values are sealed with keys that are not here yet: it is read again once there are more."""
+        key = self.ring.get(found.header.key_id)
+        assert key is not None
+        frame_bytes_max = 2 * self.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
+        frames = files.read(found, bytes(key), frame_bytes_max)
+        merge_bytes = MERGE_BYTES * self.engine.slice_records // SLICE_RECORDS
+        records = strange = 0
+        while True:
+            payloads, fault = await self.in_thread(_some, frames)
+            for payload in (part for whole in payloads for part in split(whole, merge_bytes)):
+                merged = self.engine.merge(payload, clock.now_ms())
+                records += merged.new
+                strange += merged.strange
+                await asyncio.sleep(0)
+            if fault:
+                self._tell(fault, [found.path.name])
+            if fault or not payloads:
+                break
+        if strange:
+            self._tried[found.header.key_id] = seals
+            return Restored(records, unusable=bool(fault))
+        self.locked.pop(found.header.key_id, None)  # its bucket may have passed meanwhile
+        return Restored(records, found, bool(fault))
 
 
-async def unlock(snapshots: Snapshots) -> int:
-    """Reads the files whose keys are there, soonest to end first. How many."""
-    seals = snapshots.seals.version if snapshots.seals is not None else 0
-    ready = [
-        one for id, one in snapshots.locked.items()
-        if snapshots.ring.get(id) is not None and snapshots.tried.get(id) != seals
-    ]  # fmt: skip
-    for found in sorted(ready, key=lambda one: one.header.bucket.end_ms):
-        del snapshots.locked[found.header.key_id]
-        if await _load(snapshots, found):
-            snapshots.locked[found.header.key_id] = found
-            snapshots.tried[found.header.key_id] = seals
-    return len(ready)
-
-
-async def _load(snapshots: Snapshots, found: files.Found) -> bool:
-    """True: some values are sealed with keys that are not here yet; it is to be read again once there are more."""
-    key = snapshots.ring.get(found.header.key_id)
-    assert key is not None
-    frame_bytes_max = 2 * snapshots.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
-    frames = files.read(found, bytes(key), frame_bytes_max)
-    merge_bytes = MERGE_BYTES * snapshots.engine.slice_records // SLICE_RECORDS
-    strange = 0
-    while True:
-        payloads, fault = await snapshots.in_thread(_some, frames)
-        for payload in (part for whole in payloads for part in split(whole, merge_bytes)):
-            merged = snapshots.engine.merge(payload, clock.now_ms())
-            snapshots.restored_records += merged.new
-            strange += merged.strange
-            await asyncio.sleep(0)
-        if fault:
-            snapshots.unusable_files += 1
-            logs.logger.info("event=snapshot_%s files=1 names=%s", fault, found.path.name)
-        if fault or not payloads:
-            break
-    if not strange:
-        snapshots.loaded.append(found)
-        snapshots.restored_files += 1
-    return strange > 0
+def _linked(driver: Driver | None) -> bool:
+    return driver is not None and bool(driver.replica.core.neighbours.greeted())
 
 
 def _some(frames: Iterator[bytes]) -> tuple[list[bytes], str]:

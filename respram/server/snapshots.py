@@ -33,6 +33,7 @@ from respram.seal import Ring
 from respram.server import clock
 from respram.server import snapshot_files as files
 from respram.server.driver import Driver
+from respram.server.restoring import Earlier, Restored
 from respram.snapshot import buckets
 from respram.snapshot.buckets import Bucket, Sum
 from respram.snapshot.keys import ID_BYTES, KEY_BYTES, SALT_BYTES, Entry, SegmentKeys, lock_ring
@@ -113,8 +114,7 @@ class Snapshots:
         self.driver: Driver | None = None  # where there are peers, once it runs
         self.current: dict[Bucket, Held] = {}
         self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew
-        self.locked: dict[bytes, files.Found] = {}  # of an earlier boot, by a key that nobody has given yet
-        self.tried: dict[bytes, int] = {}  # locked because values are sealed with unknown keys: as of which state of the seals
+        self.earlier = Earlier(config, self.engine, self.owner, self.ring, seals, self.in_thread, log)
         self.restored_records = self.restored_files = self.unusable_files = 0
         self.restoring = True
         self.writing = False
@@ -134,9 +134,9 @@ class Snapshots:
         return self.loop.run_in_executor(self._thread, partial(work, *args))
 
     # -- keeping them up --------------------------------------------------------------------------
-    def start(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
-        """From restoring on. `unlock` reads files whose keys came later."""
-        self._task = self.loop.create_task(self._keep(restoring, unlock))
+    def start(self) -> None:
+        """From restoring on."""
+        self._task = self.loop.create_task(self._keep())
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -148,16 +148,46 @@ class Snapshots:
             if self.driver is not None and self.restoring:
                 self.driver.restored(0)
 
-    async def _keep(self, restoring: Awaitable[None], unlock: Callable[["Snapshots"], Awaitable[int]]) -> None:
-        await restoring
+    async def _keep(self) -> None:
+        await self.restore()
         due_ms = clock.now_ms() + self.config.snapshot_interval_s * 1000
         while True:
             await asyncio.sleep(LOOK_S)
             await self.forget(clock.now_ms())
-            await unlock(self)
+            await self.unlock()
             if clock.now_ms() >= due_ms:
                 await self.write()
                 due_ms = clock.now_ms() + self.config.snapshot_interval_s * 1000
+
+    async def restore(self) -> None:
+        """What an earlier boot left. The driver is told, once it is there, whatever came of it."""
+        began_us = clock.micros()
+        async for one in self.earlier.restore(self.config.has_peers, lambda: self.driver):
+            self._take(one)
+        self.restoring = False
+        if self.restored_files or self.earlier.locked:
+            took_ms = (clock.micros() - began_us) // 1000
+            self.log(
+                f"event=snapshot_restored files={self.restored_files} records={self.restored_records} "
+                f"locked={len(self.earlier.locked)} took_ms={took_ms}"
+            )
+        if self.driver is not None:
+            self.driver.restored(self.restored_records)
+
+    async def unlock(self) -> int:
+        """Reads files whose keys came later. How many."""
+        count = 0
+        async for one in self.earlier.unlock():
+            self._take(one)
+            count += 1
+        return count
+
+    def _take(self, restored: Restored) -> None:
+        self.restored_records += restored.records
+        self.unusable_files += restored.unusable
+        if restored.read is not None:
+            self.loaded.append(restored.read)
+            self.restored_files += 1
 
     async def stop(self, end_s: float) -> None:
         """The last snapshot, as much of it as can be had until then (loop time). Nobody is served any more."""
@@ -176,10 +206,9 @@ class Snapshots:
         self.ring.expire(now_ms)
         past = [bucket for bucket in self.current if bucket.end_ms <= now_ms]
         gone = [self.current.pop(bucket).path for bucket in past]
-        gone += [one.path for one in [*self.loaded, *self.locked.values()] if one.header.bucket.end_ms <= now_ms]
+        gone += [one.path for one in self.loaded if one.header.bucket.end_ms <= now_ms] + self.earlier.forget(now_ms)
         if gone:
             self.loaded = [one for one in self.loaded if one.header.bucket.end_ms > now_ms]
-            self.locked = {id: one for id, one in self.locked.items() if one.header.bucket.end_ms > now_ms}
             await self.in_thread(files.remove, gone)
             await self._try(self._write_ring())
 
@@ -366,7 +395,7 @@ class Snapshots:
         if not self.config.snapshot_key:
             return
         ids = [held.key_id for held in self.current.values()] + [entry.id for entry in more]
-        ids += [one.header.key_id for one in self.loaded] + list(self.locked)
+        ids += [one.header.key_id for one in self.loaded] + list(self.earlier.locked)
         salt = secrets.token_bytes(SALT_BYTES)
         seals = self.seals.export() if self.seals is not None else b""
         content = lock_ring(self.config.snapshot_key, salt, self.owner, self.ring.entries(ids), seals)
@@ -391,6 +420,6 @@ class Snapshots:
             ("snapshot_keys_refused", self.ring.refused),
             ("snapshot_restored_records", self.restored_records),
             ("snapshot_restored_files", self.restored_files),
-            ("snapshot_locked_files", len(self.locked)),
+            ("snapshot_locked_files", len(self.earlier.locked)),
             ("snapshot_unusable_files", self.unusable_files),
         ]

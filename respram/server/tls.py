@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from respram.config.settings import Config
 from respram.errors import ConfigError
@@ -87,6 +88,23 @@ class TlsSocket:
             with contextlib.suppress(OSError, ValueError):
                 self.sock.unwrap()
         self.sock.close()
+
+
+class Encryption:
+    """What the TLS listener puts around its clients' sockets: certificates that can be renewed."""
+
+    def __init__(self, config: Config, on_failure: Callable[[str], None]) -> None:
+        self.config = config
+        self.on_failure = on_failure
+        self.context = make_context(config)
+
+    def renew(self) -> None:
+        """From the files as they are now, for who connects from now on. ConfigError changes nothing."""
+        self.context = make_context(self.config)
+
+    def __call__(self, sock: socket.socket) -> socket.socket:
+        # It has the methods of a socket that a client uses, and no others.
+        return cast(socket.socket, TlsSocket(sock, self.context, self.on_failure))
 
 
 def client_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:

@@ -61,13 +61,33 @@ class Rig:
             pass
 
 
+class Line:
+    """A connection's transport: what was delivered, and what was done to it."""
+
+    def __init__(self) -> None:
+        self.out: list[bytes] = []
+        self.closed = False
+        self.woken = 0
+
+    def deliver(self, data: bytes) -> None:
+        self.out.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def waiting_bytes(self) -> int:
+        return 0
+
+
 class Client:
     """A connection. Called with a command it answers with the raw reply."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.out: list[bytes] = []
-        self.hung_up = False
+        self.line = Line()
         node = rig.node
         number = node.next_client_id
         node.next_client_id += 1
@@ -78,8 +98,7 @@ class Client:
             address=b"127.0.0.1:%d" % (50_000 + number),
             local_address=b"127.0.0.1:6379",
             created_ms=rig.now_ms,
-            deliver=self.out.append,
-            hangup=self._hangup,
+            transport=self.line,
             fd=number,
         )
         self.conn.session.owner = self.conn
@@ -108,8 +127,8 @@ class Client:
 
     def pushed(self) -> bytes:
         """What was delivered out of turn since the last call."""
-        data = b"".join(self.out)
-        self.out.clear()
+        data = b"".join(self.line.out)
+        self.line.out.clear()
         return data
 
     def other(self) -> "Client":
@@ -125,8 +144,6 @@ class Client:
         forget(self.conn)
         self.rig.engine.close(self.conn.session)
 
-    def _hangup(self) -> None:
-        self.hung_up = True
 
 
 class Reference:

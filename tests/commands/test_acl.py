@@ -86,7 +86,7 @@ def test_a_removed_user_is_disconnected(client: Client) -> None:
     user = client.other()
     user(b"AUTH", b"u", b"x")
     assert client(b"ACL", b"DELUSER", b"u", b"nobody") == ONE
-    assert user.hung_up and not client.hung_up
+    assert user.line.closed and not client.line.closed
     assert client(b"ACL", b"DELUSER", b"u") == ZERO
 
 
@@ -98,7 +98,7 @@ def test_a_listener_that_may_no_longer_listen_is_disconnected(client: Client) ->
     one(b"SUBSCRIBE", b"a")
     two(b"PSUBSCRIBE", b"b*")
     client(b"ACL", b"SETUSER", b"u", b"resetchannels", b"&b*")
-    assert one.hung_up and not two.hung_up
+    assert one.line.closed and not two.line.closed
 
 
 def test_rights_change_for_who_is_connected(client: Client) -> None:

@@ -95,20 +95,20 @@ def test_the_list_is_verbatim_text_in_resp3(client: Client) -> None:
 def test_kill_spares_the_caller_unless_told_otherwise(client: Client) -> None:
     first, second = client.other(), client.other()
     assert client(b"CLIENT", b"KILL", b"TYPE", b"normal") == b":2\r\n"
-    assert first.hung_up and second.hung_up and not client.conn.session.closing
+    assert first.line.closed and second.line.closed and not client.conn.session.closing
     assert client(b"CLIENT", b"KILL", b"ID", b"%d" % client.conn.id, b"SKIPME", b"no") == ONE
-    assert client.conn.session.closing and not client.hung_up  # its reply must get out first
+    assert client.conn.session.closing and not client.line.closed  # its reply must get out first
 
 
 def test_kill_by_address_answers_ok_in_the_old_form(client: Client) -> None:
     other = client.other()
     assert client(b"CLIENT", b"KILL", other.conn.address) == OK
-    assert other.hung_up
+    assert other.line.closed
     subscriber = client.other()
     subscriber(b"SUBSCRIBE", b"a")
     assert client(b"CLIENT", b"KILL", b"TYPE", b"pubsub", b"ADDR", other.conn.address) == ZERO
     assert client(b"CLIENT", b"KILL", b"TYPE", b"pubsub", b"LADDR", b"127.0.0.1:6379") == ONE
-    assert subscriber.hung_up
+    assert subscriber.line.closed
 
 
 def test_a_second_pause_neither_shortens_nor_loosens_the_first(client: Client) -> None:
@@ -149,10 +149,9 @@ def test_unblock_ends_the_wait_of_another_client_only(client: Client) -> None:
     other(b"GET", b"a")
     assert other.conn.session.suspended
     assert client(b"CLIENT", b"UNBLOCK", number) == ZERO  # a pause is no blocking command
-    woken: list[int] = []
-    other.conn.wake, other.conn.last_command = lambda: woken.append(1), b"wait"
+    other.conn.last_command = b"wait"
     assert client(b"CLIENT", b"UNBLOCK", number, b"ERROR") == ONE
-    assert woken == [1] and other.conn.unblocked == b"error"
+    assert other.line.woken == 1 and other.conn.unblocked == b"error"
 
 
 def test_switches_are_noted_and_shown(client: Client) -> None:

@@ -169,7 +169,6 @@ def test_wait_tells_how_many_there_were_when_its_time_is_up(client: Client, othe
 
 
 def test_unblock_ends_a_wait_both_ways(client: Client, others: FakePeers) -> None:
-    client.conn.wake = lambda: None
     for reason, reply in ((b"TIMEOUT", b":0\r\n"), (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
         assert client(b"WAIT", b"1", b"0") == b""
         assert client.other()(b"CLIENT", b"UNBLOCK", b"%d" % client.conn.id, reason) == b":1\r\n"

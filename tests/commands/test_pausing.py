@@ -21,10 +21,8 @@ def test_a_pause_of_writes_lets_reads_pass(client: Client) -> None:
     assert client.rig.engine.hot_reads and not client.rig.engine.hot_writes
     assert other(b"GET", b"a") == bulk(b"1")
     assert other(b"SET", b"a", b"2") == b""
-    woken: list[int] = []
-    other.conn.wake = lambda: woken.append(1)
     assert client(b"CLIENT", b"UNPAUSE") == OK
-    assert woken == [1] and client.rig.engine.hot_writes
+    assert other.line.woken == 1 and client.rig.engine.hot_writes
     assert other.wake() == OK
 
 

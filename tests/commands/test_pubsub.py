@@ -116,7 +116,7 @@ def test_a_listener_that_is_closed_by_a_message_does_not_stop_the_others(client:
     for one in (first, second):
         one(b"SUBSCRIBE", b"a")
         one(b"PSUBSCRIBE", b"a*")
-    first.conn.deliver = lambda data: first.close() if first.conn.channels else None
+    first.line.deliver = lambda data: first.close() if first.conn.channels else None  # type: ignore[method-assign]
     client(b"PUBLISH", b"a", b"x")
     assert second.pushed() == message(b"message", b"a", b"x") + message(b"pmessage", b"a*", b"a", b"x")
 

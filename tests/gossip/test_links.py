@@ -15,12 +15,10 @@ from respram.gossip.links import (
     kept,
     pump,
     resend,
-    slices,
-    split,
     unsent_pushes,
 )
 from respram.gossip.policy import Policy
-from respram.record import Record, pack, unpack
+from respram.record import Record, pack, slices, split, unpack
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Ack, Filter, Push
 
 POLICY = Policy()

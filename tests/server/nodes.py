@@ -18,6 +18,24 @@ from respram.server.secret import Trust
 
 
 @dataclass(slots=True)
+class Noted:
+    """A connection's transport that notes what comes to it."""
+
+    heard: list[bytes]
+    woken: list[int]
+
+    def deliver(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def close(self) -> None: ...
+    def wake(self) -> None:
+        self.woken.append(1)
+
+    def waiting_bytes(self) -> int:
+        return 0
+
+
+@dataclass(slots=True)
 class Party:
     """One node: its driver, and what it logged."""
 
@@ -38,7 +56,7 @@ class Party:
 
     def connect(self, heard: list[bytes], woken: list[int]) -> Conn:
         session = self.node.engine.session(dispatch)
-        conn = Conn(self.node.next_client_id, self.node, session, b"", b"", 0, heard.append, lambda: None, lambda: woken.append(1))
+        conn = Conn(self.node.next_client_id, self.node, session, b"", b"", 0, Noted(heard, woken))
         session.owner = conn
         self.node.next_client_id += 1
         greet(conn)

@@ -161,7 +161,7 @@ def test_a_client_that_is_gone_is_freed_without_the_collector() -> None:
         gc.disable()
         try:
             for _ in range(20):
-                reader, writer = await asyncio.open_connection(*app.listeners[0].getsockname())
+                reader, writer = await asyncio.open_connection(*app.listeners[0].sockets[0].getsockname())
                 writer.write(b"CLIENT ID\r\nQUIT\r\n")
                 await writer.drain()
                 await reader.read()

@@ -14,7 +14,7 @@ from respram.engine import make
 from respram.replica import PeerEngine
 from respram.seal import RING_BYTES
 from respram.seal import Ring as SealRing
-from respram.server import clock, restoring
+from respram.server import clock
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
 from respram.snapshot.keys import lock_ring, unlock_ring
@@ -47,6 +47,12 @@ class Bench:
     def segments(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.folder.glob("*.segment")}
 
+    async def start(self) -> None:
+        """As the node does, until what an earlier boot left is restored."""
+        self.snapshots.start()
+        while self.snapshots.restoring:
+            await asyncio.sleep(0.001)
+
     async def close(self) -> None:
         await self.snapshots.stop(0)
 
@@ -65,7 +71,7 @@ async def reborn(bench: Bench) -> Bench:
     """The next boot on the same directory."""
     await bench.close()
     after = Bench(bench.folder, bench.kind, bench.sealed)
-    await restoring.restore(after.snapshots, may_have_peers=False)
+    await after.snapshots.restore()
     return after
 
 
@@ -226,25 +232,15 @@ def test_the_last_snapshot_is_written_at_the_stop_as_far_as_time_allows(tmp_path
     async def main(folder: Path) -> None:
         bench = Bench(folder, kind)
 
-        async def nothing() -> None:
-            return None
-
-        async def unlock(_: Snapshots) -> int:
-            return 0
-
         for number in range(2_000):
             bench.set(b"k%d" % number, 30_000 + number * 300)
-        bench.snapshots.start(nothing(), unlock)
-        bench.snapshots.restoring = False
+        await bench.start()
         before = sorted(bench.engine.records(0))
-        await asyncio.sleep(0)
         await bench.snapshots.stop(asyncio.get_running_loop().time() + 20)
         after = Bench(folder, kind)
-        await restoring.restore(after.snapshots, may_have_peers=False)
+        await after.start()
         assert sorted(after.engine.records(0)) == before
         after.set(b"late", 500_000)
-        after.snapshots.start(nothing(), unlock)
-        await asyncio.sleep(0)
         await after.snapshots.stop(asyncio.get_running_loop().time() - 1)
         assert any("snapshot_cut_short" in line for line in after.lines)
 
@@ -264,12 +260,12 @@ def test_values_under_a_seal_that_is_not_here_yet_are_read_again_when_it_is(tmp_
         await bench.close()
         files.replace(folder / files.RING, lock_ring(SECRET, b"s" * 32, bench.snapshots.owner, entries))
         after = Bench(folder, sealed=True)
-        await restoring.restore(after.snapshots, may_have_peers=False)
-        assert after.get(b"a") is None and len(after.snapshots.locked) == 1
-        assert await restoring.unlock(after.snapshots) == 0, "nothing has changed"
+        await after.snapshots.restore()
+        assert after.get(b"a") is None and len(after.snapshots.earlier.locked) == 1
+        assert await after.snapshots.unlock() == 0, "nothing has changed"
         assert after.seals is not None and after.seals.learn(keys, clock.now_ms()) == 1
-        assert await restoring.unlock(after.snapshots) == 1
-        assert after.get(b"a") == b"plain-marker" and not after.snapshots.locked
+        assert await after.snapshots.unlock() == 1
+        assert after.get(b"a") == b"plain-marker" and not after.snapshots.earlier.locked
         await after.close()
 
     run(main, tmp_path)
@@ -296,7 +292,7 @@ def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(tmp_path: Path,
     run(main, tmp_path)
 
 
-def test_a_bug_is_reported_and_shows(tmp_path: Path) -> None:
+def test_a_bug_is_reported_and_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(folder: Path) -> None:
         bench, bugs = Bench(folder), []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context["exception"]))
@@ -304,10 +300,8 @@ def test_a_bug_is_reported_and_shows(tmp_path: Path) -> None:
         async def broken() -> None:
             raise RuntimeError("a bug")
 
-        async def unlock(_: Snapshots) -> int:
-            return 0
-
-        bench.snapshots.start(broken(), unlock)
+        monkeypatch.setattr(bench.snapshots, "restore", broken)
+        bench.snapshots.start()
         while not bugs:
             await asyncio.sleep(0)
         assert isinstance(bugs[0], RuntimeError) and dict(bench.snapshots.facts())["snapshot_status"] == "bug"

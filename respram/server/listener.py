@@ -1,0 +1,93 @@
+"""A way in for clients: its sockets, the pump that serves whoever comes, and what is put around their sockets.
+
+TCP has the engine's fastest pump and nothing around its sockets; TLS has the portable pump and the encryption of tls.py. Another
+kind (a Unix socket) is another Listener, and may share the pump of one that is there.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+
+from respram.errors import BindError
+from respram.server.pump import Pump
+
+ACCEPTS_MAX = 32  # connections taken in one turn of the loop
+
+Wrap = Callable[[socket.socket], socket.socket]
+
+
+class Listener:
+    def __init__(self, name: str, pump: Pump, wrap: Wrap | None = None) -> None:
+        self.name = name  # in the log
+        self.pump = pump
+        self.wrap = wrap  # what the client is given as its socket; OSError: it is gone already
+        self.sockets: list[socket.socket] = []
+
+    def bind(self, host: str, port: int, backlog: int) -> None:
+        """Listens at one more address. Raises BindError."""
+        self.sockets.append(_listening(host, port, backlog))
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
+    ) -> None:
+        for one in self.sockets:
+            loop.add_reader(one, self._accept, one, welcome, failed)
+
+    def close(self, loop: asyncio.AbstractEventLoop) -> None:
+        for one in self.sockets:
+            loop.remove_reader(one)
+            one.close()
+        self.sockets.clear()
+
+    def spelled(self) -> str:
+        return ",".join(spell(one.getsockname()).decode() for one in self.sockets)
+
+    def _accept(
+        self, listening: socket.socket, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
+    ) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                sock, _peer = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError as error:
+                failed(error.strerror or type(error).__name__)
+                return
+            sock.setblocking(False)
+            welcome(self, sock)
+
+
+def _listening(host: str, port: int, backlog: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise BindError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port or --bind") from None
+    return sock
+
+
+def prepare(sock: socket.socket, keepalive_s: int) -> None:
+    """Small replies leave at once, and dead peers are noticed after about twice `keepalive_s`, as Redis has it. OSError."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if keepalive_s <= 0:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(keepalive_s // 3, 1))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def spell(address: tuple[object, ...]) -> bytes:
+    host, port = str(address[0]), address[1]
+    return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
