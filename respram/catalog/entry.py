@@ -25,6 +25,7 @@ CATEGORIES = (
     b"hyperloglog", b"geo", b"stream", b"pubsub", b"admin", b"fast", b"slow", b"blocking",
     b"dangerous", b"connection", b"transaction", b"scripting",
 )  # fmt: skip
+BY_NAME = b"by_name"  # stands among the flags of an entry
 ARGUMENT_FLAGS = {"?": b"optional", "*": b"multiple", "+": b"multiple_token"}
 ARGUMENT = re.compile(
     r"(?P<name>.+):(?P<type>[a-z-]*)(?:=(?P<token>[^?*+@!#(]+))?(?P<flags>[?*+]*)"
@@ -79,6 +80,7 @@ class Command:
     instead: bytes = b""
     arguments: tuple[Argument, ...] = ()
     refused: bytes = b""  # why it is not served; b"": it is
+    by_name: bool = False  # only for a user to whom an operator gave it by its name; no category and no +@all includes it
 
     @property
     def writes(self) -> bool:
@@ -122,7 +124,8 @@ def _command(lines: list[str], subcommands: tuple[Command, ...]) -> Command:
         kind, _, rest = line.partition(" ")
         facts.setdefault(kind, []).append(rest)
     first, last, step = (int(part) for part in keys.split("/")) if keys != "-" else (0, 0, 0)
-    flag_names = _names(flags)
+    given = _names(flags)
+    flag_names = tuple(flag for flag in given if flag != BY_NAME)  # Redis knows no such flag
     return Command(
         name=name.encode(),
         arity=int(arity),
@@ -143,6 +146,7 @@ def _command(lines: list[str], subcommands: tuple[Command, ...]) -> Command:
         deprecated=_single(facts, "deprecated"),
         instead=_single(facts, "instead"),
         arguments=_arguments(" ".join(facts.pop("args", []))),
+        by_name=BY_NAME in given,
     )
 
 

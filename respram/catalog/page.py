@@ -19,7 +19,9 @@ GROUPS = {
     b"cluster": "Cluster",
 }
 REASONS = {
-    b"delete": "They delete, or would let a key live for ever",
+    b"emptying": "No command empties or swaps a database",
+    b"renaming": "A key keeps its name and its database",
+    b"persisting": "Every key has a TTL",
     b"script": "respram runs no scripts",
     b"type": "respram stores strings only",
     b"bits": "SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP serve instead",
@@ -27,7 +29,7 @@ REASONS = {
     b"watching": "Nobody watches over others' shoulders",
     b"debugging": "Nobody reaches into a running node",
     b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does it by itself",
-    b"dumping": "Values leave through reading only",
+    b"dumping": "Values come and leave through writing and reading only",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",
     b"cluster": "Answered with `ERR This instance has cluster support disabled`",
@@ -43,10 +45,21 @@ every command:
 - **Every key has a deadline.** A write that names none gets the node's default TTL, and the key's
   deadline is marked *implicit*. TTL, PTTL and EXPIRETIME tell the truth; EXPIRE with `NX`, `XX`, `GT` or
   `LT` treats an implicit deadline as none. A TTL beyond `--max-ttl` is cut to it.
-- **Nothing deletes.** A command that would is refused with `NOPERM`, inside MULTI too, and the key
-  survives: EXPIRE with a time that is not in the future, SET with a past `EXAT`, `GETEX ... PERSIST`,
-  BITOP with an empty result over an existing key.
+- **Nothing deletes, unless an operator gave the right to let go.** Without it a command that would delete is refused
+  with `NOPERM`, inside MULTI too, and the key survives: DEL and its kin, EXPIRE with a time that is not in the future, SET
+  with a past `EXAT`, BITOP with an empty result over an existing key. See [Letting go](#letting-go).
+- **Everybody can overwrite with a shorter TTL.** `SET key "" PX 1` reads as missing at once, where there is such a key.
 - A command that changes part of a value (APPEND, SETRANGE, SETBIT, INCR...) keeps deadline and mark.
+"""
+TABLE = "| command | since | what it does |\n|---|---|---|\n"
+LETTING_GO = """\
+## Letting go
+
+Nobody may run these commands unless an operator gave them *by name*: to a user (`ACL SETUSER app +del +unlink`, or a line of the
+users file), or to the default user (`--let-go del,unlink`). `+@all`, `+@write` and `allcommands` do not include them. To let go
+of a key is one write of a record without a value: the key reads as missing at once on this node and, as soon as the write has
+reached them, on all others; the value's bytes are wiped; an older value does not come back, after a cut or a restart either. The
+event is `del` here and `expired` on the other nodes. A command that deletes by naming a time that has passed needs the right to `DEL`.
 """
 NOTES = """\
 ## Notes
@@ -70,8 +83,9 @@ NOTES = """\
 def page() -> str:
     parts = [INTRODUCTION]
     for group, title in GROUPS.items():
-        members = sorted((c for c in COMMANDS.values() if c.group == group), key=lambda c: c.name)
-        parts.append(f"## {title}\n\n| command | since | what it does |\n|---|---|---|\n{_rows(members)}")
+        members = sorted((c for c in COMMANDS.values() if c.group == group and not c.by_name), key=lambda c: c.name)
+        parts.append(f"## {title}\n\n{TABLE}{_rows(members)}")
+    parts.append(f"{LETTING_GO}\n{TABLE}{_rows(c for c in COMMANDS.values() if c.by_name)}")
     parts.append(NOTES)
     parts.append("## Refused\n\nArity is checked first; the connection stays open.\n")
     parts.append("| reason | commands |\n|---|---|\n" + "".join(_refused_rows()))

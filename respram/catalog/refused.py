@@ -6,10 +6,9 @@ here and not served is unknown. They are kept out of COMMAND, which tells what c
 
 # reason -> `name arity` pairs. A name with a bar is a subcommand of a container that is served.
 REFUSED = {
-    "delete": """
-        del -2 unlink -2 getdel 2 delex -2 delifeq 3 flushall -1 flushdb -1 rename 3 renamenx 3
-        move 3 swapdb 3 persist 2 restore -4 restore-asking -4 migrate -6
-    """,
+    "emptying": "flushall -1 flushdb -1 swapdb 3",
+    "renaming": "rename 3 renamenx 3 move 3",
+    "persisting": "persist 2",
     "script": """
         eval -3 eval_ro -3 evalsha -3 evalsha_ro -3 script -2 fcall -3 fcall_ro -3 function -2
     """,
@@ -40,7 +39,7 @@ REFUSED = {
     "watching": "monitor 1",
     "debugging": "debug -2",
     "saving": "save 1 bgsave -1 bgrewriteaof 1 lastsave 1 waitaof 4",
-    "dumping": "dump 2",
+    "dumping": "dump 2 restore -4 restore-asking -4 migrate -6",
     "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",
     "modules": "module|load -3 module|loadex -3 module|unload 3",
     "cluster": "asking 1 readonly 1 readwrite 1",

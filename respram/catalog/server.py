@@ -429,6 +429,9 @@ respram|help 2 loading,stale - 1.0.0 server -
 respram|peers 2 loading,stale - 1.0.0 server -
   is List the nodes to which there are links, or should be
   costs O(N) where N is the number of peers
+respram|refused 2 loading,stale - 1.0.0 server -
+  is List what was refused, by command, client name and user
+  costs O(N) where N is the number of kinds of refusals
 respram|state 2 loading,stale,fast - 1.0.0 server -
   is Tell whether this node holds what the others hold
   costs O(1)
@@ -441,7 +444,7 @@ respram|version 2 loading,stale - 1.0.0 server -
 role 1 noscript,loading,stale,fast admin,dangerous 2.8.12 server -
   is Return the role of the instance in the context of replication
   costs O(1)
-shutdown -1 admin,noscript,loading,stale,no_multi,allow_busy - 1.0.0 server -
+shutdown -1 admin,noscript,loading,stale,no_multi,allow_busy,by_name - 1.0.0 server -
   is Stop the node in order
   costs O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise
     O(1)

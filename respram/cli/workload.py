@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from respram.catalog import find
-from respram.commands.refusals import REASONS
+from respram.commands.refusals import reason_of
 from respram.integers import parse_float, parse_int
 
 LINE_BYTES_MAX = 1 << 20  # of a capture: a longer line is counted and its arguments are not looked at
@@ -25,9 +25,9 @@ WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 STAT = re.compile(r"cmdstat_([^:]+):calls=(\d{1,19})")
 KEYS = re.compile(r"db(\d+):keys=(\d{1,19}),expires=(\d{1,19})")
 
-SERVED, DEFAULT_TTL, REFUSED, UNKNOWN = "served", "default TTL", "refused", "unknown"
+SERVED, DEFAULT_TTL, LET_GO, REFUSED, UNKNOWN = "served", "default TTL", "let go", "refused", "unknown"
 NO_TTL = "names no TTL: the key gets the node's --default-ttl"
-DELETES_BY_TIME = "a time that is not in the future would delete: " + REASONS[b"delete"].decode()
+DELETES_BY_TIME = "a time that is not in the future deletes"
 NEVER_TTL = {b"setnx", b"mset", b"msetnx", b"getset"}  # writes that cannot name a TTL
 LIVES = {b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"}
 RELATIVE = {b"expire": 1, b"pexpire": 1}
@@ -40,6 +40,7 @@ class Workload:
 
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     eternal_keys: int = 0
+    rights: set[str] = field(default_factory=set)  # commands that would have to be given by name
     lines_unread: int = 0
     has_arguments: bool = True
 
@@ -48,6 +49,8 @@ class Workload:
         if entry not in self.calls and len(self.calls) >= NAMES_MAX:
             entry = ("others", UNKNOWN, f"more than {NAMES_MAX} different commands")
         self.calls[entry] += times
+        if verdict == LET_GO:
+            self.rights.add("del" if reason == DELETES_BY_TIME else name)
 
     def total(self, verdict: str | None = None) -> int:
         return sum(times for (_, one, _), times in self.calls.items() if verdict in (None, one))
@@ -84,7 +87,8 @@ def report(found: Workload) -> str:
     """Refusals first, each with its reason, then what is served otherwise, then the sums."""
     lines = []
     for verdict, heading in (
-        (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"), (DEFAULT_TTL, "served with the default TTL"),
+        (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"),
+        (LET_GO, "refused, and served to whom the right to let go is given"), (DEFAULT_TTL, "served with the default TTL"),
     ):  # fmt: skip
         rows = sorted(((times, name, why) for (name, one, why), times in found.calls.items() if one == verdict), reverse=True)
         if rows:
@@ -92,7 +96,12 @@ def report(found: Workload) -> str:
     total = found.total()
     share = f"{100 * found.total(REFUSED) / total:.2f} %" if total else "none"
     lines.append(f"{total:,} commands: {found.total(SERVED):,} served, {found.total(DEFAULT_TTL):,} served with the default TTL, "
-                 f"{found.total(REFUSED):,} refused ({share}), {found.total(UNKNOWN):,} unknown")  # fmt: skip
+                 f"{found.total(LET_GO):,} served with the right to let go, {found.total(REFUSED):,} refused ({share}), "
+                 f"{found.total(UNKNOWN):,} unknown")  # fmt: skip
+    if found.rights:
+        names = sorted(found.rights)
+        lines.append(f"the right to let go: --let-go {','.join(names)}   or, for one user: "
+                     f"ACL SETUSER <name> {' '.join('+' + name for name in names)}")  # fmt: skip
     if not found.has_arguments:
         lines.append("counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of MONITOR")
     if found.eternal_keys:
@@ -104,7 +113,7 @@ def report(found: Workload) -> str:
 
 def is_clean(found: Workload) -> bool:
     """Whether everything would be served."""
-    return not found.total(REFUSED) and not found.total(UNKNOWN)
+    return not found.total(REFUSED) and not found.total(UNKNOWN) and not found.total(LET_GO)
 
 
 def _judge(words: list[bytes], moment_ms: int) -> tuple[str, str, str]:
@@ -114,9 +123,9 @@ def _judge(words: list[bytes], moment_ms: int) -> tuple[str, str, str]:
         return name, verdict, reason
     command, options = words[0].lower(), {word.upper() for word in words[3:]}
     if command == b"getex" and b"PERSIST" in {word.upper() for word in words[2:]}:
-        return name, REFUSED, REASONS[b"delete"].decode()
+        return name, REFUSED, reason_of(b"persisting").decode()
     if _has_passed(command, words, moment_ms):
-        return name, REFUSED, DELETES_BY_TIME
+        return name, LET_GO, DELETES_BY_TIME
     if command in NEVER_TTL or command == b"set" and not options & LIVES:
         return name, DEFAULT_TTL, NO_TTL
     return name, verdict, reason
@@ -131,7 +140,9 @@ def _known(words: list[bytes]) -> tuple[str, str, str]:
     if command.refused == b"cluster":
         return name, REFUSED, "there is no cluster mode"
     if command.refused:
-        return name, REFUSED, REASONS[command.refused].decode()
+        return name, REFUSED, reason_of(command.refused).decode()
+    if command.by_name:
+        return (name, LET_GO, "") if command.writes else (name, REFUSED, reason_of(b"stopping").decode())
     if command.name in NEVER_TTL:
         return name, DEFAULT_TTL, NO_TTL
     return name, SERVED, ""

@@ -8,7 +8,7 @@ from respram.catalog import find
 from respram.catalog.entry import CATEGORIES
 from respram.commands.acl_check import denial
 from respram.commands.acl_rights import NAMES, BadRule, Rights, channels_of, commands_of, keys_of, may_listen
-from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, full_user, gather
+from respram.commands.acl_user import DEFAULT, NAME_BYTES_MAX, User, apply, describe, flags_of, gather
 from respram.commands.node import Conn, Node
 from respram.commands.reply import OK, Double, Reply
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, help_of, unknown_subcommand
@@ -275,7 +275,7 @@ def load(node: Node, by: Conn | None) -> None:
         raise ClientError(b"ERR the users file is longer than %d bytes" % FILE_BYTES_MAX)
     users, complaints = parse_file(content)
     if DEFAULT not in users:  # what requirepass says stands
-        users[DEFAULT] = full_user(node.password)
+        users[DEFAULT] = node.default_user()
     if too_open(node, users[DEFAULT]):
         complaints.append(OPEN_DEFAULT)
     if complaints:

@@ -10,6 +10,7 @@ from respram.catalog.keys import key_positions
 from respram.commands.acl_rights import READ, WRITE, Rights, may_listen, may_touch
 from respram.commands.acl_user import User
 from respram.commands.node import Conn
+from respram.commands.refusals import refuse_unnamed
 from respram.commands.stats import Denied
 from respram.errors import ClientError
 
@@ -75,8 +76,17 @@ def _mode(flags: tuple[bytes, ...]) -> int:
     return reads | (WRITE if {b"insert", b"update", b"delete"}.intersection(flags) else 0)
 
 
+def is_unnamed(conn: Conn, command: Command) -> bool:
+    """Whether only its name gives the command, and nobody gave it to this user."""
+    return command.by_name and command.name not in conn.account.by_name
+
+
 def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    """Raises what the client is to be told; `conn.account` is not unrestricted."""
+    """Raises what the client is to be told, where its user may not."""
+    if is_unnamed(conn, command):
+        refuse_unnamed(conn, command, argv)
+    if conn.account.unrestricted:
+        return
     found = denial(conn.account, command, argv)
     if found is None:
         return

@@ -36,7 +36,8 @@ def _names() -> dict[bytes, tuple[bytes, ...]]:
 
 
 NAMES = _names()  # of all commands and subcommands, with their categories
-ALL_COMMANDS = frozenset(NAMES)
+BY_NAME = frozenset(command.name for command in everything() if command.by_name)
+ALL_COMMANDS = frozenset(NAMES) - BY_NAME  # what +@all means
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +116,9 @@ def _check_text(pattern: bytes) -> None:
 def _command_rule(rights: Rights, rule: bytes) -> None:
     name = rule[1:]
     if name == b"@all":
-        rights.everything_first, rights.rules = rule[:1] == b"+", []
+        # A right that is given by name alone was not meant by +@all, and is not taken by it either.
+        kept = [old for old in rights.rules if old[:1] == b"+" and old[1:] in BY_NAME] if rule[:1] == b"+" else []
+        rights.everything_first, rights.rules = rule[:1] == b"+", kept
         return
     if name.endswith(b"|"):
         raise BadRule(SYNTAX)
@@ -134,6 +137,8 @@ def _outcome(everything_first: bool, rules: list[bytes]) -> frozenset[bytes]:
     allowed = set(ALL_COMMANDS) if everything_first else set()
     for rule in rules:
         names = _meant(rule[1:])
+        if rule.startswith(b"+@"):
+            names = names - BY_NAME
         allowed = allowed | names if rule[:1] == b"+" else allowed - names
     return frozenset(allowed)
 

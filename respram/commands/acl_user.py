@@ -5,12 +5,12 @@ a user has its own and those of its selectors, `(+get ~shared:*)`, and may do wh
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from hmac import compare_digest
 
-from respram.commands.acl_rights import ALL_COMMANDS, SYNTAX, BadRule, Rights, describe_rights, grant
+from respram.commands.acl_rights import ALL_COMMANDS, BY_NAME, SYNTAX, BadRule, Rights, describe_rights, grant
 from respram.engine.api import HOT
 
 DEFAULT = b"default"
@@ -36,6 +36,7 @@ class User:
     selectors: list[Rights] = field(default_factory=list)
     unrestricted: bool = False
     hot: bool = False  # whether the engine's fast paths may answer without asking here
+    by_name: frozenset[bytes] = frozenset()  # commands that only their name gives, and that it was given
 
     @property
     def rights(self) -> list[Rights]:
@@ -56,8 +57,9 @@ class User:
         for rights in self.rights:
             rights.settle()
         root = self.root
-        self.unrestricted = root.allowed == ALL_COMMANDS and root.all_keys and root.all_channels
+        self.unrestricted = root.allowed >= ALL_COMMANDS and root.all_keys and root.all_channels
         self.hot = root.all_keys and root.allowed >= HOT_NAMES
+        self.by_name = BY_NAME & frozenset().union(*(rights.allowed for rights in self.rights))
 
     def knows(self, password: bytes) -> bool:
         """Every hash is compared, in constant time: the delay tells neither which nor how much was right."""
@@ -68,11 +70,11 @@ class User:
         return right
 
 
-def full_user(password: bytes = b"") -> User:
-    """`default` as it is at the start."""
+def full_user(password: bytes = b"", by_name: Iterable[bytes] = ()) -> User:
+    """`default` as it is at the start; `by_name` are the commands that --let-go gives it."""
     user = User(DEFAULT, enabled=True)
     set_password(user, password)
-    for rule in (b"~*", b"&*", b"+@all"):
+    for rule in (b"~*", b"&*", b"+@all", *(b"+" + name for name in by_name)):
         apply(user, rule)
     user.settle()
     return user

@@ -55,6 +55,8 @@ RESPRAM_HELP = (
     b"    Count and sum of the settled records: for the same moment alike on nodes that hold the same.",
     b"PEERS",
     b"    The nodes to which there are links, or should be.",
+    b"REFUSED",
+    b"    What was refused, by command, client name and user.",
     b"STATE",
     b"    One word: joining, ready, or isolated (most other nodes do not answer).",
     b"TOPOLOGY",

@@ -1,13 +1,13 @@
 """Strings used as bitmaps: SETBIT GETBIT BITCOUNT BITPOS BITOP. Bit 0 is the highest of byte 0.
 
 Counting and combining go through Python's big integers, which do it at the speed of memory. An
-operation whose result is empty deletes its destination in Redis; here it is refused while there is
-something to delete.
+operation whose result is empty deletes its destination in Redis; here that takes the right to DEL, while there is
+something to let go of.
 """
 
 from respram.commands.access import check_length, current, exists, read, rewrite, write
+from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Reply
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX
 from respram.errors import ClientError
@@ -147,7 +147,7 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
     result = _combined(operation, values)
     if not result:
         if exists(conn, target):
-            refuse_delete(conn, b"bitop")
+            let_go_or_refuse(conn, b"bitop", target)
         return 0
     check_length(conn, len(result))
     write(conn, target, result, None, b"set")

@@ -10,8 +10,9 @@ from fractions import Fraction
 from respram.commands import notify
 from respram.commands.access import current, rewrite
 from respram.commands.deadlines import deadline_for, expiry_argument
+from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.refusals import refuse_delete
+from respram.commands.refusals import refuse
 from respram.commands.reply import Double, Reply
 from respram.commands.texts import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX
 from respram.engine.api import Entry
@@ -126,8 +127,11 @@ def increx(conn: Conn, argv: list[bytes]) -> Reply:
         raise OVERFLOW
     if wanted.floats and rounded(applied) is None:
         raise NOT_FINITE
-    if wanted.unit == b"persist" and entry is not None or ttl_ms is not None and ttl_ms <= 0:
-        refuse_delete(conn, b"increx")
+    if wanted.unit == b"persist" and entry is not None:
+        refuse(conn, b"increx", b"persisting")
+    if ttl_ms is not None and ttl_ms <= 0:
+        let_go_or_refuse(conn, b"increx", key)
+        return _pair(value, applied, wanted.floats)
     text = formatted(value) if wanted.floats else b"%d" % value.numerator
     event = b"incrbyfloat" if wanted.floats else b"incrby"
     if ttl_ms is None or (wanted.only_new and entry is not None and not entry.implicit):

@@ -105,7 +105,7 @@ def _known(name: bytes, argv: list[bytes]) -> Command:
 def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> None:
     if not conn.authenticated and b"no_auth" not in command.flags:
         raise NOAUTH
-    if not conn.account.unrestricted:
+    if conn.queue is None or not acl_check.is_unnamed(conn, command):  # like all that is refused by design: at EXEC
         acl_check.check(conn, command, argv)
     if command.grows and conn.node.engine.full():
         raise OOM

@@ -15,6 +15,7 @@ from respram.commands import (
     info,
     introspection,
     keys,
+    letting_go,
     pubsub,
     refusals,
     slowlog,
@@ -26,7 +27,7 @@ from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
     acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
-    pubsub, refusals, slowlog, strings, tracking, transactions,
+    letting_go, pubsub, refusals, slowlog, strings, tracking, transactions,
 )  # fmt: skip
 
 

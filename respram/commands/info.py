@@ -6,14 +6,17 @@ section of its own. `sample` is called once a second by whoever keeps the node's
 """
 
 import platform
+import re
 from collections.abc import Callable, Iterable
 
 from respram import __version__
+from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.cluster import replicas, spell
 from respram.commands.connection import REDIS_VERSION
 from respram.commands.node import Conn, Node
 from respram.commands.notify import end_pause
 from respram.commands.peers import PeerFacts
+from respram.commands.refusals import sum_up
 from respram.commands.reply import Reply, Verbatim
 from respram.record import DATABASES
 
@@ -21,6 +24,8 @@ Field = tuple[str, object]
 Section = Callable[[Node, int], list[Field]]
 
 GAUGES = frozenset({"stubs", "records", "record_overhead_bytes"})  # not counted up, so never subtracted
+TOP_SHOWN = 8  # names in a field that lists the most frequent
+TOP_NAME_BYTES_MAX = 40  # of each of them
 BIG_UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
 
 
@@ -62,6 +67,7 @@ def sample(node: Node, now_ms: int) -> None:
     used_bytes(node)
     if node.pause.is_over(now_ms):
         end_pause(node)
+    sum_up(node, now_ms)
 
 
 def counters(node: Node) -> dict[str, int]:
@@ -331,11 +337,26 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("writes", counts.get("writes", 0)),
         ("ttl_defaulted", stats.ttl_defaulted + counts.get("defaulted", 0)),
         ("ttl_cut", stats.ttl_cut),
+        ("let_go", ",".join(sorted(name.decode() for name in node.users[USER].by_name)) or "nobody"),
+        ("users_by_name", sum(bool(user.by_name) for user in node.users.values())),
         ("refused_deletes", stats.refused_deletes),
         ("refused_others", stats.refused_others),
+        ("refused_by_command", _top(stats.refusals.by_command())),
+        ("refused_by_client_name", _top(stats.refusals.by_client_name())),
         ("protocol_errors", stats.protocol_errors),
         ("idle_disconnections", stats.idle_disconnections),
     ]
+
+
+def _top(sums: dict[bytes, int]) -> str:
+    """`del=12,evalsha=3`: the most frequent ones, by names that cannot end the field."""
+    most = list(sums.items())[:TOP_SHOWN]
+    return ",".join(f"{_harmless(name)}={times}" for name, times in most)
+
+
+def _harmless(name: bytes) -> str:
+    text = name[:TOP_NAME_BYTES_MAX].decode("ascii", "backslashreplace")
+    return re.sub(r"[^A-Za-z0-9_.|()-]", "_", text) or "unnamed"
 
 
 SECTIONS: dict[bytes, tuple[str, Section]] = {

@@ -1,6 +1,7 @@
 """COMMAND and its subcommands: the catalog as clients and redis-cli ask for it.
 
-What is refused is not shown: a client that looks whether it may DEL should find that it may not.
+What is refused is not shown, nor what this client's user was not given by name: a client that looks whether it may DEL
+should find that it may not.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from respram.catalog import COMMANDS, Argument, Command, KeySpec, find
 from respram.catalog.entry import CATEGORIES
 from respram.catalog.keys import key_positions
+from respram.commands.acl_check import is_unnamed
 from respram.commands.glob import glob_match
 from respram.commands.node import Conn
 from respram.commands.reply import Flags, Reply, Simple
@@ -41,30 +43,30 @@ HELP = (
 
 
 def command_all(conn: Conn, argv: list[bytes]) -> Reply:
-    return [_info(command) for command in COMMANDS.values()]
+    return [_info(command) for command in _served(conn).values()]
 
 
 def command_count(conn: Conn, argv: list[bytes]) -> Reply:
-    return len(COMMANDS)
+    return len(_served(conn))
 
 
 def command_info(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
         return command_all(conn, argv)
-    found = (_named(name) for name in argv[2:])
+    found = (_named(conn, name) for name in argv[2:])
     return [None if command is None else _info(command) for command in found]
 
 
 def command_docs(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
-        return {name: _docs(command) for name, command in COMMANDS.items()}
-    found = (_named(name) for name in argv[2:])
+        return {name: _docs(command) for name, command in _served(conn).items()}
+    found = (_named(conn, name) for name in argv[2:])
     return {command.name: _docs(command) for command in found if command is not None}
 
 
 def command_list(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
-        return list(COMMANDS)
+        return list(_served(conn))
     if len(argv) != 5 or argv[2].lower() != b"filterby":
         raise SYNTAX
     kind, wanted = argv[3].lower(), argv[4].lower()
@@ -73,25 +75,25 @@ def command_list(conn: Conn, argv: list[bytes]) -> Reply:
     if kind == b"aclcat":
         if wanted not in CATEGORIES:
             return []
-        return [command.name for command in _flat() if b"@" + wanted in command.categories]
+        return [command.name for command in _flat(conn) if b"@" + wanted in command.categories]
     if kind == b"pattern":
-        return [command.name for command in _flat() if glob_match(wanted, command.name)]
+        return [command.name for command in _flat(conn) if glob_match(wanted, command.name)]
     raise SYNTAX
 
 
 def command_getkeys(conn: Conn, argv: list[bytes]) -> Reply:
     words = argv[2:]
-    return [words[position] for position, _ in _keys(words)]
+    return [words[position] for position, _ in _keys(conn, words)]
 
 
 def command_getkeysandflags(conn: Conn, argv: list[bytes]) -> Reply:
     words = argv[2:]
-    return [[words[position], Flags([Simple(flag) for flag in flags])] for position, flags in _keys(words)]
+    return [[words[position], Flags([Simple(flag) for flag in flags])] for position, flags in _keys(conn, words)]
 
 
-def _keys(words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
+def _keys(conn: Conn, words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
     command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
-    if command is None or command.refused:
+    if command is None or command.refused or is_unnamed(conn, command):
         raise INVALID_COMMAND
     if all(b"not_key" in spec.flags for spec in command.key_specs):  # shard channels, say
         raise NO_KEYS
@@ -103,17 +105,21 @@ def _keys(words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]:
     return found
 
 
-def _named(name: bytes) -> Command | None:
+def _named(conn: Conn, name: bytes) -> Command | None:
     """A served command by `get`, `client` or `client|id`, in any case."""
     top, bar, sub = name.lower().partition(b"|")
     command = find(top, sub)
-    if command is None or command.refused or (bar and b"|" not in command.name):
+    if command is None or command.refused or is_unnamed(conn, command) or (bar and b"|" not in command.name):
         return None
     return command
 
 
-def _flat() -> Iterator[Command]:
-    for command in COMMANDS.values():
+def _served(conn: Conn) -> dict[bytes, Command]:
+    return {name: command for name, command in COMMANDS.items() if not is_unnamed(conn, command)}
+
+
+def _flat(conn: Conn) -> Iterator[Command]:
+    for command in _served(conn).values():
         yield command
         yield from command.subcommands
 

@@ -1,6 +1,6 @@
 """Commands about keys whatever their value: existence, time to live, walking the keyspace, copying.
 
-EXPIRE and its kin never delete: a time that is not in the future is refused, and the key lives on.
+EXPIRE and its kin with a time that is not in the future let go of the key, for who may DEL; for others they are refused.
 Where Redis distinguishes keys without a TTL, a key with an implicit deadline takes their place, so
 that `INCR` followed by `EXPIRE NX` opens its window here too.
 """
@@ -9,8 +9,8 @@ from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.glob import glob_match
+from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.refusals import refuse_delete
 from respram.commands.reply import Reply, Simple
 from respram.commands.texts import (
     DB_RANGE,
@@ -124,7 +124,7 @@ def _expire(conn: Conn, argv: list[bytes], *, seconds: bool, absolute: bool) -> 
     if entry is None or not _allowed(entry, conditions, conn.now_ms + ttl_ms):
         return 0
     if ttl_ms <= 0:
-        refuse_delete(conn, name)
+        return int(let_go_or_refuse(conn, name, key))
     deadline_ms, implicit = deadline_for(conn, ttl_ms)
     return int(engine.retime(db, key, deadline_ms, implicit, conn.now_ms, b"expire"))
 

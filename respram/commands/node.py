@@ -24,6 +24,7 @@ from respram.config.limits import Limits
 from respram.config.settings import Config
 from respram.engine.api import Engine, Session, Settings
 
+DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
 Watched = tuple[int, bytes]  # database, key
 
 
@@ -169,6 +170,10 @@ class Conn:
         return self.session.kept_bytes + self.queue_bytes
 
 
+class Log(Protocol):
+    def __call__(self, line: str, level: int = ..., /) -> None: ...
+
+
 class UsersFile(Protocol):
     """Where the users are kept; both raise OSError."""
 
@@ -196,7 +201,7 @@ class Node:
     draw: Callable[[], int]  # 64 random bits
     usage: Callable[[], dict[str, float]]  # rss bytes, cpu seconds... of the process, for INFO
     stop: Callable[[str], None]  # begins an orderly shutdown, with the reason for the log
-    log: Callable[[str], None]  # one line for the operator; never a value
+    log: Log  # one line for the operator; never a value
 
     peers: Peers | None = None  # the other nodes, where there can be any
     snapshots: Snapshots | None = None  # where there is a directory for them
@@ -223,10 +228,13 @@ class Node:
     guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
     pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
     current: Conn | None = None  # whose command is running
-    refusals_logged: set[bytes] = field(default_factory=set)  # client names whose delete was logged
 
     def __post_init__(self) -> None:
-        self.users.setdefault(DEFAULT, full_user(self.requirepass))
+        self.users.setdefault(DEFAULT, self.default_user())
+
+    def default_user(self) -> User:
+        """`default` as the options describe it, where no users file does."""
+        return full_user(self.requirepass, (name.encode() for name in self.config.let_go))
 
     @property
     def password(self) -> bytes:

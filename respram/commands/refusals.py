@@ -2,24 +2,34 @@
 
 The prefix is NOPERM: a widespread PHP client throws on any prefix but ERR, and with ERR it let two
 frameworks report a delete that had not happened. Prefixes on which clients retry or fail over
-(NOSCRIPT, READONLY, LOADING, MOVED...) would be worse. Refusals are counted, and an operator gets one
-line for each client name, not for each command.
+(NOSCRIPT, READONLY, LOADING, MOVED...) would be worse.
+
+An application that swallows the error still shows: refusals are counted by command and by client name (INFO, RESPRAM
+REFUSED), the first of each kind is a WARNING in the log, and once a minute the log sums up those that followed.
 """
 
 from functools import partial
 from typing import NoReturn
 
-from respram.catalog import everything
-from respram.commands.node import Conn
+from respram.catalog import Command, everything
+from respram.commands.node import DEBUG, WARNING, Conn, Node
 from respram.commands.reply import Reply
+from respram.commands.stats import Kind
 from respram.commands.texts import NO_CLUSTER
 from respram.errors import ClientError
 
-REFUSAL_NAMES_MAX = 1_000  # client names remembered as logged; beyond them nothing is logged any more
-LOGGED_NAME_BYTES_MAX = 64  # of a client name in a log line
+LOGGED_NAME_BYTES_MAX = 64  # of a client name or a user in a log line
+LOGGED_KEY_BYTES_MAX = 16  # of a key in a log line, at level debug only
+SUMMARY_MS = 60_000  # how often the log sums up refusals that were told of before
+SUMMARY_LINES_MAX = 10  # kinds of refusals named in one summary; the rest is one number
 
 REASONS = {
-    b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier",
+    b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL, or ask the operator for the right to "
+    b"let go (%b)",
+    b"emptying": b"no command empties or swaps a database; keys leave when their TTL ends",
+    b"renaming": b"a key keeps its name and its database; COPY it, and let the old one end by a shorter TTL",
+    b"persisting": b"every key has a TTL",
+    b"stopping": b"a node is stopped by a signal; an operator may give a user the right (+shutdown)",
     b"script": b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC",
     b"type": b"respram stores strings only",
     b"bits": b"respram reads and writes bits with SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP only",
@@ -27,45 +37,84 @@ REASONS = {
     b"watching": b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing",
     b"debugging": b"nobody reaches into a running node; INFO and MEMORY tell how it is doing",
     b"saving": b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself",
-    b"dumping": b"values leave through reading only; use GET and PTTL",
+    b"dumping": b"values come and leave through writing and reading only; use SET, GET and PTTL",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",
 }
+DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # what INFO counts as refused_deletes
 
 
-def refuse_delete(conn: Conn, name: bytes) -> NoReturn:
-    """For a command that would have deleted a key; `name` in lower case. Counts, logs and raises."""
-    conn.refused_deletes += 1
-    conn.node.stats.refused_deletes += 1
-    _log_once(conn, name)
-    raise _refusal(name, b"delete")
+def reason_of(reason: bytes, right: bytes = b"del") -> bytes:
+    """The sentence; `right` is the command whose right would be needed to let go."""
+    sentence = REASONS[reason]
+    return sentence % (b"--let-go %b, or +%b for this user" % (right, right)) if reason == b"delete" else sentence
 
 
-def _refusal(name: bytes, reason: bytes) -> ClientError:
-    return ClientError(b"NOPERM '%b' is refused by design: %b" % (name, REASONS[reason]))
+def refuse(conn: Conn, name: bytes, reason: bytes, right: bytes = b"del", key: bytes | None = None) -> NoReturn:
+    """Counts, logs and raises; `name` in lower case."""
+    stats = conn.node.stats
+    if reason in DELETING:
+        conn.refused_deletes += 1
+        stats.refused_deletes += 1
+    else:
+        stats.refused_others += 1
+    kind = Kind(name, conn.name, conn.user)
+    if stats.refusals.count(kind):
+        conn.node.log(f"event=refused_command {_spelt(kind)} client={conn.id} address={conn.address.decode()} reason={reason.decode()}", WARNING)
+    if key is not None:
+        conn.node.log(f"event=refused_key command={name.decode()} client={conn.id} key={_shown(key, LOGGED_KEY_BYTES_MAX)}", DEBUG)
+    raise ClientError(b"NOPERM '%b' is refused by design: %b" % (name, reason_of(reason, right)))
 
 
-def _refuse(name: bytes, reason: bytes, conn: Conn, argv: list[bytes]) -> Reply:
-    if reason == b"delete":
-        refuse_delete(conn, name)
-    if reason == b"cluster":
-        raise NO_CLUSTER
-    conn.node.stats.refused_others += 1
-    raise _refusal(name, reason)
+def refuse_unnamed(conn: Conn, command: Command, argv: list[bytes]) -> NoReturn:
+    """For a command that only its name gives, of a user to whom nobody gave it."""
+    reason = b"delete" if command.writes else b"stopping"
+    refuse(conn, command.name, reason, command.name, argv[1] if command.key_specs else None)
 
 
-def _log_once(conn: Conn, name: bytes) -> None:
-    logged = conn.node.refusals_logged
-    if conn.name in logged or len(logged) >= REFUSAL_NAMES_MAX:
+def sum_up(node: Node, now_ms: int) -> None:
+    """To be called about once a second: says once a minute what was refused again."""
+    refusals = node.stats.refusals
+    if not refusals.again or now_ms < refusals.summed_up_ms + SUMMARY_MS:
         return
-    logged.add(conn.name)
-    shown = conn.name[:LOGGED_NAME_BYTES_MAX].decode("ascii", "backslashreplace")
-    conn.node.log(
-        f"event=refused_delete command={name.decode()} client={conn.id} "
-        f"address={conn.address.decode()} client_name={shown!r}"
+    refusals.summed_up_ms = now_ms
+    again = sorted(refusals.again.items(), key=lambda item: -item[1])
+    refusals.again = {}
+    for kind, times in again[:SUMMARY_LINES_MAX]:
+        node.log(f"event=refused_again {_spelt(kind)} times={times}", WARNING)
+    rest = sum(times for _, times in again[SUMMARY_LINES_MAX:])
+    if rest:
+        node.log(f"event=refused_again command=others times={rest}", WARNING)
+
+
+def _spelt(kind: Kind) -> str:
+    command = kind.command.decode("ascii", "backslashreplace")
+    return (
+        f"command={command} client_name={_shown(kind.client_name, LOGGED_NAME_BYTES_MAX)} "
+        f"user={_shown(kind.user, LOGGED_NAME_BYTES_MAX)}"
     )
 
 
+def _shown(text: bytes, bytes_max: int) -> str:
+    return repr(text[:bytes_max].decode("ascii", "backslashreplace"))
+
+
+def _refuse(name: bytes, reason: bytes, conn: Conn, argv: list[bytes]) -> Reply:
+    if reason == b"cluster":
+        raise NO_CLUSTER
+    refuse(conn, name, reason)
+
+
+def refused_command(conn: Conn, argv: list[bytes]) -> Reply:
+    """RESPRAM REFUSED: what was refused, by command, client name and user; most often first."""
+    kinds = sorted(conn.node.stats.refusals.kinds.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {b"command": kind.command, b"client_name": kind.client_name, b"user": kind.user, b"times": times}
+        for kind, times in kinds
+    ]
+
+
 HANDLERS = {
-    command.name: partial(_refuse, command.name, command.refused) for command in everything() if command.refused
+    b"respram|refused": refused_command,
+    **{command.name: partial(_refuse, command.name, command.refused) for command in everything() if command.refused},
 }

@@ -1,8 +1,10 @@
 """What is counted and noted: the rows behind INFO, SLOWLOG and ACL LOG. Data only; who writes a row says when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+REFUSAL_KINDS_MAX = 1_000  # command, client name and user; beyond them only commands are told apart
 
 @dataclass(slots=True)
 class Denied:
@@ -45,6 +47,43 @@ class CommandStat:
     failed: int = 0
 
 
+class Kind(NamedTuple):
+    """Refusals of one kind: which command, by clients of which name, of which user."""
+
+    command: bytes
+    client_name: bytes
+    user: bytes
+
+
+@dataclass(slots=True)
+class Refusals:
+    kinds: dict[Kind, int] = field(default_factory=dict)
+    again: dict[Kind, int] = field(default_factory=dict)  # since the log summed them up last
+    summed_up_ms: int = 0
+
+    def count(self, kind: Kind) -> bool:
+        """Whether it is the first of its kind. When there are too many kinds, client names are told apart no more."""
+        if kind not in self.kinds and len(self.kinds) >= REFUSAL_KINDS_MAX:
+            kind = Kind(kind.command, b"(others)", b"(others)")
+        times = self.kinds.get(kind, 0)
+        self.kinds[kind] = times + 1
+        if times:
+            self.again[kind] = self.again.get(kind, 0) + 1
+        return not times
+
+    def by_command(self) -> dict[bytes, int]:
+        return self._sums(lambda kind: kind.command)
+
+    def by_client_name(self) -> dict[bytes, int]:
+        return self._sums(lambda kind: kind.client_name)
+
+    def _sums(self, part: Callable[[Kind], bytes]) -> dict[bytes, int]:
+        sums: dict[bytes, int] = {}
+        for kind, times in self.kinds.items():
+            sums[part(kind)] = sums.get(part(kind), 0) + times
+        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters behind INFO; CONFIG RESETSTAT zeroes them."""
@@ -54,6 +93,7 @@ class Stats:
     commands: int = 0  # cold ones; the engine counts its hot ones
     refused_deletes: int = 0
     refused_others: int = 0
+    refusals: Refusals = field(default_factory=Refusals)
     ttl_cut: int = 0
     ttl_defaulted: int = 0
     net_input_bytes: int = 0

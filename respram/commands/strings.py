@@ -1,16 +1,17 @@
 """Commands that read and write whole values or ranges of them. The hot ones are complete here too.
 
 The order of checks is Redis's, because a client that sends two mistakes at once is told of the first.
-A SET whose time has already passed is a delete in Redis, and is refused here once it is clear that it
-would have been carried out.
+A SET whose time has already passed is a delete in Redis: it lets go of the key for who may DEL, and is refused
+otherwise, once it is clear that it would have been carried out.
 """
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, check_length, current, exists, read, rewrite, write
 from respram.commands.deadlines import deadline_for, expiry_argument
+from respram.commands.letting_go import let_go, let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.options import GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
-from respram.commands.refusals import refuse_delete
+from respram.commands.refusals import refuse
 from respram.commands.reply import OK, Reply
 from respram.commands.texts import NOT_AN_INTEGER, OFFSET, wrong_arity
 from respram.errors import ClientError
@@ -72,8 +73,8 @@ def set_command(conn: Conn, argv: list[bytes]) -> Reply:
     if (options.nx and present) or (options.xx and not present) or not matches:
         return answer if options.get else None
     if ttl_ms is not None and ttl_ms <= 0:
-        refuse_delete(conn, b"set")
-    if options.keep:
+        let_go_or_refuse(conn, b"set", key)
+    elif options.keep:
         rewrite(conn, key, entry, value, b"set")
     else:
         _set(conn, key, value, ttl_ms)
@@ -111,9 +112,11 @@ def getex(conn: Conn, argv: list[bytes]) -> Reply:
     if entry is None:
         return None
     ttl_ms = _ttl_ms(conn, b"getex", options)
-    if options.persist or (ttl_ms is not None and ttl_ms <= 0):
-        refuse_delete(conn, b"getex")
-    if ttl_ms is not None:
+    if options.persist:
+        refuse(conn, b"getex", b"persisting")
+    if ttl_ms is not None and ttl_ms <= 0:
+        let_go_or_refuse(conn, b"getex", key)
+    elif ttl_ms is not None:
         deadline_ms, implicit = deadline_for(conn, ttl_ms)
         conn.node.engine.retime(conn.session.db, key, deadline_ms, implicit, conn.now_ms, b"expire")
     return entry.value
@@ -128,6 +131,8 @@ def _ttl_ms(conn: Conn, name: bytes, options: Options) -> int | None:
 
 
 def _set(conn: Conn, key: bytes, value: bytes, ttl_ms: int | None) -> None:
+    if ttl_ms == 1 and not value and let_go(conn, key):
+        return  # `SET key "" PX 1` is how everybody lets go: nobody is to read the empty value for its millisecond
     write(conn, key, value, ttl_ms, b"set")
     if ttl_ms is not None:
         notify.event(conn.node, b"expire", conn.session.db, key)
@@ -170,7 +175,9 @@ def msetex(conn: Conn, argv: list[bytes]) -> Reply:
     if options.xx and not all(exists(conn, key) for key in names):
         return 0
     if ttl_ms is not None and ttl_ms <= 0:
-        refuse_delete(conn, b"msetex")
+        for key in names:
+            let_go_or_refuse(conn, b"msetex", key)
+        return 1
     for key, value in zip(names, argv[3:end:2], strict=True):
         if options.keep:
             rewrite(conn, key, current(conn, key), value, b"set")

@@ -143,8 +143,7 @@ def leave(conn: Conn) -> None:
 
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
-        if not conn.account.unrestricted:
-            check(conn, command, argv)
+        check(conn, command, argv)
         return call(conn, command, argv)
     except ClientError as error:
         count_error(conn, error.text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple
 
+from respram.catalog import COMMANDS, find
 from respram.config.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 from respram.integers import parse_int
 
@@ -156,6 +157,18 @@ def read_yes(text: str) -> bool:
     return word in YES
 
 
+def read_let_go(text: str) -> tuple[str, ...]:
+    """`all` means every command that lets go; SHUTDOWN has to be named."""
+    names = dict.fromkeys(word.lower() for word in re.split(r"[,\s]+", text.strip()) if word)
+    if "all" in names:
+        names = names | dict.fromkeys(LETTING_GO)
+        del names["all"]
+    for name in names:
+        if not (command := find(name.encode(), b"")) or not command.by_name:
+            raise ValueError(f"commands of {', '.join(LETTING_GO)}, or all, separated by commas")
+    return tuple(names)
+
+
 def read_events(text: str) -> str:
     if not set(text.strip()) <= EVENT_LETTERS:
         raise ValueError("letters of " + "".join(sorted(EVENT_LETTERS)) + " as in Redis")
@@ -190,6 +203,7 @@ PORT = partial(read_whole, least=0, most=PORT_MAX)
 SECONDS = partial(read_whole, least=1, most=TTL_S_MAX)
 ENGINES = ("auto", "native", "pure")
 ROOTS = ("auto", "yes", "no")
+LETTING_GO = tuple(sorted(command.name.decode() for command in COMMANDS.values() if command.by_name and command.writes))
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -254,6 +268,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.", read_path),
     Option("aclfile", "aclfile", "FILE", "path", "", "A file of users, in Redis's form; ACL SAVE writes it, ACL LOAD reads it again.",
            read_path),
+    Option("let-go", "let_go", "COMMANDS", "commands", "", "Commands by which the default user may let go of keys, separated by commas "
+           "(del, unlink, getdel, delex, delifeq, or all); nobody else has them unless a users file names them.", read_let_go),
     Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
     Option("snapshot-dir", "snapshot_dir", "DIR", "path", "", "Where encrypted segments of the records are written, to restart from.",
            read_path),

@@ -50,6 +50,7 @@ class Config:
     maxmemory_bytes: int = 0  # resolved: 0 is no limit
     clients_bytes_max: int = 0  # resolved: 0 is no limit
     requirepass: str = field(default="", repr=False)
+    let_go: tuple[str, ...] = ()  # commands that the default user is given by name
     unprotected: bool = False
     aclfile: str = ""
     tls_port: int = 0

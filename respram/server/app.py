@@ -370,6 +370,9 @@ def _announce(app: App) -> None:
         os.getpid(),
         sys.version.split()[0],
     )
+    by_name = sorted(name.decode() for name in app.node.users[b"default"].by_name)
+    if by_name:
+        logs.logger.warning("event=let_go user=default commands=%s: every client without AUTH may use them", ",".join(by_name))
     ways = {one.name: one.spelled() for one in app.listeners}
     log("event=listen clients=%s tls_clients=%s enclave=%s", ways.get("clients", "none"), ways.get("tls_clients", "none"), config.enclave)
     guard = app.guard

@@ -33,7 +33,7 @@ class Journal:
         self._now_ms = now_ms
         self._kinds: dict[str, _Kind] = {}
 
-    def __call__(self, line: str, level: int = logging.INFO) -> None:
+    def __call__(self, line: str, level: int = logging.INFO, /) -> None:
         name = line.partition(" ")[0]
         now_ms = self._now_ms()
         kind = self._kinds.get(name)

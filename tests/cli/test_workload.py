@@ -4,6 +4,7 @@ import pytest
 
 from respram.cli.workload import (
     DEFAULT_TTL,
+    LET_GO,
     LINE_BYTES_MAX,
     NAMES_MAX,
     REFUSED,
@@ -31,19 +32,19 @@ def line(*words: str, at: float = 1_700_000_000.5) -> bytes:
         (("set", "k", "EX"), DEFAULT_TTL),  # a value that looks like an option
         (("setnx", "k", "v"), DEFAULT_TTL),
         (("MSET", "a", "1", "b", "2"), DEFAULT_TTL),
-        (("del", "k"), REFUSED),
-        (("UNLINK", "k", "l"), REFUSED),
+        (("del", "k"), LET_GO),
+        (("UNLINK", "k", "l"), LET_GO),
         (("flushall",), REFUSED),
         (("getex", "k", "persist"), REFUSED),
         (("getex", "k", "EX", "5"), SERVED),
-        (("expire", "k", "0"), REFUSED),
-        (("expire", "k", "-1"), REFUSED),
+        (("expire", "k", "0"), LET_GO),
+        (("expire", "k", "-1"), LET_GO),
         (("expire", "k", "1"), SERVED),
-        (("expireat", "k", "1700000000"), REFUSED),
+        (("expireat", "k", "1700000000"), LET_GO),
         (("expireat", "k", "1700000001"), SERVED),
-        (("pexpireat", "k", "1700000000500"), REFUSED),
+        (("pexpireat", "k", "1700000000500"), LET_GO),
         (("pexpireat", "k", "1700000000501"), SERVED),
-        (("set", "k", "v", "exat", "1699999999"), REFUSED),
+        (("set", "k", "v", "exat", "1699999999"), LET_GO),
         (("set", "k", "v", "PXAT", "1700000000600"), SERVED),
         (("hset", "h", "f", "v"), REFUSED),
         (("eval", "return 1", "0"), REFUSED),
@@ -87,7 +88,8 @@ def test_info_is_counted_by_name_with_keys_that_have_no_ttl() -> None:
         "db3:keys=5,expires=5,avg_ttl=1\r\n"
     )
     found = of_info(text)
-    assert (found.total(SERVED), found.total(REFUSED), found.eternal_keys) == (12, 8, 6)
+    assert (found.total(SERVED), found.total(LET_GO), found.total(REFUSED), found.eternal_keys) == (12, 3, 5, 6)
     shown = report(found)
-    assert "20 commands: 12 served" in shown and "8 refused (40.00 %)" in shown and "6 keys have no TTL" in shown
+    assert "20 commands: 12 served" in shown and "5 refused (25.00 %)" in shown and "6 keys have no TTL" in shown
+    assert "--let-go del   or, for one user: ACL SETUSER <name> +del\n" in shown
     assert shown.index("hset") < shown.index("del ")  # the most frequent first

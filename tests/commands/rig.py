@@ -26,6 +26,7 @@ class Rig:
         self.draws = count(0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15)
         self.ticks = count(0, 7)
         self.lines: list[str] = []
+        self.levels: list[int] = []
         self.stops: list[str] = []
         self.config = config or Config()
         settings = self.config.engine_settings(NODE_NUMBER, b"0123456789abcdef", outbox_bytes_max=1 << 20)
@@ -43,9 +44,13 @@ class Rig:
             draw=lambda: next(self.draws) & (1 << 64) - 1,
             usage=dict,
             stop=self.stops.append,
-            log=self.lines.append,
+            log=self.log,
         )
         notify.observe(self.node)
+
+    def log(self, line: str, level: int = 20, /) -> None:
+        self.lines.append(line)
+        self.levels.append(level)
 
     @property
     def engine(self) -> Engine:

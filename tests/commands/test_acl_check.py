@@ -61,9 +61,9 @@ def test_a_right_lost_between_multi_and_exec_is_lost(user: Client, client: Clien
 
 
 def test_a_refusal_by_design_comes_after_the_question_of_rights(user: Client, client: Client) -> None:
-    assert b"refused by design" in user(b"DEL", b"k1")
-    client(b"ACL", b"SETUSER", b"u", b"-del")
-    assert user(b"DEL", b"k1") == b"-NOPERM this user has no permissions to run the 'del' command\r\n"
+    assert b"refused by design" in user(b"FLUSHALL")
+    client(b"ACL", b"SETUSER", b"u", b"-flushall")
+    assert user(b"FLUSHALL") == b"-NOPERM this user has no permissions to run the 'flushall' command\r\n"
 
 
 def test_only_users_with_all_hot_commands_have_fast_paths(user: Client, client: Client) -> None:

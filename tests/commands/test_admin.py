@@ -19,6 +19,8 @@ from .rig import NOW, OK, Client, Reference, array, bulk
 )  # fmt: skip
 def test_replies_are_those_of_a_real_server(client: Client, reference: Reference, line: str) -> None:
     reference(b"RESET")
+    if line.startswith("SHUTDOWN"):
+        client(b"ACL", b"SETUSER", b"default", b"+shutdown")
     words = line.encode().split()
     assert client(*words) == reference(*words)
     assert not client.rig.stops
@@ -64,13 +66,19 @@ def test_the_user_is_shown_with_a_digest_and_no_password(client: Client) -> None
 
 
 @pytest.mark.parametrize("words", [(), (b"NOSAVE",), (b"now", b"FORCE")])
-def test_shutdown_stops_the_node_and_answers_nothing(client: Client, words: tuple[bytes, ...]) -> None:
+def test_shutdown_stops_the_node_for_who_was_given_it_by_name(client: Client, words: tuple[bytes, ...]) -> None:
+    assert client(b"SHUTDOWN", *words) == (
+        b"-NOPERM 'shutdown' is refused by design: a node is stopped by a signal; an operator may give a user the right (+shutdown)\r\n"
+    )
+    assert not client.rig.stops
+    client(b"ACL", b"SETUSER", b"default", b"+shutdown")
     assert client(b"SHUTDOWN", *words) == b""
     assert client.rig.stops == ["SHUTDOWN of client 1"]
 
 
 def test_shutdown_does_not_pretend_to_save(client: Client) -> None:
-    assert client(b"SHUTDOWN", b"SAVE").startswith(b"-NOPERM ")
+    client(b"ACL", b"SETUSER", b"default", b"+shutdown")
+    assert client(b"SHUTDOWN", b"SAVE").startswith(b"-NOPERM 'shutdown' with SAVE")
     assert not client.rig.stops
 
 

@@ -2,9 +2,11 @@
 
 import random
 
+from respram.commands.refusals import reason_of
+
 from .rig import ONE, ZERO, Client, Reference, bulk
 
-REFUSED = b"-NOPERM 'bitop' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+REFUSED = b"-NOPERM 'bitop' is refused by design: " + reason_of(b"delete") + b"\r\n"
 SEED, ROUNDS = 20260923, 1_000
 OFFSETS = [b"0", b"1", b"7", b"8", b"9", b"23", b"24", b"100", b"-1", b"-8", b"-9", b"-24", b"-100", b"x", b""]
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from respram.commands.refusals import reason_of
+
 from .rig import NOW, ONE, Client, Reference, array, bulk
 
-REFUSED = b"-NOPERM 'increx' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+REFUSED = b"-NOPERM 'increx' is refused by design: %b\r\n"
 TOP, BOTTOM = b"9223372036854775807", b"-9223372036854775808"
 NUMBERS = [
     b"0",
@@ -148,8 +150,8 @@ def test_increx_sets_keeps_and_renews_its_window(client: Client) -> None:
         (b"PERSIST ENX", b"-ERR ENX requires one of EX, PX, EXAT or PXAT\r\n"),
         (b"EX 0", b"-ERR invalid expire time in 'increx' command\r\n"),
         (b"EX x", b"-ERR value is not an integer or out of range\r\n"),
-        (b"PERSIST", REFUSED),
-        (b"PXAT 1", REFUSED),
+        (b"PERSIST", REFUSED % reason_of(b"persisting")),
+        (b"PXAT 1", REFUSED % reason_of(b"delete")),
         (b"BYINT %b UBOUND %b LBOUND -5 SATURATE" % (BOTTOM, TOP), b"*2\r\n:-5\r\n:-7\r\n"),
     ],
 )

@@ -2,9 +2,11 @@
 
 import pytest
 
+from respram.commands.refusals import reason_of
+
 from .rig import NIL, NOW, OK, ONE, ZERO, Client, Reference, array, bulk
 
-REFUSED = b"-NOPERM '%b' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+REFUSED = b"-NOPERM '%b' is refused by design: " + reason_of(b"delete") + b"\r\n"
 DAY_MS = 86_400_000
 
 

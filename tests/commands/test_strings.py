@@ -4,9 +4,11 @@ from itertools import permutations
 
 import pytest
 
+from respram.commands.refusals import reason_of
+
 from .rig import NIL, NOW, OK, ONE, ZERO, Client, Reference, array, bulk
 
-REFUSED = b"-NOPERM '%b' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+REFUSED = b"-NOPERM '%b' is refused by design: " + reason_of(b"delete") + b"\r\n"
 SYNTAX = b"-ERR syntax error\r\n"
 
 
@@ -86,7 +88,7 @@ def test_a_set_in_the_past_is_refused_only_where_it_would_have_deleted(client: C
         assert client(b"GETEX", b"a", unit, b"1") == REFUSED % b"getex"
         assert client(b"GETEX", b"no", unit, b"1") == NIL
         assert client(b"MSETEX", b"1", b"a", b"2", unit, b"1") == REFUSED % b"msetex"
-    assert client(b"GETEX", b"a", b"PERSIST") == REFUSED % b"getex"
+    assert client(b"GETEX", b"a", b"PERSIST") == b"-NOPERM 'getex' is refused by design: every key has a TTL\r\n"
     assert client(b"SET", b"a", b"2", b"PXAT", b"%d" % NOW) == REFUSED % b"set"
     assert client(b"GET", b"a") == bulk(b"1")
     assert client(b"TTL", b"a") == b":50\r\n"

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from respram.commands.refusals import reason_of
 from respram.commands.transactions import WATCHED_KEYS_MAX
 
 from .rig import NIL, OK, ONE, ZERO, Client, Rig, array, bulk, request
 
 QUEUED = b"+QUEUED\r\n"
 ABORTED = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
-REFUSED = b"-NOPERM '%b' is refused by design: keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier\r\n"
+REFUSED = b"-NOPERM '%b' is refused by design: " + reason_of(b"delete") + b"\r\n"
 
 
 def test_what_was_queued_runs_at_exec_in_order(client: Client) -> None:
@@ -71,7 +72,7 @@ def test_what_is_refused_is_refused_at_exec(client: Client) -> None:
     assert client(b"EXEC") == array(
         OK,
         REFUSED % b"del",
-        REFUSED % b"flushall",
+        b"-NOPERM 'flushall' is refused by design: %b\r\n" % reason_of(b"emptying"),
         REFUSED % b"expire",
         b"-NOPERM 'hset' is refused by design: respram stores strings only\r\n",
     )

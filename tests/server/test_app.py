@@ -49,7 +49,7 @@ def test_a_signal_stops_in_order_after_answering_what_was_received(number: int) 
 
 
 def test_shutdown_stops_like_a_signal() -> None:
-    live = start()
+    live = start("--let-go", "shutdown")
     wire = live.connect()
     wire.sock.sendall(request(b"SHUTDOWN", b"NOSAVE"))
     assert wire.rest() == b""

@@ -207,6 +207,8 @@ static bool store(Engine *engine, const Session *session, const Command *command
     if (engine_full(engine) || value.len > HOT_BYTES_MAX || key.len > HOT_BYTES_MAX
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
+    if (unlikely(ttl_ms == 1 && !value.len))
+        return false; /* how everybody lets go: see commands/strings.py */
     int64_t life_ms = ttl_ms ? ttl_ms : engine->settings.default_ttl_ms;
     if (!keyspace_store(engine, session->db, command->hash, key, value, now_ms + life_ms, ttl_ms == 0, now_ms,
                         NOTE_MERGED))

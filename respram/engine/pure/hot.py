@@ -231,6 +231,8 @@ def _store(
 ) -> bytes | None:
     if keyspace.full() or len(value) > HOT_BYTES_MAX or len(key) > HOT_BYTES_MAX:
         return None
+    if ttl_ms == 1 and not value:
+        return None  # how everybody lets go: see commands/strings.py
     if ttl_ms is None:
         keyspace.defaulted += 1
         deadline_ms = now_ms + keyspace.settings.default_ttl_ms
