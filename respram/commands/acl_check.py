@@ -9,6 +9,7 @@ from respram.catalog import Command
 from respram.catalog.keys import key_positions
 from respram.commands.acl_rights import READ, WRITE, Rights, may_listen, may_touch
 from respram.commands.acl_user import User
+from respram.commands.client_line import describe
 from respram.commands.node import Conn
 from respram.commands.refusals import refuse_unnamed
 from respram.commands.stats import Denied
@@ -102,9 +103,6 @@ def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
 
 def note_denied(conn: Conn, reason: bytes, what: bytes, user: bytes) -> None:
     """Counts, and keeps it in the log. `reason` is one of Denial's, or `auth`."""
-    # Imported here because clients.py imports connection.py, which calls this.
-    from respram.commands.clients import describe
-
     node = conn.node
     denied = node.stats.denied
     denied[reason] = denied.get(reason, 0) + 1
