@@ -26,6 +26,7 @@ ELSEWHERE = frozenset({"entry.toml"})
 # Objects of Python's library and of packages, by their first name.
 FOREIGN = frozenset({"ssl", "redis", "AESGCM", "requirements", "left", "limits", "keys", "asyncio", "os", "signal"})
 FOREIGN_OPTIONS = frozenset({"--cap-add", "--save"})  # of docker, of redis-server
+MADE = frozenset({"dist/", "build/", "site/"})  # folders that a make target makes
 
 
 def spans(text: str) -> Iterator[str]:
@@ -95,7 +96,7 @@ def options() -> frozenset[str]:
 def unresolved(span: str) -> Iterator[str]:
     """The names in a span that are names of code by their form, and are found nowhere."""
     for word in span.split():
-        if word in ELSEWHERE:
+        if word in ELSEWHERE or word in MADE:
             continue
         if re.fullmatch(rf"[\w./-]+\.({'|'.join(SOURCE_ENDINGS)})", word):
             if not any(path == word or path.endswith("/" + word) for path in files()):

@@ -30,6 +30,7 @@ FAMILIES: dict[str, Family] = {
     "expiry": Family(keys.expiry),
     "multi-key": Family(keys.multi_key),
     "scan": Family(keys.scan),
+    "letting-go": Family(keys.letting_go),
     "transactions": Family(sessions.transactions),
     "pubsub": Family(sessions.pubsub),
     "protocol": Family(wire.protocol),

@@ -12,7 +12,18 @@ from compat.oracle.transcript import CLOSED
 OK, QUEUED, ZERO, ONE = b"+OK\r\n", b"+QUEUED\r\n", b":0\r\n", b":1\r\n"
 SYNTAX = b"-ERR syntax error\r\n"
 NOT_AN_INTEGER = b"-ERR value is not an integer or out of range\r\n"
-DELETE = b"keys leave when their TTL ends; overwrite with a shorter TTL to let go earlier"
+DELETE = (
+    b"keys leave when their TTL ends; overwrite with a shorter TTL, or ask the operator for the right to let go "
+    b"(--let-go %b, or +%b for this user)"
+)
+REASONS = {
+    b"FLUSHALL": b"no command empties or swaps a database; keys leave when their TTL ends",
+    b"RENAME": b"a key keeps its name and its database; COPY it, and let the old one end by a shorter TTL",
+    b"PERSIST": b"every key has a TTL",
+    b"RESTORE": b"values come and leave through writing and reading only; use SET, GET and PTTL",
+}
+LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"RENAMENX": b"RENAME", b"MOVE": b"RENAME", b"MIGRATE": b"RESTORE"}
+GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ")
 TYPE = b"respram stores strings only"
 SCRIPT = b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC"
 SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
@@ -44,12 +55,23 @@ OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
     ((b"SLAVEOF", b"h", b"1"), FOLLOWING),
     ((b"MONITOR",), b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing"),
     ((b"DEBUG", b"SLEEP", b"0"), b"nobody reaches into a running node; INFO and MEMORY tell how it is doing"),
-    ((b"DUMP", b"k0"), b"values leave through reading only; use GET and PTTL"),
+    ((b"DUMP", b"k0"), REASONS[b"RESTORE"]),
 )  # fmt: skip
 
 
 def refusal(name: bytes, reason: bytes) -> bytes:
     return b"-NOPERM '%b' is refused by design: %b\r\n" % (name.lower(), reason)
+
+
+def why(words: tuple[Word, ...]) -> bytes:
+    """Which reason stands in the refusal of one of DELETES, and which right would be needed."""
+    name = words[0]
+    assert isinstance(name, bytes)
+    if name == b"GETEX" and b"PERSIST" in words:
+        name = b"PERSIST"
+    reason = REASONS.get(LIKE.get(name, name))
+    right = name.lower() if name in GIVEN_BY_NAME else b"del"
+    return DELETE % (right, right) if reason is None else reason
 
 
 def bulk(text: bytes) -> bytes:
@@ -82,7 +104,7 @@ def one_delete(draw: Draw, proto: int) -> list[Step]:
     words = draw.pick(DELETES)
     name = words[0]
     assert isinstance(name, bytes)
-    return [told(draw, refusal(name, DELETE), name, *words[1:])]
+    return [told(draw, refusal(name, why(words)), name, *words[1:])]
 
 
 def one_other(draw: Draw, proto: int) -> list[Step]:
@@ -97,7 +119,7 @@ def in_transaction(draw: Draw, proto: int) -> list[Step]:
     words = draw.pick(DELETES)
     name = words[0]
     assert isinstance(name, bytes)
-    replies = [OK, refusal(name, DELETE), bulk(b"sibling")]
+    replies = [OK, refusal(name, why(words)), bulk(b"sibling")]
     return [
         told(draw, OK, b"MULTI"), told(draw, QUEUED, b"SET", b"k2", b"sibling", b"EX", b"100"), told(draw, QUEUED, name, *words[1:]),
         told(draw, QUEUED, b"GET", b"k2"), told(draw, b"*3\r\n" + b"".join(replies), b"EXEC"),

@@ -1,7 +1,7 @@
 """Families about keys whatever their value: time to live, several keys at once, walking the keyspace.
 
 A time that is not in the future deletes in Redis, so it is drawn for keys only that cannot be there; the rest
-is in the family `refusals`.
+is in the family `refusals`. The family `letting-go` deletes, as a user to whom that was given by name.
 """
 
 from collections.abc import Callable
@@ -236,3 +236,40 @@ def type_of(draw: Draw) -> Send:
 
 def write_one(draw: Draw) -> Send:
     return send(draw, 0, b"SET", draw.pick(NAMES), b"v")
+
+
+# -- letting go -----------------------------------------------------------------------------------
+def letting_go(draw: Draw, proto: int, count: int) -> Plan:
+    """As a user with the right: on Redis +@all has it anyway. SET with a time that has passed is left out, because there
+    the key lives on until somebody looks."""
+    become = [
+        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", b"+del", b"+unlink", b"+getdel")),
+        Send(0, (b"AUTH", b"free", b"any")),
+    ]
+    drawn = each(
+        draw, count, plain_set, set_command, delete, delete, getdel, expire_past, expire, life, get, exists,
+        append, incr, getex_past, bits_of_nothing,
+    )  # fmt: skip
+    leave = [Send(0, (b"AUTH", b"default", b"any")), Send(0, (b"ACL", b"DELUSER", b"free"))]
+    return Plan((*become, *drawn.steps, *leave))
+
+
+def delete(draw: Draw) -> Send:
+    return send(draw, 0, draw.pick((b"DEL", b"UNLINK")), *(draw.key() for _ in range(draw.number(1, 4))))
+
+
+def getdel(draw: Draw) -> Send:
+    return send(draw, 0, b"GETDEL", draw.key())
+
+
+def expire_past(draw: Draw) -> Send:
+    name = draw.pick((b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT"))
+    return send(draw, 0, name, draw.key(), draw.pick(PASSED), *conditions(draw))
+
+
+def getex_past(draw: Draw) -> Send:
+    return send(draw, 0, b"GETEX", draw.key(), draw.pick((b"EXAT", b"PXAT")), b"1")
+
+
+def bits_of_nothing(draw: Draw) -> Send:
+    return send(draw, 0, b"BITOP", draw.pick((b"AND", b"OR", b"XOR")), draw.key(), ABSENT, ABSENT)

@@ -151,7 +151,7 @@ QUESTIONS: tuple[tuple[bytes, ...], ...] = (
     (b"SLOWLOG", b"GET", b"1", b"2"),
     (b"SLOWLOG", b"RESET"), (b"SLOWLOG", b"HELP"), (b"TIME",), (b"ROLE",), (b"MODULE", b"LIST"), (b"MODULE", b"HELP"), (b"ACL", b"WHOAMI"),
     (b"ACL", b"LIST"), (b"ACL", b"HELP"),
-    (b"RANDOMKEY",), (b"DBSIZE",), (b"LASTSAVE", b"x"), (b"SHUTDOWN", b"FOO"), (b"SHUTDOWN", b"ABORT"), (b"SHUTDOWN", b"NOSAVE", b"SAVE"),
+    (b"RANDOMKEY",), (b"DBSIZE",), (b"LASTSAVE", b"x"),
     (b"INFO",), (b"INFO", b"server"), (b"info", b"KEYSPACE"),
     (b"INFO", b"server", b"clients", b"memory"), (b"INFO", b"ALL"), (b"INFO", b"EVERYTHING"), (b"INFO", b"default"), (b"INFO", b"nosuch"),
     (b"INFO", b"replication"), (b"INFO", b"cluster"),
