@@ -80,6 +80,8 @@ lock: ## write the lock files anew (needs uv on the PATH)
 		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
 	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate -c requirements-dev.lock pyproject.toml - -o requirements.lock
+	for extra in docs release; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
 
 clean: ## what was built and cached
 	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built
@@ -119,6 +121,22 @@ $(VENV)/.built: setup.py pyproject.toml respram/__init__.py $(NATIVE) $(VENV)/.l
 # Whether a C file that includes Python.h goes through the compiler.
 can_compile = printf '\043include <Python.h>\n' | $${CC:-cc} -fsyntax-only -x c \
 	-I"$$($(1) -c 'import sysconfig; print(sysconfig.get_path("include"))')" - 2>/dev/null
+
+$(VENV)/.%-tools: requirements-%.lock | $(VENV)/.locked
+	$(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+# -- a release ----------------------------------------------------------------------------------------
+.PHONY: matrix release docs
+
+matrix: dev ## the tests on every Python from 3.11 to 3.14 that is here (ARGS="--only 3.13 tests/engine")
+	$(PY) -m release.matrix $(ARGS)
+
+release: dev build $(VENV)/.release-tools ## archive, wheels, SBOM, provenance and checksums into dist/, each checked and tried
+	$(PY) -m release.build $(ARGS)
+
+docs: $(VENV)/.docs-tools ## the documentation site into build/site/public, without a dead link
+	$(PY) -m release.site
 
 # -- the C core under the sanitizers ----------------------------------------------------------------
 CLANG ?= clang

@@ -4,10 +4,15 @@ The extension is optional: without a compiler the package installs with the pure
 `respram serve` says when it starts. A production image must not get that silently: with
 RESPRAM_REQUIRE_NATIVE=1 in the environment, whatever keeps the extension from being built ends the
 installation.
+
+RESPRAM_ABI3=1 builds against the limited API of Python 3.11: one wheel for that version and all later ones. A build for
+the interpreter at hand is the default, since it asks nothing of whoever changes the binding. Free-threaded
+interpreters have no limited API and ignore the variable.
 """
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -34,6 +39,17 @@ FLAGS = [
     "-fstack-protector-strong",
 ]
 
+ABI3 = os.environ.get("RESPRAM_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+LIMITED = [
+    "-DPy_LIMITED_API=0x030B0000",
+    "-DCYTHON_LIMITED_API=1",
+    # Two macros outside the limited API that the bindings use, by the functions that are within it.
+    "-DPyBytes_AS_STRING=PyBytes_AsString",
+    "-DPyBytes_GET_SIZE=PyBytes_Size",
+    # Whatever else is outside must end the build, and not the first import.
+    "-Werror=implicit-function-declaration",
+]
+
 
 def extensions() -> list[Extension]:
     required = os.environ.get("RESPRAM_REQUIRE_NATIVE") == "1"
@@ -46,22 +62,28 @@ def extensions() -> list[Extension]:
     if sys.platform not in ("linux", "darwin"):
         return _missing(f"it is not built for {sys.platform}", required)
     sources = sorted(str(path) for path in NATIVE.glob("*.c") if path.name != GENERATED)
+    flags = FLAGS + LIMITED * ABI3 + os.environ.get("RESPRAM_CFLAGS", "").split()
     extension = Extension(
         "respram.engine.native._native",
         [str(BINDING), *sources],
         include_dirs=[str(NATIVE)],
         depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.px[di]")]),
-        extra_compile_args=FLAGS + os.environ.get("RESPRAM_CFLAGS", "").split(),
+        extra_compile_args=flags,
         extra_link_args=["-pthread", *os.environ.get("RESPRAM_LDFLAGS", "").split()],
     )
     pump = []
     if sys.platform == "linux":  # it is made of epoll
-        pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=extension.extra_compile_args)]
+        pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=flags)]
     # The generated file goes to build/, so that the source folder holds sources only.
     made = cythonize(
-        [extension, *pump], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"embedsignature": True}
+        [extension, *pump],
+        build_dir="build/cython",
+        language_level=3,
+        quiet=True,
+        compiler_directives={"embedsignature": True},
     )
     for one in made:
+        one.py_limited_api = ABI3
         one.optional = not required  # set afterwards: Cython makes new objects and does not keep it
     return made
 
@@ -73,4 +95,4 @@ def _missing(reason: str, required: bool) -> list[Extension]:
     return []
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {})

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import respram
+from release.interpreters import PROMISED
 from respram.config.limits import Limits, bound_of
 from respram.config.options import OPTIONS
 from respram.server.driver import TOLD
@@ -20,7 +21,7 @@ from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-docs.lock", "requirements-release.lock")
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -52,10 +53,10 @@ def test_the_changelog_opens_with_this_version() -> None:
 
 
 def test_every_python_that_is_promised_is_in_every_list() -> None:
-    """The classifiers, the wheels, the workflow and the matrix agree."""
-    assert PROJECT["requires-python"] == ">=3.11"
+    """tests/test_release.py has the wheels, tests/test_workflows.py the workflow."""
+    assert PROJECT["requires-python"] == f">={PROMISED[0]}"
     named = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
-    assert named == ["3.11", "3.12", "3.13", "3.14"]
+    assert named == [name for name in PROMISED if not name.endswith("t")]
 
 
 def test_every_adapter_has_an_extra_that_asks_for_its_framework() -> None:
@@ -87,11 +88,14 @@ def test_a_lock_file_pins_versions_and_hashes_and_names_no_host(lock: str) -> No
 
 
 def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
-    serving, developing = (locked(lock) for lock in LOCKS)
+    serving, developing, documenting, releasing = (locked(lock) for lock in LOCKS)
     extras = PROJECT["optional-dependencies"]
     assert serving.items() <= developing.items()
     assert names(PROJECT["dependencies"]) | {"setuptools", "cython"} <= set(serving)
     assert names(extras["dev"]) | names(extras["patterns"]) <= set(developing)
+    assert names(extras["docs"]) <= set(documenting) and names(extras["release"]) <= set(releasing)
+    for lock in (documenting, releasing):  # they are installed beside the tests' packages
+        assert not {name for name in set(lock) & set(developing) if lock[name] != developing[name]}
 
 
 def copy_of_the_sources(target: Path) -> Path:
