@@ -10,10 +10,6 @@ ARGS ?=
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Parallel test processes; every one may start nodes of its own.
 WORKERS ?= auto
-# Up to so many failed tests are run a second time, one after the other, and only what fails again fails the run: real
-# processes are held to times here, and a shared machine may stand still for longer than any of them allows. The log names
-# them either way. 0, as anywhere but in CI: every failure counts.
-AGAIN ?= 0
 # Tests that hold a node to times of a few ms: they run by themselves, after the others.
 ALONE := tests/abuse tests/peers tests/benchmarks/test_load.py
 
@@ -47,12 +43,8 @@ unit: dev build ## the tests alone (ARGS="tests/cli/test_main.py -k help")
 		echo "unit: no redis-server here; the comparison with it is left out"; \
 		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
 	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS), \
-		{ $(PY) -m pytest -q -m "not slow" -n $(WORKERS) $(ALONE:%=--ignore=%) || $(again); } && \
-		{ $(PY) -m pytest -q -m "not slow" $(ALONE) || $(again); })
-
-# After pytest: whether it was failed tests that ended it (1), few enough, and they pass now.
-again = { [ $$? -eq 1 ] && [ "$$(grep -c '": true' .pytest_cache/v/cache/lastfailed)" -le $(AGAIN) ] && \
-	echo "unit: once more, by themselves:" && $(PY) -m pytest -q --last-failed --last-failed-no-failures=none; }
+		$(PY) -m pytest -q -m "not slow" -n $(WORKERS) $(ALONE:%=--ignore=%) && \
+		$(PY) -m pytest -q -m "not slow" $(ALONE))
 
 slow: dev build ## the tests that take minutes
 	$(PY) -m pytest -q -m slow -n $(WORKERS) $(ARGS)

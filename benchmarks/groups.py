@@ -17,8 +17,9 @@ import hiredis
 
 from benchmarks import machine
 from benchmarks.machine import Affinity
-from benchmarks.servers import KINDS, REPLY_S_MAX, BenchError, Programs, Server, free_port, serving
+from benchmarks.servers import KINDS, REPLY_S_MAX, BenchError, Programs, Server, serving
 from benchmarks.wire import Wire
+from tests.ports import reserve
 
 GROUP_S_MAX = 60.0  # until all members are linked and level
 LOOK_S = 0.02
@@ -146,7 +147,7 @@ def _adder(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     secret = folder / "secret"
     secret.write_text(secrets.token_urlsafe(32))
-    ports = [free_port() for _ in range(size)]
+    ports = [reserve() for _ in range(size)]
     doors = list(ports)
     if wired:
         made.wires = [Wire(port) for port in ports]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.machine import Affinity
+from tests.ports import reserve
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -166,7 +167,7 @@ def compiled() -> Iterator[Programs]:
 
 @contextlib.contextmanager
 def serving(kind: Kind, programs: Programs, where: Affinity, port: int = 0) -> Iterator[Server]:
-    port, spare = port or free_port(), free_port()
+    port, spare = port or reserve(), reserve()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             kind.argv(programs, port, spare), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT,
@@ -188,12 +189,6 @@ def _settle(processors: frozenset[int]) -> None:
     """In the child: dies with its parent, keeps to its processors."""
     ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
     os.sched_setaffinity(0, processors)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_for(server: Server, process: "subprocess.Popen[bytes]") -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.servers import START_S_MAX, BenchError, free_port
+from benchmarks.servers import START_S_MAX, BenchError
+from tests.ports import reserve
 
 RESULTS = Path(__file__).parent / "results"
 VALUE = b"v" * 64
@@ -65,7 +66,7 @@ def request(*argv: bytes) -> bytes:
 @contextlib.contextmanager
 def node(engine: str, folder: Path | None, *words: str, secret: str = "", port: int = 0) -> Iterator[Node]:
     """One node, ended by its process id. It is served as soon as it answers."""
-    port = port or free_port()
+    port = port or reserve()
     argv = [sys.executable, "-m", "respram", "serve", "--engine", engine, "--port", str(port), "--maxmemory", "0", *words]
     argv += ["--snapshot-dir", str(folder)] if folder is not None else []
     env = {**os.environ, "RESPRAM_CLUSTER_SECRET": secret} if secret else dict(os.environ)
@@ -160,7 +161,7 @@ def machine_cpu_s(one: Node) -> float:
 
 def joining(engine: str, keys: int, folder: Path) -> Figures:
     """Filling up from a peer, and coming back with a snapshot after 1,000 writes were missed."""
-    secret, ports = "bench-7f2Qx0mVt3-bL9sWc", (free_port(), free_port())
+    secret, ports = "bench-7f2Qx0mVt3-bL9sWc", (reserve(), reserve())
     words = [("--peer-port", str(port), "--join", ",".join(f"127.0.0.1:{one}" for one in ports)) for port in ports]
     found: Figures = {}
     with node(engine, None, *words[0], secret=secret) as source:

@@ -23,6 +23,7 @@ from benchmarks.compare import OURS, THEIRS
 from benchmarks.figures import CPU_NOISE_MAX, ratio
 from benchmarks.machine import Affinity
 from benchmarks.servers import BenchError, Kind, Programs
+from tests.ports import reserve
 
 SERVERS = "redis,native"
 REQUESTS = {1: 50_000, 16: 200_000, 64: 400_000}  # by pipeline
@@ -41,12 +42,6 @@ class Turn(NamedTuple):
     cpu_us: float  # per command
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def make_certificate(folder: Path) -> None:
     program = shutil.which("openssl")
     assert program is not None
@@ -58,13 +53,13 @@ def make_certificate(folder: Path) -> None:
 
 
 def start(name: str, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
-    port = free_port()
+    port = reserve()
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     if name == "redis":
         words = ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key,
                  "--tls-ca-cert-file", cert, "--tls-auth-clients", "no", "--save", "", "--dir", str(folder)]  # fmt: skip
     else:
-        words = [sys.executable, "-m", "respram", "serve", "--port", "0", "--tls-port", str(port), "--peer-port", str(free_port()),
+        words = [sys.executable, "-m", "respram", "serve", "--port", "0", "--tls-port", str(port), "--peer-port", str(reserve()),
                  "--tls-cert", cert, "--tls-key", key, "--tls-auth-clients", "no", "--engine", name]  # fmt: skip
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + START_S

@@ -25,8 +25,9 @@ from compat.install import CACHE, PYTHON, NotInstalledError, prepared
 from compat.results import Row, page, summary, table, with_summary
 from compat.tls import issue
 from compat.verdict import Verdict, judge
-from tests.live import LiveNode, free_port, start
+from tests.live import LiveNode, start
 from tests.peers.enclave import Member, enclave
+from tests.ports import reserve
 
 PASSWORD = "of-the-matrix"
 TLS = CACHE / "tls"
@@ -41,8 +42,8 @@ class Stage:
     """The nodes of one run. `restart` is what a program may ask for."""
 
     engine: str
-    port: int = field(default_factory=free_port)
-    tls_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=reserve)
+    tls_port: int = field(default_factory=reserve)
     nodes: list[LiveNode] = field(default_factory=list)
     peers: list[Member] = field(default_factory=list)
     rest: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)

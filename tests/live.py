@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import reserve
+
 START_S = 10.0  # how long a node may take until it answers
 STOP_S = 6.0  # and until it is gone: it promises 5
 
@@ -83,19 +85,11 @@ class Wire:
         self.sock.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
-
-
 def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, port: int | None = None) -> LiveNode:
     """Starts `respram serve` and waits until it answers."""
-    port = port or free_port()
+    port = port or reserve()
     handle, name = tempfile.mkstemp(prefix="respram-", suffix=".log")
-    command = [sys.executable, "-m", "respram", "serve", "--port", str(port), "--peer-port", str(free_port())]
+    command = [sys.executable, "-m", "respram", "serve", "--port", str(port), "--peer-port", str(reserve())]
     with os.fdopen(handle, "wb") as log:
         process = subprocess.Popen(
             [*command, "--engine", engine, *args], stdout=log, stderr=log, env={**os.environ, **(env or {})}

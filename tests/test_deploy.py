@@ -11,8 +11,8 @@ from respram.cli.main import main
 from respram.config.options import OPTIONS, Address, Service
 from respram.config.settings import load
 from tests.engine.conftest import ENGINES
-from tests.live import free_port
 from tests.peers.enclave import SECRET, Member, until, until_linked, until_ready
+from tests.ports import reserve
 
 PASSWORD = "a-password-of-this-test"
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -84,9 +84,9 @@ def test_three_nodes_start_with_the_same_words(found: dict[str, str], tmp_path: 
         monkeypatch.delenv(name)
     for name, value in settled.items():
         monkeypatch.setenv(name, value)
-    ports = [free_port() for _ in range(3)]
+    ports = [reserve() for _ in range(3)]
     join = ",".join(f"127.0.0.1:{port}" for port in ports)
-    members = [Member(free_port(), port, join, settled["RESPRAM_ENGINE"], (), "") for port in ports]
+    members = [Member(reserve(), port, join, settled["RESPRAM_ENGINE"], (), "") for port in ports]
     for member in members:
         member.clients.append(redis.Redis(port=member.port, password=PASSWORD, socket_timeout=10))
     try:

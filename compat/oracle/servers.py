@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import reserve
+
 START_S = 15.0  # from the process to the first answer
 STOP_S = 6.0
 REDIS_OPTIONS = (
@@ -48,7 +50,7 @@ def find_redis(path: str | None) -> str:
 @contextlib.contextmanager
 def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
-        port = free_port()
+        port = reserve()
         command = [find_redis(path), "--port", str(port), "--dir", folder, *REDIS_OPTIONS]
         with _process(command, Path(folder) / "log", port):
             yield Place(name, "127.0.0.1", port, is_redis=True)
@@ -57,9 +59,9 @@ def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place
 @contextlib.contextmanager
 def respram_node(engine: str) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
-        port = free_port()
+        port = reserve()
         command = [sys.executable, "-m", "respram", "serve", "--bind", "127.0.0.1", "--port", str(port),
-                   "--peer-port", str(free_port()), "--engine", engine]  # fmt: skip
+                   "--peer-port", str(reserve()), "--engine", engine]  # fmt: skip
         with _process(command, Path(folder) / "log", port):
             yield Place(f"respram ({engine})", "127.0.0.1", port, is_redis=False)
 
@@ -97,10 +99,3 @@ def _await_answer(process: "subprocess.Popen[bytes]", log_path: Path, port: int)
 
 def _tail(log_path: Path) -> str:
     return log_path.read_text(errors="replace")[-2000:]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

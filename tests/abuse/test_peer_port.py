@@ -19,7 +19,8 @@ from respram.record import Record, pack
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Filter, Hello, Keys, Message, Ping, Push, Records, Seals
 from tests.abuse.rig import endure, open_descriptors
-from tests.live import LiveNode, Wire, free_port, running
+from tests.live import LiveNode, Wire, running
+from tests.ports import reserve
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 SEED = 17
@@ -40,8 +41,8 @@ class Target(NamedTuple):
 
 @contextlib.contextmanager
 def target(secret: str) -> Iterator[Target]:
-    port = free_port()
-    words = ["--peer-port", str(port), "--join", f"127.0.0.1:{free_port()}"]
+    port = reserve()
+    words = ["--peer-port", str(port), "--join", f"127.0.0.1:{reserve()}"]
     with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": secret}) as node:
         end = time.monotonic() + 10
         while "event=peers" not in node.log():

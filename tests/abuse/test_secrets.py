@@ -16,7 +16,8 @@ from respram.commands.guessing import FREE_FAILURES, delay_ms
 from tests.abuse.rig import endure
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, free_port, running
+from tests.live import LiveNode, Wire, running
+from tests.ports import reserve
 
 PASSWORD = "correct-horse"
 SEED = 13
@@ -34,7 +35,7 @@ def locked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
          "/CN=localhost", "-keyout", key, "-out", cert],
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip
-    port = free_port()
+    port = reserve()
     words = ["--requirepass", PASSWORD, "--tls-port", str(port), "--tls-cert", cert, "--tls-key", key, "--tls-auth-clients", "no"]
     with running(*words, engine=request.param) as live:
         yield live, port

@@ -12,6 +12,7 @@ from compat.tls import issue
 from respram.cli.main import main
 from tests import live
 from tests.cli.test_workload import line
+from tests.ports import reserve
 
 
 def test_the_report_shows_no_key_and_no_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +75,7 @@ def test_a_server_is_asked_by_tls_if_an_authority_vouches_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     issue(tmp_path)
-    port = live.free_port()
+    port = reserve()
     words = ["--tls-port", str(port), "--tls-cert", str(tmp_path / "node.pem"), "--tls-key", str(tmp_path / "node.key")]
     with live.running(*words, "--tls-auth-clients", "no", "--requirepass", "open-sesame"):
         assert main(["check", f"rediss://:open-sesame@localhost:{port}"], {}) == 1

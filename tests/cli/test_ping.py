@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from respram.cli.main import main
-from tests.live import free_port, running
+from tests.live import running
+from tests.ports import reserve
 from tests.server.test_tls import certificate, options
 
 Run = Callable[..., tuple[int, str, str]]
@@ -96,7 +97,7 @@ def test_ping_speaks_tls_to_a_node_that_speaks_nothing_else(run: Run, tmp_path: 
     authority = certificate(tmp_path, "ca")
     certificate(tmp_path, "server", authority)
     certificate(tmp_path, "foreign", certificate(tmp_path, "other-ca"))
-    port = str(free_port())
+    port = str(reserve())
     own = {"RESPRAM_PORT": "0", "RESPRAM_TLS_PORT": port}
     own |= {"RESPRAM_TLS_CERT": str(tmp_path / "server.crt"), "RESPRAM_TLS_KEY": str(tmp_path / "server.key")}
     files = [f"--tls-{what}={tmp_path / name}" for what, name in (("ca", "ca.crt"), ("cert", "server.crt"), ("key", "server.key"))]

@@ -5,13 +5,14 @@ answer alike. `reference` is a real redis-server, for tests that compare; they a
 """
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.ports import reserve
 
 from ..engine.conftest import ENGINES
 from .rig import Client, Reference, Rig
@@ -46,7 +47,7 @@ def reference_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refer
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server on this machine")
-    port = _free_port()
+    port = reserve()
     place: Path = tmp_path_factory.mktemp("redis")
     words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
@@ -55,11 +56,3 @@ def reference_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refer
                 yield server
         finally:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port

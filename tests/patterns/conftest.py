@@ -24,8 +24,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.live import free_port, running
+from tests.live import running
 from tests.peers.enclave import enclave
+from tests.ports import reserve
 
 SOON_S = 5.0  # how long a test waits for what must come: far more than it takes, so that a busy machine is no failure
 
@@ -34,7 +35,7 @@ SOON_S = 5.0  # how long a test waits for what must come: far more than it takes
 def redis_server() -> Iterator[int]:
     program = shutil.which("redis-server")
     assert program, "RESPRAM_TEST_SERVER=redis needs a redis-server"
-    port = free_port()
+    port = reserve()
     process = subprocess.Popen(
         [program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL
     )

@@ -3,14 +3,14 @@
 import pytest
 
 from respram.patterns import ContentDistribution, ContentMissing, StoreAway
-from tests.live import free_port
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 DATA = b"a chapter"
 
 
 def test_content_is_fetched_from_the_node_that_has_it_unharmed(world: World) -> None:
-    away, harmed, empty, good = world.another(port=free_port()), *(world.another(db=db) for db in (5, 6, 7))
+    away, harmed, empty, good = world.another(port=reserve()), *(world.another(db=db) for db in (5, 6, 7))
     ref = world(ContentDistribution((good,), world.name, 5).publish(DATA))
     key = ContentDistribution((good,), world.name).key(ref)
     world(harmed.set(key, b"forged", px=5000))
@@ -20,7 +20,7 @@ def test_content_is_fetched_from_the_node_that_has_it_unharmed(world: World) -> 
 
 
 def test_copies_go_to_so_many_nodes_and_fewer_are_an_error(world: World) -> None:
-    away, one, two = world.another(port=free_port()), world.another(db=5), world.another(db=6)
+    away, one, two = world.another(port=reserve()), world.another(db=5), world.another(db=6)
     ref = world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=2))
     for client in (one, two):
         assert world(ContentDistribution((client,), world.name).retrieve(ref)) == DATA

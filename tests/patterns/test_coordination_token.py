@@ -6,8 +6,8 @@ import pytest
 
 from respram.patterns import ClaimLost, CoordinationToken, StoreAway
 from respram.patterns.coordination_token import sure_until_s
-from tests.live import free_port
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 
 def test_one_of_many_who_claim_at_once_gets_it(world: World) -> None:
@@ -62,7 +62,7 @@ def test_a_holder_is_no_longer_sure_than_the_node_granted(world: World) -> None:
 
 
 def test_a_node_that_is_away_is_never_taken_for_a_free_token(world: World) -> None:
-    token = CoordinationToken(world.another(port=free_port()), world.name)
+    token = CoordinationToken(world.another(port=reserve()), world.name)
     with pytest.raises(StoreAway):
         world(token.held())
     with pytest.raises(StoreAway):

@@ -29,8 +29,9 @@ from respram.patterns import (
 )  # fmt: skip
 from respram.patterns.effects import Commit, Receive, Steps, Subscribe, Watch
 from respram.patterns.steps import C, ask, ask_all, ask_atomic, call, hand, operation, pause, stream
-from tests.live import free_port, running
+from tests.live import running
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 
 @dataclass
@@ -129,7 +130,7 @@ def test_a_value_over_the_limit_is_refused_before_anything_is_sent(
 
 
 def test_a_store_that_is_away_is_named_for_every_kind_of_effect(world: World) -> None:
-    client = world.another(port=free_port())
+    client = world.another(port=reserve())
     probe = Probe(client)
     attempts: list[Callable[[], Any]] = [
         lambda: probe.run(("PING",)),

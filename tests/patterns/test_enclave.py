@@ -39,8 +39,8 @@ from respram.patterns import (
     key,
     reference,
 )
-from tests.live import free_port
 from tests.patterns.conftest import SOON_S, World
+from tests.ports import reserve
 
 ATTEMPTS_MAX = 500  # of a race; one to three are what it takes
 MOVES = {"queued": ["running"], "running": ["done", "failed"]}
@@ -143,7 +143,7 @@ def test_a_file_sent_to_one_node_is_fetched_from_another(apart: Apart, tmp_path:
 
 def test_content_comes_from_whichever_node_has_it_whole(apart: Apart, node_port: int) -> None:
     world, clients = apart
-    away, harmed = world.another(port=free_port()), world.another(port=node_port)
+    away, harmed = world.another(port=reserve()), world.another(port=node_port)
     ref = world(ContentDistribution((clients[0],), world.name, 30).publish(b"a chapter"))
     name = ContentDistribution((clients[0],), world.name).key(ref)
     world(harmed.set(name, b"forged", px=30_000))

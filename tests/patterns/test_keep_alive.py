@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from respram.patterns import KeepAlive
-from tests.live import free_port
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 
 def test_a_peer_that_falls_silent_is_reported_once(world: World) -> None:
@@ -50,7 +50,7 @@ def beating(world: World, side: KeepAlive, count: int) -> object:  # type: ignor
 
 def test_a_peer_that_never_came_and_a_node_that_is_away_are_told_apart(world: World) -> None:
     assert world(KeepAlive(world.client, world.name, "a", "b", ttl_s=0.05).monitor(patience_s=0.05)) == "absent"
-    away = KeepAlive(world.another(port=free_port()), world.name, "a", "b", ttl_s=0.05)
+    away = KeepAlive(world.another(port=reserve()), world.name, "a", "b", ttl_s=0.05)
 
     async def reconnect(peer: str, reason: str) -> None:
         raise ZeroDivisionError

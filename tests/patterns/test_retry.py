@@ -7,8 +7,8 @@ import time
 import pytest
 
 from respram.patterns import Retry, StoreAway, TimedOut
-from tests.live import free_port
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 
 def test_pauses_grow_to_their_bound_and_are_jittered(world: World) -> None:
@@ -51,11 +51,11 @@ def test_the_last_error_is_raised_and_others_at_once(world: World) -> None:
 def test_connecting_waits_for_a_node_and_gives_up_in_the_end(world: World) -> None:
     world(Retry(world.client, 1).connect())
     with pytest.raises(StoreAway):
-        world(Retry(world.another(port=free_port()), 3, 0.001).connect())
+        world(Retry(world.another(port=reserve()), 3, 0.001).connect())
 
 
 def test_a_node_that_comes_back_meanwhile_is_connected_to(world: World) -> None:
-    port = free_port()
+    port = reserve()
     with socket.socket() as listener:
 
         def back() -> float:

@@ -13,7 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.engine.conftest import ENGINES
-from tests.live import LiveNode, free_port, start
+from tests.live import LiveNode, start
+from tests.ports import reserve
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 USUAL = "native" if "native" in ENGINES else "pure"  # the engine of a node whose test names none
@@ -95,10 +96,10 @@ def enclave(
     count: int, *args: str, engines: tuple[str, ...] = (USUAL,), secret: str = SECRET, each: Callable[[int], tuple[str, ...]] = lambda _: ()
 ) -> Iterator[list[Member]]:
     """So many nodes, started and known to each other. `each` gives further words by number."""
-    ports = [free_port() for _ in range(count)]
+    ports = [reserve() for _ in range(count)]
     join = ",".join(f"127.0.0.1:{port}" for port in ports)
     members = [
-        Member(free_port(), port, join, engines[number % len(engines)], (*args, *each(number)), secret)
+        Member(reserve(), port, join, engines[number % len(engines)], (*args, *each(number)), secret)
         for number, port in enumerate(ports)
     ]
     try:

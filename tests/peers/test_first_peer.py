@@ -16,8 +16,9 @@ import redis
 from respram.config.settings import Config
 from respram.server.app import App
 from tests.engine.conftest import ENGINES
-from tests.live import LiveNode, free_port, running
+from tests.live import LiveNode, running
 from tests.peers.enclave import until
+from tests.ports import reserve
 
 
 def client_of(node: LiveNode) -> "redis.Redis":
@@ -37,14 +38,14 @@ def same_digest(nodes: list["redis.Redis"]) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_what_it_had_and_what_it_gets_is_on_both(engine: str) -> None:
-    peer_port = free_port()
+    peer_port = reserve()
     with running("--peer-port", str(peer_port), engine=engine) as first:
         alone = client_of(first)
         for number in range(300):
             alone.set(f"before:{number}", f"value {number}", ex=300)
         with pytest.raises(redis.ResponseError, match="no peers"):
             alone.execute_command("RESPRAM", "PEERS")
-        with running("--peer-port", str(free_port()), "--join", f"127.0.0.1:{peer_port}", engine=engine) as second:
+        with running("--peer-port", str(reserve()), "--join", f"127.0.0.1:{peer_port}", engine=engine) as second:
             joined = client_of(second)
             until(lambda: joined.get("before:299") == b"value 299", "the joiner did not get what was there")
             until(
@@ -66,7 +67,7 @@ def test_what_it_had_and_what_it_gets_is_on_both(engine: str) -> None:
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        words = ["--port", str(free_port()), "--peer-port", str(taken.getsockname()[1])]
+        words = ["--port", str(reserve()), "--peer-port", str(taken.getsockname()[1])]
         ended = subprocess.run(
             [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30, check=False
         )

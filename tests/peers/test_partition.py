@@ -8,19 +8,19 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.wire import Wire
-from tests.live import free_port
 from tests.peers.enclave import SECRET, USUAL, Member, until, until_equal, until_linked, until_ready
+from tests.ports import reserve
 
 LIFE_S = 300
 
 
 @contextmanager
 def wired(count: int) -> Iterator[tuple[list[Member], list[Wire]]]:
-    ports = [free_port() for _ in range(count)]
+    ports = [reserve() for _ in range(count)]
     proxies = [Wire(port) for port in ports]
     join = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
     members = [
-        Member(free_port(), port, join, USUAL, ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
+        Member(reserve(), port, join, USUAL, ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
         for port, proxy in zip(ports, proxies, strict=True)
     ]
     try:

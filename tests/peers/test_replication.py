@@ -10,8 +10,8 @@ import redis
 
 from respram.cli.main import main
 from tests.engine.conftest import ENGINES
-from tests.live import free_port
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_linked, until_ready
+from tests.ports import reserve
 
 LIFE_S = 300
 
@@ -79,13 +79,13 @@ def test_the_enclave_says_what_it_is_doing(three: list[Member]) -> None:
 
 def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member]) -> None:
     made = write(three[0], 500, "filled")
-    newcomer = Member(free_port(), free_port(), three[0].join, USUAL, (), SECRET)
+    newcomer = Member(reserve(), reserve(), three[0].join, USUAL, (), SECRET)
     newcomer.start()
     try:
         port = str(newcomer.port)
         until(lambda: main(["ping", "--port", port, "--ready"], {}) == 0, "it never became ready")
         assert holds(newcomer, made)
-        newcomer_joining = Member(free_port(), free_port(), f"127.0.0.1:{free_port()}", USUAL, (), SECRET)
+        newcomer_joining = Member(reserve(), reserve(), f"127.0.0.1:{reserve()}", USUAL, (), SECRET)
         newcomer_joining.start()
         try:
             assert main(["ping", "--port", str(newcomer_joining.port)], {}) == 0

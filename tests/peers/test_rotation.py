@@ -12,8 +12,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.live import free_port
 from tests.peers.enclave import Member, enclave, until, until_equal, until_linked, until_ready
+from tests.ports import reserve
 
 OLD, NEW = "old-4f1c8ea07be2295d3c6a90bd", "new-91xQ7vT3mZp0LkWs5YbRdJh2"
 
@@ -78,7 +78,7 @@ def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> 
         for member in members:
             assert OLD not in member.log() and NEW not in member.log() and "link_untrusted" not in member.log()
         for secret, linked in ((OLD, 0), (NEW, 3)):
-            joiner = Member(free_port(), free_port(), members[0].join, "pure", (), secret)
+            joiner = Member(reserve(), reserve(), members[0].join, "pure", (), secret)
             joiner.start()
             try:
                 if linked:

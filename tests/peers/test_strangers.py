@@ -4,14 +4,14 @@ import random
 import socket
 import time
 
-from tests.live import free_port
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_ready
+from tests.ports import reserve
 
 OTHER_SECRET = "another-4f1c8ea07be2295d3c6a90bd"
 
 
 def joiner(members: list[Member], *args: str, secret: str = SECRET) -> Member:
-    member = Member(free_port(), free_port(), f"127.0.0.1:{members[0].peer_port}", USUAL, args, secret)
+    member = Member(reserve(), reserve(), f"127.0.0.1:{members[0].peer_port}", USUAL, args, secret)
     member.start()
     return member
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.live import free_port
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, rss_bytes, until, until_equal, until_linked, until_ready
+from tests.ports import reserve
 
 LIFE_S = 600
 MIB = 1 << 20
@@ -27,7 +27,7 @@ def test_a_node_that_fills_up_pulls_what_it_is_asked_for_and_answers_in_order() 
     with enclave(1) as members:
         until_ready(members)
         keys = fill(members[0], 5000, value)
-        joiner = Member(free_port(), free_port(), f"127.0.0.1:{members[0].peer_port}", USUAL, (), SECRET)
+        joiner = Member(reserve(), reserve(), f"127.0.0.1:{members[0].peer_port}", USUAL, (), SECRET)
         joiner.start()
         try:
             until(lambda: joiner.info()["enclave_peers_linked"] == 1, "no link")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from respram.config.settings import Config
 from respram.server import clock, peer_setup
 from respram.server.driver import Driver
 from respram.server.secret import Trust
+from tests.ports import reserve
 
 
 @dataclass(slots=True)
@@ -63,14 +63,6 @@ class Party:
         return conn
 
 
-def peer_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
-
-
 def make_node(config: Config, number: int, trust: Trust | None, log: Callable[[str], None]) -> Node:
     settings = config.engine_settings(number, b"s" * 16, outbox_bytes_max=1 << 20)
     node = Node(
@@ -96,7 +88,7 @@ async def start_party(
 
 @contextlib.asynccontextmanager
 async def parties(count: int, trust: Trust | None = None) -> AsyncIterator[list[Party]]:
-    ports = tuple(peer_port() for _ in range(count))
+    ports = tuple(reserve() for _ in range(count))
     started = [await start_party(number, port, ports, trust) for number, port in enumerate(ports, 1)]
     try:
         await until(lambda: all(len(one.driver.replica.core.neighbours.greeted()) == count - 1 for one in started))

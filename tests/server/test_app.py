@@ -15,7 +15,8 @@ from respram.config.settings import Config
 from respram.server import clock
 from respram.server.app import App
 from tests.engine.rig import request
-from tests.live import LiveNode, free_port, running, start
+from tests.live import LiveNode, running, start
+from tests.ports import reserve
 
 
 def test_the_first_lines_say_what_runs_and_then_there_is_silence(node: LiveNode) -> None:
@@ -110,7 +111,7 @@ def test_a_first_peer_that_comes_while_the_node_starts_is_met_once() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        app = App(Config(port=0, peer_port=free_port(), engine="pure"), loop)
+        app = App(Config(port=0, peer_port=reserve(), engine="pure"), loop)
         app.listen()
         met: list[object] = []
         meet_peers = app._meet_peers

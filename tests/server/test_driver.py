@@ -11,7 +11,8 @@ from respram.server import driver as driver_module
 from respram.server.driver import STRANGERS_MAX
 from respram.server.peer import CROWDED, LOST
 from respram.server.secret import Trust, trust_by_secret
-from tests.server.nodes import Party, parties, peer_port, run, start_party, until
+from tests.ports import reserve
+from tests.server.nodes import Party, parties, run, start_party, until
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_a_client_that_leaves_is_forgotten_by_its_pulls() -> None:
 
 def test_who_is_not_there_is_told_once() -> None:
     async def main() -> None:
-        gone, port = peer_port(), peer_port()
+        gone, port = reserve(), reserve()
         one = await start_party(1, port, (port, gone))
         await until(lambda: [line for line in one.lines if "event=unreached" in line])
         one.driver.carry(one.driver.replica.set_roots([b"127.0.0.1:%d" % gone], driver_module.now()))
@@ -162,7 +163,7 @@ def test_who_is_not_there_is_told_once() -> None:
 def test_a_node_that_was_given_no_secret_hears_of_it_and_so_does_one_that_meets_it(trust: Trust, forgetful: bool) -> None:
     async def main() -> None:
         async with parties(1, trust if forgetful else None) as (one,):
-            late = await start_party(9, peer_port(), (one.port,), None if forgetful else trust)
+            late = await start_party(9, reserve(), (one.port,), None if forgetful else trust)
             await until(lambda: [line for line in late.lines if f"event=unreached address=127.0.0.1:{one.port} " in line])
             [line] = [line for line in late.lines if "event=unreached" in line]
             assert ("a node with a cluster secret" if forgetful else "a node without a cluster secret") in line

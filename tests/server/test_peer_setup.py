@@ -14,7 +14,8 @@ from respram.errors import BindError, ConfigError
 from respram.server import discovery, peer_setup
 from respram.server import driver as driver_module
 from respram.server.secret import trust_by_secret
-from tests.server.nodes import make_node, parties, peer_port, run, start_party, until
+from tests.ports import reserve
+from tests.server.nodes import make_node, parties, run, start_party, until
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 
@@ -55,7 +56,7 @@ def test_a_taken_peer_port_is_one_clear_error_and_leaves_nothing_open() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(BindError, match=f"listen for peers on 127.0.0.1:{port}.*--peer-port"):
             peer_setup.listen(Config(peer_port=port, join=(Address("127.0.0.1", 1),)))
-    free = peer_port()
+    free = reserve()
     listeners = peer_setup.listen(Config(peer_port=free, peer_bind=("127.0.0.1", "127.0.0.2"), cluster_secret=SECRET))
     assert [one.getsockname() for one in listeners] == [("127.0.0.1", free), ("127.0.0.2", free)]
     for one in listeners:
@@ -67,7 +68,7 @@ def test_a_taken_peer_port_is_one_clear_error_and_leaves_nothing_open() -> None:
 )
 def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
     async def main() -> None:
-        port, other = peer_port(), peer_port()
+        port, other = reserve(), reserve()
         party = await start_party(1, port, (port, other) if names_itself else (other,), root=root)
         core = party.driver.replica.core
         assert (core.me.role == 3) is is_root
@@ -80,7 +81,7 @@ def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
 
 def test_the_core_keeps_to_what_the_operator_set() -> None:
     async def main() -> None:
-        party = await start_party(1, peer_port(), (), limits=Limits(tree_leaves_max=7, suspicion_ms=9_000, peer_queue_bytes_max=1 << 20))
+        party = await start_party(1, reserve(), (), limits=Limits(tree_leaves_max=7, suspicion_ms=9_000, peer_queue_bytes_max=1 << 20))
         policy = party.driver.replica.core.policy
         assert (policy.leaves_max, policy.suspicion_ms, policy.queue_bytes_max) == (7, 9_000, 1 << 20)
         assert policy.branches_max == 15
@@ -91,7 +92,7 @@ def test_the_core_keeps_to_what_the_operator_set() -> None:
 
 def test_nobody_to_join_makes_a_root_that_is_ready_at_once() -> None:
     async def main() -> None:
-        party = await start_party(1, peer_port(), (), trust_by_secret((SECRET,)), cluster_secret=SECRET)
+        party = await start_party(1, reserve(), (), trust_by_secret((SECRET,)), cluster_secret=SECRET)
         core = party.driver.replica.core
         assert core.state == "ready" and core.me.role == 3
         await party.driver.stop()
@@ -104,7 +105,7 @@ def test_a_name_that_dns_does_not_know_keeps_the_node_looking(monkeypatch: pytes
 
     async def main() -> None:
         lines: list[str] = []
-        config = Config(engine="pure", peer_port=peer_port(), join=(Service("_nowhere._tcp.invalid"),))
+        config = Config(engine="pure", peer_port=reserve(), join=(Service("_nowhere._tcp.invalid"),))
         node = make_node(config, 1, None, lines.append)
         driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
         assert any("event=join_unresolved" in line and "srv:_nowhere._tcp.invalid" in line for line in lines)
@@ -120,7 +121,7 @@ def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
 
     async def main() -> None:
         lines: list[str] = []
-        port = peer_port()
+        port = reserve()
         config = Config(engine="pure", peer_port=port, join=(Address("127.0.0.1", port), Address("later.invalid", 7)))
         node = make_node(config, 1, None, lines.append)
         driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
@@ -135,7 +136,7 @@ def test_a_node_knows_itself_among_those_to_join_before_dns_knows_its_name() -> 
     """As in a headless service, where the records of a pod may come after its start."""
 
     async def main() -> None:
-        port, other = peer_port(), peer_port()
+        port, other = reserve(), reserve()
         party = await start_party(
             1, port, (port, other), trust_by_secret((SECRET,)),
             peer_bind=("0.0.0.0",), advertise=Address("later.invalid", port), cluster_secret=SECRET,
@@ -152,7 +153,7 @@ def test_whoever_is_given_the_address_of_another_by_mistake_is_told_so() -> None
 
     async def main() -> None:
         async with parties(1) as (one,):
-            port = peer_port()
+            port = reserve()
             wrong = await start_party(9, port, (one.port,), advertise=Address("127.0.0.1", one.port))
             for party in (one, wrong):
                 await until(lambda party=party: any("we_both_advertise" in line for line in party.lines))  # type: ignore[misc]
@@ -163,7 +164,7 @@ def test_whoever_is_given_the_address_of_another_by_mistake_is_told_so() -> None
 
 def test_a_node_behind_a_mapped_port_finds_out_that_it_is_one_of_those_to_join() -> None:
     async def main() -> None:
-        port, mapped = peer_port(), peer_port()
+        port, mapped = reserve(), reserve()
 
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             inward, outward = await asyncio.open_connection("127.0.0.1", port)
@@ -190,7 +191,7 @@ def test_a_node_behind_a_mapped_port_finds_out_that_it_is_one_of_those_to_join()
 
 def test_nodes_meet_over_ipv6() -> None:
     async def main() -> None:
-        first, port = peer_port(), peer_port()
+        first, port = reserve(), reserve()
         one = await start_party(1, first, (first,), host="::1", peer_bind=("::1",))
         other = await start_party(2, port, (first,), host="::1", peer_bind=("::1",))
         assert f"listen=[::1]:{port} address=[::1]:{port} " in other.lines[-1]
@@ -208,7 +209,7 @@ def test_names_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def main() -> None:
         async with parties(2) as (one, _):
-            late = await start_party(9, peer_port(), (peer_port(),))
+            late = await start_party(9, reserve(), (reserve(),))
             assert not late.driver.links
             found = discovery.Found((Address("127.0.0.1", one.port),), ())
 

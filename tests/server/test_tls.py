@@ -23,7 +23,8 @@ from respram.errors import ConfigError
 from respram.server.tls import TlsSocket, make_context
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, free_port, running
+from tests.live import LiveNode, Wire, running
+from tests.ports import reserve
 
 Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
@@ -85,7 +86,7 @@ class Secure:
 
 @pytest.fixture(scope="module", params=list(ENGINES))
 def secure(request: pytest.FixtureRequest, folder: Path) -> Iterator[Secure]:
-    port = free_port()
+    port = reserve()
     with running(*options(folder, port), engine=request.param) as live:
         yield Secure(live, port, folder)
 
@@ -181,7 +182,7 @@ def test_redis_cli_and_redis_py(secure: Secure) -> None:
      ("optional", "client", True), ("optional", "", True), ("optional", "foreign", False)],
 )  # fmt: skip
 def test_a_client_needs_the_certificate_that_the_option_says(folder: Path, auth: str, name: str, welcome: bool) -> None:
-    port = free_port()
+    port = reserve()
     with running(*options(folder, port, auth)) as live:
         try:
             answered = Secure(live, port, folder).connect(name).ask(b"PING\r\n", 7) == b"+PONG\r\n"
@@ -193,7 +194,7 @@ def test_a_client_needs_the_certificate_that_the_option_says(folder: Path, auth:
 def test_new_certificates_are_taken_on_a_signal_and_wrong_ones_are_not(folder: Path, tmp_path: Path) -> None:
     for name in ("ca.crt", "server.crt", "server.key"):
         shutil.copy(folder / name, tmp_path)
-    port = free_port()
+    port = reserve()
     with running(*options(tmp_path, port)) as live:
         secure = Secure(live, port, folder)
         before = secure.connect()
