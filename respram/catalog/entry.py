@@ -5,6 +5,7 @@ and nobody would compare them with a reference. An entry begins at the left marg
 are indented by two blanks, and a line indented by four continues the one before.
 
     name arity flags categories since group keys     `-` where there is none; keys: first/last/step
+      shape <one of SHAPES>[,asks] [hot [<arguments at most>]]
       is <summary>            costs <complexity>      tip <one of the tips>
       keys <begin> range <last> <step> <limit> <flags> [notes]
       keys <begin> keynum <index> <first> <step> <flags> [notes]
@@ -13,11 +14,19 @@ are indented by two blanks, and a line indented by four continues the one before
 
 An argument is `name:type=TOKEN`, then any of `?` optional, `*` multiple, `+` multiple with its token,
 `@version` since, `!version` deprecated since, `#n` its key specification, and for `oneof` and `block`
-the inner ones between `( ` and ` )`. No type: a pure token. This file knows no single command.
+the inner ones between `( ` and ` )`. No type: a pure token.
+
+The shape is what the engines and a node that is still joining need to know. `answers`: it touches no key. `reads`.
+`writes`: the result is the same whatever was there. `decides`: it looks at what is there before it writes.
+`asks`: it does not only read, but a miss is told and asked of the peers all the same. `hot`: both engines have a
+handler for it (engine/api.py); where its arity sets no upper bound, the handler takes so many arguments at most.
+This file knows no single command.
 """
 
 import re
+import sys
 from dataclasses import dataclass
+from typing import TypedDict
 
 # Redis prints a command's categories in this order; most follow from flags, the rest are written out.
 CATEGORIES = (
@@ -26,6 +35,8 @@ CATEGORIES = (
     b"dangerous", b"connection", b"transaction", b"scripting",
 )  # fmt: skip
 BY_NAME = b"by_name"  # stands among the flags of an entry
+SHAPES = (b"answers", b"reads", b"writes", b"decides")
+ASKS = b"asks"
 ARGUMENT_FLAGS = {"?": b"optional", "*": b"multiple", "+": b"multiple_token"}
 ARGUMENT = re.compile(
     r"(?P<name>.+):(?P<type>[a-z-]*)(?:=(?P<token>[^?*+@!#(]+))?(?P<flags>[?*+]*)"
@@ -80,6 +91,10 @@ class Command:
     instead: bytes = b""
     arguments: tuple[Argument, ...] = ()
     refused: bytes = b""  # why it is not served; b"": it is
+    shape: bytes = b""  # one of SHAPES; b"": it is about no key, and no engine runs it
+    asks: bool = False  # a miss is told, and asked of the peers
+    hot: bool = False
+    most: int = 0  # arguments that a hot one takes, its name among them
     by_name: bool = False  # only for a user to whom an operator gave it by its name; no category and no +@all includes it
 
     @property
@@ -89,6 +104,11 @@ class Command:
     @property
     def grows(self) -> bool:
         return b"denyoom" in self.flags
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it is about the one key behind its name."""
+        return (self.first_key, self.last_key) == (1, 1)
 
     def takes(self, count: int) -> bool:
         """Whether `count` arguments, the name among them, agree with the arity."""
@@ -147,7 +167,25 @@ def _command(lines: list[str], subcommands: tuple[Command, ...]) -> Command:
         instead=_single(facts, "instead"),
         arguments=_arguments(" ".join(facts.pop("args", []))),
         by_name=BY_NAME in given,
+        **_shape(_single(facts, "shape").decode(), int(arity)),
     )
+
+
+class Shape(TypedDict):
+    shape: bytes
+    asks: bool
+    hot: bool
+    most: int
+
+
+def _shape(text: str, arity: int) -> Shape:
+    words = text.split() or [""]
+    shape, *marks = words[0].encode().split(b",")
+    assert shape in (b"", *SHAPES) and marks in ([], [ASKS]), f"not a shape: {text}"
+    hot = words[1:2] == ["hot"]
+    assert hot or len(words) == 1, f"not a shape: {text}"
+    most = int(words[2]) if len(words) > 2 else arity if arity > 0 else sys.maxsize
+    return Shape(shape=shape, asks=shape == b"reads" or ASKS in marks, hot=hot, most=most if hot else 0)
 
 
 def _names(text: str) -> tuple[bytes, ...]:

@@ -1,10 +1,13 @@
-"""Which arguments of a command are keys: for COMMAND GETKEYS, for tracking, for the slow log.
+"""Which arguments of a command are keys, and whether it looks at them before it writes.
 
-Pure: catalog entry and arguments in, positions out.
+For COMMAND GETKEYS, the ACL check, tracking, the slow log, and a node that does not have all keys yet. Pure: catalog
+entry and arguments in, positions out.
 """
 
 from respram.catalog.entry import Command, KeySpec
 from respram.integers import parse_int
+
+LOOKS = frozenset({b"nx", b"xx", b"get", b"ifeq", b"keepttl"})  # options of SET that look at the key first
 
 
 def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]] | None:
@@ -22,6 +25,13 @@ def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[
 def keys_of(command: Command, argv: list[bytes]) -> list[bytes]:
     """The keys themselves, none if the arguments contradict the command."""
     return [argv[position] for position, _ in key_positions(command, argv) or ()]
+
+
+def decides(command: Command, argv: list[bytes]) -> bool:
+    """Whether what is written depends on what was there: a node that is still filling up may decide wrongly."""
+    if command.name == b"set":
+        return not LOOKS.isdisjoint(word.lower() for word in argv[3:])
+    return command.shape == b"decides"
 
 
 def _range(spec: KeySpec, count: int) -> list[int] | None:

@@ -5,6 +5,7 @@ Nobody may run one, unless an operator gave it by its name: to a user (`+del`), 
 
 ENTRIES = """
 del -2 write,by_name keyspace 1.0.0 generic 1/-1/1
+  shape decides
   is Let go of keys: they read as missing at once, and their values are wiped
   costs O(N) where N is the number of keys
   tip request_policy:multi_shard
@@ -12,21 +13,25 @@ del -2 write,by_name keyspace 1.0.0 generic 1/-1/1
   keys 1 range -1 1 0 RM,delete
   args key:key*#0
 delex -2 write,fast,by_name string 8.4.0 string 1/1/1
+  shape decides
   is Let go of a key, if it holds a value, or another one than that
   costs O(1)
   keys 1 range 0 1 0 RM,delete
   args key:key#0 condition:oneof?( ifeq-value:string=IFEQ ifne-value:string=IFNE )
 delifeq 3 write,fast,by_name string 9.0.0 string 1/1/1
+  shape decides
   is Let go of a key, if it holds exactly that value
   costs O(1)
   keys 1 range 0 1 0 RM,delete
   args key:key#0 value:string
 getdel 2 write,fast,by_name string 6.2.0 string 1/1/1
+  shape decides,asks
   is Get the value of a key and let go of it
   costs O(1)
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0
 unlink -2 write,fast,by_name keyspace 4.0.0 generic 1/-1/1
+  shape decides
   is Let go of keys, as DEL does
   costs O(N) where N is the number of keys
   tip request_policy:multi_shard

@@ -98,6 +98,7 @@ client|unpause 2 admin,noscript,loading,stale connection 6.2.0 connection -
   is Resume processing of clients that were paused
   costs O(N) Where N is the number of paused clients
 echo 2 loading,stale,fast connection 1.0.0 connection -
+  shape answers hot
   is Echo the given string
   costs O(1)
   args message:string
@@ -109,6 +110,7 @@ hello -1 noscript,loading,stale,fast,no_auth,allow_busy connection 6.0.0 connect
   args arguments:block?( protover:integer username_password:block=AUTH?( username:string password:string )
   args clientname:string=SETNAME? )
 ping -1 fast connection 1.0.0 connection -
+  shape answers hot 2
   is Ping the server
   costs O(1)
   tip request_policy:all_shards
@@ -315,6 +317,7 @@ config|set -4 admin,noscript,loading,stale - 2.0.0 server -
   since 7.0.0 Added the ability to set multiple parameters in one call.
   args parameter_value:block*( parameter:string value:string )
 dbsize 1 readonly,fast keyspace 1.0.0 server -
+  shape reads
   is Return the number of keys in the selected database
   costs O(1)
   tip request_policy:all_shards
@@ -402,6 +405,7 @@ memory|stats 2 - - 4.0.0 server -
   tip request_policy:all_shards
   tip response_policy:special
 memory|usage -3 readonly - 4.0.0 server 2/2/1
+  shape reads
   is Estimate the memory usage of a key
   costs O(N) where N is the number of samples.
   keys 2 range 0 1 0 RO

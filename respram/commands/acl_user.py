@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from hmac import compare_digest
 
+from respram.catalog.hot import HOT_NAMES
 from respram.commands.acl_rights import ALL_COMMANDS, BY_NAME, SYNTAX, BadRule, Rights, describe_rights, grant
-from respram.engine.api import HOT
 
 DEFAULT = b"default"
 SELECTORS_MAX = 32  # of one user: each is asked until one allows
@@ -21,7 +21,6 @@ NAME_BYTES_MAX = 1_024  # of a user: it is repeated in each line of CLIENT LIST
 HASH = re.compile(rb"[0-9a-f]{64}")
 BAD_HASH = b"The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
 NO_SUCH_PASSWORD = b"The password you are trying to remove from the user does not exist"
-HOT_NAMES = frozenset(name.lower() for name in HOT)
 NO_SECRET = b"0" * 64  # what is compared where there is no user: the answer must take as long
 
 

@@ -5,8 +5,8 @@ handful of commands that carry nearly all traffic. What it is not: it reads no c
 argument), does no I/O, draws no random numbers, knows no peer and writes no log.
 
 **Hot and cold.** Every command has one complete implementation in `respram/commands/`, in Python,
-over the primitives below. For the names in HOT an engine has a fast path as well, which answers the
-common and successful form only. It *declines* everything else, and the command goes to `dispatch`
+over the primitives below. For the rows that the command table (respram/catalog/) marks as hot an engine has a handler as
+well, which answers the common and successful form only. It *declines* everything else, and the command goes to `dispatch`
 like any cold one: errors, odd options, TTLs beyond the maximum, a full memory, huge commands.
 So error texts and rare forms exist once, and an engine stays small. A fast path must give the reply
 bytes that `commands/` would give; tests run every hot command on both ways.
@@ -14,7 +14,11 @@ bytes that `commands/` would give; tests run every hot command on both ways.
 A fast path is taken only while `session.hot` is true (a plain authenticated connection, not in
 MULTI, not subscribed in RESP2, not tracking, replies on) and the engine's switches allow it:
 `hot_reads` is off while misses are observed or may be pulled from a peer, `hot_writes` while
-somebody observes writes (keyspace notifications beyond `expired`, client-side caching). PING and ECHO heed `session.hot` alone.
+somebody observes writes (keyspace notifications beyond `expired`, client-side caching). A command's row says which it heeds:
+what asks for a missing key heeds the first, what writes heeds the second, and PING and ECHO heed `session.hot` alone.
+
+**A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in native/hot.c and a row of
+HANDLERS in pure/hot.py; then `python -m respram.catalog.hot > respram/engine/native/commands.h`.
 
 **One place each** where a value is stored and where it is read, in each engine: there it is sealed and
 opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and the like take and give stays sealed.
@@ -24,14 +28,6 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from respram.seal import Ring
-
-# argv[0] in any case. PING with at most one argument; SET with EX or PX and NX or XX at most, or bare: then the default
-# TTL makes an implicit deadline, as do SETNX, and INCR of a missing key; EXPIRE without a condition; GETEX with EX or PX.
-HOT_READS = frozenset({b"GET", b"MGET", b"EXISTS", b"TTL", b"PTTL", b"STRLEN", b"PING", b"ECHO"})
-HOT_WRITES = frozenset(
-    {b"SET", b"SETEX", b"PSETEX", b"SETNX", b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"EXPIRE", b"PEXPIRE", b"GETEX"}
-)
-HOT = HOT_READS | HOT_WRITES
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024

@@ -32,13 +32,6 @@ DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire")  # by the number of the note
-cdef dict HOT_NAMES = {
-    "hot_get": HOT_GET, "hot_mget": HOT_MGET, "hot_exists": HOT_EXISTS, "hot_ttl": HOT_TTL,
-    "hot_pttl": HOT_PTTL, "hot_strlen": HOT_STRLEN, "hot_ping": HOT_PING, "hot_echo": HOT_ECHO,
-    "hot_set": HOT_SET, "hot_setex": HOT_SETEX, "hot_psetex": HOT_PSETEX, "hot_incr": HOT_INCR,
-    "hot_decr": HOT_DECR, "hot_incrby": HOT_INCRBY, "hot_decrby": HOT_DECRBY, "hot_setnx": HOT_SETNX,
-    "hot_expire": HOT_EXPIRE, "hot_pexpire": HOT_PEXPIRE, "hot_getex": HOT_GETEX,
-}
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
@@ -433,7 +426,7 @@ cdef class NativeEngine:
         return engine_used_bytes(self.c)
 
     def counters(self):
-        cdef int db
+        cdef int db, number
         records = 0
         for db in range(DATABASES):
             records += self.c.live[db]
@@ -447,8 +440,8 @@ cdef class NativeEngine:
             "defaulted": self.c.defaulted,
             "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if self.c.digests.kept else 0),
         }
-        for name, number in HOT_NAMES.items():
-            counters[name] = self.c.calls[<int>number]
+        for number in range(1, HOT_COUNT):
+            counters["hot_" + (<bytes>ROWS[number].name).decode()] = self.c.calls[number]
         return counters
 
 

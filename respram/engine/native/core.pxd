@@ -72,9 +72,10 @@ cdef extern from "engine.h":
     ctypedef enum Turn:
         TURN_OVER
         TURN_COLD
-    int HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO
-    int HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_SETNX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY
-    int HOT_EXPIRE, HOT_PEXPIRE, HOT_GETEX
+    int HOT_COUNT
+    ctypedef struct Row:
+        const char *name
+    const Row *ROWS
     int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
     int RECORD_IMPLICIT
 

@@ -11,6 +11,7 @@
 #ifndef RESPRAM_ENGINE_H
 #define RESPRAM_ENGINE_H
 
+#include "commands.h"
 #include "store.h"
 
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
@@ -92,12 +93,19 @@ static inline Trace *trace_of(const Record *record) {
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
-typedef enum Hot {
-    COLD = 0, HOT_GET, HOT_MGET, HOT_EXISTS, HOT_TTL, HOT_PTTL, HOT_STRLEN, HOT_PING, HOT_ECHO,
-    HOT_SET, HOT_SETEX, HOT_PSETEX, HOT_SETNX, HOT_INCR, HOT_DECR, HOT_INCRBY, HOT_DECRBY, HOT_EXPIRE, HOT_PEXPIRE,
-    HOT_GETEX, HOT_COUNT,
-    UNKNOWN_YET = 255
-} Hot;
+/* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
+enum {
+    SHAPE_ANSWERS = 1, SHAPE_READS = 2, SHAPE_WRITES = 4, SHAPE_DECIDES = 8,
+    SHAPE_ASKS = 16,  /* a miss is told, and asked of the peers */
+    SHAPE_GROWS = 32, /* refused while memory is full */
+    SHAPE_KEY = 64,   /* the argument behind the name is its one key */
+    SHAPE_KEYS = 128  /* it has more than one */
+};
+
+#define HOT_NUMBER(name, ...) HOT_##name,
+enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
+#undef HOT_NUMBER
+_Static_assert(HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -191,7 +199,7 @@ typedef struct Engine {
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t writes, expired, stubs, hits, misses, defaulted;
     uint64_t calls[HOT_COUNT];
-    bool hot_reads, hot_writes;
+    bool hot_reads, hot_writes; /* false: only `dispatch` may */
 
     bool observed, notes_lost;
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
@@ -337,10 +345,25 @@ void reply_value(Engine *engine, const Record *record);
 void reply_nil(Engine *engine, int proto);
 
 /* hot.c */
+typedef bool (*Handler)(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+
+typedef struct Row {
+    const char *name;
+    uint64_t first, last; /* words that cover the name, in small letters */
+    size_t name_bytes, least, most; /* arguments, the name among them */
+    Handler handler;
+    unsigned shape;
+} Row;
+
+extern const Row ROWS[HOT_COUNT];
 uint8_t hot_name(Span name);
-bool hot_has_key(uint8_t hot);
-bool hot_writes(uint8_t hot);
 bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+static inline bool hot_has_key(uint8_t hot) {
+    return ROWS[hot].shape & SHAPE_KEY;
+}
+static inline bool hot_writes(uint8_t hot) {
+    return ROWS[hot].shape & (SHAPE_WRITES | SHAPE_DECIDES);
+}
 static inline Span command_arg(const Command *command, size_t number) {
     Span span = {command->text + command->args[number].offset, command->args[number].len};
     return span;

@@ -11,50 +11,50 @@
 #define MGET_AT_ONCE 32 /* keys whose lines and records are prefetched together */
 #define INTEGER_DIGITS_MAX 20
 
-static inline uint64_t word(const char *name, int len) {
-    uint64_t packed = 0;
-    for (int place = 0; place < len; place++)
-        packed |= (uint64_t)(uint8_t)name[place] << (8 * place);
-    return packed;
+/* -- the table ----------------------------------------------------------------------------------- */
+#define DECLARE(name, ...) \
+    static bool hot_##name(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+COMMANDS(DECLARE)
+
+#define ROW(name, bytes, first, last, least, most, shape) [HOT_##name] = {#name, first, last, bytes, least, most, hot_##name, shape},
+const Row ROWS[HOT_COUNT] = {COMMANDS(ROW)};
+
+static const uint8_t SLOTS[1 << NAME_SLOTS_BITS] = {NAME_SLOTS};
+
+#define SMALL_LETTERS UINT64_C(0x2020202020202020)
+#define ODD UINT64_C(0x9e3779b97f4a7c15)
+
+static inline uint64_t word_at(const uint8_t *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
 }
 
-#define NAME(text) word(text, sizeof text - 1)
+static inline uint64_t half_at(const uint8_t *bytes) {
+    uint32_t half;
+    memcpy(&half, bytes, sizeof half);
+    return half;
+}
 
 /* Which hot command a name is. Letters differ from their capitals in one bit, and no other byte turns
  * into a small letter by setting it but its capital, so one `or` folds the case of a whole name. */
 uint8_t hot_name(Span name) {
-    if (name.len < 3 || name.len > 7)
+    uint64_t first, last = 0;
+    if (name.len < 4) {
+        if (name.len < 3)
+            return COLD;
+        first = name.bytes[0] | (uint64_t)name.bytes[1] << 8 | (uint64_t)name.bytes[2] << 16 | UINT64_C(0x202020);
+    } else if (name.len < 8) {
+        first = (half_at(name.bytes) | half_at(name.bytes + name.len - 4) << 32) | SMALL_LETTERS;
+    } else if (name.len <= 16) {
+        first = word_at(name.bytes) | SMALL_LETTERS;
+        last = word_at(name.bytes + name.len - 8) | SMALL_LETTERS;
+    } else {
         return COLD;
-    uint64_t packed = 0;
-    for (size_t place = 0; place < name.len; place++)
-        packed |= (uint64_t)(name.bytes[place] | 0x20) << (8 * place);
-    switch (name.len) {
-    case 3:
-        return packed == NAME("get") ? HOT_GET : packed == NAME("set") ? HOT_SET
-             : packed == NAME("ttl") ? HOT_TTL : COLD;
-    case 4:
-        return packed == NAME("mget") ? HOT_MGET : packed == NAME("incr") ? HOT_INCR
-             : packed == NAME("decr") ? HOT_DECR : packed == NAME("pttl") ? HOT_PTTL
-             : packed == NAME("ping") ? HOT_PING : packed == NAME("echo") ? HOT_ECHO : COLD;
-    case 5:
-        return packed == NAME("setex") ? HOT_SETEX : packed == NAME("setnx") ? HOT_SETNX
-             : packed == NAME("getex") ? HOT_GETEX : COLD;
-    case 7:
-        return packed == NAME("pexpire") ? HOT_PEXPIRE : COLD;
-    default:
-        return packed == NAME("exists") ? HOT_EXISTS : packed == NAME("psetex") ? HOT_PSETEX
-             : packed == NAME("incrby") ? HOT_INCRBY : packed == NAME("decrby") ? HOT_DECRBY
-             : packed == NAME("strlen") ? HOT_STRLEN : packed == NAME("expire") ? HOT_EXPIRE : COLD;
     }
-}
-
-/* Whether the second argument is a key worth hashing ahead. */
-bool hot_has_key(uint8_t hot) {
-    return hot != COLD && hot != HOT_PING && hot != HOT_ECHO && hot != HOT_MGET && hot != HOT_EXISTS;
-}
-
-bool hot_writes(uint8_t hot) {
-    return hot >= HOT_SET;
+    uint8_t hot = SLOTS[((first ^ last * ODD) * NAME_MULTIPLIER) >> (64 - NAME_SLOTS_BITS)];
+    const Row *row = &ROWS[hot];
+    return row->first == first && row->last == last && row->name_bytes == name.len ? hot : COLD;
 }
 
 /* The live record of a key for a command that reads, counted as a hit or a miss. */
@@ -67,7 +67,7 @@ static const Record *seen(Engine *engine, const Session *session, uint64_t hash,
     return record;
 }
 
-static bool get(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_get(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->argc != 2)
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
@@ -106,7 +106,7 @@ static void prefetch_value(const Record *record) {
         __builtin_prefetch(at + 64 * line); /* 1 KiB; the processor's own prefetcher has noticed by then */
 }
 
-static bool mget(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_mget(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->argc < 2 || command->argc > HOT_ARGS_MAX)
         return false;
     size_t reply_start = engine->reply.len;
@@ -145,7 +145,7 @@ static bool mget(Engine *engine, const Session *session, const Command *command,
     return true;
 }
 
-static bool exists(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_exists(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->argc < 2 || command->argc > HOT_ARGS_MAX || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     uint64_t there = 0;
@@ -166,19 +166,19 @@ static bool measure(Engine *engine, const Session *session, const Command *comma
     if (command->argc != 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = seen(engine, session, command->hash, command_arg(command, 1), now_ms);
-    if (command->hot == HOT_STRLEN)
+    if (command->hot == HOT_strlen)
         reply_integer(engine, ':', record ? (int64_t)record_value_bytes(record) : 0);
     else if (!record)
         reply_integer(engine, ':', -2);
-    else if (command->hot == HOT_PTTL)
+    else if (command->hot == HOT_pttl)
         reply_integer(engine, ':', record_deadline_ms(record) - now_ms);
     else
         reply_integer(engine, ':', (record_deadline_ms(record) - now_ms + 500) / 1000);
     return true;
 }
 
-static bool ping(Engine *engine, const Command *command) {
-    if (command->argc > 2 || (command->hot == HOT_ECHO && command->argc != 2))
+static bool hot_ping(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+    if (command->argc > 2 || (command->hot == HOT_echo && command->argc != 2))
         return false;
     Span text = command->argc == 2 ? command_arg(command, 1) : (Span){NULL, 0};
     if (!reply_reserve(engine, REPLY_HEAD_BYTES + text.len))
@@ -223,7 +223,7 @@ static bool is_option(Span arg, char first) {
 }
 
 /* SET key value [EX s | PX ms] [NX | XX], options in any order. */
-static bool set(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_set(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     int64_t ttl_ms = 0;
     char condition = 0;
     if (command->argc < 3)
@@ -253,15 +253,15 @@ static bool set(Engine *engine, const Session *session, const Command *command, 
     return store(engine, session, command, command_arg(command, 2), ttl_ms, now_ms);
 }
 
-static bool setex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_setex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     int64_t ttl_ms;
-    if (command->argc != 4 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_SETEX ? 1000 : 1, &ttl_ms))
+    if (command->argc != 4 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_setex ? 1000 : 1, &ttl_ms))
         return false;
     return store(engine, session, command, command_arg(command, 3), ttl_ms, now_ms);
 }
 
 /* The value of a missing key. */
-static bool setnx(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_setnx(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->argc != 3 || engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     bool there = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms) != NULL;
@@ -278,10 +278,10 @@ static bool setnx(Engine *engine, const Session *session, const Command *command
 }
 
 /* EXPIRE and PEXPIRE without a condition: the same value under a new deadline. */
-static bool expire(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_expire(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     int64_t ttl_ms;
     bool found;
-    if (command->argc != 3 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_EXPIRE ? 1000 : 1, &ttl_ms)
+    if (command->argc != 3 || !ttl_of(engine, command_arg(command, 2), command->hot == HOT_expire ? 1000 : 1, &ttl_ms)
         || !reply_reserve(engine, REPLY_HEAD_BYTES)
         || !keyspace_retime(engine, session->db, command->hash, command_arg(command, 1), now_ms + ttl_ms, false, now_ms,
                             NOTE_EXPIRE, &found))
@@ -293,10 +293,10 @@ static bool expire(Engine *engine, const Session *session, const Command *comman
 }
 
 /* GETEX key EX s | PX ms: both of them in one. */
-static bool getex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
+static bool hot_getex(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     int64_t ttl_ms;
     bool found;
-    if (command->argc != 4 || !engine->hot_reads)
+    if (command->argc != 4)
         return false;
     bool seconds = is_option(command_arg(command, 2), 'e');
     if ((!seconds && !is_option(command_arg(command, 2), 'p'))
@@ -355,10 +355,10 @@ static bool add(Engine *engine, const Session *session, const Command *command, 
 
 static bool increment(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     int64_t step = 1;
-    bool named = command->hot == HOT_INCRBY || command->hot == HOT_DECRBY;
+    bool named = command->hot == HOT_incrby || command->hot == HOT_decrby;
     if (command->argc != (named ? 3u : 2u) || (named && !span_int64(command_arg(command, 2), &step)))
         return false;
-    if (command->hot == HOT_DECR || command->hot == HOT_DECRBY) {
+    if (command->hot == HOT_decr || command->hot == HOT_decrby) {
         if (step == INT64_MIN)
             return false;
         step = -step;
@@ -366,28 +366,32 @@ static bool increment(Engine *engine, const Session *session, const Command *com
     return add(engine, session, command, step, now_ms);
 }
 
-static bool run(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
-    switch (command->hot) {
-    case HOT_GET: return get(engine, session, command, now_ms);
-    case HOT_MGET: return mget(engine, session, command, now_ms);
-    case HOT_EXISTS: return exists(engine, session, command, now_ms);
-    case HOT_TTL: case HOT_PTTL: case HOT_STRLEN: return measure(engine, session, command, now_ms);
-    case HOT_PING: case HOT_ECHO: return ping(engine, command);
-    case HOT_SET: return set(engine, session, command, now_ms);
-    case HOT_SETEX: case HOT_PSETEX: return setex(engine, session, command, now_ms);
-    case HOT_SETNX: return setnx(engine, session, command, now_ms);
-    case HOT_EXPIRE: case HOT_PEXPIRE: return expire(engine, session, command, now_ms);
-    case HOT_GETEX: return getex(engine, session, command, now_ms);
-    default: return increment(engine, session, command, now_ms);
+/* -- rows that share a handler ------------------------------------------------------------------- */
+#define SAME(name, as) \
+    static bool hot_##name(Engine *engine, const Session *session, const Command *command, int64_t now_ms) { \
+        return as(engine, session, command, now_ms); \
     }
+SAME(ttl, measure)
+SAME(pttl, measure)
+SAME(strlen, measure)
+SAME(echo, hot_ping)
+SAME(psetex, hot_setex)
+SAME(pexpire, hot_expire)
+SAME(incr, increment)
+SAME(decr, increment)
+SAME(incrby, increment)
+SAME(decrby, increment)
+
+/* Whether the switches let this command be answered here: misses that are told or asked for are the business of `dispatch`, and
+ * so are writes that somebody observes. */
+static inline bool is_allowed(const Engine *engine, unsigned shape) {
+    return (engine->hot_writes || !(shape & (SHAPE_WRITES | SHAPE_DECIDES))) && (engine->hot_reads || !(shape & SHAPE_ASKS));
 }
 
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
 bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
-    bool allowed = hot_writes(command->hot) ? engine->hot_writes : engine->hot_reads;
-    if (unlikely(!allowed) && command->hot != HOT_PING && command->hot != HOT_ECHO)
-        return false;
-    if (!run(engine, session, command, now_ms))
+    const Row *row = &ROWS[command->hot];
+    if (!is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
         return false;
     engine->calls[command->hot]++;
     return true;

@@ -28,28 +28,16 @@ typedef struct Kept {
 
 static const char QUEUED[] = "+QUEUED\r\n";
 
-/* A number of arguments with which Redis queues a command; whether it can be run is seen at EXEC. */
-static bool is_well_formed(uint8_t hot, size_t argc) {
-    switch (hot) {
-    case HOT_PING: return argc <= 2;
-    case HOT_MGET: case HOT_EXISTS: return argc >= 2;
-    case HOT_SET: return argc >= 3 && argc <= 7;
-    case HOT_EXPIRE: case HOT_PEXPIRE: return argc >= 3 && argc <= 5;
-    case HOT_GETEX: return argc >= 2 && argc <= 4;
-    case HOT_SETEX: case HOT_PSETEX: return argc == 4;
-    case HOT_INCRBY: case HOT_DECRBY: case HOT_SETNX: return argc == 3;
-    default: return argc == 2;
-    }
-}
-
 /* How many keys EXEC will look up for it. */
-static uint64_t work_of(uint8_t hot, size_t argc) {
-    return hot == HOT_MGET || hot == HOT_EXISTS ? argc - 1 : 1;
+static uint64_t work_of(const Row *row, size_t argc) {
+    return row->shape & SHAPE_KEYS ? argc - 1 : 1;
 }
 
 bool kept_add(Engine *engine, Session *session, const Command *command) {
-    uint64_t work = work_of(command->hot, command->argc);
-    if (command->hot == COLD || !is_well_formed(command->hot, command->argc)
+    const Row *row = &ROWS[command->hot];
+    uint64_t work = work_of(row, command->argc);
+    /* Whether a right number of arguments can be run is seen at EXEC. */
+    if (command->hot == COLD || command->argc < row->least || command->argc > row->most
         || session->kept_work + work > session->keeping || (hot_writes(command->hot) && engine_full(engine)))
         return false;
     size_t own = 0;

@@ -5,17 +5,18 @@ It is the specification of the native one. Where the two differ in anything but 
 
 from collections import deque
 
+from respram.catalog import Command
+from respram.catalog.hot import HOT
 from respram.engine.api import KEPT_BYTES_MAX, Dispatch, Entry, Merged, Observer, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure.digests import Digests
-from respram.engine.pure.hot import ARITY, FAST, MANY_KEYS, getex
+from respram.engine.pure.hot import HANDLERS, Fast
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.scanner import Scanner
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.seal import Ring
 
 QUEUED = b"+QUEUED\r\n"
-ALWAYS = frozenset({b"PING", b"ECHO"})  # they touch no key, so no switch turns them off
 
 
 class PureSession:
@@ -71,9 +72,11 @@ class PureEngine:
         self.hot_writes = True
         self._out: list[bytes] = []  # replies of the feed under way
         self._said_bytes = 0  # of them
-        self._calls = {name: 0 for _, _, name in FAST.values()}
-        # By the name as sent, in the two spellings that clients use; others are found by upper().
-        self._fast = {name: fast for upper, fast in FAST.items() for name in (upper, upper.lower())}
+        self._calls = {command.name: 0 for command in HOT}
+        # By the name as sent, in the two spellings that clients use; others are found by lower().
+        self._hot: dict[bytes, tuple[Command, Fast]] = {
+            name: (command, HANDLERS[command.name]) for command in HOT for name in (command.name, command.name.upper())
+        }
 
     @property
     def observer(self) -> Observer | None:
@@ -140,32 +143,28 @@ class PureEngine:
             session.drop_kept()
 
     def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
-        name = argv[0]
-        fast = self._fast.get(name) or self._fast.get(name.upper())
-        if fast is None:
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
+        if found is None:
             return None
-        path, writes, counter = fast
-        if path is getex and not self.hot_reads:
-            return None  # it is both
-        if not (self.hot_writes if writes else self.hot_reads) and name.upper() not in ALWAYS:
+        command, handler = found
+        if (command.writes and not self.hot_writes) or (command.asks and not self.hot_reads):
             return None
-        reply = path(self.keyspace, session, argv, now_ms)
+        reply = handler(self.keyspace, session, argv, now_ms)
         if reply is not None:
-            self._calls[counter] += 1
+            self._calls[command.name] += 1
         return reply
 
     def _keep(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
-        fast = self._fast.get(argv[0]) or self._fast.get(argv[0].upper()) if session.keeping else None
-        if fast is None:
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
+        if found is None:
             return None
-        _, writes, counter = fast
-        work = len(argv) - 1 if counter in MANY_KEYS else 1
-        least, most = ARITY.get(counter, (2, 2))
+        command = found[0]
+        work = 1 if command.has_key or not command.first_key else len(argv) - 1
         size = sum(map(len, argv))
         if session.kept_work + work > session.keeping or session.kept_bytes + size > KEPT_BYTES_MAX:
             return None
-        if not least <= len(argv) <= most or (writes and self.keyspace.full()):
+        if not (abs(command.arity) <= len(argv) <= command.most) or (command.writes and self.keyspace.full()):
             return None
         session.kept_commands.append(argv)
         session.kept_work += work
@@ -315,4 +314,4 @@ class PureEngine:
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
             "record_overhead_bytes": ROW_BYTES,
-        } | self._calls
+        } | {f"hot_{name.decode()}": count for name, count in self._calls.items()}

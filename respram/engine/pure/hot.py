@@ -5,7 +5,6 @@ then the command goes to `respram/commands/`, which knows every form and every e
 must answer as that does, byte for byte.
 """
 
-import sys
 from collections.abc import Callable
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, Session
@@ -171,35 +170,28 @@ def decrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     return None if step is None or step == INT64_MIN else _add(keyspace, session, argv[1], -step, now_ms)
 
 
-# Name in capitals: (fast path, whether it writes, its name in the counters).
-FAST: dict[bytes, tuple[Fast, bool, str]] = {
-    b"GET": (get, False, "hot_get"),
-    b"MGET": (mget, False, "hot_mget"),
-    b"EXISTS": (exists, False, "hot_exists"),
-    b"TTL": (ttl, False, "hot_ttl"),
-    b"PTTL": (pttl, False, "hot_pttl"),
-    b"STRLEN": (strlen, False, "hot_strlen"),
-    b"PING": (ping, False, "hot_ping"),
-    b"ECHO": (echo, False, "hot_echo"),
-    b"SET": (set_, True, "hot_set"),
-    b"SETEX": (setex, True, "hot_setex"),
-    b"PSETEX": (psetex, True, "hot_psetex"),
-    b"SETNX": (setnx, True, "hot_setnx"),
-    b"EXPIRE": (expire, True, "hot_expire"),
-    b"PEXPIRE": (pexpire, True, "hot_pexpire"),
-    b"GETEX": (getex, True, "hot_getex"),
-    b"INCR": (incr, True, "hot_incr"),
-    b"DECR": (decr, True, "hot_decr"),
-    b"INCRBY": (incrby, True, "hot_incrby"),
-    b"DECRBY": (decrby, True, "hot_decrby"),
+# By name, as the command table has it.
+HANDLERS: dict[bytes, Fast] = {
+    b"decr": decr,
+    b"decrby": decrby,
+    b"echo": echo,
+    b"exists": exists,
+    b"expire": expire,
+    b"get": get,
+    b"getex": getex,
+    b"incr": incr,
+    b"incrby": incrby,
+    b"mget": mget,
+    b"pexpire": pexpire,
+    b"ping": ping,
+    b"psetex": psetex,
+    b"pttl": pttl,
+    b"set": set_,
+    b"setex": setex,
+    b"setnx": setnx,
+    b"strlen": strlen,
+    b"ttl": ttl,
 }
-
-MANY_KEYS = frozenset({"hot_mget", "hot_exists"})
-ARITY = {  # by that name, as MULTI takes them: at least and at most; of all others 2
-    "hot_mget": (2, sys.maxsize), "hot_exists": (2, sys.maxsize), "hot_ping": (1, 2), "hot_set": (3, 7),
-    "hot_setex": (4, 4), "hot_psetex": (4, 4), "hot_incrby": (3, 3), "hot_decrby": (3, 3), "hot_setnx": (3, 3),
-    "hot_expire": (3, 5), "hot_pexpire": (3, 5), "hot_getex": (2, 4),
-}  # fmt: skip
 
 
 def _ttl_ms(keyspace: Keyspace, digits: bytes, unit_ms: int) -> int | None:

@@ -1,0 +1,94 @@
+"""The rows of the table that both engines have a handler for, and their header for the C engine.
+
+`python -m respram.catalog.hot > respram/engine/native/commands.h` writes it; a test compares the two. The order of the
+rows is that of the catalog; the engines number them from 1 on.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+
+from respram.catalog import COMMANDS, Command
+
+HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if command.hot)
+HOT_NAMES = frozenset(command.name for command in HOT)
+
+SLOTS_BITS = 8  # of the perfect hash: more slots than twice the rows
+NAME_BYTES_MAX = 16
+MULTIPLIERS = 1_000_000  # tried until one has no collision
+ODD = 0x9E3779B97F4A7C15
+M64 = (1 << 64) - 1
+
+HEADER = """\
+/* The command table as the engine reads it. Made by `python -m respram.catalog.hot` from respram/catalog/.
+ *
+ * ROW(name, bytes of the name, two words that cover them, arguments at least, at most, shape). The handler of a row is
+ * `hot_` and its name. A name is found by a perfect hash over the two words; see hot.c.
+ */
+#ifndef RESPRAM_COMMANDS_H
+#define RESPRAM_COMMANDS_H
+
+#define COMMANDS(ROW) \\
+%s
+
+#define NAME_MULTIPLIER UINT64_C(0x%016x)
+#define NAME_SLOTS_BITS %d
+#define NAME_SLOTS \\
+%s
+
+#endif
+"""
+
+
+def words_of(name: bytes) -> tuple[int, int]:
+    """A name of 3 to 16 bytes as two words of 64 bits that overlap; the C engine reads them the same way."""
+    if len(name) < 4:
+        return int.from_bytes(name, "little"), 0
+    if len(name) < 8:
+        return int.from_bytes(name[:4], "little") | int.from_bytes(name[-4:], "little") << 32, 0
+    return int.from_bytes(name[:8], "little"), int.from_bytes(name[-8:], "little")
+
+
+def slot_of(words: tuple[int, int], multiplier: int) -> int:
+    return ((words[0] ^ words[1] * ODD & M64) * multiplier & M64) >> 64 - SLOTS_BITS
+
+
+def multiplier_for(names: Iterable[bytes]) -> int:
+    """The first multiplier under which no two names share a slot."""
+    found = [words_of(name) for name in names]
+    for number in range(1, MULTIPLIERS):
+        multiplier = number * ODD & M64 | 1
+        if len({slot_of(words, multiplier) for words in found}) == len(found):
+            return multiplier
+    raise AssertionError("no perfect hash: give it more slots")
+
+
+def header() -> str:
+    for command in HOT:
+        assert 3 <= len(command.name) <= NAME_BYTES_MAX and command.name.isalpha(), f"not a name for the engine: {command.name!r}"
+    multiplier = multiplier_for(HOT_NAMES)
+    slots = [0] * (1 << SLOTS_BITS)
+    for number, command in enumerate(HOT, 1):
+        slots[slot_of(words_of(command.name), multiplier)] = number
+    rows = " \\\n".join(map(_row, HOT))
+    return HEADER % (rows, multiplier, SLOTS_BITS, " \\\n".join(_lines(slots)))
+
+
+def _row(command: Command) -> str:
+    name = command.name.decode()
+    most = "SIZE_MAX" if command.most == sys.maxsize else str(command.most)
+    shape = ["SHAPE_" + command.shape.decode().upper()]
+    shape += ["SHAPE_ASKS"] if command.asks else []
+    shape += ["SHAPE_GROWS"] if command.grows else []
+    if command.first_key:
+        shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
+    words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
+    return f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {' | '.join(shape)})"
+
+
+def _lines(slots: list[int]) -> Iterator[str]:
+    for at in range(0, len(slots), 32):
+        yield "    " + " ".join(f"{number}," for number in slots[at : at + 32])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(header())
