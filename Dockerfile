@@ -3,10 +3,22 @@
 # fails. It listens on all addresses, so it starts only with a password (or --unprotected):
 #
 #   docker build -t respram .
-#   docker run -p 6379:6379 -e RESPRAM_REQUIREPASS_FILE=/run/secrets/respram ... respram
+#   docker run -p 6379:6379 -v ./password:/run/secrets/respram:ro \
+#       -e RESPRAM_REQUIREPASS_FILE=/run/secrets/respram respram
+#
+# Both stages name their base by its digest, and what apt installs comes from a snapshot of one day: a build
+# next year has the same inputs. To move on, take a new digest and a day after it was made; the tests hold
+# the two stages to the same digest.
 
-FROM python:3.12-slim-bookworm AS build
-RUN apt-get update \
+FROM python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258 AS build
+ARG DEBIAN_SNAPSHOT=20261125T000000Z
+RUN rm -f /etc/apt/sources.list /etc/apt/sources.list.d/* \
+    && for suite in "debian bookworm" "debian bookworm-updates" "debian-security bookworm-security"; do \
+        set -- $suite; \
+        echo "deb [check-valid-until=no] http://snapshot.debian.org/archive/$1/$DEBIAN_SNAPSHOT $2 main" \
+            >> /etc/apt/sources.list; \
+    done \
+    && apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/respram
@@ -20,7 +32,10 @@ RUN RESPRAM_REQUIRE_NATIVE=1 /opt/respram/bin/pip install --no-cache-dir --no-bu
 # From another directory, so that the installed package is asked and not the sources.
 RUN cd / && /opt/respram/bin/python -c "import respram.engine.native._native"
 
-FROM python:3.12-slim-bookworm
+FROM python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258
+LABEL org.opencontainers.image.title=respram \
+    org.opencontainers.image.description="A server that speaks the Redis protocol and forgets on schedule" \
+    org.opencontainers.image.licenses=Apache-2.0
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin respram
 COPY --from=build /opt/respram /opt/respram
 ENV PATH=/opt/respram/bin:$PATH \
@@ -29,7 +44,7 @@ ENV PATH=/opt/respram/bin:$PATH \
     RESPRAM_BIND=0.0.0.0 \
     RESPRAM_ENGINE=native
 USER 10001
-EXPOSE 6379 16379
+EXPOSE 6379 6380 16379
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["respram", "ping"]
 ENTRYPOINT ["respram"]

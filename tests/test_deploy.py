@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import redis
+import yaml
 
+from compat.tls import issue
 from respram.cli.main import main
 from respram.config.options import OPTIONS, Address, Service
 from respram.config.settings import load
@@ -35,7 +37,9 @@ def variables(name: str, pattern: re.Pattern[str]) -> dict[str, str]:
 
 
 BOTH = pytest.mark.parametrize(
-    "found", [variables("compose.yaml", IN_COMPOSE), variables("kubernetes.yaml", IN_KUBERNETES)], ids=["compose", "kubernetes"]
+    "found",
+    [variables("compose.yaml", IN_COMPOSE), variables("kubernetes.yaml", IN_KUBERNETES)],
+    ids=["compose", "kubernetes"],
 )
 
 
@@ -43,7 +47,14 @@ def with_files(found: dict[str, str], folder: Path) -> dict[str, str]:
     """The same with secrets that are there."""
     (folder / "cluster-secret").write_text(SECRET + "\n")
     (folder / "password").write_text(PASSWORD + "\n")
-    return {name: str(folder / Path(one).name) if name.endswith("_FILE") else one for name, one in found.items()}
+    issue(folder)
+    for name, one in (("node.pem", "tls.crt"), ("node.key", "tls.key")):
+        (folder / name).rename(folder / one)
+    files = ("RESPRAM_TLS_CERT", "RESPRAM_TLS_KEY")
+    return {
+        name: str(folder / Path(one).name) if name.endswith("_FILE") or name in files else one
+        for name, one in found.items()
+    }
 
 
 @BOTH
@@ -52,7 +63,8 @@ def test_every_variable_is_an_options(found: dict[str, str], tmp_path: Path) -> 
     assert {"RESPRAM_JOIN", "RESPRAM_CLUSTER_SECRET_FILE", "RESPRAM_REQUIREPASS_FILE", "RESPRAM_BIND"} <= set(found)
     config = load({}, with_files(found, tmp_path))
     assert config.has_peers and config.requirepass and config.cluster_secret and config.engine == "native"
-    assert (config.port, config.peer_port) == (6379, 16379)
+    ports = (0, 6380) if "RESPRAM_TLS_PORT" in found else (6379, 0)  # a plain port or one for TLS, never both
+    assert (config.port, config.tls_port, config.peer_port) == (*ports, 16379)
     assert "127.0.0.1" not in config.bind and "127.0.0.1" not in config.peer_hosts
 
 
@@ -70,13 +82,31 @@ def test_pods_ask_for_the_name_of_their_headless_service() -> None:
     assert config.join == (Service("_peers._tcp.respram-peers.cache.svc.cluster.local"),)
     assert config.advertise == Address("respram-0.respram-peers.cache.svc.cluster.local", 16379)
     assert "serviceName: respram-peers" in text and "{name: peers, port: 16379, targetPort: peers}" in text
-    assert "{name: peers, containerPort: 16379}" in text and "{name: clients, containerPort: 6379}" in text
+    assert "{name: peers, containerPort: 16379}" in text and "{name: clients, containerPort: 6380}" in text
     assert text.count("app: respram") == 8, "selectors and labels must say the same"
+
+
+def test_a_pod_reads_secrets_as_files_and_no_command_line_shows_one() -> None:
+    text = (DEPLOY / "kubernetes.yaml").read_text()
+    (stateful,) = (one for one in yaml.safe_load_all(text) if one["kind"] == "StatefulSet")
+    pod = stateful["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "from-literal" not in text and "secretKeyRef" not in text
+    assert not {"RESPRAM_REQUIREPASS", "RESPRAM_CLUSTER_SECRET"} & {one["name"] for one in container["env"]}
+    mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"] if one["readOnly"]}
+    volumes = {one["name"]: one["secret"] for one in pod["volumes"]}
+    for one in container["env"]:
+        if one.get("value", "").startswith("/"):
+            volume = volumes[mounted[str(Path(one["value"]).parent)]]
+            assert volume["defaultMode"] == 0o440
+    assert volumes.keys() == set(mounted.values()) == {"secrets", "tls"}
 
 
 @pytest.mark.skipif("native" not in ENGINES, reason="the image insists on the native engine")
 @BOTH
-def test_three_nodes_start_with_the_same_words(found: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_nodes_start_with_the_same_words(
+    found: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only addresses are others: here there is one machine and no such name."""
     settled = with_files(found, tmp_path) | {"RESPRAM_BIND": "127.0.0.1"}
     settled.pop("RESPRAM_ADVERTISE", None)
@@ -86,7 +116,13 @@ def test_three_nodes_start_with_the_same_words(found: dict[str, str], tmp_path: 
         monkeypatch.setenv(name, value)
     ports = [reserve() for _ in range(3)]
     join = ",".join(f"127.0.0.1:{port}" for port in ports)
-    members = [Member(reserve(), port, join, settled["RESPRAM_ENGINE"], (), "") for port in ports]
+    secure = (
+        [reserve() for _ in ports] if "RESPRAM_TLS_PORT" in settled else []
+    )  # a pod's only port; here the plain one helps
+    members = [
+        Member(reserve(), port, join, settled["RESPRAM_ENGINE"], ("--tls-port", str(secure[n])) if secure else (), "")
+        for n, port in enumerate(ports)
+    ]
     for member in members:
         member.clients.append(redis.Redis(port=member.port, password=PASSWORD, socket_timeout=10))
     try:
@@ -94,10 +130,24 @@ def test_three_nodes_start_with_the_same_words(found: dict[str, str], tmp_path: 
             member.start()
         until_linked(members)
         until_ready(members)
-        members[0].client.set("greeting", "hello", ex=60)
-        until(lambda: members[2].client.get("greeting") == b"hello", "the record did not spread")
-        assert main(["ping", "--port", str(members[1].port), "--ready"], settled) == 0
+        first, last = (
+            (_over_tls(port, tmp_path) for port in (secure[0], secure[2]))
+            if secure
+            else (members[0].client, members[2].client)
+        )
+        first.set("greeting", "hello", ex=60)
+        until(lambda: last.get("greeting") == b"hello", "the record did not spread")
+        # The probe of the pod, word for word: the variables say which port is asked, and how.
+        asked = {"RESPRAM_TLS_PORT": str(secure[1])} if secure else {"RESPRAM_PORT": str(members[1].port)}
+        assert main(["ping", "--ready"], settled | asked) == 0
         assert "proof=secret" in members[0].log()
     finally:
         for member in members:
             member.stop()
+
+
+def _over_tls(port: int, folder: Path) -> "redis.Redis":
+    """As a client outside: the authority is known, the name is compared, no certificate of its own."""
+    return redis.Redis(
+        "localhost", port, password=PASSWORD, ssl=True, ssl_ca_certs=str(folder / "ca.pem"), socket_timeout=10
+    )

@@ -197,7 +197,11 @@ def test_the_image_is_small_unprivileged_healthy_and_never_without_the_native_en
     text = (ROOT / "Dockerfile").read_text()
     first, second = re.split(r"(?m)^FROM ", text)[1:]
     assert "AS build" in first and "RESPRAM_REQUIRE_NATIVE=1" in first and "--require-hashes" in first
-    assert first.startswith("python:3.12-slim") and second.startswith("python:3.12-slim")
+    bases = [re.match(r"python:3\.12-slim-bookworm@sha256:([0-9a-f]{64})\b", stage) for stage in (first, second)]
+    assert bases[0] and bases[1] and bases[0][1] == bases[1][1]
+    snapshot = re.search(r"^ARG DEBIAN_SNAPSHOT=(20\d{6}T\d{6}Z)$", first, re.MULTILINE)
+    assert snapshot and "$DEBIAN_SNAPSHOT" in first.partition("apt-get install")[0]
+    assert "apt-get" not in second
     assert "gcc" not in second and "pip" not in second
     assert "RESPRAM_ENGINE=native" in second
     assert re.search(r"^USER 10001$", second, re.MULTILINE)
@@ -206,6 +210,7 @@ def test_the_image_is_small_unprivileged_healthy_and_never_without_the_native_en
     assert copied and all((ROOT / name).exists() for name in copied)
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied == allowed
+    assert "org.opencontainers.image.licenses=Apache-2.0" in second
 
 
 def test_the_check_runs_make_test_and_is_bash_that_parses() -> None:
