@@ -17,7 +17,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit slow soak sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit slow soak trials sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ slow: dev build ## the tests that take minutes
 
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)
+
+trials: dev build ## 200 stops under load, 10^6 writes, each looked for afterwards (ARGS="--stops 20 --writes 100000")
+	$(PY) -m tests.trials.stops $(ARGS)
 
 sim: build ## the simulator: a thousand nodes, then a thousand seeds of faults (ARGS="--seed 7" for others)
 	$(PY) -m respram.sim --nodes 1000 --seed 42 $(ARGS)

@@ -31,6 +31,7 @@ from respram.gossip.effects import (
     TrustClock,
 )
 from respram.gossip.members import Member
+from respram.gossip.quorum import Left
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.timers import Now
 from respram.snapshot.keys import Entry
@@ -142,6 +143,10 @@ class Replica:
 
     def holders(self, number: int) -> int:
         return self.core.holders(number)
+
+    def left(self) -> Left:
+        """What would be lost with this node: written here, and acknowledged by nobody yet."""
+        return self.core.quorum.left(self.core.last_number())
 
     def pull(self, db: int, key: bytes, now: Now) -> tuple[bool, list[Output]]:
         """On a miss while `pulls_useful`. True: the reply waits for Answered(db, key)."""

@@ -94,7 +94,7 @@ class Core:
         )  # fmt: skip
         # -- what is told upwards
         near.last_number = self.last_number
-        near.on_part = self.greeting.part
+        near.on_met, near.on_part = self.rumors.hand_early, self.greeting.part
         books.on_suspected = self.probes.suspected
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed

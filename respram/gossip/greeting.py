@@ -182,7 +182,7 @@ class Greeting:
             self.rounds.reunited()
         count = len(self.book.enclave)
         if count <= self.host.policy.direct_peers_max:
-            self.neighbours.peer(member.number)
+            self.neighbours.on_met(self.neighbours.peer(member.number))
         elif came_back and self.host.rng.randrange(count) < RETURNED_LINKS and self.neighbours.link_to(member.number) is None:
             self.neighbours.dial(member.address)
 

@@ -18,6 +18,7 @@ class Neighbours:
     own_addresses: dict[bytes, None] = field(default_factory=dict)  # where this node would reach itself
     differing: int = 0  # peers whose last digest differed
     last_number: Callable[[], int] = lambda: 0  # of this node's own batches: pushes to a new peer begin behind it
+    on_met: Callable[[Peer], None] = lambda peer: None  # somebody of this enclave was met
     on_part: Callable[[Link, Peer], None] = lambda link, peer: None  # a peer's link has ended
 
     # -- who is there ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ equal. So the answer may be too low for a second; it is never too high.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from respram.gossip.effects import Acknowledged, Host
 from respram.gossip.links import Batch, Peer
@@ -15,6 +16,13 @@ from respram.gossip.neighbours import Neighbours
 
 MARKS_MAX = 4_096  # granules back for which the last batch is remembered
 STAMP_MARGIN = 3  # granules by which a stamp may run ahead of the time of its batch (the clock offset)
+
+
+class Left(NamedTuple):
+    """What a node that stops now would take with it."""
+
+    peers: int  # that lack something of it; 0: nothing is lost
+    bytes: int  # that wait for them
 
 
 @dataclass(slots=True, eq=False)
@@ -79,3 +87,21 @@ class Quorum:
         if peer.link is not None:
             waiting += [flight.batch for flight in peer.link.in_flight.values() if flight.batch and flight.batch.own]
         return all(batch.own_least > number for batch in waiting)
+
+    def left(self, number: int) -> Left:
+        """Of this node's batches up to `number`, the last: what waits for a linked peer, or is held by none of the peers."""
+        peers = [peer for peer in self.neighbours.of_enclave() if self.book[peer.number].is_alive]
+        waiting = [size for peer in peers if peer.link is not None and (size := _waiting_bytes(peer))]
+        if waiting:
+            return Left(len(waiting), sum(waiting))
+        if not number or any(self.holds(peer, number) for peer in peers):
+            return Left(0, 0)
+        if not peers:  # but somebody may be about to say HELLO
+            return Left(1 if self.neighbours.dialling or self.neighbours.links else 0, 0)
+        return Left(len(peers), sum(peer.queue_bytes for peer in peers))
+
+
+def _waiting_bytes(peer: Peer) -> int:
+    flights = peer.link.in_flight.values() if peer.link is not None else ()
+    queued = sum(len(batch.payload) for batch in peer.queue)
+    return queued + sum(flight.size for flight in flights if flight.batch is not None)

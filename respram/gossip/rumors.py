@@ -16,10 +16,11 @@ from struct import Struct
 from respram.errors import PeerError
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Deliver, Host, Merge
-from respram.gossip.links import Batch, Link, Peer, enqueue, kept
+from respram.gossip.links import FRAME_BYTES, Batch, Link, Peer, enqueue, kept
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.quorum import Quorum
+from respram.gossip.states import JOINING
 from respram.gossip.timers import AnnounceDue, WantDue
 from respram.wire.messages import PUBLICATION_KIND, Announce, Push, Want
 
@@ -80,6 +81,8 @@ class Rumors:
     kept_bytes: int = 0
     announcing: dict[int, list[Name]] = field(default_factory=dict)  # by peer
     wanted: dict[Name, Wanted] = field(default_factory=dict)
+    early: list[Batch] = field(default_factory=list)  # own, of a joining node that has met nobody yet
+    early_bytes: int = 0
     duplicates: int = 0
     firsts: int = 0
 
@@ -101,7 +104,27 @@ class Rumors:
         self.quorum.mark(self.number)
         for peer in peers:
             self.push(peer, batch)
+        if not peers and self.host.state == JOINING:
+            self._keep_early(batch)
         return self.number
+
+    def _keep_early(self, batch: Batch) -> None:
+        """Nobody was met yet. Comparison would bring it to the first peer, but not before it is some seconds old."""
+        self.early.append(batch)
+        self.early_bytes += len(batch.payload) + FRAME_BYTES
+        if self.early_bytes > self.host.policy.queue_bytes_max:
+            self.early.clear()
+            self.early_bytes = 0
+
+    def hand_early(self, peer: Peer) -> None:
+        """A peer that was just met: it gets what was written before anybody was."""
+        if self.host.state != JOINING:
+            self.early.clear()
+            self.early_bytes = 0
+        elif self.early and peer.number in self.book.enclave:
+            peer.joined_at = self.early[0].own - 1
+            for batch in self.early:
+                self.push(peer, batch)
 
     def push(self, peer: Peer, batch: Batch) -> None:
         lagged = peer.lagging_ms is not None

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from respram import __version__
 from respram.commands import acl
@@ -27,8 +28,9 @@ from respram.commands.notify import observe, parse_classes
 from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
+from respram.replica import PeerEngine
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import cipher, clock, logs, peer_setup, process, relief
+from respram.server import cipher, clock, logs, peer_setup, process, relief, stopping
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
@@ -43,8 +45,7 @@ EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must
 EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
 EXPIRY_STEP = 64  # records destroyed between two looks at the clock
 SWEEP_S = 1.0
-STOP_S = 3.0  # for answering what was received, out of the 5 s that a stop may take
-SNAPSHOT_S = 4.0  # until when the last snapshot is to be written; the farewell to the peers comes after it
+STOP_S = 3.0  # until when replies that were made are to be taken, out of the 5 s that a stop may take
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
 
@@ -296,31 +297,33 @@ class App:
             self.stopping.set_result(reason)
 
     async def drain(self) -> None:
-        """No new clients; what was received is answered; what was answered is sent, if it is read."""
+        """The orderly stop, as stopping.py has it: nothing that was acknowledged is lost with this node."""
+        begun_s = self.loop.time()
         for listener in self.listeners:
             listener.close(self.loop)
         for waiting in self.waiting_listeners:
             self.loop.remove_reader(waiting)
             waiting.close()
-        for idle in self.peer_listeners if self.driver is None else ():
-            idle.close()
-        for client in list(self.clients.values()):
-            if client.reading:
-                client.pump.read(client)
-        begun = self.loop.time()
-        end = begun + STOP_S
-        while any(client.out or client.session.more for client in self.clients.values()):
-            if self.loop.time() > end:
-                break
-            await asyncio.sleep(0.01)
-        if self.snapshots is not None:
-            await self.snapshots.stop(begun + SNAPSHOT_S)
-        if self.driver is not None:
-            await self.driver.stop()
+        await stopping.answer(self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S)
+        await self._finish_meeting(begun_s + stopping.MEET_S)
+        await stopping.save(self.driver, self.snapshots, begun_s, self.journal)
+        await stopping.flushed(self.clients.values, begun_s + STOP_S)
         for client in list(self.clients.values()):
             client.close()
         for pump in self.pumps:
             pump.close()
+
+    async def _finish_meeting(self, end_s: float) -> None:
+        """A node that is stopped before it has its driver waits for it, if there is something to tell."""
+        engine = cast(PeerEngine, self.node.engine)
+        if self.meeting is not None and not self.meeting.done():
+            if engine.waiting_bytes():
+                await asyncio.wait([self.meeting], timeout=end_s - self.loop.time())
+            self.meeting.cancel()
+        for idle in self.peer_listeners if self.driver is None else ():
+            idle.close()
+        if self.driver is None and engine.waiting_bytes():
+            self.journal(f"event=stopping_left what=writes peers=0 bytes={engine.waiting_bytes()}")
 
 
 def run(config: Config) -> int:
@@ -350,13 +353,12 @@ async def _serve(config: Config) -> int:
     app.meet()
     app.remember()
     reason = await app.stopping
-    if app.meeting is not None:
-        app.meeting.cancel()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
     await app.drain()
     if app.ring is not None:
         app.ring.wipe()
     logs.logger.info("event=stopped")
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))  # one more would end the end with an odd exit code
     return 0
 
 

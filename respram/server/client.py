@@ -23,7 +23,7 @@ SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
 class Client:
     __slots__ = (
         "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
-        "closed", "reading", "wake_timer", "on_close",
+        "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
     )  # fmt: skip
 
     conn: Conn  # set by whoever accepted the connection, before `start`
@@ -43,6 +43,8 @@ class Client:
         self.soft_since_ms = 0  # since when more waits than the soft limit; 0: it does not
         self.closed = False
         self.reading = False
+        self.last_read = False  # the node stops: nothing more is read
+        self.muted = False  # nor is anything executed
         self.wake_timer: asyncio.TimerHandle | None = None
         self.on_close = on_close
 
@@ -72,12 +74,12 @@ class Client:
     def wake(self) -> None:
         """Ends a suspension: the command that waits is run again."""
         self._cancel_timer()
-        if not self.closed and self.session.suspended:
+        if not (self.closed or self.muted) and self.session.suspended:
             self.node.engine.resume(self.session)
             self.loop.call_soon(self._continue)
 
     def _continue(self) -> None:
-        if not (self.closed or self.session.suspended or self.session.closing):
+        if not (self.closed or self.muted or self.session.suspended or self.session.closing):
             self._read_on()
             self.pump.feed(self, b"")
 
@@ -87,7 +89,7 @@ class Client:
             self.wake_timer = None
 
     def _read_on(self) -> None:
-        if not (self.reading or self.closed):
+        if not (self.reading or self.closed or self.last_read):
             self.reading = True
             self.pump.watch(self)
 
@@ -179,8 +181,42 @@ class Client:
             self.pump.hold(self, False)
             if self.session.closing:
                 self.close()
+            elif self.muted:
+                self._end_output()
 
     # -- the end ----------------------------------------------------------------------------------
+    def finish(self) -> None:
+        """The node stops: one last read. What has come is answered, however many turns that takes, and nothing more is read."""
+        if self.reading:
+            self.pump.read(self)
+        self.last_read = True
+        if self.reading:
+            self._pause_reading()
+            if self.session.more:
+                self.loop.call_soon(self._continue)
+
+    def is_busy(self, paused: bool) -> bool:
+        """Whether something of what was received is still to be answered. What CLIENT PAUSE holds back will not be."""
+        return not self.closed and (self.session.more or self.session.suspended and not paused)
+
+    def mute(self) -> None:
+        """From here on nothing of this client is executed; what waits for it is sent, and then it sees the end."""
+        if self.closed:
+            return
+        self.last_read = self.muted = True
+        self._pause_reading()
+        self._cancel_timer()
+        if not self.out:
+            self._end_output()
+
+    def _end_output(self) -> None:
+        """The other side reads the end behind the last reply. To close here would be a reset, where it has sent more than was read,
+        and a reset can overtake replies."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+
     def close(self) -> None:
         if self.closed:
             return

@@ -26,6 +26,7 @@ from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
+from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.replica import Output, PeerEngine, Replica, Write
@@ -40,6 +41,7 @@ WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
+ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
 AFTER_BUG_S = 1.0
 UNREACHED_MAX = 1024  # addresses remembered as told of in the log
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
@@ -91,6 +93,7 @@ class Driver:
         self.faults = dict.fromkeys(FAULTS, 0)
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
         self.stopped = False
+        self.deaf = False
         self._pulls_useful = False
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
@@ -103,6 +106,25 @@ class Driver:
         for listener in listeners:
             self._servers.append(await self.loop.create_server(self._accept, sock=listener))
         self.carry(self.replica.start(now()))
+
+    async def drain(self, end_s: float) -> Left:
+        """Until the peers have acknowledged all that was written here, or until then (loop time): what is left of it."""
+        asked_s = 0.0
+        while True:
+            now_s = self.loop.time()
+            if now_s - asked_s > ASK_AGAIN_S:
+                asked_s = now_s
+                self.flush()
+            left = self.replica.left()
+            if not left.peers or now_s > end_s:
+                return left
+            await asyncio.sleep(DRAIN_POLL_S)
+
+    def deafen(self) -> None:
+        """From here on nothing that peers send is taken: what they do not see acknowledged they keep for others."""
+        self.deaf = True
+        for server in self._servers:
+            server.close()
 
     async def stop(self) -> None:
         """Says farewell, and gives it a moment to leave."""
@@ -172,6 +194,8 @@ class Driver:
         self.carry(self.replica.opened(link.number, link.address, now()))
 
     def link_received(self, link: Link, data: bytes) -> None:
+        if self.deaf:
+            return
         self.carry(self.replica.received(link.number, data, now()))
 
     def link_ended(self, link: Link, reason: str) -> None:

@@ -59,12 +59,14 @@ class Earlier:
         self.in_thread = in_thread
         self.log = log
         self.locked: dict[bytes, files.Found] = {}  # by the key's id: nobody has given it yet, or the file is being read
+        self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
         self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
 
     async def restore(self, may_have_peers: bool, driver: Callable[[], Driver | None]) -> AsyncIterator[Restored]:
         """All that can be restored now. Where peers can have keys they are waited for, within bounds."""
         yield Restored(unusable=await self._look())
         await self._open_ring()
+        self.ring_is_open = True
         async for one in self.unlock():
             yield one
         loop = asyncio.get_running_loop()

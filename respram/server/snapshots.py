@@ -190,11 +190,12 @@ class Snapshots:
             self.restored_files += 1
 
     async def stop(self, end_s: float) -> None:
-        """The last snapshot, as much of it as can be had until then (loop time). Nobody is served any more."""
+        """The last snapshot, as much of it as can be had until then (loop time). Nobody is served any more. What an earlier boot left
+        and is not read yet stays as it is, with its keys: the next boot reads both."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-            if not self.restoring and self.failure != BUG:
+            if self.earlier.ring_is_open and self.failure != BUG:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(end_s + LAST_GRACE_S):
                         await self.write(end_s)

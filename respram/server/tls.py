@@ -82,6 +82,14 @@ class TlsSocket:
     def sendmsg(self, pieces: list[memoryview]) -> int:
         return self.send(pieces[0])
 
+    def shutdown(self, how: int) -> None:
+        """Says goodbye if that takes no waiting, and sends nothing more."""
+        if self.ready:
+            with contextlib.suppress(ssl.SSLError, ValueError):  # it wants to read the other's goodbye
+                self.sock.unwrap()
+            self.ready = False
+        socket.socket.shutdown(self.sock, how)
+
     def close(self) -> None:
         """Says goodbye if that takes no waiting, and closes."""
         if self.ready:

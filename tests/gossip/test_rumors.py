@@ -13,7 +13,7 @@ from respram.gossip.links import acknowledge
 from respram.gossip.policy import Policy
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
-from respram.wire.messages import PUBLICATION_KIND, Announce, Push, Want
+from respram.wire.messages import PUBLICATION_KIND, Ack, Announce, Push, Want
 
 from .rig import ME, Bench, member
 
@@ -163,3 +163,40 @@ def test_a_peer_that_stays_away_costs_one_queue_and_one_line() -> None:
     bench.write(b"after")
     assert len(bench.sent(Push, 2)) == 1
     assert bench.core.holders(bench.core.last_number() - 1) == 0
+
+
+def test_what_was_written_before_anybody_was_met_goes_to_the_first_who_are() -> None:
+    """Comparison leaves what is younger than a second alone: a node that is stopped before it is that old would take it along."""
+    bench = Bench(roots=[b"10.0.0.9:7"])
+    bench.write(b"a")
+    bench.write(b"b")
+    assert not bench.sent(Push) and bench.core.quorum.left(2) == (1, 0), "somebody is dialled"
+    bench.meet(1, member(0x200))
+    bench.meet(2, member(0x300))
+    bench.meet(3, member(0x400, enclave=b"other"))
+    bench.write(b"c")
+    assert [[push.number for push in bench.sent(Push, link)] for link in (1, 2, 3)] == [[1, 2, 3], [1, 2, 3], []]
+    assert bench.core.quorum.left(3).peers == 2 and not bench.core.quorum.holds(bench.core.neighbours.peers[0x200], 1)
+
+
+def test_what_a_node_wrote_before_it_met_anybody_is_bounded() -> None:
+    bench = Bench(Policy(queue_bytes_max=2_000), roots=[b"10.0.0.9:7"])
+    for number in range(100):
+        bench.write(b"k%d" % number, b"x" * 100)
+        assert bench.core.rumors.early_bytes <= 2_000
+    bench.meet(1, member(0x200))
+    assert 0 < len(bench.sent(Push)) < 20
+
+
+def test_what_a_node_that_stops_would_take_with_it() -> None:
+    bench = Bench()
+    core = bench.core
+    assert core.quorum.left(0) == (0, 0)
+    bench.meet(1, member(0x200))
+    bench.meet(2, member(0x300))
+    bench.write(b"k")
+    left = core.quorum.left(1)
+    assert left.peers == 2 and left.bytes > 0
+    for link in (1, 2):
+        bench.say(link, Ack(bench.sent(Push, link)[0].seq, b""))
+        assert core.quorum.left(1).peers == 2 - link

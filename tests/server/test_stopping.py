@@ -1,0 +1,246 @@
+"""The orderly stop, in real processes: nothing that was acknowledged is lost, whatever else goes on."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import ENGINES
+from tests.engine.rig import request
+from tests.live import LiveNode, Wire, start
+from tests.peers.enclave import Member, enclave, until, until_ready
+from tests.ports import reserve
+from tests.trials import stops
+
+STOP_S = 6.0  # it promises 5
+QUICK_S = 3.0  # where nothing has to be waited for to its bound
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: str, tmp_path: Path) -> None:
+    count = asyncio.run(stops.alone(3, 9_000, 7, engine, tmp_path))
+    assert count.stops == 3 and count.writes >= 9_000
+    assert not count.lost and not count.unclean and not count.left, f"{count} {count.examples}"
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_a_node_with_peers_leaves_nothing_that_it_acknowledged_behind(engine: str) -> None:
+    count = asyncio.run(stops.among_peers(3, 9_000, 7, engine))
+    assert count.stops == 3 and count.writes >= 9_000
+    assert not count.lost and not count.unclean and not count.left, f"{count} {count.examples}"
+
+
+def ended(node: LiveNode, seconds: float = STOP_S) -> int:
+    """Its exit code. (Unlike `stop` this leaves the connections as they are.)"""
+    return node.process.wait(seconds)
+
+
+@contextlib.contextmanager
+def lone(*words: str, folder: Path | None = None) -> Iterator[LiveNode]:
+    if folder is not None:
+        key_file = folder / "snapshot.key"
+        key_file.write_text("k" * 43 + "\n")
+        words = (*words, "--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file))
+    node = start(*words, engine="auto", port=reserve())
+    try:
+        yield node
+    finally:
+        node.stop()
+        node.log_path.unlink(missing_ok=True)
+
+
+def connected(node: LiveNode) -> Wire:
+    wire = node.connect()
+    assert wire.ask(request(b"PING"), 7) == b"+PONG\r\n"
+    return wire
+
+
+def test_a_transaction_that_is_open_is_not_run_and_the_node_does_not_wait_for_it() -> None:
+    with lone() as node:
+        wire = connected(node)
+        assert wire.ask(request(b"MULTI") + request(b"SET", b"a", b"1"), 14) == b"+OK\r\n+QUEUED\r\n"
+        began = time.monotonic()
+        node.process.send_signal(signal.SIGTERM)
+        assert wire.rest() == b"" and ended(node) == 0
+        assert time.monotonic() - began < QUICK_S
+
+
+def test_who_says_it_twice_gets_one_stop() -> None:
+    with lone() as node:
+        wire = connected(node)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ProcessLookupError):
+                node.process.send_signal(number)
+        assert wire.rest() == b"" and ended(node) == 0
+        assert node.log().count("event=stopping ") == 1 and "event=bug" not in node.log()
+
+
+def test_a_wait_that_nobody_can_answer_delays_the_stop_within_its_bound_and_what_is_behind_it_is_not_run(tmp_path: Path) -> None:
+    with enclave(2, each=lambda number: ("--snapshot-dir", str(tmp_path / str(number)))) as members:
+        until_ready(members)
+        one, two = members
+        assert one.node is not None
+        two.freeze()
+        wire = connected(one.node)
+        wire.sock.sendall(request(b"SET", b"before", b"1") + request(b"WAIT", b"1", b"0") + request(b"SET", b"behind", b"1"))
+        assert wire.take(5) == b"+OK\r\n"
+        began = time.monotonic()
+        one.node.process.send_signal(signal.SIGTERM)
+        assert wire.rest() == b"", "neither WAIT nor what is behind it was answered"
+        assert ended(one.node) == 0 and time.monotonic() - began < STOP_S
+        assert "event=stopping_left what=writes peers=1" in one.log()
+        two.thaw()
+        until(lambda: two.client.get("before") == b"1", "what lay in the socket is lost")
+        assert two.client.get("behind") is None
+
+
+def test_a_wait_is_answered_when_the_peers_have_acknowledged() -> None:
+    with enclave(2) as members:
+        until_ready(members)
+        one, two = members
+        assert one.node is not None
+        wire = connected(one.node)
+        two.freeze()
+        wire.sock.sendall(request(b"SET", b"a", b"1") + request(b"WAIT", b"1", b"0") + request(b"SET", b"b", b"2"))
+        assert wire.take(5) == b"+OK\r\n"
+        one.node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)  # it has come to WAIT by then
+        two.thaw()
+        assert wire.rest() == b":1\r\n+OK\r\n" and ended(one.node) == 0
+        assert two.client.mget("a", "b") == [b"1", b"2"], "what stood behind WAIT was acknowledged"
+
+
+def test_what_a_pause_holds_back_is_neither_run_nor_waited_for() -> None:
+    with lone() as node:
+        wire, other = connected(node), connected(node)
+        assert other.ask(request(b"CLIENT", b"PAUSE", b"60000", b"WRITE"), 5) == b"+OK\r\n"
+        wire.sock.sendall(request(b"SET", b"a", b"1"))
+        began = time.monotonic()
+        node.process.send_signal(signal.SIGTERM)
+        assert wire.rest() == b"" and ended(node) == 0
+        assert time.monotonic() - began < QUICK_S
+
+
+def test_a_client_that_reads_late_gets_all_its_replies_and_then_the_end() -> None:
+    with lone() as node:
+        wire = connected(node)
+        wire.ask(request(b"SET", b"big", b"x" * 1_000_000), 5)
+        wire.sock.sendall(request(b"GET", b"big") * 12)  # more than the sockets take between them
+        until(lambda: b"qbuf=0" in _client_list(node), "the requests were not read")
+        node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        got = wire.rest()
+        assert len(got) == 12 * (1_000_000 + 12) and ended(node) == 0
+
+
+def _client_list(node: LiveNode) -> bytes:
+    with contextlib.closing(node.connect()) as wire:
+        return _reply(wire, request(b"CLIENT", b"LIST"))
+
+
+def _reply(wire: Wire, data: bytes) -> bytes:
+    """One bulk reply."""
+    wire.sock.sendall(data)
+    return wire.take(int(_line(wire)[1:]) + 2)
+
+
+def _line(wire: Wire) -> bytes:
+    got = b""
+    while not got.endswith(b"\r\n"):
+        got += wire.take(1)
+    return got[:-2]
+
+
+def test_more_than_one_read_can_take_is_answered_up_to_some_command_and_all_of_that_is_there(tmp_path: Path) -> None:
+    with lone(folder=tmp_path) as node:
+        wire = connected(node)
+        node.process.send_signal(signal.SIGSTOP)
+        wire.sock.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 100_000:
+                wire.sock.sendall(request(b"SET", b"k%06d" % sent, b"v"))
+                sent += 1
+        wire.sock.settimeout(10)
+        node.process.send_signal(signal.SIGTERM)
+        node.process.send_signal(signal.SIGCONT)
+        answered = wire.rest()
+        assert ended(node) == 0 and answered == b"+OK\r\n" * (len(answered) // 5) and len(answered) >= 5_000
+    with lone(folder=tmp_path) as node:
+        asyncio.run(stops.until_loaded(node.port))
+        wire = connected(node)
+        wire.sock.sendall(request(b"DBSIZE"))
+        assert int(_line(wire)[1:]) >= len(answered) // 5
+
+
+def test_tls_clients_are_stopped_the_same_way(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "node.crt", tmp_path / "node.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2",
+         "-subj", "/CN=localhost"], check=True, capture_output=True,
+    )  # fmt: skip
+    port = reserve()
+    with lone("--tls-port", str(port), "--tls-cert", str(certificate), "--tls-key", str(key), "--tls-auth-clients", "no") as node:
+        context = ssl.create_default_context(cafile=str(certificate))
+        context.check_hostname = False
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+            sock.sendall(request(b"PING"))
+            assert sock.recv(64) == b"+PONG\r\n"
+            node.process.send_signal(signal.SIGSTOP)
+            sock.sendall(request(b"SET", b"k", b"v") + request(b"GET", b"k"))
+            node.process.send_signal(signal.SIGTERM)
+            node.process.send_signal(signal.SIGCONT)
+            got = b""
+            while piece := sock.recv(1 << 12):
+                got += piece
+            assert got == b"+OK\r\n$1\r\nv\r\n", "the end comes with TLS's own goodbye"
+        assert ended(node) == 0 and "event=tls_failed" not in node.log()
+
+
+def test_a_disk_that_takes_nothing_at_the_stop_is_said_and_the_earlier_snapshot_is_still_there(tmp_path: Path) -> None:
+    with lone("--snapshot-interval", "1", folder=tmp_path) as node:
+        wire = connected(node)
+        wire.ask(request(b"SET", b"early", b"1", b"EX", b"900"), 5)
+        until(lambda: b"snapshot_records:1" in _reply(wire, request(b"INFO", b"persistence")), "no snapshot was written")
+        _, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (16_384, hard))
+        wire.ask(request(b"SET", b"late", b"x" * 100_000, b"EX", b"900"), 5)
+        node.process.send_signal(signal.SIGTERM)
+        assert ended(node) == 0
+        assert "event=snapshot_failed why=file_too_large" in node.log()
+    with lone(folder=tmp_path) as node:
+        asyncio.run(stops.until_loaded(node.port))
+        wire = connected(node)
+        assert wire.ask(request(b"GET", b"early"), 7) == b"$1\r\n1\r\n"
+
+
+def test_a_node_that_is_stopped_while_it_joins_hands_over_what_it_acknowledged() -> None:
+    with enclave(2) as members:
+        until_ready(members)
+        one, two = members
+        for number in range(5):
+            one.stop()
+            _start_at_once(one)
+            assert one.node is not None
+            wire = one.node.connect()
+            wire.sock.sendall(b"".join(request(b"SET", b"j%d:%d" % (number, at), b"v") for at in range(50)))
+            time.sleep(0.01 * number)
+            one.node.process.send_signal(signal.SIGTERM)
+            acknowledged = wire.rest().split(b"\r\n").count(b"+OK")
+            assert ended(one.node) == 0
+            missing = [at for at in range(acknowledged) if two.client.get(f"j{number}:{at}") is None]
+            assert not missing, (number, acknowledged, missing, one.log())
+
+
+def _start_at_once(member: Member) -> None:
+    """As `Member.start`, without waiting for more than a connection."""
+    words = ["--peer-port", str(member.peer_port), "--join", member.join]
+    member.node = start(*words, engine=member.engine, env={"RESPRAM_CLUSTER_SECRET": member.secret}, port=member.port)

@@ -1,0 +1,87 @@
+"""Writers that know what was acknowledged: each writes keys of its own, in order, and counts the `+OK`."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+OK = b"+OK\r\n"
+LIFE_S = 120
+
+
+@dataclass(slots=True)
+class Writer:
+    """`name:1`, `name:2`, ... in batches of `depth`; what is acknowledged is a prefix of them."""
+
+    name: str
+    port: int
+    depth: int
+    sent: int = 0
+    acknowledged: int = 0
+    strange: bytes = b""  # an answer that was no +OK: nothing behind it counts
+
+    def key(self, number: int) -> bytes:
+        return b"%b:%d" % (self.name.encode(), number)
+
+    async def run(self, pause_s: float = 0.0) -> None:
+        """Until the node ends the connection, or answers with an error."""
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                while await self._batch(reader, writer):
+                    await asyncio.sleep(pause_s)
+            finally:
+                writer.close()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
+
+    async def _batch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"".join(_set(self.key(self.sent + at + 1), b"%d" % (self.sent + at + 1)) for at in range(self.depth)))
+        self.sent += self.depth
+        got = b""
+        while self.acknowledged < self.sent:
+            try:
+                piece = await reader.read(1 << 16)
+            except ConnectionError:
+                return False
+            if not piece:
+                return False
+            got += piece
+            while got.startswith(OK):
+                whole = len(got) // len(OK)
+                if got.startswith(OK * whole):
+                    self.acknowledged += whole
+                    got = got[whole * len(OK) :]
+                    break
+                self.acknowledged += 1
+                got = got[len(OK) :]
+            if got and not OK.startswith(got):
+                self.strange = got[:80]
+                return False
+        return True
+
+
+def _set(key: bytes, value: bytes) -> bytes:
+    return b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nEX\r\n$%d\r\n%d\r\n" % (
+        len(key), key, len(value), value, len(b"%d" % LIFE_S), LIFE_S,
+    )  # fmt: skip
+
+
+async def missing(port: int, writer: Writer, step: int = 500) -> list[int]:
+    """Which of the acknowledged writes the node at this port does not hold."""
+    found: list[int] = []
+    reader, sender = await asyncio.open_connection("127.0.0.1", port)
+    for first in range(1, writer.acknowledged + 1, step):
+        numbers = range(first, min(first + step, writer.acknowledged + 1))
+        sender.write(b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers)))
+        for number in numbers:
+            head = await reader.readline()
+            if head == b"$-1\r\n":
+                found.append(number)
+            elif not head.startswith(b"$"):
+                raise AssertionError(f"an odd answer: {head!r}")
+            else:
+                value = (await reader.readline()).strip()
+                assert value == b"%d" % number, (value, number)
+    sender.close()
+    await sender.wait_closed()
+    return found
