@@ -105,5 +105,16 @@ class StreamEnded(PatternError, EOFError):
     """The writer closed the stream; there is nothing more to read, and nothing more may be sent."""
 
 
+class StreamRestarted(ChunkExpired):
+    """The stream was forgotten and began anew: what the reader had not read of its former life is gone without a count."""
+
+    def __init__(self, stream: str, seq: int) -> None:
+        super().__init__(stream, seq)
+        self.args = (
+            f"stream {stream!r} was forgotten and began anew; whatever followed chunk {seq} of its former life is gone:"
+            " call skip_to_oldest() to go on with the new one",
+        )
+
+
 class RemoteError(PatternError):
     """The other side took the request and failed at it."""

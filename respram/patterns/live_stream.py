@@ -8,8 +8,9 @@
 
 A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
 place; one that comes late begins with the oldest message whose time is not up. `sealer` encrypts chunks.
-Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. A stream that was silent for
-ttl_s is forgotten; the next message begins a new life of it, which readers of the old one read from its beginning.
+Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. The head outlives its
+chunks by HEAD_KEPT_S, so a stream goes on with its numbers after a pause. When the head is forgotten too, the next message
+begins a new life of the stream: a reader of the old one gets StreamRestarted, a kind of ChunkExpired, and goes on after a skip.
 Several writers of one node take turns; writers on *different* nodes need a stream each.
 """
 
@@ -20,7 +21,15 @@ from dataclasses import dataclass
 from typing import Generic
 
 from respram.patterns.effects import Command, Commit, Steps, Watch
-from respram.patterns.errors import ChunkExpired, Contended, StreamEnded, TimedOut, Unreadable, ValueTooLarge
+from respram.patterns.errors import (
+    ChunkExpired,
+    Contended,
+    StreamEnded,
+    StreamRestarted,
+    TimedOut,
+    Unreadable,
+    ValueTooLarge,
+)
 from respram.patterns.naming import key, level
 from respram.patterns.sealing import Sealer
 from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, ask_all, hand, operation, pause, stream, ttl_ms
@@ -30,6 +39,7 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held 
 READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
 POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
 LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
+HEAD_KEPT_S = 600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
 HEAD = struct.Struct(">QQB")  # the next chunk's number; which life of the stream this is; 1 when it is closed
 LAST, MORE = b"L", b"M"  # the first byte of a chunk: whether the message ends with it; a sealed one begins otherwise
 
@@ -74,12 +84,18 @@ class StreamEncoder(Generic[C]):
                     writes.append(("SET", chunk_key(self.name, at), data, "PX", expiry))
                 # The head comes last and in the same MULTI: it never names a chunk that was not written.
                 # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too early.
+                # A closed stream's head ends with its chunks: its name is free again when there is nothing left to read.
                 head = HEAD.pack(seq + len(chunks), life or secrets.randbits(64) | 1, closed)
-                if found[0] is None:
-                    writes.append(("SET", head_key(self.name), head, "PX", expiry))
+                kept = ttl_ms(self.ttl_s + HEAD_KEPT_S)
+                if closed:
+                    # Another writer's chunks may live longer than this one's: the head had HEAD_KEPT_S more than the longest.
+                    (left_ms,) = yield from ask_all(("PTTL", head_key(self.name)))
+                    kept = max(expiry, left_ms - ttl_ms(HEAD_KEPT_S)) if not ended else max(expiry, left_ms)
+                if found[0] is None or closed:
+                    writes.append(("SET", head_key(self.name), head, "PX", kept))
                 else:
                     writes.append(("SET", head_key(self.name), head, "KEEPTTL"))
-                    writes.append(("PEXPIRE", head_key(self.name), expiry, "GT"))
+                    writes.append(("PEXPIRE", head_key(self.name), kept, "GT"))
                 if (yield Commit(tuple(writes))) is not None:
                     return seq
             yield from pause(CHANGE_PAUSE_S * attempt)
@@ -90,7 +106,10 @@ class StreamEncoder(Generic[C]):
 
 @dataclass(slots=True)
 class StreamDecoder(Generic[C]):
-    """One reader. `position` is the next chunk it wants: keep it to go on later; None begins with the oldest."""
+    """One reader. `position` is the next chunk it wants, in the stream's `life`: keep both to go on later, on any node.
+
+    Without a position it begins with the oldest message.
+    """
 
     client: C
     name: str
@@ -101,7 +120,10 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
-        """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey."""
+        """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey.
+
+        StreamRestarted is a ChunkExpired: the stream lives anew, and what this reader had not read of the old life is gone.
+        """
         end = time.monotonic() + timeout_s
         while True:
             if self.position is None:
@@ -116,7 +138,7 @@ class StreamDecoder(Generic[C]):
             else:
                 self.missing_since_s = self.missing_since_s or now
                 if now - self.missing_since_s >= LATE_S:
-                    raise ChunkExpired(self.name, missing)
+                    raise (StreamRestarted if self.life == 0 else ChunkExpired)(self.name, missing)
             if now >= end:
                 raise TimedOut(
                     f"stream {self.name!r}: nothing within {timeout_s} s; the writer is silent or was never there"
@@ -178,9 +200,12 @@ class StreamDecoder(Generic[C]):
             (found,) = yield from ask_all(("MGET", head_key(self.name), *wanted))
             head, life, ended = head_of(found[0], self.name)
             if life and self.life not in (0, life):
-                # The stream was forgotten and began anew, its numbers too: go on with the beginning of what there is.
-                self.position = None
-                return None, None
+                # The stream was forgotten and began anew, its numbers too. Whether the old life went on after this reader's
+                # last look nobody knows any more, so it is told even where nothing may have been lost.
+                raise StreamRestarted(self.name, first)
+            if head < first and found[0] is not None:
+                # This node has not heard of the reader's place yet; or, if its life is not known, the place is of a former one.
+                return None, None if self.life else first
             self.life = life or self.life
             for data in found[1:]:
                 if data is None:
@@ -188,8 +213,6 @@ class StreamDecoder(Generic[C]):
                         return None, at
                     if ended and not parts:
                         raise StreamEnded(f"stream {self.name!r} was closed by its writer; all of it was read")
-                    if head < first and found[0] is not None:
-                        self.position = None  # the stream expired and began anew: its numbers too
                     return None, None
                 chunk = self.sealer.open(data, chunk_key(self.name, at)) if self.sealer else data
                 if chunk[:1] not in (LAST, MORE):

@@ -9,6 +9,7 @@ from respram.patterns import (
     StreamDecoder,
     StreamEncoder,
     StreamEnded,
+    StreamRestarted,
     TimedOut,
     Unreadable,
     ValueTooLarge,
@@ -127,26 +128,62 @@ def test_a_sealed_stream_is_read_with_its_secret_only(world: World) -> None:
     assert b"seal" not in world.raw.get(chunk_key(world.name, 0))
 
 
-def test_a_stream_that_expired_and_began_anew_is_read_from_its_new_beginning(world: World) -> None:
-    world(StreamEncoder(world.client, world.name, 0.05, 1).send(b"old life"))
-    decoder = StreamDecoder(world.another(), world.name, position=8)
-    world.until(lambda: not world.raw.exists(head_key(world.name)))
-    world(StreamEncoder(world.client, world.name, 5).send(b"new life"))
-    assert world(decoder.receive(1)) == b"new life"
-
-
-def test_a_new_life_with_more_messages_than_the_old_one_is_read_from_its_beginning_too(world: World) -> None:
+def test_a_pause_longer_than_the_ttl_is_a_gap_with_a_word(world: World) -> None:
+    encoder = StreamEncoder(world.client, world.name, 30)
+    for frame in (b"f0", b"f1", b"f2"):
+        world(encoder.send(frame))
     decoder = StreamDecoder(world.another(), world.name)
-    waiting = StreamDecoder(world.another(), world.name)
-    world(waiting.skip_to_newest())
-    world(StreamEncoder(world.client, world.name, 5, 1).send(b"old"))
-    assert world(decoder.receive(1)) == b"old" and decoder.position == 3
-    world.expire(head_key(world.name), *(chunk_key(world.name, seq) for seq in range(3)))
-    for word in (b"new", b"and", b"more"):
-        world(StreamEncoder(world.client, world.name, 5, 1).send(word))
-    assert world(decoder.pending()) == 10
-    for reader in (decoder, waiting):
-        assert [world(reader.receive(1)) for _ in range(3)] == [b"new", b"and", b"more"]
+    assert world(decoder.receive(1)) == b"f0"
+    world.expire(*(chunk_key(world.name, seq) for seq in range(3)))
+    world(encoder.send(b"f3"))
+    with pytest.raises(ChunkExpired) as caught:
+        world(decoder.receive(5))
+    assert caught.value.seq == 1 and not isinstance(caught.value, StreamRestarted)
+    assert world(decoder.skip_to_oldest()) == 3
+    assert world(decoder.receive(1)) == b"f3"
+
+
+def test_the_head_outlives_the_chunks_until_the_stream_is_closed(world: World) -> None:
+    encoder, longer = StreamEncoder(world.client, world.name, 5), StreamEncoder(world.client, world.name, 60)
+    world(encoder.send(b"one"))
+    assert world.raw.pttl(head_key(world.name)) > 5_000 + 500_000
+    world(longer.send(b"two"))
+    world(encoder.close())
+    assert 5_000 < world.raw.pttl(head_key(world.name)) <= 60_000, "as long as the longest chunk, and no longer"
+    world(encoder.close())
+    assert 5_000 < world.raw.pttl(head_key(world.name)) <= 60_000
+
+
+def test_a_stream_that_was_forgotten_whole_and_began_anew_is_told(world: World) -> None:
+    encoder, decoder = StreamEncoder(world.client, world.name, 30), StreamDecoder(world.another(), world.name)
+    for frame in (b"f0", b"f1"):
+        world(encoder.send(frame))
+    assert world(decoder.receive(1)) == b"f0"
+    for _ in range(2):  # first with the reader's life, then with a reader that kept its position only
+        world.expire(head_key(world.name), chunk_key(world.name, 0))
+        world(encoder.send(b"new life"))
+        for _ in range(2):
+            with pytest.raises(StreamRestarted, match="skip_to_oldest") as caught:
+                world(decoder.receive(5))
+        assert caught.value.seq == decoder.position
+        assert world(decoder.skip_to_oldest()) == 0
+        assert world(decoder.receive(1)) == b"new life"
+        decoder = StreamDecoder(world.another(), world.name, position=8)
+
+
+def test_a_reader_goes_on_by_place_and_life_and_waits_where_the_node_is_behind(world: World) -> None:
+    encoder, first = StreamEncoder(world.client, world.name, 30), StreamDecoder(world.another(), world.name)
+    for frame in (b"f0", b"f1"):
+        world(encoder.send(frame))
+    assert world(first.receive(1)) == b"f0"
+    second = StreamDecoder(world.another(), world.name, first.position, life=first.life)
+    assert world(second.receive(1)) == b"f1"
+    ahead = StreamDecoder(world.another(), world.name, 3, life=first.life)
+    with pytest.raises(TimedOut):
+        world(ahead.receive(2 * LATE_S))
+    world(encoder.send(b"f2"))
+    world(encoder.send(b"f3"))
+    assert world(ahead.receive(1)) == b"f3"
 
 
 def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
