@@ -1,33 +1,55 @@
 """Batch with checkpoint: a long list worked through in pieces, by runs that may die. Nothing else may live in this file.
 
     batch = Batch(client, "import-2026-11", batch_size=10)
-    batch.run(items, process)           # BatchProgress(processed=10, total=35, complete=False, results=[...])
+    batch.run(items, process)           # BatchProgress(processed=10, total=35, results=[...], complete=False)
     batch.run(items, process)           # the next ten, here or in another process
+    batch.results()                     # of all that is processed
 
-The checkpoint is written after every item, by compare-and-set: two runs at once do not mix, the slower one stops.
+The checkpoint, results and all, is written after every item, by compare-and-set: two runs at once do not mix, the slower one
+stops. A run that broke off is completed by the next one, which returns the results of both.
 Not promised: that no item is processed twice (the one under way when a run dies is), nor that the checkpoint outlives
 a pause longer than ttl_s; then it begins at the first item.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from respram.patterns.errors import Contended
-from respram.patterns.json_values import Json, document, to_json
+from respram.patterns import pieces
+from respram.patterns.effects import Command, Commit, Watch
+from respram.patterns.errors import Contended, ContentMissing
+from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, call, change, get, operation
+from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, Steps, call, get, operation, pause, ttl_ms
+
+PIECES_LONGER = 1.25  # pieces outlive the checkpoint that names them, so that not each item has to prolong all
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
     processed: int
     total: int
-    results: list[Json]  # of this run
+    results: list[Json]  # of the batch that this run completed
 
     @property
     def complete(self) -> bool:
         return self.processed >= self.total
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    processed: int = 0
+    returned: int = 0  # how many results a run has returned; the next one returns those that follow
+    lengths: tuple[int, ...] = ()  # of the pieces that hold the results
+
+    @property
+    def first(self) -> int:
+        """The first item whose result is kept: 0, but where an earlier version began the batch."""
+        return self.processed - sum(self.lengths)
+
+    def json(self) -> bytes:
+        return to_json({"processed": self.processed, "returned": self.returned, "pieces": list(self.lengths)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +65,77 @@ class Batch(Generic[C]):
 
     @operation
     def run(self, items: Sequence[Any], process: Callable[..., Any]) -> Steps[BatchProgress]:
-        """Processes up to `batch_size` items from the checkpoint on; `items` must be the same at every run.
+        """Processes the next `batch_size` items, or what a run that broke off left of them; `items` must be the same each time.
 
         What `process` raises is raised; what was done before it stays checkpointed. Raises Contended when another run
-        moved the checkpoint.
+        moved the checkpoint, TooMany when the results are over the bound of `pieces`.
         """
         before = yield from get(self.key)
-        start = checkpoint(before, self.name)
-        results: list[Json] = []
-        for position in range(start, min(start + self.batch_size, len(items))):
-            results.append((yield from call(process, items[position])))
-            before = yield from self._advance(before, position + 1)
-        return BatchProgress(start + len(results), len(items), results)
+        now = checkpoint(before, self.name)
+        end = max(now.processed, min(now.returned + self.batch_size, len(items)))
+        results = yield from self._results(now, now.returned)
+        # The pieces live a little longer than their checkpoint: prolonged at the first item, and then from time to time.
+        prolonged_s = -self.ttl_s
+        last: list[Json] | None = None
+        for position in range(now.processed, end):
+            result = from_json(to_json((yield from call(process, items[position]))), "the result")
+            if last is None:
+                last = yield from pieces.last_piece(self.key, list(now.lengths), self._what())
+            lengths, last, write = pieces.grown(self.key, list(now.lengths), last, result, self._piece_ms(), self._what())
+            commands: list[Command] = [write]
+            if time.monotonic() - prolonged_s >= self.ttl_s * (PIECES_LONGER - 1):
+                commands += pieces.kept(self.key, list(now.lengths), self._piece_ms())
+                prolonged_s = time.monotonic()
+            now = Checkpoint(position + 1, end if position + 1 == end else now.returned, tuple(lengths))
+            before = yield from self._move(before, now, commands)
+            results.append(result)
+        if now.returned != end:  # a run that broke off had processed all of its batch
+            now = replace(now, returned=end)
+            yield from self._move(before, now, [])
+        return BatchProgress(now.processed, len(items), results)
 
     @operation
     def processed(self) -> Steps[int]:
         """How many items are done."""
-        return checkpoint((yield from get(self.key)), self.name)
+        return checkpoint((yield from get(self.key)), self.name).processed
 
-    def _advance(self, before: bytes | None, processed: int) -> Steps[bytes | None]:
-        def edit(found: bytes | None) -> bytes:
-            if found != before:
-                raise Contended(
-                    f"another run of batch {self.name!r} moved the checkpoint; this one stops at {processed - 1}"
-                )
-            return to_json({"processed": processed})
+    @operation
+    def results(self) -> Steps[list[Json]]:
+        """The results of all items that are done, in their order. Raises ContentMissing when some are gone."""
+        now = checkpoint((yield from get(self.key)), self.name)
+        return (yield from self._results(now, 0))
 
-        return (yield from change(self.key, edit, self.ttl_s))
+    def _results(self, now: Checkpoint, start: int) -> Steps[list[Json]]:
+        if start < now.processed and start < now.first:
+            raise ContentMissing(f"the results of the first {now.first} items of {self._what()} were never kept")
+        return (yield from pieces.items(self.key, list(now.lengths), self._what(), start - now.first))
+
+    def _move(self, before: bytes | None, now: Checkpoint, commands: list[Command]) -> Steps[bytes]:
+        value = now.json()
+        for attempt in range(CHANGE_TRIES_MAX):
+            found = yield Watch((self.key,))
+            if found is not None:
+                if found[0] != before:
+                    raise Contended(
+                        f"another run of {self._what()} moved the checkpoint; this one stops at {now.processed - 1}"
+                    )
+                if (yield Commit((*commands, ("SET", self.key, value, "PX", ttl_ms(self.ttl_s))))) is not None:
+                    return value
+            yield from pause(CHANGE_PAUSE_S * attempt)
+        raise Contended(f"the checkpoint of {self._what()} changed under {CHANGE_TRIES_MAX} attempts; nothing was noted")
+
+    def _piece_ms(self) -> int:
+        return ttl_ms(self.ttl_s * PIECES_LONGER)
+
+    def _what(self) -> str:
+        return f"batch {self.name!r}"
 
 
-def checkpoint(data: bytes | None, name: str) -> int:
-    return 0 if data is None else int(document(data, f"checkpoint of {name!r}", processed=int)["processed"])
+def checkpoint(data: bytes | None, name: str) -> Checkpoint:
+    if data is None:
+        return Checkpoint()
+    what = f"checkpoint of {name!r}"
+    fields = document(data, what, processed=int)
+    processed = int(fields["processed"])
+    # Earlier versions kept the number alone: what they processed counts as returned.
+    return Checkpoint(processed, int(fields.get("returned", processed)), tuple(pieces.lengths_of(fields.get("pieces", []), what)))

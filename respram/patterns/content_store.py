@@ -13,15 +13,22 @@ Not promised: that content outlives its ttl_s; that a label read on one node nam
 """
 
 import hashlib
+import itertools
 import re
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
 from respram.patterns.effects import Command, Commit, Steps, Watch
 from respram.patterns.errors import BadName, Contended, ContentCorrupt, ContentMissing, Unreadable
 from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, ask_atomic, exists, get, operation, ttl_ms
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, ask_atomic, exists, get, operation, pause, ttl_ms
+
+TOGETHER_MAX = 256  # contents read in one round trip
+LATE_S = 0.2  # how long content may be on its way between nodes, when what names it is there already
+POLL_S = 0.01
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -81,6 +88,25 @@ class ContentStore(Generic[C]):
                 f"content {ref.hash[:12]} is not in store {self.id!r}: its time is up, or it never was"
             )
         return ref.verified(found)
+
+    @operation
+    def get_many(self, refs: Sequence[ContentRef], what: str = "") -> Steps[list[bytes]]:
+        """Contents in order, each verified, for whoever holds a list of them: one that is not there yet is waited for, LATE_S.
+
+        Raises ContentMissing, which says the number of the first that is gone, and ContentCorrupt.
+        """
+        found: list[bytes] = []
+        end = time.monotonic() + LATE_S
+        while len(found) < len(refs):
+            wanted = refs[len(found) : len(found) + TOGETHER_MAX]
+            stored = yield from ask_all(*(("GET", self.content_key(ref)) for ref in wanted))
+            there = list(itertools.takewhile(lambda data: data is not None, stored))
+            found += [ref.verified(data) for ref, data in zip(wanted, there, strict=False)]
+            if len(there) < len(wanted):
+                if time.monotonic() >= end:
+                    raise ContentMissing(f"entry {len(found) + 1} {what or 'of the list'} is gone: its time was up before")
+                yield from pause(POLL_S)
+        return found
 
     @operation
     def exists(self, ref: ContentRef) -> Steps[bool]:

@@ -2,22 +2,24 @@
 
     flow = Workflow(client, "ingest", ("fetch", "process", "validate", "complete"))
     flow.advance("job-1", "agent-a", execute)         # calls execute("fetch", progress), and notes its result
-    flow.progress("job-1")                            # Progress(status="in_progress", completed=(...), ...)
+    flow.progress("job-1")                            # Progress(status="in_progress", current_step="fetch", ...)
 
+`current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's clock.
 While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
 Not promised: that a step runs once. An agent that dies after the work and before the note leaves the step to
 be run again; a job that nobody advances for ttl_s is forgotten whole.
 """
 
+import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from respram.patterns.advisory_lock import AdvisoryLock
 from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, call, change, get, operation
+from respram.patterns.steps import C, Steps, ask, call, change, get, operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Progress:
     completed: tuple[str, ...]
     results: dict[str, Json]
     next_step: str | None
+    current_step: str | None = None  # under way, or the last that was; None before the first
+    completed_at: dict[str, str] = field(default_factory=dict)  # by step: ISO 8601, UTC, by the node's clock
 
     @property
     def result(self) -> Json:
@@ -63,22 +67,27 @@ class Workflow(Generic[C]):
             now: Progress = self._read(before, job)
             if now.next_step is None:
                 return now
-            result = yield from call(execute, now.next_step, now)
-            value = to_json(
-                {"completed": [*now.completed, now.next_step], "results": {**now.results, now.next_step: result}}
-            )
-
-            def edit(found: bytes | None) -> bytes:
-                if found != before:
-                    raise ClaimLost(
-                        f"job {job!r} was advanced by another agent meanwhile; this step's result is not noted"
-                    )
-                return value
-
-            return self._read((yield from change(self.key(job), edit, self.ttl_s)), job)
+            step = now.next_step
+            before = yield from self._note(before, job, noted(now, step))
+            result = yield from call(execute, step, now)
+            seconds, micros = yield from ask("TIME")
+            ended = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).replace(microsecond=int(micros))
+            done = Progress(
+                now.status, (*now.completed, step), {**now.results, step: result}, None, step,
+                {**now.completed_at, step: ended.isoformat(timespec="milliseconds")},
+            )  # fmt: skip
+            return self._read((yield from self._note(before, job, noted(done, step))), job)
         finally:
             if held.claim.sure_s() > 0:
                 yield from lock.release.steps(held)
+
+    def _note(self, before: bytes | None, job: str, value: bytes) -> Steps[bytes | None]:
+        def edit(found: bytes | None) -> bytes:
+            if found != before:
+                raise ClaimLost(f"job {job!r} was advanced by another agent meanwhile; this step's result is not noted")
+            return value
+
+        return (yield from change(self.key(job), edit, self.ttl_s))
 
     def _read(self, data: bytes | None, job: str) -> Progress:
         if data is None:
@@ -86,4 +95,18 @@ class Workflow(Generic[C]):
         fields = document(data, f"job {job!r}", completed=list, results=dict)
         completed = tuple(fields["completed"])
         left = self.steps[len(completed) :]
-        return Progress("in_progress" if left else "completed", completed, fields["results"], left[0] if left else None)
+        # Earlier versions kept neither: then the step that was completed last is the one that ran last.
+        current = fields.get("current_step", completed[-1] if completed else None)
+        status = "in_progress" if left else "completed"
+        return Progress(
+            status, completed, fields["results"], left[0] if left else None, current, fields.get("completed_at", {})
+        )
+
+
+def noted(progress: Progress, current_step: str) -> bytes:
+    return to_json(
+        {
+            "completed": list(progress.completed), "results": progress.results, "current_step": current_step,
+            "completed_at": progress.completed_at,
+        }
+    )  # fmt: skip

@@ -1,5 +1,8 @@
 """The append-only log: order, rivals, bounds, holes."""
 
+import json
+from typing import Any
+
 import pytest
 
 from respram.patterns import (
@@ -12,11 +15,13 @@ from respram.patterns import (
     TooMany,
     Unreadable,
     append_log,
+    pieces,
 )
+from respram.patterns.effects import Watch
 from tests.patterns.conftest import World
 
 
-def log(world: World, ttl_s: float = 5, **options: int) -> AppendLog:  # type: ignore[type-arg]
+def log(world: World, ttl_s: float = 30, **options: int) -> AppendLog:  # type: ignore[type-arg]
     return AppendLog(ContentStore(world.another(), world.name, ttl_s), "audit", **options)
 
 
@@ -35,11 +40,51 @@ def test_appends_at_once_are_all_in_the_log(world: World) -> None:
 
 
 def test_an_append_keeps_every_entry_before_it_alive(world: World) -> None:
-    world(log(world, 1).append("old"))
-    world(log(world, 5).append("new"))
-    for each in world(log(world).hashes()):
-        assert world.raw.pttl(log(world).store.content_key(ContentRef(each))) > 4000
+    for ttl_s, entry in ((20, "old"), (60, "new"), (60, "newest")):
+        world(log(world, ttl_s).append(entry))
+    own = world.raw.pttl(log(world).key)
+    assert 50_000 < own <= 60_000
+    keys = [log(world).store.content_key(ContentRef(each)) for each in world(log(world).hashes())]
+    for key in (*keys, pieces.piece_key(log(world).key, 0)):
+        assert world.raw.pttl(key) >= world.raw.pttl(log(world).key), "an entry outlives the record that names it"
 
+
+def test_a_log_of_thousands_is_appended_to_at_the_price_of_a_piece(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 300)
+    for number in range(25):
+        world(log(world, 3600).append(number))
+    assert world(log(world).entries()) == list(range(25))
+    assert world(log(world).entries(20, 3)) == [20, 21, 22] and world(log(world).entries(24)) == [24]
+    keep = log(world, 3600)
+    steps = keep.append.steps("one more")
+    sent = spent(world, steps)
+    assert sent < 2500, "one piece, one record and one entry, not 26"
+
+
+def spent(world: World, steps: Any) -> int:
+    """Bytes that an operation sends, run by hand on the blocking client."""
+    raw: Any = world.raw
+    total, outcome = 0, None
+    while True:
+        try:
+            effect = steps.send(outcome)
+        except StopIteration:
+            return total
+        if isinstance(effect, Watch):
+            outcome = [raw.get(each) for each in effect.keys]
+        else:
+            outcome = [raw.execute_command(*each) for each in getattr(effect, "commands", ())]
+            for command in getattr(effect, "commands", ()):
+                total += sum(len(str(part)) if isinstance(part, int) else len(part) for part in command)
+
+
+def test_a_log_of_an_earlier_version_is_gone_on_with(world: World) -> None:
+    store = log(world).store
+    old = [world(store.store(b"1")).hash, world(store.store(b'"two"')).hash]
+    world.raw.set(log(world).key, json.dumps(old), px=30_000)
+    assert world(log(world).entries()) == [1, "two"]
+    assert world(log(world).append("three")) == 3 and world(log(world).append("four")) == 4
+    assert world(log(world).entries()) == [1, "two", "three", "four"]
 
 def test_a_full_log_refuses_and_stays_as_it_was(world: World) -> None:
     world(log(world).append(1))

@@ -21,6 +21,7 @@ NO_PATTERN = {
     "effects",
     "errors",
     "json_values",
+    "pieces",
     "sealing",
     "steps",
 }  # what patterns are made of

@@ -1,5 +1,6 @@
 """Jobs step by step, with rivals and failures."""
 
+import datetime
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ STEPS = ("fetch", "process", "complete")
 
 
 def flow(world: World) -> Workflow:  # type: ignore[type-arg]
-    return Workflow(world.another(), world.name, STEPS, ttl_s=5)
+    return Workflow(world.another(), world.name, STEPS, ttl_s=30)
 
 
 def test_a_job_goes_through_its_steps_whoever_advances_it(world: World) -> None:
@@ -42,9 +43,36 @@ def advanced(world: World, agent: str, execute: Any) -> bool:
 def test_a_step_that_fails_leaves_the_job_where_it_was(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         world(flow(world).advance("j", "a", lambda step, progress: 1 // 0))
-    assert world(flow(world).progress("j")).next_step == "fetch"
+    failed = world(flow(world).progress("j"))
+    assert (failed.next_step, failed.current_step, failed.status) == ("fetch", "fetch", "in_progress")
     world.until(lambda: advanced(world, "a", lambda step, progress: 1))
     assert world(flow(world).progress("j")).next_step == "process"
+
+
+def test_the_step_under_way_and_the_times_of_those_before_it_are_seen_from_outside(world: World) -> None:
+    seen: list[bytes] = []
+
+    def execute(step: str, progress: Progress) -> int:
+        seen.append(world.raw.get(flow(world).key("j")))
+        return 7
+
+    assert world(flow(world).progress("j")).current_step is None
+    world(flow(world).advance("j", "a", execute))
+    assert b'"current_step":"fetch"' in seen[0] and b'"completed":[]' in seen[0]
+    after = world(flow(world).progress("j"))
+    assert (after.current_step, after.next_step, after.results) == ("fetch", "process", {"fetch": 7})
+    assert list(after.completed_at) == ["fetch"]
+    seconds, _ = world.raw.time()
+    ended = datetime.datetime.fromisoformat(after.completed_at["fetch"])
+    assert ended.tzinfo is not None and 0 <= seconds + 1 - ended.timestamp() < 60
+
+
+def test_a_job_that_an_earlier_version_began_is_gone_on_with(world: World) -> None:
+    world.raw.set(flow(world).key("j"), b'{"completed":["fetch"],"results":{"fetch":1}}', px=30_000)
+    before = world(flow(world).progress("j"))
+    assert (before.current_step, before.completed_at, before.next_step) == ("fetch", {}, "process")
+    world(flow(world).advance("j", "a", lambda step, progress: 2))
+    assert list(world(flow(world).progress("j")).completed_at) == ["process"]
 
 
 def test_another_agent_is_kept_out_while_a_step_runs(world: World) -> None:
