@@ -34,7 +34,8 @@ SOCKETS = ("socket", "ssl", "socketserver", "http", "urllib")
 FILES = ("os", "io", "pathlib", "shutil", "tempfile", "subprocess", "mmap", "sys")
 LOGGING = ("logging", "syslog", "warnings")
 PURE = (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *FILES, *LOGGING)
-OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns")
+OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway")
+FRAMEWORKS = ("starlette", "uvicorn", "httptools", "mcp", "pydantic")
 
 WALLS = (
     Wall("respram/engine/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING), "time and randomness come in as arguments"),
@@ -58,11 +59,15 @@ WALLS = (
            "arithmetic and tables, used by every room")
       for name in ("stamp.py", "record.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
-    Wall("respram/", ("logging", "syslog"), "only the server logs", ("respram/server/",)),
-    Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O", ("respram/server/", "respram/patterns/")),
-    Wall("respram/", ("ssl",), "only the server does I/O; the command line asks", ("respram/server/", "respram/patterns/", "respram/cli/")),
+    Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
+    Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients", ("respram/server/", "respram/patterns/", "respram/gateway/")),
+    Wall("respram/", ("ssl",), "only the server does I/O; the command line asks",
+         ("respram/server/", "respram/patterns/", "respram/cli/", "respram/gateway/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",
-         ("respram/server/", "respram/cli/")),
+         ("respram/server/", "respram/cli/", "respram/gateway/")),
+    Wall("respram/gateway/", ("respram",), "a gateway is a client of nodes: it knows words, numbers and errors, and nothing inside",
+         ("respram.gateway", "respram.config.options", "respram.errors", "respram.__version__")),
+    Wall("respram/", FRAMEWORKS, "an extra's frameworks stay in its room: the server is lean", ("respram/gateway/",)),
     Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
@@ -89,7 +94,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Replicating",
+    "BloomFilter", "Engine", "Replicating", "BaseModel",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -112,6 +117,11 @@ TESTED_BY = (
     ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
+    ("respram/gateway/faults.py", "tests/gateway/test_link.py"),
+    ("respram/gateway/answers.py", "tests/gateway/test_data.py"),
+    ("respram/gateway/names.py", "tests/gateway/test_listing.py"),
+    ("respram/gateway/requests.py", "tests/gateway/test_data.py"),
+    ("respram/gateway/overview.py", "tests/gateway/test_app.py"),
     # Adapters need their frameworks, which are no dependencies of the tests: the matrix installs and runs them.
     ("respram/adapters/django_*.py", "compat/frameworks/django/program.py"),
     ("respram/adapters/letting_go.py", "compat/frameworks/django/program.py"),
@@ -385,6 +395,9 @@ OFFENCES: tuple[tuple[Callable[[Source], Iterator[str]], str, str], ...] = (
     (imports_through_a_wall, "respram/later.py", "import logging"),
     (imports_through_a_wall, "respram/stamp.py", "import time"),
     (imports_through_a_wall, "respram/server/app.py", "import redis"),
+    (imports_through_a_wall, "respram/server/app.py", "import starlette.routing"),
+    (imports_through_a_wall, "respram/gateway/later.py", "from respram.server import app"),
+    (imports_through_a_wall, "respram/gateway/later.py", "from respram.config.limits import Limits"),
     (calls_through_a_wall, "respram/commands/keys.py", "print(1)"),
     (calls_through_a_wall, "respram/gossip/core.py", "open('x')"),
     (calls_through_a_wall, "respram/server/app.py", "eval('1')"),

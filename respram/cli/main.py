@@ -17,7 +17,7 @@ from respram.cli.cluster import CLUSTER_HELP
 from respram.cli.cluster import run as run_cluster
 from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
 from respram.config.options import OPTIONS, UNITS, Option
-from respram.config.settings import Config, load
+from respram.config.settings import load
 from respram.errors import BindError, ConfigError
 
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
@@ -25,6 +25,8 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
   respram serve [--help] [OPTIONS]    run a node
   respram ping [--help] [OPTIONS]     exit 0 when a node answers PONG
   respram cluster [--help] [OPTIONS]  run several nodes here, for trying it out
+  respram gateway [--help] [OPTIONS]  HTTP, MCP and a live page in front of nodes
+  respram mcp [--help] [OPTIONS]      tools for an agent, on standard input and output
   respram secret                      print a fresh secret for the nodes of a cluster
   respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
@@ -63,7 +65,9 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "serve" and asked:
         print(serve_help(), end="")
     elif name == "serve":
-        return _serve(load(parse_flags(rest, _serve_flags()), variables))
+        return _serve(parse_flags(rest, _serve_flags() | {"gateway": True}), variables)
+    elif name in ("gateway", "mcp"):
+        return _face(name, rest, variables, asked=asked)
     elif name == "ping" and asked:
         print(PING_HELP, end="")
     elif name == "ping":
@@ -80,7 +84,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "check":
         return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
     else:
-        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, secret, check or --help")
+        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, gateway, mcp, secret, check or --help")
     return 0
 
 
@@ -133,7 +137,7 @@ def _serve_flags() -> dict[str, bool]:
 
 def serve_help() -> str:
     """One line per option, however long: what it takes, its default and unit, what it does."""
-    rows = [("--config FILE", "none", "A TOML file with settings.")]
+    rows = [("--config FILE", "none", "A TOML file with settings."), ("--gateway PORT", "none", "Also start `respram gateway` on that port.")]
     rows += [(f"--{option.name} {option.metavar}".rstrip(), default_of(option), option.why) for option in OPTIONS]
     return HELP_HEAD + "".join(f"  {flag:<38}  {default:<18}  {why}\n" for flag, default, why in rows)
 
@@ -150,8 +154,29 @@ def _print_secret() -> None:
     print(fresh_secret())
 
 
-def _serve(config: Config) -> int:
+def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
     # Imported here, so that --help, --version and a wrong setting need neither uvloop nor an engine.
+    gateway_port = flags.pop("gateway", None)
+    if gateway_port is None:
+        config = load(flags, variables)
+        from respram.server.app import run
+
+        return run(config)
+    from respram.cli.gateway import beside, read_port
+
+    # Somebody is to watch: whoever wants other events says so.
+    spoken = "notify-keyspace-events" in flags or "RESPRAM_NOTIFY_KEYSPACE_EVENTS" in variables or "config" in flags
+    config = load(flags if spoken else {**flags, "notify-keyspace-events": "K$gx"}, variables)
     from respram.server.app import run
 
-    return run(config)
+    with beside(config, read_port(gateway_port), variables):
+        return run(config)
+
+
+def _face(name: str, words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli.gateway import help_of, run_gateway, run_mcp
+
+    if asked:
+        print(help_of(name), end="")
+        return 0
+    return (run_gateway if name == "gateway" else run_mcp)(words, variables, parse_flags)

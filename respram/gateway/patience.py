@@ -1,0 +1,96 @@
+"""What uvicorn leaves to others: an end to clients who send a request's head for ever, or never take its answer.
+
+A wrapper around uvicorn's protocol, and one look a second over all connections. The head of a request has HEAD_S and HEAD_BYTES_MAX; an
+answer that the client does not take at all has STUCK_S. Bodies are timed where they are read.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+HEAD_S = 10.0
+HEAD_BYTES_MAX = 64 << 10  # of a request's first line and headers together
+STUCK_S = 30.0
+LOOK_S = 1.0
+
+
+class Patience:
+    """All connections of one server."""
+
+    def __init__(self) -> None:
+        self.connections: set[Guarded] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def protocol(self, *args: Any, **named: Any) -> asyncio.Protocol:
+        """What uvicorn calls for each connection."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        return Guarded(self, HttpToolsProtocol(*args, **named))
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        for one in tuple(self.connections):
+            one.look(loop.time())
+        self._timer = loop.call_later(LOOK_S, self._look) if self.connections else None
+
+
+class Guarded(asyncio.Protocol):
+    def __init__(self, patience: Patience, inner: HttpToolsProtocol) -> None:
+        self.patience = patience
+        self.inner = inner
+        self.since_s = 0.0  # when the head that is awaited began, or the connection
+        self.head_bytes = 0
+        self.unsent = (0, 0.0)  # bytes that the client has not taken, and since when they are so many
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment] # uvloop's are no subclasses
+        self.since_s = asyncio.get_running_loop().time()
+        self.patience.connections.add(self)
+        self.inner.connection_made(transport)  # type: ignore[arg-type]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.patience.connections.discard(self)
+        self.inner.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        was_idle = not self._answering()
+        self.inner.data_received(data)
+        if self._answering() or not was_idle:
+            self.head_bytes, self.since_s = 0, 0.0
+            return
+        self.head_bytes += len(data)
+        if not self.since_s:
+            self.since_s = asyncio.get_running_loop().time()
+        if self.head_bytes > HEAD_BYTES_MAX:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def eof_received(self) -> None:
+        self.inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+    def look(self, now_s: float) -> None:
+        assert self.transport is not None
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting or waiting != self.unsent[0]:
+            self.unsent = (waiting, now_s)
+        elif now_s - self.unsent[1] > STUCK_S:
+            self.transport.abort()
+        if self.since_s and not self._answering() and now_s - self.since_s > HEAD_S:
+            self._refuse(b"408 Request Timeout")
+
+    def _answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.inner.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _refuse(self, status: bytes) -> None:
+        assert self.transport is not None
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+            self.transport.close()

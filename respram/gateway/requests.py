@@ -1,0 +1,141 @@
+"""What comes in over HTTP: paths and queries as bytes, numbers, conditions, and bodies within bounds of size and time."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from respram.gateway.answers import Problem, Receive, Scope
+from respram.gateway.faults import BadRequest, Busy
+from respram.gateway.store import Condition
+
+BODY_S = 60.0  # for all of a body
+PIECE_S = 15.0  # for the next piece of it
+QUERY_FIELDS_MAX = 20  # nothing here has more than four
+PREFIX_BYTES_MAX = 4_096  # a longer pattern is read by no node
+TTL_DIGITS_MAX = 18  # of any number: what int() reads in no time
+TAGS = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
+TAGS_BYTES_MAX = 8_192  # of a list of entity tags
+
+
+class Budget:
+    """Bytes of bodies and values that all requests hold together."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.left = bytes_max
+
+    def take(self, count: int) -> None:
+        if count > self.left:
+            raise Busy("too many large values are on their way")
+        self.left -= count
+
+    def give(self, count: int) -> None:
+        self.left += count
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """By name; of one that comes twice both, with a comma. Two hosts are no host."""
+    rows = scope["headers"]
+    found: dict[bytes, bytes] = dict(rows)
+    if len(found) == len(rows):
+        return found
+    found.clear()
+    for name, value in rows:
+        found[name] = b", ".join((found[name], value)) if name in found else value
+    return found
+
+
+def path_of(scope: Scope) -> bytes:
+    """The path behind where the gateway is mounted, as it was sent: what is percent-encoded still is."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if b"?" in raw:
+        raw = raw.partition(b"?")[0]
+    root: str = scope.get("root_path", "")
+    return raw.removeprefix(root.encode()) if root else raw
+
+
+def key_of(path: bytes) -> bytes:
+    key = unquote_to_bytes(path)
+    if not key:
+        raise BadRequest("A key has at least one byte: /v1/data/{key}.")
+    return key
+
+
+def query_of(scope: Scope) -> dict[str, bytes]:
+    """By name; the last one counts. Bytes throughout, which urllib's own parser does not do: a prefix may be any."""
+    text: bytes = scope.get("query_string", b"")
+    if text.count(b"&") >= QUERY_FIELDS_MAX:
+        raise BadRequest(f"At most {QUERY_FIELDS_MAX} query parameters are read.")
+    pairs = (piece.replace(b"+", b" ").partition(b"=") for piece in text.split(b"&") if piece)
+    return {unquote_to_bytes(name).decode("utf-8", "replace"): unquote_to_bytes(value) for name, _, value in pairs}
+
+
+def number_of(value: bytes, name: str, least: int, most: int) -> int:
+    text = value.strip()
+    if not text.isdigit() or len(text) > TTL_DIGITS_MAX or not least <= int(text) <= most:
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
+
+
+def prefix_of(query: Mapping[str, bytes]) -> bytes:
+    prefix = query.get("prefix", b"")
+    if len(prefix) > PREFIX_BYTES_MAX:
+        raise BadRequest(f"A prefix has at most {PREFIX_BYTES_MAX} bytes.")
+    return prefix
+
+
+def tags_of(value: bytes, *, weak: bool) -> frozenset[str]:
+    """The entity tags of a list; empty for `*`. Weak ones count only where they may (RFC 9110, 13.1)."""
+    text = value.strip().decode("latin-1")
+    if text == "*":
+        return frozenset()
+    found, at = set(), 0
+    while at < len(text):
+        one = TAGS.match(text, at)
+        if one is None or len(text) > TAGS_BYTES_MAX:
+            raise BadRequest('If-Match and If-None-Match must be * or entity tags such as "abc".')
+        if weak or not one[1]:
+            found.add(one[2])
+        at = one.end()
+    return frozenset(found) or frozenset({"\0"})  # no tag at all, and surely none of ours
+
+
+def condition_of(headers: Mapping[bytes, bytes]) -> Condition | None:
+    match, none_match = headers.get(b"if-match"), headers.get(b"if-none-match")
+    if match is None and none_match is None:
+        return None
+    return Condition(
+        None if match is None else tags_of(match, weak=False), None if none_match is None else tags_of(none_match, weak=True)
+    )
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max: int, budget: Budget) -> tuple[bytes, int]:
+    """The whole body, and the bytes taken from the budget for it, which the caller gives back."""
+    too_large = Problem(413, f"A value has at most {bytes_max} bytes here.", ((b"connection", b"close"),))
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and (len(length) > TTL_DIGITS_MAX or int(length) > bytes_max):
+        raise too_large
+    pieces: list[bytes] = []
+    taken = 0
+    try:
+        async with asyncio.timeout(BODY_S):
+            while True:
+                async with asyncio.timeout(PIECE_S):
+                    message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "The body ended early.")
+                piece = message.get("body", b"")
+                if piece:
+                    budget.take(len(piece))
+                    taken += len(piece)
+                    if taken > bytes_max:
+                        raise too_large
+                    pieces.append(piece)
+                if not message.get("more_body", False):
+                    return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), taken
+    except TimeoutError:
+        budget.give(taken)
+        raise Problem(408, "The body took too long.", ((b"connection", b"close"),)) from None
+    except BaseException:
+        budget.give(taken)
+        raise

@@ -1,0 +1,245 @@
+"""What HTTP and MCP ask of a node: store, fetch, list. Commands over a link and nothing else; no clock but the node's.
+
+A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced meanwhile, and the
+read is done again as a transaction. (As one from the start it cost a fifth of all requests per second.) The number of seconds since a key was
+written is what respram answers to OBJECT IDLETIME.
+"""
+
+import hashlib
+import heapq
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from respram.gateway.faults import NodesGone, Refusal
+from respram.gateway.link import Link, Reply
+from respram.gateway.nodes import Nodes
+from respram.gateway.target import Login
+
+SCAN_COUNT = 10_000  # keys that one SCAN walks
+PASS_KEYS_MAX = 100_000  # keys of a listing that are held at once; what comes behind them takes another walk
+PASS_BYTES_MAX = 16 << 20  # and bytes of their names
+SAME_MS = 50  # by how much two lives of one record may differ that were asked for in one go
+READ = b"".join(b"*%d\r\n%b$%%d\r\n%%b\r\n" % (count, words) for count, words in (
+    (2, b"$4\r\nPTTL\r\n"), (2, b"$3\r\nGET\r\n"), (3, b"$6\r\nOBJECT\r\n$8\r\nIDLETIME\r\n"), (2, b"$4\r\nPTTL\r\n"),
+))  # fmt: skip
+TRIES = 3  # of a conditional write, where others write the key meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    value: bytes  # empty where only the facts were asked for
+    length: int
+    remaining_ms: int
+    age_s: int
+
+    @property
+    def remaining_s(self) -> int:
+        """Whole seconds that surely remain."""
+        return self.remaining_ms // 1000
+
+    @property
+    def original_s(self) -> int:
+        return self.age_s + -(-self.remaining_ms // 1000)
+
+
+class Stored(NamedTuple):
+    written: bool  # False: a condition did not hold
+    remaining_ms: int
+    confirmed: bool  # by as many nodes as was asked for
+    replaced: bool  # there surely was a record before
+
+
+class Condition(NamedTuple):
+    """What must be true of the present record. Tags are those of `tag`; None: there is no such condition."""
+
+    match: frozenset[str] | None = None  # If-Match; empty: any record
+    none_match: frozenset[str] | None = None  # If-None-Match; empty: no record at all
+
+
+def tag(value: bytes) -> str:
+    return hashlib.blake2b(value, digest_size=16).hexdigest()
+
+
+def good(reply: Reply) -> Reply:
+    if isinstance(reply, Refusal):
+        raise reply
+    return reply
+
+
+def _number(reply: Reply) -> int:
+    return reply if isinstance(reply, int) else -2
+
+
+def _fits(before: Reply, behind: Reply) -> bool:
+    """Whether two lives, asked for one after the other, are of one deadline."""
+    return isinstance(before, int) and isinstance(behind, int) and 0 <= before - behind < SAME_MS
+
+
+class Store:
+    def __init__(self, nodes: Nodes, quorum: bool, write_timeout_s: float) -> None:
+        self.nodes = nodes
+        self.quorum = quorum  # whether a write that says nothing about it waits for most nodes
+        self.write_timeout_s = write_timeout_s
+
+    async def fetch(self, login: Login | None, key: bytes) -> Record | None:
+        size = len(key)
+        before, value, age, remaining = await self._once(login, READ % (size, key, size, key, size, key, size, key), 4)
+        if not _fits(before, remaining) or isinstance(value, Refusal):
+            remaining, value, age = await self._read(login, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)])
+        if not isinstance(value, bytes):
+            return None
+        return Record(value, len(value), max(_number(remaining), 0), max(_number(age), 0))
+
+    async def facts(self, login: Login | None, key: bytes) -> Record | None:
+        """The same without the value."""
+        remaining, length, age = await self._read(login, [(b"PTTL", key), (b"STRLEN", key), (b"OBJECT", b"IDLETIME", key)])
+        if _number(remaining) < 0:
+            return None
+        return Record(b"", _number(length), _number(remaining), max(_number(age), 0))
+
+    async def _once(self, login: Login | None, data: bytes, count: int) -> list[Reply]:
+        """Of another node where the first one ended meanwhile."""
+        try:
+            return await (await self.nodes.link(login)).packed(data, count)
+        except NodesGone:
+            return await (await self.nodes.link(login)).packed(data, count)
+
+    async def _read(self, login: Login | None, commands: list[tuple[bytes, ...]]) -> list[Reply]:
+        """As one transaction, and once more on another node where the first one ended meanwhile."""
+        whole = [(b"MULTI",), *commands, (b"EXEC",)]
+        try:
+            replies = await (await self.nodes.link(login)).batch(whole)
+        except NodesGone:
+            replies = await (await self.nodes.link(login)).batch(whole)
+        for queued in replies[:-1]:
+            good(queued)
+        done = good(replies[-1])
+        assert isinstance(done, list)
+        return [good(one) for one in done]
+
+    async def put(
+        self, login: Login | None, key: bytes, value: bytes, ttl_s: int | None, condition: Condition | None = None, quorum: bool | None = None
+    ) -> Stored:
+        life = (b"EX", b"%d" % ttl_s) if ttl_s is not None else ()
+        wanted = self.quorum if quorum is None else quorum
+        others = await self.nodes.acknowledgements(login)
+        if not wanted or not others:
+            link = await self.nodes.link(login)
+            stored = await self._put_on(link, key, value, life, condition)
+            return stored._replace(confirmed=others == 0)  # alone, a node is all of its enclave
+        async with self.nodes.own(login) as link:
+            stored = await self._put_on(link, key, value, life, condition)
+            if not stored.written:
+                return stored
+            timeout_ms = int(self.write_timeout_s * 1000)
+            (count,) = await link.batch([(b"WAIT", b"%d" % others, b"%d" % timeout_ms)], self.write_timeout_s)
+            return stored._replace(confirmed=isinstance(count, int) and count >= others)
+
+    async def _put_on(self, link: Link, key: bytes, value: bytes, life: tuple[bytes, ...], condition: Condition | None) -> Stored:
+        if condition is None:
+            done, remaining = await link.batch([(b"SET", key, value, *life), (b"PTTL", key)])
+            good(done)
+            return Stored(True, _number(remaining), False, False)
+        for _ in range(TRIES):
+            extra, replaced = await self._condition(link, key, condition)
+            if extra is None:
+                break
+            done, remaining = await link.batch([(b"SET", key, value, *extra, *life), (b"PTTL", key)])
+            if good(done) is not None:
+                return Stored(True, _number(remaining), False, replaced)
+        return Stored(False, 0, False, False)
+
+    async def _condition(self, link: Link, key: bytes, condition: Condition) -> tuple[tuple[bytes, ...] | None, bool]:
+        """SET's words for it, or None where it does not hold now; and whether there is a record."""
+        match, none_match = condition
+        if match is None and none_match == frozenset():
+            return (b"NX",), False
+        if match == frozenset() and none_match is None:
+            return (b"XX",), True
+        value = await link.call(b"GET", key)
+        if not isinstance(value, bytes):
+            return (None, False) if match is not None else ((b"NX",), False)
+        own = tag(value)
+        holds = (not match or own in match) and (none_match is None or none_match and own not in none_match)
+        return ((b"IFEQ", value) if holds else None), True
+
+    # -- listing ----------------------------------------------------------------------------------
+    async def keys(self, login: Login | None, prefix: bytes, after: bytes, limit: int) -> AsyncIterator[list[bytes]]:
+        """Keys behind `after` in the order of their bytes, in chunks; 0: no limit. Each chunk is a walk over all keys."""
+        left = limit or -1
+        while left:
+            most = min(left, PASS_KEYS_MAX) if left > 0 else PASS_KEYS_MAX
+            chunk, more = await self._walk(login, prefix, after, most)
+            if chunk:
+                yield chunk
+                after = chunk[-1]
+            if not more:
+                return
+            left -= len(chunk) if left > 0 else 0
+
+    async def _walk(self, login: Login | None, prefix: bytes, after: bytes, most: int) -> tuple[list[bytes], bool]:
+        """The first `most` keys behind `after`, fewer where their names are long; and whether more may follow."""
+        kept: set[bytes] = set()
+        size, ceiling, more = 0, None, False
+        async for found in self.scan(login, prefix):
+            for key in found:
+                if key > after and (ceiling is None or key < ceiling) and key not in kept:
+                    kept.add(key)
+                    size += len(key)
+            if len(kept) > 2 * most or size > 2 * PASS_BYTES_MAX:
+                kept, size, ceiling, more = *_lowest(kept, most), True
+        lowest, _, ceiling = _lowest(kept, most)
+        return sorted(lowest), more or ceiling is not None
+
+    async def scan(self, login: Login | None, prefix: bytes) -> AsyncIterator[list[bytes]]:
+        """All keys that the user may read, some twice. Names are shown to nobody who may not read them."""
+        link = await self.nodes.link(login)
+        (user,) = await link.batch([(b"ACL", b"GETUSER", await self._whoami(link))])
+        free = _sees_all(user)
+        cursor = b"0"
+        while True:
+            reply = await link.call(b"SCAN", cursor, b"MATCH", pattern_of(prefix), b"COUNT", b"%d" % SCAN_COUNT)
+            assert isinstance(reply, list)
+            assert isinstance(reply[0], bytes)
+            assert isinstance(reply[1], list)
+            cursor, found = reply[0], [key for key in reply[1] if isinstance(key, bytes)]
+            if found and not free:
+                lives = await link.batch([(b"PTTL", key) for key in found])
+                found = [key for key, life in zip(found, lives, strict=True) if isinstance(life, int) and life >= 0]
+            yield found
+            if cursor == b"0":
+                return
+
+    async def _whoami(self, link: Link) -> bytes:
+        (name,) = await link.batch([(b"ACL", b"WHOAMI")])
+        return name if isinstance(name, bytes) else b"default"
+
+    async def lives(self, login: Login | None, keys: list[bytes]) -> list[int]:
+        """Milliseconds that each key has left; negative where it is gone, or not for this user."""
+        link = await self.nodes.link(login)
+        return [_number(one) for one in await link.batch([(b"PTTL", key) for key in keys])] if keys else []
+
+
+def _lowest(keys: set[bytes], most: int) -> tuple[set[bytes], int, bytes | None]:
+    """The lowest keys that fit into both bounds, their bytes, and the first name that is out; None where all fit."""
+    ordered = heapq.nsmallest(most + 1, keys)
+    size, count = 0, 0
+    for key in ordered[:most]:
+        if count and size + len(key) > PASS_BYTES_MAX:
+            break
+        size, count = size + len(key), count + 1
+    return set(ordered[:count]), size, ordered[count] if count < len(ordered) else None
+
+
+def _sees_all(user: Reply) -> bool:
+    """Whether ACL GETUSER says that every key may be read, and nothing besides takes that back."""
+    if not isinstance(user, list):
+        return False
+    fields = dict(zip(user[::2], user[1::2], strict=False)) if all(isinstance(one, bytes) for one in user[::2]) else {}
+    return fields.get(b"keys") == b"~*"
+
+
+def pattern_of(prefix: bytes) -> bytes:
+    """A glob pattern for what begins so, whatever bytes it holds."""
+    return b"".join(b"\\" + bytes((one,)) if one in b"*?[]\\^-" else bytes((one,)) for one in prefix) + b"*"

@@ -1,0 +1,96 @@
+"""Clients who never come to an end, against a server in this process whose patience is short."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvicorn
+
+from respram.gateway import patience as patience_file
+from respram.gateway.patience import Patience
+
+
+def with_server(monkeypatch: pytest.MonkeyPatch, use: Callable[[int], Awaitable[None]], body: bytes = b"ok") -> None:
+    for name, value in (("HEAD_S", 0.3), ("STUCK_S", 0.5), ("LOOK_S", 0.05)):
+        monkeypatch.setattr(patience_file, name, value)
+
+    async def app(scope: dict[str, object], receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def main() -> None:
+        config = uvicorn.Config(app, http=Patience().protocol, lifespan="off", log_config=None, access_log=False, port=0, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        await use(server.servers[0].sockets[0].getsockname()[1])
+        server.should_exit = True
+        await running
+
+    asyncio.run(main())
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.read()
+
+
+def test_a_head_that_does_not_end_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(port: int) -> None:
+        for begin in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX: "):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begin)
+            dripping = asyncio.create_task(drip(writer)) if begin.endswith(b": ") else None
+            assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
+            if dripping is not None:
+                dripping.cancel()
+            writer.close()
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"a")
+            await asyncio.sleep(0.05)
+
+    with_server(monkeypatch, use)
+
+
+def test_a_head_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000)
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+    with_server(monkeypatch, use)
+
+
+def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(1.2)
+        got = 0
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await asyncio.wait_for(reader.read(1 << 20), 5):
+                got += len(piece)
+        assert got < 64 << 20, "it ended before all of it came"
+        writer.close()
+
+    with_server(monkeypatch, use, b"x" * (64 << 20))
+
+
+def test_whoever_comes_to_an_end_is_served_and_may_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for wait in (0.0, 0.6, 0.2):  # longer than a head may take: but none is awaited between two requests
+            await asyncio.sleep(wait)
+            writer.write(b"GET / HTTP/1.1\r\n")
+            await asyncio.sleep(0.1)
+            writer.write(b"Host: x\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    with_server(monkeypatch, use)
