@@ -84,6 +84,7 @@ class Checker:
     versions: dict[tuple[Name, Stamp], Version] = field(default_factory=dict)
     checks: int = 0
     shadowed: int = 0  # overwrites that shortened a life: the run was about something
+    let_go_of: int = 0  # keys that a client let go of
 
     def write(self, node: Node, name: Name, value: bytes, deadline_ms: int) -> None:
         """A client's write at a node, under watch."""
@@ -99,6 +100,24 @@ class Checker:
         witness.note(name, record.stamp)
         self.world.touch(node)
         self.after_event(node)
+
+    def let_go(self, node: Node, name: Name) -> bool:
+        """A client's letting go of a key that it can see: from then on nothing that its node had seen may be shown."""
+        witness = witness_of(node)
+        now = self.world.time_of(node)
+        before = frozenset(witness.seen.get(name, {}))
+        if not witness.engine.let_go(*name, now.wall_ms, b"del"):
+            return False
+        stubs = list(unpack(node.engine.fetch(*name, now.wall_ms)))
+        if not stubs:
+            raise Violation(f"node {node.place} at {self.world.now_ms} ms, key {name[1].decode()}: let go of, and nothing remembers it")
+        [record] = stubs
+        self.versions[name, record.stamp] = Version(record.stamp, b"", now.wall_ms, before)
+        witness.note(name, record.stamp, False)
+        self.let_go_of += 1
+        self.world.touch(node)
+        self.after_event(node)
+        return True
 
     def after_event(self, node: Node) -> None:
         witness = witness_of(node)

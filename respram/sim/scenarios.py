@@ -15,6 +15,7 @@ from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World, engine_of
 
 KEYS = 12
+LETTING_GO_SHARE = 0.15  # of the writes of a storm: a client lets go of the key, where its node shows it
 STORM_MS = 15_000
 QUIET_MS = 40_000  # by then, after the last fault, all must be equal
 SWEEP_MS = 400  # between two checks of everything
@@ -69,6 +70,8 @@ def _write(world: World, checker: Checker, rng: Random) -> None:
     if not node.is_up or node.stalled_until_ms > world.now_ms:
         return
     name = (rng.choice(DATABASES_USED), b"k%d" % rng.randrange(KEYS))
+    if rng.random() < LETTING_GO_SHARE and checker.let_go(node, name):
+        return
     ttl_ms = rng.choice([40, 300, 1_500, 4_000, 9_000, 30_000, 120_000])
     value = b"%d@%d" % (world.events, node.place)
     checker.write(node, name, value, world.time_of(node).wall_ms + ttl_ms)

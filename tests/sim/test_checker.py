@@ -71,3 +71,17 @@ def test_an_overwritten_version_that_came_back() -> None:
     witness_of(node).engine.merge(packed, EPOCH_MS + 200)
     with pytest.raises(Violation, match="came back"):
         checker.check_all()
+
+
+def test_what_was_let_go_must_not_be_shown_again() -> None:
+    world, checker, node = stand()
+    checker.write(node, NAME, b"a", EPOCH_MS + 5_000)
+    [packed] = node.engine.records(0)
+    assert checker.let_go(node, NAME) and not checker.let_go(node, NAME)
+    world.run_until(10)
+    checker.check_all()
+    assert checker.let_go_of == 1
+    node.engine.engine.keyspace.tables[0].clear()  # type: ignore[attr-defined]
+    node.engine.engine.merge(packed, EPOCH_MS + 10)  # type: ignore[attr-defined]
+    with pytest.raises(Violation, match="an overwritten version came back"):
+        checker.check_all()
