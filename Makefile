@@ -10,6 +10,8 @@ ARGS ?=
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Parallel test processes; every one may start nodes of its own.
 WORKERS ?= auto
+# Compiled modules whose stubs must say what they are. What is there for the other module alone has none.
+STUBS := respram.engine.native._native $(if $(wildcard respram/server/_pump*.so),respram.server._pump)
 # Tests that hold a node to times of a few ms: they run by themselves, after the others.
 ALONE := tests/abuse tests/peers tests/benchmarks/test_load.py
 
@@ -30,8 +32,10 @@ test: lint types unit ## everything that must pass: ruff, strict mypy, the tests
 lint: dev ## ruff
 	$(VENV)/bin/ruff check .
 
-types: dev ## mypy, strict
+types: dev build ## mypy, strict, and the stubs beside what they describe
 	$(VENV)/bin/mypy
+	@if ls respram/engine/native/_native*.so >/dev/null 2>&1; then \
+		$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub --ignore-disjoint-bases $(STUBS); fi
 
 # Without a compiler there is no native engine, without redis-server no comparison with it: then those
 # tests are left out, and the run says so. Where the tools are, a missing engine is a failure.

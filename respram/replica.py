@@ -12,10 +12,10 @@ What it may not do is decide anything about peers.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from respram.engine.api import Engine
-from respram.engine.replication import Cut, Digest, Replicating
+from respram.engine.replication import Cut, Digest
 from respram.errors import PeerError
 from respram.gossip.core import Core
 from respram.gossip.effects import (
@@ -42,10 +42,6 @@ FRAME_SPARE_BYTES = 2 << 20  # a frame beside one value of the greatest size: an
 JOINED_BYTES_MAX = 64 << 10  # small frames of one turn leave in one piece
 
 
-class PeerEngine(Engine, Replicating, Protocol):
-    """Both contracts: what a replica needs."""
-
-
 @dataclass(frozen=True, slots=True)
 class Write:
     """Bytes for a link, after those written before."""
@@ -63,7 +59,7 @@ class Traffic(NamedTuple):
 
 
 class Replica:
-    def __init__(self, engine: PeerEngine, core: Core, frame_bytes_max: int) -> None:
+    def __init__(self, engine: Engine, core: Core, frame_bytes_max: int) -> None:
         self.engine = engine
         self.core = core
         self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES

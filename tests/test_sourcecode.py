@@ -85,6 +85,11 @@ NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Pytho
 
 PAGES_AHEAD = "respram/engine/native/ahead.c"  # its thread shares no state with the engine (docs/decisions/0007)
 
+# The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
+# and the facade over the files in Python.
+NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "table", "writer", "cipher")
+PURE_ALONE = ("__init__", "engine")
+
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 
 # Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
@@ -361,6 +366,14 @@ def test_the_c_core_knows_no_clock_no_socket_and_no_python() -> None:
     files = [one for pattern in ("*.c", "*.h") for one in sources("respram/engine/native", pattern) if not one.path.endswith("_native.c")]
     expect_none(complaint for one in files for complaint in foreign_headers(one.path, one.text))
     assert not [one.path for one in files if one.text.count("\n") > LINES_MAX]
+
+
+def test_the_engines_are_twins_by_file() -> None:
+    """A change of behaviour is made in two files of one name."""
+    engine = ROOT / "respram" / "engine"
+    native = {path.stem for path in (engine / "native").glob("*.c")} - {"_native", *NATIVE_ALONE}
+    pure = {path.stem for path in (engine / "pure").glob("*.py")} - set(PURE_ALONE)
+    assert native == pure
 
 
 @pytest.mark.filterwarnings("default")

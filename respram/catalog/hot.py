@@ -13,7 +13,7 @@ HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if com
 HOT_NAMES = frozenset(command.name for command in HOT)
 
 SLOTS_BITS = 8  # of the perfect hash: more slots than twice the rows
-NAME_BYTES_MAX = 16
+NAME_BYTES_MAX = 16  # of a hot command: two words cover it
 MULTIPLIERS = 1_000_000  # tried until one has no collision
 ODD = 0x9E3779B97F4A7C15
 M64 = (1 << 64) - 1

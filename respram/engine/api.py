@@ -27,6 +27,7 @@ opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from respram.engine.replication import Replicating
 from respram.seal import Ring
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
@@ -124,7 +125,9 @@ Dispatch = Callable[[Session, list[bytes], int], bytes | None]
 Observer = Callable[[bytes, int, bytes], None]
 
 
-class Engine(Protocol):
+class Engine(Replicating, Protocol):
+    """All that an engine can do. What peers ask of it is in replication.py."""
+
     name: str  # "pure" or "native"
     hot_reads: bool
     hot_writes: bool

@@ -21,6 +21,7 @@ from respram.commands.peers import MemberFacts, PeerFacts, Waiter
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
 from respram.config.settings import Config
+from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
@@ -29,7 +30,7 @@ from respram.gossip.policy import Policy
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
-from respram.replica import Output, PeerEngine, Replica, Write
+from respram.replica import Output, Replica, Write
 from respram.server import clock, discovery, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
@@ -63,7 +64,7 @@ Name = tuple[int, bytes]  # database, key
 
 
 def make_replica(
-    engine: PeerEngine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
+    engine: Engine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
     keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF

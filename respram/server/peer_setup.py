@@ -6,16 +6,13 @@ import hashlib
 import socket
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import cast
 
 from respram.commands.node import Node
 from respram.config.options import Address
 from respram.config.settings import Config, read_cluster_secret
 from respram.engine import make
 from respram.engine.api import Engine, Settings
-from respram.engine.replication import Replicating
 from respram.errors import BindError
-from respram.replica import PeerEngine
 from respram.seal import Ring
 from respram.server import discovery
 from respram.server.discovery import Found
@@ -52,7 +49,7 @@ def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engi
     """The engine asked for; where there can be peers or snapshots, one that keeps digests from its first record on."""
     engine = make(config.engine, settings)
     if config.has_peers or config.snapshot_dir:
-        cast(Replicating, engine).track(_ids_key(config, trust))
+        engine.track(_ids_key(config, trust))
     return engine
 
 
@@ -60,7 +57,7 @@ def grow(config: Config, node: Node, now_ms: int) -> None:
     """Makes a node that was alone ready for its first peer: digests of what it has, and an outbox. MemoryError when
     that is too much: then it stays alone."""
     if not config.snapshot_dir:  # whose segments want digests anyway
-        cast(Replicating, node.engine).track(_ids_key(config, None), now_ms)
+        node.engine.track(_ids_key(config, None), now_ms)
     node.settings = node.settings._replace(outbox_bytes_max=config.limits.outbox_bytes_max)
     node.engine.configure(node.settings)
 
@@ -121,7 +118,7 @@ async def start(
     names_itself = not own.isdisjoint(found.addresses) or not advertised.isdisjoint(found.addresses)
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or names_itself)
     replica = make_replica(
-        cast(PeerEngine, node.engine), config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys
+        node.engine, config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys
     )
     if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
         replica.core.neighbours.own_addresses.clear()

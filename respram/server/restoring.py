@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from respram.config.settings import Config
+from respram.engine.api import Engine
 from respram.errors import PeerError
 from respram.record import split
-from respram.replica import PeerEngine
 from respram.seal import Ring
 from respram.server import clock
 from respram.server import snapshot_files as files
@@ -47,7 +47,7 @@ class Earlier:
     """The segments of an earlier boot that are not read yet."""
 
     def __init__(
-        self, config: Config, engine: PeerEngine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
+        self, config: Config, engine: Engine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
         in_thread: "Callable[..., asyncio.Future[Any]]", log: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.config = config

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from respram.config.settings import Config
 from respram.engine.api import Engine
@@ -28,7 +28,6 @@ from respram.engine.filters import RecordFilter
 from respram.engine.ids import POINTS
 from respram.engine.replication import DONE, GRANULE_SHIFT, Cut, Selection
 from respram.errors import ConfigError
-from respram.replica import PeerEngine
 from respram.seal import Ring
 from respram.server import clock
 from respram.server import snapshot_files as files
@@ -104,7 +103,7 @@ class Snapshots:
         seals: Ring | None = None,
     ) -> None:  # fmt: skip
         self.config = config
-        self.engine = cast(PeerEngine, engine)
+        self.engine = engine
         self.seals = seals
         self.loop = loop
         self.log = log

@@ -15,7 +15,6 @@ from typing import Any
 
 from respram.engine.api import Engine, Merged
 from respram.record import pack, unpack
-from respram.replica import PeerEngine
 from respram.sim.world import Node, World
 
 DATABASES_USED = (0, 3)
@@ -60,7 +59,7 @@ class Witness:
     def restamp(self, now_ms: int) -> int:
         """Own versions from the future turn up under new stamps: the checker is told which became which."""
         before = self._stamps()
-        count: int = self.engine.restamp(now_ms)  # type: ignore[attr-defined]
+        count: int = self.engine.restamp(now_ms)
         if count:
             for name, stamp in self._stamps().items():
                 if stamp != before[name]:
@@ -176,6 +175,6 @@ def witness_of(node: Node) -> Witness:
     return witness
 
 
-def watched(engine: PeerEngine) -> PeerEngine:
+def watched(engine: Engine) -> Engine:
     witness: Any = Witness(engine)
     return witness  # type: ignore[no-any-return]

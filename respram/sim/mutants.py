@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from respram.engine import ids
-from respram.engine.pure import digests, keyspace
+from respram.engine.pure import digest, keyspace, merge
 from respram.gossip.exchange import Exchange
 
 NAMES = ("no-salt", "key-only", "no-shadow")
@@ -13,19 +14,21 @@ NAMES = ("no-salt", "key-only", "no-shadow")
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline."""
+    holders: tuple[Any, ...]
     if name == "no-salt":
-        holder, attribute, wrong = Exchange, "salt", lambda self: 0x5A17
+        holders, attribute, wrong = (Exchange,), "salt", lambda *args: 0x5A17
     elif name == "key-only":
-        holder, attribute = digests, "identity"  # type: ignore[assignment]
-        wrong = lambda ids_key, db, key, clock, node, shadow_ms: ids.identity(ids_key, db, key, 0, 0, 0)  # type: ignore[misc,assignment] # noqa: E731
+        holders, attribute = (digest,), "identity"
+        wrong = lambda *args: ids.identity(args[0], args[1], args[2], 0, 0, 0)  # noqa: E731
     elif name == "no-shadow":
-        holder, attribute = keyspace, "shadow_of"  # type: ignore[assignment]
-        wrong = lambda *args: 0  # noqa: E731
+        holders, attribute, wrong = (keyspace, merge), "shadow_of", lambda *args: 0
     else:
         raise ValueError(f"no mutant {name}; there are {', '.join(NAMES)}")
-    right = getattr(holder, attribute)
-    setattr(holder, attribute, wrong)
+    right = getattr(holders[0], attribute)
+    for holder in holders:
+        setattr(holder, attribute, wrong)
     try:
         yield
     finally:
-        setattr(holder, attribute, right)
+        for holder in holders:
+            setattr(holder, attribute, right)

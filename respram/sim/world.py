@@ -9,17 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
-from typing import cast
 
 from respram.engine import make
-from respram.engine.api import Settings
+from respram.engine.api import Engine, Settings
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Deliver, Dial, Hangup, Report
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
-from respram.replica import Output, PeerEngine, Replica, Write
+from respram.replica import Output, Replica, Write
 from respram.sim.network import Connection, Network
 
 EPOCH_MS = 1_800_000_000_000
@@ -28,7 +27,7 @@ EXPIRE_BUDGET = 10_000
 
 ENGINE = "pure"  # whose states a run can be stopped and looked at in; the tests set the other one too
 
-EngineMaker = Callable[[int, Settings], PeerEngine]
+EngineMaker = Callable[[int, Settings], Engine]
 
 
 def settings(node: int, memory_bytes_max: int = 0) -> Settings:
@@ -40,8 +39,8 @@ def settings(node: int, memory_bytes_max: int = 0) -> Settings:
     )  # fmt: skip
 
 
-def engine_of(_place: int, made_with: Settings) -> PeerEngine:
-    return cast(PeerEngine, make(ENGINE, made_with))
+def engine_of(_place: int, made_with: Settings) -> Engine:
+    return make(ENGINE, made_with)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +49,7 @@ class Node:
     address: bytes
     enclave: bytes
     role: int
-    engine: PeerEngine
+    engine: Engine
     replica: Replica
     boot: int
     offset_ms: int = 0  # of its wall clock
@@ -104,7 +103,7 @@ class World:
 
     def _boot(
         self, place: int, boot: int, address: bytes, enclave: bytes, role: int, memory_bytes_max: int
-    ) -> tuple[PeerEngine, Replica]:
+    ) -> tuple[Engine, Replica]:
         number = (place + 1) << 16 | boot
         engine = self.make_engine(place, settings(number, memory_bytes_max))
         engine.track(self.ids_key)

@@ -8,10 +8,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from respram.engine import filters
+from respram.engine.api import Engine
 from respram.engine.ids import POINTS
 from respram.engine.replication import DONE, Cut, Found, Selection
 from respram.record import DATABASES, Record, pack, unpack
-from respram.replica import PeerEngine
 
 from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS
@@ -46,14 +46,14 @@ steps = st.lists(
 )
 
 
-def made() -> list[PeerEngine]:
-    engines = [cast(PeerEngine, partial(make, SETTINGS)()) for make in ENGINES.values()]
+def made() -> list[Engine]:
+    engines = [partial(make, SETTINGS)() for make in ENGINES.values()]
     for engine in engines:
         engine.track(IDS_KEY)
     return engines
 
 
-def take(engine: PeerEngine, step: tuple[object, ...], now: int) -> object:
+def take(engine: Engine, step: tuple[object, ...], now: int) -> object:
     match step:
         case "store", int(db), bytes(key), int(life_ms):
             engine.store(db, key, b"value", now + life_ms, False, now, b"set")
@@ -67,14 +67,14 @@ def take(engine: PeerEngine, step: tuple[object, ...], now: int) -> object:
     return None
 
 
-def filled(engine: PeerEngine, selection: Selection, capacity: int) -> bytes:
+def filled(engine: Engine, selection: Selection, capacity: int) -> bytes:
     bloom, cursor = filters.RecordFilter(capacity, salt=len(selection.buckets) * 7919), 0
     while cursor != DONE:
         cursor = engine.fill(bloom, selection, cursor, 3)
     return bloom.to_bytes()
 
 
-def lacked(engine: PeerEngine, bloom: filters.RecordFilter, selection: Selection) -> list[Record]:
+def lacked(engine: Engine, bloom: filters.RecordFilter, selection: Selection) -> list[Record]:
     """Soonest first; of those that end in one granule, in no order."""
     cursor, found = 0, []
     while cursor != DONE:
@@ -85,7 +85,7 @@ def lacked(engine: PeerEngine, bloom: filters.RecordFilter, selection: Selection
     return sorted(found, key=lambda one: (one.db, one.key))
 
 
-def dumped(engine: PeerEngine, bytes_max: int, now: int) -> list[Found]:
+def dumped(engine: Engine, bytes_max: int, now: int) -> list[Found]:
     pieces, cursor = [], 0
     while cursor < POINTS:
         pieces.append(engine.dump(cursor, bytes_max, now))

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable
 from functools import partial
 from struct import Struct
-from typing import Protocol, cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +14,7 @@ from pybloom_live import BloomFilter
 from respram.engine import filters
 from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, keyed_hash, point, siphash13
-from respram.engine.replication import DONE, PLACE_BITS, Bucket, Cut, Replicating, Selection
+from respram.engine.replication import DONE, PLACE_BITS, Bucket, Cut, Selection
 from respram.errors import PeerError
 from respram.record import Record, pack, unpack
 
@@ -26,17 +25,13 @@ IDS_KEY = 0x0F0E0D0C0B0A0908
 WHOLE = Cut(stamp=(NOW >> 10) + 100, end=0)
 
 
-class Peer(Engine, Replicating, Protocol):
-    """Both contracts at once, for the type checker."""
-
-
-TRACKERS: dict[str, Callable[[], Peer]] = {
-    name: cast(Callable[[], Peer], partial(make, SETTINGS)) for name, make in ENGINES.items()
+TRACKERS: dict[str, Callable[[], Engine]] = {
+    name: partial(make, SETTINGS) for name, make in ENGINES.items()
 }
 
 
 @pytest.fixture(params=list(TRACKERS))
-def peer(request: pytest.FixtureRequest) -> Peer:
+def peer(request: pytest.FixtureRequest) -> Engine:
     engine = TRACKERS[request.param]()
     engine.track(IDS_KEY)
     return engine
@@ -46,7 +41,7 @@ def all_of(cut: Cut) -> Selection:
     return Selection(cut, 0, frozenset(), 0)
 
 
-def held(peer: Peer) -> list[Record]:
+def held(peer: Engine) -> list[Record]:
     return [record for db in range(16) for packed in peer.records(db) for record in unpack(packed)]
 
 
@@ -152,7 +147,7 @@ def test_any_bytes_are_a_filter_or_a_peers_error(data: bytes) -> None:
 
 
 # -- digests ------------------------------------------------------------------------------------------
-def test_a_digest_is_count_and_sum_of_the_ids_within_the_cut(peer: Peer) -> None:
+def test_a_digest_is_count_and_sum_of_the_ids_within_the_cut(peer: Engine) -> None:
     granule = NOW >> 10
     for number, ttl_ms in enumerate((1_500, 5_000, 60_000, 3_600_000)):
         peer.store(number, b"k%d" % number, b"v", NOW + ttl_ms, False, NOW, b"set")
@@ -238,7 +233,7 @@ def test_an_overwrite_on_its_way_makes_no_difference() -> None:
         assert now == other.digest(settled, later + 4_000) and now is not None and now.records == 20 and now != was
 
 
-def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Peer) -> None:
+def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Engine) -> None:
     day_ms = 86_400_000
     peer.store(0, b"before", b"v", NOW + 90_000, False, NOW, b"set")
     ahead = Cut((NOW + day_ms >> 10), 0)
@@ -250,7 +245,7 @@ def test_a_clock_that_was_a_day_ahead_leaves_digests_right(peer: Peer) -> None:
     assert peer.digest(Cut((NOW >> 10) - 2, 0), NOW + 2_000) == (0, 0)
 
 
-def test_stamps_from_a_wrong_clock_are_given_anew(peer: Peer) -> None:
+def test_stamps_from_a_wrong_clock_are_given_anew(peer: Engine) -> None:
     day_ms = 86_400_000
     peer.store(0, b"long", b"v", NOW + day_ms + SETTINGS.max_ttl_ms, False, NOW + day_ms, b"set")
     peer.store(0, b"stub", b"old", NOW + day_ms + 90_000, False, NOW + day_ms, b"set")
@@ -270,7 +265,7 @@ def test_stamps_from_a_wrong_clock_are_given_anew(peer: Peer) -> None:
     assert {one.key: one.clock for one in held(peer)}[b"next"] >> 16 == latest_ms
 
 
-def test_one_stamp_on_many_keys_is_restamped_in_the_order_of_their_names(peer: Peer) -> None:
+def test_one_stamp_on_many_keys_is_restamped_in_the_order_of_their_names(peer: Engine) -> None:
     """No honest peer sends such; both engines must still do the same with it."""
     names = [(db, key) for db in (0, 1) for key in (b"", b"\0", b"\0\0", b"a", b"a" * 9, b"b", b"\xff")]
     shuffled = random.Random(7).sample(names, len(names))
@@ -290,7 +285,7 @@ def mark(record: Record) -> int:
     return identity(IDS_KEY, record.db, record.key, record.clock, record.node, record.shadow_ms)
 
 
-def test_a_widened_shadow_shows_in_the_digest(peer: Peer) -> None:
+def test_a_widened_shadow_shows_in_the_digest(peer: Engine) -> None:
     newer = Record(0, b"k", b"new", NOW - 10_000 << 16, 1, NOW + 10_000)
     older = Record(0, b"k", b"old", NOW - 20_000 << 16, 2, NOW + 99_000)
     peer.merge(pack(newer), NOW)
@@ -301,21 +296,21 @@ def test_a_widened_shadow_shows_in_the_digest(peer: Peer) -> None:
 
 
 # -- what a filter lacks ------------------------------------------------------------------------------
-def filled(peer: Peer, selection: Selection, capacity: int, budget: int = 1 << 30) -> filters.RecordFilter:
+def filled(peer: Engine, selection: Selection, capacity: int, budget: int = 1 << 30) -> filters.RecordFilter:
     bloom, cursor = filters.RecordFilter(capacity, salt=77), 0
     while cursor != DONE:
         cursor = peer.fill(bloom, selection, cursor, budget)
     return bloom
 
 
-def stock(peer: Peer, numbers: range) -> None:
+def stock(peer: Engine, numbers: range) -> None:
     for number in numbers:
         clock = NOW - 60_000 + number << 16
         peer.merge(pack(Record(number % 16, b"k%d" % number, b"v" * 20, clock, 5, NOW + 10_000 + number * 137)), NOW)
 
 
 @pytest.mark.parametrize("budget", [1, 7, 1 << 30])
-def test_what_the_filter_lacks_comes_soonest_first(peer: Peer, budget: int) -> None:
+def test_what_the_filter_lacks_comes_soonest_first(peer: Engine, budget: int) -> None:
     other = TRACKERS["pure"]()
     other.track(IDS_KEY)
     stock(peer, range(500))
@@ -330,7 +325,7 @@ def test_what_the_filter_lacks_comes_soonest_first(peer: Peer, budget: int) -> N
     assert found == sorted(found)
 
 
-def test_the_byte_budget_holds_within_a_granule_too(peer: Peer) -> None:
+def test_the_byte_budget_holds_within_a_granule_too(peer: Engine) -> None:
     for number in range(100):
         peer.merge(pack(Record(0, b"%d" % number, b"v" * 100, NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
     payload, cursor = peer.lacking(filters.RecordFilter(1, 1), all_of(WHOLE), 0, 1000, 1 << 30)
@@ -344,7 +339,7 @@ def test_the_byte_budget_holds_within_a_granule_too(peer: Peer) -> None:
     assert found == 100
 
 
-def test_the_budget_of_records_holds_within_a_granule_too(peer: Peer) -> None:
+def test_the_budget_of_records_holds_within_a_granule_too(peer: Engine) -> None:
     """A million keys may share a second: neither filling a filter nor asking it may look at all of them at once."""
     for number in range(100):
         peer.merge(pack(Record(0, b"%d" % number, b"", NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
@@ -360,7 +355,7 @@ def test_the_budget_of_records_holds_within_a_granule_too(peer: Peer) -> None:
     assert sum(found) == 100 and max(found) <= 7
 
 
-def test_a_walk_goes_on_where_records_have_left(peer: Peer) -> None:
+def test_a_walk_goes_on_where_records_have_left(peer: Engine) -> None:
     for number in range(100):
         peer.merge(pack(Record(0, b"%d" % number, b"", NOW - 9000 << 16, 5, NOW + 10_000)), NOW)
     nothing = filters.RecordFilter(1, 1)
@@ -371,7 +366,7 @@ def test_a_walk_goes_on_where_records_have_left(peer: Peer) -> None:
     assert cursor == DONE and len(list(unpack(payload))) == 95
 
 
-def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Peer) -> None:
+def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Engine) -> None:
     stock(peer, range(300))
     bucket = NOW + 20_000 >> 13
     nothing = filters.RecordFilter(1, 1)
@@ -383,7 +378,7 @@ def test_selections_narrow_by_bucket_and_by_time_of_writing(peer: Peer) -> None:
     assert min(stamps) == since and len(list(unpack(written.payload))) == peer.count_since(since)
 
 
-def test_a_filter_stops_at_its_capacity(peer: Peer) -> None:
+def test_a_filter_stops_at_its_capacity(peer: Engine) -> None:
     stock(peer, range(50))
     bloom = filters.RecordFilter(10, 1)
     assert peer.fill(bloom, all_of(WHOLE), 0, 1 << 30) == DONE
@@ -392,7 +387,7 @@ def test_a_filter_stops_at_its_capacity(peer: Peer) -> None:
 
 # -- the dump -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("bytes_max", [1, 500, 1 << 20])
-def test_a_dump_gives_every_record_once_and_another_peer_can_go_on(peer: Peer, bytes_max: int) -> None:
+def test_a_dump_gives_every_record_once_and_another_peer_can_go_on(peer: Engine, bytes_max: int) -> None:
     other = TRACKERS["pure"]()
     other.track(IDS_KEY)
     stock(peer, range(300))
@@ -408,7 +403,7 @@ def test_a_dump_gives_every_record_once_and_another_peer_can_go_on(peer: Peer, b
     assert turns > (3 if bytes_max < 1000 else 0)
 
 
-def test_a_dump_has_stubs_and_nothing_that_is_over(peer: Peer) -> None:
+def test_a_dump_has_stubs_and_nothing_that_is_over(peer: Engine) -> None:
     peer.merge(pack(Record(0, b"stub", None, NOW << 16, 5, NOW - 5, NOW + 900)), NOW)
     peer.merge(pack(Record(0, b"over", b"v", NOW << 16, 5, NOW + 100)), NOW)
     [record] = unpack(peer.dump(0, 1 << 20, NOW + 200).payload)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from respram.engine.pure.scanner import Command, Scanner, split_inline
+from respram.engine.pure.inline import split_inline
+from respram.engine.pure.scanner import Command, Scanner
 
 from .rig import SETTINGS, request
 

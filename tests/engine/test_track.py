@@ -2,13 +2,12 @@
 
 import random
 from collections.abc import Callable
-from typing import Protocol, cast
 
 import pytest
 
 from respram.engine.api import Engine
 from respram.engine.filters import RecordFilter
-from respram.engine.replication import Cut, Digest, Replicating, Selection
+from respram.engine.replication import Cut, Digest, Selection
 from respram.record import Record, unpack
 
 from .conftest import ENGINES
@@ -18,16 +17,12 @@ IDS_KEY = 99
 WHOLE = Cut(stamp=(NOW >> 10) + 100_000, end=0)
 
 
-class Peer(Engine, Replicating, Protocol):
-    """Both contracts at once, for the type checker."""
-
-
 @pytest.fixture(params=list(ENGINES))
-def lone(request: pytest.FixtureRequest) -> Callable[[], Peer]:
-    return lambda: cast(Peer, ENGINES[request.param](SETTINGS))
+def lone(request: pytest.FixtureRequest) -> Callable[[], Engine]:
+    return lambda: ENGINES[request.param](SETTINGS)
 
 
-def write(peer: Peer, seed: int, writes: int, at_ms: int = NOW) -> int:
+def write(peer: Engine, seed: int, writes: int, at_ms: int = NOW) -> int:
     """Some of everything: databases, sizes, shadows, stubs, and a table that grows. The time afterwards."""
     rng = random.Random(seed)
     for number in range(writes):
@@ -39,7 +34,7 @@ def write(peer: Peer, seed: int, writes: int, at_ms: int = NOW) -> int:
     return at_ms
 
 
-def dump(peer: Peer, now_ms: int) -> set[Record]:
+def dump(peer: Engine, now_ms: int) -> set[Record]:
     records: set[Record] = set()
     at = 0
     while at < 1 << 32:
@@ -50,7 +45,7 @@ def dump(peer: Peer, now_ms: int) -> set[Record]:
 
 
 @pytest.mark.parametrize("writes", [0, 1, 700, 5000])
-def test_who_begins_late_is_the_same_as_who_began_early(lone: Callable[[], Peer], writes: int) -> None:
+def test_who_begins_late_is_the_same_as_who_began_early(lone: Callable[[], Engine], writes: int) -> None:
     early, late = lone(), lone()
     early.track(IDS_KEY)
     for peer in (early, late):
@@ -78,7 +73,7 @@ def test_who_begins_late_is_the_same_as_who_began_early(lone: Callable[[], Peer]
     assert digest == Digest(0, 0)
 
 
-def test_values_are_read_and_walks_go_on_behind_the_change(lone: Callable[[], Peer]) -> None:
+def test_values_are_read_and_walks_go_on_behind_the_change(lone: Callable[[], Engine]) -> None:
     peer = lone()
     for number in range(3000):
         peer.store(0, b"%d" % number, b"value %d" % number, NOW + 50_000, True, NOW, b"set")
@@ -96,7 +91,7 @@ def test_values_are_read_and_walks_go_on_behind_the_change(lone: Callable[[], Pe
         assert len(seen) == 3000
 
 
-def test_nobody_begins_twice(lone: Callable[[], Peer]) -> None:
+def test_nobody_begins_twice(lone: Callable[[], Engine]) -> None:
     peer = lone()
     peer.track(IDS_KEY)
     with pytest.raises(AssertionError):

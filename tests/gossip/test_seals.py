@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from random import Random
-from typing import cast
 
 import pytest
 
@@ -14,7 +13,7 @@ from respram.gossip.members import Member
 from respram.gossip.policy import Policy
 from respram.gossip.seals import ASK_MS
 from respram.gossip.timers import Now
-from respram.replica import Output, PeerEngine, Replica, Write
+from respram.replica import Output, Replica, Write
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from respram.sim.world import EPOCH_MS, IDS_KEY, settings
 from respram.wire.codec import decode, encode
@@ -137,7 +136,7 @@ class Enclave:
             self.link(left, left + 1)
 
     def _replica(self, number: int, engine_name: str, seals: bool) -> Replica:
-        engine = cast(PeerEngine, make(engine_name, settings(number + 1, 0)))
+        engine = make(engine_name, settings(number + 1, 0))
         engine.track(IDS_KEY)
         engine.use_seals(self.rings[number], seals)
         me = Member(number + 1, b"main", b"host-%d:1" % number)

@@ -5,13 +5,12 @@ import errno
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from secrets import randbits, token_bytes
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from respram.config.settings import Config
 from respram.engine import make
-from respram.replica import PeerEngine
 from respram.seal import RING_BYTES
 from respram.seal import Ring as SealRing
 from respram.server import clock
@@ -28,7 +27,7 @@ class Bench:
     def __init__(self, folder: Path, kind: str = "pure", sealed: bool = False) -> None:
         self.folder, self.kind, self.sealed = folder, kind, sealed
         self.config = Config(snapshot_dir=str(folder), snapshot_key=SECRET, engine=kind)
-        self.engine = cast(PeerEngine, make(kind, self.config.engine_settings(randbits(64), b"s" * 16)))
+        self.engine = make(kind, self.config.engine_settings(randbits(64), b"s" * 16))
         self.engine.track(7)
         self.lines: list[str] = []
         self.seals = SealRing(bytearray(RING_BYTES), token_bytes(32), clock.now_ms()) if sealed else None

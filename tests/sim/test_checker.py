@@ -66,7 +66,7 @@ def test_an_overwritten_version_that_came_back() -> None:
     table = witness_of(node).engine.keyspace  # type: ignore[attr-defined]
     [row] = table.tables[0].values()
     table.wheel.remove(row)
-    table._remove(row)  # forgets the shadow
+    table.remove(row)  # forgets the shadow
     world.run_until(200)
     witness_of(node).engine.merge(packed, EPOCH_MS + 200)
     with pytest.raises(Violation, match="came back"):

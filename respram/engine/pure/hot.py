@@ -11,7 +11,7 @@ from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, Session
 from respram.engine.pure.keyspace import Keyspace
 from respram.integers import INT64_MAX, INT64_MIN, parse_int
 
-Fast = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
+Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
 
 NIL = (b"", b"", b"$-1\r\n", b"_\r\n")  # by protocol
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"
@@ -171,7 +171,7 @@ def decrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
 
 
 # By name, as the command table has it.
-HANDLERS: dict[bytes, Fast] = {
+HANDLERS: dict[bytes, Handler] = {
     b"decr": decr,
     b"decrby": decrby,
     b"echo": echo,

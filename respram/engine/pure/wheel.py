@@ -9,7 +9,7 @@ A record is destroyed when its 8 ms slot has passed whole: at most 8 ms and a ti
 while readers, who compare deadlines, never see it late at all.
 """
 
-from respram.engine.pure.row import Row
+from respram.engine.pure.record import Row
 
 SHIFTS = (3, 10, 16, 22)
 LEVELS = len(SHIFTS)

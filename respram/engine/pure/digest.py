@@ -12,7 +12,7 @@ from itertools import islice
 
 from respram.engine.filters import RecordFilter
 from respram.engine.ids import M64, identity
-from respram.engine.pure.row import Row
+from respram.engine.pure.record import Row
 from respram.engine.replication import (
     DONE,
     GRANULE_SHIFT,

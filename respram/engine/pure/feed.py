@@ -1,0 +1,168 @@
+"""One call of `feed`: commands are parsed and executed in order, the hot ones here, all others by `dispatch`.
+
+The twin of native/feed.c, without its batches: nothing is prefetched here.
+"""
+
+from collections import deque
+
+from respram.catalog import Command
+from respram.catalog.hot import HOT
+from respram.engine.api import Dispatch, Session, Settings
+from respram.engine.pure.hot import HANDLERS, Handler
+from respram.engine.pure.kept import QUEUED, Kept
+from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.scanner import Scanner
+
+
+class PureSession:
+    __slots__ = (
+        "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
+        "queue", "more", "keeping", "keep",
+    )  # fmt: skip
+
+    def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
+        self.db = 0
+        self.proto = 2
+        self.hot = False
+        self.trusted = False
+        self.closing = False
+        self.suspended = False
+        self.retried = False
+        self.more = False
+        self.owner: object = None
+        self.dispatch = dispatch
+        self.scanner = Scanner(settings)
+        self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
+        self.keeping = 0
+        self.keep = Kept()
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self.scanner.buffered_bytes + sum(sum(map(len, argv)) for argv in self.queue)
+
+    @property
+    def kept(self) -> int:
+        return len(self.keep.commands)
+
+    @property
+    def kept_bytes(self) -> int:
+        return self.keep.bytes
+
+    def take_kept(self) -> list[list[bytes]]:
+        taken = list(self.keep.commands)
+        self.drop_kept()
+        return taken
+
+    def drop_kept(self) -> None:
+        self.keep.drop()
+
+
+class Wire:
+    """All sessions of an engine: the replies under way, the switches, and how often each hot command ran."""
+
+    def __init__(self, keyspace: Keyspace, settings: Settings) -> None:
+        self.keyspace = keyspace
+        self.settings = settings
+        self.hot_reads = True
+        self.hot_writes = True
+        self.calls = {command.name: 0 for command in HOT}
+        self._out: list[bytes] = []  # replies of the feed under way
+        self._said_bytes = 0  # of them
+        # By the name as sent, in the two spellings that clients use; others are found by lower().
+        self._hot: dict[bytes, tuple[Command, Handler]] = {
+            name: (command, HANDLERS[command.name]) for command in HOT for name in (command.name, command.name.upper())
+        }
+
+    def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
+        assert isinstance(session, PureSession)
+        if data:
+            session.scanner.push(bytes(data))
+            if not isinstance(data, bytes) and not memoryview(data).readonly:
+                data[:] = bytes(len(data))  # the receive buffer holds no value longer than needed
+        session.more = False
+        if session.suspended or session.closing:
+            return b""
+        session.scanner.settings = self.settings
+        self._out.clear()
+        self._said_bytes = 0
+        self._run(session, now_ms)
+        return b"".join(self._out)
+
+    def _run(self, session: PureSession, now_ms: int) -> None:
+        """Executes until the input, a budget or the session's patience ends."""
+        queue, scanner = session.queue, session.scanner
+        commands_left = self.settings.feed_commands_max
+        bytes_max = self.settings.feed_reply_bytes_max
+        while True:
+            if not queue:
+                queue.extend(scanner.take(session.trusted))
+                if not queue:
+                    break
+            if commands_left <= 0 or self._said_bytes >= bytes_max:
+                session.more = True
+                return
+            argv = queue.popleft()
+            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._kept_reply(session, argv)
+            if reply is None:
+                reply = session.dispatch(session, argv, now_ms)
+                if reply is None:
+                    queue.appendleft(argv)
+                    session.suspended = True
+                    return
+                session.retried = False
+            self.say(reply)
+            commands_left -= 1
+            if session.closing:
+                self.close(session)
+                return
+        if scanner.fault is not None:
+            if scanner.fault:
+                self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
+            session.closing = True
+            session.drop_kept()
+
+    def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
+        if found is None:
+            return None
+        command, handler = found
+        if (command.writes and not self.hot_writes) or (command.asks and not self.hot_reads):
+            return None
+        reply = handler(self.keyspace, session, argv, now_ms)
+        if reply is not None:
+            self.calls[command.name] += 1
+        return reply
+
+    def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
+        """In MULTI. None: it is for `dispatch`."""
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
+        if found is None or not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
+            return None
+        return QUEUED
+
+    def say(self, reply: bytes) -> None:
+        self._out.append(reply)
+        self._said_bytes += len(reply)
+
+    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+        assert isinstance(session, PureSession)
+        while session.keep.commands:
+            argv = session.keep.commands.popleft()
+            reply = self._fast_reply(session, argv, now_ms)
+            if reply is None:
+                return argv
+            self.say(reply)
+            if self._said_bytes > reply_bytes_max:
+                session.closing = True
+                self._out.clear()
+                self._said_bytes = 0
+        if session.closing:
+            self._out.clear()  # the rest of them too: they would be taken for those of other commands
+        return None
+
+    def close(self, session: Session) -> None:
+        assert isinstance(session, PureSession)
+        session.closing = True
+        session.queue.clear()
+        session.drop_kept()
+        session.scanner.wipe()

@@ -1,0 +1,16 @@
+"""The beginning of digests, with records there or not. The twin of native/track.c."""
+
+from respram.engine.pure.digest import ROW_BYTES, Digests
+from respram.engine.pure.keyspace import Keyspace
+
+
+def track(keyspace: Keyspace, ids_key: int) -> None:
+    assert keyspace.digests is None, "digests are kept already"
+    keyspace.digests = Digests(ids_key)
+    keyspace.row_bytes += ROW_BYTES
+    for table, partitions in zip(keyspace.tables, keyspace.partitions, strict=True):
+        keyspace.record_bytes += ROW_BYTES * len(table)
+        partitions.clear()
+        for key, row in table.items():
+            partitions.setdefault(keyspace.partition(row.db, key), {})[key] = row
+            keyspace.digests.add(row)

@@ -1,0 +1,54 @@
+"""Walking, counting and sampling the keyspace: what may not write. The twin of native/walk.c."""
+
+from respram.engine.api import Scan
+from respram.engine.pure.keyspace import PARTITIONS, Keyspace
+from respram.engine.pure.record import Row
+
+TTL_SAMPLE = 64  # rows looked at for an average
+
+
+def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
+    overdue = keyspace.wheel.overdue(now_ms)
+    return keyspace.live[db] - sum(
+        row.db == db and row.value is not None and row.deadline_ms <= now_ms for row in overdue
+    )
+
+
+def scan(keyspace: Keyspace, db: int, cursor: int, count: int, now_ms: int) -> Scan:
+    """The cursor is the number of the next partition; 0 once all have been seen."""
+    keys: list[bytes] = []
+    partitions = keyspace.partitions[db]
+    for number in range(cursor, PARTITIONS):
+        for key, row in partitions.get(number, {}).items():
+            if row.value is not None and row.deadline_ms > now_ms:
+                keys.append(key)
+        if len(keys) >= count:
+            return Scan((number + 1) % PARTITIONS, keys)
+    return Scan(0, keys)
+
+
+def sample(keyspace: Keyspace, db: int, draw: int, now_ms: int) -> bytes | None:
+    """From a random partition on, the first that has a live key; then one of its keys."""
+    partitions = keyspace.partitions[db]
+    if not keyspace.live[db]:
+        return None
+    for step in range(PARTITIONS):
+        rows = partitions.get((draw + step) % PARTITIONS, {})
+        keys = [key for key, row in rows.items() if row.value is not None and row.deadline_ms > now_ms]
+        if keys:
+            return keys[(draw >> 32) % len(keys)]
+    return None
+
+
+def ttl_average_ms(keyspace: Keyspace, db: int, now_ms: int) -> int:
+    rows: list[Row] = []
+    for partition in keyspace.partitions[db].values():
+        rows += partition.values()
+        if len(rows) >= TTL_SAMPLE:
+            break
+    left = [row.deadline_ms - now_ms for row in rows if row.value is not None and row.deadline_ms > now_ms]
+    return sum(left) // len(left) if left else 0
+
+
+def records(keyspace: Keyspace, db: int) -> list[bytes]:
+    return [keyspace.packed(row) for row in keyspace.tables[db].values()]
