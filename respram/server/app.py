@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from respram import __version__
 from respram.commands import acl
@@ -28,7 +27,6 @@ from respram.commands.notify import observe, parse_classes
 from respram.config.settings import Config
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
-from respram.replica import PeerEngine
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from respram.server import cipher, clock, logs, peer_setup, process, relief, stopping
 from respram.server.client import Client
@@ -315,7 +313,7 @@ class App:
 
     async def _finish_meeting(self, end_s: float) -> None:
         """A node that is stopped before it has its driver waits for it, if there is something to tell."""
-        engine = cast(PeerEngine, self.node.engine)
+        engine = self.node.engine
         if self.meeting is not None and not self.meeting.done():
             if engine.waiting_bytes():
                 await asyncio.wait([self.meeting], timeout=end_s - self.loop.time())
