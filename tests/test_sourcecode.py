@@ -34,7 +34,7 @@ SOCKETS = ("socket", "ssl", "socketserver", "http", "urllib")
 FILES = ("os", "io", "pathlib", "shutil", "tempfile", "subprocess", "mmap", "sys")
 LOGGING = ("logging", "syslog", "warnings")
 PURE = (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *FILES, *LOGGING)
-OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway")
+OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway", "respram.embedded")
 FRAMEWORKS = ("starlette", "uvicorn", "httptools", "mcp", "pydantic")
 
 WALLS = (
@@ -60,17 +60,19 @@ WALLS = (
       for name in ("stamp.py", "record.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
-    Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients", ("respram/server/", "respram/patterns/", "respram/gateway/")),
+    Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients",
+         ("respram/server/", "respram/patterns/", "respram/gateway/", "respram/embedded/")),
     Wall("respram/", ("ssl",), "only the server does I/O; the command line asks",
          ("respram/server/", "respram/patterns/", "respram/cli/", "respram/gateway/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",
-         ("respram/server/", "respram/cli/", "respram/gateway/")),
+         ("respram/server/", "respram/cli/", "respram/gateway/", "respram/embedded/")),
     Wall("respram/gateway/", ("respram",), "a gateway is a client of nodes: it knows words, numbers and errors, and nothing inside",
          ("respram.gateway", "respram.config.options", "respram.errors", "respram.__version__")),
     Wall("respram/", FRAMEWORKS, "an extra's frameworks stay in its room: the server is lean", ("respram/gateway/",)),
-    Wall("respram/", ("redis",), "only the patterns know a client", ("respram/patterns/",)),
+    Wall("respram/", ("redis",), "only the patterns know a client, and whoever hands one out", ("respram/patterns/", "respram/embedded/")),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
-    Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests"),
+    Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests",
+         ("respram/embedded/pytest_plugin.py",)),
 )  # fmt: skip
 
 CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms that may not call them
@@ -122,6 +124,7 @@ TESTED_BY = (
     ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
+    ("respram/embedded/*.py", "tests/embedded/test_server.py"),
     ("respram/gateway/faults.py", "tests/gateway/test_link.py"),
     ("respram/gateway/answers.py", "tests/gateway/test_data.py"),
     ("respram/gateway/names.py", "tests/gateway/test_listing.py"),

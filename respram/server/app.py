@@ -54,6 +54,7 @@ class App:
         self.loop = loop
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
+        self.ended = False  # the loop may be somebody else's and go on
         self.trust = peer_setup.make_trust(config)
         self.guard = guard
         self.ring = self._ring()
@@ -254,6 +255,8 @@ class App:
     # -- time -------------------------------------------------------------------------------------
     def keep_forgetting(self) -> None:
         """Destroys what is due, in slices; between two of them sockets are served."""
+        if self.ended:
+            return
         engine = self.node.engine
         now_ms, end_us = clock.now_ms(), clock.micros() + EXPIRY_SLICE_US
         while engine.expire(now_ms, EXPIRY_STEP) >= EXPIRY_STEP:
@@ -265,6 +268,8 @@ class App:
 
     def sweep(self) -> None:
         """Once a second: clients that idle or do not read, and what INFO has to measure."""
+        if self.ended:
+            return
         now_ms = clock.now_ms()
         self.pump.note_activity()
         for client in list(self.clients.values()):
@@ -310,6 +315,7 @@ class App:
             client.close()
         for pump in self.pumps:
             pump.close()
+        self.ended = True
 
     async def _finish_meeting(self, end_s: float) -> None:
         """A node that is stopped before it has its driver waits for it, if there is something to tell."""
@@ -329,7 +335,7 @@ def run(config: Config) -> int:
     logs.set_up(config.log_level)
     process.give_back_large_blocks()
     process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)
-    runner = asyncio.Runner(loop_factory=_loop_factory())
+    runner = asyncio.Runner(loop_factory=loop_factory())
     with runner:
         return runner.run(_serve(config))
 
@@ -401,7 +407,7 @@ def _report_bug(journal: logs.Journal, loop: asyncio.AbstractEventLoop, context:
     journal(f"event=bug kind={type(error).__name__} place={place or 'unknown'}", logs.ERROR)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ImportError:

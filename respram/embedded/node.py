@@ -1,0 +1,51 @@
+"""A node in a loop that runs already: its own process's, or that of the program around it."""
+
+import asyncio
+
+from respram.config.settings import Config
+from respram.server import clock
+from respram.server.app import EXPIRY_STEP, App
+from respram.server.guard import Guard
+
+
+class Node:
+    def __init__(self, config: Config, guard: Guard | None = None) -> None:
+        """Without a guard the seal keys lie in memory that is not locked: the process is somebody else's."""
+        self.app = App(config, asyncio.get_running_loop(), guard)
+
+    def start(self) -> None:
+        """BindError where a port is taken. Clients can connect at once."""
+        self.app.listen()
+        self.app.keep_forgetting()
+        self.app.sweep()
+        self.app.meet()
+        self.app.remember()
+
+    @property
+    def port(self) -> int:
+        return self._port(0)
+
+    @property
+    def tls_port(self) -> int:
+        return self._port(1) if len(self.app.listeners) > 1 else 0
+
+    def _port(self, which: int) -> int:
+        port: int = self.app.listeners[which].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def peer_port(self) -> int:
+        sockets = self.app.peer_listeners or self.app.waiting_listeners
+        return int(sockets[0].getsockname()[1]) if sockets else 0
+
+    def put_ahead(self, ms: int) -> None:
+        """Lives so much later from now on: whatever is due by then is destroyed, and told, when this returns."""
+        clock.put_ahead(ms)
+        while self.app.node.engine.expire(clock.now_ms(), EXPIRY_STEP) >= EXPIRY_STEP:
+            pass
+
+    async def stop(self) -> None:
+        self.app.stop("closed")
+        await self.app.drain()
+        if self.app.ring is not None:
+            self.app.ring.wipe()
