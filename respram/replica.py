@@ -25,6 +25,7 @@ from respram.gossip.effects import (
     Dial,
     Effect,
     Hangup,
+    Learnt,
     Merge,
     Report,
     Send,
@@ -50,7 +51,7 @@ class Write:
     data: bytes
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Acknowledged
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged
 
 
 class Traffic(NamedTuple):
@@ -148,6 +149,14 @@ class Replica:
         """On a miss while `pulls_useful`. True: the reply waits for Answered(db, key)."""
         waits, effects = self.core.pull(db, key, now)
         return waits, self._done(effects, now)
+
+    def ask(self, db: int, key: bytes, now: Now) -> tuple[int, list[Output]]:
+        """While `unsure`: what a decision is made by. The token of the Learnt that will come; 0: nobody can know."""
+        token, effects = self.core.ask(db, key, now)
+        return token, self._done(effects, now)
+
+    def unsure(self) -> bool:
+        return self.core.unsure()
 
     def pulls_useful(self) -> bool:
         return self.core.pulls_useful()

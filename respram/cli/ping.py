@@ -28,7 +28,7 @@ PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
   --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
 
-  --ready                 fail while the node still fills up from its peers
+  --ready                 fail while the node still fills up from its peers, or has met none of them
 
   --tls                   speak TLS (by itself where RESPRAM_PORT is 0 and RESPRAM_TLS_PORT is set)
   --tls-ca FILE           who signed the node's certificate (default: RESPRAM_TLS_CA)

@@ -45,7 +45,10 @@ def peers(conn: Conn, argv: list[bytes]) -> Reply:
 
 def state(conn: Conn, argv: list[bytes]) -> Reply:
     """One word for probes: `joining` until this node has what the others have. A node without peers is ready."""
-    return Simple(b"ready" if conn.node.peers is None else conn.node.peers.state())
+    node = conn.node
+    if node.truth is not None:
+        return Simple(node.truth.state())
+    return Simple(b"ready" if node.peers is None else node.peers.state())
 
 
 def topology(conn: Conn, argv: list[bytes]) -> Reply:

@@ -191,6 +191,8 @@ def forget(conn: Conn) -> None:
     forget_tracking(conn)
     if conn.node.peers is not None:
         conn.node.peers.forget(conn)
+    if conn.node.truth is not None:
+        conn.node.truth.forget(conn)
     forget_watched(conn)
     observe(conn.node)
 

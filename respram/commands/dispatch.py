@@ -11,6 +11,7 @@ from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
 from respram.commands.transactions import leave, take_over
+from respram.commands.truth import await_truth
 from respram.engine.api import Session
 from respram.errors import ClientError
 
@@ -86,6 +87,8 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         return _enqueue(conn, command, argv)
     if name not in RUNS_PAUSED:
         wait_while_paused(conn, (command,))
+        if conn.node.truth is not None:
+            await_truth(conn, ((command, argv),))
     return call(conn, command, argv)
 
 

@@ -18,7 +18,7 @@ from typing import Protocol
 from respram.catalog import Command
 from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
 from respram.commands.pausing import Pause
-from respram.commands.peers import Peers
+from respram.commands.peers import Peers, Truth
 from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
@@ -122,6 +122,8 @@ class Conn:
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
+    asked: set[Watched] = field(default_factory=set)  # keys whose truth this command has asked for
+    asked_until_ms: int = 0
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
     ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
     behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply
@@ -204,6 +206,7 @@ class Node:
     log: Log  # one line for the operator; never a value
 
     peers: Peers | None = None  # the other nodes, where there can be any
+    truth: Truth | None = None  # who is asked what a key holds, while this node may not know; see truth.py
     snapshots: Snapshots | None = None  # where there is a directory for them
     clients: dict[int, Conn] = field(default_factory=dict)
     channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)

@@ -97,8 +97,9 @@ def observe(node: Node) -> None:
         event(node, name, db, key)
 
     node.engine.observer = seen if listening else None
-    node.engine.hot_writes = not (writes_seen or timed or node.pause.is_on(now_ms))
-    node.engine.hot_reads = not (misses_seen or timed or node.pause.holds_reads(now_ms))
+    doubtful = node.truth is not None
+    node.engine.hot_writes = not (doubtful or writes_seen or timed or node.pause.is_on(now_ms))
+    node.engine.hot_reads = not (doubtful or misses_seen or timed or node.pause.holds_reads(now_ms))
 
 
 def end_pause(node: Node) -> None:

@@ -1,5 +1,6 @@
 """The other nodes, as commands may know them: a Protocol that the server fulfils where there can be any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +39,22 @@ class Waiter(Protocol):
 
     def wake(self) -> None: ...
     def __hash__(self) -> int: ...
+
+
+class Truth(Protocol):
+    """Who knows what this node may not know yet: its peers while it joins, its files while it restores."""
+
+    def state(self) -> bytes:
+        """Why it may not: a word for RESPRAM STATE."""
+
+    def ask(self, waiter: Waiter, names: Sequence[tuple[int, bytes]]) -> int:
+        """Asks what these keys (database, key) hold. The milliseconds to wait for at most (the waiter is woken before that);
+        0: there is nobody to ask."""
+
+    def learnt(self, waiter: Waiter) -> bool:
+        """Whether the engine holds the newest of all that this waiter has asked for since it waited last."""
+
+    def forget(self, waiter: Waiter) -> None: ...
 
 
 class Peers(Protocol):

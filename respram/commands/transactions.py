@@ -13,6 +13,7 @@ from respram.commands.node import Conn, Watched
 from respram.commands.notify import await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
 from respram.commands.running import call, count_error, wait_while_paused
+from respram.commands.truth import await_truth
 from respram.errors import ClientError
 
 WATCHED_KEYS_MAX = 65_536  # of one connection: EXEC looks at each of them in one go
@@ -78,6 +79,12 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         return _exec_kept(conn)
     commands = conn.queue
     wait_while_paused(conn, (command for command, _ in commands))
+    if conn.node.truth is not None:
+        try:
+            await_truth(conn, [(_hot(argv), argv), *commands])
+        except ClientError:
+            leave(conn)
+            raise
     changed = _is_changed(conn)
     leave(conn)
     if changed:

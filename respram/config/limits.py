@@ -146,7 +146,11 @@ class Limits:
     )  # fmt: skip
     joiners_max: int = bound(2, "Nodes that a node fills up at a time.", "joiners-at-once", 1, 64, "dumps_max")
     alone_ms: int = bound(
-        3_000, "How long a node looks for somebody who is ready before it serves alone.", "alone-after-ms", 0, 3_600_000, "alone_ms"
+        3_000, "Without any peer for so long a joiner says that it is alone; with peers of whom none is ready they become level.",
+        "alone-after-ms", 0, 3_600_000, "alone_ms",
+    )  # fmt: skip
+    join_wait_s: int = bound(
+        30, "How long a node that was told to join, and has met nobody, decides nothing; then --serve-alone says.", "join-wait", 0, 86_400
     )
     suspicion_ms: int = bound(
         4_000, "How long a suspected node has to deny that it is dead.", "suspicion-ms", 1_000, 600_000, "suspicion_ms"

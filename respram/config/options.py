@@ -240,6 +240,8 @@ OPTIONS: tuple[Option, ...] = (
            read_optional_hosts),
     Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, or srv:NAME, several separated by commas; names are asked again.",
            read_join),
+    Option("serve-alone", "serve_alone", "yes|no", "choice", "yes", "Whether a node that met nobody of --join serves alone after --join-wait.",
+           partial(read_choice, choices=("yes", "no"))),
     Option("advertise", "advertise", "HOST:PORT", "address", "", "Where peers reach this node, if not where it listens.",
            read_optional_address),
     Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; other enclaves share topology alone.",

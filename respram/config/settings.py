@@ -36,6 +36,7 @@ class Config:
     peer_port_given: bool = False  # by the operator, who then wants it open
     peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` says what it comes to
     join: tuple[Address | Service, ...] = ()
+    serve_alone: str = "yes"
     advertise: Address | None = None
     enclave: str = "default"
     network: str = "respram"

@@ -7,10 +7,14 @@ replaced by another, which goes on at the last point. Then digests are compared 
 A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have more
 than twice as much. Until its snapshot is read it asks for nothing.
 
-Without a ready peer in sight for 3 s (the first node of all, or everybody restarted at once) a node serves alone what it
-has, keeps dialling the roots, and is made level by comparison once somebody is there.
+Where nobody is ready for 3 s (everybody was started at once) all who are linked compare with each other, and are ready when they
+are level. A node that has met nobody by then is ALONE, and says so: it goes on dialling, and serves alone after --join-wait, or never.
+
+READY is a promise: what this node holds is what decisions may be made by. So it follows only from a digest that covers all that was
+written before everybody pushed to this node. Until then who decides asks (truths.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from respram.engine.ids import POINTS
@@ -21,8 +25,9 @@ from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.repair import Repair
 from respram.gossip.rounds import Rounds
-from respram.gossip.states import JOINING, READY
+from respram.gossip.states import ALONE, DOUBTFUL, JOINING, READY
 from respram.gossip.timers import JoinTurn
+from respram.gossip.truths import Truths
 from respram.wire.messages import Busy, Dump, Dumped
 
 PROGRESS_STEPS = 10  # lines in the log for one dump
@@ -36,6 +41,8 @@ class Bootstrap:
     neighbours: Neighbours
     rounds: Rounds
     repair: Repair
+    truths: Truths
+    has_roots: Callable[[], bool] = lambda: True  # somebody to look for
     started_ms: int = 0
     source: int = 0  # the peer that dumps; 0: none
     asked_ms: int = 0  # or heard last
@@ -46,39 +53,89 @@ class Bootstrap:
     avoided: dict[int, int] = field(default_factory=dict)  # peers that were busy or slow: until when
     records: int = 0
     bytes: int = 0
-    alone: bool = False
+    company_ms: int = 0  # when somebody of the enclave was linked last; else when it started
     restoring: bool = False  # its own snapshot is still being read
     by_snapshot: bool = False  # it stands in for the dump
     step: int = 0
 
     def tick(self) -> None:
-        """Every 250 ms while joining."""
-        if self.host.state != JOINING:
+        """Every 250 ms while joining or alone."""
+        if self.host.state not in DOUBTFUL:
             return
         policy, now_ms = self.host.policy, self.host.now.ms
         self.host.at(now_ms + self.host.jitter(policy.join_ms), JoinTurn())
         if self.restoring and now_ms - self.started_ms < policy.restore_ms_max:
             return
-        ready = [peer for peer in self.neighbours.of_enclave() if peer.link is not None and self.book[peer.number].ready]
-        if not ready and now_ms - self.started_ms >= policy.alone_ms:
-            if not self.book.ready_in_enclave() or now_ms - self.started_ms >= policy.level_ms_max:
-                self.alone = True
-                self.become_ready("nobody to bootstrap from")
+        linked = [peer for peer in self.neighbours.of_enclave() if peer.link is not None]
+        if not linked:
+            self._without_company()
             return
-        if self.dumped and ready and all(peer.foreign for peer in ready):  # no digest will ever be equal
+        self._in_company()
+        ready = [peer for peer in linked if self.book[peer.number].ready]
+        if ready:
+            self._fill(ready)
+        elif not self.book.ready_in_enclave() or now_ms - self.started_ms >= policy.level_ms_max:
+            self._level_together(linked)
+
+    # -- nobody there ---------------------------------------------------------------------------------
+    def _without_company(self) -> None:
+        """Others may have what this node lacks. It says that it is alone, and decides nothing before the operator's patience is over."""
+        policy = self.host.policy
+        waited_ms = self.host.now.ms - self.company_ms
+        if not self.has_roots() and not self.book.alive:
+            self.become_ready("no roots to join")  # the addresses to join have turned out to be its own
+            return
+        if self.host.state == JOINING and waited_ms >= policy.alone_ms:
+            self.host.state = ALONE
+            then = f"serves alone in {policy.join_wait_ms // 1000} s" if policy.serve_alone else "waits"
+            self.host.report("alone", f"why='nobody of --join has been met: {then}'", warns=True)
+            self.truths.settle()
+        knows_somebody = self.book.ready_in_enclave() and waited_ms < policy.level_ms_max
+        if self.host.state == ALONE and policy.serve_alone and waited_ms >= policy.join_wait_ms and not knows_somebody:
+            self.become_ready("nobody met: serves alone", warns=True)
+
+    def _in_company(self) -> None:
+        self.company_ms = self.host.now.ms
+        if self.host.state == ALONE:
+            self.host.state = JOINING
+            self.host.report("joining")
+
+    # -- nobody ready ---------------------------------------------------------------------------------
+    def _level_together(self, linked: list[Peer]) -> None:
+        """All were started at once, with what each had restored: nobody can fill another, and all compare with all."""
+        policy, now_ms = self.host.policy, self.host.now.ms
+        if now_ms - self.started_ms < policy.alone_ms:
+            return
+        if not self.repair.among_joiners:
+            self.repair.among_joiners = True
+            self.dumped = self.by_snapshot = True
+            self.level_since_ms = now_ms
+        alike = [peer for peer in linked if not peer.foreign]
+        if all(self._covers(peer.equal_stamp) for peer in alike):
+            self.become_ready("level with all who are here: nobody was ready")
+        elif now_ms - self.level_since_ms >= policy.level_ms_max:
+            self.become_ready("digests still differ", warns=True)
+        elif self.rounds.own is None:
+            self.repair.begin()
+
+    # -- somebody ready -------------------------------------------------------------------------------
+    def _fill(self, ready: list[Peer]) -> None:
+        policy, now_ms = self.host.policy, self.host.now.ms
+        self.repair.among_joiners = False
+        if self.dumped and all(peer.foreign for peer in ready):  # no digest will ever be equal
             if not self.by_snapshot:
                 self.become_ready("filled by a peer whose ids are under another key")
                 return
             self.dumped = self.by_snapshot = False
         if self.dumped:
             if now_ms - self.level_since_ms >= policy.level_ms_max:
-                self.become_ready("digests still differ")
+                self.become_ready("digests still differ", warns=True)
             elif self.rounds.own is None:
                 self.repair.begin()
             return
         if self.source and now_ms - self.asked_ms > policy.dump_patience_ms:
             self.avoid(self.source)
-        if not self.source and ready:
+        if not self.source:
             self._ask(ready)
 
     def _ask(self, ready: list[Peer]) -> None:
@@ -131,10 +188,22 @@ class Bootstrap:
                 self.repair.begin()
 
     def equal(self, peer: Peer) -> None:
-        """A digest was equal. With a ready peer, and behind a dump, that is what joining was for. (Without the dump it says
-        nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
-        if self.host.state == JOINING and self.dumped and self.book[peer.number].ready:
+        """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for. (Without the
+        dump it says nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
+        if self.host.state == JOINING and self.dumped and self.book[peer.number].ready and self._covers(peer.equal_stamp):
             self.become_ready(f"level with {peer.number:016x}")
+
+    def _covers(self, stamp: int) -> bool:
+        """Whether an equal digest up to this granule leaves nothing out: what is younger was pushed here, by everybody. A node
+        that did not know this one yet pushed to others only, and what it wrote is in no digest for a second.
+        (Beyond direct peers pushes are rumors, and those who are linked have to do.)"""
+        members = list(self.book.enclave)
+        peers = [self.neighbours.peers.get(number) for number in members]
+        if len(members) > self.host.policy.direct_peers_max:
+            peers = [peer for peer in peers if peer is not None and peer.link is not None]
+        return all(
+            peer is not None and peer.link is not None and (peer.greeted_wall_ms + peer.ahead_ms >> 10) <= stamp for peer in peers
+        )
 
     def restored(self, records: int) -> None:
         """Its own snapshot is read. With something in it only the difference is left to be asked for."""
@@ -153,10 +222,11 @@ class Bootstrap:
         if self.host.state == JOINING and self.by_snapshot and mine * 100 < theirs * self.host.policy.restored_share_percent:
             self.dumped = self.by_snapshot = False
 
-    def become_ready(self, why: str) -> None:
+    def become_ready(self, why: str, warns: bool = False) -> None:
         self.host.state = READY
         self.dumped = True  # or there is nobody who could
         self.book.set_me(ready=True)
         self.books.tell_all()
         took_ms = self.host.now.ms - self.started_ms
-        self.host.report("ready", f"took_ms={took_ms} records={self.records} bytes={self.bytes} why={why.replace(' ', '_')}")
+        self.host.report("ready", f"took_ms={took_ms} records={self.records} bytes={self.bytes} why={why.replace(' ', '_')}", warns)
+        self.truths.settle()

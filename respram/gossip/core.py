@@ -43,6 +43,7 @@ from respram.gossip.seals import Keyring, Seals
 from respram.gossip.states import JOINING
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
+from respram.gossip.truths import Truths
 from respram.snapshot.keys import Entry
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
@@ -81,13 +82,15 @@ class Core:
         self.rounds = Rounds(self, near, interval_ms=policy.round_ms)
         self.exchange = Exchange(self, self.rounds, self.foreign, self.delivery)
         self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.foreign, self.quorum)
-        self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair)
-        self.pulls = Pulls(self, book, near)
+        self.truths = Truths(self, book, near)
+        self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
+        self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
-            self, book, books, near, self.delivery, self.boot, self.rounds, self.foreign, self.tree, self.handover, self.seals
-        )
+            self, book, books, near, self.delivery, self.boot, self.truths, self.rounds, self.foreign, self.tree,
+            self.handover, self.seals,
+        )  # fmt: skip
         self.hearing = Hearing(
             self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.foreign, self.boot, self.dumps, self.pulls,
@@ -98,6 +101,7 @@ class Core:
         books.on_suspected = self.probes.suspected
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
+        self.boot.has_roots = self.partners.has_roots
         self.repair.has_dump = lambda: self.boot.dumped
         self.repair.on_equal, self.repair.on_compared = self.boot.equal, self.boot.compared
 
@@ -108,7 +112,7 @@ class Core:
     # -- what the caller calls --------------------------------------------------------------------
     def start(self, now: Now) -> list[Effect]:
         self.now = now
-        self.boot.started_ms = self.probes.window_from_ms = now.ms
+        self.boot.started_ms = self.boot.company_ms = self.probes.window_from_ms = now.ms
         policy = self.policy
         turns: tuple[tuple[timers.Timer, int], ...] = (
             (timers.ProbeTurn(), policy.probe_ms), (timers.RoundTurn(), policy.round_ms), (timers.PartnersTurn(), policy.partner_ms),
@@ -117,8 +121,7 @@ class Core:
         for turn, period_ms in turns:
             self.at(now.ms + self.jitter(period_ms), turn)
         self.at(now.ms + self.tree.next_turn_ms(this_time=True), timers.RebalanceTurn())
-        roots = [root for root in self.partners.roots if root not in self.neighbours.own_addresses]
-        if not roots and not self.book.alive and not self.boot.restoring:
+        if not self.partners.has_roots() and not self.book.alive and not self.boot.restoring:
             self.boot.become_ready("no roots to join")
         else:
             self.at(now.ms, timers.JoinTurn())
@@ -217,6 +220,16 @@ class Core:
         self.now = now
         waits = self.pulls.pull(db, key)
         return waits, self._taken()
+
+    def ask(self, db: int, key: bytes, now: Now) -> tuple[int, list[Effect]]:
+        """For who decides by what a key holds, while `unsure`: the token of the Learnt that will come. 0: nobody can know."""
+        self.now = now
+        token = self.truths.ask(db, key)
+        return token, self._taken()
+
+    def unsure(self) -> bool:
+        """Whether what is here may be old, or not all."""
+        return self.truths.needed()
 
     def pulls_useful(self) -> bool:
         return self.pulls.useful()
@@ -319,6 +332,8 @@ class Core:
                 self.rumors.want()
             case timers.PullExpired(token):
                 self.pulls.expired(token)
+            case timers.TruthTurn(token):
+                self.truths.turn(token)
             case timers.TreeTurn():
                 self.tree.check()
             case timers.FindParent():
@@ -348,8 +363,8 @@ class Core:
     def send(self, link: int, message: Message) -> None:
         self.out.append(Send(link, message))
 
-    def report(self, event: str, details: str = "") -> None:
-        self.out.append(Report(event, details))
+    def report(self, event: str, details: str = "", warns: bool = False) -> None:
+        self.out.append(Report(event, details, warns))
 
     def at(self, due_ms: int, timer: Timer) -> None:
         self.timers.at(due_ms, timer)

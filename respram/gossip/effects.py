@@ -54,6 +54,7 @@ class Report:
 
     event: str
     details: str = ""
+    warns: bool = False  # somebody has to do something
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """A question for the truth has ended: with `known` the engine holds the newest of the key."""
+
+    token: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """Peers acknowledged something: whoever waits by WAIT counts again."""
 
@@ -82,7 +91,7 @@ class TrustClock:
     """A peer agrees with this node's clock: stamps that lie beyond it were given while it was wrong."""
 
 
-Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Acknowledged | TrustClock
+Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | TrustClock
 
 
 class Chance(Protocol):
@@ -117,7 +126,7 @@ class Host(Protocol):
 
     def emit(self, effect: Effect) -> None: ...
     def send(self, link: int, message: Message) -> None: ...
-    def report(self, event: str, details: str = "") -> None: ...
+    def report(self, event: str, details: str = "", warns: bool = False) -> None: ...
     def at(self, due_ms: int, timer: Timer) -> None: ...
     def jitter(self, period_ms: int) -> int: ...
     def run(self, job: Iterator[bool]) -> None: ...  # a slice at once, the rest one per tick

@@ -29,6 +29,7 @@ from respram.gossip.seals import Seals
 from respram.gossip.states import ISOLATED
 from respram.gossip.timers import FindParent, GreetingDue
 from respram.gossip.tree import FIRST_MS, Tree
+from respram.gossip.truths import Truths
 from respram.wire.messages import VERSION, Bye, Hello, Members, Message, Refuse
 
 MARK = (1 << 32) - 1  # the bits of HELLO's capabilities that mark the key of the ids; the others are passed over
@@ -58,6 +59,7 @@ class Greeting:
     neighbours: Neighbours
     delivery: Delivery
     boot: Bootstrap
+    truths: Truths
     rounds: Rounds
     foreign: Foreign
     tree: Tree
@@ -99,7 +101,7 @@ class Greeting:
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
         self.foreign.meet(peer, message.capabilities & MARK)
-        self._welcome(link, peer, member)
+        self._welcome(link, peer, member, message.clock_ms)
 
     def refused_there(self, link: Link, message: Refuse) -> None:
         """It may come after the other's HELLO, where only they know what is wrong."""
@@ -142,13 +144,15 @@ class Greeting:
             return True
         return new.dialled == (self.book.me.number < number)
 
-    def _welcome(self, link: Link, peer: Peer, member: Member) -> None:
+    def _welcome(self, link: Link, peer: Peer, member: Member, clock_ms: int) -> None:
         if peer.link is not None:
             self.neighbours.hangup(peer.link, "a newer link replaces it", quietly=True)
         link.peer, link.member = peer, member
         link.same_enclave = member.enclave == self.book.me.enclave
         peer.link = link
         peer.heard_ms = self.host.now.ms
+        if not peer.greeted_wall_ms:
+            peer.greeted_wall_ms, peer.ahead_ms = self.host.now.wall_ms, max(clock_ms - self.host.now.wall_ms, 0)
         peer.redial_ms = peer.redial_at_ms = 0
         self._supersede_address(member)
         known = self.book.get(member.number)
@@ -200,6 +204,7 @@ class Greeting:
         if self.rounds.own is not None and self.rounds.own.peer is peer:
             self.rounds.own = None
         self.boot.avoid(peer.number)
+        self.truths.lost(peer.number)
         member = self.book.get(peer.number)
         if member is None or not member.is_alive:
             self.neighbours.forget(peer)

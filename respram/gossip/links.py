@@ -71,6 +71,8 @@ class Peer:
     lagging_ms: int | None = None  # pushes were dropped since
     rtt_ms: float | None = None
     heard_ms: int = 0
+    greeted_wall_ms: int = 0  # since when it pushes to this node: the first HELLO, in Unix time
+    ahead_ms: int = 0  # by so much its clock was ahead then
     # -- quorum: own batches it is known to hold
     joined_at: int = 0  # pushes began with the batch after this one
     held_through: int = 0  # an equal digest covered all up to this one

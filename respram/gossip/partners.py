@@ -36,6 +36,9 @@ class Partners:
     rounds: Rounds
     roots: list[bytes]
 
+    def has_roots(self) -> bool:
+        return any(root not in self.neighbours.own_addresses for root in self.roots)
+
     def degree(self) -> int:
         """How many links into its enclave a node wants."""
         count = len(self.book.enclave)

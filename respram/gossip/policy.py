@@ -67,7 +67,9 @@ class Policy:
 
     # -- bootstrap --
     join_ms: int = 250  # how often a joiner looks for a source
-    alone_ms: int = 3_000  # without a ready peer by then, a node serves alone
+    alone_ms: int = 3_000  # without any peer by then a node is alone; with peers of whom none is ready, they become level among themselves
+    join_wait_ms: int = 30_000  # and so long after its start it may serve alone
+    serve_alone: bool = True  # False: never, while it was told to join
     dump_bytes: int = 8 * KIB  # made and sent in a tenth of a millisecond: so long clients of the source wait
     dumps_max: int = 2  # joiners served at a time
     dump_patience_ms: int = 10_000  # without a chunk the source is given up
@@ -77,6 +79,11 @@ class Policy:
     restore_ms_max: int = 60_000  # a joiner's own snapshot is waited for so long before it asks for a dump
     restored_share_percent: int = 50  # of a peer's records: with fewer from a snapshot a dump is cheaper than filters
     keys_ms: int = 1_000  # how often keys of segments are looked at: they are destroyed so long after their bucket
+
+    # -- truth, while joining --
+    truth_ms: int = 1_500  # a decision waits for it so long (many clients give up after 2 s); then the client is told to come again
+    truth_again_ms: int = 50  # without an answer others are asked after so long; doubles
+    truth_peers_max: int = 3  # asked at a time
 
     # -- pulls --
     pull_ms: int = 25

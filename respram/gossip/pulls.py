@@ -1,8 +1,10 @@
 """Lazy pull: on a miss, ask, where somebody may know more; else send nothing.
 
-Somebody may know more while this node is joining, and while a peer's last digest differed. (A filter of (key, stamp) cannot be
+Somebody may know more while a peer's last digest differed. (A filter of (key, stamp) cannot be
 asked for a key alone, so a differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a late
 answer still merges. Whoever was told of an absent key is not asked again for 250 ms.
+
+A guess that may fail, for a node that has everything as far as it knows. One that does not know asks for the truth: truths.py.
 """
 
 from collections import OrderedDict
@@ -12,8 +14,9 @@ from respram.gossip.effects import Answered, Host, Merge
 from respram.gossip.links import Link
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
-from respram.gossip.states import JOINING
+from respram.gossip.states import DOUBTFUL
 from respram.gossip.timers import PullExpired
+from respram.gossip.truths import Truths
 from respram.wire.messages import Pull, Pulled
 
 Name = tuple[int, bytes]  # database, key
@@ -31,6 +34,7 @@ class Pulls:
     host: Host
     book: AddressBook
     neighbours: Neighbours
+    truths: Truths
     waiting: dict[Name, Waiting] = field(default_factory=dict)
     names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token, answered late or not
     absent: "OrderedDict[Name, int]" = field(default_factory=OrderedDict)  # until when
@@ -42,7 +46,7 @@ class Pulls:
 
     def useful(self) -> bool:
         """Whether a miss may be worth asking about at all; while not, nothing need be observed."""
-        return self.neighbours.differing > 0 or self.host.state == JOINING
+        return self.neighbours.differing > 0 and self.host.state not in DOUBTFUL
 
     def pull(self, db: int, key: bytes) -> bool:
         """True: the caller waits for Answered(db, key). False: nil stands."""
@@ -57,7 +61,7 @@ class Pulls:
         peers = [
             peer
             for peer in self.neighbours.of_enclave()
-            if peer.link is not None and (peer.differs or self.host.state == JOINING) and self.book[peer.number].ready
+            if peer.link is not None and peer.differs and self.book[peer.number].ready
         ]
         if not peers or self.in_second >= policy.pulls_per_s_max:
             return False
@@ -79,13 +83,19 @@ class Pulls:
         return True
 
     def asked(self, link: Link, message: Pull) -> None:
+        """Only a node that has everything can say that it has not got this, or nothing newer."""
         payload = self.host.store.fetch(message.db, message.key, self.host.now.wall_ms) if message.db < 16 else b""
-        self.host.send(link.id, Pulled(message.token, payload))
+        self.host.send(link.id, Pulled(message.token, int(self.host.state not in DOUBTFUL), payload))
 
     def answered(self, link: Link, message: Pulled) -> None:
         """Merges whatever came, late or not; the wait ends with the first record or the last nothing."""
-        name = self.names.get(message.token)
         assert link.peer is not None
+        if message.token in self.truths.open:
+            if message.payload:
+                self.host.emit(Merge(link.id, 0, message.payload))
+            self.truths.answered(link, message)
+            return
+        name = self.names.get(message.token)
         if name is None:
             return
         if message.payload:

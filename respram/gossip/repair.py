@@ -52,6 +52,7 @@ class Repair:
     exchange: Exchange
     foreign: Foreign
     quorum: Quorum
+    among_joiners: bool = False  # nobody is ready: those who fill up compare with each other
     has_dump: Callable[[], bool] = lambda: True
     on_equal: Callable[[Peer], None] = lambda peer: None
     on_compared: Callable[[int, int], None] = lambda mine, theirs: None  # records in what differs
@@ -90,7 +91,8 @@ class Repair:
 
     def choose(self) -> Peer | None:
         """Nobody who is still filling up: it compares by itself when it has its dump."""
-        peers = [peer for peer in self.neighbours.of_enclave() if peer.link is not None and self.book[peer.number].ready and not peer.foreign]
+        linked = [peer for peer in self.neighbours.of_enclave() if peer.link is not None and not peer.foreign]
+        peers = [peer for peer in linked if self.among_joiners or self.book[peer.number].ready]
         if not peers:
             return None
         for first in (

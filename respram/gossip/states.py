@@ -1,4 +1,6 @@
-"""What a node is to its peers and clients: JOINING until it holds what its enclave holds, then READY; ISOLATED while
-under half of its partners answer. `bootstrap.py` says when it is ready, `probes.py` when it is isolated."""
+"""What a node is to its peers and clients: JOINING until it holds what its enclave holds, then READY; ALONE while it was told
+to join and has met nobody; ISOLATED while under half of its partners answer. `bootstrap.py` says when it is ready or alone,
+`probes.py` when it is isolated."""
 
-JOINING, READY, ISOLATED = "joining", "ready", "isolated"
+JOINING, ALONE, READY, ISOLATED = "joining", "alone", "ready", "isolated"
+DOUBTFUL = frozenset({JOINING, ALONE})  # what is here may be old, or not all: truths.py

@@ -66,6 +66,13 @@ class PullExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class TruthTurn:
+    """Who waits for the truth asks again, or has waited long enough."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceDue:
     pass
 
@@ -132,7 +139,7 @@ class RebalanceTurn:
 
 
 Timer = (
-    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | AnnounceDue
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | AnnounceDue
     | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
     | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip

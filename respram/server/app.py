@@ -29,6 +29,7 @@ from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
 from respram.server import cipher, clock, logs, peer_setup, process, relief, stopping
+from respram.server.beginning import Beginning
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
@@ -59,6 +60,8 @@ class App:
         self.guard = guard
         self.ring = self._ring()
         self.node = self._node()
+        self.beginning = Beginning() if config.has_peers else None
+        self.node.truth = self.beginning
         self.node.event_flags = parse_classes(config.notify_keyspace_events.encode()) or 0
         observe(self.node)
         self.clients: dict[int, Client] = {}
@@ -194,6 +197,8 @@ class App:
             self.snapshots.ring if self.snapshots is not None else None,
         )  # fmt: skip
         self.driver.trust = self.trust  # it may have been renewed meanwhile
+        if self.beginning is not None:
+            self.beginning.end()
         if self.snapshots is not None:
             self.snapshots.driver = self.driver
         for pump in self.pumps:

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from respram.commands import pubsub
@@ -24,14 +24,14 @@ from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
-from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup
+from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup, Learnt
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.replica import Output, Replica, Write
-from respram.server import clock, discovery, peer_overview
+from respram.server import clock, discovery, logs, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
 from respram.snapshot.keys import Entry, SegmentKeys
@@ -70,7 +70,10 @@ def make_replica(
     role = ROOT if is_root else LEAF
     me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
     numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
-    policy = replace(numbers, network=config.network.encode(), ids_mark=mark_of(ids_key))
+    policy = replace(
+        numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
+        join_wait_ms=config.limits.join_wait_s * 1000, serve_alone=config.serve_alone == "yes",
+    )  # fmt: skip
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:
         core.handover.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
@@ -79,7 +82,7 @@ def make_replica(
 
 class Driver:
     def __init__(
-        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, log: Callable[[str], None],
+        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, log: Callable[..., None],
     ) -> None:  # fmt: skip
         self.replica = replica
         self.node = node
@@ -95,7 +98,11 @@ class Driver:
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
         self.stopped = False
         self.deaf = False
+        self._unsure: bool | None = None  # not said yet: whoever stood in for this driver is relieved by its first word
         self._pulls_useful = False
+        self.asking: dict[int, Waiter] = {}  # by token
+        self.asked_by: dict[Waiter, set[int]] = {}
+        self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -254,15 +261,19 @@ class Driver:
                 link = self.links.get(output.link)
                 if link is not None:
                     link.close(output.reason)
+            elif isinstance(output, Learnt):
+                self._wake_asking(output.token, output.known)
             else:
-                self.log(f"event={output.event} {output.details}".rstrip())
+                self.log(f"event={output.event} {output.details}".rstrip(), *((logs.WARNING,) if output.warns else ()))
         self._settle()
 
     def _settle(self) -> None:
         """After anything the replica did: its deadline may be another, and misses may be worth a question."""
+        unsure = self.replica.unsure()
         useful = self.replica.pulls_useful()
-        if useful != self._pulls_useful:
-            self._pulls_useful = useful
+        if (unsure, useful) != (self._unsure, self._pulls_useful):
+            self._unsure, self._pulls_useful = unsure, useful
+            self.node.truth = self if unsure else None
             observe(self.node)
         due_ms = self.replica.next_deadline()
         if due_ms == self._due_ms or self.stopped:
@@ -299,6 +310,17 @@ class Driver:
                 if not left:
                     del self.pulls_of[waiter]
                     waiter.wake()
+
+    def _wake_asking(self, token: int, known: bool) -> None:
+        waiter = self.asking.pop(token, None)
+        if waiter is None:
+            return
+        left = self.asked_by[waiter]
+        left.discard(token)
+        self.learnt_by[waiter] = self.learnt_by.get(waiter, True) and known
+        if not left:
+            del self.asked_by[waiter]
+            waiter.wake()
 
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
@@ -339,7 +361,31 @@ class Driver:
         self.pulls_of.setdefault(waiter, {})[(db, key)] = None
         return self.replica.core.policy.pull_ms_max
 
+    def ask(self, waiter: Waiter, names: Sequence[Name]) -> int:
+        self._forget_asking(waiter)
+        tokens: set[int] = set()
+        for db, key in names:
+            token, outputs = self.replica.ask(db, key, now())
+            if not token:
+                for asked in tokens:
+                    del self.asking[asked]
+                return 0
+            tokens.add(token)
+            self.asking[token] = waiter
+            self.asked_by[waiter] = tokens
+            self.carry(outputs)
+        return self.replica.core.policy.truth_ms
+
+    def learnt(self, waiter: Waiter) -> bool:
+        return waiter not in self.asked_by and self.learnt_by.pop(waiter, False)
+
+    def _forget_asking(self, waiter: Waiter) -> None:
+        self.learnt_by.pop(waiter, None)
+        for token in self.asked_by.pop(waiter, ()):
+            self.asking.pop(token, None)
+
     def forget(self, waiter: Waiter) -> None:
+        self._forget_asking(waiter)
         self.waiters.pop(waiter, None)
         for name in self.pulls_of.pop(waiter, ()):
             waiting = self.pulling.get(name)

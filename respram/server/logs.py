@@ -13,7 +13,7 @@ KINDS_MAX = 256  # distinct kinds held back; beyond, the table starts afresh
 QUIET_MS = 1000  # a line per kind in this time
 LINES_MAX = 10  # saved up: as many as a node has peers to which it pushes
 
-ERROR = logging.ERROR
+INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 
 logger = logging.getLogger("respram")
 

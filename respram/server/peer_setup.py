@@ -102,7 +102,7 @@ def _leads_here(one: Address, here: AbstractSet[Address]) -> bool:
 
 async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
-    log: Callable[[str], None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
+    log: Callable[..., None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Driver:  # fmt: skip
     """A driver at work. DNS that does not answer delays it by a few seconds and is asked again later."""
     port = listeners[0].getsockname()[1]

@@ -11,7 +11,7 @@ ACK, and are sent again when they are not.
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-VERSION = 1
+VERSION = 2
 
 U8 = Annotated[int, (1 << 8) - 1]
 U16 = Annotated[int, (1 << 16) - 1]
@@ -287,10 +287,11 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """The packed record or stub, or nothing."""
+    """The packed record or stub, or nothing. `known` 0: the sender is filling up itself, and others may have a newer one."""
 
     word: ClassVar[bytes] = b"PULLED"
     token: U64
+    known: U8
     payload: Payload
 
 

@@ -32,8 +32,8 @@ class Alone:
     def send(self, link: int, message: Message) -> None:
         self.emit(Send(link, message))
 
-    def report(self, event: str, details: str = "") -> None:
-        self.emit(Report(event, details))
+    def report(self, event: str, details: str = "", warns: bool = False) -> None:
+        self.emit(Report(event, details, warns))
 
     def at(self, due_ms: int, timer: Timer) -> None:
         self.timers.append((due_ms, timer))

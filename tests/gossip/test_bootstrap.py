@@ -2,11 +2,14 @@
 
 
 
+from dataclasses import replace
+
 from respram.engine.ids import POINTS
 from respram.engine.replication import Cut
-from respram.gossip.effects import Dial
+from respram.gossip.effects import Dial, Report
+from respram.gossip.policy import Policy
 from respram.gossip.repair import _DIGEST
-from respram.gossip.states import JOINING, READY
+from respram.gossip.states import ALONE, JOINING, READY
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Busy, Digest, Dump, Dumped
@@ -27,19 +30,55 @@ def joiner() -> Bench:
     return bench
 
 
+def settled(bench: Bench) -> Cut:
+    """The cut of a digest some seconds from now: of all that was written before the links stood."""
+    bench.ms += 3_500
+    for peer in bench.core.neighbours.peers.values():
+        peer.heard_ms = bench.ms
+    return Cut((bench.now.wall_ms - 1_000 >> 10) - 1, bench.now.wall_ms + 2_000 >> 10)
+
+
 def test_without_roots_a_node_is_ready_at_once() -> None:
     bench = Bench()
     assert bench.core.state == READY and bench.core.me.ready
 
 
-def test_who_finds_nobody_serves_alone_and_keeps_dialling() -> None:
+def test_who_finds_nobody_says_so_serves_alone_after_a_while_and_keeps_dialling() -> None:
     bench = joiner()
     bench.take(bench.core.dial_failed(ROOT, bench.now))
-    bench.wait(3_500)
-    assert bench.core.state == READY and bench.core.boot.alone
+    bench.wait(2_900)
+    assert bench.core.state == JOINING and bench.core.unsure()
+    bench.wait(600)
+    assert bench.core.state == ALONE and bench.core.unsure() and not bench.core.me.ready
+    assert [one.warns for one in bench.effects if isinstance(one, Report) and one.event == "alone"] == [True]
+    bench.wait(26_000)
+    assert bench.core.state == ALONE
+    bench.wait(1_000)
+    assert bench.core.state == READY and bench.core.me.ready
+    assert [one.warns for one in bench.effects if isinstance(one, Report) and one.event == "ready"] == [True]
     bench.forget()
     bench.wait(20_000)
     assert Dial(ROOT) in bench.effects
+
+
+def test_who_must_not_serve_alone_waits_for_ever_and_joins_whoever_comes() -> None:
+    bench = Bench(replace(Policy(), serve_alone=False), roots=[ROOT])
+    bench.wait(300_000)
+    assert bench.core.state == ALONE
+    bench.meet(1, member(0x200))
+    bench.wait(400)
+    assert bench.core.state == JOINING and bench.sent(Dump, 1)
+
+
+def test_who_loses_its_only_company_while_it_joins_is_alone_from_then_on() -> None:
+    bench = joiner()
+    bench.meet(1, member(0x200))
+    bench.wait(2_500)
+    bench.take(bench.core.closed(1, bench.now))
+    bench.wait(2_500)
+    assert bench.core.state == JOINING
+    bench.wait(1_500)
+    assert bench.core.state == ALONE
 
 
 def test_where_nobody_is_ready_everybody_is_after_a_while() -> None:
@@ -48,6 +87,13 @@ def test_where_nobody_is_ready_everybody_is_after_a_while() -> None:
     bench.wait(2_500)
     assert bench.core.state == JOINING
     bench.wait(1_000)
+    assert bench.core.state == JOINING and bench.sent(Digest, 1), "they compare with each other"
+    bench.wait(1_000)
+    for ms in (0, 5_000):  # an equal digest of a time before all pushed to this node says too little
+        cut = Cut(EPOCH_MS - 5_000 + ms >> 10, EPOCH_MS + 5_000 + ms >> 10)
+        assert bench.core.state == JOINING
+        bench.say(1, Digest(9, _DIGEST.pack(*cut, 0, 0, 0)))
+        bench.wait(500)
     assert bench.core.state == READY
 
 
@@ -60,12 +106,15 @@ def test_a_dump_is_asked_of_a_near_ready_peer_and_ends_with_an_equal_digest() ->
     bench.say(2, Dumped(1, 0, POINTS // 2, packed(b"a")), Dumped(2, 0, POINTS, packed(b"b")))
     assert bench.core.boot.dumped and bench.core.state == JOINING
     assert "percent=50" in bench.reports("bootstrap")[1] and "percent=100" in bench.reports("bootstrap")[2]
-    cut = Cut(EPOCH_MS - 5_000 >> 10, EPOCH_MS + 2_000 >> 10)
+    cut = settled(bench)
     own = bench.engine.digest(cut, bench.now.wall_ms)
     assert own is not None
     told = Digest(9, _DIGEST.pack(*cut, own.records, own.sum, 0))
     bench.say(1, told)
     assert bench.core.state == JOINING  # level with one that is not ready itself
+    early = Cut(EPOCH_MS - 5_000 >> 10, cut.end)
+    bench.say(2, Digest(8, _DIGEST.pack(*early, own.records, own.sum, 0)))
+    assert bench.core.state == JOINING  # it leaves out what was written before everybody pushed to this node
     bench.say(2, told)
     assert bench.core.state == READY and bench.core.me.ready
     assert bench.engine.count(0, EPOCH_MS) == 2
@@ -80,6 +129,7 @@ def test_an_equal_digest_before_the_dump_is_not_enough() -> None:
     assert bench.core.rounds.equal == 1 and bench.core.state == JOINING
     bench.wait(400)
     bench.say(2, Dumped(1, 0, POINTS, packed(b"a")))
+    cut = settled(bench)
     own = bench.engine.digest(cut, bench.now.wall_ms)
     assert own is not None
     bench.say(2, Digest(10, _DIGEST.pack(*cut, own.records, own.sum, 0)))

@@ -25,7 +25,7 @@ def test_both_say_hello_first_and_then_know_each_other() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": 2}, "version"),
+        ({"version": 1}, "version"),
         ({"network": b"another"}, "network"),
         ({"clock_ms": EPOCH_MS + 2_001}, "clocks differ by 2001"),
         ({"clock_ms": EPOCH_MS - 86_400_000}, "clocks differ"),

@@ -37,7 +37,7 @@ def test_the_record_is_merged_before_who_waits_is_woken() -> None:
     asked = [link for link in (1, 2, 3) if bench.sent(Pull, link)]
     assert len(asked) == 2
     record = pack(Record(0, b"k", b"found", EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
-    bench.say(asked[0], Pulled(bench.sent(Pull)[0].token, record))
+    bench.say(asked[0], Pulled(bench.sent(Pull)[0].token, 1, record))
     assert bench.effects[-1] == Answered(0, b"k")
     entry = bench.engine.lookup(0, b"k", EPOCH_MS)
     assert entry is not None and entry.value == b"found"
@@ -55,7 +55,7 @@ def test_two_nothings_end_the_wait_and_are_remembered_a_while() -> None:
     for link in (1, 2, 3):
         for one in bench.sent(Pull, link):
             assert Answered(0, b"k") not in bench.effects
-            bench.say(link, Pulled(one.token, b""))
+            bench.say(link, Pulled(one.token, 1, b""))
     assert Answered(0, b"k") in bench.effects
     assert not pull(bench, b"k")
     bench.wait(260)
@@ -71,7 +71,7 @@ def test_after_25_ms_nil_stands_and_a_late_answer_still_merges() -> None:
     assert Answered(0, b"k") in bench.effects
     record = pack(Record(0, b"k", b"late", EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
     link = next(link for link in (1, 2, 3) if bench.sent(Pull, link))
-    bench.say(link, Pulled(bench.sent(Pull)[0].token, record))
+    bench.say(link, Pulled(bench.sent(Pull)[0].token, 1, record))
     assert bench.engine.count(0, EPOCH_MS) == 1
 
 
@@ -104,5 +104,5 @@ def test_news_by_a_pull_brings_the_pace_back_as_news_by_a_push_does() -> None:
     assert pull(bench, b"k")
     record = pack(Record(0, b"k", b"found", EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
     link = next(link for link in (1, 2, 3) if bench.sent(Pull, link))
-    bench.say(link, Pulled(bench.sent(Pull)[0].token, record))
+    bench.say(link, Pulled(bench.sent(Pull)[0].token, 1, record))
     assert bench.core.rounds.interval_ms == bench.core.policy.round_ms and bench.core.rounds.soon_ms

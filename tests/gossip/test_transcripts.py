@@ -133,7 +133,7 @@ def nodes(count: int, policy: Policy | None = None, *, started: bool = True) -> 
     if started:
         for node in world.nodes:
             world.start(node)
-        world.run_until(4_000)
+        world.run_until(8_000)
         assert {node.replica.core.state for node in world.nodes} == {"ready"}
         world.run_until(world.now_ms + 10)
     world.listen(*CHATTER)
@@ -148,7 +148,7 @@ def a_node_joins() -> list[str]:
     world.run_until(4_000)
     world.listen(wire.Ping, wire.Pong)
     world.start(other)
-    world.run_until(world.now_ms + 3_000)
+    world.run_until(world.now_ms + 5_000)
     assert other.engine.count(0, EPOCH_MS + world.now_ms) == 3 and other.replica.core.state == "ready"
     return world.told()
 
@@ -200,8 +200,8 @@ def a_miss_while_joining() -> list[str]:
     world.run_until(world.now_ms + 100)
     world.listen(*CHATTER)
     for key in (b"k", b"absent"):
-        waits, outputs = other.replica.pull(0, key, world.time_of(other))
-        assert waits
+        token, outputs = other.replica.ask(0, key, world.time_of(other))
+        assert token
         world.carry(other, outputs)
         world.run_until(world.now_ms + 20)
     assert other.engine.count(0, EPOCH_MS + world.now_ms) == 1

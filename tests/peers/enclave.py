@@ -34,10 +34,12 @@ class Member:
     node: LiveNode | None = None
     clients: "list[redis.Redis]" = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, wait: bool = True) -> None:
+        """`wait` False: a client may come before the node has begun with its peers."""
         words = ["--peer-port", str(self.peer_port), *(["--join", self.join] if self.join else []), *self.args]
         self.node = start(*words, engine=self.engine, env={"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {}, port=self.port)
-        until(lambda: "peer_state" in self.info(), "the node did not begin with its peers")
+        if wait:
+            until(lambda: "peer_state" in self.info(), "the node did not begin with its peers")
 
     @property
     def client(self) -> "redis.Redis":

@@ -74,6 +74,11 @@ def make_node(config: Config, number: int, trust: Trust | None, log: Callable[[s
     return node
 
 
+def into(lines: list[str]) -> Callable[..., None]:
+    """A log that is a list."""
+    return lambda line, level=20: lines.append(line)
+
+
 async def start_party(
     number: int, port: int, join: tuple[int, ...], trust: Trust | None = None, host: str = "127.0.0.1", **settings: object
 ) -> Party:
@@ -82,7 +87,7 @@ async def start_party(
         engine="pure", peer_port=port, join=tuple(Address(host, one) for one in join), **settings  # type: ignore[arg-type]
     )
     node = make_node(config, number, trust, lines.append)
-    driver = await peer_setup.start(config, node, asyncio.get_running_loop(), trust, peer_setup.listen(config), lines.append)
+    driver = await peer_setup.start(config, node, asyncio.get_running_loop(), trust, peer_setup.listen(config), into(lines))
     return Party(driver, node, port, lines)
 
 

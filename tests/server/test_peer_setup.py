@@ -15,7 +15,7 @@ from respram.server import discovery, peer_setup
 from respram.server import driver as driver_module
 from respram.server.secret import trust_by_secret
 from tests.ports import reserve
-from tests.server.nodes import make_node, parties, run, start_party, until
+from tests.server.nodes import into, make_node, parties, run, start_party, until
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 
@@ -107,10 +107,11 @@ def test_a_name_that_dns_does_not_know_keeps_the_node_looking(monkeypatch: pytes
         lines: list[str] = []
         config = Config(engine="pure", peer_port=reserve(), join=(Service("_nowhere._tcp.invalid"),))
         node = make_node(config, 1, None, lines.append)
-        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
+        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), into(lines))
         assert any("event=join_unresolved" in line and "srv:_nowhere._tcp.invalid" in line for line in lines)
         assert driver.replica.core.state == "joining" and driver.replica.core.partners.roots == [b"srv:_nowhere._tcp.invalid"]
-        await until(lambda: driver.replica.core.state == "ready")
+        await until(lambda: driver.replica.core.state == "alone")
+        assert any("event=alone" in line for line in lines)
         await driver.stop()
 
     run(main)
@@ -124,7 +125,7 @@ def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
         port = reserve()
         config = Config(engine="pure", peer_port=port, join=(Address("127.0.0.1", port), Address("later.invalid", 7)))
         node = make_node(config, 1, None, lines.append)
-        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), lines.append)
+        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), into(lines))
         core = driver.replica.core
         assert core.state == "joining" and core.partners.roots == [b"later.invalid:7"] and core.me.role == 3
         await driver.stop()

@@ -25,7 +25,7 @@ def enclave(nodes: int = 3, seed: int = 1, policy: Policy | None = None) -> Worl
         world.add(is_root=place == 0)
     for node in world.nodes:
         world.start(node)
-    world.run_until(3_000)
+    world.run_until(8_000)
     assert {node.replica.core.state for node in world.nodes} == {"ready"}
     return world
 
@@ -99,7 +99,7 @@ def test_a_node_whose_clock_is_off_is_refused_with_the_reason_on_both_sides() ->
         world.add(is_root=place == 0, offset_ms=offset_ms)
     for node in world.nodes:
         world.start(node)
-    world.run_until(2_000)
+    world.run_until(8_000)
     said = [line for line in world.trace if "clocks_differ" in line]
     assert any(" 0 event=refused" in line for line in said) and any(" 1 event=refused" in line for line in said)
 
@@ -161,7 +161,7 @@ def test_a_node_full_of_memory_among_nodes_that_are_not() -> None:
         world.add(is_root=place == 0, memory_bytes_max=500_000 if place == 2 else 0)
     for node in world.nodes:
         world.start(node)
-    world.run_until(3_000)
+    world.run_until(8_000)
     write(world, world.nodes[2], b"mine")
     for number in range(1_000):
         write(world, world.nodes[number % 2], b"k%d" % number, bytes(1_000), ttl_ms=20_000 if number < 900 else 600_000)
@@ -218,7 +218,7 @@ def test_all_roots_restarted_one_by_one() -> None:
         world.add(is_root=place < 2)
     for node in world.nodes:
         world.start(node)
-    world.run_until(3_000)
+    world.run_until(8_000)
     write(world, world.nodes[4], b"k")
     for node in world.nodes[:2]:
         world.crash(node)
@@ -265,7 +265,7 @@ def test_two_networks_that_meet_stay_apart() -> None:
     other = world.add(is_root=True)
     for node in world.nodes:
         world.start(node)
-    world.run_until(3_000)
+    world.run_until(8_000)
     write(world, one, b"k")
     world.run_until(world.now_ms + 3_000)
     assert counts(world) == [1, 0]

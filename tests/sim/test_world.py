@@ -20,7 +20,7 @@ def small(seed: int = 1, nodes: int = 3) -> World:
         world.add(is_root=place == 0)
     for node in world.nodes:
         world.start(node)
-    world.run_until(3_000)
+    world.run_until(8_000)
     return world
 
 

@@ -1,0 +1,126 @@
+"""A node that joins decides nothing in ignorance: what others hold is asked for, from the first answer on.
+
+A node is killed and comes back empty, or with an old snapshot, and a client is there before its peers are. Every answer must be the one
+that a node with everything would give, or LOADING.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.engine.conftest import ENGINES
+from tests.peers.enclave import Member, enclave, until_ready
+
+LIFE_S = 600
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def reborn(member: Member) -> "redis.Redis":
+    """Killed and started again; a client as soon as anybody answers a PING."""
+    member.kill()
+    member.start(wait=False)
+    client = member.client
+    assert client.ping()
+    return client
+
+
+@contextlib.contextmanager
+def three(engine: str, *args: str) -> Iterator[list[Member]]:
+    with enclave(3, *args, engines=(engine,)) as members:
+        until_ready(members)
+        yield members
+
+
+def test_what_others_hold_is_decided_by_from_the_first_answer_on(engine: str) -> None:
+    with three(engine) as members:
+        source = members[0].client
+        for number in range(5):
+            with source.pipeline(transaction=False) as pipe:
+                for name in (b"count", b"text", b"held", b"bits", b"move", b"old", b"both", b"tx", b"kept"):
+                    pipe.set(b"%b:%d" % (name, number), b"1000", ex=LIFE_S)
+                pipe.execute()
+            assert source.wait(2, 5000) == 2
+            client = reborn(members[1])
+            assert client.execute_command("RESPRAM", "STATE") == b"joining"
+            assert client.incr(f"count:{number}") == 1001
+            assert client.append(f"text:{number}", b"x") == 5
+            assert client.set(f"held:{number}", b"mine", nx=True) is None
+            assert client.set(f"free:{number}", b"mine", nx=True, ex=LIFE_S) is True
+            assert client.set(f"old:{number}", b"new", xx=True, get=True) == b"1000"
+            assert client.setbit(f"bits:{number}", 1, 1) == 0
+            assert client.expire(f"move:{number}", 100) == 1
+            assert client.copy(f"move:{number}", f"both:{number}") == 0
+            assert client.mget(f"count:{number}", f"nowhere:{number}") == [b"1001", None]
+            assert client.set(f"kept:{number}", b"1", keepttl=True) and 0 < client.ttl(f"kept:{number}") <= LIFE_S
+            with client.pipeline(transaction=True) as pipe:
+                pipe.watch(f"tx:{number}")
+                seen = int(pipe.get(f"tx:{number}") or 0)
+                pipe.multi()
+                pipe.set(f"tx:{number}", seen + 1, ex=LIFE_S)
+                pipe.incr(f"tx:{number}")
+                assert pipe.execute() == [True, 1002]
+            until_ready(members)
+            for member in members:
+                assert member.client.mget(f"count:{number}", f"held:{number}", f"tx:{number}") == [b"1001", b"1000", b"1002"]
+
+
+def test_blind_writes_are_served_at_once_and_keep_their_place(engine: str) -> None:
+    with three(engine) as members:
+        client = reborn(members[2])
+        began = time.monotonic()
+        assert client.set("blind", b"v", ex=LIFE_S) and client.mset({"a": b"1", "b": b"2"}) and client.psetex("c", 60_000, b"3")
+        assert time.monotonic() - began < 0.5
+        assert client.get("blind") == b"v"
+        with client.pipeline(transaction=False) as pipe:
+            for words in (("INCR", "n"), ("SET", "n", 7, "EX", LIFE_S), ("INCR", "n"), ("GET", "n"), ("PING",)):
+                pipe.execute_command(*words)
+            assert pipe.execute() == [1, True, 8, b"8", True]
+
+
+def test_an_old_snapshot_is_no_ground_for_a_decision(engine: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folders = [str(tmp_path_factory.mktemp(f"node{number}")) for number in range(3)]
+
+    def each(number: int) -> tuple[str, ...]:
+        return ("--snapshot-dir", folders[number], "--snapshot-interval", "3600")
+
+    with enclave(3, engines=(engine,), each=each) as members:
+        until_ready(members)
+        members[0].client.set("count", 900, ex=LIFE_S)
+        assert members[0].client.wait(2, 5000) == 2
+        members[1].stop()  # its last snapshot holds 900
+        members[0].client.set("count", 1000, ex=LIFE_S)
+        members[1].start(wait=False)
+        assert members[1].client.incr("count") == 1001
+        until_ready(members)
+        assert [member.client.get("count") for member in members] == [b"1001"] * 3
+
+
+def test_where_nobody_answers_in_time_the_client_is_told_to_come_again(engine: str) -> None:
+    with three(engine) as members:
+        members[0].client.set("count", 1000, ex=LIFE_S)
+        assert members[0].client.wait(2, 5000) == 2
+        members[0].freeze()
+        members[2].freeze()
+        try:
+            client = reborn(members[1])
+            with pytest.raises(redis.exceptions.BusyLoadingError):
+                client.incr("count")
+            with pytest.raises(redis.exceptions.BusyLoadingError):
+                client.get("count")
+            with client.pipeline(transaction=True) as pipe:
+                pipe.incr("count")
+                with pytest.raises(redis.exceptions.BusyLoadingError):
+                    pipe.execute()
+            assert client.set("blind", 1, ex=LIFE_S)
+        finally:
+            members[0].thaw()
+            members[2].thaw()
+        until_ready(members)
+        assert members[1].client.incr("count") == 1001
