@@ -38,7 +38,10 @@ class PubSub(Generic[C]):
 
     @operation
     def publish(self, topic: str, data: bytes) -> Steps[int]:
-        """Sends to all who listen now; how many those are on this node."""
+        """Sends to all who listen now, on every node of the enclave; how many of those listen on *this* node.
+
+        0 is no failure: those who listen on other nodes are not counted, since this node does not know them.
+        """
         name = self.publisher.encode()
         if len(name) > PUBLISHER_BYTES_MAX:
             raise BadName(f"a publisher's name has at most {PUBLISHER_BYTES_MAX} bytes")
@@ -56,11 +59,20 @@ class PubSub(Generic[C]):
 
     @operation
     def listen(
-        self, handlers: Mapping[str, Callable[..., Any]], timeout_s: float, count: int | None = None
+        self,
+        handlers: Mapping[str, Callable[..., Any]],
+        timeout_s: float,
+        count: int | None = None,
+        ready: Callable[[], Any] | None = None,
     ) -> Steps[int]:
-        """Calls each topic's handler as handler(topic, data, publisher) until the time is up or `count` came; how many."""
+        """Calls each topic's handler as handler(topic, data, publisher) until the time is up or `count` came; how many.
+
+        `ready` is called once the node has confirmed: from then on nothing that is published is missed.
+        """
         end = time.monotonic() + timeout_s
         yield Subscribe(tuple(channel(topic) for topic in handlers))
+        if ready is not None:
+            yield from call(ready)
         heard = 0
         while heard != count and (left := end - time.monotonic()) > 0:
             received = yield Receive(min(WAIT_S, left))

@@ -1,6 +1,9 @@
 """The node's channels."""
 
+from typing import Any
+
 import pytest
+import redis
 
 from respram.patterns import BadName, PubSub, Unreadable
 from tests.patterns.conftest import World
@@ -58,3 +61,35 @@ def test_strange_messages_and_endless_names_are_refused(world: World) -> None:
     send = strange if world.kind == "asyncio" else lambda: world.raw.publish(f"topic:{world.name}", b"")
     outcome = world.together(lambda: PubSub(world.client).listen({world.name: print}, 5, 1), world.later(0.1, send))[0]
     assert isinstance(outcome, Unreadable)
+
+
+def test_a_listener_says_when_it_listens_and_misses_nothing_from_then_on(world: World) -> None:
+    heard: list[bytes] = []
+    mouth = redis.Redis(port=world.port)
+
+    def ready() -> None:
+        mouth.publish(f"topic:{world.name}", b"\x00first")
+
+    def note(topic: str, data: bytes, publisher: str) -> None:
+        heard.append(data)
+
+    assert world(PubSub(world.client).listen({world.name: note}, 5, 1, ready)) == 1
+    assert heard == [b"first"]
+    mouth.close()
+
+
+def test_a_listener_on_another_node_hears_though_the_count_is_0(apart: tuple[World, list[Any]]) -> None:
+    world, clients = apart
+    heard: list[bytes] = []
+    counts: list[int] = []
+    mouth = redis.Redis(port=world.port)
+
+    def note(topic: str, data: bytes, publisher: str) -> None:
+        heard.append(data)
+
+    def ready() -> None:
+        counts.append(int(str(mouth.publish(f"topic:{world.name}", b"\x00across"))))
+
+    assert world(PubSub(clients[1]).listen({world.name: note}, 5, 1, ready)) == 1
+    assert heard == [b"across"] and counts == [0]
+    mouth.close()
