@@ -4,7 +4,8 @@
     breaker = CircuitBreaker(other_client, "payments")
     breaker.guard(charge, order)                                      # CircuitOpen when the service went silent
 
-It is the heartbeat seen from the consumer.
+It is the heartbeat seen from the consumer: `CircuitBreaker(client, "worker-12", heartbeat=True)` watches the service's own
+heartbeat, of `group` if it has one, and `report_healthy` is left to it.
 Not promised: that a call succeeds; a service can fail between its last word and the call.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from respram.patterns.errors import CircuitOpen
+from respram.patterns.heartbeat import Heartbeat
 from respram.patterns.naming import key
 from respram.patterns.steps import C, Steps, call, exists, operation, put
 
@@ -22,13 +24,20 @@ class CircuitBreaker(Generic[C]):
     client: C
     service: str
     ttl_s: float = 5.0
+    heartbeat: bool = False
+    group: str = ""
 
     @property
     def key(self) -> bytes:
+        if self.heartbeat:
+            return Heartbeat(self.client, self.service, group=self.group).key
         return key("healthy", self.service)
 
     @operation
     def report_healthy(self) -> Steps[None]:
+        if self.heartbeat:
+            yield from Heartbeat(self.client, self.service, self.ttl_s, self.group).beat.steps()
+            return
         yield from put(self.key, b"healthy", self.ttl_s)
 
     @operation
@@ -37,10 +46,10 @@ class CircuitBreaker(Generic[C]):
         return (yield from exists(self.key))
 
     @operation
-    def guard(self, function: Callable[..., Any], *args: Any) -> Steps[Any]:
+    def guard(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
         """Calls the function if the service is well. Raises CircuitOpen without calling it."""
         if not (yield from self.closed.steps()):
             raise CircuitOpen(
                 f"service {self.service!r} has not reported that it is healthy; it was not called: back off"
             )
-        return (yield from call(function, *args))
+        return (yield from call(function, *args, **kwargs))

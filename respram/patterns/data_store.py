@@ -7,8 +7,10 @@
     branch = store.use_namespace("repo:respram:main")
     store.list_namespaces()
 
-A key of a namespace is `data:<namespace>:<key>` on the node, both parts with their colons written as %3A, so that no
-two (namespace, key) share a name. Not promised: that anything is there after its ttl_s; that get-then-set
+A key is `data:<namespace>:<key>` on the node: the namespace with its colons written as %3A, the key with its colons as they are, so
+that no two (namespace, key) share a name, and keys can be listed by their own prefixes (`data:default:project:alpha:`). With
+`root=""` a key of the default namespace is its own name, `project:alpha:status`, beside whatever else the node holds.
+Namespaces stand in a roster (roster.py). Not promised: that anything is there after its ttl_s; that get-then-set
 loses no update (accumulate.py has what does not); that listings are a snapshot.
 """
 
@@ -16,10 +18,13 @@ import datetime
 from dataclasses import dataclass, replace
 from typing import Generic
 
+from respram.patterns import roster
 from respram.patterns.coordination_token import LETTING_GO_S
+from respram.patterns.effects import Command
 from respram.patterns.json_values import Json, document, to_json
-from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
-from respram.patterns.steps import C, Steps, ask, ask_all, exists, get, operation, put, ttl_ms
+from respram.patterns.naming import KEYS_MAX, key, level, levels, scan, unlevel
+from respram.patterns.naming import encoded as encoded_name
+from respram.patterns.steps import C, Steps, ask, ask_all, operation, ttl_ms
 
 DEFAULT_NAMESPACE = "default"
 
@@ -47,58 +52,109 @@ class DataStore(Generic[C]):
 
     def key(self, name: str) -> bytes:
         """The name on the node, for those who want to use other commands on it."""
-        return self._prefix() + key(level(name))
+        return self._prefix() + key(levels(name))
+
+    def keys(self, name: str) -> tuple[bytes, ...]:
+        """Where the name may stand: its key, and the one that earlier versions gave it, read for one version more."""
+        earlier = self._prefix() + key(level(name))
+        return (self.key(name),) if earlier == self.key(name) else (self.key(name), earlier)
 
     @operation
     def get(self, name: str, default: Json = None) -> Steps[Json]:
         """The value, or `default` when there is none, or its time is up."""
-        found = yield from get(self.key(name))
+        (stored,) = yield from ask_all(("MGET", *self.keys(name)))
+        found = first_of(stored)
         return default if not found else decoded(found, name)[0]
 
     @operation
     def entry(self, name: str) -> Steps[Entry | None]:
         """The value with all that is known of it."""
-        found, left_ms = yield from ask_all(("GET", self.key(name)), ("PTTL", self.key(name)))
-        return Entry(*decoded(found, name), max(0, left_ms) / 1000) if found else None
+        for each in self.keys(name):
+            found, left_ms = yield from ask_all(("GET", each), ("PTTL", each))
+            if found is not None:
+                return Entry(*decoded(found, name), max(0, left_ms) / 1000) if found else None
+        return None
 
     @operation
     def set(
         self, name: str, value: Json, metadata: dict[str, Json] | None = None, ttl_s: float | None = None
     ) -> Steps[None]:
         """Writes the value; the time begins anew. Raises NotJson for bytes and the like, before anything is sent."""
-        yield from put(self.key(name), encoded(value, metadata), self.ttl_s if ttl_s is None else ttl_s)
+        lasting_s = self.ttl_s if ttl_s is None else ttl_s
+        writing: Command = ("SET", self.key(name), encoded(value, metadata), "PX", ttl_ms(lasting_s))
+        yield from self._noted(lasting_s, writing, *self._over(name))
 
     @operation
     def has(self, name: str) -> Steps[bool]:
-        return (yield from exists(self.key(name)))
+        there: int = yield from ask("EXISTS", *self.keys(name))
+        return there > 0
 
     @operation
     def keep(self, name: str, ttl_s: float | None = None) -> Steps[bool]:
         """Begins the time anew without writing; False when there was nothing left to keep."""
-        kept = yield from ask("PEXPIRE", self.key(name), ttl_ms(self.ttl_s if ttl_s is None else ttl_s))
-        return bool(kept)
+        lasting_s = self.ttl_s if ttl_s is None else ttl_s
+        kept = yield from ask_all(*(("PEXPIRE", each, ttl_ms(lasting_s)) for each in self.keys(name)))
+        if any(kept):
+            yield from self._noted(lasting_s)
+        return any(kept)
 
     @operation
     def let_go(self, name: str) -> Steps[None]:
         """What a delete is elsewhere: the value is overwritten by nothing, and the key is gone a millisecond later."""
-        yield from put(self.key(name), b"", LETTING_GO_S)
+        yield from ask_all(("SET", self.key(name), b"", "PX", ttl_ms(LETTING_GO_S)), *self._over(name))
 
     @operation
     def list_keys(self, prefix: str = "") -> Steps[list[str]]:
         """Names in this namespace that begin with `prefix`, sorted."""
         here = self._prefix()
-        names = yield from scan(here + level(prefix).encode(), self.keys_max)
-        return sorted(unlevel(name[len(here) :]) for name in names)
+        names = set((yield from scan(here + levels(prefix).encode(), self.keys_max)))
+        if level(prefix) != levels(prefix):
+            names |= set((yield from scan(here + level(prefix).encode(), self.keys_max)))
+        return sorted({unlevel(name[len(here) :]) for name in names})
 
     @operation
-    def list_namespaces(self) -> Steps[list[str]]:
-        """Namespaces in which at least one key lives, sorted."""
-        here = key(self.root) + b":"
-        names = yield from scan(here, self.keys_max)
-        return sorted({unlevel(name[len(here) :].split(b":")[0]) for name in names})
+    def list_namespaces(self, scan_keys: bool = False) -> Steps[list[str]]:
+        """Namespaces in which a key was set whose time is not up, sorted.
+
+        With `scan_keys` every key of the node is looked at too, which finds what other programs and earlier versions wrote.
+        """
+        found = set((yield from roster.members(self._roster(), self._sign)))
+        if scan_keys and self.root:
+            here = key(self.root) + b":"
+            names = yield from scan(here, self.keys_max)
+            found |= {unlevel(name[len(here) :].split(b":")[0]) for name in names}
+        return sorted(found)
+
+    @operation
+    def noted(self) -> Steps[None]:
+        """Lets the namespace be listed for ttl_s, for those who write its keys by other commands."""
+        yield from self._noted(self.ttl_s)
+
+    def _noted(self, ttl_s: float, *commands: Command) -> Steps[None]:
+        """The commands, and the namespace's sign of life for as long as what they write, in one round trip."""
+        base, sign, lasting_ms = self._roster(), self._sign(self.namespace), ttl_ms(ttl_s)
+        keep = (("SET", sign, b"", "NX", "PX", lasting_ms), ("PEXPIRE", sign, lasting_ms, "GT"))
+        *_, slot, left_ms = yield from ask_all(*commands, *keep, *roster.look(base, self.namespace))
+        yield from roster.entered(base, self.namespace, slot, left_ms, ttl_s, self._sign)
+
+    def _over(self, name: str) -> tuple[Command, ...]:
+        """What ends the value that an earlier version wrote, which would show again after the new one's time."""
+        return tuple(("SET", each, b"", "XX", "PX", ttl_ms(LETTING_GO_S)) for each in self.keys(name)[1:])
+
+    def _sign(self, namespace: str) -> bytes:
+        return self._roster() + b"=" + level(namespace).encode()
+
+    def _roster(self) -> bytes:
+        return b"roster:namespace:" + encoded_name(self.root)
 
     def _prefix(self) -> bytes:
+        if not self.root:
+            return b"" if self.namespace == DEFAULT_NAMESPACE else key("namespace", level(self.namespace)) + b":"
         return key(self.root, level(self.namespace)) + b":"
+
+
+def first_of(stored: list[bytes | None]) -> bytes | None:
+    return next((each for each in stored if each is not None), None)
 
 
 def encoded(value: Json, metadata: dict[str, Json] | None = None) -> bytes:

@@ -6,28 +6,35 @@
     for change in board.changes():                          # Change("worker-12", alive=False, source="expired")
         ...
 
-The node's *expired* events are the failure signal; every `poll_s` the board also lists the keys, which finds newcomers,
+A member of no group beats under `heartbeat:worker-12`, one of a group under `heartbeat:billing:worker-12`. Who belongs to a group
+stands in its roster (roster.py), so that a board costs what its members cost, whatever else the node holds. Beats that other
+programs write without the roster are found by a walk over the node's keys, one page of it at each look; as are those of earlier
+versions of this library, which beat under `heartbeat:all:worker-12`.
+The node's *expired* events are the failure signal; every `poll_s` the board also asks for its members, which finds newcomers,
 and losses whose event was missed or is switched off. Each loss is reported once.
 Not promised: that a silent member is dead (it may be cut off), nor that a beat missed by milliseconds is forgiven.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic
 
+from respram.patterns import roster
 from respram.patterns.effects import Receive, Subscribe
-from respram.patterns.naming import HEARTBEAT, key, level, scan, unlevel
-from respram.patterns.steps import C, Steps, ask, exists, get, hand, operation, put, stream
+from respram.patterns.errors import TooMany
+from respram.patterns.naming import HEARTBEAT, KEYS_MAX, SCAN_COUNT, glob_escaped, key, level, unlevel
+from respram.patterns.steps import C, Steps, ask, ask_all, exists, hand, operation, stream, ttl_ms
 
 POLL_S = 1.0  # events bring the news at once; polling is the net below them
 CHANGES_KEPT_S = 0.2  # how long one wait for an event lasts, so that an iterator can be closed soon
+EARLIER_GROUP = "all"  # where earlier versions put those of no group; read for one version more
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     member: str
     alive: bool
-    source: str  # "expired": the node's event; "poll": the list of keys
+    source: str  # "expired": the node's event; "poll": the board asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +42,64 @@ class Heartbeat(Generic[C]):
     client: C
     member: str
     ttl_s: float = 3.0
-    group: str = "all"
+    group: str = ""
+
+    @property
+    def key(self) -> bytes:
+        return group_prefix(self.group) + key(level(self.member))
 
     @operation
     def beat(self, detail: bytes = b"") -> Steps[None]:
         """Says "alive" for another ttl_s. Beat at least three times as often, so that one lost beat is no alarm."""
-        yield from put(key(HEARTBEAT, level(self.group), level(self.member)), detail, self.ttl_s)
+        base, prefix = roster_base(self.group), group_prefix(self.group)
+        beat = ("SET", self.key, detail, "PX", ttl_ms(self.ttl_s))
+        _, slot, left_ms = yield from ask_all(beat, *roster.look(base, self.member))
+        yield from roster.entered(
+            base, self.member, slot, left_ms, self.ttl_s, lambda name: prefix + level(name).encode()
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Presence(Generic[C]):
     client: C
-    group: str = "all"
+    group: str = ""
+    cursor: bytes | int = 0  # of the walk over the node's keys
+    strangers: set[str] = field(default_factory=set)  # found by it: they beat without the roster
 
     @property
     def prefix(self) -> bytes:
-        return key(HEARTBEAT, level(self.group)) + b":"
+        return group_prefix(self.group)
 
     @operation
     def alive(self, member: str) -> Steps[bool]:
-        return (yield from exists(self.prefix + level(member).encode()))
+        for name in self._keys(member):
+            if (yield from exists(name)):
+                return True
+        return False
 
     @operation
     def detail(self, member: str) -> Steps[bytes | None]:
         """What the member said with its last beat; None when it is not alive."""
-        return (yield from get(self.prefix + level(member).encode()))
+        (found,) = yield from ask_all(("MGET", *self._keys(member)))
+        return next((each for each in found if each is not None), None)
 
     @operation
     def members(self) -> Steps[list[str]]:
-        """All that are alive, sorted."""
-        return [unlevel(name[len(self.prefix) :]) for name in (yield from scan(self.prefix))]
+        """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest by
+        the call that ends a walk. Raises TooMany."""
+        walk = ("SCAN", self.cursor, "MATCH", glob_escaped(self.prefix) + b"*", "COUNT", SCAN_COUNT)
+        slots, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)
+        self.cursor = 0 if int(cursor) == 0 else cursor
+        entered: list[str] = roster.names(slots)
+        self.strangers |= {met for each in page if (met := self._member(each)) is not None} - set(entered)
+        if len(self.strangers) > KEYS_MAX:
+            raise TooMany(f"more than {KEYS_MAX} keys begin with {self.prefix!r}: make several groups")
+        every = sorted({*entered, *self.strangers})
+        there: set[str] = set((yield from roster.alive(every, lambda name: self._keys(name)[0])))
+        if earlier := [name for name in every if name not in there and self.group == ""]:
+            there |= set((yield from roster.alive(earlier, lambda name: self._keys(name)[-1])))
+        self.strangers &= there
+        return sorted(there)
 
     @operation
     def enable_events(self) -> Steps[None]:
@@ -93,8 +128,29 @@ class Presence(Generic[C]):
                     yield from hand(Change(member, member in present, "poll"))
                 known = present
             event = yield Receive(max(0.001, min(poll_s - (time.monotonic() - polled_s), CHANGES_KEPT_S)))
-            if event is not None and event[1].startswith(self.prefix):
-                member = unlevel(event[1][len(self.prefix) :])
-                if member in known:
-                    known.discard(member)
-                    yield from hand(Change(member, False, "expired"))
+            gone = self._member(event[1]) if event is not None else None
+            if gone in known:
+                known.discard(gone)
+                yield from hand(Change(gone, False, "expired"))
+
+    def _keys(self, member: str) -> tuple[bytes, ...]:
+        """Where the member beats; for those of no group also where earlier versions did."""
+        own = self.prefix + key(level(member))
+        return (own,) if self.group else (own, group_prefix(EARLIER_GROUP) + key(level(member)))
+
+    def _member(self, name: bytes) -> str | None:
+        """Whose beat a key is; None of another group's."""
+        if not name.startswith(self.prefix):
+            return None
+        rest = name[len(self.prefix) :]
+        if not self.group:
+            rest = rest.removeprefix(EARLIER_GROUP.encode() + b":")
+        return None if b":" in rest else unlevel(rest)
+
+
+def group_prefix(group: str) -> bytes:
+    return key(HEARTBEAT, level(group)) + b":" if group else HEARTBEAT.encode() + b":"
+
+
+def roster_base(group: str) -> bytes:
+    return key("roster", HEARTBEAT) + b":" + level(group).encode()

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.data_store import DataStore, decoded, encoded
+from respram.patterns.data_store import DataStore, decoded, encoded, first_of
+from respram.patterns.effects import Command
 from respram.patterns.errors import TooMany
 from respram.patterns.json_values import Json
 from respram.patterns.steps import C, Steps, ask_all, change, operation
@@ -60,6 +61,7 @@ class KeywordIndex(Generic[C]):
                 f"document {doc_id!r} has {len(found)} words, the limit is {WORDS_MAX}: index a summary instead"
             )
         yield from self.documents.set.steps(doc_id, document)
+        yield from self.postings.noted.steps()
         for word in found:
             yield from self._post(word, doc_id)
         return found
@@ -71,13 +73,19 @@ class KeywordIndex(Generic[C]):
         for word in self.keywords(query):
             posted = set((yield from self.postings.get.steps(word, [])))
             matching = posted if matching is None else matching & posted
-        ids = sorted(matching or ())
-        stored = yield from ask_all(*(("GET", self.documents.key(doc_id)) for doc_id in ids))
-        return [Found(doc_id, decoded(data, doc_id)[0]) for doc_id, data in zip(ids, stored, strict=True) if data]
+        ids: list[str] = sorted(matching or ())
+        asked = [self._stored("MGET", doc_id) for doc_id in ids]
+        stored = yield from ask_all(*asked)
+        pairs = zip(ids, map(first_of, stored), strict=True)
+        return [Found(doc_id, decoded(data, doc_id)[0]) for doc_id, data in pairs if data]
+
+    def _stored(self, command: str, doc_id: str) -> Command:
+        return (command, *self.documents.keys(doc_id))
 
     def _post(self, word: str, doc_id: str) -> Steps[None]:
         known: list[str] = yield from self.postings.get.steps(word, [])
-        there = yield from ask_all(*(("EXISTS", self.documents.key(each)) for each in known))
+        asked = [self._stored("EXISTS", posted) for posted in known]
+        there = yield from ask_all(*asked)
         expired: set[str] = {each for each, count in zip(known, there, strict=True) if not count} - {doc_id}
 
         def edit(found: bytes | None) -> bytes:

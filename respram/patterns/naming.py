@@ -50,6 +50,11 @@ def level(text: str) -> str:
     return quote_from_bytes(encoded(text), safe="/@+,=!$&'()*;.-_~ ")
 
 
+def levels(text: str) -> str:
+    """As `level`, with the colons left as they are: a text that has levels of its own, at the end of a key."""
+    return quote_from_bytes(encoded(text), safe=":/@+,=!$&'()*;.-_~ ")
+
+
 def unlevel(quoted: str | bytes) -> str:
     # What another program wrote may be no UTF-8; a listing shows it rather than fail for all.
     return unquote_to_bytes(quoted).decode(errors="backslashreplace")

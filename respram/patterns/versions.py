@@ -7,6 +7,7 @@
     document.read(1)
     document.numbers()                           # [1, 2]
 
+The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else there is.
 A version number is claimed by SET NX, so no two publishers of one node share it. Not promised: that old versions stay
 (each has its own ttl_s), nor a number's uniqueness across nodes in the same moment, nor that numbers have no gaps: where
 a client library sends the claim twice, because the connection broke, the version has two numbers.
@@ -17,8 +18,12 @@ from typing import Generic
 
 from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Steps
-from respram.patterns.errors import Contended, ContentMissing
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, operation, ttl_ms
+from respram.patterns.errors import Contended, ContentMissing, Unreadable
+from respram.patterns.json_values import from_json, to_json
+from respram.patterns.naming import key, level
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, ask_all, change, operation, ttl_ms
+
+NUMBERS_MAX = 4096  # versions that live at once; older ones can be read by their number, and are not listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,12 @@ class Versions(Generic[C]):
     def publish(self, content: bytes) -> Steps[int]:
         """Stores the next version and moves `latest` to it; its number. Counts on from the highest that still lives."""
         ref = yield from self.store.store.steps(content)
-        number = max((yield from self.numbers.steps()), default=0)
+        number = max((yield from self._known()), default=0)
         for _ in range(CHANGE_TRIES_MAX):
             number += 1
             label = self.store.label_key(self.label(number))
             if (yield from ask("SET", label, ref.hash.encode(), "NX", "PX", ttl_ms(self.store.ttl_s))):
+                yield from self._note(number)
                 yield from self.store.label.steps(self.label(None), ref)
                 return number
         raise Contended(
@@ -63,6 +69,40 @@ class Versions(Generic[C]):
     @operation
     def numbers(self) -> Steps[list[int]]:
         """Numbers of the versions that live, ascending."""
+        known = yield from self._known()
+        return (yield from self._alive(known))
+
+    @property
+    def key(self) -> bytes:
+        return key("versions", level(self.store.id), level(self.name))
+
+    def _known(self) -> Steps[list[int]]:
+        noted, latest = yield from ask_all(("GET", self.key), ("EXISTS", self.store.label_key(self.label(None))))
+        if noted is not None or not latest:
+            return numbers_of(noted, self.name)
+        # There is a latest version and no record: an earlier version of this library published it. Found by its labels, once.
         prefix = f"{self.name}:v"
-        labels = yield from self.store.list_labels.steps(prefix)
+        labels: list[str] = yield from self.store.list_labels.steps(prefix)
         return sorted(int(each[len(prefix) :]) for each in labels if each[len(prefix) :].isdecimal())
+
+    def _note(self, number: int) -> Steps[None]:
+        known: list[int] = yield from self._known()
+        gone = set(known) - set((yield from self._alive(known)))
+
+        def edit(found: bytes | None) -> bytes:
+            # The highest stays, even when its time is up: counting goes on from it.
+            every = sorted({*known, *numbers_of(found, self.name), number})
+            return to_json([each for each in every[-NUMBERS_MAX:] if each not in gone or each == every[-1]])
+
+        yield from change(self.key, edit, self.store.ttl_s)
+
+    def _alive(self, known: list[int]) -> Steps[list[int]]:
+        there = yield from ask_all(*(("EXISTS", self.store.label_key(self.label(each))) for each in known))
+        return [each for each, count in zip(known, there, strict=True) if count]
+
+
+def numbers_of(data: bytes | None, name: str) -> list[int]:
+    found = [] if data is None else from_json(data, f"the versions of {name!r}")
+    if not isinstance(found, list) or not all(isinstance(each, int) for each in found):
+        raise Unreadable(f"the record of the versions of {name!r} was not written by this library")
+    return found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import CircuitBreaker, CircuitOpen
+from respram.patterns import CircuitBreaker, CircuitOpen, Heartbeat, Presence
 from tests.patterns.conftest import World
 
 
@@ -26,3 +26,15 @@ def test_the_result_and_the_exception_of_the_function_are_the_caller_s(world: Wo
     assert world(breaker.guard(int, "41")) == 41
     with pytest.raises(ValueError, match="invalid literal"):
         world(breaker.guard(int, "x"))
+
+
+def test_the_breaker_can_watch_a_service_s_own_heartbeat(world: World) -> None:
+    breaker = CircuitBreaker(world.client, world.name, heartbeat=True)
+    with pytest.raises(CircuitOpen):
+        world(breaker.guard(int, "1"))
+    world(Heartbeat(world.another(), world.name, ttl_s=60).beat())
+    assert world(breaker.guard(int, "7f", base=16)) == 127
+    grouped = CircuitBreaker(world.client, "svc", heartbeat=True, group=world.name)
+    assert not world(grouped.closed())
+    world(grouped.report_healthy())
+    assert world(grouped.closed()) and world(Presence(world.client, world.name).members()) == ["svc"]

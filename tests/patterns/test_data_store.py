@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import BadName, BadTtl, DataStore, NotJson, Unreadable
+from respram.patterns import BadName, BadTtl, DataStore, Listing, NotJson, Unreadable
 from tests.patterns.conftest import World
 
 
@@ -82,5 +82,47 @@ def test_a_root_of_several_levels_and_a_stranger_s_key_do_not_confuse_a_listing(
     store = DataStore(world.client, 5, root=f"{world.name}:data")
     world(store.use_namespace("a:b").set("k", 1))
     world.raw.set(f"{world.name}:data:".encode() + b"\xff\xfe:k", b"no json", px=5000)
-    assert world(store.list_namespaces()) == ["\\xff\\xfe", "a:b"]
+    assert world(store.list_namespaces()) == ["a:b"]
+    assert world(store.list_namespaces(scan_keys=True)) == ["\\xff\\xfe", "a:b"]
     assert world(store.use_namespace("a:b").list_keys()) == ["k"]
+
+
+def test_keys_can_be_listed_by_their_own_prefixes(world: World) -> None:
+    world(store(world).set("project:alpha:status", "active"))
+    listing = Listing(world.client)
+    assert world(listing.keys(f"{world.name}:default:project:alpha:")) == [f"{world.name}:default:project:alpha:status"]
+    bare = DataStore(world.client, ttl_s=30, root="")
+    world(bare.set(f"{world.name}:beta:status", "idle"))
+    assert world.raw.exists(f"{world.name}:beta:status")
+    assert world(bare.list_keys(f"{world.name}:beta:")) == [f"{world.name}:beta:status"]
+    spaced = bare.use_namespace(world.name)
+    world(spaced.set("k", 1))
+    assert world(spaced.get("k")) == 1 and world(spaced.list_keys()) == ["k"]
+    assert world.name in world(bare.list_namespaces())
+
+
+def test_what_an_earlier_version_wrote_is_read_and_does_not_show_again(world: World) -> None:
+    data = store(world)
+    new, earlier = data.keys("a:b")
+    value = b'{"value":1,"metadata":{},"set_at":"2026-01-01T00:00:00.000+00:00"}'
+    world.raw.set(earlier, value, px=30_000)
+    assert world(data.get("a:b")) == 1 and world(data.has("a:b")) and world(data.entry("a:b")).value == 1
+    assert world(data.list_keys("a:")) == ["a:b"] and world(data.keep("a:b"))
+    world(data.set("a:b", 2))
+    world.expire(new)
+    assert world(data.get("a:b")) is None
+    world.raw.set(earlier, value, px=30_000)
+    world(data.let_go("a:b"))
+    assert world(data.get("a:b")) is None
+
+
+def test_a_namespace_is_listed_as_long_as_a_key_of_it_may_live(world: World) -> None:
+    data = store(world)
+    world(data.use_namespace("brief").set("k", 1, ttl_s=60))
+    world(data.use_namespace("brief").set("k", 1, ttl_s=30))
+    world(data.use_namespace("kept").set("k", 1, ttl_s=20))
+    world(data.use_namespace("kept").keep("k", ttl_s=600))
+    assert 30_000 < world.raw.pttl(data._sign("brief")) <= 60_000
+    assert world.raw.pttl(data._sign("kept")) > 60_000
+    world.expire(data._sign("brief"))
+    assert world(data.list_namespaces()) == ["kept"]

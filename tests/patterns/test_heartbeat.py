@@ -43,3 +43,40 @@ def test_switching_events_on_keeps_those_that_are_on(world: World) -> None:
     world(Presence(world.client).enable_events())
     flags = next(iter(world.raw.config_get("notify-keyspace-events").values()))
     assert set("KgEx") <= set(flags)
+
+
+def test_a_member_of_no_group_beats_under_the_document_s_name_and_strangers_are_seen(world: World) -> None:
+    board = Presence(world.another(db=5))
+    raw = redis.Redis(port=world.port, db=5)
+    member = world.name
+    world(Heartbeat(world.another(db=5), member, ttl_s=60).beat(b"load"))
+    assert raw.exists(f"heartbeat:{member}") and raw.get(f"heartbeat:{member}") == b"load"
+    # A beat by another program, one of an earlier version, and one of a group that is none of this board's.
+    for name in (f"{member}-plain", f"all:{member}-earlier", f"billing:{member}-grouped"):
+        raw.set(f"heartbeat:{name}", b"x", px=60_000)
+    names = [member, f"{member}-earlier", f"{member}-plain"]
+    world.until(lambda: set(names) <= set(world(board.members())))
+    assert f"{member}-grouped" not in world(board.members())
+    assert all(world(board.alive(name)) for name in names) and world(board.detail(f"{member}-earlier")) == b"x"
+    for name in (f"heartbeat:{member}-plain", f"heartbeat:all:{member}-earlier"):
+        raw.pexpire(name, 1)
+    world.until(lambda: [name for name in world(board.members()) if member in name] == [member])
+    assert not world(board.alive(f"{member}-plain"))
+    raw.close()
+
+
+def test_the_walk_over_the_node_s_keys_takes_a_page_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, raw = world.another(db=6), redis.Redis(port=world.port, db=6)
+    for number in range(3000):
+        raw.set(f"other:{world.name}:{number}", b"", px=60_000)
+    raw.set(f"heartbeat:{world.name}:ada", b"", px=60_000)
+    board = Presence(client, world.name)
+    looks = 0
+    while "ada" not in world(board.members()):
+        looks += 1
+        assert looks < 100
+    world.until(lambda: (world(board.members()), board.cursor == 0)[1])
+    assert board.strangers == {"ada"}
+    world(Heartbeat(client, "ada", ttl_s=60, group=world.name).beat())
+    assert world(board.members()) == ["ada"]
+    raw.close()

@@ -22,6 +22,7 @@ NO_PATTERN = {
     "errors",
     "json_values",
     "pieces",
+    "roster",
     "sealing",
     "steps",
 }  # what patterns are made of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import Contended, ContentMissing, ContentStore, Versions
+from respram.patterns import Contended, ContentMissing, ContentStore, Unreadable, Versions
 from respram.patterns import versions as versions_module
 from tests.patterns.conftest import World
 
@@ -37,3 +37,26 @@ def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: 
     with pytest.raises(Contended):
         world(versions(world).publish(b"x"))
     assert world(versions(world).numbers()) == []
+
+
+def test_publishing_costs_the_same_whatever_else_the_node_holds_and_no_number_is_used_twice(world: World) -> None:
+    document = Versions(ContentStore(world.client, world.name, 30), "document")
+    for number in (1, 2, 3):
+        assert world(document.publish(b"version %d" % number)) == number
+    label = document.store.label_key(document.label(3))
+    world.expire(label)
+    assert world(document.numbers()) == [1, 2]
+    assert world(document.publish(b"version 4")) == 4
+    assert world(document.numbers()) == [1, 2, 4] and world.raw.get(document.key) == b"[1,2,4]"
+
+
+def test_what_an_earlier_version_published_is_found_by_its_labels(world: World) -> None:
+    document = Versions(ContentStore(world.client, world.name, 30), "document")
+    for number in (1, 7):
+        world(document.store.store_at_label(document.label(number), b"version %d" % number))
+    world(document.store.store_at_label(document.label(None), b"version 7"))
+    assert world(document.numbers()) == [1, 7]
+    assert world(document.publish(b"version 8")) == 8 and world(document.numbers()) == [1, 7, 8]
+    world.raw.set(document.key, b'{"x":1}', px=30_000)
+    with pytest.raises(Unreadable):
+        world(document.numbers())
