@@ -5,7 +5,7 @@ One file per pattern; this one only names what they offer. Nothing here may impo
 
 from respram.patterns.accumulate import Counter, GrowingList, Statistics, Summary
 from respram.patterns.actor_state import ActorState
-from respram.patterns.advisory_lock import AdvisoryLock, HeldLock
+from respram.patterns.advisory_lock import AdvisoryLock, HeldLock, Holding
 from respram.patterns.append_log import AppendLog
 from respram.patterns.batch import Batch, BatchProgress
 from respram.patterns.bidirectional import Duplex
@@ -45,6 +45,7 @@ from respram.patterns.errors import (
     TooMany,
     Unreadable,
     ValueTooLarge,
+    WrongCredentials,
     WrongKey,
 )
 from respram.patterns.fanout import Endpoints
@@ -68,6 +69,7 @@ from respram.patterns.sealing import Sealer, new_secret
 from respram.patterns.secure_relay import SecureRelay
 from respram.patterns.session import Sessions
 from respram.patterns.snapshot import Snapshots
+from respram.patterns.stash import Stash
 from respram.patterns.state_machine import State, StateMachine
 from respram.patterns.versions import Versions
 from respram.patterns.workflow import Progress, Workflow
@@ -115,6 +117,7 @@ __all__ = [
     "Heartbeat",
     "Held",
     "HeldLock",
+    "Holding",
     "KeepAlive",
     "KeywordIndex",
     "LinkedList",
@@ -144,6 +147,7 @@ __all__ = [
     "SessionEnded",
     "Sessions",
     "Snapshots",
+    "Stash",
     "State",
     "StateMachine",
     "Statistics",
@@ -162,6 +166,7 @@ __all__ = [
     "ValueTooLarge",
     "Versions",
     "Workflow",
+    "WrongCredentials",
     "WrongKey",
     "bar",
     "derived",

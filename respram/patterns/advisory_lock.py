@@ -2,6 +2,8 @@
 
     lock = AdvisoryLock(client, ttl_s=300)
     lock.guarded("invoice-17", "agent-a", work)          # ResourceLocked(locked_by=...) when somebody is at it
+    with lock.holding("invoice-17", "agent-a") as held:  # `async with` on an asyncio client
+        ...
     held = lock.acquire("invoice-17", "agent-a")
     lock.release(held)
 
@@ -13,6 +15,9 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from respram.patterns.coordination_token import Claim, CoordinationToken
 from respram.patterns.errors import PatternError, ResourceLocked
@@ -53,11 +58,11 @@ class AdvisoryLock(Generic[C]):
         yield from self._token(held.resource).let_go.steps(held.claim)
 
     @operation
-    def guarded(self, resource: str, agent: str, function: Callable[..., Any], *args: Any) -> Steps[Any]:
+    def guarded(self, resource: str, agent: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
         """Acquires, calls, releases, also when the function raises; its result."""
         held = yield from self.acquire.steps(resource, agent)
         try:
-            result = yield from call(function, *args)
+            result = yield from call(function, *args, **kwargs)
         except BaseException:
             # Where letting go fails the lock ends by itself, and what the function raised is the news.
             if held.claim.sure_s() > 0:
@@ -67,5 +72,56 @@ class AdvisoryLock(Generic[C]):
         yield from self.release.steps(held)
         return result
 
+    def holding(self, resource: str, agent: str) -> "Holding[C]":
+        """A context that acquires and releases, for `with` on a blocking and `async with` on an asyncio client.
+
+        It raises what `acquire` raises. At the end of a block that raised nothing it raises ClaimLost where the time was up before;
+        after one that raised, what it raised is the news.
+        """
+        return Holding(self, resource, agent)
+
     def _token(self, resource: str) -> CoordinationToken[C]:
         return CoordinationToken(self.client, resource, self.ttl_s)
+
+
+@dataclass(slots=True)
+class Holding(Generic[C]):
+    """One use of a lock as a context."""
+
+    lock: AdvisoryLock[C]
+    resource: str
+    agent: str
+    held: HeldLock | None = None
+
+    @property
+    def client(self) -> C:
+        return self.lock.client
+
+    @operation
+    def enter(self) -> Steps[HeldLock]:
+        held: HeldLock = yield from self.lock.acquire.steps(self.resource, self.agent)
+        self.held = held
+        return held
+
+    @operation
+    def leave(self, failed: bool) -> Steps[None]:
+        held, self.held = self.held, None
+        if held is None or (failed and held.claim.sure_s() <= 0):
+            return
+        try:
+            yield from self.lock.release.steps(held)
+        except PatternError:
+            if not failed:
+                raise
+
+    def __enter__(self: "Holding[Redis]") -> HeldLock:
+        return self.enter()
+
+    def __exit__(self: "Holding[Redis]", kind: object, error: object, trace: object) -> None:
+        self.leave(kind is not None)
+
+    async def __aenter__(self: "Holding[AsyncRedis]") -> HeldLock:
+        return await self.enter()
+
+    async def __aexit__(self: "Holding[AsyncRedis]", kind: object, error: object, trace: object) -> None:
+        await self.leave(kind is not None)

@@ -81,7 +81,9 @@ class Batch(Generic[C]):
             result = from_json(to_json((yield from call(process, items[position]))), "the result")
             if last is None:
                 last = yield from pieces.last_piece(self.key, list(now.lengths), self._what())
-            lengths, last, write = pieces.grown(self.key, list(now.lengths), last, result, self._piece_ms(), self._what())
+            lengths, last, write = pieces.grown(
+                self.key, list(now.lengths), last, result, self._piece_ms(), self._what()
+            )
             commands: list[Command] = [write]
             if time.monotonic() - prolonged_s >= self.ttl_s * (PIECES_LONGER - 1):
                 commands += pieces.kept(self.key, list(now.lengths), self._piece_ms())
@@ -122,7 +124,9 @@ class Batch(Generic[C]):
                 if (yield Commit((*commands, ("SET", self.key, value, "PX", ttl_ms(self.ttl_s))))) is not None:
                     return value
             yield from pause(CHANGE_PAUSE_S * attempt)
-        raise Contended(f"the checkpoint of {self._what()} changed under {CHANGE_TRIES_MAX} attempts; nothing was noted")
+        raise Contended(
+            f"the checkpoint of {self._what()} changed under {CHANGE_TRIES_MAX} attempts; nothing was noted"
+        )
 
     def _piece_ms(self) -> int:
         return ttl_ms(self.ttl_s * PIECES_LONGER)
@@ -138,4 +142,6 @@ def checkpoint(data: bytes | None, name: str) -> Checkpoint:
     fields = document(data, what, processed=int)
     processed = int(fields["processed"])
     # Earlier versions kept the number alone: what they processed counts as returned.
-    return Checkpoint(processed, int(fields.get("returned", processed)), tuple(pieces.lengths_of(fields.get("pieces", []), what)))
+    return Checkpoint(
+        processed, int(fields.get("returned", processed)), tuple(pieces.lengths_of(fields.get("pieces", []), what))
+    )

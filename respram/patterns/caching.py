@@ -46,7 +46,9 @@ class Cache(Generic[C]):
         return Cached(value, "cache", max(0.0, seconds(now) - metadata.get("stored_s", 0.0)))
 
     @operation
-    def aside(self, name: str, load: Callable[..., Any], *args: Any, fresh_s: float | None = None) -> Steps[Cached]:
+    def aside(
+        self, name: str, load: Callable[..., Any], /, *args: Any, fresh_s: float | None = None, **kwargs: Any
+    ) -> Steps[Cached]:
         """The cached value, if it is there and no older than `fresh_s`; else calls `load` and stores its result.
 
         A cached None, False or 0 counts as cached. What `load` raises is raised, and nothing is stored.
@@ -54,12 +56,12 @@ class Cache(Generic[C]):
         found = yield from self.look.steps(name)
         if found is not None and (fresh_s is None or found.age_s < fresh_s):
             return found
-        return (yield from self.through.steps(name, load, *args))
+        return (yield from self.through.steps(name, load, *args, **kwargs))
 
     @operation
-    def through(self, name: str, compute: Callable[..., Any], *args: Any) -> Steps[Cached]:
+    def through(self, name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Cached]:
         """Calls `compute` and stores its result."""
-        value = yield from call(compute, *args)
+        value = yield from call(compute, *args, **kwargs)
         now = yield from ask("TIME")
         yield from put(self.key(name), encoded(value, {"stored_s": seconds(now)}), self.ttl_s)
         return Cached(value, "fresh", 0.0)

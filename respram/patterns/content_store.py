@@ -104,7 +104,9 @@ class ContentStore(Generic[C]):
             found += [ref.verified(data) for ref, data in zip(wanted, there, strict=False)]
             if len(there) < len(wanted):
                 if time.monotonic() >= end:
-                    raise ContentMissing(f"entry {len(found) + 1} {what or 'of the list'} is gone: its time was up before")
+                    raise ContentMissing(
+                        f"entry {len(found) + 1} {what or 'of the list'} is gone: its time was up before"
+                    )
                 yield from pause(POLL_S)
         return found
 

@@ -1,24 +1,34 @@
 """Export and import of labels with their content, between stores and servers. Nothing else may live in this file.
 
-    package = ContentSync(store).export_labels("app:")             # bytes: a file, a message, anything
+    package = ContentSync(store).export_labels("app:")             # bytes: a message, a small file
     ContentSync(other_store).import_package(package)               # ["app:config", ...]
+    for part in ContentSync(store).export_parts("app:"):           # the same bytes, one content in memory at a time
+        file.write(part)
+    ContentSync(other_store).import_stream(file.read)
 
-A package is checked as a whole, every hash, before the first write. Not promised: that a label and its
-content are of one moment when others write meanwhile; that content keeps its old deadline: it gets the new store's ttl_s.
+A package that is bytes is checked as a whole, every hash, before the first write. One that is read from a stream is stored content by
+content, each under its own hash; its labels come last, and are set when every content that they name was there. Not promised:
+that a label and its content are of one moment when others write meanwhile; that content keeps its old deadline: it gets the new
+store's ttl_s.
 """
 
 import struct
-from dataclasses import dataclass
-from typing import Generic
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic
 
 from respram.patterns.content_store import ContentRef, ContentStore, reference
 from respram.patterns.effects import Steps
-from respram.patterns.errors import BadName, ContentMissing, Unreadable
+from respram.patterns.errors import BadName, ContentMissing, Unreadable, ValueTooLarge
 from respram.patterns.json_values import document, to_json
-from respram.patterns.steps import C, operation
+from respram.patterns.steps import C, call, hand, operation, stream
 
-MAGIC = b"respram-content-1\n"
+MAGIC_1 = b"respram-content-1\n"  # the labels first: written by earlier versions, read by this one
+MAGIC = b"respram-content-2\n"  # contents, then the labels
+CONTENT, LABELS = b"C", b"L"  # the kind of a part, before its length
 LENGTH = struct.Struct(">Q")
+PART_BYTES_MAX = 64 * 1024 * 1024  # what a node takes in one value
+READ_BYTES = 256 * 1024  # asked of `read` at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,42 +39,139 @@ class ContentSync(Generic[C]):
     def client(self) -> C:
         return self.store.client
 
+    @stream
+    def export_parts(self, prefix: str) -> Steps[None]:
+        """The package in pieces, to be written one after the other: contents first, each once, then the labels.
+
+        A label whose content expired is left out.
+        """
+        yield from hand(MAGIC)
+        labels: dict[str, str] = {}
+        gone: set[str] = set()
+        every: list[str] = yield from self.store.list_labels.steps(prefix)
+        for label in every:
+            ref: ContentRef | None = yield from self.store.get_by_label.steps(label)
+            if ref is None or ref.hash in gone:
+                continue
+            if ref.hash not in labels.values():
+                try:
+                    content: bytes = yield from self.store.get.steps(ref)
+                except ContentMissing:
+                    gone.add(ref.hash)
+                    continue
+                yield from hand(CONTENT + LENGTH.pack(len(content)))
+                yield from hand(content)
+            labels[label] = ref.hash
+        listing = to_json({"labels": labels})
+        yield from hand(LABELS + LENGTH.pack(len(listing)) + listing)
+
     @operation
     def export_labels(self, prefix: str) -> Steps[bytes]:
-        """All labels that begin with `prefix`, and each content once. A label whose content expired is left out."""
-        labels: dict[str, str] = {}
-        contents: dict[str, bytes] = {}
-        for label in (yield from self.store.list_labels.steps(prefix)):
-            ref = yield from self.store.get_by_label.steps(label)
-            if ref is None:
-                continue
+        """The same package as bytes."""
+        parts: list[bytes] = []
+        steps = self.export_parts.steps(prefix)  # type: ignore[attr-defined]
+        outcome: Any = None
+        while True:
             try:
-                contents[ref.hash] = contents.get(ref.hash) or (yield from self.store.get.steps(ref))
-            except ContentMissing:
-                continue
-            labels[label] = ref.hash
-        return packed(labels, list(contents.values()))
+                effect = steps.send(outcome)
+            except StopIteration:
+                return b"".join(parts)
+            if (item := getattr(effect, "item", None)) is not None:
+                parts.append(item)
+                outcome = None
+            else:
+                outcome = yield effect
 
     @operation
     def import_package(self, package: bytes) -> Steps[list[str]]:
         """Stores every content and sets every label; the labels. Raises Unreadable, and nothing was written."""
-        labels, contents = unpacked(package)
+        if package.startswith(MAGIC_1):
+            package = renewed(package)
+        cut = Unpacking()
+        contents = list(cut.feed(package))
+        labels = cut.finished(exactly={reference(content).hash for content in contents})
         for content in contents:
             yield from self.store.store.steps(content)
+        return (yield from self._label(labels))
+
+    @operation
+    def import_stream(self, read: Callable[[int], Any]) -> Steps[list[str]]:
+        """As `import_package`, from a file's `read` or anything like it, plain or async; it returns b"" at the end.
+
+        Raises Unreadable or ValueTooLarge: then contents may have been stored, and no label was set.
+        """
+        cut = Unpacking()
+        while data := (yield from call(read, READ_BYTES)):
+            for content in cut.feed(data):
+                yield from self.store.store.steps(content)
+                cut.seen.add(reference(content).hash)
+        return (yield from self._label(cut.finished(exactly=cut.seen)))
+
+    def _label(self, labels: dict[str, ContentRef]) -> Steps[list[str]]:
         for label, ref in labels.items():
             yield from self.store.label.steps(label, ref)
         return sorted(labels)
 
 
-def packed(labels: dict[str, str], contents: list[bytes]) -> bytes:
-    parts = [to_json({"labels": labels}), *contents]
-    return MAGIC + b"".join(LENGTH.pack(len(part)) + part for part in parts)
+@dataclass(slots=True)
+class Unpacking:
+    """A package cut into its contents, whatever pieces it comes in."""
+
+    waiting: bytearray = field(default_factory=bytearray)
+    begun: bool = False
+    listing: bytes | None = None
+    seen: set[str] = field(default_factory=set)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The contents that are whole by now. Raises Unreadable, ValueTooLarge."""
+        self.waiting += data
+        if not self.begun:
+            if bytes(self.waiting[: len(MAGIC)]) != MAGIC[: len(self.waiting)]:
+                raise Unreadable("this is no package of export_labels")
+            if len(self.waiting) < len(MAGIC):
+                return
+            del self.waiting[: len(MAGIC)]
+            self.begun = True
+        at, head = 0, 1 + LENGTH.size
+        while len(self.waiting) - at >= head and self.listing is None:
+            kind = bytes(self.waiting[at : at + 1])
+            (length,) = LENGTH.unpack_from(self.waiting, at + 1)
+            if kind not in (CONTENT, LABELS):
+                raise Unreadable("the package is damaged: a part of it has no kind")
+            if length > PART_BYTES_MAX:
+                raise ValueTooLarge(f"the package announces a part of {length} bytes; a node takes {PART_BYTES_MAX}")
+            if len(self.waiting) - at - head < length:
+                break
+            part = bytes(self.waiting[at + head : at + head + length])
+            at += head + length
+            if kind == LABELS:
+                self.listing = part
+            else:
+                yield part
+        del self.waiting[:at]
+        if self.listing is not None and self.waiting:
+            raise Unreadable("the package goes on behind its list of labels: it was changed or damaged")
+
+    def finished(self, exactly: set[str]) -> dict[str, ContentRef]:
+        """The labels, when the package was whole and its contents are exactly those that its labels name."""
+        if not self.begun or self.listing is None:
+            raise Unreadable("the package was cut short")
+        try:
+            labels = {
+                str(label): ContentRef(each)
+                for label, each in document(self.listing, "the package", labels=dict)["labels"].items()
+            }
+        except (BadName, AttributeError, TypeError):
+            raise Unreadable("the package's list of labels is damaged") from None
+        if {ref.hash for ref in labels.values()} != exactly:
+            raise Unreadable("the package's contents are not those that its labels name: it was changed or damaged")
+        return labels
 
 
-def unpacked(package: bytes) -> tuple[dict[str, ContentRef], list[bytes]]:
-    if not package.startswith(MAGIC):
-        raise Unreadable("this is no package of export_labels")
-    parts, at = [], len(MAGIC)
+def renewed(package: bytes) -> bytes:
+    """A package of an earlier version as one of this: the labels come last, and every part says its kind."""
+    parts: list[bytes] = []
+    at = len(MAGIC_1)
     while at < len(package):
         if at + LENGTH.size > len(package):
             raise Unreadable("the package was cut short")
@@ -76,13 +183,6 @@ def unpacked(package: bytes) -> tuple[dict[str, ContentRef], list[bytes]]:
         at += length
     if not parts:
         raise Unreadable("the package was cut short")
-    try:
-        labels = {
-            str(label): ContentRef(each)
-            for label, each in document(parts[0], "the package", labels=dict)["labels"].items()
-        }
-    except (BadName, AttributeError, TypeError):
-        raise Unreadable("the package's list of labels is damaged") from None
-    if set(labels.values()) != {reference(content) for content in parts[1:]}:
-        raise Unreadable("the package's contents are not those that its labels name: it was changed or damaged")
-    return labels, parts[1:]
+    listing, *contents = parts
+    kinds = [*((CONTENT, each) for each in contents), (LABELS, listing)]
+    return MAGIC + b"".join(kind + LENGTH.pack(len(each)) + each for kind, each in kinds)

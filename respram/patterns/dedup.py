@@ -51,13 +51,13 @@ class Dedup(Generic[C]):
         return (yield from exists(self.key(event_id)))
 
     @operation
-    def process(self, event_id: str, handler: Callable[..., Any], *args: Any) -> Steps[Outcome]:
+    def process(self, event_id: str, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Outcome]:
         """Calls the handler unless the event is done or under way. What the handler raises is raised."""
         mine = uuid.uuid4().bytes
         if not (yield from self._claimed(event_id, mine, self.running_s)):
             return Outcome(False)
         try:
-            result = yield from call(handler, *args)
+            result = yield from call(handler, *args, **kwargs)
         except BaseException:
             # Only our own mark is shortened: the handler may have outlived it, and another may be at work.
             # Where that fails the mark ends by itself, and what the handler raised is the news.

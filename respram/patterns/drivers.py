@@ -30,7 +30,7 @@ from respram.patterns.effects import (
     Subscribe,
     Watch,
 )
-from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge
+from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge, WrongCredentials
 
 T = TypeVar("T")
 
@@ -174,12 +174,14 @@ class Driver:
                     self.unwatch()
             case Pause(seconds):
                 return time.sleep(seconds)
-            case Call(function, args) | Block(function, args):
-                result = function(*args)
+            case Call(function, args, kwargs):
+                result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result.close()
                     raise TypeError("an async function was given to a blocking client; use redis.asyncio.Redis")
                 return result
+            case Block(function, args):
+                return function(*args)
             case Subscribe(channels):
                 client = self.client
                 self.listening = client.pubsub()
@@ -242,8 +244,8 @@ class AsyncDriver:
                     await self.unwatch()
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
-            case Call(function, args):
-                result = function(*args)
+            case Call(function, args, kwargs):
+                result = function(*args, **kwargs)
                 return await result if inspect.isawaitable(result) else result
             case Block(function, args):
                 return await asyncio.to_thread(function, *args)
@@ -309,7 +311,7 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
     size = largest(effect)
     named: Exception
     if isinstance(error, redis.exceptions.AuthenticationError):
-        named = StoreRefused(f"the node wants other credentials: {said(error)}")
+        named = WrongCredentials(f"the node wants other credentials: {said(error)}")
     elif isinstance(error, redis.exceptions.ResponseError) and "invalid bulk length" in str(error):
         named = ValueTooLarge(f"the node takes no value of {size} bytes (its proto-max-bulk-len); nothing was written")
     elif isinstance(error, redis.exceptions.ResponseError):

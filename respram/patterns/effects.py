@@ -1,7 +1,7 @@
 """What a pattern can ask of its driver, as data. Nothing but these dataclasses and their types may live here."""
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 Command = tuple[bytes | str | int, ...]
@@ -53,6 +53,7 @@ class Call:
 
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

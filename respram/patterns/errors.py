@@ -16,6 +16,10 @@ class StoreRefused(PatternError):
     """The node answered with an error: out of memory, no permission, a command it does not have."""
 
 
+class WrongCredentials(StoreRefused):
+    """The node wants another user or password: asking again with the same ones does not help."""
+
+
 class ValueTooLarge(PatternError, ValueError):
     """Refused before anything was sent."""
 

@@ -5,7 +5,9 @@
 
 `monitor` beats for its own side and looks for the other's beat in one round trip. Reasons: "timeout" (the peer was
 there and fell silent), "absent" (it never came within `patience_s`), "store away" (the node does not answer, and
-of the peer nothing is known). Not promised: that a peer that is called dead has stopped working.
+of the peer nothing is known), "auth_failure" (the node wants other credentials), "stopped" (`stop` said so).
+On an asyncio client `monitor` is awaited: as a task beside others it beats until it is cancelled.
+Not promised: that a peer that is called dead has stopped working.
 """
 
 import time
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from respram.patterns.effects import Steps
-from respram.patterns.errors import StoreAway
+from respram.patterns.errors import StoreAway, WrongCredentials
 from respram.patterns.naming import key, level
 from respram.patterns.steps import C, ask_all, call, operation, pause, ttl_ms
 
@@ -39,14 +41,27 @@ class KeepAlive(Generic[C]):
         return bool(there)
 
     @operation
-    def monitor(self, on_closed: Callable[[str, str], Any] | None = None, patience_s: float = 10.0) -> Steps[str]:
-        """Beats until the link is closed; the reason. `on_closed(peer, reason)` may be async, and may reconnect."""
+    def monitor(
+        self,
+        on_closed: Callable[[str, str], Any] | None = None,
+        patience_s: float = 10.0,
+        stop: Callable[[], bool] | None = None,
+    ) -> Steps[str]:
+        """Beats until the link is closed; the reason. `on_closed(peer, reason)` may be async, and may reconnect.
+
+        `stop` is asked at every beat, an Event's `is_set` for example; what it stops is no news, so `on_closed` is not called.
+        """
         begun = time.monotonic()
         met = False
         reason = ""
         while not reason:
+            if stop is not None and stop():
+                return "stopped"
             try:
                 alive = yield from self.tick.steps()
+            except WrongCredentials:
+                reason = "auth_failure"
+                break
             except StoreAway:
                 reason = "store away"
                 break

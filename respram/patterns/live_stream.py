@@ -39,7 +39,9 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held 
 READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
 POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
 LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
-HEAD_KEPT_S = 600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
+HEAD_KEPT_S = (
+    600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
+)
 HEAD = struct.Struct(">QQB")  # the next chunk's number; which life of the stream this is; 1 when it is closed
 LAST, MORE = b"L", b"M"  # the first byte of a chunk: whether the message ends with it; a sealed one begins otherwise
 

@@ -30,7 +30,9 @@ def last_piece(base: bytes, lengths: list[int], what: str) -> Steps[list[Json]]:
     return (yield from _pieces(base, lengths, len(lengths) - 1, len(lengths), what))[0]
 
 
-def grown(base: bytes, lengths: list[int], last: list[Json], item: Json, ttl_ms: int, what: str) -> tuple[list[int], list[Json], Command]:
+def grown(
+    base: bytes, lengths: list[int], last: list[Json], item: Json, ttl_ms: int, what: str
+) -> tuple[list[int], list[Json], Command]:
     """Lengths and last piece with one item more, and the command that writes it. Raises TooMany or NotJson."""
     data = to_json([*last, item])
     if lengths and len(data) <= PIECE_BYTES:
@@ -76,13 +78,18 @@ def _pieces(base: bytes, lengths: list[int], first: int, end: int, what: str) ->
         if len(pieces) == end - first:
             return pieces
         if time.monotonic() >= until:
-            raise ContentMissing(f"piece {first + len(pieces) + 1} of {what} is gone: its time was up before the rest's")
+            raise ContentMissing(
+                f"piece {first + len(pieces) + 1} of {what} is gone: its time was up before the rest's"
+            )
         yield from pause(POLL_S)
 
 
 def lengths_of(found: Json, what: str) -> list[int]:
     """What an owner's record says of its pieces, checked."""
-    if not isinstance(found, list) or len(found) > PIECES_MAX or not all(isinstance(each, int) and each > 0 for each in found):
+    if (
+        not isinstance(found, list)
+        or len(found) > PIECES_MAX
+        or not all(isinstance(each, int) and each > 0 for each in found)
+    ):
         raise Unreadable(f"the record of {what} was not written by this pattern")
     return found
-

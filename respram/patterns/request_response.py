@@ -3,6 +3,8 @@
     Requester(client, "quotes").call(b"GET /data", timeout_s=5)            # the client: waits for the answer
     Responder(other_client, "quotes").serve_one(handler, timeout_s=5)      # the server: handler(request) -> bytes
 
+    Responder(other_client, "quotes").serve(handler)                        # until the process ends
+
 Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
 Not promised: that a request is handled once across nodes, or at all: TimedOut leaves open whether it was.
 """
@@ -19,6 +21,7 @@ from respram.patterns.naming import key
 from respram.patterns.steps import C, ask_all, call, get, operation, put, ttl_ms, wait_until
 
 ID_BYTES = 16
+SERVE_S = 1.0  # how soon `serve` looks whether it is to stop
 ANSWERED, FAILED = b"\x00", b"\x01"
 
 
@@ -53,19 +56,46 @@ class Responder(Generic[C]):
         self.decoder = StreamDecoder(self.client, f"requests:{self.service}")
 
     @operation
+    def serve(
+        self,
+        handler: Callable[[bytes], Any],
+        stop: Callable[[], bool] | None = None,
+        on_error: Callable[[Exception], Any] | None = None,
+        poll_s: float = SERVE_S,
+    ) -> Steps[int]:
+        """Serves until `stop` says so; how many requests. What a handler raises is answered as an error, and told `on_error`.
+
+        A message that no Requester sent is told `on_error` too. What the node raises (StoreAway) ends it.
+        """
+        served = 0
+        while stop is None or not stop():
+            taken, error = yield from self._serve(handler, poll_s)
+            served += taken
+            if error is not None and on_error is not None:
+                yield from call(on_error, error)
+        return served
+
+    @operation
     def serve_one(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[bool]:
         """Takes one request and answers it; False when none came in time. What the handler raises goes to both sides."""
+        taken, error = yield from self._serve(handler, timeout_s)
+        if error is not None:
+            raise error
+        return taken
+
+    def _serve(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[tuple[bool, Exception | None]]:
+        """Whether a request was taken, and what its handler raised. What the node raises is raised."""
         while True:
             try:
                 message = yield from self.decoder.receive.steps(timeout_s)
             except TimedOut:
-                return False
+                return False, None
             except ChunkExpired:
                 # Those who asked have stopped waiting; the ones that are left may not have.
                 yield from self.decoder.skip_to_oldest.steps()
                 continue
             if len(message) < ID_BYTES:
-                raise Unreadable(
+                return False, Unreadable(
                     f"a message in the stream of {self.service!r} was not sent by Requester; it was skipped"
                 )
             request_id, request = message[:ID_BYTES], message[ID_BYTES:]
@@ -80,13 +110,13 @@ class Responder(Generic[C]):
         except Exception as error:
             # The error's name only: its text may hold what the request held.
             yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
-            raise
+            return True, error
         try:
             yield from put(answer_key(request_id), answer, self.ttl_s)
         except ValueTooLarge as error:
             yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
-            raise
-        return True
+            return True, error
+        return True, None
 
 
 def answer_key(request_id: bytes) -> bytes:

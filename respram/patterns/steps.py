@@ -119,9 +119,9 @@ def ask_atomic(*commands: Command) -> Steps[list[Any]]:
     return replies
 
 
-def call(function: Callable[..., Any], *args: Any) -> Steps[Any]:
+def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
     """The caller's own function, plain or async; async ones need the asyncio client."""
-    return (yield Call(function, args))
+    return (yield Call(function, args, kwargs))
 
 
 def hand(item: object) -> Steps[None]:

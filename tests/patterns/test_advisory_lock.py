@@ -1,8 +1,10 @@
 """The advisory lock: held, expired, overrun."""
 
+from collections.abc import Callable
+
 import pytest
 
-from respram.patterns import AdvisoryLock, ClaimLost, ResourceLocked, key
+from respram.patterns import AdvisoryLock, ClaimLost, HeldLock, ResourceLocked, key
 from tests.patterns.conftest import World
 
 
@@ -71,3 +73,59 @@ def test_what_the_function_raised_is_raised_though_another_took_the_lock(world: 
                 f"{world.name}:2", "agent-a", lambda: world.raw.set(key("lock", f"{world.name}:2"), b"{}", px=5000)
             )
         )
+
+
+def used(world: World, lock: AdvisoryLock, work: Callable[[HeldLock], None]) -> None:  # type: ignore[type-arg]
+    """The lock as a context of the world's kind, with `work` as its block."""
+    if world.kind == "asyncio":
+
+        async def block() -> None:
+            async with lock.holding(world.name, "agent-a") as held:
+                work(held)
+
+        world(block())
+    else:
+        with lock.holding(world.name, "agent-a") as held:
+            work(held)
+
+
+def test_a_context_acquires_and_releases_also_when_its_block_fails(world: World) -> None:
+    lock = AdvisoryLock(world.client, ttl_s=60)
+    seen: list[str] = []
+
+    def work(held: HeldLock) -> None:
+        seen.append(held.claim.holder)
+        assert world.raw.exists(f"lock:{world.name}")
+
+    used(world, lock, work)
+    world.until(lambda: not world.raw.exists(f"lock:{world.name}"))
+    with pytest.raises(ZeroDivisionError):
+        used(world, lock, lambda held: seen.append(str(1 // 0)))
+    world.until(lambda: not world.raw.exists(f"lock:{world.name}"))
+    assert seen == ["agent-a"]
+    world.raw.set(f"lock:{world.name}", b'{"holder":"b"}', px=60_000)
+    with pytest.raises(ResourceLocked):
+        used(world, lock, work)
+
+
+def test_a_context_whose_time_was_up_says_so_unless_its_block_failed(world: World) -> None:
+    lock = AdvisoryLock(world.client, ttl_s=60)
+
+    def overtaken(held: HeldLock) -> None:
+        world.raw.set(f"lock:{world.name}", b'{"holder":"b"}', px=60_000)
+
+    with pytest.raises(ClaimLost):
+        used(world, lock, overtaken)
+    world.expire(f"lock:{world.name}")
+
+    def failed(held: HeldLock) -> None:
+        overtaken(held)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        used(world, lock, failed)
+    assert world.raw.exists(f"lock:{world.name}"), "another's claim is left alone"
+
+
+def test_guarded_work_takes_keyword_arguments(world: World) -> None:
+    assert world(AdvisoryLock(world.client, ttl_s=60).guarded(world.name, "a", int, "ff", base=16)) == 255

@@ -49,7 +49,9 @@ def test_an_append_keeps_every_entry_before_it_alive(world: World) -> None:
         assert world.raw.pttl(key) >= world.raw.pttl(log(world).key), "an entry outlives the record that names it"
 
 
-def test_a_log_of_thousands_is_appended_to_at_the_price_of_a_piece(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_of_thousands_is_appended_to_at_the_price_of_a_piece(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", 300)
     for number in range(25):
         world(log(world, 3600).append(number))
@@ -85,6 +87,7 @@ def test_a_log_of_an_earlier_version_is_gone_on_with(world: World) -> None:
     assert world(log(world).entries()) == [1, "two"]
     assert world(log(world).append("three")) == 3 and world(log(world).append("four")) == 4
     assert world(log(world).entries()) == [1, "two", "three", "four"]
+
 
 def test_a_full_log_refuses_and_stays_as_it_was(world: World) -> None:
     world(log(world).append(1))

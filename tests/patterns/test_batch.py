@@ -45,7 +45,9 @@ def test_a_smaller_batch_returns_what_a_larger_one_left(world: World) -> None:
     assert world(small.run([1, 2, 4, 8], process)).results == [0.125]
 
 
-def test_results_beyond_one_piece_are_kept_and_their_number_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_beyond_one_piece_are_kept_and_their_number_is_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", 10)
     monkeypatch.setattr(pieces, "PIECES_MAX", 4)
     batch = Batch(world.client, world.name, 100, ttl_s=30)

@@ -55,3 +55,9 @@ def test_when_the_source_fails_nothing_is_stored(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         world(cache.aside("k", lambda: 1 // 0))
     assert world(cache.look("k")) is None
+
+
+def test_what_loads_takes_keyword_arguments(world: World) -> None:
+    cache = Cache(world.client, world.name)
+    assert world(cache.aside("a", int, "ff", base=16, fresh_s=60)).value == 255
+    assert world(cache.through("b", int, "11", base=2)).value == 3

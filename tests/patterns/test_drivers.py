@@ -173,7 +173,9 @@ def test_a_refused_write_shows_no_value_though_the_client_library_would(world: W
     os.environ.get("RESPRAM_TEST_SERVER") == "redis", reason="these limits are options of a respram node"
 )
 def test_a_node_with_lower_limits_is_asked_for_less_or_says_so(world: World) -> None:
-    with running("--max-ttl", "600", "--default-ttl", "60", "--proto-max-bulk-len", "1mb", "--maxmemory", "64mb") as node:
+    with running(
+        "--max-ttl", "600", "--default-ttl", "60", "--proto-max-bulk-len", "1mb", "--maxmemory", "64mb"
+    ) as node:
         client = world.another(port=node.port)
         claim = world(CoordinationToken(client, world.name, ttl_s=6000).claim("w"))
         assert 0 < claim.sure_s() <= 600

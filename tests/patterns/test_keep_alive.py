@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from typing import Any
 
 from respram.patterns import KeepAlive
+from tests.live import running
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -62,3 +64,42 @@ def test_a_peer_that_never_came_and_a_node_that_is_away_are_told_apart(world: Wo
         except ZeroDivisionError:
             return
         raise AssertionError("the async callback was not awaited")
+
+
+def test_a_wrong_password_is_no_dead_peer(world: World) -> None:
+    with running("--requirepass", "correct horse battery") as node:
+        link = KeepAlive(world.another(port=node.port, password="wrong"), world.name, "a", "b", ttl_s=5)
+        closed: list[tuple[str, str]] = []
+        assert world(link.monitor(lambda *why: closed.append(why))) == "auth_failure"
+        assert closed == [("b", "auth_failure")]
+        assert world(KeepAlive(world.another(port=node.port), world.name, "a", "b").monitor()) == "auth_failure"
+
+
+def test_a_monitor_is_stopped_by_whoever_started_it(world: World) -> None:
+    beats: list[int] = []
+    closed: list[str] = []
+    link = KeepAlive(world.client, world.name, "a", "b", ttl_s=0.4)
+
+    def stop() -> bool:
+        beats.append(1)
+        return len(beats) > 3
+
+    assert world(link.monitor(lambda peer, reason: closed.append(reason), stop=stop)) == "stopped"
+    assert len(beats) == 4 and closed == []
+
+
+def test_an_asyncio_monitor_is_a_task_beside_others(world: World) -> None:
+    if world.kind != "asyncio":
+        return
+    link = KeepAlive(world.client, world.name, "a", "b", ttl_s=0.2)
+
+    async def beside() -> Any:
+        task = asyncio.ensure_future(link.monitor())
+        other = KeepAlive(world.another(), world.name, "b", "a", ttl_s=60)
+        while not await other.tick():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return task.cancelled()
+
+    assert world(beside())

@@ -8,6 +8,7 @@ from respram.patterns import (
     RemoteError,
     Requester,
     Responder,
+    StoreAway,
     StreamEncoder,
     TimedOut,
     Unreadable,
@@ -17,6 +18,7 @@ from respram.patterns import (
     steps,
 )
 from tests.patterns.conftest import World
+from tests.ports import reserve
 
 
 def shout(request: bytes) -> bytes:
@@ -106,3 +108,35 @@ def test_a_claim_that_was_sent_twice_is_still_one_s_own(world: World, monkeypatc
     requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
     answers = world.together(lambda: requester.call(b"once", 5), lambda: responder.serve_one(shout, 5))
     assert answers == [b"ONCE", True]
+
+
+def test_a_server_goes_on_after_a_handler_that_failed_and_answers_with_an_error(world: World) -> None:
+    requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
+    done: list[bytes] = []
+    told: list[Exception] = []
+
+    def handle(request: bytes) -> bytes:
+        done.append(request)
+        if request == b"away":
+            raise StoreAway("the handler's own store")
+        return bytes((1 // int(request),))
+
+    world.raw.set(f"stream:requests%3A{world.name}:head", b"x", px=1)
+    world.until(lambda: not world.raw.exists(f"stream:requests%3A{world.name}:head"))
+    world(StreamEncoder(world.client, f"requests:{world.name}", 30).send(b"short"))
+    calls = [lambda text=text: requester.call(text, 5) for text in (b"0", b"1", b"away", b"x")]
+    serving = lambda: responder.serve(handle, lambda: len(done) == 4, told.append, 0.01)  # noqa: E731
+    *answers, served = world.together(*calls, serving)
+    assert served == 4 and answers[1] == b"\x01"
+    assert [type(each) for each in answers] == [RemoteError, bytes, RemoteError, RemoteError]
+    assert sorted(type(each).__name__ for each in told) == [
+        "StoreAway",
+        "Unreadable",
+        "ValueError",
+        "ZeroDivisionError",
+    ]
+
+
+def test_a_server_whose_node_is_away_ends(world: World) -> None:
+    with pytest.raises(StoreAway):
+        world(Responder(world.another(port=reserve()), world.name).serve(shout))
