@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from respram.config.options import OPTIONS
+from respram.gateway import settings as gateway
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -83,7 +84,11 @@ def modules() -> dict[str, frozenset[str]]:
 
 @cache
 def options() -> frozenset[str]:
-    flags = {f"--{one.name}" for one in OPTIONS} | {"--config", "--version", "--help"}
+    flags = {f"--{name}" for name in (*(one.name for one in OPTIONS), *(one.name for one in gateway.WORDS))} | {
+        "--config",
+        "--version",
+        "--help",
+    }
     for tree in ("benchmarks", "compat", "respram"):
         for path in (ROOT / tree).rglob("*.py"):
             flags.update(re.findall(r"--[a-z][a-z-]+", path.read_text()))
@@ -93,7 +98,7 @@ def options() -> frozenset[str]:
 def unresolved(span: str) -> Iterator[str]:
     """The names in a span that are names of code by their form, and are found nowhere."""
     for word in span.split():
-        if word in ELSEWHERE or word in MADE:
+        if word in ELSEWHERE or word in MADE or word.startswith("/"):  # the last are paths of a URL
             continue
         if re.fullmatch(rf"[\w./-]+\.({'|'.join(SOURCE_ENDINGS)})", word):
             if not any(path == word or path.endswith("/" + word) for path in files()):
@@ -114,13 +119,16 @@ def _unresolved_dotted(word: str) -> Iterator[str]:
         return
     if first in TREES:
         path = "/".join([first, *rest])
-        if not any(known.startswith((path + "/", path + ".py")) for known in files()):
+        holder = word.split(".")[-2]  # `respram.errors.ConfigError`: what a module defines
+        if not any(known.startswith((path + "/", path + ".py")) for known in files()) and rest[-1] not in modules().get(holder, ()):
             yield word
     elif first in classes():
         if rest[0] not in classes()[first]:
             yield word
     elif first in modules():
-        if rest[0] not in modules()[first] and not any(rest[0] in members for name, members in classes().items() if name.lower() == first):
+        if rest[0] not in modules()[first] and not any(
+            rest[0] in members for name, members in classes().items() if name.lower() == first
+        ):
             yield word
     elif first.capitalize() in classes():  # `session.hot`: an object named after its class
         if rest[0] not in classes()[first.capitalize()]:
@@ -134,15 +142,33 @@ def test_every_name_of_code_on_a_page_is_in_the_tree(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "span",
-    ["Client.readable", "server/nobody.py", "nosuchroom/", "--no-such-option VALUE", "session.nothing", "respram.nothing", "compat.nothing",
-     "dispatch.nobody"],
+    [
+        "Client.readable",
+        "server/nobody.py",
+        "nosuchroom/",
+        "--no-such-option VALUE",
+        "session.nothing",
+        "respram.nothing",
+        "compat.nothing",
+        "dispatch.nobody",
+    ],
 )
 def test_a_name_that_is_nowhere_is_found_out(span: str) -> None:
     assert list(unresolved(span))
 
 
 @pytest.mark.parametrize(
-    "span", ["App.keep_forgetting", "server/app.py", "engine/pure/", "--max-ttl 7200", "session.hot", "respram.patterns", "ssl.SSLSocket", "SET"]
+    "span",
+    [
+        "App.keep_forgetting",
+        "server/app.py",
+        "engine/pure/",
+        "--max-ttl 7200",
+        "session.hot",
+        "respram.patterns",
+        "ssl.SSLSocket",
+        "SET",
+    ],
 )
 def test_a_name_that_is_there_is_not(span: str) -> None:
     assert list(unresolved(span)) == []
