@@ -19,7 +19,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit slow soak trials sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit slow soak trials trials-stops trials-restarts sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,8 +56,13 @@ slow: dev build ## the tests that take minutes
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)
 
-trials: dev build ## 200 stops under load, 10^6 writes, each looked for afterwards (ARGS="--stops 20 --writes 100000")
+trials: trials-stops trials-restarts ## what a node promises at its turning points, tried again and again under load
+
+trials-stops: dev build ## 200 stops under load, 10^6 writes, each looked for afterwards (ARGS="--stops 20 --writes 100000")
 	$(PY) -m tests.trials.stops $(ARGS)
+
+trials-restarts: dev build ## 100 rolling restarts under a client that fails over and knows every answer (ARGS="--rounds 10 --kill")
+	$(PY) -m tests.trials.restarts $(ARGS)
 
 sim: build ## the simulator: a thousand nodes, then a thousand seeds of faults (ARGS="--seed 7" for others)
 	$(PY) -m respram.sim --nodes 1000 --seed 42 $(ARGS)

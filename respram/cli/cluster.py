@@ -4,11 +4,13 @@ Each node is a process of its own, as in earnest; their lines come through with 
 them unasked ends all: half an enclave would only puzzle whoever is looking. What `serve` takes is passed on.
 """
 
+import select
 import selectors
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from types import FrameType
@@ -19,6 +21,8 @@ from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
 
 NODES_MAX = 16  # on one machine; more is a matter of several
+READY_S = 20.0  # after which what the nodes said is told, ready or not
+HELD_LINES_MAX = 1_000  # until then
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal is gone; a node takes it for a reload
@@ -155,10 +159,14 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 processes.append(process)
                 assert process.stdout is not None
                 selector.register(process.stdout, selectors.EVENT_READ, number)
-            tell(f"{len(processes)} nodes; Ctrl-C stops them")
-            tell("talk to any of them: " + ", ".join(f"redis-cli -p {at.port}" for at in planned.places))
-            while not stopping and all(process.poll() is None for process in processes):
-                _pass_lines(selector, tell, 0.2)
+            beginning = Beginning(len(processes), f"{len(processes)} nodes ready: redis-cli -p {planned.places[0].port}", tell)
+            end_s = time.monotonic() + READY_S
+            while not stopping and not _nobody_reads() and all(process.poll() is None for process in processes):
+                _pass_lines(selector, beginning, 0.2)
+                if time.monotonic() > end_s:
+                    beginning.give_up()
+            beginning.give_up()
+            stopping = stopping or _nobody_reads()
             ends = [process.poll() for process in processes]
             failed = [number for number, code in enumerate(ends, 1) if code is not None]
             _stop_all(processes, selector, tell)
@@ -175,6 +183,45 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
         tell(f"node {failed[0]} {_end_of(ends[failed[0] - 1])}, so all were stopped")
         return 1
     return 0
+
+
+def _nobody_reads() -> bool:
+    """As with `| head`: with nothing to say nobody would notice, and the nodes would stay behind."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll here, or no file behind it
+        return False
+
+
+class Beginning:
+    """What the nodes say is held back until all are ready, and forgotten then: one line says all. Where they do not get there it is told."""
+
+    def __init__(self, nodes: int, line: str, say: Callable[[str], None]) -> None:
+        self.left = set(range(1, nodes + 1))
+        self.line = line
+        self.say = say
+        self.held: list[str] | None = []  # None: the beginning is over
+
+    def __call__(self, line: str) -> None:
+        if self.held is None:
+            self.say(line)
+            return
+        self.held.append(line)
+        del self.held[:-HELD_LINES_MAX]
+        name, _, said = line.partition(": ")
+        if " event=ready " in said:
+            self.left.discard(int(name.removeprefix("node ")))
+        if not self.left:
+            self.held = None
+            self.say(self.line)
+
+    def give_up(self) -> None:
+        """Not all said that they are ready: one has ended, or has been told to be quiet."""
+        held, self.held = self.held, None
+        for line in held or ():
+            self.say(line)
 
 
 def _end_of(code: int | None) -> str:

@@ -25,8 +25,8 @@ def cluster(conn: Conn, argv: list[bytes]) -> Reply:
 
 # -- RESPRAM --------------------------------------------------------------------------------------
 def peers(conn: Conn, argv: list[bytes]) -> Reply:
-    """One map for each peer, so that redis-cli prints name and value line by line."""
-    return [
+    """One row for each peer."""
+    return _rows(conn, [
         {
             b"node": b"%016x" % one.number,
             b"address": spell(one.host, one.port),
@@ -40,7 +40,20 @@ def peers(conn: Conn, argv: list[bytes]) -> Reply:
             b"heard_ms": one.heard_ms,
         }
         for one in _peers(conn).linked()
-    ]
+    ])  # fmt: skip
+
+
+def _rows(conn: Conn, rows: list[dict[bytes, Reply]]) -> Reply:
+    """Maps where the protocol has them. In RESP2, where redis-cli would show each name and value on a line of its own: a line a node."""
+    if conn.session.proto == 3:
+        return list(rows)
+    return [b" ".join(b"%b=%b" % (name, _shown(value)) for name, value in row.items()) for row in rows]
+
+
+def _shown(value: Reply) -> bytes:
+    """One word: names of other enclaves are theirs to choose."""
+    text = b"%d" % value if isinstance(value, int) else value if isinstance(value, bytes) else b""
+    return bytes(byte if 32 < byte < 127 else 95 for byte in text)
 
 
 def state(conn: Conn, argv: list[bytes]) -> Reply:
@@ -52,7 +65,7 @@ def state(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def topology(conn: Conn, argv: list[bytes]) -> Reply:
-    return [
+    return _rows(conn, [
         {
             b"node": b"%016x" % one.number,
             b"address": one.address,
@@ -64,7 +77,7 @@ def topology(conn: Conn, argv: list[bytes]) -> Reply:
             b"incarnation": one.incarnation,
         }
         for one in _peers(conn).members()
-    ]
+    ])  # fmt: skip
 
 
 def digest(conn: Conn, argv: list[bytes]) -> Reply:

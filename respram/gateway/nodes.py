@@ -178,7 +178,9 @@ class Nodes:
 
 
 def facts(row: object) -> dict[str, str]:
-    """A flat array of names and values."""
+    """A line of `name=value`, or a flat array of names and values."""
+    if isinstance(row, bytes):
+        return dict(word.split("=", 1) for word in spell(row).split(" ") if "=" in word)
     if not isinstance(row, list):
         return {}
     words = [spell(one) for one in row]

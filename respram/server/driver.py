@@ -58,6 +58,7 @@ NO_PEER = {  # what is to be said of an address that was dialled where somebody 
     LOST: "closed before HELLO: a node with a cluster secret, or another port",
     SILENT: "nothing came: another port",
 }
+CLIENT_PORT = "a port for clients answers there: --join names the port for peers (--peer-port, 16379 where nothing else is said)"
 RENEWED = "renewed"  # why links end when a secret is believed no longer
 
 Name = tuple[int, bytes]  # database, key
@@ -212,9 +213,11 @@ class Driver:
             self.faults[reason] += 1
         if reason in TOLD:
             tls = f" tls='{link.told}'" if link.told else ""
-            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}")
+            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}", logs.WARNING)
         if self._greeted(link):
             self.unreached.pop(link.address, None)
+        elif link.answered_as_redis:
+            self._tell_unreached(link.address, CLIENT_PORT)
         elif link.address and reason in NO_PEER:
             self._tell_unreached(link.address, NO_PEER[reason])
         if link.opened:
@@ -238,7 +241,7 @@ class Driver:
         is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
         if not is_told and len(self.unreached) < UNREACHED_MAX:
             self.unreached[address] = None
-            self.log(f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}")
+            self.log(f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}", logs.WARNING)
 
     # -- the replica's wishes ---------------------------------------------------------------------
     def carry(self, outputs: list[Output]) -> None:

@@ -58,6 +58,7 @@ class Link(asyncio.Protocol):
         self.closing = False  # nothing more is handed to the owner
         self.reason = LOST
         self.told = ""  # what TLS says of an untrusted one
+        self.answered_as_redis = False  # the first that came was an error reply: a port for clients
         self.remote = ""
         self.received_bytes = 0  # on the wire, with what TLS adds
         self.sent_bytes = 0
@@ -87,6 +88,8 @@ class Link(asyncio.Protocol):
             self.abort(OPEN)  # records never leave the machine in the clear
 
     def data_received(self, data: bytes) -> None:
+        if not self.received_bytes and self.address:
+            self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
         self._waiting = memoryview(bytes(data))  # empty before: nothing is read while something waits
         if len(data) >= CROWD_BYTES:

@@ -143,6 +143,8 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
                 time.sleep(0.05)
         for offset in range(3):
             wait_for(process, port + offset, "k")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"3 nodes ready: redis-cli -p %d\n" % port, "quiet before it"
         process.send_signal(number)
         output, _ = process.communicate(timeout=12)
     finally:
@@ -151,9 +153,8 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
         process.wait()
     assert process.returncode == 0, output
     for node in (b"node 1: ", b"node 2: ", b"node 3: "):
-        assert output.count(node) > 4
+        assert node in output
     assert output.count(b"event=stopped") == 3
-    assert b"redis-cli -p %d, redis-cli -p %d, redis-cli -p %d\n" % (port, port + 1, port + 2) in output
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 

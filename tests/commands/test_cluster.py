@@ -95,7 +95,12 @@ def test_peers_are_listed_as_maps(client: Client, others: FakePeers) -> None:
 
 def test_the_topology_tells_who_hangs_on_whom(client: Client, others: FakePeers) -> None:
     reply = client(b"RESPRAM", b"TOPOLOGY")
-    assert reply.startswith(b"*1\r\n*16\r\n")
+    assert reply.startswith(b"*1\r\n$") and reply.count(b"\r\n") == 3, "in RESP2 a line a node"
+    for part in (b" parent=00000000000000ef ", b" ready=1 ", b" role=leaf "):
+        assert part in reply
+    client(b"HELLO", b"3")
+    reply = client(b"RESPRAM", b"TOPOLOGY")
+    assert reply.startswith(b"*1\r\n%8\r\n")
     for part in (b"$6\r\nparent\r\n$16\r\n00000000000000ef\r\n", b"$5\r\nready\r\n:1\r\n", b"$4\r\nrole\r\n$4\r\nleaf\r\n"):
         assert part in reply
 

@@ -19,6 +19,7 @@ from tests.ports import reserve
 
 def test_facts_are_read_out_of_flat_arrays_and_lines() -> None:
     assert facts([b"node", b"1", b"lag_ms", 5, b"none", None]) == {"node": "1", "lag_ms": "5", "none": ""}
+    assert facts(b"node=1 lag_ms=5 none=") == {"node": "1", "lag_ms": "5", "none": ""}
     assert facts(b"x") == {} and info_fields(None) == {}
     assert info_fields(b"# Head\r\na:1\r\nb:x:y\r\n\r\n") == {"a": "1", "b": "x:y"}
 
