@@ -59,12 +59,13 @@ def readme_block(facts: dict[str, str], results: list[Result]) -> str:
         f"{KINDS[name].label} {facts[KINDS[name].label]}" for name in ("redis", "native") if KINDS[name].label in facts
     )
     return (
-        f"{versions}. {said}; commit {facts['commit']}.\n\n"
         f"{tables.short_table(results)}\n\n"
-        "![CPU per command of respram and its peers, relative to Redis](benchmarks/results/canonical.svg)\n\n"
-        "In brackets the lowest and highest of the turns; a row whose turns differ too much has no ratio and says so. Every raw\n"
-        "figure, the peers, latencies and commands: [benchmarks/results/canonical.md](benchmarks/results/canonical.md). "
-        "Made by `make bench`."
+        f"{versions}. {said}; commit {facts['commit']}. P is the pipeline: so many commands are sent before a reply is awaited.\n"
+        "A ratio below 1 means that respram took less; in brackets the lowest and the highest of the turns. All "
+        f"{len(results)} rows, beside\n"
+        "more servers, with the commands and every raw figure: "
+        "[benchmarks/results/canonical.md](benchmarks/results/canonical.md).\n"
+        "Written by `make bench`."
     )
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import canonical, tables
+from benchmarks import canonical, rows, tables
 from benchmarks.rows import Row
 from benchmarks.servers import KINDS, BenchError
-from tests.benchmarks.rig import result_of
+from tests.benchmarks.rig import REQUESTS, result_of
 
+SHORT = Row("get", 100_000, REQUESTS)  # one that the README shows
 TWO = [KINDS["redis"], KINDS["native"]]
 
 
@@ -19,7 +20,7 @@ def cells(text: str, line: int) -> list[str]:
 
 def test_a_row_shows_medians_spreads_ratio_and_target() -> None:
     text = tables.cpu_table([result_of({"redis": [8, 8, 8], "native": [4, 4, 4]})], TWO)
-    assert cells(text, 0)[1:] == ["Redis", "respram", "respram to Redis", "target"]
+    assert cells(text, 0)[1:] == ["Redis", "respram", "respram's CPU / Redis's", "target"]
     assert cells(text, 2) == ["GET, 1k keys, P=1", "8.00 ±0%", "4.00 ±0%", "**0.50** (0.50-0.50)", "0.95"]
 
 
@@ -29,7 +30,7 @@ def test_a_row_that_is_lost_is_shown_like_the_others() -> None:
 
 
 def test_a_noisy_row_has_no_ratio_and_says_so() -> None:
-    results = [result_of({"redis": [8, 8, 8], "native": [4, 6, 9]})]
+    results = [result_of({"redis": [8, 8, 8], "native": [4, 6, 9]}, SHORT)]
     for text in (tables.cpu_table(results, TWO), tables.short_table(results)):
         assert cells(text, 2)[3] == "(too noisy: ±49%)"
         assert "**" not in cells(text, 2)[3]
@@ -110,15 +111,25 @@ def test_without_one_pair_of_markers_the_readme_stays(text: str, tmp_path: Path)
 
 def test_the_block_for_the_readme_names_versions_and_links_the_rest() -> None:
     facts = {"processor": "P", "system": "S", "date": "D", "commit": "C", "Redis": "7.0.15", "respram": "0.1"}
-    text = canonical.readme_block(facts, [result_of({"redis": [8, 8, 8], "native": [4, 4, 4]})])
+    text = canonical.readme_block(facts, [result_of({"redis": [8, 8, 8], "native": [4, 4, 4]}, SHORT)])
     for words in (
         "Redis 7.0.15, respram 0.1",
         "commit C",
         "**0.50**",
-        "benchmarks/results/canonical.svg",
         "canonical.md",
     ):
         assert words in text
+
+
+def test_the_readme_has_five_rows_of_the_canonical_ones_and_says_what_a_ratio_is_to() -> None:
+    results = [result_of({"redis": [8, 8, 8], "native": [4, 4, 4]}, row) for row in rows.canonical()]
+    text = tables.short_table(results)
+    assert sorted(cells(text, line)[0] for line in range(2, 7)) == sorted(tables.SHORT_ROWS)
+    assert len(text.splitlines()) == 7
+    assert cells(text, 0)[3:] == ["respram's CPU / Redis's", "respram's p99 / Redis's"]
+    assert f"All {len(results)} rows" in canonical.readme_block(
+        {name: "x" for name in ("processor", "system", "date", "commit")}, results
+    )
 
 
 def test_the_repository_has_the_markers() -> None:
