@@ -34,12 +34,20 @@ def certificate(folder: Path, name: str, signer: Signer | None = None) -> Signer
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
+    uses = dict.fromkeys((
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only", "decipher_only",
+    ), False)  # fmt: skip
+    signing, serving = (x509.KeyUsage(digital_signature=not signs, key_cert_sign=signs, **uses) for signs in (True, False))
     made = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(signer[0].subject if signer else subject)
         .public_key(key.public_key()).serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        # What Python's own contexts ask for from 3.13 on, when they are a client's.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key((signer[1] if signer else key).public_key()), critical=False)
+        .add_extension(signing if signer is None else serving, critical=True)
         .sign(signer[1] if signer else key, hashes.SHA256())
     )  # fmt: skip
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
