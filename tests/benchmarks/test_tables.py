@@ -128,7 +128,7 @@ def test_the_readme_has_five_rows_of_the_canonical_ones_and_says_what_a_ratio_is
     assert len(text.splitlines()) == 7
     assert cells(text, 0)[3:] == ["respram's CPU / Redis's", "respram's p99 / Redis's"]
     assert f"All {len(results)} rows" in canonical.readme_block(
-        {name: "x" for name in ("processor", "system", "date", "commit")}, results
+        dict.fromkeys(("processor", "system", "date", "commit"), "x"), results
     )
 
 
