@@ -146,7 +146,7 @@ docs: $(VENV)/.docs-tools ## the documentation site into build/site/public, with
 CLANG ?= clang
 FUZZ_SECONDS ?= 60
 CORE := $(filter-out %/_native.c,$(wildcard respram/engine/native/*.c))
-SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DRESPRAM_PLAIN_BLOCKS
+SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED
 
 .PHONY: fuzz asan
 

@@ -20,6 +20,9 @@ what asks for a missing key heeds the first, what writes heeds the second, and P
 **A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in native/hot.c and a row of
 HANDLERS in pure/hot.py; then `python -m respram.catalog.hot > respram/engine/native/commands.h`.
 
+**A pump that is compiled** calls `feed` from and to bare memory, by way of native/raw.pxd: the same call, with the input read
+where the kernel put it and the reply sent from where it was made. It is the path of nearly every command.
+
 **One place each** where a value is stored and where it is read, in each engine: there it is sealed and
 opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and the like take and give stays sealed.
 """

@@ -2,7 +2,8 @@
 """The pump where it counts: epoll, recv, the engine's feed and send, with no Python call between them.
 
 It has an epoll of its own, of which the loop watches one descriptor; so a turn of the loop costs its
-Python callback once, however many sockets are ready. It does what `pump.py` says and nothing more.
+Python callback once, however many sockets are ready. The contract is `Pump` in pump.py; what is only here is how: stays,
+replies that are sent together, and the engine called by way of raw.pxd.
 
 Unpipelined, hardly more than one socket is ready at a time, and a turn of the loop, with an epoll under
 another, is as dear as the command itself. So while nothing but plain commands arrives, the pump does not
@@ -21,9 +22,12 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport abort
 from libc.string cimport memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
+
+from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies
 
 from respram.engine.native._native import FEED, REPLIES
 
@@ -55,8 +59,6 @@ cdef extern from "sys/socket.h" nogil:
 cdef extern from "Python.h":
     int PyBUF_READ
 
-ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, bint, void (*)(void *), void *, size_t *) except -1
-ctypedef const uint8_t *(*Replies)(object, size_t *) noexcept
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
 cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
@@ -64,9 +66,6 @@ DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
 DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
-DEF PYTHON_TAKES_OVER = 1  # what `feed` says of a batch: suspended or closing,
-DEF PYTHON_RAN = 2
-DEF UNFINISHED = 4  # more than one turn's worth
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
@@ -95,8 +94,6 @@ cdef inline int64_t now_ms() noexcept nogil:
 
 
 cdef class NativePump:
-    name = "native"
-
     cdef object engine, loop
     cdef public object after  # called when clients may have written; None: nobody wants to know
     cdef public object weigh  # called when `weigh_bytes` have come in since the last time
@@ -168,8 +165,10 @@ cdef class NativePump:
         cdef int number = 0
         watch.client = watch.session = NULL
         if watch.unfinished:
-            while self.unfinished[number] != fd:
+            while number < self.unfinished_count and self.unfinished[number] != fd:
                 number += 1
+            if number == self.unfinished_count:
+                abort()  # marked, and not in the row: a descriptor was lost or stands there twice
             self.take_unfinished(number)
         if client is not NULL:
             Py_DECREF(<object>client)
@@ -182,6 +181,16 @@ cdef class NativePump:
         self.unfinished_count -= 1
         memmove(self.unfinished + number, self.unfinished + number + 1, (self.unfinished_count - number) * sizeof(int))
         return fd
+
+    cdef void put_off(self, int fd) noexcept:
+        """The batch goes on in the next turns."""
+        if self.watches[fd].unfinished:
+            return
+        if self.unfinished_count == self.watch_count:
+            abort()  # each descriptor stands there once
+        self.watches[fd].unfinished = True
+        self.unfinished[self.unfinished_count] = fd
+        self.unfinished_count += 1
 
     cdef int make_room(self, int fd) except -1:
         cdef int count = max(64, self.watch_count)
@@ -199,6 +208,10 @@ cdef class NativePump:
         memset(grown + self.watch_count, 0, (count - self.watch_count) * sizeof(Watch))
         self.watches, self.watch_count = grown, count
         return 0
+
+    @property
+    def name(self):
+        return "native"
 
     # -- what pump.py has -------------------------------------------------------------------------
     def watch(self, client):
@@ -268,10 +281,19 @@ cdef class NativePump:
             client.lost()  # its replies can no longer match its commands
             raise
         session = client.session
-        if session.more or session.suspended or session.closing:
+        if session.suspended or session.closing:
             client.unusual()
+        elif session.more:
+            self.put_off_client(client)
         if self.after is not None:
             self.after()
+
+    cdef int put_off_client(self, client) except -1:
+        cdef int fd = client.sock.fileno()
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            self.put_off(fd)
+            self.see_to_the_rest()
+        return 0
 
     # -- the path of every command ----------------------------------------------------------------
     def ready(self):
@@ -405,10 +427,10 @@ cdef class NativePump:
         they are made is asleep again each time, and waking it costs as much as a few commands."""
         cdef PyObject *client = self.watches[fd].client
         cdef size_t start = 0, end = 0
-        cdef int unusual
+        cdef int fed
         owned = <object>client
         try:
-            unusual = feed_raw(
+            fed = feed_raw(
                 self.engine, <object>self.watches[fd].session, self.buffer, count, now_ms(), self.unsent_count > 0,
                 python_comes, <void *>self, &start,
             )
@@ -423,15 +445,13 @@ cdef class NativePump:
             self.unsent[self.unsent_count] = Unsent(fd, client, start, end - start)
             self.unsent_count += 1
             self.unsent_bytes += end - start + count
-        if unusual & UNFINISHED and self.watches[fd].client == client:
+        if fed & UNFINISHED and self.watches[fd].client == client:
             self.watches[fd].long_reads = False
-            self.watches[fd].unfinished = True
-            self.unfinished[self.unfinished_count] = fd
-            self.unfinished_count += 1
-        if unusual & (PYTHON_TAKES_OVER | PYTHON_RAN):
+            self.put_off(fd)
+        if fed & (TAKEN_OVER | PYTHON_RAN):
             self.plain = False
             self.flush()
-            if unusual & PYTHON_TAKES_OVER:
+            if fed & TAKEN_OVER:
                 owned.unusual()
         elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
             self.flush()

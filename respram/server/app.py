@@ -34,7 +34,7 @@ from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
 from respram.server.listener import Listener, prepare, spell
-from respram.server.pump import Pump, make_pump
+from respram.server.pump import PortablePump, make_pump
 from respram.server.snapshots import Snapshots
 from respram.server.tls import Encryption, TlsSocket
 from respram.server.users_file import UsersFile
@@ -69,7 +69,7 @@ class App:
         self.listeners = [Listener("clients", self.pump)] if config.port or not config.tls_port else []
         self.encryption = Encryption(config, self._tls_failed) if config.tls_port else None
         if self.encryption is not None:
-            self.listeners.append(Listener("tls_clients", Pump(self.node.engine, loop), self.encryption))
+            self.listeners.append(Listener("tls_clients", PortablePump(self.node.engine, loop), self.encryption))
         self.pumps = tuple(dict.fromkeys((self.pump, *(one.pump for one in self.listeners))))
         for pump in self.pumps:
             if config.clients_bytes_max:

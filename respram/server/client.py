@@ -1,8 +1,7 @@
 """One client's connection: all that is not the plain read of plain commands (that is the pump's).
 
 What the kernel does not take at once is copied and kept, up to a limit: who does not read is closed,
-not fed. A batch that must wait (CLIENT PAUSE, WAIT), that is too long for one turn, or that was the
-last one comes here too.
+not fed. A batch that must wait (CLIENT PAUSE, WAIT) or that was the last one comes here too.
 """
 
 import asyncio
@@ -53,7 +52,7 @@ class Client:
 
     # -- in ---------------------------------------------------------------------------------------
     def unusual(self) -> None:
-        """The batch just fed is not over, has to wait, or was the last."""
+        """The batch just fed has to wait, or was the last."""
         if self.closed:
             return
         self._pause_reading()
@@ -64,8 +63,6 @@ class Client:
             wait_ms = max(self.conn.suspended_until_ms - now_ms(), 0)
             self._cancel_timer()
             self.wake_timer = self.loop.call_later(wait_ms / 1000, self.wake)
-        else:
-            self.loop.call_soon(self._continue)
 
     def lost(self) -> None:
         """The other side is gone, or has said all it wanted to."""

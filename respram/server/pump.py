@@ -36,7 +36,53 @@ class Watched(Protocol):
     def lost(self) -> None: ...
 
 
-class Pump:
+class Pump(Protocol):
+    """What reads, feeds and answers clients. The native one is compiled, see _pump.pyx."""
+
+    after: Callable[[], bool] | None  # called when clients may have written: whether they had
+    weigh: Callable[[], None] | None  # called when `weigh_bytes` have come in since the last time
+    weigh_bytes: int
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def stays(self) -> int:
+        """How often it waited for its sockets by itself: the native one's."""
+
+    @property
+    def input_bytes(self) -> int: ...
+    @property
+    def output_bytes(self) -> int:
+        """Of replies, whether sent at once or kept."""
+
+    def watch(self, client: Watched) -> None:
+        """Reads of this client are served from now on."""
+
+    def unwatch(self, client: Watched) -> None: ...
+    def hold(self, client: Watched, waiting: bool) -> None:
+        """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
+
+    def read(self, client: Watched) -> None:
+        """One read, if there is anything: an orderly stop takes what has arrived."""
+
+    def feed(self, client: Watched, data: memoryview | bytes) -> None:
+        """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and nothing of
+        its client is read before it is over."""
+
+    def note_activity(self) -> None:
+        """Once a second: brings the clients' `last_active_ms` up to date."""
+
+    def sent(self, count: int) -> None:
+        """Bytes out of turn, which the client sends itself."""
+
+    def take_counts(self) -> tuple[int, int]:
+        """Bytes received and bytes answered since the last call."""
+
+    def close(self) -> None:
+        """After the last client is gone."""
+
+
+class PortablePump:
     name = "portable"
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -54,6 +100,8 @@ class Pump:
         self.weigh: Callable[[], None] | None = None  # called when so much has come in since the last time:
         self.weigh_bytes = 0
         self.unweighed_bytes = 0
+        self.unfinished: dict[Watched, None] = {}  # whose batch goes on in the next turns
+        self.called = False  # the loop was asked to see to them
 
     def watch(self, client: Watched) -> None:
         if self.epoll is None:
@@ -63,6 +111,7 @@ class Pump:
             self.epoll.register(client.sock.fileno(), select.EPOLLIN)
 
     def unwatch(self, client: Watched) -> None:
+        self.unfinished.pop(client, None)
         if self.epoll is None:
             self.loop.remove_reader(client.sock)
         elif self.watched.pop(client.sock.fileno(), None) is not None:
@@ -79,29 +128,27 @@ class Pump:
             self.weigh()
 
     def hold(self, client: Watched, waiting: bool) -> None:
-        """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
+        """All replies take the way of `send`, which keeps the order."""
 
     def note_activity(self) -> None:
-        """Once a second: brings the clients' `last_active_ms` up to date (here it always is)."""
+        """Every read notes it."""
 
     def sent(self, count: int) -> None:
-        """Bytes out of turn, which the client sends itself."""
         self.output_bytes += count
 
     def take_counts(self) -> tuple[int, int]:
-        """Bytes received and bytes answered since the last call."""
         counts = self.input_bytes, self.output_bytes
         self.input_bytes = self.output_bytes = 0
         return counts
 
     def close(self) -> None:
-        """After the last client is gone."""
         if self.epoll is not None:
             self.loop.remove_reader(self.epoll.fileno())
             self.epoll.close()
 
     def read(self, client: Watched) -> None:
-        """One read, if there is anything; the loop calls it, and so does an orderly stop."""
+        if client in self.unfinished:
+            return
         try:
             count = client.sock.recv_into(self.buffer)
         except (BlockingIOError, InterruptedError):
@@ -126,10 +173,28 @@ class Pump:
         except BaseException:
             client.lost()  # its replies can no longer match its commands
             raise
-        if session.more or session.suspended or session.closing:
+        if session.suspended or session.closing:
             client.unusual()
+        elif session.more:
+            self.unfinished[client] = None
+            self._see_to_the_rest()
         if self.after is not None:
             self.after()
+
+    def _see_to_the_rest(self) -> None:
+        """No descriptor tells of what was read already."""
+        if self.unfinished and not self.called:
+            self.called = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """One turn's worth for each whose batch is not over; between the turns the others are served."""
+        self.called = False
+        for client in list(self.unfinished):
+            if client in self.unfinished:  # closed by one before it
+                del self.unfinished[client]
+                self.feed(client, b"")
+        self._see_to_the_rest()
 
 
 def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:
@@ -140,6 +205,5 @@ def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:
         except ImportError:
             pass
         else:
-            pump: Pump = NativePump(engine, loop)
-            return pump
-    return Pump(engine, loop)
+            return NativePump(engine, loop)
+    return PortablePump(engine, loop)

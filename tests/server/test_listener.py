@@ -9,13 +9,13 @@ from respram.config.settings import Config
 from respram.engine import make
 from respram.errors import BindError
 from respram.server.listener import ACCEPTS_MAX, Listener, prepare, spell
-from respram.server.pump import Pump
+from respram.server.pump import PortablePump
 
 
 def run(test: object, **wraps: object) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        pump = Pump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)
+        pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)
         listener = Listener("clients", pump, **wraps)  # type: ignore[arg-type]
         listener.bind("127.0.0.1", 0, 128)
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from respram.engine import make
 from respram.engine.api import Engine, Session
-from respram.server.pump import READ_BYTES, Pump, make_pump
+from respram.server.pump import READ_BYTES, PortablePump, make_pump
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import SETTINGS, Cold, request
 
@@ -249,7 +249,7 @@ def test_the_portable_pump_serves_the_native_engine_too() -> None:
     loop = asyncio.new_event_loop()
     bench = Bench("native", loop)
     bench.pump.close()
-    bench.pump = Pump(bench.engine, loop)
+    bench.pump = PortablePump(bench.engine, loop)
     theirs, _ = bench.connect()
     assert bench.exchange(theirs, request(b"PING"), 7) == b"+PONG\r\n"
     for sock in bench.open:

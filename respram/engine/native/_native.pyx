@@ -16,6 +16,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from respram.engine.native.core cimport *
+from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
 from respram.engine.replication import Bucket, Digest, Found
@@ -462,15 +463,12 @@ cdef int see_record(void *context, const Record *record) except -1:
     return 0
 
 
-# -- for the native pump: `feed` without an object made ---------------------------------------------
+# -- raw.pxd ----------------------------------------------------------------------------------------
 cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int64_t now_ms, bint behind,
                   void (*python_comes)(void *), void *context, size_t *reply_start) except -1:
-    """As `NativeEngine.feed`, from and to bare memory. `behind`: the reply goes behind those of the calls before, which are not
-    sent yet; `python_comes` is called before anything runs that might send something else.
-    1: the session is now suspended or closing; 2: Python ran; 4: the batch is not over."""
-    cdef int python_ran = 0
-    cdef NativeEngine native = <NativeEngine>engine
-    cdef NativeSession one = <NativeSession>session
+    cdef int fed = 0
+    cdef NativeEngine native = <NativeEngine?>engine
+    cdef NativeSession one = <NativeSession?>session
     if native.c.feed.session is not NULL:
         raise RuntimeError("feed was called from within feed")
     if native.view is not None:
@@ -479,22 +477,23 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
     if feed_start(native.c, &one.c, data, len, True, now_ms, behind) == TURN_COLD:
         python_comes(context)
         native.serve_cold(one, now_ms)
-        python_ran = 2
+        fed |= PYTHON_RAN
     if native.c.notes.len or native.c.notes_lost:
         python_comes(context)
         native.tell()
-        python_ran = 2
+        fed |= PYTHON_RAN
     if one.c.suspended or one.c.closing:
-        return 1 | python_ran
-    return (4 if one.c.more else 0) | python_ran
+        return fed | TAKEN_OVER
+    return fed | UNFINISHED if one.c.more else fed
 
 
 cdef const uint8_t *replies_raw(object engine, size_t *end) noexcept:
-    """Where all replies lie that were not sent yet, and where the last one ends."""
     cdef Engine *core = (<NativeEngine>engine).c
     end[0] = core.reply.len
     return core.reply.bytes
 
 
-FEED = PyCapsule_New(<void *>feed_raw, "respram.feed", NULL)
-REPLIES = PyCapsule_New(<void *>replies_raw, "respram.replies", NULL)
+cdef Feed feed = feed_raw  # as raw.pxd has them, which the compiler checks here
+cdef Replies replies = replies_raw
+FEED = PyCapsule_New(<void *>feed, "respram.feed", NULL)
+REPLIES = PyCapsule_New(<void *>replies, "respram.replies", NULL)

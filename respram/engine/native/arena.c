@@ -241,6 +241,7 @@ void arena_give(Arena *arena, void *block, size_t bytes) {
         return;
     }
     Slab *slab = (Slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
+    always(slab->used && slab->block_bytes == arena_block_bytes(bytes)); /* given twice, or as what it is not */
     memcpy(block, &slab->free_first, sizeof slab->free_first);
     slab->free_first = (uint32_t)((uint8_t *)block - (uint8_t *)slab);
     if (!slab->listed)

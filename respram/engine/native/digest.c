@@ -279,8 +279,10 @@ void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock) {
 static Granule *uncount(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
+    always(trace->place < trace->granule->held && trace->granule->records[trace->place] == record);
     depart(trace->granule, trace);
     Granule *written = digest_granule(digests, before.stamp);
+    always(written && written->written);
     written->written--;
     digests->count--;
     digests->sum -= trace->id;

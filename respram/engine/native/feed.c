@@ -270,6 +270,7 @@ static void finish_reply(Engine *engine) {
 static Turn over(Engine *engine) {
     Feed *feed = &engine->feed;
     Session *session = feed->session;
+    always(engine->reply.len <= engine->reply.capacity && engine->reply.len >= feed->reply_start && feed->at <= feed->end);
     finish_reply(engine);
     if (session->closing) {
         if (session->pending.len || session->kept.len)
@@ -331,8 +332,10 @@ static Turn go_on(Engine *engine) {
             prepare(engine, command);
         size_t before = engine->reply.len;
         if (command->hot == COLD
-            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_add(engine, session, command)))
+            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_add(engine, session, command))) {
+            always(engine->reply.len == before); /* who declines has said nothing */
             return TURN_COLD;
+        }
         batch->next++;
         feed->commands_left--;
         feed->bytes_left -= (int64_t)(engine->reply.len - before);
@@ -344,6 +347,7 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
                 bool behind) {
     if (!behind)
         buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
+    always(!engine->feed.session); /* one feed at a time: the batch and the reply are the engine's */
     session->more = false;
     engine->feed = (Feed){
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
@@ -357,11 +361,13 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
 }
 
 const Command *feed_cold(const Engine *engine) {
+    always(engine->feed.session && engine->batch.next < engine->batch.count);
     return &engine->batch.commands[engine->batch.next];
 }
 
 Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len) {
     Session *session = engine->feed.session;
+    always(session && engine->batch.next < engine->batch.count);
     if (!buffer_append(&engine->reply, reply, len)) {
         len = sizeof NO_MEMORY - 1;
         if (!buffer_append(&engine->reply, NO_MEMORY, len))

@@ -117,9 +117,12 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
         if (session->kept_at == window_end)
             window_end = prefetch_window(engine, session);
         kept_next(session, command);
+        always(session->kept_at <= session->kept.len && command->hot != COLD && command->hot < HOT_COUNT);
         size_t before = engine->reply.len;
-        if (!hot_run(engine, session, command, now_ms))
+        if (!hot_run(engine, session, command, now_ms)) {
+            always(engine->reply.len == before);
             return false;
+        }
         engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
         if (unlikely(engine->reply.len - engine->feed.reply_start > reply_bytes_max)) { /* all of it runs, and nobody will read the replies */
             session->closing = true;

@@ -198,6 +198,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     bool is_new = record == NULL, is_tracked = engine->digests.kept;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     Before before = {0};
+    always(deadline_ms >= 0 && deadline_ms <= TIME_MS_MAX && shadow_ms >= 0 && shadow_ms <= TIME_MS_MAX);
+    always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX);
     if (is_tracked) {
         if (!digest_make_room(engine, end_ms, clock, now_ms))
             return NULL;
@@ -238,11 +240,13 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         wheel_move(&engine->wheel, record, content ? deadline_ms : shadow_ms, now_ms);
     if (is_tracked)
         digest_change(engine, record, before);
+    dear(table_find(&engine->tables[db], hash, key) == record && record->key_bytes == key.len);
     return record;
 }
 
 /* Out of table and counts; the wheel has let go of it already. */
 static void destroy(Engine *engine, Record *record) {
+    dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record)) == record);
     if (record->flags & RECORD_STUB)
         engine->stubs--;
     else

@@ -19,6 +19,16 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* What must hold where one part hands over to the next. A node whose memory is not what it believes stops, before it tells
+ * anybody a wrong value. `always` is checked in every build and looks only at what is at hand; `dear` may search, and is
+ * checked where the sanitizers are (-DRESPRAM_CHECKED). */
+#define always(x) do { if (unlikely(!(x))) __builtin_trap(); } while (0)
+#ifdef RESPRAM_CHECKED
+#define dear(x) always(x)
+#else
+#define dear(x) ((void)0)
+#endif
+
 typedef struct Span {
     const uint8_t *bytes;
     size_t len;

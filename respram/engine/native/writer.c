@@ -12,7 +12,13 @@ bool reply_reserve(Engine *engine, size_t bytes) {
     return buffer_reserve(&engine->reply, bytes);
 }
 
+/* Whether what is to be written was reserved. */
+static inline bool has_room(const Engine *engine, size_t bytes) {
+    return engine->reply.capacity - engine->reply.len >= bytes;
+}
+
 void reply_text(Engine *engine, const char *text, size_t len) {
+    dear(has_room(engine, len));
     memcpy(engine->reply.bytes + engine->reply.len, text, len);
     engine->reply.len += len;
 }
@@ -20,6 +26,7 @@ void reply_text(Engine *engine, const char *text, size_t len) {
 void reply_integer(Engine *engine, char mark, int64_t number) {
     uint8_t *out = engine->reply.bytes + engine->reply.len;
     size_t len = 0;
+    dear(has_room(engine, 23));
     out[len++] = (uint8_t)mark;
     if (likely((uint64_t)number < 10))
         out[len++] = (uint8_t)('0' + number);
@@ -35,6 +42,7 @@ void reply_integer(Engine *engine, char mark, int64_t number) {
 
 static inline void end_bulk(Engine *engine, size_t len) {
     uint8_t *out = engine->reply.bytes + engine->reply.len + len;
+    dear(has_room(engine, len + 2));
     out[0] = '\r';
     out[1] = '\n';
     engine->reply.len += len + 2;
