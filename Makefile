@@ -8,18 +8,21 @@ PY := $(VENV)/bin/python
 ARGS ?=
 # Which interpreter makes the environment: the first of these that runs and is new enough.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
-# Parallel test processes; every one may start nodes of its own.
-WORKERS ?= auto
 # Compiled modules whose stubs must say what they are. What is there for the other module alone has none.
 STUBS := respram.engine.native._native $(if $(wildcard respram/server/_pump*.so),respram.server._pump)
-# Tests that hold a node to times of a few ms: they run by themselves, after the others.
-ALONE := tests/abuse tests/peers tests/benchmarks/test_load.py
+# Parallel test processes; every one may start nodes of its own. Many tests wait for nodes more than they work, so there are
+# more of them than cores.
+WORKERS ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
 
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/*/*/*.$(kind)))
 
+# Files in which something is held to a time.
+TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/test_witness.py \
+	tests/server/test_app.py tests/server/test_client.py tests/server/test_driver.py
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit slow soak trials trials-stops trials-restarts sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restarts sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,12 +49,13 @@ unit: dev build ## the tests alone (ARGS="tests/cli/test_main.py -k help")
 	if [ -z "$${RESPRAM_ALLOW_NO_REDIS+set}" ] && ! command -v redis-server >/dev/null; then \
 		echo "unit: no redis-server here; the comparison with it is left out"; \
 		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
-	$(if $(ARGS),$(PY) -m pytest -q -n $(WORKERS) $(ARGS), \
-		$(PY) -m pytest -q -m "not slow" -n $(WORKERS) $(ALONE:%=--ignore=%) && \
-		$(PY) -m pytest -q -m "not slow" $(ALONE))
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not slow")
 
-slow: dev build ## the tests that take minutes
-	$(PY) -m pytest -q -m slow -n $(WORKERS) $(ARGS)
+test-slow: dev build ## the tests that take long; with `make test` these are all
+	$(PY) -m pytest -q -m slow -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-timing: dev build ## times that a node is held to, on a machine that has nothing else to do
+	$(PY) -m pytest -q --timed -m "timing or not slow" $(if $(ARGS),$(ARGS),$(TIMED))
 
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)

@@ -1,10 +1,31 @@
-"""For all tests: generated ones say how much they want, not how fast.
+"""For all tests: generated ones say how much they want, not how fast, and times are judged only where that was asked for.
 
 On a machine with other work, and under the sanitizers, ten inputs may well take longer than Hypothesis thinks healthy. It
 called a test of the native engine a failure for that.
 """
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import timing
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--timed", action="store_true", help="hold servers to times: for a machine with nothing else to do")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    timing.JUDGED = config.getoption("--timed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --timed nothing is judged by a clock."""
+    if config.getoption("--timed"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("timing")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

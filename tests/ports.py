@@ -1,52 +1,42 @@
-"""Ports for servers under test: reserved, not asked for and hoped for.
+"""Ports for servers that have to be told one: a restarted node, an enclave whose members name each other.
 
-A port that the system gave away and took back can go to any other process before the server binds it, and on a busy
-machine it did. A port of this module lies below the range from which the system gives ports away, and is locked by a
-file for as long as this process lives, so no other test process takes it either: not between choosing and binding,
-and not while a node is restarted on it.
+What can do so binds port 0 and says what it got. For the others a port is taken here the same way, by binding port 0, and kept:
+the socket stays bound, without listening, until this process ends. The system gives such a port to nobody, neither to
+who binds port 0 nor to who connects, and still lets a server bind it that sets SO_REUSEADDR, as all of them do. Nobody can
+slip in between choosing and binding, nor while a node is restarted on it.
 """
 
-import fcntl
-import os
-import random
 import socket
-import tempfile
 from itertools import takewhile
-from pathlib import Path
 
-LOWEST, HIGHEST = 10_000, 31_999
-TRIES_MAX = 10_000  # ports looked at before it is said that there is none
-FOLDER = Path(tempfile.gettempdir()) / f"respram-ports-{os.getuid()}"
+TRIES_MAX = 10_000  # ports tried before it is said that there is none
 
-_held: dict[int, int] = {}  # port to the descriptor of its lock, until the process ends
+_held: dict[int, socket.socket] = {}  # until the process ends
 
 
 def reserve(*, beside: tuple[int, ...] = ()) -> int:
-    """A port on which nobody listens and which nobody else takes. `beside`: so are the ones that many above it."""
-    FOLDER.mkdir(exist_ok=True)
+    """A port on which nobody listens and which nobody else is given. `beside`: so are the ones that many above it."""
     for _ in range(TRIES_MAX):
-        port = random.SystemRandom().randint(LOWEST, HIGHEST - max(beside, default=0))
-        wanted = (port, *(port + above for above in beside))
-        taken = list(takewhile(_take, wanted))
-        if len(taken) == len(wanted):
+        port = _take(0)
+        if not port:
+            continue
+        taken = list(takewhile(_take, (port + above for above in beside)))
+        if len(taken) == len(beside):
             return port
-        for one in taken:
-            os.close(_held.pop(one))
-    raise AssertionError(f"no free port among {TRIES_MAX} tried")
+        for one in (port, *taken):
+            _held.pop(one).close()
+    raise AssertionError(f"no port among {TRIES_MAX} tried")
 
 
-def _take(port: int) -> bool:
-    if port in _held:
-        return False
-    lock = os.open(FOLDER / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+def _take(port: int) -> int:
+    """The port held, or 0."""
+    holder = socket.socket()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with socket.socket() as probe:  # a server that is no test's
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-    except OSError:
-        os.close(lock)
-        return False
-    _held[port] = lock
-    return True
-
+        holder.bind(("127.0.0.1", port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except (OSError, OverflowError):
+        holder.close()
+        return 0
+    number: int = holder.getsockname()[1]
+    _held[number] = holder
+    return number

@@ -13,6 +13,7 @@ from respram.cli.main import main
 from respram.config.options import OPTIONS, Address, Service
 from respram.config.settings import load
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 from tests.peers.enclave import SECRET, Member, until, until_linked, until_ready
 from tests.ports import reserve
 
@@ -124,7 +125,7 @@ def test_three_nodes_start_with_the_same_words(
         for n, port in enumerate(ports)
     ]
     for member in members:
-        member.clients.append(redis.Redis(port=member.port, password=PASSWORD, socket_timeout=10))
+        member.clients.append(redis.Redis(port=member.port, password=PASSWORD, socket_timeout=SOON_S))
     try:
         for member in members:
             member.start()
@@ -149,5 +150,5 @@ def test_three_nodes_start_with_the_same_words(
 def _over_tls(port: int, folder: Path) -> "redis.Redis":
     """As a client outside: the authority is known, the name is compared, no certificate of its own."""
     return redis.Redis(
-        "localhost", port, password=PASSWORD, ssl=True, ssl_ca_certs=str(folder / "ca.pem"), socket_timeout=10
+        "localhost", port, password=PASSWORD, ssl=True, ssl_ca_certs=str(folder / "ca.pem"), socket_timeout=SOON_S
     )

@@ -115,7 +115,7 @@ def build(kind: str, folder: Path, **variables: str) -> "subprocess.CompletedPro
     (folder / "dist").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-c", BUILD, f"build_{kind}", "dist"], cwd=folder, env=os.environ | variables, capture_output=True,
-        text=True, timeout=110, check=False,
+        text=True, timeout=500, check=False,
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def make_in(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     for name in (*LOCKS, "setup.py", "pyproject.toml", "respram/__init__.py"):
         (folder / name).touch()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=500, check=False)
 
 
 def interpreter(folder: Path, version: tuple[int, int], *, has_venv: bool) -> Path:

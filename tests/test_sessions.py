@@ -12,7 +12,7 @@ import redis
 import redis.asyncio
 
 from tests.engine.conftest import ENGINES
-from tests.live import LiveNode, running
+from tests.live import SOON_S, LiveNode, running
 
 
 @pytest.fixture(scope="module", params=list(ENGINES))
@@ -23,7 +23,7 @@ def node(request: pytest.FixtureRequest) -> Iterator[LiveNode]:
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
 def client(node: LiveNode, request: pytest.FixtureRequest) -> Iterator["redis.Redis"]:
-    with redis.Redis(port=node.port, protocol=request.param, socket_timeout=5) as connected:
+    with redis.Redis(port=node.port, protocol=request.param, socket_timeout=SOON_S) as connected:
         yield connected
 
 
@@ -34,7 +34,7 @@ def cli(node: LiveNode, *words: str, stdin: str = "") -> str:
             pytest.skip("no redis-cli on this machine")
         pytest.fail("redis-cli is missing: install redis-tools, or set RESPRAM_ALLOW_NO_REDIS=1")
     done = subprocess.run(
-        [program, "-p", str(node.port), *words], input=stdin, capture_output=True, text=True, timeout=20, check=False
+        [program, "-p", str(node.port), *words], input=stdin, capture_output=True, text=True, timeout=SOON_S, check=False
     )
     return done.stdout
 
@@ -104,7 +104,7 @@ def test_redis_py_hears_what_is_published_and_what_expires(client: "redis.Redis"
     client.config_set("notify-keyspace-events", "Ex")
     listener = client.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("news", "__keyevent@0__:expired")
-    end = time.monotonic() + 5
+    end = time.monotonic() + SOON_S
     assert listener.get_message(timeout=0.2) is None
     assert client.publish("news", "hello") == 1
     client.set("short", "v", px=30)
@@ -119,7 +119,7 @@ def test_redis_py_hears_what_is_published_and_what_expires(client: "redis.Redis"
 
 def test_redis_py_asyncio_with_many_at_once(node: LiveNode) -> None:
     async def session() -> int:
-        pool = redis.asyncio.BlockingConnectionPool(port=node.port, max_connections=20, timeout=10)
+        pool = redis.asyncio.BlockingConnectionPool(port=node.port, max_connections=20, timeout=SOON_S)
         async with redis.asyncio.Redis.from_pool(pool) as client:
             await client.set("count", 0, ex=60)
             await asyncio.gather(*(client.incr("count") for _ in range(500)))

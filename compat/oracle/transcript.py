@@ -25,9 +25,9 @@ from compat.oracle.servers import Place, ServerError
 from compat.oracle.stream import Raw, Send, Sleep, Step, Stream, Surroundings, Walk, connections, name_of, wire
 
 WAYS = ("whole", "split", "glued")
-REPLY_S = 2.0  # for a reply that is due; beyond it there is none, and that is a finding
-CLOSE_S = 0.5  # for the end of a connection that was told a protocol error or said QUIT
-ADMIN_S = 10.0
+REPLY_S = 30.0  # for a reply that is due; beyond it there is none, and that is a finding
+CLOSE_S = 10.0  # for the end of a connection that was told a protocol error or said QUIT
+ADMIN_S = 60.0
 WALK_STEPS_MAX = 10_000  # SCAN calls of one walk: a cursor that never comes back to 0 is a finding
 GLUED_COMMANDS_MAX = 60
 SEEN_CUTS_MAX = 60  # pieces of one write after which the server is waited for, so that it sees the cut

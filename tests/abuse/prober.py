@@ -18,7 +18,7 @@ from collections import deque
 
 PACE_S = 0.005
 LATE_S = 0.02  # by which the prober itself may be late; more is no fault of the node
-ANSWER_S = 30.0  # how long one answer may take before the prober gives up
+ANSWER_S = 120.0  # how long one answer may take before the prober gives up
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
 ECHO = """
 import socket, sys
@@ -44,7 +44,7 @@ def main(port: int, password: str) -> None:
     sys.stdout.flush()
     sys.stdout.write(json.dumps(measure(wire, near)) + "\n")
     near.close()
-    echo.wait(5)
+    echo.wait(ANSWER_S)
 
 
 def measure(node: socket.socket, echo: socket.socket) -> dict[str, list[float]]:

@@ -1,9 +1,10 @@
 """What every attack is held to: the bystander is served, the memory comes back, the log stays short.
 
 `endure(node, attack)` runs the attack beside the prober (see `prober.py`) and then checks the three promises. The
-attack itself says what the attackers must have been told. On a machine with other work a node that is
-ready to answer may have to wait for a core. The kernel tells for how long it did (`schedstat`); a delay is
-counted by the share in which the node ran, and a late bystander alone gets the attack another chance, twice.
+attack itself says what the attackers must have been told. How long the bystander waited is judged with `--timed` alone (see
+`tests/timing.py`); otherwise it has to be answered, all of its PINGs. A node that is ready to answer may have to wait for
+a core even on a quiet machine. The kernel tells for how long it did (`schedstat`); a delay is counted by the share in
+which the node ran, and a late bystander alone gets the attack another chance, twice.
 """
 
 import json
@@ -18,14 +19,15 @@ from datetime import datetime
 from pathlib import Path
 
 from respram.server.logs import LINES_MAX
-from tests.live import LiveNode, Wire
+from tests import timing
+from tests.live import SOON_S, LiveNode, Wire
 
 # Of a bystander, p99, beyond what the machine itself took in the same seconds. The pure engine is a
 # reference and no production engine: it has to survive, and to answer.
 PING_MS_MAX = {"native": 50.0, "pure": 1000.0}
 CHANCES = 3
 MEMORY_BYTES_MAX = 64 << 20  # by which the process may be larger after an attack than before
-MEMORY_S = 10.0  # in which it has to have come back
+MEMORY_S = SOON_S  # in which it has to have come back
 AFTER_S = 0.5  # for which the bystander is watched when the attack is over
 SAMPLES_MIN = 50  # below this a p99 means nothing
 LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ \w+ (event=\S+)", re.MULTILINE)
@@ -58,7 +60,7 @@ def endure(node: LiveNode, attack: Callable[[], None], password: str = "") -> Se
         check_log(node)
         engine = re.search(r"event=start .*engine=(\w+)", node.log())
         assert engine is not None
-        if seen.ping_ms < PING_MS_MAX[engine[1]]:
+        if not timing.JUDGED or seen.ping_ms < PING_MS_MAX[engine[1]]:
             return seen
         complaints.append(f"p99 {p99(seen.node_ms):.1f} ms, echo {p99(seen.echo_ms):.1f} ms, ran {seen.ran_share:.2f}")
     raise AssertionError(f"a bystander's PING, {CHANCES} times: {'; '.join(complaints)}")
@@ -81,7 +83,7 @@ def watched(node: LiveNode, attack: Callable[[], None], password: str) -> Seen:
             prober.kill()
     assert node.process.poll() is None, f"the node died:\n{node.log()[-2000:]}"
     seen = Seen(measured["node"], measured["echo"], ran / (ran + waited))
-    assert len(seen.node_ms) >= SAMPLES_MIN, "the attack was over before anybody could notice"
+    assert len(seen.node_ms) >= (SAMPLES_MIN if timing.JUDGED else 1), "the attack was over before anybody could notice"
     return seen
 
 

@@ -8,7 +8,7 @@ import pytest
 from respram.config.limits import Limits
 from tests.abuse.rig import endure, try_to
 from tests.engine.rig import request
-from tests.live import LiveNode
+from tests.live import SOON_S, LiveNode
 
 LIMITS = Limits()
 BAD_COUNT = b"-ERR Protocol error: invalid multibulk length\r\n"
@@ -111,7 +111,7 @@ def test_garbage_on_two_hundred_connections(node: LiveNode) -> None:
 def test_a_million_commands_in_multi_are_refused_at_the_limit(node: LiveNode) -> None:
     """EXEC cannot be interrupted, so what it may hold is what the others can wait for."""
     def attack() -> None:
-        wire = node.connect(60)
+        wire = node.connect()
         wire.ask(b"MULTI\r\n", 5)
         told = threading.Thread(target=drain, args=(wire.sock, b"-EXECABORT"))
         told.start()
@@ -119,7 +119,7 @@ def test_a_million_commands_in_multi_are_refused_at_the_limit(node: LiveNode) ->
         for _ in range(1000):
             wire.sock.sendall(command * 1000)
         wire.sock.sendall(b"EXEC\r\n")
-        told.join(60)
+        told.join(SOON_S)
         assert not told.is_alive()
         wire.close()
 
@@ -128,7 +128,7 @@ def test_a_million_commands_in_multi_are_refused_at_the_limit(node: LiveNode) ->
 
 def test_the_largest_transaction_allowed_holds_nobody_up(node: LiveNode) -> None:
     def attack() -> None:
-        wire = node.connect(60)
+        wire = node.connect()
         plain = request(b"SET", b"k", b"v", b"EX", b"60")
         wire.ask(plain, 5)
         kinds = [(LIMITS.multi_commands_max, request(b"EXPIRE", b"k", b"60"), b":1\r\n")]
@@ -147,7 +147,7 @@ def test_the_largest_transaction_allowed_holds_nobody_up(node: LiveNode) -> None
 
 def test_ten_thousand_keys_in_one_mget(node: LiveNode) -> None:
     def attack() -> None:
-        wire = node.connect(60)
+        wire = node.connect()
         batch = request(b"MGET", *(b"key:%d" % number for number in range(10_000)))
         answer = b"*10000\r\n" + b"$-1\r\n" * 10_000
         for _ in range(50):

@@ -16,7 +16,7 @@ from respram.commands.guessing import FREE_FAILURES, delay_ms
 from tests.abuse.rig import endure
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, running
+from tests.live import SOON_S, LiveNode, Wire, running
 from tests.ports import reserve
 
 PASSWORD = "correct-horse"
@@ -33,7 +33,7 @@ def locked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
          "/CN=localhost", "-keyout", key, "-out", cert],
-        check=True, capture_output=True, timeout=30,
+        check=True, capture_output=True, timeout=SOON_S,
     )  # fmt: skip
     port = reserve()
     words = ["--requirepass", PASSWORD, "--tls-port", str(port), "--tls-cert", cert, "--tls-key", key, "--tls-auth-clients", "no"]
@@ -47,10 +47,10 @@ def test_noise_on_the_tls_port(locked: tuple[LiveNode, int]) -> None:
     hello = bytes.fromhex("160301007a010000760303")
 
     def attack() -> None:
-        end = time.monotonic() + 2
+        end = time.monotonic() + 1
         while time.monotonic() < end:
             for data in (noise.randbytes(500), hello + noise.randbytes(117), b"\x16\x03\x01\xff\xff" + noise.randbytes(3000), b"PING\r\n"):
-                wire = Wire(socket.create_connection(("127.0.0.1", port), 5))
+                wire = Wire(socket.create_connection(("127.0.0.1", port), SOON_S))
                 wire.sock.sendall(data)
                 if noise.random() < 0.5:
                     with contextlib.suppress(OSError):
@@ -65,7 +65,7 @@ def test_five_hundred_handshakes_that_are_not_finished(locked: tuple[LiveNode, i
     node, port = locked
 
     def attack() -> None:
-        wires = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(500)]
+        wires = [socket.create_connection(("127.0.0.1", port), SOON_S) for _ in range(500)]
         for wire in wires:
             wire.sendall(b"\x16\x03\x01\x02\x00\x01")
         time.sleep(1)
@@ -85,7 +85,7 @@ def test_guessing_passwords_takes_longer_and_longer(locked: tuple[LiveNode, int]
         nonlocal looked_at
         while time.monotonic() < end:
             with contextlib.suppress(TimeoutError, ConnectionError):
-                sock = socket.create_connection(("127.0.0.1", node.port), 12, source_address=("127.0.0.77", 0))
+                sock = socket.create_connection(("127.0.0.1", node.port), SOON_S, source_address=("127.0.0.77", 0))
                 with contextlib.closing(sock):
                     sock.sendall(request(b"AUTH", b"guess"))
                     answer = sock.recv(200)

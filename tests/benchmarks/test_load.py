@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from benchmarks.servers import compiled
+from tests import timing
+from tests.live import SOON_S
+from tests.timing import in_time
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 Answer = Callable[[bytes], Iterator[bytes]]
@@ -52,12 +55,12 @@ def server(answer: Answer) -> Iterator[tuple[int, bytearray]]:
         thread.start()
         yield listener.getsockname()[1], received
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(SOON_S)
 
 
 def run(load: Path, port: int, *argv: str) -> dict[str, Any]:
     done = subprocess.run(
-        [str(load), "--port", str(port), *argv], capture_output=True, text=True, timeout=30, check=True
+        [str(load), "--port", str(port), *argv], capture_output=True, text=True, timeout=SOON_S, check=True
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -130,11 +133,12 @@ def test_a_pause_is_charged_to_all_who_came_meanwhile(load: Path) -> None:
     with server(answer) as (port, _):
         found = run(load, port, "--op", "ping", "--rate", "500", "--seconds", "1", "--connections", "1")
     assert found["requests"] == 500
-    assert found["overruns"] == 0
+    assert found["overruns"] == 0 or not timing.JUDGED
     assert found["times"]["max_us"] >= 195_000
     assert found["times"]["over_2ms"] >= 90
 
 
+@pytest.mark.timing
 def test_a_request_that_is_sent_late_is_timed_from_when_it_was_due(load: Path) -> None:
     argv = ["--op", "ping", "--rate", "500", "--seconds", "1", "--connections", "1"]
     with (
@@ -146,7 +150,7 @@ def test_a_request_that_is_sent_late_is_timed_from_when_it_was_due(load: Path) -
         client.send_signal(signal.SIGSTOP)
         time.sleep(0.2)
         client.send_signal(signal.SIGCONT)
-        found = json.loads(client.communicate(timeout=20)[0])
+        found = json.loads(client.communicate(timeout=SOON_S)[0])
     assert found["requests"] == 500
     assert found["times"]["over_2ms"] >= 90
     assert found["times"]["max_us"] >= 190_000
@@ -165,9 +169,10 @@ def test_the_prober_sees_the_longest_pause(load: Path) -> None:
     with server(answer) as (port, _):
         found = run(load, port, "--op", "idle", "--probe", "--seconds", "1")
     assert found["requests"] == 0
-    assert 150_000 <= found["probe"]["max_us"] < 600_000
-    assert found["probe"]["p50_us"] < 50_000
-    assert found["probe"]["count"] >= 30
+    assert found["probe"]["max_us"] >= 150_000
+    in_time(found["probe"]["max_us"] / 1e6, 0.6, "the longest of the prober's waits")
+    in_time(found["probe"]["p50_us"] / 1e6, 0.05, "the usual one")
+    assert found["probe"]["count"] >= 20
 
 
 def test_times_are_right_to_two_in_a_hundred(load: Path) -> None:
@@ -190,7 +195,7 @@ def test_a_server_that_hangs_up_is_an_error(load: Path) -> None:
             [str(load), "--port", str(port), "--op", "ping", "--requests", "5", "--connections", "1"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=SOON_S,
             check=False,
         )
     assert done.returncode == 1

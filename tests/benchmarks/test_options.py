@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import canonical, commands, expiry_lag, memory, options, scaling, stalls
 from benchmarks.servers import ROOT, BenchError, bounded
+from tests.live import SOON_S
 
 SCRIPTS = (canonical, commands, memory, stalls, expiry_lag, scaling)
 
@@ -60,12 +61,11 @@ def test_a_try_never_lands_where_results_lie() -> None:
 def test_a_measurement_that_takes_too_long_is_given_up() -> None:
     def busy() -> None:
         with bounded(1):
-            time.sleep(20)
+            time.sleep(300)
+            raise AssertionError("it went on")
 
-    began = time.monotonic()
     with pytest.raises(BenchError, match="given up"):
         busy()
-    assert time.monotonic() - began < 5
 
 
 def test_what_was_measured_is_saved_once_and_says_whether_it_is_whole() -> None:
@@ -99,10 +99,10 @@ def test_the_c_programs_compile_without_a_warning_and_refuse_nonsense(name: str,
         str(program),
         str(ROOT / "benchmarks" / f"{name}.c"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SOON_S)
     assert done.returncode == 0, done.stderr
     for argv in ([], ["65536"], ["--port", "x", "--op", "get"]):
-        assert subprocess.run([str(program), *argv], capture_output=True, check=False, timeout=5).returncode == 2
+        assert subprocess.run([str(program), *argv], capture_output=True, check=False, timeout=SOON_S).returncode == 2
 
 
 def test_scripts_run_as_modules_from_the_root() -> None:
@@ -112,6 +112,6 @@ def test_scripts_run_as_modules_from_the_root() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=SOON_S,
     )
     assert "MGET of 100, 100k keys, P=1" in done.stdout.splitlines()

@@ -16,6 +16,7 @@ from benchmarks.drive import run_load
 from benchmarks.machine import FIRST, Affinity, affinity, precedence
 from benchmarks.servers import KINDS, Programs, compiled, serving
 from benchmarks.witness import Span, Watch, united, watching
+from tests.live import SOON_S
 
 SPANS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), max_size=20)
 
@@ -46,6 +47,7 @@ def test_where_nothing_may_take_precedence_the_page_can_say_so(tmp_path: Path) -
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a processor each for server and client")
+@pytest.mark.timing
 def test_a_server_that_stops_is_not_excused() -> None:
     where = affinity(True)
     with compiled() as programs, serving(KINDS["floor"], programs, where) as server, watching(programs, where) as watch:
@@ -72,6 +74,6 @@ def test_what_takes_precedence_hands_it_on_and_gives_it_back() -> None:
         pytest.skip("nothing may take precedence here")
     os.setpriority(os.PRIO_PROCESS, 0, before)
     with precedence():
-        child = subprocess.run(["nice"], capture_output=True, text=True, timeout=10, check=True)
+        child = subprocess.run(["nice"], capture_output=True, text=True, timeout=SOON_S, check=True)
     assert int(child.stdout) == FIRST
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

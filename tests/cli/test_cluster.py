@@ -18,6 +18,7 @@ from redis.retry import Retry
 from respram.cli.cluster import plan
 from respram.cli.main import main
 from respram.errors import ConfigError
+from tests.live import SOON_S
 from tests.ports import reserve
 
 AT_ONCE = Retry(NoBackoff(), 0)  # whoever is not there is not asked again
@@ -111,7 +112,7 @@ def ports() -> tuple[int, int]:
 
 
 def answers(port: int, key: str) -> bytes | None:
-    with redis.Redis(port=port, socket_timeout=2, retry=AT_ONCE) as client:
+    with redis.Redis(port=port, socket_timeout=SOON_S, retry=AT_ONCE) as client:
         try:
             value = client.get(key)
         except redis.ConnectionError:
@@ -121,7 +122,7 @@ def answers(port: int, key: str) -> bytes | None:
 
 
 def wait_for(process: "subprocess.Popen[bytes]", port: int, key: str) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + SOON_S
     while answers(port, key) != b"v":
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.05)
@@ -132,10 +133,10 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
     port, peer_port = ports()
     process = start_cluster(port, peer_port)
     try:
-        end = time.monotonic() + 15
+        end = time.monotonic() + SOON_S
         while True:
             try:
-                with redis.Redis(port=port, socket_timeout=2, retry=AT_ONCE) as client:
+                with redis.Redis(port=port, socket_timeout=SOON_S, retry=AT_ONCE) as client:
                     client.set("k", "v", ex=60)
                 break
             except redis.ConnectionError:
@@ -146,7 +147,7 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"3 nodes ready: redis-cli -p %d\n" % port, "quiet before it"
         process.send_signal(number)
-        output, _ = process.communicate(timeout=12)
+        output, _ = process.communicate(timeout=SOON_S)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its nodes too
@@ -169,17 +170,17 @@ def test_when_one_node_ends_all_do_and_how_it_ended_is_told(number: int, end_it:
     port, peer_port = ports()
     process = start_cluster(port, peer_port)
     try:
-        end = time.monotonic() + 15
+        end = time.monotonic() + SOON_S
         while True:
             try:
-                with redis.Redis(port=port + number - 1, socket_timeout=2, retry=AT_ONCE) as client:
+                with redis.Redis(port=port + number - 1, socket_timeout=SOON_S, retry=AT_ONCE) as client:
                     client.ping()
                     end_it(client)
                 break
             except redis.ConnectionError:
                 assert time.monotonic() < end and process.poll() is None
                 time.sleep(0.05)
-        output, _ = process.communicate(timeout=12)
+        output, _ = process.communicate(timeout=SOON_S)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its nodes too
@@ -194,7 +195,7 @@ def test_nodes_do_not_stay_behind_when_nobody_listens_to_them() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()  # as `| head` does
-        assert process.wait(20) == 0
+        assert process.wait(SOON_S) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its nodes too

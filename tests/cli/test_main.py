@@ -16,6 +16,7 @@ from respram.config.limits import Limits
 from respram.config.options import OPTIONS, Option
 from respram.config.settings import Config
 from respram.errors import BindError, ConfigError
+from tests.live import SOON_S
 
 Run = Callable[..., tuple[int, str, str]]
 SECRET = "open-sesame"
@@ -137,7 +138,7 @@ def test_the_last_of_a_repeated_flag_counts() -> None:
 def python_m_respram(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESPRAM_")}
     return subprocess.run(
-        [sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=30, check=False, env=kept | variables
+        [sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=SOON_S, check=False, env=kept | variables
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from respram.cli.main import main
-from tests.live import running
+from tests.live import SOON_S, running
 from tests.ports import reserve
 from tests.server.test_tls import certificate, options
 
@@ -33,12 +33,12 @@ def answering(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A server of one connection that answers each request with the next of the answers, then hangs up."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(SOON_S)
 
         def serve() -> None:
             sock, _ = listener.accept()
             with sock:
-                sock.settimeout(5)
+                sock.settimeout(SOON_S)
                 for answer in answers:
                     heard.append(sock.recv(1000))
                     sock.sendall(answer)

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.live import SOON_S
 from tests.ports import reserve
 
 from ..engine.conftest import ENGINES
 from .rig import Client, Reference, Rig
-
-START_S = 10.0  # seconds for a redis-server to answer its first connection
 
 
 @pytest.fixture(
@@ -52,7 +51,7 @@ def reference_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refer
     words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         try:
-            with closing(Reference(port, START_S)) as server:
+            with closing(Reference(port, SOON_S)) as server:
                 yield server
         finally:
             process.kill()

@@ -32,10 +32,10 @@ def test_patterns_find_what_they_say() -> None:
 
 
 def test_a_pattern_full_of_stars_does_not_explode() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not glob_match(b"a*" * 200 + b"b", b"a" * 5000)
     assert not glob_match(b"*a" * 2000 + b"b", b"a" * 5000)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 5.0  # of this process alone; tried one by one they take hours
 
 
 def test_a_pattern_beyond_the_limit_matches_nothing() -> None:

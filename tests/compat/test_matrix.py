@@ -182,7 +182,7 @@ def test_a_program_gets_nodes_of_its_own_and_a_restart(
     place = tmp_path / "clients" / "small"
     place.mkdir(parents=True)
     (place / "entry.toml").write_text(
-        f'title = "small"\nlanguage = "Python"\ninstall = "none"\nfree = true\nseconds = 20\n[[run]]\ncommand = ["{sys.executable}", "p.py"]\n'
+        f'title = "small"\nlanguage = "Python"\ninstall = "none"\nfree = true\nseconds = 300\n[[run]]\ncommand = ["{sys.executable}", "p.py"]\n'
     )
     (place / "p.py").write_text(PROGRAM.replace("ANSWER", answer))
     monkeypatch.setattr("compat.install.CACHE", tmp_path / "cache")

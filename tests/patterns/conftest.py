@@ -24,11 +24,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.live import running
+from tests.live import SOON_S, running
 from tests.peers.enclave import enclave
 from tests.ports import reserve
-
-SOON_S = 5.0  # how long a test waits for what must come: far more than it takes, so that a busy machine is no failure
 
 
 @contextlib.contextmanager

@@ -39,7 +39,8 @@ from respram.patterns import (
     key,
     reference,
 )
-from tests.patterns.conftest import SOON_S, World
+from tests.live import SOON_S
+from tests.patterns.conftest import World
 from tests.ports import reserve
 
 ATTEMPTS_MAX = 500  # of a race; one to three are what it takes

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import redis
 
+from tests.live import SOON_S
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RUN_S = 30.0
+RUN_S = SOON_S
 
 
 @contextlib.contextmanager
@@ -76,7 +78,7 @@ def test_the_web_app_logs_in_counts_and_logs_out(node_port: int) -> None:
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
 
         def page(path: str = "", data: bytes | None = None) -> str:
-            with browser.open(url + path, data, timeout=10) as reply:
+            with browser.open(url + path, data, timeout=SOON_S) as reply:
                 return str(reply.read().decode())
 
         assert "log in" in page()
@@ -85,7 +87,7 @@ def test_the_web_app_logs_in_counts_and_logs_out(node_port: int) -> None:
         (cookie,) = jar
         assert "log in" in page("logout", b"")
         stolen = urllib.request.Request(url, headers={"Cookie": f"session={cookie.value}"})  # noqa: S310 (our own loopback)
-        with urllib.request.urlopen(stolen, timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(stolen, timeout=SOON_S) as reply:  # noqa: S310
             assert b"log in" in reply.read()
 
 

@@ -13,12 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.engine.conftest import ENGINES
-from tests.live import LiveNode, start
+from tests.live import SOON_S, LiveNode, start
 from tests.ports import reserve
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 USUAL = "native" if "native" in ENGINES else "pure"  # the engine of a node whose test names none
-CONVERGE_S = 15.0  # within which nodes that can talk must be equal; on a quiet machine it takes two or three
 
 
 @dataclass(slots=True)
@@ -48,7 +47,7 @@ class Member:
         return self.clients[0]
 
     def connect(self) -> "redis.Redis":
-        return redis.Redis(port=self.port, socket_timeout=10, protocol=3, retry=Retry(NoBackoff(), 0))
+        return redis.Redis(port=self.port, socket_timeout=SOON_S, protocol=3, retry=Retry(NoBackoff(), 0))
 
     def log(self) -> str:
         assert self.node is not None
@@ -119,14 +118,14 @@ def enclave(
                 member.stop()
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = CONVERGE_S) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = SOON_S) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.02)
 
 
-def until_linked(members: list[Member], seconds: float = CONVERGE_S) -> None:
+def until_linked(members: list[Member], seconds: float = SOON_S) -> None:
     alive = [member for member in members if member.node is not None]
 
     def linked() -> bool:
@@ -139,7 +138,7 @@ def until_ready(members: list[Member]) -> None:
     until(lambda: all(member.info()["peer_state"] == "ready" for member in members), "not all nodes are ready")
 
 
-def until_equal(members: list[Member], records_least: int, seconds: float = CONVERGE_S) -> int:
+def until_equal(members: list[Member], records_least: int, seconds: float = SOON_S) -> int:
     """Waits for equal digests of one moment, of so many records at least (the young ones do not count yet)."""
     seen: list[tuple[int, bytes]] = []
 

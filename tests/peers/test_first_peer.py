@@ -16,13 +16,13 @@ import redis
 from respram.config.settings import Config
 from respram.server.app import App
 from tests.engine.conftest import ENGINES
-from tests.live import LiveNode, running
+from tests.live import SOON_S, LiveNode, running
 from tests.peers.enclave import until
 from tests.ports import reserve
 
 
 def client_of(node: LiveNode) -> "redis.Redis":
-    return redis.Redis(port=node.port, socket_timeout=10, protocol=3)
+    return redis.Redis(port=node.port, socket_timeout=SOON_S, protocol=3)
 
 
 def same_digest(nodes: list["redis.Redis"]) -> Callable[[], bool]:
@@ -45,11 +45,11 @@ def test_what_it_had_and_what_it_gets_is_on_both(engine: str) -> None:
             alone.set(f"before:{number}", f"value {number}", ex=300)
         with pytest.raises(redis.ResponseError, match="no peers"):
             alone.execute_command("RESPRAM", "PEERS")
-        with running("--peer-port", str(reserve()), "--join", f"127.0.0.1:{peer_port}", engine=engine) as second:
+        with running("--join", f"127.0.0.1:{peer_port}", engine=engine) as second:
             joined = client_of(second)
             until(lambda: joined.get("before:299") == b"value 299", "the joiner did not get what was there")
             until(
-                lambda: joined.set("probe", "x", ex=300) and joined.wait(1, 1000) == 1,
+                lambda: joined.set("probe", "x", ex=300) and joined.wait(1, 10_000) == 1,
                 "the two do not push to each other",
             )
             for number in range(299):
@@ -67,9 +67,9 @@ def test_what_it_had_and_what_it_gets_is_on_both(engine: str) -> None:
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        words = ["--port", str(reserve()), "--peer-port", str(taken.getsockname()[1])]
+        words = ["--port", "0", "--peer-port", str(taken.getsockname()[1])]
         ended = subprocess.run(
-            [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S, check=False
         )
     assert (
         ended.returncode == 1 and ended.stderr.strip().count("\n") == 0 and "choose another --peer-port" in ended.stderr

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.wire import Wire
 from tests.peers.enclave import SECRET, USUAL, Member, until, until_equal, until_linked, until_ready
 from tests.ports import reserve
+from tests.timing import in_time
 
 LIFE_S = 300
 
@@ -73,7 +74,7 @@ def cut_and_mend(cut_s: float) -> None:
             proxy.mend()
         mended = time.monotonic()
         everything = before + [key for keys in written for key in keys]
-        until_equal(members, len(everything) + 50, 30)
+        until_equal(members, len(everything) + 50)
         took_s = time.monotonic() - mended
         carried = sum(proxy.passed_bytes for proxy in proxies) - carried
         for member in members:
@@ -83,7 +84,8 @@ def cut_and_mend(cut_s: float) -> None:
         assert shared[0] == shared[1] == shared[2]
         until_linked(members)
         written_bytes = sum(len(key) * 2 for keys in written for key in keys)
-        assert took_s < 15 and carried < 40 * written_bytes + 200_000, f"equal after {took_s:.2f} s and {carried} bytes"
+        in_time(took_s, 15, "equal again")
+        assert carried < 40 * written_bytes + 200_000 + 100_000 * took_s, f"equal after {took_s:.2f} s and {carried} bytes"
 
 
 def test_nodes_that_were_cut_off_from_each_other_become_equal_again() -> None:

@@ -10,8 +10,10 @@ import redis
 
 from respram.cli.main import main
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_linked, until_ready
 from tests.ports import reserve
+from tests.timing import in_time
 
 LIFE_S = 300
 
@@ -101,16 +103,18 @@ def test_wait_counts_the_peers_that_hold_the_write(three: list[Member]) -> None:
     for number in range(20):
         three[0].client.set(f"k{number}", "v", ex=100)
         started = time.monotonic()
-        assert three[0].client.wait(2, 5000) == 2
-        assert time.monotonic() - started < 2
+        assert three[0].client.wait(2, 50_000) == 2
+        in_time(time.monotonic() - started, 2, "WAIT")
         assert [one.client.get(f"k{number}") for one in three] == [b"v"] * 3
     three[2].freeze()
     three[0].client.set("late", "v", ex=100)
+    assert three[0].client.wait(1, 50_000) == 1
     started = time.monotonic()
     assert three[0].client.wait(2, 300) == 1
-    assert 0.25 < time.monotonic() - started < 2
+    assert time.monotonic() - started > 0.25
+    in_time(time.monotonic() - started, 2, "WAIT for one that stands still")
     three[2].thaw()
-    assert three[0].client.wait(2, 10_000) == 2
+    assert three[0].client.wait(2, 50_000) == 2
     assert three[2].client.get("late") == b"v"
 
 
@@ -120,13 +124,14 @@ def test_publications_and_events_reach_subscribers_on_every_node(three: list[Mem
         listener = member.connect().pubsub()
         listener.subscribe("news", "__keyevent@0__:set", "__keyevent@0__:expired")
         for _ in range(3):
-            assert listener.get_message(timeout=5)["type"] == "subscribe"
+            assert listener.get_message(timeout=SOON_S)["type"] == "subscribe"
         listeners.append(listener)
-    three[0].client.set("brief", "v", px=400)
+    three[0].client.set("brief", "v", ex=LIFE_S)
     three[0].client.publish("news", "first")
     three[0].client.publish("news", "second")
+    three[0].client.pexpire("brief", 1)
     for member, listener in zip(three, listeners, strict=True):
-        heard = [listener.get_message(timeout=5) for _ in range(4)]
+        heard = [listener.get_message(timeout=SOON_S) for _ in range(4)]
         told = [(one["channel"], one["data"]) for one in heard]
         # On the writer's node the event comes with the write, elsewhere with the push: before what was published later.
         expected = [(b"__keyevent@0__:set", b"brief"), (b"news", b"first"), (b"news", b"second"), (b"__keyevent@0__:expired", b"brief")]
@@ -150,13 +155,14 @@ def test_concurrent_overwrites_of_the_same_keys_end_in_one_value_everywhere(thre
     for thread in threads:
         thread.join()
     until_equal(three, 20)
-    time.sleep(1.2)  # what was written last settles
-    until_equal(three, 20)
     keys = [f"shared:{number}" for number in range(20)]
-    values = [member.client.mget(keys) for member in three]
-    assert None not in values[0] and values[0] == values[1] == values[2], f"seed {seed}"
-    deadlines = [[member.client.pexpiretime(key) for key in keys] for member in three]
-    assert deadlines[0] == deadlines[1] == deadlines[2], f"seed {seed}"
+
+    def one_value_everywhere() -> bool:
+        values = [member.client.mget(keys) for member in three]
+        deadlines = [[member.client.pexpiretime(key) for key in keys] for member in three]
+        return None not in values[0] and values[0] == values[1] == values[2] and deadlines[0] == deadlines[1] == deadlines[2]
+
+    until(one_value_everywhere, f"the values differ, seed {seed}")
 
 
 def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
@@ -171,7 +177,7 @@ def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
                 key = f"{prefix}:{number}".encode()
                 try:
                     client.set(key, key, ex=LIFE_S)
-                    if member is not members[2] or client.wait(1, 2000) >= 1:
+                    if member is not members[2] or client.wait(1, 10_000) >= 1:
                         acknowledged.append(key)
                 except redis.ConnectionError:
                     return
@@ -181,7 +187,8 @@ def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
         threads = [threading.Thread(target=keep_writing, args=(member, f"n{number}")) for number, member in enumerate(members)]
         for thread in threads:
             thread.start()
-        time.sleep(0.7)
+        time.sleep(0.5)
+        until(lambda: len(acknowledged) > 100, "nothing is acknowledged")
         members[2].kill()
         time.sleep(0.5)
         members[2].start()
@@ -222,7 +229,7 @@ def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
             client.set(f"k{number}", "x" * 5000, ex=LIFE_S)
             slowest = max(slowest, time.monotonic() - started)
         until(lambda: members[2].client.dbsize() == 400, "the third node must not wait for the second")
-        assert slowest < 0.5
+        in_time(slowest, 0.5, "a write beside a peer that stands still")
         members[1].thaw()
         until(lambda: members[1].client.dbsize() == 400, "the stopped node did not catch up")
         until_linked(members)
@@ -261,7 +268,7 @@ def test_a_full_node_among_others_refuses_and_lives_on() -> None:
         held = members[2].client.dbsize()
         assert 10 < held < 100
         before = members[0].info()["peer_sent_bytes"]
-        time.sleep(3)
+        time.sleep(2)
         assert members[2].client.get("k0") == b"x" * 100_000
         after = members[0].info()["peer_sent_bytes"]
         assert isinstance(before, int) and isinstance(after, int) and after - before < 30_000_000, "nobody shouts at the deaf"

@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.live import SOON_S
 from tests.peers.enclave import Member, enclave, until, until_equal, until_linked, until_ready
 from tests.ports import reserve
 
@@ -27,11 +28,11 @@ def clients_at_work(members: list[Member]) -> Iterator[list[str]]:
 
     def work(place: int) -> None:
         port = members[place].port
-        staying = redis.Redis(port=port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+        staying = redis.Redis(port=port, socket_timeout=SOON_S, retry=Retry(NoBackoff(), 0))
         while not over.is_set():
             try:
                 served[place] += bool(staying.set(f"w{place}:{served[place] % 500}", "v", ex=300))
-                with redis.Redis(port=port, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as passing:
+                with redis.Redis(port=port, socket_timeout=SOON_S, retry=Retry(NoBackoff(), 0)) as passing:
                     passing.ping()
             except redis.RedisError as error:
                 faults.append(f"{place}: {type(error).__name__}")
@@ -46,7 +47,7 @@ def clients_at_work(members: list[Member]) -> Iterator[list[str]]:
     finally:
         over.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(SOON_S)
     assert all(served), served
 
 

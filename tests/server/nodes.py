@@ -14,6 +14,7 @@ from respram.config.settings import Config
 from respram.server import clock, peer_setup
 from respram.server.driver import Driver
 from respram.server.secret import Trust
+from tests.live import SOON_S
 from tests.ports import reserve
 
 
@@ -106,7 +107,7 @@ async def parties(count: int, trust: Trust | None = None) -> AsyncIterator[list[
                 forget(conn)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = SOON_S) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not condition():

@@ -15,8 +15,9 @@ from respram.config.settings import Config
 from respram.server import clock
 from respram.server.app import App
 from tests.engine.rig import request
-from tests.live import LiveNode, running, start
+from tests.live import SOON_S, LiveNode, running, start
 from tests.ports import reserve
+from tests.timing import in_time
 
 
 def test_the_first_lines_say_what_runs_and_then_there_is_silence(node: LiveNode) -> None:
@@ -43,8 +44,8 @@ def test_a_signal_stops_in_order_after_answering_what_was_received(number: int) 
     live.process.send_signal(signal.SIGCONT)
     began = time.monotonic()
     assert wire.rest() == b"+OK\r\n$1\r\nv\r\n"
-    assert live.process.wait(5) == 0
-    assert time.monotonic() - began < 5
+    assert live.process.wait(SOON_S) == 0
+    in_time(time.monotonic() - began, 5, "a stop")
     assert "event=stopped" in live.log()
     live.stop()
 
@@ -54,7 +55,7 @@ def test_shutdown_stops_like_a_signal() -> None:
     wire = live.connect()
     wire.sock.sendall(request(b"SHUTDOWN", b"NOSAVE"))
     assert wire.rest() == b""
-    assert live.process.wait(5) == 0
+    assert live.process.wait(SOON_S) == 0
     live.stop()
 
 
@@ -62,7 +63,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1(node: LiveNode) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "respram", "serve", "--port", str(node.port)],
         capture_output=True,
-        timeout=20,
+        timeout=SOON_S,
         check=False,
     )
     assert done.returncode == 1
@@ -80,7 +81,7 @@ def test_untouched_keys_are_destroyed_soon_after_their_deadline(node: LiveNode) 
     deadlines = {}
     for number in range(count):
         key = b"k%03d" % number
-        deadlines[key] = time.time() + 0.05 + number * 0.002
+        deadlines[key] = time.time() + 1.0 + number * 0.002  # a SET that came too late would be refused
         wire.ask(request(b"SET", key, b"v", b"PXAT", b"%d" % (deadlines[key] * 1000)), 5)
     text = b""
     while len(lags) < count:
@@ -91,7 +92,8 @@ def test_untouched_keys_are_destroyed_soon_after_their_deadline(node: LiveNode) 
         text = text[text.rfind(b"*") :] if not text.endswith(b"\r\n") else b""
     lags.sort()
     assert lags[0] >= -0.002, "expired before its time"
-    assert lags[int(count * 0.9)] < 0.05 and lags[-1] < 0.5, lags[-5:]
+    in_time(lags[int(count * 0.9)], 0.05, "most keys after their deadline")
+    in_time(lags[-1], 0.5, "every key after its deadline")
     wire.ask(request(b"CONFIG", b"SET", b"notify-keyspace-events", b""), 5)
     wire.close()
     listener.close()
@@ -124,7 +126,7 @@ def test_a_first_peer_that_comes_while_the_node_starts_is_met_once() -> None:
         app.meet()
         with socket.create_connection(app.waiting_listeners[0].getsockname()):
             app._grow()  # as the loop would, in the turn in which the meeting begins
-            end = clock.now_ms() + 10_000
+            end = clock.now_ms() + SOON_S * 1000
             while len(met) < 1 and clock.now_ms() < end:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)

@@ -15,7 +15,8 @@ from respram.config.settings import Config
 from respram.server.app import App
 from respram.server.client import FREED_AT_ONCE_BYTES, _free
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, running
+from tests.live import SOON_S, LiveNode, Wire, running
+from tests.timing import in_time
 
 PONG = b"+PONG\r\n"
 
@@ -32,13 +33,13 @@ def test_replies_come_in_order_however_the_bytes_are_cut(node: LiveNode) -> None
 
 
 def test_a_hundred_thousand_commands_in_one_write_are_all_answered(node: LiveNode) -> None:
-    wire, bystander = node.connect(30), node.connect()
+    wire, bystander = node.connect(), node.connect()
     sender = threading.Thread(target=wire.sock.sendall, args=(request(b"PING") * 100_000,))
     sender.start()
     worst = max(timed_ping(bystander) for _ in range(20))
     assert wire.take(len(PONG) * 100_000) == PONG * 100_000
     sender.join()
-    assert worst < 0.5, "a bystander waited for the batch"
+    in_time(worst, 0.5, "a bystander beside a batch")
     wire.close()
     bystander.close()
 
@@ -47,7 +48,7 @@ def test_one_byte_every_fifty_ms_is_a_command_in_the_end(node: LiveNode) -> None
     wire, bystander = node.connect(), node.connect()
     for byte in request(b"PING"):
         wire.sock.send(bytes((byte,)))
-        assert timed_ping(bystander) < 0.5
+        in_time(timed_ping(bystander), 0.5, "a bystander beside a slow client")
         time.sleep(0.05)
     assert wire.take(len(PONG)) == PONG
     wire.close()
@@ -60,7 +61,7 @@ def test_a_reset_in_the_middle_troubles_nobody(node: LiveNode) -> None:
         wire = node.connect()
         wire.sock.send(request(b"SET", b"k", b"x" * 1000)[:500])
         wire.reset()
-    assert timed_ping(bystander) < 0.5
+    in_time(timed_ping(bystander), 0.5, "a bystander beside resets")
     bystander.close()
 
 
@@ -68,9 +69,9 @@ def test_two_thousand_idle_connections_are_nothing_to_the_others(node: LiveNode)
     idle: list[socket.socket] = []
     try:
         for _ in range(2000):
-            idle.append(socket.create_connection(("127.0.0.1", node.port), 5))
+            idle.append(socket.create_connection(("127.0.0.1", node.port), SOON_S))
         wire = node.connect()
-        assert max(timed_ping(wire) for _ in range(50)) < 0.5
+        in_time(max(timed_ping(wire) for _ in range(50)), 0.5, "a client beside 2,000")
         wire.close()
     finally:
         for one in idle:
@@ -78,7 +79,7 @@ def test_two_thousand_idle_connections_are_nothing_to_the_others(node: LiveNode)
 
 
 def test_a_value_as_large_as_may_be_goes_in_and_out(node: LiveNode) -> None:
-    wire = node.connect(30)
+    wire = node.connect()
     value = bytes(range(256)) * (64 << 12)
     wire.sock.sendall(request(b"SET", b"big", value, b"PX", b"60000"))
     assert wire.take(5) == b"+OK\r\n"
@@ -103,12 +104,12 @@ def test_a_reader_that_does_not_read_is_closed_not_fed() -> None:
         wire.ask(request(b"SET", b"k", b"x" * 100_000, b"EX", b"60"), 5)
         wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.sock.setblocking(False)
-        end = time.monotonic() + 20
+        end = time.monotonic() + SOON_S
         with contextlib.suppress(ConnectionError):
             while time.monotonic() < end:
                 with contextlib.suppress(BlockingIOError):
                     wire.sock.send(request(b"GET", b"k") * 100)
-                assert timed_ping(bystander) < 1
+                in_time(timed_ping(bystander), 1, "a bystander beside one that does not read")
         assert time.monotonic() < end, "never closed"
         assert "event=output_limit" in live.log()
         wire.close()
@@ -117,23 +118,32 @@ def test_a_reader_that_does_not_read_is_closed_not_fed() -> None:
 
 def test_one_client_too_many_is_told_so() -> None:
     with running("--maxclients", "3") as live:
-        time.sleep(0.05)
-        wires = [live.connect() for _ in range(3)]
-        assert [wire.ask(b"PING\r\n", 7) for wire in wires] == [PONG] * 3
+        wires = held(live, 3)
         late = live.connect()
         assert late.rest() == b"-ERR max number of clients reached\r\n"
         wires[0].close()
-        time.sleep(0.05)
-        again = live.connect()
-        assert again.ask(b"PING\r\n", 7) == PONG
-        for wire in (*wires, late, again):
+        for wire in (*wires, late, *held(live, 1)):
             wire.close()
+
+
+def held(live: LiveNode, count: int) -> list[Wire]:
+    """So many clients that are served: who has gone has a place until the node's loop has seen it."""
+    end = time.monotonic() + SOON_S
+    while True:
+        wires = [live.connect() for _ in range(count)]
+        found = [wire.ask(b"PING\r\n", 7) for wire in wires]
+        if found == [PONG] * count:
+            return wires
+        assert time.monotonic() < end, found
+        for wire in wires:
+            wire.close()
+        time.sleep(0.02)
 
 
 def test_an_idle_client_is_closed_and_a_busy_one_is_not() -> None:
     with running("--timeout", "1") as live:
         idle, busy = live.connect(), live.connect()
-        end = time.monotonic() + 6
+        end = time.monotonic() + SOON_S
         idle.sock.settimeout(0.1)
         closed = False
         while time.monotonic() < end and not closed:
@@ -166,7 +176,7 @@ def test_a_client_that_is_gone_is_freed_without_the_collector() -> None:
                 await writer.drain()
                 await reader.read()
                 writer.close()
-            end = time.monotonic() + 10
+            end = time.monotonic() + SOON_S
             while True:
                 left = [one for one in gc.get_objects() if isinstance(one, Conn) and one.node is app.node]
                 if not left or time.monotonic() > end:

@@ -11,8 +11,10 @@ from respram.server import driver as driver_module
 from respram.server.driver import STRANGERS_MAX
 from respram.server.peer import CROWDED, LOST
 from respram.server.secret import Trust, trust_by_secret
+from tests.live import SOON_S
 from tests.ports import reserve
 from tests.server.nodes import Party, parties, run, start_party, until
+from tests.timing import in_time
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_a_write_is_on_the_other_nodes_within_milliseconds(trust: Trust, secure:
                 one.store(key, b"v")
                 await until(partial(both_have, two, three, key))
                 took.append(time.monotonic() - started)
-            assert sorted(took)[10] < 0.1, took
+            in_time(sorted(took)[10], 0.1, "a write on its way")
             assert two.driver.members()[0].address == b"127.0.0.1:%d" % two.port
             assert {row.state for row in one.driver.linked()} <= {b"online", b"differs", b"joining"}
 
@@ -184,7 +186,7 @@ def test_strangers_make_room_for_each_other_and_peers_stay() -> None:
             assert len(one.driver.links) <= STRANGERS_MAX + 2
             for reader, _ in writers[:10]:
                 with contextlib.suppress(ConnectionResetError):  # the oldest went
-                    while await asyncio.wait_for(reader.read(4096), 5):
+                    while await asyncio.wait_for(reader.read(4096), SOON_S):
                         pass
             assert len(one.driver.replica.core.neighbours.greeted()) == 1
             for _, writer in writers:

@@ -16,6 +16,7 @@ import uvloop
 from respram.server import peer
 from respram.server.peer import GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust, trust_by_secret
+from tests.live import SOON_S
 
 UNSENT_BYTES_MAX = 1 << 20
 OURS, THEIRS = "Zk3-qT8vJx0_LmW4sYb7Rd", "another-4f1c8ea07be2295d3c6a90bd"
@@ -76,7 +77,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitable[None
     return call
 
 
-async def until(condition: Callable[[], object], seconds: float = 3.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = SOON_S) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, "it did not happen"
@@ -170,7 +171,7 @@ def test_garbage_before_authentication_closes_without_a_word(run: Run, ours: Tru
             reader, writer = await asyncio.open_connection("127.0.0.1", pair.port)
             writer.write(noise)
             with contextlib.suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 3) == b""
+                assert await asyncio.wait_for(reader.read(), SOON_S) == b""
             await until(lambda: pair.owner.ended)
             assert pair.owner.ended == {1: GARBAGE} and not pair.owner.opened and not pair.owner.got
             writer.close()
@@ -186,7 +187,7 @@ def test_who_says_nothing_is_closed_in_time(run: Run, ours: Trust, monkeypatch: 
             reader, writer = await asyncio.open_connection("127.0.0.1", pair.port)
             writer.write(b"\x16\x03\x01\x02\x00")  # the beginning of a handshake
             with contextlib.suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 3) == b""
+                assert await asyncio.wait_for(reader.read(), SOON_S) == b""
             assert pair.owner.ended == {1: SILENT}
             writer.close()
 
@@ -307,7 +308,7 @@ def test_a_peer_that_sends_without_pause_leaves_others_their_turns() -> None:
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         sent = random.Random(3).randbytes(size)
         writer.write(sent)
-        turns, end = 0, loop.time() + 20
+        turns, end = 0, loop.time() + SOON_S
         while len(owner.got) < size:
             assert loop.time() < end, f"{len(owner.got)} of {size} arrived"
             await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from respram.engine.api import Engine, Session
 from respram.server.pump import READ_BYTES, PortablePump, make_pump
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import SETTINGS, Cold, request
+from tests.live import SOON_S
 
 
 class Conn:
@@ -56,7 +57,7 @@ class Bench:
     def connect(self) -> tuple[socket.socket, Seen]:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        theirs.settimeout(5)
+        theirs.settimeout(SOON_S)
         self.open += [ours, theirs]
         session = self.engine.session(self.cold)
         session.hot = session.trusted = True
@@ -66,7 +67,7 @@ class Bench:
 
     def turn(self, until: Callable[[], bool]) -> None:
         async def wait() -> None:
-            for _ in range(5_000):
+            for _ in range(int(SOON_S / 0.002)):
                 if until():
                     return
                 await asyncio.sleep(0.002)

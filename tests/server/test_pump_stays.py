@@ -10,6 +10,7 @@ import uvloop
 
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import request
+from tests.live import SOON_S
 from tests.server.test_pump import Bench, Seen
 
 
@@ -51,7 +52,7 @@ class Busy:
         self.ends.set()
         if self.thread.is_alive():  # the test has failed, nobody answers any more
             self.sock.shutdown(socket.SHUT_RDWR)
-        self.thread.join(5)
+        self.thread.join(SOON_S)
 
 
 def test_the_loop_has_its_turn_while_the_pump_stays(staying: Bench) -> None:
@@ -78,7 +79,7 @@ def test_the_loop_has_its_turn_while_the_pump_stays(staying: Bench) -> None:
         busy.ends.set()
 
     with Busy(theirs) as busy:
-        loop.run_until_complete(asyncio.wait_for(watch(busy), 20))
+        loop.run_until_complete(asyncio.wait_for(watch(busy), SOON_S))
         answers = busy.answers
         staying.turn(lambda: not busy.thread.is_alive())
     assert answers > 200

@@ -11,7 +11,7 @@ import redis
 from respram.server.relief import WEIGH_BYTES_MIN, Holder, held_bytes, too_many, weigh_bytes
 from tests.abuse.rig import rss_bytes, try_to
 from tests.engine.conftest import ENGINES
-from tests.live import running
+from tests.live import SOON_S, running
 
 MIB = 1 << 20
 
@@ -56,10 +56,10 @@ def test_looks_come_often_enough_and_not_for_every_byte() -> None:
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_flood_of_half_commands_is_cut_and_a_bystander_served(engine: str) -> None:
     """40 clients announce 50 MB each and send 8: 320 MB, of which a node with a limit of 32 keeps no more than that."""
-    with running("--maxmemory-clients", "32mb", engine=engine) as node, redis.Redis(port=node.port, socket_timeout=20) as bystander:
+    with running("--maxmemory-clients", "32mb", engine=engine) as node, redis.Redis(port=node.port, socket_timeout=SOON_S) as bystander:
         bystander.set("k", "v", ex=600)
         before, grown = rss_bytes(node), 0
-        attackers = [node.connect(20) for _ in range(40)]
+        attackers = [node.connect() for _ in range(40)]
         for wire in attackers:
             try_to(wire, b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$50000000\r\n")
         for _ in range(8):

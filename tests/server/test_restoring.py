@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from tests.live import LiveNode, start
+from tests.live import SOON_S, LiveNode, start
 from tests.peers.enclave import enclave, until, until_ready
 from tests.ports import reserve
 
@@ -23,8 +23,8 @@ KEYS = 2_000
 def lone(folder: Path, secret: str = "k" * 43) -> Iterator[tuple["redis.Redis", LiveNode]]:
     key_file = folder.parent / "snapshot.key"
     key_file.write_text(secret + "\n")
-    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), engine="auto", port=reserve())
-    client = redis.Redis(port=node.port, socket_timeout=10)
+    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), engine="auto")
+    client = redis.Redis(port=node.port, socket_timeout=SOON_S)
     try:
         until(lambda: not client.info("persistence")["snapshot_restoring"], "it does not end restoring")
         yield client, node
@@ -111,7 +111,7 @@ def test_a_second_node_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     with lone(folder):
         words = ["--snapshot-dir", str(folder), "--snapshot-key-file", str(tmp_path / "snapshot.key"), "--port", str(reserve())]
-        refused = subprocess.run([sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30)
+        refused = subprocess.run([sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S)
         assert refused.returncode == 2 and "another node uses it" in refused.stderr and refused.stderr.count("\n") == 1
 
 

@@ -66,6 +66,12 @@ def run(test: Callable[[Path], Coroutine[Any, Any, None]], folder: Path) -> None
     asyncio.run(test(folder))
 
 
+def passes(monkeypatch: pytest.MonkeyPatch, time_ms: int) -> None:
+    """So much time, at once."""
+    before = clock.now_ms
+    monkeypatch.setattr(clock, "now_ms", lambda: before() + time_ms)
+
+
 async def reborn(bench: Bench) -> Bench:
     """The next boot on the same directory."""
     await bench.close()
@@ -112,14 +118,14 @@ def test_only_buckets_that_changed_are_written_anew_under_fresh_keys(tmp_path: P
     run(main, tmp_path)
 
 
-def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(tmp_path: Path) -> None:
+def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
         bench.set(b"a", 3_000_000)
-        bench.set(b"a", 300, b"short")  # its shadow is the bucket's
+        bench.set(b"a", 60_000, b"short")  # its shadow is the bucket's
         await bench.snapshots.write()
         (older,) = bench.segments()
-        await asyncio.sleep(0.4)
+        passes(monkeypatch, 60_000)
         bench.engine.expire(clock.now_ms(), 10)
         await bench.snapshots.write()
         (newer,) = bench.segments()
@@ -164,13 +170,13 @@ def test_what_is_empty_or_from_before_goes_once_all_is_written_anew(tmp_path: Pa
     run(main, tmp_path)
 
 
-def test_a_record_that_has_expired_does_not_come_back(tmp_path: Path) -> None:
+def test_a_record_that_has_expired_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
-        bench.set(b"a", 300)
-        bench.set(b"b", 60_000)
+        bench.set(b"a", 30_000)
+        bench.set(b"b", 6_000_000)
         await bench.snapshots.write()
-        await asyncio.sleep(0.35)
+        passes(monkeypatch, 45_000)
         after = await reborn(bench)
         assert after.get(b"a") is None and after.get(b"b") and after.engine.count(0, 0) == 1
         await after.close()

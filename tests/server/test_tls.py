@@ -23,7 +23,7 @@ from respram.errors import ConfigError
 from respram.server.tls import TlsSocket, make_context
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
-from tests.live import LiveNode, Wire, running
+from tests.live import SOON_S, LiveNode, Wire, running
 from tests.ports import reserve
 
 Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
@@ -123,7 +123,7 @@ def test_large_values_and_long_pipelines_go_both_ways(secure: Secure) -> None:
         assert wire.take(len(head) + len(value) + 2) == head + value + b"\r\n"
     assert wire.take(7) == b"+PONG\r\n"
     count = 20_000
-    wire.sock.settimeout(20)
+    wire.sock.settimeout(SOON_S)
     wire.sock.sendall(b"PING\r\n" * count)
     assert wire.take(7 * count) == b"+PONG\r\n" * count
     wire.close()
@@ -181,7 +181,7 @@ def test_redis_cli_and_redis_py(secure: Secure) -> None:
     if program is None:
         pytest.skip("no redis-cli here")
     words = [program, "--tls", "--cacert", ca, "-h", "localhost", "-p", str(secure.port), "PING"]
-    assert subprocess.run(words, capture_output=True, timeout=10, check=True).stdout == b"PONG\n"
+    assert subprocess.run(words, capture_output=True, timeout=SOON_S, check=True).stdout == b"PONG\n"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_new_certificates_are_taken_on_a_signal_and_wrong_ones_are_not(folder: P
 def reload_until(live: LiveNode, port: int, event: str) -> int:
     """The serial number that is shown once the event stands in the log."""
     live.process.send_signal(signal.SIGHUP)
-    end = time.monotonic() + 5
+    end = time.monotonic() + SOON_S
     while event not in live.log() and time.monotonic() < end:
         time.sleep(0.02)
     assert event in live.log()
