@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from compat.oracle import __main__ as command_line
+from compat.oracle import transcript
 from compat.oracle.compare import Tally
 from compat.oracle.contest import Row, contend, hold
 from compat.oracle.families import FAMILIES, stream_of
@@ -136,7 +137,8 @@ def test_a_single_wrong_byte_is_found_and_shrunk_to_what_shows_it(redis: Place, 
     assert f"{family} stream" in told(rows) and "expected" in told(rows)
 
 
-def test_a_reply_that_never_comes_and_a_connection_that_ends_are_heard(redis: Place) -> None:
+def test_a_reply_that_never_comes_and_a_connection_that_ends_are_heard(redis: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcript, "REPLY_S", 3.0)
     steps = (Send(0, (b"ECHO", b"here")), Send(0, (b"ECHO", b"lost")), Send(0, (b"ECHO", b"here")), Send(1, (b"QUIT",)))
     stream = Stream("connection", 0, 2, steps)
     with faulty(redis, lambda data: data.replace(b"$4\r\nlost\r\n", b"")) as other, watching(other) as server:

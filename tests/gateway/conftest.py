@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tests.gateway.faces import LiveGateway, pair
-from tests.live import LiveNode
+from tests.live import SOON_S, LiveNode
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +35,5 @@ def client(gateway: LiveGateway) -> Iterator[httpx.Client]:
 @pytest.fixture
 def direct(node: LiveNode) -> Iterator["redis.Redis"]:
     """The node itself, without the gateway."""
-    with redis.Redis(port=node.port, socket_timeout=10) as connection:
+    with redis.Redis(port=node.port, socket_timeout=SOON_S) as connection:
         yield connection

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.live import START_S, LiveNode, running
+from tests.live import SOON_S, LiveNode, running
 
 EVENTS = ("--notify-keyspace-events", "K$gx")
-GATEWAY_START_S = 2 * START_S  # it imports a framework
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class LiveGateway:
         return self.log_path.read_text()
 
     def client(self, **more: object) -> httpx.Client:
-        return httpx.Client(base_url=self.base, timeout=10, trust_env=False, **more)  # type: ignore[arg-type]
+        return httpx.Client(base_url=self.base, timeout=SOON_S, trust_env=False, **more)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
@@ -45,7 +44,7 @@ def serving(*urls: str, words: tuple[str, ...] = ()) -> Iterator[LiveGateway]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     path = Path(name)
     try:
-        end = time.monotonic() + GATEWAY_START_S
+        end = time.monotonic() + SOON_S
         while not (found := re.search(r"listen=\S+?:(\d+)", path.read_text())):
             assert process.poll() is None and time.monotonic() < end, f"the gateway did not start:\n{path.read_text()}"
             time.sleep(0.02)
@@ -54,14 +53,14 @@ def serving(*urls: str, words: tuple[str, ...] = ()) -> Iterator[LiveGateway]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(8)
+            process.wait(SOON_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         path.unlink(missing_ok=True)
 
 
-def until(condition: "object", seconds: float = 15.0) -> None:
+def until(condition: "object", seconds: float = SOON_S) -> None:
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():

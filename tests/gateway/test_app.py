@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from respram.gateway import gateway as make_gateway
 from tests.gateway.faces import LiveGateway, pair
-from tests.live import LiveNode
+from tests.live import SOON_S, LiveNode
 
 # As they stand in REPRAM's README (API Reference), the port and {key} apart.
 EXAMPLES = """
@@ -37,7 +37,7 @@ def test_reprams_published_examples_run_unchanged(engine: str) -> None:
         said = {}
         for line in EXAMPLES.strip().splitlines():
             line = line.replace("localhost:8080", f"localhost:{gateway.port}").replace("{key}", "other")
-            done = subprocess.run(["bash", "-c", line.replace("curl", "curl -sS --noproxy '*' -w '\\n%{http_code}'", 1)], capture_output=True, text=True, timeout=20, check=True)  # noqa: E501
+            done = subprocess.run(["bash", "-c", line.replace("curl", "curl -sS --noproxy '*' -w '\\n%{http_code}'", 1)], capture_output=True, text=True, timeout=SOON_S, check=True)  # noqa: E501
             body, _, code = done.stdout.rpartition("\n")
             said[line.partition(" ")[2].replace(str(gateway.port), "8080")] = code, body
         (created, ok), (read, hello), *_ = said.values()

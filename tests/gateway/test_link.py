@@ -1,7 +1,6 @@
 """Links to nodes: many requests on one, ends, stillness, and what is no node at all."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -9,6 +8,7 @@ from respram.gateway import link as links
 from respram.gateway.faults import Busy, NodesGone, Refusal
 from respram.gateway.link import connect
 from tests.live import LiveNode
+from tests.ports import reserve
 
 
 async def twice(link: links.Link) -> None:
@@ -68,8 +68,7 @@ def test_what_is_no_node_ends_the_link_and_nothing_else(answer: bytes) -> None:
 
 
 def test_nobody_there_is_said_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = reserve()
 
     async def main() -> None:
         with pytest.raises(NodesGone) as gone:

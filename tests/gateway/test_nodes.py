@@ -13,7 +13,7 @@ from respram.gateway.faults import Busy, WrongLogin
 from respram.gateway.nodes import Nodes, facts, info_fields
 from respram.gateway.target import Login, read_url
 from tests.gateway.faces import serving, until
-from tests.live import LiveNode, running, start
+from tests.live import SOON_S, LiveNode, running, start
 from tests.ports import reserve
 
 
@@ -43,7 +43,7 @@ def test_when_a_node_ends_the_next_one_is_asked() -> None:
 
 def test_a_node_that_stands_still_is_left_for_the_next() -> None:
     with running() as first, running() as second, serving(*(f"redis://127.0.0.1:{one.port}" for one in (first, second))) as gateway:
-        client = httpx.Client(base_url=gateway.base, timeout=20, trust_env=False)
+        client = httpx.Client(base_url=gateway.base, timeout=SOON_S, trust_env=False)
         assert client.put("/v1/data/a", content=b"1").status_code == 201
         os.kill(first.process.pid, signal.SIGSTOP)
         try:

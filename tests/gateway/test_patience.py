@@ -9,10 +9,11 @@ import uvicorn
 
 from respram.gateway import patience as patience_file
 from respram.gateway.patience import Patience
+from tests.live import SOON_S
 
 
-def with_server(monkeypatch: pytest.MonkeyPatch, use: Callable[[int], Awaitable[None]], body: bytes = b"ok") -> None:
-    for name, value in (("HEAD_S", 0.3), ("STUCK_S", 0.5), ("LOOK_S", 0.05)):
+def with_server(monkeypatch: pytest.MonkeyPatch, use: Callable[[int], Awaitable[None]], body: bytes = b"ok", head_s: float = 0.3) -> None:
+    for name, value in (("HEAD_S", head_s), ("STUCK_S", 0.5), ("LOOK_S", 0.05)):
         monkeypatch.setattr(patience_file, name, value)
 
     async def app(scope: dict[str, object], receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]) -> None:
@@ -34,7 +35,7 @@ def with_server(monkeypatch: pytest.MonkeyPatch, use: Callable[[int], Awaitable[
 
 
 async def until_closed(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         return await reader.read()
 
 
@@ -74,7 +75,7 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.sleep(1.2)
         got = 0
         with contextlib.suppress(ConnectionResetError):
-            while piece := await asyncio.wait_for(reader.read(1 << 20), 5):
+            while piece := await asyncio.wait_for(reader.read(1 << 20), SOON_S):
                 got += len(piece)
         assert got < 64 << 20, "it ended before all of it came"
         writer.close()
@@ -85,7 +86,7 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
 def test_whoever_comes_to_an_end_is_served_and_may_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for wait in (0.0, 0.6, 0.2):  # longer than a head may take: but none is awaited between two requests
+        for wait in (0.0, 2.2, 0.2):  # longer than a head may take: but none is awaited between two requests
             await asyncio.sleep(wait)
             writer.write(b"GET / HTTP/1.1\r\n")
             await asyncio.sleep(0.1)
@@ -93,4 +94,4 @@ def test_whoever_comes_to_an_end_is_served_and_may_ask_again(monkeypatch: pytest
             assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
         writer.close()
 
-    with_server(monkeypatch, use)
+    with_server(monkeypatch, use, head_s=2.0)

@@ -21,13 +21,18 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 RUN_S = SOON_S
 
 
+def heed_interrupts() -> None:
+    """Who is started in the background may have been told to ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def program(name: str, *args: str, port: int) -> "Iterator[subprocess.Popen[str]]":
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--port", str(port), *args]
     pipe = subprocess.PIPE
     # From a checkout the package need not be installed to be found.
     env = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env)
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=heed_interrupts)
     try:
         yield process
     finally:

@@ -57,6 +57,7 @@ def test_connecting_waits_for_a_node_and_gives_up_in_the_end(world: World) -> No
 def test_a_node_that_comes_back_meanwhile_is_connected_to(world: World) -> None:
     port = reserve()
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
         def back() -> float:
             # Called before the first pause: by then one attempt has failed.
