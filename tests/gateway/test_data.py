@@ -35,7 +35,7 @@ def test_a_value_comes_back_as_it_was_with_the_truth_about_its_life(client: http
 
 def test_a_cache_never_keeps_a_value_beyond_its_life(client: httpx.Client) -> None:
     """What remains fresh is max-age less Age (RFC 9111, 4.2): never more than the key has left, also when it has aged."""
-    put(client, "data:aged", headers={"X-TTL": "5"})
+    put(client, "data:aged", headers={"X-TTL": "60"})
     for wait in (0.0, 1.2):
         time.sleep(wait)
         got = client.get("/v1/data/data:aged")
@@ -43,9 +43,12 @@ def test_a_cache_never_keeps_a_value_beyond_its_life(client: httpx.Client) -> No
         fresh_s = int(words["max-age"]) - int(got.headers["age"])
         assert 0 < fresh_s <= int(got.headers["x-remaining-ttl"]) and "must-revalidate" in words
     assert int(got.headers["age"]) >= 1
-    put(client, "data:short", headers={"X-TTL": "1"})
-    time.sleep(0.1)
-    assert client.get("/v1/data/data:short").headers["cache-control"] == "no-store"
+    for _ in range(20):  # in its last second, which a machine that stands still may miss
+        put(client, "data:short", headers={"X-TTL": "1"})
+        time.sleep(0.1)
+        if (got := client.get("/v1/data/data:short")).status_code == 200:
+            break
+    assert got.headers["cache-control"] == "no-store"
 
 
 def test_the_query_wins_over_the_header_and_neither_means_the_nodes_default(client: httpx.Client, direct: "redis.Redis") -> None:

@@ -7,7 +7,7 @@ import pytest
 from respram.gateway import link as links
 from respram.gateway.faults import Busy, NodesGone, Refusal
 from respram.gateway.link import connect
-from tests.live import LiveNode
+from tests.live import SOON_S, LiveNode
 from tests.ports import reserve
 
 
@@ -16,7 +16,7 @@ async def twice(link: links.Link) -> None:
     await link.call(b"PING")
 
 
-async def to(port: int, answer_s: float = 5.0) -> links.Link:
+async def to(port: int, answer_s: float = SOON_S) -> links.Link:
     return await connect("127.0.0.1", port, "", None, answer_s)
 
 
