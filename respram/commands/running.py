@@ -4,6 +4,7 @@ The handlers are in the table that `handlers.py` fills: a handler that runs othe
 the file that imports it.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from respram.catalog import Command
@@ -11,7 +12,7 @@ from respram.commands.invalidation import remember
 from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Reply
 from respram.commands.slowlog import note_slow
-from respram.commands.stats import CommandStat
+from respram.commands.stats import MICROS_BOUNDS, CommandStat
 from respram.errors import ClientError
 
 Handler = Callable[[Conn, list[bytes]], Reply]
@@ -58,6 +59,7 @@ def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat,
     stat.calls += 1
     stat.failed += failed
     stat.micros += micros
+    stat.times[bisect_left(MICROS_BOUNDS, micros)] += 1
     note_slow(conn, command, argv, micros)
 
 

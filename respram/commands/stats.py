@@ -39,12 +39,16 @@ class Slow(NamedTuple):
     name: bytes
 
 
+MICROS_BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000)  # by which the times of commands are counted
+
+
 @dataclass(slots=True)
 class CommandStat:
     calls: int = 0
     micros: int = 0
     rejected: int = 0
     failed: int = 0
+    times: list[int] = field(default_factory=lambda: [0] * (len(MICROS_BOUNDS) + 1))  # calls by how long they took
 
 
 class Kind(NamedTuple):

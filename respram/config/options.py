@@ -256,6 +256,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("peer-cert", "peer_cert", "FILE", "path", "", "Instead of a secret: this node's certificate, in PEM form.", read_path),
     Option("peer-key", "peer_key", "FILE", "path", "", "The certificate's key, without a password.", read_path),
     Option("peer-ca", "peer_ca", "FILE", "path", "", "The authority that signs peers, and nobody else.", read_path),
+    Option("metrics-port", "metrics_port", "PORT", "port", "", "Port for /metrics, /livez and /readyz over HTTP; without it there are none.", PORT),
+    Option("metrics-bind", "metrics_bind", "HOST", "addresses", "127.0.0.1", "Where they are asked for.", read_hosts),
     Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.", SECONDS),
     Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400", "Longest life of a key (31 days); more is cut to it and counted.",
            SECONDS),

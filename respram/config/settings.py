@@ -55,6 +55,8 @@ class Config:
     unprotected: bool = False
     aclfile: str = ""
     tls_port: int = 0
+    metrics_port: int | None = None
+    metrics_bind: tuple[str, ...] = ("127.0.0.1",)
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""

@@ -40,8 +40,9 @@ async def _live(make: type[Node], config: object) -> None:
 
     assert isinstance(config, Config)
     node = make(config, guard_memory(RING_BYTES) if config.seal_memory else None)
-    node.start()
-    say({"port": node.port, "tls_port": node.tls_port, "peer_port": node.peer_port, "engine": node.app.node.engine.name})
+    await node.start()
+    engine = node.app.node.engine.name
+    say({"port": node.port, "tls_port": node.tls_port, "peer_port": node.peer_port, "metrics_port": node.metrics_port, "engine": engine})
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, _hear, node, ended)
     node.app.stopping.add_done_callback(lambda _: ended.set())  # a client's SHUTDOWN

@@ -13,9 +13,10 @@ class Node:
         """Without a guard the seal keys lie in memory that is not locked: the process is somebody else's."""
         self.app = App(config, asyncio.get_running_loop(), guard)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """BindError where a port is taken. Clients can connect at once."""
         self.app.listen()
+        await self.app.show()
         self.app.keep_forgetting()
         self.app.sweep()
         self.app.meet()
@@ -32,6 +33,10 @@ class Node:
     def _port(self, which: int) -> int:
         port: int = self.app.listeners[which].sockets[0].getsockname()[1]
         return port
+
+    @property
+    def metrics_port(self) -> int:
+        return self.app.health.port if self.app.health is not None else 0
 
     @property
     def peer_port(self) -> int:

@@ -31,7 +31,7 @@ class Server:
         self.settings: dict[str, Setting] = {"peer_port": 0, "port": port, "engine": engine, **settings}
         self.password = str(settings.get("requirepass", ""))
         self.host = LOOPBACK
-        self.port = self.tls_port = self.peer_port = 0
+        self.port = self.tls_port = self.peer_port = self.metrics_port = 0
         self.engine = ""
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,7 +71,8 @@ class Server:
         if "error" in said:
             self.stop()
             raise BindError(said["error"]) if "cannot listen" in said["error"] else ConfigError(said["error"])
-        self.port, self.tls_port, self.peer_port, self.engine = said["port"], said["tls_port"], said["peer_port"], said["engine"]
+        self.port, self.tls_port, self.peer_port = said["port"], said["tls_port"], said["peer_port"]
+        self.metrics_port, self.engine = said["metrics_port"], said["engine"]
 
     def stop(self) -> None:
         """In order, within six seconds; what does not end by then is ended."""
@@ -167,7 +168,7 @@ class AsyncServer:
         from respram.embedded.node import Node
 
         self._node = Node(config_of(flags_of(self._server.settings)))
-        self._node.start()
+        await self._node.start()
         self._server.port, self._server.peer_port = self._node.port, self._node.peer_port
         self._server.engine = self._node.app.node.engine.name
 

@@ -38,6 +38,9 @@ HOT_ARGS_MAX = 1024
 HOT_BYTES_MAX = 1 << 20  # of all arguments together
 KEPT_BYTES_MAX = 64 << 20  # of arguments that one session keeps in MULTI; `dispatch` has the larger limit
 
+# How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
+LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
+LATE_MS = 100
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 
 
@@ -240,4 +243,5 @@ class Engine(Replicating, Protocol):
     def counters(self) -> dict[str, int]:
         """hits, misses, writes, expired, stubs, records (with a value), defaulted (fast writes that named
         no TTL), record_overhead_bytes (of one record, besides key and value), and each fast path's commands
-        by lower-case name (`hot_get`)."""
+        by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines: `late_0` to `late_11` by
+        LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one was (`late_last_at_ms`, `late_last_by_ms`)."""

@@ -24,7 +24,7 @@ from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.notify import observe, parse_classes
-from respram.config.settings import Config
+from respram.config.settings import Config, exposed
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
@@ -33,6 +33,7 @@ from respram.server.beginning import Beginning
 from respram.server.client import Client
 from respram.server.driver import Driver
 from respram.server.guard import Guard, guard_memory
+from respram.server.health import Health
 from respram.server.listener import Listener, prepare, spell
 from respram.server.pump import PortablePump, make_pump
 from respram.server.snapshots import Snapshots
@@ -55,6 +56,7 @@ class App:
         self.loop = loop
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
+        self.health: Health | None = None
         self.ended = False  # the loop may be somebody else's and go on
         self.trust = peer_setup.make_trust(config)
         self.guard = guard
@@ -204,6 +206,14 @@ class App:
         for pump in self.pumps:
             pump.after = self.driver.wrote
 
+    async def show(self) -> None:
+        """Health and metrics, where they are asked for. BindError, ConfigError."""
+        config = self.config
+        if config.metrics_port is not None:
+            self.health = Health(self.node, local=not exposed(config.metrics_bind))
+            await self.health.start(config.metrics_bind, config.metrics_port)
+            self.journal(f"event=metrics listen={','.join(config.metrics_bind)} port={self.health.port}")
+
     def remember(self) -> None:
         """Snapshots, where they are wanted: the old ones read, new ones written."""
         if self.snapshots is not None:
@@ -307,6 +317,8 @@ class App:
     async def drain(self) -> None:
         """The orderly stop, as stopping.py has it: nothing that was acknowledged is lost with this node."""
         begun_s = self.loop.time()
+        if self.health is not None:
+            self.health.close()
         for listener in self.listeners:
             listener.close(self.loop)
         for waiting in self.waiting_listeners:
@@ -350,6 +362,7 @@ async def _serve(config: Config) -> int:
     app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
     app.listen()
+    await app.show()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, app.reload)

@@ -441,6 +441,11 @@ cdef class NativeEngine:
             "defaulted": self.c.defaulted,
             "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if self.c.digests.kept else 0),
         }
+        for number in range(LATE_BOUNDS + 1):
+            counters["late_%d" % number] = self.c.late.counts[number]
+        counters["late_sum_ms"] = self.c.late.sum_ms
+        counters["wiped_bytes"] = self.c.late.wiped_bytes
+        counters["late_last_at_ms"], counters["late_last_by_ms"] = self.c.late.last_at_ms, self.c.late.last_by_ms
         for number in range(1, HOT_COUNT):
             counters["hot_" + (<bytes>ROWS[number].name).decode()] = self.c.calls[number]
         return counters

@@ -52,6 +52,11 @@ cdef extern from "engine.h":
     ctypedef struct FeedState "Feed":
         CSession *session
         int64_t bytes_left
+    int LATE_BOUNDS
+    ctypedef struct Lateness:
+        uint64_t *counts
+        uint64_t sum_ms, wiped_bytes
+        int64_t last_at_ms, last_by_ms
     ctypedef struct Engine:
         Table *tables
         uint64_t live[16]
@@ -61,6 +66,7 @@ cdef extern from "engine.h":
         Wheel wheel
         size_t lead
         uint64_t writes, expired, stubs, hits, misses, defaulted
+        Lateness late
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost
         Buffer notes

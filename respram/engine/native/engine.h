@@ -186,6 +186,16 @@ typedef struct Feed { /* one call of `feed` */
     size_t reply_start; /* before it lie the replies of earlier calls, which nobody has sent yet */
 } Feed;
 
+/* How late values were destroyed: by how many ms, counted by bound (engine/api.py has the same list, the last count is for
+ * what lies beyond), and the last that was later than LATE_MS. */
+#define LATE_BOUNDS 11
+#define LATE_MS 100
+typedef struct Lateness {
+    uint64_t counts[LATE_BOUNDS + 1];
+    uint64_t sum_ms, wiped_bytes;
+    int64_t last_at_ms, last_by_ms;
+} Lateness;
+
 typedef struct Engine {
     Settings settings;
     Table tables[DATABASES];
@@ -198,6 +208,7 @@ typedef struct Engine {
     size_t lead;    /* bytes of trace before each record: none, until digests are begun */
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t writes, expired, stubs, hits, misses, defaulted;
+    Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */
 

@@ -365,6 +365,22 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     keyspace_reshape(engine, record, true, 0, false);
 }
 
+/* Called once for each value that is destroyed on time or late; never before its deadline. */
+static void note_lateness(Lateness *late, int64_t by_ms, uint32_t value_bytes, int64_t now_ms) {
+    static const int64_t bounds[LATE_BOUNDS] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000};
+    size_t bound = 0;
+    while (bound < LATE_BOUNDS && by_ms > bounds[bound])
+        bound++;
+    late->counts[bound]++;
+    late->sum_ms += (uint64_t)by_ms;
+    late->wiped_bytes += value_bytes;
+    /* Of several at one moment the latest: their order is each engine's own. */
+    if (by_ms > LATE_MS && (now_ms != late->last_at_ms || by_ms > late->last_by_ms)) {
+        late->last_at_ms = now_ms;
+        late->last_by_ms = by_ms;
+    }
+}
+
 static void end(Engine *engine, Record *record, int64_t now_ms) {
     /* It was overwritten with more time, or only moves down; or its slot has not passed whole, which the
      * other engine waits for too, so that both forget at the same moment. */
@@ -374,6 +390,7 @@ static void end(Engine *engine, Record *record, int64_t now_ms) {
     }
     if (!(record->flags & RECORD_STUB)) {
         engine->expired++;
+        note_lateness(&engine->late, now_ms - record_due_ms(record), record->value_bytes, now_ms);
         engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
         if (record_shadow_ms(record) > now_ms) {
             become_stub(engine, record, now_ms);

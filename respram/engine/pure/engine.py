@@ -183,4 +183,7 @@ class PureEngine:
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
             "record_overhead_bytes": ROW_BYTES,
+            **{f"late_{number}": count for number, count in enumerate(keyspace.late)},
+            "late_sum_ms": keyspace.late_sum_ms, "wiped_bytes": keyspace.wiped_bytes,
+            "late_last_at_ms": keyspace.late_last_at_ms, "late_last_by_ms": keyspace.late_last_by_ms,
         } | {f"hot_{name.decode()}": count for name, count in self.wire.calls.items()}

@@ -5,7 +5,9 @@ new and vanishing keys touch, so that SCAN has a cursor that survives every chan
 A value is sealed in `sealed` on its way into `write`, and opened in `read`; nobody else touches one.
 """
 
-from respram.engine.api import EXPIRED, NEW, Entry, Observer, Settings
+from bisect import bisect_left
+
+from respram.engine.api import EXPIRED, LATE_BOUNDS_MS, LATE_MS, NEW, Entry, Observer, Settings
 from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.outbox import Outbox
@@ -24,7 +26,8 @@ ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take beside
 class Keyspace:
     __slots__ = (
         "settings", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
-        "record_bytes", "writes", "expired", "stubs", "hits", "misses", "defaulted", "digests", "row_bytes",
+        "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
+        "hits", "misses", "defaulted", "digests", "row_bytes",
         "seals", "in_use",
     )  # fmt: skip
 
@@ -39,6 +42,8 @@ class Keyspace:
         self.clock = 0  # of the last stamp given here or merged
         self.record_bytes = 0
         self.writes = self.expired = self.stubs = 0
+        self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
+        self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
         self.hits = self.misses = 0  # of reads by commands
         self.defaulted = 0  # writes of the fast paths that named no TTL
         self.digests: Digests | None = None  # kept where there may be peers
@@ -214,6 +219,7 @@ class Keyspace:
         for row in due:
             if row.value is not None:
                 self.expired += 1
+                self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
                 if row.shadow_ms > now_ms:
                     self._become_stub(row, now_ms)
                 else:
@@ -223,6 +229,13 @@ class Keyspace:
             else:
                 self.remove(row)
         return len(due) + self.wheel.cascade(now_ms, budget - len(due))
+
+    def _note_lateness(self, by_ms: int, value_bytes: int, now_ms: int) -> None:
+        self.late[bisect_left(LATE_BOUNDS_MS, by_ms)] += 1
+        self.late_sum_ms += by_ms
+        self.wiped_bytes += value_bytes
+        if by_ms > LATE_MS and (now_ms != self.late_last_at_ms or by_ms > self.late_last_by_ms):
+            self.late_last_at_ms, self.late_last_by_ms = now_ms, by_ms
 
     def _become_stub(self, row: Row, now_ms: int) -> None:
         assert row.value is not None
