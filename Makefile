@@ -22,7 +22,7 @@ TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/
 	tests/server/test_app.py tests/server/test_client.py tests/server/test_driver.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restarts sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,10 +60,13 @@ test-timing: dev build ## times that a node is held to, on a machine that has no
 soak: dev build ## ten minutes of clients that come, misbehave and go (ARGS="--minutes 1")
 	$(PY) -m tests.abuse.soak $(ARGS)
 
-trials: trials-stops trials-restarts ## what a node promises at its turning points, tried again and again under load
+trials: trials-stops trials-restores trials-restarts ## what a node promises at its turning points, tried again and again under load
 
 trials-stops: dev build ## 200 stops under load, 10^6 writes, each looked for afterwards (ARGS="--stops 20 --writes 100000")
 	$(PY) -m tests.trials.stops $(ARGS)
+
+trials-restores: dev build ## 50 kills and 50 stops while a node restores its snapshot (ARGS="--ends 5")
+	$(PY) -m tests.trials.restores $(ARGS)
 
 trials-restarts: dev build ## 100 rolling restarts under a client that fails over and knows every answer (ARGS="--rounds 10 --kill")
 	$(PY) -m tests.trials.restarts $(ARGS)

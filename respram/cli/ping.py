@@ -19,16 +19,18 @@ PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before i
 PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
 GOOD = (b"+OK", b"+PONG", b"+ready", b"+isolated")
 
+LOADING = b"-LOADING"  # it is alive, and answers PONG once its snapshot is read: not to be restarted for that
+
 PING_FLAGS = {
     "host": True, "port": True, "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
 }  # fmt: skip
-PING_HELP = """respram ping: exit 0 when a node answers PONG, 1 when it does not.
+PING_HELP = """respram ping: exit 0 when a node answers PONG, or that it is loading its snapshot, and 1 when it does not.
 
   --host HOST             where the node listens (default 127.0.0.1)
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
   --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
 
-  --ready                 fail while the node still fills up from its peers, or has met none of them
+  --ready                 fail while the node loads its snapshot, fills up from its peers, or has met none of them
 
   --tls                   speak TLS (by itself where RESPRAM_PORT is 0 and RESPRAM_TLS_PORT is set)
   --tls-ca FILE           who signed the node's certificate (default: RESPRAM_TLS_CA)
@@ -51,15 +53,16 @@ def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callab
     requests = [_request(b"AUTH", password.encode())] if password else []
     requests += [_request(b"RESPRAM", b"STATE")] if "ready" in flags else []
     place = f"{target.host}:{target.port}"
+    answer = b""
     try:
         for answer in _ask(target, [*requests, _request(b"PING")]):
-            if answer not in GOOD:
+            if answer not in GOOD and ("ready" in flags or not answer.startswith(LOADING)):
                 complain(f"respram: {place} answered {_first_words(answer)}")
                 return 1
     except OSError as error:  # also what TLS may complain of
         complain(f"respram: no PONG from {place}: {getattr(error, 'verify_message', '') or error.strerror or error}")
         return 1
-    say("PONG")
+    say("LOADING" if answer.startswith(LOADING) else "PONG")
     return 0
 
 

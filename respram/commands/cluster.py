@@ -57,8 +57,11 @@ def _shown(value: Reply) -> bytes:
 
 
 def state(conn: Conn, argv: list[bytes]) -> Reply:
-    """One word for probes: `joining` until this node has what the others have. A node without peers is ready."""
+    """One word for probes: `loading` until its own snapshot is read, then `joining` until it has what the others have. A node without
+    peers is ready."""
     node = conn.node
+    if node.loading:
+        return Simple(b"loading")
     if node.truth is not None:
         return Simple(node.truth.state())
     return Simple(b"ready" if node.peers is None else node.peers.state())

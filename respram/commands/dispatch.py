@@ -1,8 +1,8 @@
 """From argv to reply bytes: the checks that every command passes, in Redis's order.
 
 1. is it known, is its arity right; 2. may this connection run anything before AUTH; 3. is there
-memory for it; 4. is it allowed in subscribed mode; 5. is it to be queued in MULTI; 6. is the node
-paused. Then the handler runs, timed for the slow log, and what it returns or raises is encoded.
+memory for it; 4. is it allowed in subscribed mode; 5. has the node read its snapshot; 6. is it to be queued in MULTI; 7. is the
+node paused. Then the handler runs, timed for the slow log, and what it returns or raises is encoded.
 """
 
 from respram.catalog import Command, find
@@ -15,6 +15,7 @@ from respram.commands.truth import await_truth
 from respram.engine.api import Session
 from respram.errors import ClientError
 
+LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")  # the first word is what clients know and retry
 NOAUTH = ClientError(b"NOAUTH Authentication required.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
@@ -117,6 +118,8 @@ def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> No
             b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
             b"are allowed in this context" % command.name
         )
+    if conn.node.loading and b"loading" not in command.flags:
+        raise LOADING
 
 
 def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:

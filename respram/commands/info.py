@@ -170,7 +170,7 @@ def _memory(node: Node, now_ms: int) -> list[Field]:
 def _persistence(node: Node, now_ms: int) -> list[Field]:
     """Redis's rows tell monitoring that nothing failed; what there is to tell of snapshots follows."""
     return [
-        ("loading", 0),
+        ("loading", int(node.loading)),
         ("async_loading", 0),
         ("rdb_changes_since_last_save", 0),
         ("rdb_bgsave_in_progress", 0),

@@ -152,6 +152,7 @@ class Conn:
         self.session.trusted = self.authenticated
         fast = (
             self.authenticated
+            and not self.node.loading
             and self.account.hot
             and not self.silent
             and not self.skip
@@ -208,6 +209,7 @@ class Node:
     peers: Peers | None = None  # the other nodes, where there can be any
     truth: Truth | None = None  # who is asked what a key holds, while this node may not know; see truth.py
     snapshots: Snapshots | None = None  # where there is a directory for them
+    loading: bool = False  # its own snapshot is not read yet: who asks for data is answered LOADING; see `loaded`
     clients: dict[int, Conn] = field(default_factory=dict)
     channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
@@ -238,6 +240,12 @@ class Node:
     def default_user(self) -> User:
         """`default` as the options describe it, where no users file does."""
         return full_user(self.requirepass, (name.encode() for name in self.config.let_go))
+
+    def loaded(self) -> None:
+        """What was to be restored is, as far as it could be."""
+        self.loading = False
+        for conn in self.clients.values():
+            conn.settle()
 
     @property
     def password(self) -> bytes:

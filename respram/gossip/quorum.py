@@ -13,6 +13,7 @@ from respram.gossip.effects import Acknowledged, Host
 from respram.gossip.links import Batch, Peer
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
+from respram.gossip.states import JOINING
 
 MARKS_MAX = 4_096  # granules back for which the last batch is remembered
 STAMP_MARGIN = 3  # granules by which a stamp may run ahead of the time of its batch (the clock offset)
@@ -96,8 +97,8 @@ class Quorum:
             return Left(len(waiting), sum(waiting))
         if not number or any(self.holds(peer, number) for peer in peers):
             return Left(0, 0)
-        if not peers:  # but somebody may be about to say HELLO
-            return Left(1 if self.neighbours.dialling or self.neighbours.links else 0, 0)
+        if not peers:  # who was told whom to join may be about to meet them
+            return Left(int(self.host.state == JOINING), 0)
         return Left(len(peers), sum(peer.queue_bytes for peer in peers))
 
 

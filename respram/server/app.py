@@ -82,8 +82,8 @@ class App:
         self.driver: Driver | None = None
         self.meeting: asyncio.Task[None] | None = None
         self.renewing: asyncio.Task[None] | None = None
-        self.snapshots = Snapshots(config, self.node.engine, loop, self.journal, self.ring) if config.snapshot_dir else None
-        self.node.snapshots = self.snapshots
+        self.snapshots = self.node.snapshots = self._snapshots() if config.snapshot_dir else None
+        self.node.loading = self.snapshots is not None
 
     def _ring(self) -> Ring | None:
         """Who does not seal may have to open what peers have sealed, or this node before its restart."""
@@ -111,6 +111,9 @@ class App:
             micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
             stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
         )  # fmt: skip
+
+    def _snapshots(self) -> Snapshots:
+        return Snapshots(self.config, self.node.engine, self.loop, self.journal, self.ring, self.node.loaded)
 
     def _load_users(self) -> None:
         if not self.config.aclfile:

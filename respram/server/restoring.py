@@ -10,15 +10,17 @@ Each kind of file that is of no use gets one line, with how many and the first n
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from respram.commands.node import Log
 from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.errors import PeerError
 from respram.record import split
 from respram.seal import Ring
-from respram.server import clock
+from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.driver import Driver
 from respram.snapshot.keys import RING_BYTES_MAX, SegmentKeys, unlock_ring
@@ -48,7 +50,7 @@ class Earlier:
 
     def __init__(
         self, config: Config, engine: Engine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
-        in_thread: "Callable[..., asyncio.Future[Any]]", log: Callable[[str], None],
+        in_thread: "Callable[..., asyncio.Future[Any]]", log: Log,
     ) -> None:  # fmt: skip
         self.config = config
         self.engine = engine
@@ -60,6 +62,7 @@ class Earlier:
         self.log = log
         self.locked: dict[bytes, files.Found] = {}  # by the key's id: nobody has given it yet, or the file is being read
         self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
+        self.ring_fault = ""  # why the ring file gave no keys, where it should have
         self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
 
     async def restore(self, may_have_peers: bool, driver: Callable[[], Driver | None]) -> AsyncIterator[Restored]:
@@ -88,6 +91,20 @@ class Earlier:
         ready = [one for id, one in self.locked.items() if self.ring.get(id) is not None and self._tried.get(id) != seals]
         for found in sorted(ready, key=lambda one: one.header.bucket.end_ms):
             yield await self._load(found, seals)
+
+    def tell_locked(self) -> None:
+        """After restoring: one warning that names what could not be restored for want of its key."""
+        locked = sorted(self.locked.values(), key=lambda one: one.header.bucket.end_ms)
+        if not locked:
+            return
+        why = self.ring_fault or "nobody has given their keys yet"
+        shown = ",".join(one.path.name for one in locked[:NAMES_SHOWN]) + (",..." if len(locked) > NAMES_SHOWN else "")
+        first, last = _spell(locked[0].header.bucket.start_ms), _spell(locked[-1].header.bucket.end_ms)
+        self.log(
+            f"event=snapshot_locked why='{why}' files={len(locked)} bytes={sum(one.size for one in locked)} "
+            f"keys_that_end={first}..{last} names={shown}",
+            logs.WARNING,
+        )
 
     def forget(self, now_ms: int) -> list[Path]:
         """Files whose buckets have passed: of no use any more."""
@@ -123,13 +140,14 @@ class Earlier:
         try:
             content = await self.in_thread(files.read_ring, self.folder, RING_BYTES_MAX)
             if not content:
+                self.ring_fault = f"{files.RING} is missing or empty"
                 return
             entries, seals = unlock_ring(self.config.snapshot_key, self.owner, content)
             if self.seals is not None:
                 self.seals.learn(seals, clock.now_ms())
         except (OSError, ValueError, PeerError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
-            self.log(f"event=snapshot_ring_unreadable why={why!r}")
+            self.ring_fault = f"{files.RING}: {why}"
             return
         now_ms = clock.now_ms()
         for entry in entries:
@@ -160,6 +178,10 @@ class Earlier:
             return Restored(records, unusable=bool(fault))
         self.locked.pop(found.header.key_id, None)  # its bucket may have passed meanwhile
         return Restored(records, found, bool(fault))
+
+
+def _spell(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _linked(driver: Driver | None) -> bool:

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from respram.commands.node import Log
 from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.filters import RecordFilter
@@ -99,10 +100,11 @@ class Draft:
 
 class Snapshots:
     def __init__(
-        self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Callable[[str], None],
-        seals: Ring | None = None,
+        self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Log,
+        seals: Ring | None = None, on_restored: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.config = config
+        self.on_restored = on_restored
         self.engine = engine
         self.seals = seals
         self.loop = loop
@@ -144,8 +146,8 @@ class Snapshots:
         if fault is not None:
             self.failure = BUG
             self.loop.call_exception_handler({"exception": fault})
-            if self.driver is not None and self.restoring:
-                self.driver.restored(0)
+            if self.restoring:
+                self._end_restoring()
 
     async def _keep(self) -> None:
         await self.restore()
@@ -163,15 +165,20 @@ class Snapshots:
         began_us = clock.micros()
         async for one in self.earlier.restore(self.config.has_peers, lambda: self.driver):
             self._take(one)
-        self.restoring = False
         if self.restored_files or self.earlier.locked:
             took_ms = (clock.micros() - began_us) // 1000
             self.log(
                 f"event=snapshot_restored files={self.restored_files} records={self.restored_records} "
                 f"locked={len(self.earlier.locked)} took_ms={took_ms}"
             )
+        self.earlier.tell_locked()
+        self._end_restoring()
+
+    def _end_restoring(self) -> None:
+        self.restoring = False
         if self.driver is not None:
             self.driver.restored(self.restored_records)
+        self.on_restored()
 
     async def unlock(self) -> int:
         """Reads files whose keys came later. How many."""

@@ -26,6 +26,10 @@ class Bucket(NamedTuple):
     number: int
 
     @property
+    def start_ms(self) -> int:
+        return self.number << self.shift
+
+    @property
     def end_ms(self) -> int:
         """From here on nothing in it is alive."""
         return (self.number + 1) << self.shift

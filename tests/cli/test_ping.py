@@ -68,12 +68,19 @@ def test_ping_authenticates_with_the_variable_or_the_file(run: Run, tmp_path: Pa
         assert heard[0] == b"*2\r\n$4\r\nAUTH\r\n$11\r\nopen-sesame\r\n"
 
 
-@pytest.mark.parametrize("answer", [b"-LOADING wait\r\n", b"-NOAUTH Authentication required.\r\n", b"", b"x" * 2000, b"+PO"])
+@pytest.mark.parametrize("answer", [b"-NOAUTH Authentication required.\r\n", b"", b"x" * 2000, b"+PO"])
 def test_ping_exits_1_with_one_line_when_something_else_comes(run: Run, answer: bytes) -> None:
     with answering(answer) as (port, _):
         code, out, err = run("ping", "--port", port)
     assert (code, out) == (1, "")
     assert re.fullmatch(r"respram: [^\n]+\n", err)
+
+
+def test_a_node_that_loads_its_snapshot_is_alive_and_not_ready(run: Run) -> None:
+    with answering(b"-LOADING Redis is loading the dataset in memory\r\n") as (port, _):
+        assert run("ping", "--port", port)[:2] == (0, "LOADING\n")
+    with answering(b"+loading\r\n", b"-LOADING Redis is loading the dataset in memory\r\n") as (port, _):
+        assert run("ping", "--port", port, "--ready")[0] == 1
 
 
 def test_ping_exits_1_when_nobody_listens(run: Run) -> None:

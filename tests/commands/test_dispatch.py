@@ -7,7 +7,7 @@ from respram.commands.node import Conn
 from respram.commands.reply import Reply
 from respram.errors import ClientError
 
-from .rig import Client, Reference, Rig, request
+from .rig import OK, Client, Reference, Rig, bulk, request
 
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
@@ -178,3 +178,20 @@ def test_an_http_request_closes_without_a_word(rig: Rig) -> None:
         assert client.raw(word + b" / HTTP/1.1\r\nPING\r\n") == b""
         assert client.conn.session.closing
     assert rig.lines and all("event=http_request" in line for line in rig.lines)
+
+
+def test_a_node_that_loads_answers_what_redis_answers_then_and_nothing_about_keys(client: Client) -> None:
+    other = client.other()
+    assert client(b"SET", b"a", b"1") == OK
+    assert other(b"MULTI") == OK
+    client.rig.node.loading = True
+    for one in (client, other):
+        one.conn.settle()
+    refused = b"-LOADING Redis is loading the dataset in memory\r\n"
+    for argv in ((b"GET", b"a"), (b"SET", b"a", b"2"), (b"INCR", b"a"), (b"PING",), (b"DBSIZE",), (b"EXPIRE", b"a", b"9"), (b"MGET", b"a")):
+        assert client(*argv) == refused, argv
+    assert other(b"INCR", b"a") == refused and other(b"EXEC").startswith(b"-EXECABORT")
+    assert client(b"ECHO", b"x") == bulk(b"x") and client(b"SELECT", b"0") == OK
+    assert client(b"RESPRAM", b"STATE") == b"+loading\r\n"
+    client.rig.node.loaded()
+    assert client(b"INCR", b"a") == b":2\r\n" and client(b"PING") == b"+PONG\r\n" and client.conn.session.hot is client.rig.hot

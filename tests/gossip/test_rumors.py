@@ -170,7 +170,7 @@ def test_what_was_written_before_anybody_was_met_goes_to_the_first_who_are() -> 
     bench = Bench(roots=[b"10.0.0.9:7"])
     bench.write(b"a")
     bench.write(b"b")
-    assert not bench.sent(Push) and bench.core.quorum.left(2) == (1, 0), "somebody is dialled"
+    assert not bench.sent(Push) and bench.core.quorum.left(2) == (1, 0), "somebody is looked for"
     bench.meet(1, member(0x200))
     bench.meet(2, member(0x300))
     bench.meet(3, member(0x400, enclave=b"other"))

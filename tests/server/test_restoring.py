@@ -65,8 +65,9 @@ def test_another_secret_opens_nothing_and_says_so(tmp_path: Path) -> None:
     with lone(folder) as (client, _):
         fill(client, count=10)
     with lone(folder, secret="z" * 43) as (client, node):
-        assert client.dbsize() == 0 and "event=snapshot_ring_unreadable why='another key or damaged'" in node.log()
-        assert client.info("persistence")["snapshot_locked_files"]
+        assert client.dbsize() == 0 and client.info("persistence")["snapshot_locked_files"]
+        (line,) = [line for line in node.log().splitlines() if "WARNING" in line]
+        assert re.search(r"event=snapshot_locked why='keys\.ring: another key or damaged' files=\d+ bytes=\d+ keys_that_end=20", line), line
 
 
 def test_files_that_are_of_no_use_cost_a_line_each_and_no_other_record(tmp_path: Path) -> None:
@@ -127,6 +128,7 @@ def test_a_killed_node_gets_its_keys_from_a_peer_and_asks_for_the_difference_alo
         fill(members[1].client, first=KEYS, count=50)
         members[1].client.set("k5", "newer", ex=1_000)
         members[0].start()
+        until(lambda: not members[0].client.info("persistence")["loading"], "it does not end restoring")
         until(lambda: members[0].client.dbsize() == KEYS + 50, "records are missing")
         until(lambda: members[0].client.get("k5") == b"newer", "an overwritten value is still there")
         until(lambda: members[0].info()["peer_state"] == "ready", "it does not become ready")
@@ -144,6 +146,12 @@ def test_without_their_keys_the_files_are_noise(tmp_path: Path) -> None:
         info = client.info("persistence")
         assert client.dbsize() == 0 and info["snapshot_restored_records"] == 0 and info["snapshot_locked_files"]
         assert "event=snapshot_restored files=0 records=0 locked=" in node.log()
+        (line,) = [line for line in node.log().splitlines() if "WARNING" in line]
+        assert "event=snapshot_locked why='keys.ring is missing or empty' files=" in line and ".segment" in line
+    (folder / "keys.ring").write_bytes(b"\x01\x02\x03")  # damaged: cut short
+    with lone(folder) as (client, node):
+        (line,) = [line for line in node.log().splitlines() if "WARNING" in line]
+        assert "event=snapshot_locked why='keys.ring: " in line
 
 
 def test_a_stop_in_the_middle_of_everything_is_in_time(tmp_path: Path) -> None:

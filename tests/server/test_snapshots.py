@@ -13,7 +13,7 @@ from respram.config.settings import Config
 from respram.engine import make
 from respram.seal import RING_BYTES
 from respram.seal import Ring as SealRing
-from respram.server import clock
+from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
 from respram.snapshot.keys import lock_ring, unlock_ring
@@ -33,7 +33,10 @@ class Bench:
         self.seals = SealRing(bytearray(RING_BYTES), token_bytes(32), clock.now_ms()) if sealed else None
         if self.seals is not None:
             self.engine.use_seals(self.seals, True)
-        self.snapshots = Snapshots(self.config, self.engine, asyncio.get_running_loop(), self.lines.append, self.seals)
+        self.snapshots = Snapshots(self.config, self.engine, asyncio.get_running_loop(), self.log, self.seals)
+
+    def log(self, line: str, level: int = logs.INFO, /) -> None:
+        self.lines.append(f"{'WARNING ' if level == logs.WARNING else ''}{line}")
 
     def set(self, key: bytes, life_ms: int, value: bytes = b"plain-marker") -> None:
         now_ms = clock.now_ms()

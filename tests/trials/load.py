@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 OK = b"+OK\r\n"
@@ -25,14 +26,9 @@ class Writer:
     async def run(self, pause_s: float = 0.0) -> None:
         """Until the node ends the connection, or answers with an error."""
         with contextlib.suppress(ConnectionError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            try:
+            async with connected(self.port) as (reader, writer):
                 while await self._batch(reader, writer):
                     await asyncio.sleep(pause_s)
-            finally:
-                writer.close()
-                with contextlib.suppress(ConnectionError):
-                    await writer.wait_closed()
 
     async def _batch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"".join(_set(self.key(self.sent + at + 1), b"%d" % (self.sent + at + 1)) for at in range(self.depth)))
@@ -60,6 +56,17 @@ class Writer:
         return True
 
 
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 def _set(key: bytes, value: bytes) -> bytes:
     return b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nEX\r\n$%d\r\n%d\r\n" % (
         len(key), key, len(value), value, len(b"%d" % LIFE_S), LIFE_S,
@@ -69,19 +76,17 @@ def _set(key: bytes, value: bytes) -> bytes:
 async def missing(port: int, writer: Writer, step: int = 500) -> list[int]:
     """Which of the acknowledged writes the node at this port does not hold."""
     found: list[int] = []
-    reader, sender = await asyncio.open_connection("127.0.0.1", port)
-    for first in range(1, writer.acknowledged + 1, step):
-        numbers = range(first, min(first + step, writer.acknowledged + 1))
-        sender.write(b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers)))
-        for number in numbers:
-            head = await reader.readline()
-            if head == b"$-1\r\n":
-                found.append(number)
-            elif not head.startswith(b"$"):
-                raise AssertionError(f"an odd answer: {head!r}")
-            else:
-                value = (await reader.readline()).strip()
-                assert value == b"%d" % number, (value, number)
-    sender.close()
-    await sender.wait_closed()
+    async with connected(port) as (reader, sender):
+        for first in range(1, writer.acknowledged + 1, step):
+            numbers = range(first, min(first + step, writer.acknowledged + 1))
+            sender.write(b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers)))
+            for number in numbers:
+                head = await reader.readline()
+                if head == b"$-1\r\n":
+                    found.append(number)
+                elif not head.startswith(b"$"):
+                    raise AssertionError(f"an odd answer: {head!r}")
+                else:
+                    value = (await reader.readline()).strip()
+                    assert value == b"%d" % number, (value, number)
     return found

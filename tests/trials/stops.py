@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.live import LiveNode, start
 from tests.peers.enclave import Member, enclave, until_ready
 from tests.ports import reserve
-from tests.trials.load import Writer, missing
+from tests.trials.load import Writer, connected, missing
 
 WRITERS = 6
 DEPTHS = (1, 1, 4, 16, 16, 64)
@@ -121,10 +121,9 @@ async def until_loaded(port: int) -> None:
     """The node serves: what it has on disk is restored."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"INFO persistence\r\n")
-        text = await reader.read(1 << 16)
-        writer.close()
+        async with connected(port) as (reader, writer):
+            writer.write(b"INFO persistence\r\n")
+            text = await reader.read(1 << 16)
         if b"snapshot_restoring:0" in text:
             return
         await asyncio.sleep(0.01)
