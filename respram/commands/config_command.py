@@ -4,6 +4,7 @@ CONFIG SET changes all that it names or nothing. What it changes lasts until the
 and the environment that the node was started with belong to whoever wrote them.
 """
 
+from respram.commands.acl_user import DEFAULT
 from respram.commands.glob import glob_match
 from respram.commands.invalidation import trim as trim_tracked
 from respram.commands.node import Conn, Node
@@ -96,10 +97,12 @@ def _apply(node: Node, draft: Draft) -> None:
         node.engine.configure(draft.settings)
     if draft.password != node.password:
         node.password = draft.password
-        if not node.password:
+        default = node.users[DEFAULT]
+        if default.open:  # not without a password alone: it may be off
             for other in node.clients.values():
-                other.authenticated = True
-                other.settle()
+                if other.account is default:
+                    other.authenticated = True
+                    other.settle()
     trim_slow(node)
     trim_tracked(node)
     observe(node)

@@ -349,6 +349,7 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("refused_by_client_name", _top(stats.refusals.by_client_name())),
         ("protocol_errors", stats.protocol_errors),
         ("idle_disconnections", stats.idle_disconnections),
+        ("unproven_disconnections", stats.unproven_disconnections),
     ]
 
 

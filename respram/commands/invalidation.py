@@ -11,6 +11,7 @@ would make it drop the value it is about to store.
 """
 
 from respram.catalog import Command
+from respram.commands.acl_rights import READ, may_touch
 from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, encode
 
@@ -57,7 +58,7 @@ def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
 
 def _tell(reader: Conn, key: bytes, author: Conn | None) -> None:
     wish = reader.tracking
-    if wish is None or (wish.no_loop and reader is author):
+    if wish is None or (wish.no_loop and reader is author) or not _may_know(reader, key):
         return
     target: Conn | None = reader
     if wish.redirect:
@@ -70,6 +71,12 @@ def _tell(reader: Conn, key: bytes, author: Conn | None) -> None:
         target.push(encode(Push([b"invalidate", [key]]), 3), after_reply=True)
     elif wish.redirect and target.subscribed:
         target.push(encode(Push([b"message", CHANNEL, [key]]), 2), after_reply=True)
+
+
+def _may_know(reader: Conn, key: bytes) -> bool:
+    """A client with BCAST hears of keys that it never read: of those only that its user may read. Redis tells it all names."""
+    account = reader.account
+    return account.unrestricted or any(rights.all_keys or may_touch(rights, key, READ) for rights in account.rights)
 
 
 def _tell_broken(reader: Conn, wish: Tracking) -> None:

@@ -106,6 +106,7 @@ class Stats:
     output_limit_disconnections: int = 0
     query_limit_disconnections: int = 0
     idle_disconnections: int = 0
+    unproven_disconnections: int = 0
     evicted_clients: int = 0  # because all clients together held too much
     auth_failures: int = 0
     denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`

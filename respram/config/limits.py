@@ -56,6 +56,9 @@ class Limits:
     idle_timeout_s: int = bound(
         0, "A client that sends nothing for so long is closed; 0 never, as in Redis.", "timeout", 0, 31_536_000
     )
+    auth_timeout_s: int = bound(
+        10, "A client that has to authenticate and does not for so long is closed; 0 never.", "auth-timeout", 0, 86_400
+    )
     tcp_keepalive_s: int = bound(
         300, "Silence after which the kernel asks whether the client still lives; 0 never asks.", "tcp-keepalive", 0, 32_767
     )  # fmt: skip

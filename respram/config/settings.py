@@ -20,6 +20,7 @@ from respram.engine.api import Settings
 from respram.errors import ConfigError
 
 FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
+OPEN_TO_OTHERS = 0o027  # the group may read, nobody else, and the owner alone may write
 SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
 SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
 CLIENTS_SHARE = 8  # the part of the same that is for all clients' input and output together
@@ -190,12 +191,15 @@ def _without_quotes(error: tomllib.TOMLDecodeError) -> str:
     return message[message.rfind("(at ") :].strip("()") if "(at " in message else "it cannot be read"
 
 
-def _slurp(path: str, what: str) -> str:
+def _slurp(path: str, what: str, others_may_look: bool = True) -> str:
     try:
+        mode = Path(path).stat().st_mode & 0o777
         with Path(path).open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from None
+    if mode & OPEN_TO_OTHERS and not others_may_look:
+        raise ConfigError(f"{what} {path} is open to others (mode {mode:04o}); chmod 600 it, or 440 with a group of the node's own")
     if len(content) > FILE_BYTES_MAX:
         raise ConfigError(f"{what} {path} is longer than {spell_size(FILE_BYTES_MAX)}; name the right file")
     try:
@@ -243,7 +247,7 @@ def _assemble(given: dict[str, object]) -> Config:
         settings["cluster_secret"] = read_cluster_secret(str(path))
     path = settings.pop("snapshot_key_file", None)
     if path is not None:
-        settings["snapshot_key"] = _slurp(str(path), "the snapshot key file").strip()
+        settings["snapshot_key"] = _slurp(str(path), "the snapshot key file", others_may_look=False).strip()
         if len(str(settings["snapshot_key"])) < SNAPSHOT_KEY_CHARS_MIN:
             raise ConfigError(
                 f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram secret` prints them"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from respram import __version__
 from respram.commands import acl
+from respram.commands.acl_user import DEFAULT
 from respram.commands.connection import forget, greet
 from respram.commands.dispatch import dispatch
 from respram.commands.info import sample
@@ -173,7 +174,20 @@ class App:
         if self.waiting_listeners:
             self.journal(f"event=peers_awaited listen={','.join(spell(one.getsockname()).decode() for one in self.waiting_listeners)}")
 
+    def _close_unproven(self) -> None:
+        """Where clients need a password by now, the peer port, which asks nobody for a proof, is no way round it: as if the node had
+        been started with that password."""
+        if self.waiting_listeners and not self.config.peer_port_given and not self.node.users[DEFAULT].open:
+            for listener in self.waiting_listeners:
+                self.loop.remove_reader(listener)
+                listener.close()
+            self.waiting_listeners = []
+            self.journal("event=peers_off why='clients need a password now, and peers could come in without one'")
+
     def _grow(self) -> None:
+        self._close_unproven()
+        if not self.waiting_listeners:
+            return
         for listener in self.waiting_listeners:
             self.loop.remove_reader(listener)
         listeners, self.waiting_listeners = self.waiting_listeners, []
@@ -295,6 +309,7 @@ class App:
             if isinstance(client.sock, TlsSocket) and client.sock.overdue(now_ms):
                 client.close()
         self.relieve()
+        self._close_unproven()
         stats = self.node.stats
         for pump in self.pumps:
             input_bytes, output_bytes = pump.take_counts()

@@ -22,7 +22,7 @@ SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
 class Client:
     __slots__ = (
         "sock", "loop", "pump", "node", "session", "conn", "out", "out_bytes", "stalled_since_ms", "soft_since_ms",
-        "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
+        "unproven_since_ms", "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
     )  # fmt: skip
 
     conn: Conn  # set by whoever accepted the connection, before `start`
@@ -40,6 +40,7 @@ class Client:
         self.out_bytes = 0
         self.stalled_since_ms = 0  # when the kernel took nothing more; 0: nothing waits
         self.soft_since_ms = 0  # since when more waits than the soft limit; 0: it does not
+        self.unproven_since_ms = 0  # since when it was seen that it has not authenticated; 0: it has
         self.closed = False
         self.reading = False
         self.last_read = False  # the node stops: nothing more is read
@@ -135,7 +136,7 @@ class Client:
         return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max
 
     def check_patience(self, now: int) -> None:
-        """Once a second: closes who takes nothing, has too much waiting for too long, or idles."""
+        """Once a second: closes who takes nothing, has too much waiting for too long, does not authenticate, or idles."""
         limits, conn = self.node.limits, self.conn
         soft = limits.pubsub_output_soft_bytes_max if conn.subscribed else limits.output_soft_bytes_max
         if self.out_bytes <= soft:
@@ -146,9 +147,23 @@ class Client:
             self.close_unread("output_stalled")
         elif self.soft_since_ms and now - self.soft_since_ms > limits.output_soft_s * 1000:
             self.close_unread("output_soft_limit")
+        elif self._is_unproven_for_long(now):
+            self.node.stats.unproven_disconnections += 1
+            self.node.log(f"event=auth_timeout client={conn.id} address={conn.address.decode()}: closed")
+            self.close()
         elif limits.idle_timeout_s and not conn.subscribed and now - conn.last_active_ms > limits.idle_timeout_s * 1000:
             self.node.stats.idle_disconnections += 1
             self.close()
+
+    def _is_unproven_for_long(self, now: int) -> bool:
+        """A place among the clients is for those who say who they are."""
+        timeout_s = self.node.limits.auth_timeout_s
+        if self.conn.authenticated or not timeout_s:
+            self.unproven_since_ms = 0
+            return False
+        if not self.unproven_since_ms:
+            self.unproven_since_ms = now
+        return now - self.unproven_since_ms > timeout_s * 1000
 
     def close_unread(self, event: str) -> None:
         self.node.stats.output_limit_disconnections += 1

@@ -6,9 +6,11 @@ not look like ours are never touched.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,9 +35,16 @@ def name_of(bucket: Bucket, key_id: bytes) -> str:
 
 
 def claim(folder: Path) -> int:
-    """Makes the directory, for its owner alone, and keeps other processes out for as long as this one lives. OSError."""
+    """Makes the directory, for its owner alone, and keeps other processes out for as long as this one lives. OSError, also where
+    others could put files in the place of ours."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    found = folder.stat()
+    if found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(errno.EPERM, f"it belongs to user {found.st_uid}, and this node runs as user {os.geteuid()}")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(found.st_mode)
+        raise PermissionError(errno.EPERM, f"others may write in it (mode {mode:04o}); chmod 700 it, or name a directory in it that is not there yet")
+    handle = _open(folder / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -60,7 +69,7 @@ def look(folder: Path, owner: bytes) -> tuple[list[Found], list[tuple[str, str]]
             remove([path])
         elif name.endswith(".segment"):
             try:
-                with path.open("rb") as file:
+                with open(path, "rb", opener=_open) as file:
                     found.append(Found(path, read_header(file.read(HEADER.size), owner), os.fstat(file.fileno()).st_size))
             except (Unreadable, OSError) as error:
                 bad.append((name, str(error) if isinstance(error, Unreadable) else "unreadable"))
@@ -70,7 +79,7 @@ def look(folder: Path, owner: bytes) -> tuple[list[Found], list[tuple[str, str]]
 def read(found: Found, key: bytes, frame_bytes_max: int) -> Iterator[bytes]:
     """The packed records of each frame. Unreadable where it breaks off: what came before is good."""
     opener = Opener(found.header, key)
-    with found.path.open("rb") as file:
+    with open(found.path, "rb", opener=_open) as file:
         file.seek(HEADER.size)
         last = False
         while not last:
@@ -88,7 +97,7 @@ def read(found: Found, key: bytes, frame_bytes_max: int) -> Iterator[bytes]:
 
 def append(pieces: Iterable[tuple[Path, bytes]]) -> None:
     for path, data in pieces:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = _open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             _write(handle, data)
         finally:
@@ -99,7 +108,7 @@ def sync(paths: Iterable[Path]) -> int:
     """The contents reach the disk; how many bytes they are."""
     size = 0
     for path in paths:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = _open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
             size += os.fstat(handle).st_size
@@ -132,9 +141,14 @@ def remove(paths: Iterable[Path]) -> None:
 
 def read_ring(folder: Path, bytes_max: int) -> bytes:
     """b"" where there is none."""
-    with contextlib.suppress(FileNotFoundError), (folder / RING).open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), open(folder / RING, "rb", opener=_open) as file:
         return file.read(bytes_max + 1)
     return b""
+
+
+def _open(path: str | Path, flags: int) -> int:
+    """Never what a link points at: it may lie anywhere."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _write(handle: int, data: bytes) -> None:

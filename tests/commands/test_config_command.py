@@ -117,3 +117,16 @@ def test_resetstat_zeroes_counters_and_keeps_gauges(client: Client) -> None:
 
 def test_rewrite_is_refused_with_its_reason(client: Client) -> None:
     assert client(b"CONFIG", b"REWRITE").startswith(b"-NOPERM 'config|rewrite' is refused by design: ")
+
+
+def test_a_password_that_goes_lets_in_only_those_whom_the_account_lets_in(client: Client) -> None:
+    """`default` is off: that its password goes is no word of welcome for who waits unauthenticated."""
+    assert client(b"ACL", b"SETUSER", b"admin", b"on", b">pw", b"~*", b"&*", b"+@all") == OK
+    assert client(b"AUTH", b"admin", b"pw") == OK
+    assert client(b"ACL", b"SETUSER", b"default", b"off") == OK
+    waiting = client.other()
+    assert client(b"CONFIG", b"SET", b"requirepass", b"secret") == OK
+    assert client(b"CONFIG", b"SET", b"requirepass", b"") == OK
+    assert waiting(b"GET", b"a").startswith(b"-NOAUTH")
+    assert client(b"ACL", b"SETUSER", b"default", b"on") == OK
+    assert waiting(b"GET", b"a") == NIL

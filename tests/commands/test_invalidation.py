@@ -179,3 +179,21 @@ def test_counts_stand_in_info(client: Client) -> None:
     assert b"tracking_total_keys:2\r\n" in text and b"tracking_clients:1\r\n" in text
     assert client(b"EXISTS", b"a") == b":0\r\n" and client(b"GET", b"a") == NIL and client(b"INCR", b"a") == ONE
     assert reader.pushed() == invalid(b"a")
+
+
+def test_a_broadcast_tells_nobody_the_names_of_keys_that_its_user_may_not_read(client: Client) -> None:
+    """Redis tells them all. Here the pattern of the user counts, as for a command that reads."""
+    for name, rules in ((b"app", (b"~app:*",)), (b"writer", (b"%W~*",)), (b"two", (b"~none", b"(%R~b:* +get)"))):
+        assert client(b"ACL", b"SETUSER", name, b"on", b">pw", b"+@all", *rules) == OK
+    listeners = {}
+    for name in (b"app", b"writer", b"two", b"default"):
+        listeners[name] = one = client.other()
+        if name != b"default":
+            assert one(b"AUTH", name, b"pw") == OK
+        one(b"HELLO", b"3")
+        assert one(b"CLIENT", b"TRACKING", b"ON", b"BCAST") == OK
+    keys = (b"app:1", b"b:1", b"other")
+    for key in keys:
+        assert client(b"SET", key, b"v") == OK
+    heard = {name: (said := one.pushed()) and [key for key in keys if bulk(key) in said] for name, one in listeners.items()}
+    assert heard == {b"default": [*keys], b"app": [b"app:1"], b"writer": b"", b"two": [b"b:1"]}

@@ -19,6 +19,7 @@ OTHER = {
     "peer-bind": "127.0.0.2", "network": "green", "tree-root": "yes", "cluster-secret": SECRET,
     "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET, "unprotected": "yes",
     "engine": "pure", "seal-memory": "no", "notify-keyspace-events": "Ex", "log-level": "debug", "maxclients": "77", "timeout": "5",
+    "auth-timeout": "7",
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
     "output-buffer-limit": "128mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
@@ -265,6 +266,7 @@ def test_join_takes_addresses_and_services() -> None:
 
 def test_snapshots_need_somebody_who_keeps_the_keys(tmp_path: Path) -> None:
     file = tmp_path / "key"
+    file.touch(0o600)
     file.write_text("k" * 43 + "\n")
     alone = load({"snapshot-dir": "/d", "snapshot-key-file": str(file)}, {})
     assert (alone.snapshot_dir, alone.snapshot_key, alone.snapshot_interval_s) == ("/d", "k" * 43, 60)

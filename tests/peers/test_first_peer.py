@@ -1,5 +1,6 @@
 """A node that was started alone, without a word of peers, and is joined later: on loopback, nothing proven."""
 
+import asyncio
 import contextlib
 import socket
 import subprocess
@@ -83,3 +84,31 @@ def test_the_usual_port_taken_is_no_reason_not_to_start() -> None:
         app = SimpleNamespace(config=config, journal=said.append, waiting_listeners=[])
         App._await_first_peer(cast(App, app))
     assert not app.waiting_listeners and "event=peers_off" in said[0]
+
+
+def test_a_password_closes_the_port_at_which_nobody_has_to_prove_anything() -> None:
+    """As at a start with that password. A second node joined, read all and wrote over it."""
+    peer_port = reserve()
+    config = Config(port=0, peer_port=peer_port, engine="pure")
+
+    async def main() -> None:
+        app = App(config, asyncio.get_running_loop())
+        app.listen()
+        try:
+            address = app.waiting_listeners[0].getsockname()
+            reader, writer = await asyncio.open_connection(*app.listeners[0].sockets[0].getsockname())
+            writer.write(b"CONFIG SET requirepass secret\r\n")
+            assert await reader.readexactly(5) == b"+OK\r\n"
+            with contextlib.suppress(ConnectionError):
+                _, stranger = await asyncio.open_connection(*address)
+                stranger.close()
+            await asyncio.sleep(0.05)
+            assert not app.waiting_listeners and not app.peer_listeners and app.meeting is None
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address)
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            await app.drain()
+
+    asyncio.run(main())

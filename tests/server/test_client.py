@@ -204,3 +204,24 @@ def test_what_nobody_will_read_is_freed_a_slice_at_a_time() -> None:
     waiting = deque(memoryview(bytes(FREED_AT_ONCE_BYTES // 2)) for _ in range(7))
     _free(cast(asyncio.AbstractEventLoop, loop), waiting)
     assert not waiting and left == [5, 3, 1]
+
+
+def test_who_does_not_authenticate_is_closed_in_time_and_who_has_stays() -> None:
+    with running("--requirepass", "pw", "--auth-timeout", "1") as node:
+        silent, trying, known = node.connect(), node.connect(), node.connect()
+        assert known.ask(request(b"AUTH", b"pw"), 5) == b"+OK\r\n"
+        began = time.monotonic()
+        while time.monotonic() - began < 10:  # to try in vain buys no time
+            try:
+                trying.sock.sendall(request(b"GET", b"a"))
+                if not trying.sock.recv(100):
+                    break
+            except ConnectionError:
+                break
+            time.sleep(0.05)
+        assert time.monotonic() - began < 8 and silent.rest() == b""
+        assert known.ask(request(b"PING"), 7) == PONG and "event=auth_timeout client=" in node.log()
+    with running("--auth-timeout", "1") as node:  # nobody has to
+        silent = node.connect()
+        time.sleep(2.5)
+        assert silent.ask(request(b"PING"), 7) == PONG

@@ -79,6 +79,7 @@ def test_what_a_node_says_while_it_loads(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_an_empty_directory_takes_no_time(tmp_path: Path) -> None:
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY + "\n")
     node = start("--snapshot-dir", str(tmp_path / "snapshots"), "--snapshot-key-file", str(tmp_path / "key"), engine="auto", port=reserve())
     try:

@@ -22,6 +22,7 @@ KEYS = 2_000
 @contextlib.contextmanager
 def lone(folder: Path, secret: str = "k" * 43) -> Iterator[tuple["redis.Redis", LiveNode]]:
     key_file = folder.parent / "snapshot.key"
+    key_file.touch(0o600)
     key_file.write_text(secret + "\n")
     node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), engine="auto")
     client = redis.Redis(port=node.port, socket_timeout=SOON_S)

@@ -47,6 +47,7 @@ def ended(node: LiveNode, seconds: float = STOP_S) -> int:
 def lone(*words: str, folder: Path | None = None) -> Iterator[LiveNode]:
     if folder is not None:
         key_file = folder / "snapshot.key"
+        key_file.touch(0o600)
         key_file.write_text("k" * 43 + "\n")
         words = (*words, "--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file))
     node = start(*words, engine="auto", port=reserve())

@@ -110,6 +110,7 @@ async def run(ends: int, keys: int, seed: int, engine: str, folder: Path, number
     """`numbers`: the signals, one of them at random each time."""
     count, rng = Count(), random.Random(seed)
     key_file = folder / "snapshot.key"
+    key_file.touch(0o600)
     key_file.write_text(KEY + "\n")
     port = reserve()
     words = ("--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file), "--snapshot-interval", "3600")

@@ -78,6 +78,7 @@ async def alone(stops: int, writes: int, seed: int, engine: str, folder: Path) -
     """A node with snapshots, again and again."""
     count, rng = Count(), random.Random(seed)
     key_file = folder / "snapshot.key"
+    key_file.touch(0o600)
     key_file.write_text(KEY + "\n")
     port = reserve()
     words = ("--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file), "--snapshot-interval", "1")
