@@ -7,12 +7,13 @@ A connection begins as the user `default`. A change of state that the fast paths
 from respram.commands.acl_check import note_denied
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.acl_user import NO_SECRET, User
+from respram.commands.deadlines import count_defaulted
 from respram.commands.guessing import note_failure, note_success, wait_for_slot
-from respram.commands.node import Conn
+from respram.commands.node import WARNING, Conn
 from respram.commands.notify import forget_watched, observe
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
-from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, wrong_arity
+from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, shown, wrong_arity
 from respram.commands.tracking import forget_tracking
 from respram.commands.transactions import leave
 from respram.errors import ClientError
@@ -184,9 +185,24 @@ def greet(conn: Conn) -> None:
     conn.settle()
 
 
+def note_fault(conn: Conn, fault: bytes) -> None:
+    """Its input broke the protocol, or a limit: it is closed after the error, and an operator should know why."""
+    stats = conn.node.stats
+    if fault:
+        stats.protocol_errors += 1
+    else:
+        stats.query_limit_disconnections += 1
+    why = fault.decode("ascii", "backslashreplace") or "too much unread input"
+    conn.node.log(
+        f"event=protocol_error client={conn.id} address={conn.address.decode()} client_name={shown(conn.name)} why={why!r}: closed",
+        WARNING,
+    )
+
+
 def forget(conn: Conn) -> None:
     """Whoever held this connection for a listener lets go of it."""
     conn.node.clients.pop(conn.id, None)
+    count_defaulted(conn)
     forget_subscriptions(conn)
     forget_tracking(conn)
     if conn.node.peers is not None:

@@ -5,12 +5,13 @@ marked implicit; a TTL beyond the node's maximum is cut to it. Both are counted,
 tell an operator how often clients asked for something else than they got.
 """
 
-from respram.commands.node import Conn
-from respram.commands.texts import NOT_AN_INTEGER, invalid_expire
+from respram.commands.node import WARNING, Conn, Node
+from respram.commands.texts import NOT_AN_INTEGER, invalid_expire, shown
 from respram.errors import ClientError
 from respram.integers import parse_int
 
 INT64_MAX = (1 << 63) - 1
+DEFAULTED_NAMES_MAX = 1_000  # client names told apart
 
 
 def deadline_for(conn: Conn, ttl_ms: int | None) -> tuple[int, bool]:
@@ -21,6 +22,7 @@ def deadline_for(conn: Conn, ttl_ms: int | None) -> tuple[int, bool]:
     settings, stats = conn.node.settings, conn.node.stats
     if ttl_ms is None:
         stats.ttl_defaulted += 1
+        conn.defaulted += 1
         return conn.now_ms + min(settings.default_ttl_ms, settings.max_ttl_ms), True
     assert ttl_ms > 0, ttl_ms
     if ttl_ms > settings.max_ttl_ms:
@@ -53,3 +55,28 @@ def ttl_ms_from(conn: Conn, value: int, *, seconds: bool, absolute: bool, overfl
     if value_ms > INT64_MAX - conn.now_ms:
         raise overflow
     return value_ms
+
+
+# -- who names no TTL ---------------------------------------------------------------------------------
+# An application that keeps its settings here loses them after an hour, and nothing fails until then: so it is told of, once
+# for each name that clients give themselves.
+def count_defaulted(conn: Conn) -> None:
+    """Adds what this client wrote without a TTL since it was counted last; the first line of its name goes to the log."""
+    total = conn.defaulted + conn.session.defaulted
+    new, conn.defaulted_counted = total - conn.defaulted_counted, total
+    if not new:
+        return
+    names = conn.node.stats.defaulted_by_name
+    name = conn.name if conn.name in names or len(names) < DEFAULTED_NAMES_MAX else b"(others)"
+    if name not in names:
+        conn.node.log(
+            f"event=ttl_defaulted client_name={shown(name)} user={shown(conn.user)} writes={new} "
+            f"ttl_s={conn.node.settings.default_ttl_ms // 1000}: they named no TTL and got the default one",
+            WARNING,
+        )
+    names[name] = names.get(name, 0) + new
+
+
+def count_all_defaulted(node: Node) -> None:
+    for conn in node.clients.values():
+        count_defaulted(conn)

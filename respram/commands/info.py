@@ -13,6 +13,7 @@ from respram import __version__
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.cluster import replicas, spell
 from respram.commands.connection import REDIS_VERSION
+from respram.commands.deadlines import count_all_defaulted
 from respram.commands.node import Conn, Node
 from respram.commands.notify import end_pause
 from respram.commands.peers import PeerFacts
@@ -340,6 +341,7 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("forgotten_late_last_by_ms", counts.get("late_last_by_ms", 0)),
         ("writes", counts.get("writes", 0)),
         ("ttl_defaulted", stats.ttl_defaulted + counts.get("defaulted", 0)),
+        ("ttl_defaulted_by_client_name", _top(_defaulted(node))),
         ("ttl_cut", stats.ttl_cut),
         ("let_go", ",".join(sorted(name.decode() for name in node.users[USER].by_name)) or "nobody"),
         ("users_by_name", sum(bool(user.by_name) for user in node.users.values())),
@@ -351,6 +353,11 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("idle_disconnections", stats.idle_disconnections),
         ("unproven_disconnections", stats.unproven_disconnections),
     ]
+
+
+def _defaulted(node: Node) -> dict[bytes, int]:
+    count_all_defaulted(node)
+    return dict(sorted(node.stats.defaulted_by_name.items(), key=lambda item: -item[1]))
 
 
 def _top(sums: dict[bytes, int]) -> str:

@@ -119,6 +119,8 @@ class Conn:
     no_touch: bool = False
     tracking: Tracking | None = None
     refused_deletes: int = 0
+    defaulted: int = 0  # writes without a TTL that no fast path counted
+    defaulted_counted: int = 0  # of those and the session's, so many stand in the node's table
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for

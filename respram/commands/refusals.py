@@ -12,13 +12,13 @@ from functools import partial
 from typing import NoReturn
 
 from respram.catalog import Command, everything
+from respram.commands.deadlines import count_all_defaulted
 from respram.commands.node import DEBUG, WARNING, Conn, Node
 from respram.commands.reply import Reply
 from respram.commands.stats import Kind
-from respram.commands.texts import NO_CLUSTER
+from respram.commands.texts import NO_CLUSTER, shown
 from respram.errors import ClientError
 
-LOGGED_NAME_BYTES_MAX = 64  # of a client name or a user in a log line
 LOGGED_KEY_BYTES_MAX = 16  # of a key in a log line, at level debug only
 SUMMARY_MS = 60_000  # how often the log sums up refusals that were told of before
 SUMMARY_LINES_MAX = 10  # kinds of refusals named in one summary; the rest is one number
@@ -62,7 +62,7 @@ def refuse(conn: Conn, name: bytes, reason: bytes, right: bytes = b"del", key: b
     if stats.refusals.count(kind):
         conn.node.log(f"event=refused_command {_spelt(kind)} client={conn.id} address={conn.address.decode()} reason={reason.decode()}", WARNING)
     if key is not None:
-        conn.node.log(f"event=refused_key command={name.decode()} client={conn.id} key={_shown(key, LOGGED_KEY_BYTES_MAX)}", DEBUG)
+        conn.node.log(f"event=refused_key command={name.decode()} client={conn.id} key={shown(key, LOGGED_KEY_BYTES_MAX)}", DEBUG)
     raise ClientError(b"NOPERM '%b' is refused by design: %b" % (name, reason_of(reason, right)))
 
 
@@ -73,11 +73,14 @@ def refuse_unnamed(conn: Conn, command: Command, argv: list[bytes]) -> NoReturn:
 
 
 def sum_up(node: Node, now_ms: int) -> None:
-    """To be called about once a second: says once a minute what was refused again."""
+    """To be called about once a second: says once a minute what was refused again, and who began to name no TTL."""
     refusals = node.stats.refusals
-    if not refusals.again or now_ms < refusals.summed_up_ms + SUMMARY_MS:
+    if now_ms < refusals.summed_up_ms + SUMMARY_MS:
         return
     refusals.summed_up_ms = now_ms
+    count_all_defaulted(node)
+    if not refusals.again:
+        return
     again = sorted(refusals.again.items(), key=lambda item: -item[1])
     refusals.again = {}
     for kind, times in again[:SUMMARY_LINES_MAX]:
@@ -90,13 +93,9 @@ def sum_up(node: Node, now_ms: int) -> None:
 def _spelt(kind: Kind) -> str:
     command = kind.command.decode("ascii", "backslashreplace")
     return (
-        f"command={command} client_name={_shown(kind.client_name, LOGGED_NAME_BYTES_MAX)} "
-        f"user={_shown(kind.user, LOGGED_NAME_BYTES_MAX)}"
+        f"command={command} client_name={shown(kind.client_name)} "
+        f"user={shown(kind.user)}"
     )
-
-
-def _shown(text: bytes, bytes_max: int) -> str:
-    return repr(text[:bytes_max].decode("ascii", "backslashreplace"))
 
 
 def _refuse(name: bytes, reason: bytes, conn: Conn, argv: list[bytes]) -> Reply:

@@ -100,6 +100,7 @@ class Stats:
     refusals: Refusals = field(default_factory=Refusals)
     ttl_cut: int = 0
     ttl_defaulted: int = 0
+    defaulted_by_name: dict[bytes, int] = field(default_factory=dict)  # writes that named no TTL, by client name
     net_input_bytes: int = 0
     net_output_bytes: int = 0
     protocol_errors: int = 0

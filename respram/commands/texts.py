@@ -10,6 +10,8 @@ from respram.commands.node import Conn
 from respram.commands.reply import Reply, Simple
 from respram.errors import ClientError
 
+LOGGED_NAME_BYTES_MAX = 64  # of a client name or a user in a log line
+
 SYNTAX = ClientError(b"ERR syntax error")
 NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")
 NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
@@ -39,6 +41,11 @@ def unknown_subcommand(container: bytes, spelt: bytes) -> ClientError:
 
 # A line break inside an error text would end the reply early: Redis writes blanks instead.
 ONE_LINE = bytes(32 if byte in (10, 13) else byte for byte in range(256))
+
+
+def shown(text: bytes, bytes_max: int = LOGGED_NAME_BYTES_MAX) -> str:
+    """A client's own words in a line of the log: cut, quoted, and without anything that ends the line."""
+    return repr(text[:bytes_max].decode("ascii", "backslashreplace"))
 
 
 def help_of(lines: tuple[bytes, ...]) -> Callable[[Conn, list[bytes]], Reply]:

@@ -113,6 +113,14 @@ class Session(Protocol):
         """How many commands are kept."""
 
     @property
+    def fault(self) -> bytes | None:
+        """Why its input closes it, as the client is told; b"": it is told nothing, because it sent too much."""
+
+    @property
+    def defaulted(self) -> int:
+        """Writes of the fast paths that named no TTL."""
+
+    @property
     def kept_bytes(self) -> int:
         """Of their arguments together; at most KEPT_BYTES_MAX."""
 

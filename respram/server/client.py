@@ -9,6 +9,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from respram.commands.connection import note_fault
 from respram.commands.node import Conn, Node
 from respram.engine.api import Session
 from respram.server.clock import now_ms
@@ -58,6 +59,8 @@ class Client:
             return
         self._pause_reading()
         if self.session.closing:
+            if self.session.fault is not None:
+                note_fault(self.conn, self.session.fault)
             if not self.out:
                 self.close()
         elif self.session.suspended:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from respram.commands.connection import forget
 from respram.commands.deadlines import deadline_for, expiry_argument, ttl_ms_from
 from respram.commands.texts import NOT_AN_INTEGER
 from respram.errors import ClientError
@@ -77,3 +78,31 @@ def test_the_edges_of_64_bits_are_those_of_redis(client: Client) -> None:
 def _at(client: Client, ttl_ms: int | None) -> tuple[int, bool]:
     client.conn.now_ms = NOW
     return deadline_for(client.conn, ttl_ms)
+
+
+def test_who_names_no_ttl_is_counted_by_name_and_told_of_once(client: Client) -> None:
+    rig = client.rig
+    client(b"CLIENT", b"SETNAME", b"constance")
+    for _ in range(3):
+        client(b"SET", b"setting", b"1")
+    client(b"MSET", b"a", b"1", b"b", b"2")
+    client(b"SET", b"setting", b"1", b"EX", b"9")
+    other = client.other()
+    other(b"APPEND", b"new", b"1")
+    assert b"ttl_defaulted:6\r\nttl_defaulted_by_client_name:constance=5,unnamed=1\r\n" in client(b"INFO", b"respram")
+    told = [line for line in rig.lines if line.startswith("event=ttl_defaulted ")]
+    assert told[0] == (
+        "event=ttl_defaulted client_name='constance' user='default' writes=5 ttl_s=3600: they named no TTL and got the default one"
+    )
+    client(b"SET", b"setting", b"1")
+    other(b"QUIT")
+    forget(other.conn)
+    assert b"constance=6,unnamed=1\r\n" in client(b"INFO", b"respram")
+    assert len([line for line in rig.lines if line.startswith("event=ttl_defaulted ")]) == 2
+
+
+def test_what_a_transaction_writes_without_a_ttl_is_counted_too(client: Client) -> None:
+    client(b"MULTI")
+    client(b"SET", b"a", b"1")
+    client(b"EXEC")
+    assert b"ttl_defaulted_by_client_name:unnamed=1\r\n" in client(b"INFO", b"respram")

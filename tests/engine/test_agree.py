@@ -185,7 +185,7 @@ class Side:
         if writable:
             assert not any(given)
         session = self.session
-        self.seen.append((session.more, session.suspended, session.closing, session.retried, session.kept))
+        self.seen.append((session.more, session.suspended, session.closing, session.retried, session.kept, session.defaulted))
 
     def take(self, step: object) -> None:
         engine = self.engine

@@ -90,6 +90,21 @@ def test_a_value_as_large_as_may_be_goes_in_and_out(node: LiveNode) -> None:
     wire.close()
 
 
+def test_who_is_closed_for_a_value_that_is_too_large_leaves_a_line(node: LiveNode) -> None:
+    wire = node.connect()
+    wire.sock.sendall(request(b"CLIENT", b"SETNAME", b"uploader"))
+    assert wire.take(5) == b"+OK\r\n"
+    wire.sock.sendall(b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$99999999\r\n")
+    assert wire.rest() == b"-ERR Protocol error: invalid bulk length\r\n"
+    (line,) = [line for line in node.log().splitlines() if "client_name='uploader'" in line]
+    assert " WARNING event=protocol_error " in line and line.endswith("why='invalid bulk length': closed")
+    asking = node.connect()
+    asking.sock.sendall(request(b"INFO", b"respram"))
+    assert b"protocol_errors:0\r\n" not in asking.take(300) + asking.sock.recv(1 << 16)
+    asking.close()
+    wire.close()
+
+
 def test_an_http_request_is_closed_without_a_word(node: LiveNode) -> None:
     for text in (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", b"Host: a\r\n\r\n"):
         wire = node.connect()

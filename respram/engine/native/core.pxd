@@ -27,10 +27,15 @@ cdef extern from "engine.h":
         pass
     ctypedef struct Command:
         size_t argc
+    ctypedef struct CFault "Fault":
+        char *text
+        size_t len
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more
-        uint64_t keeping, kept_count, kept_bytes
+        uint64_t keeping, kept_count, kept_bytes, defaulted
+        bint faulted
+        CFault fault
     ctypedef struct Nodes:
         uint64_t *numbers
     ctypedef struct Table:

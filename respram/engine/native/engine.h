@@ -174,6 +174,9 @@ typedef struct Session {
     size_t kept_at;
     uint64_t keeping, kept_work; /* keys that those kept may look up, and do */
     uint64_t kept_count, kept_bytes; /* of their arguments */
+    uint64_t defaulted; /* its fast writes that named no TTL */
+    Fault fault;        /* why it is closing, where that is its input */
+    bool faulted;
 } Session;
 
 typedef enum Turn { TURN_OVER, TURN_COLD } Turn;
@@ -183,6 +186,7 @@ typedef struct Feed { /* one call of `feed` */
     uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed or in `pending` */
     bool writable, trusted;   /* `trusted`: as the batch was parsed */
     int64_t now_ms, commands_left, bytes_left;
+    uint64_t defaulted_before; /* the engine's count when it began */
     size_t reply_start; /* before it lie the replies of earlier calls, which nobody has sent yet */
 } Feed;
 

@@ -272,6 +272,7 @@ static Turn over(Engine *engine) {
     Session *session = feed->session;
     always(engine->reply.len <= engine->reply.capacity && engine->reply.len >= feed->reply_start && feed->at <= feed->end);
     finish_reply(engine);
+    session->defaulted += engine->defaulted - feed->defaulted_before;
     if (session->closing) {
         if (session->pending.len || session->kept.len)
             session_close(session);
@@ -301,7 +302,8 @@ static void say_fault(Engine *engine, const Fault *fault) {
         reply_text(engine, fault->text, fault->len);
         reply_text(engine, "\r\n", 2);
     }
-    engine->feed.session->closing = true;
+    engine->feed.session->fault = *fault;
+    engine->feed.session->closing = engine->feed.session->faulted = true;
 }
 
 static Turn go_on(Engine *engine) {
@@ -352,7 +354,7 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
     engine->feed = (Feed){
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
         .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,
-        .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len,
+        .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len, .defaulted_before = engine->defaulted,
     };
     engine->batch.count = engine->batch.next = 0;
     if (session->suspended || session->closing)

@@ -41,6 +41,14 @@ cdef class NativeSession:
         self.c.hot = hot
 
     @property
+    def fault(self):
+        return PyBytes_FromStringAndSize(self.c.fault.text, <Py_ssize_t>self.c.fault.len) if self.c.faulted else None
+
+    @property
+    def defaulted(self):
+        return self.c.defaulted
+
+    @property
     def trusted(self):
         return self.c.trusted
 

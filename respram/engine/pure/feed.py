@@ -17,7 +17,7 @@ from respram.engine.pure.scanner import Scanner
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep",
+        "queue", "more", "keeping", "keep", "defaulted",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -35,6 +35,11 @@ class PureSession:
         self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
         self.keeping = 0
         self.keep = Kept()
+        self.defaulted = 0
+
+    @property
+    def fault(self) -> bytes | None:
+        return self.scanner.fault
 
     @property
     def buffered_bytes(self) -> int:
@@ -85,7 +90,9 @@ class Wire:
         session.scanner.settings = self.settings
         self._out.clear()
         self._said_bytes = 0
+        before = self.keyspace.defaulted
         self._run(session, now_ms)
+        session.defaulted += self.keyspace.defaulted - before
         return b"".join(self._out)
 
     def _run(self, session: PureSession, now_ms: int) -> None:
