@@ -59,10 +59,18 @@ def stage() -> int:
     SOURCE.mkdir(parents=True)  # mkdocs demands it even where the folder would be empty
     for name in (found := files(ROOT) | {Path("docs/site.css")}):
         (SOURCE / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, SOURCE / name)
+        if name.suffix == ".md":
+            (SOURCE / name).write_text(for_site((ROOT / name).read_text()))
+        else:
+            shutil.copy(ROOT / name, SOURCE / name)
     with (SOURCE / "docs/decisions/README.md").open("a") as index:
         index.write("\n## All of them\n\n" + "".join(decisions(SOURCE / "docs/decisions")))
     return len(found)
+
+
+def for_site(text: str) -> str:
+    """In a table a `|` within code is escaped for forges; mkdocs would show the backslash, and needs none."""
+    return re.sub(r"^\|.*$", lambda row: re.sub(r"`[^`]*`", lambda code: code[0].replace("\\|", "|"), row[0]), text, flags=re.MULTILINE)
 
 
 def decisions(folder: Path) -> Iterator[str]:

@@ -48,3 +48,8 @@ def test_the_list_of_decisions_has_all_of_them_by_their_titles() -> None:
     lines = list(site.decisions(ROOT / "docs/decisions"))
     assert len(lines) == len(list((ROOT / "docs/decisions").glob("[0-9]*.md"))) > 30
     assert lines[0].startswith("- 0001: [Every command once in Python") and lines[0].endswith("](0001-hot-and-cold.md)\n")
+
+
+def test_code_in_a_table_shows_no_backslash_on_the_site_and_text_stays_as_it_is() -> None:
+    row = "| `yes\\|no` | a \\| b |"
+    assert site.for_site(f"{row}\n`a\\|b`\n") == "| `yes|no` | a \\| b |\n`a\\|b`\n"
