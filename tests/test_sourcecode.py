@@ -34,7 +34,7 @@ SOCKETS = ("socket", "ssl", "socketserver", "http", "urllib")
 FILES = ("os", "io", "pathlib", "shutil", "tempfile", "subprocess", "mmap", "sys")
 LOGGING = ("logging", "syslog", "warnings")
 PURE = (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *FILES, *LOGGING)
-OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway", "respram.embedded")
+OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway", "respram.embedded", "respram.top")
 FRAMEWORKS = ("starlette", "uvicorn", "httptools", "mcp", "pydantic")
 
 WALLS = (
@@ -69,6 +69,8 @@ WALLS = (
     Wall("respram/gateway/", ("respram",), "a gateway is a client of nodes: it knows words, numbers and errors, and nothing inside",
          ("respram.gateway", "respram.config.options", "respram.errors", "respram.__version__")),
     Wall("respram/", ("prometheus_client",), "numbers are made into text in one file", ("respram/server/metrics.py",)),
+    Wall("respram/top/", ("respram",), "a view is a client of nodes, by the gateway's way to them", ("respram.gateway", "respram.top")),
+    Wall("respram/", ("textual", "rich"), "an extra's toolkit stays in its room", ("respram/top/",)),
     Wall("respram/", FRAMEWORKS, "an extra's frameworks stay in its room: the server is lean", ("respram/gateway/",)),
     Wall("respram/", ("redis",), "only the patterns know a client, and whoever hands one out", ("respram/patterns/", "respram/embedded/")),
     Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
@@ -102,7 +104,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Replicating", "BaseModel",
+    "BloomFilter", "Engine", "Replicating", "BaseModel", "App",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -125,6 +127,8 @@ TESTED_BY = (
     ("respram/commands/node.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/handlers.py", "tests/commands/test_dispatch.py"),
     ("respram/commands/texts.py", "tests/commands/test_dispatch.py"),
+    ("respram/gateway/page.py", "tests/gateway/test_page.py"),
+    ("respram/cli/top.py", "tests/top/test_app.py"),
     ("respram/embedded/*.py", "tests/embedded/test_server.py"),
     ("respram/gateway/faults.py", "tests/gateway/test_link.py"),
     ("respram/gateway/answers.py", "tests/gateway/test_data.py"),

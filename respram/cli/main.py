@@ -27,6 +27,8 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
   respram cluster [--help] [OPTIONS]  run several nodes here, for trying it out
   respram gateway [--help] [OPTIONS]  HTTP, MCP and a live page in front of nodes
   respram mcp [--help] [OPTIONS]      tools for an agent, on standard input and output
+  respram status [--help] [OPTIONS]   one screen about an enclave, with an exit code
+  respram top [--help] [OPTIONS]      the same in a terminal, as it changes
   respram secret                      print a fresh secret for the nodes of a cluster
   respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
@@ -66,6 +68,8 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         print(serve_help(), end="")
     elif name == "serve":
         return _serve(parse_flags(rest, _serve_flags() | {"gateway": True}), variables)
+    elif name in ("status", "top"):
+        return _look(name, rest, variables, asked=asked)
     elif name in ("gateway", "mcp"):
         return _face(name, rest, variables, asked=asked)
     elif name == "ping" and asked:
@@ -84,7 +88,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "check":
         return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
     else:
-        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, gateway, mcp, secret, check or --help")
+        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, gateway, mcp, status, top, secret, check or --help")
     return 0
 
 
@@ -171,6 +175,17 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
 
     with beside(config, read_port(gateway_port), variables):
         return run(config)
+
+
+def _look(name: str, words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli import status, top
+
+    if asked:
+        print(status.HELP if name == "status" else top.HELP, end="")
+        return 0
+    if name == "top":
+        return top.run_top(words, variables, parse_flags)
+    return status.run_status(words, variables, parse_flags, print, lambda line: print(line, file=sys.stderr))
 
 
 def _face(name: str, words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:

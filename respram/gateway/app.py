@@ -25,10 +25,13 @@ from respram.gateway.answers import (
 )
 from respram.gateway.faults import BadRequest, Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.guard import Denied, Guard, Rules
+from respram.gateway.live import Live, keys_with_lives
 from respram.gateway.nodes import Nodes
 from respram.gateway.openapi import document
 from respram.gateway.overview import health, status, topology
-from respram.gateway.requests import Budget, headers_of, key_of, path_of, query_of
+from respram.gateway.page import load as load_page
+from respram.gateway.page import serve as serve_page
+from respram.gateway.requests import Budget, headers_of, key_of, path_of, prefix_of, query_of
 from respram.gateway.store import Store
 from respram.gateway.target import Login, Target
 from respram.gateway.watch import Hub, Silent
@@ -78,6 +81,10 @@ class Gateway:
             b"/v1/topology": ("GET, HEAD", self._topology),
             b"/openapi.json": ("GET, HEAD", self._openapi),
         }
+        self._files = load_page() if page else {}
+        if page:
+            self.live = Live(self.store)
+            self._routes |= {b"/v1/live": ("GET", self._live), b"/v1/live/keys": ("GET, HEAD", self._live_keys)}
         self._mounted: dict[bytes, ASGIApp] = {}
         if mcp:
             from respram.gateway.agents import Agents
@@ -163,8 +170,12 @@ class Gateway:
             else:
                 raise Problem(405, f"Allowed here: {allowed}.", ((b"allow", allowed.encode()),))
             return
+        file = self._files.get(path)
+        if file is not None:
+            await serve_page(file, request.headers, request.send, method=request.method)
+            return
         for place, app in self._mounted.items():
-            if path == place or path.startswith(place + b"/") or place == b"/":
+            if path == place or path.startswith(place + b"/"):
                 await app(request.scope, request.receive, request.send)
                 return
         raise Problem(404, "Nothing is here; /openapi.json tells what there is.")
@@ -195,6 +206,13 @@ class Gateway:
 
     async def _watch(self, request: Request) -> None:
         await listing.stream(self.hub, request.login, query_of(request.scope), request.receive, request.send)
+
+    async def _live(self, request: Request) -> None:
+        await listing.overviews(self.live, request.login, request.receive, request.send)
+
+    async def _live_keys(self, request: Request) -> None:
+        prefix = prefix_of(query_of(request.scope))
+        await send_json(request.send, await keys_with_lives(self.store, request.login, prefix), head=request.head)
 
     async def _health(self, request: Request) -> None:
         login = self.guard.login(request.headers)

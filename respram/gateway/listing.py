@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 from respram.gateway.answers import ALWAYS, JSON, NO_STORE, Receive, Send
+from respram.gateway.live import Live
 from respram.gateway.names import quoted, shown, text_of
 from respram.gateway.requests import number_of, prefix_of
 from respram.gateway.store import Store
@@ -77,6 +78,26 @@ async def stream(hub: Hub, login: Login | None, query: dict[str, bytes], receive
                 events = waiting.result()
                 body = b"".join(map(spell_event, events)) or b": alive\n\n"
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+        finally:
+            gone.cancel()
+
+
+async def overviews(live: Live, login: Login | None, receive: Receive, send: Send) -> None:
+    """What the page draws, once a second, until it goes."""
+    async with live.view(login) as look:
+        await send({"type": "http.response.start", "status": 200, "headers": [STREAM, NO_STORE, (b"x-accel-buffering", b"no"), *ALWAYS]})
+        gone = asyncio.ensure_future(until_gone(receive))
+        overview = look.last
+        try:
+            while not gone.done():
+                body = b"event: overview\ndata: %b\n\n" % json.dumps(overview).encode()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                waiting = asyncio.ensure_future(look.next())
+                await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not waiting.done():
+                    waiting.cancel()
+                    break
+                overview = waiting.result()
         finally:
             gone.cancel()
 

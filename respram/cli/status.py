@@ -1,0 +1,82 @@
+"""`respram status`: one screen about an enclave, for people and for scripts. No extra is needed for it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from respram.cli.gateway import take_urls
+from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
+from respram.gateway.live import look_once
+from respram.gateway.settings import read_targets
+
+FLAGS = {"url": True, "url-file": True, "json": False}
+HELP = """respram status: one screen about an enclave.
+
+  --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it for others to fall back on
+  --url-file FILE   a file of such URLs, one a line
+  --json            the same as one JSON object
+
+Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its peers,
+4 the login is wrong or may not ask.
+"""
+LAG_MS_MAX = 10_000  # behind which a peer is a problem
+GOOD = ("", "online", "alive", "ready")
+
+
+def run_status(
+    words: list[str], variables: Mapping[str, str], parse: Callable[[list[str], Mapping[str, bool]], dict[str, str]],
+    say: Callable[[str], None], complain: Callable[[str], None],
+) -> int:  # fmt: skip
+    urls, rest = take_urls(words)
+    flags = parse(rest, FLAGS)
+    targets = read_targets(flags, urls, variables)
+    try:
+        found = look_once(targets)
+    except NodesGone:
+        complain(f"respram: no node answers at {', '.join(map(str, targets))}")
+        return 1
+    except (WrongLogin, Refusal, Busy) as error:
+        complain(f"respram: the node refused it: {getattr(error, 'word', error)}")
+        return 4
+    problems = problems_of(found)
+    if "json" in flags:
+        say(json.dumps({**found, "problems": problems}))
+    else:
+        for line in screen(found, problems):
+            say(line)
+    return 3 if problems else 0
+
+
+def problems_of(found: Mapping[str, Any]) -> list[str]:
+    problems = [f"this node is {found['state']}"] if found["state"] != "ready" else []
+    for node in found["nodes"]:
+        if node["state"] not in GOOD:
+            problems.append(f"{node['address']} is {node['state']}")
+        elif node["lag_ms"] > LAG_MS_MAX:
+            problems.append(f"{node['address']} is {node['lag_ms'] / 1000:.0f} s behind")
+    return problems
+
+
+def screen(found: Mapping[str, Any], problems: list[str]) -> list[str]:
+    seconds = found["minute"]["seconds"]
+    about = "about " if found["minute"]["looked"] < found["minute"]["keys"] else ""
+    lines = [
+        f"state      {found['state']}" + (f"   respram {found['version']}, {found['engine']} engine" if found["version"] else ""),
+        f"keys       {found['keys']:,}   {about}{sum(seconds):,} end within a minute, {about}{sum(seconds[:10]):,} within ten seconds",
+    ]
+    if found["reduced"]:
+        lines.append("           this user may not ask for more (INFO)")
+    else:
+        late = f"the last late one by {found['late_by_ms']} ms" if found["late_by_ms"] else "none more than 0.1 s late"
+        lines += [
+            f"memory     {found['used_memory']:,} bytes",
+            f"forgotten  {found['forgotten_values']:,} values, {found['forgotten_bytes']:,} bytes wiped, {late}",
+            f"refused    {found['refused_deletes']:,} deletes, {found['refused_others']:,} others, {found['denied_auth']:,} wrong passwords",
+            f"clients    {found['clients']:,}",
+        ]
+    for number, node in enumerate(found["nodes"]):
+        facts = ["asked" if node["own"] else node["state"], node["role"], node["enclave"], f"{node['lag_ms']} ms behind" if node["lag_ms"] else ""]
+        lines.append(f"{'nodes' if not number else '':<10} {node['address']}   {', '.join(fact for fact in facts if fact)}")
+    return [*lines, *(f"problem    {problem}" for problem in problems)]
+
+
