@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,30 @@ def _over_tls(port: int, folder: Path) -> "redis.Redis":
     return redis.Redis(
         "localhost", port, password=PASSWORD, ssl=True, ssl_ca_certs=str(folder / "ca.pem"), socket_timeout=SOON_S
     )
+
+
+def test_the_unit_of_systemd_is_hardened_and_starts_what_there_is() -> None:
+    unit = DEPLOY / "systemd/respram.service"
+    text = unit.read_text()
+    names = set(re.findall(r"^Environment=(RESPRAM_\w+)=", text, re.MULTILINE)) | set(re.findall(r"RESPRAM_\w+(?==)", text))
+    assert names and names <= {option.variable for option in OPTIONS}
+    assert all(f"{word}=" in text for word in ("LimitMEMLOCK", "DynamicUser", "LoadCredential", "CapabilityBoundingSet"))
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is not installed")
+    done = subprocess.run([tool, "security", "--offline=yes", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+    found = re.search(r"exposure level for respram.service: ([0-9.]+)", done.stdout)
+    assert found and float(found[1]) < 2.5, done.stdout + done.stderr
+
+
+def test_the_recipe_of_the_compose_file_makes_files_that_the_nodes_can_read(tmp_path: Path) -> None:
+    """As printed, with a stand-in for `respram`: the folder is the owner's alone, the files are for the container's user."""
+    text = (DEPLOY / "compose.yaml").read_text()
+    lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   ")]
+    recipe = [line for line in lines if line.startswith(("mkdir", "chmod"))]
+    assert len(recipe) == 2
+    script = "respram() { echo made-by-respram-secret-for-a-test-0123456789; }; set -e; " + "; ".join(line.partition("  #")[0] for line in recipe)
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=20)
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    for one in re.findall(r"file: \./(\S+)", text):
+        assert (tmp_path / one).stat().st_mode & 0o004, f"user 10001 cannot read {one}"

@@ -8,6 +8,7 @@ change. Printing belongs here and nowhere else.
 import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from respram import __version__
@@ -16,7 +17,7 @@ from respram.cli.check import run as run_check
 from respram.cli.cluster import CLUSTER_HELP
 from respram.cli.cluster import run as run_cluster
 from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
-from respram.config.options import OPTIONS, UNITS, Option
+from respram.config.options import BY_NAME, OPTIONS, UNITS, Option
 from respram.config.settings import load
 from respram.errors import BindError, ConfigError
 
@@ -30,9 +31,25 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
   respram status [--help] [OPTIONS]   one screen about an enclave, with an exit code
   respram top [--help] [OPTIONS]      the same in a terminal, as it changes
   respram secret                      print a fresh secret for the nodes of a cluster
+  respram completion SHELL            what bash, zsh or fish offers behind respram
   respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
 """
+SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cluster-secret-file or a password.
+
+  (umask 077; respram secret > cluster-secret)
+"""
+COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "check")
+# What most nodes are started with; `serve --help-all` has the rest.
+EVERYDAY = {
+    "where it listens": ("bind", "port", "tls-port", "metrics-port"),
+    "what it keeps, and how long": ("default-ttl", "max-ttl", "maxmemory", "notify-keyspace-events"),
+    "who may use it": ("requirepass-file", "aclfile", "unprotected"),
+    "other nodes": ("join", "peer-port", "cluster-secret-file", "enclave"),
+    "restarts": ("snapshot-dir", "snapshot-key-file"),
+    "what it says": ("log-level",),
+}
+HELP_COLUMNS = 100
 HELP_HEAD = """respram serve: run a node until SIGTERM or SIGINT.
 
 Each option is also a variable (--max-ttl: RESPRAM_MAX_TTL) and a key of the TOML file (max_ttl).
@@ -60,12 +77,18 @@ def entry() -> int:
 def _command(words: list[str], variables: Mapping[str, str]) -> int:
     name, rest = (words[0], words[1:]) if words else ("--help", [])
     asked = any(word in ("--help", "-h") for word in rest)
-    if name in ("--version", "-V"):
+    if name == "secret" and asked:
+        print(SECRET_HELP, end="")
+    elif name == "completion":
+        return _completion(rest, asked=asked)
+    elif name in ("--version", "-V"):
         print(f"respram {__version__}")
     elif name in ("--help", "-h", "help"):
         print(USAGE, end="")
-    elif name == "serve" and asked:
+    elif name == "serve" and "--help-all" in rest:
         print(serve_help(), end="")
+    elif name == "serve" and asked:
+        print(everyday_help(), end="")
     elif name == "serve":
         return _serve(parse_flags(rest, _serve_flags() | {"gateway": True}), variables)
     elif name in ("status", "top"):
@@ -88,7 +111,9 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "check":
         return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
     else:
-        raise ConfigError(f"unknown command {name[:40]!a}; say respram serve, ping, cluster, gateway, mcp, status, top, secret, check or --help")
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean respram {near[0]}?" if near else f"say respram {', '.join(COMMANDS)} or --help"
+        raise ConfigError(f"unknown command {name[:40]!a}; {hint}")
     return 0
 
 
@@ -146,6 +171,21 @@ def serve_help() -> str:
     return HELP_HEAD + "".join(f"  {flag:<38}  {default:<18}  {why}\n" for flag, default, why in rows)
 
 
+def everyday_help() -> str:
+    """The options that most nodes are started with, in groups and no wider than HELP_COLUMNS."""
+    lines = [HELP_HEAD.partition("  option ")[0].rstrip("\n")]
+    for title, names in EVERYDAY.items():
+        lines += ["", f"{title}:"]
+        for name in names:
+            option = BY_NAME[name]
+            flag, default = f"--{name} {option.metavar}".rstrip(), default_of(option)
+            text = option.why if default == "none" else f"{option.why} Default: {default}."
+            first, *rest = textwrap.wrap(text, HELP_COLUMNS - 36)
+            lines += [f"  {flag:<32}  {first}", *(" " * 36 + line for line in rest)]
+    lines += ["", "--config FILE takes a TOML file, --gateway PORT also starts a gateway; --help-all lists all options."]
+    return "\n".join(lines) + "\n"
+
+
 def default_of(option: Option) -> str:
     unit = option.unit if option.unit in (*UNITS.values(), "count") else ""
     return f"{option.default or 'none'} {unit}".rstrip()
@@ -175,6 +215,22 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
 
     with beside(config, read_port(gateway_port), variables):
         return run(config)
+
+
+def _completion(words: list[str], *, asked: bool) -> int:
+    from respram.cli import completion, status
+    from respram.gateway import settings
+
+    if asked:
+        print(completion.HELP, end="")
+        return 0
+    urls = {"url": True, "url-file": True}
+    flags: dict[str, Mapping[str, bool]] = {name: {} for name in COMMANDS}
+    flags |= {
+        "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), "nodes": True}, "ping": PING_FLAGS,
+        "gateway": {**settings.FLAGS, "url": True}, "mcp": urls, "status": status.FLAGS, "top": urls,
+    }  # fmt: skip
+    return completion.complete(words, flags, print)
 
 
 def _look(name: str, words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 import respram.server.app
 from respram import __version__
-from respram.cli.main import default_of, main, parse_flags, serve_help
+from respram.cli.main import EVERYDAY, HELP_COLUMNS, default_of, everyday_help, main, parse_flags, serve_help
 from respram.config.limits import Limits
 from respram.config.options import OPTIONS, Option
 from respram.config.settings import Config
@@ -159,3 +159,19 @@ def test_a_wrong_setting_ends_the_process_with_2_and_one_line_before_anything_is
     done = python_m_respram("serve", RESPRAM_MAX_TTL="soon")
     assert done.returncode == 2
     assert re.fullmatch(r"respram: RESPRAM_MAX_TTL must be [^\n]+\n", done.stderr)
+
+
+def test_everyday_help_is_in_groups_and_fits_a_terminal() -> None:
+    text = everyday_help()
+    assert all(len(line) <= HELP_COLUMNS for line in text.splitlines()) and "--help-all" in text
+    shown = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
+    assert shown == [f"--{name}" for names in EVERYDAY.values() for name in names] and len(shown) < len(OPTIONS) / 2
+
+
+def test_all_of_the_help_is_there_when_asked_for(run: Run) -> None:
+    assert run("serve", "--help-all")[1] == serve_help() and run("serve", "--help")[1] == everyday_help()
+    assert "umask 077" in run("secret", "--help")[1]
+
+
+def test_a_mistyped_command_gets_a_suggestion(run: Run) -> None:
+    assert "did you mean respram serve?" in run("sevre")[2] and "say respram serve, " in run("xyz")[2]
