@@ -157,10 +157,13 @@ class Engine(Replicating, Protocol):
         """Parses all that is complete, executes it in order, answers with the replies in order.
 
         The answer may be a view of the engine's own buffer: it is valid until the next call of
-        `feed`, which wipes it. Any bytes in any split are safe. A protocol error is answered with
+        `feed` or of `forget_reply`, which wipe it. Any bytes in any split are safe. A protocol error is answered with
         Redis's text behind the replies of what came before, and sets `session.closing`.
         `dispatch` may call `feed` of no session, but every other method.
         """
+
+    def forget_reply(self) -> None:
+        """The answer of the last `feed` is sent, or copied: its memory is wiped now, not with the next command of whoever it is."""
 
     def say(self, reply: bytes) -> None:
         """For `dispatch`: a reply that goes before the one it will return."""

@@ -27,9 +27,9 @@ from libc.string cimport memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
 
-from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies
+from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
-from respram.engine.native._native import FEED, REPLIES
+from respram.engine.native._native import FEED, REPLIES, SENT
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
@@ -60,6 +60,7 @@ cdef extern from "Python.h":
     int PyBUF_READ
 
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
+cdef Sent sent_raw = <Sent>PyCapsule_GetPointer(SENT, "respram.sent")
 cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
@@ -113,6 +114,7 @@ cdef class NativePump:
     cdef Unsent unsent[REPLIES_MAX]  # within a turn
     cdef int unsent_count
     cdef size_t unsent_bytes
+    cdef bint feeding  # the engine's replies hold one that is not among the unsent yet
     cdef readonly uint64_t input_bytes, output_bytes
     cdef readonly uint64_t stays
 
@@ -277,6 +279,8 @@ cdef class NativePump:
             if reply:
                 self.output_bytes += len(reply)
                 client.send(reply)
+                del reply
+                self.engine.forget_reply()
         except BaseException:
             client.lost()  # its replies can no longer match its commands
             raise
@@ -429,15 +433,18 @@ cdef class NativePump:
         cdef size_t start = 0, end = 0
         cdef int fed
         owned = <object>client
+        self.feeding = True
         try:
             fed = feed_raw(
                 self.engine, <object>self.watches[fd].session, self.buffer, count, now_ms(), self.unsent_count > 0,
                 python_comes, <void *>self, &start,
             )
         except BaseException:
+            self.feeding = False
             self.flush()
             owned.lost()  # its replies can no longer match its commands
             raise
+        self.feeding = False
         replies_raw(self.engine, &end)
         self.output_bytes += end - start
         # What ran may have closed this client, and the table may have moved.
@@ -467,6 +474,8 @@ cdef class NativePump:
                 self.send_one(&self.unsent[number])
             except BaseException as error:
                 self.give_up(&self.unsent[number], error)
+        if count and not self.feeding:
+            sent_raw(self.engine)
 
     cdef void give_up(self, Unsent *one, error) noexcept:
         """What goes wrong with one client's output is the business of nobody whose command runs meanwhile: the loop is told. It may

@@ -83,6 +83,8 @@ class Client:
         if not (self.closed or self.muted or self.session.suspended or self.session.closing):
             self._read_on()
             self.pump.feed(self, b"")
+            if self.last_read and self.session.more:  # no pump sees to it that is not watching
+                self.loop.call_soon(self._continue)
 
     def _cancel_timer(self) -> None:
         if self.wake_timer is not None:
@@ -219,7 +221,8 @@ class Client:
         if self.closed:
             return
         self.last_read = self.muted = True
-        self._pause_reading()
+        self.reading = False
+        self.pump.unwatch(self)  # and goes on with nothing that it has put off
         self._cancel_timer()
         if not self.out:
             self._end_output()

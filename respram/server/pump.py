@@ -170,6 +170,7 @@ class PortablePump:
             if reply:
                 self.output_bytes += len(reply)
                 client.send(reply)
+                self.engine.forget_reply()
         except BaseException:
             client.lost()  # its replies can no longer match its commands
             raise

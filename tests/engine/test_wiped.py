@@ -9,6 +9,7 @@ be overwritten, which is why the pure engine promises less.
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,7 @@ while len(head := os.read(0, 16)) == 16:
     while sent < total:
         sent += os.write(1, reply[sent:])
     del reply
+    engine.forget_reply()
     while engine.expire(now, 64) >= 64:
         pass
 """
@@ -104,6 +106,14 @@ class Child:
 
     def holds(self, mark: bytes) -> bool:
         return any(mark in piece for piece in self.memory())
+
+    def forgets(self, mark: bytes) -> bool:
+        """Without another call: it may not have come back from sending its reply yet."""
+        end = time.monotonic() + 10
+        while self.holds(mark):
+            if time.monotonic() > end:
+                return False
+        return True
 
     def close(self) -> None:
         self.process.kill()
@@ -214,9 +224,7 @@ def test_what_was_cut_off_and_what_was_large_is_wiped_from_the_buffers(child: Ch
 def test_an_echo_and_a_quoted_word_leave_nothing(child: Child) -> None:
     assert mark(7) in child.feed(request(b"ECHO", mark(7)))
     assert mark(8) in child.feed(b'ECHO "' + mark(8) + b'"\r\n')
-    assert child.holds(mark(8))
-    quiet(child, NOW)
-    assert not child.holds(mark(7)) and not child.holds(mark(8))
+    assert child.forgets(mark(7)) and child.forgets(mark(8))
 
 
 def test_a_sealed_value_is_never_found_though_it_is_served(sealed_child: Child) -> None:
@@ -232,9 +240,7 @@ def test_a_sealed_value_is_never_found_though_it_is_served(sealed_child: Child) 
         assert child.feed(request(b"GET", b"k%d" % number)) == b"$%d\r\n%b\r\n" % (len(value), value)
     asked = b"".join(request(b"GET", b"k%d" % number) for number in range(len(sizes)))
     assert child.feed(asked + request(b"MGET", b"k0", b"again", b"n")).endswith(mark(5) + b"\r\n$16\r\n7654321987654322\r\n")
-    assert child.holds(mark(5))  # in the reply, which the next call wipes
-    quiet(child, NOW)
     for number in range(6):
-        assert not child.holds(mark(number)), number
+        assert child.forgets(mark(number)), number
     assert not child.holds(b"765432198765432")
     assert child.feed(request(b"STRLEN", b"k4")) == b":%d\r\n" % len(values[4])

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,6 @@ def test_no_value_lies_in_the_memory_of_a_serving_node(sealed: str) -> None:
         for number in range(50):
             assert wire.ask(request(b"SET", b"k%d" % number, value, b"EX", b"100"), 5) == b"+OK\r\n"
         assert mark in wire.ask(request(b"GET", b"k7"), len(value) + 8)
-        for _ in range(2):  # a reply is wiped by the call that follows
-            assert wire.ask(request(b"PING"), 7) == b"+PONG\r\n"
+        time.sleep(0.05)  # the reply is wiped behind its sending, and here it has come already
         assert found_in(node.process.pid, mark) is (sealed == "no")
         assert f"event=memory sealed={sealed}" in node.log()

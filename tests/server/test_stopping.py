@@ -76,6 +76,20 @@ def test_a_transaction_that_is_open_is_not_run_and_the_node_does_not_wait_for_it
         assert time.monotonic() - began < QUICK_S
 
 
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_a_batch_of_many_turns_is_answered_to_its_end(engine: str) -> None:
+    node = start(engine=engine)
+    try:
+        wire = connected(node)
+        node.process.send_signal(signal.SIGSTOP)
+        wire.sock.sendall(b"PING\r\n" * 9_000)  # one read, and more commands than one turn runs
+        node.process.send_signal(signal.SIGTERM)
+        node.process.send_signal(signal.SIGCONT)
+        assert wire.rest() == b"+PONG\r\n" * 9_000 and ended(node) == 0
+    finally:
+        node.stop()
+
+
 def test_who_says_it_twice_gets_one_stop() -> None:
     with lone() as node:
         wire = connected(node)

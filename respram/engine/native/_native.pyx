@@ -16,7 +16,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from respram.engine.native.core cimport *
-from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies
+from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
 from respram.engine.replication import Bucket, Digest, Found
@@ -166,6 +166,11 @@ cdef class NativeEngine:
         if self.c.notes.len or self.c.notes_lost:
             self.tell()
         return self.reply()
+
+    def forget_reply(self):
+        if self.view is not None:
+            self.let_go_of_reply()
+        feed_forget(self.c)
 
     cdef int let_go_of_reply(self) except -1:
         """Nobody may look at the reply's memory from now on. Who still tries gets a ValueError."""
@@ -499,6 +504,13 @@ cdef const uint8_t *replies_raw(object engine, size_t *end) noexcept:
 
 
 cdef Feed feed = feed_raw  # as raw.pxd has them, which the compiler checks here
+cdef void sent_raw(object engine) noexcept:
+    if (<NativeEngine>engine).view is None:
+        feed_forget((<NativeEngine>engine).c)
+
+
 cdef Replies replies = replies_raw
+cdef Sent sent = sent_raw
 FEED = PyCapsule_New(<void *>feed, "respram.feed", NULL)
 REPLIES = PyCapsule_New(<void *>replies, "respram.replies", NULL)
+SENT = PyCapsule_New(<void *>sent, "respram.sent", NULL)

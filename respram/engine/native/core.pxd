@@ -123,6 +123,7 @@ cdef extern from "engine.h":
     bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint kept_next(CSession *, Command *)
     void kept_drop(CSession *)
+    void feed_forget(Engine *)
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t, bint)
     const Command *feed_cold(const Engine *)
     Turn feed_answer(Engine *, const uint8_t *, size_t)

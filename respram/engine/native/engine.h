@@ -398,6 +398,7 @@ size_t session_buffered_bytes(const Session *session);
 Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms,
                 bool behind);
 const Command *feed_cold(const Engine *engine);
+void feed_forget(Engine *engine); /* what was answered is sent: it is wiped */
 Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len);
 Turn feed_refuse(Engine *engine); /* there is no memory to run the command */
 void feed_suspend(Engine *engine);

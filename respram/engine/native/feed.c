@@ -344,6 +344,12 @@ static Turn go_on(Engine *engine) {
     }
 }
 
+/* All replies are sent. In the midst of a feed its own reply has begun, and waits for the next call. */
+void feed_forget(Engine *engine) {
+    if (!engine->feed.session)
+        buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
+}
+
 /* `behind`: the reply is to go behind those of the calls before. */
 Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, bool writable, int64_t now_ms,
                 bool behind) {

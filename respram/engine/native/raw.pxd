@@ -1,6 +1,6 @@
 """The engine for a native pump: `feed` from and to bare memory, without an object made. engine/api.py has the contract.
 
-The functions travel in the capsules FEED and REPLIES of the module, because a pump is a module of its own.
+The functions travel in the capsules FEED, REPLIES and SENT of the module, because a pump is a module of its own.
 """
 
 from libc.stdint cimport int64_t, uint8_t
@@ -17,3 +17,6 @@ ctypedef int (*Feed)(object, object, uint8_t *, size_t, int64_t, bint, void (*)(
 
 # Where all replies lie that were not sent yet, and where the last one ends.
 ctypedef const uint8_t *(*Replies)(object, size_t *) noexcept
+
+# All of them are sent: they are wiped now, and not with the next command of whoever it is.
+ctypedef void (*Sent)(object) noexcept

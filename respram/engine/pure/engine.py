@@ -58,6 +58,9 @@ class PureEngine:
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         return self.wire.feed(session, data, now_ms)
 
+    def forget_reply(self) -> None:
+        self.wire.forget_reply()
+
     def say(self, reply: bytes) -> None:
         self.wire.say(reply)
 

@@ -147,6 +147,9 @@ class Wire:
             return None
         return QUEUED
 
+    def forget_reply(self) -> None:
+        self._out.clear()  # Python's objects cannot be overwritten
+
     def say(self, reply: bytes) -> None:
         self._out.append(reply)
         self._said_bytes += len(reply)
