@@ -342,7 +342,9 @@ class App:
         for waiting in self.waiting_listeners:
             self.loop.remove_reader(waiting)
             waiting.close()
-        await stopping.answer(self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S)
+        await stopping.answer(
+            self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S, self.journal
+        )
         await self._finish_meeting(begun_s + stopping.MEET_S)
         await stopping.save(self.driver, self.snapshots, begun_s, self.journal)
         await stopping.flushed(self.clients.values, begun_s + STOP_S)

@@ -28,13 +28,14 @@ POLL_S = 0.005
 Clients = Callable[[], Iterable[Client]]
 
 
-async def answer(clients: Clients, paused: Callable[[], bool], end_s: float) -> None:
+async def answer(clients: Clients, paused: Callable[[], bool], end_s: float, log: Callable[[str], None]) -> None:
     """What was received is answered, if that can be done in time; then nothing of any client is executed any more."""
     loop = asyncio.get_running_loop()
     for client in list(clients()):
         client.finish()
-    while any(client.is_busy(paused()) for client in clients()):
+    while busy := sum(client.is_busy(paused()) for client in clients()):
         if loop.time() > end_s:
+            log(f"event=stopping_left what=requests clients={busy}")
             break
         await asyncio.sleep(POLL_S)
     for client in list(clients()):

@@ -14,6 +14,7 @@ from benchmarks.groups import packed
 from benchmarks.servers import compiled
 from benchmarks.wire import Wire
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 
 
 def figures(server: str, **fields: Any) -> dict[str, Any]:
@@ -62,22 +63,22 @@ def echo() -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(SOON_S)
 
 
 def test_a_wire_counts_what_passes_and_can_be_cut() -> None:
     with echo() as port:
         wire = Wire(port)
         try:
-            with socket.create_connection(("127.0.0.1", wire.port), 5) as sock:
+            with socket.create_connection(("127.0.0.1", wire.port), SOON_S) as sock:
                 sock.sendall(b"hello")
                 assert sock.recv(100) == b"hello" and wire.passed_bytes == 10
                 wire.cut()
                 assert sock.recv(100) == b""
-            with socket.create_connection(("127.0.0.1", wire.port), 5) as sock:
+            with socket.create_connection(("127.0.0.1", wire.port), SOON_S) as sock:
                 assert sock.recv(100) == b""
             wire.mend()
-            with socket.create_connection(("127.0.0.1", wire.port), 5) as sock:
+            with socket.create_connection(("127.0.0.1", wire.port), SOON_S) as sock:
                 sock.sendall(b"again")
                 assert sock.recv(100) == b"again" and wire.passed_bytes == 20
         finally:

@@ -46,7 +46,7 @@ def answering(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield str(listener.getsockname()[1]), heard
-        thread.join(5)
+        thread.join(SOON_S)
 
 
 def test_ping_exits_0_when_pong_comes(run: Run) -> None:

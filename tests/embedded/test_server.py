@@ -15,13 +15,14 @@ import redis.asyncio
 import respram
 from respram.errors import BindError, ConfigError
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 
 BOTH = pytest.mark.parametrize("engine", ENGINES)
 
 
 def is_open(port: int) -> bool:
     with socket.socket() as probe:
-        probe.settimeout(2)
+        probe.settimeout(SOON_S)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -59,14 +60,14 @@ def test_what_is_wrong_is_told_before_anything_starts() -> None:
 def test_time_is_moved_on_without_waiting_for_it() -> None:
     with respram.Server(engine="pure", notify_keyspace_events="Ex") as server, server.client() as client, client.pubsub() as events:
         events.subscribe("__keyevent@0__:expired")
-        assert events.get_message(timeout=5)
+        assert events.get_message(timeout=SOON_S)
         client.set("a", "b", ex=3600)
         client.set("later", "b", ex=7200)
         server.advance(3599)
         assert client.get("a") == b"b" and client.ttl("a") == 1
         server.advance(1.5)
         assert client.get("a") is None and client.info("stats")["expired_keys"] == 1, "destroyed, not only hidden"
-        message = events.get_message(timeout=5)
+        message = events.get_message(timeout=SOON_S)
         assert message is not None and message["data"] == b"a"
         assert client.get("later") == b"b"
         with pytest.raises(ValueError, match="backwards"):

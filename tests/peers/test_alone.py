@@ -84,7 +84,7 @@ def test_who_must_not_serve_alone_does_not_and_joins_whoever_comes() -> None:
         late.start()
         try:
             late.client.set("count", 41, ex=60)
-            until(lambda: state(member) == b"ready", "it does not join", 20)
+            until(lambda: state(member) == b"ready", "it does not join")
             assert member.client.incr("count") == 42
         finally:
             late.stop()

@@ -7,12 +7,14 @@ that a node with everything would give, or LOADING.
 import contextlib
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import redis
 
 from tests.engine.conftest import ENGINES
-from tests.peers.enclave import Member, enclave, until_ready
+from tests.peers.enclave import Member, enclave, until, until_ready
+from tests.timing import in_time
 
 LIFE_S = 600
 
@@ -31,6 +33,10 @@ def reborn(member: Member) -> "redis.Redis":
     return client
 
 
+def all_say(members: list[Member], keys: list[str], told: list[bytes]) -> bool:
+    return all(member.client.mget(keys) == told for member in members)
+
+
 @contextlib.contextmanager
 def three(engine: str, *args: str) -> Iterator[list[Member]]:
     with enclave(3, *args, engines=(engine,)) as members:
@@ -46,9 +52,9 @@ def test_what_others_hold_is_decided_by_from_the_first_answer_on(engine: str) ->
                 for name in (b"count", b"text", b"held", b"bits", b"move", b"old", b"both", b"tx", b"kept"):
                     pipe.set(b"%b:%d" % (name, number), b"1000", ex=LIFE_S)
                 pipe.execute()
-            assert source.wait(2, 5000) == 2
+            assert source.wait(2, 50_000) == 2
             client = reborn(members[1])
-            assert client.execute_command("RESPRAM", "STATE") == b"joining"
+            assert client.execute_command("RESPRAM", "STATE") in (b"joining", b"ready")  # it may be through already
             assert client.incr(f"count:{number}") == 1001
             assert client.append(f"text:{number}", b"x") == 5
             assert client.set(f"held:{number}", b"mine", nx=True) is None
@@ -67,8 +73,8 @@ def test_what_others_hold_is_decided_by_from_the_first_answer_on(engine: str) ->
                 pipe.incr(f"tx:{number}")
                 assert pipe.execute() == [True, 1002]
             until_ready(members)
-            for member in members:
-                assert member.client.mget(f"count:{number}", f"held:{number}", f"tx:{number}") == [b"1001", b"1000", b"1002"]
+            keys, told = [f"{name}:{number}" for name in ("count", "held", "tx")], [b"1001", b"1000", b"1002"]
+            until(partial(all_say, members, keys, told), "they differ")
 
 
 def test_blind_writes_are_served_at_once_and_keep_their_place(engine: str) -> None:
@@ -76,7 +82,7 @@ def test_blind_writes_are_served_at_once_and_keep_their_place(engine: str) -> No
         client = reborn(members[2])
         began = time.monotonic()
         assert client.set("blind", b"v", ex=LIFE_S) and client.mset({"a": b"1", "b": b"2"}) and client.psetex("c", 60_000, b"3")
-        assert time.monotonic() - began < 0.5
+        in_time(time.monotonic() - began, 0.5, "blind writes")
         assert client.get("blind") == b"v"
         with client.pipeline(transaction=False) as pipe:
             for words in (("INCR", "n"), ("SET", "n", 7, "EX", LIFE_S), ("INCR", "n"), ("GET", "n"), ("PING",)):
@@ -93,19 +99,19 @@ def test_an_old_snapshot_is_no_ground_for_a_decision(engine: str, tmp_path_facto
     with enclave(3, engines=(engine,), each=each) as members:
         until_ready(members)
         members[0].client.set("count", 900, ex=LIFE_S)
-        assert members[0].client.wait(2, 5000) == 2
+        assert members[0].client.wait(2, 50_000) == 2
         members[1].stop()  # its last snapshot holds 900
         members[0].client.set("count", 1000, ex=LIFE_S)
         members[1].start(wait=False)
         assert members[1].client.incr("count") == 1001
         until_ready(members)
-        assert [member.client.get("count") for member in members] == [b"1001"] * 3
+        until(lambda: [member.client.get("count") for member in members] == [b"1001"] * 3, "they differ")
 
 
 def test_where_nobody_answers_in_time_the_client_is_told_to_come_again(engine: str) -> None:
     with three(engine) as members:
         members[0].client.set("count", 1000, ex=LIFE_S)
-        assert members[0].client.wait(2, 5000) == 2
+        assert members[0].client.wait(2, 50_000) == 2
         members[0].freeze()
         members[2].freeze()
         try:

@@ -160,6 +160,6 @@ def test_a_stop_in_the_middle_of_everything_is_in_time(tmp_path: Path) -> None:
     with lone(folder) as (client, node):
         fill(client, count=20_000)
         node.process.send_signal(signal.SIGTERM)
-        assert node.process.wait(8) == 0
+        assert node.process.wait(SOON_S) == 0
     with lone(folder) as (client, _):
         assert client.dbsize() == 20_000

@@ -82,7 +82,7 @@ class Secure:
         context = context or ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         if name:
             context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.key")
-        sock = socket.create_connection(("127.0.0.1", self.port), 10)
+        sock = socket.create_connection(("127.0.0.1", self.port), SOON_S)
         try:
             wire = Wire(context.wrap_socket(sock, server_hostname="localhost"))
         except BaseException:
@@ -160,7 +160,7 @@ def test_versions_before_1_2_are_refused(secure: Secure) -> None:
 
 def test_whoever_speaks_no_tls_is_closed_and_named_once(secure: Secure) -> None:
     for text in (b"PING\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(range(256))):
-        wire = Wire(socket.create_connection(("127.0.0.1", secure.port), 5))
+        wire = Wire(socket.create_connection(("127.0.0.1", secure.port), SOON_S))
         wire.sock.sendall(text)
         assert b"PONG" not in wire.rest()
         wire.close()

@@ -59,7 +59,7 @@ async def stop_under_load(node: LiveNode, name: str, writes_least: int, rng: ran
     await asyncio.wait(tasks)
     count.stops += 1
     count.unclean += node.process.poll() != 0
-    count.left += "event=stopping_left" in node.log() or "cut_short" in node.log()
+    count.left += "event=stopping_left what=writes" in node.log() or "cut_short" in node.log()
     count.writes += sum(writer.acknowledged for writer in writers)
     for writer in writers:
         assert not writer.strange, writer.strange
