@@ -90,7 +90,7 @@ lock: ## write the lock files anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
 	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate -c requirements-dev.lock pyproject.toml - -o requirements.lock
+		--no-annotate --extra scripts -c requirements-dev.lock pyproject.toml - -o requirements.lock
 	for extra in docs release; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
 

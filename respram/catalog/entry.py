@@ -208,7 +208,7 @@ def _categories(flags: tuple[bytes, ...], extra: tuple[bytes, ...]) -> tuple[byt
     member = set(extra)
     member.add(b"fast" if b"fast" in flags else b"slow")
     for flag, category in ((b"write", b"write"), (b"readonly", b"read"), (b"pubsub", b"pubsub")):
-        if flag in flags:
+        if flag in flags and not (flag == b"readonly" and b"scripting" in extra):  # as Redis has it
             member.add(category)
     if b"admin" in flags:
         member |= {b"admin", b"dangerous"}

@@ -14,7 +14,7 @@ def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[
     """Position and flags of each key, in order; None when the arguments contradict the command."""
     found: list[tuple[int, tuple[bytes, ...]]] = []
     for spec in command.key_specs:
-        positions = _range(spec, len(argv)) if spec.kind == b"range" else _counted(spec, argv)
+        positions = _range(spec, len(argv)) if spec.kind == b"range" else _counted(command, spec, argv)
         if positions is None:
             return None
         flags = _set_flags(argv) if command.name == b"set" else spec.flags
@@ -42,12 +42,14 @@ def _range(spec: KeySpec, count: int) -> list[int] | None:
     return list(range(spec.begin, end + 1, step))
 
 
-def _counted(spec: KeySpec, argv: list[bytes]) -> list[int] | None:
+def _counted(command: Command, spec: KeySpec, argv: list[bytes]) -> list[int] | None:
     index, first, step = spec.numbers
     if spec.begin + index >= len(argv):
         return None
     count = parse_int(argv[spec.begin + index])
     begin = spec.begin + first
+    if count == 0 and b"no_mandatory_keys" in command.flags:
+        return []
     if count is None or count < 1 or begin + (count - 1) * step >= len(argv):
         return None
     return list(range(begin, begin + count * step, step))

@@ -14,6 +14,7 @@ GROUPS = {
     b"generic": "Keys",
     b"transactions": "Transactions",
     b"pubsub": "Publish and subscribe",
+    b"scripting": "Scripts",
     b"connection": "Connection",
     b"server": "Server",
     b"cluster": "Cluster",
@@ -22,7 +23,7 @@ REASONS = {
     b"emptying": "No command empties or swaps a database",
     b"renaming": "A key keeps its name and its database",
     b"persisting": "Every key has a TTL",
-    b"script": "respram runs no scripts",
+    b"script": "respram keeps no functions; EVAL and EVALSHA run scripts",
     b"type": "respram stores strings only",
     b"bits": "SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP serve instead",
     b"comparing": "The work is the product of two lengths: for the client to do",
@@ -71,6 +72,7 @@ NOTES = """\
   new, or its deadline is implicit). With `BYFLOAT` both numbers are doubles.
 - **SET ... IFEQ value** writes only if the key holds exactly that value, and answers nil if not. It takes the
   place of the scripts that compare and set.
+- **EVAL** and its kin run Lua 5.1 as Redis does, where lupa is installed (`pip install 'respram[scripts]'`): [scripts.md](scripts.md).
 - **MSETEX** writes all of its keys or none: 1 or 0.
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.
 - **OBJECT ENCODING** and **REFCOUNT** answer what Redis would say of a freshly SET value, **IDLETIME** the

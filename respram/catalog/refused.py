@@ -10,7 +10,7 @@ REFUSED = {
     "renaming": "rename 3 renamenx 3 move 3",
     "persisting": "persist 2",
     "script": """
-        eval -3 eval_ro -3 evalsha -3 evalsha_ro -3 script -2 fcall -3 fcall_ro -3 function -2
+        fcall -3 fcall_ro -3 function -2
     """,
     "type": """
         hdel -3 hexists 3 hexpire -6 hexpireat -6 hexpiretime -5 hget 3 hgetall 2 hgetdel -5 hgetex -5
@@ -37,7 +37,7 @@ REFUSED = {
     "bits": "bitfield -2 bitfield_ro -2",
     "comparing": "lcs -3",
     "watching": "monitor 1",
-    "debugging": "debug -2",
+    "debugging": "debug -2 script|debug 3",
     "saving": "save 1 bgsave -1 bgrewriteaof 1 lastsave 1 waitaof 4",
     "dumping": "dump 2 restore -4 restore-asking -4 migrate -6",
     "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",

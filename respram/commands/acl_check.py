@@ -101,12 +101,12 @@ def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
     raise NO_KEY if found.reason == b"key" else NO_CHANNEL
 
 
-def note_denied(conn: Conn, reason: bytes, what: bytes, user: bytes) -> None:
+def note_denied(conn: Conn, reason: bytes, what: bytes, user: bytes, *, in_script: bool = False) -> None:
     """Counts, and keeps it in the log. `reason` is one of Denial's, or `auth`."""
     node = conn.node
     denied = node.stats.denied
     denied[reason] = denied.get(reason, 0) + 1
-    context = b"multi" if conn.queue is not None or conn.executing else b"toplevel"
+    context = b"lua" if in_script else b"multi" if conn.queue is not None or conn.executing else b"toplevel"
     what, user = what[:OBJECT_BYTES_MAX], user[:OBJECT_BYTES_MAX]
     for entry in node.acl_log:
         same = (entry.reason, entry.context, entry.object, entry.user) == (reason, context, what, user)

@@ -13,14 +13,14 @@ from respram.commands.node import WARNING, Conn
 from respram.commands.notify import forget_watched, observe
 from respram.commands.pubsub import forget_subscriptions
 from respram.commands.reply import OK, Reply, Simple
-from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, SYNTAX, shown, wrong_arity
+from respram.commands.scripts import abandon
+from respram.commands.texts import DB_RANGE, NOT_AN_INTEGER, ONE_LINE, REDIS_VERSION, SYNTAX, shown, wrong_arity
 from respram.commands.tracking import forget_tracking
 from respram.commands.transactions import leave
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import DATABASES
 
-REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO says the rest
 NOBODY = User(b"", passwords=[NO_SECRET])  # who is asked when there is no such user: the answer takes as long
 CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
 INT32_MAX = (1 << 31) - 1
@@ -203,6 +203,8 @@ def forget(conn: Conn) -> None:
     """Whoever held this connection for a listener lets go of it."""
     conn.node.clients.pop(conn.id, None)
     count_defaulted(conn)
+    if conn.node.busy is conn:
+        abandon(conn)
     forget_subscriptions(conn)
     forget_tracking(conn)
     if conn.node.peers is not None:

@@ -17,6 +17,7 @@ from respram.errors import ClientError
 
 LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")  # the first word is what clients know and retry
 NOAUTH = ClientError(b"NOAUTH Authentication required.")
+BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
     {
@@ -113,6 +114,8 @@ def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> No
         acl_check.check(conn, command, argv)
     if command.grows and conn.node.engine.full():
         raise OOM
+    if conn.node.busy is not None and conn.node.busy is not conn and b"allow_busy" not in command.flags:
+        raise BUSY
     if conn.subscribed and conn.session.proto == 2 and name not in RUNS_SUBSCRIBED:
         raise ClientError(
             b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "

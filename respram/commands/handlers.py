@@ -18,6 +18,7 @@ from respram.commands import (
     letting_go,
     pubsub,
     refusals,
+    scripts,
     slowlog,
     strings,
     tracking,
@@ -27,7 +28,7 @@ from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
     acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
-    letting_go, pubsub, refusals, slowlog, strings, tracking, transactions,
+    letting_go, pubsub, refusals, scripts, slowlog, strings, tracking, transactions,
 )  # fmt: skip
 
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from respram import __version__
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.cluster import replicas, spell
-from respram.commands.connection import REDIS_VERSION
 from respram.commands.deadlines import count_all_defaulted
 from respram.commands.node import Conn, Node
 from respram.commands.notify import end_pause
 from respram.commands.peers import PeerFacts
 from respram.commands.refusals import sum_up
 from respram.commands.reply import Reply, Verbatim
+from respram.commands.scripts import facts as script_facts
+from respram.commands.texts import REDIS_VERSION
 from respram.record import DATABASES
 
 Field = tuple[str, object]
@@ -142,6 +143,7 @@ def _memory(node: Node, now_ms: int) -> list[Field]:
     usage, used = node.usage(), used_bytes(node)
     rss, peak = int(usage.get("rss_bytes", 0)), node.rates.used_bytes_peak
     limit = node.settings.memory_bytes_max
+    scripts, texts, lua = script_facts(node)
     waiting = sum(one.transport.waiting_bytes() + one.session.buffered_bytes for one in node.clients.values())
     fields: list[Field] = [
         ("used_memory", used),
@@ -153,7 +155,10 @@ def _memory(node: Node, now_ms: int) -> list[Field]:
         ("used_memory_peak_perc", f"{100 * used / peak if peak else 0:.2f}%"),
         ("used_memory_dataset", used),
         ("used_memory_dataset_perc", "100.00%"),
-        ("used_memory_lua", 0),
+        ("used_memory_lua", lua),
+        ("used_memory_vm_eval", lua),
+        ("used_memory_scripts_eval", texts),
+        ("number_of_cached_scripts", scripts),
         ("maxmemory", limit),
         ("maxmemory_human", human(limit)),
         ("maxmemory_policy", "noeviction"),

@@ -23,6 +23,7 @@ from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
 from respram.engine.api import Engine, Session, Settings
+from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
 Watched = tuple[int, bytes]  # database, key
@@ -235,6 +236,8 @@ class Node:
     guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
     pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
     current: Conn | None = None  # whose command is running
+    scripts: Scripts | None = None  # made by the first script
+    busy: Conn | None = None  # whose script runs for so long that others are told
 
     def __post_init__(self) -> None:
         self.users.setdefault(DEFAULT, self.default_user())

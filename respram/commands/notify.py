@@ -97,9 +97,9 @@ def observe(node: Node) -> None:
         event(node, name, db, key)
 
     node.engine.observer = seen if listening else None
-    doubtful = node.truth is not None
-    node.engine.hot_writes = not (doubtful or writes_seen or timed or node.pause.is_on(now_ms))
-    node.engine.hot_reads = not (doubtful or misses_seen or timed or node.pause.holds_reads(now_ms))
+    off = node.truth is not None or node.busy is not None  # dispatch has to judge each command
+    node.engine.hot_writes = not (off or writes_seen or timed or node.pause.is_on(now_ms))
+    node.engine.hot_reads = not (off or misses_seen or timed or node.pause.holds_reads(now_ms))
 
 
 def end_pause(node: Node) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from respram.catalog import Command
 
-# They go to the other nodes as writes do, and a pause of writes holds them back too, as in Redis.
-SPREADING = frozenset({b"publish", b"spublish"})
+# They go to the other nodes as writes do, or may do so, and a pause of writes holds them back too, as in Redis.
+SPREADING = frozenset({b"publish", b"spublish", b"eval", b"evalsha"})
 
 
 @dataclass(slots=True)

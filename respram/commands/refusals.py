@@ -30,7 +30,9 @@ REASONS = {
     b"renaming": b"a key keeps its name and its database; COPY it, and let the old one end by a shorter TTL",
     b"persisting": b"every key has a TTL",
     b"stopping": b"a node is stopped by a signal; an operator may give a user the right (+shutdown)",
-    b"script": b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC",
+    b"script": b"respram keeps no functions; EVAL and EVALSHA run scripts",
+    b"lua": b"scripts need Lua, which is not installed here (pip install 'respram[scripts]'); or use SET with NX or IFEQ, "
+    b"INCREX, or WATCH with MULTI and EXEC",
     b"type": b"respram stores strings only",
     b"bits": b"respram reads and writes bits with SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP only",
     b"comparing": b"it would hold the node for the product of two lengths; compare in the client",

@@ -22,6 +22,7 @@ NOT_KNOWN = ClientError(b"LOADING respram is joining its peers or restoring its 
 
 Queued = tuple[Command, list[bytes]]
 
+LOOKING = frozenset({b"watch", b"eval", b"evalsha"})  # no writes by their flags, and they decide by what is there
 READS = frozenset({b"RW", b"RO", b"RM", b"insert", b"access", b"delete"})  # flags of a key whose state matters
 CONDITIONS = {  # written over blindly, unless one of these words is among the arguments
     b"set": frozenset({b"nx", b"xx", b"get", b"keepttl", b"ifeq", b"ifne", b"ifdeq", b"ifdne"}),
@@ -63,7 +64,7 @@ def _names(conn: Conn, commands: Iterable[Queued]) -> Iterator[Watched]:
             yield from conn.watched
         for position, flags in key_positions(command, argv) or () if command.key_specs else ():
             key, at = argv[position], _database_of(command, argv, position, db)
-            if command.writes or command.name == b"watch":
+            if command.writes or command.name in LOOKING:
                 if _decides(command, argv, flags):
                     yield at, key
             elif engine.peek(at, key, now_ms) is None:

@@ -98,6 +98,21 @@ class Limits:
         96 * KIB, "Reply bytes of one client in one turn: what is answered is sent before more is made."
     )
 
+    # -- scripts ----------------------------------------------------------------------------------
+    script_busy_ms: int = bound(
+        5_000, "A script that runs longer gives way: others are told BUSY and may end it, as in Redis. Inside EXEC it is ended.",
+        "lua-time-limit", 1, 600_000,
+    )  # fmt: skip
+    script_ms_max: int = bound(
+        30_000, "A script that runs longer is ended; what it wrote stays. Redis lets it run for ever.", "script-time-max", 1, 3_600_000
+    )  # fmt: skip
+    script_memory_bytes_max: int = bound(
+        64 * MIB, "Memory of Lua: what one script may hold, and what earlier ones left uncollected.", "script-memory-limit",
+        4 * MIB, 16 * GIB,
+    )  # fmt: skip
+    scripts_max: int = bound(10_000, "Scripts kept for EVALSHA; the one that was used longest ago makes room, and its clients send it again.")
+    scripts_bytes_max: int = bound(16 * MIB, "Their texts together; the same.")
+
     # -- output -----------------------------------------------------------------------------------
     # Redis sets none for ordinary clients, and one that does not read can take its whole memory. These
     # are Redis's figures for replicas, the most generous that it ships: several times the longest

@@ -61,8 +61,8 @@ def test_the_spelling_of_the_name_does_not_matter(client: Client) -> None:
 
 
 def test_scripts_and_other_types_say_what_serves_instead(client: Client) -> None:
-    assert b"IFEQ" in client(b"EVAL", b"return 1", b"0")
-    assert client(b"EVALSHA", b"f" * 40, b"0").startswith(b"-NOPERM 'evalsha' is refused by design")
+    assert b"EVAL" in client(b"FCALL", b"f", b"0")
+    assert client(b"FUNCTION", b"LIST").startswith(b"-NOPERM 'function' is refused by design")
     assert client(b"HSET", b"h", b"f", b"v") == b"-NOPERM 'hset' is refused by design: respram stores strings only\r\n"
     assert client.conn.node.stats.refused_others == 3
     assert client.conn.refused_deletes == 0
@@ -119,9 +119,9 @@ def test_info_and_a_table_tell_what_was_refused(client: Client) -> None:
     for _ in range(2):
         client(b"DEL", b"a")
     client(b"CLIENT", b"SETNAME", b"a,b=c")
-    client(b"EVAL", b"return 1", b"0")
+    client(b"FCALL", b"f", b"0")
     info = client(b"INFO", b"respram")
-    assert b"refused_by_command:del=2,eval=1\r\n" in info
+    assert b"refused_by_command:del=2,fcall=1\r\n" in info
     assert b"refused_by_client_name:unnamed=2,a_b_c=1\r\n" in info
     client(b"HELLO", b"3")
     assert client(b"RESPRAM", b"REFUSED").startswith(

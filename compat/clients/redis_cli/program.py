@@ -266,7 +266,7 @@ def modes():
     check("latency-history", lambda: shows(rb"samples\) -- \d\.\d+ seconds range", "--latency-history", "-i", "1"))
     check("info", lambda: contains(cli("info"), "redis_version:", "role:master", "db0:keys="))
     check("json", lambda: contains(cli("--json", "get", "a"), '"v"'))
-    check("eval", lambda: contains(cli("eval", "return 1", "0"), "NOPERM", "runs no scripts"))
+    check("eval", lambda: contains(cli("fcall", "f", "0"), "NOPERM", "keeps no functions"))
 
 
 main()

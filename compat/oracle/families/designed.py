@@ -25,7 +25,7 @@ REASONS = {
 LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"RENAMENX": b"RENAME", b"MOVE": b"RENAME", b"MIGRATE": b"RESTORE"}
 GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ")
 TYPE = b"respram stores strings only"
-SCRIPT = b"respram runs no scripts; use SET with NX or IFEQ, INCREX, or WATCH with MULTI and EXEC"
+SCRIPT = b"respram keeps no functions; EVAL and EVALSHA run scripts"
 SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
 FOLLOWING = b"there is no master and no replica; nodes of one enclave find each other by --join"
 NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
@@ -49,8 +49,7 @@ OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
     ((b"SMEMBERS", b"s"), TYPE), ((b"ZADD", b"z", b"1", b"v"), TYPE), ((b"ZRANGE", b"z", b"0", b"-1"), TYPE),
     ((b"XADD", b"x", b"*", b"f", b"v"), TYPE),
     ((b"GEOADD", b"g", b"1", b"1", b"v"), TYPE), ((b"PFADD", b"p", b"v"), TYPE), ((b"XREAD", b"STREAMS", b"x", b"0"), TYPE), ((b"SORT", b"l"), TYPE),
-    ((b"EVAL", b"return 1", b"0"), SCRIPT), ((b"EVALSHA", b"x" * 40, b"0"), SCRIPT), ((b"SCRIPT", b"LOAD", b"return 1"), SCRIPT),
-    ((b"FCALL", b"f", b"0"), SCRIPT),
+    ((b"FCALL", b"f", b"0"), SCRIPT), ((b"FCALL_RO", b"f", b"0"), SCRIPT), ((b"FUNCTION", b"LIST"), SCRIPT),
     ((b"SAVE",), SAVING), ((b"BGSAVE",), SAVING), ((b"BGREWRITEAOF",), SAVING), ((b"REPLICAOF", b"NO", b"ONE"), FOLLOWING),
     ((b"SLAVEOF", b"h", b"1"), FOLLOWING),
     ((b"MONITOR",), b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing"),

@@ -1,0 +1,366 @@
+"""EVAL EVALSHA EVAL_RO EVALSHA_RO SCRIPT: the commands, and what a script's `redis.call` does.
+
+A command of a script passes the same checks as one of its client, with the texts that Redis has for scripts, and runs
+through the same handlers on the same connection. What it writes goes to the peers as records, like any write; the script
+itself goes nowhere. Nothing in it may suspend: a key that only a peer has is asked for before the script begins, if it is
+among its KEYS.
+
+A script that runs for long (scripting/scripts.py) suspends its session for a millisecond between two slices. Meanwhile
+`node.busy` has dispatch refuse all commands but a few, and the fast paths are off (PING and ECHO answer nevertheless).
+"""
+
+from collections.abc import Callable
+
+from respram.catalog import Command, find
+from respram.catalog.keys import keys_of
+from respram.commands import acl_check
+from respram.commands.access import ask_for_missing
+from respram.commands.node import Conn, Node, Suspend
+from respram.commands.notify import observe
+from respram.commands.pausing import SPREADING
+from respram.commands.refusals import refuse, refuse_unnamed
+from respram.commands.reply import OK, Error, Raw, Reply, Simple, encode
+from respram.commands.running import OOM, call, count_error
+from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
+from respram.commands.truth import NOT_KNOWN
+from respram.errors import ClientError
+from respram.integers import parse_int
+from respram.scripting.cache import Cached, digest_of
+from respram.scripting.runtime import (
+    BULK,
+    ENCODED,
+    FAILED,
+    FAULT,
+    NULLED,
+    NUMBER,
+    RESP,
+    STATUS,
+    Answer,
+    CompileError,
+    NoLuaError,
+    Outcome,
+)
+from respram.scripting.scripts import Bounds, Scripts
+
+DIGEST_CHARACTERS = 40
+PAUSE_MS = 1  # between two slices of a script that runs for long
+BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
+
+NO_SCRIPT = ClientError(b"NOSCRIPT No matching script. Please use EVAL.")
+TOO_MANY_KEYS = ClientError(b"ERR Number of keys can't be greater than number of args")
+NEGATIVE_KEYS = ClientError(b"ERR Number of keys can't be negative")
+WRITES = ClientError(b"ERR Can not execute a script with write flag using *_ro command.")
+NOT_BUSY = ClientError(b"NOTBUSY No scripts in execution right now.")
+UNKILLABLE = ClientError(
+    b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
+    b"script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+)
+FLUSH_OPTIONS = ClientError(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+# What is told to a script; Lua puts ERR before them.
+UNKNOWN = Answer(None, FAULT, b"Unknown Redis command called from script")
+WRONG_ARITY = Answer(None, FAULT, b"Wrong number of args calling Redis command from script")
+NOT_IN_SCRIPTS = Answer(None, FAULT, b"This Redis command is not allowed from script")
+READ_ONLY = Answer(None, FAULT, b"Write commands are not allowed from read-only scripts.")
+ENDED = Answer(None, FAULT, b"Script killed by user with SCRIPT KILL...")
+DENIED = b"The user executing the script %b"
+REASONS = {
+    b"command": b"can't run this command or subcommand",
+    b"key": b"can't access at least one of the keys mentioned in the command arguments",
+    b"channel": b"can't publish to the channel mentioned in the command",
+}
+HELP = (
+    b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"EXISTS <sha1> [<sha1> ...]",
+    b"    Whether each of these scripts is in the cache.",
+    b"FLUSH [ASYNC|SYNC]",
+    b"    Forget all scripts.",
+    b"KILL",
+    b"    End the script that runs for too long, if it has written nothing.",
+    b"LOAD <script>",
+    b"    Keep a script without running it; answers with its digest.",
+    b"HELP",
+    b"    Shows this text.",
+)
+
+
+# -- what a script asks for ---------------------------------------------------------------------------
+class Calls:
+    """The host of one script: its client's connection, with what is the script's own put in place while it runs."""
+
+    def __init__(self, conn: Conn, scripts: Scripts, command: bytes, entry: Cached, keys: list[bytes], *, read_only: bool) -> None:
+        self.conn = conn
+        self.scripts = scripts
+        self.command = command
+        self.keys = frozenset(keys)
+        self.read_only = read_only or not entry.writes
+        self.allows_oom = entry.flags is not None and b"allow-oom" in entry.flags
+        self.now_ms = conn.now_ms  # stands still for a script, as in Redis
+        self.db = conn.session.db
+        self.proto = 2  # of replies to it, until it calls redis.setresp
+        self._outside = (False, 0, 0)
+
+    def enter(self) -> None:
+        conn = self.conn
+        self._outside = conn.executing, conn.session.db, conn.now_ms
+        conn.executing, conn.session.db, conn.now_ms = True, self.db, self.now_ms
+
+    def leave(self) -> None:
+        conn = self.conn
+        self.db = conn.session.db
+        conn.executing, conn.session.db, conn.now_ms = self._outside
+        conn.last_command = self.command
+
+    def call(self, argv: list[bytes]) -> Answer:
+        conn, running = self.conn, self.scripts.running
+        assert running is not None
+        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+        if running.reason:
+            return ENDED
+        if command is None or (command.subcommands and len(argv) > 1):
+            return UNKNOWN
+        if not command.takes(len(argv)):
+            return WRONG_ARITY
+        if b"noscript" in command.flags:
+            return NOT_IN_SCRIPTS
+        try:
+            fault = self._denied(command, argv)
+            if fault is not None:
+                return fault
+            if conn.node.truth is not None and not self.keys.issuperset(keys_of(command, argv)):
+                raise NOT_KNOWN  # a script cannot wait; what its KEYS hold was asked for before it began
+            if command.writes:
+                if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
+                    raise OOM
+                running.wrote = True
+            reply = call(conn, command, argv)
+        except ClientError as error:
+            count_error(conn, error.text)
+            return Answer(None, FAULT, b"-" + error.text)
+        return _answer(reply, self.proto)
+
+    def _denied(self, command: Command, argv: list[bytes]) -> Answer | None:
+        conn = self.conn
+        if acl_check.is_unnamed(conn, command):
+            refuse_unnamed(conn, command, argv)
+        if not conn.account.unrestricted:
+            found = acl_check.denial(conn.account, command, argv)
+            if found is not None:
+                acl_check.note_denied(conn, found.reason, found.object, conn.user, in_script=True)
+                return Answer(None, FAULT, DENIED % REASONS[found.reason])
+        if self.read_only and (command.writes or command.name in SPREADING):
+            return READ_ONLY
+        return None
+
+    def may(self, argv: list[bytes]) -> bool | None:
+        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+        if command is None or (command.subcommands and len(argv) > 1):
+            return None
+        conn = self.conn
+        if acl_check.is_unnamed(conn, command):
+            return False
+        return conn.account.unrestricted or acl_check.denial(conn.account, command, argv) is None
+
+    def set_proto(self, proto: int) -> None:
+        self.proto = proto
+
+    def log(self, level: int, size: int) -> None:
+        self.conn.node.log(f"event=script_log client={self.conn.id} level={level} bytes={size}: what scripts log is not shown")
+
+    def tick(self) -> int:
+        return self.scripts.judge()
+
+
+def _answer(reply: Reply, proto: int) -> Answer:
+    if isinstance(reply, (bytes, int)):
+        return Answer(reply)
+    if reply is None:
+        return Answer(False if proto == 2 else None)
+    if isinstance(reply, Simple):
+        return Answer(None, STATUS, reply.text)
+    if isinstance(reply, Error):
+        return Answer(None, FAULT, b"-" + reply.text)
+    return Answer(None, ENCODED, encode(reply, proto) or b"$-1\r\n")
+
+
+# -- EVAL and its kin ---------------------------------------------------------------------------------
+def _scripts(conn: Conn, name: bytes) -> Scripts:
+    node = conn.node
+    if node.scripts is None:
+        limits = node.limits
+        bounds = Bounds(
+            limits.script_busy_ms, limits.script_ms_max, limits.script_memory_bytes_max, limits.scripts_max, limits.scripts_bytes_max
+        )
+        try:
+            node.scripts = Scripts(bounds, REDIS_VERSION, node.micros)
+        except NoLuaError:
+            refuse(conn, name, b"lua")
+    node.scripts.bounds.busy_ms = node.limits.script_busy_ms  # CONFIG SET may have changed them
+    node.scripts.bounds.time_max_ms = node.limits.script_ms_max
+    return node.scripts
+
+
+def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, read_only: bool) -> Reply:
+    scripts = _scripts(conn, name)
+    if conn.node.busy is conn:
+        running = scripts.running
+        assert running is not None and isinstance(running.host, Calls)
+        return _go_on(conn, running.digest, running.host, scripts.resume)
+    text = argv[1]
+    if by_digest and len(text) != DIGEST_CHARACTERS:
+        raise NO_SCRIPT
+    count = parse_int(argv[2])
+    if count is None:
+        raise NOT_AN_INTEGER
+    if count > len(argv) - 3:
+        raise TOO_MANY_KEYS
+    if count < 0:
+        raise NEGATIVE_KEYS
+    digest = text.lower() if by_digest else digest_of(text)
+    entry = scripts.cache.find(digest)
+    if entry is None:
+        if by_digest:
+            raise NO_SCRIPT
+        _load(scripts, text)
+        entry = scripts.cache.find(digest)
+        assert entry is not None
+    if entry.flags is not None:
+        if read_only and entry.writes:
+            raise WRITES
+        if entry.grows and conn.node.engine.full():
+            raise OOM
+    keys, arguments = argv[3 : 3 + count], argv[3 + count :]
+    ask_for_missing(conn, keys)
+    calls = Calls(conn, scripts, name, entry, keys, read_only=read_only)
+    may_wait, proto = not conn.executing, conn.session.proto
+    return _go_on(conn, digest, calls, lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait))
+
+
+def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome | None]) -> Reply:
+    node = conn.node
+    calls.enter()
+    try:
+        outcome = step()
+    finally:
+        calls.leave()
+        if node.busy is conn and (node.scripts is None or node.scripts.running is None):
+            node.busy = None
+            observe(node)
+    if outcome is None:
+        if node.busy is None:
+            node.busy = conn
+            observe(node)
+            node.log(f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others are told BUSY")
+        raise Suspend(conn.now_ms + PAUSE_MS)
+    return _reply(outcome, digest)
+
+
+def abandon(conn: Conn) -> None:
+    """Ends the script of a client that is gone, for which others are told BUSY."""
+    node = conn.node
+    assert node.scripts is not None and node.scripts.running is not None
+    calls = node.scripts.running.host
+    assert isinstance(calls, Calls)
+    calls.enter()
+    try:
+        node.scripts.abandon()
+    finally:
+        calls.leave()
+        node.busy = None
+        observe(node)
+
+
+def _reply(outcome: Outcome, digest: bytes) -> Reply:
+    kind, value = outcome.kind, outcome.value
+    if kind in (BULK, NUMBER):
+        assert isinstance(value, (bytes, int))
+        return value
+    if kind == NULLED:
+        return None
+    assert isinstance(value, bytes)
+    if kind == RESP:
+        return Raw(value)
+    if kind != FAILED:
+        raise ClientError(_one_line(b"ERR Error running script %b, %b" % (digest, value[:BROKEN_BYTES_MAX])))
+    text = value.split(b"\0", 1)[0]
+    if outcome.source:
+        text += b" script: %b, on %b:%b." % (digest, outcome.source.split(b"\0", 1)[0], outcome.line)
+    text = _one_line(text)
+    if outcome.told:
+        return Error(text)
+    raise ClientError(text)
+
+
+def _one_line(text: bytes) -> bytes:
+    return text.strip(b"\r\n").translate(_BLANKS)
+
+
+_BLANKS = bytes(32 if byte in (10, 13) else byte for byte in range(256))
+
+
+def _load(scripts: Scripts, text: bytes) -> bytes:
+    try:
+        return scripts.load(text)
+    except CompileError as error:
+        raise ClientError(_one_line(b"ERR Error compiling script (new function): " + error.text.split(b"\0", 1)[0])) from None
+
+
+def eval_command(conn: Conn, argv: list[bytes]) -> Reply:
+    return _evaluate(conn, argv, b"eval", by_digest=False, read_only=False)
+
+
+def evalsha(conn: Conn, argv: list[bytes]) -> Reply:
+    return _evaluate(conn, argv, b"evalsha", by_digest=True, read_only=False)
+
+
+def eval_ro(conn: Conn, argv: list[bytes]) -> Reply:
+    return _evaluate(conn, argv, b"eval_ro", by_digest=False, read_only=True)
+
+
+def evalsha_ro(conn: Conn, argv: list[bytes]) -> Reply:
+    return _evaluate(conn, argv, b"evalsha_ro", by_digest=True, read_only=True)
+
+
+# -- SCRIPT -------------------------------------------------------------------------------------------
+def script_load(conn: Conn, argv: list[bytes]) -> Reply:
+    return _load(_scripts(conn, b"script|load"), argv[2])
+
+
+def script_exists(conn: Conn, argv: list[bytes]) -> Reply:
+    scripts = _scripts(conn, b"script|exists")
+    return [int(digest.lower() in scripts.cache) for digest in argv[2:]]
+
+
+def script_flush(conn: Conn, argv: list[bytes]) -> Reply:
+    if len(argv) > 3 or (len(argv) == 3 and argv[2].lower() not in (b"sync", b"async")):
+        raise FLUSH_OPTIONS
+    _scripts(conn, b"script|flush").flush()
+    return OK
+
+
+def script_kill(conn: Conn, argv: list[bytes]) -> Reply:
+    scripts = _scripts(conn, b"script|kill")
+    if scripts.running is None:
+        raise NOT_BUSY
+    if scripts.running.wrote:
+        raise UNKILLABLE
+    scripts.kill()
+    return OK
+
+
+def facts(node: Node) -> tuple[int, int, int]:
+    """For INFO: scripts in the cache, the bytes of their texts, the memory of Lua."""
+    scripts = node.scripts
+    return (0, 0, 0) if scripts is None else (len(scripts.cache), scripts.cache.bytes, scripts.used_bytes())
+
+
+HANDLERS = {
+    b"eval": eval_command,
+    b"evalsha": evalsha,
+    b"eval_ro": eval_ro,
+    b"evalsha_ro": evalsha_ro,
+    b"script|exists": script_exists,
+    b"script|flush": script_flush,
+    b"script|help": help_of(HELP),
+    b"script|kill": script_kill,
+    b"script|load": script_load,
+}
