@@ -183,7 +183,7 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
+.PHONY: bench bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -211,6 +211,9 @@ bench-commands: build ## other commands than GET and SET, and transactions
 
 bench-sealing: build ## what sealing values in memory costs
 	$(PY) -m benchmarks.sealing $(ARGS)
+
+bench-gateway: dev build ## the gateway beside a bare handler, and what idle watchers cost (needs wrk)
+	$(PY) -m benchmarks.gateway $(ARGS)
 
 bench-scaling: build ## cost by keys, value size and connections
 	$(PY) -m benchmarks.scaling $(ARGS)
