@@ -22,7 +22,7 @@ TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/
 	tests/server/test_app.py tests/server/test_client.py tests/server/test_driver.py tests/server/test_stopping.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts attacks sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,14 @@ trials-restores: dev build ## 50 kills and 50 stops while a node restores its sn
 
 trials-restarts: dev build ## 100 rolling restarts under a client that fails over and knows every answer (ARGS="--rounds 10 --kill")
 	$(PY) -m tests.trials.restarts $(ARGS)
+
+ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tombstones.py tests/peers/test_strangers.py \
+	tests/peers/test_rotation.py tests/peers/test_first_peer.py tests/engine/test_wiped.py tests/server/test_guard.py \
+	tests/server/test_client.py tests/server/test_stopping.py tests/server/test_loading.py \
+	tests/commands/test_invalidation.py tests/commands/test_config_command.py
+
+attacks: dev build ## what one client, one peer or one disk might do: the tests that SECURITY.md names
+	$(PY) -m pytest -q $(ATTACKS) $(ARGS)
 
 sim: build ## the simulator: a thousand nodes, then a thousand seeds of faults (ARGS="--seed 7" for others)
 	$(PY) -m respram.sim --nodes 1000 --seed 42 $(ARGS)

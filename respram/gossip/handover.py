@@ -2,7 +2,8 @@
 
 A node that restarts has lost its keys and finds its files locked; its peers have them. So whoever makes a segment tells
 its key to every node it is linked to, a new link begins with all keys held, and beyond direct peers what is news is passed
-on once. A key is destroyed with its bucket, by each node's own clock, or when its owner says that the file is gone.
+on once. A key is destroyed with its bucket, by each node's own clock, or when its owner says that the file is gone: that is told as a
+tombstone, so that nobody who was cut off meanwhile hands the key back.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from respram.gossip.links import Link
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.timers import KeysExpire
-from respram.snapshot.keys import Entry, SegmentKeys, pack, unpack, unpack_ids
+from respram.snapshot.keys import KEYS_MAX, Entry, SegmentKeys, pack, unpack, unpack_ids
 from respram.wire.messages import Keys
 
 
@@ -27,19 +28,22 @@ class Handover:
 
     def share(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
         """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already."""
-        self._tell(Keys(pack(entries), b"".join(dropped)), None)
+        ids = list(dropped)
+        self._tell(Keys(pack([*entries, *self.keys.tombstones(ids)]), b"".join(ids)), None)
         self.mind()
 
     def linked(self, link: Link) -> None:
-        if link.same_enclave and len(self.keys):
-            self.host.send(link.id, Keys(pack(self.keys.entries()), b""))
+        held = [*self.keys.tombstones(), *self.keys.entries()]
+        if link.same_enclave and held:
+            for at in range(0, len(held), KEYS_MAX):
+                self.host.send(link.id, Keys(pack(held[at : at + KEYS_MAX]), b""))
 
     def receive(self, link: Link, message: Keys) -> None:
         entries, ids = unpack(message.entries), unpack_ids(message.dropped)
         news = [one for one in entries if one.end_ms > self.host.now.wall_ms and self.keys.add(one)]
         gone = [id for id in ids if self.keys.drop(id)]
         if (news or gone) and len(self.book.enclave) > self.host.policy.direct_peers_max:
-            self._tell(Keys(pack(news), b"".join(gone)), link)
+            self._tell(Keys(pack([*news, *self.keys.tombstones(gone)]), b"".join(gone)), link)
         self.mind()
 
     def _tell(self, message: Keys, but: Link | None) -> None:
@@ -48,8 +52,8 @@ class Handover:
                 self.host.send(link.id, message)
 
     def mind(self) -> None:
-        """A timer while there is a key to be destroyed, and none else."""
-        if len(self.keys) and not self.timer:
+        """A timer while there is a key to be destroyed, or a tombstone, and none else."""
+        if (len(self.keys) or self.keys.has_tombstones) and not self.timer:
             self.timer = True
             self.host.at(self.host.now.ms + self.host.policy.keys_ms, KeysExpire())
 
