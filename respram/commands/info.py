@@ -25,7 +25,7 @@ from respram.record import DATABASES
 Field = tuple[str, object]
 Section = Callable[[Node, int], list[Field]]
 
-GAUGES = frozenset({"stubs", "records", "record_overhead_bytes", "late_last_at_ms", "late_last_by_ms"})  # not counted up, so never subtracted
+GAUGES = frozenset({"stubs", "stub_bytes", "records", "record_overhead_bytes", "late_last_at_ms", "late_last_by_ms"})  # not counted up, so never subtracted
 TOP_SHOWN = 8  # names in a field that lists the most frequent
 TOP_NAME_BYTES_MAX = 40  # of each of them
 BIG_UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
@@ -340,6 +340,7 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("max_ttl_s", node.settings.max_ttl_ms // 1000),
         ("records", counts.get("records", 0)),
         ("stubs", counts.get("stubs", 0)),
+        ("stub_bytes", counts.get("stub_bytes", 0)),
         ("forgotten_values", counts.get("expired", 0)),
         ("forgotten_bytes", counts.get("wiped_bytes", 0)),
         ("forgotten_late_last_at_ms", counts.get("late_last_at_ms", 0)),

@@ -252,7 +252,7 @@ class Engine(Replicating, Protocol):
         """Memory taken by records, their table and the outbox, without the sessions' buffers."""
 
     def counters(self) -> dict[str, int]:
-        """hits, misses, writes, expired, stubs, records (with a value), defaulted (fast writes that named
-        no TTL), record_overhead_bytes (of one record, besides key and value), and each fast path's commands
-        by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines: `late_0` to `late_11` by
+        """hits, misses, writes, expired, stubs, stub_bytes (their memory, which no key shows), records (with a value), defaulted
+        (fast writes that named no TTL), record_overhead_bytes (of one record, besides key and value), and each fast path's
+        commands by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines: `late_0` to `late_11` by
         LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one was (`late_last_at_ms`, `late_last_by_ms`)."""

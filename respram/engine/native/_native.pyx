@@ -30,6 +30,7 @@ DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
 DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
+DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire")  # by the number of the note
@@ -442,6 +443,8 @@ cdef class NativeEngine:
             "writes": self.c.writes,
             "expired": self.c.expired,
             "stubs": self.c.stubs,
+            "stub_bytes": self.c.stub_key_bytes + self.c.stubs * (
+                RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if self.c.digests.kept else 0)),
             "records": records,
             "defaulted": self.c.defaulted,
             "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if self.c.digests.kept else 0),

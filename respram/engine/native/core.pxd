@@ -70,7 +70,7 @@ cdef extern from "engine.h":
         Digests digests
         Wheel wheel
         size_t lead
-        uint64_t writes, expired, stubs, hits, misses, defaulted
+        uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted
         Lateness late
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost

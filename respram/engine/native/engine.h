@@ -211,7 +211,7 @@ typedef struct Engine {
     Digests digests;
     size_t lead;    /* bytes of trace before each record: none, until digests are begun */
     uint64_t clock; /* of the last stamp given here or merged */
-    uint64_t writes, expired, stubs, hits, misses, defaulted;
+    uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted;
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */

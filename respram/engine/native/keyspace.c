@@ -166,6 +166,11 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     return moved;
 }
 
+static void count_stub(Engine *engine, const Record *record, int by) {
+    engine->stubs += (uint64_t)by;
+    engine->stub_key_bytes += (uint64_t)by * record->key_bytes;
+}
+
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
     Record *record = take_block(engine, record_size(shadowed, key.len, value_bytes));
@@ -186,7 +191,7 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     if (engine->digests.kept)
         dump_enter(engine, record);
     table_insert(table, hash, record);
-    engine->stubs++;
+    count_stub(engine, record, 1);
     return record;
 }
 
@@ -214,13 +219,13 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         return NULL;
     }
     if (record->flags & RECORD_STUB)
-        engine->stubs--;
+        count_stub(engine, record, -1);
     else
         engine->live[db]--;
     if (content)
         engine->live[db]++;
     else
-        engine->stubs++;
+        count_stub(engine, record, 1);
     record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
                               | (content ? 0 : RECORD_STUB));
     if (unlikely(record->node != node)) {
@@ -248,7 +253,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
 static void destroy(Engine *engine, Record *record) {
     dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record)) == record);
     if (record->flags & RECORD_STUB)
-        engine->stubs--;
+        count_stub(engine, record, -1);
     else
         engine->live[record->db]--;
     if (engine->digests.kept)
@@ -274,9 +279,10 @@ static uint64_t next_clock(const Engine *engine, const Record *replaced, int64_t
     return replaced ? latest(clock, replaced->clock + 1) : clock;
 }
 
-/* The shadow rule for a local write: how long what it replaces would still have lived. */
-static int64_t shadow_left(const Record *replaced, int64_t deadline_ms) {
-    if (!replaced)
+/* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold the older
+ * value, no peer and no file, there is nothing to be remembered. */
+static int64_t shadow_left(const Engine *engine, const Record *replaced, int64_t deadline_ms) {
+    if (!replaced || !(engine->digests.kept || engine->settings.outbox_bytes_max))
         return 0;
     int64_t end_ms = record_deadline_ms(replaced), shadow_ms = record_shadow_ms(replaced);
     int64_t last_ms = end_ms > shadow_ms ? end_ms : shadow_ms;
@@ -291,7 +297,7 @@ static bool put(Engine *engine, int db, uint64_t hash, Span key, const Content *
     Record *record = table_find(&engine->tables[db], hash, key);
     bool is_new = !record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms;
     uint64_t clock = next_clock(engine, record, now_ms);
-    int64_t shadow_ms = shadow_left(record, deadline_ms);
+    int64_t shadow_ms = shadow_left(engine, record, deadline_ms);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
                         implicit, now_ms))
         return false;
@@ -343,7 +349,10 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     if (!record)
         return true;
     uint64_t clock = next_clock(engine, record, now_ms);
-    if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_left(record, now_ms), false, now_ms))
+    int64_t shadow_ms = shadow_left(engine, record, now_ms);
+    if (!shadow_ms)
+        keyspace_remove(engine, record);
+    else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms))
         return false;
     engine->clock = clock;
     engine->writes++;
@@ -359,7 +368,7 @@ static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     Span key = record_key(record);
     wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
     engine->live[record->db]--;
-    engine->stubs++;
+    count_stub(engine, record, 1);
     record->flags |= RECORD_STUB;
     wheel_place(&engine->wheel, record, record_shadow_ms(record), now_ms);
     keyspace_reshape(engine, record, true, 0, false);

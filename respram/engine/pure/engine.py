@@ -183,6 +183,7 @@ class PureEngine:
             "writes": keyspace.writes,
             "expired": keyspace.expired,
             "stubs": keyspace.stubs,
+            "stub_bytes": keyspace.stub_bytes,
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
             "record_overhead_bytes": ROW_BYTES,

@@ -27,7 +27,7 @@ class Keyspace:
     __slots__ = (
         "settings", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
-        "hits", "misses", "defaulted", "digests", "row_bytes",
+        "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes",
         "seals", "in_use",
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ class Keyspace:
         self.observer: Observer | None = None
         self.clock = 0  # of the last stamp given here or merged
         self.record_bytes = 0
-        self.writes = self.expired = self.stubs = 0
+        self.writes = self.expired = self.stubs = self.stub_key_bytes = 0
         self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
         self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
         self.hits = self.misses = 0  # of reads by commands
@@ -103,7 +103,7 @@ class Keyspace:
         """A local write of what is sealed already, where it is to be."""
         row = self.tables[db].get(key)
         is_new = row is None or row.value is None or row.deadline_ms <= now_ms
-        shadow_ms = 0 if row is None else shadow_of(deadline_ms, 0, row.deadline_ms, row.shadow_ms)
+        shadow_ms = self._shadow_left(row, deadline_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node
         self.write(row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms)
@@ -114,6 +114,21 @@ class Keyspace:
             if is_new:
                 self.observer(NEW, db, key)
             self.observer(event, db, key)
+
+    def _shadow_left(self, replaced: Row | None, deadline_ms: int) -> int:
+        """The shadow rule for a local write. Where nobody else can hold the older value, no peer and no file, there is
+        nothing to be remembered."""
+        if replaced is None or (self.digests is None and not self.outbox.bytes_max):
+            return 0
+        return shadow_of(deadline_ms, 0, replaced.deadline_ms, replaced.shadow_ms)
+
+    def _count_stub(self, row: Row, by: int) -> None:
+        self.stubs += by
+        self.stub_key_bytes += by * len(row.key)
+
+    @property
+    def stub_bytes(self) -> int:
+        return self.stub_key_bytes + self.stubs * self.row_bytes
 
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         row = self.row(db, key, now_ms)
@@ -126,9 +141,13 @@ class Keyspace:
         row = self.row(db, key, now_ms)
         if row is None:
             return False
-        shadow_ms = shadow_of(now_ms, 0, row.deadline_ms, row.shadow_ms)
+        shadow_ms = self._shadow_left(row, now_ms)
         self.clock = advance(self.clock, now_ms, row.clock)
-        self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
+        if shadow_ms:
+            self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
+        else:
+            self.wheel.remove(row)
+            self.remove(row)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key))
@@ -147,18 +166,18 @@ class Keyspace:
             self.tables[db][key] = row
             self.partitions[db].setdefault(self.partition(db, key), {})[key] = row
             self.record_bytes += self.row_bytes + len(key)
-            self.stubs += 1
+            self._count_stub(row, 1)
         else:
             self.wheel.remove(row)
             if self.digests is not None:
                 self.digests.drop(row, clock)
         if row.value is None:
-            self.stubs -= 1
+            self._count_stub(row, -1)
         else:
             self.record_bytes -= len(row.value)
             self.live[db] -= 1
         if value is None:
-            self.stubs += 1
+            self._count_stub(row, 1)
         else:
             self.record_bytes += len(value)
             self.live[db] += 1
@@ -208,7 +227,7 @@ class Keyspace:
         self._note_seal(row, None)
         self.record_bytes -= self.row_bytes + len(row.key)
         if row.value is None:
-            self.stubs -= 1
+            self._count_stub(row, -1)
         else:
             self.record_bytes -= len(row.value)
             self.live[row.db] -= 1
@@ -241,7 +260,7 @@ class Keyspace:
         assert row.value is not None
         self.record_bytes -= len(row.value)
         self.live[row.db] -= 1
-        self.stubs += 1
+        self._count_stub(row, 1)
         row.value = None
         self._note_seal(row, None)
         self.wheel.place(row, row.shadow_ms, now_ms)
