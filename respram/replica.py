@@ -20,6 +20,7 @@ from respram.errors import PeerError
 from respram.gossip.core import Core
 from respram.gossip.effects import (
     Acknowledged,
+    Agreed,
     Answered,
     Deliver,
     Dial,
@@ -51,7 +52,7 @@ class Write:
     data: bytes
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed
 
 
 class Traffic(NamedTuple):
@@ -70,6 +71,7 @@ class Replica:
         self.malformed_payloads = 0
         self._frames: dict[int, Frames] = {}
         self._flush_ms: int | None = None
+        self._told_later: list[Effect] = []  # behind what a merge has led to
 
     # -- links --------------------------------------------------------------------------------------
     def start(self, now: Now) -> list[Output]:
@@ -187,6 +189,15 @@ class Replica:
     def leave(self, now: Now) -> list[Output]:
         return self.flush(now) + self._done(self.core.leave(now), now)
 
+    def _cut(self, payload: bytes, now: Now) -> int:
+        """Records beyond this node's limits are kept as far as it may, and that is told to all. How many."""
+        cuts, count = self.core.agreement.cut(payload)
+        if not count:
+            return 0
+        merged = self.engine.merge(cuts, now.wall_ms)
+        self._told_later += self.core.wrote(cuts, now)
+        return min(merged.new + merged.known, count)
+
     # -- effects to outputs ---------------------------------------------------------------------------
     def _done(self, effects: list[Effect], now: Now) -> list[Output]:
         """Merges what is to be merged, encodes what is to be sent; the rest is for the driver."""
@@ -205,10 +216,13 @@ class Replica:
                     outputs.append(Write(effect.link, data))
             elif isinstance(effect, Merge):
                 merged = self.engine.merge(effect.payload, now.wall_ms)
-                self.refused_records += merged.refused
+                cut = self._cut(effect.payload, now) if merged.refused else 0
+                self.refused_records += merged.refused - cut
                 self.malformed_payloads += merged.malformed
-                refused = merged.refused + merged.malformed
+                refused = merged.refused - cut + merged.malformed
                 todo.extendleft(reversed(self.core.merged(effect.link, effect.seq, merged.new, refused, now)))
+                told, self._told_later = self._told_later, []
+                todo.extend(told)
                 if merged.strange:
                     todo.extend(self.core.lacks_keys(effect.link, now))
             elif isinstance(effect, TrustClock):

@@ -18,6 +18,7 @@ from typing import assert_never
 
 from respram.errors import PeerError
 from respram.gossip import timers
+from respram.gossip.agreement import Agreement
 from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
@@ -73,6 +74,7 @@ class Core:
         self.probes = Probes(self, book, books, near)
         self.seals = Seals(self, near, keyring)
         self.handover = Handover(self, book, near)
+        self.agreement = Agreement(self, near, policy.terms)
         # -- who has what
         self.delivery = Delivery(self, near)
         self.quorum = Quorum(self, book, near)
@@ -89,10 +91,10 @@ class Core:
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
             self, book, books, near, self.delivery, self.boot, self.truths, self.rounds, self.foreign, self.tree,
-            self.handover, self.seals,
+            self.handover, self.agreement, self.seals,
         )  # fmt: skip
         self.hearing = Hearing(
-            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.rumors,
+            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.agreement, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.foreign, self.boot, self.dumps, self.pulls,
         )  # fmt: skip
         # -- what is told upwards

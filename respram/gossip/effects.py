@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from respram.engine.replication import Replicating
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now, Timer
 from respram.wire.messages import Message
 
@@ -87,11 +87,18 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreed:
+    """From now on these settings hold here: those of another node are smaller."""
+
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
 class TrustClock:
     """A peer agrees with this node's clock: stamps that lie beyond it were given while it was wrong."""
 
 
-Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | TrustClock
+Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed | TrustClock
 
 
 class Chance(Protocol):

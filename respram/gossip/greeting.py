@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from respram.errors import PeerError
+from respram.gossip.agreement import Agreement
 from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
@@ -64,6 +65,7 @@ class Greeting:
     foreign: Foreign
     tree: Tree
     handover: Handover
+    agreement: Agreement
     seals: Seals
     refusals: int = 0  # links refused
 
@@ -71,6 +73,7 @@ class Greeting:
         me, policy = self.book.me, self.host.policy
         hello = Hello(
             VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms, policy.ids_mark, pack_member(me),
+            self.agreement.hello(),
         )  # fmt: skip
         self.host.send(link.id, hello)
         self.host.at(self.host.now.ms + self.host.policy.greeting_ms_max, GreetingDue(link.id))
@@ -101,7 +104,7 @@ class Greeting:
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
         self.foreign.meet(peer, message.capabilities & MARK)
-        self._welcome(link, peer, member, message.clock_ms)
+        self._welcome(link, peer, member, message)
 
     def refused_there(self, link: Link, message: Refuse) -> None:
         """It may come after the other's HELLO, where only they know what is wrong."""
@@ -144,7 +147,7 @@ class Greeting:
             return True
         return new.dialled == (self.book.me.number < number)
 
-    def _welcome(self, link: Link, peer: Peer, member: Member, clock_ms: int) -> None:
+    def _welcome(self, link: Link, peer: Peer, member: Member, message: Hello) -> None:
         if peer.link is not None:
             self.neighbours.hangup(peer.link, "a newer link replaces it", quietly=True)
         link.peer, link.member = peer, member
@@ -152,7 +155,7 @@ class Greeting:
         peer.link = link
         peer.heard_ms = self.host.now.ms
         if not peer.greeted_wall_ms:
-            peer.greeted_wall_ms, peer.ahead_ms = self.host.now.wall_ms, max(clock_ms - self.host.now.wall_ms, 0)
+            peer.greeted_wall_ms, peer.ahead_ms = self.host.now.wall_ms, max(message.clock_ms - self.host.now.wall_ms, 0)
         peer.redial_ms = peer.redial_at_ms = 0
         self._supersede_address(member)
         known = self.book.get(member.number)
@@ -166,6 +169,7 @@ class Greeting:
         self.host.emit(TrustClock())
         self.handover.linked(link)
         if link.same_enclave:
+            self.agreement.heard(link, message)
             self.seals.greet(link)
             self.delivery.pump(link)
 

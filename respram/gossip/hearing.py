@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from respram.errors import PeerError
+from respram.gossip.agreement import Agreement
 from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
@@ -49,6 +50,7 @@ class Hearing:
     tree: Tree
     seals: Seals
     handover: Handover
+    agreement: Agreement
     rumors: Rumors
     quorum: Quorum
     rounds: Rounds
@@ -75,6 +77,7 @@ class Hearing:
             wire.Attached: Hearer(NETWORK, self.tree.answered),
             wire.Detach: Hearer(NETWORK, self.tree.detached),
             wire.Seals: Hearer(ENCLAVE, self.seals.heard),
+            wire.Terms: Hearer(ENCLAVE, self.agreement.heard),
             wire.Keys: Hearer(ENCLAVE, self.handover.receive),
             wire.Ack: Hearer(NETWORK, lambda link, message: self.acknowledged(link, message.seq, message.refused)),
             wire.Nudge: Hearer(NETWORK, lambda link, message: self.delivery.nudged(link)),

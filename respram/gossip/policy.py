@@ -6,10 +6,20 @@ KIB, MIB = 1 << 10, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """Settings that must be equal in an enclave (agreement.py). 0: nothing is said."""
+
+    max_ttl_ms: int = 0
+    value_bytes_max: int = 0  # of a key and its value together
+    seals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Defaults for real networks. The simulator runs with the same."""
 
     network: bytes = b"respram"
+    terms: Terms = Terms()
     ids_mark: int = 0  # of the key of this node's record ids (engine/ids.py): only equal keys give comparable ids
     clock_offset_ms_max: int = 2_000  # a peer whose clock is further off is refused at HELLO
 

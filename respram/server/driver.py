@@ -24,9 +24,9 @@ from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
-from respram.gossip.effects import Acknowledged, Answered, Deliver, Dial, Hangup, Learnt
+from respram.gossip.effects import Acknowledged, Agreed, Answered, Deliver, Dial, Hangup, Learnt
 from respram.gossip.members import LEAF, ROOT, Member
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Terms
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
@@ -73,6 +73,7 @@ def make_replica(
     numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
     policy = replace(
         numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
+        terms=Terms(config.max_ttl_s * 1000, config.limits.bulk_bytes_max, config.seal_memory),
         join_wait_ms=config.limits.join_wait_s * 1000, serve_alone=config.serve_alone == "yes",
     )  # fmt: skip
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
@@ -264,6 +265,8 @@ class Driver:
                 link = self.links.get(output.link)
                 if link is not None:
                     link.close(output.reason)
+            elif isinstance(output, Agreed):
+                self._agree(output.terms)
             elif isinstance(output, Learnt):
                 self._wake_asking(output.token, output.known)
             else:
@@ -313,6 +316,16 @@ class Driver:
                 if not left:
                     del self.pulls_of[waiter]
                     waiter.wake()
+
+    def _agree(self, terms: Terms) -> None:
+        """Smaller limits for what clients write from now on. CONFIG GET shows them."""
+        node = self.node
+        max_ttl_ms = min(terms.max_ttl_ms, node.settings.max_ttl_ms)
+        node.settings = node.settings._replace(
+            max_ttl_ms=max_ttl_ms, default_ttl_ms=min(node.settings.default_ttl_ms, max_ttl_ms),
+            bulk_bytes_max=min(terms.value_bytes_max, node.settings.bulk_bytes_max),
+        )  # fmt: skip
+        node.engine.configure(node.settings)
 
     def _wake_asking(self, token: int, known: bool) -> None:
         waiter = self.asking.pop(token, None)

@@ -38,6 +38,7 @@ class Hello:
     clock_ms: U64
     capabilities: U64  # bits; unknown ones are passed over
     member: Payload  # the sender's own entry of the address book (members.py)
+    settings: Payload  # u64 max_ttl_ms | u64 bytes of a key and its value | u8 seals; more may follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Refuse:
 
     word: ClassVar[bytes] = b"REFUSE"
     reason: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The sender's settings have changed: somebody else's were smaller. As in HELLO."""
+
+    word: ClassVar[bytes] = b"TERMS"
+    settings: Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +310,9 @@ SEQUENCED = (Push, Filter, Records, Dumped)
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals | Keys
+    | Seals | Keys | Terms
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
-    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms,
 )  # fmt: skip

@@ -136,7 +136,7 @@ GIANT = b"*8\r\n$4\r\nPUSH\r\n" + b"$1\r\n1\r\n" * 6 + b"$2000000000\r\n"
 def greeting(number: int, enclave: bytes = b"default") -> bytes:
     address = b"127.0.0.1:%d" % (20_000 + number % 20_000)
     member = Member(number, enclave, address)
-    return encode(Hello(VERSION, b"respram", number, enclave, address, time.time_ns() // 1_000_000, 0, pack_member(member)))
+    return encode(Hello(VERSION, b"respram", number, enclave, address, time.time_ns() // 1_000_000, 0, pack_member(member), bytes(17)))
 
 
 def payload(key: bytes, life_ms: int = -60_000) -> bytes:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
+from respram.gossip.agreement import pack_terms
 from respram.gossip.core import Core
 from respram.gossip.effects import Effect, Hangup, Merge, Report, Send
 from respram.gossip.members import Member, pack_member
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.wire.messages import VERSION, Hello, Message
@@ -22,7 +23,7 @@ def member(number: int, enclave: bytes = b"main", ready: bool = True, **more: in
 
 
 def hello(one: Member, **changes: object) -> Hello:
-    said = Hello(VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one))
+    said = Hello(VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one), pack_terms(Terms()))
     return replace(said, **changes)  # type: ignore[arg-type]
 
 

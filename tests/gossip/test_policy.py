@@ -2,14 +2,14 @@
 
 from dataclasses import fields
 
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Terms
 
 
 def test_every_bound_is_positive_and_they_fit_together() -> None:
     policy = Policy()
     for one in fields(policy):
         value = getattr(policy, one.name)
-        assert one.name == "ids_mark" or (value if isinstance(value, bytes) else value > 0), one.name
+        assert one.name == "ids_mark" or (value if isinstance(value, bytes | Terms) else value > 0), one.name
     assert (
         policy.dump_bytes
         < policy.dump_in_flight_bytes_max

@@ -15,7 +15,7 @@ from respram.wire.messages import Hello, Members, Message, Push, Same
 
 from .test_codec import anything
 
-HELLO = Hello(1, b"net", 7, b"enclave", b"127.0.0.1:1", 1_800_000_000_000, 0, b"entry")
+HELLO = Hello(1, b"net", 7, b"enclave", b"127.0.0.1:1", 1_800_000_000_000, 0, b"entry", b"terms")
 MIB = 1 << 20
 
 

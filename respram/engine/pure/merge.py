@@ -7,6 +7,8 @@ from respram.errors import PeerError
 from respram.record import Record, Seal, shadow_of, unpack
 from respram.stamp import to_ms
 
+SHADOW_MS_MAX = 3_651 * 86_400_000  # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
+
 
 def merge(keyspace: Keyspace, payload: bytes, now_ms: int) -> Merged:
     new = known = refused = strange = 0
@@ -36,7 +38,7 @@ def _acceptable(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
     return (
         to_ms(record.clock) <= now_ms + settings.clock_offset_ms_max
         and record.deadline_ms <= horizon_ms
-        and record.shadow_ms <= horizon_ms
+        and record.shadow_ms <= now_ms + SHADOW_MS_MAX
         and size <= settings.bulk_bytes_max
         and (record.key in keyspace.tables[record.db] or not keyspace.full())
     )

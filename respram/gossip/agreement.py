@@ -1,0 +1,99 @@
+"""Settings that must be equal in an enclave: HELLO brings the other's, and of two the smaller holds on both sides.
+
+A record that lives longer, or is larger, than one node allows would be refused there by every comparison, for ever. So
+whoever hears of a smaller limit takes it over for what its clients write from now on, tells its own links, and both
+sides say so at WARNING. What was written before is cut by the node that may not keep it, and the cut travels back: `cut`
+makes a version that follows at once on the one that came, so that any later write still wins, and that remembers the old end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from struct import Struct
+
+from respram.errors import PeerError
+from respram.gossip.effects import Agreed, Host
+from respram.gossip.links import Link
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.policy import Terms
+from respram.record import Record, pack, unpack
+from respram.stamp import to_ms
+from respram.wire import messages as wire
+
+_TERMS = Struct("<QQB")  # more may follow: what is not known is passed over
+NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
+
+
+def pack_terms(terms: Terms) -> bytes:
+    return _TERMS.pack(terms.max_ttl_ms, terms.value_bytes_max, terms.seals)
+
+
+def unpack_terms(payload: bytes) -> Terms:
+    if len(payload) < _TERMS.size:
+        raise PeerError("settings cannot be read")
+    max_ttl_ms, value_bytes_max, seals = _TERMS.unpack_from(payload)
+    return Terms(max_ttl_ms, value_bytes_max, bool(seals))
+
+
+def smaller(one: int, other: int) -> int:
+    """0 says nothing."""
+    return min(one, other) if one and other else one or other
+
+
+@dataclass(slots=True, eq=False)
+class Agreement:
+    host: Host
+    neighbours: Neighbours
+    current: Terms
+    unequal: bool = False  # somebody allows, or allowed, more than this node: what it wrote may have to be cut
+    cuts: int = 0
+
+    def hello(self) -> bytes:
+        return pack_terms(self.current)
+
+    def heard(self, link: Link, message: wire.Hello | wire.Terms) -> None:
+        theirs, peer = unpack_terms(message.settings), link.peer
+        if peer is None or peer.terms == theirs:
+            return
+        peer.terms = theirs
+        here = self.current
+        for field, name in NAMES.items():
+            mine, other = getattr(here, field), getattr(theirs, field)
+            if mine != other and (mine and other or field == "seals"):
+                now = "each_its_own" if field == "seals" else min(mine, other)
+                told = f"peer={peer.number:016x} setting={name} here={mine} there={other} now={now}"
+                self.host.report("unequal_settings", told, warns=True)
+        new = Terms(smaller(here.max_ttl_ms, theirs.max_ttl_ms), smaller(here.value_bytes_max, theirs.value_bytes_max), here.seals)
+        self.unequal = self.unequal or (theirs.max_ttl_ms, theirs.value_bytes_max) != (new.max_ttl_ms, new.value_bytes_max)
+        if new != here:
+            self.current = new
+            self.host.emit(Agreed(new))
+            for other_link in self.neighbours.greeted():
+                if other_link.same_enclave:
+                    self.host.send(other_link.id, wire.Terms(pack_terms(new)))
+
+    def cut(self, payload: bytes) -> tuple[bytes, int]:
+        """Of a payload of which something was refused: what may not be kept as it is, as this node may keep it; and how many records."""
+        if not self.unequal:
+            return b"", 0
+        cuts = list(self._cuts(payload))
+        self.cuts += len(cuts)
+        return b"".join(map(pack, cuts)), len(cuts)
+
+    def _cuts(self, payload: bytes) -> Iterator[Record]:
+        terms, now_ms = self.current, self.host.now.wall_ms
+        last_ms = now_ms + terms.max_ttl_ms
+        try:
+            for record in unpack(payload):
+                if to_ms(record.clock) > now_ms + self.host.policy.clock_offset_ms_max or len(record.key) > terms.value_bytes_max:
+                    continue  # another reason, or a key that no version of it could have
+                shadow_ms = max(record.shadow_ms, record.deadline_ms)
+                later = replace(record, clock=record.clock + 1, node=self._me(), shadow_ms=shadow_ms)
+                if len(record.key) + len(record.value or b"") > terms.value_bytes_max:
+                    yield replace(later, value=None, deadline_ms=now_ms, seal=None)
+                elif record.deadline_ms > last_ms + self.host.policy.clock_offset_ms_max:
+                    yield replace(later, deadline_ms=last_ms)
+        except PeerError:
+            return  # it broke off here, which is counted already
+
+    def _me(self) -> int:
+        return self.neighbours.book.me.number

@@ -1,0 +1,95 @@
+"""Settings that must be equal: the smaller holds on both sides, both say so, and no record stays refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from respram.errors import PeerError
+from respram.gossip.agreement import pack_terms, smaller, unpack_terms
+from respram.gossip.effects import Agreed, Report
+from respram.gossip.policy import Policy, Terms
+from respram.record import Record, Seal, pack, unpack
+from respram.sim.world import EPOCH_MS
+from respram.wire import messages as wire
+
+from .rig import ME, Bench, hello, member
+
+HOUR_MS, MIB = 3_600_000, 1 << 20
+HERE = Terms(24 * HOUR_MS, 64 * MIB, True)
+
+
+def bench() -> Bench:
+    return Bench(replace(Policy(), terms=HERE))
+
+
+def meet(one: Bench, link: int, number: int, terms: Terms, enclave: bytes = b"main") -> None:
+    one.take(one.core.opened(link, b"", one.now))
+    one.say(link, hello(member(number, enclave), settings=pack_terms(terms)))
+
+
+def warnings(one: Bench) -> list[str]:
+    return [said.details for said in one.effects if isinstance(said, Report) and said.event == "unequal_settings" and said.warns]
+
+
+def test_terms_survive_packing_and_more_of_them_is_passed_over() -> None:
+    assert unpack_terms(pack_terms(HERE)) == HERE == unpack_terms(pack_terms(HERE) + b"later")
+    with pytest.raises(PeerError):
+        unpack_terms(pack_terms(HERE)[:-1])
+    assert (smaller(0, 5), smaller(5, 0), smaller(7, 5)) == (5, 5, 5)
+
+
+def test_equal_settings_are_no_matter() -> None:
+    one = bench()
+    meet(one, 1, 0x200, HERE)
+    assert not warnings(one) and not one.sent(wire.Terms) and not one.core.agreement.unequal
+
+
+def test_a_smaller_limit_is_taken_over_and_told_on_and_both_sides_warn() -> None:
+    one = bench()
+    meet(one, 1, 0x200, HERE)
+    meet(one, 2, 0x201, replace(HERE, max_ttl_ms=HOUR_MS))
+    assert warnings(one) == [f"peer=0000000000000201 setting=max-ttl here={24 * HOUR_MS} there={HOUR_MS} now={HOUR_MS}"]
+    agreed = replace(HERE, max_ttl_ms=HOUR_MS)
+    assert [said for said in one.effects if isinstance(said, Agreed)] == [Agreed(agreed)]
+    assert one.sent(wire.Terms, 1) == one.sent(wire.Terms, 2) == [wire.Terms(pack_terms(agreed))]
+    meet(one, 3, 0x202, agreed)
+    assert len(warnings(one)) == 1, "that is what holds here by now"
+    assert unpack_terms(one.sent(wire.Hello, 3)[0].settings) == agreed
+
+
+def test_a_greater_limit_there_is_said_and_changes_nothing_here() -> None:
+    one = bench()
+    meet(one, 1, 0x200, Terms(48 * HOUR_MS, 512 * MIB, False))
+    assert [line.split()[1] for line in warnings(one)] == ["setting=max-ttl", "setting=proto-max-bulk-len", "setting=seal-memory"]
+    assert one.core.agreement.current == HERE and one.core.agreement.unequal
+    one.say(1, wire.Terms(pack_terms(HERE)))
+    assert len(warnings(one)) == 3, "it has taken over what holds here"
+
+
+def test_other_enclaves_may_do_as_they_like() -> None:
+    one = bench()
+    meet(one, 1, 0x200, Terms(HOUR_MS, MIB, False), enclave=b"other")
+    assert not warnings(one) and one.core.agreement.current == HERE
+
+
+def test_what_lives_too_long_is_cut_and_what_is_too_large_leaves_a_stub() -> None:
+    one = bench()
+    meet(one, 1, 0x200, replace(HERE, max_ttl_ms=HOUR_MS, value_bytes_max=1_000))
+    meet(one, 2, 0x201, HERE)
+    long_ms = EPOCH_MS + 24 * HOUR_MS
+    records = [
+        Record(0, b"short", b"v", EPOCH_MS << 16, 9, EPOCH_MS + 60_000),
+        Record(0, b"long", b"v", EPOCH_MS << 16, 9, long_ms, implicit=True, seal=Seal(5, 9, 7)),
+        Record(3, b"large", b"v" * 2_000, EPOCH_MS << 16, 9, EPOCH_MS + 60_000),
+        Record(0, b"k" * 2_000, b"v", EPOCH_MS << 16, 9, EPOCH_MS + 60_000),
+        Record(0, b"future", b"v", EPOCH_MS + 60_000 << 16, 9, long_ms),
+    ]
+    one.core.now = one.now
+    payload, count = one.core.agreement.cut(b"".join(map(pack, records)))
+    assert count == 2
+    long, large = unpack(payload)
+    assert long == replace(records[1], clock=(EPOCH_MS << 16) + 1, node=ME, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms)
+    assert long.seal == Seal(5, 9, 7), "its value lies as it was sealed"
+    assert (large.value, large.db, large.deadline_ms, large.shadow_ms) == (None, 3, EPOCH_MS, EPOCH_MS + 60_000)
+    assert one.core.agreement.cut(b"\xff" * 10) == (b"", 0)
+    assert bench().core.agreement.cut(payload) == (b"", 0), "where all are equal nothing is looked at"
