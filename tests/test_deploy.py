@@ -177,7 +177,7 @@ def test_the_recipe_of_the_compose_file_makes_files_that_the_nodes_can_read(tmp_
     recipe = [line for line in lines if line.startswith(("mkdir", "chmod"))]
     assert len(recipe) == 2
     script = "respram() { echo made-by-respram-secret-for-a-test-0123456789; }; set -e; " + "; ".join(line.partition("  #")[0] for line in recipe)
-    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=20)
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=SOON_S)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     for one in re.findall(r"file: \./(\S+)", text):
         assert (tmp_path / one).stat().st_mode & 0o004, f"user 10001 cannot read {one}"

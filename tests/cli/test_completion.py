@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from respram.cli.main import COMMANDS, main
+from tests.live import SOON_S
 
 
 def test_bash_offers_commands_and_their_flags(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +16,7 @@ def test_bash_offers_commands_and_their_flags(capsys: pytest.CaptureFixture[str]
 offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _respram; echo "${COMPREPLY[*]}"; }
 offer respram ""; offer respram serve --max-t; offer respram status --j; offer respram top --u
 """
-    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=SOON_S)
     commands, serve, status, top = done.stdout.splitlines()
     assert commands.split() == list(COMMANDS)
     assert (serve, status, top) == ("--max-ttl", "--json", "--url --url-file")
@@ -27,7 +28,7 @@ def test_other_shells_read_theirs(shell: str, capsys: pytest.CaptureFixture[str]
     script = capsys.readouterr().out
     assert "max-ttl" in script and "snapshot-dir" in script
     if shutil.which(shell):
-        subprocess.run([shell, "-n", "-c", script], check=True, timeout=20)
+        subprocess.run([shell, "-n", "-c", script], check=True, timeout=SOON_S)
 
 
 def test_another_shell_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,11 @@ import respram
 from respram.errors import BindError
 from respram.server.health import Health, is_address
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
-    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=SOON_S)
     wire.request(method, path, headers=headers)
     answer = wire.getresponse()
     found = answer.status, answer.getheader("content-type", ""), answer.read().decode()
@@ -56,7 +57,7 @@ def test_what_is_no_request_harms_nobody(data: bytes) -> None:
         with socket.create_connection(("127.0.0.1", server.metrics_port)) as wire:
             wire.sendall(data)
             wire.shutdown(socket.SHUT_WR)
-            wire.settimeout(8)
+            wire.settimeout(SOON_S)
             with contextlib.suppress(ConnectionResetError):
                 assert b" 200 " not in wire.recv(1 << 16)
         assert ask(server.metrics_port, "/livez")[0] == 200

@@ -12,6 +12,7 @@ from respram.engine.api import LATE_BOUNDS_MS, LATE_MS, Engine
 from respram.server import clock
 from respram.server.metrics import look, spell
 from tests.engine.conftest import ENGINES, engine
+from tests.live import SOON_S
 from tests.server.nodes import make_node
 
 __all__ = ["engine"]  # the fixture
@@ -22,7 +23,7 @@ LOOK_S_MAX = 0.005
 
 def samples(port: int) -> dict[str, float]:
     """By name and labels; the parser refuses what is no OpenMetrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SOON_S) as answer:
         text = answer.read().decode()
     found = {}
     for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
