@@ -6,10 +6,12 @@ rows is that of the catalog; the engines number them from 1 on.
 
 import sys
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from respram.catalog import COMMANDS, Command
 
 HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if command.hot)
+EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
 SLOTS_BITS = 8  # of the perfect hash: more slots than twice the rows
@@ -37,6 +39,11 @@ HEADER = """\
 
 #endif
 """
+
+
+def permitted(names: AbstractSet[bytes]) -> int:
+    """These commands as bits by their numbers."""
+    return sum(1 << number for number, command in enumerate(HOT, 1) if command.name in names)
 
 
 def words_of(name: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ its entry tells what Redis tells, so that clients which compare find nothing to 
 
 ENTRIES = """
 append 3 write,denyoom,fast string 2.0.0 string 1/1/1
-  shape decides
+  shape decides hot
   is Append a value to a key
   costs O(1). The amortized time complexity is O(1) assuming the appended value is small and the already
     present value is of any size, since the dynamic string library used by Redis will double the free space
@@ -39,7 +39,7 @@ getex -2 write,fast string 6.2.0 string 1/1/1
   args key:key#0 expiration:oneof?( seconds:integer=EX milliseconds:integer=PX
   args unix-time-seconds:unix-time=EXAT unix-time-milliseconds:unix-time=PXAT persist:=PERSIST )
 getrange 4 readonly string 2.4.0 string 1/1/1
-  shape reads
+  shape reads hot
   is Get a substring of the string stored at a key
   costs O(N) where N is the length of the returned string. The complexity is ultimately determined by the
     returned length, but because creating a substring from an existing string is very cheap, it can be
@@ -47,7 +47,7 @@ getrange 4 readonly string 2.4.0 string 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 start:integer end:integer
 getset 3 write,denyoom,fast string 1.0.0 string 1/1/1
-  shape decides,asks
+  shape decides,asks hot
   is Set the string value of a key and return its old value
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
@@ -90,7 +90,7 @@ mget -2 readonly,fast string 1.0.0 string 1/-1/1
   keys 1 range -1 1 0 RO,access
   args key:key*#0
 mset -3 write,denyoom string 1.0.1 string 1/-1/2
-  shape writes
+  shape writes hot
   is Set multiple keys to multiple values
   costs O(N) where N is the number of keys to set.
   tip request_policy:multi_shard
@@ -106,7 +106,7 @@ msetex -4 write,denyoom,movablekeys string 8.4.0 string -
   args expiration:oneof?( seconds:integer=EX milliseconds:integer=PX unix-time-seconds:unix-time=EXAT
   args unix-time-milliseconds:unix-time=PXAT keepttl:=KEEPTTL )
 msetnx -3 write,denyoom string 1.0.1 string 1/-1/2
-  shape decides
+  shape decides hot
   is Set multiple keys to multiple values, only if none of the keys exist
   costs O(N) where N is the number of keys to set.
   tip request_policy:multi_shard
@@ -120,7 +120,7 @@ psetex 4 write,denyoom string 2.6.0 string 1/1/1
   keys 1 range 0 1 0 OW,update
   args key:key#0 milliseconds:integer value:string
 set -3 write,denyoom string 1.0.0 string 1/1/1
-  shape decides hot 7
+  shape decides hot 9
   is Set the string value of a key
   costs O(1)
   keys 1 range 0 1 0 RW,access,update,variable_flags RW and ACCESS due to the optional `GET` argument
@@ -146,7 +146,7 @@ setnx 3 write,denyoom,fast string 1.0.0 string 1/1/1
   keys 1 range 0 1 0 OW,insert
   args key:key#0 value:string
 setrange 4 write,denyoom string 2.2.0 string 1/1/1
-  shape decides
+  shape decides hot
   is Overwrite part of a string at key starting at the specified offset
   costs O(1), not counting the time taken to copy the new string in place. Usually, this string is very
     small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the
@@ -160,7 +160,7 @@ strlen 2 readonly,fast string 2.2.0 string 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0
 substr 4 readonly string 1.0.0 string 1/1/1
-  shape reads
+  shape reads hot
   is Get a substring of the string stored at a key
   costs O(N) where N is the length of the returned string. The complexity is ultimately determined by the
     returned length, but because creating a substring from an existing string is very cheap, it can be
@@ -171,7 +171,7 @@ substr 4 readonly string 1.0.0 string 1/1/1
   instead `GETRANGE`
   args key:key#0 start:integer end:integer
 bitcount -2 readonly bitmap 2.6.0 bitmap 1/1/1
-  shape reads
+  shape reads hot 5
   is Count set bits in a string
   costs O(N)
   keys 1 range 0 1 0 RO,access
@@ -193,13 +193,13 @@ bitpos -3 readonly bitmap 2.8.7 bitmap 1/1/1
   args key:key#0 bit:integer index:block?( start:integer end_index:block?( end:integer
   args index_unit:oneof?@7.0.0( byte:=BYTE bit:=BIT ) ) )
 getbit 3 readonly,fast bitmap 2.2.0 bitmap 1/1/1
-  shape reads
+  shape reads hot
   is Returns the bit value at offset in the string value stored at key
   costs O(1)
   keys 1 range 0 1 0 RO,access
   args key:key#0 offset:integer
 setbit 4 write,denyoom bitmap 2.2.0 bitmap 1/1/1
-  shape decides
+  shape decides hot
   is Sets or clears the bit at offset in the string value stored at key
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
@@ -228,14 +228,14 @@ expire -3 write,fast keyspace 1.0.0 generic 1/1/1
   since 7.0.0 Added options: `NX`, `XX`, `GT` and `LT`.
   args key:key#0 seconds:integer condition:oneof?@7.0.0( nx:=NX xx:=XX gt:=GT lt:=LT )
 expireat -3 write,fast keyspace 1.2.0 generic 1/1/1
-  shape decides
+  shape decides hot 5
   is Set the expiration for a key as a UNIX timestamp
   costs O(1)
   keys 1 range 0 1 0 RW,update
   since 7.0.0 Added options: `NX`, `XX`, `GT` and `LT`.
   args key:key#0 unix-time-seconds:unix-time condition:oneof?@7.0.0( nx:=NX xx:=XX gt:=GT lt:=LT )
 expiretime 2 readonly,fast keyspace 7.0.0 generic 1/1/1
-  shape reads
+  shape reads hot
   is Get the expiration Unix timestamp for a key
   costs O(1)
   keys 1 range 0 1 0 RO,access
@@ -290,14 +290,14 @@ pexpire -3 write,fast keyspace 2.6.0 generic 1/1/1
   since 7.0.0 Added options: `NX`, `XX`, `GT` and `LT`.
   args key:key#0 milliseconds:integer condition:oneof?@7.0.0( nx:=NX xx:=XX gt:=GT lt:=LT )
 pexpireat -3 write,fast keyspace 2.6.0 generic 1/1/1
-  shape decides
+  shape decides hot 5
   is Set the expiration for a key as a UNIX timestamp specified in milliseconds
   costs O(1)
   keys 1 range 0 1 0 RW,update
   since 7.0.0 Added options: `NX`, `XX`, `GT` and `LT`.
   args key:key#0 unix-time-milliseconds:unix-time condition:oneof?@7.0.0( nx:=NX xx:=XX gt:=GT lt:=LT )
 pexpiretime 2 readonly,fast keyspace 7.0.0 generic 1/1/1
-  shape reads
+  shape reads hot
   is Get the expiration Unix timestamp for a key in milliseconds
   costs O(1)
   keys 1 range 0 1 0 RO,access
@@ -326,7 +326,7 @@ scan -2 readonly keyspace 2.8.0 generic -
   since 6.0.0 Added the `TYPE` subcommand.
   args cursor:integer pattern:pattern=MATCH? count:integer=COUNT? type:string=TYPE?@6.0.0
 touch -2 readonly,fast keyspace 3.2.1 generic 1/-1/1
-  shape reads
+  shape reads hot
   is Alters the last access time of a key(s). Returns the number of existing keys specified.
   costs O(N) where N is the number of keys that will be touched.
   tip request_policy:multi_shard
@@ -342,7 +342,7 @@ ttl 2 readonly,fast keyspace 1.0.0 generic 1/1/1
   since 2.8.0 Added the -2 reply.
   args key:key#0
 type 2 readonly,fast keyspace 1.0.0 generic 1/1/1
-  shape reads
+  shape reads hot
   is Determine the type stored at key
   costs O(1)
   keys 1 range 0 1 0 RO

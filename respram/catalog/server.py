@@ -123,6 +123,7 @@ reset 1 noscript,loading,stale,fast,no_auth,allow_busy connection 6.2.0 connecti
   is Reset the connection
   costs O(1)
 select 2 loading,stale,fast connection 1.0.0 connection -
+  shape answers hot
   is Change the selected database for the current connection
   costs O(1)
   args index:integer
@@ -317,7 +318,7 @@ config|set -4 admin,noscript,loading,stale - 2.0.0 server -
   since 7.0.0 Added the ability to set multiple parameters in one call.
   args parameter_value:block*( parameter:string value:string )
 dbsize 1 readonly,fast keyspace 1.0.0 server -
-  shape reads
+  shape reads hot
   is Return the number of keys in the selected database
   costs O(1)
   tip request_policy:all_shards

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from hmac import compare_digest
 
-from respram.catalog.hot import HOT_NAMES
+from respram.catalog.hot import permitted
 from respram.commands.acl_rights import ALL_COMMANDS, BY_NAME, SYNTAX, BadRule, Rights, describe_rights, grant
 
 DEFAULT = b"default"
@@ -34,7 +34,7 @@ class User:
     root: Rights = field(default_factory=Rights)
     selectors: list[Rights] = field(default_factory=list)
     unrestricted: bool = False
-    hot: bool = False  # whether the engine's fast paths may answer without asking here
+    permitted: int = 0  # hot commands that the engine may answer without asking here
     by_name: frozenset[bytes] = frozenset()  # commands that only their name gives, and that it was given
 
     @property
@@ -57,7 +57,7 @@ class User:
             rights.settle()
         root = self.root
         self.unrestricted = root.allowed >= ALL_COMMANDS and root.all_keys and root.all_channels
-        self.hot = root.all_keys and root.allowed >= HOT_NAMES
+        self.permitted = permitted(root.allowed) if root.all_keys else 0
         self.by_name = BY_NAME & frozenset().union(*(rights.allowed for rights in self.rights))
 
     def knows(self, password: bytes) -> bool:

@@ -156,12 +156,13 @@ class Conn:
         fast = (
             self.authenticated
             and not self.node.loading
-            and self.account.hot
+            and self.account.permitted != 0
             and not self.silent
             and not self.skip
             and self.tracking is None
             and not (self.subscribed and self.session.proto == 2)
         )
+        self.session.permitted = self.account.permitted
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
         self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0

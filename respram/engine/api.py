@@ -17,8 +17,8 @@ MULTI, not subscribed in RESP2, not tracking, replies on) and the engine's switc
 somebody observes writes (keyspace notifications beyond `expired`, client-side caching). A command's row says which it heeds:
 what asks for a missing key heeds the first, what writes heeds the second, and PING and ECHO heed `session.hot` alone.
 
-**A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in native/hot.c and a row of
-HANDLERS in pure/hot.py; then `python -m respram.catalog.hot > respram/engine/native/commands.h`.
+**A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in reads.c, writes.c, counts.c or
+parts.c, and its twin with a row of HANDLERS in pure/hot.py; then `python -m respram.catalog.hot > respram/engine/native/commands.h`.
 
 **A pump that is compiled** calls `feed` from and to bare memory, by way of native/raw.pxd: the same call, with the input read
 where the kernel put it and the reply sent from where it was made. It is the path of nearly every command.
@@ -94,6 +94,7 @@ class Session(Protocol):
     db: int  # 0..15
     proto: int  # 2 or 3
     hot: bool  # fast paths allowed
+    permitted: int  # of them, those that this user may: bits by the numbers of catalog/hot.py
     trusted: bool  # False: Redis's small limits for the unauthenticated (10 arguments of 16 KiB)
     closing: bool  # set: nothing more is executed; send the reply, then close
     suspended: bool  # set when `dispatch` answered None: the command waits for `resume`

@@ -66,12 +66,16 @@ def test_a_refusal_by_design_comes_after_the_question_of_rights(user: Client, cl
     assert user(b"FLUSHALL") == b"-NOPERM this user has no permissions to run the 'flushall' command\r\n"
 
 
-def test_only_users_with_all_hot_commands_have_fast_paths(user: Client, client: Client) -> None:
-    assert not user.conn.account.hot
+def test_a_user_of_all_keys_has_fast_paths_for_the_commands_it_may_run(user: Client, client: Client) -> None:
+    assert user.conn.account.permitted == 0
     client(b"ACL", b"SETUSER", b"u", b"resetkeys", b"~*")
     session = user.conn.session
     user.conn.settle()
-    assert session.hot
+    assert session.hot and session.permitted == user.conn.account.permitted
+    client(b"ACL", b"SETUSER", b"u", b"-append", b"+get", b"+set")
+    user(b"SET", b"k", b"v")
+    assert user(b"APPEND", b"k", b"w") == b"-NOPERM this user has no permissions to run the 'append' command\r\n"
+    assert user(b"GET", b"k") == b"$1\r\nv\r\n"
     assert client.conn.account.unrestricted
 
 

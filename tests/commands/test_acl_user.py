@@ -2,6 +2,7 @@
 
 import pytest
 
+from respram.catalog.hot import EVERY, HOT, permitted
 from respram.commands.acl_rights import BadRule
 from respram.commands.acl_user import SELECTORS_MAX, User, apply, describe, full_user, gather, hash_of
 
@@ -17,7 +18,7 @@ def made(*rules: bytes) -> User:
 def test_a_new_user_may_nothing_and_the_first_one_everything() -> None:
     assert not made().root.allowed and not made().enabled
     first = full_user()
-    assert first.unrestricted and first.hot and first.open
+    assert first.unrestricted and first.permitted == EVERY and first.open
     assert not full_user(b"secret").open
 
 
@@ -36,9 +37,9 @@ def test_a_description_makes_the_same_user() -> None:
 
 
 def test_fast_paths_are_for_who_may_all_of_them_on_every_key() -> None:
-    assert made(b"~*", b"+@all", b"-@admin").hot
-    assert not made(b"~*", b"+@read").hot
-    assert not made(b"~a*", b"+@all").hot
+    assert made(b"~*", b"+@all", b"-@admin").permitted == EVERY
+    assert made(b"~*", b"+@read").permitted == permitted({c.name for c in HOT if c.shape == b"reads"})
+    assert made(b"~a*", b"+@all").permitted == 0
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_selector_is_a_set_of_rights_of_its_own() -> None:
     user = made(b"~a:*", b"+get", b"(+set ~b:*)", b"()")
     assert [rights.allowed for rights in user.rights] == [{b"get"}, {b"set"}, frozenset()]
     assert describe(user) == b"user u off ~a:* resetchannels -@all +get (~b:* resetchannels -@all +set) (resetchannels -@all)"
-    assert not made(b"(~* &* +@all)").hot and made(b"~*", b"+@all", b"(+get)").hot
+    assert made(b"(~* &* +@all)").permitted == 0 and made(b"~*", b"+@all", b"(+get)").permitted == EVERY
     assert made(b"(+get)", b"clearselectors").selectors == made(b"(+get)", b"reset").selectors == []
 
 

@@ -202,6 +202,7 @@ def test_a_value_does_not_grow_beyond_its_limit(client: Client) -> None:
     assert client(b"SETRANGE", b"a", b"%d" % limit, b"x") == too_long
     assert client(b"SETRANGE", b"a", b"9223372036854775807", b"x") == too_long
     client.conn.node.settings = client.conn.node.settings._replace(bulk_bytes_max=100)
+    client.conn.node.engine.configure(client.conn.node.settings)
     assert client(b"APPEND", b"a", b"y" * 99) == b":100\r\n"
     assert client(b"APPEND", b"a", b"y") == too_long
     assert client(b"STRLEN", b"a") == b":100\r\n"

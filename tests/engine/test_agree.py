@@ -31,16 +31,20 @@ key = st.sampled_from(KEYS)
 number = st.one_of(st.integers(-20, 20), st.sampled_from([2**63 - 1, -(2**63), 2**63, 31 * 86_400, 10**18, 2**64])).map(
     lambda value: b"%d" % value
 )
+moment = st.one_of(st.integers(NOW // 1000 - 1, NOW // 1000 + 60), st.integers(NOW - 9, NOW + 900), number.map(int)).map(
+    lambda value: b"%d" % value
+)
 word = st.one_of(
     st.binary(max_size=12), number, st.sampled_from([b"+5", b"05", b"-0", b"5 ", b"x" * 300, b"1" * 20, b"", b"12"])
 )
 option = st.one_of(
-    st.sampled_from([b"EX", b"PX", b"NX", b"XX", b"ex", b"pX", b"nX", b"xx", b"GET", b"KEEPTTL", b"EXAT"]), word
+    st.sampled_from(b"EX PX NX XX ex pX nX xx GET KEEPTTL EXAT PXAT IFEQ GT lt BYTE".split()), word
 )
 name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
-    b"SETNX EXPIRE PEXPIRE GETEX pexpire "
-    b"APPEND SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
+    b"SETNX EXPIRE PEXPIRE GETEX pexpire GETSET MSET MSETNX APPEND GETRANGE SUBSTR SETRANGE SETBIT GETBIT BITCOUNT EXPIREAT "
+    b"PEXPIREAT EXPIRETIME PEXPIRETIME TYPE TOUCH DBSIZE SELECT getrange "
+    b"RENAME SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
     st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
@@ -50,6 +54,17 @@ likely = st.one_of(
     st.tuples(st.sampled_from([b"INCRBY", b"DECRBY"]), key, number),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number),
     st.tuples(st.just(b"SETNX"), key, word),
+    st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"KEEPTTL", b"GET", b"xx"]), st.sampled_from([b"GET", b"NX", b"keepttl"])),
+    st.tuples(st.just(b"SET"), key, word, st.just(b"IFEQ"), word, st.sampled_from([b"GET", b"KEEPTTL"])),
+    st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"EXAT", b"PXAT"]), moment),
+    st.tuples(st.sampled_from([b"GETSET", b"APPEND"]), key, word),
+    st.tuples(st.sampled_from([b"MSET", b"MSETNX"]), key, word, key, word),
+    st.tuples(st.sampled_from([b"GETRANGE", b"SUBSTR", b"BITCOUNT"]), key, number, number),
+    st.tuples(st.sampled_from([b"SETRANGE", b"setbit"]), key, number, st.one_of(word, st.sampled_from([b"0", b"1"]))),
+    st.tuples(st.sampled_from([b"GETBIT", b"SELECT"]), st.one_of(key, number), number),
+    st.tuples(st.sampled_from([b"TYPE", b"TOUCH", b"EXPIRETIME", b"PEXPIRETIME", b"SELECT", b"BITCOUNT"]), st.one_of(key, number)),
+    st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number, st.sampled_from([b"NX", b"XX", b"gt", b"LT"])),
+    st.tuples(st.sampled_from([b"EXPIREAT", b"PEXPIREAT"]), key, moment, st.sampled_from([b"NX", b"XX", b"gt", b"LT"])),
     st.tuples(st.just(b"GETEX"), key, st.sampled_from([b"EX", b"px", b"EXAT"]), number),
     st.lists(key, max_size=5).map(lambda keys: (b"MGET", *keys)),
 )
@@ -145,7 +160,7 @@ class Side:
         elif name == b"FAIL":
             raise ValueError("a bug in a command")
         elif name == b"STORE":
-            engine.store(session.db, target, b"stored" * len(argv), now_ms + 30, False, now_ms, b"append")
+            engine.store(session.db, target, b"stored" * len(argv), now_ms + 30, False, now_ms, b"rename")
         elif name == b"RETIME":
             engine.retime(session.db, target, now_ms + 50, False, now_ms, b"expire")
         elif name == b"DROP":
@@ -250,6 +265,7 @@ def walk(engine: Engine, db: int, now: int) -> list[bytes]:
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(LIMITS), st.booleans(), steps)
 @example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])  # closed with a command kept
+@example(LIMITS[0], True, ["reads off", Bytes(b"SET a b GET\r\n", [], False)])  # it writes, and asks
 @example(LIMITS[0], True, ["observe", Bytes(b"KEEP\r\nSET a b\r\nRUN\r\n", [], False)])  # what is heard of it, when
 def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[object]) -> None:
     sides = [Side(make, limits) for make in ENGINES.values()]

@@ -74,9 +74,9 @@ def test_the_unauthenticated_get_small_limits_until_they_are_trusted(engine: Eng
 def test_what_is_not_hot_goes_to_dispatch_in_order(engine: Engine) -> None:
     cold = Cold()
     session = open_session(engine, cold)
-    batch = request(b"SET", b"a", b"1") + request(b"APPEND", b"a", b"2") + request(b"GET", b"a")
+    batch = request(b"SET", b"a", b"1") + request(b"RENAME", b"a", b"2") + request(b"GET", b"a")
     assert feed(engine, session, batch) == b"+OK\r\n+cold\r\n$1\r\n1\r\n"
-    assert cold.seen == [[b"APPEND", b"a", b"2"]]
+    assert cold.seen == [[b"RENAME", b"a", b"2"]]
 
 
 def test_fast_paths_decline_what_they_do_not_know(engine: Engine) -> None:
@@ -85,11 +85,17 @@ def test_fast_paths_decline_what_they_do_not_know(engine: Engine) -> None:
     feed(engine, session, request(b"SET", b"n", b"x", b"EX", b"9"))
     odd = [
         [b"SET", b"a", b"1", b"EX", b"0"], [b"SET", b"a", b"1", b"EX", b"1", b"PX", b"1"], [b"SET", b"a"],
-        [b"SET", b"a", b"1", b"KEEPTTL"], [b"SET", b"a", b"1", b"EX"], [b"SETEX", b"a", b"x", b"1"],
+        [b"SET", b"a", b"1", b"KEEPTTL", b"EX", b"9"], [b"SET", b"a", b"1", b"EX"], [b"SETEX", b"a", b"x", b"1"],
         [b"GET"], [b"GET", b"a", b"b"], [b"INCR", b"n"], [b"INCRBY", b"m", b"9223372036854775808"],
         [b"SET", b"a", b"1", b"PX", b"99999999999999"], [b"MGET"], [b"PING", b"a", b"b"], [b"TTL"],
         [b"SET", b"a", b"1", b"NX", b"XX"], [b"SET", b"a", b"v" * ((1 << 20) + 1), b"EX", b"9"],
         [b"DECRBY", b"m", b"-9223372036854775808"], [b"SET", b"a", b"1", b"EX", b"+5"],
+        [b"SET", b"a", b"1", b"IFEQ", b"x", b"NX"], [b"SET", b"a", b"", b"PX", b"1"], [b"SET", b"a", b"1", b"PXAT", b"1"],
+        [b"GETSET", b"a"], [b"MSET", b"a", b"1", b"b"], [b"MSETNX", b"a"], [b"APPEND", b"n", b"v" * (1 << 20)],
+        [b"GETRANGE", b"n", b"0", b"x"], [b"SETRANGE", b"n", b"-1", b"x"], [b"SETRANGE", b"n", b"1048576", b"x"],
+        [b"SETBIT", b"n", b"0", b"2"], [b"SETBIT", b"n", b"-1", b"1"], [b"GETBIT", b"n", b"x"], [b"BITCOUNT", b"n", b"0"],
+        [b"BITCOUNT", b"n", b"0", b"1", b"BIT"], [b"EXPIRE", b"n", b"9", b"NX", b"GT"], [b"EXPIREAT", b"n", b"5"],
+        [b"SELECT", b"16"], [b"SELECT", b"x"], [b"DBSIZE", b"x"], [b"TYPE"], [b"GETEX", b"n", b"PERSIST"],
     ]  # fmt: skip
     for argv in odd:
         assert feed(engine, session, request(*argv)) == b"+cold\r\n", argv
@@ -342,12 +348,12 @@ def test_a_full_engine_declines_writes_and_still_reads(engine: Engine) -> None:
 def test_the_observer_hears_of_new_keys_writes_and_ends(engine: Engine) -> None:
     heard: list[tuple[bytes, int, bytes]] = []
     engine.observer = lambda event, db, key: heard.append((event, db, key))
-    engine.store(2, b"k", b"v", NOW + 100, False, NOW, b"append")
+    engine.store(2, b"k", b"v", NOW + 100, False, NOW, b"rename")
     engine.retime(2, b"k", NOW + 50, False, NOW, b"expire")
     engine.merge(pack(Record(2, b"p", b"v", NOW << 16, 7, NOW + 60)), NOW)
     engine.expire(NOW + 300, 100)
     assert heard[:5] == [
-        (b"new", 2, b"k"), (b"append", 2, b"k"), (b"expire", 2, b"k"), (b"new", 2, b"p"), (b"set", 2, b"p"),
+        (b"new", 2, b"k"), (b"rename", 2, b"k"), (b"expire", 2, b"k"), (b"new", 2, b"p"), (b"set", 2, b"p"),
     ]  # fmt: skip
     assert sorted(heard[5:]) == [(b"expired", 2, b"k"), (b"expired", 2, b"p")]
 
@@ -393,7 +399,7 @@ def test_a_session_closed_by_what_its_commands_cause_runs_no_more_of_them(engine
     cold = Cold()
     session = open_session(engine, cold)
     engine.observer = lambda event, db, key: engine.close(session)
-    batch = request(b"PING") * plain + request(b"SET", b"a", b"1") + request(b"APPEND", b"x" * 5_000, b"y") + request(b"SET", b"b", b"1")
+    batch = request(b"PING") * plain + request(b"SET", b"a", b"1") + request(b"RENAME", b"x" * 5_000, b"y") + request(b"SET", b"b", b"1")
     assert feed(engine, session, batch) == b"+PONG\r\n" * plain + b"+OK\r\n" * (not plain)
     assert feed(engine, session, b"") == b"+OK\r\n" * (plain > 0)
     assert session.closing and session.buffered_bytes == 0 and feed(engine, session, request(b"PING")) == b""

@@ -109,7 +109,7 @@ def test_each_engine_has_its_pump(bench: Bench) -> None:
 
 def test_a_read_is_answered_and_counted(bench: Bench) -> None:
     theirs, client = bench.connect()
-    batch = request(b"SET", b"a", b"1") + request(b"APPEND", b"a", b"2") + request(b"GET", b"a")
+    batch = request(b"SET", b"a", b"1") + request(b"RENAME", b"a", b"2") + request(b"GET", b"a")
     reply = b"+OK\r\n+cold\r\n$1\r\n1\r\n"
     assert bench.exchange(theirs, batch, len(reply)) == reply
     assert bench.pump.take_counts() == (len(batch), len(reply))
@@ -223,7 +223,7 @@ def test_a_bug_in_a_command_costs_that_client_only(bench: Bench) -> None:
     client.session.hot = client.session.trusted = True
     bench.pump.unwatch(client)  # type: ignore[arg-type]
     bench.pump.watch(client)  # type: ignore[arg-type]
-    theirs.sendall(request(b"APPEND", b"a", b"b"))
+    theirs.sendall(request(b"RENAME", b"a", b"b"))
     bench.turn(lambda: client.calls == ["lost"])
     assert isinstance(reports[0], ZeroDivisionError)
     bench.pump.unwatch(client)  # type: ignore[arg-type]

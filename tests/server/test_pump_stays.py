@@ -108,7 +108,7 @@ def test_what_is_not_plain_ends_a_stay_before_it_is_answered(staying: Bench) -> 
     other, asking = staying.connect()
     with Busy(theirs) as busy:
         staying.turn(lambda: staying.pump.stays > 2)
-        assert staying.exchange(other, request(b"APPEND", b"a", b"b"), 7) == b"+cold\r\n"
+        assert staying.exchange(other, request(b"RENAME", b"a", b"b"), 7) == b"+cold\r\n"
         staying.cold.closing = b"QUIT"
         other.sendall(request(b"QUIT"))
         staying.turn(lambda: asking.calls == ["unusual"])

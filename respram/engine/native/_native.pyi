@@ -9,6 +9,7 @@ class NativeSession(Session):
     db: int
     proto: int
     hot: bool
+    permitted: int
     trusted: bool
     closing: bool
     suspended: bool

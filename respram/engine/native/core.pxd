@@ -33,7 +33,7 @@ cdef extern from "engine.h":
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more
-        uint64_t keeping, kept_count, kept_bytes, defaulted
+        uint64_t permitted, keeping, kept_count, kept_bytes, defaulted
         bint faulted
         CFault fault
     ctypedef struct Nodes:

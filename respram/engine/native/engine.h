@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * kept.c, feed.c (the wire). hash.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * reads.c, writes.c, counts.c, parts.c, kept.c, feed.c (the wire). hash.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -91,7 +91,8 @@ static inline Trace *trace_of(const Record *record) {
 }
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_NONE = 255 }; /* MERGED is spelt `set` */
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7,
+       NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
 enum {
@@ -105,7 +106,7 @@ enum {
 #define HOT_NUMBER(name, ...) HOT_##name,
 enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
 #undef HOT_NUMBER
-_Static_assert(HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte");
+_Static_assert(HOT_COUNT <= 64 && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -166,6 +167,7 @@ typedef struct Fault {
 typedef struct Session {
     int db, proto;
     bool hot, trusted, closing, suspended, retried, more;
+    uint64_t permitted; /* hot commands that its user may, by their numbers */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;
     Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
@@ -221,6 +223,7 @@ typedef struct Engine {
 
     Buffer reply;
     Buffer scratch; /* a sealed value on its way into its record; empty at all other times */
+    Buffer draft; /* a value in plain while a command works on it; empty at all other times */
     Seals seals;
     Batch batch;
     Feed feed;
@@ -360,7 +363,7 @@ void reply_value(Engine *engine, const Record *record);
 void reply_nil(Engine *engine, int proto);
 
 /* hot.c */
-typedef bool (*Handler)(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+typedef bool (*Handler)(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 
 typedef struct Row {
     const char *name;
@@ -372,7 +375,10 @@ typedef struct Row {
 
 extern const Row ROWS[HOT_COUNT];
 uint8_t hot_name(Span name);
-bool hot_run(Engine *engine, const Session *session, const Command *command, int64_t now_ms);
+static inline bool hot_permitted(const Session *session, uint8_t hot) {
+    return session->permitted >> hot & 1;
+}
+bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 static inline bool hot_has_key(uint8_t hot) {
     return ROWS[hot].shape & SHAPE_KEY;
 }

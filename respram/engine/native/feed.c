@@ -24,6 +24,7 @@ static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'ma
 void session_init(Session *session) {
     memset(session, 0, sizeof *session);
     session->proto = 2;
+    session->permitted = ~UINT64_C(1);
 }
 
 static void scan_reset(Session *session) {

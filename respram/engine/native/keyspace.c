@@ -62,6 +62,7 @@ void engine_free(Engine *engine) {
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);
+    buffer_clear(&engine->draft, 0);
     buffer_clear(&engine->batch.words, 0);
     args_free(&engine->batch.args);
     args_free(&engine->batch.resumed);

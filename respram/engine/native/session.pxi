@@ -49,6 +49,14 @@ cdef class NativeSession:
         return self.c.defaulted
 
     @property
+    def permitted(self):
+        return self.c.permitted
+
+    @permitted.setter
+    def permitted(self, uint64_t permitted):
+        self.c.permitted = permitted
+
+    @property
     def trusted(self):
         return self.c.trusted
 

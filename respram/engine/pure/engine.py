@@ -24,11 +24,11 @@ class PureEngine:
 
     @property
     def hot_reads(self) -> bool:
-        return self.wire.hot_reads
+        return self.keyspace.hot_reads
 
     @hot_reads.setter
     def hot_reads(self, allowed: bool) -> None:
-        self.wire.hot_reads = allowed
+        self.keyspace.hot_reads = allowed
 
     @property
     def hot_writes(self) -> bool:

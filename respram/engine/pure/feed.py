@@ -6,7 +6,7 @@ The twin of native/feed.c, without its batches: nothing is prefetched here.
 from collections import deque
 
 from respram.catalog import Command
-from respram.catalog.hot import HOT
+from respram.catalog.hot import EVERY, HOT
 from respram.engine.api import Dispatch, Session, Settings
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.kept import QUEUED, Kept
@@ -17,13 +17,14 @@ from respram.engine.pure.scanner import Scanner
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep", "defaulted",
+        "queue", "more", "keeping", "keep", "defaulted", "permitted",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
         self.db = 0
         self.proto = 2
         self.hot = False
+        self.permitted = EVERY
         self.trusted = False
         self.closing = False
         self.suspended = False
@@ -68,14 +69,15 @@ class Wire:
     def __init__(self, keyspace: Keyspace, settings: Settings) -> None:
         self.keyspace = keyspace
         self.settings = settings
-        self.hot_reads = True
         self.hot_writes = True
         self.calls = {command.name: 0 for command in HOT}
         self._out: list[bytes] = []  # replies of the feed under way
         self._said_bytes = 0  # of them
         # By the name as sent, in the two spellings that clients use; others are found by lower().
-        self._hot: dict[bytes, tuple[Command, Handler]] = {
-            name: (command, HANDLERS[command.name]) for command in HOT for name in (command.name, command.name.upper())
+        self._hot: dict[bytes, tuple[Command, Handler, int]] = {
+            name: (command, HANDLERS[command.name], 1 << number)
+            for number, command in enumerate(HOT, 1)
+            for name in (command.name, command.name.upper())
         }
 
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
@@ -130,10 +132,10 @@ class Wire:
 
     def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
-        if found is None:
+        if found is None or not session.permitted & found[2]:
             return None
-        command, handler = found
-        if (command.writes and not self.hot_writes) or (command.asks and not self.hot_reads):
+        command, handler, _ = found
+        if (command.writes and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
         reply = handler(self.keyspace, session, argv, now_ms)
         if reply is not None:
@@ -143,7 +145,9 @@ class Wire:
     def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
-        if found is None or not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
+        if found is None or not session.permitted & found[2]:
+            return None
+        if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
             return None
         return QUEUED
 

@@ -25,7 +25,7 @@ ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take beside
 
 class Keyspace:
     __slots__ = (
-        "settings", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
+        "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
         "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes",
         "seals", "in_use",
@@ -33,6 +33,7 @@ class Keyspace:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(DATABASES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(DATABASES)]
         self.live = [0] * DATABASES  # rows with a value, past their deadline or not

@@ -1,0 +1,67 @@
+/* What the handlers of hot commands share. */
+#ifndef RESPRAM_HOT_H
+#define RESPRAM_HOT_H
+
+#include "engine.h"
+
+#define HANDLER(name) bool hot_##name(Engine *engine, Session *session, const Command *command, int64_t now_ms)
+#define DECLARE(name, ...) HANDLER(name);
+COMMANDS(DECLARE)
+#undef DECLARE
+
+/* A row that shares its handler with others. */
+#define SAME(name, as) \
+    HANDLER(name) { \
+        return as(engine, session, command, now_ms); \
+    }
+
+#define KEYS_AT_ONCE 32 /* whose lines and records are prefetched together */
+#define DRAFT_BYTES_MAX ((size_t)HOT_BYTES_MAX) /* values beyond are worked on by `dispatch`, which times them for the slow log */
+
+/* The live record of a key for a command that reads, counted as a hit or a miss. */
+static inline const Record *seen(Engine *engine, const Session *session, uint64_t hash, Span key, int64_t now_ms) {
+    const Record *record = keyspace_row(engine, session->db, hash, key, now_ms);
+    if (record)
+        engine->hits++;
+    else
+        engine->misses++;
+    return record;
+}
+
+/* A time to live that needs neither an error nor cutting. */
+static inline bool ttl_of(const Engine *engine, Span digits, int64_t unit_ms, int64_t *ttl_ms) {
+    int64_t number;
+    if (!span_int64(digits, &number) || number <= 0 || number > engine->settings.max_ttl_ms / unit_ms)
+        return false;
+    *ttl_ms = number * unit_ms;
+    return true;
+}
+
+/* Whether an argument is a word, given in small letters. */
+static inline bool is_word(Span arg, const char *text, size_t len) {
+    if (arg.len != len)
+        return false;
+    for (size_t place = 0; place < len; place++)
+        if ((arg.bytes[place] | 0x20) != text[place])
+            return false;
+    return true;
+}
+#define IS(arg, text) is_word(arg, text, sizeof text - 1)
+
+/* Where a value gets its deadline from: what is replaced, or the default. */
+typedef struct Life {
+    int64_t deadline_ms;
+    bool implicit;
+} Life;
+
+static inline Life life_of(const Engine *engine, const Record *record, int64_t now_ms) {
+    return record ? (Life){record_deadline_ms(record), record->flags & RECORD_IMPLICIT}
+                  : (Life){now_ms + engine->settings.default_ttl_ms, true};
+}
+
+/* Puts the value of a record (NULL: none) into the draft, in plain, with room for so many bytes in all. False: there is none. */
+bool draft_open(Engine *engine, const Record *record, size_t bytes);
+void draft_wipe(Engine *engine);
+bool is_sealed(const Engine *engine, const Record *record);
+
+#endif

@@ -1,0 +1,214 @@
+/* Hot commands that read and write parts of a value. The twin of pure/parts.py.
+ *
+ * A value is opened into the draft, worked on there, and stored as a whole: what is sealed is sealed anew, and what peers are
+ * told is the result. The draft is wiped at once.
+ */
+#include "hot.h"
+
+#include <string.h>
+
+bool is_sealed(const Engine *engine, const Record *record) {
+    return engine->nodes.seals[record->node].key != 0;
+}
+
+bool draft_open(Engine *engine, const Record *record, size_t bytes) {
+    size_t there = record ? record_value_bytes(record) : 0;
+    if (bytes < there)
+        bytes = there;
+    if (bytes > DRAFT_BYTES_MAX || !buffer_reserve(&engine->draft, bytes))
+        return false;
+    engine->draft.len = there;
+    if (there && !seal_open(engine, record, engine->draft.bytes)) {
+        draft_wipe(engine);
+        return false;
+    }
+    return true;
+}
+
+void draft_wipe(Engine *engine) {
+    buffer_clear(&engine->draft, DRAFT_BYTES_MAX);
+}
+
+/* GETRANGE and SUBSTR. */
+HANDLER(getrange) {
+    int64_t start, end;
+    if (command->argc != 4 || !span_int64(command_arg(command, 2), &start) || !span_int64(command_arg(command, 3), &end))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    int64_t len = record ? (int64_t)record_value_bytes(record) : 0;
+    bool empty = !record || (start < 0 && end < 0 && start > end);
+    start = start < 0 ? (start + len > 0 ? start + len : 0) : start;
+    end = end < 0 ? (end + len > 0 ? end + len : 0) : end;
+    end = end < len - 1 ? end : len - 1;
+    size_t wanted = empty || start > end ? 0 : (size_t)(end - start + 1);
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + wanted))
+        return false;
+    if (wanted && is_sealed(engine, record)) {
+        if (!draft_open(engine, record, 0))
+            return false;
+        reply_bulk(engine, (Span){engine->draft.bytes + start, wanted});
+        draft_wipe(engine);
+    } else {
+        reply_bulk(engine, wanted ? (Span){record_value(record).bytes + start, wanted} : (Span){NULL, 0});
+    }
+    engine->hits += record != NULL;
+    engine->misses += record == NULL;
+    return true;
+}
+
+SAME(substr, hot_getrange)
+
+/* The draft becomes the value, under the old deadline and mark. */
+static bool rewrite(Engine *engine, const Session *session, const Command *command, const Record *record, int64_t now_ms, uint8_t note) {
+    Life life = life_of(engine, record, now_ms);
+    uint64_t defaulted = record == NULL;
+    Span value = {engine->draft.bytes, engine->draft.len};
+    bool stored = keyspace_store(engine, session->db, command->hash, command_arg(command, 1), value, life.deadline_ms, life.implicit,
+                                 now_ms, note);
+    draft_wipe(engine);
+    engine->defaulted += stored ? defaulted : 0;
+    return stored;
+}
+
+HANDLER(append) {
+    if (command->argc != 3 || engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span key = command_arg(command, 1), piece = command_arg(command, 2);
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    size_t bytes = (record ? record_value_bytes(record) : 0) + piece.len;
+    if (bytes > engine->settings.bulk_bytes_max || key.len > HOT_BYTES_MAX || !draft_open(engine, record, bytes))
+        return false;
+    buffer_append(&engine->draft, piece.bytes, piece.len);
+    if (!rewrite(engine, session, command, record, now_ms, NOTE_APPEND))
+        return false;
+    reply_integer(engine, ':', (int64_t)bytes);
+    return true;
+}
+
+/* Zeros behind the draft up to `bytes`, for which there is room. */
+static void extend(Engine *engine, size_t bytes) {
+    if (bytes > engine->draft.len) {
+        memset(engine->draft.bytes + engine->draft.len, 0, bytes - engine->draft.len);
+        engine->draft.len = bytes;
+    }
+}
+
+HANDLER(setrange) {
+    int64_t offset;
+    if (command->argc != 4 || !span_int64(command_arg(command, 2), &offset) || offset < 0 || offset > (int64_t)DRAFT_BYTES_MAX
+        || engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span key = command_arg(command, 1), piece = command_arg(command, 3);
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    size_t end = (size_t)offset + piece.len, there = record ? record_value_bytes(record) : 0;
+    if (!piece.len) {
+        reply_integer(engine, ':', (int64_t)there);
+        return true;
+    }
+    if (end > engine->settings.bulk_bytes_max || key.len > HOT_BYTES_MAX || !draft_open(engine, record, end))
+        return false;
+    extend(engine, end);
+    memcpy(engine->draft.bytes + offset, piece.bytes, piece.len);
+    size_t bytes = engine->draft.len;
+    if (!rewrite(engine, session, command, record, now_ms, NOTE_SETRANGE))
+        return false;
+    reply_integer(engine, ':', (int64_t)bytes);
+    return true;
+}
+
+/* -- bits: bit 0 is the highest of byte 0 -------------------------------------------------------- */
+static bool bit_offset(const Engine *engine, Span digits, int64_t *offset) {
+    return span_int64(digits, offset) && *offset >= 0 && (uint64_t)(*offset >> 3) < engine->settings.bulk_bytes_max
+        && *offset >> 3 < (int64_t)DRAFT_BYTES_MAX;
+}
+
+HANDLER(setbit) {
+    int64_t offset;
+    if (command->argc != 4 || !bit_offset(engine, command_arg(command, 2), &offset) || engine_full(engine)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span key = command_arg(command, 1), digit = command_arg(command, 3);
+    if (digit.len != 1 || (digit.bytes[0] != '0' && digit.bytes[0] != '1') || key.len > HOT_BYTES_MAX)
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    size_t at = (size_t)(offset >> 3), there = record ? record_value_bytes(record) : 0;
+    uint8_t mask = (uint8_t)(0x80 >> (offset & 7));
+    if (!draft_open(engine, record, at + 1))
+        return false;
+    extend(engine, at + 1);
+    bool old = engine->draft.bytes[at] & mask, wanted = digit.bytes[0] == '1';
+    if (record && at < there && old == wanted) { /* nothing changes: no stamp, no event, as in Redis */
+        draft_wipe(engine);
+    } else {
+        engine->draft.bytes[at] = wanted ? engine->draft.bytes[at] | mask : engine->draft.bytes[at] & (uint8_t)~mask;
+        if (!rewrite(engine, session, command, record, now_ms, NOTE_SETBIT))
+            return false;
+    }
+    reply_integer(engine, ':', old);
+    return true;
+}
+
+HANDLER(getbit) {
+    int64_t offset;
+    if (command->argc != 3 || !bit_offset(engine, command_arg(command, 2), &offset) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    size_t at = (size_t)(offset >> 3);
+    bool set = false;
+    if (record && at < record_value_bytes(record)) {
+        if (is_sealed(engine, record)) {
+            if (!draft_open(engine, record, 0))
+                return false;
+            set = engine->draft.bytes[at] & (0x80 >> (offset & 7));
+            draft_wipe(engine);
+        } else {
+            set = record_value(record).bytes[at] & (0x80 >> (offset & 7));
+        }
+    }
+    engine->hits += record != NULL;
+    engine->misses += record == NULL;
+    reply_integer(engine, ':', set);
+    return true;
+}
+
+static int64_t ones(const uint8_t *bytes, size_t len) {
+    int64_t count = 0;
+    size_t at = 0;
+    for (; at + 8 <= len; at += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + at, sizeof word);
+        count += __builtin_popcountll(word);
+    }
+    for (; at < len; at++)
+        count += __builtin_popcount(bytes[at]);
+    return count;
+}
+
+/* BITCOUNT key [start end [BYTE]]. */
+HANDLER(bitcount) {
+    int64_t start = 0, end = -1;
+    if ((command->argc != 2 && command->argc != 4 && !(command->argc == 5 && IS(command_arg(command, 4), "byte")))
+        || (command->argc > 2 && (!span_int64(command_arg(command, 2), &start) || !span_int64(command_arg(command, 3), &end)))
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    int64_t len = record ? (int64_t)record_value_bytes(record) : 0, count = 0;
+    bool empty = !record || (start < 0 && end < 0 && start > end);
+    start = start < 0 ? (start + len > 0 ? start + len : 0) : start;
+    end = end < 0 ? (end + len > 0 ? end + len : 0) : end;
+    end = end < len - 1 ? end : len - 1;
+    if (!empty && start <= end) {
+        if (is_sealed(engine, record)) {
+            if (!draft_open(engine, record, 0))
+                return false;
+            count = ones(engine->draft.bytes + start, (size_t)(end - start + 1));
+            draft_wipe(engine);
+        } else {
+            count = ones(record_value(record).bytes + start, (size_t)(end - start + 1));
+        }
+    }
+    engine->hits += record != NULL;
+    engine->misses += record == NULL;
+    reply_integer(engine, ':', count);
+    return true;
+}
