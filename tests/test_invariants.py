@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from respram.commands.refusals import LOGGED_KEY_BYTES_MAX
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
 from tests.live import SOON_S, LiveNode, Wire, running
@@ -133,7 +134,7 @@ def test_invariant_8_no_value_reaches_a_log_a_metric_or_a_trace(node: LiveNode) 
         [b"SET", b"k", MARKER], [b"APPEND", b"k", MARKER], [b"MSET", b"a", MARKER, b"b", MARKER], [b"GETSET", b"k", MARKER],
         [b"NOSUCH", MARKER], [b"SET", b"k", MARKER, MARKER], [b"INCRBY", b"k", MARKER], [b"AUTH", MARKER], [b"ECHO", MARKER],
         [b"HSET", b"h", b"f", MARKER], [b"EVAL", MARKER, b"0"], [b"PUBLISH", b"c", MARKER], [b"CLIENT", b"SETNAME", b"me"],
-        [b"CONFIG", b"SET", MARKER, b"x"], [b"DEL", MARKER], [MARKER],
+        [b"CONFIG", b"SET", MARKER, b"x"], [b"DEL", b"x" * LOGGED_KEY_BYTES_MAX + MARKER], [MARKER],
     ):  # fmt: skip
         wire.sock.sendall(request(*argv))
         read_some(wire)

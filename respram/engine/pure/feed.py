@@ -93,8 +93,10 @@ class Wire:
         self._out.clear()
         self._said_bytes = 0
         before = self.keyspace.defaulted
-        self._run(session, now_ms)
-        session.defaulted += self.keyspace.defaulted - before
+        try:
+            self._run(session, now_ms)
+        finally:
+            session.defaulted += self.keyspace.defaulted - before
         return b"".join(self._out)
 
     def _run(self, session: PureSession, now_ms: int) -> None:
