@@ -7,6 +7,7 @@ node paused. Then the handler runs, timed for the slow log, and what it returns 
 
 from respram.catalog import Command, find
 from respram.commands import acl_check, handlers
+from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Error, Raw, Reply, Simple, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
@@ -58,6 +59,8 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         return None
     finally:
         node.current = None
+    if conn.tracking is not None:
+        spend_caching(conn, argv)
     encoded = encode(reply, session.proto)
     if conn.silent or conn.skip:
         encoded = _muffle(conn, encoded)

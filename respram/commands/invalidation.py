@@ -10,7 +10,7 @@ A client that changes a key itself finds the push behind its own command's reply
 would make it drop the value it is about to store.
 """
 
-from respram.catalog import Command
+from respram.catalog import Command, find
 from respram.commands.acl_rights import READ, may_touch
 from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, encode
@@ -29,9 +29,17 @@ def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
         for key in argv[command.first_key : last + 1 : command.key_step]:
             conn.node.tracked.setdefault(key, {})[conn] = None
         trim(conn.node)
-    # What CLIENT CACHING said holds for one command, or for the one transaction that follows it.
-    if not command.name.startswith(b"client|") and conn.queue is None and not conn.executing:
-        wish.caching = None
+
+
+def spend_caching(conn: Conn, argv: list[bytes]) -> None:
+    """What CLIENT CACHING said holds for the one command that follows it, or for the one transaction: also where that
+    failed, was refused or is none. Only another CLIENT command leaves it, as in Redis."""
+    wish = conn.tracking
+    if wish is None or wish.caching is None or conn.queue is not None:
+        return
+    if argv[0].lower() == b"client" and len(argv) > 1 and find(b"client", argv[1].lower()) is not None:
+        return
+    wish.caching = None
 
 
 def trim(node: Node) -> None:

@@ -26,8 +26,9 @@ def read(client: Client, *argv: bytes) -> bytes:
     command = find(argv[0].lower(), b"")
     assert command is not None
     if client.conn.tracking:
-        client.conn.tracking.caching = caching
-    remember(client.conn, command, list(argv))
+        left, client.conn.tracking.caching = client.conn.tracking.caching, caching
+        remember(client.conn, command, list(argv))
+        client.conn.tracking.caching = left
     return reply
 
 

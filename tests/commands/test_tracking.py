@@ -2,7 +2,7 @@
 
 import pytest
 
-from .rig import Client, Reference
+from .rig import OK, Client, Reference
 from .test_invalidation import read, tracker
 
 
@@ -57,3 +57,28 @@ def test_tracking_switches_fast_writes_off_and_on_again(client: Client) -> None:
     second.close()
     assert engine.hot_writes and engine.observer is None
     assert not node.trackers and not node.prefixes and not node.tracked
+
+
+SPENDERS = (
+    b"GET a", b"GET", b"SET a 1", b"INCR word", b"NOSUCH", b"CLIENT ID", b"CLIENT NOSUCH", b"CLIENT CACHING", b"CLIENT", b"PING", b"PING a b",
+    b"SELECT 99", b"EXEC", b"DISCARD", b"MULTI|GET a|EXEC", b"MULTI|NOSUCH|EXEC", b"MULTI|GET a|DISCARD", b"MULTI", b"MULTI|GET a",
+    b"AUTH wrong", b"EXPIRE a x", b"CLIENT SETNAME x", b"CLIENT TRACKINGINFO", b"OBJECT NOSUCH a", b"WATCH a", b"WATCH",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SPENDERS)
+@pytest.mark.parametrize(("mode", "said"), [(b"OPTIN", b"YES"), (b"OPTOUT", b"NO")])
+def test_any_command_spends_client_caching_as_in_redis(client: Client, reference: Reference, mode: bytes, said: bytes, line: bytes) -> None:
+    told = []
+    for one in (client, reference):
+        one(b"RESET")
+        one(b"SET", b"word", b"abc", b"EX", b"100")
+        one(b"HELLO", b"3")
+        one(b"CLIENT", b"TRACKING", b"ON", mode)
+        assert one(b"CLIENT", b"CACHING", said) == OK
+        for words in line.split(b"|"):
+            one(*words.split())
+        info = one(b"CLIENT", b"TRACKINGINFO")
+        told.append([flag in info for flag in (b"caching-yes", b"caching-no")])
+        one(b"RESET")
+    assert told[0] == told[1]
