@@ -267,7 +267,7 @@ def test_merging_refuses_what_cannot_be_and_counts_it(engine: Engine) -> None:
     bad = [
         Record(3, b"a", b"v", NOW << 16, 7, NOW + far),
         Record(3, b"b", b"v", fast_clock << 16, 7, NOW + 500),
-        Record(3, b"c", b"v", NOW << 16, 7, NOW + 500, NOW + far),
+        Record(3, b"c", b"v", NOW << 16, 7, NOW + 500, NOW + 3_651 * 86_400_000 + 1),  # no node's TTL is longer
     ]
     merged = engine.merge(b"".join(map(pack, [*bad, good])) + b"\x00\x01", NOW)
     assert merged == (1, 0, 3, 1, 0)
