@@ -95,7 +95,7 @@ class Wire:
 def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, port: int = 0) -> LiveNode:
     """Starts `respram serve` and waits until it answers. `port`: for a node that is started again, or named beforehand."""
     handle, name = tempfile.mkstemp(prefix="respram-", suffix=".log")
-    if "--tls-port" in args and not port:  # beside it port 0 is none
+    if {"--tls-port", "--unixsocket"} & set(args) and not port:  # beside them port 0 is none
         port = reserve()
     words = ["--port", str(port), "--peer-port", "0", "--engine", engine, *args]
     with os.fdopen(handle, "wb") as log:

@@ -42,7 +42,7 @@ SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cl
 COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "check")
 # What most nodes are started with; `serve --help-all` has the rest.
 EVERYDAY = {
-    "where it listens": ("bind", "port", "tls-port", "metrics-port"),
+    "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
     "what it keeps, and how long": ("default-ttl", "max-ttl", "maxmemory", "notify-keyspace-events"),
     "who may use it": ("requirepass-file", "aclfile", "unprotected"),
     "other nodes": ("join", "peer-port", "cluster-secret-file", "enclave"),

@@ -22,12 +22,14 @@ GOOD = (b"+OK", b"+PONG", b"+ready", b"+isolated")
 LOADING = b"-LOADING"  # it is alive, and answers PONG once its snapshot is read: not to be restarted for that
 
 PING_FLAGS = {
-    "host": True, "port": True, "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
+    "host": True, "port": True, "unixsocket": True,
+    "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
 }  # fmt: skip
 PING_HELP = """respram ping: exit 0 when a node answers PONG, or that it is loading its snapshot, and 1 when it does not.
 
   --host HOST             where the node listens (default 127.0.0.1)
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
+  --unixsocket PATH       its Unix socket instead (by itself where RESPRAM_PORT is 0 and RESPRAM_UNIXSOCKET is set)
   --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
 
   --ready                 fail while the node loads its snapshot, fills up from its peers, or has met none of them
@@ -45,6 +47,7 @@ class Target(NamedTuple):
     host: str
     port: int
     secure: Callable[[socket.socket], socket.socket] | None  # how TLS begins, where it does
+    path: str = ""  # of a Unix socket: it has no host and no port
 
 
 def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
@@ -52,7 +55,7 @@ def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callab
     password = _password(flags, variables)
     requests = [_request(b"AUTH", password.encode())] if password else []
     requests += [_request(b"RESPRAM", b"STATE")] if "ready" in flags else []
-    place = f"{target.host}:{target.port}"
+    place = target.path or f"{target.host}:{target.port}"
     answer = b""
     try:
         for answer in _ask(target, [*requests, _request(b"PING")]):
@@ -67,6 +70,9 @@ def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callab
 
 
 def _target(flags: Mapping[str, str], variables: Mapping[str, str]) -> Target:
+    path = flags.get("unixsocket", "" if {"host", "port"} & set(flags) else _only_way_in(variables))
+    if path:
+        return Target("", 0, None, path)
     tls_port, port = variables.get("RESPRAM_TLS_PORT", ""), variables.get("RESPRAM_PORT", "")
     files = {name: flags.get(name, variables.get("RESPRAM_" + name.upper().replace("-", "_"), "")) for name in ("tls-ca", "tls-cert", "tls-key")}
     named = [name for name in files if name in flags]
@@ -85,6 +91,24 @@ def _target(flags: Mapping[str, str], variables: Mapping[str, str]) -> Target:
     return Target(flags.get("host", "127.0.0.1"), number, secure)
 
 
+def _only_way_in(variables: Mapping[str, str]) -> str:
+    without_ports = variables.get("RESPRAM_PORT", "").strip() == "0" and not variables.get("RESPRAM_TLS_PORT", "")
+    return variables.get("RESPRAM_UNIXSOCKET", "") if without_ports else ""
+
+
+def _connected(target: Target) -> socket.socket:
+    if not target.path:
+        return socket.create_connection((target.host, target.port), PING_TIMEOUT_S)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(PING_TIMEOUT_S)
+    try:
+        sock.connect(target.path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def _password(flags: Mapping[str, str], variables: Mapping[str, str]) -> str:
     path = flags.get("password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", ""))
     if path:
@@ -100,7 +124,7 @@ def _ask(target: Target, requests: list[bytes]) -> list[bytes]:
     deadline = time.monotonic() + PING_TIMEOUT_S
     answers = []
     with contextlib.ExitStack() as stack:
-        sock = stack.enter_context(socket.create_connection((target.host, target.port), PING_TIMEOUT_S))
+        sock = stack.enter_context(_connected(target))
         if target.secure is not None:
             sock = stack.enter_context(target.secure(sock))
         for request in requests:

@@ -97,6 +97,14 @@ def read_memory(text: str) -> int:
     return value
 
 
+def read_mode(text: str) -> int:
+    digits = text.strip()
+    if not re.fullmatch(r"0?[0-7]{3}", digits):
+        raise ValueError("three octal digits such as 770")
+    high, middle, low = map("01234567".index, digits[-3:])
+    return high << 6 | middle << 3 | low
+
+
 def read_hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(host.strip("[]") for host in re.split(r"[,\s]+", text.strip()) if host)
     if not hosts or not all(HOST.fullmatch(host) for host in hosts):
@@ -226,7 +234,11 @@ def _limit_options() -> list[Option]:
 
 OPTIONS: tuple[Option, ...] = (
     Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.", read_hosts),
-    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0 takes any free one and the log names it, or none beside --tls-port.", PORT),
+    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0: any free one (see the log); none beside --tls-port, --unixsocket.", PORT),
+    Option("unixsocket", "unixsocket", "PATH", "path", "", "A Unix socket for clients as well; with --port 0 there is no other way in.",
+           read_path),
+    Option("unixsocketperm", "unixsocketperm", "MODE", "mode", "", "Its permissions in octal, such as 770; without them the umask decides.",
+           read_mode),
     Option("tls-port", "tls_port", "PORT", "port", "", "Port for clients that speak TLS (1.2 or later), beside the plain one.", PORT),
     Option("tls-cert", "tls_cert", "FILE", "path", "", "The node's certificate for clients, in PEM form; read again on SIGHUP.",
            read_path),

@@ -8,6 +8,7 @@ fit together.
 
 import difflib
 import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
 SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
 CLIENTS_SHARE = 8  # the part of the same that is for all clients' input and output together
 MEMORY_SHARE = (3, 4)  # of what may be used; the rest is for buffers, the interpreter and the kernel
+UNIX_PATH_BYTES_MAX = 107  # of a Unix socket: what the kernel takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Config:
     let_go: tuple[str, ...] = ()  # commands that the default user is given by name
     unprotected: bool = False
     aclfile: str = ""
+    unixsocket: str = ""
+    unixsocketperm: int = 0  # 0: as the umask has it
     tls_port: int = 0
     metrics_port: int | None = None
     metrics_bind: tuple[str, ...] = ("127.0.0.1",)
@@ -277,6 +281,13 @@ def _fit_tls(config: Config) -> None:
         raise ConfigError(f"--tls-port {config.tls_port} is taken by --port or --peer-port; choose another one")
 
 
+def _fit_unix_socket(config: Config) -> None:
+    if config.unixsocketperm and not config.unixsocket:
+        raise ConfigError("--unixsocketperm is given without --unixsocket; give the path, or leave it out")
+    if len(os.fsencode(config.unixsocket)) > UNIX_PATH_BYTES_MAX:
+        raise ConfigError(f"--unixsocket: the path may have {UNIX_PATH_BYTES_MAX} bytes; choose a shorter one")
+
+
 def _fit(config: Config) -> Config:
     """Settings that are right alone and wrong together."""
     limits = config.limits
@@ -296,6 +307,7 @@ def _fit(config: Config) -> Config:
     _fit_peers(config)
     _fit_snapshots(config)
     open_hosts = exposed(config.bind)
+    _fit_unix_socket(config)
     _fit_tls(config)
     # A users file is judged when it is read: it must not leave the user `default` open then.
     if open_hosts and not config.requirepass and not config.unprotected and not config.aclfile:

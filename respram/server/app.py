@@ -69,7 +69,9 @@ class App:
         observe(self.node)
         self.clients: dict[int, Client] = {}
         self.pump = make_pump(self.node.engine, loop)
-        self.listeners = [Listener("clients", self.pump)] if config.port or not config.tls_port else []
+        self.listeners = [Listener("clients", self.pump)] if config.port or not (config.tls_port or config.unixsocket) else []
+        if config.unixsocket:
+            self.listeners.append(Listener("unix_clients", self.pump, path=config.unixsocket))
         self.encryption = Encryption(config, self._tls_failed) if config.tls_port else None
         if self.encryption is not None:
             self.listeners.append(Listener("tls_clients", PortablePump(self.node.engine, loop), self.encryption))
@@ -152,6 +154,9 @@ class App:
     def listen(self) -> None:
         config = self.config
         for listener in self.listeners:
+            if listener.path:
+                listener.bind_path(listener.path, config.unixsocketperm, config.backlog)
+                continue
             for host in config.bind:
                 listener.bind(host, config.tls_port if listener.wrap else config.port, config.backlog)
         if config.has_peers:
@@ -258,7 +263,7 @@ class App:
         with contextlib.suppress(OSError):
             prepare(sock, node.limits.tcp_keepalive_s)
         try:
-            address, local, fd = sock.getpeername(), sock.getsockname(), sock.fileno()
+            address, local, fd = listener.path or sock.getpeername(), sock.getsockname(), sock.fileno()
             if listener.wrap is not None:
                 sock = listener.wrap(sock)
         except OSError:  # gone already
@@ -418,7 +423,8 @@ def _announce(app: App) -> None:
     if by_name:
         logs.logger.warning("event=let_go user=default commands=%s: every client without AUTH may use them", ",".join(by_name))
     ways = {one.name: one.spelled() for one in app.listeners}
-    log("event=listen clients=%s tls_clients=%s enclave=%s", ways.get("clients", "none"), ways.get("tls_clients", "none"), config.enclave)
+    spelled = [ways.get(name, "none") for name in ("clients", "tls_clients", "unix_clients")]
+    log("event=listen clients=%s tls_clients=%s unix_clients=%s enclave=%s", *spelled, config.enclave)
     guard = app.guard
     log(
         "event=memory sealed=%s keys=%s all=%s dumps=%s",

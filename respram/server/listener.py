@@ -1,11 +1,15 @@
 """A way in for clients: its sockets, the pump that serves whoever comes, and what is put around their sockets.
 
-TCP has the engine's fastest pump and nothing around its sockets; TLS has the portable pump and the encryption of tls.py. Another
-kind (a Unix socket) is another Listener, and may share the pump of one that is there.
+TCP has the engine's fastest pump and nothing around its sockets, and a Unix socket shares it; TLS has the portable pump and the
+encryption of tls.py.
 """
 
 import asyncio
+import contextlib
+import errno
+import os
 import socket
+import stat
 import sys
 from collections.abc import Callable
 
@@ -13,20 +17,26 @@ from respram.errors import BindError
 from respram.server.pump import Pump
 
 ACCEPTS_MAX = 32  # connections taken in one turn of the loop
+ASK_S = 1.0  # whether somebody listens on a Unix socket that is there already
 
 Wrap = Callable[[socket.socket], socket.socket]
 
 
 class Listener:
-    def __init__(self, name: str, pump: Pump, wrap: Wrap | None = None) -> None:
+    def __init__(self, name: str, pump: Pump, wrap: Wrap | None = None, path: str = "") -> None:
         self.name = name  # in the log
         self.pump = pump
         self.wrap = wrap  # what the client is given as its socket; OSError: it is gone already
+        self.path = path  # of a Unix socket
         self.sockets: list[socket.socket] = []
 
     def bind(self, host: str, port: int, backlog: int) -> None:
         """Listens at one more address. Raises BindError."""
         self.sockets.append(_listening(host, port, backlog))
+
+    def bind_path(self, path: str, mode: int, backlog: int) -> None:
+        """Listens on a Unix socket. Raises BindError."""
+        self.sockets.append(_listening_at(path, mode, backlog))
 
     def start(
         self, loop: asyncio.AbstractEventLoop, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
@@ -37,11 +47,13 @@ class Listener:
     def close(self, loop: asyncio.AbstractEventLoop) -> None:
         for one in self.sockets:
             loop.remove_reader(one)
+            if one.family == socket.AF_UNIX:
+                _unlink(one)
             one.close()
         self.sockets.clear()
 
     def spelled(self) -> str:
-        return ",".join(spell(one.getsockname()).decode() for one in self.sockets)
+        return ",".join(spell(one.getsockname()).decode(errors="replace") for one in self.sockets)
 
     def _accept(
         self, listening: socket.socket, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
@@ -74,6 +86,45 @@ def _listening(host: str, port: int, backlog: int) -> socket.socket:
     return sock
 
 
+def _listening_at(path: str, mode: int, backlog: int) -> socket.socket:
+    """What a node that was killed left at the path is taken away; what somebody listens on, or is no socket, is not."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _make_way(path)
+        sock.bind(path)
+        if mode:
+            os.chmod(path, mode)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        why = error.strerror or "it is in use"
+        raise BindError(f"cannot listen on {path}: {why}; choose another --unixsocket") from None
+    return sock
+
+
+def _make_way(path: str) -> None:
+    try:
+        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(ASK_S)
+        try:
+            asking.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _unlink(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(sock.getsockname())
+
+
 def prepare(sock: socket.socket, keepalive_s: int) -> None:
     """Small replies leave at once, and dead peers are noticed after about twice `keepalive_s`, as Redis has it. OSError."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
@@ -88,6 +139,8 @@ def prepare(sock: socket.socket, keepalive_s: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
-def spell(address: tuple[object, ...]) -> bytes:
+def spell(address: tuple[object, ...] | str) -> bytes:
+    if isinstance(address, str):
+        return os.fsencode(address) + b":0"  # a Unix socket, as Redis tells it
     host, port = str(address[0]), address[1]
     return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()

@@ -129,3 +129,24 @@ def test_ping_says_which_file_of_tls_is_wrong(run: Run, tmp_path: Path) -> None:
     ):
         code, _, err = run("ping", *words)
         assert code == 2 and why in err and err.count("\n") == 1
+
+
+def test_a_node_behind_a_unix_socket_alone_is_found(run: Run, tmp_path: Path) -> None:
+    """With port 0 there is no other way in: the health check finds it by the node's own variables, and it goes with the node."""
+    path = tmp_path / "node.sock"
+    with running("--unixsocket", str(path), "--unixsocketperm", "700"):
+        assert path.stat().st_mode & 0o777 == 0o700
+        assert run("ping", "--unixsocket", str(path)) == (0, "PONG\n", "")
+        assert run("ping", RESPRAM_PORT="0", RESPRAM_UNIXSOCKET=str(path)) == (0, "PONG\n", "")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(SOON_S)
+            sock.connect(str(path))
+            sock.sendall(b"CLIENT INFO\r\nCONFIG GET unixsocket\r\nPING\r\n")
+            heard = b""
+            while not heard.endswith(b"+PONG\r\n"):
+                heard += sock.recv(4096)
+            assert b"addr=%b:0 " % str(path).encode() in heard and b"laddr=%b:0 " % str(path).encode() in heard
+            assert b"unixsocket\r\n$%d\r\n%b\r\n" % (len(str(path)), str(path).encode()) in heard
+    assert not path.exists()
+    code, _, err = run("ping", "--unixsocket", str(path))
+    assert code == 1 and str(path) in err

@@ -30,11 +30,12 @@ OTHER = {
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",
     "tree-rest-ms": "14000", "tree-outside-percent": "15", "lua-time-limit": "700",
-    "script-time-max": "9000", "script-memory-limit": "8388608",
+    "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
     "tls-port", "tls-cert", "tls-key", "tls-ca", "tls-auth-clients",  # a port needs its files
+    "unixsocketperm",  # a mode needs its path
     "snapshot-dir",  # a node alone needs a key file with it
 )  # fmt: skip
 PLAIN = [option for option in OPTIONS if not option.name.endswith("-file") and option.name not in APART]
@@ -54,6 +55,9 @@ def complaint(flags: dict[str, str], variables: dict[str, str] | None = None) ->
 
 def test_tls_is_set_up_wholly_or_not_at_all() -> None:
     files = {"tls-cert": "c", "tls-key": "k", "tls-ca": "a"}
+    assert load({"unixsocket": "/s", "unixsocketperm": "0770"}, {}).unixsocketperm == 0o770
+    assert "--unixsocket;" in complaint({"unixsocketperm": "770"}) and "octal" in complaint({"unixsocket": "/s", "unixsocketperm": "780"})
+    assert "shorter" in complaint({"unixsocket": "/" + "s" * 200})
     config = load({"tls-port": "7001", **files}, {})
     assert (config.tls_port, config.tls_cert, config.tls_auth_clients) == (7001, "c", "yes")
     assert load({"tls-port": "7001", "tls-cert": "c", "tls-key": "k", "tls-auth-clients": "no"}, {}).tls_ca == ""

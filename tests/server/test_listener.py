@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,28 @@ def test_keepalive_is_for_tcp_alone() -> None:
 
 def test_addresses_are_spelled_as_redis_spells_them() -> None:
     assert spell(("127.0.0.1", 6379)) == b"127.0.0.1:6379" and spell(("::1", 6379, 0, 0)) == b"[::1]:6379"
+
+
+def test_a_unix_socket_serves_clients_and_goes_with_its_node(tmp_path: Path) -> None:
+    """Its permissions are those asked for; what a killed node left is replaced, what is in use or is no socket is not."""
+    path = tmp_path / "node.sock"
+    loop = asyncio.new_event_loop()
+    pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)
+    one = Listener("unix_clients", pump, path=str(path))
+    one.bind_path(one.path, 0o770, 5)
+    assert path.is_socket() and path.stat().st_mode & 0o777 == 0o770
+    assert one.spelled() == f"{path}:0"
+    other = Listener("unix_clients", pump, path=str(path))
+    with pytest.raises(BindError, match="in use"):
+        other.bind_path(other.path, 0, 5)
+    one.sockets[0].close()  # as if killed: the path stays
+    one.sockets.clear()
+    other.bind_path(other.path, 0, 5)
+    other.close(loop)
+    assert not path.exists()
+    path.write_text("somebody's")
+    with pytest.raises(BindError, match="exists"):
+        other.bind_path(other.path, 0, 5)
+    assert path.read_text() == "somebody's"
+    pump.close()
+    loop.close()
