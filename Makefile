@@ -238,5 +238,9 @@ $(VENV)/.bench: benchmarks/requirements.txt | $(VENV)/.locked
 compat: dev build ## real clients and frameworks against a node; writes compat/RESULTS.md (ARGS="go_redis django")
 	$(PY) -m compat.matrix $(ARGS)
 
+.PHONY: applications
+applications: dev build ## real applications and libraries on redis-server and on nodes; writes compat/APPLICATIONS.md (ARGS="celery")
+	$(PY) -m compat.applications $(ARGS)
+
 compat-core: dev build # those that need little to install
 	timeout --kill-after=20 8m $(PY) -m compat.matrix --core --seconds 360 $(ARGS)

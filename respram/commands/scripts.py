@@ -43,6 +43,7 @@ from respram.scripting.runtime import (
 from respram.scripting.scripts import Bounds, Scripts
 
 DIGEST_CHARACTERS = 40
+LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
 PAUSE_MS = 1  # between two slices of a script that runs for long
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
@@ -133,10 +134,17 @@ class Calls:
                     raise OOM
                 running.wrote = True
             reply = call(conn, command, argv)
+            if command.name in LIVES and self._is_implicit(argv[1]):
+                reply = -1
         except ClientError as error:
             count_error(conn, error.text)
             return Answer(None, FAULT, b"-" + error.text)
         return _answer(reply, self.proto)
+
+    def _is_implicit(self, key: bytes) -> bool:
+        """A deadline that nobody named counts as none, as for EXPIRE NX: scripts give a counter its window where PTTL says -1."""
+        entry = self.conn.node.engine.peek(self.conn.session.db, key, self.conn.now_ms)
+        return entry is not None and entry.implicit
 
     def _denied(self, command: Command, argv: list[bytes]) -> Answer | None:
         conn = self.conn

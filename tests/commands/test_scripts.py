@@ -135,6 +135,18 @@ def test_a_script_sees_one_time_and_its_own_database(client: Client) -> None:
     assert client(b"GET", b"k") == b"$3\r\nin3\r\n"
 
 
+def test_a_ttl_that_nobody_named_is_none_inside(client: Client) -> None:
+    client(b"SET", b"k", b"v")
+    lives = "return {redis.call('ttl', 'k'), redis.call('pttl', 'k'), redis.call('expiretime', 'k'), redis.call('pexpiretime', 'k')}"
+    assert run(client, lives) == b"*4\r\n:-1\r\n:-1\r\n:-1\r\n:-1\r\n"
+    assert client(b"TTL", b"k") == b":3600\r\n"
+    window = "local n = redis.call('incr', 'c') if redis.call('pttl', 'c') == -1 then redis.call('pexpire', 'c', 5000) end return n"
+    assert run(client, window) == b":1\r\n"
+    assert client(b"PTTL", b"c") == b":5000\r\n"
+    assert run(client, window) == b":2\r\n"
+    assert run(client, "return redis.call('pttl', 'c')") == b":5000\r\n"
+
+
 def test_a_script_in_a_transaction_is_one_of_its_commands(client: Client) -> None:
     client(b"MULTI")
     client(b"SET", b"k", b"1")

@@ -43,7 +43,7 @@ def viewed(client):
 
 def cleared(client):
     raises(lambda: client.get("/clear"), "refused by design")
-    raise Refused("clear is a script: it raises, and the values stay")
+    raise Refused("clear deletes in a script: it raises, and the values stay")
 
 
 say("version", version("fastapi-cache2"))

@@ -16,7 +16,7 @@ def limited(kind):
         except Exception as error:
             if type(error).__name__ != "StoreUnavailableError":
                 raise
-            raise Refused("a script: it raises StoreUnavailableError") from None
+            raise Refused("its script keeps a hash, a list or a set: it raises StoreUnavailableError") from None
         same(got, [False, False, False, True, True])
 
     return run

@@ -313,8 +313,7 @@ FUNCTIONS = (
 ARGUMENTS = (
     *NUMBERS[:12], *TEXTS, b"nil", b"true", b"{}", b"{1, 2, 3}", b"{a = 1}", b"'>I2'", b"'<i4d'", b"'bc0'", b"'s'", b"'(%w+)'", b"'.-x'", b"'%d*'",
     b"'[1,2,{\"a\":null}]'", b"'{\"x\":1.5e3}'", b"'[1,'", b"'\"\\\\u00e9\"'", b"'return 1'", b"'return ++'", b"'%5.2f|%d'", b"'\\146\\1\\2'",
-    b"string",
-)  # fmt: skip
+    )  # fmt: skip
 
 
 def of_libraries(draw: Draw) -> Send:

@@ -68,7 +68,7 @@ local function say_again(message)
   if type(message) == "string" then
     local _, _, index, rest = find(message, "^bad argument #(%d+) to '%?' %((.*)%)$")
     if index then argument_error(tonumber(index), rest) end
-    if message == "not enough memory" then error(message, 0) end
+    if message == "not enough memory" or message == "invalid key to 'next'" then error(message, 0) end
     throw(message)
   end
   error(message, 0)
