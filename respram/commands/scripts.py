@@ -259,7 +259,7 @@ def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome |
             observe(node)
             node.log(f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others are told BUSY")
         raise Suspend(conn.now_ms + PAUSE_MS)
-    return _reply(outcome, digest)
+    return _reply(conn, outcome, digest)
 
 
 def abandon(conn: Conn) -> None:
@@ -277,7 +277,7 @@ def abandon(conn: Conn) -> None:
         observe(node)
 
 
-def _reply(outcome: Outcome, digest: bytes) -> Reply:
+def _reply(conn: Conn, outcome: Outcome, digest: bytes) -> Reply:
     kind, value = outcome.kind, outcome.value
     if kind in (BULK, NUMBER):
         assert isinstance(value, (bytes, int))
@@ -293,9 +293,9 @@ def _reply(outcome: Outcome, digest: bytes) -> Reply:
     if outcome.source:
         text += b" script: %b, on %b:%b." % (digest, outcome.source.split(b"\0", 1)[0], outcome.line)
     text = _one_line(text)
-    if outcome.told:
-        return Error(text)
-    raise ClientError(text)
+    if not outcome.told:
+        count_error(conn, b"ERR")  # not by its first word: a script may have made that of a value
+    return Error(text)
 
 
 def _one_line(text: bytes) -> bytes:

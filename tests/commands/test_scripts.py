@@ -175,6 +175,17 @@ def test_full_memory_stops_a_script_before_its_first_write(client: Client) -> No
     assert client(b"EVAL", b"#!lua flags=allow-oom\nreturn redis.call('set', 'k', 'w')", b"0") == b"+OK\r\n"
 
 
+def test_no_value_of_a_script_reaches_info_or_the_log(rig: Rig) -> None:
+    client = rig.connect()
+    client(b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0")
+    for text in ("error({err = ARGV[1]})", "return {err = ARGV[1]}", "error(ARGV[1])", "redis.log(3, ARGV[1])", "return redis.call(ARGV[1])",
+                 "return redis.call('set', 'k', ARGV[1], ARGV[1])", "redis.call('echo', ARGV[1])", "return cjson.decode(ARGV[1])"):  # fmt: skip
+        run(client, text, b"Secret-Value")
+    told = client(b"INFO", b"everything") + client(b"SLOWLOG", b"GET", b"-1") + "".join(rig.lines).encode()
+    assert b"Secret-Value" not in told
+    assert b"errorstat_ERR" in told
+
+
 # -- scripts that run for long: the clock of these tests moves by 7 us for each look at it ------------------
 def slow(rig: Rig) -> Client:
     """A client whose script has run for so long that others are told."""
