@@ -137,6 +137,11 @@ def test_errors_are_strings_and_tables_never_objects_of_the_host(runtime: Runtim
     assert outcome.value == b"BAD x"
 
 
+@pytest.mark.parametrize("level", ["0/0", "1/0", "-1", "4", "2^31"])
+def test_a_level_that_is_none_is_refused(runtime: Runtime, level: str) -> None:
+    assert failure(runtime, f"redis.log({level}, 'x')") == b"ERR Invalid debug level."
+
+
 # -- time -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "text",

@@ -495,7 +495,7 @@ function REDIS.log(...)
   level = tonumber(level)
   if not level then error(error_table("First argument must be a number (log level)."), 0) end
   level = level < 0 and -floor(-level) or floor(level)
-  if level < 0 or level > 3 then error(error_table("Invalid debug level."), 0) end
+  if not (level >= 0 and level <= 3) then error(error_table("Invalid debug level."), 0) end -- NaN is none either
   local size = 0
   for index = 2, count do
     local piece = select(index, ...)
