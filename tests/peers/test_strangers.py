@@ -88,17 +88,18 @@ def test_a_rotated_secret_lets_both_sides_in() -> None:
 def test_enclaves_share_topology_and_no_data() -> None:
     with enclave(2) as members:
         until_ready(members)
-        other = joiner(members, "--enclave", "blue")
+        other = joiner(members, "--enclave", "blue", "--join-wait", "1")  # nobody else is in that enclave
         try:
             until(lambda: other.info()["network_members"] == 3, "the topology did not reach the other enclave")
             until(lambda: members[1].info()["network_members"] == 3, "nor did it come back")
+            until(lambda: other.info()["peer_state"] == "ready", "it did not become the first of its enclave")
             members[0].client.set("k", "v", ex=100)
             other.client.set("blue", "v", ex=100)
             time.sleep(1.5)
             assert other.client.get("k") is None and members[0].client.get("blue") is None
             assert other.info()["enclave_members"] == 1
             rows = other.client.execute_command("RESPRAM", "TOPOLOGY")
-            assert sorted(row[b"enclave"] for row in rows) == [b"blue", b"default", b"default"]
+            assert sorted(word.partition(b"=")[2] for row in rows for word in row.split() if word.startswith(b"enclave=")) == [b"blue", b"default", b"default"]
             assert until_equal(members, 1) == 1
         finally:
             other.stop()
