@@ -57,20 +57,24 @@ def names(slots: list[bytes | None]) -> list[str]:
     return sorted({name for slot in slots for name in listed(slot)})
 
 
-def alive(every: list[str], key_of: KeyOf) -> Steps[list[str]]:
-    """Those of the names whose keys are there."""
+def alive(every: list[str], key_of: KeyOf, small: bool = False) -> Steps[list[str]]:
+    """Those of the names whose keys are there. `small`: their values are a few bytes, and reading them is one command."""
     found: list[str] = []
     for at in range(0, len(every), TOGETHER_MAX):
         asked = every[at : at + TOGETHER_MAX]
-        there = yield from ask_all(*(("EXISTS", key_of(name)) for name in asked))
+        if small:
+            (stored,) = yield from ask_all(("MGET", *map(key_of, asked)))
+            there = [value is not None for value in stored]
+        else:
+            there = yield from ask_all(*(("EXISTS", key_of(name)) for name in asked))
         found += [name for name, count in zip(asked, there, strict=True) if count]
     return found
 
 
 def members(base: bytes, key_of: KeyOf) -> Steps[list[str]]:
-    """The names of a group whose keys are there, sorted."""
+    """The names of a group whose keys are there, with small values, sorted."""
     (slots,) = yield from ask_all(reading(base))
-    return (yield from alive(names(slots), key_of))
+    return (yield from alive(names(slots), key_of, small=True))
 
 
 def listed(slot: bytes | None) -> list[str]:
