@@ -5,7 +5,9 @@ One file per pattern; this one only names what they offer. Nothing here may impo
 
 from respram.patterns.accumulate import Counter, GrowingList, Statistics, Summary
 from respram.patterns.actor_state import ActorState
+from respram.patterns.adaptive_priority import PrioritySender
 from respram.patterns.advisory_lock import AdvisoryLock, HeldLock, Holding
+from respram.patterns.affinity_pool import AffinityPool
 from respram.patterns.append_log import AppendLog
 from respram.patterns.batch import Batch, BatchProgress
 from respram.patterns.bidirectional import Duplex
@@ -31,11 +33,14 @@ from respram.patterns.errors import (
     Contended,
     ContentCorrupt,
     ContentMissing,
+    NodeRefused,
     NotJson,
     PatternError,
     RemoteError,
     ResourceLocked,
+    SessionClosed,
     SessionEnded,
+    SessionTimedOut,
     StoreAway,
     StoreRefused,
     StreamEnded,
@@ -60,6 +65,7 @@ from respram.patterns.memo import Memo
 from respram.patterns.multiplex import MultiplexReceiver, MultiplexSender
 from respram.patterns.naming import Listing, derived, key, unique
 from respram.patterns.overwrite_pubsub import OverwritePublisher, OverwriteSubscriber, Update
+from respram.patterns.probabilistic_delivery import ChanceReader, ChanceSender, Frame
 from respram.patterns.publish_subscribe import Message, PubSub
 from respram.patterns.reference_message import ReferenceMessages, ReferenceReader
 from respram.patterns.request_response import Requester, Responder
@@ -71,12 +77,14 @@ from respram.patterns.session import Sessions
 from respram.patterns.snapshot import Snapshots
 from respram.patterns.stash import Stash
 from respram.patterns.state_machine import State, StateMachine
+from respram.patterns.stt_session import STTNode, STTSession, STTStream
 from respram.patterns.versions import Versions
 from respram.patterns.workflow import Progress, Workflow
 
 __all__ = [
     "ActorState",
     "AdvisoryLock",
+    "AffinityPool",
     "AppendLog",
     "BadName",
     "BadTransition",
@@ -87,6 +95,8 @@ __all__ = [
     "Broadcast",
     "Cache",
     "Cached",
+    "ChanceReader",
+    "ChanceSender",
     "Change",
     "ChunkExpired",
     "CircuitBreaker",
@@ -111,6 +121,7 @@ __all__ = [
     "EnvironmentConfig",
     "FileTransfer",
     "Found",
+    "Frame",
     "FrameDispatcher",
     "FrameSender",
     "GrowingList",
@@ -126,12 +137,14 @@ __all__ = [
     "Message",
     "MultiplexReceiver",
     "MultiplexSender",
+    "NodeRefused",
     "NotJson",
     "Outcome",
     "OverwritePublisher",
     "OverwriteSubscriber",
     "PatternError",
     "Presence",
+    "PrioritySender",
     "Progress",
     "PubSub",
     "ReferenceMessages",
@@ -141,10 +154,15 @@ __all__ = [
     "ResourceLocked",
     "Responder",
     "Retry",
+    "STTNode",
+    "STTSession",
+    "STTStream",
     "Scratchpad",
     "Sealer",
     "SecureRelay",
+    "SessionClosed",
     "SessionEnded",
+    "SessionTimedOut",
     "Sessions",
     "Snapshots",
     "Stash",

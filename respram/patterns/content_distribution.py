@@ -2,19 +2,23 @@
 
     content = ContentDistribution((client_a, client_b, client_c), "library")
     content_id = content.publish(data)                # on the first node that takes it
-    content.retrieve(content_id)                      # from the first that has it, and has it unharmed
+    content.retrieve(content_id)                      # from the first that answers with it, unharmed
+
+All nodes are asked at the same time, so one that is dead costs nothing while another has it.
 
 A node that is away, has nothing, or has something else under the hash is passed over, and named in the error if no
 other helps. Not promised: that nodes outside one enclave get each other's content: then publish with copies > 1.
 """
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 from respram.patterns.content_store import ContentRef, ContentStore, reference
-from respram.patterns.effects import Ask, Steps
-from respram.patterns.errors import ContentCorrupt, ContentMissing, StoreAway, StoreRefused
+from respram.patterns.effects import Ask, AskAny, Steps
+from respram.patterns.errors import ContentMissing, StoreAway, StoreRefused
 from respram.patterns.steps import C, operation, ttl_ms
+
+HARMED = "has something else under its hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,21 @@ class ContentDistribution(Generic[C]):
 
     @operation
     def retrieve(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified. Raises ContentMissing, which says why of each node."""
+        """The content, verified, from whichever node answers first. Raises ContentMissing, which says why of each node."""
+        outcomes: list[Any] = yield AskAny(
+            (("GET", self.key(ref)),), self.clients, lambda replies: unharmed(replies, ref)
+        )
         reasons: list[str] = []
-        for number, client in enumerate(self.clients, 1):
-            try:
-                (found,) = yield Ask((("GET", self.key(ref)),), client)
-                if found is not None:
-                    return ref.verified(found)
-                reasons.append(f"node {number} does not have it")
-            except ContentCorrupt:
-                reasons.append(f"node {number} has something else under its hash")
-            except (StoreAway, StoreRefused):
+        for number, outcome in enumerate(outcomes, 1):
+            if isinstance(outcome, Exception):
                 reasons.append(f"node {number} is away or refused")
+            elif outcome is not None and unharmed(outcome, ref):
+                content: bytes = outcome[0]
+                return content
+            elif outcome is not None:
+                reasons.append(f"node {number} " + ("does not have it" if outcome[0] is None else HARMED))
         raise ContentMissing(f"content {ref.hash[:12]}: {'; '.join(reasons)}")
+
+
+def unharmed(replies: list[Any], ref: ContentRef) -> bool:
+    return replies[0] is not None and reference(replies[0]) == ref

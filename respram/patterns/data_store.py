@@ -103,6 +103,8 @@ class DataStore(Generic[C]):
         """What a delete is elsewhere: the value is overwritten by nothing, and the key is gone a millisecond later."""
         yield from ask_all(("SET", self.key(name), b"", "PX", ttl_ms(LETTING_GO_S)), *self._over(name))
 
+    delete = let_go  # the document's name for it
+
     @operation
     def list_keys(self, prefix: str = "") -> Steps[list[str]]:
         """Names in this namespace that begin with `prefix`, sorted."""

@@ -7,9 +7,11 @@ interrupt too, is raised in the pattern, at its `yield`, so that its `finally` c
 
 import asyncio
 import inspect
+import queue
 import re
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 import redis.exceptions
@@ -18,6 +20,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from respram.patterns.effects import (
     Ask,
+    AskAny,
     Block,
     Call,
     Command,
@@ -28,6 +31,7 @@ from respram.patterns.effects import (
     Receive,
     Steps,
     Subscribe,
+    Use,
     Watch,
 )
 from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge, WrongCredentials
@@ -37,6 +41,15 @@ T = TypeVar("T")
 # A node takes 64 MiB in one argument unless told otherwise, and closes the connection on more. So it is checked here,
 # for all commands of an effect before the first is sent.
 VALUE_BYTES_MAX = 64 * 1024 * 1024
+
+TOGETHER_MAX = 16  # nodes that one AskAny asks at the same time
+
+CANCELS_MAX, CANCEL_S = (
+    10,
+    0.01,
+)  # how often a question that is not needed any more is cancelled, and how long it may take
+
+Good = Callable[[list[Any]], bool]
 
 LARGE_BYTES = 1024 * 1024  # the least that a node's limit can be set to: below it, size is not the reason
 
@@ -150,7 +163,14 @@ class Driver:
                 if len(commands) == 1 and not atomic:
                     return [client.execute_command(*commands[0], **RAW)]
                 with client.pipeline(transaction=atomic) as pipe:
-                    return checked(queue(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+                    return checked(queued(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+            case AskAny(commands, clients, good):
+                check_sizes(commands)
+                return self.ask_any(effect, commands, clients, good)
+            case Use(client):
+                self.unwatch()
+                self.client = client
+                return None
             case Watch(keys, values):
                 self.unwatch()
                 self.watching = self.client.pipeline(transaction=True)
@@ -167,7 +187,7 @@ class Driver:
                 assert pipe is not None, "a Commit belongs to a Watch"
                 try:
                     pipe.multi()
-                    return checked(queue(pipe, commands, {}).execute(raise_on_error=False))
+                    return checked(queued(pipe, commands, {}).execute(raise_on_error=False))
                 except redis.exceptions.WatchError:
                     return None
                 finally:
@@ -192,6 +212,34 @@ class Driver:
             case Receive(timeout_s):
                 return message(self.listening.get_message(timeout=timeout_s))
         raise AssertionError(f"{type(effect).__name__} in an operation that is no stream")
+
+    def ask_any(self, effect: Effect, commands: tuple[Command, ...], clients: tuple[Any, ...], good: Good) -> list[Any]:
+        outcomes: list[Any] = [None] * len(clients)
+        answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+
+        def ask(number: int) -> None:
+            try:
+                with clients[number].pipeline(transaction=False) as pipe:
+                    replies = checked(queued(pipe, commands, RAW).execute(raise_on_error=False))
+                answers.put((number, replies))
+            except Exception as error:
+                answers.put((number, readable(error, effect)))
+
+        def begin(number: int) -> None:
+            # A daemon: whoever has a good answer does not wait for a node that never answers.
+            threading.Thread(target=ask, args=(number,), daemon=True).start()
+
+        begun = min(len(clients), TOGETHER_MAX)
+        for number in range(begun):
+            begin(number)
+        for _ in clients:
+            number, outcomes[number] = answers.get()
+            if not isinstance(outcomes[number], Exception) and good(outcomes[number]):
+                break
+            if begun < len(clients):
+                begin(begun)
+                begun += 1
+        return outcomes
 
     def unwatch(self) -> None:
         pipe, self.watching = self.watching, None
@@ -220,7 +268,14 @@ class AsyncDriver:
                 if len(commands) == 1 and not atomic:
                     return [await client.execute_command(*commands[0], **RAW)]
                 async with client.pipeline(transaction=atomic) as pipe:
-                    return checked(await queue(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+                    return checked(await queued(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+            case AskAny(commands, clients, good):
+                check_sizes(commands)
+                return await self.ask_any(effect, commands, clients, good)
+            case Use(client):
+                await self.unwatch()
+                self.client = client
+                return None
             case Watch(keys, values):
                 await self.unwatch()
                 self.watching = self.client.pipeline(transaction=True)
@@ -237,7 +292,7 @@ class AsyncDriver:
                 assert pipe is not None, "a Commit belongs to a Watch"
                 try:
                     pipe.multi()
-                    return checked(await queue(pipe, commands, {}).execute(raise_on_error=False))
+                    return checked(await queued(pipe, commands, {}).execute(raise_on_error=False))
                 except redis.exceptions.WatchError:
                     return None
                 finally:
@@ -259,6 +314,31 @@ class AsyncDriver:
                 return message(await self.listening.get_message(timeout=timeout_s))
         raise AssertionError(f"{type(effect).__name__} in an operation that is no stream")
 
+    async def ask_any(
+        self, effect: Effect, commands: tuple[Command, ...], clients: tuple[Any, ...], good: Good
+    ) -> list[Any]:
+        outcomes: list[Any] = [None] * len(clients)
+        free = asyncio.Semaphore(TOGETHER_MAX)
+
+        async def ask(number: int) -> int:
+            async with free:
+                try:
+                    async with clients[number].pipeline(transaction=False) as pipe:
+                        outcomes[number] = checked(await queued(pipe, commands, RAW).execute(raise_on_error=False))
+                except Exception as error:
+                    outcomes[number] = readable(error, effect)
+            return number
+
+        tasks = [asyncio.ensure_future(ask(number)) for number in range(len(clients))]
+        try:
+            for each in asyncio.as_completed(tasks):
+                number = await each
+                if not isinstance(outcomes[number], BaseException) and good(outcomes[number]):
+                    break
+        finally:
+            await ended(tasks)
+        return outcomes
+
     async def unwatch(self) -> None:
         pipe, self.watching = self.watching, None
         if pipe is not None:
@@ -270,7 +350,19 @@ class AsyncDriver:
             await self.listening.aclose()
 
 
-def queue(pipe: Any, commands: tuple[Command, ...], options: dict[str, bool]) -> Any:
+async def ended(tasks: list[asyncio.Task[int]]) -> None:
+    """Cancels the tasks; none is waited for that does not end, since what it waits for may be a node that never answers."""
+    for _ in range(CANCELS_MAX):
+        # redis-py loses a cancellation that meets it while it connects, so one may have to be said again.
+        left = [task for task in tasks if not task.done()]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_S)
+
+
+def queued(pipe: Any, commands: tuple[Command, ...], options: dict[str, bool]) -> Any:
     """The pipeline with the commands in it. No RAW in a MULTI: redis-py reads its replies with EXEC's options, not theirs."""
     for command in commands:
         pipe.execute_command(*command, **options)
@@ -336,7 +428,7 @@ def said(error: Exception) -> str:
 
 
 def largest(effect: Effect) -> int:
-    if not isinstance(effect, Ask | Commit):
+    if not isinstance(effect, Ask | AskAny | Commit):
         return 0
     return max(
         (len(part) for command in effect.commands for part in command if isinstance(part, bytes | str)), default=0

@@ -20,6 +20,25 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAny:
+    """The same commands to several nodes at once. Outcome: for each, in order, its replies, what it raised, or None.
+
+    It ends when all have answered, or when `good` says so of an answer: then the others count as not asked (None).
+    """
+
+    commands: tuple[Command, ...]
+    clients: tuple[Any, ...]
+    good: Callable[[list[Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Go on with another client of the same kind. Outcome: None."""
+
+    client: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """WATCH the keys and read them. Outcome: the list of their values, or None if the connection broke.
 
@@ -85,7 +104,7 @@ class Hand:
     item: object
 
 
-Effect = Ask | Watch | Commit | Pause | Call | Block | Subscribe | Receive | Hand
+Effect = Ask | AskAny | Use | Watch | Commit | Pause | Call | Block | Subscribe | Receive | Hand
 
 T = TypeVar("T")
 Steps = Generator[Effect, Any, T]

@@ -12,6 +12,10 @@ class StoreAway(PatternError, ConnectionError):
     """No node answered. Nothing is known about what was under way: ask again before acting on it."""
 
 
+class NodeRefused(StoreAway, ConnectionRefusedError):
+    """No node of the store took the connection: by the name that a caller of sockets expects."""
+
+
 class StoreRefused(PatternError):
     """The node answered with an error: out of memory, no permission, a command it does not have."""
 
@@ -50,6 +54,14 @@ class Contended(PatternError):
 
 class TimedOut(PatternError, TimeoutError):
     """What was waited for did not come in time. It may still come."""
+
+
+class SessionTimedOut(TimedOut):
+    """The peer did not accept a session in time."""
+
+
+class SessionClosed(PatternError, ConnectionError):
+    """The session with the peer is over; the reason says why."""
 
 
 class ClaimLost(PatternError):

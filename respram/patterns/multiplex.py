@@ -6,10 +6,12 @@
     receiver.receive(timeout_s=5)                     # ("chat", b"hello")
 
 Each channel is a stream with numbers of its own: a slow video holds up no chat, and an expired one names its channel.
+`sealers` gives channels a secret each.
 Not promised: an order between channels. Whichever has something is served, in turn.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -17,6 +19,7 @@ from respram.patterns.effects import Steps
 from respram.patterns.errors import BadName, StreamEnded, TimedOut
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.naming import level
+from respram.patterns.sealing import Sealer
 from respram.patterns.steps import C, operation, pause
 
 
@@ -26,11 +29,12 @@ class MultiplexSender(Generic[C]):
     name: str
     channels: tuple[str, ...]
     ttl_s: float = 10.0
+    sealers: Mapping[str, Sealer] = field(default_factory=dict)  # by channel; the receiver needs the same
 
     def encoder(self, channel: str) -> StreamEncoder[C]:
         if channel not in self.channels:
             raise BadName(f"{channel!r} is not a channel of {self.name!r}")
-        return StreamEncoder(self.client, stream_name(self.name, channel), self.ttl_s)
+        return StreamEncoder(self.client, stream_name(self.name, channel), self.ttl_s, sealer=self.sealers.get(channel))
 
     @operation
     def send(self, channel: str, message: bytes) -> Steps[int]:
@@ -46,11 +50,15 @@ class MultiplexReceiver(Generic[C]):
     client: C
     name: str
     channels: tuple[str, ...]
+    sealers: Mapping[str, Sealer] = field(default_factory=dict)
     decoders: dict[str, StreamDecoder[C]] = field(init=False)
     turn: int = 0
 
     def __post_init__(self) -> None:
-        self.decoders = {one: StreamDecoder(self.client, stream_name(self.name, one)) for one in self.channels}
+        self.decoders = {
+            one: StreamDecoder(self.client, stream_name(self.name, one), sealer=self.sealers.get(one))
+            for one in self.channels
+        }
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[tuple[str, bytes]]:

@@ -1,8 +1,10 @@
 """Several nodes, some of them away or wrong. Databases of one node stand for nodes here."""
 
+import socket
+
 import pytest
 
-from respram.patterns import ContentDistribution, ContentMissing, StoreAway
+from respram.patterns import ContentDistribution, ContentMissing, StoreAway, drivers
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -30,3 +32,23 @@ def test_copies_go_to_so_many_nodes_and_fewer_are_an_error(world: World) -> None
         world(ContentDistribution((spare,), world.name).retrieve(ref))
     with pytest.raises(StoreAway, match="2 of 3"):
         world(ContentDistribution((away, one, two), world.name, 5).publish(DATA, copies=3))
+
+
+def test_a_node_that_never_answers_costs_nothing_while_another_has_it(world: World) -> None:
+    # It takes the connection and says nothing: a client without a timeout would wait for ever.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dead = world.another(port=silent.getsockname()[1], socket_timeout=600)
+        good = world.another(db=7)
+        content = ContentDistribution((dead, *(world.another(db=db) for db in (5, 6)), good), world.name, 60)
+        ref = world(ContentDistribution((good,), world.name, 60).publish(DATA))
+        assert world(content.retrieve(ref)) == DATA
+
+
+def test_more_nodes_than_are_asked_together_are_all_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "TOGETHER_MAX", 2)
+    good = world.another(db=7)
+    ref = world(ContentDistribution((good,), world.name, 60).publish(DATA))
+    empty = tuple(world.another(db=5) for _ in range(6))
+    assert world(ContentDistribution((*empty, good), world.name).retrieve(ref)) == DATA
+    with pytest.raises(ContentMissing, match="6 does not have it"):
+        world(ContentDistribution(empty, world.name).retrieve(ref))

@@ -2,7 +2,17 @@
 
 import pytest
 
-from respram.patterns import BadName, ChunkExpired, MultiplexReceiver, MultiplexSender, StreamEnded, TimedOut
+from respram.patterns import (
+    BadName,
+    ChunkExpired,
+    MultiplexReceiver,
+    MultiplexSender,
+    Sealer,
+    StreamEnded,
+    TimedOut,
+    WrongKey,
+    new_secret,
+)
 from respram.patterns.live_stream import chunk_key
 from respram.patterns.multiplex import stream_name
 from tests.patterns.conftest import World
@@ -51,3 +61,14 @@ def test_an_expired_chunk_names_its_channel(world: World) -> None:
     world.expire(chunk_key(stream_name(world.name, "audio"), 0))
     with pytest.raises(ChunkExpired, match="audio"):
         world(receiver.receive(5))
+
+
+def test_a_channel_with_a_secret_of_its_own_is_read_with_it_only(world: World) -> None:
+    sealers = {"chat": Sealer(new_secret())}
+    sender = MultiplexSender(world.client, world.name, CHANNELS, 60, sealers)
+    world(sender.send("chat", b"private"))
+    world(sender.send("video", b"public"))
+    receiver = MultiplexReceiver(world.another(), world.name, CHANNELS, sealers)
+    assert {world(receiver.receive(1)) for _ in range(2)} == {("chat", b"private"), ("video", b"public")}
+    with pytest.raises(WrongKey):
+        world(MultiplexReceiver(world.another(), world.name, ("chat",), {"chat": Sealer(new_secret())}).receive(1))

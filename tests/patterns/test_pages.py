@@ -40,8 +40,9 @@ def test_the_example_of_a_page_runs_as_it_stands(
     blocks = BLOCK.findall(page.read_text())
     assert blocks, "a page without an example"
     for block in blocks:
-        assert "redis.Redis()" in block, "a reader has no client but the one that the example makes"
-        here = block.replace("redis.Redis()", f"redis.Redis(port={node_port}, db=9)")
+        made = re.findall(r"redis\.(?:asyncio\.)?Redis\(\)", block)
+        assert made, "a reader has no client but the one that the example makes"
+        here = re.sub(r"(redis\.(?:asyncio\.)?Redis)\(\)", rf"\1(port={node_port}, db=9)", block)
         exec(compile(here, page.name, "exec"), {})  # noqa: S102
 
 
@@ -95,7 +96,8 @@ NAMED = {
         "1 Live video streaming", "2 IoT sensor storage (hash-addressed)", "3 Multi-endpoint fanout",
         "4 Custom binary protocol", "Request-response", "Publish-subscribe", "Bidirectional streaming",
         "File transfer with progress", "Multiplexed application", "Retry and reconnection", "Keep-alive monitoring",
-        "Content distribution",
+        "Content distribution", "Session/Stream API", "Agnostic primitives", "Adaptive priority", "Probabilistic delivery",
+        "Session continuity", "Affinity pooling",
     ),
     "REPRAM hybrid consensus and sync": (
         "1 Bootstrap sync", "2 Bloom filter sync", "3 Lazy pull consensus", "4 Periodic hierarchical rebalance",

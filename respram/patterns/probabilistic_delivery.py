@@ -1,0 +1,102 @@
+"""Probabilistic delivery: each frame goes out with a chance, and both sides count what did not. Nothing else lives in this file.
+
+    sender = ChanceSender(StreamEncoder(client, "camera-1"), chance=0.8, seed=7)
+    sender.send(frame)                           # True: it was sent; False: it was left out by chance
+    sender.send(key_frame, chance=1.0)           # this one surely
+    reader = ChanceReader(StreamDecoder(other_client, "camera-1"))
+    reader.receive(timeout_s=5)                  # Frame(payload, missed=2): two before it never came
+
+Lossy by design: for telemetry, previews, gossip, where less is enough and load is to be shed evenly. The seed makes a run
+repeatable. Frames are numbered before the choice, so the reader knows how many it lacks, whether chance or expiry took them.
+Not promised: that exactly the share `chance` arrives; that a frame that was left out can be had later.
+"""
+
+import random
+import struct
+from dataclasses import dataclass, field
+from typing import Generic
+
+from respram.patterns.effects import Steps
+from respram.patterns.errors import BadName, ChunkExpired, Unreadable
+from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
+from respram.patterns.steps import C, operation
+
+NUMBER = struct.Struct(">Q")  # of the frame, among all that were offered
+
+
+@dataclass(slots=True)
+class ChanceSender(Generic[C]):
+    encoder: StreamEncoder[C]
+    chance: float = 1.0  # from 0 to 1
+    seed: int | None = None  # None: another run makes other choices
+    offered: int = 0
+    sent: int = 0
+    draws: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        checked_chance(self.chance)
+        self.draws = random.Random(self.seed)  # noqa: S311 (no secret: a share of frames)
+
+    @property
+    def client(self) -> C:
+        return self.encoder.client
+
+    @property
+    def dropped(self) -> int:
+        """How many chance left out."""
+        return self.offered - self.sent
+
+    @operation
+    def send(self, frame: bytes, chance: float | None = None) -> Steps[bool]:
+        """Sends the frame with its chance, the sender's without one; whether it was sent. Raises what the stream raises."""
+        wanted = self.chance if chance is None else checked_chance(chance)
+        number, self.offered = self.offered, self.offered + 1
+        # The draw is made for every frame: another chance for one of them changes no other's fate.
+        if self.draws.random() >= wanted:
+            return False
+        yield from self.encoder.send.steps(NUMBER.pack(number) + frame)
+        self.sent += 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    payload: bytes
+    missed: int  # frames between the one before and this one that did not come
+
+
+@dataclass(slots=True)
+class ChanceReader(Generic[C]):
+    decoder: StreamDecoder[C]
+    expected: int = 0  # number of the next frame
+    received: int = 0
+    missed: int = 0  # in all
+
+    @property
+    def client(self) -> C:
+        return self.decoder.client
+
+    @operation
+    def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[Frame]:
+        """The next frame that comes. Expired ones count as missed; raises TimedOut, StreamEnded."""
+        while True:
+            try:
+                message = yield from self.decoder.receive.steps(timeout_s, poll_s)
+                break
+            except ChunkExpired:
+                yield from self.decoder.skip_to_oldest.steps()
+        if len(message) < NUMBER.size:
+            raise Unreadable(f"a message of stream {self.decoder.name!r} was not sent by ChanceSender")
+        (number,) = NUMBER.unpack_from(message)
+        # A sender that began anew counts from 0: what it had offered before is not known.
+        missed = max(0, number - self.expected)
+        self.expected = number + 1
+        self.received += 1
+        self.missed += missed
+        return Frame(message[NUMBER.size :], missed)
+
+
+def checked_chance(chance: float) -> float:
+    if not 0 <= chance <= 1:
+        raise BadName("a chance is a number from 0 to 1")
+    return chance
