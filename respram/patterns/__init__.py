@@ -49,6 +49,7 @@ from respram.patterns.errors import (
     TimedOut,
     TooMany,
     Unreadable,
+    Unsettled,
     ValueTooLarge,
     WrongCredentials,
     WrongKey,
@@ -74,6 +75,7 @@ from respram.patterns.scratchpad import Scratchpad
 from respram.patterns.sealing import Sealer, new_secret
 from respram.patterns.secure_relay import SecureRelay
 from respram.patterns.session import Sessions
+from respram.patterns.settle import Settle
 from respram.patterns.snapshot import Snapshots
 from respram.patterns.stash import Stash
 from respram.patterns.state_machine import State, StateMachine
@@ -164,6 +166,7 @@ __all__ = [
     "SessionEnded",
     "SessionTimedOut",
     "Sessions",
+    "Settle",
     "Snapshots",
     "Stash",
     "State",
@@ -180,6 +183,7 @@ __all__ = [
     "TimedOut",
     "TooMany",
     "Unreadable",
+    "Unsettled",
     "Update",
     "ValueTooLarge",
     "Versions",

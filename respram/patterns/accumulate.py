@@ -5,21 +5,26 @@
     Statistics(client, "latency").add(12.5)                         # Summary(count, total, least, most), .average
 
 Each addition begins the key's time anew. The counter is INCRBY, the others compare-and-set.
-Not promised: additions through *different nodes* at the same moment; the later stamp wins there, and one can be lost.
-Let the writers of one key use one node, or give each writer a key of its own and add up when reading.
+What holds where: through one node no addition is lost. Through several none is, when each writer has a `part` of its own, a number
+below PARTS: then no two of them write one key, and readers take all parts in one round trip. What `add` returns is then what this
+node knows of the whole.
+Not promised: additions to *one* part (or none) through different nodes at the same moment; the later stamp wins there, and one
+can be lost.
 """
 
+import functools
 import math
 import re
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.errors import TooMany, Unreadable
+from respram.patterns.errors import BadName, TooMany, Unreadable
 from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, ask_atomic, change, get, operation, ttl_ms
+from respram.patterns.steps import C, Steps, ask, ask_atomic, change, operation, ttl_ms
 
 NUMBER = int | float  # JSON makes no difference between 1 and 1.0
+PARTS = 64  # writers of one name that can be told apart
 ITEMS_MAX = 10_000  # items of one list: each append rewrites the whole of it
 
 
@@ -28,10 +33,11 @@ class Counter(Generic[C]):
     client: C
     name: str
     ttl_s: float = 3600.0
+    part: int | None = None  # this writer's, where several nodes are written through
 
     @property
     def key(self) -> bytes:
-        return key("count", level(self.name))
+        return part_key(key("count", level(self.name)), self.part)
 
     @operation
     def add(self, amount: int = 1) -> Steps[int]:
@@ -41,16 +47,19 @@ class Counter(Generic[C]):
         replies = yield from ask_atomic(
             ("SET", self.key, 0, "NX", "PX", expiry), ("INCRBY", self.key, amount), ("PEXPIRE", self.key, expiry)
         )
-        return int(replies[1])
+        return int(replies[1]) if self.part is None else (yield from self.value.steps())
 
     @operation
     def value(self) -> Steps[int]:
-        found = yield from get(self.key)
-        if found is not None and not re.fullmatch(rb"-?\d+", found):
-            raise Unreadable(
-                f"key of counter {self.name!r} holds no number: another program wrote to it, choose another name"
-            )
-        return int(found or 0)
+        """The sum, of all parts."""
+        total = 0
+        for found in (yield from parts(key("count", level(self.name)))):
+            if found is not None and not re.fullmatch(rb"-?\d+", found):
+                raise Unreadable(
+                    f"key of counter {self.name!r} holds no number: another program wrote to it, choose another name"
+                )
+            total += int(found or 0)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +69,11 @@ class GrowingList(Generic[C]):
     ttl_s: float = 3600.0
     items_max: int = ITEMS_MAX
     keep_latest: bool = False  # when full: drop the oldest item instead of raising TooMany
+    part: int | None = None  # this writer's, where several nodes are written through
 
     @property
     def key(self) -> bytes:
-        return key("list", level(self.name))
+        return part_key(key("list", level(self.name)), self.part)
 
     @operation
     def append(self, *items: Json) -> Steps[int]:
@@ -77,11 +87,14 @@ class GrowingList(Generic[C]):
                 raise TooMany(f"list {self.name!r} would have more than {self.items_max} items; nothing was appended")
             return to_json(every[-self.items_max :])
 
-        return len(listed((yield from change(self.key, edit, self.ttl_s)), self.name))
+        written = yield from change(self.key, edit, self.ttl_s)
+        return len(listed(written, self.name)) if self.part is None else len((yield from self.items.steps()))
 
     @operation
     def items(self) -> Steps[list[Json]]:
-        return listed((yield from get(self.key)), self.name)
+        """The items in the order in which they were appended; those of several parts one part after the other."""
+        stored = yield from parts(key("list", level(self.name)))
+        return [item for found in stored for item in listed(found, self.name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +113,24 @@ class Summary:
         most = value if self.most is None else max(self.most, value)
         return Summary(self.count + 1, self.total + value, least, most)
 
+    def joined(self, other: "Summary") -> "Summary":
+        """Of all that either has seen."""
+        leasts = [each for each in (self.least, other.least) if each is not None]
+        mosts = [each for each in (self.most, other.most) if each is not None]
+        least, most = min(leasts, default=None), max(mosts, default=None)
+        return Summary(self.count + other.count, self.total + other.total, least, most)
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics(Generic[C]):
     client: C
     name: str
     ttl_s: float = 3600.0
+    part: int | None = None  # this writer's, where several nodes are written through
 
     @property
     def key(self) -> bytes:
-        return key("statistics", level(self.name))
+        return part_key(key("statistics", level(self.name)), self.part)
 
     @operation
     def add(self, value: float) -> Steps[Summary]:
@@ -119,11 +140,27 @@ class Statistics(Generic[C]):
         written = yield from change(
             self.key, lambda found: summary_json(summarised(found, self.name).plus(value)), self.ttl_s
         )
-        return summarised(written, self.name)
+        return summarised(written, self.name) if self.part is None else (yield from self.summary.steps())
 
     @operation
     def summary(self) -> Steps[Summary]:
-        return summarised((yield from get(self.key)), self.name)
+        """Of all parts."""
+        stored = yield from parts(key("statistics", level(self.name)))
+        return functools.reduce(Summary.joined, (summarised(each, self.name) for each in stored), Summary())
+
+
+def part_key(whole: bytes, part: int | None) -> bytes:
+    if part is None:
+        return whole
+    if not 0 <= part < PARTS:
+        raise BadName(f"a part is a number from 0 to {PARTS - 1}, a different one for each writer")
+    return whole + b":%d" % part
+
+
+def parts(whole: bytes) -> Steps[list[bytes | None]]:
+    """What every part holds, and the key without a part, in one round trip."""
+    stored: list[bytes | None] = yield from ask("MGET", whole, *(part_key(whole, part) for part in range(PARTS)))
+    return stored
 
 
 def listed(data: bytes | None, name: str) -> list[Json]:

@@ -7,7 +7,8 @@
     held = lock.acquire("invoice-17", "agent-a")
     lock.release(held)
 
-The coordination token with exceptions instead of answers. Not promised: mutual exclusion across nodes, or against those
+The coordination token with exceptions instead of answers, and exact between nodes as it is, with `settle=` (settle.py).
+Not promised: mutual exclusion across nodes without it, or against those
 who do not ask. When the work takes longer than ttl_s, another may begin; `release` then raises ClaimLost.
 """
 
@@ -21,6 +22,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from respram.patterns.coordination_token import Claim, CoordinationToken
 from respram.patterns.errors import PatternError, ResourceLocked
+from respram.patterns.settle import Settle
 from respram.patterns.steps import C, Steps, call, operation
 
 
@@ -34,6 +36,7 @@ class HeldLock:
 class AdvisoryLock(Generic[C]):
     client: C
     ttl_s: float = 300.0
+    settle: Settle | None = None
 
     @operation
     def acquire(self, resource: str, agent: str) -> Steps[HeldLock]:
@@ -81,7 +84,7 @@ class AdvisoryLock(Generic[C]):
         return Holding(self, resource, agent)
 
     def _token(self, resource: str) -> CoordinationToken[C]:
-        return CoordinationToken(self.client, resource, self.ttl_s)
+        return CoordinationToken(self.client, resource, self.ttl_s, self.settle)
 
 
 @dataclass(slots=True)

@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from respram.patterns import pieces
+from respram.patterns.advisory_lock import AdvisoryLock
 from respram.patterns.effects import Command, Commit, Watch
 from respram.patterns.errors import Contended, ContentMissing
 from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
+from respram.patterns.settle import Settle
 from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, Steps, call, get, operation, pause, ttl_ms
 
 PIECES_LONGER = 1.25  # pieces outlive the checkpoint that names them, so that not each item has to prolong all
@@ -58,6 +60,8 @@ class Batch(Generic[C]):
     name: str
     batch_size: int = 10
     ttl_s: float = 86_400.0
+    settle: Settle | None = None  # so that runs through several nodes take turns too
+    run_ttl_s: float = 300.0  # a settled run that takes longer may be joined by another
 
     @property
     def key(self) -> bytes:
@@ -68,8 +72,19 @@ class Batch(Generic[C]):
         """Processes the next `batch_size` items, or what a run that broke off left of them; `items` must be the same each time.
 
         What `process` raises is raised; what was done before it stays checkpointed. Raises Contended when another run
-        moved the checkpoint, TooMany when the results are over the bound of `pieces`.
+        moved the checkpoint (ResourceLocked where it settles), TooMany when the results are over the bound of `pieces`.
         """
+        if self.settle is None:
+            return (yield from self._run(items, process))
+        turn = AdvisoryLock(self.client, self.run_ttl_s, self.settle)
+        held = yield from turn.acquire.steps(f"batch:{level(self.name)}", "run")
+        try:
+            return (yield from self._run(items, process))
+        finally:
+            if held.claim.sure_s() > 0:
+                yield from turn.release.steps(held)
+
+    def _run(self, items: Sequence[Any], process: Callable[..., Any]) -> Steps[BatchProgress]:
         before = yield from get(self.key)
         now = checkpoint(before, self.name)
         end = max(now.processed, min(now.returned + self.batch_size, len(items)))

@@ -7,9 +7,11 @@
 
 A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer; a holder's
 own view (`claim.sure_s()`) runs from *before* the claim was sent, so it ends before the key does.
-Not promised: mutual exclusion across nodes. Two clients of two nodes can claim at the same moment, and both be told yes
-until the nodes have spoken; the later stamp wins, and the loser learns it at its next `refresh`. Use it to avoid double
-work, not to protect what must not be done twice.
+What holds where: among the clients of one node one holder at a time; between nodes, with `settle=` (settle.py) and a client of every
+node, one holder at a time too.
+Not promised: mutual exclusion across nodes without it. Two clients of two nodes can claim at the same moment, and both be told yes
+until the nodes have spoken; the later stamp wins, and the loser learns it at its next `refresh`. Nor that a holder that was paused
+beyond its time has stopped: it asks its claim (`sure_s`) before it acts.
 """
 
 import time
@@ -20,9 +22,9 @@ from typing import Generic
 from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import document, to_json
 from respram.patterns.naming import LOCK, key
-from respram.patterns.steps import C, Steps, ask, ask_all, change, get, operation, ttl_ms
-
-LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
+from respram.patterns.settle import LETTING_GO_S as LETTING_GO_S
+from respram.patterns.settle import Settle, claimed
+from respram.patterns.steps import C, Steps, ask, ask_all, change, get, operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class CoordinationToken(Generic[C]):
     client: C
     name: str
     ttl_s: float = 30.0
+    settle: Settle | None = None
 
     @property
     def key(self) -> bytes:
@@ -58,12 +61,14 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def claim(self, holder: str) -> Steps[Claim | None]:
-        """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised."""
+        """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised.
+
+        With `settle` it answers once the other nodes have the claim, and raises Unsettled when they do not take it in time.
+        """
         sent_s = time.monotonic()
         proof = to_json({"holder": holder, "nonce": uuid.uuid4().hex})
-        claiming = ("SET", self.key, proof, "NX", "PX", ttl_ms(self.ttl_s))
-        _, found, left_ms = yield from ask_all(claiming, ("GET", self.key), ("PTTL", self.key))
-        return Claim(holder, proof, sure_until_s(sent_s, self.ttl_s, left_ms)) if found == proof else None
+        ours, replies = yield from claimed(self.key, proof, self.ttl_s, self.settle, ("PTTL", self.key))
+        return Claim(holder, proof, sure_until_s(sent_s, self.ttl_s, replies[0])) if ours else None
 
     @operation
     def refresh(self, claim: Claim) -> Steps[Claim]:

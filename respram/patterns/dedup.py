@@ -6,7 +6,8 @@
 
 `process` marks the event as running for `running_s`, and as done for the whole window once the handler returned; a
 handler that raises gives the event back at once, one that dies gives it back after `running_s`.
-Not promised: exactly once. Two nodes may both say "first" in the instant before they have spoken, a handler slower than
+What holds where: among the clients of one node one is the first; between nodes too, with `settle=` (settle.py).
+Not promised: exactly once. Without settling two nodes may both say "first" in the instant before they have spoken; a handler slower than
 `running_s` may be joined by another, and after the window an event counts as new.
 """
 
@@ -16,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from respram.patterns.coordination_token import LETTING_GO_S
 from respram.patterns.errors import PatternError
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, ask, ask_all, call, change, exists, operation, ttl_ms
+from respram.patterns.settle import LETTING_GO_S, Settle, claimed
+from respram.patterns.steps import C, Steps, ask, call, change, exists, operation, ttl_ms
 
 DONE = b"done"
 
@@ -36,6 +37,7 @@ class Dedup(Generic[C]):
     topic: str
     window_s: float = 3600.0
     running_s: float = 60.0
+    settle: Settle | None = None
 
     def key(self, event_id: str) -> bytes:
         return key("dedup", level(self.topic), level(event_id))
@@ -68,8 +70,4 @@ class Dedup(Generic[C]):
         return Outcome(True, result)
 
     def _claimed(self, event_id: str, mine: bytes, ttl_s: float) -> Steps[bool]:
-        # The GET recognises our own mark when a client library sent the SET twice.
-        _, found = yield from ask_all(
-            ("SET", self.key(event_id), mine, "NX", "PX", ttl_ms(ttl_s)), ("GET", self.key(event_id))
-        )
-        return bool(found == mine)
+        return (yield from claimed(self.key(event_id), mine, ttl_s, self.settle))[0]

@@ -52,6 +52,10 @@ class Contended(PatternError):
     """Others changed the key each time that this caller tried to; nothing was written."""
 
 
+class Unsettled(PatternError):
+    """Not enough other nodes took the write in time, or one did not answer: nothing stands, try again."""
+
+
 class TimedOut(PatternError, TimeoutError):
     """What was waited for did not come in time. It may still come."""
 

@@ -6,7 +6,8 @@
     Responder(other_client, "quotes").serve(handler)                        # until the process ends
 
 Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
-Not promised: that a request is handled once across nodes, or at all: TimedOut leaves open whether it was.
+What holds where: a request is handled by one responder of a node; by one of all, with `settle=` (settle.py).
+Not promised: that a request is handled once across nodes without it, or at all: TimedOut leaves open whether it was.
 """
 
 import uuid
@@ -18,7 +19,8 @@ from respram.patterns.effects import Steps
 from respram.patterns.errors import ChunkExpired, RemoteError, TimedOut, Unreadable, ValueTooLarge
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.naming import key
-from respram.patterns.steps import C, ask_all, call, get, operation, put, ttl_ms, wait_until
+from respram.patterns.settle import Settle, claimed
+from respram.patterns.steps import C, call, get, operation, put, wait_until
 
 ID_BYTES = 16
 SERVE_S = 1.0  # how soon `serve` looks whether it is to stop
@@ -50,6 +52,7 @@ class Responder(Generic[C]):
     client: C
     service: str
     ttl_s: float = 30.0
+    settle: Settle | None = None  # so that responders on several nodes share the requests too
     decoder: StreamDecoder[C] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,11 +102,8 @@ class Responder(Generic[C]):
                     f"a message in the stream of {self.service!r} was not sent by Requester; it was skipped"
                 )
             request_id, request = message[:ID_BYTES], message[ID_BYTES:]
-            claimed, mine = key("claimed", request_id.hex()), uuid.uuid4().bytes
-            # The GET recognises our own claim when a client library sent the SET twice.
-            claim = ("SET", claimed, mine, "NX", "PX", ttl_ms(self.ttl_s))
-            _, found = yield from ask_all(claim, ("GET", claimed))
-            if found == mine:
+            mine = uuid.uuid4().bytes
+            if (yield from claimed(key("claimed", request_id.hex()), mine, self.ttl_s, self.settle))[0]:
                 break
         try:
             answer = ANSWERED + (yield from call(handler, request))

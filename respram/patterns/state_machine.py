@@ -6,7 +6,8 @@
     jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
 
 Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
-Not promised: a history; nor that two nodes never accept two moves at once (the later stamp wins).
+What holds where: moves through one node take turns; through several too, with `settle=` (settle.py).
+Not promised: a history; nor, without settling, that two nodes never accept two moves at once (the later stamp wins).
 """
 
 import uuid
@@ -14,10 +15,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.errors import BadTransition
+from respram.patterns.coordination_token import CoordinationToken
+from respram.patterns.errors import BadTransition, Contended
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.naming import STATE, key
-from respram.patterns.steps import C, Steps, ask_all, change, operation, ttl_ms
+from respram.patterns.settle import Settle, claimed
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, Steps, ask_all, change, operation, pause
+
+MOVING_S = 5.0  # the longest that a settled move holds a job's turn
+TURN_S = 0.01  # first pause of one who waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +38,15 @@ class StateMachine(Generic[C]):
     client: C
     moves: Mapping[str, Collection[str]]  # from each state to those that may follow
     ttl_s: float = 600.0
+    settle: Settle | None = None
 
     @operation
     def begin(self, job: str, state: str, detail: Json = None) -> Steps[None]:
         """Begins a job. Raises BadTransition if it exists. A beginning that a client library sent twice is recognised."""
         self._known(state)
         mine = to_json({"state": state, "detail": detail, "nonce": uuid.uuid4().hex})
-        _, found = yield from ask_all(
-            ("SET", key(STATE, job), mine, "NX", "PX", ttl_ms(self.ttl_s)), ("GET", key(STATE, job))
-        )
-        if found != mine:
+        ours, _ = yield from claimed(key(STATE, job), mine, self.ttl_s, self.settle)
+        if not ours:
             raise BadTransition(f"job {job!r} exists already; move it, or wait until it is stale")
 
     @operation
@@ -61,7 +66,21 @@ class StateMachine(Generic[C]):
                 raise BadTransition(f"job {job!r} is in {now!r}, not in {old!r}")
             return to_json({"state": new, "detail": detail})
 
-        yield from change(key(STATE, job), edit, self.ttl_s)
+        if self.settle is None:
+            yield from change(key(STATE, job), edit, self.ttl_s)
+            return
+        # Between nodes moves take turns: whoever holds the job's turn has seen what the one before wrote, since that left first.
+        turn: CoordinationToken[C] = CoordinationToken(self.client, f"{STATE}:{job}", MOVING_S, self.settle)
+        for attempt in range(CHANGE_TRIES_MAX):
+            if (claim := (yield from turn.claim.steps("move"))) is not None:
+                break
+            yield from pause(TURN_S * (attempt + 1))
+        else:
+            raise Contended(f"job {job!r} is being moved all the time; nothing was moved: try again")
+        try:
+            yield from change(key(STATE, job), edit, self.ttl_s)
+        finally:
+            yield from turn.let_go.steps(claim)
 
     @operation
     def state(self, job: str) -> Steps[State | None]:

@@ -8,11 +8,13 @@
     document.numbers()                           # [1, 2]
 
 The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else there is.
-A version number is claimed by SET NX, so no two publishers of one node share it. Not promised: that old versions stay
-(each has its own ttl_s), nor a number's uniqueness across nodes in the same moment, nor that numbers have no gaps: where
-a client library sends the claim twice, because the connection broke, the version has two numbers.
+A version number is claimed by SET NX.
+What holds where: publishers of one node never share a number; those of several do not either, with `settle=` (settle.py).
+Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness across nodes without settling, or that numbers
+have no gaps: where a client library sends the claim twice, because the connection broke, the version has two numbers.
 """
 
+import uuid
 from dataclasses import dataclass
 from typing import Generic
 
@@ -21,6 +23,7 @@ from respram.patterns.effects import Steps
 from respram.patterns.errors import Contended, ContentMissing, Unreadable
 from respram.patterns.json_values import from_json, to_json
 from respram.patterns.naming import key, level
+from respram.patterns.settle import Settle, claimed
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, ask_all, change, operation, ttl_ms
 
 NUMBERS_MAX = 4096  # versions that live at once; older ones can be read by their number, and are not listed
@@ -30,6 +33,7 @@ NUMBERS_MAX = 4096  # versions that live at once; older ones can be read by thei
 class Versions(Generic[C]):
     store: ContentStore[C]
     name: str
+    settle: Settle | None = None
 
     @property
     def client(self) -> C:
@@ -46,6 +50,12 @@ class Versions(Generic[C]):
         for _ in range(CHANGE_TRIES_MAX):
             number += 1
             label = self.store.label_key(self.label(number))
+            if self.settle is not None:
+                # The label of a number says what it holds, not who claimed it: the claim is a key of its own.
+                mine = uuid.uuid4().bytes
+                taken, _ = yield from claimed(self.key + b":%d" % number, mine, self.store.ttl_s, self.settle)
+                if not taken:
+                    continue
             if (yield from ask("SET", label, ref.hash.encode(), "NX", "PX", ttl_ms(self.store.ttl_s))):
                 yield from self._note(number)
                 yield from self.store.label.steps(self.label(None), ref)

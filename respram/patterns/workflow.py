@@ -6,6 +6,7 @@
 
 `current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's clock.
 While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
+What holds where: agents at one node take turns; at several too, with `settle=` (settle.py).
 Not promised: that a step runs once. An agent that dies after the work and before the note leaves the step to
 be run again; a job that nobody advances for ttl_s is forgotten whole.
 """
@@ -19,6 +20,7 @@ from respram.patterns.advisory_lock import AdvisoryLock
 from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.naming import key, level
+from respram.patterns.settle import Settle
 from respram.patterns.steps import C, Steps, ask, call, change, get, operation
 
 
@@ -44,6 +46,7 @@ class Workflow(Generic[C]):
     steps: tuple[str, ...]
     ttl_s: float = 3600.0
     step_ttl_s: float = 300.0  # a step that takes longer may be begun by another agent
+    settle: Settle | None = None
 
     def key(self, job: str) -> bytes:
         return key("workflow", level(self.name), level(job))
@@ -60,7 +63,7 @@ class Workflow(Generic[C]):
         Raises ResourceLocked while another agent is at this job, ClaimLost when the step took longer than step_ttl_s
         (its result is not noted), and what `execute` raises; the job stays where it was. Completed: nothing happens.
         """
-        lock = AdvisoryLock(self.client, self.step_ttl_s)
+        lock = AdvisoryLock(self.client, self.step_ttl_s, self.settle)
         held = yield from lock.acquire.steps(f"workflow:{self.name}:{job}", agent)
         try:
             before = yield from get(self.key(job))

@@ -23,6 +23,7 @@ NO_PATTERN = {
     "json_values",
     "pieces",
     "roster",
+    "settle",
     "sealing",
     "steps",
 }  # what patterns are made of

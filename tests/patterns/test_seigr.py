@@ -26,7 +26,7 @@ from respram.patterns import (
     WrongKey,
     seigr,
 )
-from tests.patterns.conftest import SOON_S
+from tests.live import SOON_S
 from tests.patterns.documents import block, blocks, run, without_imports
 from tests.ports import reserve
 

@@ -22,8 +22,8 @@ from respram.patterns import (
     stt_session,
 )
 from respram.patterns.live_stream import StreamEncoder, chunk_key
-from tests.live import running
-from tests.patterns.conftest import SOON_S, World
+from tests.live import SOON_S, running
+from tests.patterns.conftest import World
 from tests.ports import reserve
 
 ALIVE_S = 60.0  # far more than a test takes, where a session shall live

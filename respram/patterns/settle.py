@@ -1,0 +1,83 @@
+"""Settling: a claim that is answered once the other nodes have it too. No key of a pattern may live here.
+
+    others = Settle(nodes=2, clients=(client_of_node_2, client_of_node_3))
+    CoordinationToken(client_of_node_1, "stage-2", settle=others).claim("worker-7")
+
+Without it a claim is the answer of one node, and two nodes can both say yes in the milliseconds before they have spoken. With it the
+claim is written, WAIT says that so many other nodes hold it, and then it is read again: on this node, and on those whose clients are
+given. Why two cannot both be told yes when every node has a client: each of the two reads every node after all of them merged its claim.
+Where both were written, the one with the later stamp stands on every node that has merged both, and the other one's reader finds it
+there; a claim that is tried after the merge is refused by the node itself.
+With `nodes` alone the claim is read again on this node only, `pause_s` after the others acknowledged it: what they wrote before they
+heard of it has arrived by then, unless a link is behind by more. That is as good as the links are; with clients it is exact.
+Not promised: an answer while a node is away: Unsettled says so, and nothing stands.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from respram.patterns.effects import AskAny, Command, Pause
+from respram.patterns.errors import Unsettled
+from respram.patterns.steps import Steps, ask_all, change, ttl_ms
+
+PAUSE_S = 0.02  # a node sends what it wrote every 2 ms: ten times that
+LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    nodes: int  # other nodes of the enclave that must hold it
+    timeout_s: float = 1.0
+    clients: tuple[Any, ...] = ()  # one of each other node, of the same kind as the pattern's own
+    pause_s: float = PAUSE_S
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or len(self.clients) not in (0, self.nodes):
+            raise ValueError("settle on one other node at least, and give a client of each of them or none")
+
+
+def claimed(
+    key: bytes, mine: bytes, ttl_s: float, settle: Settle | None, *more: Command
+) -> Steps[tuple[bool, list[Any]]]:
+    """SET NX, and whether it is ours; with the replies of `more`, sent in the same round trip. Raises Unsettled.
+
+    The GET recognises our own claim when a client library sent the SET twice.
+    """
+    claim: tuple[Command, ...] = (("SET", key, mine, "NX", "PX", ttl_ms(ttl_s)), ("GET", key))
+    if settle is None:
+        _, found, *replies = yield from ask_all(*claim, *more)
+        return found == mine, replies
+    wait: Command = ("WAIT", settle.nodes, max(1, round(settle.timeout_s * 1000)))
+    _, found, *replies, held = yield from ask_all(*claim, *more, wait)
+    if found != mine:
+        return False, replies
+    if held < settle.nodes:
+        yield from let_go(key, mine)
+        raise Unsettled(
+            f"{held} of {settle.nodes} other nodes took the claim within {settle.timeout_s} s; it was let go"
+        )
+    if (yield from stands(key, mine, settle)):
+        return True, replies
+    # Where ours is not outranked everywhere yet, it is let go here; a later claim of another's is left alone.
+    yield from let_go(key, mine)
+    return False, replies
+
+
+def stands(key: bytes, mine: bytes, settle: Settle) -> Steps[bool]:
+    """Whether every node that can be asked holds just this. Raises Unsettled when one does not answer."""
+    yield Pause(settle.pause_s)
+    (found,) = yield from ask_all(("GET", key))
+    if found != mine or not settle.clients:
+        return bool(found == mine)
+    outcomes: list[Any] = yield AskAny((("GET", key),), settle.clients, lambda replies: replies[0] != mine)
+    for outcome in outcomes:
+        if isinstance(outcome, list) and outcome[0] != mine:
+            return False
+    if any(not isinstance(outcome, list) for outcome in outcomes):
+        yield from let_go(key, mine)
+        raise Unsettled("a node that was to be asked does not answer; the claim was let go")
+    return True
+
+
+def let_go(key: bytes, mine: bytes) -> Steps[None]:
+    yield from change(key, lambda found: mine if found == mine else None, LETTING_GO_S)
