@@ -93,6 +93,8 @@ class STTNode(Generic[C]):
         `peer_addr` is the node of the pool to go through, if it is one of them; else the peer's own by affinity.
         """
         session = self._session(secrets.token_bytes(SESSION_BYTES), peer_id, peer_addr)
+        # The beat comes first: an offer without one is of a session that is over.
+        yield from session.steady(lambda: session.beat.steps())
         yield from session.steady(lambda: self._offer(session, timeout))
         end = time.monotonic() + timeout
         while not (yield from session.steady(lambda: exists(answer_key(session.session_id)))):
@@ -108,12 +110,17 @@ class STTNode(Generic[C]):
         """The session of the next peer that connects. Raises TimedOut."""
         if self.offers.position is None:
             yield from self.offers.skip_to_oldest.steps()
-        message = yield from self.offers.receive.steps(timeout)
-        fields = document(message, "an offer of a session", **{"session": str, "from": str})
-        try:
-            session_id = bytes.fromhex(fields["session"])
-        except ValueError:
-            raise Unreadable("an offer of a session was not made by this library; it was skipped") from None
+        end = time.monotonic() + timeout
+        while True:
+            message = yield from self.offers.receive.steps(max(0.0, end - time.monotonic()))
+            fields = document(message, "an offer of a session", **{"session": str, "from": str})
+            try:
+                session_id = bytes.fromhex(fields["session"])
+            except ValueError:
+                raise Unreadable("an offer of a session was not made by this library; it was skipped") from None
+            link = KeepAlive(self.client, session_id.hex(), self.node_id, fields["from"], self.alive_s)
+            if (yield from exists(link.key(fields["from"]))):
+                break  # the others are of sessions that are over: their side beats no more
         session = self._session(session_id, fields["from"], None)
         yield from put(answer_key(session_id), b"accepted", self.ttl_s)
         return (yield from self._begin(session))

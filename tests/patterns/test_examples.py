@@ -32,7 +32,9 @@ def program(name: str, *args: str, port: int) -> "Iterator[subprocess.Popen[str]
     pipe = subprocess.PIPE
     # From a checkout the package need not be installed to be found.
     env = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=heed_interrupts)
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=heed_interrupts
+    )
     try:
         yield process
     finally:

@@ -25,7 +25,9 @@ def test_a_peer_that_falls_silent_is_reported_once(world: World) -> None:
 
 
 def test_two_that_beat_stay_linked(world: World) -> None:
-    assert any(stayed_linked(world, f"{world.name}-{number}") for number in range(TRIES_MAX)), "the machine stood still in each try"
+    assert any(stayed_linked(world, f"{world.name}-{number}") for number in range(TRIES_MAX)), (
+        "the machine stood still in each try"
+    )
 
 
 def stayed_linked(world: World, name: str) -> bool:

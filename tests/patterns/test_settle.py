@@ -55,7 +55,7 @@ def raced(world: World, count: int, race: Callable[[str, int], Any]) -> list[lis
 
             async def one(name: str, first: int, second: int) -> list[Any]:
                 async with free:
-                    return await asyncio.gather(race(name, first), race(name, second), return_exceptions=True)
+                    return list(await asyncio.gather(race(name, first), race(name, second), return_exceptions=True))
 
             return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
 
