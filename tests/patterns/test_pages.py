@@ -62,7 +62,7 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
             super().__init__(port=port or ports[next(turn) % len(ports)], db=database)
 
         def execute_command(self, *args: Any, **options: Any) -> Any:
-            reply = super().execute_command(*args, **options)
+            reply = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
             told(self.connection_pool.connection_kwargs["port"])
             return reply
 
