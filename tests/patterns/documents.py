@@ -43,3 +43,27 @@ async def run(text: str, names: dict[str, Any]) -> dict[str, Any]:
     if outcome is not None:
         await outcome
     return names
+
+
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+BOLD = re.compile(r"\*\*(.+?)\*\*")
+INLINE = re.compile(r"`([^`\n]+)`")
+TEXT = re.compile(r'f?"""[\s\S]*?"""|f?b?"(?:\\.|[^"\\\n])*"|b?\'(?:\\.|[^\'\\\n])*\'')
+COMMENT = {"python": re.compile(r"#.*$", re.MULTILINE), "rust": re.compile(r"//.*$", re.MULTILINE)}
+# What is called, what is imported, and what begins with a capital: in the code, not in its texts and comments.
+NAME = re.compile(r"\b([A-Za-z_]\w*)(?=\(|::)|\b([A-Z][A-Za-z]*[a-z][A-Za-z]*)\b|\bimport ([\w, ]+)$", re.MULTILINE)
+
+
+def named(number: str) -> set[str]:
+    """Every name of a document: its headings, what it sets in bold or as code, and the names in its code."""
+    text = document(number)
+    prose = BLOCK.sub("", text)
+    names = {each.strip() for pattern in (HEADING, BOLD, INLINE) for each in pattern.findall(prose)}
+    for language, source in BLOCK.findall(text):
+        if language in COMMENT:
+            bare = TEXT.sub('""', COMMENT[language].sub("", source))
+            for called, capital, imported in NAME.findall(bare):
+                names |= {each.strip() for each in (called, capital, *imported.split(",")) if each.strip()}
+        else:
+            names |= {line.strip() for line in source.splitlines() if line.strip()}
+    return names
