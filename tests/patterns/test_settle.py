@@ -39,10 +39,18 @@ TOGETHER = 8  # races under way at the same time
 Apart = tuple[World, list[Any]]
 
 
+@pytest.fixture
+def three(apart: Apart) -> Apart:
+    """A world and a client of each node, whose patience is longer than that of a WAIT on it."""
+    world, clients = apart
+    ports = [client.connection_pool.connection_kwargs["port"] for client in clients]
+    return world, [world.another(port=port, socket_timeout=4 * SOON_S, max_connections=1000) for port in ports]
+
+
 def settles(clients: list[Any], pause_s: float = 0.02) -> list[Settle]:
     """For a pattern on each of the clients: the other two nodes hold what it claims, and are asked."""
     others = [tuple(client for client in clients if client is not own) for own in clients]
-    return [Settle(2, SOON_S * 4, each, pause_s) for each in others]
+    return [Settle(2, SOON_S, each, pause_s) for each in others]
 
 
 def raced(world: World, count: int, race: Callable[[str, int], Any]) -> list[list[Any]]:
@@ -72,8 +80,8 @@ def raced(world: World, count: int, race: Callable[[str, int], Any]) -> list[lis
         return [[each.result() for each in pair] for pair in futures]
 
 
-def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(apart: Apart) -> None:
-    world, clients = apart
+def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(three: Apart) -> None:
+    world, clients = three
     settle = settles(clients)
 
     def claim(name: str, node: int) -> Any:
@@ -86,16 +94,16 @@ def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(apart: Apart
     assert granted.count(1) > len(races) // 2, "mostly one of the two is granted it"
 
 
-def test_no_event_is_the_first_twice(apart: Apart) -> None:
-    world, clients = apart
+def test_no_event_is_the_first_twice(three: Apart) -> None:
+    world, clients = three
     settle = settles(clients)
     races = raced(world, 200, lambda name, node: Dedup(clients[node], "orders", 60, 60, settle[node]).first(name))
     assert not [each for pair in races for each in pair if not isinstance(each, bool)]
     assert max(map(sum, races)) == 1 and sum(map(sum, races)) > 100
 
 
-def test_no_lock_is_held_twice_and_no_job_moved_twice_or_begun_twice(apart: Apart) -> None:
-    world, clients = apart
+def test_no_lock_is_held_twice_and_no_job_moved_twice_or_begun_twice(three: Apart) -> None:
+    world, clients = three
     settle = settles(clients)
     moves = {"queued": ["running"], "running": ["done", "failed"]}
     machines = [StateMachine(client, moves, 60, each) for client, each in zip(clients, settle, strict=True)]
@@ -112,8 +120,8 @@ def test_no_lock_is_held_twice_and_no_job_moved_twice_or_begun_twice(apart: Apar
         assert [type(each) for each in moved].count(BadTransition) == 1 and None in moved, moved
 
 
-def test_responders_of_several_nodes_handle_each_request_once(apart: Apart) -> None:
-    world, clients = apart
+def test_responders_of_several_nodes_handle_each_request_once(three: Apart) -> None:
+    world, clients = three
     handled: list[bytes] = []
 
     def handle(request: bytes) -> bytes:
@@ -152,8 +160,8 @@ def test_publishers_on_several_nodes_share_no_number_and_runs_of_a_batch_and_a_w
 
 
 @pytest.mark.parametrize("kind", [Counter, GrowingList, Statistics])
-def test_writers_with_parts_of_their_own_lose_no_addition(apart: Apart, kind: Any) -> None:
-    world, clients = apart
+def test_writers_with_parts_of_their_own_lose_no_addition(three: Apart, kind: Any) -> None:
+    world, clients = three
     ones = [kind(client, world.name, 60, part=number) for number, client in enumerate(clients)]
 
     def whole(one: Any) -> Any:
@@ -177,8 +185,8 @@ def counted(world: World, whole: Callable[[Any], Any], size: Callable[[Any], int
     return size(world(whole(one))) == 60
 
 
-def test_nodes_that_do_not_take_the_claim_leave_nothing_standing(apart: Apart) -> None:
-    world, clients = apart
+def test_nodes_that_do_not_take_the_claim_leave_nothing_standing(three: Apart) -> None:
+    world, clients = three
     with pytest.raises(Unsettled, match="2 of 5"):
         world(CoordinationToken(clients[0], world.name, 60, Settle(5, 0.2)).claim("me"))
     world.until(lambda: not world.raw.exists(f"lock:{world.name}"))
@@ -191,8 +199,8 @@ def test_nodes_that_do_not_take_the_claim_leave_nothing_standing(apart: Apart) -
             Settle(wrong[0], 1, wrong[1])
 
 
-def test_without_clients_it_is_read_again_on_its_own_node(apart: Apart) -> None:
-    world, clients = apart
+def test_without_clients_it_is_read_again_on_its_own_node(three: Apart) -> None:
+    world, clients = three
     settle = Settle(2, SOON_S)
     assert isinstance(world(CoordinationToken(clients[0], world.name, 60, settle).claim("me")), Claim)
     assert world(CoordinationToken(clients[1], world.name, 60, settle).claim("me")) is None

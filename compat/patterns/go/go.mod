@@ -1,0 +1,3 @@
+module compat/patterns
+
+go 1.24
