@@ -8,6 +8,7 @@ from respram.patterns.actor_state import ActorState
 from respram.patterns.adaptive_priority import PrioritySender
 from respram.patterns.advisory_lock import AdvisoryLock, HeldLock, Holding
 from respram.patterns.affinity_pool import AffinityPool
+from respram.patterns.anchoring import Anchors, Statement, new_signing_key, public_key, verified
 from respram.patterns.append_log import AppendLog
 from respram.patterns.batch import Batch, BatchProgress
 from respram.patterns.bidirectional import Duplex
@@ -87,6 +88,7 @@ __all__ = [
     "ActorState",
     "AdvisoryLock",
     "AffinityPool",
+    "Anchors",
     "AppendLog",
     "BadName",
     "BadTransition",
@@ -171,6 +173,7 @@ __all__ = [
     "Stash",
     "State",
     "StateMachine",
+    "Statement",
     "Statistics",
     "StoreAway",
     "StoreRefused",
@@ -194,6 +197,9 @@ __all__ = [
     "derived",
     "key",
     "new_secret",
+    "new_signing_key",
+    "public_key",
     "reference",
     "unique",
+    "verified",
 ]

@@ -169,7 +169,7 @@ NAMED = {
     ),
     "REPRAM hybrid consensus and sync": (
         "1 Bootstrap sync", "2 Bloom filter sync", "3 Lazy pull consensus", "4 Periodic hierarchical rebalance",
-        "5 Self-healing checks", "Parent failure", "Partitioning", "Graceful recovery",
+        "5 Self-healing checks", "Parent failure", "Partitioning", "Graceful recovery", "Snapshot anchoring",
     ),
 }  # fmt: skip
 
