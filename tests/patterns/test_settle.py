@@ -44,7 +44,13 @@ def three(apart: Apart) -> Apart:
     """A world and a client of each node, whose patience is longer than that of a WAIT on it."""
     world, clients = apart
     ports = [client.connection_pool.connection_kwargs["port"] for client in clients]
-    return world, [world.another(port=port, socket_timeout=4 * SOON_S, max_connections=1000) for port in ports]
+    patience: dict[str, Any] = {"socket_timeout": 4 * SOON_S, "socket_connect_timeout": SOON_S, "max_connections": 1000}
+    patient = [world.another(port=port, **patience) for port in ports]
+    for client in patient:
+        # Each node has met the other two, and they answer it: an enclave that has just begun may not have yet.
+        world(client.set(f"met:{uuid.uuid4()}", b"", px=60_000))
+        assert world(client.wait(2, int(SOON_S * 1000))) == 2
+    return world, patient
 
 
 def settles(clients: list[Any], pause_s: float = 0.02) -> list[Settle]:
