@@ -14,7 +14,7 @@ from respram.patterns import (
     Unreadable,
     ValueTooLarge,
     drivers,
-    request_response,
+    settle,
     steps,
 )
 from tests.patterns.conftest import World
@@ -104,7 +104,7 @@ def test_a_claim_that_was_sent_twice_is_still_one_s_own(world: World, monkeypatc
             (yield from twice(commands[0], *commands))[1:] if commands[0][0] == "SET" else (yield from twice(*commands))
         )
 
-    monkeypatch.setattr(request_response, "ask_all", resent)
+    monkeypatch.setattr(settle, "ask_all", resent)
     requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
     answers = world.together(lambda: requester.call(b"once", 5), lambda: responder.serve_one(shout, 5))
     assert answers == [b"ONCE", True]
