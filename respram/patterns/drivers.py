@@ -408,6 +408,8 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
         named = ValueTooLarge(f"the node takes no value of {size} bytes (its proto-max-bulk-len); nothing was written")
     elif isinstance(error, redis.exceptions.ResponseError):
         named = StoreRefused(f"the node refused: {said(error)}")
+    elif isinstance(error, redis.exceptions.BusyLoadingError):
+        named = StoreAway(f"the node cannot answer this yet: {said(error)}: ask another, or try again (Retry)")
     elif isinstance(error, AWAY):
         named = StoreAway(
             "the node does not answer; what was under way may or may not have been done: check address and port,"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, assert_type
 
 import pytest
-from redis import Redis
+from redis import Redis, exceptions
 from redis.asyncio import Redis as AsyncRedis
 
 from respram.patterns import (
@@ -27,7 +27,7 @@ from respram.patterns import (
     ValueTooLarge,
     drivers,
 )  # fmt: skip
-from respram.patterns.effects import Commit, Receive, Steps, Subscribe, Watch
+from respram.patterns.effects import Ask, Commit, Receive, Steps, Subscribe, Watch
 from respram.patterns.steps import C, ask, ask_all, ask_atomic, call, hand, operation, pause, stream
 from tests.live import running
 from tests.patterns.conftest import World
@@ -268,3 +268,9 @@ def test_a_pause_takes_its_time(world: World) -> None:
 
 def end(world: World) -> None:
     world.raw.set(f"broadcast:{world.name}", b"null", px=5000)
+
+
+def test_a_node_that_is_still_joining_is_told_from_one_that_does_not_answer() -> None:
+    loading = exceptions.BusyLoadingError("the node is joining its peers, and cannot know this key yet")
+    named = drivers.readable(loading, Ask((("SET", b"k", b"secret", "NX"),)))
+    assert isinstance(named, StoreAway) and "joining" in str(named) and "secret" not in str(named)

@@ -47,10 +47,16 @@ def three(apart: Apart) -> Apart:
     patience: dict[str, Any] = {"socket_timeout": 4 * SOON_S, "socket_connect_timeout": SOON_S, "max_connections": 1000}
     patient = [world.another(port=port, **patience) for port in ports]
     for client in patient:
+        # A node that is still joining answers LOADING to a claim, since it cannot know the key.
+        world.until(partial(ready, world, client))
         # Each node has met the other two, and they answer it: an enclave that has just begun may not have yet.
         world(client.set(f"met:{uuid.uuid4()}", b"", px=60_000))
         assert world(client.wait(2, int(SOON_S * 1000))) == 2
     return world, patient
+
+
+def ready(world: World, client: Any) -> bool:
+    return bool(world(client.execute_command("RESPRAM", "STATE")) == b"ready")
 
 
 def settles(clients: list[Any], pause_s: float = 0.02) -> list[Settle]:
