@@ -2,7 +2,8 @@
 
     printf '1 pay\\n2 ship\\n1 pay\\n' | python examples/dedup_consumer.py
 
-Each line is an event: its id, a blank, and the rest. An event named "fail" fails once, and is handled when it comes again.
+Each line is an event: its id, a blank, and the rest. An event named "fail" fails once, and is handled when it comes
+again.
 """
 # ruff: noqa: T201
 

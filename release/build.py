@@ -1,10 +1,11 @@
 """`make release`: everything that a version consists of and this machine can make, checked and tried, into dist/.
 
-1. The source archive, and from it (not from the checkout) a wheel of the limited API, which serves Python 3.11 and all later ones
-   that are not free-threaded; for a free-threaded one, where it is here, a wheel of its own. auditwheel gives each the tag of the
-   oldest system that it runs on, abi3audit holds the wheel to the limited API.
+1. The source archive, and from it (not from the checkout) a wheel of the limited API, which serves Python 3.11 and
+   all later ones that are not free-threaded; for a free-threaded one, where it is here, a wheel of its own.
+   auditwheel gives each the tag of the oldest system that it runs on, abi3audit holds the wheel to the limited API.
 2. `twine check --strict`, and cibuildwheel's list of what it would build elsewhere.
-3. For each Python of this machine: an empty environment, `pip install` of the file, and the smoke test there, outside the checkout.
+3. For each Python of this machine: an empty environment, `pip install` of the file, and the smoke test there, outside
+   the checkout.
 4. The SBOM (CycloneDX) of such an environment, the statement of provenance, the checksums.
 
 A checkout with changes is refused unless `--dirty` is given: what is built would be no commit's.
@@ -38,7 +39,13 @@ class ReleaseError(Exception):
 
 def call(words: list[str], cwd: Path = ROOT, **variables: str) -> str:
     done = subprocess.run(
-        words, cwd=cwd, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        words,
+        cwd=cwd,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise ReleaseError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
@@ -72,14 +79,19 @@ def wheel(python: Interpreter, archive: Path, work: Path, epoch: str) -> Path:
     """Built from the archive by that interpreter, in an environment of pip's own with the pinned build tools."""
     out = work / f"wheel-{python.name}"
     call(
-        [python.path, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-deps", "--wheel-dir", str(out), str(archive)],
+        [python.path, "-m", "pip", "wheel", "--disable-pip-version-check", "--no-deps", "--wheel-dir", str(out),
+         str(archive)],
         cwd=work, RESPRAM_ABI3="1", RESPRAM_REQUIRE_NATIVE="1", PIP_CONSTRAINT=str(_build_constraints(work)),
         SOURCE_DATE_EPOCH=epoch,
     )  # fmt: skip
     (made,) = out.glob("*.whl")
     if sys.platform != "linux":
         return made
-    call([tool("auditwheel"), "repair", "--wheel-dir", str(out / "repaired"), str(made)], cwd=work, PATH=f"{TOOLS}:{os.environ['PATH']}")
+    call(
+        [tool("auditwheel"), "repair", "--wheel-dir", str(out / "repaired"), str(made)],
+        cwd=work,
+        PATH=f"{TOOLS}:{os.environ['PATH']}",
+    )
     (repaired,) = (out / "repaired").glob("*.whl")
     return repaired
 
@@ -111,7 +123,11 @@ def install_and_try(python: Interpreter, file: Path, work: Path) -> Path:
     call([python.path, "-m", "venv", "--clear", str(venv)])
     own = str(venv / "bin" / "python")
     # Built for this interpreter where it is the archive: no variable of the release's own.
-    call([own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(file)], cwd=work, RESPRAM_REQUIRE_NATIVE="1")
+    call(
+        [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(file)],
+        cwd=work,
+        RESPRAM_REQUIRE_NATIVE="1",
+    )
     say(call([own, "-I", str(SMOKE), "--engine", "native", "--version", respram.__version__], cwd=work).strip())
     return venv
 
@@ -122,7 +138,8 @@ def bill_of_materials(venv: Path, epoch: str) -> Path:
     call([str(venv / "bin" / "python"), "-m", "pip", "uninstall", "--quiet", "--yes", "pip", "setuptools"])
     call(
         [
-            tool("cyclonedx-py"), "environment", "--pyproject", "pyproject.toml", "--output-reproducible", "--output-format", "JSON",
+            tool("cyclonedx-py"), "environment", "--pyproject", "pyproject.toml", "--output-reproducible",
+            "--output-format", "JSON",
             "--spec-version", "1.6", "--validate", "--output-file", str(path), str(venv / "bin" / "python"),
         ],
         SOURCE_DATE_EPOCH=epoch,

@@ -1,7 +1,7 @@
 """Which Pythons this machine has, of those that respram promises to run on.
 
-Looked for on the PATH (`python3.12`), under pyenv's folder, and in RESPRAM_PYTHONS: paths, separated by colons. Each candidate is
-run and asked what it is: a pyenv shim may answer to a name and still have nothing behind it.
+Looked for on the PATH (`python3.12`), under pyenv's folder, and in RESPRAM_PYTHONS: paths, separated by colons. Each
+candidate is run and asked what it is: a pyenv shim may answer to a name and still have nothing behind it.
 """
 
 import json
@@ -16,7 +16,8 @@ PROMISED = ("3.11", "3.12", "3.13", "3.14", "3.14t")
 ABI3_FROM = "3.11"  # the oldest: one wheel of the limited API serves it and all later ones but the free-threaded
 
 QUESTION = (
-    "import json, sys, sysconfig, ensurepip, venv; print(json.dumps([sys.implementation.name, '%d.%d' % sys.version_info[:2], "
+    "import json, sys, sysconfig, ensurepip, venv; "
+    "print(json.dumps([sys.implementation.name, '%d.%d' % sys.version_info[:2], "
     "bool(sysconfig.get_config_var('Py_GIL_DISABLED')), sys.version.split()[0], sys.executable]))"
 )
 

@@ -1,8 +1,9 @@
-"""Runs the tests on every Python that respram promises and this machine has: `make matrix` (ARGS="tests/engine -k expire").
+"""Runs the tests on every Python that respram promises and this machine has: `make matrix` (ARGS="tests/engine -k
+expire").
 
-Each gets an environment and a copy of the tree of its own in build/matrix, with the locked packages, and builds the native engine
-there. What is missing is named: a result that does not name a version says nothing about it. `--require 3.12,3.13` makes the absence
-of those a failure, as in CI.
+Each gets an environment and a copy of the tree of its own in build/matrix, with the locked packages, and builds the
+native engine there. What is missing is named: a result that does not name a version says nothing about it. `--require
+3.12,3.13` makes the absence of those a failure, as in CI.
 """
 
 import argparse
@@ -51,7 +52,12 @@ def run_in(folder: Path, log: Path, words: list[str]) -> bool:
         file.write(f"$ {' '.join(words)}\n".encode())
         file.flush()
         done = subprocess.run(
-            words, cwd=folder, stdout=file, stderr=subprocess.STDOUT, check=False, env=env | {"RESPRAM_REQUIRE_NATIVE": "1"}
+            words,
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=env | {"RESPRAM_REQUIRE_NATIVE": "1"},
         )
     return done.returncode == 0
 

@@ -1,7 +1,7 @@
 """The papers of a release: SHA256SUMS, and a statement of provenance that says from what and how the files were made.
 
-The statement has the in-toto form (v1) with the SLSA predicate (v1). It is unsigned here: a workflow that has an identity signs
-it when it publishes. Everything in it is a digest, a version or a word: no path, no host, no user.
+The statement has the in-toto form (v1) with the SLSA predicate (v1). It is unsigned here: a workflow that has an
+identity signs it when it publishes. Everything in it is a digest, a version or a word: no path, no host, no user.
 """
 
 import hashlib
@@ -29,12 +29,16 @@ def checksums(files: Iterable[Path]) -> str:
 def materials(root: Path, commit: str) -> list[dict[str, Any]]:
     """What went in: the commit, every lock file (each pins its packages by hash), and the base images by digest."""
     found: list[dict[str, Any]] = [{"uri": "git:respram", "digest": {"gitCommit": commit}}]
-    found += [{"name": path.name, "digest": {"sha256": sha256(path)}} for path in sorted(root.glob("requirements*.lock"))]
+    found += [
+        {"name": path.name, "digest": {"sha256": sha256(path)}} for path in sorted(root.glob("requirements*.lock"))
+    ]
     images = dict(DIGEST.findall((root / "Dockerfile").read_text()))
     return found + [{"name": image, "digest": {"sha256": digest}} for image, digest in sorted(images.items())]
 
 
-def provenance(files: Iterable[Path], root: Path, commit: str, builder: dict[str, str], started: str, ended: str) -> str:
+def provenance(
+    files: Iterable[Path], root: Path, commit: str, builder: dict[str, str], started: str, ended: str
+) -> str:
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": path.name, "digest": {"sha256": sha256(path)}} for path in sorted(files)],

@@ -1,9 +1,9 @@
 """`make docs`: the documentation site, from the pages as they lie in the repository, into build/site/public.
 
-Pages link to each other and to sources by relative paths, which also work where the repository is browsed. So the site keeps the
-repository's layout: the pages, and every file that one of them links to, are copied to build/site/source, and mkdocs builds that,
-strictly. Afterwards every link and anchor of the built pages is followed once more, in the HTML: that also sees links that a theme makes.
-Links to other sites are not followed.
+Pages link to each other and to sources by relative paths, which also work where the repository is browsed. So the
+site keeps the repository's layout: the pages, and every file that one of them links to, are copied to
+build/site/source, and mkdocs builds that, strictly. Afterwards every link and anchor of the built pages is followed
+once more, in the HTML: that also sees links that a theme makes. Links to other sites are not followed.
 """
 
 import html.parser
@@ -18,7 +18,15 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parent.parent
 SOURCE, PUBLIC = ROOT / "build/site/source", ROOT / "build/site/public"
-PAGES = ("*.md", "docs/**/*.md", "compat/*.md", "benchmarks/*.md", "benchmarks/results/*.md", "examples/*.md", "deploy/**/README.md")
+PAGES = (
+    "*.md",
+    "docs/**/*.md",
+    "compat/*.md",
+    "benchmarks/*.md",
+    "benchmarks/results/*.md",
+    "examples/*.md",
+    "deploy/**/README.md",
+)
 LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -36,7 +44,7 @@ def targets(text: str) -> Iterator[str]:
 
 
 def files(root: Path) -> set[Path]:
-    """The pages and what they link to, relative to the root. A link to nothing, to a folder or out of the tree is an error."""
+    """The pages and what they link to, relative to the root. A link to no file of the tree is an error."""
     pages = {path for pattern in PAGES for path in root.glob(pattern)}
     found, waiting, wrong = set(pages), sorted(pages), []
     while waiting:
@@ -70,7 +78,12 @@ def stage() -> int:
 
 def for_site(text: str) -> str:
     """In a table a `|` within code is escaped for forges; mkdocs would show the backslash, and needs none."""
-    return re.sub(r"^\|.*$", lambda row: re.sub(r"`[^`]*`", lambda code: code[0].replace("\\|", "|"), row[0]), text, flags=re.MULTILINE)
+    return re.sub(
+        r"^\|.*$",
+        lambda row: re.sub(r"`[^`]*`", lambda code: code[0].replace("\\|", "|"), row[0]),
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def decisions(folder: Path) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Tries an installed respram as a newcomer would: `python smoke.py`, with the interpreter of the environment, from anywhere.
+"""Tries an installed respram as a newcomer would: `python smoke.py`, with the interpreter of the environment, from
+anywhere.
 
 It uses the standard library alone, so that an environment which lacks one of respram's own dependencies fails here.
 `--engine native` makes a missing native engine a failure; `--version` names the version that must answer.
@@ -90,7 +91,9 @@ def smoke(engine: str, version: str) -> None:
             if engine:
                 expect(f"engine={engine}".encode() in log, True, f"the log names the engine {engine}")
             converse(port, engine)
-            pinged = subprocess.run([respram, "ping", "--port", str(port)], timeout=10, check=False, capture_output=True)
+            pinged = subprocess.run(
+                [respram, "ping", "--port", str(port)], timeout=10, check=False, capture_output=True
+            )
             expect(pinged.returncode, 0, "respram ping")
             server.send_signal(signal.SIGTERM)
             expect(server.wait(10), 0, "the exit code after SIGTERM")

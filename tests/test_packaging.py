@@ -47,7 +47,9 @@ def test_the_licence_is_named_and_travels() -> None:
 
 
 def test_the_changelog_opens_with_this_version() -> None:
-    versions = re.findall(r"^## \[([^\]]+)\] - (unreleased|\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    versions = re.findall(
+        r"^## \[([^\]]+)\] - (unreleased|\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert versions[0][0] == respram.__version__
     assert all(date != "unreleased" for _, date in versions[1:])
 
@@ -63,7 +65,8 @@ def test_every_adapter_has_an_extra_that_asks_for_its_framework() -> None:
     """And the page on migrating names each of the extras."""
     adapters = {path.stem for path in (ROOT / "respram" / "adapters").glob("[a-z]*.py")} - {"letting_go"}
     frameworks = {
-        "aiocache_cache": "aiocache", "cachelib_cache": "cachelib", "django_cache": "django", "django_sessions": "django",
+        "aiocache_cache": "aiocache", "cachelib_cache": "cachelib",
+        "django_cache": "django", "django_sessions": "django",
         "flask_caches": "flask-caching", "flask_sessions": "flask-session", "starlette_sessions": "starsessions",
     }  # fmt: skip
     assert set(frameworks) == adapters
@@ -92,7 +95,9 @@ def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
     extras = PROJECT["optional-dependencies"]
     assert serving.items() <= developing.items()
     assert names(PROJECT["dependencies"]) | {"setuptools", "cython"} <= set(serving)
-    assert (names(extras["dev"]) - {"respram"}) | names(extras["patterns"]) | names(extras["gateway"]) <= set(developing)
+    assert (names(extras["dev"]) - {"respram"}) | names(extras["patterns"]) | names(extras["gateway"]) <= set(
+        developing
+    )
     assert names(extras["docs"]) <= set(documenting) and names(extras["release"]) <= set(releasing)
     for lock in (documenting, releasing):  # they are installed beside the tests' packages
         assert not {name for name in set(lock) & set(developing) if lock[name] != developing[name]}
@@ -114,7 +119,8 @@ BUILD = "import setuptools.build_meta as b, sys; getattr(b, sys.argv[1])(sys.arg
 def build(kind: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     (folder / "dist").mkdir(exist_ok=True)
     return subprocess.run(
-        [sys.executable, "-c", BUILD, f"build_{kind}", "dist"], cwd=folder, env=os.environ | variables, capture_output=True,
+        [sys.executable, "-c", BUILD, f"build_{kind}", "dist"],
+        cwd=folder, env=os.environ | variables, capture_output=True,
         text=True, timeout=500, check=False,
     )  # fmt: skip
 
@@ -160,14 +166,19 @@ def make_in(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     for name in (*LOCKS, "setup.py", "pyproject.toml", "respram/__init__.py"):
         (folder / name).touch()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(
+        ["make", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=500, check=False
+    )
 
 
 def interpreter(folder: Path, version: tuple[int, int], *, has_venv: bool) -> Path:
     """This very Python, pretending to be of another version, or to lack what a bare package leaves out."""
     file = folder / "python"
     hidden = "" if has_venv else "sys.modules['ensurepip'] = None\n"
-    file.write_text(f"#!{sys.executable}\nimport sys\nsys.version_info = ({version[0]}, {version[1]}, 0)\n{hidden}exec(sys.argv[2])\n")
+    file.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        f"sys.version_info = ({version[0]}, {version[1]}, 0)\n{hidden}exec(sys.argv[2])\n"
+    )
     file.chmod(0o755)
     return file
 
@@ -234,8 +245,15 @@ def test_the_reference_of_options_and_limits_is_what_the_tables_say() -> None:
 def test_every_line_of_the_log_is_explained() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "peers.md"))
     source = "\n".join(path.read_text() for path in (ROOT / "respram").rglob("*.py"))
-    events = set(re.findall(r"event=([a-z_]+[a-z])\b(?!_?[{%])", source)) | set(re.findall(r'[rR]eport\(\s*"([a-z_]+)"', source))
-    events |= {"died", "left", *(f"link_{fault}" for fault in TOLD), *(f"snapshot_{fault}" for fault in ("corrupt", "stale", "foreign"))}
+    events = set(re.findall(r"event=([a-z_]+[a-z])\b(?!_?[{%])", source)) | set(
+        re.findall(r'[rR]eport\(\s*"([a-z_]+)"', source)
+    )
+    events |= {
+        "died",
+        "left",
+        *(f"link_{fault}" for fault in TOLD),
+        *(f"snapshot_{fault}" for fault in ("corrupt", "stale", "foreign")),
+    }
     assert len(events) > 40
     assert sorted(event for event in events if f"`{event}`" not in pages and f"`event={event}`" not in pages) == []
 

@@ -31,7 +31,9 @@ def test_an_interpreter_says_what_it_is() -> None:
     assert found.version.startswith(found.name.removesuffix("t"))
 
 
-@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 'python3.12: command not found'\n", "no program at all"])
+@pytest.mark.parametrize(
+    "text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 'python3.12: command not found'\n", "no program at all"]
+)
 def test_what_answers_to_the_name_alone_is_no_interpreter(text: str, tmp_path: Path) -> None:
     assert interpreters.ask(script(tmp_path / "python3.12", text)) is None
     assert interpreters.ask(str(tmp_path / "nothing")) is None
@@ -89,13 +91,17 @@ def test_sha256sum_accepts_the_checksums(tmp_path: Path) -> None:
 def test_the_provenance_names_every_file_and_all_that_went_in(tmp_path: Path) -> None:
     file = tmp_path / "respram-1.whl"
     file.write_bytes(b"wheel")
-    text = papers.provenance([file], ROOT, "c0ffee", {"python": "3.11.7"}, "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z")
+    text = papers.provenance(
+        [file], ROOT, "c0ffee", {"python": "3.11.7"}, "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
+    )
     said = json.loads(text)
     assert said["predicateType"] == "https://slsa.dev/provenance/v1"
     assert said["subject"] == [{"name": "respram-1.whl", "digest": {"sha256": papers.sha256(file)}}]
     inputs = said["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert inputs[0]["digest"] == {"gitCommit": "c0ffee"}
-    assert {one["name"] for one in inputs[1:] if "lock" in one["name"]} == {path.name for path in ROOT.glob("requirements*.lock")}
+    assert {one["name"] for one in inputs[1:] if "lock" in one["name"]} == {
+        path.name for path in ROOT.glob("requirements*.lock")
+    }
     assert str(ROOT) not in text and str(tmp_path) not in text
 
 
@@ -136,13 +142,17 @@ def test_the_smoke_test_passes_on_what_is_installed_here(
     assert f"respram {respram.__version__}" in capsys.readouterr().out
 
 
-def test_the_smoke_test_fails_on_another_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_smoke_test_fails_on_another_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["smoke.py", "--version", "0.0.1"])
     assert smoke.main() == 1
     assert "instead of 'respram 0.0.1'" in capsys.readouterr().err
 
 
-def test_the_smoke_test_fails_on_a_missing_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_smoke_test_fails_on_a_missing_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = "native" if PURE_ONLY else "pure"
     monkeypatch.setattr(sys, "argv", ["smoke.py", "--engine", other])
     assert smoke.main() == 1

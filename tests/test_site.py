@@ -21,7 +21,10 @@ def test_every_link_of_every_page_leads_to_a_file_of_the_repository() -> None:
 
 
 def test_a_page_brings_what_it_links_to_and_nothing_else(tmp_path: Path) -> None:
-    write(tmp_path / "README.md", "[a](docs/a.md#top) ![p](pictures/p.svg) [x](https://example.org) [y](#here)\n```\n[z](z.md)\n```\n")
+    write(
+        tmp_path / "README.md",
+        "[a](docs/a.md#top) ![p](pictures/p.svg) [x](https://example.org) [y](#here)\n```\n[z](z.md)\n```\n",
+    )
     write(tmp_path / "docs/a.md", "[s](../source/s.py)")
     for name in ("pictures/p.svg", "source/s.py", "source/other.py"):
         write(tmp_path / name, "")
@@ -39,7 +42,10 @@ def test_a_link_to_what_is_no_file_of_the_repository_is_an_error(link: str, tmp_
 
 
 def test_dead_links_and_headings_of_built_pages_are_told(tmp_path: Path) -> None:
-    write(tmp_path / "index.html", '<a href="a/#one">1</a><a href="a/#two">2</a><a href="b/">3</a><img src="p.png"><a href="//x.org/">4</a>')
+    write(
+        tmp_path / "index.html",
+        '<a href="a/#one">1</a><a href="a/#two">2</a><a href="b/">3</a><img src="p.png"><a href="//x.org/">4</a>',
+    )
     write(tmp_path / "a/index.html", '<h1 id="one">One</h1><a href="../">back</a><a href="#one">self</a>')
     assert site.dead_links(tmp_path) == ["index.html: a/#two (no such heading)", "index.html: b/", "index.html: p.png"]
 
@@ -47,7 +53,9 @@ def test_dead_links_and_headings_of_built_pages_are_told(tmp_path: Path) -> None
 def test_the_list_of_decisions_has_all_of_them_by_their_titles() -> None:
     lines = list(site.decisions(ROOT / "docs/decisions"))
     assert len(lines) == len(list((ROOT / "docs/decisions").glob("[0-9]*.md"))) > 30
-    assert lines[0].startswith("- 0001: [Every command once in Python") and lines[0].endswith("](0001-hot-and-cold.md)\n")
+    assert lines[0].startswith("- 0001: [Every command once in Python") and lines[0].endswith(
+        "](0001-hot-and-cold.md)\n"
+    )
 
 
 def test_code_in_a_table_shows_no_backslash_on_the_site_and_text_stays_as_it_is() -> None:

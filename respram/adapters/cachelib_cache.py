@@ -40,10 +40,14 @@ class RespramCache(RedisCache):  # type: ignore[misc]
 
     def get_many(self, *keys: str) -> list[Any]:
         prefix = self._get_prefix()
-        return [self.serializer.loads(value or None) for value in self._read_client.mget([f"{prefix}{key}" for key in keys])]
+        return [
+            self.serializer.loads(value or None) for value in self._read_client.mget([f"{prefix}{key}" for key in keys])
+        ]
 
     def set(self, key: str, value: Any, timeout: Any = None) -> Any:
-        return self._write_client.set(f"{self._get_prefix()}{key}", self.serializer.dumps(value), ex=self._life(timeout))
+        return self._write_client.set(
+            f"{self._get_prefix()}{key}", self.serializer.dumps(value), ex=self._life(timeout)
+        )
 
     def add(self, key: str, value: Any, timeout: Any = None) -> bool:
         return add(self._write_client, f"{self._get_prefix()}{key}", self.serializer.dumps(value), self._life(timeout))

@@ -1,6 +1,8 @@
 """Django's cache on respram: `delete`, `delete_many`, `touch(key, 0)`, `set(key, value, 0)` and `clear` work.
 
-    CACHES = {"default": {"BACKEND": "respram.adapters.django_cache.RespramCache", "LOCATION": "redis://127.0.0.1:6379"}}
+    CACHES = {"default": {
+        "BACKEND": "respram.adapters.django_cache.RespramCache", "LOCATION": "redis://127.0.0.1:6379",
+    }}
 
 Sessions, DRF throttles and everything else that uses Django's cache work on top of it. Options are those of
 Django's own Redis backend. `timeout=None` lives as long as the node lets anything live (--max-ttl).

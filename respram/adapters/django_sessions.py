@@ -21,7 +21,8 @@ class SessionStore(CacheSessionStore):  # type: ignore[misc]
     def __init__(self, session_key: str | None = None) -> None:
         if not isinstance(caches[settings.SESSION_CACHE_ALIAS], RespramCache):
             raise ImproperlyConfigured(
-                f"CACHES[{settings.SESSION_CACHE_ALIAS!r}] must have the BACKEND respram.adapters.django_cache.RespramCache, "
+                f"CACHES[{settings.SESSION_CACHE_ALIAS!r}] must have the BACKEND "
+                "respram.adapters.django_cache.RespramCache, "
                 "for sessions to end at logout"
             )
         super().__init__(session_key)

@@ -27,6 +27,8 @@ class Session(flask_session.Session):  # type: ignore[misc]
     def _get_interface(self, app: Any) -> Any:
         interface = super()._get_interface(app)
         if type(interface) is not RedisSessionInterface:
-            raise ValueError(f"SESSION_TYPE must be redis for sessions on respram, not {app.config.get('SESSION_TYPE')!r}")
+            raise ValueError(
+                f"SESSION_TYPE must be redis for sessions on respram, not {app.config.get('SESSION_TYPE')!r}"
+            )
         interface.__class__ = RespramSessionInterface
         return interface

@@ -40,7 +40,7 @@ class Generation:
     at: float = -GENERATION_SEEN_S
 
     def current(self, client: Any, key: str) -> str:
-        """Empty before the first clear. Reading it also prolongs it: it outlives every key of a generation before it."""
+        """Empty before the first clear. Reading it also prolongs it: it outlives every key of earlier generations."""
         if time.monotonic() - self.at >= GENERATION_SEEN_S:
             found = client.getex(key, ex=LONGEST_S)
             self._remember(found.decode("ascii") if found else "")

@@ -81,7 +81,8 @@ def figures(asked: argparse.Namespace) -> int:
         print(f"nodes={asked.nodes} seed={asked.seed} loss={LOSS}")
         quiet = scenarios.idle(world)
         print(
-            f"idle: messages_per_s={quiet.messages_per_s:.1f} bytes_per_s={quiet.bytes_per_s:.0f} links={quiet.links:.0f} (per node)"
+            f"idle: messages_per_s={quiet.messages_per_s:.1f} bytes_per_s={quiet.bytes_per_s:.0f} "
+            f"links={quiet.links:.0f} (per node)"
         )
         for _ in range(3):
             one = scenarios.spread_one(world)

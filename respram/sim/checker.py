@@ -3,7 +3,8 @@
 A *witness* stands between a replica and its engine and notes which versions that node has seen. After every event, for
 the keys that it touched, and for all keys now and then:
 
-- a visible value was written by somebody, with that deadline to the millisecond, and its time is not up by the node's clock;
+- a visible value was written by somebody, with that deadline to the millisecond, and its time is not up by the node's
+  clock;
 - no node shows a version older than one it has seen, where that one still lives or where its writer had seen the older;
 - no node misses the newest version it has seen while that lives.
 
@@ -109,7 +110,10 @@ class Checker:
             return False
         stubs = list(unpack(node.engine.fetch(*name, now.wall_ms)))
         if not stubs:
-            raise Violation(f"node {node.place} at {self.world.now_ms} ms, key {name[1].decode()}: let go of, and nothing remembers it")
+            raise Violation(
+                f"node {node.place} at {self.world.now_ms} ms, key {name[1].decode()}: let go of, "
+                "and nothing remembers it"
+            )
         [record] = stubs
         self.versions[name, record.stamp] = Version(record.stamp, b"", now.wall_ms, before)
         witness.note(name, record.stamp, False)

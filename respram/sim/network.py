@@ -1,7 +1,7 @@
 """A network in virtual time: connections of byte chunks that are delayed, lost, doubled and reordered.
 
-A chunk is what a replica writes at a time, so it holds whole frames: losing one is like losing datagrams. Real links run
-over TCP and lose nothing within a connection; what holds here holds there.
+A chunk is what a replica writes at a time, so it holds whole frames: losing one is like losing datagrams. Real links
+run over TCP and lose nothing within a connection; what holds here holds there.
 """
 
 from dataclasses import dataclass, field

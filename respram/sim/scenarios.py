@@ -1,6 +1,7 @@
 """What is simulated: safety under any faults, liveness once they end, one write among many nodes, a healed partition.
 
-Each is a function of its arguments alone and answers with figures. A safety or liveness run that fails raises Violation.
+Each is a function of its arguments alone and answers with figures. A safety or liveness run that fails raises
+Violation.
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
@@ -241,8 +242,8 @@ class Healing:
 
 
 def heal_halves(world: World, keys: int = 1_000, cut_ms: int = 40_000, limit_ms: int = 120_000) -> Healing:
-    """Two halves apart, keys written in each, then together again. Nothing else is lost: a link is a TCP connection, and a
-    lost DIGEST would be a round of five seconds' patience here that no real network knows."""
+    """Two halves apart, keys written in each, then together again. Nothing else is lost: a link is a TCP connection,
+    and a lost DIGEST would be a round of five seconds' patience here that no real network knows."""
     count = len(world.nodes)
     half = count // 2
     world.network.faults = Faults((1, 20))
@@ -309,9 +310,7 @@ def repair_pair(
         world.run_until(world.now_ms + 50)
     if len(world.digests()) > 1:
         raise Violation(f"two nodes are not equal after {limit_ms} ms of comparison")
-    return Repaired(
-        spoken() - bytes_before, world.now_ms - began_ms, sum(one.done for one in repairs) - rounds_before
-    )
+    return Repaired(spoken() - bytes_before, world.now_ms - began_ms, sum(one.done for one in repairs) - rounds_before)
 
 
 @dataclass(frozen=True, slots=True)

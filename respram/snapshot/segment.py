@@ -3,10 +3,10 @@
     header   magic 8 | version u8 | shift u8 | number u64 | owner 16 | key id 16 | written_ms u64
     frame    u32 size, the top bit set in the last one | AES-256-GCM ciphertext and its tag
 
-little-endian. A frame's plaintext is packed records. The key is used for this one file and nothing else, and the nonce is
-the frame's place in it, so none repeats. Header, place and the mark of the last frame are authenticated with each:
-frames cannot be exchanged, left out, or put into another bucket, network or enclave. What was opened before a fault
-is good: records merge one by one.
+little-endian. A frame's plaintext is packed records. The key is used for this one file and nothing else, and the
+nonce is the frame's place in it, so none repeats. Header, place and the mark of the last frame are authenticated with
+each: frames cannot be exchanged, left out, or put into another bucket, network or enclave. What was opened before a
+fault is good: records merge one by one.
 """
 
 import hashlib
@@ -40,7 +40,9 @@ class Header(NamedTuple):
     written_ms: int
 
     def packed(self) -> bytes:
-        return HEADER.pack(MAGIC, VERSION, self.bucket.shift, self.bucket.number, self.owner, self.key_id, self.written_ms)
+        return HEADER.pack(
+            MAGIC, VERSION, self.bucket.shift, self.bucket.number, self.owner, self.key_id, self.written_ms
+        )
 
 
 def owner_of(network: str, enclave: str) -> bytes:
@@ -72,7 +74,9 @@ class Sealer:
         self._place = 0
 
     def frame(self, records: bytes | bytearray, last: bool) -> bytes:
-        sealed = self._cipher.encrypt(_NONCE.pack(self._place), bytes(records), self.header + _PLACE.pack(self._place, last))
+        sealed = self._cipher.encrypt(
+            _NONCE.pack(self._place), bytes(records), self.header + _PLACE.pack(self._place, last)
+        )
         self._place += 1
         return FRAME_HEAD.pack(len(sealed) | (LAST if last else 0)) + sealed
 
@@ -93,7 +97,9 @@ class Opener:
             raise Unreadable("truncated")
         last = bool(FRAME_HEAD.unpack(head)[0] & LAST)
         try:
-            plain = self._cipher.decrypt(_NONCE.pack(self._place), sealed, self._header + _PLACE.pack(self._place, last))
+            plain = self._cipher.decrypt(
+                _NONCE.pack(self._place), sealed, self._header + _PLACE.pack(self._place, last)
+            )
         except InvalidTag:
             raise Unreadable("corrupt") from None
         self._place += 1

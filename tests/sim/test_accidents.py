@@ -187,7 +187,10 @@ def test_twenty_joiners_at_once_are_served_two_at_a_time() -> None:
         world.run_until(world.now_ms + 100)
         most = max(
             most,
-            *(sum(link.dump_point is not None for link in node.replica.core.neighbours.links.values()) for node in world.nodes),
+            *(
+                sum(link.dump_point is not None for link in node.replica.core.neighbours.links.values())
+                for node in world.nodes
+            ),
         )
         if all(node.replica.core.state == "ready" for node in joiners):
             break
@@ -342,7 +345,9 @@ def test_a_book_full_of_inventions_ends_in_nothing() -> None:
 
 def test_every_test_that_the_page_of_the_peers_names_is_there() -> None:
     root = Path(__file__).parents[2]
-    rows = re.findall(r"^\| .* \| `(tests/[a-z_/]+\.py)::(test_[a-z_0-9]+)` \|$", (root / "docs/peers.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| .* \| `(tests/[a-z_/]+\.py)::(test_[a-z_0-9]+)` \|$", (root / "docs/peers.md").read_text(), re.M
+    )
     assert len(rows) >= 19
     for path, name in rows:
         assert f"\ndef {name}(" in (root / path).read_text(), f"{path}::{name}"

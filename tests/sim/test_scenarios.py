@@ -38,12 +38,16 @@ def test_halves_of_a_small_enclave_are_equal_within_six_rounds() -> None:
 
 
 def test_keys_that_all_nodes_write_all_the_time_do_not_cost_filters_for_ever() -> None:
-    """Every digest differs in versions that lost before they arrived. Two rounds of filters find that nothing is lacking."""
+    """Every digest differs in versions that lost before they arrived. Two rounds of filters find nothing lacking."""
     world = scenarios.crowd(3, 5, roots=2, settle_ms=4_000)
 
     def numbers() -> tuple[int, int, int]:
         repairs = [node.replica.core.rounds for node in world.nodes]
-        return sum(one.done for one in repairs), sum(one.equal for one in repairs), sum(one.filters_sent for one in repairs)
+        return (
+            sum(one.done for one in repairs),
+            sum(one.equal for one in repairs),
+            sum(one.filters_sent for one in repairs),
+        )
 
     def write_for(ms: int) -> tuple[int, ...]:
         before, end_ms = numbers(), world.now_ms + ms

@@ -54,13 +54,16 @@ def test_the_digests_of_an_engine_add_up_to_those_of_the_segments() -> None:
     engine.track(1)
     draw = Random(5)
     payload = b"".join(
-        pack(record(b"k%d" % at, EPOCH_MS + draw.randrange(2_000, draw.choice((10_000_000, 20 * DAY_MS))))) for at in range(500)
+        pack(record(b"k%d" % at, EPOCH_MS + draw.randrange(2_000, draw.choice((10_000_000, 20 * DAY_MS)))))
+        for at in range(500)
     )
     engine.merge(payload, EPOCH_MS)
     edges = edges_at(EPOCH_MS)
     sums = folded(engine.bucket_digests(Cut((1 << 32) - 1, (EPOCH_MS >> 10) - 1), DIGEST_SHIFT, EPOCH_MS), edges)
     shares = scattered(payload, edges, sums)
-    assert {bucket: one.records for bucket, one in sums.items()} == {bucket: len(one.records) for bucket, one in shares.items()}
+    assert {bucket: one.records for bucket, one in sums.items()} == {
+        bucket: len(one.records) for bucket, one in shares.items()
+    }
     assert sum(one.records for one in sums.values()) == 500 and {bucket.shift for bucket in sums} == set(SHIFTS)
     assert sorted(b"".join(b"".join(one.records) for one in shares.values())) == sorted(payload)
 
@@ -69,7 +72,9 @@ def test_unwanted_buckets_are_left_out() -> None:
     edges = edges_at(EPOCH_MS)
     near, far = record(b"near", EPOCH_MS + 5_000), record(b"far", EPOCH_MS + DAY_MS)
     wanted = bucket_of(far.deadline_ms, edges)
-    assert {bucket: one.records for bucket, one in scattered(pack(near) + pack(far), edges, {wanted}).items()} == {wanted: [pack(far)]}
+    assert {bucket: one.records for bucket, one in scattered(pack(near) + pack(far), edges, {wanted}).items()} == {
+        wanted: [pack(far)]
+    }
 
 
 def test_the_end_is_the_shadow_and_values_that_die_sooner_are_told() -> None:

@@ -1,4 +1,4 @@
-"""The directory of snapshots and the key file: nobody else of the machine may look into them or put something in their place."""
+"""The directory of snapshots and the key file: nobody else of the machine may read or replace them."""
 
 import os
 import subprocess
@@ -17,8 +17,19 @@ SECRET = "k" * 43
 
 def refused(folder: Path, key_file: Path) -> str:
     """The one line with which a node ends that does not want to begin."""
-    words = ["--snapshot-dir", str(folder), "--snapshot-key-file", str(key_file), "--port", str(reserve()), "--peer-port", str(reserve())]
-    done = subprocess.run([sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30, check=False)
+    words = [
+        "--snapshot-dir",
+        str(folder),
+        "--snapshot-key-file",
+        str(key_file),
+        "--port",
+        str(reserve()),
+        "--peer-port",
+        str(reserve()),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 
@@ -71,7 +82,9 @@ def test_no_file_of_the_directory_is_read_or_written_through_a_link(tmp_path: Pa
 
 def test_what_belongs_to_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "snapshots").mkdir(0o700)
-    os.chown(tmp_path / "snapshots", 12_345, -1) if os.geteuid() == 0 else monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+    os.chown(tmp_path / "snapshots", 12_345, -1) if os.geteuid() == 0 else monkeypatch.setattr(
+        os, "geteuid", lambda: 12_345
+    )
     with pytest.raises(PermissionError, match="belongs to user"):
         files.claim(tmp_path / "snapshots")
 

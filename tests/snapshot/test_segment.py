@@ -79,7 +79,11 @@ def test_frames_cannot_be_left_out_exchanged_or_moved() -> None:
     first, second, last = (sealer.frame(part, last=part == b"c") for part in (b"a", b"b", b"c"))
     assert opened(sealer.header + first + second + last) == [b"a", b"b", b"c"]
     other = Sealer(HEAD._replace(bucket=Bucket(16, 26_000_001)), KEY).header
-    for shuffled in (sealer.header + second + first + last, sealer.header + first + last, other + first + second + last):
+    for shuffled in (
+        sealer.header + second + first + last,
+        sealer.header + first + last,
+        other + first + second + last,
+    ):
         with pytest.raises(Unreadable, match="corrupt"):
             opened(shuffled)
 
