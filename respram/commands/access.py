@@ -52,6 +52,19 @@ def _pull(conn: Conn, keys: list[bytes]) -> None:
         raise Suspend(conn.now_ms + patience_ms)
 
 
+def overruns(conn: Conn, size: int) -> bool:
+    """Whether a reply has grown beyond what its client may hold unread: then it is closed, before the memory is taken.
+    The handler says no more."""
+    node = conn.node
+    if size <= node.limits.output_buffer_bytes_max:
+        return False
+    if not conn.session.closing:
+        conn.session.closing = True
+        node.stats.output_limit_disconnections += 1
+        node.log(f"event=output_limit client={conn.id} reply_bytes={size}: closed")
+    return True
+
+
 def glance(conn: Conn, key: bytes) -> Entry | None:
     """The same without the value."""
     entry = conn.node.engine.peek(conn.session.db, key, conn.now_ms)

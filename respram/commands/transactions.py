@@ -8,6 +8,7 @@ new keys.
 """
 
 from respram.catalog import Command, find
+from respram.commands.access import overruns
 from respram.commands.acl_check import check
 from respram.commands.node import Conn, Watched
 from respram.commands.notify import await_key, forget_watched, observe
@@ -94,9 +95,17 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     conn.executing = True
     try:
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
-        replies = [encode(_element(conn, *queued), conn.session.proto) for queued in commands]
+        replies, size, overrun = [], 0, False
+        for queued in commands:
+            reply = encode(_element(conn, *queued), conn.session.proto)
+            size += len(reply)
+            overrun = overrun or overruns(conn, size)  # all of it runs, and nobody will read the replies
+            if not overrun:
+                replies.append(reply)
     finally:
         conn.executing = False
+    if overrun:
+        return Raw(b"")
     return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
 
 

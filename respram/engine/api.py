@@ -36,6 +36,7 @@ from respram.seal import Ring
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
 HOT_BYTES_MAX = 1 << 20  # of all arguments together
+HOT_REPLY_BYTES_MAX = 8 << 20  # of one reply: a longer one is made by `dispatch`, which knows what its client may hold unread
 KEPT_BYTES_MAX = 64 << 20  # of arguments that one session keeps in MULTI; `dispatch` has the larger limit
 
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).

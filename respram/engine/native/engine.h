@@ -16,6 +16,7 @@
 
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
 #define HOT_BYTES_MAX (1u << 20)
+#define HOT_REPLY_BYTES_MAX ((size_t)8 << 20)
 #define KEPT_BYTES_MAX ((uint64_t)64 << 20)
 #define UNTRUSTED_ARGS_MAX 10      /* before AUTH, as in Redis */
 #define UNTRUSTED_BULK_BYTES_MAX 16384

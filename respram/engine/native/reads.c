@@ -47,6 +47,7 @@ HANDLER(mget) {
         return false;
     size_t reply_start = engine->reply.len;
     uint64_t hits = engine->hits, misses = engine->misses;
+    size_t value_bytes = 0;
     if (!reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     reply_integer(engine, '*', (int64_t)command->argc - 1);
@@ -58,10 +59,11 @@ HANDLER(mget) {
             room += REPLY_HEAD_BYTES;
             if (records[number]) {
                 room += record_value_bytes(records[number]);
+                value_bytes += record_value_bytes(records[number]);
                 prefetch_value(records[number]);
             }
         }
-        if (!reply_reserve(engine, room)) {
+        if (value_bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, room)) {
             seal_unnote(engine, reply_start);
             buffer_cut(&engine->reply, reply_start);
             engine->hits = hits;

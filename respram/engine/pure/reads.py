@@ -1,6 +1,6 @@
 """Hot commands that read whole values, or what is known of a key. The twin of native/reads.c."""
 
-from respram.engine.api import HOT_ARGS_MAX, Session
+from respram.engine.api import HOT_ARGS_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import walk
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
@@ -39,17 +39,18 @@ def get(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) ->
 def mget(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     if not 1 < len(argv) <= HOT_ARGS_MAX:
         return None
+    rows = [keyspace.row(session.db, key, now_ms) for key in argv[1:]]
+    if sum(len(row.value) for row in rows if row is not None and row.value is not None) > HOT_REPLY_BYTES_MAX:
+        return None
     parts = [b"*%d\r\n" % (len(argv) - 1)]
-    table, nil = keyspace.tables[session.db], NIL[session.proto]
-    for key in argv[1:]:
-        row = table.get(key)
-        if row is None or row.value is None or row.deadline_ms <= now_ms:
+    nil = NIL[session.proto]
+    for row in rows:
+        if row is None:
             keyspace.misses += 1
             parts.append(nil)
         else:
             keyspace.hits += 1
-            value = keyspace.read(row)
-            parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
+            parts.append(bulk(keyspace.read(row)))
     return b"".join(parts)
 
 
