@@ -44,10 +44,8 @@ VALUE_BYTES_MAX = 64 * 1024 * 1024
 
 TOGETHER_MAX = 16  # nodes that one AskAny asks at the same time
 
-CANCELS_MAX, CANCEL_S = (
-    10,
-    0.01,
-)  # how often a question that is not needed any more is cancelled, and how long it may take
+CANCELS_MAX = 10  # how often a question that is not needed any more is cancelled
+CANCEL_S = 0.01  # and how long that may take
 
 Good = Callable[[list[Any]], bool]
 
