@@ -30,7 +30,8 @@ OTHER = {
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",
     "tree-rest-ms": "14000", "tree-outside-percent": "15", "lua-time-limit": "700",
-    "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608",
+    "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608", "metrics-port": "9121",
+    "metrics-bind": "127.0.0.3",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
