@@ -104,6 +104,8 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("filter_bytes_sent", rounds.filter_bytes),
         ("pulls_sent", pulls.sent),
         ("pulls_found", pulls.found),
+        ("truths_asked", replica.core.truths.asked),
+        ("truths_failed", replica.core.truths.failed),
         ("records_refused", replica.refused_records),
         ("payloads_malformed", replica.malformed_payloads),
         ("links_refused", core.greeting.refusals),

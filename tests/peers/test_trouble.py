@@ -25,7 +25,7 @@ def fill(member: Member, count: int, value: bytes) -> list[bytes]:
     return keys
 
 
-def test_a_node_that_fills_up_pulls_what_it_is_asked_for_and_answers_in_order() -> None:
+def test_a_node_that_fills_up_asks_for_what_it_is_asked_and_answers_in_order() -> None:
     value = b"x" * 20_000
     with enclave(1) as members:
         until_ready(members)
@@ -37,7 +37,7 @@ def test_a_node_that_fills_up_pulls_what_it_is_asked_for_and_answers_in_order() 
 
 
 def asked_while_it_fills(other: Member, keys: list[bytes], value: bytes) -> bool:
-    """False when it was full before it had pulled anything: that is no fault."""
+    """False when it was full before it had asked for anything: that is no fault."""
     joiner = Member(reserve(), reserve(), f"127.0.0.1:{other.peer_port}", USUAL, (), SECRET)
     joiner.start()
     try:
@@ -59,7 +59,7 @@ def asked_while_it_fills(other: Member, keys: list[bytes], value: bytes) -> bool
                 assert got in (None, key + value), "the reply to another command"
                 early += got is not None
             asked += 10
-        pulled = asked and early and joiner.info()["pulls_found"]
+        pulled = asked and early and joiner.info()["truths_asked"]
         until_ready([joiner])
         assert joiner.client.dbsize() >= len(keys)
         assert joiner.client.mget(keys[:100]) == [key + value for key in keys[:100]]
