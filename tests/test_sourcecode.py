@@ -124,6 +124,7 @@ TESTED_BY = (
     ("respram/engine/api.py", "tests/engine/test_engine.py"),
     ("respram/engine/ids.py", "tests/engine/test_replication.py"),
     ("respram/engine/filters.py", "tests/engine/test_replication.py"),
+    ("respram/commands/comparing.py", "tests/commands/test_strings.py"),
     ("respram/engine/pure/scanner.py", "tests/engine/test_scanner.py"),
     ("respram/engine/pure/*.py", "tests/engine/test_engine.py"),
     ("respram/server/clock.py", "tests/server/test_app.py"),

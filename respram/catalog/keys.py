@@ -56,6 +56,6 @@ def _counted(command: Command, spec: KeySpec, argv: list[bytes]) -> list[int] | 
 
 
 def _set_flags(argv: list[bytes]) -> tuple[bytes, ...]:
-    """SET reads only where it is told to, with GET or IFEQ: its entry says that its flags vary."""
+    """SET reads only where it is told to, with GET or a comparison: its entry says that its flags vary."""
     words = {word.lower() for word in argv[3:]}
-    return (b"RW", b"access", b"update") if words & {b"get", b"ifeq"} else (b"OW", b"update")
+    return (b"RW", b"access", b"update") if words & {b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne"} else (b"OW", b"update")

@@ -25,6 +25,12 @@ decrby 3 write,denyoom,fast string 1.0.0 string 1/1/1
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 decrement:integer
+digest 2 readonly,fast string 8.4.0 string 1/1/1
+  shape reads
+  is Get the hash digest of a value, XXH3-64 in hexadecimal
+  costs O(N) where N is the length of the value
+  keys 1 range 0 1 0 RO,access
+  args key:key#0
 get 2 readonly,fast string 1.0.0 string 1/1/1
   shape reads hot
   is Get the value of a key
@@ -78,7 +84,7 @@ increx -2 write,denyoom,fast string 8.8.0 string 1/1/1
   is Count within bounds and within a window of time, in one step
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
-  args key:key#0 increment:oneof?( float:double=BYFLOAT integer:integer=BYINT ) saturate:=SATURATE?
+  args key:key#0 condition:oneof?( nx:=NX xx:=XX ) increment:oneof?( float:double=BYFLOAT integer:integer=BYINT ) saturate:=SATURATE?
   args lowerbound:string=LBOUND? upperbound:string=UBOUND? expiration:oneof?( seconds:integer=EX
   args milliseconds:integer=PX unix-time-seconds:unix-time=EXAT unix-time-milliseconds:unix-time=PXAT )
   args enx:=ENX?
@@ -128,8 +134,9 @@ set -3 write,denyoom string 1.0.0 string 1/1/1
   since 6.0.0 Added the `KEEPTTL` option.
   since 6.2.0 Added the `GET`, `EXAT` and `PXAT` option.
   since 7.0.0 Allowed the `NX` and `GET` options to be used together.
-  since 8.4.0 Added the `IFEQ` option.
-  args key:key#0 value:string condition:oneof?@2.6.12( nx:=NX xx:=XX comparison-value:string=IFEQ@8.4.0 )
+  since 8.4.0 Added the `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE` options.
+  args key:key#0 value:string condition:oneof?@2.6.12( nx:=NX xx:=XX ifeq-value:string=IFEQ@8.4.0
+  args ifne-value:string=IFNE@8.4.0 ifdeq-digest:string=IFDEQ@8.4.0 ifdne-digest:string=IFDNE@8.4.0 )
   args get:=GET?@6.2.0 expiration:oneof?( seconds:integer=EX@2.6.12 milliseconds:integer=PX@2.6.12
   args unix-time-seconds:unix-time=EXAT@6.2.0 unix-time-milliseconds:unix-time=PXAT@6.2.0
   args keepttl:=KEEPTTL@6.0.0 )

@@ -69,9 +69,12 @@ NOTES = """\
   `INCREX calls:42 UBOUND 100 EX 60 ENX`. It answers with the new value and the step that was applied.
   A result beyond `LBOUND` or `UBOUND` is not written: the answer is the value as it is, and 0. With
   `SATURATE` it stops at the bound instead. `ENX` sets the TTL only where the key has none of its own (it is
-  new, or its deadline is implicit). With `BYFLOAT` both numbers are doubles.
-- **SET ... IFEQ value** writes only if the key holds exactly that value, and answers nil if not. It takes the
-  place of the scripts that compare and set.
+  new, or its deadline is implicit). With `BYFLOAT` both numbers are doubles. `NX` counts only where the key is missing, `XX`
+  only where it is there: else the answer is the value as it is (nil for a missing key), and 0.
+- **SET ... IFEQ value** writes only if the key holds exactly that value, **IFNE** only if it does not, and the answer is nil
+  if nothing was written. They take the place of the scripts that compare and set. `IFDEQ` and `IFDNE` take a digest instead
+  of the value, as **DIGEST** tells it: XXH3-64, 16 hexadecimal digits. A missing key equals nothing. The digest is for
+  recognizing a value, and no proof of it: who chooses two values can make their digests equal.
 - **EVAL** and its kin run Lua 5.1 as Redis does, where lupa is installed (`pip install 'respram[scripts]'`): [scripts.md](scripts.md).
 - **MSETEX** writes all of its keys or none: 1 or 0.
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.

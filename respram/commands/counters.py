@@ -108,6 +108,7 @@ class Increment:
     unit: bytes = b""  # ex, px, exat, pxat or persist
     number: bytes = b""
     only_new: bool = False  # ENX
+    presence: bytes = b""  # NX or XX, as Valkey has them: count only where the key is missing, or there
 
 
 def increx(conn: Conn, argv: list[bytes]) -> Reply:
@@ -117,6 +118,10 @@ def increx(conn: Conn, argv: list[bytes]) -> Reply:
     ttl_ms = _increx_ttl_ms(conn, wanted)
     entry = current(conn, key)
     old = _start(entry, wanted.floats)
+    if entry is None and wanted.presence == b"xx":
+        return [None, _pair(old, Fraction(0), wanted.floats)[1]]
+    if entry is not None and wanted.presence == b"nx":
+        return _pair(old, Fraction(0), wanted.floats)
     value = rounded(old + wanted.step) if wanted.floats else old + wanted.step
     if value is None or not low <= value <= high:
         if not wanted.saturate:
@@ -151,6 +156,11 @@ def _increment(words: list[bytes]) -> Increment:
         if word in (b"saturate", b"enx"):
             wanted.saturate = wanted.saturate or word == b"saturate"
             wanted.only_new = wanted.only_new or word == b"enx"
+            at += 1
+        elif word in (b"nx", b"xx"):
+            if wanted.presence not in (b"", word):
+                raise SYNTAX
+            wanted.presence = word
             at += 1
         elif word == b"persist":
             if wanted.unit not in (b"", word):
@@ -233,7 +243,7 @@ def _increx_ttl_ms(conn: Conn, wanted: Increment) -> int | None:
     )
 
 
-def _pair(value: Fraction, applied: Fraction, floats: bool) -> Reply:
+def _pair(value: Fraction, applied: Fraction, floats: bool) -> list[Reply]:
     if floats:
         return [Double(formatted(value)), Double(formatted(rounded(applied) or applied))]
     return [value.numerator, applied.numerator]

@@ -8,7 +8,9 @@ combines bits to nothing (BITOP), needs the right to DEL.
 
 from respram.commands.access import ask_for_missing, current
 from respram.commands.acl_rights import WRITE, may_touch
+from respram.commands.comparing import check_operand, holds
 from respram.commands.node import Conn
+from respram.commands.options import COMPARISONS
 from respram.commands.refusals import refuse
 from respram.commands.reply import Reply
 from respram.commands.texts import SYNTAX
@@ -56,10 +58,12 @@ def delex(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) not in (2, 4):
         raise SYNTAX
     condition = argv[2].lower() if len(argv) == 4 else b""
-    if condition not in (b"", b"ifeq", b"ifne"):
+    if condition and condition not in COMPARISONS:
         raise SYNTAX
+    operand = argv[3] if condition else b""
+    check_operand(condition, operand)
     entry = current(conn, argv[1])
-    if entry is None or (condition and (entry.value == argv[3]) != (condition == b"ifeq")):
+    if entry is None or not holds(conn, entry, condition, operand):
         return 0
     return int(let_go(conn, argv[1]))
 

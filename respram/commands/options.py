@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from respram.commands.texts import SYNTAX
 
 UNITS = frozenset({b"ex", b"px", b"exat", b"pxat"})
-SET_WORDS = UNITS | {b"nx", b"xx", b"ifeq", b"get", b"keepttl"}
+COMPARISONS = frozenset({b"ifeq", b"ifne", b"ifdeq", b"ifdne"})  # each with a value, or a digest, behind it
+SET_WORDS = UNITS | COMPARISONS | {b"nx", b"xx", b"get", b"keepttl"}
 MSETEX_WORDS = UNITS | {b"nx", b"xx", b"keepttl"}
 GETEX_WORDS = UNITS | {b"persist"}
 
@@ -21,7 +22,8 @@ class Options:
     get: bool = False
     keep: bool = False
     persist: bool = False
-    compare: bytes | None = None  # IFEQ
+    comparison: bytes = b""  # one of COMPARISONS
+    operand: bytes = b""  # what stood behind it
     unit: bytes | None = None  # one of UNITS
     number: bytes = b""  # what stood behind the unit
 
@@ -37,7 +39,7 @@ def parse_options(words: list[bytes], allowed: frozenset[bytes]) -> Options:
         word = words[at].lower()
         if word not in allowed:
             raise SYNTAX
-        if word in UNITS or word == b"ifeq":
+        if word in UNITS or word in COMPARISONS:
             if at + 1 == len(words):
                 raise SYNTAX
             _with_argument(options, word, words[at + 1])
@@ -49,10 +51,10 @@ def parse_options(words: list[bytes], allowed: frozenset[bytes]) -> Options:
 
 
 def _with_argument(options: Options, word: bytes, argument: bytes) -> None:
-    if word == b"ifeq":
-        if options.nx or options.xx:
+    if word in COMPARISONS:
+        if options.nx or options.xx or options.comparison not in (b"", word):
             raise SYNTAX
-        options.compare = argument
+        options.comparison, options.operand = word, argument
     else:
         if options.timed and options.unit != word:
             raise SYNTAX
@@ -63,11 +65,11 @@ def _without_argument(options: Options, word: bytes) -> None:
     if word == b"get":
         options.get = True
     elif word == b"nx":
-        if options.xx or options.compare is not None:
+        if options.xx or options.comparison:
             raise SYNTAX
         options.nx = True
     elif word == b"xx":
-        if options.nx or options.compare is not None:
+        if options.nx or options.comparison:
             raise SYNTAX
         options.xx = True
     else:

@@ -7,6 +7,7 @@ otherwise, once it is clear that it would have been carried out.
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, check_length, current, exists, overruns, read, rewrite, write
+from respram.commands.comparing import check_operand, digest_of, holds
 from respram.commands.deadlines import deadline_for, expiry_argument
 from respram.commands.letting_go import let_go, let_go_or_refuse
 from respram.commands.node import Conn
@@ -45,6 +46,11 @@ def strlen(conn: Conn, argv: list[bytes]) -> Reply:
     return 0 if entry is None else entry.length
 
 
+def digest(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = read(conn, argv[1])
+    return None if entry is None else digest_of(conn, entry.value)
+
+
 def getrange(conn: Conn, argv: list[bytes]) -> Reply:
     start, end = parse_int(argv[2]), parse_int(argv[3])
     if start is None or end is None:
@@ -65,15 +71,16 @@ def getrange(conn: Conn, argv: list[bytes]) -> Reply:
 def set_command(conn: Conn, argv: list[bytes]) -> Reply:
     key, value = argv[1], argv[2]
     options = parse_options(argv[3:], SET_WORDS)
+    check_operand(options.comparison, options.operand)
     ttl_ms = _ttl_ms(conn, b"set", options)
     entry = None
     if options.get:
         entry = read(conn, key)
-    elif options.compare is not None or options.keep:
+    elif options.comparison or options.keep:
         entry = current(conn, key)
     present = entry is not None or (not options.get and exists(conn, key))
     answer: Reply = None if entry is None else entry.value
-    matches = options.compare is None or (entry is not None and entry.value == options.compare)
+    matches = holds(conn, entry, options.comparison, options.operand)
     if (options.nx and present) or (options.xx and not present) or not matches:
         return answer if options.get else None
     if ttl_ms is not None and ttl_ms <= 0:
@@ -221,6 +228,7 @@ def setrange(conn: Conn, argv: list[bytes]) -> Reply:
 
 HANDLERS = {
     b"append": append,
+    b"digest": digest,
     b"get": get,
     b"getex": getex,
     b"getrange": getrange,

@@ -211,6 +211,9 @@ class Engine(Replicating, Protocol):
         """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped, and
         its shadow covers what it replaced, so that no older value comes back. False: there is no live record."""
 
+    def digest_value(self, value: bytes) -> int:
+        """XXH3-64 of the bytes (pure/xxh3.py): what DIGEST tells, as fast as this engine can."""
+
     def full(self) -> bool:
         """Whether used memory is beyond its limit: writes that may grow it are refused."""
 

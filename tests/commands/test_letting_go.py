@@ -128,6 +128,12 @@ def test_what_is_compared_is_let_go_of_only_where_it_matches(free: Client) -> No
     assert free(b"DELEX", b"a") == b":0\r\n"
     free(b"SET", b"a", b"1", b"EX", b"100")
     assert free(b"DELEX", b"a", b"IFNE", b"2") == b":1\r\n" and free(b"EXISTS", b"a") == b":0\r\n"
+    free(b"SET", b"a", b"Hello world", b"EX", b"100")
+    digest = b"b6acb9d84a38ff74"
+    assert free(b"DELEX", b"a", b"IFDEQ", b"0" * 16) == b":0\r\n" == free(b"DELEX", b"a", b"IFDNE", digest)
+    assert free(b"DELEX", b"a", b"ifdeq", digest) == b":1\r\n"
+    free(b"SET", b"a", b"1", b"EX", b"100")
+    assert free(b"DELEX", b"a", b"IFDNE", digest) == b":1\r\n" and free(b"DELEX", b"a", b"IFDNE", digest) == b":0\r\n"
     for odd in ((b"IFEQ",), (b"NOSUCH", b"1"), (b"IFEQ", b"1", b"2")):
         assert free(b"DELEX", b"a", *odd) == b"-ERR syntax error\r\n"
 

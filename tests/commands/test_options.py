@@ -4,12 +4,12 @@ from itertools import product
 
 import pytest
 
-from respram.commands.options import GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
+from respram.commands.options import COMPARISONS, GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
 from respram.errors import ClientError
 
-WITH_ARGUMENT = {b"ex", b"px", b"exat", b"pxat", b"ifeq"}
+WITH_ARGUMENT = {b"ex", b"px", b"exat", b"pxat", *COMPARISONS}
 TIMES = {b"ex", b"px", b"exat", b"pxat", b"keepttl", b"persist"}
-CONDITIONS = {b"nx", b"xx", b"ifeq"}
+CONDITIONS = {b"nx", b"xx", *COMPARISONS}
 
 
 def test_no_words_no_options() -> None:
@@ -50,4 +50,4 @@ def test_a_word_that_is_not_allowed_or_lacks_its_argument_is_a_syntax_error() ->
 
 def test_an_argument_may_look_like_an_option() -> None:
     options = parse_options([b"IFEQ", b"GET", b"EX", b"NX"], SET_WORDS)
-    assert (options.compare, options.number, options.get, options.nx) == (b"GET", b"NX", False, False)
+    assert (options.operand, options.number, options.get, options.nx) == (b"GET", b"NX", False, False)

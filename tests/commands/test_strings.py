@@ -112,6 +112,33 @@ def test_wrong_options_are_told_as_in_redis(client: Client, reference: Reference
     assert client(b"GET", b"a") == bulk(b"old")
 
 
+def test_a_comparison_is_with_the_value_or_with_its_digest(client: Client) -> None:
+    assert client(b"DIGEST", b"a") == NIL
+    for comparison, operand in ((b"IFEQ", b"x"), (b"IFDEQ", b"0" * 16)):
+        assert client(b"SET", b"a", b"1", comparison, operand) == NIL and client(b"EXISTS", b"a") == ZERO
+    assert client(b"SET", b"a", b"Hello world", b"IFNE", b"Hello world") == OK  # a missing key equals nothing
+    digest = b"b6acb9d84a38ff74"
+    assert client(b"DIGEST", b"a") == bulk(digest)
+    assert client(b"SET", b"a", b"2", b"IFNE", b"Hello world") == NIL == client(b"SET", b"a", b"2", b"IFDNE", digest)
+    assert client(b"SET", b"a", b"2", b"IFDEQ", b"f" * 16) == NIL
+    assert client(b"SET", b"a", b"2", b"GET", b"IFDEQ", b"f" * 16) == bulk(b"Hello world") == client(b"GET", b"a")
+    assert client(b"SET", b"a", b"2", b"EX", b"7", b"IFDEQ", digest.upper()) == OK and client(b"TTL", b"a") == b":7\r\n"
+    assert client(b"SET", b"a", b"3", b"IFDNE", digest, b"KEEPTTL") == OK and client(b"TTL", b"a") == b":7\r\n"
+    assert client(b"SET", b"a", b"4", b"ifne", b"2", b"GET") == bulk(b"3") and client(b"GET", b"a") == bulk(b"4")
+    assert client(b"SET", b"b", b"1", b"IFDNE", digest) == OK
+
+
+@pytest.mark.parametrize("digest", [b"", b"x", b"b6acb9d84a38ff7", b"b6acb9d84a38ff744", b"b6acb9d84a38ff7g", b"b6acb9d84a38ff7\n"])
+def test_a_digest_is_sixteen_hexadecimal_digits(client: Client, digest: bytes) -> None:
+    for comparison in (b"IFDEQ", b"IFDNE"):
+        wrong = b"-ERR The digest must be exactly 16 hexadecimal characters\r\n"
+        assert client(b"SET", b"a", b"1", comparison, digest) == wrong and client(b"EXISTS", b"a") == ZERO
+
+
+def test_comparisons_exclude_each_other(client: Client) -> None:
+    assert client(b"SET", b"a", b"v", b"IFEQ", b"x", b"IFNE", b"y") == SYNTAX == client(b"SET", b"a", b"v", b"IFDEQ", b"0" * 16, b"XX")
+
+
 @pytest.mark.parametrize("options", [b"NX IFEQ x", b"IFEQ x NX", b"XX IFEQ x", b"IFEQ", b"NX GET IFEQ"])
 def test_ifeq_excludes_the_other_conditions_and_wants_its_value(client: Client, options: bytes) -> None:
     assert client(b"SET", b"a", b"v", *options.split(b" ")) == SYNTAX

@@ -145,7 +145,8 @@ def newer(draw: Draw, proto: int, count: int) -> Plan:
     number = 0
     while len(steps) < count:
         number += 1
-        steps += draw.pick((compare_and_set, many_at_once, limiter, floating, about_the_library, spelt_wrong))(draw, proto, b"n%d" % number)
+        scene = draw.pick((compare_and_set, compare_digests, many_at_once, limiter, floating, about_the_library, spelt_wrong))
+        steps += scene(draw, proto, b"n%d" % number)
     return Plan(tuple(steps))
 
 
@@ -158,6 +159,19 @@ def compare_and_set(draw: Draw, proto: int, key: bytes) -> list[Step]:
         told(draw, bulk(two), b"SET", key, three, b"GET", b"IFEQ", two), told(draw, bulk(three), b"SET", key, b"no", b"IFEQ", b"x", b"get"),
         told(draw, bulk(three), b"GET", key), told(draw, SYNTAX, b"SET", key, b"v", b"IFEQ"),
         told(draw, SYNTAX, b"SET", key, b"v", b"NX", b"IFEQ", three),
+    ]  # fmt: skip
+
+
+def compare_digests(draw: Draw, proto: int, key: bytes) -> list[Step]:
+    text, other, digest, wrong = b"Hello world", draw.rng.randbytes(draw.number(12, 300)), b"b6acb9d84a38ff74", b"0" * 16
+    return [
+        told(draw, nil(proto), b"DIGEST", key), told(draw, nil(proto), b"SET", key, text, draw.case(b"IFDEQ"), wrong),
+        told(draw, OK, b"SET", key, text, *draw.pick(((b"IFNE", text), (b"IFDNE", digest))), b"EX", b"500"),
+        told(draw, bulk(digest), b"DIGEST", key), told(draw, nil(proto), b"SET", key, other, b"IFNE", text),
+        told(draw, bulk(text), b"SET", key, other, b"IFDNE", digest, b"GET"), told(draw, nil(proto), b"SET", key, other, b"IFDEQ", wrong),
+        told(draw, OK, b"SET", key, other, b"IFDEQ", draw.pick((digest, digest.upper())), b"KEEPTTL"), told(draw, b":500\r\n", b"TTL", key),
+        told(draw, OK, b"SET", key, text, b"IFDNE", digest), told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ"),
+        told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ", digest, b"IFEQ", text), told(draw, bulk(text), b"GET", key),
     ]  # fmt: skip
 
 
@@ -194,7 +208,9 @@ def limiter(draw: Draw, proto: int, key: bytes) -> list[Step]:
         told(draw, b"*2\r\n:0\r\n:-%d\r\n" % (most + step + 5), b"INCREX", key, b"byint", b"-1000", b"LBOUND", b"0", b"saturate"),
         told(draw, b":300\r\n", b"TTL", key), told(draw, NOT_AN_INTEGER, b"INCREX", key, b"BYINT", b"x"),
         told(draw, SYNTAX, b"INCREX", key, b"FOO", b"1"),
-        told(draw, bulk(b"0"), b"GET", key),
+        told(draw, bulk(b"0"), b"GET", key), told(draw, b"*2\r\n:0\r\n:0\r\n", b"INCREX", key, draw.case(b"NX"), b"EX", b"9"),
+        told(draw, b"*2\r\n:1\r\n:1\r\n", b"INCREX", key, draw.case(b"XX")),
+        told(draw, b"*2\r\n%b:0\r\n" % nil(proto), b"INCREX", key + b"x", b"XX", b"EX", b"9"),
     ]  # fmt: skip
 
 

@@ -327,6 +327,9 @@ cdef class NativeEngine:
         self.told(event, db, key)
         return 0
 
+    def digest_value(self, bytes value not None):
+        return xxh3(span_of(value))
+
     def full(self):
         return engine_full(self.c)
 

@@ -145,6 +145,8 @@ cdef extern from "engine.h":
     bint seal_is_used(const Engine *, uint32_t)
     void seal_forget(Engine *, uint32_t)
 
+    uint64_t xxh3(Span)
+
     # what peers compare
     ctypedef struct Sum:
         int64_t number, count

@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * reads.c, writes.c, counts.c, parts.c, kept.c, feed.c (the wire). hash.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * reads.c, writes.c, counts.c, parts.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -397,6 +397,9 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */
 void kept_drop(Session *session);
+
+/* xxh3.c */
+uint64_t xxh3(Span value); /* the digest that DIGEST tells */
 
 /* feed.c */
 void session_init(Session *session);

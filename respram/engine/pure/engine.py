@@ -10,6 +10,7 @@ from respram.engine.pure import dump, filter, merge, restamp, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
+from respram.engine.pure.xxh3 import xxh3
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.seal import Ring
 
@@ -98,6 +99,9 @@ class PureEngine:
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
         return self.keyspace.let_go(db, key, now_ms, event)
+
+    def digest_value(self, value: bytes) -> int:
+        return xxh3(value)
 
     def full(self) -> bool:
         return self.keyspace.full()
