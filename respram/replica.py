@@ -52,7 +52,15 @@ class Write:
     data: bytes
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """What a link led to, where it should have been a PeerError: our mistake, to be shown. It has cost that link and nothing else."""
+
+    link: int
+    error: Exception
+
+
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed | Bug
 
 
 class Traffic(NamedTuple):
@@ -69,6 +77,7 @@ class Replica:
         self.received_bytes = 0
         self.refused_records = 0
         self.malformed_payloads = 0
+        self.bugs = 0  # links that ended by a mistake of this node
         self._frames: dict[int, Frames] = {}
         self._flush_ms: int | None = None
         self._told_later: list[Effect] = []  # behind what a merge has led to
@@ -79,7 +88,10 @@ class Replica:
 
     def opened(self, link: int, address: bytes, now: Now) -> list[Output]:
         self._frames[link] = Frames(self.frame_bytes_max)
-        return self._done(self.core.opened(link, address, now), now)
+        try:
+            return self._done(self.core.opened(link, address, now), now)
+        except Exception as error:
+            return self._mistake(link, error, now)
 
     def received(self, link: int, data: bytes, now: Now) -> list[Output]:
         frames = self._frames.get(link)
@@ -93,7 +105,13 @@ class Replica:
                 outputs += self._done(self.core.receive(link, message, now), now)
         except PeerError as error:
             effects = self.core.fault(link, str(error), now)
+        except Exception as error:
+            return outputs + self._mistake(link, error, now)
         return outputs + self._done(effects, now)
+
+    def _mistake(self, link: int, error: Exception, now: Now) -> list[Output]:
+        self.bugs += 1
+        return [Bug(link, error), *self._done(self.core.fault(link, "a mistake of this node", now), now)]
 
     def closed(self, link: int, now: Now) -> list[Output]:
         self._frames.pop(link, None)

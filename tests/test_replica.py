@@ -1,6 +1,7 @@
 """The replica from bytes to bytes: what waits, what is merged, what is acknowledged, what is refused."""
 
 from collections import deque
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,11 +12,11 @@ from respram.gossip.members import Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
 from respram.record import Record, pack
-from respram.replica import Output, Replica, Write
+from respram.replica import Bug, Output, Replica, Write
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
-from respram.wire.messages import Message, Push
+from respram.wire.messages import Message, Nudge, Push
 from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 ms = [0]
@@ -214,3 +215,25 @@ def test_digests_are_equal_on_equal_replicas() -> None:
     wire.wait(4_000)
     one, other = (end.digest(now()) for end in wire.ends)
     assert one == other and one is not None and one.records == 20
+
+
+def test_a_mistake_in_the_handling_of_one_link_costs_that_link_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    other = replica(3)
+    outputs = wire.ends[0].opened(9, b"", now())
+    for output in other.opened(9, b"host-1:1", now()):
+        if isinstance(output, Write):
+            outputs += wire.ends[0].received(9, output.data, now())
+    assert sorted(wire.ends[0].core.neighbours.links) == [7, 9]
+
+    def broken(link: object, message: object) -> None:
+        raise ValueError("ours")
+
+    table = wire.ends[0].core.hearing.table
+    monkeypatch.setitem(table, Nudge, replace(table[Nudge], hear=broken))
+    outputs = wire.ends[0].received(9, encode(Nudge()), now())
+    assert [output.link for output in outputs if isinstance(output, Hangup)] == [9]
+    assert [type(output.error) for output in outputs if isinstance(output, Bug)] == [ValueError] and wire.ends[0].bugs == 1
+    wire.write(0, b"k")
+    wire.wait(5)
+    assert wire.ends[1].engine.count(0, now().wall_ms) == 1 and list(wire.ends[0].core.neighbours.links) == [7]

@@ -18,19 +18,20 @@ class Books:
     neighbours: Neighbours
     asked_ms: int = 0  # 0: nobody was asked for the address book yet
     on_suspected: Callable[[Member], None] = lambda member: None
-    on_lost: Callable[[Member], None] = lambda member: None
+    on_lost: Callable[[Member, bool], None] = lambda member, own_word: None
     on_met: Callable[[Member, bool], None] = lambda member, came_back: None
 
-    def learn(self, entries: bytes) -> list[Member]:
+    def learn(self, entries: bytes, link: Link) -> list[Member]:
         members = list(unpack_members(entries))
+        teller = link.peer.number if link.peer is not None else 0
         for member in members:
-            self.learn_member(member)
+            self.learn_member(member, own_word=member.number == teller)
         return members
 
-    def learn_member(self, member: Member) -> None:
+    def learn_member(self, member: Member, own_word: bool = False) -> None:
         before = self.book.get(member.number)
         incarnation = self.book.me.incarnation
-        learnt = self.book.learn(member, self.host.now.ms)
+        learnt = self.book.learn(member, self.host.now.ms, own_word)
         if self.book.me.incarnation != incarnation:
             self.tell_all()  # a denial cannot wait for the next ping
         if learnt is None:
@@ -38,7 +39,7 @@ class Books:
         if learnt.status == SUSPECT and (before is None or (before.status, before.incarnation) != (SUSPECT, learnt.incarnation)):
             self.on_suspected(learnt)
         if not learnt.is_alive and before is not None and before.is_alive:
-            self.on_lost(learnt)
+            self.on_lost(learnt, own_word)
         if learnt.is_alive and (before is None or not before.is_alive):
             self.on_met(learnt, before is not None)
 
@@ -58,7 +59,7 @@ class Books:
             self.host.send(link.id, Book(self.book.packed_sums()))
 
     def told(self, link: Link, message: Members) -> None:
-        members = self.learn(message.entries)
+        members = self.learn(message.entries, link)
         if message.buckets:
             known = {member.number: member for member in members}
             self.host.send(link.id, Members(0, self.book.of_buckets(message.buckets, known)))

@@ -158,10 +158,10 @@ class Greeting:
             peer.greeted_wall_ms, peer.ahead_ms = self.host.now.wall_ms, max(message.clock_ms - self.host.now.wall_ms, 0)
         peer.redial_ms = peer.redial_at_ms = 0
         self._supersede_address(member)
+        self.books.learn_member(member, own_word=True)
         known = self.book.get(member.number)
         if known is not None and outranks(known, member) and known.status != ALIVE:
             self.books.tell(link, [known])  # it is thought dead or suspected: it may deny it
-        self.books.learn_member(member)
         if not self.books.asked_ms or self.host.state == ISOLATED:
             self.books.asked_ms = self.host.now.ms + 1
             self.host.send(link.id, Members(EVERY_BUCKET, pack_member(self.book.me)))
@@ -216,8 +216,8 @@ class Greeting:
             drop_queue(peer, self.host.now.ms, self.neighbours.last_number())
             peer.lagging_ms = None  # one of many partners: rumors and comparison reach it without us
 
-    def lost(self, member: Member) -> None:
-        """Somebody died or left."""
+    def lost(self, member: Member, own_word: bool) -> None:
+        """Somebody died or left, as it says itself or others do."""
         peer = self.neighbours.peers.get(member.number)
         event = "died" if member.status == DEAD else "left"
         self.host.report(event, f"peer={member.number:016x} address={_shown(member.address)}")
@@ -227,7 +227,7 @@ class Greeting:
             self.host.at(self.host.now.ms + self.host.jitter(FIRST_MS), FindParent())
         if peer is None:
             return
-        if peer.link is not None and member.status == DEAD and peer.heard_ms > self.host.now.ms - self.host.policy.probe_ms:
+        if peer.link is not None and peer.heard_ms > self.host.now.ms - self.host.policy.probe_ms and not own_word:
             self.books.tell(peer.link, [member])  # it speaks to us, and will deny it
             return
         if peer.link is not None:

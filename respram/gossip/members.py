@@ -4,6 +4,11 @@ An entry is its member's own word: only the member raises `incarnation`, with ea
 readiness, and to deny a rumor that it is suspected or dead. Of two entries the higher incarnation holds, then the worse
 status. A node's number is fresh at every boot, so what comes back under an address is a new member.
 
+Whoever could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank the lie
+any more. So hearsay may be ahead of what is known by AHEAD_MAX, and by one more for each second since; what is further
+ahead is passed over and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link, holds
+against hearsay that is implausibly far ahead.
+
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
 u8 bytes of enclave | u8 bytes of address | enclave | address.
 """
@@ -19,6 +24,9 @@ ALIVE, SUSPECT, DEAD, LEFT = range(4)
 STATUS_BITS, READY_BIT = 3, 4
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
+
+INCARNATION_MAX = (1 << 31) - 1  # half of the field: nobody gets there, and who says so lies
+AHEAD_MAX = 1_024  # changes of one member that may have passed this node by, and one more for each second
 
 BUCKETS = 64  # of the book, by number: what two books differ in is found without sending either
 EVERY_BUCKET = M64
@@ -66,6 +74,8 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
             raise PeerError("member entry cut short")
         if flags & ~(STATUS_BITS | READY_BIT) or role > ROOT or not number or not enclave_bytes or not address_bytes:
             raise PeerError("member entry out of range")
+        if incarnation > INCARNATION_MAX:
+            raise PeerError("incarnation out of range")
         enclave, address = payload[at : at + enclave_bytes], payload[at + enclave_bytes : end]
         at = end
         yield Member(number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent)
@@ -88,6 +98,8 @@ class AddressBook:
         self.alive: dict[int, None] = {}  # others, by number
         self.enclave: dict[int, None] = {}  # others alive in this node's enclave
         self.children_of: dict[int, int] = {}  # parent: how many say so
+        self.implausible = 0  # entries passed over because their incarnation is too far ahead
+        self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
         self._news: dict[int, int] = {}  # number: how often it has been told
         self._members_max = members_max
         self._news_per_message = news_per_message
@@ -102,27 +114,36 @@ class AddressBook:
     def set_me(self, **changes: object) -> None:
         """A change of this node's own entry, under the next incarnation."""
         self._tally(self.me, -1)
-        self.me = replace(self.me, incarnation=self.me.incarnation + 1, **changes)  # type: ignore[arg-type]
+        self.me = replace(self.me, incarnation=min(self.me.incarnation + 1, INCARNATION_MAX), **changes)  # type: ignore[arg-type]
         self._tally(self.me, 1)
         self._news[self.me.number] = 0
 
-    def learn(self, member: Member, now_ms: int) -> Member | None:
+    def learn(self, member: Member, now_ms: int, own_word: bool = False) -> Member | None:
         """Takes an entry over if it is news; the entry that stood there before comes back changed into the new one.
 
-        None: nothing new, or no room. A rumor about this node itself is denied by a higher incarnation.
+        None: nothing new, implausible, or no room. A rumor about this node itself is denied by a higher incarnation.
+        `own_word`: the member itself says so.
         """
         if member.number == self.me.number:
-            if member.incarnation >= self.me.incarnation and outranks(member, self.me):
+            if member.incarnation >= self.me.incarnation and outranks(member, self.me) and self._is_plausible(member, now_ms):
+                self._tally(self.me, -1)
                 self.me = replace(self.me, incarnation=member.incarnation)
+                self._tally(self.me, 1)
                 self.set_me()
             return None
         old = self.members.get(member.number)
-        if old is not None and not outranks(member, old):
+        was_deceived = own_word and old is not None and old.incarnation > member.incarnation + AHEAD_MAX
+        if old is not None and not was_deceived and not outranks(member, old):
+            return None
+        if own_word:
+            self._known.pop(member.number, None)
+        if not self._is_plausible(member, now_ms):
             return None
         if old is None and len(self.members) >= self._members_max:
             return None
         if old is None and not member.is_alive:
             return None  # someone else's dead, never met: of no use here
+        self._known.setdefault(member.number, (member.incarnation, now_ms))
         self._replace(old, member)
         if member.is_alive:
             self.ended_ms.pop(member.number, None)
@@ -135,7 +156,17 @@ class AddressBook:
         for number in [number for number, ended_ms in self.ended_ms.items() if ended_ms < before_ms]:
             del self.ended_ms[number]
             self._news.pop(number, None)
+            self._known.pop(number, None)
             del self.members[number]
+
+    def _is_plausible(self, member: Member, now_ms: int) -> bool:
+        if member.number == self.me.number:
+            self._known.setdefault(member.number, (self.me.incarnation, now_ms))
+        believed, since_ms = self._known.get(member.number, (member.incarnation, now_ms))
+        if member.incarnation <= believed + AHEAD_MAX + (now_ms - since_ms) // 1000:
+            return True
+        self.implausible += 1
+        return False
 
     def _replace(self, old: Member | None, new: Member) -> None:
         if old is not None:
@@ -159,6 +190,8 @@ class AddressBook:
             self.at_address.setdefault(member.address, {})[member.number] = None
         else:
             del self.at_address[member.address][member.number]
+            if not self.at_address[member.address]:
+                del self.at_address[member.address]
         for book in (self.alive, self.enclave) if member.enclave == self.me.enclave else (self.alive,):
             if sign > 0:
                 book[member.number] = None

@@ -75,7 +75,7 @@ class Probes:
     def pinged(self, link: Link, message: Ping) -> None:
         self.host.send(link.id, Pong(message.nonce, self.host.now.wall_ms, self.book.news()))
         if self._clocks_agree(link, message.clock_ms):
-            self.books.learn(message.news)
+            self.books.learn(message.news, link)
 
     def _clocks_agree(self, link: Link, clock_ms: int) -> bool:
         """HELLO looked at the clocks once; they may be set while the link stands."""
@@ -89,7 +89,7 @@ class Probes:
     def ponged(self, link: Link, message: Pong) -> None:
         if not self._clocks_agree(link, message.clock_ms):
             return
-        self.books.learn(message.news)
+        self.books.learn(message.news, link)
         asked = self.asked.get(message.nonce)
         if asked is None or link.peer is None or asked.node != link.peer.number:
             return
@@ -173,7 +173,7 @@ class Probes:
             if now_ms - linked_ms > EXPECTED_MS or member is None or member.status > DEAD:
                 del self.expected[number]
         heard = sum(self._heard_since(number, self.window_from_ms - 1) for number in self.expected)
-        low = 2 * heard < len(self.expected)
+        low = 2 * heard < len(self.expected) or self._is_cut_off()
         self.windows_low = self.windows_low + 1 if low else 0
         self.window_from_ms = now_ms
         if self.host.state == READY and self.windows_low >= policy.windows:
@@ -186,6 +186,14 @@ class Probes:
             self.host.state = READY
             self.host.report("reconnected", f"answering={heard} expected={len(self.expected)}")
         self.book.forget_ended(now_ms - policy.dead_kept_ms)
+
+    def _is_cut_off(self) -> bool:
+        """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it is this node
+        that nobody can talk to: it must not say that it is ready, however long that lasts."""
+        if any(link.same_enclave for link in self.neighbours.greeted()):
+            return False
+        members = self.book.members
+        return any(members[one].status == DEAD and members[one].enclave == self.book.me.enclave for one in self.book.ended_ms)
 
     def dial_the_dead(self) -> None:
         """About every four seconds: a healed partition is noticed by nobody else."""

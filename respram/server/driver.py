@@ -30,7 +30,7 @@ from respram.gossip.policy import Policy, Terms
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
-from respram.replica import Output, Replica, Write
+from respram.replica import Bug, Output, Replica, Write
 from respram.server import clock, discovery, logs, peer_overview
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
@@ -267,6 +267,8 @@ class Driver:
                     link.close(output.reason)
             elif isinstance(output, Agreed):
                 self._agree(output.terms)
+            elif isinstance(output, Bug):
+                self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
             elif isinstance(output, Learnt):
                 self._wake_asking(output.token, output.known)
             else:

@@ -109,6 +109,8 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("records_refused", replica.refused_records),
         ("payloads_malformed", replica.malformed_payloads),
         ("links_refused", core.greeting.refusals),
+        ("links_ended_by_bugs", replica.bugs),
+        ("members_implausible", core.book.implausible),
         *((f"links_{fault}", count) for fault, count in faults.items()),
         ("peer_received_bytes", replica.received_bytes),
         ("peer_sent_bytes", sum(traffic.bytes for traffic in replica.sent.values())),

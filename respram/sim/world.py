@@ -18,7 +18,7 @@ from respram.gossip.effects import Deliver, Dial, Hangup, Report
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
-from respram.replica import Output, Replica, Write
+from respram.replica import Bug, Output, Replica, Write
 from respram.sim.network import Connection, Network
 
 EPOCH_MS = 1_800_000_000_000
@@ -215,6 +215,8 @@ class World:
                     self.trace.append(f"{self.now_ms} {node.place} event={output.event} {output.details}")
             elif isinstance(output, Deliver):
                 node.deliveries.append((output.channel, output.message))
+            elif isinstance(output, Bug):
+                raise output.error
         due_ms = node.replica.next_deadline()
         if due_ms is not None and due_ms < node.tick_at_ms:
             node.tick_at_ms = max(due_ms, self.now_ms)

@@ -18,7 +18,7 @@ def told(host: Alone) -> tuple[Books, list[str]]:
     said: list[str] = []
     books.on_met = lambda one, came_back: said.append(f"met {one.number}{' again' if came_back else ''}")
     books.on_suspected = lambda one: said.append(f"suspected {one.number}")
-    books.on_lost = lambda one: said.append(f"lost {one.number}")
+    books.on_lost = lambda one, own_word: said.append(f"lost {one.number}")
     return books, said
 
 

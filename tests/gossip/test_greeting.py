@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from respram.gossip.effects import Dial
-from respram.gossip.members import DEAD, LEFT, pack_member, unpack_members
+from respram.gossip.members import DEAD, INCARNATION_MAX, LEFT, pack_member, unpack_members
 from respram.gossip.policy import Policy
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Hello, Members, Push, Refuse, Same
@@ -170,3 +170,25 @@ def test_what_was_not_acknowledged_waits_for_the_next_link() -> None:
     again = bench.sent(Push, 2)
     assert [one.number for one in again] == [1, 2] and again[0].payload == push.payload
     assert [one.seq for one in again] == [1, 2]
+
+
+def test_a_rumor_that_a_neighbour_has_left_does_not_end_its_link() -> None:
+    """Only its own word does."""
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    bench.meet(2, member(0x300))
+    bench.say(2, Members(0, pack_member(replace(member(0x200), status=LEFT, incarnation=2))))
+    assert not bench.hangups() and bench.core.neighbours.link_to(0x200) is not None
+    bench.say(1, Members(0, pack_member(replace(member(0x200), incarnation=3))))
+    assert 0x200 in bench.core.book.enclave
+
+
+def test_hearsay_that_came_before_its_member_is_set_right_by_its_greeting() -> None:
+    bench = Bench()
+    bench.meet(2, member(0x300))
+    bench.say(2, Members(0, pack_member(replace(member(0x200), incarnation=INCARNATION_MAX))))
+    bench.say(2, Members(0, pack_member(replace(member(0x200), incarnation=INCARNATION_MAX, status=DEAD))))
+    bench.meet(1, member(0x200))
+    assert bench.core.book.members[0x200] == member(0x200) and not bench.hangups()
+    bench.say(2, Members(0, pack_member(replace(bench.core.me, incarnation=INCARNATION_MAX, status=DEAD))))
+    assert bench.core.me.incarnation < 100

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from respram.errors import PeerError
 from respram.gossip.members import (
+    AHEAD_MAX,
     ALIVE,
     DEAD,
     EVERY_BUCKET,
+    INCARNATION_MAX,
     LEFT,
     SUSPECT,
     AddressBook,
@@ -141,3 +143,50 @@ def test_the_book_is_bounded() -> None:
     for number in range(1, 10):
         one.learn(member(number), 0)
     assert len(one.members) == 3
+
+
+def test_an_incarnation_that_nobody_can_have_reached_is_the_tellers_fault() -> None:
+    assert list(unpack_members(pack_member(member(5, incarnation=INCARNATION_MAX))))
+    with pytest.raises(PeerError):
+        list(unpack_members(pack_member(member(5, incarnation=INCARNATION_MAX + 1))))
+
+
+def test_hearsay_cannot_use_up_the_incarnations_of_a_member() -> None:
+    """A liar who goes as far ahead as it may, as often as it may, gains one for each second."""
+    victim, witness = book(), book()
+    witness.learn(member(7), 0)
+    for now_ms in range(0, 100_000, 10):
+        for ahead in (INCARNATION_MAX, AHEAD_MAX, 1):
+            victim.learn(replace(victim.me, incarnation=min(victim.me.incarnation + ahead, INCARNATION_MAX), status=DEAD), now_ms)
+            known = witness.members[7]
+            witness.learn(replace(known, incarnation=min(known.incarnation + ahead, INCARNATION_MAX), status=SUSPECT), now_ms)
+    assert victim.me.incarnation <= 1 + AHEAD_MAX + 101 and victim.me.status == ALIVE and victim.implausible > 1000
+    assert witness.members[7].incarnation <= 1 + AHEAD_MAX + 100 and witness.implausible > 1000
+
+
+def test_what_a_member_says_itself_holds_against_hearsay_that_is_implausible() -> None:
+    """Who has just come believes whoever speaks first; the member itself sets it right."""
+    one = book()
+    one.learn(member(7, incarnation=INCARNATION_MAX), 0)
+    assert one.learn(member(7, incarnation=5), 1) is None
+    assert one.learn(member(7, incarnation=5), 1, own_word=True) and one.members[7].incarnation == 5
+    one.learn(member(7, incarnation=INCARNATION_MAX, status=DEAD), 2)
+    assert one.members[7] == member(7, incarnation=5)
+
+
+def test_what_is_refused_or_forgotten_leaves_nothing_behind() -> None:
+    one = AddressBook(member(ME), 3, 16)
+    for number in range(1, 500):
+        one.learn(member(number, status=DEAD), 0)
+        one.learn(member(number), 0)
+        one.learn(replace(member(1), address=b"a:%d" % number, incarnation=number + 1), 0, own_word=True)
+    one.learn(replace(member(1), status=DEAD, incarnation=501), 0)
+    one.forget_ended(1)
+    assert len(one.at_address) == 2 and len(one._known) == 3
+
+
+def test_a_denial_keeps_the_sum_of_the_book() -> None:
+    one, other = book(), book()
+    one.learn(replace(one.me, status=DEAD, incarnation=9), 0)
+    other.me = one.me
+    assert one.sum == AddressBook(one.me, 100, 16).sum

@@ -152,3 +152,20 @@ def test_an_isolated_node_dials_its_roots_and_the_dead_and_comes_back() -> None:
         bench.meet(link, replace(member(0x200 + link - 11), incarnation=5))
     answer(bench, set(), 12_000)
     assert bench.core.state == READY and len(bench.reports("reconnected")) == 1
+
+
+def test_a_node_that_nobody_talks_to_is_not_ready_however_long_that_lasts() -> None:
+    """Also where it happens in its first seconds, before any window was over."""
+    bench = stand(2)
+    bench.wait(1_000)
+    bench.core.state = READY
+    for link in (1, 2):
+        bench.take(bench.core.closed(link, bench.now))
+    bench.wait(60_000)
+    assert [status(bench, 0x200 + number) for number in range(2)] == [DEAD] * 2
+    assert bench.core.state == ISOLATED
+    bench.wait(600_000)
+    assert bench.core.state == ISOLATED
+    bench.meet(3, replace(member(0x200), incarnation=9))
+    answer(bench, set(), 30_000)
+    assert bench.core.state == READY
