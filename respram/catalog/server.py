@@ -431,6 +431,10 @@ respram|digest -2 readonly,loading,stale - 1.0.0 server -
 respram|help 2 loading,stale - 1.0.0 server -
   is Show what the subcommands do
   costs O(1)
+respram|home 3 loading,stale,fast - 1.0.0 server -
+  is Tell the slot of a key, and which node decides about it
+  costs O(1)
+  args key:string
 respram|peers 2 loading,stale - 1.0.0 server -
   is List the nodes to which there are links, or should be
   costs O(N) where N is the number of peers

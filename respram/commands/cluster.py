@@ -5,11 +5,12 @@ other nodes is `peers.Peers`; the server sets `node.peers` where there can be an
 """
 
 from respram.commands.node import Conn, Node, Suspend
-from respram.commands.peers import PeerFacts, Peers
+from respram.commands.peers import HomeFacts, PeerFacts, Peers
 from respram.commands.reply import Reply, Simple
 from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
+from respram.slots import slot_of
 
 WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see that the client is gone
 TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
@@ -47,7 +48,11 @@ def _rows(conn: Conn, rows: list[dict[bytes, Reply]]) -> Reply:
     """Maps where the protocol has them. In RESP2, where redis-cli would show each name and value on a line of its own: a line a node."""
     if conn.session.proto == 3:
         return list(rows)
-    return [b" ".join(b"%b=%b" % (name, _shown(value)) for name, value in row.items()) for row in rows]
+    return list(map(_line, rows))
+
+
+def _line(row: dict[bytes, Reply]) -> bytes:
+    return b" ".join(b"%b=%b" % (name, _shown(value)) for name, value in row.items())
 
 
 def _shown(value: Reply) -> bytes:
@@ -81,6 +86,20 @@ def topology(conn: Conn, argv: list[bytes]) -> Reply:
         }
         for one in _peers(conn).members()
     ])  # fmt: skip
+
+
+def home(conn: Conn, argv: list[bytes]) -> Reply:
+    """Which node decides about a key, as this one sees it. A node without peers decides about all."""
+    slot, others = slot_of(argv[2]), conn.node.peers
+    facts = others.home(slot) if others is not None else HomeFacts(conn.node.number, b"", True, True)
+    row: dict[bytes, Reply] = {
+        b"slot": slot,
+        b"node": b"%016x" % facts.number if facts.number else b"",
+        b"address": facts.address,
+        b"here": int(facts.here),
+        b"settled": int(facts.settled),
+    }
+    return row if conn.session.proto == 3 else _line(row)
 
 
 def digest(conn: Conn, argv: list[bytes]) -> Reply:
@@ -145,6 +164,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
 
 HANDLERS = {
     b"cluster": cluster,
+    b"respram|home": home,
     b"respram|peers": peers,
     b"respram|state": state,
     b"respram|topology": topology,

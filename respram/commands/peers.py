@@ -34,6 +34,16 @@ class MemberFacts:
     incarnation: int
 
 
+@dataclass(frozen=True, slots=True)
+class HomeFacts:
+    """Who decides about a slot, as this node sees it."""
+
+    number: int  # of the member; 0: nobody is ready
+    address: bytes  # for peers
+    here: bool
+    settled: bool  # False: it is here since a moment ago, and decides in another
+
+
 class Waiter(Protocol):
     """A connection whose command is suspended. Two are the same only if they are one object."""
 
@@ -67,6 +77,7 @@ class Peers(Protocol):
     def members(self) -> list[MemberFacts]:
         """All of the network, this node first."""
 
+    def home(self, slot: int) -> HomeFacts: ...
     def facts(self) -> list[tuple[str, object]]:
         """Names and numbers for INFO replication."""
 

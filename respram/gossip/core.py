@@ -29,6 +29,7 @@ from respram.gossip.foreign import Foreign
 from respram.gossip.greeting import Greeting
 from respram.gossip.handover import Handover
 from respram.gossip.hearing import Hearing
+from respram.gossip.homes import Homes
 from respram.gossip.links import Link, drop_queue, kept
 from respram.gossip.members import LEFT, ROOT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
@@ -75,6 +76,7 @@ class Core:
         self.seals = Seals(self, near, keyring)
         self.handover = Handover(self, book, near)
         self.agreement = Agreement(self, near, policy.terms)
+        self.homes = Homes(self, book)
         # -- who has what
         self.delivery = Delivery(self, near)
         self.quorum = Quorum(self, book, near)
@@ -271,6 +273,13 @@ class Core:
             self.send(link.id, wire.Bye())
         return self._taken()
 
+    def hand_over(self, now: Now) -> list[Effect]:
+        """A stop begins: others decide from here on, while this node still answers."""
+        self.now = now
+        self.book.set_me(ready=False)
+        self.books.tell_all()
+        return self._taken()
+
     def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Effect]:
         """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""
         self.now = now
@@ -336,6 +345,8 @@ class Core:
                 self.pulls.expired(token)
             case timers.TruthTurn(token):
                 self.truths.turn(token)
+            case timers.SlotsSettle(version):
+                self.homes.settle(version)
             case timers.TreeTurn():
                 self.tree.check()
             case timers.FindParent():
@@ -393,5 +404,6 @@ class Core:
         self.waiting.clear()
 
     def _taken(self) -> list[Effect]:
+        self.homes.refresh()
         taken, self.out = self.out, []
         return self.seals.announce(taken)

@@ -100,6 +100,7 @@ class AddressBook:
         self.children_of: dict[int, int] = {}  # parent: how many say so
         self.implausible = 0  # entries passed over because their incarnation is too far ahead
         self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
+        self.changes = 0  # of any entry: whoever keeps something that follows from the members compares it
         self._news: dict[int, int] = {}  # number: how often it has been told
         self._members_max = members_max
         self._news_per_message = news_per_message
@@ -116,6 +117,7 @@ class AddressBook:
         self._tally(self.me, -1)
         self.me = replace(self.me, incarnation=min(self.me.incarnation + 1, INCARNATION_MAX), **changes)  # type: ignore[arg-type]
         self._tally(self.me, 1)
+        self.changes += 1
         self._news[self.me.number] = 0
 
     def learn(self, member: Member, now_ms: int, own_word: bool = False) -> Member | None:
@@ -157,6 +159,7 @@ class AddressBook:
             del self.ended_ms[number]
             self._news.pop(number, None)
             self._known.pop(number, None)
+            self.changes += 1
             del self.members[number]
 
     def _is_plausible(self, member: Member, now_ms: int) -> bool:
@@ -172,6 +175,7 @@ class AddressBook:
         if old is not None:
             self._tally(old, -1)
         self.members[new.number] = new
+        self.changes += 1
         self._tally(new, 1)
 
     def _tally(self, member: Member, sign: int) -> None:

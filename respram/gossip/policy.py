@@ -95,6 +95,9 @@ class Policy:
     truth_again_ms: int = 50  # without an answer others are asked after so long; doubles
     truth_peers_max: int = 3  # asked at a time
 
+    # -- homes --
+    settle_ms: int = 250  # a home waits so long before it decides about slots that it has just got
+
     # -- pulls --
     pull_ms: int = 25
     pull_ms_max: int = 50

@@ -73,6 +73,13 @@ class TruthTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotsSettle:
+    """Slots that came to this node are its own to decide about. Only the change made last counts."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceDue:
     pass
 
@@ -139,7 +146,7 @@ class RebalanceTurn:
 
 
 Timer = (
-    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | AnnounceDue
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | SlotsSettle | AnnounceDue
     | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
     | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip

@@ -17,7 +17,7 @@ from dataclasses import replace
 from respram.commands import pubsub
 from respram.commands.node import Node
 from respram.commands.notify import observe
-from respram.commands.peers import MemberFacts, PeerFacts, Waiter
+from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
 from respram.config.settings import Config
@@ -430,6 +430,9 @@ class Driver:
 
     def members(self) -> list[MemberFacts]:
         return peer_overview.members(self.replica)
+
+    def home(self, slot: int) -> HomeFacts:
+        return peer_overview.home(self.replica, slot)
 
     def facts(self) -> list[tuple[str, object]]:
         return peer_overview.facts(self.replica, self.faults, now().ms)

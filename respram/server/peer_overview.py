@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from respram.commands.peers import MemberFacts, PeerFacts
+from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts
 from respram.config.options import read_address
 from respram.engine.ids import POINTS
 from respram.gossip.links import Peer
@@ -71,6 +71,15 @@ def members(replica: Replica) -> list[MemberFacts]:
     ]
 
 
+def home(replica: Replica, slot: int) -> HomeFacts:
+    homes = replica.core.homes
+    member = homes.member_of(slot)
+    if member is None:
+        return HomeFacts(0, b"", False, False)
+    here = homes.is_here(slot)
+    return HomeFacts(member.number, member.address, here, not here or homes.is_settled(slot))
+
+
 def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tuple[str, object]]:
     core = replica.core
     peers = [peer for peer in core.neighbours.of_enclave() if peer.link is not None]
@@ -106,6 +115,9 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("pulls_found", pulls.found),
         ("truths_asked", replica.core.truths.asked),
         ("truths_failed", replica.core.truths.failed),
+        ("homes_version", core.homes.version),
+        ("homes_members", len(core.homes.map.members)),
+        ("homes_slots_here", core.homes.slots_here()),
         ("records_refused", replica.refused_records),
         ("payloads_malformed", replica.malformed_payloads),
         ("links_refused", core.greeting.refusals),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from respram.commands import notify
-from respram.commands.peers import MemberFacts, PeerFacts, Waiter
+from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
 
-from .rig import NOW, Client, Reference, Rig
+from .rig import NOW, Client, Reference, Rig, bulk
 
 
 @pytest.mark.parametrize("line", ["CLUSTER", "CLUSTER INFO", "CLUSTER SLOTS", "CLUSTER NODES", "CLUSTER KEYSLOT a",
@@ -43,6 +43,9 @@ class FakePeers:
 
     def members(self) -> list[MemberFacts]:
         return [MemberFacts(0xAB, b"10.0.0.7:16379", b"blue", b"leaf", 0xEF, b"alive", True, 4)]
+
+    def home(self, slot: int) -> HomeFacts:
+        return HomeFacts(0xAB, b"10.0.0.7:16379", slot == 12182, slot != 12182)
 
     def facts(self) -> list[tuple[str, object]]:
         return [("peer_state", "ready"), ("records_repaired", 5)]
@@ -241,6 +244,15 @@ def test_many_missing_keys_wait_together(rig: Rig, client: Client, others: FakeP
     rig.engine.store(0, b"c", b"late", NOW + 1000, False, NOW, b"set")
     assert client.wake() == answer
     assert len(others.pulled) == 2
+
+
+def test_home_tells_the_slot_of_a_key_and_who_decides_about_it(rig: Rig) -> None:
+    client = rig.connect()
+    assert client(b"RESPRAM", b"HOME", b"foo") == bulk(b"slot=12182 node=%016x address= here=1 settled=1" % rig.node.number)
+    rig.node.peers = FakePeers()
+    moving, away = b"slot=12182 node=%016x address=%b here=1 settled=0", b"slot=5061 node=%016x address=%b here=0 settled=1"
+    assert client(b"RESPRAM", b"HOME", b"foo") == bulk(moving % (0xAB, b"10.0.0.7:16379"))
+    assert client(b"RESPRAM", b"HOME", b"bar") == bulk(away % (0xAB, b"10.0.0.7:16379"))
 
 
 def test_where_nobody_can_be_asked_nil_stands_at_once(rig: Rig, client: Client, others: FakePeers) -> None:

@@ -1,0 +1,159 @@
+"""Homes: which member decides about a slot, so that no two do.
+
+Every slot has one *home* among the members of the enclave that are ready and not suspected, as this node sees them: the one
+with the highest score. A member's scores are a stream of random-looking numbers, made from nothing but its own number; so every
+node computes the same map by itself, and a member that comes or goes moves its own share and nothing else (rendezvous
+hashing). A member of capacity n draws n streams and counts its best: it gets n shares.
+
+    scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 16,384 u64, little-endian
+
+The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of it: a newcomer
+costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views differ while news
+travel. That is the one window in which two may decide, and it is kept small: a home that gains slots waits for `settle_ms`
+before it decides about them, which is longer than news and the former home's last records are on their way.
+
+More than HOMES_MAX members: those with the lowest scores of their own numbers are left out, by everybody alike.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b, shake_128
+from operator import gt
+
+from respram.gossip.effects import Host
+from respram.gossip.members import ALIVE, AddressBook, Member
+from respram.gossip.timers import SlotsSettle
+from respram.slots import SLOTS
+
+HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots are enough for one
+NOBODY = 0  # a number that no member has
+_SCORE_BYTES = 8
+
+
+def scores(number: int, draw: int = 0) -> "array[int]":
+    found = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(SLOTS * _SCORE_BYTES))
+    if BIG_ENDIAN:
+        found.byteswap()
+    return found
+
+
+BIG_ENDIAN = array("H", b"\x01\x00")[0] != 1
+
+
+def rank(number: int) -> int:
+    """By which the members with slots are chosen, where there are too many."""
+    return int.from_bytes(blake2b(number.to_bytes(8, "little"), digest_size=8).digest(), "little")
+
+
+class Map:
+    """Who is the home of which slot, among members that are added and removed."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, int] = {}  # number: capacity
+        self.owner = array("Q", bytes(SLOTS * 8))  # by slot; NOBODY: there is no member
+        self._best = array("Q", bytes(SLOTS * 8))
+
+    def change(self, wanted: dict[int, int]) -> bool:
+        """These members from now on. Whether anything has changed."""
+        if wanted == self.members:
+            return False
+        gone = {number for number, capacity in self.members.items() if wanted.get(number) != capacity}
+        stay = {number: capacity for number, capacity in self.members.items() if number not in gone}
+        if gone:
+            freed = [slot for slot, number in enumerate(self.owner) if number in gone]
+            for slot in freed:
+                self.owner[slot], self._best[slot] = NOBODY, 0
+            for number, capacity in stay.items():
+                self._give(number, capacity, freed)
+        for number, capacity in wanted.items():
+            if number not in stay:
+                self._give(number, capacity)
+        self.members = dict(wanted)
+        return True
+
+    def _give(self, number: int, capacity: int, slots: list[int] | None = None) -> None:
+        """To this member those of the slots in which its score is higher; None: of all."""
+        owner, best = self.owner, self._best
+        for draw in range(capacity):
+            new = scores(number, draw)
+            higher = enumerate(map(gt, new, best)) if slots is None else ((slot, new[slot] > best[slot]) for slot in slots)
+            for slot, is_higher in higher:
+                if is_higher:
+                    owner[slot], best[slot] = number, new[slot]
+
+
+@dataclass(slots=True, eq=False)
+class Homes:
+    """The map as this node sees it. `version` grows with each change of it; `on_change` is called then."""
+
+    host: Host
+    book: AddressBook
+    map: Map = field(default_factory=Map)
+    version: int = 0
+    settling: frozenset[int] = frozenset()  # slots that came to this node just now
+    on_change: Callable[[], None] = lambda: None
+    _seen: int = -1  # `changes` of the book when the map was made
+
+    # -- for whoever asks -----------------------------------------------------------------------------
+    def home_of(self, slot: int) -> int:
+        """The member that decides about this slot; NOBODY: nobody is ready."""
+        return self.map.owner[slot]
+
+    def member_of(self, slot: int) -> Member | None:
+        number = self.map.owner[slot]
+        return self.book.get(number) if number != NOBODY else None
+
+    def is_here(self, slot: int) -> bool:
+        return self.map.owner[slot] == self.book.me.number
+
+    def is_settled(self, slot: int) -> bool:
+        """Whether this node may decide about a slot of its own already."""
+        return slot not in self.settling
+
+    def slots_here(self) -> int:
+        return self.map.owner.count(self.book.me.number)
+
+    def ranges(self) -> list[tuple[int, int, int]]:
+        """First slot, last slot, member: what CLUSTER SLOTS tells, in order. Slots without a home are left out."""
+        found: list[tuple[int, int, int]] = []
+        for slot, number in enumerate(self.map.owner):
+            if number == NOBODY:
+                continue
+            if found and found[-1][2] == number and found[-1][1] == slot - 1:
+                found[-1] = (found[-1][0], slot, number)
+            else:
+                found.append((slot, slot, number))
+        return found
+
+    # -- for the core ---------------------------------------------------------------------------------
+    def refresh(self) -> None:
+        """After anything that may have changed who is there: one comparison where nothing has."""
+        if self.book.changes != self._seen:
+            self._seen = self.book.changes
+            self._remake()
+
+    def _remake(self) -> None:
+        me = self.book.me.number
+        before, had_any = self.map.owner[:], bool(self.map.members)
+        if not self.map.change(dict.fromkeys(self._eligible(), 1)):
+            return
+        self.version += 1
+        gained = {slot for slot, (old, new) in enumerate(zip(before, self.map.owner, strict=True)) if new == me != old}
+        settling = gained | self.settling if had_any else set()
+        self.settling = frozenset(slot for slot in settling if self.map.owner[slot] == me)
+        if self.settling:
+            self.host.at(self.host.now.ms + self.host.policy.settle_ms, SlotsSettle(self.version))
+        self.on_change()
+
+    def settle(self, version: int) -> None:
+        if version == self.version and self.settling:
+            self.settling = frozenset()
+            self.on_change()
+
+    def _eligible(self) -> Iterable[int]:
+        book = self.book
+        mine = [book.me.number] if book.me.ready else []
+        others = [number for number in book.enclave if (one := book.members[number]).ready and one.status == ALIVE]
+        everybody = mine + others
+        return everybody if len(everybody) <= HOMES_MAX else sorted(everybody, key=rank)[:HOMES_MAX]
