@@ -14,8 +14,11 @@ from respram.gossip.links import Link
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.timers import KeysExpire
-from respram.snapshot.keys import KEYS_MAX, Entry, SegmentKeys, pack, unpack, unpack_ids
+from respram.snapshot.buckets import SHIFTS
+from respram.snapshot.keys import KEYS_MAX, Entry, SegmentKeys, id_of, pack, unpack, unpack_ids
 from respram.wire.messages import Keys
+
+BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, and the edge that it may begin behind
 
 
 @dataclass(slots=True, eq=False)
@@ -40,11 +43,20 @@ class Handover:
 
     def receive(self, link: Link, message: Keys) -> None:
         entries, ids = unpack(message.entries), unpack_ids(message.dropped)
-        news = [one for one in entries if one.end_ms > self.host.now.wall_ms and self.keys.add(one)]
-        gone = [id for id in ids if self.keys.drop(id)]
+        teller = link.peer.number if link.peer is not None else 0
+        now_ms, most_ms = self.host.now.wall_ms, self._end_ms_max()
+        good = [one for one in entries if one.end_ms <= most_ms and (one.is_tombstone or one.id == id_of(one.key))]
+        self.keys.refused += len(entries) - len(good)
+        news = [one for one in good if now_ms < one.end_ms and self.keys.add(one, teller)]
+        gone = [id for id in ids if self.keys.drop(id, teller)]
         if (news or gone) and len(self.book.enclave) > self.host.policy.direct_peers_max:
             self._tell(Keys(pack([*news, *self.keys.tombstones(gone)]), b"".join(gone)), link)
         self.mind()
+
+    def _end_ms_max(self) -> int:
+        """No bucket of an enclave ends later: its records live at most so long, and the wheel behind them is this wide."""
+        policy = self.host.policy
+        return self.host.now.wall_ms + (policy.terms.max_ttl_ms or policy.ttl_ms_max) + policy.clock_offset_ms_max + BUCKET_MS_MAX
 
     def _tell(self, message: Keys, but: Link | None) -> None:
         for link in self.neighbours.greeted():

@@ -20,6 +20,7 @@ class Policy:
 
     network: bytes = b"respram"
     terms: Terms = Terms()
+    ttl_ms_max: int = 31_536_000_000  # where the terms say nothing: of keys of segments
     ids_mark: int = 0  # of the key of this node's record ids (engine/ids.py): only equal keys give comparable ids
     clock_offset_ms_max: int = 2_000  # a peer whose clock is further off is refused at HELLO
 

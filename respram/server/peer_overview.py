@@ -119,6 +119,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("homes_members", len(core.homes.map.members)),
         ("homes_slots_here", core.homes.slots_here()),
         ("records_refused", replica.refused_records),
+        ("segment_keys_refused", core.handover.keys.refused),
         ("payloads_malformed", replica.malformed_payloads),
         ("links_refused", core.greeting.refusals),
         ("links_ended_by_bugs", replica.bugs),

@@ -127,6 +127,7 @@ class Earlier:
         for reason in sorted({reason for _, reason in bad}):
             self._tell(reason, [name for name, why in bad if why == reason])
         self.locked = {one.header.key_id: one for one in found if one.header.bucket.end_ms > now_ms}
+        self.ring.wanted = set(self.locked)
         return len(bad)
 
     def _tell(self, reason: str, names: list[str]) -> None:

@@ -15,6 +15,7 @@ A disk that is full, or fails, stops snapshots until it does not, and nothing el
 
 import asyncio
 import contextlib
+import errno
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ from respram.server.driver import Driver
 from respram.server.restoring import Earlier, Restored
 from respram.snapshot import buckets
 from respram.snapshot.buckets import Bucket, Sum
-from respram.snapshot.keys import ID_BYTES, KEY_BYTES, SALT_BYTES, Entry, SegmentKeys, lock_ring
+from respram.snapshot.keys import KEY_BYTES, MADE_HERE, SALT_BYTES, Entry, SegmentKeys, id_of, lock_ring
 from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
 
 STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure engine
@@ -69,7 +70,8 @@ class Draft:
 
     def __init__(self, folder: Path, bucket: Bucket, sum: Sum, owner: bytes, now_ms: int) -> None:
         self.bucket, self.sum = bucket, sum
-        self.entry = Entry(secrets.token_bytes(ID_BYTES), bucket.end_ms, bytearray(secrets.token_bytes(KEY_BYTES)))
+        key = bytearray(secrets.token_bytes(KEY_BYTES))
+        self.entry = Entry(id_of(key), bucket.end_ms, key)
         self.part = folder / (files.name_of(bucket, self.entry.id) + files.PART)
         self.sealer = Sealer(Header(bucket, owner, self.entry.id, now_ms), self.entry.key)
         self.pending = bytearray()
@@ -373,7 +375,8 @@ class Snapshots:
         sizes = await self.in_thread(lambda: [files.sync([draft.part]) for draft in drafts])
         entries = [draft.entry for draft in drafts]
         for entry in entries:
-            self.ring.add(entry)
+            if not self.ring.add(entry, MADE_HERE):
+                raise OSError(errno.ENOSPC, "no room for a key")
         await self._write_ring(entries)
         if self.driver is not None:
             self.driver.share_keys(entries, ())

@@ -6,6 +6,8 @@ kept in the ring file, as one entry:
 
     16 bytes id | u64 end_ms | 32 bytes key                 little-endian
 
+The id is a hash of the key, so nobody can give another key for it.
+
 A key that was destroyed leaves a tombstone until its bucket has passed: an entry whose key is all zeros. Without it a peer that was
 cut off meanwhile would hand the key back, and an old copy of the segment would open again. Who holds a tombstone takes the key from nobody.
 
@@ -17,6 +19,7 @@ segments can read what should be forgotten: docs/operating.md says so.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from struct import Struct
 from typing import NamedTuple
 
@@ -32,6 +35,8 @@ TOMBSTONES_MAX = 65_536  # the oldest go first: they were told to everybody long
 KEYS_MAX = 65_536  # of all nodes together: 4 MiB as they travel; some hundred nodes with a few hundred segments each
 RING_MAGIC = b"RSPRING1"
 RING_BYTES_MAX = 64 << 20  # a larger one is not ours
+QUOTA_SHARE = 4  # of others' keys, and of tombstones, one in so many may come from one peer
+HERE, MADE_HERE = 0, -1  # in place of the number of the peer that told a key: a file of this node; this boot made it
 _ENTRY = Struct("<16sQ32s")
 _SIZE = Struct("<I")
 NO_KEY = bytes(KEY_BYTES)
@@ -49,50 +54,88 @@ class Entry(NamedTuple):
 
 
 class SegmentKeys:
-    """Keys by id. What is dropped is overwritten first; copies that Python made on the way are not in reach."""
+    """Keys by id. What is dropped is overwritten first; copies that Python made on the way are not in reach.
+
+    Keys of this node's own segments, and of files that it waits to read, always find room. What a peer tells of others' is a favour
+    within its quota: one that tells of more than anybody has cannot push out the others'. Nor can it destroy a key that this node
+    made itself: only the owner decides which of its keys exist.
+    """
 
     def __init__(self, keys_max: int = KEYS_MAX, tombstones_max: int = TOMBSTONES_MAX) -> None:
-        self.keys_max = keys_max
+        self.keys_max = keys_max  # own ones; and as many of others
         self.tombstones_max = tombstones_max
-        self._gone: OrderedDict[bytes, int] = OrderedDict()  # destroyed, and when their buckets end
-        self.refused = 0  # for want of room
-        self._keys: dict[bytes, tuple[int, bytearray]] = {}
+        self.refused = 0  # for want of room, or for an end that no bucket has
+        self.wanted: set[bytes] = set()  # keys of files that lie here
+        self._keys: dict[bytes, tuple[int, bytearray, int]] = {}  # end of the bucket, key, who told it
+        self._count_of: dict[int, int] = {}  # keys by teller
+        self._gone: dict[int, OrderedDict[bytes, int]] = {}  # by teller: destroyed, and when their buckets end
+        self._teller_of: dict[bytes, int] = {}  # of what is destroyed
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, entry: Entry) -> bool:
-        """Whether it is new here: a key, or that it is destroyed."""
+    def add(self, entry: Entry, teller: int = HERE) -> bool:
+        """Whether it is new here: a key, or that it is destroyed. `teller`: the peer that told it, HERE or MADE_HERE."""
         if entry.is_tombstone:
-            return self._bury(entry.id, entry.end_ms)
-        if entry.id in self._keys or entry.id in self._gone:
+            return self._bury(entry.id, entry.end_ms, teller)
+        if entry.id in self._keys or entry.id in self._teller_of:
             return False
-        if len(self._keys) >= self.keys_max:
+        if not self._has_room(entry.id, teller):
             self.refused += 1
             return False
-        self._keys[entry.id] = (entry.end_ms, bytearray(entry.key))
+        self._keys[entry.id] = (entry.end_ms, bytearray(entry.key), teller)
+        self._count_of[teller] = self._count_of.get(teller, 0) + 1
         return True
+
+    def _has_room(self, id: bytes, teller: int) -> bool:
+        count = self._count_of.get(teller, 0)
+        if teller <= HERE or id in self.wanted:
+            return count < self.keys_max
+        others = sum(self._count_of.values()) - self._count_of.get(HERE, 0) - self._count_of.get(MADE_HERE, 0)
+        return count < max(self.keys_max // QUOTA_SHARE, 1) and others < self.keys_max
 
     def get(self, id: bytes) -> bytearray | None:
         found = self._keys.get(id)
         return found[1] if found is not None else None
 
-    def drop(self, id: bytes) -> bool:
-        found = self._keys.pop(id, None)
-        if found is None:
+    def drop(self, id: bytes, teller: int = HERE) -> bool:
+        """Destroys a key; whether it was here, and its teller may destroy it."""
+        found = self._keys.get(id)
+        if found is None or (found[2] == MADE_HERE and teller > HERE):
             return False
-        found[1][:] = bytes(len(found[1]))
-        self._bury(id, found[0])
+        self._forget(id)
+        self._bury(id, found[0], teller)
         return True
 
-    def _bury(self, id: bytes, end_ms: int) -> bool:
-        if id in self._gone:
+    def _forget(self, id: bytes) -> None:
+        _, key, teller = self._keys.pop(id)
+        key[:] = bytes(len(key))
+        self._count_of[teller] -= 1
+        if not self._count_of[teller]:
+            del self._count_of[teller]
+
+    def _bury(self, id: bytes, end_ms: int, teller: int) -> bool:
+        if id in self._teller_of or (id in self._keys and self._keys[id][2] == MADE_HERE and teller > HERE):
             return False
-        self._gone[id] = end_ms
-        self.drop(id)
-        while len(self._gone) > self.tombstones_max:
-            self._gone.popitem(last=False)
+        self._teller_of[id] = teller
+        gone = self._gone.setdefault(teller, OrderedDict())
+        gone[id] = end_ms
+        if id in self._keys:
+            self._forget(id)
+        if len(gone) > (self.tombstones_max if teller <= HERE else max(self.tombstones_max // QUOTA_SHARE, 1)):
+            self._forget_oldest(teller)
+        while len(self._teller_of) > 2 * self.tombstones_max:  # this node's, and all others' together
+            self._forget_oldest(max(self._gone, key=lambda one: len(self._gone[one]) if one > HERE else 0))
         return True
+
+    def _forget_oldest(self, teller: int) -> None:
+        self._dig(next(iter(self._gone[teller])), teller)
+
+    def _dig(self, id: bytes, teller: int) -> None:
+        del self._teller_of[id]
+        del self._gone[teller][id]
+        if not self._gone[teller]:
+            del self._gone[teller]
 
     @property
     def has_tombstones(self) -> bool:
@@ -100,21 +143,31 @@ class SegmentKeys:
 
     def tombstones(self, ids: Iterable[bytes] | None = None) -> Iterator[Entry]:
         """Of these keys, or of all that were destroyed before their buckets ended."""
-        for id in list(self._gone if ids is None else ids):
-            if id in self._gone:
-                yield Entry(id, self._gone[id], NO_KEY)
+        for id in list(self._teller_of if ids is None else ids):
+            if id in self._teller_of:
+                yield Entry(id, self._gone[self._teller_of[id]][id], NO_KEY)
 
     def expire(self, now_ms: int) -> int:
         """Destroys the keys of buckets that have passed; how many. Their tombstones go with them."""
-        count = sum(self.drop(id) for id in [id for id, (end_ms, _) in self._keys.items() if end_ms <= now_ms])
-        for id in [id for id, end_ms in self._gone.items() if end_ms <= now_ms]:
-            del self._gone[id]
-        return count
+        past = [id for id, (end_ms, _, _) in self._keys.items() if end_ms <= now_ms]
+        for id in past:
+            self._forget(id)
+        for id, teller in list(self._teller_of.items()):
+            if self._gone[teller][id] <= now_ms:
+                self._dig(id, teller)
+        return len(past)
 
     def entries(self, ids: Iterable[bytes] | None = None) -> Iterator[Entry]:
-        for id in list(self._keys if ids is None else ids):
+        """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well."""
+        if ids is None:
+            ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of[self._keys[id][2]]))
+        for id in ids:
             if id in self._keys:
-                yield Entry(id, *self._keys[id])
+                yield Entry(id, *self._keys[id][:2])
+
+
+def id_of(key: bytes | bytearray) -> bytes:
+    return sha256(b"respram segment key " + bytes(key)).digest()[:ID_BYTES]
 
 
 def pack(entries: Iterable[Entry]) -> bytes:

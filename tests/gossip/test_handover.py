@@ -1,8 +1,9 @@
 """Keys of segments on their way through the enclave: at the first word, as they are made, passed on, destroyed."""
 
-from respram.gossip.policy import Policy
+from respram.gossip.handover import BUCKET_MS_MAX
+from respram.gossip.policy import Policy, Terms
 from respram.sim.world import EPOCH_MS
-from respram.snapshot.keys import Entry, pack, unpack
+from respram.snapshot.keys import HERE, MADE_HERE, NO_KEY, Entry, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Dump, Keys
 
 from .rig import Bench, member
@@ -11,7 +12,7 @@ LATER_MS = EPOCH_MS + 100_000
 
 
 def entry(number: int, end_ms: int = LATER_MS) -> Entry:
-    return Entry(b"%016d" % number, end_ms, b"%032d" % number)
+    return Entry(id_of(b"%032d" % number), end_ms, b"%032d" % number)
 
 
 def test_a_new_link_begins_with_the_keys_that_are_held() -> None:
@@ -70,6 +71,48 @@ def test_keys_from_another_enclave_cost_the_link() -> None:
     bench.meet(1, member(1, enclave=b"blue"))
     bench.say(1, Keys(pack([entry(7)]), b""))
     assert 1 in bench.hangups() and not len(bench.core.handover.keys)
+
+
+def test_a_peer_that_tells_of_more_keys_than_anybody_has_pushes_out_nobodys() -> None:
+    bench = Bench()
+    bench.core.handover.keys = keys = SegmentKeys(keys_max=40, tombstones_max=40)
+    keys.wanted.add(entry(5_001).id)
+    for number in (1, 2):
+        bench.meet(number, member(number))
+    hostile = [entry(number) for number in range(1_000)]
+    bench.say(1, Keys(pack(hostile), b""), Keys(pack(Entry(one.id, one.end_ms, NO_KEY) for one in hostile[10:]), b""))
+    assert len(keys) == 10 and keys.refused == 990 and len(list(keys.tombstones())) == 10
+    for number in range(40):
+        assert keys.add(entry(2_000 + number), MADE_HERE), "the node's own snapshot"
+        assert keys.add(entry(3_000 + number), HERE), "what its files need"
+    assert not keys.add(entry(9_999), MADE_HERE)
+    bench.say(2, Keys(pack(entry(5_000 + number) for number in range(3)), b""))
+    assert all(keys.get(entry(5_000 + number).id) for number in range(3))
+    first = [one.id for one in keys.entries()]
+    assert set(first[:80]) == {entry(at + number).id for number in range(40) for at in (2_000, 3_000)}
+    assert first.index(entry(5_000).id) < first.index(entry(0).id), "who told fewest comes first"
+
+
+def test_no_peer_destroys_a_key_that_was_made_here() -> None:
+    bench = Bench()
+    bench.meet(1, member(1))
+    keys = bench.core.handover.keys
+    keys.add(entry(7), MADE_HERE)
+    bench.say(1, Keys(pack([Entry(entry(7).id, LATER_MS, NO_KEY)]), entry(7).id))
+    assert keys.get(entry(7).id) == entry(7).key and not keys.has_tombstones
+    assert keys.drop(entry(7).id) and keys.get(entry(7).id) is None
+
+
+def test_an_end_that_no_bucket_has_and_a_key_for_another_id_are_refused() -> None:
+    bench = Bench(Policy(terms=Terms(max_ttl_ms=1_000)))
+    bench.meet(1, member(1))
+    most_ms = EPOCH_MS + 1_000 + Policy().clock_offset_ms_max + BUCKET_MS_MAX
+    wrong = Entry(entry(7).id, LATER_MS, entry(8).key)
+    ends = [entry(1, most_ms), entry(2, most_ms + 1), entry(3, (1 << 64) - 1), Entry(entry(4).id, (1 << 64) - 1, NO_KEY)]
+    bench.say(1, Keys(pack([*ends, wrong]), b""))
+    keys = bench.core.handover.keys
+    assert [one.id for one in keys.entries()] == [entry(1).id] and keys.refused == 4 and not keys.has_tombstones
+    assert not bench.hangups()
 
 
 # -- what restoring means for joining -----------------------------------------------------------------

@@ -16,7 +16,7 @@ from respram.seal import Ring as SealRing
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
-from respram.snapshot.keys import lock_ring, unlock_ring
+from respram.snapshot.keys import KEY_BYTES, Entry, lock_ring, unlock_ring
 
 SECRET = "k" * 43
 
@@ -314,5 +314,31 @@ def test_a_bug_is_reported_and_shows(tmp_path: Path, monkeypatch: pytest.MonkeyP
             await asyncio.sleep(0)
         assert isinstance(bugs[0], RuntimeError) and dict(bench.snapshots.facts())["snapshot_status"] == "bug"
         await bench.close()
+
+    run(main, tmp_path)
+
+
+def test_a_ring_that_a_peer_has_filled_holds_up_no_snapshot_and_a_key_without_room_fails_it_loudly(tmp_path: Path) -> None:
+    async def main(folder: Path) -> None:
+        bench = Bench(folder)
+        ring = bench.snapshots.ring
+        ring.keys_max = 4
+        for number in range(10):
+            ring.add(Entry(b"%016d" % number, clock.now_ms() + 1_000_000, b"k" * KEY_BYTES), teller=7)
+        bench.set(b"a", 1_000_000)
+        await bench.snapshots.write()
+        assert bench.snapshots.failure == "" and dict(bench.snapshots.facts())["snapshot_status"] == "ok"
+        stored = bench.segments()
+        ring.keys_max = 0
+        bench.set(b"b", 6_000_000)
+        await bench.snapshots.write()
+        assert dict(bench.snapshots.facts())["snapshot_status"] == "no_room_for_a_key"
+        assert bench.segments() == stored, "what was there before is left alone"
+        ring.keys_max = 4
+        await bench.snapshots.write()
+        assert dict(bench.snapshots.facts())["snapshot_status"] == "ok"
+        after = await reborn(bench)
+        assert after.get(b"a") and after.get(b"b")
+        await after.close()
 
     run(main, tmp_path)

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from respram.gossip.handover import Handover
-from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, Entry, SegmentKeys, pack, unpack
+from respram.gossip.policy import Policy
+from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, Entry, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Keys
 
 END_MS = 1_000_000
@@ -29,7 +30,7 @@ class Enclave:
             return [SimpleNamespace(id=other, same_enclave=True) for other in range(COUNT) if self.linked(number, other)]
 
         host = SimpleNamespace(
-            now=SimpleNamespace(ms=0, wall_ms=0), policy=SimpleNamespace(direct_peers_max=10, keys_ms=1000),
+            now=SimpleNamespace(ms=0, wall_ms=0), policy=Policy(direct_peers_max=10, keys_ms=1000),
             at=lambda *_: None, send=lambda other, message: self._deliver(number, other, message),
         )  # fmt: skip
         return Handover(cast(Any, host), cast(Any, SimpleNamespace(enclave={})), cast(Any, SimpleNamespace(greeted=greeted)))
@@ -41,7 +42,7 @@ class Enclave:
         for entry in unpack(message.entries):
             if entry.key == NO_KEY and entry.id in self.destroyed:
                 self.destroyed[entry.id].add(receiver)
-        self.nodes[receiver].receive(cast(Any, SimpleNamespace(id=sender, same_enclave=True)), message)
+        self.nodes[receiver].receive(cast(Any, SimpleNamespace(id=sender, same_enclave=True, peer=SimpleNamespace(number=sender + 1))), message)
 
     def meet(self, one: int, other: int) -> None:
         for here, there in ((one, other), (other, one)):
@@ -49,8 +50,9 @@ class Enclave:
 
     # -- what happens -------------------------------------------------------------------------------
     def make(self) -> None:
-        owner, id = self.rng.randrange(COUNT), self.rng.randbytes(16)
-        entry = Entry(id, END_MS, self.rng.randbytes(32))
+        owner, key = self.rng.randrange(COUNT), self.rng.randbytes(32)
+        id = id_of(key)
+        entry = Entry(id, END_MS, key)
         self.made[id] = owner
         self.nodes[owner].keys.add(entry)
         self.nodes[owner].share([entry], [])
