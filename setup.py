@@ -39,6 +39,8 @@ FLAGS = [
     "-fstack-protector-strong",
 ]
 
+LINKED = ["-pthread", "-ldl"] if sys.platform == "linux" else ["-pthread"]  # what older glibcs keep beside libc
+
 ABI3 = os.environ.get("RESPRAM_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 LIMITED = [
     "-DPy_LIMITED_API=0x030B0000",
@@ -69,7 +71,7 @@ def extensions() -> list[Extension]:
         include_dirs=[str(NATIVE)],
         depends=sorted(str(path) for path in [*NATIVE.glob("*.h"), *NATIVE.glob("*.px[di]")]),
         extra_compile_args=flags,
-        extra_link_args=["-pthread", *os.environ.get("RESPRAM_LDFLAGS", "").split()],
+        extra_link_args=LINKED + os.environ.get("RESPRAM_LDFLAGS", "").split(),
     )
     pump = []
     if sys.platform == "linux":  # it is made of epoll

@@ -2,8 +2,8 @@
  *
  * The input is a list of steps: a byte that names the step, a byte for its length, its bytes. After every
  * step the sums must be right: records counted are records walked, and nothing that is over is shown.
- * At the end everything is let run out, and must be gone. Half of all inputs go to a node that seals, with a cipher
- * that mixes a block instead of encrypting it, and that fails now and then as if there were no memory.
+ * At the end everything is let run out, and must be gone. Half of all inputs go to a node that seals, some by the machine's
+ * libcrypto, the others with a cipher that mixes a block instead of encrypting it, and that fails now and then as if there were no memory.
  */
 #include "engine.h"
 
@@ -174,11 +174,13 @@ static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64
     return true;
 }
 
-static bool toy_lend(void *context, uint64_t id, uint32_t key) {
+static bool toy_lend(void *context, uint64_t id, uint32_t key, const uint8_t **bytes) {
+    static const uint8_t KEY[SEAL_KEY_BYTES] = {3};
     Toy *toy = context;
     if (key >= 8 || id % 5 == 4) /* a key that is not here */
         return false;
     toy->ids[key] = id;
+    *bytes = KEY;
     return true;
 }
 
@@ -338,7 +340,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (has_peers && !late && !digest_track(engine, IDS_KEY, NOW_MS))
         abort();
     Toy toy = {.engine = engine, .fails_at = size & 8 ? 7 : 0};
-    Lender lender = {&toy, toy_encrypt, toy_run_through, toy_lend, toy_take};
+    Lender lender = {.context = &toy, .encrypt = toy_encrypt, .run_through = toy_run_through, .lend = toy_lend, .take = toy_take,
+                     .ciphers_here = size & 32, .by_gcm = size & 64};
     if (size & 2 && !seal_begin(engine, lender, size & 4))
         abort();
     session_init(&session);

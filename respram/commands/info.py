@@ -332,6 +332,7 @@ def _respram(node: Node, now_ms: int) -> list[Field]:
         ("respram_version", __version__),
         ("engine", node.engine.name),
         ("memory_sealed", int(node.config.seal_memory)),
+        ("cipher", node.engine.cipher),
         ("loop_tasks", int(node.usage().get("tasks", 0))),
         ("open_descriptors", int(node.usage().get("descriptors", 0))),
         ("hot_reads", int(node.engine.hot_reads)),

@@ -1,5 +1,7 @@
 """The engines, and which one a node runs. Nothing is imported before one is asked for."""
 
+from typing import Protocol
+
 from respram.engine.api import Engine, Settings
 from respram.errors import ConfigError
 
@@ -27,3 +29,21 @@ def make(name: str, settings: Settings) -> Engine:
     from respram.engine.pure import PureEngine
 
     return PureEngine(settings)
+
+
+class OwnCipher(Protocol):
+    """AES-256 under one key, as an engine runs it without `cryptography`; `native/_native.pyi` says what the methods do."""
+
+    def __init__(self, key: bytes, by_gcm: bool) -> None: ...
+    def run_into(self, sealer: int, position: int, value: bytes, out: bytearray) -> None: ...
+
+
+def own_cipher(name: str) -> type[OwnCipher] | None:
+    """What the engine of this name seals with, where that is not `cryptography`."""
+    if name == "pure":
+        return None
+    try:
+        from respram.engine.native import Cipher, library
+    except ImportError:
+        return None
+    return Cipher if library() is not None else None

@@ -188,6 +188,11 @@ class Engine(Replicating, Protocol):
         this node seals too: what clients write here, and what peers send that do not seal. Without this call
         nothing is sealed, and sealed records are refused."""
 
+    @property
+    def cipher(self) -> str:
+        """Whose AES it is: what the machine's libcrypto says of itself, or "cryptography"."""
+        ...
+
     def seal_keys(self) -> set[int]:
         """Ids of the keys that records here, or the next writes, are sealed with."""
 

@@ -26,6 +26,7 @@ from respram.commands.info import sample
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.notify import observe, parse_classes
 from respram.config.settings import Config, exposed
+from respram.engine import own_cipher
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
@@ -94,7 +95,7 @@ class App:
         if not (config.seal_memory or config.has_peers or config.may_meet or config.snapshot_dir):
             return None
         memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
-        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms(), by_gcm=cipher.is_gcm_faster())
+        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms(), by_gcm=cipher.is_gcm_faster(own_cipher(config.engine)))
 
     def _engine(self, settings: Settings) -> Engine:
         engine = peer_setup.make_engine(self.config, settings, self.trust)

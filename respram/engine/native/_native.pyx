@@ -6,6 +6,7 @@ does not: any decision about a record, a request or a reply; those are the C cor
 core.pxd declares the core; session.pxi, selection.pxi, peers.pxi and seals.pxi are parts of this file.
 """
 
+from cpython.bytearray cimport PyByteArray_AsString
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
@@ -250,11 +251,17 @@ cdef class NativeEngine:
             session_close(&session.c)
 
     # -- sealing ----------------------------------------------------------------------------------
-    def use_seals(self, ring, bint writes):
+    def use_seals(self, ring, bint writes, bint lent=False):
+        """`lent`: the cipher is `cryptography`'s, even where there is a libcrypto."""
         if holds_records(self.c):
             raise AssertionError("sealing is begun before the first record")
         self.keys = Keys(ring)
-        self.keys.begin(self.c, writes)
+        self.keys.begin(self.c, writes, lent)
+
+    @property
+    def cipher(self):
+        text = library() if self.keys is not None and self.c.seals.lender.ciphers_here else None
+        return "cryptography" if text is None else text
 
     def seal_keys(self):
         return set() if self.keys is None else self.keys.in_use()

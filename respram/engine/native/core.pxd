@@ -48,7 +48,15 @@ cdef extern from "engine.h":
     ctypedef struct Pad:
         uint8_t *blocks
         uint8_t *stream
+    ctypedef struct Lender:
+        void *context
+        bint ciphers_here, by_gcm
+        truth (*encrypt)(void *, uint32_t, int, size_t) noexcept
+        truth (*run_through)(void *, uint32_t, uint64_t, uint64_t, Span, uint8_t *, truth) noexcept
+        truth (*lend)(void *, uint64_t, uint32_t, const uint8_t **) noexcept
+        uint64_t (*take)(void *) noexcept
     ctypedef struct Seals:
+        Lender lender
         Pad *pads
         uint64_t *keys
         uint32_t key_count
@@ -133,13 +141,14 @@ cdef extern from "engine.h":
     Span command_arg(const Command *, size_t)
 
     # what seals
-    int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT, GCM_TAG_BYTES, LONG_FIRST
-    ctypedef struct Lender:
-        void *context
-        truth (*encrypt)(void *, uint32_t, int, size_t) noexcept
-        truth (*run_through)(void *, uint32_t, uint64_t, uint64_t, Span, uint8_t *, truth) noexcept
-        truth (*lend)(void *, uint64_t, uint32_t) noexcept
-        uint64_t (*take)(void *) noexcept
+    int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT, GCM_TAG_BYTES, LONG_FIRST, SEAL_KEY_BYTES
+    ctypedef struct CCipher "Cipher":
+        pass
+    const char *cipher_library()
+    CCipher *cipher_new(const uint8_t *, bint)
+    void cipher_free(CCipher *)
+    bint cipher_blocks(CCipher *, const uint8_t *, size_t, uint8_t *)
+    bint cipher_run(CCipher *, uint64_t, uint64_t, Span, uint8_t *)
     bint seal_begin(Engine *, Lender, bint)
     bint seal_open(Engine *, const Record *, uint8_t *)
     bint seal_is_used(const Engine *, uint32_t)

@@ -51,7 +51,10 @@ void record_put_value(Record *record, const Content *content) {
         return;
     uint8_t *restrict out = value_place(record);
     if (!stream) {
-        memcpy(out, bytes, len);
+        if (content->cipher) /* it cannot fail half-way: it was tried, and takes no memory */
+            always(cipher_run(content->cipher, content->seal.sealer, seal_position(&content->seal, content->position), content->bytes, out));
+        else
+            memcpy(out, bytes, len);
         return;
     }
     for (size_t place = 0; place < len; place++)

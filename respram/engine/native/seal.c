@@ -1,9 +1,10 @@
 /* Sealing: values lie in their records as AES-256-CTR ciphertext. respram/seal.py says what a seal is.
  *
- * The core has no cipher. It lays counter blocks side by side in a pad, and the binding is called to
- * encrypt them: 4 blocks take 0.12 us and 1,024 take 2.2 us, so what matters is the number of calls.
+ * The cipher is libcrypto's, found at run time (cipher.c), or where there is none the binding's, which is called for it.
+ * Counter blocks are laid side by side in a pad and encrypted together. Through the binding 4 blocks take 0.3 us and
+ * 1,024 take 2.6, so what matters there is the number of calls.
  *
- *   writes   keystream is made ahead, 16 KiB in one call: enough for 256 values of 64 bytes. What is
+ *   writes   keystream is made ahead, through the binding 16 KiB in one call: enough for 256 values of 64 bytes. What is
  *            used of it is wiped. Whole blocks are used; what does not fit takes a new pad.
  *   replies  ciphertext is copied into the reply, its counter blocks into a pad, and when the batch is
  *            over, or the pad full, all are encrypted in one call and XORed into the reply.
@@ -12,7 +13,9 @@
  * To lay, encrypt, XOR and wipe are four passes over memory where one would do, and a value of more than
  * half a pad leaves most of what was made ahead unused. So a long one (LONG_BYTES) is passed through the
  * cipher itself, from where it lies to where it goes. The call for that costs 0.7 us, whence the limit:
- * at 4 KiB keystream is still cheaper by a fifth, at 8 KiB they are even, at 10 KB it is dearer by a quarter.
+ * at 4 KiB keystream is still cheaper by a fifth, at 8 KiB they are even, at 10 KB it is dearer by a quarter. By cipher.c a call
+ * costs 0.09 us, so there values go through it from RUN_BYTES on, and on to their record or reply without a stop. Which blocks
+ * a value has is the same either way.
  *
  * A long value's blocks are at `count of long values << 32 | 2`, under a sealer of their own: so its counter
  * blocks are those that GCM would use for the nonce sealer | count, and the binding may take GCM for it
@@ -35,21 +38,27 @@ bool seal_begin(Engine *engine, Lender lender, bool writes) {
     Seals *seals = &engine->seals;
     Pad *pads = calloc(PAD_COUNT, sizeof *pads);
     uint64_t *keys = calloc(KEYS_MIN, sizeof *keys);
-    if (!pads || !keys) {
+    Cipher **ciphers = calloc(KEYS_MIN, sizeof *ciphers);
+    if (!pads || !keys || !ciphers) {
         free(pads);
         free(keys);
+        free(ciphers);
         return false;
     }
-    *seals = (Seals){.lender = lender, .writes = writes, .pads = pads, .keys = keys, .key_capacity = KEYS_MIN,
-                     .spent = PAD_BLOCKS};
+    lender.ciphers_here = lender.ciphers_here && cipher_library();
+    *seals = (Seals){.lender = lender, .writes = writes, .pads = pads, .keys = keys, .ciphers = ciphers,
+                     .key_capacity = KEYS_MIN, .spent = PAD_BLOCKS};
     return true;
 }
 
 void seal_free(Seals *seals) {
     if (seals->pads)
         wipe(seals->pads, PAD_COUNT * sizeof *seals->pads);
+    for (uint32_t place = 0; place < seals->key_count; place++)
+        cipher_free(seals->ciphers[place]);
     free(seals->pads);
     free(seals->keys);
+    free(seals->ciphers);
     memset(seals, 0, sizeof *seals);
 }
 
@@ -61,21 +70,34 @@ static uint32_t number_of_key(const Seals *seals, uint64_t id) {
     return 0;
 }
 
+static bool make_room(Seals *seals) {
+    uint32_t before = seals->key_capacity;
+    uint64_t *keys = realloc(seals->keys, (size_t)before * 2 * sizeof *keys);
+    if (!keys)
+        return false;
+    seals->keys = keys;
+    Cipher **ciphers = realloc(seals->ciphers, (size_t)before * 2 * sizeof *ciphers);
+    if (!ciphers)
+        return false;
+    seals->ciphers = ciphers;
+    memset(keys + before, 0, before * sizeof *keys);
+    memset(ciphers + before, 0, before * sizeof *ciphers);
+    seals->key_capacity = before * 2;
+    return true;
+}
+
 static uint32_t add_key(Seals *seals, uint64_t id) {
     uint32_t place = 0;
     while (place < seals->key_count && seals->keys[place])
         place++;
     if (place == seals->key_capacity) {
-        if (place == KEYS_MAX)
+        if (place == KEYS_MAX || !make_room(seals))
             return 0;
-        uint64_t *keys = realloc(seals->keys, (size_t)place * 2 * sizeof *keys);
-        if (!keys)
-            return 0;
-        memset(keys + place, 0, place * sizeof *keys);
-        seals->keys = keys;
-        seals->key_capacity = place * 2;
     }
-    if (!seals->lender.lend(seals->lender.context, id, place + 1))
+    const uint8_t *bytes = NULL;
+    if (!seals->lender.lend(seals->lender.context, id, place + 1, &bytes))
+        return 0;
+    if (seals->lender.ciphers_here && !(seals->ciphers[place] = cipher_new(bytes, seals->lender.by_gcm)))
         return 0;
     seals->keys[place] = id;
     if (place == seals->key_count)
@@ -95,6 +117,8 @@ uint32_t seal_key(Engine *engine, uint64_t id) {
 /* The binding has given the key back. */
 void seal_forget(Engine *engine, uint32_t key) {
     engine->seals.keys[key - 1] = 0;
+    cipher_free(engine->seals.ciphers[key - 1]);
+    engine->seals.ciphers[key - 1] = NULL;
 }
 
 bool seal_is_used(const Engine *engine, uint32_t key) {
@@ -108,16 +132,14 @@ bool seal_is_used(const Engine *engine, uint32_t key) {
 /* -- blocks -------------------------------------------------------------------------------------- */
 static void lay(Pad *pad, size_t from, uint64_t sealer, uint64_t position, size_t count) {
     uint8_t *out = pad->blocks + from * BLOCK_BYTES;
-    uint64_t head = __builtin_bswap64(sealer); /* x86-64 and arm64 are little-endian; record.c relies on it too */
-    for (size_t number = 0; number < count; number++, out += BLOCK_BYTES) {
-        uint64_t tail = __builtin_bswap64(position + number);
-        memcpy(out, &head, 8);
-        memcpy(out + 8, &tail, 8);
-    }
+    for (size_t number = 0; number < count; number++, out += BLOCK_BYTES)
+        block_put(out, sealer, position + number);
 }
 
 static bool encrypt(Seals *seals, uint32_t key, int pad, size_t count) {
-    return seals->lender.encrypt(seals->lender.context, key, pad, count);
+    Cipher *cipher = seals->ciphers[key - 1];
+    return likely(cipher != NULL) ? cipher_blocks(cipher, seals->pads[pad].blocks, count, seals->pads[pad].stream)
+                                  : seals->lender.encrypt(seals->lender.context, key, pad, count);
 }
 
 static void xor_into(uint8_t *restrict out, const uint8_t *restrict stream, size_t len) {
@@ -129,8 +151,16 @@ static size_t blocks_of(size_t len) {
     return (len + BLOCK_BYTES - 1) / BLOCK_BYTES;
 }
 
+/* Whether a value is passed through the cipher by itself. */
+static inline bool goes_alone(const Seals *seals, const Seal *seal, size_t len) {
+    return len >= (seals->ciphers[seal->key - 1] ? RUN_BYTES : LONG_BYTES);
+}
+
 /* `out` gets `bytes` XORed with the keystream from a seal's first block on. */
 static bool run_through(Seals *seals, const Seal *seal, uint32_t position, Span bytes, uint8_t *out, bool room) {
+    Cipher *cipher = seals->ciphers[seal->key - 1];
+    if (likely(cipher != NULL))
+        return cipher_run(cipher, seal->sealer, seal_position(seal, position), bytes, out);
     bool done = seals->lender.run_through(seals->lender.context, seal->key, seal->sealer, seal_position(seal, position),
                                           bytes, out, room);
     if (room)
@@ -146,18 +176,39 @@ static uint64_t spend(Seals *seals, size_t blocks) {
     return first;
 }
 
-/* A new pad ahead. What was not used of the last one is overwritten. */
+/* A new pad ahead. What was not used of the last one is overwritten, or wiped. */
 static bool refill(Engine *engine) {
     Seals *seals = &engine->seals;
+    if (seals->made > seals->spent && seals->spent < PAD_BLOCKS)
+        wipe(seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES, (seals->made - seals->spent) * BLOCK_BYTES);
     seals->spent = PAD_BLOCKS;
     seals->ahead_key = seal_key(engine, seals->lender.take(seals->lender.context));
     if (!seals->ahead_key)
         return false;
     seals->ahead = spend(seals, PAD_BLOCKS);
-    lay(&seals->pads[PAD_AHEAD], 0, engine->settings.node, seals->ahead, PAD_BLOCKS);
-    if (!encrypt(seals, seals->ahead_key, PAD_AHEAD, PAD_BLOCKS))
+    seals->spent = seals->made = 0;
+    return true;
+}
+
+/* Encrypts the next blocks of the pad: all of it where the binding has to be called, else not many more than are needed. */
+static bool make_ahead(Engine *engine, size_t needed) {
+    Seals *seals = &engine->seals;
+    Pad *pad = &seals->pads[PAD_AHEAD];
+    Cipher *cipher = seals->ciphers[seals->ahead_key - 1];
+    if (!cipher) {
+        lay(pad, 0, engine->settings.node, seals->ahead, PAD_BLOCKS);
+        if (!encrypt(seals, seals->ahead_key, PAD_AHEAD, PAD_BLOCKS))
+            return false;
+        seals->made = PAD_BLOCKS;
+        return true;
+    }
+    size_t count = needed - seals->made > PIECE_BLOCKS ? needed - seals->made : PIECE_BLOCKS;
+    if (count > PAD_BLOCKS - seals->made)
+        count = PAD_BLOCKS - seals->made;
+    lay(pad, 0, engine->settings.node, seals->ahead + seals->made, count);
+    if (!cipher_blocks(cipher, pad->blocks, count, pad->stream + seals->made * BLOCK_BYTES))
         return false;
-    seals->spent = 0;
+    seals->made += count;
     return true;
 }
 
@@ -175,13 +226,19 @@ static void set_long_seal(Engine *engine, Content *content, uint32_t key) {
         set_seal(content, node, key, spend(seals, blocks_of(content->bytes.len)));
 }
 
-/* A long value is sealed into the engine's scratch, so that it cannot fail half-way in its record. */
+/* Where a call of the binding does it, a long value is sealed into the engine's scratch, so that it cannot fail half-way
+ * in its record. */
 static bool seal_long(Engine *engine, Span value, Content *content) {
     Seals *seals = &engine->seals;
     uint32_t key = seal_key(engine, seals->lender.take(seals->lender.context));
-    if (!key || !buffer_reserve(&engine->scratch, value.len + GCM_TAG_BYTES))
+    if (!key)
+        return false;
+    content->cipher = seals->ciphers[key - 1];
+    if (!content->cipher && !buffer_reserve(&engine->scratch, value.len + GCM_TAG_BYTES))
         return false;
     set_long_seal(engine, content, key);
+    if (content->cipher)
+        return true;
     engine->scratch.len = value.len;
     if (!run_through(seals, &content->seal, content->position, value, engine->scratch.bytes, true)) {
         buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
@@ -199,22 +256,39 @@ bool seal_value(Engine *engine, Span value, Content *content) {
         return true;
     if (value.len >= LONG_BYTES)
         return seal_long(engine, value, content);
-    if (unlikely(seals->spent + blocks_of(value.len) > PAD_BLOCKS || !seals->ahead_key) && !refill(engine))
-        return false;
-    content->stream = seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES;
+    size_t end = seals->spent + blocks_of(value.len);
+    if (unlikely(end > PAD_BLOCKS || !seals->ahead_key)) {
+        if (!refill(engine))
+            return false;
+        end = blocks_of(value.len);
+    }
+    if (value.len >= RUN_BYTES && seals->ciphers[seals->ahead_key - 1]) {
+        content->cipher = seals->ciphers[seals->ahead_key - 1];
+    } else {
+        if (unlikely(end > seals->made) && !make_ahead(engine, end))
+            return false;
+        content->stream = seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES;
+    }
     set_seal(content, engine->settings.node, seals->ahead_key, seals->ahead + seals->spent);
     return true;
+}
+
+/* So many blocks of the pad are used. What was made of them is wiped, whether it was needed or not. */
+static void use_up(Seals *seals, size_t blocks) {
+    size_t end = seals->spent + blocks, made = seals->made < end ? seals->made : end;
+    if (made > seals->spent)
+        wipe(seals->pads[PAD_AHEAD].stream + seals->spent * BLOCK_BYTES, (made - seals->spent) * BLOCK_BYTES);
+    seals->spent = end;
+    if (seals->made < end)
+        seals->made = end;
 }
 
 /* The content is in its record (or, where `stored` is false, nothing of the pad was used). */
 void seal_done(Engine *engine, const Content *content, bool stored) {
     Seals *seals = &engine->seals;
-    if (content->stream) {
-        if (stored) {
-            size_t blocks = blocks_of(content->bytes.len);
-            wipe((uint8_t *)content->stream, blocks * BLOCK_BYTES);
-            seals->spent += blocks;
-        }
+    if (content->stream || (content->cipher && content->bytes.len < LONG_BYTES)) {
+        if (stored)
+            use_up(seals, blocks_of(content->bytes.len));
     } else if (unlikely(content->bytes.bytes == engine->scratch.bytes && content->bytes.len)) {
         buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     }
@@ -226,7 +300,7 @@ bool seal_open(Engine *engine, const Record *record, uint8_t *out) {
     Span value = record_value(record);
     const Seal *seal = &engine->nodes.seals[record->node];
     Seals *seals = &engine->seals;
-    if (seal->key && value.len >= LONG_BYTES)
+    if (seal->key && goes_alone(seals, seal, value.len))
         return run_through(seals, seal, record->position, value, out, false);
     record_get_value(record, out);
     if (!seal->key || !value.len)
@@ -279,7 +353,7 @@ void seal_reply(Engine *engine, const Record *record, size_t offset) {
     Span value = record_value(record);
     const Seal *seal = &engine->nodes.seals[record->node];
     uint8_t *out = engine->reply.bytes + offset;
-    if (seal->key && value.len >= LONG_BYTES) {
+    if (seal->key && goes_alone(&engine->seals, seal, value.len)) {
         if (!run_through(&engine->seals, seal, record->position, value, out, true)) /* behind it goes a frame's end */
             engine->seals.failed = true;
         return;

@@ -1,4 +1,5 @@
-# Part of _native.pyx: the cipher that the core borrows, and the keys by the core's numbers. See seal.c and respram/seal.py.
+# Part of _native.pyx: the keys by the core's numbers, and the cipher that it borrows where the machine has no libcrypto.
+# See seal.c, cipher.c and respram/seal.py.
 
 DEF NONCE_BYTES = 12  # of GCM
 
@@ -18,10 +19,12 @@ cdef class Keys:
         self.ring = ring
         self.ciphers, self.resets, self.runs, self.wholes = [None], [None], [None], [None]
 
-    cdef int begin(self, Engine *c, bint writes) except -1:
+    cdef int begin(self, Engine *c, bint writes, bint lent) except -1:
         cdef Lender lender
         cdef int pad
         lender.context = <void *>self
+        lender.ciphers_here = not lent
+        lender.by_gcm = self.ring.by_gcm
         lender.encrypt = keys_encrypt
         lender.run_through = keys_run_through
         lender.lend = keys_lend
@@ -100,12 +103,16 @@ cdef truth keys_run_through(void *context, uint32_t key, uint64_t sealer, uint64
     return 1
 
 
-cdef truth keys_lend(void *context, uint64_t id_, uint32_t key) noexcept:
+cdef truth keys_lend(void *context, uint64_t id_, uint32_t key, const uint8_t **bytes_) noexcept:
     cdef Keys keys = <Keys>context
+    cdef Py_buffer view
     try:
         found = keys.ring.find(id_)
         if found is None:
             return 0
+        PyObject_GetBuffer(found.key, &view, PyBUF_SIMPLE)
+        bytes_[0] = <const uint8_t *>view.buf  # the ring's own memory, which the buffer need not hold
+        PyBuffer_Release(&view)
         while len(keys.ciphers) <= key:
             for each in (keys.ciphers, keys.resets, keys.runs, keys.wholes):
                 each.append(None)
@@ -121,3 +128,52 @@ cdef uint64_t keys_take(void *context) noexcept:
         return (<Keys>context).ring.take().id
     except MemoryError:
         return 0
+
+
+cdef class Cipher:
+    """AES-256 from the machine's libcrypto under one key: what the core calls, for whoever measures it or compares it."""
+
+    cdef CCipher *c
+
+    def __cinit__(self, bytes key not None, bint by_gcm):
+        if cipher_library() is NULL:
+            raise RuntimeError("there is no libcrypto here that can be used")
+        if len(key) != SEAL_KEY_BYTES:
+            raise ValueError("a key has 32 bytes")
+        self.c = cipher_new(<const uint8_t *>PyBytes_AS_STRING(key), by_gcm)
+        if self.c is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cipher_free(self.c)
+
+    def blocks(self, bytes counters not None):
+        """Whole counter blocks to keystream."""
+        cdef Py_ssize_t length = len(counters)
+        if length % BLOCK_BYTES:
+            raise ValueError("whole blocks are needed")
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, length)
+        if not cipher_blocks(self.c, <const uint8_t *>PyBytes_AS_STRING(counters), <size_t>length // BLOCK_BYTES,
+                             <uint8_t *>PyBytes_AS_STRING(out)):
+            raise MemoryError
+        return out
+
+    def run(self, uint64_t sealer, uint64_t position, bytes value not None):
+        """The value XORed with the keystream from that block on."""
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, len(value))
+        if not cipher_run(self.c, sealer, position, span_of(value), <uint8_t *>PyBytes_AS_STRING(out)):
+            raise MemoryError
+        return out
+
+    def run_into(self, uint64_t sealer, uint64_t position, bytes value not None, bytearray out not None):
+        """The same, into memory that is there."""
+        if len(out) < len(value):
+            raise ValueError("there is no room")
+        if not cipher_run(self.c, sealer, position, span_of(value), <uint8_t *>PyByteArray_AsString(out)):
+            raise MemoryError
+
+
+def library():
+    """What the machine's libcrypto says of itself; None: it has none that can be used, and `cryptography` does it."""
+    cdef const char *text = cipher_library()
+    return None if text is NULL else (<bytes>text).decode("ascii", "replace")

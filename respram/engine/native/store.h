@@ -136,7 +136,8 @@ typedef struct Seal { /* all zeros: not sealed */
 
 typedef struct Content { /* a value on its way into a record */
     Span bytes;
-    const uint8_t *stream; /* to be XORed with it on the way; NULL: it is stored as it is */
+    const uint8_t *stream; /* to be XORed with it on the way; NULL: it is stored as it is, */
+    struct Cipher *cipher; /* or goes through this one, from its seal's first block on */
     uint32_t position;
     Seal seal;
 } Content;

@@ -79,6 +79,10 @@ class PureEngine:
     def use_seals(self, ring: Ring, writes: bool) -> None:
         self.keyspace.use_seals(ring, writes)
 
+    @property
+    def cipher(self) -> str:
+        return "cryptography"
+
     def seal_keys(self) -> set[int]:
         return self.keyspace.seal_keys()
 
