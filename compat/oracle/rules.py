@@ -305,7 +305,7 @@ def _own_bounds(case: Case) -> bool:
     return bool(BOUNDS.search(case.got.raw)) and BOUNDS.sub(b"", case.expected.raw) == BOUNDS.sub(b"", case.got.raw)
 
 
-NEWER = (b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch")
+NEWER = (b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch")
 
 
 def _fewer_commands(case: Case) -> bool:

@@ -8,6 +8,7 @@ said in `respram/commands/`.
 from respram.catalog.entry import Argument, Command, KeySpec, parse_entries
 from respram.catalog.keyspace import ENTRIES as KEYSPACE
 from respram.catalog.letting_go import ENTRIES as LETTING_GO
+from respram.catalog.modules import ENTRIES as MODULES
 from respram.catalog.refused import REFUSED
 from respram.catalog.scripting import ENTRIES as SCRIPTING
 from respram.catalog.server import ENTRIES as SERVER
@@ -42,7 +43,9 @@ def _refused() -> dict[bytes, Command]:
 
 
 # What is served, to whom it may be, containers with their subcommands inside: the view of COMMAND.
-COMMANDS: dict[bytes, Command] = parse_entries(KEYSPACE) | parse_entries(LETTING_GO) | parse_entries(SCRIPTING) | parse_entries(SERVER)
+COMMANDS: dict[bytes, Command] = (
+    parse_entries(KEYSPACE) | parse_entries(MODULES) | parse_entries(LETTING_GO) | parse_entries(SCRIPTING) | parse_entries(SERVER)
+)
 _REFUSED = _refused()
 assert not COMMANDS.keys() & _REFUSED.keys(), "both served and refused"
 _TOP = COMMANDS | {name: command for name, command in _REFUSED.items() if b"|" not in name}

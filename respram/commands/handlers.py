@@ -21,6 +21,7 @@ from respram.commands import (
     scripts,
     slowlog,
     strings,
+    throttle,
     tracking,
     transactions,
 )
@@ -28,7 +29,7 @@ from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
     acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
-    letting_go, pubsub, refusals, scripts, slowlog, strings, tracking, transactions,
+    letting_go, pubsub, refusals, scripts, slowlog, strings, throttle, tracking, transactions,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from .rig import Client, Reference, array, bulk, request
 # Their documentation differs because they do.
 OWN_DOCS = {b"set", b"shutdown", b"del", b"getdel", b"unlink"}
 # These are not in Redis 7.0.
-NEWER = {b"digest", b"msetex", b"increx", b"client|setinfo", b"client|no-touch"}
+NEWER = {b"cl.throttle", b"digest", b"msetex", b"increx", b"client|setinfo", b"client|no-touch"}
 
 
 def _shared() -> list[Command]:
