@@ -7,6 +7,10 @@ records one behind the other, little-endian, no padding:
     u8 flags | u8 database | u32 key bytes | u32 value bytes | u64 clock | u64 node | u64 deadline_ms
     [u64 shadow_ms, where flags say so] [u64 seal key | u64 position, likewise] [u64 sealer, likewise] | key | value
 
+A collection is a head and its members (decision 0120). The head is the key's own record, with its kind in its flags and no value; a
+member is a record of a space of its own, `16 * kind + database`, under `u32 length of the key | key | name`. A mark, in the
+spaces from 64 on, is a stub under the key: what is older than it is cleared.
+
 A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
 where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
 """
@@ -23,7 +27,9 @@ STUB = 2  # no value: its life is over, only its stamp still counts
 SHADOWED = 4  # a shadow_ms follows the header
 SEALED = 8  # the value is sealed: a seal follows
 ADOPTED = 16  # by another node than the stamp's, whose number follows
-FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED
+KIND_SHIFT = 5
+KIND = 3 << KIND_SHIFT  # HASH, SET or ZSET: the head of a collection; 0: a string, a member or a mark
+FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED | KIND
 
 HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
@@ -31,6 +37,10 @@ SEAL = Struct("<QQ")
 SEALER = Struct("<Q")
 POSITION_MAX = 1 << 63  # of a seal: where its counter blocks begin
 DATABASES = 16
+SPACES = 5 * DATABASES  # keys; members of hashes, sets and sorted sets; marks
+HASH, SET, ZSET = 1, 2, 3
+MARKS = 4 * DATABASES
+NAME_LENGTH = Struct("<I")
 
 
 class Seal(NamedTuple):
@@ -54,10 +64,30 @@ class Record:
     shadow_ms: int = 0
     implicit: bool = False
     seal: Seal | None = None
+    kind: int = 0
 
     @property
     def stamp(self) -> tuple[int, int]:
         return (self.clock, self.node)
+
+
+def member_key(key: bytes, name: bytes) -> bytes:
+    return NAME_LENGTH.pack(len(key)) + key + name
+
+
+def key_of(member: bytes) -> bytes:
+    """The collection's key of a member's record."""
+    (size,) = NAME_LENGTH.unpack_from(member)
+    return member[NAME_LENGTH.size : NAME_LENGTH.size + size]
+
+
+def name_of(member: bytes) -> bytes:
+    (size,) = NAME_LENGTH.unpack_from(member)
+    return member[NAME_LENGTH.size + size :]
+
+
+def is_member(space: int) -> bool:
+    return DATABASES <= space < MARKS
 
 
 def shadow_of(deadline_ms: int, own_shadow_ms: int, replaced_deadline_ms: int, replaced_shadow_ms: int) -> int:
@@ -93,6 +123,7 @@ def pack(record: Record) -> bytes:
         | (SHADOWED if record.shadow_ms else 0)
         | (SEALED if seal else 0)
         | (ADOPTED if adopted else 0)
+        | record.kind << KIND_SHIFT
     )
     parts = [HEADER.pack(flags, record.db, len(record.key), len(value), record.clock, record.node, record.deadline_ms)]
     if record.shadow_ms:
@@ -112,7 +143,7 @@ def unpack(payload: bytes) -> Iterator[Record]:
         if end - at < HEADER.size:
             raise PeerError("record header cut short")
         flags, db, key_bytes, value_bytes, clock, node, deadline_ms = HEADER.unpack_from(payload, at)
-        if flags & ~FLAGS_KNOWN or db >= DATABASES or _contradicts(flags, value_bytes):
+        if flags & ~FLAGS_KNOWN or db >= SPACES or _contradicts(flags, db, value_bytes):
             raise PeerError("record header out of range")
         if end - at < head_bytes(flags):
             raise PeerError("record header cut short")
@@ -136,12 +167,21 @@ def unpack(payload: bytes) -> Iterator[Record]:
         key = payload[at : at + key_bytes]
         value = None if flags & STUB else payload[at + key_bytes : at + key_bytes + value_bytes]
         at += key_bytes + value_bytes
-        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal)
+        if is_member(db) and not _names_a_member(key):
+            raise PeerError("record of no member")
+        kind = (flags & KIND) >> KIND_SHIFT
+        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind)
 
 
-def _contradicts(flags: int, value_bytes: int) -> bool:
-    """A stub has nothing to seal, and who names a sealer names a seal."""
+def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
+    """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub."""
+    if flags & KIND and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES) or db >= MARKS and not flags & STUB:
+        return True
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
+
+
+def _names_a_member(key: bytes) -> bool:
+    return len(key) >= NAME_LENGTH.size and NAME_LENGTH.unpack_from(key)[0] <= len(key) - NAME_LENGTH.size
 
 
 def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:

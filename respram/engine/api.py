@@ -46,7 +46,8 @@ NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 
 
 class Entry(NamedTuple):
-    """A live record as the commands see it. `value` is empty where only `peek` was asked."""
+    """A live record as the commands see it. `value` is empty where only `peek` was asked, and in a collection, whose
+    `length` is the number of its members."""
 
     value: bytes
     length: int
@@ -54,6 +55,20 @@ class Entry(NamedTuple):
     implicit: bool
     clock: int
     node: int
+    kind: int = 0  # of a collection: HASH, SET or ZSET (record.py)
+    version: int = 0  # of a collection: another number after each change of its members, by whomever
+
+
+class Member(NamedTuple):
+    name: bytes
+    value: bytes
+    deadline_ms: int
+    own: bool  # False: it has the deadline of its collection
+
+
+class Members(NamedTuple):
+    cursor: int  # 0: the walk is over
+    members: list[Member]
 
 
 class Merged(NamedTuple):
@@ -234,6 +249,31 @@ class Engine(Replicating, Protocol):
 
     def ttl_average_ms(self, db: int, now_ms: int) -> int:
         """An estimate of the mean remaining life, for INFO."""
+
+    # -- collections, for commands (decision 0120) --------------------------------------------------
+    # lookup, peek, retime and let_go know their heads; a head without members is no key to them. These here ask first
+    # which kind of key it is (`peek(...).kind`), and tell the observer of what they did with `tell`, once for a command.
+    def found(self, db: int, key: bytes, kind: int, deadline_ms: int, implicit: bool, now_ms: int) -> None:
+        """The head of a new collection, before its first member is put. Where there is a key it is replaced."""
+
+    def member(self, db: int, key: bytes, name: bytes, now_ms: int) -> Member | None:
+        """A member that can be seen; None too where there is no collection."""
+
+    def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
+        """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None) with that of the
+        collection. There has to be a head. Whether the member is new; MemoryError as in `store`."""
+
+    def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
+        """False: there was none. With the last one the collection is missing, though nobody lets go of its head."""
+
+    def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
+        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order."""
+
+    def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
+        """One of them, chosen evenly by `draw` (64 random bits)."""
+
+    def tell(self, event: bytes, db: int, key: bytes) -> None:
+        """Tells the observer, where there is one."""
 
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:

@@ -1,6 +1,7 @@
 """Records in the order of their points, for a node that fills up. The twin of native/dump.c."""
 
 from respram.engine.ids import PARTITION_SHIFT, POINTS, point
+from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.replication import Found
 
@@ -27,4 +28,6 @@ def dump(keyspace: Keyspace, first: int, bytes_max: int, now_ms: int) -> Found:
 
 def fetch(keyspace: Keyspace, db: int, key: bytes, now_ms: int) -> bytes:
     row = keyspace.tables[db].get(key)
-    return b"" if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms else keyspace.packed(row)
+    if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
+        return b""
+    return family.fetch(keyspace, row, now_ms) if row.kind else keyspace.packed(row)

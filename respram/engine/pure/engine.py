@@ -4,9 +4,9 @@ It is the specification of the native one. Where the two differ in anything but 
 name of its twin in native/.
 """
 
-from respram.engine.api import Dispatch, Entry, Merged, Observer, Scan, Session, Settings
+from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import dump, filter, merge, restamp, track, walk
+from respram.engine.pure import dump, family, filter, merge, restamp, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
@@ -121,6 +121,29 @@ class PureEngine:
 
     def ttl_average_ms(self, db: int, now_ms: int) -> int:
         return walk.ttl_average_ms(self.keyspace, db, now_ms)
+
+    # -- collections ------------------------------------------------------------------------------
+    def found(self, db: int, key: bytes, kind: int, deadline_ms: int, implicit: bool, now_ms: int) -> None:
+        family.found(self.keyspace, db, key, kind, deadline_ms, implicit, now_ms)
+
+    def member(self, db: int, key: bytes, name: bytes, now_ms: int) -> Member | None:
+        return family.member(self.keyspace, db, key, name, now_ms)
+
+    def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
+        return family.put_member(self.keyspace, db, key, name, value, deadline_ms, now_ms)
+
+    def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
+        return family.let_go_member(self.keyspace, db, key, name, now_ms)
+
+    def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
+        return family.members(self.keyspace, db, key, cursor, count, now_ms)
+
+    def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
+        return family.draw_member(self.keyspace, db, key, draw, now_ms)
+
+    def tell(self, event: bytes, db: int, key: bytes) -> None:
+        if self.keyspace.observer is not None:
+            self.keyspace.observer(event, db, key)
 
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:

@@ -139,10 +139,20 @@ class Wire:
         command, handler, _ = found
         if (command.writes and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
+        if self.keyspace.families.found and self._meets_head(session.db, command, argv):
+            return None
         reply = handler(self.keyspace, session, argv, now_ms)
         if reply is not None:
             self.calls[command.name] += 1
         return reply
+
+    def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
+        """Fast paths know strings alone."""
+        if not command.first_key:
+            return False
+        table = self.keyspace.tables[db]
+        last = command.last_key if command.last_key > 0 else len(argv) - 1
+        return any((row := table.get(key)) is not None and row.kind for key in argv[command.first_key : last + 1 : command.key_step])
 
     def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""

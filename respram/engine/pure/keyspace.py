@@ -9,12 +9,13 @@ from bisect import bisect_left
 
 from respram.engine.api import EXPIRED, LATE_BOUNDS_MS, LATE_MS, NEW, Entry, Observer, Settings
 from respram.engine.ids import PARTITION_SHIFT, point
+from respram.engine.pure import family
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.record import Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
-from respram.record import DATABASES, Record, Seal, pack, shadow_of
+from respram.record import DATABASES, MARKS, SPACES, Record, Seal, is_member, pack, shadow_of
 from respram.seal import Ring
 from respram.stamp import advance
 
@@ -28,15 +29,15 @@ class Keyspace:
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
         "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes",
-        "seals", "in_use",
+        "seals", "in_use", "families",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
-        self.tables: list[dict[bytes, Row]] = [{} for _ in range(DATABASES)]
-        self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(DATABASES)]
-        self.live = [0] * DATABASES  # rows with a value, past their deadline or not
+        self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
+        self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
+        self.live = [0] * SPACES  # rows with a value, past their deadline or not
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)
         self.observer: Observer | None = None
@@ -50,6 +51,7 @@ class Keyspace:
         self.digests: Digests | None = None  # kept where there may be peers
         self.row_bytes = ROW_BYTES
         self.seals: Seals | None = None
+        self.families = family.Families()
         self.in_use: dict[int, int] = {}  # rows by the key that their values are sealed with
 
     # -- reading ----------------------------------------------------------------------------------
@@ -58,7 +60,16 @@ class Keyspace:
         row = self.tables[db].get(key)
         if row is None or row.value is None or row.deadline_ms <= now_ms:
             return None
+        if row.kind and not family.settled(self, row, now_ms).rows:
+            return None  # without a member it is no key
+        if row.family is not None and row.family.doomed:
+            return None
         return row
+
+    def head(self, db: int, key: bytes, now_ms: int) -> Row | None:
+        """The head of a collection, with members or without."""
+        row = self.tables[db].get(key)
+        return None if row is None or row.value is None or row.deadline_ms <= now_ms or not row.kind else row
 
     def seen(self, db: int, key: bytes, now_ms: int) -> Row | None:
         """The same for a command that reads: counted as a hit or a miss."""
@@ -81,13 +92,19 @@ class Keyspace:
         if row is None:
             return None
         value = self.read(row)
-        return Entry(value, len(value), row.deadline_ms, row.implicit, row.clock, row.node)
+        return self._entry(row, value, len(value))
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         row = self.seen(db, key, now_ms)
         if row is None or row.value is None:
             return None
-        return Entry(b"", len(row.value), row.deadline_ms, row.implicit, row.clock, row.node)
+        return self._entry(row, b"", len(row.value))
+
+    def _entry(self, row: Row, value: bytes, length: int) -> Entry:
+        if not row.kind:
+            return Entry(value, length, row.deadline_ms, row.implicit, row.clock, row.node)
+        its = family.family_of(self, row)
+        return Entry(b"", len(its.rows), row.deadline_ms, row.implicit, row.clock, row.node, row.kind, its.version)
 
     # -- local writes -----------------------------------------------------------------------------
     def store(
@@ -99,22 +116,47 @@ class Keyspace:
         return self.seals.seal(value) if self.seals is not None and self.seals.writes else (value, None)
 
     def put(
-        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
+        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int, event: bytes,
+        kind: int = 0,
     ) -> None:  # fmt: skip
-        """A local write of what is sealed already, where it is to be."""
+        """A local write of what is sealed already, where it is to be. Without an event nobody is told of it."""
         row = self.tables[db].get(key)
-        is_new = row is None or row.value is None or row.deadline_ms <= now_ms
+        is_new = self.observer is not None and self.row(db, key, now_ms) is None
         shadow_ms = self._shadow_left(row, deadline_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node
-        self.write(row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms)
+        self.write(row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms, kind)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key) + len(value))
-        if self.observer is not None:
+        if self.observer is not None and db < DATABASES and (event or kind):
             if is_new:
                 self.observer(NEW, db, key)
-            self.observer(event, db, key)
+            if event:
+                self.observer(event, db, key)
+
+    def cover(self, head: Row, until_ms: int, now_ms: int) -> None:
+        """The same head, remembered for longer: a member of it will end later than it."""
+        self.clock = advance(self.clock, now_ms, head.clock)
+        self.write(
+            head, head.db, head.key, b"", None, self.clock, self.settings.node, head.deadline_ms, until_ms,
+            head.implicit, now_ms, head.kind,
+        )  # fmt: skip
+        if self.outbox.bytes_max:
+            self.outbox.add(head.db, head.key, len(head.key))
+
+    def mark(self, db: int, key: bytes, clock: int, node: int, until_ms: int, now_ms: int) -> None:
+        """Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive."""
+        row = self.tables[MARKS + db].get(key)
+        if row is not None and (row.clock, row.node) >= (clock, node):
+            if until_ms <= row.shadow_ms:
+                return
+            clock, node = row.clock, row.node
+        shadow_ms = until_ms if row is None else max(until_ms, row.shadow_ms)
+        self.clock = max(self.clock, clock)
+        self.write(row, MARKS + db, key, None, None, clock, node, 0, shadow_ms, False, now_ms)
+        if self.outbox.bytes_max:
+            self.outbox.add(MARKS + db, key, len(key))
 
     def _shadow_left(self, replaced: Row | None, deadline_ms: int) -> int:
         """The shadow rule for a local write. Where nobody else can hold the older value, no peer and no file, there is
@@ -135,7 +177,10 @@ class Keyspace:
         row = self.row(db, key, now_ms)
         if row is None or row.value is None:
             return False
-        self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event)  # the seal says where it was made
+        before_ms = row.deadline_ms
+        self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)  # the seal says where it was made
+        if row.kind and deadline_ms > before_ms:
+            family.lengthen(self, row, False, now_ms)
         return True
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
@@ -148,22 +193,28 @@ class Keyspace:
             self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
         else:
             self.wheel.remove(row)
-            self.remove(row)
+            self.remove(row, now_ms, self.clock)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key))
-        if self.observer is not None:
+        if self.observer is not None and event:
             self.observer(event, db, key)
         return True
 
     def write(
         self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
-        deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int,
+        deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None:  # fmt: skip
         """Makes `row` (or a new one) hold this version. Values and stubs both come through here."""
+        stays = False
+        if db < DATABASES and (kind or (row is not None and row.kind)):
+            stays = family.before_head(self, row, db, key, kind, clock, now_ms)
+        elif row is not None and row.family is not None:
+            stays = value is not None and not row.family.doomed
+            (family.leave if stays else family.unlink)(self, row)
         if row is None:
             row = Row()
-            row.db, row.key, row.value, row.seal = db, key, None, None
+            row.db, row.key, row.value, row.seal, row.kind, row.family = db, key, None, None, 0, None
             self.tables[db][key] = row
             self.partitions[db].setdefault(self.partition(db, key), {})[key] = row
             self.record_bytes += self.row_bytes + len(key)
@@ -183,11 +234,18 @@ class Keyspace:
             self.record_bytes += len(value)
             self.live[db] += 1
         self._note_seal(row, seal)
-        row.value, row.clock, row.node = value, clock, node
+        row.value, row.clock, row.node, row.kind = value, clock, node, kind
         row.deadline_ms, row.shadow_ms, row.implicit = deadline_ms, shadow_ms, implicit
-        self.wheel.place(row, deadline_ms if value is not None else shadow_ms, now_ms)
+        self.wheel.place(row, deadline_ms if value is not None else max(deadline_ms, shadow_ms), now_ms)
         if self.digests is not None:
             self.digests.add(row)
+        if db < DATABASES:
+            if kind and not stays:
+                family.head_comes(self, row)
+        elif db >= MARKS:
+            family.marked(self, db - MARKS, key, clock, now_ms)
+        elif value is not None:
+            (family.enter if stays else family.link)(self, row)
 
     def _note_seal(self, row: Row, seal: Seal | None) -> None:
         """Keys that rows need are counted, so that the others can be forgotten."""
@@ -215,8 +273,13 @@ class Keyspace:
             hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
         )
 
-    def remove(self, row: Row) -> None:
-        """Takes a row out of table, index and counts; the wheel has let go of it already."""
+    def remove(self, row: Row, now_ms: int, cleared: int = 0) -> None:
+        """Takes a row out of table, index and counts; the wheel has let go of it already. With a head goes what is as old as
+        its end, or as this clock."""
+        if row.kind:
+            family.head_goes(self, row, cleared or family.ended_at(row), now_ms)
+        elif row.family is not None:
+            family.unlink(self, row)
         del self.tables[row.db][row.key]
         number = self.partition(row.db, row.key)
         partition = self.partitions[row.db][number]
@@ -237,18 +300,45 @@ class Keyspace:
     def expire(self, now_ms: int, budget: int) -> int:
         due = self.wheel.take_due(now_ms, budget)
         for row in due:
-            if row.value is not None:
-                self.expired += 1
-                self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
-                if row.shadow_ms > now_ms:
-                    self._become_stub(row, now_ms)
-                else:
-                    self.remove(row)
-                if self.observer is not None:
-                    self.observer(EXPIRED, row.db, row.key)
-            else:
-                self.remove(row)
-        return len(due) + self.wheel.cascade(now_ms, budget - len(due))
+            self.end(row, now_ms)
+        done = len(due) + self.wheel.cascade(now_ms, budget - len(due))
+        return done + family.work(self, now_ms, budget - done)
+
+    def end(self, row: Row, now_ms: int) -> None:
+        """What is due for a row that the wheel has let go of."""
+        if row.value is None:
+            self.remove(row, now_ms)
+            return
+        if is_member(row.db):
+            self._end_member(row, now_ms)
+            return
+        is_seen = not row.kind or bool(family.family_of(self, row).rows)
+        self._destroy(row, now_ms)
+        self.expired += is_seen
+        if self.observer is not None and is_seen:
+            self.observer(EXPIRED, row.db, row.key)
+
+    def _end_member(self, row: Row, now_ms: int) -> None:
+        its = row.family
+        assert its is not None
+        self._destroy(row, now_ms)
+        if self.observer is not None and not its.doomed:
+            family.told_of_member(self, family.ENDED, row.db, row.key, now_ms)
+            if not its.rows and self.head(its.space % DATABASES, its.key, now_ms) is not None:
+                self.observer(EXPIRED, its.space % DATABASES, its.key)
+
+    def _destroy(self, row: Row, now_ms: int) -> None:
+        assert row.value is not None
+        self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
+        if row.shadow_ms > now_ms:
+            self._become_stub(row, row.shadow_ms, now_ms)
+        else:
+            self.remove(row, now_ms)
+
+    def wipe(self, row: Row, now_ms: int) -> None:
+        """The value of a cleared member goes; its stamp, deadline and shadow stay, and so does its id."""
+        self.wheel.remove(row)
+        self._become_stub(row, max(row.deadline_ms, row.shadow_ms), now_ms)
 
     def _note_lateness(self, by_ms: int, value_bytes: int, now_ms: int) -> None:
         self.late[bisect_left(LATE_BOUNDS_MS, by_ms)] += 1
@@ -257,21 +347,27 @@ class Keyspace:
         if by_ms > LATE_MS and (now_ms != self.late_last_at_ms or by_ms > self.late_last_by_ms):
             self.late_last_at_ms, self.late_last_by_ms = now_ms, by_ms
 
-    def _become_stub(self, row: Row, now_ms: int) -> None:
+    def _become_stub(self, row: Row, until_ms: int, now_ms: int) -> None:
         assert row.value is not None
+        if row.kind:
+            family.head_goes(self, row, family.ended_at(row), now_ms)
+            row.kind = 0
+        elif row.family is not None:
+            family.unlink(self, row)
         self.record_bytes -= len(row.value)
         self.live[row.db] -= 1
         self._count_stub(row, 1)
         row.value = None
         self._note_seal(row, None)
-        self.wheel.place(row, row.shadow_ms, now_ms)
+        self.wheel.place(row, until_ms, now_ms)
 
     def next_due_ms(self) -> int | None:
-        return self.wheel.next_due_ms()
+        return 0 if self.families.dying or self.families.raising else self.wheel.next_due_ms()
 
     def packed(self, row: Row) -> bytes:
         return pack(Record(
-            row.db, row.key, row.value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit, row.seal
+            row.db, row.key, row.value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit, row.seal,
+            row.kind,
         ))  # fmt: skip
 
     def drain(self, bytes_max: int) -> bytes:

@@ -1,10 +1,11 @@
 """What a peer sent, under the merge rules of record.py. The twin of native/merge.c."""
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Merged
+from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
-from respram.record import Record, Seal, shadow_of, unpack
+from respram.record import DATABASES, Record, Seal, is_member, key_of, shadow_of, unpack
 from respram.stamp import to_ms
 
 SHADOW_MS_MAX = 3_651 * 86_400_000  # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
@@ -57,25 +58,51 @@ def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
     else:
         shadow_ms = shadow_of(record.deadline_ms, record.shadow_ms, row.deadline_ms, row.shadow_ms)
     keyspace.clock = max(keyspace.clock, record.clock)
-    was_live = row is not None and row.value is not None and row.deadline_ms > now_ms
     value = record.value if record.deadline_ms > now_ms else None
-    if value is None and shadow_ms <= now_ms:
+    if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock, now_ms):
+        value = None  # it stays as a stub, for as long as others may keep it
+    seen = keyspace.observer is not None and _Seen(keyspace, record, now_ms)
+    before_ms = row.deadline_ms if row is not None and row.kind else 0
+    if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)
-            keyspace.remove(row)
+            keyspace.remove(row, now_ms, record.clock)
     else:
         seal = record.seal if value is not None else None
-        if value is not None and seal is None:
+        if value is not None and seal is None and not record.kind:
             value, seal = keyspace.sealed(value)  # a peer that does not seal: what lies here is sealed all the same
         keyspace.write(
             row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,
-            shadow_ms, record.implicit, now_ms,
+            shadow_ms, record.implicit, now_ms, record.kind if value is not None else 0,
         )  # fmt: skip
-    if keyspace.observer is not None and (was_live or value is not None):
-        if not was_live:
-            keyspace.observer(NEW, record.db, record.key)
-        keyspace.observer(EXPIRED if value is None else MERGED, record.db, record.key)
+        if row is not None and row.kind and now_ms < before_ms < row.deadline_ms:
+            family.lengthen(keyspace, row, True, now_ms)
+    if seen:
+        seen.tell(keyspace, value, now_ms)
     return True
+
+
+class _Seen:
+    """What could be seen under a key before a record was merged, for the observer."""
+
+    def __init__(self, keyspace: Keyspace, record: Record, now_ms: int) -> None:
+        self.record = record
+        self.db = record.db % DATABASES
+        self.key = key_of(record.key) if is_member(record.db) else record.key
+        self.key_before = keyspace.row(self.db, self.key, now_ms) is not None
+        self.member_before = is_member(record.db) and keyspace.row(record.db, record.key, now_ms) is not None
+
+    def tell(self, keyspace: Keyspace, value: bytes | None, now_ms: int) -> None:
+        assert keyspace.observer is not None
+        key_after = keyspace.row(self.db, self.key, now_ms) is not None
+        if key_after and not self.key_before:
+            keyspace.observer(NEW, self.db, self.key)
+        if is_member(self.record.db) and (value is not None or self.member_before):
+            family.told_of_member(keyspace, family.LET_GO if value is None else family.EVENTS, self.record.db, self.record.key, now_ms)
+        if self.key_before and not key_after:
+            keyspace.observer(EXPIRED, self.db, self.key)
+        elif key_after and self.record.db < DATABASES:
+            keyspace.observer(MERGED, self.db, self.key)
 
 
 def _widen(keyspace: Keyspace, row: Row, older: Record, now_ms: int) -> None:
@@ -91,4 +118,4 @@ def _widen(keyspace: Keyspace, row: Row, older: Record, now_ms: int) -> None:
         keyspace.digests.add(row)
     if row.value is None:
         keyspace.wheel.remove(row)
-        keyspace.wheel.place(row, shadow_ms, now_ms)
+        keyspace.wheel.place(row, max(row.deadline_ms, shadow_ms), now_ms)

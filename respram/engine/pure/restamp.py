@@ -15,6 +15,8 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
         keyspace.clock += 1
         value = row.value
         deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, horizon_ms)
-        keyspace.write(row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms)
+        keyspace.write(
+            row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms, row.kind
+        )
         keyspace.outbox.add(row.db, row.key, len(row.key) + len(value or b""))
     return len(ahead)

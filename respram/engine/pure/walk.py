@@ -1,17 +1,27 @@
 """Walking, counting and sampling the keyspace: what may not write. The twin of native/walk.c."""
 
 from respram.engine.api import Scan
+from respram.engine.pure import family
 from respram.engine.pure.keyspace import PARTITIONS, Keyspace
 from respram.engine.pure.record import Row
+from respram.record import DATABASES
 
 TTL_SAMPLE = 64  # rows looked at for an average
 
 
 def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
-    overdue = keyspace.wheel.overdue(now_ms)
-    return keyspace.live[db] - sum(
-        row.db == db and row.value is not None and row.deadline_ms <= now_ms for row in overdue
-    )
+    """Without heads that have no members, and without those whose last members are overdue."""
+    over = [row for row in keyspace.wheel.overdue(now_ms) if row.value is not None and row.deadline_ms <= now_ms]
+    ended = sum(row.db == db and not (row.kind and not family.family_of(keyspace, row).rows) for row in over)
+    families = {row.family for row in over if row.family is not None and row.family.headed and row.db % DATABASES == db}
+    for its in families:
+        head = keyspace.head(db, its.key, now_ms)
+        ended += head is not None and family.is_empty(keyspace, head, now_ms)
+    return keyspace.live[db] - keyspace.families.empty[db] - ended
+
+
+def _is_shown(keyspace: Keyspace, row: Row, now_ms: int) -> bool:
+    return row.value is not None and row.deadline_ms > now_ms and not (row.kind and family.is_empty(keyspace, row, now_ms))
 
 
 def scan(keyspace: Keyspace, db: int, cursor: int, count: int, now_ms: int) -> Scan:
@@ -20,7 +30,7 @@ def scan(keyspace: Keyspace, db: int, cursor: int, count: int, now_ms: int) -> S
     partitions = keyspace.partitions[db]
     for number in range(cursor, PARTITIONS):
         for key, row in partitions.get(number, {}).items():
-            if row.value is not None and row.deadline_ms > now_ms:
+            if _is_shown(keyspace, row, now_ms):
                 keys.append(key)
         if len(keys) >= count:
             return Scan((number + 1) % PARTITIONS, keys)
@@ -34,7 +44,7 @@ def sample(keyspace: Keyspace, db: int, draw: int, now_ms: int) -> bytes | None:
         return None
     for step in range(PARTITIONS):
         rows = partitions.get((draw + step) % PARTITIONS, {})
-        keys = [key for key, row in rows.items() if row.value is not None and row.deadline_ms > now_ms]
+        keys = [key for key, row in rows.items() if _is_shown(keyspace, row, now_ms)]
         if keys:
             return keys[(draw >> 32) % len(keys)]
     return None
