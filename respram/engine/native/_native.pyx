@@ -118,7 +118,7 @@ cdef class NativeEngine:
         cdef CSettings c = settings_of(settings)
         engine_configure(self.c, &c)
 
-    cdef int tell(self) except -1:
+    cdef int tell_notes(self) except -1:
         """Tells the observer what has happened, in order. What it raises comes after all were told of."""
         cdef bytes notes = PyBytes_FromStringAndSize(<char *>self.c.notes.bytes, <Py_ssize_t>self.c.notes.len)
         cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(notes)
@@ -166,7 +166,7 @@ cdef class NativeEngine:
             finally:
                 PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell()
+            self.tell_notes()
         return self.reply()
 
     def forget_reply(self):
@@ -200,7 +200,7 @@ cdef class NativeEngine:
         while turn == TURN_COLD:
             try:
                 if self.c.notes.len or self.c.notes_lost:
-                    self.tell()
+                    self.tell_notes()
                 if session.c.closing:  # by what was told or sent before this command
                     feed_abandon(self.c)
                     return 0
@@ -237,7 +237,7 @@ cdef class NativeEngine:
             raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
         handed = None if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell()
+            self.tell_notes()
         return handed
 
     def resume(self, NativeSession session not None):
@@ -330,7 +330,7 @@ cdef class NativeEngine:
         if self.told is None:
             return 0
         if self.c.notes.len or self.c.notes_lost:
-            self.tell()
+            self.tell_notes()
         self.told(event, db, key)
         return 0
 
@@ -360,12 +360,34 @@ cdef class NativeEngine:
         check_place(db, now_ms)
         return walk_ttl_average_ms(self.c, db, now_ms)
 
+    # -- collections ------------------------------------------------------------------------------
+    def found(self, int db, bytes key not None, int kind, int64_t deadline_ms, bint implicit, int64_t now_ms):
+        raise NotImplementedError
+
+    def member(self, int db, bytes key not None, bytes name not None, int64_t now_ms):
+        raise NotImplementedError
+
+    def put_member(self, int db, bytes key not None, bytes name not None, bytes value not None, deadline_ms, int64_t now_ms):
+        raise NotImplementedError
+
+    def let_go_member(self, int db, bytes key not None, bytes name not None, int64_t now_ms):
+        raise NotImplementedError
+
+    def members(self, int db, bytes key not None, cursor, count, int64_t now_ms):
+        raise NotImplementedError
+
+    def draw_member(self, int db, bytes key not None, draw, int64_t now_ms):
+        raise NotImplementedError
+
+    def tell(self, event, int db, bytes key not None):
+        self.tell_of(event, db, key)
+
     # -- time -------------------------------------------------------------------------------------
     def expire(self, int64_t now_ms, int64_t budget):
         check_place(0, now_ms)
         cdef uint64_t touched = keyspace_expire(self.c, now_ms, <uint64_t>max(budget, 0))
         if self.c.notes.len or self.c.notes_lost:
-            self.tell()
+            self.tell_notes()
         return touched
 
     def next_due_ms(self, int64_t now_ms):
@@ -381,7 +403,7 @@ cdef class NativeEngine:
         merged = keyspace_merge(self.c, <const uint8_t *>view.buf, <size_t>view.len, now_ms)
         PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell()
+            self.tell_notes()
         return Merged(merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange)
 
     def drain(self, int64_t bytes_max):
@@ -445,7 +467,7 @@ cdef class NativeEngine:
     def counters(self):
         cdef int db, number
         records = 0
-        for db in range(DATABASES):
+        for db in range(SPACES):
             records += self.c.live[db]
         counters = {
             "hits": self.c.hits,

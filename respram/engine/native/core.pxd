@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "engine.h":
     ctypedef unsigned char truth "bool"
-    int DATABASES
+    int DATABASES, SPACES
     int64_t TIME_MS_MAX
     ctypedef struct Span:
         const uint8_t *bytes
@@ -72,7 +72,7 @@ cdef extern from "engine.h":
         int64_t last_at_ms, last_by_ms
     ctypedef struct Engine:
         Table *tables
-        uint64_t live[16]
+        uint64_t live[80]
         Nodes nodes
         Outbox outbox
         Digests digests

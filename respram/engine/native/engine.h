@@ -205,8 +205,8 @@ typedef struct Lateness {
 
 typedef struct Engine {
     Settings settings;
-    Table tables[DATABASES];
-    uint64_t live[DATABASES]; /* records with a value, past their deadline or not */
+    Table tables[SPACES];
+    uint64_t live[SPACES]; /* records with a value, past their deadline or not */
     Wheel wheel;
     Arena arena;
     Nodes nodes;

@@ -48,7 +48,7 @@ static int give_block(void *context, const Record *record) {
 }
 
 void engine_free(Engine *engine) {
-    for (int db = 0; db < DATABASES; db++) {
+    for (int db = 0; db < SPACES; db++) {
         walk_all(engine, db, give_block, engine);
         table_free(&engine->tables[db]);
     }
@@ -79,7 +79,7 @@ void engine_configure(Engine *engine, const Settings *settings) {
 
 uint64_t engine_used_bytes(const Engine *engine) {
     uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes;
-    for (int db = 0; db < DATABASES; db++)
+    for (int db = 0; db < SPACES; db++)
         bytes += table_bytes(&engine->tables[db]);
     return bytes;
 }
@@ -241,9 +241,9 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     if (content)
         record_put_value(record, content);
     if (is_new)
-        wheel_place(&engine->wheel, record, content ? deadline_ms : shadow_ms, now_ms);
+        wheel_place(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     else
-        wheel_move(&engine->wheel, record, content ? deadline_ms : shadow_ms, now_ms);
+        wheel_move(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     if (is_tracked)
         digest_change(engine, record, before);
     dear(table_find(&engine->tables[db], hash, key) == record && record->key_bytes == key.len);

@@ -11,7 +11,7 @@
 #define PACKED_HEADER_BYTES 34
 /* Of a shadow: as long as any node's --max-ttl may be. A record that was cut remembers the end that it was given. */
 #define SHADOW_MS_MAX (3651ull * 86400000ull)
-#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED)
+#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED | RECORD_KIND)
 
 typedef struct Arrived {
     Span key, value;
@@ -27,8 +27,12 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
     return number;
 }
 
-/* A stub has nothing to seal, and who names a sealer names a seal. */
-static bool contradicts(uint8_t flags, uint64_t value_bytes) {
+/* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub. */
+static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
+    if (flags & RECORD_KIND && (flags & (RECORD_STUB | PACKED_SEALED) || value_bytes || db >= DATABASES))
+        return true;
+    if (db >= MARKS && !(flags & RECORD_STUB))
+        return true;
     return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
            || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));
 }
@@ -46,7 +50,7 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
     record->deadline_ms = number_at(from + 26, 8);
     record->shadow_ms = record->key_id = record->sealer = record->position = 0;
     from += PACKED_HEADER_BYTES;
-    if (record->flags & ~FLAGS_KNOWN || record->db >= DATABASES || contradicts(record->flags, value_bytes))
+    if (record->flags & ~FLAGS_KNOWN || record->db >= SPACES || contradicts(record->flags, record->db, value_bytes))
         return false;
     int more = (record->flags & RECORD_SHADOWED ? 8 : 0) + (record->flags & PACKED_SEALED ? 16 : 0)
                + (record->flags & PACKED_ADOPTED ? 8 : 0);
@@ -69,6 +73,8 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
             return false;
     }
     if (key_bytes + value_bytes > (uint64_t)(end - from))
+        return false;
+    if (is_member(record->db) && (key_bytes < NAME_LENGTH_BYTES || number_at(from, NAME_LENGTH_BYTES) > key_bytes - NAME_LENGTH_BYTES))
         return false;
     record->key = (Span){from, key_bytes};
     record->value = (Span){from + key_bytes, value_bytes};
@@ -128,7 +134,7 @@ static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t 
     if (engine->digests.kept)
         digest_change(engine, record, before);
     if (record->flags & RECORD_STUB)
-        wheel_move(&engine->wheel, record, shadow_ms, now_ms);
+        wheel_move(&engine->wheel, record, end_ms, now_ms);
     return true;
 }
 
@@ -162,7 +168,8 @@ static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrive
         shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
     bool was_live = record && !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
-    if (!is_live && shadow_ms <= now_ms) {
+    int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
+    if (!is_live && end_ms <= now_ms) {
         if (record)
             keyspace_remove(engine, record);
     } else if (!write(engine, record, hash, newer, is_live, shadow_ms, now_ms)) {

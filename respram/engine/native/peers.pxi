@@ -4,7 +4,7 @@
 cdef bint holds_records(const Engine *c) noexcept:
     cdef int db
     cdef uint64_t held = c.stubs
-    for db in range(DATABASES):
+    for db in range(SPACES):
         held += c.live[db]
     return held != 0
 

@@ -33,9 +33,11 @@ void record_set_shadow(Record *record, int64_t shadow_ms) {
     memcpy(record->body + 4, &high, 2);
 }
 
-/* When the wheel has to look at it: a value ends at its deadline, a stub with its shadow. */
+/* When the wheel has to look at it: a value ends at its deadline, a stub with its shadow, or with the deadline that a
+ * cleared member keeps. */
 int64_t record_due_ms(const Record *record) {
-    return record->flags & RECORD_STUB ? record_shadow_ms(record) : record_deadline_ms(record);
+    int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
+    return record->flags & RECORD_STUB && shadow_ms > deadline_ms ? shadow_ms : deadline_ms;
 }
 
 static inline uint8_t *value_place(const Record *record) {

@@ -78,7 +78,7 @@ int64_t keyspace_restamp(Engine *engine, int64_t now_ms) {
     if (clock_before < search.latest + (1 << 16))
         return 0;
     bool is_whole = true;
-    for (int db = 0; db < DATABASES && is_whole; db++)
+    for (int db = 0; db < SPACES && is_whole; db++)
         is_whole = walk_all(engine, db, find_ahead, &search) == 0;
     size_t count = search.found.len / sizeof(Ahead);
     Ahead *all = (Ahead *)search.found.bytes;

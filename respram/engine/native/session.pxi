@@ -161,7 +161,7 @@ cdef CSettings settings_of(settings) except *:
 
 
 cdef int check_place(int db, int64_t now_ms) except -1:
-    if not 0 <= db < DATABASES:
+    if not 0 <= db < SPACES:
         raise ValueError("database number out of range")
     if not 0 <= now_ms <= TTL_MS_MAX:
         raise ValueError("time out of range")

@@ -14,6 +14,10 @@
 #include "links.h"
 
 #define DATABASES 16
+#define SPACES (5 * DATABASES) /* keys; members of hashes, sets and sorted sets; marks: see record.py */
+#define MARKS (4 * DATABASES)
+#define MEMBER_SPACES (MARKS - DATABASES)
+#define NAME_LENGTH_BYTES 4
 #define TIME_MS_MAX ((INT64_C(1) << 48) - 1) /* deadlines take 48 bits in a record */
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -83,7 +87,14 @@ void pages_withdraw(const void *from, size_t bytes); /* before they are given ba
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
+#define KIND_SHIFT 5
+enum { RECORD_KIND = 3 << KIND_SHIFT }; /* the head of a collection: HASH, SET or ZSET; else 0 */
+enum { HASH = 1, SET = 2, ZSET = 3 };
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 }; /* in the packed form alone: here the writer's entry in Nodes says it */
+
+static inline bool is_member(int space) {
+    return space >= DATABASES && space < MARKS;
+}
 
 typedef struct Record {
     Links links; /* neighbours in a wheel slot */

@@ -64,7 +64,7 @@ static int move_one(void *context, const Record *old) {
 }
 
 static bool walk_databases(Engine *engine, See see, Move *move) {
-    for (int db = 0; db < DATABASES; db++)
+    for (int db = 0; db < SPACES; db++)
         if (walk_all(engine, db, see, move))
             return false;
     return true;
@@ -80,14 +80,14 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
     digests->young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
     digests->kept = true;
     engine->lead = sizeof(Trace);
-    for (int db = 0; db < DATABASES; db++)
+    for (int db = 0; db < SPACES; db++)
         engine->tables[db].lead = sizeof(Trace);
 }
 
 /* False: no memory. Then the engine is as it was, or `lead` is set and it can never be tracked. */
 bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms) {
     uint64_t records = engine->stubs;
-    for (int db = 0; db < DATABASES; db++)
+    for (int db = 0; db < SPACES; db++)
         records += engine->live[db];
     Links *partitions = malloc(PARTITIONS * sizeof *partitions);
     Record **blocks = malloc((records ? records : 1) * sizeof *blocks);

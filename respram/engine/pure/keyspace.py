@@ -12,7 +12,7 @@ from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure import family
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.outbox import Outbox
-from respram.engine.pure.record import Row
+from respram.engine.pure.record import Families, Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
 from respram.record import DATABASES, MARKS, SPACES, Record, Seal, is_member, pack, shadow_of
@@ -51,7 +51,7 @@ class Keyspace:
         self.digests: Digests | None = None  # kept where there may be peers
         self.row_bytes = ROW_BYTES
         self.seals: Seals | None = None
-        self.families = family.Families()
+        self.families = Families()
         self.in_use: dict[int, int] = {}  # rows by the key that their values are sealed with
 
     # -- reading ----------------------------------------------------------------------------------
@@ -60,11 +60,9 @@ class Keyspace:
         row = self.tables[db].get(key)
         if row is None or row.value is None or row.deadline_ms <= now_ms:
             return None
-        if row.kind and not family.settled(self, row, now_ms).rows:
+        if row.kind and not family.settled(self, row, now_ms).count:
             return None  # without a member it is no key
-        if row.family is not None and row.family.doomed:
-            return None
-        return row
+        return None if row.family is not None and family.is_dying(row) else row
 
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None:
         """The head of a collection, with members or without."""
@@ -104,7 +102,7 @@ class Keyspace:
         if not row.kind:
             return Entry(value, length, row.deadline_ms, row.implicit, row.clock, row.node)
         its = family.family_of(self, row)
-        return Entry(b"", len(its.rows), row.deadline_ms, row.implicit, row.clock, row.node, row.kind, its.version)
+        return Entry(b"", its.count, row.deadline_ms, row.implicit, row.clock, row.node, row.kind, its.version)
 
     # -- local writes -----------------------------------------------------------------------------
     def store(
@@ -193,7 +191,7 @@ class Keyspace:
             self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
         else:
             self.wheel.remove(row)
-            self.remove(row, now_ms, self.clock)
+            self.remove(row, self.clock)
         self.writes += 1
         if self.outbox.bytes_max:
             self.outbox.add(db, key, len(key))
@@ -210,7 +208,7 @@ class Keyspace:
         if db < DATABASES and (kind or (row is not None and row.kind)):
             stays = family.before_head(self, row, db, key, kind, clock, now_ms)
         elif row is not None and row.family is not None:
-            stays = value is not None and not row.family.doomed
+            stays = value is not None and not family.is_dying(row)
             (family.leave if stays else family.unlink)(self, row)
         if row is None:
             row = Row()
@@ -243,7 +241,7 @@ class Keyspace:
             if kind and not stays:
                 family.head_comes(self, row)
         elif db >= MARKS:
-            family.marked(self, db - MARKS, key, clock, now_ms)
+            family.marked(self, db - MARKS, key, clock)
         elif value is not None:
             (family.enter if stays else family.link)(self, row)
 
@@ -273,11 +271,11 @@ class Keyspace:
             hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
         )
 
-    def remove(self, row: Row, now_ms: int, cleared: int = 0) -> None:
+    def remove(self, row: Row, cleared: int = 0) -> None:
         """Takes a row out of table, index and counts; the wheel has let go of it already. With a head goes what is as old as
         its end, or as this clock."""
         if row.kind:
-            family.head_goes(self, row, cleared or family.ended_at(row), now_ms)
+            family.head_goes(self, row, cleared or family.ended_at(row))
         elif row.family is not None:
             family.unlink(self, row)
         del self.tables[row.db][row.key]
@@ -307,24 +305,24 @@ class Keyspace:
     def end(self, row: Row, now_ms: int) -> None:
         """What is due for a row that the wheel has let go of."""
         if row.value is None:
-            self.remove(row, now_ms)
+            self.remove(row)
             return
         if is_member(row.db):
             self._end_member(row, now_ms)
             return
-        is_seen = not row.kind or bool(family.family_of(self, row).rows)
+        is_seen = not row.kind or bool(family.family_of(self, row).count)
         self._destroy(row, now_ms)
         self.expired += is_seen
         if self.observer is not None and is_seen:
             self.observer(EXPIRED, row.db, row.key)
 
     def _end_member(self, row: Row, now_ms: int) -> None:
-        its = row.family
+        its, was_seen = row.family, not family.is_dying(row)
         assert its is not None
         self._destroy(row, now_ms)
-        if self.observer is not None and not its.doomed:
+        if self.observer is not None and was_seen:
             family.told_of_member(self, family.ENDED, row.db, row.key, now_ms)
-            if not its.rows and self.head(its.space % DATABASES, its.key, now_ms) is not None:
+            if not its.count and self.head(its.space % DATABASES, its.key, now_ms) is not None:
                 self.observer(EXPIRED, its.space % DATABASES, its.key)
 
     def _destroy(self, row: Row, now_ms: int) -> None:
@@ -333,7 +331,7 @@ class Keyspace:
         if row.shadow_ms > now_ms:
             self._become_stub(row, row.shadow_ms, now_ms)
         else:
-            self.remove(row, now_ms)
+            self.remove(row)
 
     def wipe(self, row: Row, now_ms: int) -> None:
         """The value of a cleared member goes; its stamp, deadline and shadow stay, and so does its id."""
@@ -350,7 +348,7 @@ class Keyspace:
     def _become_stub(self, row: Row, until_ms: int, now_ms: int) -> None:
         assert row.value is not None
         if row.kind:
-            family.head_goes(self, row, family.ended_at(row), now_ms)
+            family.head_goes(self, row, family.ended_at(row))
             row.kind = 0
         elif row.family is not None:
             family.unlink(self, row)
@@ -362,7 +360,7 @@ class Keyspace:
         self.wheel.place(row, until_ms, now_ms)
 
     def next_due_ms(self) -> int | None:
-        return 0 if self.families.dying or self.families.raising else self.wheel.next_due_ms()
+        return 0 if self.families.queue else self.wheel.next_due_ms()
 
     def packed(self, row: Row) -> bytes:
         return pack(Record(

@@ -66,7 +66,7 @@ def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)
-            keyspace.remove(row, now_ms, record.clock)
+            keyspace.remove(row, record.clock)
     else:
         seal = record.seal if value is not None else None
         if value is not None and seal is None and not record.kind:

@@ -1,11 +1,10 @@
-"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold."""
+"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold; and the family of a collection's."""
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
 
-from respram.record import Seal
-
-if TYPE_CHECKING:
-    from respram.engine.pure.family import Family
+from respram.record import DATABASES, Seal
 
 
 class Row:
@@ -29,3 +28,49 @@ class Row:
     family: "Family | None"  # of a member with a value
     place: int  # among its members
     id: int  # see ids.py; kept by the digests, where peers are
+
+
+class Order(Protocol):
+    """What keeps the members of a family in order. It is told of every change; values are in plain."""
+
+    def add(self, name: bytes, value: bytes) -> None: ...
+    def remove(self, name: bytes, value: bytes) -> None: ...
+
+
+ORDERS: dict[int, Callable[[], Order]] = {}  # by kind; made with the family
+
+
+class Family:
+    __slots__ = (
+        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "order", "raising", "own", "queued",
+    )  # fmt: skip
+
+    def __init__(self, space: int, key: bytes) -> None:
+        self.space = space  # of its members
+        self.key = key
+        self.rows: list[Row] = []
+        self.dying = 0  # so many at the beginning are cleared, and wait to be wiped
+        self.headed = False  # there is a head of this kind, past its deadline or not
+        self.latest = 0  # no member's clock is above it
+        self.version = 0  # another number after each change
+        self.soonest_ms = 0  # no member ends before it; meaningless without members
+        self.raising = 0  # so many, from the beginning, may need the longer deadline of the head...
+        self.own = False  # ... of those that this node wrote
+        self.queued = False  # slices have work with it
+        make = ORDERS.get(space // DATABASES)
+        self.order = make() if make is not None else None
+
+    @property
+    def count(self) -> int:
+        """Members that are not cleared."""
+        return len(self.rows) - self.dying
+
+
+class Families:
+    __slots__ = ("found", "queue", "empty", "version")
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, bytes], Family] = {}
+        self.queue: deque[Family] = deque()  # those with work
+        self.empty = [0] * DATABASES  # heads without members
+        self.version = 0

@@ -12,9 +12,9 @@ TTL_SAMPLE = 64  # rows looked at for an average
 def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
     """Without heads that have no members, and without those whose last members are overdue."""
     over = [row for row in keyspace.wheel.overdue(now_ms) if row.value is not None and row.deadline_ms <= now_ms]
-    ended = sum(row.db == db and not (row.kind and not family.family_of(keyspace, row).rows) for row in over)
+    ended = sum(row.db == db and not (row.kind and not family.family_of(keyspace, row).count) for row in over)
     families = {row.family for row in over if row.family is not None and row.family.headed and row.db % DATABASES == db}
-    for its in families:
+    for its in (its for its in families if its.count):
         head = keyspace.head(db, its.key, now_ms)
         ended += head is not None and family.is_empty(keyspace, head, now_ms)
     return keyspace.live[db] - keyspace.families.empty[db] - ended
