@@ -211,6 +211,9 @@ class Engine(Replicating, Protocol):
     def seal_keys(self) -> set[int]:
         """Ids of the keys that records here, or the next writes, are sealed with."""
 
+    def leave_pad(self) -> None:
+        """The ring has another key to seal with: the next value is sealed with that one."""
+
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         """The live record with its value; None at and after the deadline."""

@@ -266,6 +266,9 @@ cdef class NativeEngine:
     def seal_keys(self):
         return set() if self.keys is None else self.keys.in_use()
 
+    def leave_pad(self):
+        seal_leave_pad(self.c)
+
     # -- the keyspace, for commands ---------------------------------------------------------------
     cdef object entry(self, int db, bytes key, int64_t now_ms, bint with_value):
         check_place(db, now_ms)

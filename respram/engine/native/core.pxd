@@ -153,6 +153,7 @@ cdef extern from "engine.h":
     bint seal_open(Engine *, const Record *, uint8_t *)
     bint seal_is_used(const Engine *, uint32_t)
     void seal_forget(Engine *, uint32_t)
+    void seal_leave_pad(Engine *)
 
     uint64_t xxh3(Span)
 

@@ -266,6 +266,7 @@ bool seal_begin(Engine *engine, Lender lender, bool writes);
 void seal_free(Seals *seals);
 uint32_t seal_key(Engine *engine, uint64_t id);
 void seal_forget(Engine *engine, uint32_t key);
+void seal_leave_pad(Engine *engine);
 bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);

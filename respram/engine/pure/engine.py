@@ -86,6 +86,10 @@ class PureEngine:
     def seal_keys(self) -> set[int]:
         return self.keyspace.seal_keys()
 
+    def leave_pad(self) -> None:
+        if self.keyspace.seals is not None:
+            self.keyspace.seals.leave_pad()
+
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         return self.keyspace.lookup(db, key, now_ms)
