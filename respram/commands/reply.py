@@ -22,6 +22,8 @@ here. Nothing in this file knows a command.
 
 from typing import NamedTuple, Union
 
+from respram.integers import parse_int
+
 
 class Simple(NamedTuple):
     text: bytes
@@ -117,3 +119,25 @@ def _write_many(reply: list[Reply] | dict[bytes, Reply] | Flags | Push, proto: i
     out.append(b"%b%d\r\n" % (mark, len(items)))
     for item in items:
         _write(item, proto, out)
+
+
+def split_replies(data: bytes) -> list[bytes]:
+    """RESP2 replies of this node, one behind the other, each by itself."""
+    found, at = [], 0
+    while at < len(data):
+        end = _end_of(data, at)
+        found.append(data[at:end])
+        at = end
+    return found
+
+
+def _end_of(data: bytes, at: int) -> int:
+    line_end = data.index(b"\r\n", at)
+    kind, number = data[at : at + 1], parse_int(data[at + 1 : line_end])
+    at = line_end + 2
+    if kind == b"$" and number is not None and number >= 0:
+        return at + number + 2
+    if kind == b"*":
+        for _ in range(number or 0):
+            at = _end_of(data, at)
+    return at

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from respram.engine.replication import Replicating
+from respram.program import Program
 from respram.seal import Ring
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
@@ -189,6 +190,17 @@ class Engine(Replicating, Protocol):
         """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot after
         all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
+
+    def teach(self, name: bytes, program: Program) -> bool:
+        """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no memory for it,
+        or it is none that could be run."""
+
+    def unteach(self, name: bytes) -> None:
+        """The name is for `dispatch` again."""
+
+    def take_replies(self) -> bytes:
+        """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it declined, one
+        behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""

@@ -12,6 +12,7 @@ from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
+from respram.program import Program
 from respram.seal import Ring
 
 
@@ -67,6 +68,15 @@ class PureEngine:
 
     def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         return self.wire.run_kept(session, now_ms, reply_bytes_max)
+
+    def teach(self, name: bytes, program: Program) -> bool:
+        return self.wire.programs.teach(name, program)
+
+    def unteach(self, name: bytes) -> None:
+        self.wire.programs.unteach(name)
+
+    def take_replies(self) -> bytes:
+        return self.wire.programs.take_replies()
 
     def resume(self, session: Session) -> None:
         session.suspended = False
