@@ -21,7 +21,7 @@ from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-docs.lock", "requirements-release.lock")
+LOCKS = tuple(f"requirements{name}.lock" for name in ("", "-dev", "-docs", "-release", "-quality"))
 
 
 def names(requirements: list[str]) -> set[str]:
