@@ -20,6 +20,10 @@ class ClientError(Exception):
         return self.text.decode("utf-8", "backslashreplace")
 
 
+class AllowanceError(Exception):
+    """A command asked for more bytes of values than one may read; its client is told so by `dispatch`."""
+
+
 class PeerError(Exception):
     """A peer sent what no peer may send: the link is closed and counted."""
 

@@ -117,14 +117,14 @@ def test_invariant_7_what_one_client_may_ask_for_is_bounded(node: LiveNode, wire
     for data, text in (
         (b"a" * 70_000, b"-ERR Protocol error: too big inline request\r\n"),
         (b"*1048577\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
-        (b"*1\r\n$67108865\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+        (b"*1\r\n$16777217\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
     ):
         other = node.connect()
         other.sock.sendall(data)
         assert other.rest() == text
         other.close()
     too_long = b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"
-    assert wire.ask(request(b"SETRANGE", b"k", b"67108864", b"x"), len(too_long)) == too_long
+    assert wire.ask(request(b"SETRANGE", b"k", b"16777216", b"x"), len(too_long)) == too_long
 
 
 def test_invariant_8_no_value_reaches_a_log_a_metric_or_a_trace(node: LiveNode) -> None:

@@ -52,17 +52,18 @@ def _pull(conn: Conn, keys: list[bytes]) -> None:
         raise Suspend(conn.now_ms + patience_ms)
 
 
-def overruns(conn: Conn, size: int) -> bool:
-    """Whether a reply has grown beyond what its client may hold unread: then it is closed, before the memory is taken.
-    The handler says no more."""
+def room(conn: Conn) -> int:
+    """How long a reply to this client may become, with what it has not read yet."""
+    return max(conn.node.limits.output_buffer_bytes_max - conn.transport.waiting_bytes(), 0)
+
+
+def overrun(conn: Conn) -> None:
+    """A reply has grown beyond what its client may hold unread: the client is closed, before the memory is taken."""
     node = conn.node
-    if size <= node.limits.output_buffer_bytes_max:
-        return False
     if not conn.session.closing:
         conn.session.closing = True
         node.stats.output_limit_disconnections += 1
-        node.log(f"event=output_limit client={conn.id} reply_bytes={size}: closed")
-    return True
+        node.log(f"event=output_limit client={conn.id} waiting_bytes={conn.transport.waiting_bytes()}: closed before its reply was made")
 
 
 def glance(conn: Conn, key: bytes) -> Entry | None:

@@ -10,7 +10,7 @@ from respram.commands.connection import CLIENT_NAME_BYTES_MAX, checked_name, is_
 from respram.commands.deadlines import INT64_MAX
 from respram.commands.node import Conn
 from respram.commands.notify import end_pause, observe
-from respram.commands.reply import OK, Reply, Verbatim
+from respram.commands.reply import OK, Each, Reply, Verbatim, breathing
 from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, help_of, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -104,7 +104,7 @@ def client_list(conn: Conn, argv: list[bytes]) -> Reply:
         chosen = (conn.node.clients[number] for number in numbers if number in conn.node.clients)
     elif len(argv) != 2:
         raise SYNTAX
-    return Verbatim(b"".join(describe(other, conn.now_ms) for other in chosen))
+    return Each(breathing(describe(other, conn.now_ms) for other in chosen), b"=")
 
 
 def _client_id(text: bytes) -> int:

@@ -4,13 +4,15 @@ CONFIG SET changes all that it names or nothing. What it changes lasts until the
 and the environment that the node was started with belong to whoever wrote them.
 """
 
+from collections.abc import Iterator
+
 from respram.commands.acl_user import DEFAULT
 from respram.commands.glob import glob_match
 from respram.commands.invalidation import trim as trim_tracked
 from respram.commands.node import Conn, Node
 from respram.commands.notify import observe
 from respram.commands.parameters import PARAMETERS, Draft, Refused, check, draft_of
-from respram.commands.reply import OK, Reply
+from respram.commands.reply import BREATH, OK, Breath, Each, Reply
 from respram.commands.slowlog import trim as trim_slow
 from respram.commands.stats import Stats
 from respram.commands.texts import ONE_LINE, SYNTAX, help_of
@@ -39,17 +41,21 @@ HELP = (
 
 def config_get(conn: Conn, argv: list[bytes]) -> Reply:
     """A name without wildcards comes back as it was spelt, as in Redis."""
-    found: dict[bytes, Reply] = {}
+    return Each(_parameters(conn, argv[2:]), b"%")
+
+
+def _parameters(conn: Conn, patterns: list[bytes]) -> Iterator[Reply | Breath]:
     seen: set[bytes] = set()
-    for pattern in argv[2:]:
+    for pattern in patterns:
         folded = pattern.lower()
         wild = not WILD.isdisjoint(pattern)
         names = [name for name in PARAMETERS if glob_match(folded, name)] if wild else [folded]
         for name in names:
             if name in PARAMETERS and name not in seen:
                 seen.add(name)
-                found[name if wild else pattern] = PARAMETERS[name].read(conn.node)
-    return found
+                yield name if wild else pattern
+                yield PARAMETERS[name].read(conn.node)
+        yield BREATH
 
 
 def config_set(conn: Conn, argv: list[bytes]) -> Reply:

@@ -7,9 +7,10 @@ node paused. Then the handler runs, timed for the slow log, and what it returns 
 
 from respram.catalog import Command, find
 from respram.commands import acl_check, handlers
+from respram.commands.access import overrun, room
 from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Suspend
-from respram.commands.reply import Error, Raw, Reply, Simple, encode
+from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
 from respram.commands.transactions import leave, take_over
 from respram.commands.truth import await_truth
@@ -34,6 +35,7 @@ RUNS_SUBSCRIBED = frozenset(
     }
 )
 RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
+SLICE_US = 2_000  # of a reply that is made in pieces, before others are served
 UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
 ABORTED_FOR = b"EXECABORT Transaction discarded because of: %b"
 HTTP_WORDS = frozenset({b"post", b"host:"})
@@ -49,11 +51,17 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     node = conn.node
     node.current = conn
     try:
-        reply = _admit(conn, argv)
+        if conn.writing is None:
+            encoded = _encoded(conn, _admit(conn, argv))
+        else:
+            encoded = _write_on(conn, conn.writing)
     except ClientError as error:
         error.__traceback__ = None  # shared instances would gather a traceback with every raise
         count_error(conn, error.text)
-        reply = Error(error.text)
+        encoded = encode(Error(error.text), session.proto)
+    except OverrunError:
+        conn.writing, encoded = None, b""
+        overrun(conn)
     except Suspend as wait:
         conn.suspended_until_ms = wait.until_ms
         return None
@@ -61,7 +69,6 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         node.current = None
     if conn.tracking is not None:
         spend_caching(conn, argv)
-    encoded = encode(reply, session.proto)
     if conn.silent or conn.skip:
         encoded = _muffle(conn, encoded)
     if conn.ahead or conn.behind:
@@ -69,6 +76,25 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         conn.ahead.clear()
         conn.behind.clear()
     return encoded
+
+
+def _encoded(conn: Conn, reply: Reply) -> bytes:
+    if isinstance(reply, bytes):
+        return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    if isinstance(reply, Each):
+        conn.writing = Writing(Writer(conn.session.proto, room(conn)), reply)
+        return _write_on(conn, conn.writing)
+    return encode(reply, conn.session.proto, room(conn))
+
+
+def _write_on(conn: Conn, writing: Writing) -> bytes:
+    """For a slice of time; then the others are let in."""
+    micros = conn.node.micros
+    end_us = micros() + SLICE_US
+    if not writing.go_on(lambda: micros() > end_us):
+        raise Suspend(conn.now_ms)
+    conn.writing = None
+    return writing.writer.whole()
 
 
 def _admit(conn: Conn, argv: list[bytes]) -> Reply:

@@ -12,7 +12,7 @@ from respram.catalog.keys import key_positions
 from respram.commands.acl_check import is_unnamed
 from respram.commands.glob import glob_match
 from respram.commands.node import Conn
-from respram.commands.reply import Flags, Reply, Simple
+from respram.commands.reply import BREATH, Breath, Each, Flags, Reply, Simple, breathing
 from respram.commands.texts import SYNTAX, help_of
 from respram.errors import ClientError
 
@@ -54,14 +54,24 @@ def command_info(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
         return command_all(conn, argv)
     found = (_named(conn, name) for name in argv[2:])
-    return [None if command is None else _info(command) for command in found]
+    return Each(breathing(None if command is None else _info(command) for command in found))
 
 
 def command_docs(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
         return {name: _docs(command) for name, command in _served(conn).items()}
-    found = (_named(conn, name) for name in argv[2:])
-    return {command.name: _docs(command) for command in found if command is not None}
+    return Each(_some_docs(conn, argv[2:]), b"%")
+
+
+def _some_docs(conn: Conn, names: list[bytes]) -> Iterator[Reply | Breath]:
+    told: set[bytes] = set()
+    for name in names:
+        command = _named(conn, name)
+        if command is not None and command.name not in told:
+            told.add(command.name)
+            yield command.name
+            yield _docs(command)
+        yield BREATH
 
 
 def command_list(conn: Conn, argv: list[bytes]) -> Reply:

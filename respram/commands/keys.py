@@ -5,13 +5,15 @@ Where Redis distinguishes keys without a TTL, a key with an implicit deadline ta
 that `INCR` followed by `EXPIRE NX` opens its window here too.
 """
 
+from collections.abc import Iterator
+
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.glob import glob_match
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.reply import Reply, Simple
+from respram.commands.reply import BREATH, Breath, Each, Reply, Simple
 from respram.commands.texts import (
     DB_RANGE,
     NOT_AN_INTEGER,
@@ -28,7 +30,8 @@ from respram.record import DATABASES
 from respram.stamp import to_ms
 
 SCAN_COUNT_DEFAULT = 10  # keys, when SCAN names no COUNT
-SCAN_COUNT_MAX = 65_536  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
+SCAN_COUNT_MAX = 16_384  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
+KEYS_AT_ONCE = 256  # keys walked by KEYS before others are let in
 EMBEDDED_BYTES_MAX = 44  # up to which Redis keeps a string inside its object
 SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
 
@@ -196,15 +199,25 @@ def _cursor(text: bytes) -> int:
 
 
 def keys(conn: Conn, argv: list[bytes]) -> Reply:
-    engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
-    found: dict[bytes, None] = {}  # a table that grows between two steps can show a key twice
+    return Each(_walked(conn, argv[1]))
+
+
+def _walked(conn: Conn, pattern: bytes) -> Iterator[Reply | Breath]:
+    """In steps, between which others may write: a key that is there all the time comes once, and one whose time has come does not."""
+    engine, db = conn.node.engine, conn.session.db
+    seen: set[int] = set()  # a table that grows between two steps can show a key twice; hashes of keys, which take less than keys
     cursor = 0
     while True:
-        walked = engine.scan(db, cursor, SCAN_COUNT_MAX, now_ms)
-        found.update(dict.fromkeys(_matching(walked.keys, argv[1])))
+        walked = engine.scan(db, cursor, KEYS_AT_ONCE, conn.now_ms)
+        for key in _matching(walked.keys, pattern):
+            mark = hash(key)
+            if mark not in seen:
+                seen.add(mark)
+                yield key
         cursor = walked.cursor
         if not cursor:
-            return list(found)
+            return
+        yield BREATH
 
 
 def _matching(keys: list[bytes], pattern: bytes) -> list[bytes]:

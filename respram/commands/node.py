@@ -19,6 +19,7 @@ from respram.catalog import Command
 from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
 from respram.commands.pausing import Pause
 from respram.commands.peers import Peers, Truth
+from respram.commands.reply import Writing
 from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
@@ -27,6 +28,8 @@ from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
 Watched = tuple[int, bytes]  # database, key
+NAME_BYTES = 400  # that a subscribed or watched name takes besides its bytes: entries of two dicts, and a dict of its own
+QUEUED_BYTES = 300  # that a queued command takes besides its arguments' bytes, about
 
 
 class Suspend(Exception):
@@ -108,6 +111,7 @@ class Conn:
     spoiled: bool = False  # a command was refused while queueing: EXEC will abort
     executing: bool = False  # inside EXEC: nothing may suspend
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)  # stamp at WATCH
+    watched_bytes: int = 0  # of the keys together
 
     channels: set[bytes] = field(default_factory=set)
     patterns: set[bytes] = field(default_factory=set)
@@ -127,6 +131,8 @@ class Conn:
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
     asked: set[Watched] = field(default_factory=set)  # keys whose truth this command has asked for
     asked_until_ms: int = 0
+    writing: Writing | None = None  # a reply that is made in pieces
+    seen_held_bytes: int = 0  # of it, when it was looked at last
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
     ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
     behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply
@@ -171,6 +177,22 @@ class Conn:
     def queued(self) -> int:
         """Commands since MULTI, the session's and those here."""
         return self.session.kept + len(self.queue or ())
+
+    @property
+    def held_bytes(self) -> int:
+        """What it has in the node's memory, besides input and replies that wait."""
+        names = len(self.channels) + len(self.patterns) + len(self.shard_channels)
+        writing = self.writing.held_bytes if self.writing is not None else 0
+        return (
+            self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + names * NAME_BYTES
+            + self.watched_bytes + len(self.watched) * NAME_BYTES + writing
+        )  # fmt: skip
+
+    def newly_held(self) -> int:
+        """By how much a reply under way has grown since this was asked last."""
+        held = self.writing.held_bytes if self.writing is not None else 0
+        grown, self.seen_held_bytes = max(held - self.seen_held_bytes, 0), held
+        return grown
 
     @property
     def queued_bytes(self) -> int:

@@ -129,3 +129,4 @@ def forget_watched(conn: Conn) -> None:
             if not waiting:
                 del conn.node.awaited[watched]
     conn.watched.clear()
+    conn.watched_bytes = 0

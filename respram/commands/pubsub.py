@@ -5,15 +5,16 @@ channels of their own kind). A message is encoded once per protocol version and 
 listener out of turn. Subscriptions answer once for each channel, so these handlers return `Raw`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from respram.commands.glob import glob_match
 from respram.commands.node import Conn, Node
-from respram.commands.reply import Push, Raw, Reply, encode
+from respram.commands.reply import BREATH, Breath, Each, Push, Raw, Reply, breathing, encode
 from respram.commands.texts import help_of, unknown_subcommand
 from respram.errors import ClientError
 
-SUBSCRIPTION_BYTES_MAX = 64 << 20  # of their names together: one client must not fill the memory with them
+LISTED_AT_ONCE = 512  # channels looked at before others are let in
+SUBSCRIPTION_BYTES_MAX = 4 << 20  # of their names together: one client must not fill the memory with them
 
 HELP = (
     b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -190,7 +191,15 @@ def _active(registry: Registry, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise unknown_subcommand(b"pubsub", argv[1])
     # Without a pattern all are listed, the one with the empty name too, which no `*` matches.
-    return [channel for channel in registry if len(argv) == 2 or glob_match(argv[2], channel)]
+    return Each(_listed(list(registry), argv[2] if len(argv) == 3 else None))
+
+
+def _listed(channels: list[bytes], pattern: bytes | None) -> Iterator[Reply | Breath]:
+    for number, channel in enumerate(channels):
+        if pattern is None or glob_match(pattern, channel):
+            yield channel
+        if not number % LISTED_AT_ONCE:
+            yield BREATH
 
 
 def pubsub_numsub(conn: Conn, argv: list[bytes]) -> Reply:
@@ -202,10 +211,8 @@ def pubsub_shardnumsub(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _numbers(registry: Registry, argv: list[bytes]) -> Reply:
-    counts: list[Reply] = []
-    for channel in argv[2:]:
-        counts += [channel, len(registry.get(channel, ()))]
-    return counts
+    parts = (part for channel in argv[2:] for part in (channel, len(registry.get(channel, ()))))
+    return Each(breathing(parts, LISTED_AT_ONCE))
 
 
 def pubsub_numpat(conn: Conn, argv: list[bytes]) -> Reply:

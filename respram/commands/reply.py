@@ -9,6 +9,7 @@ here. Nothing in this file knows a command.
 | int | `:n` | `:n` |
 | bytes | bulk | bulk |
 | list, tuple | array | array |
+| Each | array | array |
 | dict | flat array | map |
 | Simple | `+text` | `+text` |
 | Flags | array | set |
@@ -20,9 +21,10 @@ here. Nothing in this file knows a command.
 | NOTHING | no reply at all | no reply at all |
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Union
 
-from respram.integers import parse_int
+from respram.errors import ClientError
 
 
 class Simple(NamedTuple):
@@ -57,87 +59,170 @@ class NilArray(NamedTuple):
     pass
 
 
+class Breath:
+    """In the midst of an `Each`: nothing to write, and others may be let in."""
+
+
+class Each(NamedTuple):
+    """What is made one by one while it is written, for commands that may have more to say than fits, or much to look at. At
+    a `Breath` other clients may run. Nothing but AllowanceError may be raised in it."""
+
+    items: "Iterator[Reply | Breath]"
+    kind: bytes = b"*"  # an array; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
+
+
+class OverrunError(Exception):
+    """A reply is longer than its client may have. It is raised before there is more of it in memory than that."""
+
+
 Reply = Union[
-    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Raw, Flags, Push, NilArray
+    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Raw, Flags, Push, NilArray, Each
 ]
 
+HEAD_BYTES_MAX = 32  # of a length, whatever it is
+ITEM_BYTES = 120  # that an item takes besides its bytes, about
+BREATHS_MAX = 400  # of an `Each` in a transaction or a script, where nobody can be let in: 20 to 50 ms
+LONG_WALK = ClientError(b"ERR this looks at too much for one go: it cannot be in a transaction or script")
 OK = Simple(b"OK")
 NIL_ARRAY = NilArray()
 NOTHING = Raw(b"")
+BREATH = Breath()
 
 
-def encode(reply: Reply, proto: int) -> bytes:
-    """The reply as bytes for a connection that speaks RESP `proto` (2 or 3)."""
-    if isinstance(reply, bytes):
+def encode(reply: Reply, proto: int, bytes_max: int | None = None) -> bytes:
+    """The reply as bytes for a connection that speaks RESP `proto` (2 or 3). OverrunError beyond so many bytes."""
+    if isinstance(reply, bytes) and bytes_max is None:
         return b"$%d\r\n%b\r\n" % (len(reply), reply)
-    parts: list[bytes] = []
-    _write(reply, proto, parts)
-    return b"".join(parts)
+    writer = Writer(proto, bytes_max)
+    writer.write(reply)
+    return writer.whole()
 
 
-def _write(reply: Reply, proto: int, out: list[bytes]) -> None:
-    if isinstance(reply, bytes):
-        out.append(b"$%d\r\n%b\r\n" % (len(reply), reply))
-    elif reply is None:
-        out.append(b"_\r\n" if proto == 3 else b"$-1\r\n")
-    elif isinstance(reply, int):
-        out.append(b":%d\r\n" % reply)
-    elif isinstance(reply, Simple):
-        out.append(b"+%b\r\n" % reply.text)
-    elif isinstance(reply, Error):
-        out.append(b"-%b\r\n" % reply.text)
-    elif isinstance(reply, Raw):
-        out.append(reply.encoded)
-    elif isinstance(reply, Verbatim):
-        if proto == 3:
-            out.append(b"=%d\r\ntxt:%b\r\n" % (len(reply.text) + 4, reply.text))
+class Writer:
+    """A reply while it is made."""
+
+    __slots__ = ("proto", "bytes_max", "size", "parts")
+
+    def __init__(self, proto: int, bytes_max: int | None) -> None:
+        self.proto = proto
+        self.bytes_max = bytes_max
+        self.size = 0
+        self.parts: list[bytes] = []
+
+    def whole(self) -> bytes:
+        return b"".join(self.parts)
+
+    def put(self, part: bytes) -> None:
+        self.size += len(part)
+        if self.bytes_max is not None and self.size > self.bytes_max:
+            self.parts.clear()
+            raise OverrunError
+        self.parts.append(part)
+
+    def bulk(self, text: bytes) -> None:
+        if self.bytes_max is not None and self.size + len(text) > self.bytes_max:
+            self.parts.clear()
+            raise OverrunError  # before it is copied
+        self.put(b"$%d\r\n%b\r\n" % (len(text), text))
+
+    def write(self, reply: Reply) -> None:
+        if isinstance(reply, bytes):
+            self.bulk(reply)
+        elif reply is None:
+            self.put(b"_\r\n" if self.proto == 3 else b"$-1\r\n")
+        elif isinstance(reply, int):
+            self.put(b":%d\r\n" % reply)
+        elif isinstance(reply, Simple):
+            self.put(b"+%b\r\n" % reply.text)
+        elif isinstance(reply, Error):
+            self.put(b"-%b\r\n" % reply.text)
+        elif isinstance(reply, Raw):
+            self.put(reply.encoded)
+        elif isinstance(reply, Verbatim):
+            if self.proto == 3:
+                self.put(b"=%d\r\ntxt:%b\r\n" % (len(reply.text) + 4, reply.text))
+            else:
+                self.bulk(reply.text)
+        elif isinstance(reply, Double):
+            if self.proto == 3:
+                self.put(b",%b\r\n" % reply.digits)
+            else:
+                self.bulk(reply.digits)
+        elif isinstance(reply, NilArray):
+            self.put(b"_\r\n" if self.proto == 3 else b"*-1\r\n")
+        elif isinstance(reply, Each):
+            breaths = iter(range(BREATHS_MAX))
+            if not Writing(self, reply).go_on(lambda: next(breaths, None) is None):
+                raise LONG_WALK
         else:
-            out.append(b"$%d\r\n%b\r\n" % (len(reply.text), reply.text))
-    elif isinstance(reply, Double):
-        if proto == 3:
-            out.append(b",%b\r\n" % reply.digits)
-        else:
-            out.append(b"$%d\r\n%b\r\n" % (len(reply.digits), reply.digits))
-    elif isinstance(reply, NilArray):
-        out.append(b"_\r\n" if proto == 3 else b"*-1\r\n")
-    else:
-        _write_many(reply, proto, out)
+            self._many(reply)
+
+    def _many(self, reply: list[Reply] | dict[bytes, Reply] | Flags | Push) -> None:
+        if isinstance(reply, dict):
+            self.put(b"%%%d\r\n" % len(reply) if self.proto == 3 else b"*%d\r\n" % (2 * len(reply)))
+            for name, value in reply.items():
+                self.write(name)
+                self.write(value)
+            return
+        items, mark = reply, b"*"
+        if isinstance(reply, Flags):
+            items, mark = reply.items, b"~" if self.proto == 3 else b"*"
+        elif isinstance(reply, Push):
+            items, mark = reply.items, b">" if self.proto == 3 else b"*"
+        self.put(b"%b%d\r\n" % (mark, len(items)))
+        for item in items:
+            self.write(item)
 
 
-def _write_many(reply: list[Reply] | dict[bytes, Reply] | Flags | Push, proto: int, out: list[bytes]) -> None:
-    if isinstance(reply, dict):
-        out.append(b"%%%d\r\n" % len(reply) if proto == 3 else b"*%d\r\n" % (2 * len(reply)))
-        for name, value in reply.items():
-            _write(name, proto, out)
-            _write(value, proto, out)
-        return
-    items, mark = reply, b"*"
-    if isinstance(reply, Flags):
-        items, mark = reply.items, b"~" if proto == 3 else b"*"
-    elif isinstance(reply, Push):
-        items, mark = reply.items, b">" if proto == 3 else b"*"
-    out.append(b"%b%d\r\n" % (mark, len(items)))
-    for item in items:
-        _write(item, proto, out)
+def breathing(items: "Iterator[Reply]", at_once: int = 32) -> "Iterator[Reply | Breath]":
+    """With a breath after so many, which together should take 0.1 ms."""
+    for number, item in enumerate(items):
+        yield item
+        if not number % at_once:
+            yield BREATH
 
 
-def split_replies(data: bytes) -> list[bytes]:
-    """RESP2 replies of this node, one behind the other, each by itself."""
-    found, at = [], 0
-    while at < len(data):
-        end = _end_of(data, at)
-        found.append(data[at:end])
-        at = end
-    return found
+class Writing:
+    """An `Each` under way."""
 
+    __slots__ = ("writer", "items", "kind", "at", "begin", "count")
 
-def _end_of(data: bytes, at: int) -> int:
-    line_end = data.index(b"\r\n", at)
-    kind, number = data[at : at + 1], parse_int(data[at + 1 : line_end])
-    at = line_end + 2
-    if kind == b"$" and number is not None and number >= 0:
-        return at + number + 2
-    if kind == b"*":
-        for _ in range(number or 0):
-            at = _end_of(data, at)
-    return at
+    def __init__(self, writer: Writer, reply: Each) -> None:
+        self.writer = writer
+        self.items = reply.items
+        self.kind = reply.kind
+        self.at = len(writer.parts)  # where its length goes, once it is known
+        self.count = 0
+        writer.put(b" " * HEAD_BYTES_MAX)
+        self.begin = writer.size
+
+    def go_on(self, enough: Callable[[], bool]) -> bool:
+        """Until `enough` says so, which is asked at each breath; whether all is written."""
+        writer = self.writer
+        for item in self.items:
+            if isinstance(item, Breath):
+                if enough():
+                    return False
+                continue
+            if self.kind == b"=":
+                assert isinstance(item, bytes)
+                writer.put(item)
+            else:
+                writer.write(item)
+            self.count += 1
+        writer.parts[self.at] = self._head()
+        return True
+
+    def _head(self) -> bytes:
+        size, proto = self.writer.size - self.begin, self.writer.proto
+        if self.kind == b"=":
+            self.writer.put(b"\r\n")
+            return b"=%d\r\ntxt:" % (size + 4) if proto == 3 else b"$%d\r\n" % size
+        if self.kind == b"%" and proto == 3:
+            return b"%%%d\r\n" % (self.count // 2)
+        return b"*%d\r\n" % self.count if self.kind else b""
+
+    @property
+    def held_bytes(self) -> int:
+        """With what a walk keeps to tell no key twice."""
+        return self.writer.size + self.count * ITEM_BYTES

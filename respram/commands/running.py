@@ -13,12 +13,13 @@ from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Reply
 from respram.commands.slowlog import note_slow
 from respram.commands.stats import MICROS_BOUNDS, CommandStat
-from respram.errors import ClientError
+from respram.errors import AllowanceError, ClientError
 
 Handler = Callable[[Conn, list[bytes]], Reply]
 
 HANDLERS: dict[bytes, Handler] = {}  # by full name
 
+READS_TOO_MUCH = ClientError(b"ERR the values together are more than twice proto-max-bulk-len, which is what one command or transaction may read")
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
@@ -46,6 +47,9 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     except MemoryError:
         _account(conn, command, argv, stat, started, failed=True)
         raise OOM from None
+    except AllowanceError:
+        _account(conn, command, argv, stat, started, failed=True)
+        raise READS_TOO_MUCH from None
     _account(conn, command, argv, stat, started, failed=False)
     if conn.tracking is not None:
         remember(conn, command, argv)
@@ -61,6 +65,7 @@ def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat,
     stat.micros += micros
     stat.times[bisect_left(MICROS_BOUNDS, micros)] += 1
     note_slow(conn, command, argv, micros)
+    conn.node.engine.took(micros)
 
 
 def count_error(conn: Conn, text: bytes) -> None:

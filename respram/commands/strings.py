@@ -6,14 +6,14 @@ otherwise, once it is clear that it would have been carried out.
 """
 
 from respram.commands import notify
-from respram.commands.access import ask_for_missing, check_length, current, exists, overruns, read, rewrite, write
+from respram.commands.access import ask_for_missing, check_length, current, exists, read, rewrite, room, write
 from respram.commands.comparing import check_operand, digest_of, holds
 from respram.commands.deadlines import deadline_for, expiry_argument
 from respram.commands.letting_go import let_go, let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.options import GETEX_WORDS, MSETEX_WORDS, SET_WORDS, Options, parse_options
 from respram.commands.refusals import refuse
-from respram.commands.reply import OK, Raw, Reply
+from respram.commands.reply import OK, OverrunError, Reply
 from respram.commands.texts import NOT_AN_INTEGER, OFFSET, wrong_arity
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -31,12 +31,12 @@ def get(conn: Conn, argv: list[bytes]) -> Reply:
 def mget(conn: Conn, argv: list[bytes]) -> Reply:
     ask_for_missing(conn, argv[1:])
     values: list[Reply] = []
-    size = 0
+    left = room(conn)
     for key in argv[1:]:
         entry = read(conn, key)
-        size += 0 if entry is None else entry.length
-        if overruns(conn, size):
-            return Raw(b"")
+        left -= 0 if entry is None else entry.length
+        if left < 0:
+            raise OverrunError
         values.append(None if entry is None else entry.value)
     return values
 

@@ -8,16 +8,17 @@ new keys.
 """
 
 from respram.catalog import Command, find
-from respram.commands.access import overruns
+from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
 from respram.commands.node import Conn, Watched
 from respram.commands.notify import await_key, forget_watched, observe
-from respram.commands.reply import NIL_ARRAY, OK, Error, Raw, Reply, encode
-from respram.commands.running import call, count_error, wait_while_paused
+from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
+from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
 from respram.commands.truth import await_truth
 from respram.errors import ClientError
 
-WATCHED_KEYS_MAX = 65_536  # of one connection: EXEC looks at each of them in one go
+WATCHED_BYTES_MAX = 4 << 20  # of their names together
+WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC looks at each of them in one go
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
 EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
@@ -48,8 +49,10 @@ def discard(conn: Conn, argv: list[bytes]) -> Reply:
 def watch(conn: Conn, argv: list[bytes]) -> Reply:
     if conn.queue is not None:
         raise WATCH_INSIDE
-    if len(conn.watched) + len(argv) - 1 > WATCHED_KEYS_MAX:
+    size = conn.watched_bytes + sum(map(len, argv[1:]))
+    if len(conn.watched) + len(argv) - 1 > WATCHED_KEYS_MAX or size > WATCHED_BYTES_MAX:
         raise WATCHED_TOO_MANY
+    conn.watched_bytes = size
     for key in argv[1:]:
         watched = (conn.session.db, key)
         if watched not in conn.watched:
@@ -78,7 +81,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         take_over(conn)  # something came between that only dispatch can judge
     if conn.session.kept:
         return _exec_kept(conn)
-    commands = conn.queue
+    commands, own_bytes = conn.queue, conn.queued_bytes
     wait_while_paused(conn, (command for command, _ in commands))
     if conn.node.truth is not None:
         try:
@@ -94,18 +97,22 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         raise ABORTED_FULL
     conn.executing = True
     try:
+        conn.node.engine.allow(own_bytes)
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.
-        replies, size, overrun = [], 0, False
+        replies: list[bytes] = []
+        left, is_over = room(conn), False
         for queued in commands:
-            reply = encode(_element(conn, *queued), conn.session.proto)
-            size += len(reply)
-            overrun = overrun or overruns(conn, size)  # all of it runs, and nobody will read the replies
-            if not overrun:
+            reply = _encoded(conn, *queued, left)
+            left -= len(reply)
+            is_over = is_over or not reply  # all of it runs, and nobody will read the replies
+            if is_over:
+                replies.clear()
+            else:
                 replies.append(reply)
     finally:
         conn.executing = False
-    if overrun:
-        return Raw(b"")
+    if is_over:
+        return NOTHING
     return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
 
 
@@ -117,9 +124,10 @@ def _exec_kept(conn: Conn) -> Reply:
         return NIL_ARRAY
     conn.executing = True
     try:
+        engine.allow(session.kept_bytes)
         engine.say(b"*%d\r\n" % session.kept)
         while (argv := engine.run_kept(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
-            engine.say(encode(_element(conn, _hot(argv), argv), session.proto))
+            engine.say(_encoded(conn, _hot(argv), argv, room(conn)))
     finally:
         conn.executing = False
         leave(conn)
@@ -159,11 +167,24 @@ def leave(conn: Conn) -> None:
 
 def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     try:
+        if conn.node.engine.spent():
+            raise READS_TOO_MUCH
         check(conn, command, argv)
         return call(conn, command, argv)
     except ClientError as error:
         count_error(conn, error.text)
         return Error(error.text)
+
+
+def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) -> bytes:
+    """b"": its client is closed, because it cannot have so much."""
+    try:
+        return encode(_element(conn, command, argv), conn.session.proto, bytes_max) or b"$-1\r\n"
+    except ClientError as error:  # it came while the reply was made
+        return encode(Error(error.text), conn.session.proto)
+    except OverrunError:
+        overrun(conn)
+        return b""
 
 
 def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:

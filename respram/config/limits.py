@@ -69,11 +69,11 @@ class Limits:
 
     # -- one request ------------------------------------------------------------------------------
     query_buffer_bytes_max: int = bound(
-        GIB, "Unread input of one client, all arguments of one command together, as in Redis.",
+        32 * MIB, "Unread input of one client, all arguments of one command together: two of the largest. Redis allows 1 GiB.",
         "client-query-buffer-limit", MIB,
     )  # fmt: skip
     bulk_bytes_max: int = bound(
-        64 * MIB, "One argument, hence one key or value. Redis allows 512 MiB; a key that lives for an hour is no file store.",
+        16 * MIB, "One argument, hence one key or value; to work on it takes up to 20 ms, in which nobody else is served. Redis allows 512 MiB.",
         "proto-max-bulk-len", MIB, 512 * MIB,
     )  # fmt: skip
     args_max: int = bound(MIB, "Arguments of one command: Redis's own count, so that a large MSET behaves alike.")
@@ -89,7 +89,7 @@ class Limits:
         "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
     multi_bytes_max: int = bound(
-        GIB, "All that is queued in one MULTI; as much as the query buffer could hold of one command."
+        32 * MIB, "All that is queued in one MULTI; as much as the query buffer may hold of one command."
     )
     feed_commands_max: int = bound(
         512, "Commands of one client in one turn of the loop; 100,000 in one write must not hold up the others."
@@ -115,10 +115,10 @@ class Limits:
 
     # -- output -----------------------------------------------------------------------------------
     # Redis sets none for ordinary clients, and one that does not read can take its whole memory. These
-    # are Redis's figures for replicas, the most generous that it ships: several times the longest
+    # are half of Redis's hard figure for replicas, and all of its soft one: several times the longest
     # pipeline that a client library writes before it reads, and still a bound.
     output_buffer_bytes_max: int = bound(
-        256 * MIB, "Replies that wait for a client to read them; beyond it is closed at once.",
+        128 * MIB, "Replies that wait for a client to read them, or the one that is being made; beyond it is closed at once.",
         "output-buffer-limit", MIB,
     )  # fmt: skip
     output_soft_bytes_max: int = bound(

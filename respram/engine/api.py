@@ -31,14 +31,18 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from respram.engine.replication import Replicating
-from respram.program import Program
 from respram.seal import Ring
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
 HOT_BYTES_MAX = 1 << 20  # of all arguments together
 HOT_REPLY_BYTES_MAX = 8 << 20  # of one reply: a longer one is made by `dispatch`, which knows what its client may hold unread
-KEPT_BYTES_MAX = 64 << 20  # of arguments that one session keeps in MULTI; `dispatch` has the larger limit
+DRAFT_BYTES_MAX = 16 << 20  # of a value that the engine reads or changes in part; a longer one is the business of `dispatch`
+KEPT_BYTES_MAX = 32 << 20  # of arguments that one session keeps in MULTI, as many as `dispatch` queues
+# What a turn may cost. Bytes of values are read and written at 0.5 to 2 ms a MiB, whoever asks.
+FEED_MOVED_BYTES_MAX = 2 << 20  # of values, read and written by one call of `feed`: then the others are let in
+FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for as many commands of the turn
+ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
@@ -191,16 +195,16 @@ class Engine(Replicating, Protocol):
         all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
 
-    def teach(self, name: bytes, program: Program) -> bool:
-        """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no memory for it,
-        or it is none that could be run."""
+    def allow(self, own_bytes: int) -> None:
+        """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many as the largest
+        two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much. A `lookup` beyond raises
+        AllowanceError, and `run_kept` hands back what is left. Outside of a feed nothing is counted."""
 
-    def unteach(self, name: bytes) -> None:
-        """The name is for `dispatch` again."""
+    def spent(self) -> bool:
+        """Whether all of that has been read or written. A write is never refused, and counts."""
 
-    def take_replies(self) -> bytes:
-        """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it declined, one
-        behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""
+    def took(self, micros: int) -> None:
+        """For `dispatch`: how long the command took. A turn ends sooner where its commands are slow."""
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""
@@ -223,12 +227,9 @@ class Engine(Replicating, Protocol):
     def seal_keys(self) -> set[int]:
         """Ids of the keys that records here, or the next writes, are sealed with."""
 
-    def leave_pad(self) -> None:
-        """The ring has another key to seal with: the next value is sealed with that one."""
-
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
-        """The live record with its value; None at and after the deadline."""
+        """The live record with its value; None at and after the deadline. AllowanceError: the command has read enough."""
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         """The same without reading the value."""

@@ -38,9 +38,9 @@ from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge, Wron
 
 T = TypeVar("T")
 
-# A node takes 64 MiB in one argument unless told otherwise, and closes the connection on more. So it is checked here,
+# A node takes 16 MiB in one argument unless told otherwise, and closes the connection on more. So it is checked here,
 # for all commands of an effect before the first is sent.
-VALUE_BYTES_MAX = 64 * 1024 * 1024
+VALUE_BYTES_MAX = 16 * 1024 * 1024
 
 TOGETHER_MAX = 16  # nodes that one AskAny asks at the same time
 

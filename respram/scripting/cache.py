@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from respram.errors import ClientError
-from respram.program import Program
 
 FLAGS = frozenset({b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"})
 ENTRY_BYTES = 512  # what one takes beside its text, about: the digest, the entry, a compiled function
@@ -22,7 +21,7 @@ class Cached:
     body_at: int  # where the script begins behind that line
     made: Any = None  # compiled by the runtime of that generation
     generation: int = -1
-    program: Program | None = None  # what the engine runs in its place, where it was recognised
+    native: Callable[..., Any] | None = None  # what runs in its place, where it was recognised
 
     @property
     def size(self) -> int:
@@ -39,9 +38,7 @@ class Cached:
 
 
 class Cache:
-    def __init__(self, entries_max: int, bytes_max: int, dropped: Callable[[bytes, Cached], None]) -> None:
-        """`dropped` is called with each entry that leaves."""
-        self._dropped = dropped
+    def __init__(self, entries_max: int, bytes_max: int) -> None:
         self.entries_max = entries_max
         self.bytes_max = bytes_max
         self.bytes = 0
@@ -69,13 +66,9 @@ class Cache:
         self._entries[digest] = entry
         while len(self._entries) > 1 and (len(self._entries) > self.entries_max or self.bytes > self.bytes_max):
             first = next(iter(self._entries))
-            left = self._entries.pop(first)
-            self.bytes -= left.size
-            self._dropped(first, left)
+            self.bytes -= self._entries.pop(first).size
 
     def clear(self) -> None:
-        for digest, entry in self._entries.items():
-            self._dropped(digest, entry)
         self._entries.clear()
         self.bytes = 0
 

@@ -64,6 +64,7 @@ class Client:
             if not self.out:
                 self.close()
         elif self.session.suspended:
+            self.pump.unweighed_bytes += self.conn.newly_held()
             wait_ms = max(self.conn.suspended_until_ms - now_ms(), 0)
             self._cancel_timer()
             self.wake_timer = self.loop.call_later(wait_ms / 1000, self.wake)
@@ -132,6 +133,7 @@ class Client:
         rest = bytes(memoryview(data)[sent:])
         self.out.append(memoryview(rest))
         self.out_bytes += len(rest)
+        self.pump.unweighed_bytes += len(rest)
 
     def waiting_bytes(self) -> int:
         return self.out_bytes

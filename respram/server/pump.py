@@ -42,6 +42,7 @@ class Pump(Protocol):
     after: Callable[[], bool] | None  # called when clients may have written: whether they had
     weigh: Callable[[], None] | None  # called when `weigh_bytes` have come in since the last time
     weigh_bytes: int
+    unweighed_bytes: int  # of input, and of what clients hold besides, since then
 
     @property
     def name(self) -> str: ...

@@ -4,7 +4,7 @@ Each client has limits of its own, and ten thousand of them together could still
 `maxmemory-clients` those that hold most are closed, the largest first, until the rest is below it; Redis does the same under this
 name. Who asked for CLIENT NO-EVICT is spared. Nothing of a closed client's unfinished command is executed.
 
-It is looked at once a second, and after so much input as `weigh_bytes` says, however fast it comes: so between two
+It is looked at once a second, and after so much input or unread output as `weigh_bytes` says, however fast it comes: so between two
 looks the clients can gain no more than that, one turn of the loop's reads, and what is being answered.
 """
 
@@ -16,6 +16,7 @@ from respram.engine.api import Session
 
 SHARE = 8  # a look after an eighth of the limit has come in
 WEIGH_BYTES_MIN = 4 << 20  # or after this much, where an eighth is less
+WEIGH_BYTES_MAX = 32 << 20  # by so much all clients together may pass the limit before it is seen
 
 
 class Holder(Protocol):
@@ -31,11 +32,11 @@ T = TypeVar("T", bound=Holder)
 
 def weigh_bytes(bytes_max: int) -> int:
     """After how much input to look again. 0: there is no limit."""
-    return max(bytes_max // SHARE, WEIGH_BYTES_MIN) if bytes_max else 0
+    return min(max(bytes_max // SHARE, WEIGH_BYTES_MIN), WEIGH_BYTES_MAX) if bytes_max else 0
 
 
 def held_bytes(client: Holder) -> int:
-    return client.session.buffered_bytes + client.conn.queued_bytes + client.out_bytes
+    return client.session.buffered_bytes + client.conn.held_bytes + client.out_bytes
 
 
 def too_many(clients: Iterable[T], bytes_max: int) -> list[tuple[T, int]]:

@@ -1,21 +1,36 @@
-"""What one ordinary client asks for costs no more than its own bytes and what it may hold unread."""
+"""What one ordinary client asks for costs no more than its own bytes and what it may hold unread, in memory and in the others' time."""
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from tests.commands.rig import Rig
+from respram.commands.reply import BREATHS_MAX
+from respram.commands.running import READS_TOO_MUCH
+from respram.config.limits import Limits
+from tests.abuse.rig import endure, rss_bytes
+from tests.commands.rig import Rig, request
 from tests.engine.conftest import ENGINES
+from tests.live import LiveNode, Wire
+
+MIB = 1 << 20
+VALUE = b"v" * MIB
+REFUSED = b"-" + READS_TOO_MUCH.text + b"\r\n"
+
+
+def small_rig(engine: str, output_bytes_max: int = 4 * MIB) -> Rig:
+    rig = Rig(ENGINES[engine])
+    rig.node.limits = replace(rig.node.limits, output_buffer_bytes_max=output_bytes_max)
+    return rig
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_short_request_for_a_huge_reply_costs_its_client_and_no_memory(engine: str) -> None:
     """An MGET of one value a thousand times, and an EXEC of such, would be gigabytes: the client is closed before they are made."""
-    rig = Rig(ENGINES[engine])
-    rig.node.limits = replace(rig.node.limits, output_buffer_bytes_max=4 << 20)
+    rig = small_rig(engine)
     writer = rig.connect()
-    writer(b"SET", b"k", b"v" * (1 << 20))
+    writer(b"SET", b"k", VALUE)
     tracemalloc.start()
     try:
         greedy = rig.connect()
@@ -26,8 +41,142 @@ def test_a_short_request_for_a_huge_reply_costs_its_client_and_no_memory(engine:
         for _ in range(50):
             greedy(b"GET", b"k")
         assert greedy(b"EXEC") == b"" and greedy.conn.session.closing
-        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
     finally:
         tracemalloc.stop()
     assert rig.node.stats.output_limit_disconnections == 2
     assert writer(b"PING") == b"+PONG\r\n" and writer(b"MGET", b"k", b"k").startswith(b"*2\r\n")
+
+
+ASKS_FOR_MUCH: dict[str, Callable[[bytes], list[bytes]]] = {
+    "keys": lambda me: [b"KEYS", b"*"],
+    "client-list": lambda me: [b"CLIENT", b"LIST", b"ID", *[me] * 50_000],
+    "command-info": lambda me: [b"COMMAND", b"INFO", *[b"set"] * 50_000],
+    "channels": lambda me: [b"PUBSUB", b"CHANNELS"],
+    "numsub": lambda me: [b"PUBSUB", b"NUMSUB", *[b"c" * 40] * 60_000],
+    "getkeys": lambda me: [b"COMMAND", b"GETKEYSANDFLAGS", b"MSET", *[b"k"] * 100_000],
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ASKS_FOR_MUCH)
+def test_whatever_makes_the_reply_it_ends_at_the_limit(engine: str, name: str) -> None:
+    """None of these knows of a limit: the writer of the reply does."""
+    rig = small_rig(engine, output_bytes_max=MIB)
+    writer = rig.connect()
+    if name == "keys":
+        writer(b"MSET", *(part for number in range(30_000) for part in (b"%040d" % number, b"v")))
+    if name == "channels":
+        listener = rig.connect()
+        for begin in range(0, 4_000, 500):
+            listener(b"SUBSCRIBE", *(b"%0390d" % number for number in range(begin, begin + 500)))
+    greedy = rig.connect()
+    words = ASKS_FOR_MUCH[name](b"%d" % greedy.conn.id)
+    tracemalloc.start()
+    try:
+        reply = greedy(*words)
+        while greedy.conn.session.suspended:
+            reply += greedy.wake()
+        assert tracemalloc.get_traced_memory()[1] < 48 * MIB
+    finally:
+        tracemalloc.stop()
+    assert (reply, greedy.conn.session.closing) == (b"", True)
+    assert rig.node.stats.output_limit_disconnections == 1
+    assert writer(b"PING") == b"+PONG\r\n"
+    inside = rig.connect()  # the same in a transaction, whose other commands run
+    for argv in ([b"MULTI"], words, [b"SET", b"ran", b"x"]):
+        inside(*argv)
+    assert inside(b"EXEC") == b"" and inside.conn.session.closing
+    assert writer(b"GET", b"ran") == b"$1\r\nx\r\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_command_reads_no_more_than_two_of_the_largest_values(engine: str) -> None:
+    """Of 60 values of 1 MiB, 33 may be read: twice the largest, and one to spare. The rest of a transaction is refused, and says so."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    client(b"SET", b"k", VALUE)
+    assert client(b"BITOP", b"AND", b"d", *[b"k"] * 33) == b":%d\r\n" % MIB
+    for argv in ([b"BITOP", b"AND", b"e", *[b"k"] * 60], [b"MGET", *[b"k"] * 60]):
+        assert client(*argv) == REFUSED
+    assert client(b"EXISTS", b"e") == b":0\r\n"
+    for queued in ([b"GETRANGE", b"k", b"0", b"0"], [b"SETRANGE", b"k", b"5", b"x"], [b"LCS"], [b"COPY", b"k", b"d", b"REPLACE"]):
+        client(b"MULTI")
+        assert client(b"SET", b"first", b"x") == b"+QUEUED\r\n"
+        for _ in range(60):
+            client(*queued)
+        reply = client(b"EXEC")
+        if queued == [b"LCS"]:
+            continue
+        assert reply.startswith(b"*61\r\n+OK\r\n") and 20 < reply.count(REFUSED) < 50, reply[-200:]
+    assert client(b"BITCOUNT", b"k") != REFUSED, "the next command has its own share"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_turn_ends_after_so_many_bytes_of_values_whatever_they_are_for(engine: str) -> None:
+    """512 commands a turn, of 1 MiB each, would be half a gigabyte before anybody else is served."""
+    rig = Rig(ENGINES[engine])
+    client = rig.connect()
+    client(b"SET", b"k", VALUE)
+    for words in ([b"SETRANGE", b"k", b"0", b"x"], [b"EXPIRE", b"k", b"60"], [b"GETBIT", b"k", b"0"], [b"OBJECT", b"ENCODING", b"k"]):
+        session = client.conn.session
+        reply = bytes(rig.engine.feed(session, request(*words) * 100, rig.now_ms))
+        assert session.more and reply.count(b"\r\n") < 12, words
+        assert client.raw(b"").count(b"\r\n") > 80
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_keys_lets_others_in_and_a_transaction_of_too_many_says_so(engine: str) -> None:
+    rig = Rig(ENGINES[engine])
+    rig.node.micros = iter(range(0, 1 << 60, 500)).__next__  # each look at the clock finds it half a millisecond on
+    client, other = rig.connect(), rig.connect()
+    count = 4_000
+    client(b"MSET", *(part for number in range(count) for part in (b"k:%d" % number, b"v")))
+    reply, turns = client(b"KEYS", b"k:*"), 1
+    while client.conn.session.suspended:
+        assert other(b"SET", b"late:%d" % turns, b"x") == b"+OK\r\n"
+        reply += client.wake()
+        turns += 1
+    assert turns > 2
+    assert reply.startswith(b"*%d\r\n" % count) and set(reply.split(b"\r\n")[2::2]) == {b"k:%d" % number for number in range(count)}
+    client(b"MULTI")
+    client(b"KEYS", b"k:*")
+    assert client(b"EXEC").startswith(b"*1\r\n*%d\r\n" % count)
+    assert BREATHS_MAX * 256 > 100_000
+
+
+# -- live -----------------------------------------------------------------------------------------------
+def ask(wire: Wire, *argv: bytes) -> bytes:
+    """One simple reply."""
+    wire.sock.sendall(request(*argv))
+    line = b""
+    while not line.endswith(b"\r\n"):
+        piece = wire.sock.recv(1)
+        if not piece:
+            return line
+        line += piece
+    return line
+
+
+def test_commands_on_the_largest_values_hold_nobody_up(node: LiveNode) -> None:
+    largest = b"v" * (Limits().bulk_bytes_max - 1)
+    wire = node.connect()
+    assert ask(wire, b"SET", b"big", largest) == b"+OK\r\n"
+    assert ask(wire, b"SET", b"m", VALUE) == b"+OK\r\n"
+    before = rss_bytes(node)
+
+    def attack() -> None:
+        for _ in range(3):
+            assert ask(wire, b"SETRANGE", b"big", b"5", b"x") == b":%d\r\n" % len(largest)
+            assert ask(wire, b"BITOP", b"AND", b"d", *[b"m"] * 1000) == REFUSED
+            assert ask(wire, b"MGET", *[b"m"] * 1000) == REFUSED
+            assert ask(wire, b"EXPIRE", b"big", b"600") == b":1\r\n"
+        batch = request(b"MULTI") + request(b"SETRANGE", b"big", b"5", b"x") * 40 + request(b"EXEC")
+        wire.sock.sendall(batch)
+        got = b""
+        while not got.endswith(REFUSED) or got.count(b"\r\n") < 82:
+            got += wire.sock.recv(65_536)
+        assert got.count(REFUSED) > 30
+
+    endure(node, attack)
+    assert rss_bytes(node) - before < 64 * MIB

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respram.engine.api import Engine, Session
+from respram.engine.api import DRAFT_BYTES_MAX, Engine, Session
 from respram.record import Record, pack, unpack
 
 from .conftest import ENGINES
@@ -91,8 +91,8 @@ def test_fast_paths_decline_what_they_do_not_know(engine: Engine) -> None:
         [b"SET", b"a", b"1", b"NX", b"XX"], [b"SET", b"a", b"v" * ((1 << 20) + 1), b"EX", b"9"],
         [b"DECRBY", b"m", b"-9223372036854775808"], [b"SET", b"a", b"1", b"EX", b"+5"],
         [b"SET", b"a", b"1", b"IFEQ", b"x", b"NX"], [b"SET", b"a", b"", b"PX", b"1"], [b"SET", b"a", b"1", b"PXAT", b"1"],
-        [b"GETSET", b"a"], [b"MSET", b"a", b"1", b"b"], [b"MSETNX", b"a"], [b"APPEND", b"n", b"v" * (1 << 20)],
-        [b"GETRANGE", b"n", b"0", b"x"], [b"SETRANGE", b"n", b"-1", b"x"], [b"SETRANGE", b"n", b"1048576", b"x"],
+        [b"GETSET", b"a"], [b"MSET", b"a", b"1", b"b"], [b"MSETNX", b"a"], [b"APPEND", b"n", b"v" * DRAFT_BYTES_MAX],
+        [b"GETRANGE", b"n", b"0", b"x"], [b"SETRANGE", b"n", b"-1", b"x"], [b"SETRANGE", b"n", b"%d" % DRAFT_BYTES_MAX, b"x"],
         [b"SETBIT", b"n", b"0", b"2"], [b"SETBIT", b"n", b"-1", b"1"], [b"GETBIT", b"n", b"x"], [b"BITCOUNT", b"n", b"0"],
         [b"BITCOUNT", b"n", b"0", b"1", b"BIT"], [b"EXPIRE", b"n", b"9", b"NX", b"GT"], [b"EXPIREAT", b"n", b"5"],
         [b"SELECT", b"16"], [b"SELECT", b"x"], [b"DBSIZE", b"x"], [b"TYPE"], [b"GETEX", b"n", b"PERSIST"],
@@ -319,7 +319,7 @@ def test_memory_is_counted_and_given_back(engine: Engine) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize(("text", "kept"), [(b"GET" + b" " * 60_000 + b"k\r\n", 1_000), (request(b"PING", *[b""] * 1_000), 0)])
 def test_what_is_kept_takes_few_pages_more_than_it_counts(engine: Engine, text: bytes, kept: int) -> None:
-    """A line of blanks, or arguments that are empty, hold no bytes; 64 MiB of them may be kept."""
+    """A line of blanks, or arguments that are empty, hold no bytes; 32 MiB of them may be kept."""
 
     def resident_mib() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE / 2**20

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from respram.server.relief import WEIGH_BYTES_MIN, Holder, held_bytes, too_many, weigh_bytes
+from respram.server.relief import WEIGH_BYTES_MAX, WEIGH_BYTES_MIN, Holder, held_bytes, too_many, weigh_bytes
 from tests.abuse.rig import rss_bytes, try_to
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S, running
@@ -29,7 +29,7 @@ class Fake:
 
     def __post_init__(self) -> None:
         self.session = SimpleNamespace(buffered_bytes=self.sizes[0])
-        self.conn = SimpleNamespace(queued_bytes=self.sizes[1], no_evict=self.no_evict)
+        self.conn = SimpleNamespace(held_bytes=self.sizes[1], no_evict=self.no_evict)
         self.out_bytes = self.sizes[2]
 
 
@@ -50,18 +50,18 @@ def test_who_asked_not_to_be_evicted_is_spared() -> None:
 
 
 def test_looks_come_often_enough_and_not_for_every_byte() -> None:
-    assert weigh_bytes(0) == 0 and weigh_bytes(MIB) == WEIGH_BYTES_MIN and weigh_bytes(1 << 30) == 128 * MIB
+    assert weigh_bytes(0) == 0 and weigh_bytes(MIB) == WEIGH_BYTES_MIN and weigh_bytes(1 << 30) == WEIGH_BYTES_MAX
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_flood_of_half_commands_is_cut_and_a_bystander_served(engine: str) -> None:
-    """40 clients announce 50 MB each and send 8: 320 MB, of which a node with a limit of 32 keeps no more than that."""
+    """40 clients announce 16 MB each and send 8: 320 MB, of which a node with a limit of 32 keeps no more than that."""
     with running("--maxmemory-clients", "32mb", engine=engine) as node, redis.Redis(port=node.port, socket_timeout=SOON_S) as bystander:
         bystander.set("k", "v", ex=600)
         before, grown = rss_bytes(node), 0
         attackers = [node.connect() for _ in range(40)]
         for wire in attackers:
-            try_to(wire, b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$50000000\r\n")
+            try_to(wire, b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$16000000\r\n")
         for _ in range(8):
             for wire in attackers:
                 try_to(wire, b"x" * MIB)

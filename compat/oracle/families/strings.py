@@ -10,9 +10,9 @@ from compat.oracle.draw import BAD_TTLS, FLOATS, NOT_FLOATS, Draw, send
 from compat.oracle.families.plan import Plan
 from compat.oracle.stream import At, Send, Word
 
-# Beyond 64 MiB, the longest string on both sides, and never near it: nothing that large is ever made.
-BAD_BIT_OFFSETS = (b"-1", b"536870912", b"4294967295", b"4294967296", b"9223372036854775807", b"abc", b"", b"1.5", b" 1", b"01")
-BAD_OFFSETS = (b"-1", b"67108864", b"67108865", b"536870912", b"9223372036854775807", b"abc", b"", b"1.5", b"-9223372036854775808")
+# Beyond 16 MiB, the longest string on both sides, and never near it: nothing that large is ever made.
+BAD_BIT_OFFSETS = (b"-1", b"134217728", b"536870912", b"4294967295", b"4294967296", b"9223372036854775807", b"abc", b"", b"1.5", b" 1", b"01")
+BAD_OFFSETS = (b"-1", b"16777216", b"16777217", b"536870912", b"9223372036854775807", b"abc", b"", b"1.5", b"-9223372036854775808")
 INDEXES = (b"0", b"1", b"2", b"3", b"5", b"8", b"43", b"100", b"-1", b"-2", b"-3", b"-5", b"-100", b"9223372036854775807", b"-9223372036854775808")
 
 

@@ -21,12 +21,14 @@ from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed,
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
 from respram.engine.replication import Bucket, Digest, Found
+from respram.errors import AllowanceError
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
     int PyBUF_READ, PyBUF_WRITE
 
 DEF NOTE_HEAD_BYTES = 6
+DEF FEED_COMMAND_US = 4  # as in api.py
 DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
 DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
@@ -34,7 +36,7 @@ DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del")  # by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit")  # by the number of the note
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
@@ -240,32 +242,16 @@ cdef class NativeEngine:
             self.tell_notes()
         return handed
 
-    def teach(self, bytes name not None, program):
-        cdef bytes steps = program.steps
-        cdef tuple values = program.constants
-        cdef Py_ssize_t count = len(values), number
-        cdef Constant *constants = <Constant *>malloc((<size_t>count + 1) * sizeof(Constant))
-        if constants is NULL:
-            raise MemoryError
-        try:
-            for number in range(count):
-                value = values[number]
-                constants[number].is_text = PyBytes_CheckExact(value)
-                constants[number].number = 0.0 if PyBytes_CheckExact(value) else value
-                constants[number].text = span_of(value if PyBytes_CheckExact(value) else b"")
-            return programs_teach(self.c, span_of(name), span_of(steps), program.registers, constants, <size_t>count) != 0
-        finally:
-            free(constants)
+    def allow(self, uint64_t own_bytes):
+        if self.c.feed.session is not NULL:
+            engine_allow(self.c, own_bytes)
 
-    def unteach(self, bytes name not None):
-        programs_unteach(self.c, span_of(name))
+    def spent(self):
+        return self.c.moved >= self.c.moved_max
 
-    def take_replies(self):
-        if not self.c.programs.log.len:
-            return b""
-        taken = PyBytes_FromStringAndSize(<char *>self.c.programs.log.bytes, <Py_ssize_t>self.c.programs.log.len)
-        buffer_clear(&self.c.programs.log, 0)
-        return taken
+    def took(self, int64_t micros):
+        if self.c.feed.session is not NULL:
+            self.c.feed.commands_left -= max(micros, 0) // FEED_COMMAND_US
 
     def resume(self, NativeSession session not None):
         session.c.suspended = False
@@ -293,9 +279,6 @@ cdef class NativeEngine:
     def seal_keys(self):
         return set() if self.keys is None else self.keys.in_use()
 
-    def leave_pad(self):
-        seal_leave_pad(self.c)
-
     # -- the keyspace, for commands ---------------------------------------------------------------
     cdef object entry(self, int db, bytes key, int64_t now_ms, bint with_value):
         check_place(db, now_ms)
@@ -308,6 +291,9 @@ cdef class NativeEngine:
         cdef size_t length = record_value_bytes(record)
         cdef bytes value = b""
         if with_value and length:
+            if self.c.moved > self.c.moved_max or length > self.c.moved_max - self.c.moved:
+                raise AllowanceError
+            self.c.moved += length
             value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
             if not seal_open(self.c, record, <uint8_t *>PyBytes_AS_STRING(value)):
                 raise MemoryError

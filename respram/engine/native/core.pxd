@@ -64,18 +64,12 @@ cdef extern from "engine.h":
         pass
     ctypedef struct FeedState "Feed":
         CSession *session
-        int64_t bytes_left
+        int64_t bytes_left, commands_left
     int LATE_BOUNDS
     ctypedef struct Lateness:
         uint64_t *counts
         uint64_t sum_ms, wiped_bytes
         int64_t last_at_ms, last_by_ms
-    ctypedef struct Constant:
-        bint is_text
-        double number
-        Span text
-    ctypedef struct Programs:
-        Buffer log
     ctypedef struct Engine:
         Table *tables
         uint64_t live[80]
@@ -85,13 +79,13 @@ cdef extern from "engine.h":
         Wheel wheel
         size_t lead
         uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted
+        uint64_t moved, moved_max
         Lateness late
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost
         Buffer notes
         Buffer reply
         Seals seals
-        Programs programs
         FeedState feed
     ctypedef struct CMerged "Merged":
         uint64_t fresh, known, refused, malformed, strange
@@ -110,6 +104,7 @@ cdef extern from "engine.h":
     void engine_configure(Engine *, const CSettings *)
     uint64_t engine_used_bytes(const Engine *)
     bint engine_full(const Engine *)
+    void engine_allow(Engine *, uint64_t)
     void buffer_clear(Buffer *, size_t)
     bint buffer_append(Buffer *, const void *, size_t)
     uint64_t keyspace_hash(const Engine *, Span)
@@ -135,8 +130,6 @@ cdef extern from "engine.h":
     void session_init(CSession *)
     void session_close(CSession *)
     size_t session_buffered_bytes(const CSession *)
-    bint programs_teach(Engine *, Span, Span, size_t, const Constant *, size_t)
-    void programs_unteach(Engine *, Span)
     bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint kept_next(CSession *, Command *)
     void kept_drop(CSession *)
@@ -162,7 +155,6 @@ cdef extern from "engine.h":
     bint seal_open(Engine *, const Record *, uint8_t *)
     bint seal_is_used(const Engine *, uint32_t)
     void seal_forget(Engine *, uint32_t)
-    void seal_leave_pad(Engine *)
 
     uint64_t xxh3(Span)
 

@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * reads.c, writes.c, counts.c, parts.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -17,7 +17,9 @@
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
 #define HOT_BYTES_MAX (1u << 20)
 #define HOT_REPLY_BYTES_MAX ((size_t)8 << 20)
-#define KEPT_BYTES_MAX ((uint64_t)64 << 20)
+#define KEPT_BYTES_MAX ((uint64_t)32 << 20)
+#define FEED_MOVED_BYTES_MAX ((uint64_t)2 << 20)
+#define ALLOWED_BYTES_LEAST ((uint64_t)1 << 20)
 #define UNTRUSTED_ARGS_MAX 10      /* before AUTH, as in Redis */
 #define UNTRUSTED_BULK_BYTES_MAX 16384
 
@@ -92,7 +94,7 @@ static inline Trace *trace_of(const Record *record) {
 }
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8,
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
@@ -189,7 +191,7 @@ typedef struct Feed { /* one call of `feed` */
     uint8_t *data, *at, *end; /* the input; `at`: everything before is parsed or in `pending` */
     bool writable, trusted;   /* `trusted`: as the batch was parsed */
     int64_t now_ms, commands_left, bytes_left;
-    uint64_t defaulted_before; /* the engine's count when it began */
+    uint64_t defaulted_before, moved_before; /* the engine's counts when it began */
     size_t reply_start; /* before it lie the replies of earlier calls, which nobody has sent yet */
 } Feed;
 
@@ -203,30 +205,6 @@ typedef struct Lateness {
     int64_t last_at_ms, last_by_ms;
 } Lateness;
 
-/* -- programs.c: scripts that the engine runs itself ------------------------------------------------- */
-enum { OP_NIL, OP_BOOL, OP_CONST, OP_MOVE, OP_KEY, OP_ARG, OP_COUNT, OP_LEN, OP_CALL, OP_TIME, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_CONCAT,
-       OP_EQ, OP_LT, OP_LE, OP_NOT, OP_NUMBER, OP_STRING, OP_FLOOR, OP_CEIL, OP_ABS, OP_MIN, OP_MAX, OP_JUMP, OP_UNLESS, OP_WHEN, OP_RETURN,
-       OP_RETURN_LIST, OP_COUNT_OF }; /* as in respram/program.py, which says what each does */
-
-#define REGISTERS_MAX 64 /* program.py has these, and says why */
-#define CALL_ARGS_MAX 16
-#define RUN_STEPS_MAX 20000
-#define LOG_BYTES_MAX ((size_t)1 << 20)
-#define PROGRAM_BUCKETS 4096 /* of two names for each of 10,000 scripts, at most */
-
-typedef struct Constant {
-    bool is_text;
-    double number;
-    Span text;
-} Constant;
-
-struct Taught;
-typedef struct Programs {
-    struct Taught **taught; /* chains by the hash of their names; NULL: there are none */
-    Buffer log;  /* the replies of the run under way, or of one that declined, until they are taken */
-    Buffer made; /* texts of the run under way */
-} Programs;
-
 typedef struct Engine {
     Settings settings;
     Table tables[SPACES];
@@ -239,6 +217,7 @@ typedef struct Engine {
     size_t lead;    /* bytes of trace before each record: none, until digests are begun */
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted;
+    uint64_t moved, moved_max; /* bytes of values read and written; where the command under way has had its share (api.py) */
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */
@@ -250,7 +229,6 @@ typedef struct Engine {
     Buffer scratch; /* a sealed value on its way into its record; empty at all other times */
     Buffer draft; /* a value in plain while a command works on it; empty at all other times */
     Seals seals;
-    Programs programs;
     Batch batch;
     Feed feed;
 } Engine;
@@ -264,6 +242,7 @@ void engine_free(Engine *engine);
 void engine_configure(Engine *engine, const Settings *settings);
 uint64_t engine_used_bytes(const Engine *engine);
 bool engine_full(const Engine *engine);
+void engine_allow(Engine *engine, uint64_t own_bytes);
 void engine_note(Engine *engine, uint8_t note, int db, Span key);
 
 /* keyspace.c */
@@ -291,7 +270,6 @@ bool seal_begin(Engine *engine, Lender lender, bool writes);
 void seal_free(Seals *seals);
 uint32_t seal_key(Engine *engine, uint64_t id);
 void seal_forget(Engine *engine, uint32_t key);
-void seal_leave_pad(Engine *engine);
 bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);
@@ -416,11 +394,6 @@ static inline Span command_arg(const Command *command, size_t number) {
     Span span = {command->text + command->args[number].offset, command->args[number].len};
     return span;
 }
-
-/* programs.c */
-bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, const Constant *constants, size_t count);
-void programs_unteach(Engine *engine, Span name);
-void programs_free(Engine *engine);
 
 /* kept.c: hot commands in MULTI */
 bool kept_add(Engine *engine, Session *session, const Command *command); /* false: it is for `dispatch` */

@@ -292,6 +292,7 @@ static Turn over(Engine *engine) {
     if (engine->batch.words.len)
         buffer_clear(&engine->batch.words, WORDS_KEPT_BYTES_MAX);
     engine->batch.count = engine->batch.next = 0;
+    engine->moved_max = UINT64_MAX;
     feed->session = NULL;
     return TURN_OVER;
 }
@@ -305,6 +306,12 @@ static void say_fault(Engine *engine, const Fault *fault) {
     }
     engine->feed.session->fault = *fault;
     engine->feed.session->closing = engine->feed.session->faulted = true;
+}
+
+/* To `dispatch`, with a command's share of bytes. */
+static Turn cold(Engine *engine) {
+    engine_allow(engine, 0);
+    return TURN_COLD;
 }
 
 static Turn go_on(Engine *engine) {
@@ -323,21 +330,21 @@ static Turn go_on(Engine *engine) {
                 return over(engine);
             }
         }
-        if (unlikely(feed->commands_left <= 0 || feed->bytes_left <= 0)) {
+        if (unlikely(feed->commands_left <= 0 || feed->bytes_left <= 0 || engine->moved - feed->moved_before > FEED_MOVED_BYTES_MAX)) {
             session->more = true;
             go_back(engine);
             return over(engine);
         }
         Command *command = &batch->commands[batch->next];
         if (unlikely(!session->hot && !session->keeping))
-            return TURN_COLD;
+            return cold(engine);
         if (unlikely(command->hot == UNKNOWN_YET))
             prepare(engine, command);
         size_t before = engine->reply.len;
         if (command->hot == COLD
             || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_add(engine, session, command))) {
             always(engine->reply.len == before); /* who declines has said nothing */
-            return TURN_COLD;
+            return cold(engine);
         }
         batch->next++;
         feed->commands_left--;
@@ -362,6 +369,7 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
         .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,
         .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len, .defaulted_before = engine->defaulted,
+        .moved_before = engine->moved,
     };
     engine->batch.count = engine->batch.next = 0;
     if (session->suspended || session->closing)

@@ -22,6 +22,7 @@ Engine *engine_new(const Settings *settings) {
     }
     engine->settings = *settings;
     engine->hot_reads = engine->hot_writes = true;
+    engine->moved_max = UINT64_MAX;
     wheel_init(&engine->wheel);
     return engine;
 }
@@ -59,7 +60,6 @@ void engine_free(Engine *engine) {
     arena_free(&engine->arena);
     nodes_free(&engine->nodes);
     seal_free(&engine->seals);
-    programs_free(engine);
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);
@@ -83,6 +83,11 @@ uint64_t engine_used_bytes(const Engine *engine) {
     for (int db = 0; db < SPACES; db++)
         bytes += table_bytes(&engine->tables[db]);
     return bytes;
+}
+
+/* The command under way may read as much as the two largest values, and what it brought itself. */
+void engine_allow(Engine *engine, uint64_t own_bytes) {
+    engine->moved_max = engine->moved + 2 * engine->settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes;
 }
 
 bool engine_full(const Engine *engine) {
@@ -318,6 +323,7 @@ static bool put(Engine *engine, int db, uint64_t hash, Span key, const Content *
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note) {
     Content content;
+    engine->moved += value.len;
     if (!seal_value(engine, value, &content))
         return false;
     bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
@@ -336,6 +342,7 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     if (!buffer_reserve(&engine->scratch, record_value_bytes(record)))
         return false;
     engine->scratch.len = record_value_bytes(record);
+    engine->moved += engine->scratch.len;
     record_get_value(record, engine->scratch.bytes);
     Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
                        .seal = engine->nodes.seals[record->node]};

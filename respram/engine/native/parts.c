@@ -26,7 +26,7 @@ bool draft_open(Engine *engine, const Record *record, size_t bytes) {
 }
 
 void draft_wipe(Engine *engine) {
-    buffer_clear(&engine->draft, DRAFT_BYTES_MAX);
+    buffer_clear(&engine->draft, HOT_BYTES_MAX);
 }
 
 /* GETRANGE and SUBSTR. */
@@ -41,8 +41,9 @@ HANDLER(getrange) {
     end = end < 0 ? (end + len > 0 ? end + len : 0) : end;
     end = end < len - 1 ? end : len - 1;
     size_t wanted = empty || start > end ? 0 : (size_t)(end - start + 1);
-    if (!reply_reserve(engine, REPLY_HEAD_BYTES + wanted))
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + wanted) || (wanted && len > (int64_t)DRAFT_BYTES_MAX))
         return false;
+    engine->moved += wanted ? (uint64_t)len : 0;
     if (wanted && is_sealed(engine, record)) {
         if (!draft_open(engine, record, 0))
             return false;
@@ -78,6 +79,7 @@ HANDLER(append) {
     size_t bytes = (record ? record_value_bytes(record) : 0) + piece.len;
     if (bytes > engine->settings.bulk_bytes_max || key.len > HOT_BYTES_MAX || !draft_open(engine, record, bytes))
         return false;
+    engine->moved += engine->draft.len;
     buffer_append(&engine->draft, piece.bytes, piece.len);
     if (!rewrite(engine, session, command, record, now_ms, NOTE_APPEND))
         return false;
@@ -107,6 +109,7 @@ HANDLER(setrange) {
     }
     if (end > engine->settings.bulk_bytes_max || key.len > HOT_BYTES_MAX || !draft_open(engine, record, end))
         return false;
+    engine->moved += engine->draft.len;
     extend(engine, end);
     memcpy(engine->draft.bytes + offset, piece.bytes, piece.len);
     size_t bytes = engine->draft.len;
@@ -135,6 +138,7 @@ HANDLER(setbit) {
     uint8_t mask = (uint8_t)(0x80 >> (offset & 7));
     if (!draft_open(engine, record, at + 1))
         return false;
+    engine->moved += engine->draft.len;
     extend(engine, at + 1);
     bool old = engine->draft.bytes[at] & mask, wanted = digit.bytes[0] == '1';
     if (record && at < there && old == wanted) { /* nothing changes: no stamp, no event, as in Redis */
@@ -156,6 +160,9 @@ HANDLER(getbit) {
     size_t at = (size_t)(offset >> 3);
     bool set = false;
     if (record && at < record_value_bytes(record)) {
+        if (record_value_bytes(record) > DRAFT_BYTES_MAX)
+            return false;
+        engine->moved += record_value_bytes(record);
         if (is_sealed(engine, record)) {
             if (!draft_open(engine, record, 0))
                 return false;
@@ -198,6 +205,9 @@ HANDLER(bitcount) {
     end = end < 0 ? (end + len > 0 ? end + len : 0) : end;
     end = end < len - 1 ? end : len - 1;
     if (!empty && start <= end) {
+        if (len > (int64_t)DRAFT_BYTES_MAX)
+            return false;
+        engine->moved += (uint64_t)len;
         if (is_sealed(engine, record)) {
             if (!draft_open(engine, record, 0))
                 return false;

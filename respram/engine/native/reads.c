@@ -46,7 +46,7 @@ HANDLER(mget) {
     if (command->argc < 2 || command->argc > HOT_ARGS_MAX)
         return false;
     size_t reply_start = engine->reply.len;
-    uint64_t hits = engine->hits, misses = engine->misses;
+    uint64_t hits = engine->hits, misses = engine->misses, moved = engine->moved;
     size_t value_bytes = 0;
     if (!reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
@@ -68,6 +68,7 @@ HANDLER(mget) {
             buffer_cut(&engine->reply, reply_start);
             engine->hits = hits;
             engine->misses = misses;
+            engine->moved = moved;
             return false;
         }
         for (size_t number = 0; number < count; number++) {

@@ -59,6 +59,7 @@ _Static_assert(sizeof "$4294967295\r\n" - 1 + GCM_TAG_BYTES <= REPLY_HEAD_BYTES,
 
 void reply_value(Engine *engine, const Record *record) {
     size_t len = record_value_bytes(record);
+    engine->moved += len;
     reply_integer(engine, '$', (int64_t)len);
     seal_reply(engine, record, engine->reply.len);
     end_bulk(engine, len);

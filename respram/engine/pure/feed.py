@@ -7,11 +7,10 @@ from collections import deque
 
 from respram.catalog import Command
 from respram.catalog.hot import EVERY, HOT
-from respram.engine.api import Dispatch, Session, Settings
+from respram.engine.api import FEED_COMMAND_US, FEED_MOVED_BYTES_MAX, Dispatch, Session, Settings
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.kept import QUEUED, Kept
 from respram.engine.pure.keyspace import Keyspace
-from respram.engine.pure.programs import Programs
 from respram.engine.pure.scanner import Scanner
 
 
@@ -74,8 +73,9 @@ class Wire:
         self.calls = {command.name: 0 for command in HOT}
         self._out: list[bytes] = []  # replies of the feed under way
         self._said_bytes = 0  # of them
+        self._commands_left = 0  # of the turn under way
+        self.is_feeding = False
         # By the name as sent, in the two spellings that clients use; others are found by lower().
-        self.programs = Programs(keyspace, self._fast_reply)
         self._hot: dict[bytes, tuple[Command, Handler, int]] = {
             name: (command, HANDLERS[command.name], 1 << number)
             for number, command in enumerate(HOT, 1)
@@ -95,28 +95,32 @@ class Wire:
         self._out.clear()
         self._said_bytes = 0
         before = self.keyspace.defaulted
+        self.is_feeding = True
         try:
             self._run(session, now_ms)
         finally:
+            self.is_feeding = False
+            self.keyspace.moved_max = None
             session.defaulted += self.keyspace.defaulted - before
         return b"".join(self._out)
 
     def _run(self, session: PureSession, now_ms: int) -> None:
         """Executes until the input, a budget or the session's patience ends."""
         queue, scanner = session.queue, session.scanner
-        commands_left = self.settings.feed_commands_max
-        bytes_max = self.settings.feed_reply_bytes_max
+        self._commands_left = self.settings.feed_commands_max
+        bytes_max, moved_max = self.settings.feed_reply_bytes_max, self.keyspace.moved + FEED_MOVED_BYTES_MAX
         while True:
             if not queue:
                 queue.extend(scanner.take(session.trusted))
                 if not queue:
                     break
-            if commands_left <= 0 or self._said_bytes >= bytes_max:
+            if self._commands_left <= 0 or self._said_bytes >= bytes_max or self.keyspace.moved > moved_max:
                 session.more = True
                 return
             argv = queue.popleft()
             reply = self._fast_reply(session, argv, now_ms) if session.hot else self._kept_reply(session, argv)
             if reply is None:
+                self.keyspace.allow(0)
                 reply = session.dispatch(session, argv, now_ms)
                 if reply is None:
                     queue.appendleft(argv)
@@ -124,7 +128,7 @@ class Wire:
                     return
                 session.retried = False
             self.say(reply)
-            commands_left -= 1
+            self._commands_left -= 1
             if session.closing:
                 self.close(session)
                 return
@@ -134,12 +138,12 @@ class Wire:
             session.closing = True
             session.drop_kept()
 
-    def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
         if found is None or not session.permitted & found[2]:
             return None
         command, handler, _ = found
-        if ((command.writes or command.shape == b"decides") and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
+        if (command.writes and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
@@ -159,11 +163,14 @@ class Wire:
     def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
-        if found is None or not session.permitted & found[2] or b"noscript" in found[0].flags:
+        if found is None or not session.permitted & found[2]:
             return None
         if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
             return None
         return QUEUED
+
+    def took(self, micros: int) -> None:
+        self._commands_left -= micros // FEED_COMMAND_US
 
     def forget_reply(self) -> None:
         self._out.clear()  # Python's objects cannot be overwritten
@@ -176,7 +183,7 @@ class Wire:
         assert isinstance(session, PureSession)
         while session.keep.commands:
             argv = session.keep.commands.popleft()
-            reply = self._fast_reply(session, argv, now_ms)
+            reply = None if self.keyspace.is_spent() else self._fast_reply(session, argv, now_ms)
             if reply is None:
                 return argv
             self.say(reply)

@@ -6,9 +6,8 @@ A value is sealed in `sealed` on its way into `write`, and opened in `read`; nob
 """
 
 from bisect import bisect_left
-from collections.abc import Callable
 
-from respram.engine.api import EXPIRED, LATE_BOUNDS_MS, LATE_MS, NEW, Entry, Observer, Session, Settings
+from respram.engine.api import ALLOWED_BYTES_LEAST, EXPIRED, LATE_BOUNDS_MS, LATE_MS, NEW, Entry, Observer, Settings
 from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure import family
 from respram.engine.pure.digest import Digests
@@ -16,6 +15,7 @@ from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.record import Families, Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
+from respram.errors import AllowanceError
 from respram.record import DATABASES, MARKS, SPACES, Record, Seal, is_member, pack, shadow_of
 from respram.seal import Ring
 from respram.stamp import advance
@@ -29,8 +29,8 @@ class Keyspace:
     __slots__ = (
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
-        "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes",
-        "seals", "in_use", "families", "run_program",
+        "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
+        "seals", "in_use", "families",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -38,7 +38,6 @@ class Keyspace:
         self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
-        self.run_program: Callable[[Session, list[bytes], int], bytes | None]  # programs.py sets it: it needs the fast paths, too
         self.live = [0] * SPACES  # rows with a value, past their deadline or not
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)
@@ -50,6 +49,8 @@ class Keyspace:
         self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
         self.hits = self.misses = 0  # of reads by commands
         self.defaulted = 0  # writes of the fast paths that named no TTL
+        self.moved = 0  # bytes of values read and written
+        self.moved_max: int | None = None  # where the command under way has had its share
         self.digests: Digests | None = None  # kept where there may be peers
         self.row_bytes = ROW_BYTES
         self.seals: Seals | None = None
@@ -87,12 +88,26 @@ class Keyspace:
         assert self.seals is not None
         return self.seals.open(row.value, row.seal)
 
+    def opened(self, row: Row) -> bytes:
+        """The same for a command that works on it or answers with it: counted as moved."""
+        value = self.read(row)
+        self.moved += len(value)
+        return value
+
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         row = self.seen(db, key, now_ms)
-        if row is None:
+        if row is None or row.value is None:
             return None
-        value = self.read(row)
+        if self.moved_max is not None and self.moved + len(row.value) > self.moved_max:
+            raise AllowanceError
+        value = self.opened(row)
         return self._entry(row, value, len(value))
+
+    def allow(self, own_bytes: int) -> None:
+        self.moved_max = self.moved + 2 * self.settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes
+
+    def is_spent(self) -> bool:
+        return self.moved_max is not None and self.moved >= self.moved_max
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         row = self.seen(db, key, now_ms)
@@ -110,6 +125,7 @@ class Keyspace:
     def store(
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
     ) -> None:
+        self.moved += len(value)
         self.put(db, key, *self.sealed(value), deadline_ms, implicit, now_ms, event)
 
     def sealed(self, value: bytes) -> tuple[bytes, Seal | None]:
@@ -178,6 +194,7 @@ class Keyspace:
         if row is None or row.value is None:
             return False
         before_ms = row.deadline_ms
+        self.moved += len(row.value)
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)  # the seal says where it was made
         if row.kind and deadline_ms > before_ms:
             family.lengthen(self, row, False, now_ms)

@@ -3,13 +3,11 @@
 A value is opened, worked on, and stored as a whole: what is sealed is sealed anew, and what peers are told is the result.
 """
 
-from respram.engine.api import HOT_BYTES_MAX, Session
+from respram.engine.api import DRAFT_BYTES_MAX, HOT_BYTES_MAX, Session
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
 from respram.integers import parse_int
-
-DRAFT_BYTES_MAX = HOT_BYTES_MAX  # values beyond are worked on by `dispatch`, which times them for the slow log
 
 
 def getrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -22,7 +20,7 @@ def getrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: in
     if span is not None and row is not None and _is_long(row):
         return None
     _count(keyspace, row)
-    return bulk(b"" if row is None or span is None else keyspace.read(row)[span[0] : span[1] + 1])
+    return bulk(b"" if row is None or span is None else keyspace.opened(row)[span[0] : span[1] + 1])
 
 
 def append(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -83,7 +81,7 @@ def getbit(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     if row is not None and at < _length(row):
         if _is_long(row):
             return None
-        found = 1 if keyspace.read(row)[at] & (0x80 >> (offset & 7)) else 0
+        found = 1 if keyspace.opened(row)[at] & (0x80 >> (offset & 7)) else 0
     _count(keyspace, row)
     return b":%d\r\n" % found
 
@@ -102,7 +100,7 @@ def bitcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: in
     _count(keyspace, row)
     if row is None or span is None:
         return b":0\r\n"
-    return b":%d\r\n" % int.from_bytes(keyspace.read(row)[span[0] : span[1] + 1]).bit_count()
+    return b":%d\r\n" % int.from_bytes(keyspace.opened(row)[span[0] : span[1] + 1]).bit_count()
 
 
 def _bit_offset(keyspace: Keyspace, text: bytes) -> int | None:
@@ -137,12 +135,12 @@ def _length(row: Row | None) -> int:
 
 
 def _is_long(row: Row) -> bool:
-    """Sealed, and longer than what is opened here."""
-    return row.seal is not None and _length(row) > DRAFT_BYTES_MAX
+    """Longer than what is opened here."""
+    return _length(row) > DRAFT_BYTES_MAX
 
 
 def _value(keyspace: Keyspace, row: Row | None) -> bytes:
-    return b"" if row is None else keyspace.read(row)
+    return b"" if row is None else keyspace.opened(row)
 
 
 def _rewrite(

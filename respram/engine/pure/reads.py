@@ -21,7 +21,7 @@ def old_value(keyspace: Keyspace, session: Session, row: Row | None) -> bytes:
         keyspace.misses += 1
         return NIL[session.proto]
     keyspace.hits += 1
-    return bulk(keyspace.read(row))
+    return bulk(keyspace.opened(row))
 
 
 def get(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -32,7 +32,7 @@ def get(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) ->
         keyspace.misses += 1
         return NIL[session.proto]
     keyspace.hits += 1
-    value = keyspace.read(row)
+    value = keyspace.opened(row)
     return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
@@ -50,7 +50,7 @@ def mget(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
             parts.append(nil)
         else:
             keyspace.hits += 1
-            parts.append(bulk(keyspace.read(row)))
+            parts.append(bulk(keyspace.opened(row)))
     return b"".join(parts)
 
 
