@@ -99,7 +99,7 @@ lock: ## write the lock files anew (needs uv on the PATH)
 		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
 	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --extra scripts -c requirements-dev.lock pyproject.toml - -o requirements.lock
-	for extra in docs release; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	for extra in docs release quality; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
 
 clean: ## what was built and cached
@@ -189,6 +189,26 @@ asan: dev ## the engine's and the commands' tests with the C core under AddressS
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
 		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
+
+# -- what the tests notice ----------------------------------------------------------------------------
+.PHONY: mutants mutants-native coverage
+
+# In a copy of the tree, since mutmut writes beside what it changes. Its run takes about half an hour on two cores.
+mutants: dev build $(VENV)/.quality-tools ## faults planted one by one in Python: records, gossip, key commands (ARGS="respram.record*")
+	rm -rf build/mutants/python && mkdir -p build/mutants/python
+	cp -r respram tests compat benchmarks setup.py pyproject.toml README.md LICENSE build/mutants/python/
+	cd build/mutants/python && ../../../$(PY) -m mutmut run $(ARGS) && ../../../$(PY) -m mutmut results
+
+mutants-native: dev build ## the same in the C core (ARGS="--files wheel.c --most 100")
+	$(PY) -m tests.mutants.native $(ARGS)
+
+coverage: dev build $(VENV)/.quality-tools ## lines of Python and of C that the tests reach, into build/coverage
+	rm -rf build/coverage && mkdir -p build/coverage
+	cp -r respram tests compat benchmarks release deploy docs fuzz setup.py pyproject.toml Makefile *.md LICENSE Dockerfile requirements*.lock build/coverage/
+	find build/coverage -name '*.so' -delete
+	cd build/coverage && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="-O0 --coverage" RESPRAM_LDFLAGS="--coverage" \
+		../../$(PY) setup.py --quiet build_ext --inplace
+	cd build/coverage && PYTHONPATH=. ../../$(PY) -m tests.mutants.coverage $(ARGS)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
 .PHONY: bench bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands

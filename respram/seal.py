@@ -14,8 +14,10 @@ AES-256-GCM would use with the nonce sealer | count: some processors run through
 the bytes are the same.
 
 A **ring** holds the keys of an enclave. A node makes one at its start and *takes* it for its first write; only keys in
-use are told to peers. Of all keys in use everybody seals with the oldest, so nodes that met agree at their next
-pad. A key that no record needs any more is wiped.
+use are told to peers. Of all keys in use everybody seals with the newest, so nodes that met agree at their next pad. How new a key is
+nobody can claim: one from the future counts as made when it came. So no key wins for good: a node makes another when the newest is a
+day old, and when it stops believing a secret or a peer (`renew_by`). Whoever was put out before then knows no key that anything is
+sealed with afterwards. A key that no record needs any more is wiped.
 
 There is no randomness, clock or I/O in here: fresh keys, times and the memory that keys lie in come from outside.
 """
@@ -40,11 +42,20 @@ LONG_BYTES = PAD_BLOCKS * BLOCK_BYTES // 2  # from here on a value is passed thr
 LONG_SEALER = 1 << 63  # the bit of the node number that is the other way round in the sealer of long values
 LONG_FIRST = 2  # GCM's counter at its first block; 1 is for the tag
 LONG_COUNT_MAX = 1 << 31  # of a boot; behind it long values take positions like all others
-KEYS_MAX = 256  # of a ring; each boot of a node that writes before it meets the others adds one
-RING_BYTES = KEYS_MAX * KEY_BYTES  # two pages, which can be locked even where little may be
+KEYS_MAX = 1024  # of a ring: one a day for as long as a record lives, and one for each boot that writes before it meets the others
+OWN_ROOM = 32  # of them are kept for keys that are made here
+QUOTA_KEYS = 512  # that one peer may be the first to tell of
+RING_BYTES = KEYS_MAX * KEY_BYTES  # eight pages, which can be locked even where little may be
+DAY_MS = 86_400_000  # after which another key is made...
+CROWDED_KEYS = KEYS_MAX // 2  # ... while there are fewer: lives of years would need a key for each day
+SPREAD_MS = 3_600_000  # by so much nodes differ in when they make it: the first one does it for all
+RENEW_SPREAD_MS = 10_000  # the same where a secret is believed no longer
+HERE = 0  # in place of a peer's number
+IDLE_MS = 60_000  # a key that no record has needed for so long gives way to another, where there is no room
 FORGET_MS = 600_000  # a key that nothing needs stays so long, for records that are still under way
 
 _PACKED = Struct("<Q32s")  # made_ms, key
+_NO_KEY = bytes(KEY_BYTES)
 _ID_CONTEXT = b"respram seal key "
 
 Encrypt = Callable[[bytes | bytearray | memoryview, bytearray | memoryview], int]  # (blocks, out) -> bytes written
@@ -60,7 +71,10 @@ class SealKey:
     whole: Whole | None  # the same by GCM where that is faster: (nonce, value, None, out), with GCM_TAG_BYTES more room in `out`
     run: CipherContext  # in CTR mode, for one value at a time: `reset_nonce` to its first block, then `update`
     used: bool
+    at: int = 0  # where in the ring's memory
+    teller: int = HERE  # who told of it first
     needed_ms: int = 0  # when it was last learnt or found in use; see `forget`
+    held_ms: int = 0  # when a record was last found that needs it; before, when it came
 
 
 class Ring:
@@ -75,6 +89,8 @@ class Ring:
         self._memory = memoryview(memory)
         self._keys: dict[int, SealKey] = {}
         self._free = list(reversed(range(0, RING_BYTES, KEY_BYTES)))
+        self._own_draw = int.from_bytes(sha256(b"respram spread " + own).digest()[:2], "little")  # tells nothing of the key
+        self._least_ms = self._renew_ms = 0
         self._current = self._add(own, made_ms, used=False)
 
     def __len__(self) -> int:
@@ -93,6 +109,32 @@ class Ring:
             self.version += 1
         return self._current
 
+    def renew_by(self, now_ms: int) -> None:
+        """Somebody who knows the keys so far may be out from now on: nothing is to be sealed with them any more. `is_due` says when
+        another has to be made here, unless one comes from elsewhere before."""
+        self._least_ms = max(now_ms, self._current.made_ms + 1)
+        self._renew_ms = now_ms + (RENEW_SPREAD_MS * self._own_draw >> 16)
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether `make` is to be called."""
+        if self._current.made_ms < self._least_ms and now_ms >= self._renew_ms:
+            return True
+        spread_ms = SPREAD_MS * self._own_draw >> 16
+        return self._current.used and len(self._keys) < CROWDED_KEYS and now_ms - self._current.made_ms >= DAY_MS + spread_ms
+
+    def make(self, own: bytes, now_ms: int) -> bool:
+        """Another key to seal with from the next pad on. False: there is no room, or it is no use."""
+        made_ms = max([now_ms, self._least_ms, *(one.made_ms + 1 for one in self._keys.values())])
+        if not self._current.used:  # nobody has been told of it
+            self._current.made_ms = made_ms
+            return False
+        if not self._free:
+            self.refused += 1
+            self._renew_ms = now_ms + RENEW_SPREAD_MS
+            return False
+        self._current = self._add(own, made_ms, used=False)
+        return True
+
     def find(self, number: int) -> SealKey | None:
         found = self._keys.get(number)
         return found if found is not None and found.used else None
@@ -104,18 +146,22 @@ class Ring:
             _PACKED.pack(one.made_ms, bytes(one.key)) for one in self._keys.values() if one.used and (not only or one.id in only)
         )
 
-    def learn(self, exported: bytes, now_ms: int) -> int:
+    def learn(self, exported: bytes, now_ms: int, teller: int = HERE) -> int:
         """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused."""
-        if len(exported) % _PACKED.size:
+        if len(exported) % _PACKED.size or len(exported) > KEYS_MAX * _PACKED.size:
             raise PeerError("seal keys cannot be read")
+        entries = list(_PACKED.iter_unpack(exported))
+        if any(key == _NO_KEY for _, key in entries):
+            raise PeerError("a seal key of zeros")
         new = 0
-        for made_ms, key in _PACKED.iter_unpack(exported):
+        for made_ms, key in entries:
             known = self._keys.get(id_of(key))
-            if known is None and not self._free:
+            if known is None and not self._has_room(teller, now_ms):
                 self.refused += 1
                 continue
             if known is None:
-                known = self._add(key, made_ms, used=True)
+                known = self._add(key, min(made_ms, now_ms), used=True)
+                known.teller, known.held_ms = teller, now_ms
                 new += 1
             known.needed_ms = now_ms
         if new:
@@ -123,10 +169,27 @@ class Ring:
             self._choose()
         return new
 
+    def _has_room(self, teller: int, now_ms: int) -> bool:
+        """For one more key of others. Keys that nothing has needed since they came give way to it, those of whoever told most first."""
+        counts: dict[int, int] = {}
+        for one in self._keys.values():
+            counts[one.teller] = counts.get(one.teller, 0) + 1
+        if teller != HERE and counts.get(teller, 0) >= QUOTA_KEYS:
+            return False
+        if len(self._free) > OWN_ROOM:
+            return True
+        idle = [one for one in self._keys.values() if one is not self._current and now_ms - one.held_ms >= IDLE_MS]
+        if not idle:
+            return False
+        self._drop(max(idle, key=lambda one: (counts[one.teller], -one.held_ms)))
+        return True
+
     def forget(self, needed: Collection[int], now_ms: int) -> int:
         """Wipes the keys that no record needs and nobody seals with; how many. To be called now and then."""
         gone = []
         for one in self._keys.values():
+            if one is self._current or one.id in needed:
+                one.held_ms = now_ms
             if one is self._current or one.id in needed or not one.needed_ms:
                 one.needed_ms = now_ms
             elif now_ms - one.needed_ms >= FORGET_MS:
@@ -149,19 +212,23 @@ class Ring:
         encrypt = Cipher(AES(place), ECB()).encryptor().update_into  # noqa: S305
         run = Cipher(AES(place), CTR(bytes(BLOCK_BYTES))).encryptor()
         whole = AESGCM(place).encrypt_into if self.by_gcm else None
-        one = SealKey(id_of(key), made_ms, place, encrypt, whole, run, used)
+        one = SealKey(id_of(key), made_ms, place, encrypt, whole, run, used, at)
         self._keys[one.id] = one
         return one
 
     def _drop(self, one: SealKey) -> None:
         one.key[:] = bytes(KEY_BYTES)
         del self._keys[one.id]
-        self._free = [at for at in reversed(range(0, RING_BYTES, KEY_BYTES)) if not any(self._memory[at : at + KEY_BYTES])]
+        self._free.append(one.at)
 
     def _choose(self) -> None:
-        """The oldest in use is what everybody comes to. An own key that was never used is needed no more."""
+        """The newest in use is what everybody comes to. An own key that was never used is needed no more, unless it is the only one
+        that somebody who is out cannot know."""
         before = self._current
-        self._current = min((one for one in self._keys.values() if one.used), key=lambda one: (one.made_ms, one.id))
+        newest = max((one for one in self._keys.values() if one.used), key=lambda one: (one.made_ms, one.id))
+        if not before.used and newest.made_ms < self._least_ms <= before.made_ms:
+            return
+        self._current = newest
         if not before.used:
             self._drop(before)
 

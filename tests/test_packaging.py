@@ -21,7 +21,7 @@ from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-docs.lock", "requirements-release.lock")
+LOCKS = tuple(f"requirements{name}.lock" for name in ("", "-dev", "-docs", "-release", "-quality"))
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -91,7 +91,7 @@ def test_a_lock_file_pins_versions_and_hashes_and_names_no_host(lock: str) -> No
 
 
 def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
-    serving, developing, documenting, releasing = (locked(lock) for lock in LOCKS)
+    serving, developing, documenting, releasing, judging = (locked(lock) for lock in LOCKS)
     extras = PROJECT["optional-dependencies"]
     assert serving.items() <= developing.items()
     assert names(PROJECT["dependencies"]) | {"setuptools", "cython"} <= set(serving)
@@ -99,7 +99,8 @@ def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
         developing
     )
     assert names(extras["docs"]) <= set(documenting) and names(extras["release"]) <= set(releasing)
-    for lock in (documenting, releasing):  # they are installed beside the tests' packages
+    assert names(extras["quality"]) <= set(judging)
+    for lock in (documenting, releasing, judging):  # they are installed beside the tests' packages
         assert not {name for name in set(lock) & set(developing) if lock[name] != developing[name]}
 
 

@@ -8,7 +8,22 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from respram.errors import PeerError
-from respram.seal import FORGET_MS, KEY_BYTES, KEYS_MAX, RING_BYTES, Ring, id_of, run_through, xor
+from respram.seal import (
+    DAY_MS,
+    FORGET_MS,
+    IDLE_MS,
+    KEY_BYTES,
+    KEYS_MAX,
+    OWN_ROOM,
+    QUOTA_KEYS,
+    RENEW_SPREAD_MS,
+    RING_BYTES,
+    SPREAD_MS,
+    Ring,
+    id_of,
+    run_through,
+    xor,
+)
 
 T = 1_800_000_000_000
 
@@ -28,7 +43,7 @@ def test_a_key_is_told_once_it_is_in_use_and_not_before() -> None:
     assert found is not None and bytes(found.key) == bytes(taken.key)
 
 
-def test_all_who_met_seal_with_the_oldest_key_in_use_whatever_the_order() -> None:
+def test_all_who_met_seal_with_the_newest_key_in_use_whatever_the_order() -> None:
     rings = [ring(T + made) for made in (30, 10, 20)]
     exported = []
     for one in rings:
@@ -36,9 +51,9 @@ def test_all_who_met_seal_with_the_oldest_key_in_use_whatever_the_order() -> Non
         exported.append(one.export())
     for order, one in zip(((0, 1, 2), (2, 0, 1), (1, 2, 0)), rings, strict=True):
         for number in order:
-            one.learn(exported[number], T)
+            one.learn(exported[number], T + 40)
     assert len({one.current for one in rings}) == 1
-    assert rings[0].current == id_of(exported[1][8:]) and all(len(one) == 3 for one in rings)
+    assert rings[0].current == id_of(exported[0][8:]) and all(len(one) == 3 for one in rings)
 
 
 def test_a_new_node_gives_up_its_own_key_for_an_older_or_younger_one_in_use() -> None:
@@ -53,8 +68,8 @@ def test_a_new_node_gives_up_its_own_key_for_an_older_or_younger_one_in_use() ->
         assert sum(map(bool, memory)) <= KEY_BYTES  # its place is wiped
 
 
-def test_a_key_in_use_is_kept_when_an_older_one_comes() -> None:
-    young, founder = ring(T), ring(T - 1)
+def test_a_key_in_use_is_kept_when_a_newer_one_comes() -> None:
+    young, founder = ring(T - 1), ring(T)
     mine = young.take().id
     founder.take()
     young.learn(founder.export(), T)
@@ -64,7 +79,7 @@ def test_a_key_in_use_is_kept_when_an_older_one_comes() -> None:
 
 def test_what_no_record_needs_is_wiped_after_a_while() -> None:
     memory = bytearray(RING_BYTES)
-    young, founder = ring(T, memory), ring(T - 1)
+    young, founder = ring(T - 1, memory), ring(T)
     mine = young.take().id
     founder.take()
     young.learn(founder.export(), T)
@@ -92,16 +107,95 @@ def test_export_can_be_narrowed() -> None:
     assert len(one.export()) == 80 and len(one.export({one.current})) == 40
 
 
-def test_what_cannot_be_read_or_is_too_much_is_refused_and_changes_nothing() -> None:
+def exported(count: int, made_ms: int = T) -> bytes:
+    return b"".join(made_ms.to_bytes(8, "little") + os.urandom(KEY_BYTES) for _ in range(count))
+
+
+def test_what_cannot_be_read_changes_nothing() -> None:
     one = ring(T)
-    with pytest.raises(PeerError):
-        one.learn(b"x" * 41, T)
-    assert len(one) == 1
+    for broken in (b"x" * 41, exported(KEYS_MAX + 1), exported(2) + bytes(40), exported(1) + T.to_bytes(8, "little") + bytes(KEY_BYTES)):
+        with pytest.raises(PeerError):
+            one.learn(broken, T)
+        assert len(one) == 1
+
+
+def test_no_claim_of_age_wins_for_good() -> None:
+    """Neither a key as old as can be nor one from the end of time: the next key that is made honestly is newer."""
+    for claimed_ms in (0, 1, T, T + DAY_MS, (1 << 64) - 1):
+        one = ring(T - 10)
+        honest = one.take().id
+        hostile = exported(1, claimed_ms)
+        one.learn(hostile, T, teller=7)
+        assert one.current == (honest if claimed_ms < T - 10 else id_of(hostile[8:]))
+        one.learn((1 << 64).__sub__(1).to_bytes(8, "little") + hostile[8:], T + 5, teller=7)  # the same key again, newer
+        made = ring(T + 20)
+        made.take()
+        one.learn(made.export(), T + 20, teller=8)
+        assert one.current == made.current
+        later = ring(T + 30)  # who comes later believes what it is told no more
+        later.learn(one.export(), T + 30)
+        assert later.current == made.current
+
+
+def test_a_key_is_made_each_day_and_the_first_one_does_it_for_all() -> None:
+    rings = [ring(T - number) for number in range(3)]
+    rings[0].take()
+    for one in rings[1:]:
+        one.learn(rings[0].export(), T)
+    assert not any(one.is_due(T + DAY_MS - 1) for one in rings) and all(one.is_due(T + DAY_MS + SPREAD_MS) for one in rings)
+    now_ms = T + DAY_MS + SPREAD_MS
+    assert rings[1].make(os.urandom(KEY_BYTES), now_ms)
+    assert rings[1].export() == rings[0].export(), "it is told once it is in use"
+    rings[1].take()
+    for one in (rings[0], rings[2]):
+        one.learn(rings[1].export(), now_ms)
+    assert len({one.current for one in rings}) == 1 and not any(one.is_due(now_ms) for one in rings)
+    unused = ring(T)
+    assert not unused.is_due(T + 10 * DAY_MS), "nobody knows it, and nothing is sealed with it"
+
+
+def test_after_somebody_is_out_nothing_is_sealed_with_what_it_knew() -> None:
+    one, out = ring(T), ring(T)
+    out.take()
     one.take()
-    for _ in range(KEYS_MAX - 1):
-        one.learn(ring_export(T + 1), T)
-    assert one.learn(ring_export(T + 1), T) == 0 and one.refused == 1
-    assert len(one) == KEYS_MAX and one.find(one.current) is one.take()
+    one.learn(out.export() + exported(1, (1 << 64) - 1), T + 1, teller=7)
+    known = set(one._keys)
+    one.renew_by(T + 2)
+    assert not one.is_due(T + 1) and one.is_due(T + 2 + RENEW_SPREAD_MS)
+    one.learn(exported(1, T + 1), T + 3, teller=8)  # from a neighbour that has not renewed: it may have told anybody
+    assert one.is_due(T + 2 + RENEW_SPREAD_MS)
+    assert one.make(os.urandom(KEY_BYTES), T + 3) and one.current not in known and not one.is_due(T + 2 + RENEW_SPREAD_MS)
+    mine = one.current
+    one.learn(exported(1, T + 1), T + 4, teller=8)
+    assert one.current == mine, "an own key that nobody can know gives way to no key from before"
+    newer = exported(1, T + 5)
+    one.learn(newer, T + 6, teller=8)
+    assert one.current == id_of(newer[8:]) and one.find(mine) is None
+
+
+def test_who_tells_of_too_many_keys_leaves_room_for_others_and_for_own() -> None:
+    one = ring(T)
+    one.take()
+    for _ in range(QUOTA_KEYS + 10):
+        one.learn(exported(1), T, teller=7)
+    assert len(one) == QUOTA_KEYS + 1 and one.refused == 10
+    for teller in range(100, 100 + KEYS_MAX):
+        one.learn(exported(1), T, teller)
+    assert len(one) == KEYS_MAX - OWN_ROOM and one.refused > 10
+    needed = set(list(one._keys)[:200])
+    one.forget(needed, T + IDLE_MS)
+    honest = exported(300, T + 1)
+    assert one.learn(honest, T + IDLE_MS + 1, teller=9) == 300, "what nothing needs gives way"
+    assert needed <= set(one._keys) and all(one.find(id_of(honest[at + 8 : at + 40])) for at in range(0, len(honest), 40))
+    for number in range(OWN_ROOM):
+        one.renew_by(T + IDLE_MS + number)
+        assert one.make(os.urandom(KEY_BYTES), T + IDLE_MS + number)
+        one.take()
+    one.renew_by(T + DAY_MS)
+    assert not one.make(os.urandom(KEY_BYTES), T + DAY_MS)
+    one.take()
+    places = [key.at for key in one._keys.values()]
+    assert len(places) == len(set(places)) == KEYS_MAX
 
 
 def test_nothing_is_left_of_the_keys_at_the_end() -> None:

@@ -65,7 +65,7 @@ WALLS = (
     Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
     *(Wall(f"respram/{name}", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
            "arithmetic and tables, used by every room")
-      for name in ("stamp.py", "record.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
+      for name in ("stamp.py", "record.py", "program.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients",
@@ -131,6 +131,7 @@ TESTED_BY = (
     ("respram/server/clock.py", "tests/server/test_app.py"),
     ("respram/server/process.py", "tests/server/test_app.py"),
     ("respram/commands/running.py", "tests/commands/test_dispatch.py"),
+    ("respram/program.py", "tests/commands/test_programs.py"),
     ("respram/scripting/scripts.py", "tests/commands/test_scripts.py"),
     ("respram/commands/stats.py", "tests/commands/test_info.py"),
     ("respram/commands/client_line.py", "tests/commands/test_clients.py"),

@@ -5,7 +5,7 @@ Nobody may run one, unless an operator gave it by its name: to a user (`+del`), 
 
 ENTRIES = """
 del -2 write,by_name keyspace 1.0.0 generic 1/-1/1
-  shape decides
+  shape decides,asks hot 2
   is Let go of keys: they read as missing at once, and their values are wiped
   costs O(N) where N is the number of keys
   tip request_policy:multi_shard
@@ -32,7 +32,7 @@ getdel 2 write,fast,by_name string 6.2.0 string 1/1/1
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0
 unlink -2 write,fast,by_name keyspace 4.0.0 generic 1/-1/1
-  shape decides
+  shape decides,asks hot 2
   is Let go of keys, as DEL does
   costs O(N) where N is the number of keys
   tip request_policy:multi_shard

@@ -2,6 +2,7 @@
 
 ENTRIES = """
 eval -3 noscript,stale,skip_monitor,no_mandatory_keys,movablekeys scripting 2.6.0 scripting -
+  shape decides,asks hot 1024
   is Execute a Lua script server side
   costs Depends on the script that is executed.
   keys 2 keynum 0 1 1 RW,access,update We cannot tell how the keys will be used so we assume the worst, RW and UPDATE
@@ -13,6 +14,7 @@ eval_ro -3 readonly,noscript,stale,skip_monitor,no_mandatory_keys,movablekeys sc
   keys 2 keynum 0 1 1 RO,access We cannot tell how the keys will be used so we assume the worst, RO and ACCESS
   args script:string numkeys:integer key:key?*#0 arg:string?*
 evalsha -3 noscript,stale,skip_monitor,no_mandatory_keys,movablekeys scripting 2.6.0 scripting -
+  shape decides,asks hot 1024
   is Execute a Lua script server side
   costs Depends on the script that is executed.
   keys 2 keynum 0 1 1 RW,access,update

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Union
 
 from respram.errors import ClientError
+from respram.integers import parse_int
 
 
 class Simple(NamedTuple):
@@ -226,3 +227,25 @@ class Writing:
     def held_bytes(self) -> int:
         """With what a walk keeps to tell no key twice."""
         return self.writer.size + self.count * ITEM_BYTES
+
+
+def split_replies(data: bytes) -> list[bytes]:
+    """RESP2 replies of this node, one behind the other, each by itself."""
+    found, at = [], 0
+    while at < len(data):
+        end = _end_of(data, at)
+        found.append(data[at:end])
+        at = end
+    return found
+
+
+def _end_of(data: bytes, at: int) -> int:
+    line_end = data.index(b"\r\n", at)
+    kind, number = data[at : at + 1], parse_int(data[at + 1 : line_end])
+    at = line_end + 2
+    if kind == b"$" and number is not None and number >= 0:
+        return at + number + 2
+    if kind == b"*":
+        for _ in range(number or 0):
+            at = _end_of(data, at)
+    return at

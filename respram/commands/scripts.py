@@ -9,6 +9,7 @@ A script that runs for long (scripting/scripts.py) suspends its session for a mi
 `node.busy` has dispatch refuse all commands but a few, and the fast paths are off (PING and ECHO answer nevertheless).
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from respram.catalog import Command, find
@@ -19,7 +20,7 @@ from respram.commands.node import Conn, Node, Suspend
 from respram.commands.notify import observe
 from respram.commands.pausing import SPREADING
 from respram.commands.refusals import refuse, refuse_unnamed
-from respram.commands.reply import OK, Error, OverrunError, Raw, Reply, Simple, encode
+from respram.commands.reply import OK, Error, OverrunError, Raw, Reply, Simple, encode, split_replies
 from respram.commands.running import OOM, call, count_error
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
@@ -100,6 +101,7 @@ class Calls:
         self.now_ms = conn.now_ms  # stands still for a script, as in Redis
         self.db = conn.session.db
         self.proto = 2  # of replies to it, until it calls redis.setresp
+        self.replies: deque[bytes] = deque()  # to its first commands: the engine ran them, and handed the script over
         self._outside = (False, 0, 0)
 
     def enter(self) -> None:
@@ -116,6 +118,8 @@ class Calls:
     def call(self, argv: list[bytes]) -> Answer:
         conn, running = self.conn, self.scripts.running
         assert running is not None
+        if self.replies:
+            return self._given(argv)
         command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
         if running.reason:
             return ENDED
@@ -144,6 +148,18 @@ class Calls:
         except OverrunError:
             return TOO_LONG_FOR_SCRIPTS
         return _answer(reply, self.proto)
+
+    def _given(self, argv: list[bytes]) -> Answer:
+        """A command that has run already: its reply."""
+        command, reply = find(argv[0].lower(), b""), self.replies.popleft()
+        assert command is not None and self.scripts.running is not None
+        self.scripts.running.wrote |= command.writes
+        kind, line = reply[:1], reply[1 : reply.index(b"\r\n")]
+        if kind == b":":
+            return Answer(parse_int(line))
+        if kind == b"$":
+            return Answer(False if line == b"-1" else reply[len(line) + 3 : -2])
+        return Answer(None, STATUS, line) if kind == b"+" else Answer(None, ENCODED, reply)
 
     def _is_implicit(self, key: bytes) -> bool:
         """A deadline that nobody named counts as none, as for EXPIRE NX: scripts give a counter its window where PTTL says -1."""
@@ -206,7 +222,7 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
             limits.script_busy_ms, limits.script_ms_max, limits.script_memory_bytes_max, limits.scripts_max, limits.scripts_bytes_max
         )
         try:
-            node.scripts = Scripts(bounds, REDIS_VERSION, node.micros)
+            node.scripts = Scripts(bounds, REDIS_VERSION, node.micros, node.engine)
         except NoLuaError:
             refuse(conn, name, b"lua")
     node.scripts.bounds.busy_ms = node.limits.script_busy_ms  # CONFIG SET may have changed them
@@ -216,6 +232,7 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
 
 def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, read_only: bool) -> Reply:
     scripts = _scripts(conn, name)
+    given = conn.node.engine.take_replies()
     if conn.node.busy is conn:
         running = scripts.running
         assert running is not None and isinstance(running.host, Calls)
@@ -244,8 +261,11 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
         if entry.grows and conn.node.engine.full():
             raise OOM
     keys, arguments = argv[3 : 3 + count], argv[3 + count :]
-    ask_for_missing(conn, keys)
     calls = Calls(conn, scripts, name, entry, keys, read_only=read_only)
+    if given:
+        calls.replies.extend(split_replies(given))
+    else:
+        ask_for_missing(conn, keys)
     may_wait, proto = not conn.executing, conn.session.proto
     return _go_on(conn, digest, calls, lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait))
 

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from respram.engine.replication import Replicating
+from respram.program import Program
 from respram.seal import Ring
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
@@ -195,6 +196,17 @@ class Engine(Replicating, Protocol):
         all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
 
+    def teach(self, name: bytes, program: Program) -> bool:
+        """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no memory for it,
+        or it is none that could be run."""
+
+    def unteach(self, name: bytes) -> None:
+        """The name is for `dispatch` again."""
+
+    def take_replies(self) -> bytes:
+        """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it declined, one
+        behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""
+
     def allow(self, own_bytes: int) -> None:
         """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many as the largest
         two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much. A `lookup` beyond raises
@@ -226,6 +238,9 @@ class Engine(Replicating, Protocol):
 
     def seal_keys(self) -> set[int]:
         """Ids of the keys that records here, or the next writes, are sealed with."""
+
+    def leave_pad(self) -> None:
+        """The ring has another key to seal with: the next value is sealed with that one."""
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:

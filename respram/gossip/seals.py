@@ -25,7 +25,7 @@ class Keyring(Protocol):
     refused: int
 
     def export(self) -> bytes: ...
-    def learn(self, exported: bytes, now_ms: int) -> int: ...
+    def learn(self, exported: bytes, now_ms: int, teller: int = ...) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +54,9 @@ class Seals:
         if self.keyring is None:
             return
         refused = self.keyring.refused
-        if self.keyring.learn(message.keys, self.host.now.wall_ms):
-            self.host.report("seal_keys", f"learnt_from={link.peer.number if link.peer else 0:016x}")
+        teller = link.peer.number if link.peer is not None else 0
+        if self.keyring.learn(message.keys, self.host.now.wall_ms, teller):
+            self.host.report("seal_keys", f"learnt_from={teller:016x}")
         if self.keyring.refused != refused:
             self.host.report("seal_keys_full", f"refused={self.keyring.refused}")
         if message.asks == ASKING:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respram.errors import ClientError
+from respram.program import Program
 
 FLAGS = frozenset({b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"})
 ENTRY_BYTES = 512  # what one takes beside its text, about: the digest, the entry, a compiled function
@@ -21,7 +22,7 @@ class Cached:
     body_at: int  # where the script begins behind that line
     made: Any = None  # compiled by the runtime of that generation
     generation: int = -1
-    native: Callable[..., Any] | None = None  # what runs in its place, where it was recognised
+    program: Program | None = None  # what the engine runs in its place, where it was recognised
 
     @property
     def size(self) -> int:
@@ -38,7 +39,9 @@ class Cached:
 
 
 class Cache:
-    def __init__(self, entries_max: int, bytes_max: int) -> None:
+    def __init__(self, entries_max: int, bytes_max: int, dropped: Callable[[bytes, Cached], None]) -> None:
+        """`dropped` is called with each entry that leaves."""
+        self._dropped = dropped
         self.entries_max = entries_max
         self.bytes_max = bytes_max
         self.bytes = 0
@@ -66,9 +69,13 @@ class Cache:
         self._entries[digest] = entry
         while len(self._entries) > 1 and (len(self._entries) > self.entries_max or self.bytes > self.bytes_max):
             first = next(iter(self._entries))
-            self.bytes -= self._entries.pop(first).size
+            left = self._entries.pop(first)
+            self.bytes -= left.size
+            self._dropped(first, left)
 
     def clear(self) -> None:
+        for digest, entry in self._entries.items():
+            self._dropped(digest, entry)
         self._entries.clear()
         self.bytes = 0
 

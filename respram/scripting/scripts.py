@@ -14,8 +14,11 @@ Redis goes on with a script whose client has hung up. Here nobody would resume i
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from respram.program import Program
 from respram.scripting.cache import Cache, Cached, digest_of, read_header
+from respram.scripting.compiler import compile_script
 from respram.scripting.runtime import KILLED, OVERTIME, Host, NoLuaError, Outcome, Runtime
 
 SLICE_US = 10_000  # of a script that runs for long, before others get their turn
@@ -43,11 +46,19 @@ class Run:
     wrote: bool = False  # Redis does not let one be killed then
 
 
+class Pupil(Protocol):
+    """Who runs the programs of scripts that were recognised: the engine."""
+
+    def teach(self, name: bytes, program: Program) -> bool: ...
+    def unteach(self, name: bytes) -> None: ...
+
+
 class Scripts:
-    def __init__(self, bounds: Bounds, version: bytes, micros: Callable[[], int]) -> None:
+    def __init__(self, bounds: Bounds, version: bytes, micros: Callable[[], int], pupil: Pupil) -> None:
         """Raises NoLuaError."""
         self.bounds = bounds
-        self.cache = Cache(bounds.entries_max, bounds.bytes_max)
+        self.pupil = pupil
+        self.cache = Cache(bounds.entries_max, bounds.bytes_max, self._unteach)
         self.running: Run | None = None
         self._version = version
         self._micros = micros
@@ -62,8 +73,24 @@ class Scripts:
         if digest not in self.cache:
             entry = read_header(text)
             self._compile(entry)
+            self._teach(digest, entry)
             self.cache.add(digest, entry)
         return digest
+
+    def _teach(self, digest: bytes, entry: Cached) -> None:
+        """Has the engine run it, by its digest and by its text, where it is one that can be. One that says of itself what it
+        does (`#!lua flags=`) passes checks that only `dispatch` makes."""
+        entry.program = compile_script(entry.text) if entry.flags is None else None
+        if entry.program is not None and not (
+            self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program)
+        ):
+            self._unteach(digest, entry)
+
+    def _unteach(self, digest: bytes, entry: Cached) -> None:
+        if entry.program is not None:
+            self.pupil.unteach(digest)
+            self.pupil.unteach(entry.text)
+            entry.program = None
 
     def flush(self) -> None:
         self.cache.clear()

@@ -63,6 +63,7 @@ class App:
         self.trust = peer_setup.make_trust(config)
         self.guard = guard
         self.ring = self._ring()
+        self.sealing_with = self.ring.current if self.ring is not None else 0
         self.node = self._node()
         self.beginning = Beginning() if config.has_peers else None
         self.node.truth = self.beginning
@@ -147,8 +148,10 @@ class App:
         except ConfigError as error:
             logs.logger.error("event=peer_reload_failed reason=%s", error)
             return
-        self.trust = trust
+        before, self.trust = self.trust, trust
         ended = self.driver.renew(trust) if self.driver is not None else 0
+        if self.ring is not None and before is not None and before.believes_more_than(trust):
+            self.ring.renew_by(clock.now_ms())  # whoever is out now knows the keys so far
         logs.logger.info("event=peer_reloaded what=%s links_ended=%d", trust.source, ended)
 
     # -- listening --------------------------------------------------------------------------------
@@ -322,9 +325,19 @@ class App:
             stats.net_input_bytes += input_bytes
             stats.net_output_bytes += output_bytes
         sample(self.node, now_ms)
-        if self.ring is not None and len(self.ring) > 1 and self.ring.forget(self.node.engine.seal_keys(), now_ms):
-            self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
+        if self.ring is not None:
+            self._tend(self.ring, now_ms)
         self.loop.call_later(SWEEP_S, self.sweep)
+
+    def _tend(self, ring: Ring, now_ms: int) -> None:
+        """Seal keys: a new one where it is time, and the old ones wiped once no record needs them."""
+        if ring.is_due(now_ms) and ring.make(secrets.token_bytes(KEY_BYTES), now_ms):
+            self.journal("event=seal_key_made")
+        if ring.current != self.sealing_with:
+            self.sealing_with = ring.current
+            self.node.engine.leave_pad()
+        if len(ring) > 1 and ring.forget(self.node.engine.seal_keys(), now_ms):
+            self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
 
     def relieve(self) -> None:
         """Closes those who hold most, while all clients together hold too much."""

@@ -187,9 +187,8 @@ class Driver:
     def renew(self, trust: Trust) -> int:
         """Other secrets or certificates, for links from now on. Where somebody is believed no longer, the present links
         end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended."""
-        before = set(self.trust.accepting.get_ca_certs(binary_form=True)) if self.trust else set()
-        self.trust = trust
-        if before <= set(trust.accepting.get_ca_certs(binary_form=True)):
+        before, self.trust = self.trust, trust
+        if before is None or not before.believes_more_than(trust):
             return 0
         links = tuple(self.links.values())
         for link in links:

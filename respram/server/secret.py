@@ -60,6 +60,11 @@ class Trust(NamedTuple):
     ids_key: int  # of the record ids: the same on all nodes of the cluster
     source: str  # for the log: "secret" or "certificates"
 
+    def believes_more_than(self, other: "Trust") -> bool:
+        """Whether somebody who could come in would be turned away by the other."""
+        believed, there = (set(one.accepting.get_ca_certs(binary_form=True)) for one in (self, other))
+        return not believed <= there
+
 
 @dataclass(frozen=True, slots=True)
 class OwnCertificates:

@@ -36,6 +36,8 @@ def test_every_command_with_keys_has_a_shape_that_agrees_with_its_flags() -> Non
         if command.refused or command.name in told:
             continue
         assert bool(command.shape) or not command.first_key, command.name
+        if command.name in (b"eval", b"evalsha"):
+            continue  # what is written is written by the commands of a script
         assert command.writes == (command.shape in (b"writes", b"decides")) or not command.shape, command.name
         if command.shape == b"reads":
             assert b"readonly" in command.flags and command.asks, command.name

@@ -234,6 +234,22 @@ def test_a_key_that_the_ring_forgot_is_let_go_of_and_can_come_again(make: Callab
         assert there.engine.merge(again, NOW + 5_000).new == 1
 
 
+def test_behind_a_change_of_keys_nothing_is_sealed_with_the_old_one(one: Sealed) -> None:
+    one.ask(b"SET", b"before", b"v" * 40)
+    old = one.ring.current
+    one.ring.renew_by(NOW + 1)
+    assert one.ring.make(os.urandom(KEY_BYTES), NOW + 1) and one.ring.current != old
+    one.engine.leave_pad()
+    one.ask(b"SET", b"behind", b"w" * 40)
+    one.ask(b"SET", b"long", b"x" * LONG_BYTES)
+    keys = {record.key: record.seal.key for record in one.held() if record.seal is not None}
+    assert keys == {b"before": old, b"behind": one.ring.current, b"long": one.ring.current}
+    assert one.ask(b"MGET", b"before", b"behind").endswith(b"$40\r\n" + b"v" * 40 + b"\r\n$40\r\n" + b"w" * 40 + b"\r\n")
+    while one.engine.expire(NOW + 5_000_000_000, 100):
+        pass
+    assert one.engine.seal_keys() == {one.ring.current}
+
+
 def test_sealing_begins_before_the_first_record(engine: Engine) -> None:
     engine.store(0, b"k", b"v", NOW + 1_000, False, NOW, b"set")
     with pytest.raises(AssertionError):
@@ -259,11 +275,11 @@ def test_no_counter_block_is_used_twice_and_both_engines_make_the_same_ciphertex
     both = [sealed(name, ring=Ring(bytearray(RING_BYTES), secret, NOW, by_gcm)) for name in WAYS for by_gcm in ways]
     used: Counter[tuple[int, int]] = Counter()
     seen: dict[tuple[int, int], bytes] = {}
-    now, older = NOW, 0
+    now, newer = NOW, 0
     for number, (what, which, size) in enumerate(steps):
         value = os.urandom(size)
-        older += what == "learn"
-        exported = (NOW - older).to_bytes(8, "little") + os.urandom(KEY_BYTES)
+        newer += what == "learn"
+        exported = (NOW + newer).to_bytes(8, "little") + os.urandom(KEY_BYTES)
         now += -3_000 if what == "back" else 1
         plain = pack(Record(0, b"k%d" % which, value, now + 1 << 16, 1 + number, NOW + 50_000))
         for one in both:
@@ -275,7 +291,9 @@ def test_no_counter_block_is_used_twice_and_both_engines_make_the_same_ciphertex
                 case "retime":
                     one.engine.retime(0, b"k%d" % which, now + size, False, now, b"expire")
                 case "learn":
-                    one.ring.learn(exported, now)
+                    one.ring.learn(exported, NOW + newer)
+                    if newer % 2:
+                        one.engine.leave_pad()
                 case "plain":
                     one.engine.merge(plain, now)
                 case "back":

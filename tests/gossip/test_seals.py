@@ -224,11 +224,11 @@ def test_a_forgotten_key_is_asked_for_and_the_record_comes_again() -> None:
     enclave.settle(50)
     key = enclave.rings[0].current
     assert forgetful.find(key) is not None
-    older = new_ring(EPOCH_MS - 5_000_000)
-    older.take()
-    enclave.rings[0].learn(older.export(), EPOCH_MS)  # it rules from now on, but node 0 has a pad of the first key left
+    newer = new_ring(EPOCH_MS + 1)
+    newer.take()
+    enclave.rings[0].learn(newer.export(), EPOCH_MS + 50)  # it rules from now on, but node 0 has a pad of the first key left
     enclave.settle(3_000)
-    assert forgetful.current == older.current != key
+    assert forgetful.current == newer.current != key
     enclave.replicas[1].engine.expire(EPOCH_MS + 100_000, 1_000)
     assert forgetful.forget(set(), EPOCH_MS + 10_000_000) == 1
     enclave.replicas[1].engine.seal_keys()

@@ -71,6 +71,7 @@ def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> 
                     reload(member, file, step)
                     assert "event=peer_reloaded what=secret" in member.log()
             until_linked(members)
+            until(lambda: any("event=seal_key_made" in member.log() for member in members), "values are sealed with the keys of before")
             members[0].client.set("after", "all", ex=300)
             until(lambda: all(member.client.get("after") == b"all" for member in members), "the nodes lost each other")
         assert not faults, faults[:5]

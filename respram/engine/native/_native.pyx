@@ -36,7 +36,7 @@ DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit")  # by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del")  # by the number of the note
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
@@ -242,6 +242,33 @@ cdef class NativeEngine:
             self.tell_notes()
         return handed
 
+    def teach(self, bytes name not None, program):
+        cdef bytes steps = program.steps
+        cdef tuple values = program.constants
+        cdef Py_ssize_t count = len(values), number
+        cdef Constant *constants = <Constant *>malloc((<size_t>count + 1) * sizeof(Constant))
+        if constants is NULL:
+            raise MemoryError
+        try:
+            for number in range(count):
+                value = values[number]
+                constants[number].is_text = PyBytes_CheckExact(value)
+                constants[number].number = 0.0 if PyBytes_CheckExact(value) else value
+                constants[number].text = span_of(value if PyBytes_CheckExact(value) else b"")
+            return programs_teach(self.c, span_of(name), span_of(steps), program.registers, constants, <size_t>count) != 0
+        finally:
+            free(constants)
+
+    def unteach(self, bytes name not None):
+        programs_unteach(self.c, span_of(name))
+
+    def take_replies(self):
+        if not self.c.programs.log.len:
+            return b""
+        taken = PyBytes_FromStringAndSize(<char *>self.c.programs.log.bytes, <Py_ssize_t>self.c.programs.log.len)
+        buffer_clear(&self.c.programs.log, 0)
+        return taken
+
     def allow(self, uint64_t own_bytes):
         if self.c.feed.session is not NULL:
             engine_allow(self.c, own_bytes)
@@ -278,6 +305,9 @@ cdef class NativeEngine:
 
     def seal_keys(self):
         return set() if self.keys is None else self.keys.in_use()
+
+    def leave_pad(self):
+        seal_leave_pad(self.c)
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     cdef object entry(self, int db, bytes key, int64_t now_ms, bint with_value):

@@ -70,6 +70,12 @@ cdef extern from "engine.h":
         uint64_t *counts
         uint64_t sum_ms, wiped_bytes
         int64_t last_at_ms, last_by_ms
+    ctypedef struct Constant:
+        bint is_text
+        double number
+        Span text
+    ctypedef struct Programs:
+        Buffer log
     ctypedef struct Engine:
         Table *tables
         uint64_t live[80]
@@ -86,6 +92,7 @@ cdef extern from "engine.h":
         Buffer notes
         Buffer reply
         Seals seals
+        Programs programs
         FeedState feed
     ctypedef struct CMerged "Merged":
         uint64_t fresh, known, refused, malformed, strange
@@ -130,6 +137,8 @@ cdef extern from "engine.h":
     void session_init(CSession *)
     void session_close(CSession *)
     size_t session_buffered_bytes(const CSession *)
+    bint programs_teach(Engine *, Span, Span, size_t, const Constant *, size_t)
+    void programs_unteach(Engine *, Span)
     bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint kept_next(CSession *, Command *)
     void kept_drop(CSession *)
@@ -155,6 +164,7 @@ cdef extern from "engine.h":
     bint seal_open(Engine *, const Record *, uint8_t *)
     bint seal_is_used(const Engine *, uint32_t)
     void seal_forget(Engine *, uint32_t)
+    void seal_leave_pad(Engine *)
 
     uint64_t xxh3(Span)
 

@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * reads.c, writes.c, counts.c, parts.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -94,7 +94,7 @@ static inline Trace *trace_of(const Record *record) {
 }
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7,
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
@@ -205,6 +205,30 @@ typedef struct Lateness {
     int64_t last_at_ms, last_by_ms;
 } Lateness;
 
+/* -- programs.c: scripts that the engine runs itself ------------------------------------------------- */
+enum { OP_NIL, OP_BOOL, OP_CONST, OP_MOVE, OP_KEY, OP_ARG, OP_COUNT, OP_LEN, OP_CALL, OP_TIME, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_CONCAT,
+       OP_EQ, OP_LT, OP_LE, OP_NOT, OP_NUMBER, OP_STRING, OP_FLOOR, OP_CEIL, OP_ABS, OP_MIN, OP_MAX, OP_JUMP, OP_UNLESS, OP_WHEN, OP_RETURN,
+       OP_RETURN_LIST, OP_COUNT_OF }; /* as in respram/program.py, which says what each does */
+
+#define REGISTERS_MAX 64 /* program.py has these, and says why */
+#define CALL_ARGS_MAX 16
+#define RUN_STEPS_MAX 20000
+#define LOG_BYTES_MAX ((size_t)1 << 20)
+#define PROGRAM_BUCKETS 4096 /* of two names for each of 10,000 scripts, at most */
+
+typedef struct Constant {
+    bool is_text;
+    double number;
+    Span text;
+} Constant;
+
+struct Taught;
+typedef struct Programs {
+    struct Taught **taught; /* chains by the hash of their names; NULL: there are none */
+    Buffer log;  /* the replies of the run under way, or of one that declined, until they are taken */
+    Buffer made; /* texts of the run under way */
+} Programs;
+
 typedef struct Engine {
     Settings settings;
     Table tables[SPACES];
@@ -229,6 +253,7 @@ typedef struct Engine {
     Buffer scratch; /* a sealed value on its way into its record; empty at all other times */
     Buffer draft; /* a value in plain while a command works on it; empty at all other times */
     Seals seals;
+    Programs programs;
     Batch batch;
     Feed feed;
 } Engine;
@@ -270,6 +295,7 @@ bool seal_begin(Engine *engine, Lender lender, bool writes);
 void seal_free(Seals *seals);
 uint32_t seal_key(Engine *engine, uint64_t id);
 void seal_forget(Engine *engine, uint32_t key);
+void seal_leave_pad(Engine *engine);
 bool seal_is_used(const Engine *engine, uint32_t key);
 bool seal_value(Engine *engine, Span value, Content *content);
 void seal_done(Engine *engine, const Content *content, bool stored);
@@ -394,6 +420,11 @@ static inline Span command_arg(const Command *command, size_t number) {
     Span span = {command->text + command->args[number].offset, command->args[number].len};
     return span;
 }
+
+/* programs.c */
+bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, const Constant *constants, size_t count);
+void programs_unteach(Engine *engine, Span name);
+void programs_free(Engine *engine);
 
 /* kept.c: hot commands in MULTI */
 bool kept_add(Engine *engine, Session *session, const Command *command); /* false: it is for `dispatch` */

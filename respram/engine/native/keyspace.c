@@ -60,6 +60,7 @@ void engine_free(Engine *engine) {
     arena_free(&engine->arena);
     nodes_free(&engine->nodes);
     seal_free(&engine->seals);
+    programs_free(engine);
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);

@@ -212,6 +212,16 @@ static bool make_ahead(Engine *engine, size_t needed) {
     return true;
 }
 
+/* What is left of the pad ahead is overwritten, and never used: the next value takes a new one. */
+void seal_leave_pad(Engine *engine) {
+    Seals *seals = &engine->seals;
+    if (!seals->pads)
+        return;
+    wipe(seals->pads[PAD_AHEAD].stream, sizeof seals->pads[PAD_AHEAD].stream);
+    seals->spent = PAD_BLOCKS;
+    seals->ahead_key = 0;
+}
+
 static void set_seal(Content *content, uint64_t sealer, uint32_t key, uint64_t position) {
     content->seal = (Seal){.sealer = sealer, .key = key};
     content->position = seal_split(position, content->bytes.len, &content->seal);

@@ -328,4 +328,18 @@ HANDLER(getex) {
     return true;
 }
 
+/* DEL and UNLINK of one key, for whom they were given by name. */
+HANDLER(del) {
+    Span key = command_arg(command, 1);
+    bool found;
+    if (command->argc != 2 || !reply_reserve(engine, REPLY_HEAD_BYTES)
+        || !keyspace_let_go(engine, session->db, keyspace_hash(engine, key), key, now_ms, &found))
+        return false;
+    if (found)
+        engine_note(engine, NOTE_DEL, session->db, key);
+    reply_integer(engine, ':', found);
+    return true;
+}
+
+SAME(unlink, hot_del)
 SAME(psetex, hot_setex)

@@ -12,6 +12,7 @@ from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
+from respram.program import Program
 from respram.seal import Ring
 
 
@@ -68,6 +69,15 @@ class PureEngine:
     def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         return self.wire.run_kept(session, now_ms, reply_bytes_max)
 
+    def teach(self, name: bytes, program: Program) -> bool:
+        return self.wire.programs.teach(name, program)
+
+    def unteach(self, name: bytes) -> None:
+        self.wire.programs.unteach(name)
+
+    def take_replies(self) -> bytes:
+        return self.wire.programs.take_replies()
+
     def allow(self, own_bytes: int) -> None:
         if self.wire.is_feeding:
             self.keyspace.allow(own_bytes)
@@ -95,6 +105,10 @@ class PureEngine:
 
     def seal_keys(self) -> set[int]:
         return self.keyspace.seal_keys()
+
+    def leave_pad(self) -> None:
+        if self.keyspace.seals is not None:
+            self.keyspace.seals.leave_pad()
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:

@@ -11,6 +11,7 @@ from respram.engine.api import FEED_COMMAND_US, FEED_MOVED_BYTES_MAX, Dispatch, 
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.kept import QUEUED, Kept
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.programs import Programs
 from respram.engine.pure.scanner import Scanner
 
 
@@ -76,6 +77,7 @@ class Wire:
         self._commands_left = 0  # of the turn under way
         self.is_feeding = False
         # By the name as sent, in the two spellings that clients use; others are found by lower().
+        self.programs = Programs(keyspace, self._fast_reply)
         self._hot: dict[bytes, tuple[Command, Handler, int]] = {
             name: (command, HANDLERS[command.name], 1 << number)
             for number, command in enumerate(HOT, 1)
@@ -138,12 +140,12 @@ class Wire:
             session.closing = True
             session.drop_kept()
 
-    def _fast_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
+    def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
         if found is None or not session.permitted & found[2]:
             return None
         command, handler, _ = found
-        if (command.writes and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
+        if ((command.writes or command.shape == b"decides") and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
@@ -163,7 +165,7 @@ class Wire:
     def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
-        if found is None or not session.permitted & found[2]:
+        if found is None or not session.permitted & found[2] or b"noscript" in found[0].flags:
             return None
         if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
             return None

@@ -8,7 +8,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import counts, parts, reads, writes
+from respram.engine.pure import counts, parts, programs, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -52,4 +52,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"getbit": parts.getbit,
     b"bitcount": parts.bitcount,
     b"substr": parts.getrange,
+    b"eval": programs.evaluate,
+    b"evalsha": programs.evaluate,
+    b"del": writes.delete,
+    b"unlink": writes.delete,
 }

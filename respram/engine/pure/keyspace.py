@@ -6,8 +6,19 @@ A value is sealed in `sealed` on its way into `write`, and opened in `read`; nob
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 
-from respram.engine.api import ALLOWED_BYTES_LEAST, EXPIRED, LATE_BOUNDS_MS, LATE_MS, NEW, Entry, Observer, Settings
+from respram.engine.api import (
+    ALLOWED_BYTES_LEAST,
+    EXPIRED,
+    LATE_BOUNDS_MS,
+    LATE_MS,
+    NEW,
+    Entry,
+    Observer,
+    Session,
+    Settings,
+)
 from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure import family
 from respram.engine.pure.digest import Digests
@@ -30,7 +41,7 @@ class Keyspace:
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
         "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
-        "seals", "in_use", "families",
+        "seals", "in_use", "families", "run_program",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -38,6 +49,7 @@ class Keyspace:
         self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
+        self.run_program: Callable[[Session, list[bytes], int], bytes | None]  # programs.py sets it: it needs the fast paths, too
         self.live = [0] * SPACES  # rows with a value, past their deadline or not
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)

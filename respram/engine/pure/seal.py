@@ -66,6 +66,11 @@ class Seals:
         self.pad[:] = run_through(self.pad_key, self.node, self.ahead, bytes(PAD_BLOCKS * BLOCK_BYTES))
         self.spent = 0
 
+    def leave_pad(self) -> None:
+        """What is left of it is overwritten, and never used."""
+        self.pad[:] = bytes(len(self.pad))
+        self.pad_key = None
+
     def open(self, value: bytes, seal: Seal) -> bytes:
         key = self.ring.find(seal.key)
         assert key is not None, "a key that records need is kept"

@@ -234,3 +234,11 @@ def _put(keyspace: Keyspace, session: Session, key: bytes, value: bytes, ttl_ms:
         keyspace.store(session.db, key, value, now_ms + keyspace.settings.default_ttl_ms, True, now_ms, b"set")
     else:
         keyspace.store(session.db, key, value, now_ms + ttl_ms, False, now_ms, b"set")
+
+
+def delete(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """DEL and UNLINK of one key, for whom they were given by name."""
+    if len(argv) != 2:
+        return None
+    found = keyspace.let_go(session.db, argv[1], now_ms, b"del")
+    return b":%d\r\n" % found
