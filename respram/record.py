@@ -37,7 +37,8 @@ SEAL = Struct("<QQ")
 SEALER = Struct("<Q")
 POSITION_MAX = 1 << 63  # of a seal: where its counter blocks begin
 DATABASES = 16
-SPACES = 5 * DATABASES  # keys; members of hashes, sets and sorted sets; marks
+SCRIPTS = 5 * DATABASES  # the texts of scripts, by their digests: a space that nobody can select
+SPACES = SCRIPTS + 1  # keys; members of hashes, sets and sorted sets; marks; scripts
 HASH, SET, ZSET = 1, 2, 3
 MARKS = 4 * DATABASES
 NAME_LENGTH = Struct("<I")
@@ -175,7 +176,7 @@ def unpack(payload: bytes) -> Iterator[Record]:
 
 def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
     """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub."""
-    if flags & KIND and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES) or db >= MARKS and not flags & STUB:
+    if flags & KIND and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES) or MARKS <= db < SCRIPTS and not flags & STUB:
         return True
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
 

@@ -10,6 +10,7 @@ from respram.commands.invalidation import invalidate
 from respram.commands.node import Conn, Node, Watched
 from respram.commands.pubsub import publish
 from respram.engine.api import EXPIRED, NEW
+from respram.record import DATABASES
 
 # In the order in which Redis prints them; the last three do not belong to `A`.
 EVENT_LETTERS = b"g$lshzxetdnKEm"
@@ -90,6 +91,8 @@ def observe(node: Node) -> None:
     misses_seen = bool(flags & MISS) or (node.peers is not None and node.peers.pulls_useful())
 
     def seen(name: bytes, db: int, key: bytes) -> None:
+        if db >= DATABASES:
+            return  # no key of a client: see record.py
         if name == NEW and node.awaited:
             appeared(node, db, key)
         if node.trackers and name != NEW:

@@ -22,6 +22,7 @@ from respram.commands.pausing import SPREADING
 from respram.commands.refusals import refuse, refuse_unnamed
 from respram.commands.reply import OK, Error, OverrunError, Raw, Reply, Simple, encode, split_replies
 from respram.commands.running import OOM, call, count_error
+from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
 from respram.errors import ClientError
@@ -250,11 +251,13 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     digest = text.lower() if by_digest else digest_of(text)
     entry = scripts.cache.find(digest)
     if entry is None:
-        if by_digest:
+        shared = find_shared(conn, digest) if by_digest else text
+        if shared is None:
             raise NO_SCRIPT
-        _load(scripts, text)
+        _load(scripts, shared)
         entry = scripts.cache.find(digest)
         assert entry is not None
+    share(conn, digest, entry.text)
     if entry.flags is not None:
         if read_only and entry.writes:
             raise WRITES
@@ -357,18 +360,21 @@ def evalsha_ro(conn: Conn, argv: list[bytes]) -> Reply:
 
 # -- SCRIPT -------------------------------------------------------------------------------------------
 def script_load(conn: Conn, argv: list[bytes]) -> Reply:
-    return _load(_scripts(conn, b"script|load"), argv[2])
+    digest = _load(_scripts(conn, b"script|load"), argv[2])
+    share(conn, digest, argv[2])
+    return digest
 
 
 def script_exists(conn: Conn, argv: list[bytes]) -> Reply:
     scripts = _scripts(conn, b"script|exists")
-    return [int(digest.lower() in scripts.cache) for digest in argv[2:]]
+    return [int(digest.lower() in scripts.cache or is_shared(conn, digest.lower())) for digest in argv[2:]]
 
 
 def script_flush(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) > 3 or (len(argv) == 3 and argv[2].lower() not in (b"sync", b"async")):
         raise FLUSH_OPTIONS
     _scripts(conn, b"script|flush").flush()
+    forget_shared(conn)
     return OK
 
 

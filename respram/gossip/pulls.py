@@ -17,6 +17,7 @@ from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import DOUBTFUL
 from respram.gossip.timers import PullExpired
 from respram.gossip.truths import Truths
+from respram.record import DATABASES, SCRIPTS
 from respram.wire.messages import Pull, Pulled
 
 Name = tuple[int, bytes]  # database, key
@@ -84,7 +85,7 @@ class Pulls:
 
     def asked(self, link: Link, message: Pull) -> None:
         """Only a node that has everything can say that it has not got this, or nothing newer."""
-        payload = self.host.store.fetch(message.db, message.key, self.host.now.wall_ms) if message.db < 16 else b""
+        payload = self.host.store.fetch(message.db, message.key, self.host.now.wall_ms) if message.db < DATABASES or message.db == SCRIPTS else b""
         self.host.send(link.id, Pulled(message.token, int(self.host.state not in DOUBTFUL), payload))
 
     def answered(self, link: Link, message: Pulled) -> None:

@@ -31,7 +31,7 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
 static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
     if (flags & RECORD_KIND && (flags & (RECORD_STUB | PACKED_SEALED) || value_bytes || db >= DATABASES))
         return true;
-    if (db >= MARKS && !(flags & RECORD_STUB))
+    if (db >= MARKS && db < SCRIPTS && !(flags & RECORD_STUB))
         return true;
     return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
            || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));

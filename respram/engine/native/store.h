@@ -14,7 +14,8 @@
 #include "links.h"
 
 #define DATABASES 16
-#define SPACES (5 * DATABASES) /* keys; members of hashes, sets and sorted sets; marks: see record.py */
+#define SCRIPTS (5 * DATABASES)
+#define SPACES (SCRIPTS + 1) /* keys; members of hashes, sets and sorted sets; marks; texts of scripts: see record.py */
 #define MARKS (4 * DATABASES)
 #define MEMBER_SPACES (MARKS - DATABASES)
 #define NAME_LENGTH_BYTES 4

@@ -27,7 +27,7 @@ from respram.engine.pure.record import Families, Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
 from respram.errors import AllowanceError
-from respram.record import DATABASES, MARKS, SPACES, Record, Seal, is_member, pack, shadow_of
+from respram.record import DATABASES, MARKS, SCRIPTS, SPACES, Record, Seal, is_member, pack, shadow_of
 from respram.seal import Ring
 from respram.stamp import advance
 
@@ -271,9 +271,9 @@ class Keyspace:
         if db < DATABASES:
             if kind and not stays:
                 family.head_comes(self, row)
-        elif db >= MARKS:
+        elif MARKS <= db < SCRIPTS:
             family.marked(self, db - MARKS, key, clock)
-        elif value is not None:
+        elif value is not None and is_member(db):
             (family.enter if stays else family.link)(self, row)
 
     def _note_seal(self, row: Row, seal: Seal | None) -> None:

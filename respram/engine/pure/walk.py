@@ -17,7 +17,8 @@ def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
     for its in (its for its in families if its.count):
         head = keyspace.head(db, its.key, now_ms)
         ended += head is not None and family.is_empty(keyspace, head, now_ms)
-    return keyspace.live[db] - keyspace.families.empty[db] - ended
+    empty = keyspace.families.empty[db] if db < DATABASES else 0
+    return keyspace.live[db] - empty - ended
 
 
 def _is_shown(keyspace: Keyspace, row: Row, now_ms: int) -> bool:
