@@ -106,3 +106,63 @@ def test_news_by_a_pull_brings_the_pace_back_as_news_by_a_push_does() -> None:
     link = next(link for link in (1, 2, 3) if bench.sent(Pull, link))
     bench.say(link, Pulled(bench.sent(Pull)[0].token, 1, record))
     assert bench.core.rounds.interval_ms == bench.core.policy.round_ms and bench.core.rounds.soon_ms
+
+
+def test_a_second_begins_with_a_second_and_gives_a_thousand_pulls_again() -> None:
+    bench = unequal()
+    bench.wait(1000 - bench.ms % 1000)
+    assert sum(pull(bench, b"first%d" % number) for number in range(2_000)) == 1_000
+    bench.wait(999)
+    assert not pull(bench, b"still the first")
+    bench.wait(1)
+    assert sum(pull(bench, b"second%d" % number) for number in range(2_000)) == 1_000
+
+
+def test_only_ready_peers_that_differ_are_asked() -> None:
+    bench = Bench()
+    for number, ready in enumerate((True, True, False)):
+        bench.meet(number + 1, member(0x200 + number, ready=ready))
+    peers = bench.core.neighbours.peers
+    bench.core.neighbours.set_differs(peers[0x200])
+    bench.core.neighbours.set_differs(peers[0x202])
+    bench.forget()
+    assert pull(bench, b"k")
+    assert [len(bench.sent(Pull, link)) for link in (1, 2, 3)] == [1, 0, 0]
+    (asked,) = bench.sent(Pull)
+    assert (asked.db, asked.key) == (0, b"k")
+
+
+def test_every_pull_has_a_token_of_its_own_and_an_answer_ends_only_its_own() -> None:
+    bench = unequal()
+    assert pull(bench, b"one") and pull(bench, b"two") and pull(bench, b"three")
+    tokens = {one.token: one.key for one in bench.sent(Pull)}
+    assert set(tokens.values()) == {b"one", b"two", b"three"} and len(tokens) == 3
+    second = next(token for token, key in tokens.items() if key == b"two")
+    for link in (1, 2, 3):
+        if any(one.token == second for one in bench.sent(Pull, link)):
+            bench.say(link, Pulled(second, 1, b""))
+    assert [one for one in bench.effects if isinstance(one, Answered)] == [Answered(0, b"two")]
+
+
+def test_a_late_answer_is_known_for_as_many_names_as_may_be_asked() -> None:
+    bench = unequal()
+    bench.core.pulls.names.clear()
+    assert pull(bench, b"first")
+    bench.wait(25)
+    first = bench.sent(Pull)[0].token
+    for number in range(bench.core.policy.pulls_max - 1):
+        bench.core.pulls.names[-number - 1] = (0, b"%d" % number)
+    assert pull(bench, b"last")
+    assert first not in bench.core.pulls.names and len(bench.core.pulls.names) == bench.core.policy.pulls_max
+
+
+def test_far_peers_get_the_longer_patience() -> None:
+    bench = unequal()
+    policy = bench.core.policy
+    for peer in bench.core.neighbours.peers.values():
+        peer.rtt_ms = policy.pull_ms
+    assert pull(bench, b"k")
+    bench.wait(policy.pull_ms)
+    assert Answered(0, b"k") not in bench.effects
+    bench.wait(policy.pull_ms_max - policy.pull_ms)
+    assert Answered(0, b"k") in bench.effects
