@@ -113,7 +113,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Replicating", "BaseModel", "App",
+    "BloomFilter", "Engine", "Replicating", "BaseModel", "App", "Formatter",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -277,7 +277,7 @@ def passes_on(handler: ast.ExceptHandler) -> bool:
 
 
 def inherited_code(source: Source) -> Iterator[str]:
-    """Only errors, protocols, plain records and asyncio's classes have parents."""
+    """Only errors, protocols, plain records, log formatters and asyncio's classes have parents."""
     if source.path.startswith(ADAPTERS):
         return
     local_errors = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and is_error(node)}

@@ -9,7 +9,7 @@ import difflib
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from respram import __version__
 from respram.cli.check import CHECK_HELP
@@ -32,6 +32,7 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
   respram top [--help] [OPTIONS]      the same in a terminal, as it changes
   respram secret                      print a fresh secret for the nodes of a cluster
   respram completion SHELL            what bash, zsh or fish offers behind respram
+  respram man                         the manual page, for `respram man | man -l -`
   respram check [--help] URL          what of a workload on Redis would be refused here
   respram --version
 """
@@ -39,7 +40,7 @@ SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cl
 
   (umask 077; respram secret > cluster-secret)
 """
-COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "check")
+COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check")
 # What most nodes are started with; `serve --help-all` has the rest.
 EVERYDAY = {
     "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
@@ -47,7 +48,7 @@ EVERYDAY = {
     "who may use it": ("requirepass-file", "aclfile", "unprotected"),
     "other nodes": ("join", "peer-port", "cluster-secret-file", "enclave"),
     "restarts": ("snapshot-dir", "snapshot-key-file"),
-    "what it says": ("log-level",),
+    "what it says": ("log-level", "log-format"),
 }
 HELP_COLUMNS = 100
 HELP_HEAD = """respram serve: run a node until SIGTERM or SIGINT.
@@ -81,6 +82,8 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         print(SECRET_HELP, end="")
     elif name == "completion":
         return _completion(rest, asked=asked)
+    elif name == "man":
+        return _manual(rest, asked=asked)
     elif name in ("--version", "-V"):
         print(f"respram {__version__}")
     elif name in ("--help", "-h", "help"):
@@ -205,7 +208,7 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
         config = load(flags, variables)
         from respram.server.app import run
 
-        return run(config)
+        return run(config, _say_ready())
     from respram.cli.gateway import beside, read_port
 
     # Somebody is to watch: whoever wants other events says so.
@@ -214,7 +217,22 @@ def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
     from respram.server.app import run
 
     with beside(config, read_port(gateway_port), variables):
-        return run(config)
+        return run(config, _say_ready())
+
+
+def _say_ready() -> Callable[[str], None] | None:
+    """Who sits at a terminal is told when the node is ready; a log file has its lines."""
+    return (lambda line: print(line, file=sys.stderr, flush=True)) if sys.stderr.isatty() else None
+
+
+def _manual(words: list[str], *, asked: bool) -> int:
+    from respram.cli import manual
+
+    if asked or words:
+        print(manual.HELP, end="")
+        return 0 if asked else 2
+    print(manual.page(USAGE, EVERYDAY), end="")
+    return 0
 
 
 def _completion(words: list[str], *, asked: bool) -> int:

@@ -213,6 +213,7 @@ ENGINES = ("auto", "native", "pure")
 ROOTS = ("auto", "yes", "no")
 LETTING_GO = tuple(sorted(command.name.decode() for command in COMMANDS.values() if command.by_name and command.writes))
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 
 
 def _limit_options() -> list[Option]:
@@ -301,6 +302,8 @@ OPTIONS: tuple[Option, ...] = (
            read_events),
     Option("log-level", "log_level", "|".join(LOG_LEVELS), "choice", "info", "What is logged to standard error.",
            partial(read_choice, choices=LOG_LEVELS)),
+    Option("log-format", "log_format", "|".join(LOG_FORMATS), "choice", "text", "Lines for people, or a JSON object a line.",
+           partial(read_choice, choices=LOG_FORMATS)),
     *_limit_options(),
 )  # fmt: skip
 

@@ -73,6 +73,7 @@ class Config:
     seal_memory: bool = True
     notify_keyspace_events: str = ""
     log_level: str = "info"
+    log_format: str = "text"
     limits: Limits = field(default_factory=Limits)
 
     @property

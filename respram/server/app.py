@@ -48,6 +48,7 @@ EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
 EXPIRY_STEP = 64  # records destroyed between two looks at the clock
 SWEEP_S = 1.0
 STOP_S = 3.0  # until when replies that were made are to be taken, out of the 5 s that a stop may take
+READY_LOOK_S = 0.05  # between two looks whether the node is ready, for who waits at a terminal
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
 
@@ -386,17 +387,18 @@ class App:
             self.journal(f"event=stopping_left what=writes peers=0 bytes={engine.waiting_bytes()}")
 
 
-def run(config: Config) -> int:
-    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code."""
-    logs.set_up(config.log_level)
+def run(config: Config, say: Callable[[str], None] | None = None) -> int:
+    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. `say` is told once when the
+    node is ready, and how to reach it."""
+    logs.set_up(config.log_level, config.log_format)
     process.give_back_large_blocks()
     process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)
     runner = asyncio.Runner(loop_factory=loop_factory())
     with runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, say))
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, say: Callable[[str], None] | None = None) -> int:
     loop = asyncio.get_running_loop()
     app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
@@ -413,6 +415,8 @@ async def _serve(config: Config) -> int:
     app.sweep()
     app.meet()
     app.remember()
+    if say is not None:
+        _say_ready(app, say)
     reason = await app.stopping
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
     await app.drain()
@@ -448,6 +452,30 @@ def _announce(app: App) -> None:
         "off" if guard is not None and guard.dumps_off else "on",
     )
     log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
+
+
+def _say_ready(app: App, say: Callable[[str], None]) -> None:
+    """Looks again and again until the node has restored and joined; only who waits at a terminal asks for it."""
+    if app.stopping.done():
+        return
+    if is_ready(app.node):
+        say(f"ready: {reach(app.listeners[0].name, app.listeners[0].spelled())}")
+    else:
+        app.loop.call_later(READY_LOOK_S, _say_ready, app, say)
+
+
+def is_ready(node: Node) -> bool:
+    return not node.loading and (node.peers is None or node.peers.state() == b"ready")
+
+
+def reach(listener: str, spelled: str) -> str:
+    """How redis-cli reaches the first address of a listener."""
+    host, _, port = spelled.partition(",")[0].rpartition(":")
+    tls = " --tls" if listener == "tls_clients" else ""
+    if listener == "unix_clients":
+        return f"redis-cli -s {host}"
+    elsewhere = "" if host in ("127.0.0.1", "0.0.0.0", "[::]") else f" -h {host.strip('[]')}"  # noqa: S104
+    return f"redis-cli{tls}{elsewhere} -p {port}"
 
 
 def _let_go(client: Client) -> None:

@@ -4,8 +4,11 @@ A kind of event that repeats gets a line a second, and may save up ten: so all p
 named, and an attack on a port cannot fill a disk. The lines left out are counted in the next one.
 """
 
+import json
 import logging
+import re
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,9 +21,39 @@ INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 logger = logging.getLogger("respram")
 
 
-def set_up(level: str) -> None:
+# A field of a line: `name=word`, or quoted as Python quotes a text.
+FIELD = re.compile(r"""(?:^|(?<= ))([a-z_]+)=("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\S*)""")
+QUOTED = re.compile(r"\\(.)")
+
+
+class JsonFormatter(logging.Formatter):
+    """A line as one JSON object: when, how grave, the whole line, and each of its fields under its name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = record.getMessage()
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        told: dict[str, str | int] = {
+            "time": f"{when}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "message": line,
+        }
+        for name, text in FIELD.findall(line):
+            told.setdefault(name, read_field(text))
+        return json.dumps(told)
+
+
+def read_field(text: str) -> str | int:
+    if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
+        return QUOTED.sub(r"\1", text[1:-1])
+    plain = text.isascii() and text.isdecimal() and len(text) < 16 and (text == "0" or text[0] != "0")
+    return int(text) if plain else text
+
+
+def set_up(level: str, style: str = "text") -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(
+        JsonFormatter() if style == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False

@@ -1,6 +1,7 @@
 """The command line: what is printed where, and the exit codes that scripts rely on."""
 
 import os
+import pty
 import re
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from respram.config.limits import Limits
 from respram.config.options import OPTIONS, Option
 from respram.config.settings import Config
 from respram.errors import BindError, ConfigError
+from respram.server.app import reach
 from tests.live import SOON_S
 
 Run = Callable[..., tuple[int, str, str]]
@@ -27,7 +29,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """Instead of a node: the configurations that one would have been started with."""
     configs: list[Config] = []
 
-    def run(config: Config) -> int:
+    def run(config: Config, say: Callable[[str], None] | None = None) -> int:
         configs.append(config)
         return 0
 
@@ -84,7 +86,7 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(run: Run, served: list[Config]
 
 
 def test_a_taken_port_is_one_line_and_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken(config: Config) -> int:
+    def taken(config: Config, say: object) -> int:
         raise BindError(f"cannot listen on port {config.port}")
 
     monkeypatch.setattr(respram.server.app, "run", taken)
@@ -92,7 +94,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1(run: Run, monkeypatch: pytest.
 
 
 def test_a_node_that_cannot_have_what_was_asked_for_says_so_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(config: Config) -> int:
+    def refuse(config: Config, say: object) -> int:
         raise ConfigError("--engine native:\nit is not built")
 
     monkeypatch.setattr(respram.server.app, "run", refuse)
@@ -100,7 +102,7 @@ def test_a_node_that_cannot_have_what_was_asked_for_says_so_in_one_line(run: Run
 
 
 def test_the_exit_code_of_the_node_is_that_of_the_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(respram.server.app, "run", lambda config: 3)
+    monkeypatch.setattr(respram.server.app, "run", lambda config, say: 3)
     assert run("serve")[0] == 3
 
 
@@ -175,3 +177,35 @@ def test_all_of_the_help_is_there_when_asked_for(run: Run) -> None:
 
 def test_a_mistyped_command_gets_a_suggestion(run: Run) -> None:
     assert "did you mean respram serve?" in run("sevre")[2] and "say respram serve, " in run("xyz")[2]
+
+
+def test_who_sits_at_a_terminal_is_told_when_the_node_is_ready() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "respram", "serve", "--port", "0", "--peer-port", "0", "--log-level", "warning"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    try:
+        while b"ready: redis-cli -p " not in said:
+            said += os.read(ours, 4096)
+        port = int(said.partition(b"redis-cli -p ")[2].split()[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as one:
+            one.sendall(b"PING\r\n")
+            assert one.recv(16) == b"+PONG\r\n"
+    finally:
+        process.terminate()
+        process.wait(SOON_S)
+        os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("listener", "spelled", "command"),
+    [
+        ("clients", "127.0.0.1:6379,[::1]:6379", "redis-cli -p 6379"),
+        ("clients", "10.0.0.7:6380", "redis-cli -h 10.0.0.7 -p 6380"),
+        ("tls_clients", "[fd00::7]:6380", "redis-cli --tls -h fd00::7 -p 6380"),
+        ("unix_clients", "/run/respram.sock:0", "redis-cli -s /run/respram.sock"),
+    ],
+)
+def test_redis_cli_is_named_with_what_reaches_the_node(listener: str, spelled: str, command: str) -> None:
+    assert reach(listener, spelled) == command

@@ -1,10 +1,11 @@
 """The journal: all lines of an ordinary burst, a bounded number of an attack's."""
 
+import json
 import logging
 
 import pytest
 
-from respram.server.logs import LINES_MAX, QUIET_MS, Journal
+from respram.server.logs import LINES_MAX, QUIET_MS, Journal, JsonFormatter
 
 
 class Clock:
@@ -76,3 +77,30 @@ def test_kinds_without_end_do_not_fill_memory(clock: Clock) -> None:
     for number in range(10_000):
         journal(f"event={number}")
     assert len(journal._kinds) <= 256
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("event=start pid=17 engine=native", {"event": "start", "pid": 17, "engine": "native"}),
+        ("event=unreached why='it\\'s gone' address=h:1", {"event": "unreached", "why": "it's gone", "address": "h:1"}),
+        (
+            "event=let_go user=default commands=DEL: every client",
+            {"event": "let_go", "commands": "DEL:", "user": "default"},
+        ),
+        (
+            "event=level peer=0000000000000123 empty= level=9",
+            {"peer": "0000000000000123", "empty": "", "level": "warning"},
+        ),
+        ('event=odd why="\u2028 \\n"', {"event": "odd", "why": "\u2028 n"}),
+        ("no field at all", {}),
+    ],
+)
+def test_a_line_as_json_has_the_line_and_its_fields(line: str, fields: dict[str, str | int]) -> None:
+    record = logging.LogRecord("respram", logging.WARNING, "", 0, "%s", (line,), None)
+    record.created, record.msecs = 1_000_000_000.25, 250.0
+    text = JsonFormatter().format(record)
+    told = json.loads(text)
+    assert "\n" not in text and text.isascii()
+    assert (told["time"], told["level"], told["message"]) == ("2001-09-09T01:46:40.250Z", "warning", line)
+    assert {name: told[name] for name in fields} == fields
