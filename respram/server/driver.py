@@ -12,7 +12,9 @@ import secrets
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 from respram.commands import pubsub
 from respram.commands.node import Node
@@ -32,18 +34,19 @@ from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.replica import Bug, Output, Replica, Write
 from respram.server import clock, discovery, logs, peer_overview
+from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
 from respram.snapshot.keys import Entry, SegmentKeys
 
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
-STRANGERS_MAX = 64  # accepted links that have not finished their handshake
 WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
 AFTER_BUG_S = 1.0
+KNOWN_MAX = 1024  # addresses of members that keep their places at the door
 UNREACHED_MAX = 1024  # addresses remembered as told of in the log
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
 FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN)  # ways for a link to end that are counted
@@ -108,13 +111,16 @@ class Driver:
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
-        self._servers: list[asyncio.Server] = []
+        self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
+        self.strangers = Places(STRANGERS_MAX)  # numbers of links
+        self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
+        self._known: frozenset[str] = frozenset()  # hosts that were to be joined, or where members are; see `_is_known`
+        self._known_until_s = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     # -- start and end ----------------------------------------------------------------------------
     async def start(self, listeners: list[socket.socket]) -> None:
-        for listener in listeners:
-            self._servers.append(await self.loop.create_server(self._accept, sock=listener))
+        self.door.open(listeners)
         self.carry(self.replica.start(now()))
 
     async def drain(self, end_s: float) -> Left:
@@ -133,16 +139,14 @@ class Driver:
     def deafen(self) -> None:
         """From here on nothing that peers send is taken: what they do not see acknowledged they keep for others."""
         self.deaf = True
-        for server in self._servers:
-            server.close()
+        self.door.close()
 
     async def stop(self) -> None:
         """Says farewell, and gives it a moment to leave."""
         self.stopped = True
         if self._looking is not None:
             self._looking.cancel()
-        for server in self._servers:
-            server.close()
+        self.door.close()
         self.carry(self.replica.leave(now()))
         if self._timer is not None:
             self._timer.cancel()
@@ -155,6 +159,7 @@ class Driver:
             await asyncio.sleep(0.005)
         for link in tuple(self.links.values()):
             link.abort("stopping")
+        self.handshakes.shutdown(wait=False, cancel_futures=True)
 
     def keep_looking(self, roots_of: Callable[[discovery.Found], list[bytes]], failures: tuple[str, ...]) -> None:
         """Resolves --join again and again; names of machines stay, their addresses do not."""
@@ -171,15 +176,46 @@ class Driver:
                 self.carry(self.replica.set_roots(roots_of(found), now()))
 
     # -- links ------------------------------------------------------------------------------------
-    def _accept(self) -> Link:
-        """Room for one more stranger is made at the cost of the one that has been silent longest."""
-        strangers = [one for one in self.links.values() if not one.address and not self._greeted(one)]
-        if len(strangers) >= STRANGERS_MAX:
-            strangers[0].abort(CROWDED)
-        return self._link(b"", self.trust.accepting if self.trust else None)
+    def _let_in(self, sock: socket.socket, address: str) -> None:
+        for number in [one for one in self.strangers.held if self._is_no_stranger(one)]:
+            self.strangers.remove(number)
+        rival = self.links.get(cast(int, self.strangers.rival_of(address, self._is_known)))
+        if rival is not None:
+            self.strangers.remove(rival.number)
+            rival.abort(CROWDED)
+        link = self._link(b"", self.trust.accepting if self.trust else None)
+        self.strangers.add(link.number, address)
+        task = self.loop.create_task(self._begin(link, sock))
+        self.dials[task] = None
+        task.add_done_callback(self.dials.pop)
+
+    async def _begin(self, link: Link, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: link, sock)
+        except OSError:  # gone already
+            self.links.pop(link.number, None)
+            self.strangers.remove(link.number)
+            sock.close()
+
+    def _is_no_stranger(self, number: object) -> bool:
+        link = self.links.get(cast(int, number))
+        return link is None or self._greeted(link)
+
+    def _turned_away(self, reason: str) -> None:
+        if reason in self.faults:
+            self.faults[reason] += 1
+
+    def _is_known(self, host: str) -> bool:
+        """Whether this node was told to join somebody there, or a member is there. (Found anew once a second: it is asked for each
+        stranger.)"""
+        if self.loop.time() >= self._known_until_s:
+            self._known_until_s = self.loop.time() + 1.0
+            core = self.replica.core
+            self._known = frozenset(peer_overview.host_of(one) for one in (*core.partners.roots, *list(core.book.at_address)[:KNOWN_MAX]))
+        return host in self._known
 
     def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
-        link = Link(self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self)
+        link = Link(self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes)
         self._next_link += 1
         self.links[link.number] = link
         return link
@@ -209,6 +245,7 @@ class Driver:
 
     def link_ended(self, link: Link, reason: str) -> None:
         self.links.pop(link.number, None)
+        self.strangers.remove(link.number)
         if reason in FAULTS:
             self.faults[reason] += 1
         if reason in TOLD:

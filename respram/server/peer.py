@@ -18,6 +18,8 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Protocol, cast
 
 from respram.config.options import Address
@@ -48,11 +50,13 @@ class Link(asyncio.Protocol):
     """`address` is what was dialled, b"" for a link that was accepted."""
 
     def __init__(
-        self, number: int, address: bytes, context: ssl.SSLContext | None, unsent_bytes_max: int, owner: Owner
-    ) -> None:
+        self, number: int, address: bytes, context: ssl.SSLContext | None, unsent_bytes_max: int, owner: Owner,
+        worker: Executor | None = None,
+    ) -> None:  # fmt: skip
         self.number = number
         self.address = address
         self.owner = owner
+        self.worker = worker  # does the sums of handshakes, which hold the loop otherwise; None: the loop does
         self.unsent_bytes_max = unsent_bytes_max
         self.opened = False
         self.closing = False  # nothing more is handed to the owner
@@ -64,6 +68,7 @@ class Link(asyncio.Protocol):
         self.sent_bytes = 0
         self._waiting = memoryview(b"")  # read, and not yet looked at
         self._paused = False
+        self._shaking = False  # the worker has the TLS object: nobody else may touch it
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLObject | None = None
@@ -79,7 +84,9 @@ class Link(asyncio.Protocol):
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        if self._tls is not None:
+        if self.closing:  # somebody had to make room before it began
+            self._transport.abort()
+        elif self._tls is not None:
             self._timer = loop.call_later(HANDSHAKE_S, self.abort, SILENT)
             self._shake()
         elif remote and ipaddress.ip_address(remote[0].partition("%")[0]).is_loopback:
@@ -91,7 +98,7 @@ class Link(asyncio.Protocol):
         if not self.received_bytes and self.address:
             self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
-        self._waiting = memoryview(bytes(data))  # empty before: nothing is read while something waits
+        self._waiting = memoryview(bytes(self._waiting) + data)  # hardly ever something before: nothing is read while something waits
         if len(data) >= CROWD_BYTES:
             self._pause()
         self._work()
@@ -99,7 +106,7 @@ class Link(asyncio.Protocol):
     def _work(self) -> None:
         """What has been read, piece by piece, for as long as a turn of the loop may take."""
         end_us = clock.micros() + TURN_US
-        while self._waiting and not self.closing:
+        while self._waiting and not self.closing and not self._shaking:
             piece, self._waiting = self._waiting[:WORK_BYTES], self._waiting[WORK_BYTES:]
             self._take(bytes(piece))
             if self._waiting and clock.micros() > end_us:
@@ -118,7 +125,7 @@ class Link(asyncio.Protocol):
     def _go_on(self) -> None:
         self._paused = False
         self._work()
-        if not self._paused and self._transport is not None and not self._transport.is_closing():
+        if not self._paused and not self._shaking and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _take(self, data: bytes) -> None:
@@ -128,7 +135,7 @@ class Link(asyncio.Protocol):
         self._incoming.write(data)
         if not self.opened:
             self._shake()
-        if self.opened:
+        elif not self._shaking:
             self._decrypt()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -170,15 +177,37 @@ class Link(asyncio.Protocol):
 
     def abort(self, reason: str) -> None:
         """Closes without a word."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None:  # gone already, or not there yet
+            self.closing, self.reason = True, reason if not self.closing else self.reason
+        elif not self._transport.is_closing():
             self.closing, self.reason = True, reason
             self._transport.abort()
 
     # -- TLS --------------------------------------------------------------------------------------
     def _shake(self) -> None:
+        """A step of the handshake. (OpenSSL lets others run meanwhile.)"""
+        assert self._tls is not None
+        if self.worker is None:
+            self._shaken(self._tls.do_handshake)
+            return
+        self._shaking = True
+        if self._transport is not None and not self._paused:
+            self._transport.pause_reading()
+        asyncio.get_running_loop().run_in_executor(self.worker, self._tls.do_handshake).add_done_callback(self._worked)
+
+    def _worked(self, step: "asyncio.Future[None]") -> None:
+        self._shaking = False
+        if step.cancelled() or self._transport is None or self._transport.is_closing() or self.closing:
+            with contextlib.suppress(ssl.SSLError, asyncio.CancelledError):
+                step.result()
+            return
+        self._shaken(step.result)
+        self._go_on()
+
+    def _shaken(self, step: Callable[[], None]) -> None:
         assert self._tls is not None
         try:
-            self._tls.do_handshake()
+            step()
         except ssl.SSLWantReadError:
             self._send(self._outgoing.read())
             return
@@ -192,6 +221,7 @@ class Link(asyncio.Protocol):
             return
         self._send(self._outgoing.read())
         self._open()
+        self._decrypt()  # what came behind the handshake
 
     def _fail(self, error: ssl.SSLError) -> None:
         """An alert: the other side speaks TLS and says that it does not believe us. Anything else is garbage."""

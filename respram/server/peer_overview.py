@@ -63,6 +63,10 @@ def _split(address: bytes) -> tuple[bytes, int]:
     return host.encode(), port
 
 
+def host_of(address: bytes) -> str:
+    return _split(address)[0].decode()
+
+
 def members(replica: Replica) -> list[MemberFacts]:
     book = replica.core.book
     return [

@@ -4,10 +4,14 @@ The bystander is a client on the other port: it must be served as if nothing hap
 memory and the descriptors come back.
 """
 
+import asyncio
 import contextlib
 import random
 import socket
+import struct
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +26,7 @@ from tests.abuse.rig import endure, open_descriptors
 from tests.live import SOON_S, LiveNode, Wire, running
 from tests.peers.enclave import until
 from tests.ports import reserve
+from tests.timing import in_time
 
 SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
 SEED = 17
@@ -126,6 +131,104 @@ def test_half_a_handshake_byte_by_byte(proven: Target) -> None:
             wire.reset()
 
     endure(proven.node, attack)
+    survived(proven)
+
+
+CONNECTS_PER_S = 2_000
+JOIN_S = 5.0
+
+
+class Flood:
+    """Connections that say nothing, as many a second as are asked for, from one address or from many."""
+
+    def __init__(self, peer_port: int, addresses: int) -> None:
+        self.peer_port, self.addresses = peer_port, addresses
+        self.count = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        kept: deque[socket.socket] = deque()
+        begun = time.monotonic()
+        while not self.over.is_set():
+            while self.count < (time.monotonic() - begun) * CONNECTS_PER_S:
+                sock = socket.socket()
+                sock.setblocking(False)
+                with contextlib.suppress(OSError):
+                    sock.bind((f"127.0.7.{1 + self.count % self.addresses}", 0))
+                    sock.connect_ex(("127.0.0.1", self.peer_port))
+                    self.count += 1
+                kept.append(sock)
+                if len(kept) > 400:
+                    gone = kept.popleft()
+                    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    gone.close()
+            time.sleep(0.002)
+        for sock in kept:
+            sock.close()
+
+    def __enter__(self) -> "Flood":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+
+@contextlib.contextmanager
+def far_away(peer_port: int, one_way_s: float) -> Iterator[int]:
+    """The port of a way to a peer on which everything takes so long."""
+    loop = asyncio.new_event_loop()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def end() -> None:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(one_way_s * 3)  # for what is under way
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(65_536):
+                loop.call_later(one_way_s, writer.write, piece)
+        loop.call_later(one_way_s, writer.close)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(one_way_s)
+        there, to_there = await asyncio.open_connection("127.0.0.1", peer_port, local_addr=("127.0.8.8", 0))
+        writers.extend((writer, to_there))
+        await asyncio.gather(pass_on(reader, to_there), pass_on(there, writer))
+
+    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("addresses", [1, 250])
+def test_thousands_of_connects_a_second_keep_no_joiner_out(proven: Target, addresses: int) -> None:
+    """One that is 100 ms away, there and back."""
+    def attack() -> None:
+        with Flood(proven.peer_port, addresses) as flood, far_away(proven.peer_port, 0.05) as way:
+            time.sleep(0.5)
+            came = time.monotonic()
+            words = ["--peer-port", str(reserve()), "--join", f"127.0.0.1:{way}"]
+            with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": SECRET}) as joiner:
+                until(lambda: proven.info("enclave_peers_linked") == 1, "the joiner was kept out")
+                in_time(time.monotonic() - came, JOIN_S + 1.0, "a joiner under connects")  # a second for its process to start
+                until(lambda: "event=met" in joiner.log(), "the joiner does not know it")
+            in_time(CONNECTS_PER_S / max(flood.count / (time.monotonic() - came + 0.5), 1), 1.5, "connects that the test made")
+        assert flood.count > 500, "it was no attack"
+
+    seen = endure(proven.node, attack)
+    in_time(seen.ping_ms, 20, "a bystander under connects")
     survived(proven)
 
 

@@ -36,7 +36,7 @@ def test_garbage_on_the_peer_port_hurts_nobody_and_is_counted() -> None:
 def test_strangers_who_say_nothing_do_not_keep_peers_out() -> None:
     with enclave(2) as members:
         until_ready(members)
-        silent = [socket.create_connection(("127.0.0.1", members[0].peer_port), SOON_S) for _ in range(200)]
+        silent = [socket.create_connection(("127.0.0.1", members[0].peer_port), SOON_S) for _ in range(400)]
         newcomer = joiner(members)
         try:
             until(lambda: newcomer.info()["enclave_peers_linked"] == 2, "a peer found no room")
