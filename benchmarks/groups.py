@@ -5,7 +5,6 @@ before each port at which the others connect.
 """
 
 import contextlib
-import secrets
 import socket
 import tempfile
 import time
@@ -19,6 +18,7 @@ from benchmarks import machine
 from benchmarks.machine import Affinity
 from benchmarks.servers import KINDS, REPLY_S_MAX, BenchError, Programs, Server, serving
 from benchmarks.wire import Wire
+from respram.server.secret import fresh_secret
 from tests.ports import reserve
 
 GROUP_S_MAX = 60.0  # until all members are linked and level
@@ -146,7 +146,7 @@ def _adder(
 ) -> Callable[[int], None]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     secret = folder / "secret"
-    secret.write_text(secrets.token_urlsafe(32))
+    secret.write_text(fresh_secret())
     ports = [reserve() for _ in range(size)]
     doors = list(ports)
     if wired:

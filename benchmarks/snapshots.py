@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.servers import START_S_MAX, BenchError
+from respram.server.secret import fresh_secret
 from tests.ports import reserve
 
 RESULTS = Path(__file__).parent / "results"
@@ -161,7 +162,7 @@ def machine_cpu_s(one: Node) -> float:
 
 def joining(engine: str, keys: int, folder: Path) -> Figures:
     """Filling up from a peer, and coming back with a snapshot after 1,000 writes were missed."""
-    secret, ports = "bench-7f2Qx0mVt3-bL9sWc", (reserve(), reserve())
+    secret, ports = fresh_secret(), (reserve(), reserve())
     words = [("--peer-port", str(port), "--join", ",".join(f"127.0.0.1:{one}" for one in ports)) for port in ports]
     found: Figures = {}
     with node(engine, None, *words[0], secret=secret) as source:

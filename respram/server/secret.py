@@ -13,15 +13,16 @@ a private directory that is removed at once, and the key only ever encrypted und
 Only key material and contexts live in this file: who talks to whom is decided by `peer.py` and the gossip core.
 """
 
-import math
 import os
+import re
 import secrets
 import ssl
 import tempfile
-from collections import Counter
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,13 +36,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from respram.errors import ConfigError
 
 SECRETS_MAX = 2  # the present one and, during a rotation, its neighbour
-SECRET_CHARS_MIN = 20
-SECRET_CHARS_MAX = 1024  # longer is the wrong file
-SECRET_BITS_MIN = 80  # by the estimate below: what `respram secret` prints has about 200
 FRESH_BYTES = 32
+SECRET_PREFIX = "rs1_"
+CHECK_BYTES, CHECK_CHARS = 4, 6
+SECRET_FORM = re.compile(SECRET_PREFIX + r"[A-Za-z0-9_-]{49}")
+DISTINCT_MIN = 16  # of 32 drawn bytes; fewer come once in 10^14 times, or by hand
 
 # scrypt: 32 MiB and about 0.1 s, once at the start. The salt is fixed, because all nodes must come to the same
-# key from the secret alone; what defends a secret is its own length.
+# key from the secret alone; what defends a secret is that it was drawn from 2^256.
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 15, 8, 1
 SCRYPT_SALT = b"respram peers, version 1"
 
@@ -77,12 +79,29 @@ class OwnCertificates:
 
 # -- secrets --------------------------------------------------------------------------------------
 def fresh_secret() -> str:
-    """What `respram secret` prints: 256 random bits in 43 characters that need no quoting."""
-    return secrets.token_urlsafe(FRESH_BYTES)
+    """What `respram secret` prints: 256 random bits in 53 characters that need no quoting."""
+    return spell_secret(secrets.token_bytes(FRESH_BYTES))
+
+
+def spell_secret(bits: bytes) -> str:
+    """What is derived from a secret is shown to strangers (a certificate), who may try secrets against it for as long as they like: so a
+    secret must be drawn, not thought of. No estimate can tell the two apart. This form can: nobody thinks of its checksum."""
+    return SECRET_PREFIX + _letters(bits) + _letters(sha256(SECRET_PREFIX.encode() + bits).digest()[:CHECK_BYTES])
+
+
+def _letters(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _is_drawn(secret: str) -> bool:
+    if not SECRET_FORM.fullmatch(secret):
+        return False
+    bits = urlsafe_b64decode(secret[len(SECRET_PREFIX) : -CHECK_CHARS] + "=")
+    return compare_digest(secret, spell_secret(bits)) and len(set(bits)) >= DISTINCT_MIN
 
 
 def parse_secrets(text: str) -> tuple[str, ...]:
-    """One secret per line, the one to speak under first. ConfigError where one is weak; it is never quoted."""
+    """One secret per line, the one to speak under first. ConfigError where one was not drawn; it is never quoted."""
     found = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not found:
         raise ConfigError("the cluster secret is empty; make one with `respram secret`")
@@ -90,41 +109,12 @@ def parse_secrets(text: str) -> tuple[str, ...]:
         raise ConfigError(f"the cluster secret has {len(found)} lines; at most {SECRETS_MAX}: the present one and the next or the last")
     if len(set(found)) < len(found):
         raise ConfigError("the cluster secret has the same line twice; keep one of them")
-    for one in found:
-        if len(one) > SECRET_CHARS_MAX:
-            raise ConfigError(f"the cluster secret is longer than {SECRET_CHARS_MAX} characters; name the right file")
-        if len(one) < SECRET_CHARS_MIN or strength_bits(one) < SECRET_BITS_MIN:
-            raise ConfigError(
-                f"the cluster secret is weak: it must have at least {SECRET_CHARS_MIN} characters that nobody can guess; "
-                "make one with `respram secret`"
-            )
+    for number, one in enumerate(found, 1):
+        if not _is_drawn(one):
+            which = f"line {number} of the cluster secret" if len(found) > 1 else "the cluster secret"
+            why = "was cut short or mistyped" if one.startswith(SECRET_PREFIX) else f"does not begin with {SECRET_PREFIX}"
+            raise ConfigError(f"{which} is none that `respram secret` made: it {why}; make one with `respram secret`")
     return found
-
-
-def strength_bits(secret: str) -> float:
-    """A generous upper bound of what is to be guessed: a secret below the limit is weak beyond doubt.
-
-    The shortest piece whose repetition gives the text, by the entropy of its characters, or that of the steps between
-    them (so that `abcdefgh...` and `13579...` count as the single step they are), whichever is less.
-    """
-    piece = secret[: _period(secret)]
-    steps = "".join(chr((ord(after) - ord(before)) & 0xFFFF) for before, after in pairwise(piece))
-    return min(_entropy_bits(piece), _entropy_bits(steps))
-
-
-def _entropy_bits(text: str) -> float:
-    return -sum(count * math.log2(count / len(text)) for count in Counter(text).values()) if text else 0.0
-
-
-def _period(text: str) -> int:
-    """The least n with text[i] == text[i + n] throughout; the last piece may be cut short."""
-    borders = [0] * len(text)
-    for at in range(1, len(text)):
-        length = borders[at - 1]
-        while length and text[at] != text[length]:
-            length = borders[length - 1]
-        borders[at] = length + (text[at] == text[length])
-    return len(text) - borders[-1] if text else 0
 
 
 def stretch(secret: str) -> Master:

@@ -26,9 +26,10 @@ from tests.abuse.rig import endure, open_descriptors
 from tests.live import SOON_S, LiveNode, Wire, running
 from tests.peers.enclave import until
 from tests.ports import reserve
+from tests.secrets import secret_of
 from tests.timing import in_time
 
-SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
+SECRET = secret_of("peer port")
 SEED = 17
 ATTACK_S = 1.0
 KNOCKS_MIN = 50  # by however slow a machine

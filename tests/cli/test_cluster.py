@@ -20,6 +20,7 @@ from respram.cli.main import main
 from respram.errors import ConfigError
 from tests.live import SOON_S
 from tests.ports import reserve
+from tests.secrets import secret_of
 
 AT_ONCE = Retry(NoBackoff(), 0)  # whoever is not there is not asked again
 
@@ -74,7 +75,7 @@ def test_ports_may_come_from_a_file_and_those_of_tls_are_apart(tmp_path: Path) -
 
 @pytest.mark.parametrize(("host", "joined"), [("::1", "[::1]"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")])
 def test_nodes_join_where_they_listen(host: str, joined: str) -> None:
-    secret = {"RESPRAM_CLUSTER_SECRET": "Zk3-qT8vJx0_LmW4sYb7Rd"}
+    secret = {"RESPRAM_CLUSTER_SECRET": secret_of("cluster")}
     commands = plan({"nodes": "2", "peer-bind": host, "peer-port": "8000"}, secret).commands
     assert all(f"--join={joined}:8000,{joined}:8001" in command for command in commands)
 
@@ -94,7 +95,7 @@ def test_a_secret_is_printed_fresh_each_time(capsys: pytest.CaptureFixture[str])
     for _ in range(2):
         assert main(["secret"], {}) == 0
         printed.append(capsys.readouterr().out)
-    assert printed[0] != printed[1] and all(len(one) == 44 and one.endswith("\n") for one in printed)
+    assert printed[0] != printed[1] and all(len(one) == 54 and one.startswith("rs1_") and one.endswith("\n") for one in printed)
     assert main(["secret", "x"], {}) == 2
     assert main(["cluster", "--help"], {}) == 0
     assert "--nodes COUNT" in capsys.readouterr().out

@@ -15,8 +15,9 @@ from redis.retry import Retry
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S, LiveNode, start
 from tests.ports import reserve
+from tests.secrets import secret_of
 
-SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
+SECRET = secret_of("enclave")
 USUAL = "native" if "native" in ENGINES else "pure"  # the engine of a node whose test names none
 
 

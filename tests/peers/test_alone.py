@@ -12,8 +12,9 @@ import redis
 from tests.live import LiveNode
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until
 from tests.ports import reserve
+from tests.secrets import secret_of
 
-OTHER_SECRET = "Qx7-bV2nHs9_TtR5eWm3Ac"
+OTHER_SECRET = secret_of("another")
 
 
 @contextlib.contextmanager

@@ -15,8 +15,9 @@ from redis.retry import Retry
 from tests.live import SOON_S
 from tests.peers.enclave import Member, enclave, until, until_equal, until_linked, until_ready
 from tests.ports import reserve
+from tests.secrets import secret_of
 
-OLD, NEW = "old-4f1c8ea07be2295d3c6a90bd", "new-91xQ7vT3mZp0LkWs5YbRdJh2"
+OLD, NEW = secret_of("old"), secret_of("new")
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def test_a_wrong_secret_file_changes_nothing(tmp_path: Path) -> None:
     file.write_text(OLD)
     with enclave(2, "--cluster-secret-file", str(file), secret="") as members:
         until_ready(members)
-        for content, why in (("short", "weak"), ("", "empty"), (f"{OLD}\n{OLD}", "twice")):
+        for content, why in (("short", "none that"), ("", "empty"), (f"{OLD}\n{OLD}", "twice")):
             reload(members[0], file, content)
             assert re.search(f"event=peer_reload_failed reason=the cluster secret .*{why}", members[0].log()), members[0].log()
         members[0].client.set("k", "v", ex=100)

@@ -8,8 +8,9 @@ from tests.abuse.rig import check_log
 from tests.live import SOON_S
 from tests.peers.enclave import SECRET, USUAL, Member, enclave, until, until_equal, until_ready
 from tests.ports import reserve
+from tests.secrets import secret_of
 
-OTHER_SECRET = "another-4f1c8ea07be2295d3c6a90bd"
+OTHER_SECRET = secret_of("another")
 
 
 def joiner(members: list[Member], *args: str, secret: str = SECRET) -> Member:

@@ -11,13 +11,14 @@ from respram.server.door import BARE_MAX, STRANGERS_MAX
 from respram.server.peer import CROWDED, LOST
 from respram.server.secret import Trust, trust_by_secret
 from tests.ports import reserve
+from tests.secrets import secret_of
 from tests.server.nodes import Party, parties, run, start_party, until
 from tests.timing import in_time
 
 
 @pytest.fixture(scope="module")
 def trust() -> Trust:
-    return trust_by_secret(("Zk3-qT8vJx0_LmW4sYb7Rd",))
+    return trust_by_secret((secret_of("driver"),))
 
 
 def both_have(one: Party, other: Party, key: bytes) -> bool:

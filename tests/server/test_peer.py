@@ -17,9 +17,10 @@ from respram.server import peer
 from respram.server.peer import GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust, trust_by_secret
 from tests.live import SOON_S
+from tests.secrets import secret_of
 
 UNSENT_BYTES_MAX = 1 << 20
-OURS, THEIRS = "Zk3-qT8vJx0_LmW4sYb7Rd", "another-4f1c8ea07be2295d3c6a90bd"
+OURS, THEIRS = secret_of("ours"), secret_of("theirs")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [uvloop.new_event_loop, asyncio.new_event_loop]
 
 

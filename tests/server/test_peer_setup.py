@@ -15,16 +15,17 @@ from respram.server import discovery, peer_setup
 from respram.server import driver as driver_module
 from respram.server.secret import trust_by_secret
 from tests.ports import reserve
+from tests.secrets import secret_of
 from tests.server.nodes import into, make_node, parties, run, start_party, until
 
-SECRET = "Zk3-qT8vJx0_LmW4sYb7Rd"
+SECRET = secret_of("setup")
 
 
 def test_trust_comes_from_a_secret_or_from_certificates_or_is_not_there(tmp_path: Path) -> None:
     assert peer_setup.make_trust(Config()) is None
     trust = peer_setup.make_trust(Config(cluster_secret=SECRET))
     assert trust is not None and trust.source == "secret"
-    with pytest.raises(ConfigError, match="weak"):
+    with pytest.raises(ConfigError, match="none that"):
         peer_setup.make_trust(Config(cluster_secret="weak"))
     with pytest.raises(ConfigError, match="cannot be read"):
         peer_setup.make_trust(Config(peer_cert="none", peer_key="none", peer_ca=str(tmp_path / "none")))
