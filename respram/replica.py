@@ -22,6 +22,7 @@ from respram.gossip.effects import (
     Acknowledged,
     Agreed,
     Answered,
+    Decided,
     Deliver,
     Dial,
     Effect,
@@ -30,8 +31,10 @@ from respram.gossip.effects import (
     Merge,
     Report,
     Send,
+    Serve,
     TrustClock,
 )
+from respram.gossip.forwarding import Request
 from respram.gossip.members import Member
 from respram.gossip.quorum import Left
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
@@ -60,7 +63,7 @@ class Bug:
     error: Exception
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed | Bug
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Bug
 
 
 class Traffic(NamedTuple):
@@ -174,6 +177,18 @@ class Replica:
         """While `unsure`: what a decision is made by. The token of the Learnt that will come; 0: nobody can know."""
         token, effects = self.core.ask(db, key, now)
         return token, self._done(effects, now)
+
+    def forward(self, request: Request, now: Now) -> tuple[int, list[Output]]:
+        """What was written here goes first: the home decides by it. The token of the Decided that will come; 0: too many wait."""
+        outputs = self.flush(now) if self.engine.waiting_bytes() else []
+        token, effects = self.core.forward(request, now)
+        return token, outputs + self._done(effects, now)
+
+    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now) -> list[Output]:
+        return self._done(self.core.served(who, number, outcome, replies, records, now), now)
+
+    def hand_over(self, now: Now) -> list[Output]:
+        return self._done(self.core.hand_over(now), now)
 
     def unsure(self) -> bool:
         return self.core.unsure()

@@ -7,7 +7,7 @@ entry and arguments in, positions out.
 from respram.catalog.entry import Command, KeySpec
 from respram.integers import parse_int
 
-LOOKS = frozenset({b"nx", b"xx", b"get", b"ifeq", b"keepttl"})  # options of SET that look at the key first
+LOOKS = frozenset({b"nx", b"xx", b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne", b"keepttl"})  # options of SET that look at the key first
 
 
 def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]] | None:
@@ -31,6 +31,8 @@ def decides(command: Command, argv: list[bytes]) -> bool:
     """Whether what is written depends on what was there: a node that is still filling up may decide wrongly."""
     if command.name == b"set":
         return not LOOKS.isdisjoint(word.lower() for word in argv[3:])
+    if command.name == b"getex":
+        return len(argv) > 2
     return command.shape == b"decides"
 
 

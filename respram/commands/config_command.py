@@ -101,6 +101,10 @@ def _apply(node: Node, draft: Draft) -> None:
     if draft.settings != node.settings:
         node.settings = draft.settings
         node.engine.configure(draft.settings)
+    if draft.decide != node.decide:
+        node.decide = draft.decide
+        if node.peers is not None:
+            node.peers.decide_anew()
     if draft.password != node.password:
         node.password = draft.password
         default = node.users[DEFAULT]

@@ -8,6 +8,7 @@ node paused. Then the handler runs, timed for the slow log, and what it returns 
 from respram.catalog import Command, find
 from respram.commands import acl_check, handlers
 from respram.commands.access import overrun, room
+from respram.commands.elsewhere import send_elsewhere
 from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
@@ -118,6 +119,8 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         return _enqueue(conn, command, argv)
     if name not in RUNS_PAUSED:
         wait_while_paused(conn, (command,))
+        if conn.node.homes is not None:
+            send_elsewhere(conn, command, argv)
         if conn.node.truth is not None:
             await_truth(conn, ((command, argv),))
     return call(conn, command, argv)

@@ -18,7 +18,7 @@ from typing import Protocol
 from respram.catalog import Command
 from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
 from respram.commands.pausing import Pause
-from respram.commands.peers import Peers, Truth
+from respram.commands.peers import Decisions, Peers, Truth
 from respram.commands.reply import Writing
 from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
@@ -53,6 +53,9 @@ class Transport(Protocol):
     def wake(self) -> None:
         """Ends a suspension before its time."""
 
+    def answer(self, data: bytes) -> None:
+        """The reply to what was taken out of the session, which goes on behind it."""
+
     def waiting_bytes(self) -> int:
         """Of replies that the client has not taken yet."""
 
@@ -63,6 +66,7 @@ class Gone:
     def deliver(self, data: bytes) -> None: ...
     def close(self) -> None: ...
     def wake(self) -> None: ...
+    def answer(self, data: bytes) -> None: ...
     def waiting_bytes(self) -> int:
         return 0
 
@@ -151,6 +155,17 @@ class Conn:
         """Ends a suspension before its time."""
         self.transport.wake()
 
+    def told(self, reply: bytes, commands: int) -> None:
+        """What was decided elsewhere. CLIENT REPLY may want none of it; b"": its own node would have closed it."""
+        if not reply:
+            self.transport.close()
+            return
+        if self.silent or self.skip:
+            reply = b""
+            self.skip = max(self.skip - commands, 0)
+            self.settle()
+        self.transport.answer(reply)
+
     @property
     def subscribed(self) -> bool:
         return bool(self.channels or self.patterns or self.shard_channels)
@@ -233,6 +248,7 @@ class Node:
     log: Log  # one line for the operator; never a value
 
     peers: Peers | None = None  # the other nodes, where there can be any
+    homes: Decisions | None = None  # who decides, where it is not this node about all keys; see elsewhere.py
     truth: Truth | None = None  # who is asked what a key holds, while this node may not know; see truth.py
     snapshots: Snapshots | None = None  # where there is a directory for them
     loading: bool = False  # its own snapshot is not read yet: who asks for data is answered LOADING; see `loaded`
@@ -247,6 +263,7 @@ class Node:
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0
+    decide: bytes = b"home"  # --decide, as CONFIG SET left it
     event_flags: int = 0  # notify-keyspace-events, as notify.py reads it
     next_client_id: int = 1
     rates: Rates = field(default_factory=Rates)
@@ -263,6 +280,7 @@ class Node:
     busy: Conn | None = None  # whose script runs for so long that others are told
 
     def __post_init__(self) -> None:
+        self.decide = self.config.decide.encode()
         self.users.setdefault(DEFAULT, self.default_user())
 
     def default_user(self) -> User:

@@ -40,6 +40,7 @@ class Draft:
     settings: Settings
     event_flags: int
     password: bytes
+    decide: bytes
 
 
 class Parameter(NamedTuple):
@@ -48,7 +49,7 @@ class Parameter(NamedTuple):
 
 
 def draft_of(node: Node) -> Draft:
-    return Draft(node.limits, node.settings, node.event_flags, node.password)
+    return Draft(node.limits, node.settings, node.event_flags, node.password, node.decide)
 
 
 def check(draft: Draft) -> None:
@@ -130,6 +131,12 @@ def _events(node: Node, draft: Draft, text: bytes) -> None:
     if flags is None:
         raise Refused(b"Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
     draft.event_flags = flags
+
+
+def _decide(node: Node, draft: Draft, text: bytes) -> None:
+    if text.lower() not in (b"home", b"local"):
+        raise Refused(b"argument must be 'home' or 'local'")
+    draft.decide = text.lower()
 
 
 def _password(node: Node, draft: Draft, text: bytes) -> None:
@@ -225,6 +232,7 @@ def _table() -> dict[bytes, Parameter]:
         b"tree-root": Parameter(lambda node: node.config.root.encode(), None),
         b"seal-memory": Parameter(lambda node: b"yes" if node.config.seal_memory else b"no", None),
         b"engine": Parameter(lambda node: node.engine.name.encode(), None),
+        b"decide": Parameter(lambda node: node.decide, _decide),
         b"databases": _fixed(b"%d" % DATABASES),
         b"save": _fixed(b"", NO_DISK),
         b"appendonly": _fixed(b"no", NO_DISK),

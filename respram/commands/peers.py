@@ -44,6 +44,36 @@ class HomeFacts:
     settled: bool  # False: it is here since a moment ago, and decides in another
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Commands for the home of their first key; the fields of FORWARD (wire/messages.py)."""
+
+    kind: int
+    db: int
+    proto: int
+    client: bytes
+    rights: bytes
+    keys: bytes
+    watched: bytes
+    commands: bytes
+    patience_ms: int = 0
+
+
+class Asker(Protocol):
+    """A connection whose commands are decided elsewhere."""
+
+    def told(self, reply: bytes, commands: int) -> None:
+        """What they came to, encoded; the session goes on behind them. b"" closes it."""
+
+
+class Decisions(Protocol):
+    """Who decides, while it is not this node about everything."""
+
+    def is_here(self, slot: int) -> bool: ...
+    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
+        """Sends so many commands to their home; `told` is called later. False: too many wait already."""
+
+
 class Waiter(Protocol):
     """A connection whose command is suspended. Two are the same only if they are one object."""
 
@@ -78,6 +108,9 @@ class Peers(Protocol):
         """All of the network, this node first."""
 
     def home(self, slot: int) -> HomeFacts: ...
+    def decide_anew(self) -> None:
+        """`node.decide` was changed."""
+
     def facts(self) -> list[tuple[str, object]]:
         """Names and numbers for INFO replication."""
 

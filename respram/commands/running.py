@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from respram.catalog import Command
 from respram.commands.invalidation import remember
-from respram.commands.node import Conn, Suspend
+from respram.commands.node import Conn, Node, Suspend
 from respram.commands.reply import Reply
 from respram.commands.slowlog import note_slow
 from respram.commands.stats import MICROS_BOUNDS, CommandStat
@@ -69,7 +69,11 @@ def _account(conn: Conn, command: Command, argv: list[bytes], stat: CommandStat,
 
 
 def count_error(conn: Conn, text: bytes) -> None:
-    errors = conn.node.stats.errors
+    count_errors(conn.node, text, 1)
+
+
+def count_errors(node: Node, text: bytes, times: int) -> None:
+    errors = node.stats.errors
     word = text.split(b" ", 1)[0][:32]
-    if word in errors or len(errors) < conn.node.limits.error_kinds_max:
-        errors[word] = errors.get(word, 0) + 1
+    if word in errors or len(errors) < node.limits.error_kinds_max:
+        errors[word] = errors.get(word, 0) + times

@@ -10,7 +10,8 @@ new keys.
 from respram.catalog import Command, find
 from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
-from respram.commands.node import Conn, Watched
+from respram.commands.elsewhere import send_together
+from respram.commands.node import Conn, Suspend, Watched
 from respram.commands.notify import await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
@@ -79,10 +80,17 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     engine = conn.node.engine
     if conn.session.kept and (conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()):
         take_over(conn)  # something came between that only dispatch can judge
+    if conn.node.homes is not None and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
+        take_over(conn)  # another node may decide
     if conn.session.kept:
         return _exec_kept(conn)
     commands, own_bytes = conn.queue, conn.queued_bytes
     wait_while_paused(conn, (command for command, _ in commands))
+    try:
+        send_together(conn, commands)
+    except (ClientError, Suspend):
+        leave(conn)
+        raise
     if conn.node.truth is not None:
         try:
             await_truth(conn, [(_hot(argv), argv), *commands])

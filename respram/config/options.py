@@ -255,6 +255,8 @@ OPTIONS: tuple[Option, ...] = (
            read_join),
     Option("serve-alone", "serve_alone", "yes|no", "choice", "yes", "Whether a node that met nobody of --join serves alone after --join-wait.",
            partial(read_choice, choices=("yes", "no"))),
+    Option("decide", "decide", "home|local", "choice", "home", "Who decides about a key among peers: one node, its home, or each by itself.",
+           partial(read_choice, choices=("home", "local"))),
     Option("advertise", "advertise", "HOST:PORT", "address", "", "Where peers reach this node, if not where it listens.",
            read_optional_address),
     Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; other enclaves share topology alone.",

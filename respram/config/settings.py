@@ -40,6 +40,7 @@ class Config:
     peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` says what it comes to
     join: tuple[Address | Service, ...] = ()
     serve_alone: str = "yes"
+    decide: str = "home"
     advertise: Address | None = None
     enclave: str = "default"
     network: str = "respram"

@@ -48,6 +48,8 @@ ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 LATE_MS = 100
+RUN_COMMANDS_MAX = 64  # that travel together to the node that decides about them,
+RUN_BYTES_MAX = 64 << 10  # unless one alone is longer (homes.h has it, too)
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 
 
@@ -92,6 +94,15 @@ class Scan(NamedTuple):
     keys: list[bytes]
 
 
+class Run(NamedTuple):
+    """Commands that were taken out of a session, to be decided about elsewhere."""
+
+    home: int  # the number that the table has for it
+    commands: int
+    payload: bytes  # as a client would send them
+    keys: bytes  # theirs, each once: u32 bytes | key
+
+
 class Settings(NamedTuple):
     """What an engine is made with. All but `node` and `secret` can be changed through `configure`."""
 
@@ -121,7 +132,12 @@ class Session(Protocol):
     closing: bool  # set: nothing more is executed; send the reply, then close
     suspended: bool  # set when `dispatch` answered None: the command waits for `resume`
     retried: bool  # True while a command runs again after its suspension
+    decides: bool  # whatever the table of homes says: its commands come from nodes that know this one as their home
     owner: object  # whatever the commands hang here; the engine never looks
+    @property
+    def taken(self) -> bool:
+        """Suspended, and what it waits for is not dispatched again."""
+
     @property
     def more(self) -> bool:
         """`feed` stopped at a budget: send the reply, then call it again without data."""
@@ -220,6 +236,21 @@ class Engine(Replicating, Protocol):
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""
+
+    def use_homes(self, homes: bytes | None) -> None:
+        """Who decides about which slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node. A hot command that
+        looks before it writes, and whose key's slot has another number, goes to `dispatch`. None: this node decides about all."""
+
+    def kept_home(self, session: Session) -> int:
+        """Of what the session has kept: the table's number for the first command that looks before it writes; 0: there is none."""
+
+    def take(self, session: Session) -> None:
+        """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it says the
+        reply to the client by itself, and then resumes the session."""
+
+    def take_run(self, session: Session) -> Run | None:
+        """The same, with all hot commands behind it that have the same home by the table, as far as they are read and within
+        RUN_COMMANDS_MAX and RUN_BYTES_MAX. None: nothing is taken, because this one is not hot, or not for this table."""
 
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is

@@ -26,6 +26,7 @@ from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Acknowledged, Chance, Effect, Report, Send, Store
 from respram.gossip.exchange import Exchange
 from respram.gossip.foreign import Foreign
+from respram.gossip.forwarding import Forwarding, Request
 from respram.gossip.greeting import Greeting
 from respram.gossip.handover import Handover
 from respram.gossip.hearing import Hearing
@@ -87,17 +88,19 @@ class Core:
         self.exchange = Exchange(self, self.rounds, self.foreign, self.delivery)
         self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.foreign, self.quorum)
         self.truths = Truths(self, book, near)
+        self.forwarding = Forwarding(self, book, near, self.homes)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
-            self, book, books, near, self.delivery, self.boot, self.truths, self.rounds, self.foreign, self.tree,
-            self.handover, self.agreement, self.seals,
+            self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.foreign,
+            self.tree, self.handover, self.agreement, self.seals,
         )  # fmt: skip
         self.hearing = Hearing(
             self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.agreement, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.foreign, self.boot, self.dumps, self.pulls,
+            self.forwarding,
         )  # fmt: skip
         # -- what is told upwards
         near.last_number = self.last_number
@@ -105,6 +108,7 @@ class Core:
         books.on_suspected = self.probes.suspected
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
+        self.forwarding.lags = self.rumors.lags
         self.boot.has_roots = self.partners.has_roots
         self.repair.has_dump = lambda: self.boot.dumped
         self.repair.on_equal, self.repair.on_compared = self.boot.equal, self.boot.compared
@@ -231,6 +235,18 @@ class Core:
         token = self.truths.ask(db, key)
         return token, self._taken()
 
+    def forward(self, request: Request, now: Now) -> tuple[int, list[Effect]]:
+        """For what is decided elsewhere: the token of the Decided that will come; 0: too many wait already."""
+        self.now = now
+        token = self.forwarding.submit(request)
+        return token, self._taken()
+
+    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now) -> list[Effect]:
+        """What a Serve asked for has been run."""
+        self.now = now
+        self.forwarding.served(who, number, outcome, replies, records)
+        return self._taken()
+
     def unsure(self) -> bool:
         """Whether what is here may be old, or not all."""
         return self.truths.needed()
@@ -347,6 +363,8 @@ class Core:
                 self.truths.turn(token)
             case timers.SlotsSettle(version):
                 self.homes.settle(version)
+            case timers.ForwardsTurn():
+                self.forwarding.turn()
             case timers.TreeTurn():
                 self.tree.check()
             case timers.FindParent():

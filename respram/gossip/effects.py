@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from respram.engine.replication import Replicating
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now, Timer
-from respram.wire.messages import Message
+from respram.wire.messages import Forward, Message
 
 T = TypeVar("T")
 
@@ -82,6 +82,23 @@ class Learnt:
 
 
 @dataclass(frozen=True, slots=True)
+class Serve:
+    """Run these commands here, then tell by `Core.served(who, forward.number, ...)`. `who` 0: for a client of this node."""
+
+    who: int  # the node that asks
+    forward: Forward
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A forward is over. `replies` as the client gets them, b"" unless the outcome is DONE or CLOSES."""
+
+    token: int
+    outcome: str  # of forwarding.py
+    replies: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """Peers acknowledged something: whoever waits by WAIT counts again."""
 
@@ -98,7 +115,7 @@ class TrustClock:
     """A peer agrees with this node's clock: stamps that lie beyond it were given while it was wrong."""
 
 
-Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Acknowledged | Agreed | TrustClock
+Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | TrustClock
 
 
 class Chance(Protocol):

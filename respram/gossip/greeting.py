@@ -9,6 +9,7 @@ from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, TrustClock
 from respram.gossip.foreign import Foreign
+from respram.gossip.forwarding import Forwarding
 from respram.gossip.handover import Handover
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
@@ -61,6 +62,7 @@ class Greeting:
     delivery: Delivery
     boot: Bootstrap
     truths: Truths
+    forwarding: Forwarding
     rounds: Rounds
     foreign: Foreign
     tree: Tree
@@ -209,6 +211,7 @@ class Greeting:
             self.rounds.own = None
         self.boot.avoid(peer.number)
         self.truths.lost(peer.number)
+        self.forwarding.lost(peer.number)
         member = self.book.get(peer.number)
         if member is None or not member.is_alive:
             self.neighbours.forget(peer)

@@ -13,6 +13,7 @@ from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Host
 from respram.gossip.exchange import Exchange
 from respram.gossip.foreign import Foreign
+from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
 from respram.gossip.handover import Handover
 from respram.gossip.links import Link, acknowledge, arrives, kept
@@ -60,6 +61,7 @@ class Hearing:
     boot: Bootstrap
     dumps: Dumps
     pulls: Pulls
+    forwarding: Forwarding
     table: dict[type[Message], Hearer] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,8 @@ class Hearing:
             wire.Dumped: Hearer(ENCLAVE, self.boot.chunk),
             wire.Pull: Hearer(ENCLAVE, self.pulls.asked),
             wire.Pulled: Hearer(ENCLAVE, self.pulls.answered),
+            wire.Forward: Hearer(ENCLAVE, self.forwarding.heard),
+            wire.Answer: Hearer(ENCLAVE, self.forwarding.answered),
         }
 
     def hear(self, link: Link, message: Message) -> None:

@@ -27,6 +27,7 @@ from respram.gossip.timers import SlotsSettle
 from respram.slots import SLOTS
 
 HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots are enough for one
+AWAITED = 0xFFFF  # in the table of slots: they are here, and not settled
 NOBODY = 0  # a number that no member has
 _SCORE_BYTES = 8
 
@@ -114,6 +115,17 @@ class Homes:
     def slots_here(self) -> int:
         return self.map.owner.count(self.book.me.number)
 
+    def table(self) -> "array[int] | None":
+        """For the engine (api.py, `use_homes`): 0 for what is decided here, AWAITED for what will be; None: all is."""
+        if not self.map.members or (not self.settling and set(self.map.members) == {self.book.me.number}):
+            return None
+        numbers = {number: index for index, number in enumerate(self.map.members, 1)}
+        numbers[self.book.me.number] = 0
+        found = array("H", map(numbers.__getitem__, self.map.owner))
+        for slot in self.settling:
+            found[slot] = AWAITED
+        return found
+
     def ranges(self) -> list[tuple[int, int, int]]:
         """First slot, last slot, member: what CLUSTER SLOTS tells, in order. Slots without a home are left out."""
         found: list[tuple[int, int, int]] = []
@@ -149,6 +161,7 @@ class Homes:
     def settle(self, version: int) -> None:
         if version == self.version and self.settling:
             self.settling = frozenset()
+            self.version += 1
             self.on_change()
 
     def _eligible(self) -> Iterable[int]:

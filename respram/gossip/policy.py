@@ -99,6 +99,17 @@ class Policy:
     # -- homes --
     settle_ms: int = 250  # a home waits so long before it decides about slots that it has just got
 
+    # -- forwards --
+    forward_ms: int = 1_500  # a client waits for its key's home so long (many clients give up after 2 s)
+    forward_turn_ms: int = 25  # how often those that are not answered are looked at
+    forward_resend_ms: int = 300  # without an answer a forward is sent again after so long; the home runs it once
+    forwards_max: int = 4_096  # of this node's clients, not answered yet; one more is told to come again
+    forward_bytes_max: int = 4 * MIB  # of them under way to one home; the others wait for their turn
+    answer_part_bytes: int = 1 * MIB  # replies and records of one ANSWER; longer ones are sent in parts
+    answers_kept_ms: int = 60_000  # for a forward that is sent again
+    answers_kept_max: int = 8_192  # of one node
+    answers_kept_bytes_max: int = 1 * MIB  # of one node
+
     # -- pulls --
     pull_ms: int = 25
     pull_ms_max: int = 50

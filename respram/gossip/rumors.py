@@ -126,6 +126,11 @@ class Rumors:
             for batch in self.early:
                 self.push(peer, batch)
 
+    def lags(self, number: int) -> bool:
+        """Whether writes of this node may not be on their way to a peer yet."""
+        peer = self.neighbours.peers.get(number)
+        return peer is None or bool(peer.queue) or peer.lagging_ms is not None or self.spreads()
+
     def push(self, peer: Peer, batch: Batch) -> None:
         lagged = peer.lagging_ms is not None
         if lagged and peer.link is None:

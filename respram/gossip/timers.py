@@ -80,6 +80,11 @@ class SlotsSettle:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardsTurn:
+    """Forwards that are not answered are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceDue:
     pass
 
@@ -147,7 +152,7 @@ class RebalanceTurn:
 
 Timer = (
     GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | SlotsSettle | AnnounceDue
-    | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
+    | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
     | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 

@@ -362,6 +362,8 @@ class App:
         for waiting in self.waiting_listeners:
             self.loop.remove_reader(waiting)
             waiting.close()
+        if self.driver is not None:
+            self.driver.hand_over()
         await stopping.answer(
             self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S, self.journal
         )

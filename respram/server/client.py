@@ -63,7 +63,7 @@ class Client:
                 note_fault(self.conn, self.session.fault)
             if not self.out:
                 self.close()
-        elif self.session.suspended:
+        elif self.session.suspended and not self.session.taken:
             self.pump.unweighed_bytes += self.conn.newly_held()
             wait_ms = max(self.conn.suspended_until_ms - now_ms(), 0)
             self._cancel_timer()
@@ -76,7 +76,17 @@ class Client:
     def wake(self) -> None:
         """Ends a suspension: the command that waits is run again."""
         self._cancel_timer()
-        if not (self.closed or self.muted) and self.session.suspended:
+        if not (self.closed or self.muted) and self.session.suspended and not self.session.taken:
+            self.node.engine.resume(self.session)
+            self.loop.call_soon(self._continue)
+
+    def answer(self, data: bytes) -> None:
+        """The reply to commands that were taken out of the session, which goes on behind them."""
+        if self.closed:
+            return
+        if data:
+            self.deliver(data)
+        if self.session.taken:
             self.node.engine.resume(self.session)
             self.loop.call_soon(self._continue)
 

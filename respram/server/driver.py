@@ -11,33 +11,41 @@ import asyncio
 import secrets
 import socket
 import ssl
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
 from respram.commands import pubsub
+from respram.commands.elsewhere import NOT_NOW, UNCERTAIN
 from respram.commands.node import Node
 from respram.commands.notify import observe
-from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
+from respram.commands.peers import Asker, Forwarded, HomeFacts, MemberFacts, PeerFacts, Waiter
+from respram.commands.reply import Error, encode
+from respram.commands.running import count_errors
+from respram.commands.serving import Served, Serving
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
 from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
-from respram.gossip.effects import Acknowledged, Agreed, Answered, Deliver, Dial, Hangup, Learnt
+from respram.gossip.effects import Acknowledged, Agreed, Answered, Decided, Deliver, Dial, Hangup, Learnt, Serve
+from respram.gossip.forwarding import ANSWERED, CLOSED, UNKNOWN, Request
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
-from respram.replica import Bug, Output, Replica, Write
+from respram.replica import JOINED_BYTES_MAX, Bug, Output, Replica, Write
 from respram.server import clock, discovery, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
+from respram.slots import unpack_keys
 from respram.snapshot.keys import Entry, SegmentKeys
+from respram.wire.messages import Forward
 
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
@@ -48,6 +56,7 @@ ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node st
 AFTER_BUG_S = 1.0
 KNOWN_MAX = 1024  # addresses of members that keep their places at the door
 UNREACHED_MAX = 1024  # addresses remembered as told of in the log
+HOME = b"home"  # of --decide
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
 FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN)  # ways for a link to end that are counted
 TOLD = {  # those that the operator should hear of, and what to do
@@ -108,6 +117,12 @@ class Driver:
         self.asking: dict[int, Waiter] = {}  # by token
         self.asked_by: dict[Waiter, set[int]] = {}
         self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
+        self.askers: dict[int, tuple[Asker, int]] = {}  # by token of a forward, with its number of commands
+        self.serving = Serving(node)
+        self.table: array[int] | None = None  # what the engine has
+        self.forwarded = 0
+        self._to_forward: list[tuple[Asker, Forwarded, int]] = []
+        self._homes_version = -1
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -122,6 +137,10 @@ class Driver:
     async def start(self, listeners: list[socket.socket]) -> None:
         self.door.open(listeners)
         self.carry(self.replica.start(now()))
+
+    def hand_over(self) -> None:
+        """The stop begins: others decide from here on."""
+        self.carry(self.replica.hand_over(now()))
 
     async def drain(self, end_s: float) -> Left:
         """Until the peers have acknowledged all that was written here, or until then (loop time): what is left of it."""
@@ -307,6 +326,13 @@ class Driver:
                 self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
             elif isinstance(output, Learnt):
                 self._wake_asking(output.token, output.known)
+            elif isinstance(output, Serve):
+                if output.who:
+                    self._serve(output.who, output.forward)
+                else:  # a command of this very moment may be on its way here
+                    self.loop.call_soon(self._serve, 0, output.forward)
+            elif isinstance(output, Decided):
+                self._tell_asker(output)
             else:
                 self.log(f"event={output.event} {output.details}".rstrip(), *((logs.WARNING,) if output.warns else ()))
         self._settle()
@@ -319,6 +345,7 @@ class Driver:
             self._unsure, self._pulls_useful = unsure, useful
             self.node.truth = self if unsure else None
             observe(self.node)
+        self._use_homes()
         due_ms = self.replica.next_deadline()
         if due_ms == self._due_ms or self.stopped:
             return
@@ -326,6 +353,70 @@ class Driver:
             self._timer.cancel()
         self._due_ms = due_ms
         self._timer = None if due_ms is None else self.loop.call_later(max(due_ms - now().ms, 0) / 1000, self._tick)
+
+    # -- decisions --------------------------------------------------------------------------------
+    def _use_homes(self) -> None:
+        """The engine's table follows the map: commands that others decide about leave the fast paths."""
+        homes = self.replica.core.homes
+        version = homes.version if self.node.decide == HOME else 0
+        if version == self._homes_version:
+            return
+        self._homes_version = version
+        self.table = homes.table() if version else None
+        self.node.engine.use_homes(self.table.tobytes() if self.table is not None else None)
+        self.node.homes = self if self.table is not None else None
+
+    def decide_anew(self) -> None:
+        self._use_homes()
+
+    def is_here(self, slot: int) -> bool:
+        return self.table is None or not self.table[slot]
+
+    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
+        """Behind the command that asks: the frame leaves with those of others of this turn."""
+        if len(self.askers) >= self.replica.core.policy.forwards_max:
+            return False
+        self._to_forward.append((asker, forwarded, commands))
+        if len(self._to_forward) == 1:
+            self.loop.call_soon(self._forward_all)
+        return True
+
+    def _forward_all(self) -> None:
+        waiting, self._to_forward = self._to_forward, []
+        outputs: list[Output] = []
+        for asker, one, commands in waiting:
+            request = Request(
+                one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms,
+            )  # fmt: skip
+            token, more = self.replica.forward(request, now())
+            if token:
+                self.askers[token] = (asker, commands)
+                self.forwarded += commands
+            else:
+                asker.told(encode(Error(NOT_NOW.text), 2) * commands, commands)
+            outputs += more
+        self.carry(joined(outputs))
+
+    def _serve(self, who: int, forward: Forward) -> None:
+        def done(served: Served) -> None:
+            self.carry(self.replica.served(who, forward.number, served.outcome, served.replies, list(served.records), now()))
+
+        def later(at_ms: int, go_on: Callable[[int], None]) -> None:
+            self.loop.call_later(max(at_ms - clock.now_ms(), 0) / 1000, lambda: go_on(clock.now_ms()))
+
+        self.serving.serve(forward, unpack_keys(forward.keys), clock.now_ms(), done, later)
+        self.wrote()
+
+    def _tell_asker(self, decided: Decided) -> None:
+        asker, commands = self.askers.pop(decided.token)
+        if decided.outcome == ANSWERED:
+            asker.told(decided.replies, commands)
+        elif decided.outcome == CLOSED:
+            asker.told(b"", commands)
+        else:
+            error = UNCERTAIN if decided.outcome == UNKNOWN else NOT_NOW
+            count_errors(self.node, error.text, commands)
+            asker.told(encode(Error(error.text), 2) * commands, commands)
 
     def _tick(self) -> None:
         self._due_ms, self._timer = None, None
@@ -471,7 +562,19 @@ class Driver:
         return peer_overview.home(self.replica, slot)
 
     def facts(self) -> list[tuple[str, object]]:
-        return peer_overview.facts(self.replica, self.faults, now().ms)
+        return [("forwarded_commands", self.forwarded), *peer_overview.facts(self.replica, self.faults, now().ms)]
+
+
+def joined(outputs: list[Output]) -> list[Output]:
+    """What goes to one link in a row leaves in one piece."""
+    found: list[Output] = []
+    for output in outputs:
+        last = found[-1] if found else None
+        if isinstance(output, Write) and isinstance(last, Write) and last.link == output.link and len(last.data) < JOINED_BYTES_MAX:
+            found[-1] = Write(last.link, last.data + output.data)
+        else:
+            found.append(output)
+    return found
 
 
 def now() -> Now:

@@ -146,6 +146,7 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
     for name, text in (
         ("enclave_members", "Nodes of this enclave, this one included."), ("enclave_peers_linked", "Of them those with a link."),
         ("enclave_peers_differing", "Of them those that hold something else, as far as is known."),
+        ("homes_slots_here", "Slots that this node decides about."), ("forwards_open", "Commands at another node, not answered yet."),
         ("bootstrap_percent", "How far the node has filled up."), ("compare_interval_ms", "How often digests are compared: their age at most."),
     ):  # fmt: skip
         if name in facts:
@@ -155,7 +156,9 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
         ("compare_rounds", "Comparisons of digests."), ("compare_equal", "Of them those that found no difference."),
         ("records_repaired", "Records that a comparison brought."), ("records_refused", "Records of peers that were not taken."),
         ("peer_sent_bytes", "Bytes to peers."), ("peer_received_bytes", "Bytes from peers."), ("pulls_sent", "Misses that asked peers."),
-        ("pulls_found", "Of them those that were answered."),
+        ("pulls_found", "Of them those that were answered."), ("forwarded_commands", "Commands sent to the node that decides."),
+        ("forwarded_served", "Forwards of other nodes that were run here."), ("forwards_not_home", "Forwards refused for another view."),
+        ("forwards_timed_out", "Forwards that were not done in time."), ("forwards_unknown", "Forwards whose outcome is not known."),
     ):  # fmt: skip
         if name in facts:
             yield one("counter", f"respram_{name}", text, facts[name])

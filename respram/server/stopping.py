@@ -1,5 +1,6 @@
 """The orderly stop: what was acknowledged is not lost with this node.
 
+    hand over   other nodes decide from here on: the keys that have their home here get another (gossip/homes.py)
     answer      nobody new comes in; what was received is answered, and nothing more is read        until ANSWER_S
     mute        from here on no command of a client runs: whatever was acknowledged is in the engine
     drain       until the peers have acknowledged all that was written here                         until DRAIN_S

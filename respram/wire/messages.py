@@ -11,7 +11,7 @@ ACK, and are sent again when they are not.
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-VERSION = 2
+VERSION = 3
 
 U8 = Annotated[int, (1 << 8) - 1]
 U16 = Annotated[int, (1 << 16) - 1]
@@ -304,15 +304,58 @@ class Pulled:
     payload: Payload
 
 
+# -- decisions ----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Commands whose keys the receiver decides about. Whoever sends it has checked what its client may."""
+
+    word: ClassVar[bytes] = b"FORWARD"
+    number: U64  # of the sender's forwards, from 1; the same one again is answered again, and not run
+    below: U64  # all with lower numbers are over: their answers need not be kept
+    kind: U8  # RUN, ALONE or TOGETHER
+    again: U8  # 1: it was sent before
+    db: U8
+    proto: U8  # of the replies: 2 or 3
+    client: Word  # the name of whoever asks, for refusals
+    rights: Payload = field(repr=False)  # rules of a user, where a script has to be held to them; nothing: all are given
+    keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
+    watched: Payload = field(repr=False)  # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
+    records: Payload = field(repr=False)  # packed: what the receiver may not have yet, and is to merge first
+    commands: Payload = field(repr=False)  # as a client would send them
+
+
+RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first is; the same, and it is a transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a FORWARD, in order: any number with outcome PART, and one with another."""
+
+    word: ClassVar[bytes] = b"ANSWER"
+    number: U64
+    outcome: U8
+    home: U64  # who is the home, as the sender sees it
+    replies: Payload = field(repr=False)
+    records: Payload = field(repr=False)  # packed: what the keys hold now
+
+
+PART = 0
+DONE = 1
+NOT_HOME = 2  # nothing was run
+LATER = 3  # nothing was run: the sender decides soon, or is paused
+FORGOTTEN = 4  # it was sent before, and the sender cannot tell any more what came of it
+CLOSES = 5  # it was run, and the client is to be closed, as its own node would
+
 Sequenced = Push | Filter | Records | Dumped
 SEQUENCED = (Push, Filter, Records, Dumped)
 
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals | Keys | Terms
+    | Seals | Keys | Terms | Forward | Answer
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
     Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms,
+    Forward, Answer,
 )  # fmt: skip

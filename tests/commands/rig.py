@@ -20,7 +20,8 @@ FEEDS_MAX = 10_000  # calls of feed for one batch: more means that it never ends
 class Rig:
     """One node. Time stands still until a test moves it."""
 
-    def __init__(self, make: Callable[[Settings], Engine], *, hot: bool = True, config: Config | None = None) -> None:
+    def __init__(self, make: Callable[[Settings], Engine], *, hot: bool = True, config: Config | None = None, number: int = NODE_NUMBER) -> None:
+        self.make = make
         self.now_ms = NOW
         self.hot = hot
         self.draws = count(0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15)
@@ -29,13 +30,13 @@ class Rig:
         self.levels: list[int] = []
         self.stops: list[str] = []
         self.config = config or Config()
-        settings = self.config.engine_settings(NODE_NUMBER, b"0123456789abcdef", outbox_bytes_max=1 << 20)
+        settings = self.config.engine_settings(number, b"0123456789abcdef", outbox_bytes_max=1 << 20)
         self.node = Node(
             config=self.config,
             limits=self.config.limits,
             engine=make(settings),
             settings=settings,
-            number=NODE_NUMBER,
+            number=number,
             run_id=b"a" * 40,
             started_ms=NOW,
             pid=4242,
@@ -51,6 +52,10 @@ class Rig:
     def log(self, line: str, level: int = 20, /) -> None:
         self.lines.append(line)
         self.levels.append(level)
+
+    def another(self) -> "Rig":
+        """A second node of the same kind."""
+        return Rig(self.make, hot=self.hot, config=self.config, number=NODE_NUMBER + 1)
 
     @property
     def engine(self) -> Engine:
@@ -82,6 +87,9 @@ class Line:
 
     def wake(self) -> None:
         self.woken += 1
+
+    def answer(self, data: bytes) -> None:
+        self.out.append(data)
 
     def waiting_bytes(self) -> int:
         return 0

@@ -26,7 +26,7 @@ OTHER = {
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
     "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17",
     "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
-    "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no",
+    "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no", "decide": "local",
     "suspicion-ms": "6000", "isolation-window-ms": "7000",
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",

@@ -29,6 +29,9 @@ class Noted:
         self.heard.append(data)
 
     def close(self) -> None: ...
+    def answer(self, data: bytes) -> None:
+        self.heard.append(data)
+
     def wake(self) -> None:
         self.woken.append(1)
 

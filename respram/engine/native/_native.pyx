@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memcpy, memset
 from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
-from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Scan
+from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Run, Scan
 from respram.engine.replication import Bucket, Digest, Found
 from respram.errors import AllowanceError
 
@@ -282,7 +282,43 @@ cdef class NativeEngine:
 
     def resume(self, NativeSession session not None):
         session.c.suspended = False
-        session.c.retried = True
+        session.c.retried = not session.c.taken
+        session.c.taken = False
+
+    def use_homes(self, homes):
+        if homes is not None and (not PyBytes_CheckExact(homes) or PyBytes_GET_SIZE(homes) != 2 * HOME_SLOTS):
+            raise ValueError("a table of homes has 16,384 numbers of 16 bits")
+        if not homes_use(self.c, NULL if homes is None else <const uint8_t *>PyBytes_AS_STRING(homes)):
+            raise MemoryError
+
+    def kept_home(self, NativeSession session not None):
+        return kept_home(self.c, &session.c)
+
+    def take(self, NativeSession session not None):
+        if self.c.feed.session != &session.c:
+            raise RuntimeError("commands are taken by dispatch, in a feed of their session")
+        self.c.batch.taken = 1
+
+    def take_run(self, NativeSession session not None):
+        cdef Buffer commands, keys
+        cdef unsigned home = 0
+        cdef size_t count
+        if self.c.feed.session != &session.c:
+            raise RuntimeError("commands are taken by dispatch, in a feed of their session")
+        memset(&commands, 0, sizeof(commands))
+        memset(&keys, 0, sizeof(keys))
+        try:
+            count = home_run(self.c, &session.c, &commands, &keys, &home)
+            if not count:
+                return None
+            return Run(home, count, PyBytes_FromStringAndSize(<char *>commands.bytes, <Py_ssize_t>commands.len),
+                       PyBytes_FromStringAndSize(<char *>keys.bytes, <Py_ssize_t>keys.len))
+        except BaseException:
+            self.c.batch.taken = 0
+            raise
+        finally:
+            buffer_clear(&commands, 0)
+            buffer_clear(&keys, 0)
 
     def close(self, NativeSession session not None):
         if self.c.feed.session == &session.c:

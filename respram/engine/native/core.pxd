@@ -32,7 +32,7 @@ cdef extern from "engine.h":
         size_t len
     ctypedef struct CSession "Session":
         int db, proto
-        bint hot, trusted, closing, suspended, retried, more
+        bint hot, trusted, closing, suspended, retried, more, decides, taken
         uint64_t permitted, keeping, kept_count, kept_bytes, defaulted
         bint faulted
         CFault fault
@@ -62,6 +62,8 @@ cdef extern from "engine.h":
         uint32_t key_count
     ctypedef struct Wheel:
         pass
+    ctypedef struct Batch:
+        size_t taken
     ctypedef struct FeedState "Feed":
         CSession *session
         int64_t bytes_left, commands_left
@@ -93,6 +95,7 @@ cdef extern from "engine.h":
         Buffer reply
         Seals seals
         Programs programs
+        Batch batch
         FeedState feed
     ctypedef struct CMerged "Merged":
         uint64_t fresh, known, refused, malformed, strange
@@ -141,6 +144,7 @@ cdef extern from "engine.h":
     void programs_unteach(Engine *, Span)
     bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint kept_next(CSession *, Command *)
+    unsigned kept_home(const Engine *, const CSession *)
     void kept_drop(CSession *)
     void feed_forget(Engine *)
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t, bint)
@@ -151,6 +155,12 @@ cdef extern from "engine.h":
     void feed_abandon(Engine *)
     Span command_arg(const Command *, size_t)
 
+cdef extern from "homes.h":
+    int HOME_SLOTS
+    bint homes_use(Engine *, const uint8_t *)
+    size_t home_run(Engine *, const CSession *, Buffer *, Buffer *, unsigned *)
+
+cdef extern from "engine.h":
     # what seals
     int BLOCK_BYTES, PAD_BLOCKS, PAD_BYTES, PAD_COUNT, GCM_TAG_BYTES, LONG_FIRST, SEAL_KEY_BYTES
     ctypedef struct CCipher "Cipher":

@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -137,6 +137,7 @@ typedef struct Command {
 typedef struct Batch {
     Command commands[BATCH_COMMANDS];
     size_t count, next;
+    size_t taken; /* from `next` on: dispatch has sent them elsewhere */
     Args args;    /* of the commands that are whole in the input */
     Args resumed; /* of the first command, where an earlier read began it */
     Buffer words; /* of an inline command with quotes */
@@ -170,6 +171,8 @@ typedef struct Fault {
 typedef struct Session {
     int db, proto;
     bool hot, trusted, closing, suspended, retried, more;
+    bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
+    bool taken;   /* suspended, and the command that it waits for is not dispatched again */
     uint64_t permitted; /* hot commands that its user may, by their numbers */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;
@@ -245,6 +248,7 @@ typedef struct Engine {
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */
+    uint16_t *homes; /* by slot: who decides, 0: this node; NULL: this node about all */
 
     bool observed, notes_lost;
     Buffer notes; /* u8 note, u8 database, u32 key bytes, key */
@@ -431,6 +435,7 @@ bool kept_add(Engine *engine, Session *session, const Command *command); /* fals
 bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */
+unsigned kept_home(const Engine *engine, const Session *session);
 void kept_drop(Session *session);
 
 /* xxh3.c */

@@ -391,6 +391,7 @@ Turn feed_answer(Engine *engine, const uint8_t *reply, size_t len) {
             session->closing = true;
     }
     session->retried = false;
+    engine->batch.taken = 0;
     engine->batch.next++;
     engine->feed.commands_left--;
     engine->feed.bytes_left -= (int64_t)len;
@@ -409,11 +410,15 @@ Turn feed_refuse(Engine *engine) {
 
 void feed_suspend(Engine *engine) {
     engine->feed.session->suspended = true;
+    engine->feed.session->taken = engine->batch.taken > 0;
+    engine->batch.next += engine->batch.taken;
+    engine->batch.taken = 0;
     go_back(engine);
     over(engine);
 }
 
 void feed_abandon(Engine *engine) {
+    engine->batch.taken = 0;
     engine->batch.next++;
     go_back(engine);
     over(engine);

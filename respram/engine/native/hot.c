@@ -7,6 +7,8 @@
  */
 #include "hot.h"
 
+#include "homes.h"
+
 #include <string.h>
 
 /* -- the table ----------------------------------------------------------------------------------- */
@@ -60,6 +62,8 @@ static inline bool is_allowed(const Engine *engine, unsigned shape) {
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     const Row *row = &ROWS[command->hot];
+    if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
+        return false;
     if (!hot_permitted(session, command->hot) || !is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
         return false;
     engine->calls[command->hot]++;

@@ -12,7 +12,7 @@
  * EXEC runs what is kept, in windows whose lines and records are prefetched; a command that turns out not to be
  * hot is handed back, answered by `dispatch`, and the run goes on.
  */
-#include "engine.h"
+#include "homes.h"
 
 #include <string.h>
 
@@ -81,6 +81,16 @@ bool kept_next(Session *session, Command *command) {
     session->kept_at += kept->bytes;
     *command = command_of(kept);
     return true;
+}
+
+/* The number of who decides about the first command that looks before it writes; 0: this node, or there is none. */
+unsigned kept_home(const Engine *engine, const Session *session) {
+    for (size_t at = session->kept_at; engine->homes && at < session->kept.len; at += kept_at(session, at)->bytes) {
+        Command command = command_of(kept_at(session, at));
+        if (home_decides(&command))
+            return home_of(engine, &command);
+    }
+    return 0;
 }
 
 void kept_drop(Session *session) {

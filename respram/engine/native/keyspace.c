@@ -3,7 +3,7 @@
  * Every write goes through `keyspace_write`, which first makes room (a block, a table slot), and
  * then changes record, wheel and counts without being able to fail.
  */
-#include "engine.h"
+#include "homes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +54,7 @@ void engine_free(Engine *engine) {
         table_free(&engine->tables[db]);
     }
     digest_free(engine);
+    homes_free(engine);
     outbox_clear(engine);
     free(engine->outbox.queue);
     free(engine->outbox.index);

@@ -81,6 +81,18 @@ cdef class NativeSession:
         self.c.suspended = suspended
 
     @property
+    def decides(self):
+        return self.c.decides
+
+    @decides.setter
+    def decides(self, bint decides):
+        self.c.decides = decides
+
+    @property
+    def taken(self):
+        return self.c.taken
+
+    @property
     def retried(self):
         return self.c.retried
 

@@ -4,7 +4,7 @@ It is the specification of the native one. Where the two differ in anything but 
 name of its twin in native/.
 """
 
-from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Scan, Session, Settings
+from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Run, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure import dump, family, filter, merge, restamp, track, walk
 from respram.engine.pure.digest import Digests
@@ -89,8 +89,22 @@ class PureEngine:
         self.wire.took(micros)
 
     def resume(self, session: Session) -> None:
+        assert isinstance(session, PureSession)
         session.suspended = False
-        session.retried = True
+        session.retried = not session.taken
+        session.taken = False
+
+    def use_homes(self, homes: bytes | None) -> None:
+        self.wire.homes.use(homes)
+
+    def kept_home(self, session: Session) -> int:
+        return self.wire.kept_home(session)
+
+    def take(self, session: Session) -> None:
+        self.wire.take(session)
+
+    def take_run(self, session: Session) -> Run | None:
+        return self.wire.take_run(session)
 
     def close(self, session: Session) -> None:
         self.wire.close(session)

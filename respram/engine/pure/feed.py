@@ -7,18 +7,30 @@ from collections import deque
 
 from respram.catalog import Command
 from respram.catalog.hot import EVERY, HOT
-from respram.engine.api import FEED_COMMAND_US, FEED_MOVED_BYTES_MAX, Dispatch, Session, Settings
+from respram.catalog.keys import decides, keys_of
+from respram.engine.api import (
+    FEED_COMMAND_US,
+    FEED_MOVED_BYTES_MAX,
+    RUN_BYTES_MAX,
+    RUN_COMMANDS_MAX,
+    Dispatch,
+    Run,
+    Session,
+    Settings,
+)
+from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.kept import QUEUED, Kept
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.programs import Programs
 from respram.engine.pure.scanner import Scanner
+from respram.slots import pack_command, pack_keys
 
 
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep", "defaulted", "permitted",
+        "queue", "more", "keeping", "keep", "defaulted", "permitted", "decides", "taken",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -30,6 +42,8 @@ class PureSession:
         self.closing = False
         self.suspended = False
         self.retried = False
+        self.decides = False
+        self.taken = False
         self.more = False
         self.owner: object = None
         self.dispatch = dispatch
@@ -76,6 +90,9 @@ class Wire:
         self._said_bytes = 0  # of them
         self._commands_left = 0  # of the turn under way
         self.is_feeding = False
+        self.homes = Homes()
+        self._current: list[bytes] | None = None  # what dispatch was asked about
+        self._taken = 0  # so many it has sent elsewhere
         # By the name as sent, in the two spellings that clients use; others are found by lower().
         self.programs = Programs(keyspace, self._fast_reply)
         self._hot: dict[bytes, tuple[Command, Handler, int]] = {
@@ -123,9 +140,15 @@ class Wire:
             reply = self._fast_reply(session, argv, now_ms) if session.hot else self._kept_reply(session, argv)
             if reply is None:
                 self.keyspace.allow(0)
+                self._current, self._taken = argv, 0
                 reply = session.dispatch(session, argv, now_ms)
+                self._current = None
                 if reply is None:
-                    queue.appendleft(argv)
+                    if not self._taken:
+                        queue.appendleft(argv)
+                    for _ in range(self._taken - 1):
+                        queue.popleft()
+                    session.taken = self._taken > 0
                     session.suspended = True
                     return
                 session.retried = False
@@ -145,6 +168,8 @@ class Wire:
         if found is None or not session.permitted & found[2]:
             return None
         command, handler, _ = found
+        if self.homes.table is not None and not session.decides and self.homes.home_of(command, argv):
+            return None
         if ((command.writes or command.shape == b"decides") and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
@@ -173,6 +198,43 @@ class Wire:
 
     def took(self, micros: int) -> None:
         self._commands_left -= micros // FEED_COMMAND_US
+
+    def kept_home(self, session: Session) -> int:
+        assert isinstance(session, PureSession)
+        for argv in session.keep.commands:
+            command = (self._hot.get(argv[0]) or self._hot[argv[0].lower()])[0]
+            if decides(command, argv) and keys_of(command, argv):
+                return self.homes.home_of(command, argv)
+        return 0
+
+    def take(self, session: Session) -> None:
+        assert self._current is not None, "commands are taken by dispatch"
+        self._taken = 1
+
+    def take_run(self, session: Session) -> Run | None:
+        assert isinstance(session, PureSession) and self._current is not None, "commands are taken by dispatch"
+        home = self._travels(session, self._current)
+        if not home:
+            return None
+        taken, size = [self._current], 0
+        for argv in session.queue:
+            size += len(pack_command(taken[-1]))
+            too_much = len(taken) == RUN_COMMANDS_MAX or size + sum(map(len, argv)) > RUN_BYTES_MAX
+            if too_much or self._travels(session, argv) != home:
+                break
+            taken.append(argv)
+        self._taken = len(taken)
+        return Run(home, len(taken), b"".join(map(pack_command, taken)), pack_keys(dict.fromkeys(argv[1] for argv in taken)))
+
+    def _travels(self, session: PureSession, argv: list[bytes]) -> int:
+        """The number of its home, where a hot command may travel in company; else 0."""
+        found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.hot else None
+        if found is None or not session.permitted & found[2]:
+            return 0
+        command = found[0]
+        if not command.has_key or not abs(command.arity) <= len(argv) <= command.most:
+            return 0
+        return self.homes.home_of(command, argv)
 
     def forget_reply(self) -> None:
         self._out.clear()  # Python's objects cannot be overwritten

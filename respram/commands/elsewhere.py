@@ -1,0 +1,124 @@
+"""Commands that another node decides about: they are taken out of their connection, and their replies come from there.
+
+A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide about one key
+would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked elsewhere sends the command
+there: all checks of dispatch are passed first, the rights of the user among them. The connection waits meanwhile, and so do all commands
+behind it; those that have the same home travel in the same frame.
+
+- Several keys: the home of the first decides about all.
+- MULTI: the home of the first command that decides; under WATCH, of the first key watched, by the stamps that were seen here. With a
+  command in it that is about the connection (SELECT) it runs here.
+- Scripts: the home of their first key, with their text and the rights of their user. Without keys they run here.
+"""
+
+from respram.catalog import Command
+from respram.catalog.keys import decides, keys_of
+from respram.commands.acl_rights import describe_rights
+from respram.commands.acl_user import User
+from respram.commands.invalidation import spend_caching
+from respram.commands.node import Conn, Suspend
+from respram.commands.peers import Forwarded
+from respram.commands.shared_scripts import find_shared
+from respram.engine.api import RUN_BYTES_MAX
+from respram.errors import ClientError
+from respram.slots import pack_command, pack_keys, slot_of
+from respram.wire.messages import ALONE, RUN, TOGETHER
+
+NAME_BYTES_MAX = 256  # of a client's name on its way
+SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
+TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})  # in a transaction: keys they have none, and no need to stay
+
+NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
+UNCERTAIN = ClientError(b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done")
+TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
+
+Queued = tuple[Command, list[bytes]]
+
+
+def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
+    """Raises Suspend where another node decides: the command is taken, and does not come back."""
+    homes, session = conn.node.homes, conn.session
+    if homes is None or session.decides or not (decides(command, argv) or command.name in SCRIPTS):
+        return
+    keys = keys_of(command, argv)
+    if not keys or homes.is_here(slot_of(keys[0])):
+        return
+    run = conn.node.engine.take_run(session)
+    if run is not None:
+        _send(conn, Forwarded(RUN, session.db, session.proto, b"", b"", run.keys, b"", run.payload), run.commands)
+    if command.name in SCRIPTS:
+        text = _text_of(conn, argv)
+        if text is None:
+            return  # the script is not known here either: it is said here
+        argv = [b"EVAL", text, *argv[2:]]
+    spend_caching(conn, argv)
+    rights = rights_of(conn.account) if command.name in SCRIPTS else b""
+    patience_ms = conn.node.limits.script_ms_max if command.name in SCRIPTS else 0
+    forwarded = Forwarded(
+        ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
+    )  # fmt: skip
+    _send(conn, forwarded, 1)
+
+
+def send_together(conn: Conn, commands: list[Queued]) -> None:
+    """The same for EXEC, whose queue is all here: raises Suspend, or returns where it is to run here."""
+    homes, session = conn.node.homes, conn.session
+    if homes is None or session.decides:
+        return
+    first = _first_decided(conn, commands)
+    if first is None or homes.is_here(slot_of(first)):
+        return
+    if not all(command.key_specs or command.name in TRAVELS for command, _ in commands):
+        return
+    keys = [first, *(key for command, argv in commands for key in keys_of(command, argv))]
+    watched = b"".join(pack_watched(db, key, stamp) for (db, key), stamp in conn.watched.items())
+    forwarded = Forwarded(
+        TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account), pack_keys(list(dict.fromkeys(keys))),
+        watched, b"".join(pack_command(argv) for _, argv in commands),
+    )  # fmt: skip
+    _send(conn, forwarded, 1)
+
+
+def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:
+    """The key by whose home all is decided."""
+    for _, key in conn.watched:
+        return key
+    for command, argv in commands:
+        if decides(command, argv) or command.name in SCRIPTS:
+            keys = keys_of(command, argv)
+            if keys:
+                return keys[0]
+    return None
+
+
+def _send(conn: Conn, forwarded: Forwarded, commands: int) -> None:
+    node = conn.node
+    assert node.homes is not None
+    if len(forwarded.commands) > node.settings.bulk_bytes_max + RUN_BYTES_MAX:
+        raise TOO_LONG
+    if not node.homes.forward(conn, forwarded, commands):
+        raise NOT_NOW
+    if forwarded.kind != RUN:
+        node.engine.take(conn.session)
+    conn.suspended_until_ms = 0
+    node.stats.commands += commands
+    raise Suspend(0)
+
+
+def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:
+    if argv[0].lower() == b"eval":
+        return argv[1]
+    scripts, digest = conn.node.scripts, argv[1].lower()
+    entry = scripts.cache.find(digest) if scripts is not None else None
+    return entry.text if entry is not None else find_shared(conn, digest)
+
+
+def rights_of(user: User) -> bytes:
+    """The rules that give a user what it may, and no password."""
+    selectors = (b"(" + describe_rights(rights) + b")" for rights in user.selectors)
+    return b" ".join((describe_rights(user.root), *selectors))
+
+
+def pack_watched(db: int, key: bytes, stamp: tuple[int, int] | None) -> bytes:
+    clock, node = stamp or (0, 0)
+    return bytes((db,)) + clock.to_bytes(8, "little") + node.to_bytes(8, "little") + len(key).to_bytes(4, "little") + key

@@ -1,0 +1,141 @@
+"""What other nodes forward, run here: in sessions of their own, through the ordinary fast paths and dispatch.
+
+Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a session is a user
+with all rights, except for scripts and transactions, which bring the rules of their user along. It runs what is
+about keys, and nothing else.
+
+The session may be suspended (a script that runs for long): `later` calls back when it goes on, and meanwhile others are served by
+other sessions. So there are never more sessions than forwards at a time, which the core bounds.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from respram.catalog import find
+from respram.commands.acl_rights import BY_NAME, BadRule
+from respram.commands.acl_user import User, apply, full_user, gather
+from respram.commands.dispatch import dispatch
+from respram.commands.elsewhere import TRAVELS
+from respram.commands.node import GONE, Conn, Node
+from respram.commands.transactions import leave
+from respram.engine.api import Session
+from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, TOGETHER, Forward
+
+FREE_MAX = 64  # sessions kept for the next forwards
+RIGHTS_MAX = 64  # users whose rules are remembered
+MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
+STRANGE = b"-ERR this command cannot be forwarded\r\n"
+FULL = full_user(by_name=BY_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    outcome: int  # of ANSWER
+    replies: bytes = b""
+    records: tuple[bytes, ...] = ()  # what the keys hold now, packed
+
+
+Done = Callable[[Served], None]
+Later = Callable[[int, Callable[[int], None]], None]  # when, in Unix milliseconds, and what is then called with the time
+
+
+class Serving:
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.free: list[Conn] = []
+        self.rights: dict[bytes, User] = {}
+
+    def serve(self, forward: Forward, keys: list[bytes], now_ms: int, done: Done, later: Later) -> None:
+        node = self.node
+        if node.pause.is_on(now_ms) or node.loading or node.busy is not None:
+            done(Served(LATER))
+            return
+        conn = self.free.pop() if self.free else self._connect(now_ms)
+        conn.session.db, conn.session.proto, conn.name = forward.db, forward.proto, forward.client
+        conn.account = self._user(forward.rights)
+        conn.settle()
+        data = forward.commands
+        if forward.kind == TOGETHER:
+            node.engine.feed(conn.session, MULTI + data, now_ms)
+            if conn.queue is None or conn.session.suspended or conn.session.closing:
+                self._end(conn, forward, keys, b"", now_ms, done)
+                return
+            conn.watched.update(_unpack_watched(forward.watched))
+            data = EXEC
+        self._go_on(conn, forward, keys, bytes(node.engine.feed(conn.session, data, now_ms)), now_ms, done, later)
+
+    def _go_on(
+        self, conn: Conn, forward: Forward, keys: list[bytes], replies: bytes, now_ms: int, done: Done, later: Later,
+    ) -> None:  # fmt: skip
+        engine, session = self.node.engine, conn.session
+        while session.more and not session.suspended:
+            replies += bytes(engine.feed(session, b"", now_ms))
+        if session.suspended and not session.closing:
+
+            def again(now_ms: int) -> None:
+                engine.resume(session)
+                self._go_on(conn, forward, keys, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
+
+            later(conn.suspended_until_ms, again)
+            return
+        self._end(conn, forward, keys, replies, now_ms, done)
+
+    def _end(self, conn: Conn, forward: Forward, keys: list[bytes], replies: bytes, now_ms: int, done: Done) -> None:
+        engine, session = self.node.engine, conn.session
+        engine.forget_reply()
+        clean = not (session.closing or session.suspended or session.buffered_bytes)
+        records = tuple(record for record in (engine.fetch(forward.db, key, now_ms) for key in keys) if record)
+        if conn.queue is not None:
+            leave(conn)
+            clean = False
+        if clean and len(self.free) < FREE_MAX:
+            self.free.append(conn)
+        else:
+            engine.close(session)
+        done(Served(DONE if clean else CLOSES if session.closing else FORGOTTEN, replies, records))
+
+    def _connect(self, now_ms: int) -> Conn:
+        session = self.node.engine.session(_dispatch)
+        conn = Conn(
+            id=0, node=self.node, session=session, address=b"peer", local_address=b"peer", created_ms=now_ms, transport=GONE,
+            authenticated=True, user=b"peer",
+        )  # fmt: skip
+        session.owner = conn
+        session.decides = True
+        return conn
+
+    def _user(self, rules: bytes) -> User:
+        if not rules:
+            return FULL
+        user = self.rights.get(rules)
+        if user is None:
+            user = User(b"peer", enabled=True)
+            for rule in gather(rules.split(b" "))[0]:
+                with suppress(BadRule):  # of a node that knows more rules: what is not understood is not given
+                    apply(user, rule)
+            user.settle()
+            while len(self.rights) >= RIGHTS_MAX:
+                del self.rights[next(iter(self.rights))]
+            self.rights[rules] = user
+        return user
+
+
+def _dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """Nobody becomes an administrator by way of a forward."""
+    name = argv[0].lower()
+    command = find(name, argv[1].lower() if len(argv) > 1 else b"")
+    if name not in (b"multi", b"exec") and name not in TRAVELS and (command is None or not command.key_specs):
+        return STRANGE
+    return dispatch(session, argv, now_ms)
+
+
+def _unpack_watched(payload: bytes) -> dict[tuple[int, bytes], tuple[int, int] | None]:
+    found: dict[tuple[int, bytes], tuple[int, int] | None] = {}
+    at = 0
+    while at + 21 <= len(payload):
+        clock, node = (int.from_bytes(payload[at + 1 + 8 * word : at + 9 + 8 * word], "little") for word in (0, 1))
+        end = at + 21 + int.from_bytes(payload[at + 17 : at + 21], "little")
+        found[payload[at], payload[at + 21 : end]] = (clock, node) if clock or node else None
+        at = end
+    return found

@@ -1,0 +1,176 @@
+/* Which node decides: a table of slots, and the commands that are decided elsewhere taken out of a batch. The twin of pure/homes.py.
+ *
+ * While `engine->homes` is NULL (alone, or every node decides for itself) all of it costs one comparison a command. Else a hot
+ * command that looks before it writes has the slot of its key looked up: 0, and it runs here; another number, and it goes to
+ * `dispatch`, which takes it with all behind it that have the same home (home_run) and sends them there in one piece.
+ */
+#include "homes.h"
+
+#include "hot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TAG_BYTES 24 /* more than a mark, a length and its end of line take */
+
+/* CRC16 (XMODEM): polynomial 0x1021. */
+static uint16_t CRC[256];
+
+static void crc_fill(void) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        unsigned crc = byte << 8;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
+        CRC[byte] = (uint16_t)crc;
+    }
+}
+
+unsigned slot_of(Span key) {
+    const uint8_t *bytes = key.bytes, *opened = key.len ? memchr(bytes, '{', key.len) : NULL;
+    size_t len = key.len;
+    if (opened) {
+        size_t behind = key.len - (size_t)(opened + 1 - bytes);
+        const uint8_t *closed = behind ? memchr(opened + 1, '}', behind) : NULL;
+        if (closed && closed > opened + 1) {
+            bytes = opened + 1;
+            len = (size_t)(closed - bytes);
+        }
+    }
+    unsigned crc = 0;
+    for (size_t at = 0; at < len; at++)
+        crc = (crc << 8 & 0xffff) ^ CRC[crc >> 8 ^ bytes[at]];
+    return crc % HOME_SLOTS;
+}
+
+bool homes_use(Engine *engine, const uint8_t *table) {
+    if (!table) {
+        free(engine->homes);
+        engine->homes = NULL;
+        return true;
+    }
+    if (!engine->homes) {
+        crc_fill();
+        engine->homes = malloc(HOME_SLOTS * sizeof *engine->homes);
+        if (!engine->homes)
+            return false;
+    }
+    memcpy(engine->homes, table, HOME_SLOTS * sizeof *engine->homes);
+    return true;
+}
+
+void homes_free(Engine *engine) {
+    free(engine->homes);
+    engine->homes = NULL;
+}
+
+/* Whether an option of SET makes it look first; a value cannot be among them, and what stands behind IFEQ does no harm. */
+static bool looks(const Command *command) {
+    for (size_t at = 3; at < command->argc; at++) {
+        Span word = command_arg(command, at);
+        if (IS(word, "nx") || IS(word, "xx") || IS(word, "get") || IS(word, "keepttl") || IS(word, "ifeq") || IS(word, "ifne")
+            || IS(word, "ifdeq") || IS(word, "ifdne"))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a hot command looks before it writes. A script without keys does not. */
+bool home_decides(const Command *command) {
+    if (!(ROWS[command->hot].shape & SHAPE_DECIDES) || command->argc < 2)
+        return false;
+    int64_t keys;
+    switch (command->hot) {
+    case HOT_set:
+        return looks(command);
+    case HOT_getex:
+        return command->argc > 2;
+    case HOT_eval:
+    case HOT_evalsha:
+        return command->argc > 3 && span_int64(command_arg(command, 2), &keys) && keys > 0;
+    default:
+        return true;
+    }
+}
+
+/* The number that the table has for who decides about this hot command; 0: it is this node, or nobody need. */
+unsigned home_of(const Engine *engine, const Command *command) {
+    if (!home_decides(command))
+        return 0;
+    bool script = command->hot == HOT_eval || command->hot == HOT_evalsha;
+    return engine->homes[slot_of(command_arg(command, script ? 3 : 1))];
+}
+
+static bool can_travel(const Engine *engine, const Session *session, const Command *command) {
+    if (command->hot == COLD || command->hot == UNKNOWN_YET || !hot_permitted(session, command->hot))
+        return false;
+    const Row *row = &ROWS[command->hot];
+    return row->shape & SHAPE_DECIDES && row->shape & SHAPE_KEY && command->argc >= row->least && command->argc <= row->most
+           && home_of(engine, command);
+}
+
+static bool add_head(Buffer *out, char mark, size_t number) {
+    uint8_t head[TAG_BYTES];
+    head[0] = (uint8_t)mark;
+    size_t len = 1 + digits_of((int64_t)number, head + 1);
+    head[len++] = '\r';
+    head[len++] = '\n';
+    return buffer_append(out, head, len);
+}
+
+static bool add_command(Buffer *out, const Command *command) {
+    if (!add_head(out, '*', command->argc))
+        return false;
+    for (size_t number = 0; number < command->argc; number++) {
+        Span arg = command_arg(command, number);
+        if (!add_head(out, '$', arg.len) || (arg.len && !buffer_append(out, arg.bytes, arg.len)) || !buffer_append(out, "\r\n", 2))
+            return false;
+    }
+    return true;
+}
+
+static bool add_key(Buffer *keys, Span key) {
+    uint32_t len = (uint32_t)key.len;
+    return buffer_append(keys, &len, sizeof len) && (!key.len || buffer_append(keys, key.bytes, key.len));
+}
+
+static bool is_new(const Batch *batch, size_t first, size_t number) {
+    Span key = command_arg(&batch->commands[number], 1);
+    for (size_t before = first; before < number; before++) {
+        Span other = command_arg(&batch->commands[before], 1);
+        if (other.len == key.len && !memcmp(other.bytes, key.bytes, key.len))
+            return false;
+    }
+    return true;
+}
+
+/* For `dispatch`, which is asked about the first of them: the command under way and those behind it that have the same home,
+ * as a client would send them, and their distinct keys (u32 bytes | key). How many; 0: this one has to travel by itself, or memory
+ * is short. They are taken: nobody dispatches them again. */
+size_t home_run(Engine *engine, const Session *session, Buffer *out, Buffer *keys, unsigned *home) {
+    Batch *batch = &engine->batch;
+    size_t count = 0;
+    *home = 0;
+    for (size_t number = batch->next; number < batch->count && session->hot; number++) {
+        Command *command = &batch->commands[number];
+        if (command->hot == UNKNOWN_YET)
+            command->hot = hot_name(command_arg(command, 0));
+        if (!can_travel(engine, session, command))
+            break;
+        unsigned there = home_of(engine, command);
+        size_t bytes = 0;
+        for (size_t place = 0; place < command->argc; place++)
+            bytes += command->args[place].len;
+        if (count && (there != *home || out->len + bytes > RUN_BYTES_MAX))
+            break;
+        size_t out_len = out->len, keys_len = keys->len;
+        if (!add_command(out, command) || (is_new(batch, batch->next, number) && !add_key(keys, command_arg(command, 1)))) {
+            buffer_cut(out, out_len);
+            buffer_cut(keys, keys_len);
+            break;
+        }
+        *home = there;
+        count++;
+    }
+    batch->taken = count;
+    return count;
+}

@@ -1,0 +1,17 @@
+/* Which node decides about a slot, as homes.c keeps it. */
+#ifndef RESPRAM_HOMES_H
+#define RESPRAM_HOMES_H
+
+#include "engine.h"
+
+#define HOME_SLOTS 16384
+#define RUN_BYTES_MAX ((size_t)64 << 10) /* of commands that travel together; one alone may be longer. api.py has it, too */
+
+unsigned slot_of(Span key);
+bool homes_use(Engine *engine, const uint8_t *table); /* HOME_SLOTS numbers of 16 bits; NULL: all is decided here */
+void homes_free(Engine *engine);
+bool home_decides(const Command *command);
+unsigned home_of(const Engine *engine, const Command *command);
+size_t home_run(Engine *engine, const Session *session, Buffer *out, Buffer *keys, unsigned *home);
+
+#endif

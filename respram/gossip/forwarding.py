@@ -1,0 +1,348 @@
+"""Decisions that are made elsewhere: commands go to their key's home, what they came to comes back.
+
+Where the client is, a forward is *asked*: `submit` finds the home of its slot (homes.py), sends FORWARD and gets ANSWER, or has it run
+here if the home is here. Where the home is, it is *heard*: run in order, and answered with the replies and the records.
+The records are merged before the client is answered: it reads its own writes.
+
+What may happen on the way, and what becomes of it:
+
+    the home has another view       NOT_HOME, with its own: asked again, there or by the own view, until both agree
+    the home settles, or pauses     LATER: asked again
+    no link to the home             it is dialled; the forward waits
+    the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing twice
+    the home dies before it answers the outcome is UNKNOWN
+    the time is up                  NOTHING, if it is certain that nothing was run; else UNKNOWN
+
+So nothing is decided by two views at once where both are alive to say so, and nothing is run twice. A forward that was
+refused is asked again under a new number: the old one can come late, and is answered as it was.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from respram.errors import PeerError
+from respram.gossip.effects import Decided, Host, Merge, Serve
+from respram.gossip.homes import NOBODY, Homes
+from respram.gossip.links import Link
+from respram.gossip.members import AddressBook
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.states import DOUBTFUL
+from respram.gossip.timers import ForwardsTurn
+from respram.record import DATABASES
+from respram.slots import first_key, slot_of, unpack_keys
+from respram.wire.messages import (
+    CLOSES,
+    DONE,
+    FORGOTTEN,
+    LATER,
+    NOT_HOME,
+    PART,
+    RUN,
+    TOGETHER,
+    Answer,
+    Forward,
+)
+
+ANSWERED, CLOSED, NOTHING, UNKNOWN = "answered", "closed", "nothing", "unknown"  # what a client's forward can come to
+WEIGHT_BYTES = 256  # of a frame beside its payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client wants decided. The fields are those of FORWARD."""
+
+    kind: int
+    db: int
+    proto: int
+    client: bytes
+    rights: bytes
+    keys: bytes
+    watched: bytes
+    commands: bytes
+    patience_ms: int = 0  # beyond that of any forward: a script may take its time
+
+
+@dataclass(slots=True)
+class Asked:
+    token: int
+    request: Request
+    slot: int
+    until_ms: int
+    number: int = 0  # it is under way under this number; 0: it waits
+    home: int = NOBODY  # to whom
+    sent_ms: int = 0
+    towards: int = NOBODY  # who was named by a home with another view
+    size: int = 0
+    parts: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Kept:
+    """Answers to one node, by its numbers."""
+
+    answers: "OrderedDict[int, tuple[int, Answer]]" = field(default_factory=OrderedDict)  # and when
+    bytes: int = 0
+    forgotten: int = 0  # answers up to this number are kept no more
+    running: set[int] = field(default_factory=set)
+
+    def put(self, answer: Answer, now_ms: int) -> None:
+        self.answers[answer.number] = (now_ms, answer)
+        self.bytes += _weight(answer)
+
+    def drop(self) -> None:
+        number, (_, answer) = self.answers.popitem(last=False)
+        self.bytes -= _weight(answer)
+        self.forgotten = max(self.forgotten, number)
+
+
+@dataclass(slots=True, eq=False)
+class Forwarding:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    homes: Homes
+    open: dict[int, Asked] = field(default_factory=dict)  # by token
+    under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
+    bytes_to: dict[int, int] = field(default_factory=dict)  # under way, by home
+    kept: dict[int, Kept] = field(default_factory=dict)  # by node
+    lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still wait here
+    token: int = 0
+    number: int = 0
+    ticking: bool = False
+    sent: int = 0
+    served_here: int = 0  # for other nodes
+    refused: int = 0  # NOT_HOME, said or heard
+    retried: int = 0
+    unknown: int = 0
+    timed_out: int = 0
+
+    # -- where the client is --------------------------------------------------------------------------
+    def submit(self, request: Request) -> int:
+        """The token of the Decided that will come; 0: there are too many already."""
+        policy = self.host.policy
+        if len(self.open) >= policy.forwards_max:
+            return 0
+        self.token += 1
+        until_ms = self.host.now.ms + policy.forward_ms + request.patience_ms
+        size = len(request.commands) + len(request.keys) + len(request.watched) + WEIGHT_BYTES
+        asked = self.open[self.token] = Asked(self.token, request, slot_of(first_key(request.keys)), until_ms, size=size)
+        self._route(asked)
+        if not self.ticking:
+            self.ticking = True
+            self.host.at(self.host.now.ms + policy.forward_turn_ms, ForwardsTurn())
+        return asked.token
+
+    def _route(self, asked: Asked) -> None:
+        """To whoever is the home now, if it can be reached; else it waits for the next turn."""
+        home, asked.towards = asked.towards or self.homes.home_of(asked.slot), NOBODY
+        if home == self.book.me.number:
+            if self.homes.is_settled(asked.slot) and self.host.state not in DOUBTFUL:
+                self._begin(asked, home)
+                self.host.emit(Serve(0, self._frame(asked, b"", again=0)))
+            return
+        if home == NOBODY:
+            return
+        link = self.neighbours.link_to(home)
+        if link is None:
+            member = self.book.get(home)
+            if member is not None:
+                self.neighbours.dial(member.address)
+            return
+        under_way = self.bytes_to.get(home, 0)
+        if under_way and under_way + asked.size > self.host.policy.forward_bytes_max:
+            return
+        self._begin(asked, home)
+        self.sent += 1
+        self.host.send(link.id, self._frame(asked, self._ahead(asked), again=0))
+
+    def _begin(self, asked: Asked, home: int) -> None:
+        self.number += 1
+        asked.number, asked.home, asked.sent_ms = self.number, home, self.host.now.ms
+        asked.parts.clear()
+        self.under_way[asked.number] = asked
+        self.bytes_to[home] = self.bytes_to.get(home, 0) + asked.size
+
+    def _end(self, asked: Asked) -> None:
+        """It is no longer under way."""
+        if self.under_way.pop(asked.number, None) is not None:
+            self.bytes_to[asked.home] -= asked.size
+            if not self.bytes_to[asked.home]:
+                del self.bytes_to[asked.home]
+        asked.number, asked.home = 0, NOBODY
+
+    def _frame(self, asked: Asked, records: bytes, again: int) -> Forward:
+        one = asked.request
+        below = next(iter(self.under_way))
+        return Forward(
+            asked.number, below, one.kind, again, one.db, one.proto, one.client, one.rights, one.keys, one.watched, records, one.commands,
+        )  # fmt: skip
+
+    def _ahead(self, asked: Asked) -> bytes:
+        """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait here."""
+        if not self.lags(asked.home):
+            return b""
+        store, wall_ms = self.host.store, self.host.now.wall_ms
+        return b"".join(store.fetch(asked.request.db, key, wall_ms) for key in unpack_keys(asked.request.keys))
+
+    def answered(self, link: Link, message: Answer) -> None:
+        asked = self.under_way.get(message.number)
+        if asked is None or link.peer is None or asked.home != link.peer.number:
+            return
+        if message.records:
+            self.host.emit(Merge(link.id, 0, message.records))
+        if message.outcome == PART:
+            asked.parts.append(message.replies)
+        elif message.outcome in (DONE, CLOSES):
+            replies = b"".join((*asked.parts, message.replies))
+            self._conclude(asked, ANSWERED if message.outcome == DONE else CLOSED, replies)
+        elif message.outcome == NOT_HOME:
+            self.refused += 1
+            self.retried += 1
+            self._end(asked)
+            if message.home != self.book.me.number and self.neighbours.link_to(message.home) and message.home != link.peer.number:
+                asked.towards = message.home
+                self._route(asked)
+        elif message.outcome == LATER:
+            self.retried += 1
+            self._end(asked)
+        elif message.outcome == FORGOTTEN:
+            self._conclude(asked, UNKNOWN)
+        else:
+            raise PeerError("ANSWER has no such outcome")
+
+    def _conclude(self, asked: Asked, outcome: str, replies: bytes = b"") -> None:
+        self._end(asked)
+        del self.open[asked.token]
+        self.unknown += outcome == UNKNOWN
+        self.timed_out += outcome == NOTHING
+        self.host.emit(Decided(asked.token, outcome, replies))
+
+    def turn(self) -> None:
+        policy, now_ms = self.host.policy, self.host.now.ms
+        for asked in list(self.open.values()):
+            here = asked.home == self.book.me.number
+            if now_ms >= asked.until_ms and not here:
+                self._conclude(asked, UNKNOWN if asked.number else NOTHING)
+            elif not asked.number:
+                self._route(asked)
+            elif here:
+                continue
+            elif (member := self.book.get(asked.home)) is None or not member.is_alive:
+                self._conclude(asked, UNKNOWN)
+            elif now_ms - asked.sent_ms >= policy.forward_resend_ms and (link := self.neighbours.link_to(asked.home)) is not None:
+                asked.sent_ms = now_ms
+                self.retried += 1
+                self.host.send(link.id, self._frame(asked, self._ahead(asked), again=1))
+        self.ticking = bool(self.open)
+        if self.ticking:
+            self.host.at(now_ms + policy.forward_turn_ms, ForwardsTurn())
+
+    def lost(self, number: int) -> None:
+        """A link has ended: what was sent on it is sent again on the next."""
+        for asked in self.under_way.values():
+            if asked.home == number:
+                asked.sent_ms = min(asked.sent_ms, self.host.now.ms - self.host.policy.forward_resend_ms)
+                asked.parts.clear()
+
+    # -- where the home is ----------------------------------------------------------------------------
+    def heard(self, link: Link, message: Forward) -> None:
+        assert link.peer is not None
+        who = link.peer.number
+        keys = _keys_of(message)
+        if not keys or message.kind > TOGETHER or message.db >= DATABASES or message.proto not in (2, 3):
+            raise PeerError("FORWARD cannot be")
+        kept = self._kept(who)
+        self._trim(kept, message.below)
+        if message.number in kept.running:
+            return
+        if message.number in kept.answers:
+            self._send(link, kept.answers[message.number][1])
+            return
+        if message.number <= kept.forgotten:
+            if message.again:
+                self._send(link, Answer(message.number, FORGOTTEN, NOBODY, b"", b""))
+            return
+        slots = [slot_of(key) for key in (keys if message.kind == RUN else keys[:1])]
+        away = next((slot for slot in slots if not self.homes.is_here(slot)), None)
+        if away is not None or self.host.state in DOUBTFUL:
+            self.refused += 1
+            home = self.homes.home_of(slots[0] if away is None else away)
+            self._answer(who, Answer(message.number, NOT_HOME, home, b"", b""))
+        elif not all(map(self.homes.is_settled, slots)):
+            self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
+        else:
+            if message.records:
+                self.host.emit(Merge(link.id, 0, message.records))
+            kept.running.add(message.number)
+            self.host.emit(Serve(who, message))
+
+    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
+        """What was to be run has been. Records as they were fetched, one each."""
+        if who == 0:
+            asked = self.under_way.get(number)
+            if asked is None:
+                return
+            if outcome == LATER:
+                self._end(asked)
+            elif outcome == FORGOTTEN:
+                self._conclude(asked, UNKNOWN)
+            else:
+                self._conclude(asked, ANSWERED if outcome == DONE else CLOSED, replies)
+            return
+        kept = self._kept(who)
+        kept.running.discard(number)
+        self.served_here += outcome == DONE
+        self._answer(who, Answer(number, outcome, self.book.me.number, replies, b"".join(records)), records)
+
+    def _answer(self, who: int, answer: Answer, records: list[bytes] | None = None) -> None:
+        policy, kept = self.host.policy, self._kept(who)
+        kept.put(answer, self.host.now.ms)
+        link = self.neighbours.link_to(who)
+        if link is not None:
+            self._send(link, answer, records)
+        while kept.bytes > policy.answers_kept_bytes_max or len(kept.answers) > policy.answers_kept_max:
+            kept.drop()
+
+    def _send(self, link: Link, answer: Answer, records: list[bytes] | None = None) -> None:
+        """In parts, where it is long. (What is sent again leaves out records that are: they were pushed by then.)"""
+        part_bytes = self.host.policy.answer_part_bytes
+        replies = answer.replies
+        if len(replies) + len(answer.records) <= part_bytes:
+            self.host.send(link.id, answer)
+            return
+        for record in records or ():
+            self.host.send(link.id, Answer(answer.number, PART, answer.home, b"", record))
+        while len(replies) > part_bytes:
+            self.host.send(link.id, Answer(answer.number, PART, answer.home, replies[:part_bytes], b""))
+            replies = replies[part_bytes:]
+        self.host.send(link.id, Answer(answer.number, answer.outcome, answer.home, replies, b""))
+
+    def _kept(self, who: int) -> Kept:
+        kept = self.kept.get(who)
+        if kept is None:
+            if len(self.kept) >= self.host.policy.links_max:
+                idle = next((one for one in self.kept if self.neighbours.link_to(one) is None), next(iter(self.kept)))
+                del self.kept[idle]
+            kept = self.kept[who] = Kept()
+        return kept
+
+    def _trim(self, kept: Kept, below: int) -> None:
+        since_ms = self.host.now.ms - self.host.policy.answers_kept_ms
+        while kept.answers:
+            number, (at_ms, _) = next(iter(kept.answers.items()))
+            if number >= below and at_ms > since_ms:
+                break
+            kept.drop()
+        kept.forgotten = max(kept.forgotten, below - 1)
+
+
+def _keys_of(message: Forward) -> list[bytes]:
+    try:
+        return unpack_keys(message.keys)
+    except ValueError as error:
+        raise PeerError(str(error)) from None
+
+
+def _weight(answer: Answer) -> int:
+    return len(answer.replies) + len(answer.records) + WEIGHT_BYTES

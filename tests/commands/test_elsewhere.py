@@ -1,0 +1,203 @@
+"""Commands for another node's keys: checked here, run there (commands/serving.py), answered here; and what cannot go."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from respram.commands.elsewhere import rights_of
+from respram.commands.peers import Asker, Forwarded
+from respram.commands.serving import Served, Serving
+from respram.slots import slot_of, unpack_keys
+from respram.wire.messages import ALONE, DONE, LATER, RUN, TOGETHER, Forward
+
+from .rig import NOW, Client, Rig, request
+
+
+@dataclass(slots=True)
+class Away:
+    """All keys that begin with `away` are decided by another node: a rig of its own."""
+
+    here: Rig
+    there: Rig
+    serving: Serving
+    sent: list[Forwarded] = field(default_factory=list)
+    askers: list[tuple[Asker, int]] = field(default_factory=list)
+    full: bool = False
+    later: list[object] = field(default_factory=list)
+
+    def is_here(self, slot: int) -> bool:
+        return slot not in AWAY
+
+    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
+        if self.full:
+            return False
+        self.sent.append(forwarded)
+        self.askers.append((asker, commands))
+        return True
+
+    def answer(self) -> Served:
+        """Runs what was sent last, and brings the answer home."""
+        one, (asker, commands) = self.sent[-1], self.askers[-1]
+        forward = Forward(1, 1, one.kind, 0, one.db, one.proto, one.client, one.rights, one.keys, one.watched, b"", one.commands)
+        done: list[Served] = []
+        self.serving.serve(forward, unpack_keys(one.keys), self.there.now_ms, done.append, lambda at_ms, go_on: self.later.append(go_on))
+        if done and done[0].outcome == DONE:
+            for record in done[0].records:
+                self.here.engine.merge(record, self.here.now_ms)
+            asker.told(done[0].replies, commands)
+        return done[0] if done else Served(LATER)
+
+
+AWAY = {slot_of(b"away%d" % number) for number in range(10)} | {slot_of(b"away")}
+
+
+@pytest.fixture
+def away(rig: Rig, other_rig: Rig) -> Away:
+    made = Away(rig, other_rig, Serving(other_rig.node))
+    rig.node.homes = made
+    rig.engine.use_homes(b"".join((b"\1\0" if slot in AWAY else b"\0\0") for slot in range(16_384)))
+    return made
+
+
+@pytest.fixture
+def other_rig(rig: Rig) -> Rig:
+    return rig.another()
+
+
+def replies(client: Client, away: Away, *argv: bytes) -> bytes:
+    client.line.out.clear()
+    assert client(*argv) == b"" and client.conn.session.taken
+    away.answer()
+    client.rig.engine.resume(client.conn.session)
+    return b"".join(client.line.out) + client.raw(b"")
+
+
+def test_a_decision_is_made_there_and_seen_here(client: Client, away: Away) -> None:
+    assert replies(client, away, b"INCR", b"away") == b":1\r\n"
+    assert client(b"GET", b"away") == b"$1\r\n1\r\n", "merged before the answer"
+    assert away.there.engine.lookup(0, b"away", NOW) is not None
+    assert away.sent[0].kind == (RUN if client.rig.hot else ALONE) and unpack_keys(away.sent[0].keys) == [b"away"]
+
+
+def test_a_pipeline_is_one_exchange(client: Client, away: Away) -> None:
+    if not client.rig.hot:
+        pytest.skip("a connection without fast paths sends one at a time")
+    assert client.raw(request(b"INCR", b"away") * 16 + request(b"GET", b"away")) == b""
+    assert len(away.sent) == 1 and away.askers[0][1] == 16
+    away.answer()
+    client.rig.engine.resume(client.conn.session)
+    assert b"".join(client.line.out) == b"".join(b":%d\r\n" % number for number in range(1, 17))
+    assert client.raw(b"") == b"$2\r\n16\r\n"
+
+
+def test_what_is_here_or_blind_does_not_go(client: Client, away: Away) -> None:
+    assert client(b"INCR", b"here") == b":1\r\n" and client(b"SET", b"away", b"1") == b"+OK\r\n"
+    assert client(b"GET", b"away") == b"$1\r\n1\r\n" and not away.sent
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (b"INCRBYFLOAT", b"away", b"1.5"), (b"SET", b"away", b"1", b"IFNE", b"2"), (b"MSETNX", b"away", b"1", b"away1", b"2"),
+        (b"INCREX", b"away", b"BYINT", b"2"), (b"COPY", b"away", b"away2"), (b"GETSET", b"away", b"x"),
+    ],
+)  # fmt: skip
+def test_cold_commands_go_alone_and_answer_as_they_would_here(client: Client, away: Away, argv: tuple[bytes, ...]) -> None:
+    there = away.there.connect()
+    expected = there(argv[0], *(arg.replace(b"away", b"twin") for arg in argv[1:]))
+    assert replies(client, away, *argv) == expected
+
+
+def test_the_rights_are_checked_here(client: Client, away: Away) -> None:
+    client(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"~other", b"+@all")
+    client(b"AUTH", b"u", b"")
+    assert client(b"INCR", b"away").startswith(b"-NOPERM") and not away.sent
+    assert client(b"DEL", b"away").startswith(b"-") and not away.sent
+
+
+def test_both_protocols_and_databases_travel(client: Client, away: Away) -> None:
+    client(b"HELLO", b"3")
+    client(b"SELECT", b"3")
+    assert replies(client, away, b"GETSET", b"away", b"v") == b"_\r\n"
+    assert away.there.engine.lookup(3, b"away", NOW) is not None and client(b"GET", b"away") == b"$1\r\nv\r\n"
+
+
+def test_a_transaction_goes_with_what_it_watched(client: Client, away: Away) -> None:
+    client(b"WATCH", b"away")
+    client(b"MULTI")
+    client(b"INCR", b"away")
+    client(b"SET", b"here", b"2")
+    assert replies(client, away, b"EXEC") == b"*2\r\n:1\r\n+OK\r\n"
+    assert away.sent[-1].kind == TOGETHER and client(b"GET", b"here") == b"$1\r\n2\r\n"
+    assert not client.conn.watched and client.conn.queue is None
+    client(b"WATCH", b"away")
+    away.there.connect()(b"SET", b"away", b"changed")
+    client(b"MULTI")
+    client(b"INCR", b"away")
+    assert replies(client, away, b"EXEC") == b"*-1\r\n"
+
+
+def test_a_transaction_of_plain_writes_stays_and_so_does_one_about_the_connection(client: Client, away: Away) -> None:
+    client(b"MULTI")
+    client(b"SET", b"away", b"1")
+    assert client(b"EXEC") == b"*1\r\n+OK\r\n"
+    client(b"MULTI")
+    client(b"INCR", b"away")
+    client(b"SELECT", b"1")
+    assert client(b"EXEC").startswith(b"*2\r\n:2\r\n") and not away.sent
+
+
+def test_a_kept_transaction_that_is_decided_here_stays_fast(client: Client, away: Away) -> None:
+    client(b"MULTI")
+    client(b"INCR", b"here")
+    client(b"INCR", b"away")
+    assert client(b"EXEC") == b"*2\r\n:1\r\n:1\r\n" and not away.sent, "the first that decides says where"
+
+
+def test_scripts_go_with_their_text_and_their_users_rights(client: Client, away: Away) -> None:
+    assert replies(client, away, b"EVAL", b"return redis.call('INCR', KEYS[1])", b"1", b"away") == b":1\r\n"
+    digest = client(b"SCRIPT", b"LOAD", b"return redis.call('INCRBY', KEYS[1], 5)").split(b"\r\n")[1]
+    assert replies(client, away, b"EVALSHA", digest, b"1", b"away") == b":6\r\n"
+    client(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"~*", b"+eval", b"+get")
+    client(b"AUTH", b"u", b"")
+    assert b"can't run this command" in replies(client, away, b"EVAL", b"return redis.call('INCR', KEYS[1])", b"1", b"away")
+    assert client(b"EVALSHA", b"0" * 40, b"1", b"away").startswith(b"-NOPERM")
+    assert b"#" not in rights_of(client.conn.account), "no password travels"
+
+
+def test_an_unknown_digest_is_said_here(client: Client, away: Away) -> None:
+    assert client(b"EVALSHA", b"0" * 40, b"1", b"away").startswith(b"-NOSCRIPT") and not away.sent
+
+
+def test_who_cannot_be_asked_is_said_at_once_and_nothing_is_done(client: Client, away: Away) -> None:
+    away.full = True
+    assert client(b"INCR", b"away").startswith(b"-LOADING ") and client(b"INCRBYFLOAT", b"away", b"1").startswith(b"-LOADING ")
+    client(b"MULTI")
+    client(b"INCR", b"away")
+    assert client(b"EXEC").startswith(b"-LOADING ") and client.conn.queue is None
+    assert client(b"GET", b"away") == b"$-1\r\n"
+
+
+def test_replies_that_nobody_wants_are_not_sent(client: Client, away: Away) -> None:
+    client(b"CLIENT", b"REPLY", b"OFF")
+    assert replies(client, away, b"INCR", b"away") == b""
+    client(b"CLIENT", b"REPLY", b"ON")
+    client(b"CLIENT", b"REPLY", b"SKIP")
+    assert replies(client, away, b"INCR", b"away") == b""
+    assert replies(client, away, b"INCR", b"away") == b":3\r\n"
+
+
+def test_a_command_that_is_too_long_for_a_frame_is_refused(client: Client, away: Away) -> None:
+    rig = client.rig
+    rig.node.settings = rig.node.settings._replace(bulk_bytes_max=1)
+    assert client(b"INCRBYFLOAT", b"away" + b"x" * 100, b"1")  # another slot: whatever it answers, it is no forward
+    long = request(b"MSETNX", b"away", b"x" * 70_000)
+    assert client.raw(long).startswith(b"-ERR the command is longer") and not away.sent
+
+
+def test_errors_and_kinds(client: Client, away: Away) -> None:
+    client(b"SET", b"away", b"text")
+    away.there.connect()(b"SET", b"away", b"text")
+    assert replies(client, away, b"INCR", b"away") == b"-ERR value is not an integer or out of range\r\n"
+    assert replies(client, away, b"EXPIRE", b"away", b"10", b"XX", b"NX").startswith(b"-ERR")
+    assert {one.kind for one in away.sent} <= {RUN, ALONE}

@@ -1,0 +1,64 @@
+"""What other nodes forward is run here, with what they may and no more, and sessions are used again."""
+
+from respram.commands.serving import FREE_MAX, Served, Serving
+from respram.slots import pack_keys, unpack_keys
+from respram.wire.messages import DONE, LATER, RUN, TOGETHER, Forward
+
+from .rig import Rig, request
+
+
+def served(
+    serving: Serving, rig: Rig, *commands: tuple[bytes, ...], keys: tuple[bytes, ...] = (b"k",), kind: int = RUN, rights: bytes = b""
+) -> Served:
+    payload = b"".join(request(*command) for command in commands)
+    forward = Forward(1, 1, kind, 0, 0, 2, b"web", rights, pack_keys(keys), b"", b"", payload)
+    done: list[Served] = []
+    serving.serve(forward, unpack_keys(forward.keys), rig.now_ms, done.append, lambda at_ms, go_on: None)
+    return done[0] if done else Served(LATER)
+
+
+def test_replies_and_what_the_keys_hold_come_back(rig: Rig) -> None:
+    found = served(Serving(rig.node), rig, (b"INCR", b"k"), (b"APPEND", b"k", b"1"), (b"SET", b"other", b"1", b"NX"), keys=(b"k", b"other", b"none"))
+    assert (found.outcome, found.replies) == (DONE, b":1\r\n:2\r\n+OK\r\n")
+    assert len(found.records) == 2 and b"11" in found.records[0]
+
+
+def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:
+    rig.engine.use_homes(b"\1\0" * 16_384)
+    assert served(Serving(rig.node), rig, (b"INCR", b"k")).replies == b":1\r\n"
+
+
+def test_what_lets_go_may(rig: Rig) -> None:
+    assert served(Serving(rig.node), rig, (b"SET", b"k", b"1"), (b"DEL", b"k")).replies == b"+OK\r\n:1\r\n"
+
+
+def test_nothing_but_what_is_about_keys_is_run(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    for words in ((b"CONFIG", b"SET", b"maxclients", b"1"), (b"SHUTDOWN",), (b"ACL", b"SETUSER", b"x"), (b"CLIENT", b"KILL", b"ID", b"1"), (b"NO",)):
+        assert served(serving, rig, words).replies == b"-ERR this command cannot be forwarded\r\n"
+
+
+def test_rules_bind_scripts_and_transactions(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    found = served(serving, rig, (b"GET", b"k"), (b"INCR", b"k"), kind=TOGETHER, rights=b"~* +get +multi +exec")
+    assert found.replies.startswith(b"-EXECABORT") or b"NOPERM" in found.replies
+    assert rig.engine.lookup(0, b"k", rig.now_ms) is None
+    assert served(serving, rig, (b"INCR", b"k"), kind=TOGETHER).replies == b"*1\r\n:1\r\n", "the session is clean again"
+
+
+def test_while_paused_loading_or_busy_nothing_is_run(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    rig.node.pause.begin(rig.now_ms, rig.now_ms + 1_000, writes_only=True)
+    assert served(serving, rig, (b"INCR", b"k")).outcome == LATER
+    rig.node.pause.end()
+    rig.node.loading = True
+    assert served(serving, rig, (b"INCR", b"k")).outcome == LATER
+    rig.node.loading = False
+    assert served(serving, rig, (b"INCR", b"k")).replies == b":1\r\n"
+
+
+def test_sessions_are_used_again_and_few_are_kept(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    for _ in range(FREE_MAX + 5):
+        served(serving, rig, (b"INCR", b"k"))
+    assert len(serving.free) == 1

@@ -1,0 +1,162 @@
+"""Homes in the engine: what another node decides about leaves the fast path, and leaves it in one piece."""
+
+from array import array
+
+import pytest
+
+from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Engine, Run, Session
+from respram.slots import SLOTS, pack_command, pack_keys, slot_of, unpack_keys
+
+from .rig import NOW, request
+
+
+class Taking:
+    """As `dispatch` of a node that forwards."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.seen: list[list[bytes]] = []
+        self.runs: list[Run] = []
+        self.refuses = False
+
+    def __call__(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        self.seen.append(argv)
+        assert not session.retried
+        run = self.engine.take_run(session)
+        if run is None or self.refuses:
+            return b"+cold\r\n"
+        self.runs.append(run)
+        return None
+
+
+def made(engine: Engine, **homes: int) -> tuple[Taking, Session]:
+    taking = Taking(engine)
+    session = engine.session(taking)
+    session.hot = session.trusted = True
+    table = array("H", bytes(2 * SLOTS))
+    for key, home in homes.items():
+        table[slot_of(key.encode())] = home
+    engine.use_homes(table.tobytes())
+    return taking, session
+
+
+def fed(engine: Engine, session: Session, *commands: bytes) -> bytes:
+    return bytes(engine.feed(session, b"".join(request(*line.split()) for line in commands), NOW))
+
+
+def test_what_is_decided_elsewhere_is_taken_with_all_that_follows_it(engine: Engine) -> None:
+    taking, session = made(engine, a=1, b=1, c=2)
+    assert fed(engine, session, b"SET a 1", b"INCR a", b"SET b 1 nx", b"incr a", b"INCR c", b"INCR d", b"GET a") == b"+OK\r\n"
+    assert session.suspended and session.taken
+    assert taking.runs == [Run(1, 3, request(b"INCR", b"a") + request(b"SET", b"b", b"1", b"nx") + request(b"incr", b"a"), pack_keys([b"a", b"b"]))]
+    assert fed(engine, session, b"PING") == b"", "nothing overtakes what is away"
+    engine.resume(session)
+    assert not session.retried and not session.taken
+    assert fed(engine, session) == b"" and taking.runs[1] == Run(2, 1, request(b"INCR", b"c"), pack_keys([b"c"]))
+    engine.resume(session)
+    assert fed(engine, session) == b":1\r\n$1\r\n1\r\n+PONG\r\n" and len(taking.seen) == 2
+
+
+def test_any_cut_of_the_input_comes_to_the_same(engine: Engine) -> None:
+    data = request(b"INCR", b"a") + request(b"INCR", b"a") + request(b"GET", b"a")
+    for cut in range(1, len(data)):
+        taking, session = made(engine, a=1)
+        out = bytes(engine.feed(session, data[:cut], NOW)) + bytes(engine.feed(session, data[cut:], NOW))
+        while session.suspended:
+            engine.resume(session)
+            out += bytes(engine.feed(session, b"", NOW))
+        assert b"".join(run.payload for run in taking.runs) == request(b"INCR", b"a") * 2 and out == b"$-1\r\n"
+
+
+def test_what_needs_no_decision_stays(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    assert fed(engine, session, b"SET a 1", b"SET a 2 EX 10", b"SETEX a 9 3", b"GET a", b"GETEX a", b"MSET a 4", b"TTL a").startswith(b"+OK\r\n")
+    assert not taking.seen and not session.suspended
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"SET a 1 NX", b"SET a 1 xx", b"SET a 1 GET", b"SET a 1 KEEPTTL", b"SET a 1 IFEQ 0", b"SETNX a 1", b"GETSET a 1", b"INCRBY a 2", b"APPEND a x",
+     b"SETRANGE a 0 x", b"SETBIT a 1 1", b"EXPIRE a 10", b"PEXPIREAT a 9999999999999", b"GETEX a EX 10", b"DECR a"],
+)  # fmt: skip
+def test_what_looks_before_it_writes_goes(engine: Engine, line: bytes) -> None:
+    taking, session = made(engine, a=3)
+    assert fed(engine, session, line) == b"" and [run.home for run in taking.runs] == [3]
+
+
+def test_a_session_that_serves_others_decides_whatever_the_table_says(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    session.decides = True
+    assert fed(engine, session, b"INCR a", b"SET a 1 NX") == b":1\r\n$-1\r\n" and not taking.seen
+
+
+def test_without_a_table_all_is_decided_here(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    engine.use_homes(None)
+    assert fed(engine, session, b"INCR a") == b":1\r\n" and not taking.seen
+    with pytest.raises(ValueError, match="16,384"):
+        engine.use_homes(b"\0" * 7)
+
+
+def test_what_cannot_be_sent_is_answered_and_the_rest_is_dispatched_by_itself(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    taking.refuses = True
+    assert fed(engine, session, b"INCR a", b"INCR a", b"PING") == b"+cold\r\n+cold\r\n+PONG\r\n" and len(taking.seen) == 2
+
+
+def test_only_what_the_user_may_and_what_has_the_right_arity_travels_in_company(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    assert fed(engine, session, b"INCR a", b"INCR a b") == b"" and taking.runs[-1].commands == 1
+    engine.resume(session)
+    assert fed(engine, session) == b"+cold\r\n"
+    session.permitted = 0
+    assert fed(engine, session, b"INCR a") == b"+cold\r\n" and len(taking.runs) == 1
+
+
+def test_a_command_of_several_keys_travels_alone(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    assert fed(engine, session, b"MSETNX a 1 b 2") == b"+cold\r\n" and taking.seen == [[b"MSETNX", b"a", b"1", b"b", b"2"]]
+
+
+def test_a_command_may_be_taken_by_itself(engine: Engine) -> None:
+    def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        engine.take(session)
+        return None
+
+    session = engine.session(dispatch)
+    session.hot = session.trusted = True
+    assert fed(engine, session, b"FOO", b"PING") == b"" and session.taken
+    engine.resume(session)
+    assert fed(engine, session) == b"+PONG\r\n"
+
+
+def test_a_run_is_bounded(engine: Engine) -> None:
+    taking, session = made(engine, a=1)
+    fed(engine, session, *[b"INCR a"] * (RUN_COMMANDS_MAX + 30))
+    assert taking.runs[0].commands == RUN_COMMANDS_MAX
+    taking, session = made(engine, a=1)
+    long = b"x" * (RUN_BYTES_MAX // 3)
+    fed(engine, session, *[b"APPEND a " + long] * 5)
+    assert taking.runs[0].commands == 2 and len(taking.runs[0].payload) <= RUN_BYTES_MAX
+    taking, session = made(engine, a=1)
+    fed(engine, session, b"APPEND a " + b"x" * (2 * RUN_BYTES_MAX), b"INCR a")
+    assert taking.runs[0].commands == 1
+
+
+def test_what_is_kept_in_multi_knows_its_home(engine: Engine) -> None:
+    _, session = made(engine, a=1, b=2)
+    session.hot, session.keeping = False, 100
+    fed(engine, session, b"SET b 1", b"GET b")
+    assert engine.kept_home(session) == 0
+    fed(engine, session, b"INCR a", b"INCR b")
+    assert engine.kept_home(session) == 1
+    engine.use_homes(None)
+    assert engine.kept_home(session) == 0
+
+
+def test_keys_and_commands_are_packed_and_read_back() -> None:
+    assert unpack_keys(pack_keys([b"a", b"", b"bc"])) == [b"a", b"", b"bc"]
+    for cut in (b"\1", b"\5\0\0\0a"):
+        with pytest.raises(ValueError, match="cut short"):
+            unpack_keys(cut)
+    assert pack_command([b"INCR", b""]) == request(b"INCR", b"")

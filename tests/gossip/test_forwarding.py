@@ -1,0 +1,314 @@
+"""Forwards: run once whatever is lost, refused by who is not the home, and never decided by two views."""
+
+from dataclasses import replace
+
+import pytest
+
+from respram.gossip.effects import Decided, Dial, Merge, Send, Serve
+from respram.gossip.forwarding import ANSWERED, CLOSED, NOTHING, UNKNOWN, Request
+from respram.gossip.members import DEAD
+from respram.record import Record, pack
+from respram.sim.world import EPOCH_MS
+from respram.slots import pack_keys, slot_of
+from respram.wire.messages import (
+    CLOSES,
+    DONE,
+    FORGOTTEN,
+    LATER,
+    NOT_HOME,
+    PART,
+    RUN,
+    TOGETHER,
+    Answer,
+    Forward,
+)
+
+from .rig import ME, Bench, member
+
+OTHER, THIRD = 0x200, 0x300
+INCR = b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"
+
+
+def pair(*others: int) -> Bench:
+    bench = Bench()
+    for link, number in enumerate(others or (OTHER,), 1):
+        bench.meet(link, member(number))
+    bench.wait(260)
+    bench.forget()
+    return bench
+
+
+def key_of(bench: Bench, number: int, skip: int = 0) -> bytes:
+    found = (key for key in (b"k%d" % n for n in range(1_000)) if bench.core.homes.home_of(slot_of(key)) == number)
+    return [next(found) for _ in range(skip + 1)][-1]
+
+
+def ask(bench: Bench, *keys: bytes, kind: int = RUN, commands: bytes = INCR) -> int:
+    token, effects = bench.core.forward(Request(kind, 0, 2, b"", b"", pack_keys(keys), b"", commands), bench.now)
+    bench.take(effects)
+    return token
+
+
+def forward(number: int, *keys: bytes, below: int = 1, again: int = 0, kind: int = RUN, records: bytes = b"") -> Forward:
+    return Forward(number, below, kind, again, 0, 2, b"", b"", pack_keys(keys), b"", records, INCR)
+
+
+def decided(bench: Bench) -> list[Decided]:
+    return [one for one in bench.effects if isinstance(one, Decided)]
+
+
+def serves(bench: Bench) -> list[Serve]:
+    return [one for one in bench.effects if isinstance(one, Serve)]
+
+
+def serve(bench: Bench, number: int, replies: bytes = b":1\r\n", records: tuple[bytes, ...] = (), outcome: int = DONE, who: int = OTHER) -> None:
+    bench.take(bench.core.served(who, number, outcome, replies, list(records), bench.now))
+
+
+def packed(value: bytes, key: bytes = b"k") -> bytes:
+    return pack(Record(0, key, value, EPOCH_MS << 16, 9, EPOCH_MS + 60_000))
+
+
+# -- where the client is ------------------------------------------------------------------------------
+def test_what_another_decides_goes_to_it_and_its_records_are_merged_before_the_client_hears() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    (sent,) = bench.sent(Forward, 1)
+    assert (sent.number, sent.below, sent.again, sent.commands, sent.records) == (1, 1, 0, INCR, b"")
+    bench.say(1, Answer(1, DONE, OTHER, b":7\r\n", packed(b"7")))
+    merge = next(number for number, one in enumerate(bench.effects) if isinstance(one, Merge))
+    assert bench.effects.index(Decided(token, ANSWERED, b":7\r\n")) > merge
+    assert not bench.core.forwarding.open and not bench.core.forwarding.under_way and not bench.core.forwarding.bytes_to
+
+
+def test_what_is_decided_here_is_run_here() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, ME))
+    (one,) = serves(bench)
+    assert one.who == 0 and not bench.sent(Forward)
+    serve(bench, one.forward.number, who=0)
+    assert decided(bench) == [Decided(token, ANSWERED, b":1\r\n")]
+
+
+def test_a_home_that_has_another_view_is_believed_and_the_number_is_a_new_one() -> None:
+    bench = pair(OTHER, THIRD)
+    token = ask(bench, key_of(bench, OTHER))
+    bench.say(1, Answer(1, NOT_HOME, THIRD, b"", b""))
+    (again,) = bench.sent(Forward, 2)
+    assert again.number == 2 and not again.again
+    bench.say(1, Answer(1, DONE, OTHER, b":9\r\n", b""))
+    assert not decided(bench), "an answer to what was refused before"
+    bench.say(2, Answer(2, DONE, THIRD, b":1\r\n", b""))
+    assert decided(bench) == [Decided(token, ANSWERED, b":1\r\n")]
+
+
+def test_where_views_never_agree_nothing_is_done_and_the_client_is_told_so() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    for _ in range(80):
+        if not (sent := bench.sent(Forward, 1)) or decided(bench):
+            break
+        bench.say(1, Answer(sent[-1].number, NOT_HOME, ME, b"", b""))
+        bench.wait(25)
+    assert decided(bench) == [Decided(token, NOTHING, b"")]
+    assert not serves(bench), "nobody but its home decides"
+
+
+def test_a_home_that_asks_for_patience_is_asked_again() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    bench.say(1, Answer(1, LATER, OTHER, b"", b""))
+    bench.wait(26)
+    assert [one.number for one in bench.sent(Forward, 1)] == [1, 2]
+    bench.say(1, Answer(2, DONE, OTHER, b":1\r\n", b""))
+    assert decided(bench) == [Decided(token, ANSWERED, b":1\r\n")]
+
+
+def test_without_an_answer_it_is_sent_again_under_its_number_and_ends_unknown() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    bench.wait(330)
+    assert [(one.number, one.again) for one in bench.sent(Forward, 1)] == [(1, 0), (1, 1)]
+    bench.wait(1_500)
+    assert decided(bench) == [Decided(token, UNKNOWN, b"")]
+
+
+def test_a_broken_link_is_waited_for_and_the_outcome_is_learnt_on_the_next() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    bench.say(1, Answer(1, PART, OTHER, b"torn", b""))
+    bench.take(bench.core.closed(1, bench.now))
+    bench.meet(2, bench.core.book[OTHER])
+    bench.wait(60)
+    assert [(one.number, one.again) for one in bench.sent(Forward, 2)][:1] == [(1, 1)]
+    bench.say(2, Answer(1, PART, OTHER, b":1\r", b""))
+    bench.say(2, Answer(1, DONE, OTHER, b"\n", b""))
+    assert decided(bench) == [Decided(token, ANSWERED, b":1\r\n")]
+
+
+def test_without_a_link_it_is_dialled_and_nothing_was_done_if_it_cannot_be_had() -> None:
+    bench = pair()
+    key = key_of(bench, OTHER)
+    bench.take(bench.core.closed(1, bench.now))
+    bench.forget()
+    token = ask(bench, key)
+    assert any(isinstance(one, Dial) for one in bench.effects)
+    bench.wait(1_600)
+    assert decided(bench) == [Decided(token, NOTHING, b"")]
+
+
+def test_a_home_that_dies_leaves_the_outcome_unknown_and_what_was_not_sent_goes_to_the_next() -> None:
+    bench = pair(OTHER, THIRD)
+    first = ask(bench, key_of(bench, OTHER))
+    bench.core.neighbours.links[1].peer.link = None  # type: ignore[union-attr]
+    second = ask(bench, key_of(bench, OTHER, 1))
+    bench.take(bench.core.introduce([replace(bench.core.book[OTHER], status=DEAD)], bench.now))
+    bench.wait(400)
+    for one in serves(bench):
+        serve(bench, one.forward.number, who=0)
+    for sent in bench.sent(Forward, 2):
+        bench.say(2, Answer(sent.number, DONE, THIRD, b":1\r\n", b""))
+    assert {one.token: one.outcome for one in decided(bench)} == {first: UNKNOWN, second: ANSWERED}
+
+
+def test_what_was_forgotten_is_unknown_and_what_closes_closes() -> None:
+    bench = pair()
+    tokens = [ask(bench, key_of(bench, OTHER)) for _ in range(2)]
+    bench.say(1, Answer(1, FORGOTTEN, 0, b"", b""), Answer(2, CLOSES, OTHER, b"", b""))
+    assert [(one.token, one.outcome) for one in decided(bench)] == [(tokens[0], UNKNOWN), (tokens[1], CLOSED)]
+
+
+def test_forwards_are_bounded_in_number_and_in_bytes_under_way() -> None:
+    bench = pair()
+    policy, key = bench.core.policy, key_of(bench, OTHER)
+    big = b"x" * (policy.forward_bytes_max // 2)
+    ask(bench, key, commands=big)
+    ask(bench, key, commands=big)
+    ask(bench, key, commands=INCR)
+    assert [one.number for one in bench.sent(Forward)] == [1, 2], "one alone may be large; the next waits"
+    bench.say(1, Answer(1, DONE, OTHER, b"+OK\r\n", b""))
+    bench.wait(26)
+    assert len(bench.sent(Forward)) == 3
+    while ask(bench, key):
+        pass
+    assert len(bench.core.forwarding.open) == policy.forwards_max
+
+
+def test_writes_that_wait_here_travel_along() -> None:
+    bench = pair()
+    key = key_of(bench, OTHER)
+    bench.write(key, b"5")
+    ask(bench, key)
+    assert not bench.sent(Forward)[-1].records, "the push is on its way before it"
+    peer = bench.core.neighbours.peers[OTHER]
+    peer.lagging_ms = 0
+    ask(bench, key)
+    assert b"5" in bench.sent(Forward)[-1].records
+
+
+# -- where the home is --------------------------------------------------------------------------------
+def test_a_home_runs_what_it_is_sent_once_and_answers_as_often_as_it_is_asked() -> None:
+    bench = pair()
+    key = key_of(bench, ME)
+    bench.say(1, forward(1, key), forward(1, key, again=1))
+    assert len(serves(bench)) == 1 and serves(bench)[0].who == OTHER
+    serve(bench, 1, b":1\r\n", (packed(b"1"),))
+    bench.say(1, forward(1, key, again=1))
+    assert len(serves(bench)) == 1
+    assert bench.sent(Answer) == [Answer(1, DONE, ME, b":1\r\n", packed(b"1"))] * 2
+
+
+def test_who_is_not_the_home_runs_nothing_and_names_who_is() -> None:
+    bench = pair(OTHER, THIRD)
+    bench.say(1, forward(1, key_of(bench, ME), key_of(bench, THIRD)))
+    assert not serves(bench) and bench.sent(Answer) == [Answer(1, NOT_HOME, THIRD, b"", b"")]
+    bench.say(1, forward(1, key_of(bench, ME), again=1))
+    assert bench.sent(Answer)[-1].outcome == NOT_HOME, "the same number has the same answer, whatever has changed"
+    bench.say(1, forward(2, key_of(bench, ME), key_of(bench, THIRD), kind=TOGETHER))
+    assert len(serves(bench)) == 1, "of a transaction the first key counts"
+
+
+def test_a_home_that_has_just_got_its_slots_asks_for_patience() -> None:
+    bench = pair()
+    key = key_of(bench, OTHER)
+    bench.meet(9, member(THIRD))
+    bench.take(bench.core.introduce([replace(bench.core.book[OTHER], status=DEAD)], bench.now))
+    mine = key if bench.core.homes.is_here(slot_of(key)) else next(
+        key_ for key_ in (b"m%d" % n for n in range(1_000)) if slot_of(key_) in bench.core.homes.settling
+    )
+    bench.forget()
+    bench.say(9, forward(1, mine))
+    assert [one.outcome for one in bench.sent(Answer)] == [LATER]
+    bench.wait(260)
+    bench.say(9, forward(2, mine))
+    assert serves(bench)
+
+
+def test_a_node_that_joins_is_nobodys_home() -> None:
+    bench = Bench(roots=[b"root:7000"])
+    bench.meet(1, member(OTHER))
+    bench.say(1, forward(1, b"k"))
+    assert not serves(bench) and bench.sent(Answer)[-1].outcome == NOT_HOME
+
+
+def test_records_that_come_along_are_merged_before_the_commands_run() -> None:
+    bench = pair()
+    key = key_of(bench, ME)
+    bench.say(1, forward(1, key, records=packed(b"5", key)))
+    kinds = [type(one) for one in bench.effects if isinstance(one, Merge | Serve)]
+    assert kinds == [Merge, Serve]
+
+
+def test_what_is_over_is_not_kept_and_what_is_kept_is_bounded() -> None:
+    bench = pair()
+    key, policy = key_of(bench, ME), bench.core.policy
+    for number in range(1, 11):
+        bench.say(1, forward(number, key))
+        serve(bench, number)
+    bench.say(1, forward(11, key, below=9))
+    kept = bench.core.forwarding.kept[OTHER]
+    assert list(kept.answers) == [9, 10]
+    bench.say(1, forward(3, key, again=1))
+    assert bench.sent(Answer)[-1] == Answer(3, FORGOTTEN, 0, b"", b"")
+    serve(bench, 11, b"x" * (policy.answers_kept_bytes_max + 1))
+    assert not kept.answers and kept.bytes == 0 and kept.forgotten == 11
+    bench.say(1, forward(11, key, again=1))
+    assert bench.sent(Answer)[-1].outcome == FORGOTTEN and len(serves(bench)) == 11
+
+
+def test_a_long_answer_comes_in_parts() -> None:
+    bench = pair()
+    part = bench.core.policy.answer_part_bytes
+    bench.say(1, forward(1, key_of(bench, ME)))
+    serve(bench, 1, b"a" * part + b"b" * 10, (packed(b"1"), packed(b"2")))
+    answers = bench.sent(Answer)
+    assert [one.outcome for one in answers] == [PART, PART, PART, DONE]
+    assert b"".join(one.replies for one in answers) == b"a" * part + b"b" * 10
+    assert [one.records for one in answers if one.records] == [packed(b"1"), packed(b"2")]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        forward(1), replace(forward(1, b"k"), keys=b"\xff\0\0\0k"), replace(forward(1, b"k"), keys=b"\1"),
+        replace(forward(1, b"k"), db=16), replace(forward(1, b"k"), proto=9), replace(forward(1, b"k"), kind=7),
+    ],
+)  # fmt: skip
+def test_a_forward_that_cannot_be_costs_the_link(bad: Forward) -> None:
+    bench = pair()
+    bench.say(1, bad)
+    assert not serves(bench) and 1 in bench.hangups()
+
+
+def test_another_enclave_decides_nothing_here() -> None:
+    bench = pair()
+    bench.meet(7, member(0x700, enclave=b"blue"))
+    bench.say(7, forward(1, key_of(bench, ME)))
+    assert not serves(bench) and 7 in bench.hangups()
+
+
+def test_no_key_is_shown_where_messages_are_printed() -> None:
+    bench = pair()
+    ask(bench, key_of(bench, OTHER), commands=b"secret")
+    sent = next(one for one in bench.effects if isinstance(one, Send) and isinstance(one.message, Forward))
+    assert "secret" not in repr(sent)
