@@ -65,7 +65,7 @@ WALLS = (
     Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
     *(Wall(f"respram/{name}", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
            "arithmetic and tables, used by every room")
-      for name in ("stamp.py", "record.py", "program.py", "seal.py", "errors.py", "integers.py", "longdouble.py", "catalog/", "config/")),
+      for name in ("stamp.py", "record.py", "program.py", "seal.py", "errors.py", "integers.py", "glob.py", "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients",
@@ -101,7 +101,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
 # and the facade over the files in Python.
-NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "table", "writer", "cipher")
+NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "table", "writer", "cipher", "glob")
 PURE_ALONE = ("__init__", "engine", "family")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
@@ -120,6 +120,7 @@ PARENTS = (
 TESTED_BY = (
     ("respram/__main__.py", "tests/cli/test_main.py"),
     ("respram/catalog/*.py", "tests/commands/test_introspection.py"),
+    ("respram/glob.py", "tests/commands/test_glob.py"),
     ("respram/record.py", "tests/engine/test_engine.py"),
     ("respram/stamp.py", "tests/engine/test_engine.py"),
     ("respram/engine/api.py", "tests/engine/test_engine.py"),

@@ -14,6 +14,9 @@ HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if com
 EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
+READ, WRITE = 1, 2  # as acl_rights.py has them
+CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
+
 SLOTS_BITS = 8  # of the perfect hash: more slots than twice the rows
 NAME_BYTES_MAX = 16  # of a hot command: two words cover it
 MULTIPLIERS = 1_000_000  # tried until one has no collision
@@ -23,8 +26,8 @@ M64 = (1 << 64) - 1
 HEADER = """\
 /* The command table as the engine reads it. Made by `python -m respram.catalog.hot` from respram/catalog/.
  *
- * ROW(name, bytes of the name, two words that cover them, arguments at least, at most, shape). The handler of a row is
- * `hot_` and its name. A name is found by a perfect hash over the two words; see hot.c.
+ * ROW(name, bytes of the name, two words that cover them, arguments at least, at most, first key, last, step, rights
+ * that each key needs, shape). The handler of a row is `hot_` and its name. A name is found by a perfect hash over the two words; see hot.c.
  */
 #ifndef RESPRAM_COMMANDS_H
 #define RESPRAM_COMMANDS_H
@@ -44,6 +47,13 @@ HEADER = """\
 def permitted(names: AbstractSet[bytes]) -> int:
     """These commands as bits by their numbers."""
     return sum(1 << number for number, command in enumerate(HOT, 1) if command.name in names)
+
+
+def needs(command: Command) -> int:
+    """The rights to each of its keys that a command may need, whatever its arguments: bits of READ and WRITE, none where it only
+    looks whether a key is there. Where the rights are fewer, whoever knows the arguments is asked."""
+    flags = {flag for spec in command.key_specs for flag in spec.flags}
+    return READ * (b"access" in flags) | WRITE * (not flags.isdisjoint(CHANGES))
 
 
 def words_of(name: bytes) -> tuple[int, int]:
@@ -89,7 +99,9 @@ def _row(command: Command) -> str:
     if command.first_key:
         shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
-    return f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {' | '.join(shape)})"
+    first = command.first_key or (-1 if command.key_specs else 0)
+    keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"
+    return f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {keys}, {' | '.join(shape)})"
 
 
 def _lines(slots: list[int]) -> Iterator[str]:

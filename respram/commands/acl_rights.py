@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from respram.catalog import everything, find
 from respram.catalog.entry import CATEGORIES
-from respram.commands.glob import glob_match
+from respram.glob import glob_match
 
 READ, WRITE = 1, 2
 PATTERNS_MAX = 1_000  # of keys, and of channels, of one set: each is tried for each key

@@ -12,6 +12,7 @@ from hmac import compare_digest
 
 from respram.catalog.hot import permitted
 from respram.commands.acl_rights import ALL_COMMANDS, BY_NAME, SYNTAX, BadRule, Rights, describe_rights, grant
+from respram.engine.api import Guard
 
 DEFAULT = b"default"
 SELECTORS_MAX = 32  # of one user: each is asked until one allows
@@ -34,7 +35,8 @@ class User:
     root: Rights = field(default_factory=Rights)
     selectors: list[Rights] = field(default_factory=list)
     unrestricted: bool = False
-    permitted: int = 0  # hot commands that the engine may answer without asking here
+    permitted: int = 0  # hot commands that the engine may answer without asking here,
+    guard: Guard | None = None  # where its keys agree with the patterns; made when first needed
     by_name: frozenset[bytes] = frozenset()  # commands that only their name gives, and that it was given
 
     @property
@@ -57,7 +59,8 @@ class User:
             rights.settle()
         root = self.root
         self.unrestricted = root.allowed >= ALL_COMMANDS and root.all_keys and root.all_channels
-        self.permitted = permitted(root.allowed) if root.all_keys else 0
+        self.permitted = permitted(root.allowed)
+        self.guard = None
         self.by_name = BY_NAME & frozenset().union(*(rights.allowed for rights in self.rights))
 
     def knows(self, password: bytes) -> bool:

@@ -7,7 +7,6 @@ and the environment that the node was started with belong to whoever wrote them.
 from collections.abc import Iterator
 
 from respram.commands.acl_user import DEFAULT
-from respram.commands.glob import glob_match
 from respram.commands.invalidation import trim as trim_tracked
 from respram.commands.node import Conn, Node
 from respram.commands.notify import observe
@@ -17,6 +16,7 @@ from respram.commands.slowlog import trim as trim_slow
 from respram.commands.stats import Stats
 from respram.commands.texts import ONE_LINE, SYNTAX, help_of
 from respram.errors import ClientError
+from respram.glob import glob_match
 
 WILD = frozenset(b"*?[")
 NO_REWRITE = ClientError(

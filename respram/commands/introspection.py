@@ -10,11 +10,11 @@ from respram.catalog import COMMANDS, Argument, Command, KeySpec, find
 from respram.catalog.entry import CATEGORIES
 from respram.catalog.keys import key_positions
 from respram.commands.acl_check import is_unnamed
-from respram.commands.glob import glob_match
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath, Each, Flags, Reply, Simple, breathing
 from respram.commands.texts import SYNTAX, help_of
 from respram.errors import ClientError
+from respram.glob import glob_match
 
 INVALID_COMMAND = ClientError(b"ERR Invalid command specified")
 INVALID_COUNT = ClientError(b"ERR Invalid number of arguments specified for command")

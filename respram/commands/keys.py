@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read
 from respram.commands.deadlines import deadline_for, ttl_ms_from
-from respram.commands.glob import glob_match
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath, Each, Reply, Simple
@@ -25,6 +24,7 @@ from respram.commands.texts import (
 )
 from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
+from respram.glob import glob_match
 from respram.integers import UINT64_MAX, parse_int, parse_uint
 from respram.record import DATABASES
 from respram.stamp import to_ms

@@ -23,7 +23,7 @@ from respram.commands.reply import Writing
 from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
-from respram.engine.api import Engine, Session, Settings
+from respram.engine.api import Engine, Guard, Session, Settings
 from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
@@ -183,7 +183,7 @@ class Conn:
             and self.tracking is None
             and not (self.subscribed and self.session.proto == 2)
         )
-        self.session.permitted = self.account.permitted
+        self.session.permitted, self.session.guard = self.account.permitted, self.node.guard_of(self.account)
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
         self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0
@@ -286,6 +286,12 @@ class Node:
     def default_user(self) -> User:
         """`default` as the options describe it, where no users file does."""
         return full_user(self.requirepass, (name.encode() for name in self.config.let_go))
+
+    def guard_of(self, user: User) -> Guard | None:
+        """The user's own key patterns for the engine. What a selector allows beyond them is asked of `dispatch`."""
+        if user.guard is None and user.permitted and not user.root.all_keys:
+            user.guard = self.engine.guard(user.root.keys)
+        return user.guard
 
     def loaded(self) -> None:
         """What was to be restored is, as far as it could be."""

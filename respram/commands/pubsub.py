@@ -7,11 +7,11 @@ listener out of turn. Subscriptions answer once for each channel, so these handl
 
 from collections.abc import Iterable, Iterator
 
-from respram.commands.glob import glob_match
 from respram.commands.node import Conn, Node
 from respram.commands.reply import BREATH, Breath, Each, Push, Raw, Reply, breathing, encode
 from respram.commands.texts import help_of, unknown_subcommand
 from respram.errors import ClientError
+from respram.glob import glob_match
 
 LISTED_AT_ONCE = 512  # channels looked at before others are let in
 SUBSCRIPTION_BYTES_MAX = 4 << 20  # of their names together: one client must not fill the memory with them

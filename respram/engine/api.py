@@ -27,7 +27,7 @@ where the kernel put it and the reply sent from where it was made. It is the pat
 opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and the like take and give stays sealed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from respram.engine.replication import Replicating
@@ -121,6 +121,10 @@ class Settings(NamedTuple):
     outbox_bytes_max: int  # 0: nothing is kept for peers
 
 
+class Guard(Protocol):
+    """Key patterns as an engine keeps them, compiled; see pure/guard.py."""
+
+
 class Session(Protocol):
     """One connection, as the engine sees it. The server and the commands own the flags."""
 
@@ -128,6 +132,7 @@ class Session(Protocol):
     proto: int  # 2 or 3
     hot: bool  # fast paths allowed
     permitted: int  # of them, those that this user may: bits by the numbers of catalog/hot.py
+    guard: Guard | None  # and on which keys; None: all
     trusted: bool  # False: Redis's small limits for the unauthenticated (10 arguments of 16 KiB)
     closing: bool  # set: nothing more is executed; send the reply, then close
     suspended: bool  # set when `dispatch` answered None: the command waits for `resume`
@@ -191,6 +196,11 @@ class Engine(Replicating, Protocol):
 
     # -- the wire ---------------------------------------------------------------------------------
     def session(self, dispatch: Dispatch) -> Session: ...
+
+    def guard(self, patterns: Mapping[bytes, int]) -> Guard:
+        """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast command with a
+        key that none of them allows, or that it takes long to find one for, is for `dispatch`."""
+        ...
 
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes | memoryview:
         """Parses all that is complete, executes it in order, answers with the replies in order.

@@ -67,16 +67,39 @@ def test_a_refusal_by_design_comes_after_the_question_of_rights(user: Client, cl
 
 
 def test_a_user_of_all_keys_has_fast_paths_for_the_commands_it_may_run(user: Client, client: Client) -> None:
-    assert user.conn.account.permitted == 0
+    assert user.conn.session.guard is not None
     client(b"ACL", b"SETUSER", b"u", b"resetkeys", b"~*")
     session = user.conn.session
     user.conn.settle()
-    assert session.hot and session.permitted == user.conn.account.permitted
+    assert session.guard is None and session.hot and session.permitted == user.conn.account.permitted
     client(b"ACL", b"SETUSER", b"u", b"-append", b"+get", b"+set")
     user(b"SET", b"k", b"v")
     assert user(b"APPEND", b"k", b"w") == b"-NOPERM this user has no permissions to run the 'append' command\r\n"
     assert user(b"GET", b"k") == b"$1\r\nv\r\n"
     assert client.conn.account.unrestricted
+
+
+def test_a_user_with_key_patterns_has_fast_paths_for_the_keys_it_may_touch(rig: Rig, user: Client, client: Client) -> None:
+    """What is beyond its own patterns, a selector's too, is for the commands; new patterns hold from the next command on."""
+    client(b"ACL", b"SETUSER", b"u", b"(+get ~shared:*)")
+
+    def fast() -> int:
+        return sum(count for name, count in rig.engine.counters().items() if name.startswith("hot_"))
+
+    before = fast()
+    assert user(b"SET", b"k1", b"v") == OK and user(b"GET", b"k1") == bulk(b"v") and user(b"EXISTS", b"w9") == b":0\r\n"
+    assert user(b"MSET", b"k1", b"v", b"k2", b"w") == OK
+    assert fast() - before == 4 * rig.hot
+    before = fast()
+    assert user(b"GET", b"shared:1") == NIL
+    assert user(b"MGET", b"k1", b"shared:1").startswith(b"-NOPERM") and user(b"SET", b"r1", b"v").startswith(b"-NOPERM")
+    assert fast() == before
+    user(b"MULTI")
+    assert user(b"SET", b"k3", b"v") == b"+QUEUED\r\n"
+    client(b"ACL", b"SETUSER", b"u", b"resetkeys", b"~q*")
+    assert b"-NOPERM ACLs rules changed" in user(b"EXEC")
+    assert user(b"GET", b"k1").startswith(b"-NOPERM") and user(b"SET", b"q1", b"v") == OK
+    assert client(b"GET", b"k3") == NIL
 
 
 def test_the_log_groups_what_is_alike(user: Client, client: Client) -> None:

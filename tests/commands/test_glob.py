@@ -3,7 +3,7 @@
 import random
 import time
 
-from respram.commands.glob import GLOB_BYTES_MAX, glob_match
+from respram.glob import GLOB_BYTES_MAX, glob_match
 
 from .rig import Client, Reference
 

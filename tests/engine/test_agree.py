@@ -24,6 +24,7 @@ TIGHT = SETTINGS._replace(feed_commands_max=3, feed_reply_bytes_max=60)
 # Only byte by byte: the pure engine's shortcut for whole requests heeds its own limits.
 SMALL = SETTINGS._replace(args_max=4, bulk_bytes_max=15, inline_bytes_max=40, query_bytes_max=50)
 LIMITS = [SETTINGS, TIGHT]
+PATTERNS = {b"a": 3, b"key:*": 1, b"[b-c]": 2, b"*g?o*ng": 3, b"": 3}  # a user's, with its rights: READ 1, WRITE 2
 KEYS = [b"a", b"b", b"key:000000000001", b"", b"\x00\xff\r\n", b"long" * 30]
 
 # -- what is sent -----------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
     b"SETNX EXPIRE PEXPIRE GETEX pexpire GETSET MSET MSETNX APPEND GETRANGE SUBSTR SETRANGE SETBIT GETBIT BITCOUNT EXPIREAT "
     b"PEXPIREAT EXPIRETIME PEXPIRETIME TYPE TOUCH DBSIZE SELECT getrange "
-    b"RENAME SELECT1 SELECT0 RESP3 RESP2 COOL WARM DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
+    b"RENAME SELECT1 SELECT0 RESP3 RESP2 COOL WARM GUARD UNGUARD DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
     st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
@@ -153,6 +154,8 @@ class Side:
             session.proto = int(name[-1:])
         elif name in (b"COOL", b"WARM"):
             session.hot = name == b"WARM"
+        elif name in (b"GUARD", b"UNGUARD"):
+            session.guard = engine.guard(PATTERNS) if name == b"GUARD" else None
         elif name == b"DOUBT":
             session.trusted = False
         elif name == b"WAIT" and not session.retried:

@@ -1,16 +1,37 @@
 """What the extension module offers, for the type checker. The contract is engine/api.py."""
 
-from respram.engine.api import Dispatch, Engine, Entry, Member, Members, Merged, Observer, Run, Scan, Session, Settings
+from collections.abc import Mapping
+
+from respram.engine.api import (
+    Dispatch,
+    Engine,
+    Entry,
+    Guard,
+    Member,
+    Members,
+    Merged,
+    Observer,
+    Run,
+    Scan,
+    Session,
+    Settings,
+)
 from respram.engine.filters import RecordFilter
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.program import Program
 from respram.seal import Ring
+
+class NativeGuard(Guard):
+    def __new__(cls, patterns: Mapping[bytes, int]) -> NativeGuard: ...
+
+def matches(pattern: bytes, text: bytes) -> tuple[bool, int]: ...
 
 class NativeSession(Session):
     db: int
     proto: int
     hot: bool
     permitted: int
+    guard: Guard | None
     trusted: bool
     closing: bool
     suspended: bool
@@ -44,6 +65,7 @@ class NativeEngine(Engine):
     def __new__(cls, settings: Settings) -> NativeEngine: ...
     def configure(self, settings: Settings) -> None: ...
     def session(self, dispatch: Dispatch) -> NativeSession: ...
+    def guard(self, patterns: Mapping[bytes, int]) -> NativeGuard: ...
     def forget_reply(self) -> None: ...
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes | memoryview: ...
     def say(self, reply: bytes) -> None: ...

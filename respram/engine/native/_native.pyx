@@ -142,6 +142,9 @@ cdef class NativeEngine:
     def session(self, dispatch):
         return NativeSession(dispatch)
 
+    def guard(self, patterns):
+        return NativeGuard(patterns)
+
     def feed(self, NativeSession session not None, data, now_ms):
         cdef Py_buffer view
         cdef int64_t now = now_ms

@@ -30,9 +30,21 @@ cdef extern from "engine.h":
     ctypedef struct CFault "Fault":
         char *text
         size_t len
+    ctypedef struct CGlob "Glob":
+        pass
+    CGlob *glob_compile(Span)
+    void glob_free(CGlob *)
+    bint glob_match(const CGlob *, Span)
+    size_t glob_steps(const CGlob *, size_t)
+    ctypedef struct CGuard "Guard":
+        pass
+    CGuard *guard_new(size_t)
+    bint guard_add(CGuard *, Span, uint8_t)
+    void guard_free(CGuard *)
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more, decides, taken
+        const CGuard *guard
         uint64_t permitted, keeping, kept_count, kept_bytes, defaulted
         bint faulted
         CFault fault

@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -174,6 +174,7 @@ typedef struct Session {
     bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
     bool taken;   /* suspended, and the command that it waits for is not dispatched again */
     uint64_t permitted; /* hot commands that its user may, by their numbers */
+    const struct Guard *guard; /* and on which keys; NULL: all */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;
     Scan scan; /* of the incomplete command at `pending_at`, or at the end of the input */
@@ -404,14 +405,30 @@ typedef struct Row {
     const char *name;
     uint64_t first, last; /* words that cover the name, in small letters */
     size_t name_bytes, least, most; /* arguments, the name among them */
+    int first_key, last_key, key_step; /* first 0: it has none; below 0: where they are is not for a table to say. A last one below 0 counts from the end */
+    uint8_t needs; /* rights to each of them */
     Handler handler;
     unsigned shape;
 } Row;
 
 extern const Row ROWS[HOT_COUNT];
 uint8_t hot_name(Span name);
-static inline bool hot_permitted(const Session *session, uint8_t hot) {
-    return session->permitted >> hot & 1;
+
+/* glob.c, guard.c: key patterns */
+typedef struct Glob Glob;
+Glob *glob_compile(Span pattern);
+void glob_free(Glob *glob);
+bool glob_match(const Glob *glob, Span text);
+size_t glob_steps(const Glob *glob, size_t text_bytes);
+typedef struct Guard Guard;
+Guard *guard_new(size_t count);
+bool guard_add(Guard *guard, Span pattern, uint8_t modes);
+void guard_free(Guard *guard);
+bool guard_allows_key(const Guard *guard, Span key, uint8_t modes);
+bool guard_allows(const Guard *guard, const Row *row, const Command *command);
+
+static inline bool hot_permitted(const Session *session, const Row *row, const Command *command) {
+    return session->permitted >> command->hot & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));
 }
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 static inline bool hot_has_key(uint8_t hot) {

@@ -101,7 +101,7 @@ unsigned home_of(const Engine *engine, const Command *command) {
 }
 
 static bool can_travel(const Engine *engine, const Session *session, const Command *command) {
-    if (command->hot == COLD || command->hot == UNKNOWN_YET || !hot_permitted(session, command->hot))
+    if (command->hot == COLD || command->hot == UNKNOWN_YET || !hot_permitted(session, &ROWS[command->hot], command))
         return false;
     const Row *row = &ROWS[command->hot];
     return row->shape & SHAPE_DECIDES && row->shape & SHAPE_KEY && command->argc >= row->least && command->argc <= row->most

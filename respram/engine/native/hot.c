@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* -- the table ----------------------------------------------------------------------------------- */
-#define ROW(name, bytes, first, last, least, most, shape) [HOT_##name] = {#name, first, last, bytes, least, most, hot_##name, shape},
+#define ROW(name, bytes, first, last, least, most, first_key, last_key, key_step, needs, shape) \
+    [HOT_##name] = {#name, first, last, bytes, least, most, first_key, last_key, key_step, needs, hot_##name, shape},
 const Row ROWS[HOT_COUNT] = {COMMANDS(ROW)};
 
 static const uint8_t SLOTS[1 << NAME_SLOTS_BITS] = {NAME_SLOTS};
@@ -64,7 +65,7 @@ bool hot_run(Engine *engine, Session *session, const Command *command, int64_t n
     const Row *row = &ROWS[command->hot];
     if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
         return false;
-    if (!hot_permitted(session, command->hot) || !is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
+    if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
         return false;
     engine->calls[command->hot]++;
     return true;

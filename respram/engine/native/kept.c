@@ -37,7 +37,8 @@ bool kept_add(Engine *engine, Session *session, const Command *command) {
     const Row *row = &ROWS[command->hot];
     uint64_t work = work_of(row, command->argc);
     /* Whether a right number of arguments can be run is seen at EXEC. */
-    if (command->hot == COLD || command->hot == HOT_eval || command->hot == HOT_evalsha || !hot_permitted(session, command->hot) || command->argc < row->least || command->argc > row->most
+    if (command->hot == COLD || command->hot == HOT_eval || command->hot == HOT_evalsha || command->argc < row->least || command->argc > row->most
+        || !hot_permitted(session, row, command)
         || session->kept_work + work > session->keeping || (hot_writes(command->hot) && engine_full(engine)))
         return false;
     size_t own = 0;

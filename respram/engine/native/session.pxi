@@ -1,10 +1,38 @@
 # Part of _native.pyx: the connection as Python sees it, and the settings as the core takes them.
 
+cdef class NativeGuard:
+    """Key patterns, compiled. A session that has one keeps it alive."""
+
+    cdef CGuard *c
+
+    def __cinit__(self, patterns):
+        self.c = guard_new(len(patterns))
+        if self.c is NULL:
+            raise MemoryError
+        for pattern, modes in patterns.items():
+            if not guard_add(self.c, span_of(pattern), modes):
+                raise MemoryError
+
+    def __dealloc__(self):
+        guard_free(self.c)
+
+
+def matches(bytes pattern not None, bytes text not None):
+    """Whether the text matches, and how many comparisons that may take."""
+    cdef CGlob *glob = glob_compile(span_of(pattern))
+    if glob is NULL:
+        raise MemoryError
+    found = glob_match(glob, span_of(text)), glob_steps(glob, len(text))
+    glob_free(glob)
+    return found
+
+
 cdef class NativeSession:
     """One connection. The flags are the core's own; whoever sets them does it between commands."""
 
     cdef CSession c
     cdef object dispatch
+    cdef NativeGuard guarded
     cdef public object owner
 
     def __cinit__(self, dispatch):
@@ -55,6 +83,15 @@ cdef class NativeSession:
     @permitted.setter
     def permitted(self, uint64_t permitted):
         self.c.permitted = permitted
+
+    @property
+    def guard(self):
+        return self.guarded
+
+    @guard.setter
+    def guard(self, NativeGuard guard):
+        self.guarded = guard
+        self.c.guard = NULL if guard is None else guard.c
 
     @property
     def trusted(self):

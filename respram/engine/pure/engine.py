@@ -4,11 +4,14 @@ It is the specification of the native one. Where the two differ in anything but 
 name of its twin in native/.
 """
 
+from collections.abc import Mapping
+
 from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Run, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure import dump, family, filter, merge, restamp, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
+from respram.engine.pure.guard import Guard
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
@@ -56,6 +59,9 @@ class PureEngine:
     # -- the wire ---------------------------------------------------------------------------------
     def session(self, dispatch: Dispatch) -> PureSession:
         return PureSession(dispatch, self.wire.settings)
+
+    def guard(self, patterns: Mapping[bytes, int]) -> Guard:
+        return Guard(patterns)
 
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes:
         return self.wire.feed(session, data, now_ms)

@@ -8,6 +8,7 @@ from collections import deque
 from respram.catalog import Command
 from respram.catalog.hot import EVERY, HOT
 from respram.catalog.keys import decides, keys_of
+from respram.engine import api
 from respram.engine.api import (
     FEED_COMMAND_US,
     FEED_MOVED_BYTES_MAX,
@@ -18,6 +19,7 @@ from respram.engine.api import (
     Session,
     Settings,
 )
+from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.kept import QUEUED, Kept
@@ -30,7 +32,7 @@ from respram.slots import pack_command, pack_keys
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep", "defaulted", "permitted", "decides", "taken",
+        "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "decides", "taken",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -38,6 +40,7 @@ class PureSession:
         self.proto = 2
         self.hot = False
         self.permitted = EVERY
+        self.guard: api.Guard | None = None
         self.trusted = False
         self.closing = False
         self.suspended = False
@@ -165,7 +168,7 @@ class Wire:
 
     def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
-        if found is None or not session.permitted & found[2]:
+        if found is None or not _permitted(session, found, argv):
             return None
         command, handler, _ = found
         if self.homes.table is not None and not session.decides and self.homes.home_of(command, argv):
@@ -190,7 +193,7 @@ class Wire:
     def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
-        if found is None or not session.permitted & found[2] or b"noscript" in found[0].flags:
+        if found is None or b"noscript" in found[0].flags or not _permitted(session, found, argv):
             return None
         if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
             return None
@@ -229,7 +232,7 @@ class Wire:
     def _travels(self, session: PureSession, argv: list[bytes]) -> int:
         """The number of its home, where a hot command may travel in company; else 0."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.hot else None
-        if found is None or not session.permitted & found[2]:
+        if found is None or not _permitted(session, found, argv):
             return 0
         command = found[0]
         if not command.has_key or not abs(command.arity) <= len(argv) <= command.most:
@@ -265,3 +268,11 @@ class Wire:
         session.queue.clear()
         session.drop_kept()
         session.scanner.wipe()
+
+
+def _permitted(session: Session, found: tuple[Command, Handler, int], argv: list[bytes]) -> bool:
+    if not session.permitted & found[2]:
+        return False
+    guard = session.guard
+    assert guard is None or isinstance(guard, Guard)
+    return guard is None or guard.allows(found[0], argv)
