@@ -76,8 +76,8 @@ class Limits:
         16 * MIB, "One argument, hence one key or value; to work on it takes up to 20 ms, in which nobody else is served. Redis allows 512 MiB.",
         "proto-max-bulk-len", MIB, 512 * MIB,
     )  # fmt: skip
-    args_max: int = bound(MIB, "Arguments of one command: Redis's own count, so that a large MSET behaves alike.")
-    inline_bytes_max: int = bound(64 * KIB, "An inline request, or a line that announces a length, as in Redis.")
+    args_max: int = bound(MIB, "Arguments of one command, as in Redis 6; Redis 7 waits for up to 2,147,483,647.")
+    inline_bytes_max: int = bound(64 * KIB, "An inline request, or a line of a length, whose end has not come, as in Redis.")
 
     # -- transactions and one turn of the loop ----------------------------------------------------
     multi_commands_max: int = bound(

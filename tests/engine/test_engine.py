@@ -38,15 +38,17 @@ def test_a_protocol_error_is_answered_behind_what_came_before_and_closes(engine:
     for bad, text in (
         (b"*1\r\n:1\r\n", b"expected '$', got ':'"),
         (b"*1\r\n\r\n", b"expected '$', got ' '"),
-        (b"*1\r\n\0\r\n", b"expected '$', got '\0'"),
         (b"*1\r\n$-5\r\n", b"invalid bulk length"),
         (b"*1\r\n$99999999999\r\n", b"invalid bulk length"),
         (b"*2147483647\r\n", b"invalid multibulk length"),
         (b"*x\r\n", b"invalid multibulk length"),
         (b"GET 'a\r\n", b"unbalanced quotes in request"),
         (b"a" * 70_000, b"too big inline request"),
-        (b"a" * 70_000 + b"\r\n", b"too big inline request"),
-        (b"*1\r\n$" + b"1" * 70_000 + b"\r\n", b"too big bulk count string"),
+        (b"a\0\r\n" + b"b" * 70_000 + b"\r\n", b"too big inline request"),
+        (b"*1\0\r\n" + b"b" * 70_000 + b"\r\n", b"too big mbulk count string"),
+        (b"*1\r\n$" + b"1" * 70_000 + b"\r\n", b"invalid bulk length"),
+        (b"*1\r\n" + b"x" * 70_000 + b"\r\n", b"expected '$', got 'x'"),
+        (b"*" + b"1" * 70_000 + b"\r\n", b"invalid multibulk length"),
         (b"*" + b"1" * 70_000, b"too big mbulk count string"),
         (b"*1\r\n$" + b"1" * 70_000, b"too big bulk count string"),
     ):
@@ -54,6 +56,18 @@ def test_a_protocol_error_is_answered_behind_what_came_before_and_closes(engine:
         assert feed(engine, session, b"PING\r\n" + bad) == b"+PONG\r\n-ERR Protocol error: " + text + b"\r\n"
         assert session.closing
         assert feed(engine, session, b"PING\r\n") == b""
+
+
+def test_a_nul_hides_the_end_of_its_line_and_a_whole_line_may_be_long(engine: Engine) -> None:
+    """As in Redis, which looks for the end as C looks through a string: nothing is cut off, nothing runs."""
+    for hidden in (b"*1\r\n\0\r\n", b"*1\0\r\n$4\r\nPING\r\n", b"PING\0\r\nPING\r\n", b"*1\r\n$4\0\r\nPING\r\n", b"'\0'\r\n"):
+        for pieces in ([hidden], [hidden[at : at + 1] for at in range(len(hidden))]):
+            session = open_session(engine)
+            assert b"".join(feed(engine, session, piece) for piece in pieces) == b"" and not session.closing
+    cold = Cold()
+    long = open_session(engine, cold)
+    feed(engine, long, b"PING " + b"a" * 70_000 + b"\r\n")
+    assert not long.closing and (cold.seen or long.buffered_bytes == 0)
 
 
 def test_the_unauthenticated_get_small_limits_until_they_are_trusted(engine: Engine) -> None:

@@ -74,7 +74,6 @@ def test_one_command_may_not_outgrow_the_query_buffer() -> None:
         (b"'a'b", None),
         (b'"a', None),
         (b"'", None),
-        (b"a\0'b", [b"a"]),
         (b"\x0b a\x0bb\x0cc \x0c", [b"a\x0bb\x0cc"]),
         (b'"\\xZZ"', [b"xZZ"]),
         (b"'' \"\"", [b"", b""]),

@@ -1,7 +1,7 @@
 /* Inline commands: the words of a line, as people type them and redis-cli's users know them.
  *
  * A word without quotes is a piece of the line itself; a line with quotes is unescaped into a buffer
- * of its own, for the input may not be writable and may be scanned again. A NUL ends the line.
+ * of its own, for the input may not be writable and may be scanned again. No line has a NUL: see scanner.c.
  */
 #include "engine.h"
 
@@ -106,9 +106,6 @@ static Scanned split_quoted(const uint8_t *line, size_t len, Args *args, Buffer 
 /* The words of a line, as args relative to the command (which the line begins `line_at` bytes behind),
  * or on SCAN_QUOTED relative to `words`. */
 Scanned inline_split(const uint8_t *line, size_t len, size_t line_at, Args *args, Buffer *words, Fault *fault) {
-    const uint8_t *nul = len ? memchr(line, 0, len) : NULL;
-    if (nul)
-        len = (size_t)(nul - line);
     if (len && (memchr(line, '"', len) || memchr(line, '\'', len)))
         return split_quoted(line, len, args, words, fault);
     size_t before = args->count;

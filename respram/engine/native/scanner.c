@@ -49,19 +49,26 @@ void fault_say(Fault *fault, const char *text) {
     memcpy(fault->text, text, fault->len);
 }
 
+/* The end of the line that the scan stands in, as Redis finds it: the first `mark`, unless a NUL comes before it. A line that is
+ * whole may be as long as it is; one that is not may not grow beyond the limit. NULL: it has not come. */
+static const uint8_t *line_end(Scan *scan, const uint8_t *text, size_t len, uint8_t mark) {
+    size_t from = scan->searched > scan->at ? scan->searched : scan->at;
+    const uint8_t *start = text + from, *found = from < len ? memchr(start, mark, len - from) : NULL;
+    const uint8_t *nul = from < len ? memchr(start, 0, (found ? (size_t)(found - text) : len) - from) : NULL;
+    if (found && !nul)
+        return found;
+    scan->searched = nul ? (size_t)(nul - text) : len; /* it is met there again */
+    return NULL;
+}
+
 typedef enum Number { NUMBER_READ, NUMBER_BAD, NUMBER_INCOMPLETE, NUMBER_TOO_LONG } Number;
 
 /* The integer between the byte behind `at` and the next CR; `at` is then behind that line. */
 static Number any_number(Scan *scan, const uint8_t *text, size_t len, const Limits *limits, int64_t *number) {
-    size_t from = scan->searched > scan->at ? scan->searched : scan->at;
-    const uint8_t *found = from < len ? memchr(text + from, '\r', len - from) : NULL;
-    if (!found) {
-        scan->searched = len;
+    const uint8_t *found = line_end(scan, text, len, '\r');
+    if (!found)
         return len - scan->at > limits->inline_bytes_max ? NUMBER_TOO_LONG : NUMBER_INCOMPLETE;
-    }
     size_t end = (size_t)(found - text);
-    if (end - scan->at > limits->inline_bytes_max)
-        return NUMBER_TOO_LONG;
     if (end + 2 > len) {
         scan->searched = end;
         return NUMBER_INCOMPLETE;
@@ -165,20 +172,14 @@ static Scanned scan_args(Scan *scan, const uint8_t *text, size_t len, Args *args
 
 static Scanned scan_inline(Scan *scan, const uint8_t *text, size_t len, Args *args, Buffer *words,
                            const Limits *limits, Fault *fault) {
-    size_t from = scan->searched > scan->at ? scan->searched : scan->at;
-    const uint8_t *end = from < len ? memchr(text + from, '\n', len - from) : NULL;
+    const uint8_t *end = line_end(scan, text, len, '\n');
     if (!end) {
-        scan->searched = len;
         if (len - scan->at <= limits->inline_bytes_max)
             return SCAN_INCOMPLETE;
         fault_say(fault, "too big inline request");
         return SCAN_FAULT;
     }
     size_t line_at = scan->at, line_bytes = (size_t)(end - text) - line_at;
-    if (line_bytes > limits->inline_bytes_max) {
-        fault_say(fault, "too big inline request");
-        return SCAN_FAULT;
-    }
     scan->at = (size_t)(end - text) + 1;
     if (line_bytes && end[-1] == '\r')
         line_bytes--;

@@ -9,8 +9,7 @@ ESCAPES = {0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09, 0x62: 0x08, 0x61: 0x07}
 
 def split_inline(line: bytes) -> list[bytes] | None:
     """The words of an inline command, quotes and escapes resolved as redis-cli's users know them;
-    None: a quote is not closed, or is closed in the middle of a word. A NUL ends the line."""
-    line = line.partition(b"\0")[0]
+    None: a quote is not closed, or is closed in the middle of a word. No line has a NUL: see scanner.py."""
     words: list[bytes] = []
     at = 0
     while True:

@@ -98,6 +98,12 @@ class Scanner:
         self.at += len(packed)
         return len(packed) == len(data)
 
+    def _line_end(self, mark: bytes) -> int:
+        """As Redis finds it: the first `mark`, unless a NUL comes before it. A line that is whole may be as long as it is; one
+        that is not may not grow beyond the limit. -1: it has not come."""
+        end = self.buffer.find(mark, self.at)
+        return -1 if end >= 0 and self.buffer.find(b"\0", self.at, end) >= 0 else end
+
     # -- the strict scanner -----------------------------------------------------------------------
     def _scan(self, commands: list[Command], trusted: bool, count: int) -> None:
         """At most `count` commands from the buffer; stops at the first incomplete one."""
@@ -117,13 +123,10 @@ class Scanner:
     def _number(self, too_big: bytes) -> int | bool | None:
         """The integer between `at` + 1 and the next CR, and `at` behind it. False: incomplete, or
         faulty; None: not a number."""
-        end = self.buffer.find(b"\r", self.at)
+        end = self._line_end(b"\r")
         if end < 0:
             if len(self.buffer) - self.at > self.settings.inline_bytes_max:
                 self.fault = too_big
-            return False
-        if end - self.at > self.settings.inline_bytes_max:
-            self.fault = too_big
             return False
         if end + 2 > len(self.buffer):
             return False
@@ -186,13 +189,10 @@ class Scanner:
         return self.fault is None
 
     def _scan_inline(self, commands: list[Command]) -> bool:
-        end = self.buffer.find(b"\n", self.at)
+        end = self._line_end(b"\n")
         if end < 0:
             if len(self.buffer) - self.at > self.settings.inline_bytes_max:
                 self.fault = b"too big inline request"
-            return False
-        if end - self.at > self.settings.inline_bytes_max:
-            self.fault = b"too big inline request"
             return False
         line = bytes(self.buffer[self.at : end])
         self.at = end + 1
