@@ -6,15 +6,20 @@ from typing import Any
 
 from respram.engine import ids
 from respram.engine.pure import digest, keyspace, merge
+from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.exchange import Exchange
+from respram.gossip.truths import Truths
 
-NAMES = ("no-salt", "key-only", "no-shadow")
+NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once")
 
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline."""
+    """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
+    `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
+    `ready-at-once`: a node is ready as soon as somebody who is ready is linked."""
     holders: tuple[Any, ...]
+    wrong: Any
     if name == "no-salt":
         holders, attribute, wrong = (Exchange,), "salt", lambda *args: 0x5A17
     elif name == "key-only":
@@ -22,6 +27,15 @@ def mutated(name: str) -> Iterator[None]:
         wrong = lambda *args: ids.identity(args[0], args[1], args[2], 0, 0, 0)  # noqa: E731
     elif name == "no-shadow":
         holders, attribute, wrong = (keyspace, merge), "shadow_of", lambda *args: 0
+    elif name == "unasked":
+        holders, attribute, wrong = (Truths,), "needed", lambda *args: False
+    elif name == "silence-is-nil":
+        end = Truths._end
+        holders, attribute = (Truths,), "_send"
+        wrong = lambda truths, token: end(truths, token, known=True)  # noqa: E731
+    elif name == "ready-at-once":
+        holders, attribute = (Bootstrap,), "_fill"
+        wrong = lambda *args: args[0].become_ready("mutant")  # noqa: E731
     else:
         raise ValueError(f"no mutant {name}; there are {', '.join(NAMES)}")
     right = getattr(holders[0], attribute)

@@ -14,7 +14,7 @@ from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
-from respram.gossip.effects import Deliver, Dial, Hangup, Report
+from respram.gossip.effects import Decided, Deliver, Dial, Hangup, Learnt, Report, Serve
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
@@ -60,6 +60,8 @@ class Node:
     next_link: int = 1
     connections: dict[int, tuple[Connection, int]] = field(default_factory=dict)  # by link number: and which end
     deliveries: list[tuple[bytes, bytes]] = field(default_factory=list)
+    learnt: dict[int, bool] = field(default_factory=dict)  # by token: whether the newest of a key is known
+    decided: dict[int, str] = field(default_factory=dict)  # by token: what a forward came to
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +80,7 @@ class World:
     reports: dict[str, int] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
     after_event: Callable[[Node], None] | None = None
+    serve: Callable[[Node, Serve], None] | None = None  # runs what a home is sent
     roots: list[bytes] = field(default_factory=list)
     _heap: list[tuple[int, int, str, int, int, object]] = field(default_factory=list)
     _ties: int = 0
@@ -139,7 +142,7 @@ class World:
             node.place, node.boot, node.address, node.enclave, node.role, node.memory_bytes_max
         )
         node.is_up, node.tick_at_ms, node.stalled_until_ms = True, 1 << 62, 0
-        node.connections, node.deliveries = {}, []
+        node.connections, node.deliveries, node.learnt, node.decided = {}, [], {}, {}
         self.start(node)
 
     def stall(self, node: Node, for_ms: int) -> None:
@@ -215,6 +218,12 @@ class World:
                     self.trace.append(f"{self.now_ms} {node.place} event={output.event} {output.details}")
             elif isinstance(output, Deliver):
                 node.deliveries.append((output.channel, output.message))
+            elif isinstance(output, Learnt):
+                node.learnt[output.token] = output.known
+            elif isinstance(output, Decided):
+                node.decided[output.token] = output.outcome
+            elif isinstance(output, Serve) and self.serve is not None:
+                self.serve(node, output)
             elif isinstance(output, Bug):
                 raise output.error
         due_ms = node.replica.next_deadline()

@@ -1,0 +1,189 @@
+"""A client that counts, on nodes that are restarted one after another: each number is counted on, at whichever node.
+
+The client adds one to a counter at any node that is up, most gladly at one that has just come back, and waits (WAIT)
+until all ready nodes have it; only then a number is *acknowledged*. It hopes for nothing from one that answers LOADING,
+and asks another. So each decision has to be made on the newest acknowledged record of its key, or on a newer one: the
+`Ledger` checks that at the node where the decision is made, wherever the client is. Two ways lead there:
+
+    ask      a node that may not know asks for the truth (gossip/truths.py), and decides by itself
+    forward  every decision is sent to the home of its key (gossip/forwarding.py), and made there
+"""
+# ruff: noqa: S311 (a simulation wants numbers that can be had again)
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from respram.gossip.effects import Serve
+from respram.gossip.forwarding import ANSWERED, Request
+from respram.gossip.policy import Policy
+from respram.record import unpack
+from respram.sim.checker import Checker, Name, Stamp, Violation, watched
+from respram.sim.network import Faults
+from respram.sim.world import Node, World, engine_of
+from respram.slots import pack_keys
+from respram.wire.messages import DONE, RUN
+
+ASK, FORWARD = "ask", "forward"
+COUNTERS = 6
+LIFE_MS = 600_000
+START_MS = 60_000  # until all are ready
+PATIENCE_MS = 12_000  # of the client with one command; a forward's own is shorter
+ACKNOWLEDGED_MS = 5_000
+STEP_MS = 2
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What has been acknowledged, and a decision that was not made on it."""
+
+    world: World
+    newest: dict[Name, tuple[Stamp, int]] = field(default_factory=dict)  # stamp and deadline
+    decisions: int = 0
+    while_joining: int = 0
+
+    def acknowledged(self, name: Name, stamp: Stamp, deadline_ms: int) -> None:
+        if name not in self.newest or stamp > self.newest[name][0]:
+            self.newest[name] = (stamp, deadline_ms)
+
+    def decides(self, node: Node, name: Name) -> None:
+        """Node is about to decide by what it holds of a key."""
+        wall_ms = self.world.time_of(node).wall_ms
+        self.decisions += 1
+        self.while_joining += node.replica.core.state == "joining"
+        newest = self.newest.get(name)
+        if newest is None or newest[1] <= wall_ms:
+            return
+        entry = node.engine.peek(*name, wall_ms)
+        if entry is None or (entry.clock, entry.node) < newest[0]:
+            held = "nothing" if entry is None else "an older record"
+            raise Violation(
+                f"node {node.place} at {self.world.now_ms} ms, key {name[1].decode()}: decided on {held}, in state "
+                f"{node.replica.core.state}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    decisions: int
+    while_joining: int  # at a node that asked for the truth
+    refused: int  # LOADING, or no answer
+    restarts: int
+
+
+@dataclass(slots=True)
+class _Client:
+    world: World
+    checker: Checker
+    ledger: Ledger
+    way: str
+
+    def adds_one(self, node: Node, name: Name) -> bool:
+        """At this node; False: it refused, or is gone, or has not answered in time."""
+        return self._forwarded(node, name) if self.way == FORWARD else self._asked(node, name)
+
+    def _asked(self, node: Node, name: Name) -> bool:
+        world = self.world
+        if node.replica.unsure():
+            token, outputs = node.replica.ask(*name, world.time_of(node))
+            world.carry(node, outputs)
+            if not token or not self._until(node, lambda: token in node.learnt) or not node.learnt[token]:
+                return False
+        self._decide(node, name)
+        return self._wait(node, name)
+
+    def _forwarded(self, node: Node, name: Name) -> bool:
+        request = Request(RUN, name[0], 2, b"", b"", pack_keys([name[1]]), b"", b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n")
+        token, outputs = node.replica.forward(request, self.world.time_of(node))
+        self.world.carry(node, outputs)
+        if not token or not self._until(node, lambda: token in node.decided):
+            return False
+        return node.decided[token] == ANSWERED and self._wait(node, name)
+
+    def serve(self, node: Node, serve: Serve) -> None:
+        """A home runs what it was sent."""
+        [key] = [key for key in self._keys if pack_keys([key]) == serve.forward.keys]
+        name = (serve.forward.db, key)
+        self._decide(node, name)
+        now = self.world.time_of(node)
+        record = node.engine.fetch(*name, now.wall_ms)
+        self.world.carry(node, node.replica.served(serve.who, serve.forward.number, DONE, b":1\r\n", [record], now))
+
+    @property
+    def _keys(self) -> list[bytes]:
+        return [b"counter %d" % number for number in range(COUNTERS)]
+
+    def _decide(self, node: Node, name: Name) -> None:
+        self.ledger.decides(node, name)
+        wall_ms = self.world.time_of(node).wall_ms
+        entry = node.engine.lookup(*name, wall_ms)
+        value = b"%d" % (int(entry.value) + 1 if entry is not None else 1)
+        self.checker.write(node, name, value, wall_ms + LIFE_MS)
+
+    def _wait(self, node: Node, name: Name) -> bool:
+        """WAIT for all who are ready: from then on it counts."""
+        world = self.world
+        packed = node.engine.fetch(*name, world.time_of(node).wall_ms)
+        [record] = unpack(packed)
+        number, outputs = node.replica.await_acks(world.time_of(node))
+        world.carry(node, outputs)
+        end_ms = world.now_ms + ACKNOWLEDGED_MS
+        while world.now_ms < end_ms and node.is_up:
+            holding = [one for one in world.up if one.replica.core.state == "ready"]
+            if node.replica.holders(number) >= len([one for one in holding if one is not node]) and all(
+                record.stamp <= _stamp_at(world, one, name) for one in holding
+            ):
+                self.ledger.acknowledged(name, record.stamp, record.deadline_ms)
+                return True
+            world.run_until(world.now_ms + STEP_MS)
+        return False
+
+    def _until(self, node: Node, done: Callable[[], bool]) -> bool:
+        world, end_ms = self.world, self.world.now_ms + PATIENCE_MS
+        while not done():
+            if world.now_ms >= end_ms or not node.is_up:
+                return False
+            world.run_until(world.now_ms + STEP_MS)
+        return True
+
+
+def _stamp_at(world: World, node: Node, name: Name) -> Stamp:
+    entry = node.engine.peek(*name, world.time_of(node).wall_ms)
+    return (0, 0) if entry is None else (entry.clock, entry.node)
+
+
+def count(seed: int, way: str = ASK, nodes: int = 3, turns: int = 120, policy: Policy | None = None) -> Counted:
+    """Raises Violation where a decision was not made on the newest acknowledged record."""
+    rng = Random(seed)
+    world = World(seed, policy or Policy(), make_engine=lambda place, made: watched(engine_of(place, made)))
+    checker, ledger = Checker(world), Ledger(world)
+    client = _Client(world, checker, ledger, way)
+    world.after_event, world.serve = checker.after_event, client.serve
+    for _ in range(nodes):
+        world.add(is_root=True, offset_ms=rng.randint(-300, 300))
+    for node in world.nodes:
+        world.start(node)
+    _until_ready(world)
+    world.network.faults = Faults((1, rng.choice([3, 20])), 0, 0, 0)
+    refused = restarts = 0
+    returned = world.nodes[0]
+    for _ in range(turns):
+        if all(node.is_up and node.replica.core.state == "ready" for node in world.nodes) and rng.random() < 0.3:
+            returned = rng.choice(world.nodes)
+            world.crash(returned)
+            world.run_until(world.now_ms + rng.choice([0, 5, 100, 700]))
+            world.restart(returned)
+            checker.forget(returned)
+            restarts += 1
+        node = returned if rng.random() < 0.5 else rng.choice(world.nodes)
+        name = (0, b"counter %d" % rng.randrange(COUNTERS))
+        refused += not client.adds_one(node, name)
+        world.run_until(world.now_ms + rng.choice([0, 3, 40, 400]))
+    return Counted(ledger.decisions, ledger.while_joining, refused, restarts)
+
+
+def _until_ready(world: World) -> None:
+    while not all(node.replica.core.state == "ready" for node in world.nodes):
+        if world.now_ms > START_MS:
+            raise Violation("they do not become ready")
+        world.run_until(world.now_ms + 100)

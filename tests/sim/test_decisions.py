@@ -1,0 +1,29 @@
+"""Counters on nodes that restart one by one: a decision is made on the newest acknowledged record, whoever makes it."""
+
+import pytest
+
+from respram.sim import decisions, mutants
+from respram.sim.checker import Violation
+from respram.sim.decisions import ASK, FORWARD
+
+
+@pytest.mark.parametrize("way", [ASK, FORWARD])
+@pytest.mark.parametrize("seed", range(4))
+def test_each_decision_is_made_on_the_newest_acknowledged_record(way: str, seed: int) -> None:
+    counted = decisions.count(seed, way)
+    assert counted.restarts >= 3 and counted.decisions >= 60
+    assert counted.refused < counted.decisions
+
+
+def test_the_run_is_about_something() -> None:
+    asked = [decisions.count(seed).while_joining for seed in range(3)]
+    assert sum(asked) >= 10, "joining nodes decide, too"
+
+
+BROKEN = [("unasked", ASK), ("silence-is-nil", ASK), ("ready-at-once", ASK), ("ready-at-once", FORWARD)]
+
+
+@pytest.mark.parametrize(("name", "way"), BROKEN)
+def test_a_rule_that_is_broken_is_seen(name: str, way: str) -> None:
+    with mutants.mutated(name), pytest.raises(Violation, match="decided on"):
+        decisions.count(0, way)
