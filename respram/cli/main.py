@@ -17,6 +17,8 @@ from respram.cli.check import run as run_check
 from respram.cli.cluster import CLUSTER_HELP
 from respram.cli.cluster import run as run_cluster
 from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
+from respram.cli.snapshot import SNAPSHOT_HELP
+from respram.cli.snapshot import run as run_snapshot
 from respram.config.options import BY_NAME, OPTIONS, UNITS, Option
 from respram.config.settings import load
 from respram.errors import BindError, ConfigError
@@ -34,13 +36,14 @@ USAGE = """respram speaks the Redis protocol and forgets on schedule: every key 
   respram completion SHELL            what bash, zsh or fish offers behind respram
   respram man                         the manual page, for `respram man | man -l -`
   respram check [--help] URL          what of a workload on Redis would be refused here
+  respram snapshot [--help] expire    destroy what has ended in a stopped node's snapshots
   respram --version
 """
 SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cluster-secret-file or a password.
 
   (umask 077; respram secret > cluster-secret)
 """
-COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check")
+COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check", "snapshot")
 # What most nodes are started with; `serve --help-all` has the rest.
 EVERYDAY = {
     "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
@@ -109,6 +112,10 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "secret":
         parse_flags(rest, {})
         _print_secret()
+    elif name == "snapshot" and asked:
+        print(SNAPSHOT_HELP, end="")
+    elif name == "snapshot":
+        return run_snapshot(rest, variables, print, lambda line: print(line, file=sys.stderr))
     elif name == "check" and asked:
         print(CHECK_HELP, end="")
     elif name == "check":

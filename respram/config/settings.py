@@ -253,11 +253,7 @@ def _assemble(given: dict[str, object]) -> Config:
         settings["cluster_secret"] = read_cluster_secret(str(path))
     path = settings.pop("snapshot_key_file", None)
     if path is not None:
-        settings["snapshot_key"] = _slurp(str(path), "the snapshot key file", others_may_look=False).strip()
-        if len(str(settings["snapshot_key"])) < SNAPSHOT_KEY_CHARS_MIN:
-            raise ConfigError(
-                f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram secret` prints them"
-            )
+        settings["snapshot_key"] = read_snapshot_key(str(path))
     if settings["maxmemory_bytes"] == AUTO:
         settings["maxmemory_bytes"] = memory_bytes() * MEMORY_SHARE[0] // MEMORY_SHARE[1]
     if settings["clients_bytes_max"] == AUTO:
@@ -318,6 +314,15 @@ def _fit(config: Config) -> Config:
             "--requirepass-file, or say --unprotected"
         )
     return config
+
+
+def read_snapshot_key(path: str) -> str:
+    key = _slurp(path, "the snapshot key file", others_may_look=False).strip()
+    if len(key) < SNAPSHOT_KEY_CHARS_MIN:
+        raise ConfigError(
+            f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram secret` prints them"
+        )
+    return key
 
 
 def _fit_snapshots(config: Config) -> None:

@@ -102,7 +102,7 @@ class Greeting:
             self.neighbours.hangup(link, reason, quietly=True)
             return
         peer = self.neighbours.peer(member.number)
-        if peer.link is not None and not self._replaces(link, peer.link, member.number):
+        if peer.link is not None and (self._is_in_use(peer, peer.link) or not self._replaces(link, peer.link, member.number)):
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
         self.foreign.meet(peer, message.capabilities & MARK)
@@ -142,6 +142,11 @@ class Greeting:
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
         holders = [self.neighbours.peers[number] for number in self.book.at_address.get(message.address, {}) if number in self.neighbours.peers]
         return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
+
+    def _is_in_use(self, peer: Peer, link: Link) -> bool:
+        """The present link has stood for a while and somebody speaks on it: whoever else says that number is another, or too early."""
+        since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
+        return link.opened_ms < since_ms < peer.heard_ms
 
     def _replaces(self, new: Link, old: Link, number: int) -> bool:
         """Both sides must come to the same answer: the link that the lower number dialled stays, else the newer."""

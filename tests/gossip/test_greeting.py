@@ -192,3 +192,19 @@ def test_hearsay_that_came_before_its_member_is_set_right_by_its_greeting() -> N
     assert bench.core.book.members[0x200] == member(0x200) and not bench.hangups()
     bench.say(2, Members(0, pack_member(replace(bench.core.me, incarnation=INCARNATION_MAX, status=DEAD))))
     assert bench.core.me.incarnation < 100
+
+
+def test_whoever_says_the_number_of_a_neighbour_that_speaks_takes_no_link_from_it() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200))
+    for _ in range(5):
+        bench.wait(1_000)
+        bench.say(1, Same(1))
+    bench.meet(2, replace(member(0x200), address=b"elsewhere:1"))
+    assert list(bench.hangups()) == [2]
+    link = bench.core.neighbours.link_to(0x200)
+    assert link is not None and link.id == 1
+    bench.wait(2_500)  # it says nothing any more: it may have come back by another way
+    bench.meet(3, member(0x200))
+    link = bench.core.neighbours.link_to(0x200)
+    assert link is not None and link.id == 3

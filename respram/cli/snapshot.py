@@ -1,0 +1,63 @@
+"""`respram snapshot expire DIR`: what a stopped node's directory holds past its time is destroyed, and what remains is said."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from respram.config.settings import read_snapshot_key
+from respram.errors import ConfigError
+
+SNAPSHOT_HELP = """respram snapshot: destroys what has ended in the snapshots of a node that is stopped.
+
+  respram snapshot expire DIR [--key-file FILE]
+
+DIR is that of --snapshot-dir. With the node's --snapshot-key-file, keys leave keys.ring as well, and values that are over leave
+segments that are not. For a timer: every minute until the node is started again, or nothing is left. Exit code 0: done, or a
+running node does it. 1: something that has ended may still open. 2: wrong arguments.
+"""
+
+
+def run(words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+    from respram.server.expiring import expire
+
+    folder, key_file = _asked(words, variables)
+    secret = read_snapshot_key(key_file) if key_file else ""
+    try:
+        done = expire(folder, secret, time.time_ns() // 1_000_000)
+    except BlockingIOError:
+        say(f"{folder}: a node runs on it, and forgets by itself")
+        return 0
+    except OSError as error:
+        complain(f"respram: {folder} cannot be worked on: {error.strerror or error}")
+        return 1
+    say(
+        f"{folder}: {done.segments} segments; {done.removed} over and removed, {done.rewritten} written anew without {done.values} values, "
+        f"{done.keys} keys destroyed, {done.kept} left"
+    )
+    if done.next_ms:
+        say(f"the next segment is over at {datetime.fromtimestamp(done.next_ms / 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}")
+    if done.ring_is_locked:
+        complain("respram: keys.ring still has the keys of what was removed: give --key-file, or destroy the file's secret")
+    if done.doubtful:
+        complain(f"respram: {done.doubtful} segments may hold values that are over, and cannot be written anew: their keys are not here")
+    return 1 if done.ring_is_locked else 0
+
+
+def _asked(words: list[str], variables: Mapping[str, str]) -> tuple[Path, str]:
+    if not words or words[0] != "expire":
+        raise ConfigError("say respram snapshot expire DIR [--key-file FILE]")
+    folder, key_file = "", variables.get("RESPRAM_SNAPSHOT_KEY_FILE", "")
+    left = iter(words[1:])
+    for word in left:
+        if word == "--key-file":
+            key_file = next(left, "")
+        elif word.startswith("--key-file="):
+            key_file = word.partition("=")[2]
+        elif word.startswith("-") or folder:
+            raise ConfigError(f"unknown argument {word[:40]!a}; say respram snapshot expire DIR [--key-file FILE]")
+        else:
+            folder = word
+    if not folder:
+        raise ConfigError("respram snapshot expire needs the directory of --snapshot-dir")
+    return Path(folder), key_file
