@@ -40,6 +40,15 @@ def spend_caching(conn: Conn, argv: list[bytes]) -> None:
     if argv[0].lower() == b"client" and len(argv) > 1 and find(b"client", argv[1].lower()) is not None:
         return
     wish.caching = None
+    conn.settle()
+
+
+def see(node: Node, key: bytes) -> None:
+    """A fast path read the key, for the connection that the engine tells of."""
+    reader = _author(node)
+    if reader is not None and reader.session.tracks:
+        node.tracked.setdefault(key, {})[reader] = None
+        trim(node)
 
 
 def trim(node: Node) -> None:
@@ -50,12 +59,17 @@ def trim(node: Node) -> None:
 
 def invalidate(node: Node, key: bytes) -> None:
     """A key changed, expired, or was merged: tells whoever may have cached it."""
-    author = node.current
+    author = node.current or _author(node)
     _tell_readers(node, key, author)
     for prefix, listeners in tuple(node.prefixes.items()):
         if key.startswith(prefix):
             for listener in tuple(listeners):
                 _tell(listener, key, author)
+
+
+def _author(node: Node) -> Conn | None:
+    session = node.engine.telling
+    return session.owner if session is not None and isinstance(session.owner, Conn) else None
 
 
 def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:

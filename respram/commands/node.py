@@ -145,7 +145,10 @@ class Conn:
         """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
         running they go in front of its reply, or behind it, as Redis does."""
         if self.node.current is not self:
-            self.transport.deliver(data)
+            if self.node.engine.telling is self.session:  # of what its own commands did, whose replies are not sent yet
+                self.node.engine.say(data)
+            else:
+                self.transport.deliver(data)
         elif after_reply:
             self.behind.append(data)
         else:
@@ -180,10 +183,11 @@ class Conn:
             and self.account.permitted != 0
             and not self.silent
             and not self.skip
-            and self.tracking is None
+            and (self.tracking is None or self.tracking.caching is None)
             and not (self.subscribed and self.session.proto == 2)
         )
         self.session.permitted, self.session.guard = self.account.permitted, self.node.guard_of(self.account)
+        self.session.tracks = self.tracking is not None and not (self.tracking.broadcast or self.tracking.opt_in)
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
         self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0

@@ -6,10 +6,10 @@ take, from the node's whole state; whoever changes such state (CONFIG SET, CLIEN
 PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this one function only.
 """
 
-from respram.commands.invalidation import invalidate
+from respram.commands.invalidation import invalidate, see
 from respram.commands.node import Conn, Node, Watched
 from respram.commands.pubsub import publish
-from respram.engine.api import EXPIRED, NEW
+from respram.engine.api import EXPIRED, NEW, SEEN
 from respram.record import DATABASES
 
 # In the order in which Redis prints them; the last three do not belong to `A`.
@@ -87,12 +87,15 @@ def observe(node: Node) -> None:
     listening = bool(flags or node.trackers or node.awaited)
     now_ms = node.wall_us() // 1000
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
-    writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS) or node.trackers)
+    writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS))
     misses_seen = bool(flags & MISS) or (node.peers is not None and node.peers.pulls_useful())
 
     def seen(name: bytes, db: int, key: bytes) -> None:
         if db >= DATABASES:
             return  # no key of a client: see record.py
+        if name == SEEN:
+            see(node, key)
+            return
         if name == NEW and node.awaited:
             appeared(node, db, key)
         if node.trackers and name != NEW:

@@ -164,6 +164,7 @@ def client_caching(conn: Conn, argv: list[bytes]) -> Reply:
         wish.caching = False
     else:
         raise SYNTAX
+    conn.settle()
     return OK
 
 

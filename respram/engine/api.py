@@ -12,9 +12,9 @@ So error texts and rare forms exist once, and an engine stays small. A fast path
 bytes that `commands/` would give; tests run every hot command on both ways.
 
 A fast path is taken only while `session.hot` is true (a plain authenticated connection, not in
-MULTI, not subscribed in RESP2, not tracking, replies on) and the engine's switches allow it:
+MULTI, not subscribed in RESP2, replies on) and the engine's switches allow it:
 `hot_reads` is off while misses are observed or may be pulled from a peer, `hot_writes` while
-somebody observes writes (keyspace notifications beyond `expired`, client-side caching). A command's row says which it heeds:
+somebody observes writes in their order with replies (keyspace notifications beyond `expired`). A command's row says which it heeds:
 what asks for a missing key heeds the first, what writes heeds the second, and PING and ECHO heed `session.hot` alone.
 
 **A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in reads.c, writes.c, counts.c or
@@ -51,6 +51,7 @@ LATE_MS = 100
 RUN_COMMANDS_MAX = 64  # that travel together to the node that decides about them,
 RUN_BYTES_MAX = 64 << 10  # unless one alone is longer (homes.h has it, too)
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
+SEEN = b"seen"  # a session that tracks has read a key, or looked for it
 
 
 class Entry(NamedTuple):
@@ -133,6 +134,7 @@ class Session(Protocol):
     hot: bool  # fast paths allowed
     permitted: int  # of them, those that this user may: bits by the numbers of catalog/hot.py
     guard: Guard | None  # and on which keys; None: all
+    tracks: bool  # the observer is told SEEN of each key that a fast path reads
     trusted: bool  # False: Redis's small limits for the unauthenticated (10 arguments of 16 KiB)
     closing: bool  # set: nothing more is executed; send the reply, then close
     suspended: bool  # set when `dispatch` answered None: the command waits for `resume`
@@ -179,7 +181,8 @@ class Session(Protocol):
 Dispatch = Callable[[Session, list[bytes], int], bytes | None]
 
 # (event, database, key) for each change made by store, retime, merge and expire; events carry Redis's names
-# (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end.
+# (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end. Of what fast paths did it is
+# told in order, before the next call of `dispatch` or at the end of the feed, while `telling` says whose they were.
 Observer = Callable[[bytes, int, bytes], None]
 
 
@@ -190,6 +193,10 @@ class Engine(Replicating, Protocol):
     hot_reads: bool
     hot_writes: bool
     observer: Observer | None
+
+    @property
+    def telling(self) -> Session | None:
+        """Whose fast paths the observer is being told of. What is said meanwhile goes behind the replies that they gave."""
 
     def configure(self, settings: Settings) -> None:
         """Takes over the changeable part of the settings."""

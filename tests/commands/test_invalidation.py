@@ -3,6 +3,7 @@
 from respram.catalog import find
 from respram.commands.invalidation import remember
 from respram.config.limits import Limits
+from tests.engine.rig import request
 
 from .rig import NIL, OK, ONE, Client, array, bulk
 
@@ -30,6 +31,49 @@ def read(client: Client, *argv: bytes) -> bytes:
         remember(client.conn, command, list(argv))
         client.conn.tracking.caching = left
     return reply
+
+
+def test_fast_reads_are_remembered_as_all_others_are(client: Client) -> None:
+    reader, node = tracker(client), client.rig.node
+    before = sum(count for name, count in client.rig.engine.counters().items() if name.startswith("hot_"))
+    reader(b"GET", b"k")
+    reader(b"MGET", b"a", b"b", b"a")
+    reader(b"EXISTS", b"c", b"k")
+    reader(b"PING")
+    reader(b"SET", b"written", b"1")
+    reader(b"GETEX", b"changed", b"EX", b"9")
+    after = sum(count for name, count in client.rig.engine.counters().items() if name.startswith("hot_"))
+    assert after - before == 6 * client.rig.hot
+    assert list(node.tracked) == [b"k", b"a", b"b", b"c"] and all(list(one) == [reader.conn] for one in node.tracked.values())
+    client(b"MSET", b"k", b"1", b"c", b"1", b"other", b"1")
+    assert reader.pushed() == invalid(b"k") + invalid(b"c")
+
+
+def test_what_a_client_changes_itself_it_is_told_behind_its_replies(client: Client) -> None:
+    """Of a batch that the engine answered by itself behind all of them: a client drops more than it must, and never less."""
+    reader, quiet = tracker(client), tracker(client, b"NOLOOP")
+    batch = request(b"GET", b"k") + request(b"SET", b"k", b"1") + request(b"GET", b"k") + request(b"SET", b"k", b"2") + request(b"ECHO", b"end")
+    told = invalid(b"k")
+    for one, first in ((reader, b"_\r\n"), (quiet, bulk(b"2"))):
+        replies, reply = [first, OK, bulk(b"1"), OK, bulk(b"end")], one.raw(batch)
+        if one is quiet:
+            assert reply == b"".join(replies)
+        elif client.rig.hot:
+            assert reply == b"".join([*replies, told, told])
+        else:
+            assert reply == b"".join([*replies[:2], told, *replies[2:4], told, replies[4]])
+    assert reader.pushed() == b"" and quiet.pushed() == b""
+
+
+def test_what_a_transaction_reads_is_remembered_and_what_it_changes_is_told(client: Client) -> None:
+    reader = tracker(client)
+    assert reader.raw(request(b"MULTI") + request(b"EXEC")).endswith(b"*0\r\n")
+    for words in ((b"MULTI",), (b"GET", b"k"), (b"SET", b"l", b"1")):
+        reader(*words)
+    assert reader(b"EXEC") == b"*2\r\n_\r\n" + OK
+    assert client.rig.node.tracked.keys() == {b"k"}
+    client(b"SET", b"k", b"1")
+    assert reader.pushed() == invalid(b"k")
 
 
 def test_a_reader_is_told_once_that_its_key_changed(client: Client) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.engine.rig import request
+
 from .rig import OK, Client, Reference
 from .test_invalidation import read, tracker
 
@@ -43,20 +45,37 @@ def test_prefixes_are_bounded(client: Client) -> None:
     assert not client.rig.node.prefixes and not client.rig.node.trackers
 
 
-def test_tracking_switches_fast_writes_off_and_on_again(client: Client) -> None:
+def test_tracking_leaves_the_fast_paths_to_everybody(client: Client) -> None:
     engine, node = client.rig.engine, client.rig.node
     first, second = tracker(client), tracker(client, b"BCAST")
-    assert not engine.hot_writes and engine.hot_reads and not first.conn.session.hot
+    for one in (first, second):
+        one.conn.settle()
+    assert engine.hot_writes and engine.hot_reads and first.conn.session.hot and second.conn.session.hot
+    assert first.conn.session.tracks and not second.conn.session.tracks
     first(b"CLIENT", b"TRACKING", b"off")
-    assert not engine.hot_writes
+    assert not first.conn.session.tracks
     read(first, b"GET", b"k")
     first(b"CLIENT", b"TRACKING", b"on")
     read(first, b"GET", b"k")
     first(b"CLIENT", b"TRACKING", b"off")
     assert node.tracked  # cheaper to skip at the next change than to search for now
     second.close()
-    assert engine.hot_writes and engine.observer is None
+    assert engine.observer is None
     assert not node.trackers and not node.prefixes and not node.tracked
+
+
+def test_what_client_caching_says_is_for_one_command_that_no_fast_path_may_take(client: Client) -> None:
+    reader = tracker(client, b"OPTIN")
+    tracked = client.rig.node.tracked
+    reader(b"GET", b"a")
+    assert not tracked and reader.conn.session.hot is client.rig.hot
+    reader.raw(request(b"CLIENT", b"CACHING", b"YES") + request(b"GET", b"b") + request(b"GET", b"c"))
+    assert list(tracked) == [b"b"]
+    reader(b"CLIENT", b"TRACKING", b"off")
+    reader = tracker(client, b"OPTOUT")
+    tracked.clear()
+    reader.raw(request(b"CLIENT", b"CACHING", b"NO") + request(b"GET", b"b") + request(b"GET", b"c"))
+    assert list(tracked) == [b"c"]
 
 
 SPENDERS = (

@@ -32,6 +32,39 @@ def test_replies_come_in_order_however_the_bytes_are_cut(node: LiveNode) -> None
     wire.close()
 
 
+def until(wire: Wire, end: bytes) -> bytes:
+    got = b""
+    while end not in got:
+        piece = wire.sock.recv(1 << 16)
+        assert piece, "closed"
+        got += piece
+    return got
+
+
+def test_a_client_that_tracks_is_told_behind_its_own_replies_and_those_before(node: LiveNode) -> None:
+    """What was read a moment ago is sent before the news that it changed: else it would be kept for good."""
+    reader, writer, watcher = node.connect(), node.connect(), node.connect()
+    reader.sock.sendall(request(b"HELLO", b"3") + request(b"CLIENT", b"TRACKING", b"on") + request(b"ECHO", b"ready"))
+    until(reader, b"$5\r\nready\r\n")
+    push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\ntk\r\n"
+    assert watcher.ask(request(b"WATCH", b"tk"), 5) == b"+OK\r\n"
+    own = request(b"SET", b"tk", b"0") + request(b"GET", b"tk") + request(b"SET", b"tk", b"1")
+    wanted = b"+OK\r\n$1\r\n0\r\n+OK\r\n" + push
+    assert reader.ask(own, len(wanted)) == wanted
+    assert watcher.ask(request(b"MULTI") + request(b"EXEC"), 10) == b"+OK\r\n*-1\r\n"
+    for number in range(2, 50):
+        reader.sock.sendall(request(b"GET", b"tk") * 200)
+        first = reader.take(7)
+        assert first == b"$1\r\n%d\r\n" % ((number - 1) % 10)
+        assert writer.ask(request(b"SET", b"tk", b"%d" % (number % 10)), 5) == b"+OK\r\n"
+        reader.sock.sendall(request(b"ECHO", b"done"))
+        before, _, after = until(reader, b"$4\r\ndone\r\n").partition(push)
+        assert after.endswith(b"$4\r\ndone\r\n") and first not in after
+        assert before.count(b"$1\r\n") + after.count(b"$1\r\n") == 199
+    for wire in (reader, writer, watcher):
+        wire.close()
+
+
 def test_a_hundred_thousand_commands_in_one_write_are_all_answered(node: LiveNode) -> None:
     wire, bystander = node.connect(), node.connect()
     sender = threading.Thread(target=wire.sock.sendall, args=(request(b"PING") * 100_000,))

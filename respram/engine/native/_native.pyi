@@ -32,6 +32,7 @@ class NativeSession(Session):
     hot: bool
     permitted: int
     guard: Guard | None
+    tracks: bool
     trusted: bool
     closing: bool
     suspended: bool
@@ -62,6 +63,8 @@ class NativeEngine(Engine):
     hot_reads: bool
     hot_writes: bool
     observer: Observer | None
+    @property
+    def telling(self) -> Session | None: ...
     def __new__(cls, settings: Settings) -> NativeEngine: ...
     def configure(self, settings: Settings) -> None: ...
     def session(self, dispatch: Dispatch) -> NativeSession: ...

@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memcpy, memset
 from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
-from respram.engine.api import EXPIRED, MERGED, NEW, Entry, Merged, Run, Scan
+from respram.engine.api import EXPIRED, MERGED, NEW, SEEN, Entry, Merged, Run, Scan
 from respram.engine.replication import Bucket, Digest, Found
 from respram.errors import AllowanceError
 
@@ -36,7 +36,7 @@ DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del")  # by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN)  # by the number of the note
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
@@ -75,6 +75,7 @@ cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
     cdef object view  # of the last reply, until the next `feed`
+    cdef NativeSession whose  # of whose fast paths the observer is being told
     cdef Keys keys  # None: nothing is sealed
 
     def __cinit__(self, settings):
@@ -120,8 +121,20 @@ cdef class NativeEngine:
         cdef CSettings c = settings_of(settings)
         engine_configure(self.c, &c)
 
-    cdef int tell_notes(self) except -1:
-        """Tells the observer what has happened, in order. What it raises comes after all were told of."""
+    cdef int tell_notes(self, NativeSession session) except -1:
+        """Tells the observer what has happened, in order, and that it was the session's doing."""
+        self.whose = session
+        try:
+            self.tell_all()
+        finally:
+            self.whose = None
+        return 0
+
+    @property
+    def telling(self):
+        return self.whose
+
+    cdef int tell_all(self) except -1:
         cdef bytes notes = PyBytes_FromStringAndSize(<char *>self.c.notes.bytes, <Py_ssize_t>self.c.notes.len)
         cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(notes)
         cdef const uint8_t *end = at + PyBytes_GET_SIZE(notes)
@@ -171,7 +184,7 @@ cdef class NativeEngine:
             finally:
                 PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes()
+            self.tell_notes(session)
         return self.reply()
 
     def forget_reply(self):
@@ -205,7 +218,7 @@ cdef class NativeEngine:
         while turn == TURN_COLD:
             try:
                 if self.c.notes.len or self.c.notes_lost:
-                    self.tell_notes()
+                    self.tell_notes(session)
                 if session.c.closing:  # by what was told or sent before this command
                     feed_abandon(self.c)
                     return 0
@@ -229,7 +242,7 @@ cdef class NativeEngine:
         return 0
 
     def say(self, bytes reply not None):
-        if self.c.feed.session is NULL:
+        if self.c.feed.session is NULL and self.whose is None:
             raise RuntimeError("there is no feed to say this in")
         if not buffer_append(&self.c.reply, PyBytes_AS_STRING(reply), <size_t>PyBytes_GET_SIZE(reply)):
             raise MemoryError
@@ -242,7 +255,7 @@ cdef class NativeEngine:
             raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
         handed = None if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes()
+            self.tell_notes(session)
         return handed
 
     def teach(self, bytes name not None, program):
@@ -415,7 +428,7 @@ cdef class NativeEngine:
         if self.told is None:
             return 0
         if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes()
+            self.tell_notes(None)
         self.told(event, db, key)
         return 0
 
@@ -472,7 +485,7 @@ cdef class NativeEngine:
         check_place(0, now_ms)
         cdef uint64_t touched = keyspace_expire(self.c, now_ms, <uint64_t>max(budget, 0))
         if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes()
+            self.tell_notes(None)
         return touched
 
     def next_due_ms(self, int64_t now_ms):
@@ -488,7 +501,7 @@ cdef class NativeEngine:
         merged = keyspace_merge(self.c, <const uint8_t *>view.buf, <size_t>view.len, now_ms)
         PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes()
+            self.tell_notes(None)
         return Merged(merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange)
 
     def drain(self, int64_t bytes_max):
@@ -610,7 +623,7 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         fed |= PYTHON_RAN
     if native.c.notes.len or native.c.notes_lost:
         python_comes(context)
-        native.tell()
+        native.tell_notes(one)
         fed |= PYTHON_RAN
     if one.c.suspended or one.c.closing:
         return fed | TAKEN_OVER

@@ -43,7 +43,7 @@ cdef extern from "engine.h":
     void guard_free(CGuard *)
     ctypedef struct CSession "Session":
         int db, proto
-        bint hot, trusted, closing, suspended, retried, more, decides, taken
+        bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken
         const CGuard *guard
         uint64_t permitted, keeping, kept_count, kept_bytes, defaulted
         bint faulted

@@ -60,13 +60,24 @@ static inline bool is_allowed(const Engine *engine, unsigned shape) {
     return (engine->hot_writes || !(shape & (SHAPE_WRITES | SHAPE_DECIDES))) && (engine->hot_reads || !(shape & SHAPE_ASKS));
 }
 
+/* A session that tracks has read these keys, or looked for them. */
+static void note_seen(Engine *engine, const Session *session, const Row *row, const Command *command) {
+    size_t last = row->last_key < 0 ? command->argc - 1 : (size_t)row->last_key;
+    for (size_t at = (size_t)row->first_key; row->first_key && at <= last && at < command->argc; at += (size_t)row->key_step)
+        engine_note(engine, NOTE_SEEN, session->db, command_arg(command, at));
+}
+
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     const Row *row = &ROWS[command->hot];
     if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
         return false;
+    if (unlikely(session->tracks) && row->first_key < 0)
+        return false; /* which keys it reads is seen by who runs it */
     if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
         return false;
     engine->calls[command->hot]++;
+    if (unlikely(session->tracks) && row->shape & SHAPE_READS)
+        note_seen(engine, session, row, command);
     return true;
 }

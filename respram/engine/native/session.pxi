@@ -94,6 +94,14 @@ cdef class NativeSession:
         self.c.guard = NULL if guard is None else guard.c
 
     @property
+    def tracks(self):
+        return self.c.tracks
+
+    @tracks.setter
+    def tracks(self, bint tracks):
+        self.c.tracks = tracks
+
+    @property
     def trusted(self):
         return self.c.trusted
 

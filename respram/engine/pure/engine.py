@@ -45,11 +45,16 @@ class PureEngine:
 
     @property
     def observer(self) -> Observer | None:
-        return self.keyspace.observer
+        return self.wire.notes.observer
 
     @observer.setter
     def observer(self, observer: Observer | None) -> None:
-        self.keyspace.observer = observer
+        self.wire.notes.observer = observer
+        self.keyspace.observer = None if observer is None else self.wire.notes.hear
+
+    @property
+    def telling(self) -> Session | None:
+        return self.wire.notes.telling
 
     def configure(self, settings: Settings) -> None:
         before = self.keyspace.settings

@@ -32,7 +32,7 @@ from respram.slots import pack_command, pack_keys
 class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
-        "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "decides", "taken",
+        "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "tracks", "decides", "taken",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -41,6 +41,7 @@ class PureSession:
         self.hot = False
         self.permitted = EVERY
         self.guard: api.Guard | None = None
+        self.tracks = False
         self.trusted = False
         self.closing = False
         self.suspended = False
@@ -81,6 +82,35 @@ class PureSession:
         self.keep.drop()
 
 
+class Notes:
+    """What fast paths did, until the observer is told: behind their replies."""
+
+    __slots__ = ("observer", "gathering", "kept", "telling")
+
+    def __init__(self) -> None:
+        self.observer: api.Observer | None = None
+        self.gathering = False  # within a fast path
+        self.kept: list[tuple[bytes, int, bytes]] = []
+        self.telling: Session | None = None
+
+    def hear(self, event: bytes, db: int, key: bytes) -> None:
+        if self.gathering:
+            self.kept.append((event, db, key))
+        elif self.observer is not None:
+            self.observer(event, db, key)
+
+    def tell(self, session: Session) -> None:
+        if not self.kept:
+            return
+        kept, self.kept, self.telling = self.kept, [], session
+        try:
+            for note in kept:
+                if self.observer is not None:
+                    self.observer(*note)
+        finally:
+            self.telling = None
+
+
 class Wire:
     """All sessions of an engine: the replies under way, the switches, and how often each hot command ran."""
 
@@ -88,6 +118,7 @@ class Wire:
         self.keyspace = keyspace
         self.settings = settings
         self.hot_writes = True
+        self.notes = Notes()
         self.calls = {command.name: 0 for command in HOT}
         self._out: list[bytes] = []  # replies of the feed under way
         self._said_bytes = 0  # of them
@@ -120,7 +151,9 @@ class Wire:
         self.is_feeding = True
         try:
             self._run(session, now_ms)
+            self.notes.tell(session)
         finally:
+            self.notes.gathering = False
             self.is_feeding = False
             self.keyspace.moved_max = None
             session.defaulted += self.keyspace.defaulted - before
@@ -142,6 +175,10 @@ class Wire:
             argv = queue.popleft()
             reply = self._fast_reply(session, argv, now_ms) if session.hot else self._kept_reply(session, argv)
             if reply is None:
+                self.notes.tell(session)
+                if session.closing:  # by what was told or said before this command
+                    self.close(session)
+                    return
                 self.keyspace.allow(0)
                 self._current, self._taken = argv, 0
                 reply = session.dispatch(session, argv, now_ms)
@@ -177,9 +214,16 @@ class Wire:
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
+        if session.tracks and command.key_specs and not command.first_key:
+            return None  # which keys it reads is seen by who runs it
+        self.notes.gathering = True
         reply = handler(self.keyspace, session, argv, now_ms)
+        self.notes.gathering = False
         if reply is not None:
             self.calls[command.name] += 1
+            if session.tracks and command.shape == b"reads" and command.first_key:
+                last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
+                self.notes.kept += [(api.SEEN, session.db, key) for key in argv[command.first_key : last + 1 : command.key_step]]
         return reply
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
@@ -248,6 +292,12 @@ class Wire:
 
     def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         assert isinstance(session, PureSession)
+        try:
+            return self._run_kept(session, now_ms, reply_bytes_max)
+        finally:
+            self.notes.tell(session)
+
+    def _run_kept(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         while session.keep.commands:
             argv = session.keep.commands.popleft()
             reply = None if self.keyspace.is_spent() else self._fast_reply(session, argv, now_ms)
