@@ -36,7 +36,7 @@ RUNS_SUBSCRIBED = frozenset(
     }
 )
 RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
-SLICE_US = 2_000  # of a reply that is made in pieces, before others are served
+SLICE_US = 500  # of a reply that is made in pieces, before others are served
 UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
 ABORTED_FOR = b"EXECABORT Transaction discarded because of: %b"
 HTTP_WORDS = frozenset({b"post", b"host:"})

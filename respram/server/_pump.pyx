@@ -14,6 +14,10 @@ without a descriptor, its timers, waits for STAY_MS at most.
 Pipelined, many are ready, some with long batches. Their replies are sent together; who reads little at a time comes first,
 and whose batch is more than one turn's worth goes on in the next turns, among the others. Measured:
 docs/decisions/0050-native-pump.md.
+
+A client that took long owes the others that time, half of it forgotten every DEBT_HALVED_MS. Who owes little is served first, and a turn
+ends after TURN_US however many still wait: the kernel tells of them again. So fifty clients with dear commands wait for each
+other, and one with a PING waits for the command that runs and no more.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -68,6 +72,10 @@ DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few command
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
 DEF EVENTS_MAX = 256  # sockets served in one turn
+DEF TURN_US = 5000  # of a turn; one client's share of it can be as much again, and nothing can be cut off
+DEF DEBT_US_MIN = 500  # who owes less is in nobody's way
+DEF DEBT_HALVED_MS = 32
+DEF SMALL_READ_BYTES = 4096  # plain commands in a read up to this are not timed: they take some us, and so would looking at the clock often
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
 DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves,
@@ -80,6 +88,7 @@ cdef struct Watch:
     bint active  # it was read from since `note_activity`
     bint long_reads
     bint unfinished  # what was read is not all answered, and nothing is read before it is
+    int64_t debt_us, debt_at_us  # what it owed the others, and when
 
 
 cdef struct Unsent:
@@ -94,12 +103,24 @@ cdef inline int64_t now_ms() noexcept nogil:
     return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
 
 
+cdef inline int64_t now_us() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000 + now.tv_nsec // 1000
+
+
+cdef inline int64_t debt_of(const Watch *watch, int64_t at_us) noexcept nogil:
+    cdef int64_t halved = (at_us - watch.debt_at_us) // (DEBT_HALVED_MS * 1000)
+    return watch.debt_us >> halved if halved < 60 else 0
+
+
 cdef class NativePump:
     cdef object engine, loop
     cdef public object after  # called when clients may have written; None: nobody wants to know
     cdef public object weigh  # called when `weigh_bytes` have come in since the last time
     cdef public uint64_t weigh_bytes
     cdef public uint64_t unweighed_bytes
+    cdef int64_t turn_us, clock_us  # when this turn began, and when the clock was looked at last
     cdef int epoll_fd
     cdef int alarm_fd  # ends a stay
     cdef int loop_fd  # readable when the loop has something to do; -1: no stays, this loop has none
@@ -335,20 +356,25 @@ cdef class NativePump:
             count = epoll_wait(self.epoll_fd, events, EVENTS_MAX, 0)
         # A full turn is no news of the rest: what ends a stay may be among it.
         self.plain = (0 < count or 0 < due) and count < EVENTS_MAX
+        self.turn_us = self.clock_us = now_us()
         for number in range(count):
             fd = events[number].data.fd
             if fd == self.alarm_fd or fd == self.loop_fd:
                 self.plain = False
             elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:  # closed by one before it
-                if self.watches[fd].long_reads:  # in the midst of much: those who may have little come first
+                # In the midst of much, or in debt: those who may have little come first.
+                if self.watches[fd].long_reads or debt_of(&self.watches[fd], self.turn_us) > DEBT_US_MIN:
                     events[late] = events[number]
                     late += 1
-                else:
+                elif self.clock_us - self.turn_us < 2 * TURN_US:
                     self.serve(fd)
+        self.order(events, late)
         for number in range(late):
             fd = events[number].data.fd
-            if self.watches[fd].client is not NULL:
+            if self.watches[fd].client is not NULL and not self.watches[fd].unfinished:
                 self.serve(fd)
+                if self.clock_us - self.turn_us > TURN_US:
+                    break
         if due:
             self.answer_more(due)
         self.flush()
@@ -359,6 +385,27 @@ cdef class NativePump:
             self.plain = False  # clients may be closed
             self.weigh()
         return 0
+
+    cdef void order(self, epoll_event *events, int count) noexcept:
+        """Who owes least comes first."""
+        cdef int number, place
+        cdef int64_t debt
+        cdef epoll_event event
+        for number in range(1, count):
+            event = events[number]
+            debt = debt_of(&self.watches[event.data.fd], self.turn_us)
+            place = number
+            while place and debt_of(&self.watches[events[place - 1].data.fd], self.turn_us) > debt:
+                events[place] = events[place - 1]
+                place -= 1
+            events[place] = event
+
+    cdef void charge(self, int fd) noexcept:
+        """What has passed since the clock was looked at last was this client's."""
+        cdef int64_t at_us = now_us()
+        cdef Watch *watch = &self.watches[fd]
+        watch.debt_us = debt_of(watch, at_us) + at_us - self.clock_us
+        watch.debt_at_us = self.clock_us = at_us
 
     cdef int stay(self) except -1:
         """Turns of our own, until there is something for the loop. Meanwhile it must not watch us: two that watch
@@ -406,6 +453,8 @@ cdef class NativePump:
         while count > 0 and self.unfinished_count:
             count -= 1
             self.answer(self.take_unfinished(0), 0)
+            if self.clock_us - self.turn_us > 2 * TURN_US:
+                break
         return 0
 
     cdef int serve(self, int fd) except -1:
@@ -462,6 +511,8 @@ cdef class NativePump:
                 owned.unusual()
         elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
             self.flush()
+        if fed or not count or count > SMALL_READ_BYTES:
+            self.charge(fd)
         return 0
 
     cdef void flush(self) noexcept:
