@@ -14,17 +14,25 @@ GLOB_BYTES_MAX = 16_384  # a longer pattern matches nothing: compiling it would 
 COMPILED_MAX = 64  # patterns kept compiled; SCAN sends the same one again and again
 
 Piece = tuple[int, re.Pattern[bytes]]
+Glob = list[Piece]  # no pieces: it matches nothing
 
 
 def glob_match(pattern: bytes, text: bytes) -> bool:
     """Whether the whole text matches: `*`, `?`, `[a-z]`, `[^a]` and a backslash before any byte."""
-    if len(pattern) > GLOB_BYTES_MAX:
+    return fits(compile_glob(pattern), text)
+
+
+def compile_glob(pattern: bytes) -> Glob:
+    return _compiled(pattern) if len(pattern) <= GLOB_BYTES_MAX else []
+
+
+def fits(pieces: Glob, text: bytes) -> bool:
+    if not pieces:
         return False
+    size, first = pieces[0]
     if not text:
         # Redis looks at the pattern only while there is text, so `*` does not match nothing.
-        return not pattern
-    pieces = _compiled(pattern)
-    size, first = pieces[0]
+        return len(pieces) == 1 and not size
     if len(pieces) == 1:
         return len(text) == size and first.match(text) is not None
     last_size, last = pieces[-1]

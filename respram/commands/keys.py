@@ -184,7 +184,7 @@ def scan(conn: Conn, argv: list[bytes]) -> Reply:
         words = words[2:]
     walked = conn.node.engine.scan(conn.session.db, cursor, count, conn.now_ms)
     keys = walked.keys if kind == b"string" else []
-    return [b"%d" % walked.cursor, list(_matching(keys, pattern))]
+    return [b"%d" % walked.cursor, list(_matching(conn, keys, pattern))]
 
 
 def _cursor(text: bytes) -> int:
@@ -209,7 +209,7 @@ def _walked(conn: Conn, pattern: bytes) -> Iterator[Reply | Breath]:
     cursor = 0
     while True:
         walked = engine.scan(db, cursor, KEYS_AT_ONCE, conn.now_ms)
-        for key in _matching(walked.keys, pattern):
+        for key in _matching(conn, walked.keys, pattern):
             mark = hash(key)
             if mark not in seen:
                 seen.add(mark)
@@ -220,8 +220,12 @@ def _walked(conn: Conn, pattern: bytes) -> Iterator[Reply | Breath]:
         yield BREATH
 
 
-def _matching(keys: list[bytes], pattern: bytes) -> list[bytes]:
-    return keys if pattern == b"*" else [key for key in keys if glob_match(pattern, key)]
+def _matching(conn: Conn, keys: list[bytes], pattern: bytes) -> list[bytes]:
+    if pattern == b"*":
+        return keys
+    chosen = conn.node.engine.patterns()
+    chosen.add(pattern)
+    return chosen.keep(keys)
 
 
 # -- copying and looking inside -----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from respram.catalog import Command
 from respram.commands.acl_user import DEFAULT, OPEN, User, full_user, set_password
+from respram.commands.patterns import PatternIndex
 from respram.commands.pausing import Pause
 from respram.commands.peers import Decisions, Peers, Truth
 from respram.commands.reply import Writing
@@ -120,7 +121,8 @@ class Conn:
     channels: set[bytes] = field(default_factory=set)
     patterns: set[bytes] = field(default_factory=set)
     shard_channels: set[bytes] = field(default_factory=set)
-    subscription_bytes: int = 0  # lengths of all those names together
+    subscription_bytes: int = 0  # lengths of all those names together, and what patterns take compiled
+    searches: int = 0  # what its patterns count for, see patterns.py
 
     silent: bool = False  # CLIENT REPLY OFF
     skip: int = 0  # CLIENT REPLY SKIP: 2 while it runs itself, 1 for the next command
@@ -259,6 +261,7 @@ class Node:
     clients: dict[int, Conn] = field(default_factory=dict)
     channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
+    pattern_index: PatternIndex = field(init=False)
     shard_channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     trackers: dict[Conn, None] = field(default_factory=dict)
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
@@ -285,6 +288,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.decide = self.config.decide.encode()
+        self.pattern_index = PatternIndex(self.engine.patterns)
         self.users.setdefault(DEFAULT, self.default_user())
 
     def default_user(self) -> User:

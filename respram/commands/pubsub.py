@@ -7,12 +7,15 @@ listener out of turn. Subscriptions answer once for each channel, so these handl
 
 from collections.abc import Iterable, Iterator
 
+from respram.commands import patterns
 from respram.commands.node import Conn, Node
 from respram.commands.reply import BREATH, Breath, Each, Push, Raw, Reply, breathing, encode
 from respram.commands.texts import help_of, unknown_subcommand
+from respram.engine.api import Patterns
 from respram.errors import ClientError
-from respram.glob import glob_match
 
+GATHERED_MIN = 8  # patterns that match one message: fewer are handed over one by one
+GATHERED_BYTES_MAX = 64 << 10  # of frames for one listener
 LISTED_AT_ONCE = 512  # channels looked at before others are let in
 SUBSCRIPTION_BYTES_MAX = 4 << 20  # of their names together: one client must not fill the memory with them
 
@@ -32,15 +35,44 @@ HELP = (
     b"    Shows this text.",
 )
 
+PATTERN_TOO_LONG = ClientError(b"ERR a pattern may have %d bytes" % patterns.PATTERN_BYTES_MAX)
+PATTERNS_TOO_DEAR = ClientError(b"ERR too many patterns that have to be looked for in the midst of a channel, for one client")
+PATTERNS_TOO_DEAR_HERE = ClientError(b"ERR too many patterns are subscribed to on this node")
+CHANNEL_TOO_LONG = ClientError(b"ERR the channel is too long for the patterns that are subscribed to on this node")
+
 Registry = dict[bytes, dict[Conn, None]]
 
 
 def publish(node: Node, channel: bytes, message: bytes) -> int:
     """Hands a message to the listeners of a channel, then to those by pattern; how many there were."""
     count = _fan_out(node.channels.get(channel, ()), [b"message", channel, message])
-    for pattern, listeners in tuple(node.patterns.items()):
-        if glob_match(pattern, channel):
-            count += _fan_out(listeners, [b"pmessage", pattern, channel, message])
+    found = node.pattern_index.matching(channel) if node.patterns else []
+    if len(found) > GATHERED_MIN:
+        return count + _fan_out_many(node, found, channel, message)
+    for pattern in found:
+        count += _fan_out(node.patterns.get(pattern, ()), [b"pmessage", pattern, channel, message])
+    return count
+
+
+def _fan_out_many(node: Node, matching: list[bytes], channel: bytes, message: bytes) -> int:
+    """One client may listen by thousands of patterns that match: what it gets is handed over by the piece."""
+    gathered: dict[Conn, list[bytes]] = {}
+    sizes: dict[Conn, int] = {}
+    count = 0
+    for pattern in matching:
+        encoded: dict[int, bytes] = {}
+        for listener in tuple(node.patterns.get(pattern, ())):
+            proto = listener.session.proto
+            if proto not in encoded:
+                encoded[proto] = encode(Push([b"pmessage", pattern, channel, message]), proto)
+            count += 1
+            gathered.setdefault(listener, []).append(encoded[proto])
+            sizes[listener] = sizes.get(listener, 0) + len(encoded[proto])
+            if sizes[listener] >= GATHERED_BYTES_MAX:
+                listener.push(b"".join(gathered.pop(listener)))
+                del sizes[listener]
+    for listener, frames in gathered.items():
+        listener.push(b"".join(frames))
     return count
 
 
@@ -72,9 +104,12 @@ def ssubscribe(conn: Conn, argv: list[bytes]) -> Reply:
 def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registry) -> Reply:
     word = argv[0].lower()
     _check_room(conn, argv[1:], own)
+    index = conn.node.pattern_index if registry is conn.node.patterns else None
     replies = []
     for name in argv[1:]:
         own.add(name)
+        if index is not None and name not in registry:
+            index.add(name)
         registry.setdefault(name, {})[conn] = None
         replies.append(_confirmation(conn, word, name, own))
     conn.settle()
@@ -86,6 +121,8 @@ def _check_room(conn: Conn, names: list[bytes], own: set[bytes]) -> None:
     fresh = set(names) - own
     size = sum(map(len, fresh))
     count_max = conn.node.limits.subscriptions_max
+    if own is conn.patterns:
+        size += sum(map(patterns.held_bytes, fresh))
     if (
         _subscriptions(conn) + len(conn.shard_channels) + len(fresh) > count_max
         or conn.subscription_bytes + size > SUBSCRIPTION_BYTES_MAX
@@ -94,7 +131,24 @@ def _check_room(conn: Conn, names: list[bytes], own: set[bytes]) -> None:
             b"ERR too many subscriptions: a client may have %d, of %d bytes together"
             % (count_max, SUBSCRIPTION_BYTES_MAX)
         )
+    if own is conn.patterns:
+        _check_patterns(conn, fresh)
     conn.subscription_bytes += size
+
+
+def _check_patterns(conn: Conn, fresh: set[bytes]) -> None:
+    node, index = conn.node, conn.node.pattern_index
+    if any(len(pattern) > patterns.PATTERN_BYTES_MAX for pattern in fresh):
+        raise PATTERN_TOO_LONG
+    if len(conn.patterns) + len(fresh) > node.limits.patterns_max:
+        raise ClientError(b"ERR too many patterns: a client may have %d" % node.limits.patterns_max)
+    new = [pattern for pattern in fresh if pattern not in node.patterns]
+    cost = sum(map(patterns.searches, fresh))
+    if conn.searches + cost > patterns.CLIENT_SEARCHES_MAX:
+        raise PATTERNS_TOO_DEAR
+    if index.count + len(new) > patterns.NODE_PATTERNS_MAX or index.searches + sum(map(patterns.searches, new)) > patterns.SEARCHES_MAX:
+        raise PATTERNS_TOO_DEAR_HERE
+    conn.searches += cost
 
 
 def unsubscribe(conn: Conn, argv: list[bytes]) -> Reply:
@@ -127,10 +181,15 @@ def _leave(conn: Conn, name: bytes, own: set[bytes], registry: Registry) -> None
         return
     own.remove(name)
     conn.subscription_bytes -= len(name)
+    if registry is conn.node.patterns:
+        conn.subscription_bytes -= patterns.held_bytes(name)
+        conn.searches -= patterns.searches(name)
     listeners = registry[name]
     del listeners[conn]
     if not listeners:
         del registry[name]
+        if registry is conn.node.patterns:
+            conn.node.pattern_index.remove(name)
 
 
 def _subscriptions(conn: Conn) -> int:
@@ -168,6 +227,8 @@ def publish_to_shard(node: Node, channel: bytes, message: bytes) -> int:
 
 def publish_command(conn: Conn, argv: list[bytes]) -> Reply:
     """Counts the listeners here. Those on other nodes hear of it too, behind what was written before."""
+    if conn.node.pattern_index.is_too_long(argv[1]):
+        raise CHANNEL_TOO_LONG
     if conn.node.peers is not None:
         conn.node.peers.publish(argv[1], argv[2], shard=False)
     return publish(conn.node, argv[1], argv[2])
@@ -180,26 +241,29 @@ def spublish(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def pubsub_channels(conn: Conn, argv: list[bytes]) -> Reply:
-    return _active(conn.node.channels, argv)
+    return _active(conn, conn.node.channels, argv)
 
 
 def pubsub_shardchannels(conn: Conn, argv: list[bytes]) -> Reply:
-    return _active(conn.node.shard_channels, argv)
+    return _active(conn, conn.node.shard_channels, argv)
 
 
-def _active(registry: Registry, argv: list[bytes]) -> Reply:
+def _active(conn: Conn, registry: Registry, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise unknown_subcommand(b"pubsub", argv[1])
     # Without a pattern all are listed, the one with the empty name too, which no `*` matches.
-    return Each(_listed(list(registry), argv[2] if len(argv) == 3 else None))
+    chosen = None
+    if len(argv) == 3:
+        chosen = conn.node.engine.patterns()
+        chosen.add(argv[2])
+    return Each(_listed(list(registry), chosen))
 
 
-def _listed(channels: list[bytes], pattern: bytes | None) -> Iterator[Reply | Breath]:
-    for number, channel in enumerate(channels):
-        if pattern is None or glob_match(pattern, channel):
-            yield channel
-        if not number % LISTED_AT_ONCE:
-            yield BREATH
+def _listed(channels: list[bytes], chosen: Patterns | None) -> Iterator[Reply | Breath]:
+    for begin in range(0, len(channels), LISTED_AT_ONCE):
+        some = channels[begin : begin + LISTED_AT_ONCE]
+        yield from some if chosen is None else chosen.keep(some)
+        yield BREATH
 
 
 def pubsub_numsub(conn: Conn, argv: list[bytes]) -> Reply:

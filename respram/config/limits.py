@@ -65,7 +65,8 @@ class Limits:
     backlog: int = bound(
         511, "Connections that wait to be accepted, as in Redis; the kernel may allow fewer.", "tcp-backlog", 1, 65_535
     )
-    subscriptions_max: int = bound(100_000, "Channels and patterns of one client: a table entry each.")
+    subscriptions_max: int = bound(20_000, "Channels and patterns of one client: a table entry each.")
+    patterns_max: int = bound(10_000, "Patterns of one client: a message is compared with each that has no head to find it by, at some 50 ns.")
 
     # -- one request ------------------------------------------------------------------------------
     query_buffer_bytes_max: int = bound(

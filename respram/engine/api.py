@@ -186,6 +186,19 @@ Dispatch = Callable[[Session, list[bytes], int], bytes | None]
 Observer = Callable[[bytes, int, bytes], None]
 
 
+class Patterns(Protocol):
+    """Patterns, each compiled once, that texts are compared with."""
+
+    def __len__(self) -> int: ...
+    def add(self, pattern: bytes) -> None: ...
+    def remove(self, pattern: bytes) -> None: ...
+    def matching(self, text: bytes) -> list[bytes]:
+        """Those that match, in no order."""
+
+    def keep(self, texts: list[bytes]) -> list[bytes]:
+        """The texts that one of them matches."""
+
+
 class Engine(Replicating, Protocol):
     """All that an engine can do. What peers ask of it is in replication.py."""
 
@@ -203,6 +216,9 @@ class Engine(Replicating, Protocol):
 
     # -- the wire ---------------------------------------------------------------------------------
     def session(self, dispatch: Dispatch) -> Session: ...
+    def patterns(self) -> Patterns:
+        """An empty set."""
+
 
     def guard(self, patterns: Mapping[bytes, int]) -> Guard:
         """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast command with a

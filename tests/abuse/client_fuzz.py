@@ -38,9 +38,10 @@ ARGS = (
 SAMPLED_S = 0.02  # between two looks at the node's memory
 BATCH_MAX = 40
 IDLE_S = 0.002
-NEVER = {
-    b"shutdown", b"config|set", b"config|rewrite", b"config|resetstat", b"slowlog|reset", b"acl|setuser", b"acl|deluser", b"acl|load", b"acl|save", b"debug", b"monitor",
-}  # fmt: skip  # an administrator's: they end the node, or move the limits that are asserted here
+NEVER = {  # an administrator's: they end the node, or move the limits that are asserted here
+    b"shutdown", b"config|set", b"config|rewrite", b"config|resetstat", b"slowlog|reset", b"acl|setuser", b"acl|deluser", b"acl|load",
+    b"acl|save", b"debug", b"monitor",
+}  # fmt: skip
 INTEGERS = (
     b"0", b"1", b"-1", b"2", b"7", b"10", b"100", b"1000", b"65536", b"1048576", b"16777215", b"16777216", b"134217727", b"2147483647",
     b"2147483648", b"-2147483648", b"4294967296", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",

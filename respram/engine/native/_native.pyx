@@ -3,7 +3,7 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
-core.pxd declares the core; session.pxi, selection.pxi, peers.pxi and seals.pxi are parts of this file.
+core.pxd declares the core; session.pxi, selection.pxi, peers.pxi, seals.pxi and patterns.pxi are parts of this file.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
@@ -69,6 +69,7 @@ include "session.pxi"
 include "selection.pxi"
 include "peers.pxi"
 include "seals.pxi"
+include "patterns.pxi"
 
 
 cdef class NativeEngine:
@@ -157,6 +158,9 @@ cdef class NativeEngine:
 
     def guard(self, patterns):
         return NativeGuard(patterns)
+
+    def patterns(self):
+        return NativePatterns()
 
     def feed(self, NativeSession session not None, data, now_ms):
         cdef Py_buffer view

@@ -127,6 +127,12 @@ cdef extern from "engine.h":
     uint64_t engine_used_bytes(const Engine *)
     bint engine_full(const Engine *)
     void engine_allow(Engine *, uint64_t)
+    ctypedef struct CPatterns "Patterns":
+        size_t count
+    bint patterns_add(CPatterns *, Span)
+    void patterns_remove(CPatterns *, size_t)
+    bint patterns_next(const CPatterns *, Span, size_t *)
+    void patterns_free(CPatterns *)
     void buffer_clear(Buffer *, size_t)
     bint buffer_append(Buffer *, const void *, size_t)
     uint64_t keyspace_hash(const Engine *, Span)

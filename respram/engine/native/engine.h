@@ -415,7 +415,7 @@ typedef struct Row {
 extern const Row ROWS[HOT_COUNT];
 uint8_t hot_name(Span name);
 
-/* glob.c, guard.c: key patterns */
+/* glob.c, guard.c, patterns.c: patterns of keys and of channels */
 typedef struct Glob Glob;
 Glob *glob_compile(Span pattern);
 void glob_free(Glob *glob);
@@ -427,6 +427,15 @@ bool guard_add(Guard *guard, Span pattern, uint8_t modes);
 void guard_free(Guard *guard);
 bool guard_allows_key(const Guard *guard, Span key, uint8_t modes);
 bool guard_allows(const Guard *guard, const Row *row, const Command *command);
+
+typedef struct Patterns {
+    Glob **globs;
+    size_t count, capacity;
+} Patterns;
+bool patterns_add(Patterns *patterns, Span pattern); /* at place `count` */
+void patterns_remove(Patterns *patterns, size_t place); /* the last takes its place */
+bool patterns_next(const Patterns *patterns, Span text, size_t *place); /* that matches, from a place on */
+void patterns_free(Patterns *patterns);
 
 static inline bool hot_permitted(const Session *session, const Row *row, const Command *command) {
     return session->permitted >> command->hot & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));

@@ -13,6 +13,7 @@ from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
+from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.program import Program
@@ -62,6 +63,9 @@ class PureEngine:
         self.keyspace.outbox.bytes_max = settings.outbox_bytes_max
 
     # -- the wire ---------------------------------------------------------------------------------
+    def patterns(self) -> PurePatterns:
+        return PurePatterns()
+
     def session(self, dispatch: Dispatch) -> PureSession:
         return PureSession(dispatch, self.wire.settings)
 
