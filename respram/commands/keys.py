@@ -24,7 +24,6 @@ from respram.commands.texts import (
 )
 from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
-from respram.glob import glob_match
 from respram.integers import UINT64_MAX, parse_int, parse_uint
 from respram.record import DATABASES
 from respram.stamp import to_ms

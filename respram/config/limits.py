@@ -66,7 +66,7 @@ class Limits:
         511, "Connections that wait to be accepted, as in Redis; the kernel may allow fewer.", "tcp-backlog", 1, 65_535
     )
     subscriptions_max: int = bound(20_000, "Channels and patterns of one client: a table entry each.")
-    patterns_max: int = bound(10_000, "Patterns of one client: a message is compared with each that has no head to find it by, at some 50 ns.")
+    patterns_max: int = bound(10_000, "Patterns of one client: a message is compared with each that has no head, at some 30 ns.")
 
     # -- one request ------------------------------------------------------------------------------
     query_buffer_bytes_max: int = bound(
