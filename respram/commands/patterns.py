@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from respram.engine.api import Patterns
 
-HEAD_BYTES_MAX = 32
+HEAD_BYTES_MAX = 32  # of a head: so many sets, one for each length, are asked for a message
 PATTERN_BYTES_MAX = 1_024  # of one; a pattern of 64 KiB would take as much time for each message as thousands of others
 SEARCHES_MAX = 32_768  # of the node: see above
 CLIENT_SEARCHES_MAX = 10_000  # of one client
