@@ -178,6 +178,9 @@ class Replica:
         token, effects = self.core.ask(db, key, now)
         return token, self._done(effects, now)
 
+    def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Output]:
+        return self._done(self.core.choose(max_ttl_ms, value_bytes_max, now), now)
+
     def forward(self, request: Request, now: Now) -> tuple[int, list[Output]]:
         """What was written here goes first: the home decides by it. The token of the Decided that will come; 0: too many wait."""
         outputs = self.flush(now) if self.engine.waiting_bytes() else []

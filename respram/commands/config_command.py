@@ -101,6 +101,8 @@ def _apply(node: Node, draft: Draft) -> None:
     if draft.settings != node.settings:
         node.settings = draft.settings
         node.engine.configure(draft.settings)
+        if node.peers is not None:
+            node.peers.limits_changed()
     if draft.decide != node.decide:
         node.decide = draft.decide
         if node.peers is not None:

@@ -111,6 +111,9 @@ class Peers(Protocol):
     def decide_anew(self) -> None:
         """`node.decide` was changed."""
 
+    def limits_changed(self) -> None:
+        """`node.settings` were changed. What peers allow less of is less when this returns."""
+
     def facts(self) -> list[tuple[str, object]]:
         """Names and numbers for INFO replication."""
 

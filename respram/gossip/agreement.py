@@ -67,33 +67,55 @@ class Agreement:
         if new != here:
             self.current = new
             self.host.emit(Agreed(new))
-            for other_link in self.neighbours.greeted():
-                if other_link.same_enclave:
-                    self.host.send(other_link.id, wire.Terms(pack_terms(new)))
+            self._tell()
+
+    def choose(self, max_ttl_ms: int, value_bytes_max: int) -> None:
+        """The operator has changed a limit of this node: what of it holds among its peers, who are all told."""
+        wanted, asked = Terms(max_ttl_ms, value_bytes_max, self.current.seals), self.current
+        new = wanted
+        for peer in self.neighbours.of_enclave():
+            if peer.terms is not None:
+                theirs = peer.terms
+                new = Terms(smaller(new.max_ttl_ms, theirs.max_ttl_ms), smaller(new.value_bytes_max, theirs.value_bytes_max), new.seals)
+        for field, name in NAMES.items():
+            mine, holds = getattr(wanted, field), getattr(new, field)
+            if mine != holds:
+                self.host.report("unequal_settings", f"setting={name} here={mine} peers={holds} now={holds}", warns=True)
+        self.unequal = self.unequal or new != asked  # what was written before may be beyond it
+        self.current = new
+        if new != wanted:
+            self.host.emit(Agreed(new))
+        if new != asked:
+            self._tell()
+
+    def _tell(self) -> None:
+        for link in self.neighbours.greeted():
+            if link.same_enclave:
+                self.host.send(link.id, wire.Terms(pack_terms(self.current)))
 
     def cut(self, payload: bytes) -> tuple[bytes, int]:
         """Of a payload of which something was refused: what may not be kept as it is, as this node may keep it; and how many records."""
         if not self.unequal:
             return b"", 0
-        cuts = list(self._cuts(payload))
+        me, now_ms = self.neighbours.book.me.number, self.host.now.wall_ms
+        cuts = list(cut_to(self.current, payload, me, now_ms, self.host.policy.clock_offset_ms_max))
         self.cuts += len(cuts)
         return b"".join(map(pack, cuts)), len(cuts)
 
-    def _cuts(self, payload: bytes) -> Iterator[Record]:
-        terms, now_ms = self.current, self.host.now.wall_ms
-        last_ms = now_ms + terms.max_ttl_ms
-        try:
-            for record in unpack(payload):
-                if to_ms(record.clock) > now_ms + self.host.policy.clock_offset_ms_max or len(record.key) > terms.value_bytes_max:
-                    continue  # another reason, or a key that no version of it could have
-                shadow_ms = max(record.shadow_ms, record.deadline_ms)
-                later = replace(record, clock=record.clock + 1, node=self._me(), shadow_ms=shadow_ms)
-                if len(record.key) + len(record.value or b"") > terms.value_bytes_max:
-                    yield replace(later, value=None, deadline_ms=now_ms, seal=None)
-                elif record.deadline_ms > last_ms + self.host.policy.clock_offset_ms_max:
-                    yield replace(later, deadline_ms=last_ms)
-        except PeerError:
-            return  # it broke off here, which is counted already
 
-    def _me(self) -> int:
-        return self.neighbours.book.me.number
+def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_max: int) -> Iterator[Record]:
+    """Of a payload what is beyond these limits, as a node of this number may keep it. A value, or a key, that is too large leaves
+    a stub, which may be as large as its key is."""
+    last_ms = now_ms + terms.max_ttl_ms
+    try:
+        for record in unpack(payload):
+            if to_ms(record.clock) > now_ms + clock_offset_ms_max or record.value is None:
+                continue  # refused for another reason
+            shadow_ms = max(record.shadow_ms, record.deadline_ms)
+            later = replace(record, clock=record.clock + 1, node=me, shadow_ms=shadow_ms)
+            if len(record.key) + len(record.value) > terms.value_bytes_max:
+                yield replace(later, value=None, deadline_ms=now_ms, seal=None, kind=0)
+            elif record.deadline_ms > last_ms + clock_offset_ms_max:
+                yield replace(later, deadline_ms=last_ms)
+    except PeerError:
+        return  # it broke off here, which is counted already

@@ -235,6 +235,12 @@ class Core:
         token = self.truths.ask(db, key)
         return token, self._taken()
 
+    def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Effect]:
+        """Limits of this node were changed: what of that holds comes as Agreed, where it is less."""
+        self.now = now
+        self.agreement.choose(max_ttl_ms, value_bytes_max)
+        return self._taken()
+
     def forward(self, request: Request, now: Now) -> tuple[int, list[Effect]]:
         """For what is decided elsewhere: the token of the Decided that will come; 0: too many wait already."""
         self.now = now

@@ -119,7 +119,7 @@ class App:
         )  # fmt: skip
 
     def _snapshots(self) -> Snapshots:
-        return Snapshots(self.config, self.node.engine, self.loop, self.journal, self.ring, self.node.loaded)
+        return Snapshots(self.config, self.node.engine, self.loop, self.journal, self.ring, self.node.loaded, self.node.number)
 
     def _load_users(self) -> None:
         if not self.config.aclfile:

@@ -369,6 +369,11 @@ class Driver:
     def decide_anew(self) -> None:
         self._use_homes()
 
+    def limits_changed(self) -> None:
+        settings, current = self.node.settings, self.replica.core.agreement.current
+        if (settings.max_ttl_ms, settings.bulk_bytes_max) != (current.max_ttl_ms, current.value_bytes_max):
+            self.carry(self.replica.choose(settings.max_ttl_ms, settings.bulk_bytes_max, now()))
+
     def is_here(self, slot: int) -> bool:
         return self.table is None or not self.table[slot]
 

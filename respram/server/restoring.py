@@ -16,9 +16,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from respram.commands.node import Log
 from respram.config.settings import Config
-from respram.engine.api import Engine
+from respram.engine.api import Engine, Merged
 from respram.errors import PeerError
-from respram.record import split
+from respram.gossip.agreement import cut_to
+from respram.gossip.policy import Terms
+from respram.record import pack, split
 from respram.seal import Ring
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
@@ -50,7 +52,7 @@ class Earlier:
 
     def __init__(
         self, config: Config, engine: Engine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
-        in_thread: "Callable[..., asyncio.Future[Any]]", log: Log,
+        in_thread: "Callable[..., asyncio.Future[Any]]", log: Log, number: int,
     ) -> None:  # fmt: skip
         self.config = config
         self.engine = engine
@@ -60,6 +62,7 @@ class Earlier:
         self.seals = seals
         self.in_thread = in_thread
         self.log = log
+        self.number = number  # of this boot
         self.locked: dict[bytes, files.Found] = {}  # by the key's id: nobody has given it yet, or the file is being read
         self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
         self.ring_fault = ""  # why the ring file gave no keys, where it should have
@@ -166,7 +169,7 @@ class Earlier:
         while True:
             payloads, fault = await self.in_thread(_some, frames)
             for payload in (part for whole in payloads for part in split(whole, merge_bytes)):
-                merged = self.engine.merge(payload, clock.now_ms())
+                merged = self._merge(payload)
                 records += merged.new
                 strange += merged.strange
                 await asyncio.sleep(0)
@@ -179,6 +182,18 @@ class Earlier:
             return Restored(records, unusable=bool(fault))
         self.locked.pop(found.header.key_id, None)  # its bucket may have passed meanwhile
         return Restored(records, found, bool(fault))
+
+
+    def _merge(self, payload: bytes) -> Merged:
+        """With limits that are lower than they were when this was written, what is beyond them is cut, as among peers."""
+        now_ms = clock.now_ms()
+        merged = self.engine.merge(payload, now_ms)
+        if not merged.refused:
+            return merged
+        terms = Terms(self.config.max_ttl_s * 1000, self.config.limits.bulk_bytes_max, False)
+        cuts = b"".join(map(pack, cut_to(terms, payload, self.number, now_ms, self.config.limits.clock_offset_ms_max)))
+        again = self.engine.merge(cuts, now_ms)
+        return merged._replace(new=merged.new + again.new, refused=merged.refused - again.new - again.known)
 
 
 def _spell(ms: int) -> str:

@@ -103,7 +103,7 @@ class Draft:
 class Snapshots:
     def __init__(
         self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Log,
-        seals: Ring | None = None, on_restored: Callable[[], None] = lambda: None,
+        seals: Ring | None = None, on_restored: Callable[[], None] = lambda: None, number: int = 1,
     ) -> None:  # fmt: skip
         self.config = config
         self.on_restored = on_restored
@@ -117,7 +117,7 @@ class Snapshots:
         self.driver: Driver | None = None  # where there are peers, once it runs
         self.current: dict[Bucket, Held] = {}
         self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew
-        self.earlier = Earlier(config, self.engine, self.owner, self.ring, seals, self.in_thread, log)
+        self.earlier = Earlier(config, self.engine, self.owner, self.ring, seals, self.in_thread, log, number)
         self.restored_records = self.restored_files = self.unusable_files = 0
         self.restoring = True
         self.writing = False

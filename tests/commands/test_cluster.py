@@ -48,6 +48,7 @@ class FakePeers:
         return HomeFacts(0xAB, b"10.0.0.7:16379", slot == 12182, slot != 12182)
 
     def decide_anew(self) -> None: ...
+    def limits_changed(self) -> None: ...
 
     def facts(self) -> list[tuple[str, object]]:
         return [("peer_state", "ready"), ("records_repaired", 5)]

@@ -86,10 +86,26 @@ def test_what_lives_too_long_is_cut_and_what_is_too_large_leaves_a_stub() -> Non
     ]
     one.core.now = one.now
     payload, count = one.core.agreement.cut(b"".join(map(pack, records)))
-    assert count == 2
-    long, large = unpack(payload)
+    assert count == 3
+    long, large, key = unpack(payload)
+    assert (key.key, key.value, key.shadow_ms) == (b"k" * 2_000, None, EPOCH_MS + 60_000), "a stub may be as large as its key"
     assert long == replace(records[1], clock=(EPOCH_MS << 16) + 1, node=ME, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms)
     assert long.seal == Seal(5, 9, 7), "its value lies as it was sealed"
     assert (large.value, large.db, large.deadline_ms, large.shadow_ms) == (None, 3, EPOCH_MS, EPOCH_MS + 60_000)
     assert one.core.agreement.cut(b"\xff" * 10) == (b"", 0)
     assert bench().core.agreement.cut(payload) == (b"", 0), "where all are equal nothing is looked at"
+
+
+def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers_allow() -> None:
+    one = bench()
+    meet(one, 1, 0x200, HERE)
+    meet(one, 2, 0x300, Terms(2 * HOUR_MS, MIB, True), enclave=b"other")
+    one.take(one.core.choose(HOUR_MS, HERE.value_bytes_max, one.now))
+    lower = replace(HERE, max_ttl_ms=HOUR_MS)
+    assert one.sent(wire.Terms, 1) == [wire.Terms(pack_terms(lower))] and not one.sent(wire.Terms, 2)
+    assert one.core.agreement.current == lower and one.core.agreement.unequal and not warnings(one)
+    one.say(1, wire.Terms(pack_terms(lower)))  # it has taken it over
+    one.take(one.core.choose(48 * HOUR_MS, HERE.value_bytes_max, one.now))
+    assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={HOUR_MS} now={HOUR_MS}"]
+    assert one.core.agreement.current == lower and [said for said in one.effects if isinstance(said, Agreed)][-1] == Agreed(lower)
+    assert len(one.sent(wire.Terms, 1)) == 1, "nothing has changed for the others"

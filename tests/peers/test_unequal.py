@@ -34,3 +34,41 @@ def test_values_that_one_node_may_not_keep_so_long_are_cut_on_all(engine: str) -
         lax.client.set("overwritten", "new", ex=DAY_S)
         until(lambda: strict.client.get("overwritten") == b"new", "the overwrite was refused")
         assert 0 < lax.client.ttl("overwritten") <= 3600
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_limit_that_is_changed_while_they_run_holds_for_both(engine: str) -> None:
+    """The other went on with the longer lives, and the changed node refused what it wrote."""
+    with enclave(2, "--max-ttl", str(2 * DAY_S), "--default-ttl", "600", engines=(engine,)) as members:
+        until_ready(members)
+        one, other = members
+        other.client.set("before", "v", ex=DAY_S)
+        until(lambda: one.client.get("before") == b"v", "it does not come")
+        one.client.config_set("max-ttl", 3600)
+        until(lambda: other.client.config_get("max-ttl") == {"max-ttl": "3600"}, "the other has not heard of it")
+        other.client.set("after", "v", ex=DAY_S)
+        until(lambda: one.client.get("after") == b"v", "it was refused")
+        assert 0 < other.client.ttl("after") <= 3600
+        other.client.config_set("max-ttl", DAY_S)
+        assert other.client.config_get("max-ttl") == {"max-ttl": "3600"}, "a peer allows no more"
+        assert any("event=unequal_settings" in line and " WARNING " in line for line in other.log().splitlines())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_key_that_one_node_may_not_hold_is_a_stub_on_both(engine: str) -> None:
+    """It was refused there by every comparison, for ever."""
+    words = ("--join-wait", "0", "--alone-after-ms", "100")
+    sizes = ("1mb", "4mb")
+    with enclave(2, *words, engines=(engine,), each=lambda number: ("--proto-max-bulk-len", sizes[number])) as members:
+        small, large = members
+        small.stop()
+        large.stop()
+        large.start()
+        until_ready([large])
+        large.client.set(b"k" * (2 << 20), "v", ex=600)
+        large.client.set("plain", "v", ex=600)
+        small.start()
+        until_ready(members)
+        until(lambda: large.client.dbsize() == 1, "the key stands on one node alone")
+        until_equal(members, 1)
+        assert small.info()["records_refused"] == 0

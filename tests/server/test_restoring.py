@@ -20,11 +20,11 @@ KEYS = 2_000
 
 
 @contextlib.contextmanager
-def lone(folder: Path, secret: str = "k" * 43) -> Iterator[tuple["redis.Redis", LiveNode]]:
+def lone(folder: Path, secret: str = "k" * 43, more: tuple[str, ...] = ()) -> Iterator[tuple["redis.Redis", LiveNode]]:
     key_file = folder.parent / "snapshot.key"
     key_file.touch(0o600)
     key_file.write_text(secret + "\n")
-    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), engine="auto")
+    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), *more, engine="auto")
     client = redis.Redis(port=node.port, socket_timeout=SOON_S)
     try:
         until(lambda: not client.info("persistence")["snapshot_restoring"], "it does not end restoring")
@@ -163,3 +163,16 @@ def test_a_stop_in_the_middle_of_everything_is_in_time(tmp_path: Path) -> None:
         assert node.process.wait(SOON_S) == 0
     with lone(folder) as (client, _):
         assert client.dbsize() == 20_000
+
+
+def test_what_was_kept_under_a_longer_max_ttl_comes_back_cut(tmp_path: Path) -> None:
+    """It was refused, record by record, and gone."""
+    folder = tmp_path / "snapshots"
+    with lone(folder) as (client, _):
+        client.set("long", "v", ex=86_400)
+        client.set("short", "v", ex=600)
+    with lone(folder, more=("--max-ttl", "3600", "--default-ttl", "600")) as (client, _):
+        assert (client.get("long"), client.get("short")) == (b"v", b"v")
+        assert 3_500 < client.ttl("long") <= 3_600 and 0 < client.ttl("short") <= 600
+    with lone(folder) as (client, _):
+        assert client.get("long") == b"v" and 0 < client.ttl("long") <= 3_600

@@ -88,7 +88,7 @@ static bool is_acceptable(const Engine *engine, const Arrived *record, const Rec
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
            && record->shadow_ms <= (uint64_t)now_ms + SHADOW_MS_MAX
-           && record->key.len + record->value.len <= settings->bulk_bytes_max
+           && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB) /* of a key too large here */
            && (known || !engine_full(engine));
 }
 
