@@ -41,6 +41,7 @@ COMMANDS = {
     "MSET of 2": ["MSET", KEY, VALUE, KEY, VALUE],
     "GETSET": ["GETSET", KEY, VALUE],
     "GETRANGE": ["GETRANGE", KEY, "0", "9"],
+    "INCRBYFLOAT": ["INCRBYFLOAT", "sum:__rand_int__", "0.1"],
     "PUBLISH": ["PUBLISH", "channel", VALUE],
 }
 SET, GET = (b"SET", b"key:%012d", b"x" * VALUE_BYTES, b"EX", b"3600"), (b"GET", b"key:%012d")

@@ -74,7 +74,7 @@ incrby 3 write,denyoom,fast string 1.0.0 string 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 increment:integer
 incrbyfloat 3 write,denyoom,fast string 2.6.0 string 1/1/1
-  shape decides
+  shape decides hot
   is Increment the float value of a key by the given amount
   costs O(1)
   keys 1 range 0 1 0 RW,access,update

@@ -38,6 +38,11 @@ moment = st.one_of(st.integers(NOW // 1000 - 1, NOW // 1000 + 60), st.integers(N
 word = st.one_of(
     st.binary(max_size=12), number, st.sampled_from([b"+5", b"05", b"-0", b"5 ", b"x" * 300, b"1" * 20, b"", b"12"])
 )
+fraction = st.one_of(
+    st.integers(-(10**19), 10**19).map(lambda value: b"%d" % value),
+    st.tuples(st.integers(-999, 10**6), st.integers(0, 10**17)).map(lambda both: b"%d.%d" % both),
+    st.sampled_from([b"0.1", b"-0", b"0.0", b"-0.3", b"1.", b".5", b"1e3", b"inf", b"007", b"00.1", b"99999999999999999.9", b"1.50", b"-", b""]),
+)
 option = st.one_of(
     st.sampled_from(b"EX PX NX XX ex pX nX xx GET KEEPTTL EXAT PXAT IFEQ GT lt BYTE".split()), word
 )
@@ -53,6 +58,7 @@ likely = st.one_of(
     st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"EX", b"PX"]), number, st.sampled_from([b"NX", b"XX"])),
     st.tuples(st.sampled_from([b"SETEX", b"PSETEX"]), key, number, word),
     st.tuples(st.sampled_from([b"INCRBY", b"DECRBY"]), key, number),
+    st.tuples(st.just(b"INCRBYFLOAT"), key, fraction),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number),
     st.tuples(st.just(b"SETNX"), key, word),
     st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"KEEPTTL", b"GET", b"xx"]), st.sampled_from([b"GET", b"NX", b"keepttl"])),

@@ -1,6 +1,9 @@
 /* Hot commands that count. The twin of pure/counts.py. */
 #include "hot.h"
 
+#include <float.h>
+#include <stdio.h>
+
 #define INTEGER_DIGITS_MAX 20
 
 /* The number under a key, 0 where there is none; false: what is there is no number. */
@@ -52,6 +55,96 @@ static bool increment(Engine *engine, Session *session, const Command *command, 
     }
     return add(engine, session, command, step, now_ms);
 }
+
+/* -- INCRBYFLOAT --------------------------------------------------------------------------------
+ * Redis adds two long doubles of x86 and prints the sum with 17 decimals. Where a long double is another number the command is
+ * for `dispatch`, which does that arithmetic in exact integers; and so are exponents, hexadecimals, infinities and more than
+ * FLOAT_DIGITS_MAX digits: below, digits and the power of ten are exact, so that one division rounds as strtold does. */
+#define FLOAT_DIGITS_MAX 18
+#define FLOAT_BYTES_MAX 20 /* with a sign and a point */
+#define FLOAT_TEXT_BYTES 48 /* of the sum: a sign, 19 digits, a point, 17 decimals */
+
+#if LDBL_MANT_DIG == 64
+static bool plain_float(Span text, long double *number) {
+    static const long double POWERS[] = {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L,
+                                         1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L};
+    bool negative = text.len && text.bytes[0] == '-', point = false;
+    size_t digits = 0, decimals = 0;
+    uint64_t whole = 0;
+    for (size_t at = negative; at < text.len; at++) {
+        uint8_t byte = text.bytes[at];
+        if (byte == '.' && !point && digits) {
+            point = true;
+            continue;
+        }
+        if (byte < '0' || byte > '9' || digits == FLOAT_DIGITS_MAX)
+            return false;
+        whole = whole * 10 + (byte - '0');
+        digits++;
+        decimals += point;
+    }
+    if (!digits || (point && !decimals) || (text.bytes[negative] == '0' && digits - decimals > 1))
+        return false;
+    *number = (long double)whole / POWERS[decimals];
+    if (negative)
+        *number = -*number;
+    return true;
+}
+
+/* Without the zeros at its end, never `-0`. The point is whatever the process has made of it. */
+static size_t print_float(long double number, uint8_t out[FLOAT_TEXT_BYTES]) {
+    int printed = snprintf((char *)out, FLOAT_TEXT_BYTES, "%.17Lf", number);
+    always(printed > 18 && printed < FLOAT_TEXT_BYTES);
+    size_t len = (size_t)printed, point = len - 18;
+    out[point] = '.';
+    while (out[len - 1] == '0')
+        len--;
+    if (len - 1 == point)
+        len--;
+    if (len == 2 && out[0] == '-' && out[1] == '0') {
+        out[0] = '0';
+        len = 1;
+    }
+    return len;
+}
+
+static bool float_of(Engine *engine, const Record *record, long double *number) {
+    uint8_t text[FLOAT_BYTES_MAX];
+    *number = 0;
+    if (!record)
+        return true;
+    if (record_value_bytes(record) > sizeof text)
+        return false;
+    bool valid = seal_open(engine, record, text) && plain_float((Span){text, record_value_bytes(record)}, number);
+    wipe(text, sizeof text);
+    return valid;
+}
+
+HANDLER(incrbyfloat) {
+    Span key = command_arg(command, 1);
+    long double number, step;
+    if (command->argc != 3 || engine_full(engine) || !plain_float(command_arg(command, 2), &step)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES + FLOAT_TEXT_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    if (!float_of(engine, record, &number))
+        return false;
+    uint8_t text[FLOAT_TEXT_BYTES];
+    Span value = {text, print_float(number + step, text)};
+    Life life = life_of(engine, record, now_ms);
+    uint64_t defaulted = record == NULL;
+    bool stored = keyspace_store(engine, session->db, command->hash, key, value, life.deadline_ms, life.implicit, now_ms,
+                                 NOTE_INCRBYFLOAT);
+    if (stored) {
+        engine->defaulted += defaulted;
+        reply_bulk(engine, value);
+    }
+    wipe(text, sizeof text);
+    return stored;
+}
+#else
+HANDLER(incrbyfloat) { return false; }
+#endif
 
 SAME(incr, increment)
 SAME(decr, increment)

@@ -45,6 +45,7 @@ HANDLERS: dict[bytes, Handler] = {
     b"decr": counts.decr,
     b"incrby": counts.incrby,
     b"decrby": counts.decrby,
+    b"incrbyfloat": counts.incrbyfloat,
     b"getrange": parts.getrange,
     b"append": parts.append,
     b"setrange": parts.setrange,
