@@ -3,7 +3,7 @@
 A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide about one key
 would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked elsewhere sends the command
 there: all checks of dispatch are passed first, the rights of the user among them. The connection waits meanwhile, and so do all commands
-behind it; those that have the same home travel in the same frame.
+behind it; plain ones of one key travel together, to each home in one frame.
 
 - Several keys: the home of the first decides about all.
 - MULTI: the home of the first command that decides; under WATCH, of the first key watched, by the stamps that were seen here. With a
@@ -22,7 +22,7 @@ from respram.commands.shared_scripts import find_shared
 from respram.engine.api import RUN_BYTES_MAX
 from respram.errors import ClientError
 from respram.slots import pack_command, pack_keys, slot_of
-from respram.wire.messages import ALONE, RUN, TOGETHER
+from respram.wire.messages import ALONE, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name on its way
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
@@ -45,7 +45,10 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
         return
     run = conn.node.engine.take_run(session)
     if run is not None:
-        _send(conn, Forwarded(RUN, session.db, session.proto, b"", b"", run.keys, b"", run.payload), run.commands)
+        if not homes.forward_run(conn, run):
+            raise NOT_NOW
+        conn.node.stats.commands += len(run.order)
+        raise Suspend(0)
     if command.name in SCRIPTS:
         text = _text_of(conn, argv)
         if text is None:
@@ -57,7 +60,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     forwarded = Forwarded(
         ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
     )  # fmt: skip
-    _send(conn, forwarded, 1)
+    _send(conn, forwarded)
 
 
 def send_together(conn: Conn, commands: list[Queued]) -> None:
@@ -76,7 +79,7 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
         TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account), pack_keys(list(dict.fromkeys(keys))),
         watched, b"".join(pack_command(argv) for _, argv in commands),
     )  # fmt: skip
-    _send(conn, forwarded, 1)
+    _send(conn, forwarded)
 
 
 def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:
@@ -91,17 +94,15 @@ def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:
     return None
 
 
-def _send(conn: Conn, forwarded: Forwarded, commands: int) -> None:
+def _send(conn: Conn, forwarded: Forwarded) -> None:
     node = conn.node
     assert node.homes is not None
     if len(forwarded.commands) > node.settings.bulk_bytes_max + RUN_BYTES_MAX:
         raise TOO_LONG
-    if not node.homes.forward(conn, forwarded, commands):
+    if not node.homes.forward(conn, forwarded):
         raise NOT_NOW
-    if forwarded.kind != RUN:
-        node.engine.take(conn.session)
-    conn.suspended_until_ms = 0
-    node.stats.commands += commands
+    node.engine.take(conn.session)
+    node.stats.commands += 1
     raise Suspend(0)
 
 

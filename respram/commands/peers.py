@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from respram.engine.api import Run, Session
+
 
 @dataclass(frozen=True, slots=True)
 class PeerFacts:
@@ -62,6 +64,9 @@ class Forwarded:
 class Asker(Protocol):
     """A connection whose commands are decided elsewhere."""
 
+    @property
+    def session(self) -> Session: ...
+
     def told(self, reply: bytes, commands: int) -> None:
         """What they came to, encoded; the session goes on behind them. b"" closes it."""
 
@@ -70,8 +75,11 @@ class Decisions(Protocol):
     """Who decides, while it is not this node about everything."""
 
     def is_here(self, slot: int) -> bool: ...
-    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
-        """Sends so many commands to their home; `told` is called later. False: too many wait already."""
+    def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
+        """Sends one command, or one transaction, to its home; `told` is called later. False: too many wait already."""
+
+    def forward_run(self, asker: Asker, run: Run) -> bool:
+        """The same for a run of plain commands, of one key each."""
 
 
 class Waiter(Protocol):

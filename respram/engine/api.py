@@ -48,7 +48,8 @@ ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 LATE_MS = 100
-RUN_COMMANDS_MAX = 64  # that travel together to the node that decides about them,
+RUN_COMMANDS_MAX = 64  # that travel together to the nodes that decide about them,
+RUN_GROUPS_MAX = 16  # to so many homes,
 RUN_BYTES_MAX = 64 << 10  # unless one alone is longer (homes.h has it, too)
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
 SEEN = b"seen"  # a session that tracks has read a key, or looked for it
@@ -95,13 +96,20 @@ class Scan(NamedTuple):
     keys: list[bytes]
 
 
-class Run(NamedTuple):
-    """Commands that were taken out of a session, to be decided about elsewhere."""
+class Group(NamedTuple):
+    """Commands of one run that have the same home."""
 
     home: int  # the number that the table has for it
     commands: int
     payload: bytes  # as a client would send them
     keys: bytes  # theirs, each once: u32 bytes | key
+
+
+class Run(NamedTuple):
+    """Commands that were taken out of a session, to be decided about elsewhere."""
+
+    order: bytes  # a byte a command: its group
+    groups: list[Group]
 
 
 class Settings(NamedTuple):
@@ -282,8 +290,9 @@ class Engine(Replicating, Protocol):
         reply to the client by itself, and then resumes the session."""
 
     def take_run(self, session: Session) -> Run | None:
-        """The same, with all hot commands behind it that have the same home by the table, as far as they are read and within
-        RUN_COMMANDS_MAX and RUN_BYTES_MAX. None: nothing is taken, because this one is not hot, or not for this table."""
+        """The same, with all hot commands behind it that are decided about by one key, as far as they are read and within
+        RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None: nothing is taken, because
+        this one is not hot, or is decided here."""
 
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is

@@ -7,6 +7,7 @@ The records are merged before the client is answered: it reads its own writes.
 What may happen on the way, and what becomes of it:
 
     the home has another view       NOT_HOME, with its own: asked again, there or by the own view, until both agree
+    keys with several homes by now  APART: whoever asked takes the commands apart, and asks for each by itself
     the home settles, or pauses     LATER: asked again
     no link to the home             it is dialled; the forward waits
     the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing twice
@@ -44,7 +45,7 @@ from respram.wire.messages import (
     Forward,
 )
 
-ANSWERED, CLOSED, NOTHING, UNKNOWN = "answered", "closed", "nothing", "unknown"  # what a client's forward can come to
+ANSWERED, CLOSED, NOTHING, UNKNOWN, APART = "answered", "closed", "nothing", "unknown", "apart"  # what a forward can come to
 WEIGHT_BYTES = 256  # of a frame beside its payloads
 
 
@@ -60,7 +61,8 @@ class Request:
     keys: bytes
     watched: bytes
     commands: bytes
-    patience_ms: int = 0  # beyond that of any forward: a script may take its time
+    patience_ms: int = 0  # beyond that of any forward: a script may take its time; or less, where some of it is spent
+    version: int = 0  # of the map by which all its keys have one home
 
 
 @dataclass(slots=True)
@@ -136,8 +138,15 @@ class Forwarding:
     def _route(self, asked: Asked) -> None:
         """To whoever is the home now, if it can be reached; else it waits for the next turn."""
         home, asked.towards = asked.towards or self.homes.home_of(asked.slot), NOBODY
-        if home == self.book.me.number:
-            if self.homes.is_settled(asked.slot) and self.host.state not in DOUBTFUL:
+        here = home == self.book.me.number
+        slots: tuple[int, ...] = (asked.slot,)
+        if asked.request.kind == RUN and (here or asked.request.version != self.homes.version):
+            slots = tuple(map(slot_of, unpack_keys(asked.request.keys)))
+            if len(set(map(self.homes.home_of, slots))) > 1:
+                self._conclude(asked, APART)
+                return
+        if here:
+            if all(map(self.homes.is_settled, slots)) and self.host.state not in DOUBTFUL:
                 self._begin(asked, home)
                 self.host.emit(Serve(0, self._frame(asked, b"", again=0)))
             return
@@ -200,7 +209,9 @@ class Forwarding:
             self.refused += 1
             self.retried += 1
             self._end(asked)
-            if message.home != self.book.me.number and self.neighbours.link_to(message.home) and message.home != link.peer.number:
+            if asked.request.kind == RUN and len(first_key(asked.request.keys)) + 4 < len(asked.request.keys):
+                self._conclude(asked, APART)  # which of the keys was it?
+            elif message.home != self.book.me.number and self.neighbours.link_to(message.home) and message.home != link.peer.number:
                 asked.towards = message.home
                 self._route(asked)
         elif message.outcome == LATER:
@@ -210,6 +221,10 @@ class Forwarding:
             self._conclude(asked, UNKNOWN)
         else:
             raise PeerError("ANSWER has no such outcome")
+
+    def left_ms(self, token: int) -> int:
+        """How much longer a client waits for an open forward."""
+        return self.open[token].until_ms - self.host.now.ms
 
     def _conclude(self, asked: Asked, outcome: str, replies: bytes = b"") -> None:
         self._end(asked)

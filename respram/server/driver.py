@@ -11,19 +11,15 @@ import asyncio
 import secrets
 import socket
 import ssl
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
 from respram.commands import pubsub
-from respram.commands.elsewhere import NOT_NOW, UNCERTAIN
 from respram.commands.node import Node
 from respram.commands.notify import observe
-from respram.commands.peers import Asker, Forwarded, HomeFacts, MemberFacts, PeerFacts, Waiter
-from respram.commands.reply import Error, encode
-from respram.commands.running import count_errors
+from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
 from respram.commands.serving import Served, Serving
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
@@ -32,14 +28,14 @@ from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Agreed, Answered, Decided, Deliver, Dial, Hangup, Learnt, Serve
-from respram.gossip.forwarding import ANSWERED, CLOSED, UNKNOWN, Request
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
-from respram.replica import JOINED_BYTES_MAX, Bug, Output, Replica, Write
+from respram.replica import Bug, Output, Replica, Write
 from respram.server import clock, discovery, logs, peer_overview
+from respram.server.decisions import Decisions
 from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
 from respram.server.secret import Trust
@@ -117,11 +113,8 @@ class Driver:
         self.asking: dict[int, Waiter] = {}  # by token
         self.asked_by: dict[Waiter, set[int]] = {}
         self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
-        self.askers: dict[int, tuple[Asker, int]] = {}  # by token of a forward, with its number of commands
+        self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
-        self.table: array[int] | None = None  # what the engine has
-        self.forwarded = 0
-        self._to_forward: list[tuple[Asker, Forwarded, int]] = []
         self._homes_version = -1
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
@@ -332,7 +325,7 @@ class Driver:
                 else:  # a command of this very moment may be on its way here
                     self.loop.call_soon(self._serve, 0, output.forward)
             elif isinstance(output, Decided):
-                self._tell_asker(output)
+                self.decisions.decided(output)
             else:
                 self.log(f"event={output.event} {output.details}".rstrip(), *((logs.WARNING,) if output.warns else ()))
         self._settle()
@@ -362,9 +355,10 @@ class Driver:
         if version == self._homes_version:
             return
         self._homes_version = version
-        self.table = homes.table() if version else None
-        self.node.engine.use_homes(self.table.tobytes() if self.table is not None else None)
-        self.node.homes = self if self.table is not None else None
+        table = homes.table() if version else None
+        self.decisions.table, self.decisions.version = table, version
+        self.node.engine.use_homes(table.tobytes() if table is not None else None)
+        self.node.homes = self.decisions if table is not None else None
 
     def decide_anew(self) -> None:
         self._use_homes()
@@ -373,34 +367,6 @@ class Driver:
         settings, current = self.node.settings, self.replica.core.agreement.current
         if (settings.max_ttl_ms, settings.bulk_bytes_max) != (current.max_ttl_ms, current.value_bytes_max):
             self.carry(self.replica.choose(settings.max_ttl_ms, settings.bulk_bytes_max, now()))
-
-    def is_here(self, slot: int) -> bool:
-        return self.table is None or not self.table[slot]
-
-    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
-        """Behind the command that asks: the frame leaves with those of others of this turn."""
-        if len(self.askers) >= self.replica.core.policy.forwards_max:
-            return False
-        self._to_forward.append((asker, forwarded, commands))
-        if len(self._to_forward) == 1:
-            self.loop.call_soon(self._forward_all)
-        return True
-
-    def _forward_all(self) -> None:
-        waiting, self._to_forward = self._to_forward, []
-        outputs: list[Output] = []
-        for asker, one, commands in waiting:
-            request = Request(
-                one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms,
-            )  # fmt: skip
-            token, more = self.replica.forward(request, now())
-            if token:
-                self.askers[token] = (asker, commands)
-                self.forwarded += commands
-            else:
-                asker.told(encode(Error(NOT_NOW.text), 2) * commands, commands)
-            outputs += more
-        self.carry(joined(outputs))
 
     def _serve(self, who: int, forward: Forward) -> None:
         def done(served: Served) -> None:
@@ -411,17 +377,6 @@ class Driver:
 
         self.serving.serve(forward, unpack_keys(forward.keys), clock.now_ms(), done, later)
         self.wrote()
-
-    def _tell_asker(self, decided: Decided) -> None:
-        asker, commands = self.askers.pop(decided.token)
-        if decided.outcome == ANSWERED:
-            asker.told(decided.replies, commands)
-        elif decided.outcome == CLOSED:
-            asker.told(b"", commands)
-        else:
-            error = UNCERTAIN if decided.outcome == UNKNOWN else NOT_NOW
-            count_errors(self.node, error.text, commands)
-            asker.told(encode(Error(error.text), 2) * commands, commands)
 
     def _tick(self) -> None:
         self._due_ms, self._timer = None, None
@@ -567,19 +522,7 @@ class Driver:
         return peer_overview.home(self.replica, slot)
 
     def facts(self) -> list[tuple[str, object]]:
-        return [("forwarded_commands", self.forwarded), *peer_overview.facts(self.replica, self.faults, now().ms)]
-
-
-def joined(outputs: list[Output]) -> list[Output]:
-    """What goes to one link in a row leaves in one piece."""
-    found: list[Output] = []
-    for output in outputs:
-        last = found[-1] if found else None
-        if isinstance(output, Write) and isinstance(last, Write) and last.link == output.link and len(last.data) < JOINED_BYTES_MAX:
-            found[-1] = Write(last.link, last.data + output.data)
-        else:
-            found.append(output)
-    return found
+        return [("forwarded_commands", self.decisions.forwarded), *peer_overview.facts(self.replica, self.faults, now().ms)]
 
 
 def now() -> Now:

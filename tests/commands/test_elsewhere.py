@@ -7,6 +7,7 @@ import pytest
 from respram.commands.elsewhere import rights_of
 from respram.commands.peers import Asker, Forwarded
 from respram.commands.serving import Served, Serving
+from respram.engine.api import Run
 from respram.slots import slot_of, unpack_keys
 from respram.wire.messages import ALONE, DONE, LATER, RUN, TOGETHER, Forward
 
@@ -28,11 +29,19 @@ class Away:
     def is_here(self, slot: int) -> bool:
         return slot not in AWAY
 
-    def forward(self, asker: Asker, forwarded: Forwarded, commands: int) -> bool:
+    def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         if self.full:
             return False
         self.sent.append(forwarded)
-        self.askers.append((asker, commands))
+        self.askers.append((asker, 1))
+        return True
+
+    def forward_run(self, asker: Asker, run: Run) -> bool:
+        if self.full:
+            return False
+        (group,) = run.groups
+        self.sent.append(Forwarded(RUN, asker.session.db, asker.session.proto, b"", b"", group.keys, b"", group.payload))
+        self.askers.append((asker, group.commands))
         return True
 
     def answer(self) -> Served:

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Engine, Run, Session
+from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, RUN_GROUPS_MAX, Engine, Group, Run, Session
 from respram.slots import SLOTS, pack_command, pack_keys, slot_of, unpack_keys
 
 from .rig import NOW, request
@@ -48,13 +48,13 @@ def test_what_is_decided_elsewhere_is_taken_with_all_that_follows_it(engine: Eng
     taking, session = made(engine, a=1, b=1, c=2)
     assert fed(engine, session, b"SET a 1", b"INCR a", b"SET b 1 nx", b"incr a", b"INCR c", b"INCR d", b"GET a") == b"+OK\r\n"
     assert session.suspended and session.taken
-    assert taking.runs == [Run(1, 3, request(b"INCR", b"a") + request(b"SET", b"b", b"1", b"nx") + request(b"incr", b"a"), pack_keys([b"a", b"b"]))]
+    one = request(b"INCR", b"a") + request(b"SET", b"b", b"1", b"nx") + request(b"incr", b"a")
+    here, there = Group(0, 1, request(b"INCR", b"d"), pack_keys([b"d"])), Group(2, 1, request(b"INCR", b"c"), pack_keys([b"c"]))
+    assert taking.runs == [Run(b"\0\0\0\1\2", [Group(1, 3, one, pack_keys([b"a", b"b"])), there, here])]
     assert fed(engine, session, b"PING") == b"", "nothing overtakes what is away"
     engine.resume(session)
     assert not session.retried and not session.taken
-    assert fed(engine, session) == b"" and taking.runs[1] == Run(2, 1, request(b"INCR", b"c"), pack_keys([b"c"]))
-    engine.resume(session)
-    assert fed(engine, session) == b":1\r\n$1\r\n1\r\n+PONG\r\n" and len(taking.seen) == 2
+    assert fed(engine, session) == b"$1\r\n1\r\n+PONG\r\n" and len(taking.seen) == 1
 
 
 def test_any_cut_of_the_input_comes_to_the_same(engine: Engine) -> None:
@@ -65,7 +65,7 @@ def test_any_cut_of_the_input_comes_to_the_same(engine: Engine) -> None:
         while session.suspended:
             engine.resume(session)
             out += bytes(engine.feed(session, b"", NOW))
-        assert b"".join(run.payload for run in taking.runs) == request(b"INCR", b"a") * 2 and out == b"$-1\r\n"
+        assert b"".join(run.groups[0].payload for run in taking.runs) == request(b"INCR", b"a") * 2 and out == b"$-1\r\n"
 
 
 def test_what_needs_no_decision_stays(engine: Engine) -> None:
@@ -81,7 +81,7 @@ def test_what_needs_no_decision_stays(engine: Engine) -> None:
 )  # fmt: skip
 def test_what_looks_before_it_writes_goes(engine: Engine, line: bytes) -> None:
     taking, session = made(engine, a=3)
-    assert fed(engine, session, line) == b"" and [run.home for run in taking.runs] == [3]
+    assert fed(engine, session, line) == b"" and [run.groups[0].home for run in taking.runs] == [3]
 
 
 def test_a_session_that_serves_others_decides_whatever_the_table_says(engine: Engine) -> None:
@@ -106,7 +106,7 @@ def test_what_cannot_be_sent_is_answered_and_the_rest_is_dispatched_by_itself(en
 
 def test_only_what_the_user_may_and_what_has_the_right_arity_travels_in_company(engine: Engine) -> None:
     taking, session = made(engine, a=1)
-    assert fed(engine, session, b"INCR a", b"INCR a b") == b"" and taking.runs[-1].commands == 1
+    assert fed(engine, session, b"INCR a", b"INCR a b") == b"" and len(taking.runs[-1].order) == 1
     engine.resume(session)
     assert fed(engine, session) == b"+cold\r\n"
     session.permitted = 0
@@ -133,14 +133,21 @@ def test_a_command_may_be_taken_by_itself(engine: Engine) -> None:
 def test_a_run_is_bounded(engine: Engine) -> None:
     taking, session = made(engine, a=1)
     fed(engine, session, *[b"INCR a"] * (RUN_COMMANDS_MAX + 30))
-    assert taking.runs[0].commands == RUN_COMMANDS_MAX
+    assert len(taking.runs[0].order) == RUN_COMMANDS_MAX
     taking, session = made(engine, a=1)
     long = b"x" * (RUN_BYTES_MAX // 3)
     fed(engine, session, *[b"APPEND a " + long] * 5)
-    assert taking.runs[0].commands == 2 and len(taking.runs[0].payload) <= RUN_BYTES_MAX
+    assert len(taking.runs[0].order) == 2
     taking, session = made(engine, a=1)
     fed(engine, session, b"APPEND a " + b"x" * (2 * RUN_BYTES_MAX), b"INCR a")
-    assert taking.runs[0].commands == 1
+    assert len(taking.runs[0].order) == 1
+
+
+def test_a_run_goes_to_so_many_homes_and_begins_elsewhere(engine: Engine) -> None:
+    homes = {f"k{number}": number for number in range(RUN_GROUPS_MAX + 4)}
+    taking, session = made(engine, **homes)
+    assert fed(engine, session, *(b"INCR k%d" % number for number in range(RUN_GROUPS_MAX + 4))) == b":1\r\n"
+    assert [group.home for group in taking.runs[0].groups] == list(range(1, RUN_GROUPS_MAX + 1))
 
 
 def test_what_is_kept_in_multi_knows_its_home(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from respram.gossip.effects import Decided, Dial, Merge, Send, Serve
-from respram.gossip.forwarding import ANSWERED, CLOSED, NOTHING, UNKNOWN, Request
+from respram.gossip.forwarding import ANSWERED, APART, CLOSED, NOTHING, UNKNOWN, Request
 from respram.gossip.members import DEAD
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
@@ -112,6 +112,15 @@ def test_where_views_never_agree_nothing_is_done_and_the_client_is_told_so() -> 
         bench.wait(25)
     assert decided(bench) == [Decided(token, NOTHING, b"")]
     assert not serves(bench), "nobody but its home decides"
+
+
+def test_keys_whose_homes_have_parted_are_decided_by_neither() -> None:
+    bench = pair(OTHER, THIRD)
+    mine, other, third = key_of(bench, ME), key_of(bench, OTHER), key_of(bench, THIRD)
+    assert [ask(bench, mine, other), ask(bench, other, third), ask(bench, other, key_of(bench, OTHER, 1))] == [1, 2, 3]
+    assert [(one.token, one.outcome) for one in decided(bench)] == [(1, APART), (2, APART)] and not serves(bench)
+    bench.say(1, Answer(1, NOT_HOME, THIRD, b"", b""))
+    assert decided(bench)[-1] == Decided(3, APART, b""), "it does not say which of them is not its own"
 
 
 def test_a_home_that_asks_for_patience_is_asked_again() -> None:

@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memcpy, memset
 from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
-from respram.engine.api import EXPIRED, MERGED, NEW, SEEN, Entry, Merged, Run, Scan
+from respram.engine.api import EXPIRED, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
 from respram.engine.replication import Bucket, Digest, Found
 from respram.errors import AllowanceError
 
@@ -320,25 +320,27 @@ cdef class NativeEngine:
         self.c.batch.taken = 1
 
     def take_run(self, NativeSession session not None):
-        cdef Buffer commands, keys
-        cdef unsigned home = 0
-        cdef size_t count
+        cdef HomeRun run
+        cdef HomeGroup *group
+        cdef size_t number
         if self.c.feed.session != &session.c:
             raise RuntimeError("commands are taken by dispatch, in a feed of their session")
-        memset(&commands, 0, sizeof(commands))
-        memset(&keys, 0, sizeof(keys))
+        memset(&run, 0, sizeof(run))
         try:
-            count = home_run(self.c, &session.c, &commands, &keys, &home)
-            if not count:
+            if not home_run(self.c, &session.c, &run):
                 return None
-            return Run(home, count, PyBytes_FromStringAndSize(<char *>commands.bytes, <Py_ssize_t>commands.len),
-                       PyBytes_FromStringAndSize(<char *>keys.bytes, <Py_ssize_t>keys.len))
+            groups = []
+            for number in range(run.groups):
+                group = &run.group[number]
+                groups.append(Group(
+                    group.home, group.commands, PyBytes_FromStringAndSize(<char *>group.payload.bytes, <Py_ssize_t>group.payload.len),
+                    PyBytes_FromStringAndSize(<char *>group.keys.bytes, <Py_ssize_t>group.keys.len)))
+            return Run(PyBytes_FromStringAndSize(<char *>run.order, <Py_ssize_t>run.commands), groups)
         except BaseException:
             self.c.batch.taken = 0
             raise
         finally:
-            buffer_clear(&commands, 0)
-            buffer_clear(&keys, 0)
+            home_run_free(&run)
 
     def close(self, NativeSession session not None):
         if self.c.feed.session == &session.c:

@@ -176,7 +176,16 @@ cdef extern from "engine.h":
 cdef extern from "homes.h":
     int HOME_SLOTS
     bint homes_use(Engine *, const uint8_t *)
-    size_t home_run(Engine *, const CSession *, Buffer *, Buffer *, unsigned *)
+    ctypedef struct HomeGroup:
+        unsigned home
+        size_t commands
+        Buffer payload, keys
+    ctypedef struct HomeRun:
+        size_t commands, groups
+        uint8_t *order
+        HomeGroup *group
+    bint home_run(Engine *, const CSession *, HomeRun *)
+    void home_run_free(HomeRun *)
 
 cdef extern from "engine.h":
     # what seals

@@ -2,7 +2,7 @@
  *
  * While `engine->homes` is NULL (alone, or every node decides for itself) all of it costs one comparison a command. Else a hot
  * command that looks before it writes has the slot of its key looked up: 0, and it runs here; another number, and it goes to
- * `dispatch`, which takes it with all behind it that have the same home (home_run) and sends them there in one piece.
+ * `dispatch`, which takes it with all behind it that are alike (home_run), and sends each home its own in one piece.
  */
 #include "homes.h"
 
@@ -100,12 +100,11 @@ unsigned home_of(const Engine *engine, const Command *command) {
     return engine->homes[slot_of(command_arg(command, script ? 3 : 1))];
 }
 
-static bool can_travel(const Engine *engine, const Session *session, const Command *command) {
+static bool can_travel(const Session *session, const Command *command) {
     if (command->hot == COLD || command->hot == UNKNOWN_YET || !hot_permitted(session, &ROWS[command->hot], command))
         return false;
     const Row *row = &ROWS[command->hot];
-    return row->shape & SHAPE_DECIDES && row->shape & SHAPE_KEY && command->argc >= row->least && command->argc <= row->most
-           && home_of(engine, command);
+    return row->shape & SHAPE_KEY && command->argc >= row->least && command->argc <= row->most && home_decides(command);
 }
 
 static bool add_head(Buffer *out, char mark, size_t number) {
@@ -133,9 +132,10 @@ static bool add_key(Buffer *keys, Span key) {
     return buffer_append(keys, &len, sizeof len) && (!key.len || buffer_append(keys, key.bytes, key.len));
 }
 
-static bool is_new(const Batch *batch, size_t first, size_t number) {
+/* Whether no command of the run before has this key. (They have the same home then, and stand in the same group.) */
+static bool is_new(const Batch *batch, size_t number) {
     Span key = command_arg(&batch->commands[number], 1);
-    for (size_t before = first; before < number; before++) {
+    for (size_t before = batch->next; before < number; before++) {
         Span other = command_arg(&batch->commands[before], 1);
         if (other.len == key.len && !memcmp(other.bytes, key.bytes, key.len))
             return false;
@@ -143,34 +143,53 @@ static bool is_new(const Batch *batch, size_t first, size_t number) {
     return true;
 }
 
-/* For `dispatch`, which is asked about the first of them: the command under way and those behind it that have the same home,
- * as a client would send them, and their distinct keys (u32 bytes | key). How many; 0: this one has to travel by itself, or memory
- * is short. They are taken: nobody dispatches them again. */
-size_t home_run(Engine *engine, const Session *session, Buffer *out, Buffer *keys, unsigned *home) {
+static HomeGroup *group_of(HomeRun *run, unsigned home) {
+    for (size_t number = 0; number < run->groups; number++)
+        if (run->group[number].home == home)
+            return &run->group[number];
+    if (run->groups == RUN_GROUPS_MAX)
+        return NULL;
+    run->group[run->groups].home = home;
+    return &run->group[run->groups++];
+}
+
+/* For `dispatch`, which is asked about the first of them: the command under way and all behind it that are decided about by one key,
+ * grouped by their homes; each group as a client would send it, and its distinct keys (u32 bytes | key). Within a group the order is
+ * kept, and of one key all are in one group. What is decided here travels along, so that it does not end the run. False: the
+ * first has to travel by itself, or memory is short. They are taken: nobody dispatches them again. */
+bool home_run(Engine *engine, const Session *session, HomeRun *run) {
     Batch *batch = &engine->batch;
-    size_t count = 0;
-    *home = 0;
+    size_t bytes = 0;
     for (size_t number = batch->next; number < batch->count && session->hot; number++) {
         Command *command = &batch->commands[number];
         if (command->hot == UNKNOWN_YET)
             command->hot = hot_name(command_arg(command, 0));
-        if (!can_travel(engine, session, command))
+        if (!can_travel(session, command))
             break;
-        unsigned there = home_of(engine, command);
-        size_t bytes = 0;
+        unsigned home = home_of(engine, command);
         for (size_t place = 0; place < command->argc; place++)
             bytes += command->args[place].len;
-        if (count && (there != *home || out->len + bytes > RUN_BYTES_MAX))
+        if (run->commands ? bytes > RUN_BYTES_MAX : !home)
             break;
-        size_t out_len = out->len, keys_len = keys->len;
-        if (!add_command(out, command) || (is_new(batch, batch->next, number) && !add_key(keys, command_arg(command, 1)))) {
-            buffer_cut(out, out_len);
-            buffer_cut(keys, keys_len);
+        HomeGroup *group = group_of(run, home);
+        if (!group)
+            break;
+        size_t payload_len = group->payload.len, keys_len = group->keys.len;
+        if (!add_command(&group->payload, command) || (is_new(batch, number) && !add_key(&group->keys, command_arg(command, 1)))) {
+            buffer_cut(&group->payload, payload_len);
+            buffer_cut(&group->keys, keys_len);
             break;
         }
-        *home = there;
-        count++;
+        group->commands++;
+        run->order[run->commands++] = (uint8_t)(group - run->group);
     }
-    batch->taken = count;
-    return count;
+    batch->taken = run->commands;
+    return run->commands > 0;
+}
+
+void home_run_free(HomeRun *run) {
+    for (size_t number = 0; number < run->groups; number++) {
+        buffer_clear(&run->group[number].payload, 0);
+        buffer_clear(&run->group[number].keys, 0);
+    }
 }

@@ -5,6 +5,7 @@
 #include "engine.h"
 
 #define HOME_SLOTS 16384
+#define RUN_GROUPS_MAX 16
 #define RUN_BYTES_MAX ((size_t)64 << 10) /* of commands that travel together; one alone may be longer. api.py has it, too */
 
 unsigned slot_of(Span key);
@@ -12,6 +13,20 @@ bool homes_use(Engine *engine, const uint8_t *table); /* HOME_SLOTS numbers of 1
 void homes_free(Engine *engine);
 bool home_decides(const Command *command);
 unsigned home_of(const Engine *engine, const Command *command);
-size_t home_run(Engine *engine, const Session *session, Buffer *out, Buffer *keys, unsigned *home);
+
+typedef struct HomeGroup {
+    unsigned home; /* its number in the table */
+    size_t commands;
+    Buffer payload, keys;
+} HomeGroup;
+
+typedef struct HomeRun {
+    size_t commands, groups;
+    uint8_t order[BATCH_COMMANDS]; /* the group of each command */
+    HomeGroup group[RUN_GROUPS_MAX];
+} HomeRun;
+
+bool home_run(Engine *engine, const Session *session, HomeRun *run); /* of all zeros */
+void home_run_free(HomeRun *run);
 
 #endif

@@ -14,7 +14,9 @@ from respram.engine.api import (
     FEED_MOVED_BYTES_MAX,
     RUN_BYTES_MAX,
     RUN_COMMANDS_MAX,
+    RUN_GROUPS_MAX,
     Dispatch,
+    Group,
     Run,
     Session,
     Settings,
@@ -260,28 +262,35 @@ class Wire:
 
     def take_run(self, session: Session) -> Run | None:
         assert isinstance(session, PureSession) and self._current is not None, "commands are taken by dispatch"
-        home = self._travels(session, self._current)
-        if not home:
+        if not self._travels(session, self._current) or not self._home_of(self._current):
             return None
-        taken, size = [self._current], 0
-        for argv in session.queue:
-            size += len(pack_command(taken[-1]))
-            too_much = len(taken) == RUN_COMMANDS_MAX or size + sum(map(len, argv)) > RUN_BYTES_MAX
-            if too_much or self._travels(session, argv) != home:
+        groups: dict[int, list[list[bytes]]] = {}
+        order, size = bytearray(), 0
+        for argv in (self._current, *session.queue):
+            size += sum(map(len, argv))
+            if not self._travels(session, argv) or (order and (size > RUN_BYTES_MAX or len(order) == RUN_COMMANDS_MAX)):
                 break
-            taken.append(argv)
-        self._taken = len(taken)
-        return Run(home, len(taken), b"".join(map(pack_command, taken)), pack_keys(dict.fromkeys(argv[1] for argv in taken)))
+            home = self._home_of(argv)
+            if home not in groups and len(groups) == RUN_GROUPS_MAX:
+                break
+            groups.setdefault(home, []).append(argv)
+            order.append(list(groups).index(home))
+        self._taken = len(order)
+        return Run(bytes(order), [
+            Group(home, len(taken), b"".join(map(pack_command, taken)), pack_keys(dict.fromkeys(argv[1] for argv in taken)))
+            for home, taken in groups.items()
+        ])  # fmt: skip
 
-    def _travels(self, session: PureSession, argv: list[bytes]) -> int:
-        """The number of its home, where a hot command may travel in company; else 0."""
+    def _travels(self, session: PureSession, argv: list[bytes]) -> bool:
+        """Whether a hot command is decided about by one key, and may go in company."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.hot else None
         if found is None or not _permitted(session, found, argv):
-            return 0
+            return False
         command = found[0]
-        if not command.has_key or not abs(command.arity) <= len(argv) <= command.most:
-            return 0
-        return self.homes.home_of(command, argv)
+        return command.has_key and abs(command.arity) <= len(argv) <= command.most and decides(command, argv)
+
+    def _home_of(self, argv: list[bytes]) -> int:
+        return self.homes.home_of((self._hot.get(argv[0]) or self._hot[argv[0].lower()])[0], argv)
 
     def forget_reply(self) -> None:
         self._out.clear()  # Python's objects cannot be overwritten

@@ -1,0 +1,281 @@
+"""Clients whose commands are decided elsewhere: what they wait for, put together for the homes and taken apart again.
+
+All that the clients of one turn of the loop want of one home leaves in one frame. Its replies are cut by commands and given back to
+whoever asked, in the order in which each asked. (Replies of plain commands of one key are one line or one bulk, so they can be cut.)
+Where the homes of a frame's keys have parted meanwhile, each of its commands is asked for by itself.
+"""
+
+import asyncio
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from respram.commands.elsewhere import NOT_NOW, UNCERTAIN
+from respram.commands.node import Node
+from respram.commands.peers import Asker, Forwarded
+from respram.commands.reply import Error, encode
+from respram.commands.running import count_errors
+from respram.engine.api import Run
+from respram.gossip.effects import Decided
+from respram.gossip.forwarding import ANSWERED, APART, CLOSED, UNKNOWN, Request
+from respram.gossip.timers import Now
+from respram.integers import parse_uint
+from respram.replica import JOINED_BYTES_MAX, Output, Replica, Write
+from respram.server import clock
+from respram.slots import pack_keys
+from respram.wire.messages import RUN
+
+BATCH_BYTES_MAX = 256 << 10  # of commands in one frame; one client's run may pass it
+CRLF = b"\r\n"
+
+Batched = tuple[int, int, int]  # home by the table, database, protocol
+
+
+class Waiting:
+    """One client, and what it asked for in one go. A group's replies are put in when they come."""
+
+    __slots__ = ("asker", "order", "replies", "left")
+
+    def __init__(self, asker: Asker, order: bytes, groups: int) -> None:
+        self.asker = asker
+        self.order = order  # a byte a command: its group
+        self.replies: list[Iterator[bytes]] = [iter(())] * groups
+        self.left = groups
+
+    def put(self, group: int, replies: list[bytes]) -> None:
+        self.replies[group] = iter(replies)
+        self.left -= 1
+        if not self.left:
+            told = b"".join(replies) if len(self.replies) == 1 else b"".join([next(self.replies[number]) for number in self.order])
+            self.asker.told(told, len(self.order))
+
+
+@dataclass(slots=True)
+class Part:
+    waiting: Waiting
+    group: int
+    commands: int
+
+
+@dataclass(slots=True)
+class Batch:
+    db: int
+    proto: int
+    parts: list[Part] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    payload_bytes: int = 0
+
+    @property
+    def commands(self) -> int:
+        return sum(part.commands for part in self.parts)
+
+    def put(self, replies: list[bytes]) -> None:
+        at = 0
+        for part in self.parts:
+            part.waiting.put(part.group, replies[at : at + part.commands])
+            at += part.commands
+
+    def close(self) -> None:
+        for part in self.parts:
+            part.waiting.asker.told(b"", part.commands)
+
+
+@dataclass(slots=True)
+class Apart:
+    """A batch whose commands are asked for one by one: the replies that have come."""
+
+    batch: Batch
+    replies: list[bytes]
+    left: int
+
+    def put(self, number: int, reply: bytes) -> None:
+        self.replies[number] = reply
+        self.left -= 1
+        if not self.left:
+            self.batch.put(self.replies)
+
+
+Told = Callable[[str, bytes], None]  # outcome, replies
+
+
+class Decisions:
+    def __init__(
+        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, carry: Callable[[list[Output]], None],
+    ) -> None:  # fmt: skip
+        self.replica = replica
+        self.node = node
+        self.loop = loop
+        self.carry = carry
+        self.table: array[int] | None = None  # what the engine has: 0 is here
+        self.version = 0  # of the map that it was made of
+        self.open: dict[int, Told] = {}  # by token
+        self.forwarded = 0
+        self._batches: dict[Batched, Batch] = {}
+        self._waiting: list[tuple[Request, Told]] = []  # to be sent behind the command that asks
+        self._called = False
+
+    def is_here(self, slot: int) -> bool:
+        return self.table is None or not self.table[slot]
+
+    def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
+        if self._is_full():
+            return False
+        one = forwarded
+        request = Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms)
+        self._send_soon(request, lambda outcome, replies: self._tell(asker, outcome, replies))
+        self.forwarded += 1
+        return True
+
+    def forward_run(self, asker: Asker, run: Run) -> bool:
+        if self._is_full():
+            return False
+        session = asker.session
+        waiting = Waiting(asker, run.order, len(run.groups))
+        for number, group in enumerate(run.groups):
+            place = (group.home, session.db, session.proto)
+            batch = self._batches.get(place)
+            if batch is None:
+                batch = self._batches[place] = Batch(session.db, session.proto)
+            batch.parts.append(Part(waiting, number, group.commands))
+            batch.payloads.append(group.payload)
+            batch.keys.append(group.keys)
+            batch.payload_bytes += len(group.payload)
+            if group.home:
+                self.forwarded += group.commands
+            if batch.payload_bytes >= BATCH_BYTES_MAX:
+                self._close_batch(place)
+        self._call_soon()
+        return True
+
+    def _is_full(self) -> bool:
+        return len(self.open) + len(self._waiting) + len(self._batches) >= self.replica.core.policy.forwards_max
+
+    def _close_batch(self, place: Batched) -> None:
+        batch = self._batches.pop(place)
+        request = Request(
+            RUN, batch.db, batch.proto, b"", b"", b"".join(batch.keys), b"", b"".join(batch.payloads), version=self.version,
+        )  # fmt: skip
+        self._send_soon(request, lambda outcome, replies: self._tell_batch(batch, outcome, replies, request))
+
+    def _send_soon(self, request: Request, told: Told) -> None:
+        self._waiting.append((request, told))
+        self._call_soon()
+
+    def _call_soon(self) -> None:
+        if not self._called:
+            self._called = True
+            self.loop.call_soon(self._send_all)
+
+    def _send_all(self) -> None:
+        self._called = False
+        for place in list(self._batches):
+            self._close_batch(place)
+        waiting, self._waiting = self._waiting, []
+        self._called = False
+        outputs: list[Output] = []
+        for request, told in waiting:
+            token, more = self.replica.forward(request, now())
+            outputs += more
+            if token:
+                self.open[token] = told
+            else:
+                self.loop.call_soon(told, "", b"")
+        self.carry(joined(outputs))
+
+    def decided(self, decided: Decided) -> None:
+        self.open.pop(decided.token)(decided.outcome, decided.replies)
+
+    # -- what is told to whom -------------------------------------------------------------------------
+    def _tell(self, asker: Asker, outcome: str, replies: bytes) -> None:
+        asker.told(replies if outcome == ANSWERED else b"" if outcome == CLOSED else self._error(outcome, 1), 1)
+
+    def _tell_batch(self, batch: Batch, outcome: str, replies: bytes, request: Request) -> None:
+        if outcome == ANSWERED:
+            try:
+                batch.put(split_replies(replies, batch.commands))
+            except ValueError:  # a bug of the home's: whose reply is whose nobody can tell
+                batch.close()
+        elif outcome == CLOSED:
+            batch.close()
+        elif outcome == APART:
+            self._take_apart(batch, request)
+        else:
+            batch.put([self._error(outcome, 1)] * batch.commands)
+
+    def _take_apart(self, batch: Batch, request: Request) -> None:
+        """(With the full patience again: members have changed, and this happens to a command once.)"""
+        commands = split_commands(request.commands)
+        apart = Apart(batch, [b""] * len(commands), len(commands))
+        for number, (payload, key) in enumerate(commands):
+            one = Request(RUN, batch.db, batch.proto, b"", b"", pack_keys([key]), b"", payload)
+            self._send_soon(one, self._teller(apart, number))
+
+    def _teller(self, apart: Apart, number: int) -> Told:
+        def told(outcome: str, replies: bytes) -> None:
+            apart.put(number, replies if outcome == ANSWERED else self._error(outcome, 1))
+
+        return told
+
+    def _error(self, outcome: str, times: int) -> bytes:
+        error = UNCERTAIN if outcome in (UNKNOWN, CLOSED) else NOT_NOW
+        count_errors(self.node, error.text, times)
+        return encode(Error(error.text), 2)
+
+
+def split_replies(data: bytes, count: int) -> list[bytes]:
+    """So many replies of one line or one bulk each. Raises ValueError where they are others."""
+    if b"$" not in data:
+        lines = data.split(CRLF)
+        if len(lines) != count + 1 or lines.pop():
+            raise ValueError("not so many replies")
+        return [line + CRLF for line in lines]
+    found, at = [], 0
+    for _ in range(count):
+        end = data.index(CRLF, at) + 2
+        if data[at : at + 1] == b"$" and data[at + 1 : at + 2] != b"-":
+            end += (parse_uint(data[at + 1 : end - 2]) or 0) + 2
+        found.append(data[at:end])
+        at = end
+    if at != len(data):
+        raise ValueError("more than so many replies")
+    return found
+
+
+def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:
+    """What `take_run` put together, command by command, each with its key."""
+    found, at = [], 0
+    while at < len(data):
+        start, end = at, data.index(CRLF, at)
+        count = parse_uint(data[at + 1 : end]) or 0
+        at, key = end + 2, b""
+        for number in range(count):
+            end = data.index(CRLF, at)
+            length = parse_uint(data[at + 1 : end]) or 0
+            if number == 1:
+                key = data[end + 2 : end + 2 + length]
+            at = end + 2 + length + 2
+        found.append((data[start:at], key))
+    return found
+
+
+def joined(outputs: list[Output]) -> list[Output]:
+    """What goes to one link leaves in one piece, as far as the order of its frames allows."""
+    found: list[Output] = []
+    last_to: dict[int, int] = {}  # link: where its last frame stands, if nothing of it came behind
+    for output in outputs:
+        if isinstance(output, Write):
+            at = last_to.get(output.link)
+            last = found[at] if at is not None else None
+            if at is not None and isinstance(last, Write) and len(last.data) < JOINED_BYTES_MAX:
+                found[at] = Write(last.link, last.data + output.data)
+                continue
+            last_to[output.link] = len(found)
+        else:
+            last_to.clear()
+        found.append(output)
+    return found
+
+
+def now() -> Now:
+    return Now(clock.micros() // 1000, clock.now_ms())
