@@ -22,7 +22,7 @@ TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/
 	tests/server/test_app.py tests/server/test_client.py tests/server/test_driver.py tests/server/test_stopping.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts attacks attacks-long sim sim-safety oracle build dev lock clean distclean
+.PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts attacks fuzz-clients attacks-long sim sim-safety oracle build dev lock clean distclean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,14 +74,19 @@ trials-restarts: dev build ## 100 rolling restarts under a client that fails ove
 ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tombstones.py tests/peers/test_strangers.py \
 	tests/peers/test_rotation.py tests/peers/test_first_peer.py tests/engine/test_wiped.py tests/server/test_guard.py \
 	tests/server/test_client.py tests/server/test_stopping.py tests/server/test_loading.py \
+	tests/commands/test_holding.py tests/commands/test_patterns.py tests/server/test_relief.py \
 	tests/commands/test_invalidation.py tests/commands/test_config_command.py tests/test_seal.py tests/gossip/test_members.py \
 	tests/gossip/test_greeting.py tests/gossip/test_handover.py tests/server/test_secret.py tests/server/test_door.py tests/server/test_expiring.py
+
+fuzz-clients: dev build ## a million random commands from 50 connections, with limits on memory and the others' time (ARGS="--commands 100000 --seed 7")
+	$(PY) -m tests.abuse.client_fuzz $(ARGS)
 
 attacks: dev build ## what one client, one peer or one disk might do: the tests that SECURITY.md names (all of them are in `make test`, too)
 	$(PY) -m pytest -q $(ATTACKS) $(ARGS)
 
-attacks-long: dev build ## 10^6 hostile messages against two live peers (ARGS="--messages 100000 --seed 7")
+attacks-long: dev build ## 10^6 hostile messages against two live peers, then 10^6 random commands against a node (ARGS="--messages 100000 --seed 7")
 	$(PY) -m tests.abuse.fuzz_peers --messages 1000000 --seconds 600 $(ARGS)
+	@$(MAKE) --no-print-directory fuzz-clients ARGS=
 
 sim: build ## the simulator: a thousand nodes, then a thousand seeds of faults (ARGS="--seed 7" for others)
 	$(PY) -m respram.sim --nodes 1000 --seed 42 $(ARGS)

@@ -13,7 +13,7 @@ from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Suspend
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
-from respram.commands.transactions import leave, take_over
+from respram.commands.transactions import leave, queued_size, take_over
 from respram.commands.truth import await_truth
 from respram.engine.api import Session
 from respram.errors import ClientError
@@ -160,7 +160,7 @@ def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> No
 def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     assert conn.queue is not None
     limits = conn.node.limits
-    size = sum(map(len, argv))
+    size = queued_size(argv)
     if conn.queued >= limits.multi_commands_max or conn.queued_bytes + size > limits.multi_bytes_max:
         conn.spoiled = True
         raise ClientError(b"ERR too many commands or bytes queued in MULTI")

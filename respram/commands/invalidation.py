@@ -15,6 +15,8 @@ from respram.commands.acl_rights import READ, may_touch
 from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, encode
 
+TRACKED_BYTES_MAX = 48 << 20  # of the table of read keys, whoever read them; beyond it the oldest are invalidated, as beyond their number
+TRACKED_KEY_BYTES = 350  # that a key takes in it besides its bytes: an entry, and the dict of its readers
 CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
 
 
@@ -27,7 +29,7 @@ def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if wanted and not wish.broadcast and b"readonly" in command.flags and command.first_key:
         last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
         for key in argv[command.first_key : last + 1 : command.key_step]:
-            conn.node.tracked.setdefault(key, {})[conn] = None
+            _note(conn.node, key, conn)
         trim(conn.node)
 
 
@@ -47,13 +49,21 @@ def see(node: Node, key: bytes) -> None:
     """A fast path read the key, for the connection that the engine tells of."""
     reader = _author(node)
     if reader is not None and reader.session.tracks:
-        node.tracked.setdefault(key, {})[reader] = None
+        _note(node, key, reader)
         trim(node)
+
+
+def _note(node: Node, key: bytes, reader: Conn) -> None:
+    readers = node.tracked.get(key)
+    if readers is None:
+        readers = node.tracked[key] = {}
+        node.tracked_bytes += len(key) + TRACKED_KEY_BYTES
+    readers[reader] = None
 
 
 def trim(node: Node) -> None:
     """Forgets the keys read longest ago; whoever cached one is told to drop it."""
-    while len(node.tracked) > node.limits.tracked_keys_max:
+    while len(node.tracked) > node.limits.tracked_keys_max or (node.tracked_bytes > TRACKED_BYTES_MAX and node.tracked):
         _tell_readers(node, next(iter(node.tracked)), author=None)
 
 
@@ -73,7 +83,11 @@ def _author(node: Node) -> Conn | None:
 
 
 def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
-    for reader in node.tracked.pop(key, ()):
+    readers = node.tracked.pop(key, None)
+    if readers is None:
+        return
+    node.tracked_bytes -= len(key) + TRACKED_KEY_BYTES
+    for reader in readers:
         if reader.tracking is not None and not reader.tracking.broadcast:
             _tell(reader, key, author)
 

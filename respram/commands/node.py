@@ -204,9 +204,10 @@ class Conn:
         """What it has in the node's memory, besides input and replies that wait."""
         names = len(self.channels) + len(self.patterns) + len(self.shard_channels)
         writing = self.writing.held_bytes if self.writing is not None else 0
+        prefixes = sum(map(len, self.tracking.prefixes)) if self.tracking is not None else 0
         return (
             self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + names * NAME_BYTES
-            + self.watched_bytes + len(self.watched) * NAME_BYTES + writing
+            + self.watched_bytes + len(self.watched) * NAME_BYTES + writing + prefixes
         )  # fmt: skip
 
     def newly_held(self) -> int:
@@ -266,6 +267,7 @@ class Node:
     trackers: dict[Conn, None] = field(default_factory=dict)
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
     tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
+    tracked_bytes: int = 0  # what that takes, about
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)

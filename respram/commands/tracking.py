@@ -69,6 +69,7 @@ def forget_tracking(conn: Conn) -> None:
     del node.trackers[conn]
     if not node.trackers:
         node.tracked.clear()
+        node.tracked_bytes = 0
     conn.settle()
     observe(node)
 

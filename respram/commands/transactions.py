@@ -18,6 +18,7 @@ from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_whi
 from respram.commands.truth import await_truth
 from respram.errors import ClientError
 
+ARG_BYTES = 48  # of an argument besides its bytes
 WATCHED_BYTES_MAX = 4 << 20  # of their names together
 WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC looks at each of them in one go
 
@@ -151,7 +152,12 @@ def take_over(conn: Conn) -> None:
     assert conn.queue is not None
     for argv in conn.session.take_kept():
         conn.queue.append((_hot(argv), argv))
-        conn.queue_bytes += sum(map(len, argv))
+        conn.queue_bytes += queued_size(argv)
+
+
+def queued_size(argv: list[bytes]) -> int:
+    """What a queued command counts for: short arguments take more than their bytes."""
+    return sum(map(len, argv)) + ARG_BYTES * len(argv)
 
 
 def _hot(argv: list[bytes]) -> Command:

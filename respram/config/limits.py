@@ -90,7 +90,7 @@ class Limits:
         "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
     multi_bytes_max: int = bound(
-        32 * MIB, "All that is queued in one MULTI; as much as the query buffer may hold of one command."
+        32 * MIB, "All that is queued in one MULTI; as much as a query buffer may hold. An argument counts for 48 bytes more than it has."
     )
     feed_commands_max: int = bound(
         512, "Commands of one client in one turn of the loop; 100,000 in one write must not hold up the others."
