@@ -101,7 +101,7 @@ class Replicating(Protocol):
     def restamp(self, now_ms: int) -> int:
         """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +
         clock_offset_ms_max), which every peer refuses, get fresh stamps of this node from there on (+1, +2, ... in the
-        order of their old stamps), deadlines and shadows cut to now + max TTL, and enter the outbox; the engine's clock
+        order of their old stamps), deadlines cut to now + max TTL, and enter the outbox; the engine's clock
         follows. How many there were; usually 0, and then it costs one comparison. (The comparison allows one
         millisecond more, so that the fresh stamps are not given anew themselves.)"""
 

@@ -265,6 +265,17 @@ def test_stamps_from_a_wrong_clock_are_given_anew(peer: Engine) -> None:
     assert {one.key: one.clock for one in held(peer)}[b"next"] >> 16 == latest_ms
 
 
+def test_a_fresh_stamp_remembers_as_long_as_the_old_one(peer: Engine) -> None:
+    """Under a max-ttl that was lowered since, too: who was away may have the older value for as long as it was given. It was cut."""
+    day_ms = 86_400_000
+    peer.store(0, b"k", b"old", NOW + 20 * day_ms, False, NOW, b"set")
+    peer.store(0, b"k", b"new", NOW + day_ms + 60_000, False, NOW + day_ms, b"set")
+    peer.configure(SETTINGS._replace(max_ttl_ms=3_600_000, default_ttl_ms=60_000))
+    assert peer.restamp(NOW) == 1
+    [record] = held(peer)
+    assert (record.deadline_ms, record.shadow_ms) == (NOW + 3_600_000, NOW + 20 * day_ms)
+
+
 def test_one_stamp_on_many_keys_is_restamped_in_the_order_of_their_names(peer: Engine) -> None:
     """No honest peer sends such; both engines must still do the same with it."""
     names = [(db, key) for db in (0, 1) for key in (b"", b"\0", b"\0\0", b"a", b"a" * 9, b"b", b"\xff")]

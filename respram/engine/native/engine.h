@@ -20,6 +20,8 @@
 #define KEPT_BYTES_MAX ((uint64_t)32 << 20)
 #define FEED_MOVED_BYTES_MAX ((uint64_t)2 << 20)
 #define ALLOWED_BYTES_LEAST ((uint64_t)1 << 20)
+/* Of a shadow: as long as any node's --max-ttl may be. A record that was cut remembers the end that it was given. */
+#define SHADOW_MS_MAX (INT64_C(3651) * 86400000)
 #define UNTRUSTED_ARGS_MAX 10      /* before AUTH, as in Redis */
 #define UNTRUSTED_BULK_BYTES_MAX 16384
 

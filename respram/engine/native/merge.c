@@ -9,8 +9,6 @@
 #include <string.h>
 
 #define PACKED_HEADER_BYTES 34
-/* Of a shadow: as long as any node's --max-ttl may be. A record that was cut remembers the end that it was given. */
-#define SHADOW_MS_MAX (3651ull * 86400000ull)
 #define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED | RECORD_KIND)
 
 typedef struct Arrived {
@@ -87,7 +85,7 @@ static bool is_acceptable(const Engine *engine, const Arrived *record, const Rec
     uint64_t latest_stamp_ms = (uint64_t)(now_ms + settings->clock_offset_ms_max);
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
-           && record->shadow_ms <= (uint64_t)now_ms + SHADOW_MS_MAX
+           && record->shadow_ms <= (uint64_t)(now_ms + SHADOW_MS_MAX)
            && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB) /* of a key too large here */
            && (known || !engine_full(engine));
 }

@@ -64,7 +64,7 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
     uint64_t hash = keyspace_hash(engine, record_key(record));
     record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &content, clock,
                             (uint16_t)node, sooner(record_deadline_ms(record), horizon_ms),
-                            sooner(record_shadow_ms(record), horizon_ms), record->flags & RECORD_IMPLICIT, now_ms);
+                            sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT, now_ms);
     if (record)
         outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + content.bytes.len);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);

@@ -1,6 +1,7 @@
 """Fresh stamps after the clock was set back. The twin of native/restamp.c."""
 
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.merge import SHADOW_MS_MAX
 from respram.stamp import from_ms
 
 
@@ -14,7 +15,7 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
     for row in sorted(ahead, key=lambda row: (row.clock, row.node, row.db, row.key)):
         keyspace.clock += 1
         value = row.value
-        deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, horizon_ms)
+        deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, now_ms + SHADOW_MS_MAX)
         keyspace.write(
             row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms, row.kind
         )
