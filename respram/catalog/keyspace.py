@@ -192,7 +192,7 @@ bitop -4 write,denyoom bitmap 2.6.0 bitmap 2/-1/1
   keys 3 range -1 1 0 RO,access
   args operation:string destkey:key#0 key:key*#1
 bitpos -3 readonly bitmap 2.8.7 bitmap 1/1/1
-  shape reads
+  shape reads hot 6
   is Find first bit set or clear in a string
   costs O(N)
   keys 1 range 0 1 0 RO,access
@@ -212,7 +212,7 @@ setbit 4 write,denyoom bitmap 2.2.0 bitmap 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 offset:integer value:integer
 copy -3 write,denyoom keyspace 6.2.0 generic 1/2/1
-  shape decides,asks
+  shape decides,asks hot 4
   is Copy a key
   costs O(N) worst case for collections, where N is the number of nested items. O(1) for string values.
   keys 1 range 0 1 0 RO,access

@@ -222,3 +222,89 @@ HANDLER(bitcount) {
     reply_integer(engine, ':', count);
     return true;
 }
+
+/* The first byte from `at` on that is not `skipped`; `end`: there is none. */
+static size_t first_other(const uint8_t *bytes, size_t at, size_t end, uint8_t skipped) {
+    uint64_t eight = skipped ? UINT64_MAX : 0, word;
+    for (; at + 8 <= end; at += 8) {
+        memcpy(&word, bytes + at, sizeof word);
+        if (word != eight)
+            break;
+    }
+    while (at < end && bytes[at] == skipped)
+        at++;
+    return at;
+}
+
+/* Where the first bit of that value stands among these bytes; -1: nowhere. */
+static int64_t first_bit(const uint8_t *bytes, size_t start, size_t end, bool wanted) {
+    size_t at = first_other(bytes, start, end, wanted ? 0 : 0xff);
+    if (at == end)
+        return -1;
+    uint8_t byte = wanted ? bytes[at] : (uint8_t)~bytes[at];
+    return (int64_t)at * 8 + __builtin_clz(byte) - 24;
+}
+
+/* BITPOS key bit [start [end [BYTE]]]. Zeros go on behind the value, unless an end was named. */
+HANDLER(bitpos) {
+    int64_t wanted, start = 0, end = -1;
+    if (command->argc < 3 || command->argc > 6 || !span_int64(command_arg(command, 2), &wanted) || (wanted != 0 && wanted != 1)
+        || (command->argc > 3 && !span_int64(command_arg(command, 3), &start))
+        || (command->argc > 4 && !span_int64(command_arg(command, 4), &end))
+        || (command->argc > 5 && !IS(command_arg(command, 5), "byte")) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    int64_t len = record ? (int64_t)record_value_bytes(record) : 0, found = record || wanted ? -1 : 0;
+    start = start < 0 ? (start + len > 0 ? start + len : 0) : start;
+    end = end < 0 ? (end + len > 0 ? end + len : 0) : end;
+    end = end < len - 1 ? end : len - 1;
+    if (record && start <= end) {
+        if (len > (int64_t)DRAFT_BYTES_MAX)
+            return false;
+        engine->moved += (uint64_t)len;
+        if (is_sealed(engine, record)) {
+            if (!draft_open(engine, record, 0))
+                return false;
+            found = first_bit(engine->draft.bytes, (size_t)start, (size_t)end + 1, wanted);
+            draft_wipe(engine);
+        } else {
+            found = first_bit(record_value(record).bytes, (size_t)start, (size_t)end + 1, wanted);
+        }
+        if (found < 0 && !wanted && command->argc < 5)
+            found = len * 8;
+    }
+    engine->hits += record != NULL;
+    engine->misses += record == NULL;
+    reply_integer(engine, ':', found);
+    return true;
+}
+
+/* COPY source target [REPLACE]: the copy lives exactly as long as its source, and carries its mark. */
+HANDLER(copy) {
+    if ((command->argc != 3 && !(command->argc == 4 && IS(command_arg(command, 3), "replace"))) || engine_full(engine)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span source = command_arg(command, 1), target = command_arg(command, 2);
+    if (target.len > HOT_BYTES_MAX || (source.len == target.len && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, keyspace_hash(engine, source), source, now_ms);
+    uint64_t hash = keyspace_hash(engine, target);
+    bool there = record != NULL, stored = false;
+    if (there && record_value_bytes(record) > DRAFT_BYTES_MAX)
+        return false;
+    if (there && (command->argc == 4 || !keyspace_row(engine, session->db, hash, target, now_ms))) {
+        Life life = life_of(engine, record, now_ms);
+        if (!draft_open(engine, record, 0))
+            return false;
+        engine->moved += engine->draft.len;
+        stored = keyspace_store(engine, session->db, hash, target, (Span){engine->draft.bytes, engine->draft.len}, life.deadline_ms,
+                                life.implicit, now_ms, NOTE_COPY_TO);
+        draft_wipe(engine);
+        if (!stored)
+            return false;
+    }
+    engine->hits += there;
+    engine->misses += !there;
+    reply_integer(engine, ':', stored);
+    return true;
+}

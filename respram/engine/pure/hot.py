@@ -52,6 +52,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"setbit": parts.setbit,
     b"getbit": parts.getbit,
     b"bitcount": parts.bitcount,
+    b"bitpos": parts.bitpos,
+    b"copy": parts.copy,
     b"substr": parts.getrange,
     b"eval": programs.evaluate,
     b"evalsha": programs.evaluate,

@@ -103,6 +103,53 @@ def bitcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: in
     return b":%d\r\n" % int.from_bytes(keyspace.opened(row)[span[0] : span[1] + 1]).bit_count()
 
 
+def bitpos(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """BITPOS key bit [start [end [BYTE]]]. Zeros go on behind the value, unless an end was named."""
+    if not 3 <= len(argv) <= 6 or (len(argv) == 6 and argv[5].upper() != b"BYTE"):
+        return None
+    given = argv[3:5]
+    wanted, bounds = parse_int(argv[2]), _bounds(given + [b"0", b"-1"][len(given) :])
+    if wanted not in (0, 1) or bounds is None:
+        return None
+    row = keyspace.row(session.db, argv[1], now_ms)
+    if row is None:
+        keyspace.misses += 1
+        return b":-1\r\n" if wanted else b":0\r\n"
+    length = _length(row)
+    start, end = (max(0, bound + length) if bound < 0 else bound for bound in bounds)
+    end = min(end, length - 1)
+    found = -1
+    if start <= end:
+        if _is_long(row):
+            return None
+        value = keyspace.opened(row)[start : end + 1].lstrip(b"\0" if wanted else b"\xff")
+        if value:
+            byte = value[0] if wanted else value[0] ^ 0xFF
+            found = (end + 1 - len(value)) * 8 + 8 - byte.bit_length()
+        elif not wanted and len(argv) < 5:
+            found = length * 8
+    keyspace.hits += 1
+    return b":%d\r\n" % found
+
+
+def copy(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """COPY source target [REPLACE]: the copy lives exactly as long as its source, and carries its mark."""
+    if (len(argv) != 3 and not (len(argv) == 4 and argv[3].upper() == b"REPLACE")) or keyspace.full():
+        return None
+    source, target = argv[1:3]
+    if source == target or len(target) > HOT_BYTES_MAX:
+        return None
+    row, copied = keyspace.row(session.db, source, now_ms), False
+    if row is not None:
+        if _is_long(row):
+            return None
+        if len(argv) == 4 or keyspace.row(session.db, target, now_ms) is None:
+            keyspace.store(session.db, target, keyspace.opened(row), row.deadline_ms, row.implicit, now_ms, b"copy_to")
+            copied = True
+    _count(keyspace, row)
+    return b":%d\r\n" % copied
+
+
 def _bit_offset(keyspace: Keyspace, text: bytes) -> int | None:
     offset = parse_int(text)
     if offset is None or offset < 0 or offset >> 3 >= min(keyspace.settings.bulk_bytes_max, DRAFT_BYTES_MAX):
