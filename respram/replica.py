@@ -26,6 +26,7 @@ from respram.gossip.effects import (
     Deliver,
     Dial,
     Effect,
+    Expelled,
     Hangup,
     Learnt,
     Merge,
@@ -63,7 +64,7 @@ class Bug:
     error: Exception
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Bug
+Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Expelled | Bug
 
 
 class Traffic(NamedTuple):
@@ -203,6 +204,11 @@ class Replica:
         """Of all settled records: equal on nodes that have converged, for the same moment."""
         cut = Cut((now.wall_ms - YOUNG_MS >> 10) - 1, now.wall_ms + ENDING_MS >> 10)
         return self.engine.digest(cut, now.wall_ms)
+
+    def expel(self, data: bytes, now: Now) -> tuple[bool, list[Output]]:
+        """A list of who is put out, from this node's operator. False: nobody whom this node believes has signed it."""
+        good, effects = self.core.expel(data, now)
+        return good, self._done(effects, now)
 
     # -- this node's snapshots --------------------------------------------------------------------------
     def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Output]:

@@ -16,7 +16,7 @@ import respram
 from release.interpreters import PROMISED
 from respram.config.limits import Limits, bound_of
 from respram.config.options import OPTIONS
-from respram.server.driver import TOLD
+from respram.server.peer import TOLD
 from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent

@@ -428,6 +428,10 @@ respram|digest -2 readonly,loading,stale - 1.0.0 server -
   is Tell count and sum of the settled records, alike on nodes that hold the same
   costs O(1)
   args at:integer?
+respram|expel 3 admin,noscript,loading,stale admin,dangerous 1.0.0 server -
+  is Put out the peers whose certificates a signed revocation list names, on all nodes
+  costs O(N) where N is the number of certificates on the list
+  args list:string
 respram|help 2 loading,stale - 1.0.0 server -
   is Show what the subcommands do
   costs O(1)

@@ -6,7 +6,7 @@ other nodes is `peers.Peers`; the server sets `node.peers` where there can be an
 
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.peers import HomeFacts, PeerFacts, Peers
-from respram.commands.reply import Reply, Simple
+from respram.commands.reply import OK, Reply, Simple
 from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -17,6 +17,7 @@ TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of r
 TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
 NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
+NOT_A_LIST = ClientError(b"ERR that is no revocation list which an authority of this node's peers has signed")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
 
 
@@ -102,6 +103,13 @@ def home(conn: Conn, argv: list[bytes]) -> Reply:
     return row if conn.session.proto == 3 else _line(row)
 
 
+def expel(conn: Conn, argv: list[bytes]) -> Reply:
+    """A revocation list, PEM or DER, that an authority has signed; all nodes have it a moment later."""
+    if not _peers(conn).expel(argv[2]):
+        raise NOT_A_LIST
+    return OK
+
+
 def digest(conn: Conn, argv: list[bytes]) -> Reply:
     """Over the records that were a second old and had two to live. Asked for one moment, converged nodes answer alike."""
     if len(argv) > 3:
@@ -164,6 +172,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
 
 HANDLERS = {
     b"cluster": cluster,
+    b"respram|expel": expel,
     b"respram|home": home,
     b"respram|peers": peers,
     b"respram|state": state,

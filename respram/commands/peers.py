@@ -125,6 +125,9 @@ class Peers(Protocol):
     def facts(self) -> list[tuple[str, object]]:
         """Names and numbers for INFO replication."""
 
+    def expel(self, data: bytes) -> bool:
+        """Puts out whom a revocation list names. False: no authority of the peers has signed it."""
+
     def digest(self, at_ms: int) -> tuple[int, int] | None:
         """Count and sum of the records that were settled at that moment; None when it is too long ago."""
 

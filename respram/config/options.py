@@ -270,6 +270,8 @@ OPTIONS: tuple[Option, ...] = (
            read_path),
     Option("peer-cert", "peer_cert", "FILE", "path", "", "Instead of a secret: this node's certificate, in PEM form.", read_path),
     Option("peer-key", "peer_key", "FILE", "path", "", "The certificate's key, without a password.", read_path),
+    Option("peer-crl", "peer_crl", "FILE", "path", "", "A revocation list of that authority: who is on it is no peer; read again on SIGHUP.",
+           read_path),
     Option("peer-ca", "peer_ca", "FILE", "path", "", "The authority that signs peers, and nobody else.", read_path),
     Option("metrics-port", "metrics_port", "PORT", "port", "", "Port for /metrics, /livez and /readyz over HTTP; without it there are none.", PORT),
     Option("metrics-bind", "metrics_bind", "HOST", "addresses", "127.0.0.1", "Where they are asked for.", read_hosts),

@@ -50,6 +50,7 @@ class Config:
     peer_cert: str = ""
     peer_key: str = ""
     peer_ca: str = ""
+    peer_crl: str = ""
     default_ttl_s: int = 3600
     max_ttl_s: int = 2_678_400
     maxmemory_bytes: int = 0  # resolved: 0 is no limit
@@ -338,6 +339,8 @@ def _fit_peers(config: Config) -> None:
     given = [bool(one) for one in (config.peer_cert, config.peer_key, config.peer_ca)]
     if any(given) and not all(given):
         raise ConfigError("--peer-cert, --peer-key and --peer-ca belong together; give all three or none")
+    if config.peer_crl and not config.peer_ca:
+        raise ConfigError("--peer-crl is given without --peer-ca: under a shared secret nobody can be put out but by another secret")
     if config.peer_cert and config.cluster_secret:
         raise ConfigError("a cluster secret and --peer-cert are both set; keep one of them")
     open_hosts = exposed(config.peer_hosts)

@@ -25,6 +25,7 @@ from respram.gossip.delivery import Delivery
 from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Acknowledged, Chance, Effect, Report, Send, Store
 from respram.gossip.exchange import Exchange
+from respram.gossip.expulsions import Expulsions
 from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding, Request
 from respram.gossip.greeting import Greeting
@@ -77,6 +78,7 @@ class Core:
         self.seals = Seals(self, near, keyring)
         self.handover = Handover(self, book, near)
         self.agreement = Agreement(self, near, policy.terms)
+        self.expulsions = Expulsions(self, near)
         self.homes = Homes(self, book)
         # -- who has what
         self.delivery = Delivery(self, near)
@@ -95,10 +97,11 @@ class Core:
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
             self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.foreign,
-            self.tree, self.handover, self.agreement, self.seals,
+            self.tree, self.handover, self.agreement, self.seals, self.expulsions,
         )  # fmt: skip
         self.hearing = Hearing(
-            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.agreement, self.rumors,
+            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.agreement,
+            self.expulsions, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.foreign, self.boot, self.dumps, self.pulls,
             self.forwarding,
         )  # fmt: skip
@@ -301,6 +304,12 @@ class Core:
         self.book.set_me(ready=False)
         self.books.tell_all()
         return self._taken()
+
+    def expel(self, data: bytes, now: Now) -> tuple[bool, list[Effect]]:
+        """A list of who is put out."""
+        self.now = now
+        good = self.expulsions.take(data)
+        return good, self._taken()
 
     def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Effect]:
         """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""

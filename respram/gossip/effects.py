@@ -111,11 +111,18 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Expelled:
+    """Nobody on these lists is a peer any more. They are all that hold, each of them good."""
+
+    lists: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrustClock:
     """A peer agrees with this node's clock: stamps that lie beyond it were given while it was wrong."""
 
 
-Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | TrustClock
+Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Expelled | TrustClock
 
 
 class Chance(Protocol):

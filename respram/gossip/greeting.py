@@ -8,6 +8,7 @@ from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, TrustClock
+from respram.gossip.expulsions import Expulsions
 from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding
 from respram.gossip.handover import Handover
@@ -69,6 +70,7 @@ class Greeting:
     handover: Handover
     agreement: Agreement
     seals: Seals
+    expulsions: Expulsions
     refusals: int = 0  # links refused
 
     def greet(self, link: Link) -> None:
@@ -172,6 +174,7 @@ class Greeting:
         if not self.books.asked_ms or self.host.state == ISOLATED:
             self.books.asked_ms = self.host.now.ms + 1
             self.host.send(link.id, Members(EVERY_BUCKET, pack_member(self.book.me)))
+        self.expulsions.greet(link)
         self.tree.linked(link)
         self.host.emit(TrustClock())
         self.handover.linked(link)

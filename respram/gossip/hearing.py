@@ -12,6 +12,7 @@ from respram.gossip.delivery import Delivery
 from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Host
 from respram.gossip.exchange import Exchange
+from respram.gossip.expulsions import Expulsions
 from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
@@ -52,6 +53,7 @@ class Hearing:
     seals: Seals
     handover: Handover
     agreement: Agreement
+    expulsions: Expulsions
     rumors: Rumors
     quorum: Quorum
     rounds: Rounds
@@ -78,6 +80,7 @@ class Hearing:
             wire.Attach: Hearer(NETWORK, self.tree.asked),
             wire.Attached: Hearer(NETWORK, self.tree.answered),
             wire.Detach: Hearer(NETWORK, self.tree.detached),
+            wire.Expulsions: Hearer(NETWORK, self.expulsions.heard),
             wire.Seals: Hearer(ENCLAVE, self.seals.heard),
             wire.Terms: Hearer(ENCLAVE, self.agreement.heard),
             wire.Keys: Hearer(ENCLAVE, self.handover.receive),

@@ -30,7 +30,7 @@ from respram.engine import own_cipher
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import cipher, clock, logs, peer_setup, process, relief, stopping
+from respram.server import cipher, clock, expulsion, logs, peer_setup, process, relief, stopping
 from respram.server.beginning import Beginning
 from respram.server.client import Client
 from respram.server.driver import Driver
@@ -38,6 +38,7 @@ from respram.server.guard import Guard, guard_memory
 from respram.server.health import Health
 from respram.server.listener import Listener, prepare, spell
 from respram.server.pump import PortablePump, make_pump
+from respram.server.secret import Trust
 from respram.server.snapshots import Snapshots
 from respram.server.tls import Encryption, TlsSocket
 from respram.server.users_file import UsersFile
@@ -62,6 +63,8 @@ class App:
         self.health: Health | None = None
         self.ended = False  # the loop may be somebody else's and go on
         self.trust = peer_setup.make_trust(config)
+        if config.peer_crl and self.trust is not None:
+            expulsion.read_file(config.peer_crl, self.trust)  # a wrong one is found before anything begins
         self.guard = guard
         self.ring = self._ring()
         self.sealing_with = self.ring.current if self.ring is not None else 0
@@ -151,9 +154,22 @@ class App:
             return
         before, self.trust = self.trust, trust
         ended = self.driver.renew(trust) if self.driver is not None else 0
-        if self.ring is not None and before is not None and before.believes_more_than(trust):
-            self.ring.renew_by(clock.now_ms())  # whoever is out now knows the keys so far
+        if self.config.peer_crl and self.driver is not None:
+            self._expel_by_file(self.driver, trust)
+        if before is not None and before.believes_more_than(trust):
+            self._renew_seals()
         logs.logger.info("event=peer_reloaded what=%s links_ended=%d", trust.source, ended)
+
+    def _expel_by_file(self, driver: Driver, trust: Trust) -> None:
+        try:
+            driver.expel(expulsion.read_file(self.config.peer_crl, trust))
+        except ConfigError as error:
+            logs.logger.error("event=peer_reload_failed reason=%s", error)
+
+    def _renew_seals(self) -> None:
+        """Whoever is out now knows the keys so far."""
+        if self.ring is not None:
+            self.ring.renew_by(clock.now_ms())
 
     # -- listening --------------------------------------------------------------------------------
     def listen(self) -> None:
@@ -226,6 +242,9 @@ class App:
             self.snapshots.ring if self.snapshots is not None else None,
         )  # fmt: skip
         self.driver.trust = self.trust  # it may have been renewed meanwhile
+        self.driver.on_expelled = self._renew_seals
+        if self.config.peer_crl and self.trust is not None:
+            self.driver.expel(expulsion.read_file(self.config.peer_crl, self.trust))
         if self.beginning is not None:
             self.beginning.end()
         if self.snapshots is not None:

@@ -27,17 +27,36 @@ from respram.config.settings import Config
 from respram.engine.api import Engine
 from respram.engine.ids import mark_of
 from respram.gossip.core import Core
-from respram.gossip.effects import Acknowledged, Agreed, Answered, Decided, Deliver, Dial, Hangup, Learnt, Serve
+from respram.gossip.effects import (
+    Acknowledged,
+    Agreed,
+    Answered,
+    Decided,
+    Deliver,
+    Dial,
+    Expelled,
+    Hangup,
+    Learnt,
+    Serve,
+)
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.quorum import Left
 from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.replica import Bug, Output, Replica, Write
-from respram.server import clock, discovery, logs, peer_overview
+from respram.server import clock, discovery, expulsion, logs, peer_overview
 from respram.server.decisions import Decisions
 from respram.server.door import STRANGERS_MAX, Door, Places
-from respram.server.peer import CROWDED, GARBAGE, LOST, OPEN, SILENT, STALLED, UNTRUSTED, Link
+from respram.server.peer import (
+    CLIENT_PORT,
+    CROWDED,
+    EXPELLED,
+    FAULTS,
+    NO_PEER,
+    TOLD,
+    Link,
+)
 from respram.server.secret import Trust
 from respram.slots import unpack_keys
 from respram.snapshot.keys import Entry, SegmentKeys
@@ -50,23 +69,9 @@ LOOK_SOON_S = 5.0  # the same while no peer is linked
 FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
 AFTER_BUG_S = 1.0
-KNOWN_MAX = 1024  # addresses of members that keep their places at the door
 UNREACHED_MAX = 1024  # addresses remembered as told of in the log
 HOME = b"home"  # of --decide
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
-FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN)  # ways for a link to end that are counted
-TOLD = {  # those that the operator should hear of, and what to do
-    UNTRUSTED: "'another cluster secret or authority, on one of the two sides'",
-    STALLED: "'it takes nothing more'",
-    OPEN: "'a peer on another machine needs a cluster secret'",
-}
-
-NO_PEER = {  # what is to be said of an address that was dialled where somebody answers, but no peer
-    GARBAGE: "no TLS there: a node without a cluster secret, or another port",
-    LOST: "closed before HELLO: a node with a cluster secret, or another port",
-    SILENT: "nothing came: another port",
-}
-CLIENT_PORT = "a port for clients answers there: --join names the port for peers (--peer-port, 16379 where nothing else is said)"
 RENEWED = "renewed"  # why links end when a secret is believed no longer
 
 Name = tuple[int, bytes]  # database, key
@@ -105,6 +110,9 @@ class Driver:
         self.pulling: dict[Name, dict[Waiter, None]] = {}
         self.pulls_of: dict[Waiter, dict[Name, None]] = {}
         self.faults = dict.fromkeys(FAULTS, 0)
+        self.expelled: frozenset[expulsion.Named] = frozenset()
+        self.on_expelled: Callable[[], None] = lambda: None
+        replica.core.expulsions.read = lambda data: expulsion.check(data, self.trust)
         self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
         self.stopped = False
         self.deaf = False
@@ -189,8 +197,8 @@ class Driver:
 
     # -- links ------------------------------------------------------------------------------------
     def _let_in(self, sock: socket.socket, address: str) -> None:
-        for number in [one for one in self.strangers.held if self._is_no_stranger(one)]:
-            self.strangers.remove(number)
+        for one in [one for one in self.links.values() if one.number in self.strangers and self._greeted(one)]:
+            self.strangers.remove(one.number)
         rival = self.links.get(cast(int, self.strangers.rival_of(address, self._is_known)))
         if rival is not None:
             self.strangers.remove(rival.number)
@@ -209,21 +217,15 @@ class Driver:
             self.strangers.remove(link.number)
             sock.close()
 
-    def _is_no_stranger(self, number: object) -> bool:
-        link = self.links.get(cast(int, number))
-        return link is None or self._greeted(link)
-
     def _turned_away(self, reason: str) -> None:
         if reason in self.faults:
             self.faults[reason] += 1
 
     def _is_known(self, host: str) -> bool:
-        """Whether this node was told to join somebody there, or a member is there. (Found anew once a second: it is asked for each
-        stranger.)"""
+        """Whether this node was told to join somebody there, or a member is there; found anew once a second."""
         if self.loop.time() >= self._known_until_s:
             self._known_until_s = self.loop.time() + 1.0
-            core = self.replica.core
-            self._known = frozenset(peer_overview.host_of(one) for one in (*core.partners.roots, *list(core.book.at_address)[:KNOWN_MAX]))
+            self._known = peer_overview.hosts(self.replica)
         return host in self._known
 
     def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
@@ -243,11 +245,26 @@ class Driver:
             link.close(RENEWED)
         return len(links)
 
+    def expel(self, data: bytes) -> bool:
+        good, outputs = self.replica.expel(data, now())
+        self.carry(outputs)
+        return good
+
+    def _put_out(self, lists: tuple[bytes, ...]) -> None:
+        self.expelled = expulsion.names(lists)
+        for link in tuple(self.links.values()):
+            if link.opened and expulsion.name_of(link.certificate()) in self.expelled:
+                link.abort(EXPELLED)
+        self.on_expelled()
+
     def _greeted(self, link: Link) -> bool:
         known = self.replica.core.neighbours.links.get(link.number)
         return known is not None and known.peer is not None
 
     def link_opened(self, link: Link) -> None:
+        if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
+            link.abort(EXPELLED)
+            return
         self.carry(self.replica.opened(link.number, link.address, now()))
 
     def link_received(self, link: Link, data: bytes) -> None:
@@ -315,6 +332,8 @@ class Driver:
                     link.close(output.reason)
             elif isinstance(output, Agreed):
                 self._agree(output.terms)
+            elif isinstance(output, Expelled):
+                self._put_out(output.lists)
             elif isinstance(output, Bug):
                 self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
             elif isinstance(output, Learnt):

@@ -35,7 +35,22 @@ CROWD_BYTES = 64 * 1024  # a read so large means that more is waiting: others co
 
 # Why a link ended, where nobody asked it to.
 STALLED, GARBAGE, UNTRUSTED, SILENT, LOST = "stalled", "garbage", "untrusted", "silent", "lost"
-CROWDED, OPEN = "crowded", "open"
+CROWDED, OPEN, EXPELLED = "crowded", "open", "expelled"
+
+FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN, EXPELLED)  # ways for a link to end that are counted
+TOLD = {  # those that the operator should hear of, and what to do
+    UNTRUSTED: "'another cluster secret or authority, on one of the two sides'",
+    STALLED: "'it takes nothing more'",
+    EXPELLED: "'its certificate is on a list of who is put out'",
+    OPEN: "'a peer on another machine needs a cluster secret'",
+}
+
+NO_PEER = {  # what is to be said of an address that was dialled where somebody answers, but no peer
+    GARBAGE: "no TLS there: a node without a cluster secret, or another port",
+    LOST: "closed before HELLO: a node with a cluster secret, or another port",
+    SILENT: "nothing came: another port",
+}
+CLIENT_PORT = "a port for clients answers there: --join names the port for peers (--peer-port, 16379 where nothing else is said)"
 
 
 class Owner(Protocol):
@@ -157,6 +172,10 @@ class Link(asyncio.Protocol):
             self._send(self._outgoing.read())
         if self.unsent_bytes() > self.unsent_bytes_max:
             self.abort(STALLED)
+
+    def certificate(self) -> bytes | None:
+        """The peer's, once the link is open. None: it is not, or has no TLS."""
+        return self._tls.getpeercert(binary_form=True) if self._tls is not None and self.opened else None
 
     def unsent_bytes(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

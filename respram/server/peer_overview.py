@@ -1,6 +1,7 @@
 """What a node tells of its peers: rows for RESPRAM PEERS and TOPOLOGY, numbers for INFO replication. It only looks."""
 
 from collections.abc import Mapping
+from itertools import islice
 
 from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts
 from respram.config.options import read_address
@@ -9,6 +10,7 @@ from respram.gossip.links import Peer
 from respram.gossip.members import ROLES, Member
 from respram.replica import Replica
 
+HOSTS_MAX = 1024  # addresses of members that keep their places at the door
 STATUSES = (b"alive", b"suspect", b"dead", b"left")
 
 
@@ -63,8 +65,10 @@ def _split(address: bytes) -> tuple[bytes, int]:
     return host.encode(), port
 
 
-def host_of(address: bytes) -> str:
-    return _split(address)[0].decode()
+def hosts(replica: Replica) -> frozenset[str]:
+    """Where somebody is to be joined, or members are."""
+    core = replica.core
+    return frozenset(_split(one)[0].decode() for one in (*core.partners.roots, *islice(core.book.at_address, HOSTS_MAX)))
 
 
 def members(replica: Replica) -> list[MemberFacts]:

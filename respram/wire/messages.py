@@ -144,6 +144,14 @@ class Seals:
     keys: Payload = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Expulsions:
+    """Who is put out: revocation lists of authorities, u32 bytes | list, repeated."""
+
+    word: ClassVar[bytes] = b"EXPELLED"
+    lists: Payload
+
+
 # -- writes -------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Push:
@@ -352,10 +360,10 @@ SEQUENCED = (Push, Filter, Records, Dumped)
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals | Keys | Terms | Forward | Answer
+    | Seals | Keys | Terms | Expulsions | Forward | Answer
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
-    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms, Expulsions,
     Forward, Answer,
 )  # fmt: skip

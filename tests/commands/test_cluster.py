@@ -49,6 +49,8 @@ class FakePeers:
 
     def decide_anew(self) -> None: ...
     def limits_changed(self) -> None: ...
+    def expel(self, data: bytes) -> bool:
+        return data == b"signed"
 
     def facts(self) -> list[tuple[str, object]]:
         return [("peer_state", "ready"), ("records_repaired", 5)]
@@ -97,6 +99,12 @@ def test_peers_are_listed_as_maps(client: Client, others: FakePeers) -> None:
     reply = client(b"RESPRAM", b"PEERS")
     assert reply.startswith(b"*2\r\n%10\r\n$4\r\nnode\r\n$16\r\n00000000000000ab\r\n$7\r\naddress\r\n$14\r\n10.0.0.7:16379\r\n")
     assert b"$15\r\n[fd00::7]:16379\r\n" in reply and b"$6\r\nrtt_us\r\n:250\r\n" in reply and b"$8\r\nheard_ms\r\n:-1\r\n" in reply
+
+
+def test_a_list_of_who_is_put_out_is_taken_where_it_is_signed(client: Client, others: FakePeers) -> None:
+    assert client(b"RESPRAM", b"EXPEL", b"signed") == b"+OK\r\n"
+    assert client(b"RESPRAM", b"EXPEL", b"forged").startswith(b"-ERR that is no revocation list")
+    assert client(b"RESPRAM", b"EXPEL").startswith(b"-ERR wrong number of arguments")
 
 
 def test_the_topology_tells_who_hangs_on_whom(client: Client, others: FakePeers) -> None:

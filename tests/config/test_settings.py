@@ -35,7 +35,7 @@ OTHER = {
     "metrics-bind": "127.0.0.3",
 }  # fmt: skip
 APART = (
-    "peer-cert", "peer-key", "peer-ca",  # all three or none, and not beside a secret
+    "peer-cert", "peer-key", "peer-ca", "peer-crl",  # all three or none, and not beside a secret
     "tls-port", "tls-cert", "tls-key", "tls-ca", "tls-auth-clients",  # a port needs its files
     "unixsocketperm",  # a mode needs its path
     "snapshot-dir",  # a node alone needs a key file with it
@@ -248,6 +248,8 @@ def test_the_peer_port_is_opened_only_where_somebody_can_come() -> None:
     assert load({"join": "127.0.0.1:1"}, {}).has_peers
     assert load({}, {"RESPRAM_CLUSTER_SECRET": CLUSTER}).has_peers
     assert load({"peer-cert": "a", "peer-key": "b", "peer-ca": "c"}, {}).has_peers
+    assert load({"peer-cert": "a", "peer-key": "b", "peer-ca": "c", "peer-crl": "d"}, {}).peer_crl == "d"
+    assert "--peer-ca" in complaint({"peer-crl": "d"})
 
 
 def test_without_proof_of_identity_peers_meet_on_loopback_alone() -> None:
