@@ -32,6 +32,8 @@ PAGE = ROOT / "APPLICATIONS.md"
 LET_GO = "all"
 SERVERS = ("Redis", "as it comes", "with --let-go")
 START_S = 10.0
+HEAD = "| application | version | Redis | as it comes | with `--let-go` | what differs |"
+HEAD_LINES = 2  # of the table
 REASON_CHARS = 110  # of what failed, in the page
 Row = tuple[Entry, Run, dict[str, Verdict]]
 
@@ -39,6 +41,7 @@ Row = tuple[Entry, Run, dict[str, Verdict]]
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m compat.applications", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("names", nargs="*", help="entries; all when none is named")
+    parser.add_argument("--into-page", action="store_true", help="put the rows of the named entries into the page, beside the others'")
     parser.add_argument("--seconds", type=float, default=3600.0, help="no program begins later than this")
     args = parser.parse_args(argv)
     known = [read_entry(path.parent) for path in sorted(FOLDER.glob("*/entry.toml"))]
@@ -50,7 +53,9 @@ def main(argv: list[str] | None = None) -> int:
     rows = [row for entry in known if not args.names or entry.name in args.names for row in enter(entry, began + args.seconds)]
     print(table(rows))
     if not args.names:
-        PAGE.write_text(page(rows))
+        PAGE.write_text(page(table(rows).splitlines()[HEAD_LINES:]))
+    elif args.into_page:
+        PAGE.write_text(page(merged(PAGE.read_text(), table(rows).splitlines()[HEAD_LINES:])))
     proven = [verdicts[SERVERS[0]] for _, _, verdicts in rows]
     return int(any(not verdict.is_good for verdict in proven if not verdict.missing))
 
@@ -153,7 +158,7 @@ def differs(verdict: Verdict) -> str:
 
 
 def table(rows: list[Row]) -> str:
-    lines = ["| application | version | Redis | as it comes | with `--let-go` | what differs |", "|---|---|---|---|---|---|"]
+    lines = [HEAD, "|---|---|---|---|---|---|"]
     for entry, run, verdicts in rows:
         first, plain, given = (verdicts[server] for server in SERVERS)
         said = differs(given) or (f"as it comes: {differs(plain)}" if differs(plain) else "")
@@ -161,15 +166,27 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def page(rows: list[Row]) -> str:
-    ran = [verdicts for _, _, verdicts in rows if not verdicts[SERVERS[0]].missing]
-    plain = sum(verdicts[SERVERS[1]].is_good for verdicts in ran)
-    given = sum(verdicts[SERVERS[2]].is_good for verdicts in ran)
+def cells(line: str) -> list[str]:
+    return [one.strip() for one in line.strip("| ").split(" | ")]
+
+
+def merged(before: str, lines: list[str]) -> list[str]:
+    """The lines of a page's table with some of them replaced or added, by the names of the applications."""
+    known = {cells(line)[0]: line for line in before.splitlines() if line.startswith("| ")}
+    known.pop(cells(HEAD)[0], None)
+    return list((known | {cells(line)[0]: line for line in lines}).values())
+
+
+def page(lines: list[str]) -> str:
+    ran = [found for found in map(cells, lines) if found[2] != "not run"]
+    plain = sum(found[3] == "works" for found in ran)
+    given = sum(found[4] == "works" for found in ran)
+    lines = [HEAD, "|---|---|---|---|---|---|", *sorted(lines, key=str.lower)]
     return (
         "# Real applications, unmodified\n\n"
         "Written by `make applications`. Each does what its users do, logging out, deleting, unlocking and expiring included, through "
         f"nothing but its Redis address. Of {len(ran)} that ran, {plain} work on a node as it comes and {given} where the right to let go is "
-        f"given (`--let-go {LET_GO}`). `n of m`: so many of its checks pass.\n\n{table(rows)}\n"
+        f"given (`--let-go {LET_GO}`). `n of m`: so many of its checks pass.\n\n" + "\n".join(lines) + "\n"
     )
 
 

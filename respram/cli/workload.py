@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from respram.catalog import find
 from respram.commands.refusals import reason_of
 from respram.integers import parse_float, parse_int
+from respram.scripting.compiler import compile_script
 
 LINE_BYTES_MAX = 1 << 20  # of a capture: a longer line is counted and its arguments are not looked at
 NAMES_MAX = 1_000  # distinct commands in one report; a capture of something else must not fill the memory
@@ -31,6 +32,8 @@ DELETES_BY_TIME = "a time that is not in the future deletes"
 NEVER_TTL = {b"setnx", b"mset", b"msetnx", b"getset"}  # writes that cannot name a TTL
 LIVES = {b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"}
 RELATIVE = {b"expire": 1, b"pexpire": 1}
+SCRIPTS = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro"})
+TEXTS_MAX = 1_000  # different scripts of a capture that are looked at
 ABSOLUTE = {b"expireat": 1_000, b"pexpireat": 1}  # milliseconds in the unit of the argument
 
 
@@ -43,12 +46,16 @@ class Workload:
     rights: set[str] = field(default_factory=set)  # commands that would have to be given by name
     lines_unread: int = 0
     has_arguments: bool = True
+    scripts: int = 0  # calls of scripts
+    texts: dict[bytes, bool] = field(default_factory=dict)  # of scripts that were sent whole: whether they run without Lua
 
     def count(self, name: str, verdict: str, reason: str = "", times: int = 1) -> None:
         entry = (name, verdict, reason)
         if entry not in self.calls and len(self.calls) >= NAMES_MAX:
             entry = ("others", UNKNOWN, f"more than {NAMES_MAX} different commands")
         self.calls[entry] += times
+        if name in SCRIPTS:
+            self.scripts += times
         if verdict == LET_GO:
             self.rights.add("del" if reason == DELETES_BY_TIME else name)
 
@@ -68,6 +75,8 @@ def of_capture(lines: Iterable[bytes]) -> Workload:
             words = [_plain(word) for word in WORD.findall(match[3])]
             moment = parse_float(match[1])
             found.count(*_judge(words, int((moment or 0.0) * 1000)))
+            if words[0].lower() == b"eval" and len(words) > 1 and words[1] not in found.texts and len(found.texts) < TEXTS_MAX:
+                found.texts[words[1]] = compile_script(words[1]) is not None
         elif line.strip() not in (b"", b"OK"):
             found.lines_unread += 1
     return found
@@ -102,6 +111,10 @@ def report(found: Workload) -> str:
         names = sorted(found.rights)
         lines.append(f"the right to let go: --let-go {','.join(names)}   or, for one user: "
                      f"ACL SETUSER <name> {' '.join('+' + name for name in names)}")  # fmt: skip
+    if found.scripts:
+        lines.append(f"{found.scripts:,} calls of scripts: pip install 'respram[scripts]'; their commands are among those above")
+    if found.texts:
+        lines.append(f"of {len(found.texts):,} different scripts {sum(found.texts.values()):,} run without Lua, as fast as in Redis")
     if not found.has_arguments:
         lines.append("counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of MONITOR")
     if found.eternal_keys:

@@ -103,6 +103,7 @@ class Calls:
         self.db = conn.session.db
         self.proto = 2  # of replies to it, until it calls redis.setresp
         self.replies: deque[bytes] = deque()  # to its first commands: the engine ran them, and handed the script over
+        self.is_fast = conn.session.hot and not self.read_only  # whether its commands may take their fast paths
         self._outside = (False, 0, 0)
 
     def enter(self) -> None:
@@ -124,6 +125,11 @@ class Calls:
         command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
         if running.reason:
             return ENDED
+        if self.is_fast and command is not None and command.hot:
+            reply = conn.node.engine.call_inside(conn.session, argv, conn.now_ms)
+            if reply is not None:
+                running.wrote |= command.writes
+                return _answer_of(reply)
         if command is None or (command.subcommands and len(argv) > 1):
             return UNKNOWN
         if not command.takes(len(argv)):
@@ -140,27 +146,22 @@ class Calls:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
                     raise OOM
                 running.wrote = True
-            reply = call(conn, command, argv)
+            said = call(conn, command, argv)
             if command.name in LIVES and self._is_implicit(argv[1]):
-                reply = -1
+                said = -1
         except ClientError as error:
             count_error(conn, error.text)
             return Answer(None, FAULT, b"-" + error.text)
         except OverrunError:
             return TOO_LONG_FOR_SCRIPTS
-        return _answer(reply, self.proto)
+        return _answer(said, self.proto)
 
     def _given(self, argv: list[bytes]) -> Answer:
         """A command that has run already: its reply."""
         command, reply = find(argv[0].lower(), b""), self.replies.popleft()
         assert command is not None and self.scripts.running is not None
         self.scripts.running.wrote |= command.writes
-        kind, line = reply[:1], reply[1 : reply.index(b"\r\n")]
-        if kind == b":":
-            return Answer(parse_int(line))
-        if kind == b"$":
-            return Answer(False if line == b"-1" else reply[len(line) + 3 : -2])
-        return Answer(None, STATUS, line) if kind == b"+" else Answer(None, ENCODED, reply)
+        return _answer_of(reply)
 
     def _is_implicit(self, key: bytes) -> bool:
         """A deadline that nobody named counts as none, as for EXPIRE NX: scripts give a counter its window where PTTL says -1."""
@@ -191,12 +192,25 @@ class Calls:
 
     def set_proto(self, proto: int) -> None:
         self.proto = proto
+        self.is_fast &= proto == 2
 
     def log(self, level: int, size: int) -> None:
         self.conn.node.log(f"event=script_log client={self.conn.id} level={level} bytes={size}: what scripts log is not shown")
 
     def tick(self) -> int:
         return self.scripts.judge()
+
+
+def _answer_of(reply: bytes) -> Answer:
+    """Of a fast path's reply in RESP2."""
+    kind, line = reply[:1], reply[1 : reply.index(b"\r\n")]
+    if kind == b":":
+        return Answer(parse_int(line))
+    if kind == b"$":
+        return Answer(False if line == b"-1" else reply[len(line) + 3 : -2])
+    if kind == b"-":
+        return Answer(None, FAULT, reply[:-2])
+    return Answer(None, STATUS, line) if kind == b"+" else Answer(None, ENCODED, reply)
 
 
 def _answer(reply: Reply, proto: int) -> Answer:

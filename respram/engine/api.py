@@ -260,6 +260,10 @@ class Engine(Replicating, Protocol):
     def unteach(self, name: bytes) -> None:
         """The name is for `dispatch` again."""
 
+    def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        """For `dispatch`, while it runs a script of the session: a command of the script by its fast path. The reply, in RESP2; None:
+        it has none, or it declined, and nothing has happened."""
+
     def take_replies(self) -> bytes:
         """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it declined, one
         behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""

@@ -94,3 +94,13 @@ def test_info_is_counted_by_name_with_keys_that_have_no_ttl() -> None:
     assert "20 commands: 12 served" in shown and "5 refused (25.00 %)" in shown and "6 keys have no TTL" in shown
     assert "--let-go del   or, for one user: ACL SETUSER <name> +del\n" in shown
     assert shown.index("hset") < shown.index("del ")  # the most frequent first
+
+
+def test_scripts_are_counted_and_told_how_they_run() -> None:
+    short = b'1700000000.000001 [0 127.0.0.1:1] "eval" "return redis.call(\'get\', KEYS[1])" "1" "k"\n'
+    long = b'1700000000.000001 [0 127.0.0.1:1] "EVAL" "return cjson.encode({1})" "0"\n'
+    found = report(of_capture([short, short, long, b'1700000000.000001 [0 lua] "get" "k"\n']))
+    assert "3 calls of scripts: pip install 'respram[scripts]'" in found
+    assert "of 2 different scripts 1 run without Lua" in found
+    by_name = report(of_info("cmdstat_evalsha:calls=5,usec=1\r\n"))
+    assert "5 calls of scripts" in by_name and "different scripts" not in by_name

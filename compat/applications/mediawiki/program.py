@@ -71,7 +71,8 @@ def install(place, port):
     words = ["php", str(WIKI / "maintenance" / "install.php"), "--dbtype", "sqlite", "--dbname", "wiki", "--dbpath", place, "--confpath", place]
     words += ["--server", f"http://127.0.0.1:{port}", "--scriptpath", "", "--pass", PASSWORD, "Wiki", "Ada"]
     # The installer will not begin where the package's own settings are seen.
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False, env={**os.environ, "MW_CONFIG_FILE": f"{place}/LocalSettings.php"})
+    env = {**os.environ, "MW_CONFIG_FILE": f"{place}/LocalSettings.php"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False, env=env)
     settings = Path(place, "LocalSettings.php")
     true(settings.exists(), "it installs", (done.stdout + done.stderr)[-300:])
     settings.write_text(settings.read_text() + SETTINGS.format(host=HOST, port=PORT, place=place))

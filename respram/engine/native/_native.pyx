@@ -282,6 +282,23 @@ cdef class NativeEngine:
     def unteach(self, bytes name not None):
         programs_unteach(self.c, span_of(name))
 
+    def call_inside(self, NativeSession session not None, list argv not None, int64_t now_ms):
+        cdef Arg args[16]
+        cdef Command command
+        cdef bytes text, one
+        cdef size_t at = 0, count = 0
+        if self.c.feed.session != &session.c or len(argv) > CALL_ARGS_MAX or not argv:
+            return None
+        text = b"".join(argv)
+        for one in argv:
+            args[count].offset = at
+            args[count].len = <size_t>PyBytes_GET_SIZE(one)
+            at += args[count].len
+            count += 1
+        memset(&command, 0, sizeof(command))
+        command.text, command.args, command.argc = <const uint8_t *>PyBytes_AS_STRING(text), args, count
+        return self.take_replies() if programs_call(self.c, &session.c, &command, now_ms) else None
+
     def take_replies(self):
         if not self.c.programs.log.len:
             return b""

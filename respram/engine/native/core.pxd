@@ -23,9 +23,12 @@ cdef extern from "engine.h":
         uint64_t clock
         uint16_t node
         uint8_t flags
+    int CALL_ARGS_MAX
     ctypedef struct Arg:
-        pass
+        size_t offset, len
     ctypedef struct Command:
+        const uint8_t *text
+        const Arg *args
         size_t argc
     ctypedef struct CFault "Fault":
         char *text
@@ -160,6 +163,7 @@ cdef extern from "engine.h":
     size_t session_buffered_bytes(const CSession *)
     bint programs_teach(Engine *, Span, Span, size_t, const Constant *, size_t)
     void programs_unteach(Engine *, Span)
+    bint programs_call(Engine *, CSession *, Command *, int64_t)
     bint kept_run(Engine *, CSession *, int64_t, size_t, Command *)
     bint kept_next(CSession *, Command *)
     unsigned kept_home(const Engine *, const CSession *)

@@ -253,10 +253,10 @@ static bool is_inside(uint8_t hot) {
 }
 
 /* What a script is told of a life that nobody named: see commands/scripts.py. */
-static bool is_endless(const Run *run, const Command *command) {
+static bool is_endless(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->hot != HOT_ttl && command->hot != HOT_pttl && command->hot != HOT_expiretime && command->hot != HOT_pexpiretime)
         return false;
-    const Record *record = keyspace_row(run->engine, run->session->db, command->hash, command_arg(command, 1), run->now_ms);
+    const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
     return record && record->flags & RECORD_IMPLICIT;
 }
 
@@ -306,32 +306,54 @@ static bool gather(Run *run, const Value *values, size_t count, Arg *args) {
     return true;
 }
 
+/* Runs a command's fast path and puts its reply behind `log`, which has room for a short one. False: it declined, or there
+ * is no memory for what it has answered (`broken`). */
+static bool run_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken) {
+    size_t before = engine->reply.len;
+    command->hot = hot_name(command_arg(command, 0));
+    if (!is_inside(command->hot))
+        return false;
+    if (hot_has_key(command->hot) && command->argc > 1)
+        command->hash = keyspace_hash(engine, command_arg(command, 1));
+    if (!hot_run(engine, session, command, now_ms))
+        return false;
+    bool kept = seal_flush(engine);
+    if (is_endless(engine, session, command, now_ms))
+        kept &= buffer_append(log, ":-1\r\n", 5);
+    else
+        kept &= buffer_append(log, engine->reply.bytes + before, engine->reply.len - before);
+    buffer_cut(&engine->reply, before);
+    *broken = !kept;
+    return kept;
+}
+
+/* A command of a script that runs in Lua: its reply, in RESP2, is in `log`. */
+bool programs_call(Engine *engine, Session *session, Command *command, int64_t now_ms) {
+    Buffer *log = &engine->programs.log;
+    int proto = session->proto;
+    bool broken = false;
+    buffer_clear(log, LOG_KEPT_BYTES_MAX);
+    if (!buffer_reserve(log, NUMBER_BYTES))
+        return false;
+    session->proto = 2;
+    bool done = run_inside(engine, session, command, now_ms, log, &broken);
+    session->proto = proto;
+    if (broken) {
+        buffer_clear(log, LOG_KEPT_BYTES_MAX);
+        done = buffer_append(log, NO_MEMORY, sizeof NO_MEMORY - 1);
+    }
+    return done;
+}
+
 static bool call(Run *run, const Value *values, size_t count, Value *into) {
     Engine *engine = run->engine;
     Programs *programs = &engine->programs;
     Arg args[CALL_ARGS_MAX];
-    size_t text_at = programs->made.len, before = engine->reply.len, log_at = programs->log.len;
+    size_t text_at = programs->made.len, log_at = programs->log.len;
     if (log_at > LOG_BYTES_MAX / 2 || !gather(run, values, count, args) || !buffer_reserve(&programs->log, NUMBER_BYTES))
         return false;
     Command command = {.text = programs->made.bytes + text_at, .args = args, .argc = count};
-    command.hot = hot_name(command_arg(&command, 0));
-    if (!is_inside(command.hot))
-        return false;
-    if (hot_has_key(command.hot) && count > 1)
-        command.hash = keyspace_hash(engine, command_arg(&command, 1));
-    if (!hot_run(engine, run->session, &command, run->now_ms))
-        return false;
-    bool kept = seal_flush(engine);
-    if (is_endless(run, &command))
-        kept &= buffer_append(&programs->log, ":-1\r\n", 5);
-    else
-        kept &= buffer_append(&programs->log, engine->reply.bytes + before, engine->reply.len - before);
-    buffer_cut(&engine->reply, before);
-    if (!kept) {
-        run->broken = true;
-        return false;
-    }
-    return value_of(run, log_at, into);
+    return run_inside(engine, run->session, &command, run->now_ms, &programs->log, &run->broken) && value_of(run, log_at, into);
 }
 
 /* The time as Redis's TIME has it, in whole seconds; the log has it as a reply, for Lua to see the same. */

@@ -90,6 +90,9 @@ class PureEngine:
     def unteach(self, name: bytes) -> None:
         self.wire.programs.unteach(name)
 
+    def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        return self.wire.programs.call_inside(session, argv, now_ms)
+
     def take_replies(self) -> bytes:
         return self.wire.programs.take_replies()
 

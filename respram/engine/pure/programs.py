@@ -12,7 +12,7 @@ from typing import NamedTuple
 from respram.engine.api import Session
 from respram.engine.pure.keyspace import Keyspace
 from respram.integers import parse_int
-from respram.program import LOG_BYTES_MAX, RUN_STEPS_MAX, Op, Program
+from respram.program import CALL_ARGS_MAX, LOG_BYTES_MAX, RUN_STEPS_MAX, Op, Program
 
 PLAIN = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?\Z")
 DIGITS_MAX = 15  # of a number in a text: a double holds them all
@@ -133,16 +133,28 @@ class Programs:
         self._spend(len(reply))
         self._log.append(reply)
 
-    def _called(self, session: Session, argv: list[bytes], now_ms: int) -> Value:
-        if argv[0].lower() in NOT_INSIDE or self._log_bytes > LOG_BYTES_MAX // 2:
-            raise DeclinedError
-        reply = self._call(session, argv, now_ms)
-        if reply is None:
-            raise DeclinedError
-        if argv[0].lower() in LIVES:
+    def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        if len(argv) > CALL_ARGS_MAX:
+            return None
+        proto, session.proto = session.proto, 2
+        try:
+            return self._ran(session, argv, now_ms)
+        finally:
+            session.proto = proto
+
+    def _ran(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        name = argv[0].lower()
+        reply = self._call(session, argv, now_ms) if name not in NOT_INSIDE else None
+        if reply is not None and name in LIVES:
             row = self._keyspace.row(session.db, argv[1], now_ms)
             if row is not None and row.implicit:
-                reply = b":-1\r\n"  # a deadline that nobody named counts as none: see commands/scripts.py
+                return b":-1\r\n"  # a deadline that nobody named counts as none: see commands/scripts.py
+        return reply
+
+    def _called(self, session: Session, argv: list[bytes], now_ms: int) -> Value:
+        reply = self._ran(session, argv, now_ms) if self._log_bytes <= LOG_BYTES_MAX // 2 else None
+        if reply is None:
+            raise DeclinedError
         self._log.append(reply)
         self._log_bytes += len(reply)
         return _value_of(reply)
