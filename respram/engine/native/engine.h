@@ -454,7 +454,7 @@ static inline Span command_arg(const Command *command, size_t number) {
     return span;
 }
 
-/* programs.c */
+/* taught.c, programs.c */
 bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, const Constant *constants, size_t count);
 void programs_unteach(Engine *engine, Span name);
 bool programs_call(Engine *engine, Session *session, Command *command, int64_t now_ms);

@@ -6,9 +6,9 @@
  * `dispatch` takes the log, and Lua goes on from there. Numbers are doubles, as in Lua, but there is no infinity and no -0.
  */
 #include "hot.h"
+#include "programs.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LOG_KEPT_BYTES_MAX 65536
@@ -18,112 +18,6 @@
 #define WHOLE_MAX 4503599627370496.0 /* from here on all doubles are whole */
 
 static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
-
-/* -- what was taught ----------------------------------------------------------------------------- */
-typedef struct Step {
-    uint16_t op, a, b, c;
-} Step;
-
-typedef struct Taught {
-    struct Taught *next;
-    uint64_t hash;
-    size_t name_bytes, steps, registers, constants;
-    Constant *constant; /* with their texts, and the name, behind them */
-    uint8_t *name;
-    Step step[];
-} Taught;
-
-static Taught **bucket_of(const Engine *engine, uint64_t hash) {
-    return &engine->programs.taught[hash % PROGRAM_BUCKETS];
-}
-
-static const Taught *find(const Engine *engine, Span name) {
-    if (!engine->programs.taught)
-        return NULL;
-    uint64_t hash = hash_key(engine->settings.secret, name.bytes, name.len);
-    for (const Taught *taught = *bucket_of(engine, hash); taught; taught = taught->next)
-        if (taught->hash == hash && taught->name_bytes == name.len && !memcmp(taught->name, name.bytes, name.len))
-            return taught;
-    return NULL;
-}
-
-/* Whether every operand names something that is there. */
-static bool is_sound(const Taught *taught) {
-    if (!taught->steps || !taught->registers || taught->registers > REGISTERS_MAX)
-        return false;
-    uint16_t last = taught->step[taught->steps - 1].op;
-    if (last != OP_RETURN && last != OP_JUMP)
-        return false; /* nobody runs past the end */
-    for (size_t number = 0; number < taught->steps; number++) {
-        const Step *step = &taught->step[number];
-        bool jumps = step->op == OP_JUMP || step->op == OP_UNLESS || step->op == OP_WHEN;
-        size_t registers = taught->registers;
-        if (step->op >= OP_COUNT_OF || step->a >= (jumps ? taught->steps : registers))
-            return false;
-        if (step->op == OP_CONST ? step->b >= taught->constants
-            : step->op == OP_CALL ? !step->c || step->c > CALL_ARGS_MAX || (size_t)step->b + step->c > registers
-            : step->op == OP_RETURN_LIST ? (size_t)step->a + step->b > registers
-            : step->op != OP_JUMP && step->op != OP_BOOL && step->op != OP_COUNT && (step->b >= registers || step->c >= registers))
-            return false;
-    }
-    return true;
-}
-
-bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, const Constant *constants, size_t count) {
-    programs_unteach(engine, name);
-    if (!engine->programs.taught && !(engine->programs.taught = calloc(PROGRAM_BUCKETS, sizeof(Taught *))))
-        return false;
-    size_t texts = 0, number_of_steps = steps.len / sizeof(Step);
-    for (size_t number = 0; number < count; number++)
-        texts += constants[number].text.len;
-    Taught *taught = calloc(1, sizeof(Taught) + number_of_steps * sizeof(Step) + count * sizeof(Constant) + texts + name.len);
-    if (!taught)
-        return false;
-    *taught = (Taught){.hash = hash_key(engine->settings.secret, name.bytes, name.len), .name_bytes = name.len,
-                       .steps = number_of_steps, .registers = registers, .constants = count};
-    memcpy(taught->step, steps.bytes, number_of_steps * sizeof(Step));
-    taught->constant = (Constant *)(taught->step + number_of_steps);
-    uint8_t *at = (uint8_t *)(taught->constant + count);
-    for (size_t number = 0; number < count; number++) {
-        taught->constant[number] = constants[number];
-        taught->constant[number].text.bytes = at;
-        memcpy(at, constants[number].text.bytes, constants[number].text.len);
-        at += constants[number].text.len;
-    }
-    taught->name = at;
-    memcpy(at, name.bytes, name.len);
-    if (!is_sound(taught)) {
-        free(taught);
-        return false;
-    }
-    Taught **bucket = bucket_of(engine, taught->hash);
-    taught->next = *bucket;
-    *bucket = taught;
-    return true;
-}
-
-void programs_unteach(Engine *engine, Span name) {
-    const Taught *found = find(engine, name);
-    if (!found)
-        return;
-    Taught **place = bucket_of(engine, found->hash);
-    while (*place != found)
-        place = &(*place)->next;
-    *place = found->next;
-    free((Taught *)found);
-}
-
-void programs_free(Engine *engine) {
-    for (size_t number = 0; engine->programs.taught && number < PROGRAM_BUCKETS; number++) {
-        for (Taught *taught = engine->programs.taught[number], *next; taught; taught = next) {
-            next = taught->next;
-            free(taught);
-        }
-    }
-    free(engine->programs.taught);
-    buffer_clear(&engine->programs.log, 0);
-    buffer_clear(&engine->programs.made, 0);
-}
 
 /* -- values -------------------------------------------------------------------------------------- */
 typedef enum Kind { NIL, FALSE, TRUE, NUMBER, TEXT, STATUS, LISTED } Kind;
@@ -598,7 +492,7 @@ static bool evaluate(Engine *engine, Session *session, const Command *command, i
     const Taught *taught;
     forget(engine, true);
     if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !span_int64(command_arg(command, 2), &keys) || keys < 0
-        || (uint64_t)keys > command->argc - 3 || !(taught = find(engine, command_arg(command, 1)))
+        || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
         || !reply_reserve(engine, sizeof NO_MEMORY))
         return false;
     Run run = {.engine = engine, .session = session, .command = command, .taught = taught, .now_ms = now_ms, .keys = (size_t)keys};
