@@ -138,7 +138,7 @@ class Bench:
             "-q",
             "-x",
             "-k",
-            "native",
+            "not pure",
             "-p",
             "no:cacheprovider",
             "-p",
