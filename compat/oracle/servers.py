@@ -22,6 +22,7 @@ START_S = 60.0  # from the process to the first answer
 STOP_S = 30.0
 REDIS_OPTIONS = (
     "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--databases", "16", "--proto-max-bulk-len", "16mb",
+    "--client-query-buffer-limit", "32mb",
     "--enable-debug-command", "no", "--daemonize", "no", "--loglevel", "warning", "--protected-mode", "no",
 )  # fmt: skip
 

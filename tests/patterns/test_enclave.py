@@ -1,9 +1,10 @@
-"""Patterns on three nodes: what reaches the others, and that what the pages do not promise is indeed not so.
+"""Patterns on three nodes: what reaches the others, and what two nodes may do at the same moment.
 
-Replication takes milliseconds; what two nodes do within them neither can know of the other. Such a race is run until it
-happens: each attempt has a new name, and most attempts are enough.
+Who decides is the key's home, so of all that race for a key one wins. What is written without a look stays a race: it is run
+until it happens, each time with a new name.
 """
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -13,11 +14,9 @@ from typing import Any
 import pytest
 
 from respram.patterns import (
-    BadTransition,
     Broadcast,
     Change,
     Claim,
-    ClaimLost,
     ContentDistribution,
     ContentMissing,
     ContentStore,
@@ -44,6 +43,7 @@ from tests.patterns.conftest import World
 from tests.ports import reserve
 
 ATTEMPTS_MAX = 500  # of a race; one to three are what it takes
+RACES = 80  # in each of which exactly one node may win; without homes most of them have two winners
 MOVES = {"queued": ["running"], "running": ["done", "failed"]}
 
 Apart = tuple[World, list[Any]]
@@ -161,26 +161,17 @@ def test_content_comes_from_whichever_node_has_it_whole(apart: Apart, node_port:
     )
 
 
-# -- what the pages do not promise ----------------------------------------------------------------
-def test_two_nodes_may_grant_a_token_and_the_loser_learns_it_at_its_refresh(apart: Apart) -> None:
+# -- races on two nodes: the key's home decides ------------------------------------------------------
+def test_of_two_claims_of_a_token_on_two_nodes_one_is_granted(apart: Apart) -> None:
     world, clients = apart
-
-    def attempt(name: str) -> Any:
-        tokens = [CoordinationToken(client, name, 30) for client in clients[:2]]
+    for _ in range(RACES):
+        name = uuid.uuid4().hex
+        tokens = [CoordinationToken(client, name, 30) for client in clients]
         claims = world.together(*(lambda each=each: each.claim("me") for each in tokens))
-        return list(zip(tokens, claims, strict=True)) if all(isinstance(one, Claim) for one in claims) else None
-
-    granted = race(attempt)
-    winner = agreed(world, clients, granted[0][0].key)
-    for token, claim in granted:
-        if claim.proof == winner:
-            assert world(token.refresh(claim)).sure_s() > 0
-        else:
-            with pytest.raises(ClaimLost):
-                world(token.refresh(claim))
-            with pytest.raises(ClaimLost):
-                world(token.let_go(claim))
-    assert world(CoordinationToken(clients[2], granted[0][0].name).held()).holder == "me"
+        assert [isinstance(one, Claim) for one in claims].count(True) == 1
+    (token, claim), *_ = [(token, one) for token, one in zip(tokens, claims, strict=True) if isinstance(one, Claim)]
+    assert agreed(world, clients, token.key) == claim.proof
+    assert world(token.refresh(claim)).sure_s() > 0
 
 
 def test_a_token_that_the_nodes_have_spoken_of_is_granted_by_none(apart: Apart) -> None:
@@ -197,11 +188,11 @@ def test_a_token_that_the_nodes_have_spoken_of_is_granted_by_none(apart: Apart) 
     [
         (lambda client, name: Counter(client, name, 30), lambda found: int(found)),
         (lambda client, name: GrowingList(client, name, 30), lambda found: found.count(b"1")),
-        (lambda client, name: Statistics(client, name, 30), lambda found: int(b'"count":2' in found) + 1),
+        (lambda client, name: Statistics(client, name, 30), lambda found: json.loads(found)["count"]),
     ],
     ids=["counter", "list", "statistics"],
 )
-def test_additions_on_two_nodes_at_once_may_lose_one_and_later_ones_do_not(
+def test_additions_on_all_nodes_at_once_all_count(
     apart: Apart, make: Callable[..., Any], count: Callable[[bytes], int]
 ) -> None:
     world, clients = apart
@@ -209,48 +200,39 @@ def test_additions_on_two_nodes_at_once_may_lose_one_and_later_ones_do_not(
     def add(one: Any) -> Any:
         return one.append(1) if isinstance(one, GrowingList) else one.add(1)
 
-    def attempt(name: str) -> Any:
-        ones = [make(client, name) for client in clients]
-        world.together(*(lambda each=each: add(each) for each in ones[:2]))
-        found = agreed(world, clients, ones[0].key)
-        assert found is not None
-        return ones if count(found) == 1 else None
-
-    ones = race(attempt)
-    # One was lost. Once the nodes agree, an addition elsewhere goes on from what they agree on.
-    world(add(ones[2]))
+    ones = [make(client, world.name) for client in clients]
+    for _ in range(RACES):
+        world.together(*(lambda each=each: add(each) for each in ones))
     found = agreed(world, clients, ones[0].key)
-    assert found is not None and count(found) == 2
+    assert found is not None and count(found) == RACES * len(clients)
 
 
-def test_two_nodes_may_take_two_moves_of_a_job_and_one_of_them_stays(apart: Apart) -> None:
+def test_of_two_moves_of_a_job_on_two_nodes_one_is_taken(apart: Apart) -> None:
     world, clients = apart
+    machines = [StateMachine(client, MOVES, 30) for client in clients]
 
-    def attempt(name: str) -> Any:
-        machines = [StateMachine(client, MOVES, 30) for client in clients]
+    def attempt(name: str) -> None:
         world(machines[0].begin(name, "running"))
         agreed(world, clients, key("state", name))
         moved = world.together(
             lambda: machines[0].move(name, "running", "done"), lambda: machines[1].move(name, "running", "failed")
         )
-        assert all(one is None or isinstance(one, BadTransition) for one in moved)
-        return (machines, name) if moved == [None, None] else None
+        assert sorted(type(one).__name__ for one in moved) == ["BadTransition", "NoneType"]
+        agreed(world, clients, key("state", name))
+        states = {world(machine.state(name)).name for machine in machines}
+        assert states == {"done" if moved[0] is None else "failed"}
 
-    machines, name = race(attempt)
-    agreed(world, clients, key("state", name))
-    states = {world(machine.state(name)).name for machine in machines}
-    assert len(states) == 1 and states <= {"done", "failed"}
+    for _ in range(RACES):
+        attempt(uuid.uuid4().hex)
 
 
-def test_two_nodes_may_both_call_an_event_the_first_and_never_again(apart: Apart) -> None:
+def test_of_all_nodes_one_calls_an_event_the_first(apart: Apart) -> None:
     world, clients = apart
-
-    def attempt(name: str) -> Any:
-        seen = [Dedup(client, "orders", 30) for client in clients]
-        first = world.together(*(lambda each=each: each.first(name) for each in seen[:2]))
-        return (seen, name) if first == [True, True] else None
-
-    seen, name = race(attempt)
+    seen = [Dedup(client, "orders", 30) for client in clients]
+    for _ in range(RACES):
+        name = uuid.uuid4().hex
+        first = world.together(*(lambda each=each, name=name: each.first(name) for each in seen))
+        assert sorted(first) == [False, False, True]
     agreed(world, clients, seen[0].key(name))
     assert [world(one.first(name)) for one in seen] == [False] * 3
 
@@ -293,11 +275,11 @@ def test_a_save_or_load_on_another_node_may_outlive_the_end_of_a_session(apart: 
     assert world(edges[2].load(session_id)) == {"user": name}
 
 
-def test_a_load_on_another_node_may_undo_a_save_of_the_same_instant(apart: Apart) -> None:
+def test_a_load_on_another_node_does_not_undo_a_save_of_the_same_instant(apart: Apart) -> None:
     world, clients = apart
     edges = [Sessions(client, 30) for client in clients]
 
-    def attempt(name: str) -> Any:
+    def attempt() -> None:
         session_id = world(edges[0].create("old"))
         agreed(world, clients, edges[0].key(session_id))
         # The save takes three round trips: loads at several moments, so that one meets its end.
@@ -306,6 +288,7 @@ def test_a_load_on_another_node_may_undo_a_save_of_the_same_instant(apart: Apart
         ]
         saved, *_ = world.together(lambda: edges[0].save(session_id, "new"), *loads)
         assert saved is None
-        return agreed(world, clients, edges[0].key(session_id)) == b'"old"'
+        assert agreed(world, clients, edges[0].key(session_id)) == b'"new"'
 
-    race(attempt)
+    for _ in range(RACES // 4):
+        attempt()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from respram.commands.node import Conn
+from respram.config.limits import Limits
 from respram.config.settings import Config
 from respram.server.app import App
 from respram.server.client import FREED_AT_ONCE_BYTES, _free
@@ -113,7 +114,7 @@ def test_two_thousand_idle_connections_are_nothing_to_the_others(node: LiveNode)
 
 def test_a_value_as_large_as_may_be_goes_in_and_out(node: LiveNode) -> None:
     wire = node.connect()
-    value = bytes(range(256)) * (64 << 12)
+    value = bytes(range(256)) * (Limits().bulk_bytes_max >> 8)
     wire.sock.sendall(request(b"SET", b"big", value, b"PX", b"60000"))
     assert wire.take(5) == b"+OK\r\n"
     head = b"$%d\r\n" % len(value)
