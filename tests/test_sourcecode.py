@@ -102,7 +102,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
 # and the facade over the files in Python.
 NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "table", "taught", "writer", "cipher", "glob")
-PURE_ALONE = ("__init__", "engine", "family")
+PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 

@@ -6,12 +6,14 @@ said in `respram/commands/`.
 """
 
 from respram.catalog.entry import Argument, Command, KeySpec, parse_entries
+from respram.catalog.hashes import ENTRIES as HASHES
 from respram.catalog.keyspace import ENTRIES as KEYSPACE
 from respram.catalog.letting_go import ENTRIES as LETTING_GO
 from respram.catalog.modules import ENTRIES as MODULES
 from respram.catalog.refused import REFUSED
 from respram.catalog.scripting import ENTRIES as SCRIPTING
 from respram.catalog.server import ENTRIES as SERVER
+from respram.catalog.sets import ENTRIES as SETS
 
 __all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 
@@ -44,7 +46,10 @@ def _refused() -> dict[bytes, Command]:
 
 # What is served, to whom it may be, containers with their subcommands inside: the view of COMMAND.
 COMMANDS: dict[bytes, Command] = (
-    parse_entries(KEYSPACE) | parse_entries(MODULES) | parse_entries(LETTING_GO) | parse_entries(SCRIPTING) | parse_entries(SERVER)
+    parse_entries(KEYSPACE)
+    | parse_entries(HASHES)
+    | parse_entries(SETS)
+    | parse_entries(MODULES) | parse_entries(LETTING_GO) | parse_entries(SCRIPTING) | parse_entries(SERVER)
 )
 _REFUSED = _refused()
 assert not COMMANDS.keys() & _REFUSED.keys(), "both served and refused"

@@ -11,6 +11,8 @@ from respram.catalog import COMMANDS, Argument, Command, everything
 GROUPS = {
     b"string": "Strings",
     b"bitmap": "Strings as bitmaps",
+    b"hash": "Hashes",
+    b"set": "Sets",
     b"module": "Rate limits and filters",
     b"generic": "Keys",
     b"transactions": "Transactions",

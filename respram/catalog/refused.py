@@ -8,21 +8,15 @@ here and not served is unknown. They are kept out of COMMAND, which tells what c
 REFUSED = {
     "emptying": "flushall -1 flushdb -1 swapdb 3",
     "renaming": "rename 3 renamenx 3 move 3",
-    "persisting": "persist 2",
+    "persisting": "persist 2 hpersist -5",
     "script": """
         fcall -3 fcall_ro -3 function -2
     """,
     "type": """
-        hdel -3 hexists 3 hexpire -6 hexpireat -6 hexpiretime -5 hget 3 hgetall 2 hgetdel -5 hgetex -5
-        hincrby 4 hincrbyfloat 4 hkeys 2 hlen 2 hmget -3 hmset -4 hpersist -5 hpexpire -6
-        hpexpireat -6 hpexpiretime -5 hpttl -5 hrandfield -2 hscan -3 hset -4 hsetex -6 hsetnx 4
-        hstrlen 3 httl -5 hvals 2
         blmove 6 blmpop -5 blpop -3 brpop -3 brpoplpush 4 lindex 3 linsert 5 llen 2 lmove 5 lmpop -4
         lpop -2 lpos -3 lpush -3 lpushx -3 lrange 4 lrem 4 lset 4 ltrim 4 rpop -2 rpoplpush 3 rpush -3
         rpushx -3
-        sadd -3 scard 2 sdiff -2 sdiffstore -3 sinter -2 sintercard -3 sinterstore -3 sismember 3
-        smembers 2 smismember -3 smove 4 sort -2 sort_ro -2 spop -2 srandmember -2 srem -3 sscan -3
-        sunion -2 sunionstore -3
+        sort -2 sort_ro -2
         bzmpop -5 bzpopmax -3 bzpopmin -3 zadd -4 zcard 2 zcount 4 zdiff -3 zdiffstore -4 zincrby 4
         zinter -3 zintercard -3 zinterstore -4 zlexcount 4 zmpop -4 zmscore -3 zpopmax -2 zpopmin -2
         zrandmember -2 zrange -4 zrangebylex -4 zrangebyscore -4 zrangestore -5 zrank -3 zrem -3

@@ -8,15 +8,26 @@ the engine directly do so because they owe neither.
 from respram.commands import notify
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn, Suspend
-from respram.commands.texts import TOO_LONG
+from respram.commands.texts import TOO_LONG, WRONG_TYPE
 from respram.engine.api import Entry
 
 
 def read(conn: Conn, key: bytes) -> Entry | None:
-    """The live record with its value, for a command that reads."""
+    """The live record with its value, for a command that reads strings."""
+    return a_string(read_any(conn, key))
+
+
+def read_any(conn: Conn, key: bytes) -> Entry | None:
     entry = conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
     if entry is None:
         _missed(conn, key)
+    return entry
+
+
+def a_string(entry: Entry | None) -> Entry | None:
+    """A collection is none."""
+    if entry is not None and entry.kind:
+        raise WRONG_TYPE
     return entry
 
 
@@ -76,7 +87,7 @@ def glance(conn: Conn, key: bytes) -> Entry | None:
 
 def current(conn: Conn, key: bytes) -> Entry | None:
     """The live record with its value, for a command that will write it: a miss is no event."""
-    return conn.node.engine.lookup(conn.session.db, key, conn.now_ms)
+    return a_string(conn.node.engine.lookup(conn.session.db, key, conn.now_ms))
 
 
 def exists(conn: Conn, key: bytes) -> bool:

@@ -67,6 +67,8 @@ RESPRAM_HELP = (
     b"    Shows this text.",
 )
 
+MEASURED_MEMBERS = 64  # of a collection, for MEMORY USAGE: the others are taken to be like them
+
 
 # -- time ---------------------------------------------------------------------------------------
 def time(conn: Conn, argv: list[bytes]) -> Reply:
@@ -113,7 +115,12 @@ def memory_usage(conn: Conn, argv: list[bytes]) -> Reply:
     entry = conn.node.engine.peek(conn.session.db, argv[2], conn.now_ms)
     if entry is None:
         return None
-    return len(argv[2]) + entry.length + conn.node.engine.counters().get("record_overhead_bytes", 0)
+    overhead_bytes = conn.node.engine.counters().get("record_overhead_bytes", 0)
+    if not entry.kind:
+        return len(argv[2]) + entry.length + overhead_bytes
+    sampled = conn.node.engine.members(conn.session.db, argv[2], 0, MEASURED_MEMBERS, conn.now_ms).members
+    one_bytes = sum(len(argv[2]) + len(one.name) + len(one.value) for one in sampled) // max(len(sampled), 1)
+    return len(argv[2]) + overhead_bytes + entry.length * (one_bytes + overhead_bytes)
 
 
 def memory_stats(conn: Conn, argv: list[bytes]) -> Reply:

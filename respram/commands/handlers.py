@@ -12,13 +12,16 @@ from respram.commands import (
     config_command,
     connection,
     counters,
+    hashes,
     info,
     introspection,
     keys,
     letting_go,
+    member_lives,
     pubsub,
     refusals,
     scripts,
+    sets,
     slowlog,
     strings,
     throttle,
@@ -28,8 +31,8 @@ from respram.commands import (
 from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
-    acl, admin, bits, clients, cluster, config_command, connection, counters, info, introspection, keys,
-    letting_go, pubsub, refusals, scripts, slowlog, strings, throttle, tracking, transactions,
+    acl, admin, bits, clients, cluster, config_command, connection, counters, hashes, info, introspection, keys,
+    letting_go, member_lives, pubsub, refusals, scripts, sets, slowlog, strings, throttle, tracking, transactions,
 )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ that `INCR` followed by `EXPIRE NX` opens its window here too.
 from collections.abc import Iterator
 
 from respram.commands import notify
-from respram.commands.access import ask_for_missing, glance, read
+from respram.commands.access import ask_for_missing, glance, read_any
+from respram.commands.collections import KIND_NAMES, collection_encoding, members, parse_cursor
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
@@ -24,7 +25,7 @@ from respram.commands.texts import (
 )
 from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
-from respram.integers import UINT64_MAX, parse_int, parse_uint
+from respram.integers import parse_int
 from respram.record import DATABASES
 from respram.stamp import to_ms
 
@@ -37,7 +38,6 @@ SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
 NX_WITH_OTHERS = ClientError(b"ERR NX and XX, GT or LT options at the same time are not compatible")
 GT_WITH_LT = ClientError(b"ERR GT and LT options at the same time are not compatible")
 NOT_A_DATABASE = ClientError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
-INVALID_CURSOR = ClientError(b"ERR invalid cursor")
 NO_FREQUENCY = ClientError(
     b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
     b"switching between policies at runtime LRU and LFU data will take some time to adjust."
@@ -64,7 +64,8 @@ def exists(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def type_command(conn: Conn, argv: list[bytes]) -> Reply:
-    return Simple(b"none" if glance(conn, argv[1]) is None else b"string")
+    entry = glance(conn, argv[1])
+    return Simple(b"none" if entry is None else KIND_NAMES[entry.kind])
 
 
 def dbsize(conn: Conn, argv: list[bytes]) -> Reply:
@@ -162,8 +163,8 @@ def _allowed(entry: Entry, conditions: set[bytes], deadline_ms: int) -> bool:
 
 
 def scan(conn: Conn, argv: list[bytes]) -> Reply:
-    cursor = _cursor(argv[1])
-    count, pattern, kind = SCAN_COUNT_DEFAULT, b"*", b"string"
+    cursor = parse_cursor(argv[1])
+    count, pattern, kind = SCAN_COUNT_DEFAULT, b"*", None
     words = argv[2:]
     while words:
         option = words[0].lower()
@@ -182,19 +183,13 @@ def scan(conn: Conn, argv: list[bytes]) -> Reply:
             kind = words[1].lower()
         words = words[2:]
     walked = conn.node.engine.scan(conn.session.db, cursor, count, conn.now_ms)
-    keys = walked.keys if kind == b"string" else []
-    return [b"%d" % walked.cursor, list(_matching(conn, keys, pattern))]
+    found = _matching(conn, walked.keys, pattern)
+    return [b"%d" % walked.cursor, list(found if kind is None else _of_kind(conn, found, kind))]
 
 
-def _cursor(text: bytes) -> int:
-    """As C's `strtoul` reads it, which Redis uses here: signs wrap round, an empty text is zero."""
-    if not text:
-        return 0
-    digits = text[1:] if text[:1] in (b"-", b"+") else text
-    value = parse_uint(digits.lstrip(b"0") or b"0") if digits.isdigit() else None
-    if value is None:
-        raise INVALID_CURSOR
-    return -value & UINT64_MAX if text[:1] == b"-" else value
+def _of_kind(conn: Conn, found: list[bytes], kind: bytes) -> list[bytes]:
+    entries = [(key, conn.node.engine.peek(conn.session.db, key, conn.now_ms)) for key in found]
+    return [key for key, entry in entries if entry is not None and KIND_NAMES[entry.kind] == kind]
 
 
 def keys(conn: Conn, argv: list[bytes]) -> Reply:
@@ -244,7 +239,7 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
             raise SYNTAX
     if source == target and target_db == conn.session.db:
         raise SAME_OBJECT
-    entry = read(conn, source)
+    entry = read_any(conn, source)
     if entry is None:
         return 0
     engine = conn.node.engine
@@ -252,8 +247,22 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
         if not replace:
             return 0
         notify.event(conn.node, NEW, target_db, target)  # Redis replaces by deleting first
+    if entry.kind:
+        _copy_collection(conn, source, entry, target_db, target)
+        return 1
     engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, conn.now_ms, b"copy_to")
     return 1
+
+
+def _copy_collection(conn: Conn, source: bytes, entry: Entry, target_db: int, target: bytes) -> None:
+    """Members with the deadlines that they have. What was under the target is let go of: its members would show otherwise."""
+    engine, now_ms = conn.node.engine, conn.now_ms
+    found = members(conn, source)
+    engine.let_go(target_db, target, now_ms, b"")
+    engine.found(target_db, target, entry.kind, entry.deadline_ms, entry.implicit, now_ms)
+    for one in found:
+        engine.put_member(target_db, target, one.name, one.value, one.deadline_ms if one.own else None, now_ms)
+    engine.tell(b"copy_to", target_db, target)
 
 
 def _database(text: bytes) -> int:
@@ -272,6 +281,8 @@ def object_encoding(conn: Conn, argv: list[bytes]) -> Reply:
     entry = _inspect(conn, argv[2])
     if entry is None:
         return None
+    if entry.kind:
+        return collection_encoding(conn, argv[2], entry)
     if parse_int(entry.value) is not None:
         return b"int"
     return b"embstr" if entry.length <= EMBEDDED_BYTES_MAX else b"raw"
@@ -282,7 +293,7 @@ def object_refcount(conn: Conn, argv: list[bytes]) -> Reply:
     entry = _inspect(conn, argv[2])
     if entry is None:
         return None
-    number = parse_int(entry.value)
+    number = None if entry.kind else parse_int(entry.value)
     return (1 << 31) - 1 if number is not None and 0 <= number < SHARED_INTEGERS else 1
 
 

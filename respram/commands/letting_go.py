@@ -25,12 +25,12 @@ def let_go(conn: Conn, key: bytes) -> bool:
 
 def let_go_or_refuse(conn: Conn, name: bytes, key: bytes) -> bool:
     """For a command that deletes in this form only; `name` in lower case."""
-    if not _may_let_go(conn, key):
+    if not may_let_go(conn, key):
         refuse(conn, name, b"delete", key=key)
     return let_go(conn, key)
 
 
-def _may_let_go(conn: Conn, key: bytes) -> bool:
+def may_let_go(conn: Conn, key: bytes) -> bool:
     return any(
         b"del" in rights.allowed and (rights.all_keys or may_touch(rights, key, WRITE)) for rights in conn.account.rights
     )

@@ -17,6 +17,7 @@ EVENT_LETTERS = b"g$lshzxetdnKEm"
 BIT_OF = {letter: 1 << position for position, letter in enumerate(EVENT_LETTERS)}
 KEYSPACE, KEYEVENT = BIT_OF[ord("K")], BIT_OF[ord("E")]
 GENERIC, STRING, EXPIRY = BIT_OF[ord("g")], BIT_OF[ord("$")], BIT_OF[ord("x")]
+HASHES, SETS, ZSETS = BIT_OF[ord("h")], BIT_OF[ord("s")], BIT_OF[ord("z")]
 FRESH, MISS = BIT_OF[ord("n")], BIT_OF[ord("m")]
 ALL_LETTERS = b"g$lshzxetd"  # what `A` stands for
 ALL_CLASSES = sum(BIT_OF[letter] for letter in ALL_LETTERS)
@@ -29,6 +30,10 @@ CLASS_OF = {
     EXPIRED: EXPIRY,
     NEW: FRESH,
     b"keymiss": MISS,
+    b"del": GENERIC,
+    **dict.fromkeys((b"hset", b"hdel", b"hincrby", b"hincrbyfloat", b"hexpire", b"hexpired"), HASHES),
+    **dict.fromkeys((b"sadd", b"srem", b"spop", b"sexpired", b"sinterstore", b"sunionstore", b"sdiffstore"), SETS),
+    **dict.fromkeys((b"zadd", b"zincr", b"zrem", b"zexpired", b"zrangestore", b"zunionstore", b"zinterstore", b"zdiffstore"), ZSETS),
 }
 
 CHANGED = (0, 0)  # the stamp of a watched key that was missing and came: clocks begin at 1

@@ -6,7 +6,7 @@ otherwise, once it is clear that it would have been carried out.
 """
 
 from respram.commands import notify
-from respram.commands.access import ask_for_missing, check_length, current, exists, read, rewrite, room, write
+from respram.commands.access import ask_for_missing, check_length, current, exists, read, read_any, rewrite, room, write
 from respram.commands.comparing import check_operand, digest_of, holds
 from respram.commands.deadlines import deadline_for, expiry_argument
 from respram.commands.letting_go import let_go, let_go_or_refuse
@@ -33,11 +33,14 @@ def mget(conn: Conn, argv: list[bytes]) -> Reply:
     values: list[Reply] = []
     left = room(conn)
     for key in argv[1:]:
-        entry = read(conn, key)
-        left -= 0 if entry is None else entry.length
+        entry = read_any(conn, key)
+        if entry is None or entry.kind:
+            values.append(None)
+            continue
+        left -= entry.length
         if left < 0:
             raise OverrunError
-        values.append(None if entry is None else entry.value)
+        values.append(entry.value)
     return values
 
 

@@ -201,9 +201,17 @@ def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) ->
         return b""
 
 
+VERSION_SHIFT, LENGTH_SHIFT = 64, 128  # beside a node's number
+
+
 def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:
     entry = conn.node.engine.peek(*watched, conn.now_ms)
-    return None if entry is None else (entry.clock, entry.node)
+    # Of a collection the stamp is the head's: its members have their own, and what is told of them is a version and their number.
+    if entry is None:
+        return None
+    if not entry.kind:
+        return entry.clock, entry.node
+    return entry.clock, entry.node + (entry.version << VERSION_SHIFT) + (entry.length << LENGTH_SHIFT)
 
 
 HANDLERS = {

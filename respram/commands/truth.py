@@ -22,6 +22,7 @@ NOT_KNOWN = ClientError(b"LOADING respram is joining its peers or restoring its 
 
 Queued = tuple[Command, list[bytes]]
 
+COLLECTIONS = frozenset({b"hash", b"set", b"sorted-set"})  # a head alone says nothing of what members there are
 LOOKING = frozenset({b"watch", b"eval", b"evalsha"})  # no writes by their flags, and they decide by what is there
 READS = frozenset({b"RW", b"RO", b"RM", b"insert", b"access", b"delete"})  # flags of a key whose state matters
 CONDITIONS = {  # written over blindly, unless one of these words is among the arguments
@@ -67,7 +68,7 @@ def _names(conn: Conn, commands: Iterable[Queued]) -> Iterator[Watched]:
             if command.writes or command.name in LOOKING:
                 if _decides(command, argv, flags):
                     yield at, key
-            elif engine.peek(at, key, now_ms) is None:
+            elif command.group in COLLECTIONS or engine.peek(at, key, now_ms) is None:
                 yield at, key
 
 

@@ -33,12 +33,18 @@ DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
 DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
+DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its key: more comes with the filling up
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN, b"incrbyfloat", b"copy_to")  # by the number of the note
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
+
+
+from respram.engine.api import Member, Members
+
+cdef tuple MEMBER_EVENTS = (b"hset", b"sadd", b"zadd", b"hdel", b"srem", b"zrem", b"hexpired", b"sexpired", b"zexpired")  # from NOTE_PUT on
 
 
 cdef inline bytes bytes_of(Span span):
@@ -146,7 +152,7 @@ cdef class NativeEngine:
         while at < end:
             memcpy(&key_bytes, at + 2, 4)
             if self.told is not None:
-                self.told(EVENTS[at[0]], at[1], PyBytes_FromStringAndSize(<const char *>at + NOTE_HEAD_BYTES, key_bytes))
+                self.told((EVENTS[at[0]] if at[0] < NOTE_PUT else MEMBER_EVENTS[at[0] - NOTE_PUT]), at[1], PyBytes_FromStringAndSize(<const char *>at + NOTE_HEAD_BYTES, key_bytes))
             at += NOTE_HEAD_BYTES + key_bytes
         if lost:
             raise MemoryError
@@ -395,6 +401,11 @@ cdef class NativeEngine:
         self.c.hits += 1
         cdef size_t length = record_value_bytes(record)
         cdef bytes value = b""
+        cdef const Family *family
+        if record_kind(record):
+            family = family_settled(self.c, record, now_ms)
+            return Entry(b"", family.count - family.dying, record_deadline_ms(record), bool(record.flags & RECORD_IMPLICIT),
+                         record.clock, self.c.nodes.numbers[record.node], record_kind(record), family.version)
         if with_value and length:
             if self.c.moved > self.c.moved_max or length > self.c.moved_max - self.c.moved:
                 raise AllowanceError
@@ -406,10 +417,16 @@ cdef class NativeEngine:
                      record.clock, self.c.nodes.numbers[record.node])
 
     def lookup(self, int db, bytes key not None, int64_t now_ms):
-        return self.entry(db, key, now_ms, True)
+        return self.after(self.entry(db, key, now_ms, True))
 
     def peek(self, int db, bytes key not None, int64_t now_ms):
-        return self.entry(db, key, now_ms, False)
+        return self.after(self.entry(db, key, now_ms, False))
+
+    cdef object after(self, answer):
+        """Looking at a collection destroys what of it is overdue."""
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(None)
+        return answer
 
     def store(self, int db, bytes key not None, bytes value not None, int64_t deadline_ms, bint implicit,
               int64_t now_ms, event):
@@ -445,7 +462,7 @@ cdef class NativeEngine:
             raise MemoryError
         if found:
             self.tell_of(event, db, key)
-        return found != 0
+        return self.after(found != 0)
 
     cdef int tell_of(self, event, int db, bytes key) except -1:
         if self.told is None:
@@ -482,23 +499,87 @@ cdef class NativeEngine:
         return walk_ttl_average_ms(self.c, db, now_ms)
 
     # -- collections ------------------------------------------------------------------------------
+    cdef Record *head(self, int db, bytes key, int64_t now_ms) except? NULL:
+        check_place(db, now_ms)
+        cdef Span span = span_of(key)
+        return family_head(self.c, db, keyspace_hash(self.c, span), span, now_ms)
+
+    cdef object shown(self, const Record *record):
+        cdef size_t length = record_value_bytes(record)
+        cdef bytes value = b""
+        if length:
+            value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
+            if not seal_open(self.c, record, <uint8_t *>PyBytes_AS_STRING(value)):
+                raise MemoryError
+        return Member(bytes_of(member_name(record_key(record))), value, record_deadline_ms(record),
+                      not record.flags & RECORD_IMPLICIT)
+
     def found(self, int db, bytes key not None, int kind, int64_t deadline_ms, bint implicit, int64_t now_ms):
-        raise NotImplementedError
+        check_place(db, now_ms)
+        cdef Span span = span_of(key)
+        if not 1 <= kind <= 3 or not 0 <= deadline_ms <= TIME_MS_MAX:
+            raise ValueError("kind or deadline out of range")
+        if not family_found(self.c, db, keyspace_hash(self.c, span), span, <uint8_t>kind, deadline_ms, implicit, now_ms):
+            raise MemoryError
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(None)
 
     def member(self, int db, bytes key not None, bytes name not None, int64_t now_ms):
-        raise NotImplementedError
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef const Record *record = NULL
+        if head is not NULL:
+            record = family_find(self.c, head, span_of(name), now_ms)
+        return None if record is NULL else self.shown(record)
 
     def put_member(self, int db, bytes key not None, bytes name not None, bytes value not None, deadline_ms, int64_t now_ms):
-        raise NotImplementedError
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef truth is_new = 0
+        cdef int64_t own_ms = 0 if deadline_ms is None else deadline_ms
+        if head is NULL:
+            raise AssertionError("the head comes first")
+        if not 0 <= own_ms <= TIME_MS_MAX:
+            raise ValueError("deadline out of range")
+        if PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(name) + 4 > LENGTH_MAX or PyBytes_GET_SIZE(value) > LENGTH_MAX:
+            raise MemoryError
+        if not family_put(self.c, head, span_of(name), span_of(value), own_ms, now_ms, &is_new):
+            raise MemoryError
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(None)
+        return is_new != 0
 
     def let_go_member(self, int db, bytes key not None, bytes name not None, int64_t now_ms):
-        raise NotImplementedError
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef truth found = 0
+        if head is not NULL and not family_let_go(self.c, head, span_of(name), now_ms, &found):
+            raise MemoryError
+        return found != 0
 
     def members(self, int db, bytes key not None, cursor, count, int64_t now_ms):
-        raise NotImplementedError
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef const Family *family
+        cdef uint64_t at, stop, wanted = min(max(count, 0), 1 << 60)
+        cdef list found = []
+        if head is NULL:
+            return Members(0, found)
+        family = family_settled(self.c, head, now_ms)
+        at = min(cursor, family.count) if cursor else family.count
+        stop = at - wanted if at > wanted else 0
+        if stop < family.dying:
+            stop = family.dying
+        while at > stop:
+            at -= 1
+            found.append(self.shown(family_member(family, at)))
+        return self.after(Members(stop if stop > family.dying else 0, found))
 
     def draw_member(self, int db, bytes key not None, draw, int64_t now_ms):
-        raise NotImplementedError
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef const Family *family
+        if head is NULL:
+            return None
+        family = family_settled(self.c, head, now_ms)
+        if family.count == family.dying:
+            return self.after(None)
+        return self.after(self.shown(family_member(family, family.dying + draw % (family.count - family.dying))))
 
     def tell(self, event, int db, bytes key not None):
         self.tell_of(event, db, key)
@@ -512,7 +593,7 @@ cdef class NativeEngine:
         return touched
 
     def next_due_ms(self, int64_t now_ms):
-        cdef int64_t due_ms = wheel_next_ms(&self.c.wheel)
+        cdef int64_t due_ms = 0 if self.c.work_first is not NULL else wheel_next_ms(&self.c.wheel)
         return None if due_ms < 0 else due_ms
 
     # -- replication ------------------------------------------------------------------------------
@@ -569,7 +650,7 @@ cdef class NativeEngine:
         return peers_dump(self.c, point, bytes_max, now_ms)
 
     def fetch(self, int db, bytes key not None, int64_t now_ms):
-        return peers_fetch(self.c, db, key, now_ms)
+        return self.after(peers_fetch(self.c, db, key, now_ms))
 
     def restamp(self, int64_t now_ms):
         return peers_restamp(self.c, now_ms)

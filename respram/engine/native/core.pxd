@@ -58,6 +58,8 @@ cdef extern from "engine.h":
     ctypedef struct Outbox:
         bint overflowed
         uint64_t used_bytes
+    ctypedef struct Family:
+        uint64_t count, dying, version
     ctypedef struct Digests:
         bint kept
     ctypedef struct Pad:
@@ -95,10 +97,12 @@ cdef extern from "engine.h":
         Buffer log
     ctypedef struct Engine:
         Table *tables
-        uint64_t live[80]
+        uint64_t live[81]
         Nodes nodes
         Outbox outbox
         Digests digests
+        Family *work_first
+        uint64_t heads
         Wheel wheel
         size_t lead
         uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted
@@ -121,7 +125,7 @@ cdef extern from "engine.h":
     ctypedef struct Row:
         const char *name
     const Row *ROWS
-    int NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
+    int NOTE_PUT, NOTE_NEW, NOTE_EXPIRED, NOTE_MERGED, NOTE_NONE
     int RECORD_IMPLICIT
 
     Engine *engine_new(const CSettings *)
@@ -139,7 +143,7 @@ cdef extern from "engine.h":
     void buffer_clear(Buffer *, size_t)
     bint buffer_append(Buffer *, const void *, size_t)
     uint64_t keyspace_hash(const Engine *, Span)
-    Record *keyspace_row(const Engine *, int, uint64_t, Span, int64_t)
+    Record *keyspace_row(Engine *, int, uint64_t, Span, int64_t)
     bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)
     bint keyspace_let_go(Engine *, int, uint64_t, Span, int64_t, truth *)
     bint keyspace_retime(Engine *, int, uint64_t, Span, int64_t, bint, int64_t, uint8_t, truth *)
@@ -147,11 +151,11 @@ cdef extern from "engine.h":
     CMerged keyspace_merge(Engine *, const uint8_t *, size_t, int64_t)
     bint outbox_drain(Engine *, uint64_t, Buffer *)
     ctypedef int (*See)(void *, const Record *) except -1
-    int walk_scan(const Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1
-    const Record *walk_sample(const Engine *, int, uint64_t, int64_t)
-    int64_t walk_ttl_average_ms(const Engine *, int, int64_t)
+    int walk_scan(Engine *, int, uint64_t *, uint64_t, int64_t, See, void *) except -1
+    const Record *walk_sample(Engine *, int, uint64_t, int64_t)
+    int64_t walk_ttl_average_ms(Engine *, int, int64_t)
     int walk_all(const Engine *, int, See, void *) except -1
-    uint64_t walk_count(const Engine *, int, int64_t)
+    uint64_t walk_count(Engine *, int, int64_t)
     int64_t wheel_next_ms(Wheel *)
     int64_t record_deadline_ms(const Record *)
     Span record_key(const Record *)
@@ -235,5 +239,15 @@ cdef extern from "engine.h":
     bint dump_pack(const Engine *, const Record *, Buffer *)
     bint dump_records(Engine *, uint64_t, uint64_t, int64_t, Buffer *, uint64_t *)
     int64_t keyspace_restamp(Engine *, int64_t)
+    Family *family_settled(Engine *, const Record *, int64_t)
+    Record *family_head(const Engine *, int, uint64_t, Span, int64_t)
+    Record *family_member(const Family *, uint64_t)
+    bint family_found(Engine *, int, uint64_t, Span, uint8_t, int64_t, bint, int64_t)
+    Record *family_find(Engine *, const Record *, Span, int64_t)
+    bint family_put(Engine *, Record *, Span, Span, int64_t, int64_t, truth *)
+    bint family_let_go(Engine *, const Record *, Span, int64_t, truth *)
+    bint family_fetch(Engine *, const Record *, uint64_t, int64_t, Buffer *)
+    Span member_name(Span)
+    int record_kind(const Record *)
     Record *table_find(const Table *, uint64_t, Span)
     int64_t record_end_ms(const Record *)

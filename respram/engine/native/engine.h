@@ -1,7 +1,7 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, seal.c, merge.c, outbox.c, walk.c (the
+ * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, family.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
  * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
@@ -94,6 +94,30 @@ typedef struct Before { /* what a record counted for */
 static inline Trace *trace_of(const Record *record) {
     return (Trace *)record - 1;
 }
+
+/* -- family.c: collections ------------------------------------------------------------------------ */
+typedef struct Family Family;
+struct Family { /* its anchor, a record that has the key alone, stands behind it */
+    Record **first, ***more; /* members: the first chunk, and the others */
+    uint32_t capacity, more_capacity;
+    uint64_t count, dying;
+    uint64_t counted; /* for DBSIZE */
+    uint64_t latest, version; /* no member's clock is above the one; the other is another after each change */
+    int64_t soonest_ms;       /* no member ends before it; meaningless without members */
+    uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head... */
+    Family *next;             /* with work for slices */
+    bool own;                 /* ... of those that this node wrote */
+    bool headed, queued;
+    bool held; /* a head is about to come */
+    uint8_t space;
+};
+
+enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: HASH, SET and ZSET each, from there on */
+
+typedef struct Kin { /* before each member, and before its trace */
+    Family *family; /* NULL: it has no value */
+    uint32_t place, spare;
+} Kin;
 
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
@@ -240,6 +264,11 @@ typedef struct Engine {
     Settings settings;
     Table tables[SPACES];
     uint64_t live[SPACES]; /* records with a value, past their deadline or not */
+    Table families[MEMBER_SPACES];
+    Family *work_first, *work_last;
+    uint64_t empty[DATABASES]; /* heads without members */
+    uint64_t heads, changes, family_bytes;
+    Buffer name; /* a member's key while it is looked for */
     Wheel wheel;
     Arena arena;
     Nodes nodes;
@@ -279,7 +308,7 @@ void engine_allow(Engine *engine, uint64_t own_bytes);
 void engine_note(Engine *engine, uint8_t note, int db, Span key);
 
 /* keyspace.c */
-Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
+Record *keyspace_row(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
                     bool implicit, int64_t now_ms, uint8_t note);
 bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms, bool *found);
@@ -290,13 +319,61 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms);
-void keyspace_remove(Engine *engine, Record *record);
+void keyspace_remove(Engine *engine, Record *record, uint64_t cleared);
+bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
+                  bool implicit, int64_t now_ms, uint8_t note);
+bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note);
+bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms);
+bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
+                   int64_t now_ms);
+void keyspace_end(Engine *engine, Record *record, int64_t now_ms);
+void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms);
 static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
     return hash_key(engine->settings.secret, key.bytes, key.len);
 }
 
 size_t record_packed_bytes(const Engine *engine, const Record *record);
 void record_pack(const Engine *engine, const Record *record, uint8_t *out);
+
+static inline Kin *kin_of(const Engine *engine, const Record *member) {
+    return (Kin *)((uint8_t *)member - engine->lead) - 1;
+}
+
+static inline size_t lead_of(const Engine *engine, int space) { /* bytes before a record */
+    return engine->lead + (is_member(space) ? sizeof(Kin) : 0);
+}
+
+/* family.c: the first are called for every change of a head or a member */
+bool family_before(Engine *engine, const Record *record, int db, uint64_t hash, Span key, const Content *content,
+                   int64_t now_ms);
+void family_after_all(Engine *engine, int db, Span key, const Content *content);
+void family_head_comes(Engine *engine, const Record *head);
+void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);
+uint64_t family_ended_at(const Record *record);
+void family_marked(Engine *engine, int db, Span key, uint64_t clock);
+void family_link(Engine *engine, Record *record);
+void family_unlink(Engine *engine, Record *record);
+void family_moved(Engine *engine, Record *record);
+void family_lengthen(Engine *engine, const Record *head, bool own, int64_t now_ms);
+bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms);
+bool family_is_dying(const Engine *engine, const Record *member);
+bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
+Family *family_of(Engine *engine, const Record *head);
+Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
+Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
+Record *family_member(const Family *family, uint64_t place);
+void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
+uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
+bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit,
+                  int64_t now_ms);
+Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms);
+bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms, bool *is_new);
+bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *found);
+bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out);
+void family_free(Engine *engine);
+Span member_head(Span member);
+Span member_name(Span member);
+bool member_key(Buffer *out, Span key, Span name);
 
 /* seal.c */
 bool seal_begin(Engine *engine, Lender lender, bool writes);
@@ -372,11 +449,12 @@ void outbox_clear(Engine *engine);
 
 /* walk.c: calls `see` with records; what it may not do is write */
 typedef int (*See)(void *context, const Record *record); /* 0: go on */
-int walk_scan(const Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
-const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t now_ms);
-int64_t walk_ttl_average_ms(const Engine *engine, int db, int64_t now_ms);
+int walk_scan(Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
+const Record *walk_sample(Engine *engine, int db, uint64_t draw, int64_t now_ms);
+int64_t walk_ttl_average_ms(Engine *engine, int db, int64_t now_ms);
+int walk_table(const Table *table, See see, void *context);
 int walk_all(const Engine *engine, int db, See see, void *context);
-uint64_t walk_count(const Engine *engine, int db, int64_t now_ms);
+uint64_t walk_count(Engine *engine, int db, int64_t now_ms);
 
 /* scanner.c, inline.c */
 typedef struct Limits {

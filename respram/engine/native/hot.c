@@ -67,9 +67,23 @@ static void note_seen(Engine *engine, const Session *session, const Row *row, co
         engine_note(engine, NOTE_SEEN, session->db, command_arg(command, at));
 }
 
+/* Fast paths know strings alone: whether one of the keys, or of what may be one, is the head of a collection. */
+static bool meets_head(const Engine *engine, const Session *session, const Command *command, unsigned shape) {
+    size_t last = shape & SHAPE_KEYS ? command->argc - 1 : shape & SHAPE_KEY ? 1 : 0;
+    for (size_t number = 1; number <= last; number++) {
+        Span key = command_arg(command, number);
+        const Record *record = table_find(&engine->tables[session->db], keyspace_hash(engine, key), key);
+        if (record && record->flags & RECORD_KIND)
+            return true;
+    }
+    return false;
+}
+
 /* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     const Row *row = &ROWS[command->hot];
+    if (unlikely(engine->heads) && command->argc > 1 && meets_head(engine, session, command, row->shape))
+        return false;
     if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
         return false;
     if (unlikely(session->tracks) && row->first_key < 0)

@@ -23,22 +23,21 @@ Engine *engine_new(const Settings *settings) {
     engine->settings = *settings;
     engine->hot_reads = engine->hot_writes = true;
     engine->moved_max = UINT64_MAX;
+    for (int space = DATABASES; space < MARKS; space++)
+        engine->tables[space].lead = sizeof(Kin);
     wheel_init(&engine->wheel);
     return engine;
 }
 
-/* A record's block begins with its trace, where digests are kept. */
-static size_t lead_bytes(const Engine *engine) {
-    return engine->lead;
-}
-
-static Record *take_block(Engine *engine, size_t bytes) {
-    uint8_t *block = arena_take(&engine->arena, lead_bytes(engine) + bytes);
-    return block ? (Record *)(block + lead_bytes(engine)) : NULL;
+/* A record's block begins with its place in its family, where it is a member, and its trace, where digests are kept. */
+static Record *take_block(Engine *engine, int db, size_t bytes) {
+    size_t lead = lead_of(engine, db);
+    uint8_t *block = arena_take(&engine->arena, lead + bytes);
+    return block ? (Record *)(block + lead) : NULL;
 }
 
 static void give_bytes(Engine *engine, Record *record, size_t bytes) {
-    size_t lead = lead_bytes(engine);
+    size_t lead = lead_of(engine, record->db);
     arena_give(&engine->arena, (uint8_t *)record - lead, lead + bytes);
 }
 
@@ -49,6 +48,7 @@ static int give_block(void *context, const Record *record) {
 }
 
 void engine_free(Engine *engine) {
+    family_free(engine);
     for (int db = 0; db < SPACES; db++) {
         walk_all(engine, db, give_block, engine);
         table_free(&engine->tables[db]);
@@ -66,6 +66,7 @@ void engine_free(Engine *engine) {
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);
     buffer_clear(&engine->draft, 0);
+    buffer_clear(&engine->name, 0);
     buffer_clear(&engine->batch.words, 0);
     args_free(&engine->batch.args);
     args_free(&engine->batch.resumed);
@@ -81,9 +82,11 @@ void engine_configure(Engine *engine, const Settings *settings) {
 }
 
 uint64_t engine_used_bytes(const Engine *engine) {
-    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes;
+    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes + engine->family_bytes;
     for (int db = 0; db < SPACES; db++)
         bytes += table_bytes(&engine->tables[db]);
+    for (int number = 0; engine->family_bytes && number < MEMBER_SPACES; number++)
+        bytes += table_bytes(&engine->families[number]);
     return bytes;
 }
 
@@ -112,11 +115,15 @@ void engine_note(Engine *engine, uint8_t note, int db, Span key) {
     buffer_append(&engine->notes, key.bytes, key.len);
 }
 
-Record *keyspace_row(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
+Record *keyspace_row(Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
     Record *record = table_find(&engine->tables[db], hash, key);
     if (!record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms)
         return NULL;
-    return record;
+    if (unlikely(record->flags & RECORD_KIND)) {
+        const Family *family = family_settled(engine, record, now_ms);
+        return family->count == family->dying ? NULL : record; /* without a member it is no key */
+    }
+    return unlikely(is_member(db)) && family_is_dying(engine, record) ? NULL : record;
 }
 
 /* -- the shape of a record ----------------------------------------------------------------------- */
@@ -150,12 +157,12 @@ static void reshape_here(Record *record, bool shadowed, size_t value_bytes, bool
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value) {
     size_t before = record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
     size_t after = record_size(shadowed, record->key_bytes, value_bytes);
-    size_t lead = lead_bytes(engine);
+    size_t lead = lead_of(engine, record->db);
     if (arena_block_bytes(lead + before) == arena_block_bytes(lead + after)) {
         reshape_here(record, shadowed, value_bytes, keep_value);
         return record;
     }
-    Record *moved = take_block(engine, after);
+    Record *moved = take_block(engine, record->db, after);
     if (!moved)
         return NULL;
     memcpy((uint8_t *)moved - lead, (uint8_t *)record - lead, lead + RECORD_HEADER_BYTES);
@@ -170,6 +177,8 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
     wheel_relink(moved);
     if (engine->digests.kept)
         digest_moved(moved);
+    if (is_member(moved->db))
+        family_moved(engine, moved);
     table_replace(&engine->tables[record->db], record, moved);
     give_bytes(engine, record, before);
     return moved;
@@ -182,18 +191,21 @@ static void count_stub(Engine *engine, const Record *record, int by) {
 
 static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t value_bytes, bool shadowed) {
     Table *table = &engine->tables[db];
-    Record *record = take_block(engine, record_size(shadowed, key.len, value_bytes));
+    Record *record = take_block(engine, db, record_size(shadowed, key.len, value_bytes));
     if (!record)
         return NULL;
+    record->db = (uint8_t)db;
     if (!table_make_room(table)) {
         give_bytes(engine, record, record_size(shadowed, key.len, value_bytes));
         return NULL;
     }
     memset(record, 0, RECORD_HEADER_BYTES);
+    record->db = (uint8_t)db;
+    if (is_member(db))
+        *kin_of(engine, record) = (Kin){0};
     record->hash = (uint32_t)hash;
     record->key_bytes = (uint32_t)key.len;
     record->value_bytes = (uint32_t)value_bytes;
-    record->db = (uint8_t)db;
     record->flags = (uint8_t)(RECORD_STUB | (shadowed ? RECORD_SHADOWED : 0));
     if (key.len)
         memcpy((uint8_t *)record_key(record).bytes, key.bytes, key.len);
@@ -214,9 +226,18 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     Before before = {0};
     always(deadline_ms >= 0 && deadline_ms <= TIME_MS_MAX && shadow_ms >= 0 && shadow_ms <= TIME_MS_MAX);
     always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX);
+    uint8_t kind = content ? content->kind : 0;
+    uint64_t cleared = clock; /* with a head that goes */
+    if (!family_before(engine, record, db, hash, key, content, now_ms))
+        return NULL;
+    if (!is_new && record->flags & RECORD_KIND && record_deadline_ms(record) <= now_ms)
+        cleared = record_end_ms(record) > now_ms ? family_ended_at(record) : 0;
+    bool stays = !is_new && kind && record_kind(record) == kind && record_deadline_ms(record) > now_ms;
     if (is_tracked) {
-        if (!digest_make_room(engine, end_ms, clock, now_ms))
+        if (!digest_make_room(engine, end_ms, clock, now_ms)) {
+            family_after_all(engine, db, key, content);
             return NULL;
+        }
         if (!is_new)
             before = digest_before(record);
     }
@@ -225,8 +246,13 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     if (!record) {
         if (is_tracked)
             digest_give_up(engine, end_ms, clock);
+        family_after_all(engine, db, key, content);
         return NULL;
     }
+    if (unlikely(record->flags & RECORD_KIND) && !stays)
+        family_head_goes(engine, record, cleared);
+    else if (is_member(db) && !is_new && kin_of(engine, record)->family && (!content || family_is_dying(engine, record)))
+        family_unlink(engine, record);
     if (record->flags & RECORD_STUB)
         count_stub(engine, record, -1);
     else
@@ -236,7 +262,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     else
         count_stub(engine, record, 1);
     record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
-                              | (content ? 0 : RECORD_STUB));
+                              | (content ? kind << KIND_SHIFT : RECORD_STUB));
     if (unlikely(record->node != node)) {
         nodes_release(&engine->nodes, record->node);
         nodes_use(&engine->nodes, node);
@@ -254,12 +280,22 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         wheel_move(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     if (is_tracked)
         digest_change(engine, record, before);
+    if (unlikely(kind && !stays))
+        family_head_comes(engine, record);
+    else if (unlikely(db >= MARKS) && db < SCRIPTS)
+        family_marked(engine, db - MARKS, key, clock);
+    else if (unlikely(is_member(db)) && content)
+        family_link(engine, record);
     dear(table_find(&engine->tables[db], hash, key) == record && record->key_bytes == key.len);
     return record;
 }
 
-/* Out of table and counts; the wheel has let go of it already. */
-static void destroy(Engine *engine, Record *record) {
+/* Out of table and counts; the wheel has let go of it already. With a head goes what is as old as this clock. */
+static void destroy(Engine *engine, Record *record, uint64_t cleared) {
+    if (unlikely(record->flags & RECORD_KIND))
+        family_head_goes(engine, record, cleared);
+    else if (is_member(record->db) && kin_of(engine, record)->family)
+        family_unlink(engine, record);
     dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record)) == record);
     if (record->flags & RECORD_STUB)
         count_stub(engine, record, -1);
@@ -272,9 +308,9 @@ static void destroy(Engine *engine, Record *record) {
     give_block(engine, record);
 }
 
-void keyspace_remove(Engine *engine, Record *record) {
+void keyspace_remove(Engine *engine, Record *record, uint64_t cleared) {
     wheel_remove(&engine->wheel, record);
-    destroy(engine, record);
+    destroy(engine, record, cleared);
 }
 
 /* -- local writes -------------------------------------------------------------------------------- */
@@ -289,22 +325,22 @@ static uint64_t next_clock(const Engine *engine, const Record *replaced, int64_t
 }
 
 /* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold the older
- * value, no peer and no file, there is nothing to be remembered. */
+ * value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for longer. */
 static int64_t shadow_left(const Engine *engine, const Record *replaced, int64_t deadline_ms) {
-    if (!replaced || !(engine->digests.kept || engine->settings.outbox_bytes_max))
+    if (!replaced || !(engine->digests.kept || engine->settings.outbox_bytes_max || replaced->flags & RECORD_KIND))
         return 0;
     int64_t end_ms = record_deadline_ms(replaced), shadow_ms = record_shadow_ms(replaced);
     int64_t last_ms = end_ms > shadow_ms ? end_ms : shadow_ms;
     return last_ms > deadline_ms ? last_ms : 0;
 }
 
-static bool put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
-                bool implicit, int64_t now_ms, uint8_t note) {
+bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
+                  bool implicit, int64_t now_ms, uint8_t note) {
     int32_t node = content->seal.key ? nodes_intern(&engine->nodes, engine->settings.node, &content->seal) : 0;
     if (node < 0)
         return false;
     Record *record = table_find(&engine->tables[db], hash, key);
-    bool is_new = !record || record->flags & RECORD_STUB || record_deadline_ms(record) <= now_ms;
+    bool is_new = engine->observed && !keyspace_row(engine, db, hash, key, now_ms);
     uint64_t clock = next_clock(engine, record, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, deadline_ms);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
@@ -314,11 +350,61 @@ static bool put(Engine *engine, int db, uint64_t hash, Span key, const Content *
     engine->writes++;
     if (engine->settings.outbox_bytes_max)
         outbox_add(engine, db, hash, key, key.len + content->bytes.len);
-    if (unlikely(engine->observed)) {
+    if (unlikely(engine->observed) && db < DATABASES) {
         if (is_new)
             engine_note(engine, NOTE_NEW, db, key);
         engine_note(engine, note, db, key);
     }
+    return true;
+}
+
+/* The same head, remembered for longer: a member of it will end later than it. */
+bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms) {
+    Content content = {.kind = (uint8_t)record_kind(head)};
+    Span key = record_key(head);
+    if (!buffer_reserve(&engine->scratch, key.len))
+        return false;
+    memcpy(engine->scratch.bytes, key.bytes, key.len);
+    engine->scratch.len = key.len;
+    key.bytes = engine->scratch.bytes;
+    uint64_t clock = next_clock(engine, head, now_ms), hash = keyspace_hash(engine, key);
+    int db = head->db;
+    bool written = keyspace_write(engine, head, db, hash, key, &content, clock, 0, record_deadline_ms(head), until_ms,
+                                  head->flags & RECORD_IMPLICIT, now_ms);
+    if (written) {
+        engine->clock = clock;
+        if (engine->settings.outbox_bytes_max)
+            outbox_add(engine, db, hash, key, key.len);
+    }
+    buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
+    return written;
+}
+
+/* Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive. */
+bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
+                   int64_t now_ms) {
+    Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
+    if (mark) {
+        uint64_t other = engine->nodes.numbers[mark->node];
+        int64_t shadow_ms = record_shadow_ms(mark);
+        if (mark->clock > clock || (mark->clock == clock && other >= number)) {
+            if (until_ms <= shadow_ms)
+                return true;
+            clock = mark->clock;
+            number = other;
+        }
+        if (shadow_ms > until_ms)
+            until_ms = shadow_ms;
+    }
+    Seal unsealed = {0};
+    int32_t node = number == engine->settings.node ? 0 : nodes_intern(&engine->nodes, number, &unsealed);
+    if (node < 0
+        || !keyspace_write(engine, mark, MARKS + db, hash, key, NULL, clock, (uint16_t)node, 0, until_ms, false, now_ms))
+        return false;
+    if (clock > engine->clock)
+        engine->clock = clock;
+    if (engine->settings.outbox_bytes_max)
+        outbox_add(engine, MARKS + db, hash, key, key.len);
     return true;
 }
 
@@ -328,7 +414,7 @@ bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value,
     engine->moved += value.len;
     if (!seal_value(engine, value, &content))
         return false;
-    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
+    bool stored = keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
     seal_done(engine, &content, stored);
     return stored;
 }
@@ -341,14 +427,29 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     *found = record != NULL;
     if (!record)
         return true;
-    if (!buffer_reserve(&engine->scratch, record_value_bytes(record)))
+    bool is_later = record_kind(record) && deadline_ms > record_deadline_ms(record);
+    if (!keyspace_again(engine, record, deadline_ms, implicit, now_ms, note))
         return false;
-    engine->scratch.len = record_value_bytes(record);
-    engine->moved += engine->scratch.len;
-    record_get_value(record, engine->scratch.bytes);
-    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
-                       .seal = engine->nodes.seals[record->node]};
-    bool stored = put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, note);
+    if (is_later)
+        family_lengthen(engine, table_find(&engine->tables[db], hash, key), false, now_ms);
+    return true;
+}
+
+/* The same of a record; its key lies in it, so both go by way of a buffer. */
+bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note) {
+    Span key = record_key(record);
+    size_t value_bytes = record_value_bytes(record);
+    if (!buffer_reserve(&engine->scratch, key.len + value_bytes))
+        return false;
+    engine->scratch.len = key.len + value_bytes;
+    if (key.len)
+        memcpy(engine->scratch.bytes, key.bytes, key.len);
+    record_get_value(record, engine->scratch.bytes + key.len);
+    key.bytes = engine->scratch.bytes;
+    engine->moved += value_bytes;
+    Content content = {.bytes = {engine->scratch.bytes + key.len, value_bytes}, .position = record->position,
+                       .seal = engine->nodes.seals[record->node], .kind = (uint8_t)record_kind(record)};
+    bool stored = keyspace_put(engine, record->db, keyspace_hash(engine, key), key, &content, deadline_ms, implicit, now_ms, note);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return stored;
 }
@@ -362,7 +463,7 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     uint64_t clock = next_clock(engine, record, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, now_ms);
     if (!shadow_ms)
-        keyspace_remove(engine, record);
+        keyspace_remove(engine, record, clock);
     else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms))
         return false;
     engine->clock = clock;
@@ -376,13 +477,19 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 /* The value is gone; key and stamp stay until the shadow has passed. Without memory for a smaller
  * block the stub keeps the one it has. */
 static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
+    if (unlikely(record->flags & RECORD_KIND)) {
+        family_head_goes(engine, record, family_ended_at(record));
+        record->flags &= (uint8_t)~RECORD_KIND;
+    } else if (is_member(record->db) && kin_of(engine, record)->family) {
+        family_unlink(engine, record);
+    }
     Span key = record_key(record);
     wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
     engine->live[record->db]--;
     count_stub(engine, record, 1);
     record->flags |= RECORD_STUB;
-    wheel_place(&engine->wheel, record, record_shadow_ms(record), now_ms);
-    keyspace_reshape(engine, record, true, 0, false);
+    wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
+    keyspace_reshape(engine, record, record->flags & RECORD_SHADOWED, 0, false);
 }
 
 /* Called once for each value that is destroyed on time or late; never before its deadline. */
@@ -401,6 +508,51 @@ static void note_lateness(Lateness *late, int64_t by_ms, uint32_t value_bytes, i
     }
 }
 
+/* The value of a cleared member goes; its stamp, deadline and shadow stay, and so does its id. */
+void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms) {
+    int64_t late_ms = now_ms - record_deadline_ms(record);
+    if (late_ms >= 0)
+        note_lateness(&engine->late, late_ms, record->value_bytes, now_ms);
+    wheel_remove(&engine->wheel, record);
+    become_stub(engine, record, now_ms);
+}
+
+/* A member's end is an event of its key, and with the last one the key is gone. */
+static void end_member(Engine *engine, Record *record, int64_t now_ms) {
+    if (family_is_dying(engine, record))
+        return;
+    const Family *family = kin_of(engine, record)->family;
+    bool is_last = family->headed && family->count - family->dying == 1; /* be its head overdue or not */
+    engine->expired += is_last;
+    if (likely(!engine->observed))
+        return;
+    family_note(engine, NOTE_ENDED, record->db, record_key(record), now_ms);
+    if (is_last)
+        engine_note(engine, NOTE_EXPIRED, record->db % DATABASES, member_head(record_key(record)));
+}
+
+/* What is due for a record that the wheel has let go of. */
+void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
+    if (record->flags & RECORD_STUB) {
+        destroy(engine, record, 0);
+        return;
+    }
+    if (unlikely(is_member(record->db))) {
+        end_member(engine, record, now_ms);
+    } else {
+        const Family *family = record->flags & RECORD_KIND ? family_of(engine, record) : NULL;
+        if (likely(!family) || family->count != family->dying) {
+            engine->expired++;
+            engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
+        }
+    }
+    note_lateness(&engine->late, now_ms - record_deadline_ms(record), record->value_bytes, now_ms);
+    if (record_shadow_ms(record) > now_ms)
+        become_stub(engine, record, now_ms);
+    else
+        destroy(engine, record, 0);
+}
+
 static void end(Engine *engine, Record *record, int64_t now_ms) {
     /* It was overwritten with more time, or only moves down; or its slot has not passed whole, which the
      * other engine waits for too, so that both forget at the same moment. */
@@ -408,16 +560,7 @@ static void end(Engine *engine, Record *record, int64_t now_ms) {
         wheel_place(&engine->wheel, record, record_due_ms(record), now_ms);
         return;
     }
-    if (!(record->flags & RECORD_STUB)) {
-        engine->expired++;
-        note_lateness(&engine->late, now_ms - record_due_ms(record), record->value_bytes, now_ms);
-        engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
-        if (record_shadow_ms(record) > now_ms) {
-            become_stub(engine, record, now_ms);
-            return;
-        }
-    }
-    destroy(engine, record);
+    keyspace_end(engine, record, now_ms);
 }
 
 /* Works off what is due: at most about `budget` records, and how many they were. A record is a cache
@@ -436,5 +579,5 @@ uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget) {
         if (count < wanted)
             break;
     }
-    return touched;
+    return touched + family_work(engine, now_ms, budget - touched);
 }

@@ -142,7 +142,9 @@ enum { TAKEN, PASSED_OVER, NO_ROOM, STRANGE };
 static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, bool is_live, int64_t shadow_ms,
                   int64_t now_ms) {
     Content content = {0};
-    if (is_live && newer->flags & PACKED_SEALED) {
+    if (newer->flags & RECORD_KIND) {
+        content.kind = (newer->flags & RECORD_KIND) >> KIND_SHIFT;
+    } else if (is_live && newer->flags & PACKED_SEALED) {
         Seal seal = {.sealer = newer->sealer, .key = seal_key(engine, newer->key_id)};
         uint32_t position = seal_split(newer->position, newer->value.len, &seal);
         content = (Content){.bytes = newer->value, .position = position, .seal = seal};
@@ -158,28 +160,66 @@ static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *
     return written;
 }
 
+/* What could be seen under a key before a record was merged, for the observer. */
+typedef struct Seen {
+    int db;
+    Span key;
+    bool key_before, member_before;
+} Seen;
+
+static bool is_seen(Engine *engine, int db, Span key, int64_t now_ms) {
+    return keyspace_row(engine, db, keyspace_hash(engine, key), key, now_ms) != NULL;
+}
+
+static Seen look(Engine *engine, const Arrived *newer, int64_t now_ms) {
+    bool of_member = is_member(newer->db);
+    Seen seen = {.db = newer->db % DATABASES, .key = of_member ? member_head(newer->key) : newer->key};
+    seen.key_before = is_seen(engine, seen.db, seen.key, now_ms);
+    seen.member_before = of_member && is_seen(engine, newer->db, newer->key, now_ms);
+    return seen;
+}
+
+static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is_live, int64_t now_ms) {
+    bool key_after = is_seen(engine, seen->db, seen->key, now_ms);
+    if (key_after && !seen->key_before)
+        engine_note(engine, NOTE_NEW, seen->db, seen->key);
+    if (is_member(newer->db) && (is_live || seen->member_before))
+        family_note(engine, is_live ? NOTE_PUT : NOTE_LET_GO, newer->db, newer->key, now_ms);
+    if (seen->key_before && !key_after)
+        engine_note(engine, NOTE_EXPIRED, seen->db, seen->key);
+    else if (key_after && newer->db < DATABASES)
+        engine_note(engine, NOTE_MERGED, seen->db, seen->key);
+}
+
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
- * taking the older record away. */
+ * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
 static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, int64_t now_ms) {
-    int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms;
+    Seen seen = {0};
+    if (unlikely(engine->observed)) {
+        seen = look(engine, newer, now_ms);
+        record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */
+    }
+    int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms, before_ms = 0;
     if (record)
         shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
-    bool was_live = record && !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
+    if (record && record->flags & RECORD_KIND)
+        before_ms = record_deadline_ms(record);
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
+    if (is_live && is_member(newer->db) && family_is_cleared(engine, newer->db, newer->key, newer->clock, now_ms))
+        is_live = false;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     if (!is_live && end_ms <= now_ms) {
         if (record)
-            keyspace_remove(engine, record);
+            keyspace_remove(engine, record, newer->clock);
     } else if (!write(engine, record, hash, newer, is_live, shadow_ms, now_ms)) {
         return NO_ROOM;
+    } else if (is_live && newer->flags & RECORD_KIND && now_ms < before_ms && before_ms < deadline_ms) {
+        family_lengthen(engine, table_find(&engine->tables[newer->db], hash, newer->key), true, now_ms);
     }
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;
-    if (unlikely(engine->observed) && (was_live || is_live)) {
-        if (!was_live)
-            engine_note(engine, NOTE_NEW, newer->db, newer->key);
-        engine_note(engine, is_live ? NOTE_MERGED : NOTE_EXPIRED, newer->db, newer->key);
-    }
+    if (unlikely(engine->observed))
+        tell(engine, &seen, newer, is_live, now_ms);
     return TAKEN;
 }
 

@@ -99,7 +99,16 @@ cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
     cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, span), span)
     if record is NULL or record_end_ms(record) <= now_ms:
         return b""
-    return packed(c, record)
+    if not record_kind(record):
+        return packed(c, record)
+    cdef Buffer found
+    memset(&found, 0, sizeof(found))
+    try:
+        if not family_fetch(c, record, FETCHED_BYTES_MAX, now_ms, &found):
+            raise MemoryError
+        return PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len)
+    finally:
+        buffer_clear(&found, 0)
 
 
 cdef object peers_restamp(Engine *c, int64_t now_ms):

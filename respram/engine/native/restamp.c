@@ -53,7 +53,8 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
         return false;
     engine->scratch.len = record_value_bytes(record);
     record_get_value(record, engine->scratch.bytes);
-    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position};
+    Content content = {.bytes = {engine->scratch.bytes, engine->scratch.len}, .position = record->position,
+                       .kind = (uint8_t)record_kind(record)};
     if (!is_stub)
         content.seal = engine->nodes.seals[record->node];
     int32_t node = content.seal.key ? nodes_intern(&engine->nodes, engine->settings.node, &content.seal) : 0;

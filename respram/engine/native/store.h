@@ -126,6 +126,10 @@ static inline int64_t record_deadline_ms(const Record *record) {
     return (int64_t)((uint64_t)record->deadline_high << 32 | record->deadline_low);
 }
 
+static inline int record_kind(const Record *record) {
+    return (record->flags & RECORD_KIND) >> KIND_SHIFT;
+}
+
 static inline void record_set_deadline(Record *record, int64_t deadline_ms) {
     record->deadline_low = (uint32_t)deadline_ms;
     record->deadline_high = (uint16_t)(deadline_ms >> 32);
@@ -152,6 +156,7 @@ typedef struct Content { /* a value on its way into a record */
     struct Cipher *cipher; /* or goes through this one, from its seal's first block on */
     uint32_t position;
     Seal seal;
+    uint8_t kind; /* of a head, which has no value; else 0 */
 } Content;
 
 void record_put_value(Record *record, const Content *content);
@@ -181,6 +186,7 @@ typedef struct Table {
     uint64_t unmapped; /* lines of `old` already given back */
     uint64_t ready;
     size_t lead; /* bytes before a record that a write reads too */
+    uint64_t records_hint; /* of a table of families: how many there are */
 } Table;
 
 Record *table_find(const Table *table, uint64_t hash, Span key);
@@ -218,6 +224,7 @@ void wheel_move(Wheel *wheel, Record *record, int64_t due_ms, int64_t now_ms);
 void wheel_remove(Wheel *wheel, Record *record);
 void wheel_relink(Record *record); /* the record has a new address */
 size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted);
+void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context);
 int64_t wheel_next_ms(Wheel *wheel); /* -1: nothing to wait for */
 uint64_t wheel_count_overdue(const Wheel *wheel, int db, int64_t now_ms);
 

@@ -22,12 +22,22 @@ static size_t size_of(const Record *record) {
     return record_size(record->flags & RECORD_SHADOWED, record->key_bytes, record->value_bytes);
 }
 
+/* Before a member its place in its family goes on standing. */
+static size_t kin_bytes(const Record *record) {
+    return is_member(record->db) ? sizeof(Kin) : 0;
+}
+
+static size_t lead_after(const Record *record) {
+    return sizeof(Trace) + kin_bytes(record);
+}
+
 static int take_one(void *context, const Record *record) {
     Move *move = context;
-    uint8_t *block = arena_take(&move->engine->arena, sizeof(Trace) + size_of(record));
+    size_t lead = lead_after(record);
+    uint8_t *block = arena_take(&move->engine->arena, lead + size_of(record));
     if (!block)
         return -1;
-    move->blocks[move->held++] = (Record *)(block + sizeof(Trace));
+    move->blocks[move->held++] = (Record *)(block + lead);
     return 0;
 }
 
@@ -37,7 +47,7 @@ static int give_back_one(void *context, const Record *record) {
         return -1;
     Record *block = *move->blocks++;
     move->held--;
-    arena_give(&move->engine->arena, trace_of(block), sizeof(Trace) + size_of(record));
+    arena_give(&move->engine->arena, (uint8_t *)block - lead_after(record), lead_after(record) + size_of(record));
     return 0;
 }
 
@@ -53,13 +63,17 @@ static int move_one(void *context, const Record *old) {
     Move *move = context;
     Engine *engine = move->engine;
     Record *moved = *move->blocks++, *record = (Record *)old;
-    size_t bytes = size_of(old);
+    size_t bytes = size_of(old), kin = kin_bytes(old);
     memcpy(moved, old, bytes);
+    if (kin) {
+        memcpy((uint8_t *)moved - lead_after(old), (const uint8_t *)old - kin, kin);
+        family_moved(engine, moved);
+    }
     wheel_relink(moved);
     table_replace(&engine->tables[moved->db], old, moved);
     dump_enter(engine, moved);
     move->counted = move->counted && count_one(move, moved);
-    arena_give(&engine->arena, record, bytes);
+    arena_give(&engine->arena, (uint8_t *)record - kin, kin + bytes);
     return 0;
 }
 
@@ -81,7 +95,7 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
     digests->kept = true;
     engine->lead = sizeof(Trace);
     for (int db = 0; db < SPACES; db++)
-        engine->tables[db].lead = sizeof(Trace);
+        engine->tables[db].lead = lead_of(engine, db);
 }
 
 /* False: no memory. Then the engine is as it was, or `lead` is set and it can never be tracked. */

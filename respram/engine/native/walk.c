@@ -20,11 +20,14 @@ static const Record *record_in(const Line *line, int place) {
     return (const Record *)(uintptr_t)(line->slots[place] & ((UINT64_C(1) << 48) - 1));
 }
 
-static bool is_live(const Record *record, int64_t now_ms) {
-    return !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
+/* A head without a member is no key. */
+static bool is_live(Engine *engine, const Record *record, int64_t now_ms) {
+    return !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms
+           && (likely(!record_kind(record)) || !family_is_empty(engine, record, now_ms));
 }
 
 typedef struct Walk {
+    Engine *engine;
     int64_t now_ms;
     See see;
     void *context;
@@ -41,7 +44,7 @@ static bool show_home(Walk *walk, const Lines *lines, uint64_t moved, uint64_t h
         walk->lines++;
         for (int place = 0; place < LINE_SLOTS; place++) {
             const Record *record = record_in(line, place);
-            if (!record || (record->hash & (lines->count - 1)) != home || !is_live(record, walk->now_ms))
+            if (!record || (record->hash & (lines->count - 1)) != home || !is_live(walk->engine, record, walk->now_ms))
                 continue;
             walk->seen++;
             if (walk->see(walk->context, record))
@@ -89,9 +92,9 @@ static bool show_step(Walk *walk, const Table *table, uint64_t *cursor) {
 }
 
 /* -1: `see` wanted no more, after an error of its own. */
-int walk_scan(const Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context) {
+int walk_scan(Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context) {
     const Table *table = &engine->tables[db];
-    Walk walk = {.now_ms = now_ms, .see = see, .context = context};
+    Walk walk = {.engine = engine, .now_ms = now_ms, .see = see, .context = context};
     uint64_t lines_max = count < UINT64_MAX / LINES_BY_COUNT - LINES_LEAST ? count * LINES_BY_COUNT + LINES_LEAST
                                                                           : UINT64_MAX;
     if (!table->now.count) {
@@ -118,7 +121,7 @@ static uint64_t lines_of(const Table *table) {
 }
 
 /* From a random line on, the first that has a live key; then one of its keys. */
-const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t now_ms) {
+const Record *walk_sample(Engine *engine, int db, uint64_t draw, int64_t now_ms) {
     const Table *table = &engine->tables[db];
     uint64_t lines = lines_of(table);
     if (!engine->live[db])
@@ -129,7 +132,7 @@ const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t n
         uint64_t count = 0;
         for (int place = 0; place < LINE_SLOTS; place++) {
             const Record *record = record_in(line, place);
-            if (record && is_live(record, now_ms))
+            if (record && is_live(engine, record, now_ms))
                 live[count++] = record;
         }
         if (count)
@@ -138,14 +141,14 @@ const Record *walk_sample(const Engine *engine, int db, uint64_t draw, int64_t n
     return NULL;
 }
 
-int64_t walk_ttl_average_ms(const Engine *engine, int db, int64_t now_ms) {
+int64_t walk_ttl_average_ms(Engine *engine, int db, int64_t now_ms) {
     const Table *table = &engine->tables[db];
     uint64_t lines = lines_of(table);
     int64_t sum_ms = 0, count = 0;
     for (uint64_t number = 0; number < lines && number < TTL_SAMPLE_LINES && count < TTL_SAMPLE; number++) {
         for (int place = 0; place < LINE_SLOTS; place++) {
             const Record *record = record_in(line_number(table, number), place);
-            if (record && is_live(record, now_ms)) {
+            if (record && is_live(engine, record, now_ms)) {
                 sum_ms += record_deadline_ms(record) - now_ms;
                 count++;
             }
@@ -156,7 +159,10 @@ int64_t walk_ttl_average_ms(const Engine *engine, int db, int64_t now_ms) {
 
 /* Every record, stubs and overdue ones too. `see` may free what it is shown. */
 int walk_all(const Engine *engine, int db, See see, void *context) {
-    const Table *table = &engine->tables[db];
+    return walk_table(&engine->tables[db], see, context);
+}
+
+int walk_table(const Table *table, See see, void *context) {
     uint64_t lines = lines_of(table);
     for (uint64_t number = 0; number < lines; number++) {
         for (int place = 0; place < LINE_SLOTS; place++) {
@@ -168,8 +174,45 @@ int walk_all(const Engine *engine, int db, See see, void *context) {
     return 0;
 }
 
-uint64_t walk_count(const Engine *engine, int db, int64_t now_ms) {
+typedef struct Over {
+    Engine *engine;
+    int db;
+    int64_t now_ms;
+    uint64_t count;
+} Over;
+
+static bool is_overdue(const Over *over, const Record *record) {
+    return !(record->flags & RECORD_STUB) && record_deadline_ms(record) <= over->now_ms;
+}
+
+/* A head that ended, unless it is counted among the empty; and one whose last members did, at the first of these. */
+static bool count_over(void *context, Record *record) {
+    Over *over = context;
+    if (!is_overdue(over, record))
+        return true;
+    if (record->db == over->db) {
+        const Family *family = record_kind(record) ? family_of(over->engine, record) : NULL;
+        over->count += !family || family->count != family->dying;
+    } else if (is_member(record->db) && record->db % DATABASES == over->db) {
+        Family *family = kin_of(over->engine, record)->family;
+        Span key = member_head(record_key(record));
+        const Record *head = family->headed ? family_head(over->engine, over->db, keyspace_hash(over->engine, key), key, over->now_ms) : NULL;
+        if (head && family->count != family->dying && family->counted != over->engine->changes
+            && family_is_empty(over->engine, head, over->now_ms)) {
+            family->counted = over->engine->changes;
+            over->count++;
+        }
+    }
+    return true;
+}
+
+uint64_t walk_count(Engine *engine, int db, int64_t now_ms) {
     if (!engine->live[db])
         return 0;
-    return engine->live[db] - wheel_count_overdue(&engine->wheel, db, now_ms);
+    if (likely(!engine->heads))
+        return engine->live[db] - wheel_count_overdue(&engine->wheel, db, now_ms);
+    Over over = {.engine = engine, .db = db, .now_ms = now_ms};
+    engine->changes++; /* a number that no family has yet */
+    wheel_each_begun(&engine->wheel, now_ms, count_over, &over);
+    return engine->live[db] - engine->empty[db] - over.count;
 }

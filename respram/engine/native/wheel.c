@@ -152,6 +152,21 @@ size_t wheel_visit(Wheel *wheel, int64_t now_ms, Record **out, size_t wanted) {
     return count;
 }
 
+static bool show_list(const Links *ring, bool (*see)(void *, Record *), void *context) {
+    for (const Links *links = next_of(ring); links != ring; links = next_of(links))
+        if (!see(context, (Record *)links))
+            return false;
+    return true;
+}
+
+/* Shows what stands in slots that have begun, all that may be overdue, until `see` has enough. It may not change the wheel. */
+void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context) {
+    bool more = show_list(&wheel->visiting.links, see, context);
+    for (int number = 0; more && number < WHEEL_SLOTS; number++)
+        if (is_occupied(wheel, number) && start_ms(level_of(number), wheel->slots[number].tick) <= now_ms)
+            more = show_list(&wheel->slots[number].links, see, context);
+}
+
 int64_t wheel_next_ms(Wheel *wheel) {
     if (!wheel->records)
         return -1;

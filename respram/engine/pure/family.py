@@ -172,7 +172,8 @@ def _note_change(keyspace: Store, family: Family) -> None:
 
 
 def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
-    """A head with a value is none any more: its members are cleared up to this clock."""
+    """A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are over, and
+    what is there is of another head that has not come yet: then the clock is 0."""
     family = family_of(keyspace, row)
     _count_empty(keyspace, family, -1)
     family.headed = False
@@ -195,9 +196,9 @@ def before_head(
     is_live = row.value is not None and row.deadline_ms > now_ms
     if is_live and row.kind == kind:
         return True
-    if row.kind:
-        head_goes(keyspace, row, clock if is_live else ended_at(row))
     end_ms = max(row.deadline_ms, row.shadow_ms)
+    if row.kind:
+        head_goes(keyspace, row, clock if is_live else ended_at(row) if end_ms > now_ms else 0)
     if kind and end_ms > now_ms:
         keyspace.mark(db, key, row.clock if is_live else ended_at(row), row.node, end_ms, now_ms)
     return False
@@ -218,7 +219,7 @@ def marked(keyspace: Store, db: int, key: bytes, clock: int) -> None:
 
 def clear(keyspace: Store, family: Family, clock: int) -> None:
     """Nearly always every member is older: then it is one number that changes, and slices wipe them."""
-    if not family.count:
+    if not family.count or not clock:
         return
     if family.latest > clock:
         for row in [row for row in family.rows[family.dying :] if row.clock <= clock]:
@@ -258,8 +259,8 @@ def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: i
     if mark is not None and clock <= mark.clock:
         return True
     row = keyspace.tables[db].get(key)
-    if row is None:
-        return False
+    if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
+        return False  # nothing that ended with it can be alive anywhere
     if row.value is not None and row.deadline_ms > now_ms:
         return row.kind != space // DATABASES and clock <= row.clock
     return clock <= ended_at(row)

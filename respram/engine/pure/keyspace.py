@@ -188,8 +188,8 @@ class Keyspace:
 
     def _shadow_left(self, replaced: Row | None, deadline_ms: int) -> int:
         """The shadow rule for a local write. Where nobody else can hold the older value, no peer and no file, there is
-        nothing to be remembered."""
-        if replaced is None or (self.digests is None and not self.outbox.bytes_max):
+        nothing to be remembered, but of a head: its members may live for longer."""
+        if replaced is None or (self.digests is None and not self.outbox.bytes_max and not replaced.kind):
             return 0
         return shadow_of(deadline_ms, 0, replaced.deadline_ms, replaced.shadow_ms)
 
@@ -303,10 +303,10 @@ class Keyspace:
         )
 
     def remove(self, row: Row, cleared: int = 0) -> None:
-        """Takes a row out of table, index and counts; the wheel has let go of it already. With a head goes what is as old as
-        its end, or as this clock."""
+        """Takes a row out of table, index and counts; the wheel has let go of it already. With a head goes what is as old
+        as this clock."""
         if row.kind:
-            family.head_goes(self, row, cleared or family.ended_at(row))
+            family.head_goes(self, row, cleared)
         elif row.family is not None:
             family.unlink(self, row)
         del self.tables[row.db][row.key]
@@ -351,9 +351,11 @@ class Keyspace:
         its, was_seen = row.family, not family.is_dying(row)
         assert its is not None
         self._destroy(row, now_ms)
+        is_last = was_seen and its.headed and not its.count  # with it the key is gone, be its head overdue or not
+        self.expired += is_last
         if self.observer is not None and was_seen:
             family.told_of_member(self, family.ENDED, row.db, row.key, now_ms)
-            if not its.count and self.head(its.space % DATABASES, its.key, now_ms) is not None:
+            if is_last:
                 self.observer(EXPIRED, its.space % DATABASES, its.key)
 
     def _destroy(self, row: Row, now_ms: int) -> None:
@@ -366,6 +368,9 @@ class Keyspace:
 
     def wipe(self, row: Row, now_ms: int) -> None:
         """The value of a cleared member goes; its stamp, deadline and shadow stay, and so does its id."""
+        assert row.value is not None
+        if row.deadline_ms <= now_ms:
+            self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
         self.wheel.remove(row)
         self._become_stub(row, max(row.deadline_ms, row.shadow_ms), now_ms)
 

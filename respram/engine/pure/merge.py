@@ -61,7 +61,8 @@ def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
     value = record.value if record.deadline_ms > now_ms else None
     if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock, now_ms):
         value = None  # it stays as a stub, for as long as others may keep it
-    seen = keyspace.observer is not None and _Seen(keyspace, record, now_ms)
+    seen = None if keyspace.observer is None else _Seen(keyspace, record, now_ms)
+    row = keyspace.tables[record.db].get(record.key)  # looking destroys what is overdue
     before_ms = row.deadline_ms if row is not None and row.kind else 0
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
@@ -77,7 +78,7 @@ def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
         )  # fmt: skip
         if row is not None and row.kind and now_ms < before_ms < row.deadline_ms:
             family.lengthen(keyspace, row, True, now_ms)
-    if seen:
+    if seen is not None:
         seen.tell(keyspace, value, now_ms)
     return True
 

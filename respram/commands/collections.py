@@ -1,0 +1,208 @@
+"""What commands about hashes, sets and sorted sets share: the collection under a key, and what a change of it owes.
+
+A collection is a family of records (docs/decisions/0120): the engine has the head, the members and their deadlines. A
+collection that a command begins gets the default TTL, as a string does; clients send EXPIRE behind it. What takes a member away is letting
+go, a right that an operator gives by the command's name.
+"""
+
+from respram.commands.access import check_length, glance, room
+from respram.commands.deadlines import deadline_for
+from respram.commands.node import Conn
+from respram.commands.reply import OverrunError
+from respram.commands.texts import INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
+from respram.engine.api import EXPIRED, Entry, Member
+from respram.errors import ClientError
+from respram.integers import INT64_MAX, UINT64_MAX, parse_int, parse_uint
+from respram.record import HASH, SET, ZSET, member_key
+
+KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE answers
+WALK_MEMBERS = 1_000  # taken out of the engine at a time
+SCAN_COUNT_DEFAULT = 10
+SCAN_COUNT_MAX = 65_536  # members walked by one HSCAN or SSCAN: COUNT is a hint, and nobody may hold the node
+INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # up to which Redis packs a collection, by its defaults
+
+OUT_OF_BOUNDS = ClientError(b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+OUT_OF_RANGE = ClientError(b"ERR value is out of range")
+
+
+def read_collection(conn: Conn, key: bytes, kind: int) -> Entry | None:
+    """For a command that reads: a miss is told, and asked of the peers."""
+    return checked(glance(conn, key), kind)
+
+
+def current_collection(conn: Conn, key: bytes, kind: int) -> Entry | None:
+    """For a command that will write: a miss is no event."""
+    return checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), kind)
+
+
+def checked(entry: Entry | None, kind: int) -> Entry | None:
+    if entry is not None and entry.kind != kind:
+        raise WRONG_TYPE
+    return entry
+
+
+def begin(conn: Conn, key: bytes, kind: int) -> None:
+    """A collection where there is no key; its first member has to follow."""
+    deadline_ms, implicit = deadline_for(conn, None)
+    conn.node.engine.found(conn.session.db, key, kind, deadline_ms, implicit, conn.now_ms)
+
+
+def member(conn: Conn, key: bytes, name: bytes) -> Member | None:
+    return conn.node.engine.member(conn.session.db, key, name, conn.now_ms)
+
+
+def put_member(conn: Conn, key: bytes, name: bytes, value: bytes, deadline_ms: int | None = None) -> bool:
+    """Whether it is new."""
+    check_length(conn, len(member_key(key, name)) + len(value))
+    return conn.node.engine.put_member(conn.session.db, key, name, value, deadline_ms, conn.now_ms)
+
+
+def own_deadline(before: Member | None) -> int | None:
+    """What a member keeps that only gets another value."""
+    return before.deadline_ms if before is not None and before.own else None
+
+
+def let_go_members(conn: Conn, key: bytes, names: list[bytes], event: bytes) -> int:
+    """How many there were. The right to it is the caller's to ask for."""
+    engine, db = conn.node.engine, conn.session.db
+    gone = sum(engine.let_go_member(db, key, name, conn.now_ms) for name in names)
+    if gone:
+        tell_gone(conn, key, event)
+    return gone
+
+
+def tell_gone(conn: Conn, key: bytes, event: bytes) -> None:
+    """Members went by a command; with the last one the key did."""
+    tell(conn, key, event)
+    if conn.node.engine.peek(conn.session.db, key, conn.now_ms) is None:
+        tell(conn, key, b"del")
+
+
+def tell(conn: Conn, key: bytes, event: bytes) -> None:
+    assert event != EXPIRED
+    conn.node.engine.tell(event, conn.session.db, key)
+
+
+def members(conn: Conn, key: bytes) -> list[Member]:
+    """All, as they came as long as none went. OverrunError where they are more than the client may hold unread."""
+    engine, db = conn.node.engine, conn.session.db
+    found: list[Member] = []
+    cursor, left = 0, room(conn)
+    while True:
+        walked = engine.members(db, key, cursor, WALK_MEMBERS, conn.now_ms)
+        found += walked.members
+        left -= sum(len(one.name) + len(one.value) for one in walked.members)
+        cursor = walked.cursor
+        if left < 0:
+            raise OverrunError
+        if not cursor:
+            found.reverse()
+            return found
+
+
+def replace(conn: Conn, key: bytes, kind: int, names: dict[bytes, bytes], event: bytes) -> None:
+    """A collection of these members, whatever was under the key."""
+    engine, db = conn.node.engine, conn.session.db
+    engine.let_go(db, key, conn.now_ms, b"")
+    if names:
+        begin(conn, key, kind)
+        for name, value in names.items():
+            put_member(conn, key, name, value)
+        tell(conn, key, event)
+
+
+def collection_encoding(conn: Conn, key: bytes, entry: Entry) -> bytes:
+    """What Redis would say; here all collections are kept alike."""
+    if entry.kind == SET and entry.length <= INTEGERS_MAX and all(parse_int(one.name) is not None for one in members(conn, key)):
+        return b"intset"
+    packed = entry.kind != SET and entry.length <= PACKED_MAX and all(
+        len(one.name) <= PACKED_BYTES_MAX and len(one.value) <= PACKED_BYTES_MAX for one in members(conn, key)
+    )
+    return b"listpack" if packed else b"skiplist" if entry.kind == ZSET else b"hashtable"
+
+
+# -- HSCAN and its kin ----------------------------------------------------------------------------------
+def scan_members(conn: Conn, argv: list[bytes], kind: int) -> tuple[bytes, list[Member]]:
+    cursor = parse_cursor(argv[2])
+    count, pattern, words = SCAN_COUNT_DEFAULT, b"*", argv[3:]
+    entry = read_collection(conn, argv[1], kind)
+    while entry is not None and words:
+        option = words[0].lower()
+        if len(words) < 2 or option not in (b"count", b"match"):
+            raise SYNTAX
+        if option == b"count":
+            number = parse_int(words[1])
+            if number is None:
+                raise NOT_AN_INTEGER
+            if number < 1:
+                raise SYNTAX
+            count = min(number, SCAN_COUNT_MAX)
+        else:
+            pattern = words[1]
+        words = words[2:]
+    if entry is None:
+        return b"0", []
+    walked = conn.node.engine.members(conn.session.db, argv[1], cursor, count, conn.now_ms)
+    if pattern == b"*":
+        return b"%d" % walked.cursor, walked.members
+    chosen = conn.node.engine.patterns()
+    chosen.add(pattern)
+    kept = set(chosen.keep([one.name for one in walked.members]))
+    return b"%d" % walked.cursor, [one for one in walked.members if one.name in kept]
+
+
+def parse_cursor(text: bytes) -> int:
+    """As C's `strtoul` reads it, which Redis uses here: signs wrap round, an empty text is zero."""
+    if not text:
+        return 0
+    digits = text[1:] if text[:1] in (b"-", b"+") else text
+    value = parse_uint(digits.lstrip(b"0") or b"0") if digits.isdigit() else None
+    if value is None:
+        raise INVALID_CURSOR
+    return -value & UINT64_MAX if text[:1] == b"-" else value
+
+
+# -- HRANDFIELD and its kin -------------------------------------------------------------------------------
+def drawn(conn: Conn, key: bytes, count: int) -> list[Member]:
+    """So many different ones, or, of a negative count, so many with repetition."""
+    node, db = conn.node, conn.session.db
+    entry = node.engine.peek(db, key, conn.now_ms)
+    if entry is None or not count:
+        return []
+    if count < 0:
+        found: list[Member] = []
+        left = room(conn)
+        while len(found) < -count:
+            if left < 0:
+                raise OverrunError
+            one = node.engine.draw_member(db, key, node.draw(), conn.now_ms)
+            assert one is not None
+            found.append(one)
+            left -= len(one.name) + len(one.value)
+        return found
+    if count >= entry.length:
+        return members(conn, key)
+    if count * 3 > entry.length:  # too many to be drawn until all differ
+        rest = members(conn, key)
+        for place in range(count):
+            other = place + node.draw() % (len(rest) - place)
+            rest[place], rest[other] = rest[other], rest[place]
+        return rest[:count]
+    chosen: dict[bytes, Member] = {}
+    while len(chosen) < count:
+        one = node.engine.draw_member(db, key, node.draw(), conn.now_ms)
+        assert one is not None
+        chosen[one.name] = one
+    return list(chosen.values())
+
+
+def draw_count(text: bytes, pairs: bool = False) -> int:
+    """As Redis bounds it."""
+    number = parse_int(text)
+    if number is None:
+        raise NOT_AN_INTEGER
+    if number < -INT64_MAX:
+        raise OUT_OF_BOUNDS
+    if pairs and not -(INT64_MAX // 2) <= number <= INT64_MAX // 2:
+        raise OUT_OF_RANGE
+    return number

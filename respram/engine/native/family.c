@@ -1,0 +1,564 @@
+/* Collections: a head, its members and the index between them. Decision 0120 has the shape, pure/family.py is the judge.
+ *
+ * Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and keeps a
+ * `Family` for each head. Its members stand in an array of chunks: a hole is filled by the last, a draw is one index, growing
+ * moves nothing, and a walk downwards sees every member that stays. The first `dying` of them are cleared: they are seen by
+ * nobody, and slices wipe them. A family is found by a table of its own kind of records, its anchors, so growing it stalls nobody either.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_MEMBERS 512
+#define FIRST_MEMBERS 4
+#define MORE_CHUNKS 8
+#define OVERDUE_AT_ONCE 64
+#define RAISED_AT_ONCE 512 /* members that a longer deadline is given to in one go; the others follow in slices */
+
+static Table *table_of(Engine *engine, int space) {
+    return &engine->families[space - DATABASES];
+}
+
+static Record *anchor_of(Family *family) {
+    return (Record *)(family + 1);
+}
+
+static Span key_of(Family *family) {
+    return record_key(anchor_of(family));
+}
+
+/* The collection's key of a member's key. */
+Span member_head(Span member) {
+    uint32_t len = (uint32_t)member.bytes[0] | (uint32_t)member.bytes[1] << 8 | (uint32_t)member.bytes[2] << 16
+                   | (uint32_t)member.bytes[3] << 24;
+    return (Span){member.bytes + NAME_LENGTH_BYTES, len};
+}
+
+Span member_name(Span member) {
+    size_t from = NAME_LENGTH_BYTES + member_head(member).len;
+    return (Span){member.bytes + from, member.len - from};
+}
+
+bool member_key(Buffer *out, Span key, Span name) {
+    uint8_t head[NAME_LENGTH_BYTES] = {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)(key.len >> 16), (uint8_t)(key.len >> 24)};
+    out->len = 0;
+    return buffer_reserve(out, NAME_LENGTH_BYTES + key.len + name.len) && buffer_append(out, head, sizeof head)
+           && buffer_append(out, key.bytes, key.len) && buffer_append(out, name.bytes, name.len);
+}
+
+static Family *find(Engine *engine, int space, Span key) {
+    Table *table = table_of(engine, space);
+    if (!table->records_hint)
+        return NULL;
+    Record *anchor = table_find(table, keyspace_hash(engine, key), key);
+    return anchor ? (Family *)anchor - 1 : NULL;
+}
+
+Family *family_of(Engine *engine, const Record *head) {
+    Family *family = find(engine, record_kind(head) * DATABASES + head->db, record_key(head));
+    always(family);
+    return family;
+}
+
+/* -- the array ----------------------------------------------------------------------------------- */
+static Record **place_at(const Family *family, uint64_t place) {
+    return place < CHUNK_MEMBERS ? &family->first[place] : &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS];
+}
+
+Record *family_member(const Family *family, uint64_t place) {
+    return *place_at(family, place);
+}
+
+static void move_to(Engine *engine, Family *family, Record *record, uint64_t place) {
+    *place_at(family, place) = record;
+    kin_of(engine, record)->place = (uint32_t)place;
+}
+
+static bool grow_first(Engine *engine, Family *family) {
+    uint64_t capacity = family->capacity ? family->capacity * 2 : FIRST_MEMBERS;
+    Record **first = realloc(family->first, capacity * sizeof *first);
+    if (!first)
+        return false;
+    engine->family_bytes += (capacity - family->capacity) * sizeof *first;
+    family->first = first;
+    family->capacity = (uint32_t)capacity;
+    return true;
+}
+
+static bool add_chunk(Engine *engine, Family *family) {
+    uint64_t chunks = family->capacity / CHUNK_MEMBERS - 1;
+    if (chunks == family->more_capacity) {
+        uint64_t capacity = chunks ? chunks * 2 : MORE_CHUNKS;
+        Record ***more = realloc(family->more, capacity * sizeof *more);
+        if (!more)
+            return false;
+        engine->family_bytes += (capacity - family->more_capacity) * sizeof *more;
+        family->more = more;
+        family->more_capacity = (uint32_t)capacity;
+    }
+    Record **chunk = malloc(CHUNK_MEMBERS * sizeof *chunk);
+    if (!chunk)
+        return false;
+    engine->family_bytes += CHUNK_MEMBERS * sizeof *chunk;
+    family->more[chunks] = chunk;
+    family->capacity += CHUNK_MEMBERS;
+    return true;
+}
+
+/* A chunk is kept beyond the one that is not full, so that coming and going at its edge costs nothing. */
+static void shrink(Engine *engine, Family *family) {
+    while (family->capacity > CHUNK_MEMBERS && family->capacity - family->count >= 2 * CHUNK_MEMBERS) {
+        family->capacity -= CHUNK_MEMBERS;
+        free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
+        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
+    }
+}
+
+static size_t family_size(Span key) {
+    return sizeof(Family) + record_size(false, key.len, 0);
+}
+
+static void release(Engine *engine, Family *family) {
+    while (family->capacity > CHUNK_MEMBERS) {
+        family->capacity -= CHUNK_MEMBERS;
+        free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
+        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
+    }
+    engine->family_bytes -= family->capacity * sizeof(Record *) + family->more_capacity * sizeof(Record **) + family_size(key_of(family));
+    free(family->first);
+    free(family->more);
+    free(family);
+}
+
+static int release_anchor(void *context, const Record *anchor) {
+    release(context, (Family *)anchor - 1);
+    return 0;
+}
+
+void family_free(Engine *engine) {
+    for (int number = 0; number < MEMBER_SPACES; number++) {
+        walk_table(&engine->families[number], release_anchor, engine);
+        table_free(&engine->families[number]);
+    }
+}
+
+static void forget_if_bare(Engine *engine, Family *family) {
+    if (family->count || family->headed || family->queued || family->held)
+        return;
+    Table *table = table_of(engine, family->space);
+    table_remove(table, anchor_of(family));
+    table->records_hint--;
+    release(engine, family);
+}
+
+/* The family exists after this, with room for one member more. NULL: no memory, and nothing has changed. */
+static Family *with_room(Engine *engine, int space, Span key) {
+    Family *family = find(engine, space, key);
+    if (!family) {
+        Table *table = table_of(engine, space);
+        uint64_t hash = keyspace_hash(engine, key);
+        family = calloc(1, family_size(key));
+        if (!family)
+            return NULL;
+        Record *anchor = anchor_of(family);
+        anchor->hash = (uint32_t)hash;
+        anchor->key_bytes = (uint32_t)key.len;
+        anchor->db = (uint8_t)space;
+        if (key.len)
+            memcpy(anchor->body, key.bytes, key.len);
+        family->space = (uint8_t)space;
+        if (!grow_first(engine, family) || !table_make_room(table)) {
+            engine->family_bytes -= family->capacity * sizeof(Record *);
+            free(family->first);
+            free(family);
+            return NULL;
+        }
+        engine->family_bytes += family_size(key);
+        table_insert(table, hash, anchor);
+        table->records_hint++;
+    }
+    if (family->count < family->capacity)
+        return family;
+    return (family->capacity < CHUNK_MEMBERS ? grow_first(engine, family) : add_chunk(engine, family)) ? family : NULL;
+}
+
+/* The write that asked for room has failed. */
+static void give_up(Engine *engine, int space, Span key) {
+    Family *family = find(engine, space, key);
+    if (!family)
+        return;
+    family->held = false;
+    forget_if_bare(engine, family);
+}
+
+/* -- what a change of a record means for its family ------------------------------------------------ */
+static void note_change(Engine *engine, Family *family) {
+    family->version = ++engine->changes;
+}
+
+/* Before the first member comes or the head goes, and after the last member went or the head came. */
+static void count_empty(Engine *engine, const Family *family, int by) {
+    if (family->headed && family->count == family->dying)
+        engine->empty[family->space % DATABASES] += (uint64_t)by;
+}
+
+static void enqueue(Engine *engine, Family *family) {
+    if (family->queued)
+        return;
+    family->queued = true;
+    family->next = NULL;
+    if (engine->work_last)
+        engine->work_last->next = family;
+    else
+        engine->work_first = family;
+    engine->work_last = family;
+}
+
+bool family_is_dying(const Engine *engine, const Record *member) {
+    const Kin *kin = kin_of(engine, member);
+    return kin->family && kin->place < kin->family->dying;
+}
+
+/* A member's value goes, or the cleared one is replaced. The hole is filled from the end, that among the dying from theirs. */
+void family_unlink(Engine *engine, Record *record) {
+    Kin *kin = kin_of(engine, record);
+    Family *family = kin->family;
+    bool was_seen = kin->place >= family->dying;
+    uint64_t hole = kin->place;
+    if (!was_seen) {
+        family->dying--;
+        move_to(engine, family, family_member(family, family->dying), hole);
+        hole = family->dying;
+    }
+    family->count--;
+    if (hole < family->count)
+        move_to(engine, family, family_member(family, family->count), hole);
+    kin->family = NULL;
+    shrink(engine, family);
+    if (was_seen) {
+        note_change(engine, family);
+        count_empty(engine, family, 1);
+    }
+    forget_if_bare(engine, family);
+}
+
+/* A member in its place, or a new one, has a value now. */
+static void enter(Engine *engine, Family *family, const Record *record) {
+    if (record->clock > family->latest)
+        family->latest = record->clock;
+    if (record_deadline_ms(record) < family->soonest_ms)
+        family->soonest_ms = record_deadline_ms(record);
+    note_change(engine, family);
+}
+
+void family_link(Engine *engine, Record *record) {
+    Kin *kin = kin_of(engine, record);
+    if (kin->family) {
+        enter(engine, kin->family, record);
+        return;
+    }
+    Family *family = find(engine, record->db, member_head(record_key(record)));
+    always(family && family->count < family->capacity);
+    count_empty(engine, family, -1);
+    if (!family->count)
+        family->soonest_ms = record_deadline_ms(record);
+    kin->family = family;
+    move_to(engine, family, record, family->count++);
+    enter(engine, family, record);
+}
+
+/* The record has another address. */
+void family_moved(Engine *engine, Record *record) {
+    Kin *kin = kin_of(engine, record);
+    if (kin->family)
+        *place_at(kin->family, kin->place) = record;
+}
+
+static void clear_some(Engine *engine, Family *family, uint64_t clock) {
+    for (uint64_t place = family->dying; place < family->count; place++) {
+        Record *record = family_member(family, place);
+        if (record->clock > clock)
+            continue;
+        move_to(engine, family, family_member(family, family->dying), place);
+        move_to(engine, family, record, family->dying++);
+    }
+}
+
+/* Nearly always every member is older: then it is one number that changes. */
+static void clear(Engine *engine, Family *family, uint64_t clock) {
+    if (family->count == family->dying || !clock)
+        return;
+    if (family->latest > clock)
+        clear_some(engine, family, clock);
+    else
+        family->dying = family->count;
+    note_change(engine, family);
+    count_empty(engine, family, 1);
+    enqueue(engine, family);
+}
+
+/* A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are over, and what
+ * is there is of another head that has not come yet: then the clock is 0. */
+void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
+    Family *family = family_of(engine, head);
+    count_empty(engine, family, -1);
+    family->headed = false;
+    engine->heads--;
+    clear(engine, family, cleared);
+    forget_if_bare(engine, family);
+}
+
+void family_head_comes(Engine *engine, const Record *head) {
+    Family *family = family_of(engine, head);
+    family->headed = true;
+    family->held = false;
+    engine->heads++;
+    count_empty(engine, family, 1);
+}
+
+/* The clock up to which what ended with this record is cleared. */
+uint64_t family_ended_at(const Record *record) {
+    uint64_t clock = (uint64_t)record_deadline_ms(record) << 16;
+    return clock > record->clock ? clock : record->clock;
+}
+
+/* Before the record of a key changes that is a head, or becomes one: what can fail. */
+static bool prepare(Engine *engine, const Record *record, int db, uint64_t hash, Span key, uint8_t kind, int64_t now_ms) {
+    if (!kind)
+        return true;
+    Family *family = with_room(engine, kind * DATABASES + db, key);
+    if (!family)
+        return false;
+    bool is_live = record && !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
+    if (is_live && record_kind(record) == kind)
+        return true;
+    family->held = true;
+    if (!record || record_end_ms(record) <= now_ms)
+        return true;
+    uint64_t cleared = is_live ? record->clock : family_ended_at(record);
+    if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record->node], record_end_ms(record), now_ms))
+        return true;
+    give_up(engine, kind * DATABASES + db, key);
+    return false;
+}
+
+/* Before any change of a record: what can fail. */
+bool family_before(Engine *engine, const Record *record, int db, uint64_t hash, Span key, const Content *content, int64_t now_ms) {
+    if (is_member(db))
+        return !content || with_room(engine, db, member_head(key)) != NULL;
+    uint8_t kind = content ? content->kind : 0;
+    if (likely(!kind && !(record && record->flags & RECORD_KIND)))
+        return true;
+    return prepare(engine, record, db, hash, key, kind, now_ms);
+}
+
+/* The change did not come, for want of memory. */
+void family_after_all(Engine *engine, int db, Span key, const Content *content) {
+    if (is_member(db))
+        give_up(engine, db, member_head(key));
+    else if (content && content->kind)
+        give_up(engine, content->kind * DATABASES + db, key);
+}
+
+/* A mark has come: what is older is cleared, of any kind. */
+void family_marked(Engine *engine, int db, Span key, uint64_t clock) {
+    for (int kind = HASH; kind <= ZSET; kind++) {
+        Family *family = find(engine, kind * DATABASES + db, key);
+        if (family)
+            clear(engine, family, clock);
+    }
+}
+
+/* Whether a member that a peer sends is of a collection that has ended here. */
+bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms) {
+    Span key = member_head(member);
+    int db = space % DATABASES;
+    uint64_t hash = keyspace_hash(engine, key);
+    const Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
+    if (mark && clock <= mark->clock)
+        return true;
+    const Record *record = table_find(&engine->tables[db], hash, key);
+    if (!record || record_end_ms(record) <= now_ms)
+        return false; /* nothing that ended with it can be alive anywhere */
+    if (!(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms)
+        return record_kind(record) != space / DATABASES && clock <= record->clock;
+    return clock <= family_ended_at(record);
+}
+
+/* -- looking --------------------------------------------------------------------------------------- */
+/* Whether a head has no member to be seen. Writes nothing: for walks. */
+bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms) {
+    const Family *family = family_of(engine, head);
+    if (family->count == family->dying || now_ms < family->soonest_ms)
+        return family->count == family->dying;
+    for (uint64_t place = family->dying; place < family->count; place++)
+        if (record_deadline_ms(family_member(family, place)) > now_ms)
+            return false;
+    return true;
+}
+
+typedef struct Overdue {
+    const Engine *engine;
+    const Family *family;
+    int64_t now_ms;
+    Record *found[OVERDUE_AT_ONCE];
+    size_t count;
+} Overdue;
+
+static bool gather(void *context, Record *record) {
+    Overdue *overdue = context;
+    if (is_member(record->db) && !(record->flags & RECORD_STUB) && record_deadline_ms(record) <= overdue->now_ms
+        && kin_of(overdue->engine, record)->family == overdue->family)
+        overdue->found[overdue->count++] = record;
+    return overdue->count < OVERDUE_AT_ONCE;
+}
+
+/* The family of a head, without members that are past their deadlines: what of them was not destroyed yet is now. */
+Family *family_settled(Engine *engine, const Record *head, int64_t now_ms) {
+    Family *family = family_of(engine, head);
+    if (!family->count || now_ms < family->soonest_ms)
+        return family;
+    Overdue overdue = {.engine = engine, .family = family, .now_ms = now_ms};
+    do {
+        overdue.count = 0;
+        wheel_each_begun(&engine->wheel, now_ms, gather, &overdue);
+        for (size_t number = 0; number < overdue.count; number++) {
+            wheel_remove(&engine->wheel, overdue.found[number]);
+            keyspace_end(engine, overdue.found[number], now_ms);
+        }
+    } while (overdue.count == OVERDUE_AT_ONCE);
+    family->soonest_ms = now_ms + 1;
+    return family;
+}
+
+/* The head of a collection, with members or without. */
+Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms) {
+    Record *record = table_find(&engine->tables[db], hash, key);
+    if (!record || record->flags & RECORD_STUB || !record_kind(record) || record_deadline_ms(record) <= now_ms)
+        return NULL;
+    return record;
+}
+
+/* What becomes of a member is an event of its key, while that can be seen. */
+void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms) {
+    Span key = member_head(member);
+    int kind = space / DATABASES, db = space % DATABASES;
+    const Record *head = family_head(engine, db, keyspace_hash(engine, key), key, now_ms);
+    if (head && record_kind(head) == kind)
+        engine_note(engine, (uint8_t)(first_note + kind - HASH), db, key);
+}
+
+/* -- slices ---------------------------------------------------------------------------------------- */
+/* Downwards, as every walk: what fills a hole was seen already. How many were looked at. */
+static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t now_ms) {
+    int db = family->space % DATABASES;
+    Span key = key_of(family);
+    const Record *head = family_head(engine, db, keyspace_hash(engine, key), key, now_ms);
+    uint64_t from = family->raising < family->count ? family->raising : family->count;
+    uint64_t stop = from > count ? from - count : 0;
+    if (stop < family->dying)
+        stop = family->dying;
+    if (!head || !family->headed || stop >= from) {
+        family->raising = 0;
+        return 1;
+    }
+    int64_t deadline_ms = record_deadline_ms(head);
+    for (uint64_t place = from; place-- > stop;) {
+        const Record *record = family_member(family, place);
+        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms || record_deadline_ms(record) >= deadline_ms
+            || (family->own && engine->nodes.numbers[record->node] != engine->settings.node))
+            continue;
+        if (!keyspace_again(engine, record, deadline_ms, true, now_ms, NOTE_NONE)) {
+            stop = place; /* without memory they keep what they have */
+            break;
+        }
+    }
+    family->raising = stop > family->dying ? stop : 0;
+    return from - stop ? from - stop : 1;
+}
+
+/* The deadline of a head is later than it was: its implicit members get it too; where a peer said so, those that this node wrote. */
+void family_lengthen(Engine *engine, const Record *head, bool own, int64_t now_ms) {
+    Family *family = family_of(engine, head);
+    family->own = own && (family->own || !family->raising);
+    family->raising = family->count;
+    if (!own)
+        raise(engine, family, RAISED_AT_ONCE, now_ms);
+    if (family->raising)
+        enqueue(engine, family);
+}
+
+/* Wipes cleared members and lengthens the lives of others, at most so many; how many. */
+uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget) {
+    uint64_t done = 0;
+    while (engine->work_first && done < budget) {
+        Family *family = engine->work_first;
+        while (family->dying && done < budget) {
+            keyspace_wipe(engine, family_member(family, family->dying - 1), now_ms);
+            done++;
+        }
+        while (family->raising && done < budget)
+            done += raise(engine, family, budget - done, now_ms);
+        if (family->dying || family->raising)
+            break;
+        engine->work_first = family->next;
+        if (!engine->work_first)
+            engine->work_last = NULL;
+        family->queued = false;
+        forget_if_bare(engine, family);
+    }
+    return done;
+}
+
+/* -- for commands ---------------------------------------------------------------------------------- */
+bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit, int64_t now_ms) {
+    Content content = {.kind = kind};
+    return keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, NOTE_NONE);
+}
+
+/* A member that can be seen. */
+Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms) {
+    int space = record_kind(head) * DATABASES + head->db;
+    if (!member_key(&engine->name, record_key(head), name))
+        return NULL;
+    Span member = {engine->name.bytes, engine->name.len};
+    return keyspace_row(engine, space, keyspace_hash(engine, member), member, now_ms);
+}
+
+/* A local write of a member; `deadline_ms` of 0: that of its head. False: no memory. */
+bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms, bool *is_new) {
+    int space = record_kind(head) * DATABASES + head->db;
+    int64_t head_deadline_ms = record_deadline_ms(head);
+    if (!member_key(&engine->name, record_key(head), name))
+        return false;
+    if (deadline_ms > record_end_ms(head) && !keyspace_cover(engine, head, deadline_ms, now_ms))
+        return false; /* the head may have moved: it is not used after this */
+    Span member = {engine->name.bytes, engine->name.len};
+    uint64_t hash = keyspace_hash(engine, member);
+    *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;
+    return keyspace_store(engine, space, hash, member, value, deadline_ms ? deadline_ms : head_deadline_ms, !deadline_ms, now_ms,
+                          NOTE_NONE);
+}
+
+bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *found) {
+    int space = record_kind(head) * DATABASES + head->db;
+    if (!member_key(&engine->name, record_key(head), name))
+        return false;
+    Span member = {engine->name.bytes, engine->name.len};
+    return keyspace_let_go(engine, space, keyspace_hash(engine, member), member, now_ms, found);
+}
+
+/* A head for a peer that asks for it, with as many of its members as there is room for; the mark first, the head last. */
+bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out) {
+    Span key = record_key(head);
+    const Record *mark = table_find(&engine->tables[MARKS + head->db], keyspace_hash(engine, key), key);
+    if (mark && record_end_ms(mark) > now_ms && !dump_pack(engine, mark, out))
+        return false;
+    const Family *family = family_settled(engine, head, now_ms);
+    size_t before = out->len;
+    for (uint64_t place = family->dying; place < family->count && out->len - before <= bytes_max; place++)
+        if (!dump_pack(engine, family_member(family, place), out))
+            return false;
+    return dump_pack(engine, head, out);
+}

@@ -1,0 +1,87 @@
+"""Collections as keys: their time, their events, what is seen of them and what is not."""
+
+from .rig import NIL, Client, Rig, array, bulk
+
+
+def test_a_collection_is_a_key_as_others_are(client: Client, rig: Rig) -> None:
+    assert client(b"HSET", b"h", b"f", b"v") == b":1\r\n"
+    assert client(b"TTL", b"h") == b":3600\r\n"
+    assert client(b"DBSIZE") == b":1\r\n"
+    assert client(b"SCAN", b"0", b"COUNT", b"100", b"TYPE", b"hash") == array(bulk(b"0"), array(bulk(b"h")))
+    assert client(b"SCAN", b"0", b"COUNT", b"100", b"TYPE", b"set") == array(bulk(b"0"), array())
+    assert client(b"RANDOMKEY") == bulk(b"h")
+    assert client(b"EXPIRE", b"h", b"10") == b":1\r\n"
+    rig.advance(9_999)
+    assert client(b"HGET", b"h", b"f") == bulk(b"v")
+    rig.advance(1)
+    assert client(b"EXISTS", b"h") == b":0\r\n" and client(b"HGET", b"h", b"f") == NIL and client(b"DBSIZE") == b":0\r\n"
+
+
+def test_a_new_one_of_the_name_shows_nothing_of_the_old(client: Client, rig: Rig) -> None:
+    client(b"HSET", b"h", b"old", b"v")
+    client(b"PEXPIRE", b"h", b"50")
+    rig.now_ms += 50  # nothing is destroyed yet
+    assert client(b"HSET", b"h", b"new", b"w") == b":1\r\n"
+    assert client(b"HGETALL", b"h") == array(bulk(b"new"), bulk(b"w"))
+    rig.advance(1_000)
+    assert client(b"HGET", b"h", b"old") == NIL and client(b"HLEN", b"h") == b":1\r\n"
+
+
+def test_more_time_for_the_hash_is_more_for_its_fields(client: Client, rig: Rig) -> None:
+    client(b"HSET", b"h", b"f", b"v")
+    client(b"HSET", b"h", b"short", b"v")
+    assert client(b"HPEXPIRE", b"h", b"1000", b"FIELDS", b"1", b"short") == array(b":1\r\n")
+    client(b"EXPIRE", b"h", b"7200")
+    rig.advance(3_600_001)
+    assert client(b"HGETALL", b"h") == array(bulk(b"f"), bulk(b"v"))
+
+
+def test_hdel_is_a_right_by_name(client: Client) -> None:
+    client(b"HSET", b"h", b"f", b"v")
+    client(b"SADD", b"s", b"m")
+    for words in ((b"HDEL", b"h", b"f"), (b"SREM", b"s", b"m"), (b"SPOP", b"s"), (b"HGETDEL", b"h", b"FIELDS", b"1", b"f")):
+        assert client(*words).startswith(b"-NOPERM '%b' is refused by design" % words[0].lower())
+    assert client(b"HEXPIRE", b"h", b"0", b"FIELDS", b"1", b"f").startswith(b"-NOPERM 'hexpire'")
+    assert client(b"HPERSIST", b"h", b"FIELDS", b"1", b"f").startswith(b"-NOPERM 'hpersist'")
+    assert client(b"SINTERSTORE", b"s", b"s", b"none").startswith(b"-NOPERM 'sinterstore'")
+    assert client(b"HLEN", b"h") == b":1\r\n" and client(b"SCARD", b"s") == b":1\r\n"
+
+
+def test_watch_sees_every_change_of_a_member(client: Client, rig: Rig) -> None:
+    client(b"HSET", b"h", b"a", b"1")
+    client(b"HPEXPIRE", b"h", b"100", b"FIELDS", b"1", b"a")
+    client(b"HSET", b"h", b"b", b"1")
+    other = client.other()
+    for change in (lambda: other(b"HSET", b"h", b"b", b"2"), lambda: other(b"HSET", b"h", b"c", b"1"), lambda: rig.advance(100)):
+        client(b"WATCH", b"h")
+        change()
+        client(b"MULTI")
+        client(b"HSET", b"h", b"lost", b"1")
+        assert client(b"EXEC") == b"*-1\r\n"
+    client(b"WATCH", b"h")
+    client(b"MULTI")
+    client(b"HSET", b"h", b"kept", b"1")
+    assert client(b"EXEC") == array(b":1\r\n")
+
+
+def test_scripts_see_collections(client: Client) -> None:
+    writes = b"redis.call('HSET', KEYS[1], 'f', ARGV[1]); redis.call('SADD', KEYS[2], 'm');"
+    script = writes + b"return {redis.call('HGET', KEYS[1], 'f'), redis.call('SCARD', KEYS[2])}"
+    reply = client(b"EVAL", script, b"2", b"h", b"s", b"v")
+    assert reply == array(bulk(b"v"), b":1\r\n")
+
+
+def test_a_scan_finds_every_member_that_stays(client: Client) -> None:
+    stay = [b"stay%d" % number for number in range(500)]
+    client(b"SADD", b"s", *stay)
+    client(b"ACL", b"SETUSER", b"default", b"+srem")
+    cursor, seen, step = b"0", set[bytes](), 0
+    while step == 0 or cursor != b"0":
+        client(b"SADD", b"s", *(b"more%d-%d" % (step, number) for number in range(20)))
+        client(b"SREM", b"s", *(b"more%d-%d" % (step - 1, number) for number in range(20)))
+        reply = client(b"SSCAN", b"s", cursor, b"COUNT", b"30").split(b"\r\n")
+        cursor = reply[2]
+        seen.update(reply[5::2])
+        step += 1
+        assert step < 200
+    assert seen >= set(stay)
