@@ -74,6 +74,34 @@ def parse_float(data: bytes) -> float | None:
     return -0.0 if negative and value == 0.0 else value
 
 
+def parse_double(data: bytes) -> float | None:
+    """A number as C's `strtod` reads it, whole and without blanks. What is too large is infinite, too small zero; never a NaN."""
+    infinite = _INFINITY.fullmatch(data)
+    if infinite:
+        return float("-inf") if infinite[1] == b"-" else float("inf")
+    if len(data) > FLOAT_CHARS_MAX:
+        return None
+    if _DECIMAL.fullmatch(data):
+        return float(data)
+    if not _HEXADECIMAL.fullmatch(data):
+        return None
+    try:
+        return float.fromhex(data.decode("ascii"))
+    except OverflowError:
+        return float("-inf") if data[:1] == b"-" else float("inf")
+
+
+def parse_score(data: bytes) -> float | None:
+    """The same where Redis asks for a number as such: what a double cannot hold is none."""
+    value = parse_double(data)
+    if value is None or _INFINITY.fullmatch(data):
+        return value
+    mantissa = re.split(b"[pP]" if b"x" in data or b"X" in data else b"[eE]", data)[0]
+    if not isfinite(value) or (value == 0.0 and mantissa.strip(b"+-0.xX")):
+        return None
+    return value
+
+
 def parse_ratio(data: bytes) -> Fraction | None:
     """The exact value of a finite number that `parse_float` reads; None for infinities too."""
     if len(data) > FLOAT_CHARS_MAX:

@@ -101,7 +101,7 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
 # and the facade over the files in Python.
-NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "table", "taught", "writer", "cipher", "glob")
+NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "ranking", "table", "taught", "writer", "cipher", "glob")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
@@ -113,7 +113,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Replicating", "BaseModel", "App", "Formatter",
+    "BloomFilter", "Engine", "Ranking", "Replicating", "BaseModel", "App", "Formatter",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.
@@ -127,6 +127,11 @@ TESTED_BY = (
     ("respram/engine/ids.py", "tests/engine/test_replication.py"),
     ("respram/engine/filters.py", "tests/engine/test_replication.py"),
     ("respram/commands/comparing.py", "tests/commands/test_strings.py"),
+    ("respram/commands/windows.py", "tests/commands/test_bloom.py"),
+    ("respram/commands/scores.py", "tests/commands/test_sorted_sets.py"),
+    ("respram/commands/sorted_stores.py", "tests/commands/test_sorted_ranges.py"),
+    ("respram/engine/scores.py", "tests/engine/test_order.py"),
+    ("respram/engine/ranking.py", "tests/engine/test_order.py"),
     ("respram/engine/pure/scanner.py", "tests/engine/test_scanner.py"),
     ("respram/engine/pure/*.py", "tests/engine/test_engine.py"),
     ("respram/server/clock.py", "tests/server/test_app.py"),

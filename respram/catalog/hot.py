@@ -98,6 +98,7 @@ def _row(command: Command) -> str:
     shape += ["SHAPE_GROWS"] if command.grows else []
     if command.first_key:
         shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
+    shape += ["SHAPE_MEMBERS"] if command.group == b"sorted-set" else []
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
     first = command.first_key or (-1 if command.key_specs else 0)
     keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"

@@ -30,6 +30,7 @@ opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from respram.engine.ranking import Ranking
 from respram.engine.replication import Replicating
 from respram.program import Program
 from respram.seal import Ring
@@ -207,8 +208,8 @@ class Patterns(Protocol):
         """The texts that one of them matches."""
 
 
-class Engine(Replicating, Protocol):
-    """All that an engine can do. What peers ask of it is in replication.py."""
+class Engine(Replicating, Ranking, Protocol):
+    """All that an engine can do. What peers ask of it is in replication.py, the order of sorted sets in ranking.py."""
 
     name: str  # "pure" or "native"
     hot_reads: bool

@@ -78,6 +78,10 @@ include "seals.pxi"
 include "patterns.pxi"
 
 
+cdef enum:
+    RANKED_AT_ONCE = 256  # members of a sorted set that are asked of the core at a time
+
+
 cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
@@ -581,6 +585,33 @@ cdef class NativeEngine:
             return self.after(None)
         return self.after(self.shown(family_member(family, family.dying + draw % (family.count - family.dying))))
 
+    def place(self, int db, bytes key not None, double score, bytes name, bint after, int64_t now_ms):
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef Span span
+        if name is None:
+            return family_place(self.c, head, score, NULL, after, now_ms)
+        span = span_of(name)
+        return family_place(self.c, head, score, &span, after, now_ms)
+
+    def ranked(self, int db, bytes key not None, start, count, bint downwards, int64_t now_ms):
+        cdef Record *head = self.head(db, key, now_ms)
+        cdef Ranked found[RANKED_AT_ONCE]
+        cdef size_t number, got, wanted
+        cdef uint64_t rank = min(max(start, 0), 1 << 60), left = min(max(count, 0), 1 << 60)
+        cdef list items = []
+        if start < 0:
+            return items
+        while left:
+            wanted = <size_t>min(left, <uint64_t>RANKED_AT_ONCE)
+            got = family_ranked(self.c, head, rank, wanted, downwards, now_ms, found)
+            for number in range(got):
+                items.append((found[number].score, bytes_of(member_name(record_key(found[number].record)))))
+            left -= got
+            if got < wanted or (downwards and rank < got):
+                break
+            rank = rank - got if downwards else rank + got
+        return items
+
     def tell(self, event, int db, bytes key not None):
         self.tell_of(event, db, key)
 
@@ -593,7 +624,7 @@ cdef class NativeEngine:
         return touched
 
     def next_due_ms(self, int64_t now_ms):
-        cdef int64_t due_ms = 0 if self.c.work_first is not NULL else wheel_next_ms(&self.c.wheel)
+        cdef int64_t due_ms = 0 if self.c.work_first is not NULL or self.c.graves.count else wheel_next_ms(&self.c.wheel)
         return None if due_ms < 0 else due_ms
 
     # -- replication ------------------------------------------------------------------------------

@@ -95,6 +95,11 @@ cdef extern from "engine.h":
         Span text
     ctypedef struct Programs:
         Buffer log
+    ctypedef struct Ranked:
+        double score
+        Record *record
+    ctypedef struct Graves:
+        uint32_t count
     ctypedef struct Engine:
         Table *tables
         uint64_t live[81]
@@ -102,6 +107,7 @@ cdef extern from "engine.h":
         Outbox outbox
         Digests digests
         Family *work_first
+        Graves graves
         uint64_t heads
         Wheel wheel
         size_t lead
@@ -212,6 +218,9 @@ cdef extern from "engine.h":
     void seal_leave_pad(Engine *)
 
     uint64_t xxh3(Span)
+
+    uint64_t family_place(Engine *, const Record *, double, const Span *, bint, int64_t)
+    size_t family_ranked(Engine *, const Record *, uint64_t, size_t, bint, int64_t, Ranked *)
 
     # what peers compare
     ctypedef struct Sum:

@@ -1,9 +1,9 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, family.c, seal.c, merge.c, outbox.c, walk.c (the
+ * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, ranks.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -12,6 +12,7 @@
 #define RESPRAM_ENGINE_H
 
 #include "commands.h"
+#include "order.h"
 #include "store.h"
 
 #define HOT_ARGS_MAX 1024          /* api.py has both, and says why */
@@ -110,6 +111,7 @@ struct Family { /* its anchor, a record that has the key alone, stands behind it
     bool headed, queued;
     bool held; /* a head is about to come */
     uint8_t space;
+    Order order; /* of a sorted set */
 };
 
 enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: HASH, SET and ZSET each, from there on */
@@ -129,7 +131,8 @@ enum {
     SHAPE_ASKS = 16,  /* a miss is told, and asked of the peers */
     SHAPE_GROWS = 32, /* refused while memory is full */
     SHAPE_KEY = 64,   /* the argument behind the name is its one key */
-    SHAPE_KEYS = 128  /* it has more than one */
+    SHAPE_KEYS = 128, /* it has more than one */
+    SHAPE_MEMBERS = 256 /* it is about a collection: the head is its handler's to look at */
 };
 
 #define HOT_NUMBER(name, ...) HOT_##name,
@@ -268,6 +271,8 @@ typedef struct Engine {
     Family *work_first, *work_last;
     uint64_t empty[DATABASES]; /* heads without members */
     uint64_t heads, changes, family_bytes;
+    OrderRoom order_room;
+    Graves graves;
     Buffer name; /* a member's key while it is looked for */
     Wheel wheel;
     Arena arena;
@@ -339,8 +344,17 @@ static inline Kin *kin_of(const Engine *engine, const Record *member) {
     return (Kin *)((uint8_t *)member - engine->lead) - 1;
 }
 
+static inline size_t kin_bytes(int space) { /* of a member: its kin, and its score */
+    return (is_member(space) ? sizeof(Kin) : 0) + (space / DATABASES == ZSET ? sizeof(double) : 0);
+}
+
 static inline size_t lead_of(const Engine *engine, int space) { /* bytes before a record */
-    return engine->lead + (is_member(space) ? sizeof(Kin) : 0);
+    return engine->lead + kin_bytes(space);
+}
+
+/* Before the kin of a sorted set's member: its score, as its order has it. The value in the record may be sealed. */
+static inline double *score_of(const Engine *engine, const Record *member) {
+    return (double *)kin_of(engine, member) - 1;
 }
 
 /* family.c: the first are called for every change of a head or a member */
@@ -364,6 +378,14 @@ Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64
 Record *family_member(const Family *family, uint64_t place);
 void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
+
+/* ranking.c: the order of a sorted set's family */
+void ranking_leave(Engine *engine, Family *family, const Record *record);
+void ranking_enter(Engine *engine, Family *family, Record *record);
+void ranking_move(Engine *engine, Family *family, const Record *before, Record *after);
+uint64_t family_place(Engine *engine, const Record *head, double score, const Span *name, bool after, int64_t now_ms);
+size_t family_ranked(Engine *engine, const Record *head, uint64_t start, size_t count, bool downwards, int64_t now_ms,
+                     Ranked *out);
 bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit,
                   int64_t now_ms);
 Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms);

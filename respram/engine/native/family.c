@@ -126,6 +126,7 @@ static void release(Engine *engine, Family *family) {
         engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
     }
     engine->family_bytes -= family->capacity * sizeof(Record *) + family->more_capacity * sizeof(Record **) + family_size(key_of(family));
+    order_bury(&family->order, &engine->graves, &engine->arena);
     free(family->first);
     free(family->more);
     free(family);
@@ -141,6 +142,8 @@ void family_free(Engine *engine) {
         walk_table(&engine->families[number], release_anchor, engine);
         table_free(&engine->families[number]);
     }
+    order_give_graves(&engine->graves, &engine->arena);
+    order_give_room(&engine->order_room, &engine->arena);
 }
 
 static void forget_if_bare(Engine *engine, Family *family) {
@@ -155,6 +158,8 @@ static void forget_if_bare(Engine *engine, Family *family) {
 /* The family exists after this, with room for one member more. NULL: no memory, and nothing has changed. */
 static Family *with_room(Engine *engine, int space, Span key) {
     Family *family = find(engine, space, key);
+    if (space / DATABASES == ZSET && !order_make_room(&engine->order_room, &engine->arena))
+        return NULL;
     if (!family) {
         Table *table = table_of(engine, space);
         uint64_t hash = keyspace_hash(engine, key);
@@ -168,6 +173,7 @@ static Family *with_room(Engine *engine, int space, Span key) {
         if (key.len)
             memcpy(anchor->body, key.bytes, key.len);
         family->space = (uint8_t)space;
+        family->order.name_at = (uint32_t)(NAME_LENGTH_BYTES + key.len);
         if (!grow_first(engine, family) || !table_make_room(table)) {
             engine->family_bytes -= family->capacity * sizeof(Record *);
             free(family->first);
@@ -226,6 +232,8 @@ void family_unlink(Engine *engine, Record *record) {
     Family *family = kin->family;
     bool was_seen = kin->place >= family->dying;
     uint64_t hole = kin->place;
+    if (was_seen)
+        ranking_leave(engine, family, record);
     if (!was_seen) {
         family->dying--;
         move_to(engine, family, family_member(family, family->dying), hole);
@@ -244,7 +252,8 @@ void family_unlink(Engine *engine, Record *record) {
 }
 
 /* A member in its place, or a new one, has a value now. */
-static void enter(Engine *engine, Family *family, const Record *record) {
+static void enter(Engine *engine, Family *family, Record *record) {
+    ranking_enter(engine, family, record);
     if (record->clock > family->latest)
         family->latest = record->clock;
     if (record_deadline_ms(record) < family->soonest_ms)
@@ -255,6 +264,7 @@ static void enter(Engine *engine, Family *family, const Record *record) {
 void family_link(Engine *engine, Record *record) {
     Kin *kin = kin_of(engine, record);
     if (kin->family) {
+        ranking_leave(engine, kin->family, record);
         enter(engine, kin->family, record);
         return;
     }
@@ -271,8 +281,12 @@ void family_link(Engine *engine, Record *record) {
 /* The record has another address. */
 void family_moved(Engine *engine, Record *record) {
     Kin *kin = kin_of(engine, record);
-    if (kin->family)
-        *place_at(kin->family, kin->place) = record;
+    if (!kin->family)
+        return;
+    Record **place = place_at(kin->family, kin->place);
+    if (kin->place >= kin->family->dying)
+        ranking_move(engine, kin->family, *place, record);
+    *place = record;
 }
 
 static void clear_some(Engine *engine, Family *family, uint64_t clock) {
@@ -280,6 +294,7 @@ static void clear_some(Engine *engine, Family *family, uint64_t clock) {
         Record *record = family_member(family, place);
         if (record->clock > clock)
             continue;
+        ranking_leave(engine, family, record);
         move_to(engine, family, family_member(family, family->dying), place);
         move_to(engine, family, record, family->dying++);
     }
@@ -291,8 +306,10 @@ static void clear(Engine *engine, Family *family, uint64_t clock) {
         return;
     if (family->latest > clock)
         clear_some(engine, family, clock);
-    else
+    else {
+        order_bury(&family->order, &engine->graves, &engine->arena);
         family->dying = family->count;
+    }
     note_change(engine, family);
     count_empty(engine, family, 1);
     enqueue(engine, family);
@@ -492,6 +509,8 @@ void family_lengthen(Engine *engine, const Record *head, bool own, int64_t now_m
 /* Wipes cleared members and lengthens the lives of others, at most so many; how many. */
 uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget) {
     uint64_t done = 0;
+    while (done < budget && order_dig(&engine->graves, &engine->arena))
+        done++;
     while (engine->work_first && done < budget) {
         Family *family = engine->work_first;
         while (family->dying && done < budget) {

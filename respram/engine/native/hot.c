@@ -69,7 +69,7 @@ static void note_seen(Engine *engine, const Session *session, const Row *row, co
 
 /* Fast paths know strings alone: whether one of the keys, or of what may be one, is the head of a collection. */
 static bool meets_head(const Engine *engine, const Session *session, const Command *command, unsigned shape) {
-    size_t last = shape & SHAPE_KEYS ? command->argc - 1 : shape & SHAPE_KEY ? 1 : 0;
+    size_t last = shape & SHAPE_MEMBERS ? 0 : shape & SHAPE_KEYS ? command->argc - 1 : shape & SHAPE_KEY ? 1 : 0;
     for (size_t number = 1; number <= last; number++) {
         Span key = command_arg(command, number);
         const Record *record = table_find(&engine->tables[session->db], keyspace_hash(engine, key), key);

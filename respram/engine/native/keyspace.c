@@ -24,7 +24,7 @@ Engine *engine_new(const Settings *settings) {
     engine->hot_reads = engine->hot_writes = true;
     engine->moved_max = UINT64_MAX;
     for (int space = DATABASES; space < MARKS; space++)
-        engine->tables[space].lead = sizeof(Kin);
+        engine->tables[space].lead = kin_bytes(space);
     wheel_init(&engine->wheel);
     return engine;
 }

@@ -23,12 +23,8 @@ static size_t size_of(const Record *record) {
 }
 
 /* Before a member its place in its family goes on standing. */
-static size_t kin_bytes(const Record *record) {
-    return is_member(record->db) ? sizeof(Kin) : 0;
-}
-
 static size_t lead_after(const Record *record) {
-    return sizeof(Trace) + kin_bytes(record);
+    return sizeof(Trace) + kin_bytes(record->db);
 }
 
 static int take_one(void *context, const Record *record) {
@@ -63,7 +59,7 @@ static int move_one(void *context, const Record *old) {
     Move *move = context;
     Engine *engine = move->engine;
     Record *moved = *move->blocks++, *record = (Record *)old;
-    size_t bytes = size_of(old), kin = kin_bytes(old);
+    size_t bytes = size_of(old), kin = kin_bytes(old->db);
     memcpy(moved, old, bytes);
     if (kin) {
         memcpy((uint8_t *)moved - lead_after(old), (const uint8_t *)old - kin, kin);

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Run, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import dump, family, filter, merge, restamp, track, walk
+from respram.engine.pure import dump, family, filter, merge, order, restamp, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.xxh3 import xxh3
+from respram.engine.ranking import Item
 from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
 from respram.program import Program
 from respram.seal import Ring
@@ -196,6 +197,12 @@ class PureEngine:
 
     def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
         return family.draw_member(self.keyspace, db, key, draw, now_ms)
+
+    def place(self, db: int, key: bytes, score: float, name: bytes | None, after: bool, now_ms: int) -> int:
+        return order.place(self.keyspace, db, key, score, name, after, now_ms)
+
+    def ranked(self, db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int) -> list[Item]:
+        return order.ranked(self.keyspace, db, key, start, count, downwards, now_ms)
 
     def tell(self, event: bytes, db: int, key: bytes) -> None:
         if self.keyspace.observer is not None:

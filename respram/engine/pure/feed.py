@@ -230,7 +230,7 @@ class Wire:
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
         """Fast paths know strings alone."""
-        if not command.first_key:
+        if not command.first_key or command.group == b"sorted-set":
             return False
         table = self.keyspace.tables[db]
         last = command.last_key if command.last_key > 0 else len(argv) - 1

@@ -8,7 +8,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import counts, parts, programs, reads, writes
+from respram.engine.pure import counts, parts, programs, ranks, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -55,6 +55,11 @@ HANDLERS: dict[bytes, Handler] = {
     b"bitpos": parts.bitpos,
     b"copy": parts.copy,
     b"substr": parts.getrange,
+    b"zadd": ranks.zadd,
+    b"zcard": ranks.zcard,
+    b"zincrby": ranks.zincrby,
+    b"zrank": ranks.zrank,
+    b"zscore": ranks.zscore,
     b"eval": programs.evaluate,
     b"evalsha": programs.evaluate,
     b"del": writes.delete,
