@@ -109,6 +109,13 @@ def _pair_order(case: Case) -> bool:
     return case.expected.kind == case.got.kind and expected is not None and sorted(expected) == sorted(got or [])
 
 
+def _drawn_order(case: Case) -> bool:
+    """ZRANDMEMBER of as many as there are: all of them, in any order; with scores flat or in pairs."""
+    if case.words[-1] == b"withscores" and case.expected.items and case.expected.items[0].kind == b"$":
+        return _pair_order(case)
+    return _order(case)
+
+
 def _pairs(node: Node) -> list[tuple[Node, Node]] | None:
     """A map, or the flat array which is a map in RESP2."""
     if node.kind not in (b"%", b"*") or len(node.items) % 2:
@@ -305,7 +312,10 @@ def _own_bounds(case: Case) -> bool:
     return bool(BOUNDS.search(case.got.raw)) and BOUNDS.sub(b"", case.expected.raw) == BOUNDS.sub(b"", case.got.raw)
 
 
-NEWER = (b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch")
+NEWER = (
+    b"bf.add", b"bf.card", b"bf.exists", b"bf.info", b"bf.insert", b"bf.madd", b"bf.mexists", b"bf.reserve",
+    b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch",
+)  # fmt: skip
 
 
 def _fewer_commands(case: Case) -> bool:
@@ -336,6 +346,7 @@ RULES: tuple[Rule, ...] = (
     Rule("max-ttl", LIVES, _max_ttl),
     Rule("iteration-order", _names("keys", "pubsub|channels", "pubsub|shardchannels", "command|list"), _order),
     Rule("iteration-order", _names("scan"), _scan_order),
+    Rule("iteration-order", _names("zrandmember"), _drawn_order),
     Rule("iteration-order", _names("config|get"), _pair_order),
     Rule("iteration-order", _names("command|info"), _command_order),
     Rule("iteration-order", _names("command|docs"), _docs_order),

@@ -14,6 +14,7 @@ from respram.catalog.refused import REFUSED
 from respram.catalog.scripting import ENTRIES as SCRIPTING
 from respram.catalog.server import ENTRIES as SERVER
 from respram.catalog.sets import ENTRIES as SETS
+from respram.catalog.sorted_sets import ENTRIES as SORTED_SETS
 
 __all__ = ["COMMANDS", "Argument", "Command", "KeySpec", "everything", "find"]
 
@@ -45,12 +46,11 @@ def _refused() -> dict[bytes, Command]:
 
 
 # What is served, to whom it may be, containers with their subcommands inside: the view of COMMAND.
-COMMANDS: dict[bytes, Command] = (
-    parse_entries(KEYSPACE)
-    | parse_entries(HASHES)
-    | parse_entries(SETS)
-    | parse_entries(MODULES) | parse_entries(LETTING_GO) | parse_entries(SCRIPTING) | parse_entries(SERVER)
-)
+COMMANDS: dict[bytes, Command] = {
+    name: command
+    for entries in (KEYSPACE, HASHES, SETS, SORTED_SETS, MODULES, LETTING_GO, SCRIPTING, SERVER)
+    for name, command in parse_entries(entries).items()
+}
 _REFUSED = _refused()
 assert not COMMANDS.keys() & _REFUSED.keys(), "both served and refused"
 _TOP = COMMANDS | {name: command for name, command in _REFUSED.items() if b"|" not in name}

@@ -13,6 +13,7 @@ GROUPS = {
     b"bitmap": "Strings as bitmaps",
     b"hash": "Hashes",
     b"set": "Sets",
+    b"sorted-set": "Sorted sets",
     b"module": "Rate limits and filters",
     b"generic": "Keys",
     b"transactions": "Transactions",
@@ -78,10 +79,9 @@ NOTES = """\
   if nothing was written. They take the place of the scripts that compare and set. `IFDEQ` and `IFDNE` take a digest instead
   of the value, as **DIGEST** tells it: XXH3-64, 16 hexadecimal digits. A missing key equals nothing. The digest is for
   recognizing a value, and no proof of it: who chooses two values can make their digests equal.
-- **CL.THROTTLE** is redis-cell's: `CL.THROTTLE calls:42 15 30 60` lets 30 actions a minute through, and 15 more at once. It
-  answers 0 (or 1: limited), the depth of the bucket, what is left in it, and in seconds when to try again (-1: no need to, or
-  never) and when the bucket is full. The key lives until then. A quantity of 0 only looks. It is exact on one node; of two
-  nodes that decide at once about one key each counts its own.
+- **CL.THROTTLE** is a rate limit as redis-cell has it, **BF.ADD** and its kin are filters as RedisBloom has them, whose items end:
+  [filters.md](filters.md).
+- **ZUNIONSTORE**, **ZRANGESTORE** and their kin write over what was there, as SET does. A result of nothing lets go of the key, for who may DEL.
 - **EVAL** and its kin run Lua 5.1 as Redis does, where lupa is installed (`pip install 'respram[scripts]'`): [scripts.md](scripts.md).
 - **MSETEX** writes all of its keys or none: 1 or 0.
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.

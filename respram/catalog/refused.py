@@ -17,11 +17,7 @@ REFUSED = {
         lpop -2 lpos -3 lpush -3 lpushx -3 lrange 4 lrem 4 lset 4 ltrim 4 rpop -2 rpoplpush 3 rpush -3
         rpushx -3
         sort -2 sort_ro -2
-        bzmpop -5 bzpopmax -3 bzpopmin -3 zadd -4 zcard 2 zcount 4 zdiff -3 zdiffstore -4 zincrby 4
-        zinter -3 zintercard -3 zinterstore -4 zlexcount 4 zmpop -4 zmscore -3 zpopmax -2 zpopmin -2
-        zrandmember -2 zrange -4 zrangebylex -4 zrangebyscore -4 zrangestore -5 zrank -3 zrem -3
-        zremrangebylex 4 zremrangebyrank 4 zremrangebyscore 4 zrevrange -4 zrevrangebylex -4
-        zrevrangebyscore -4 zrevrank -3 zscan -3 zscore 3 zunion -3 zunionstore -4
+        bzmpop -5 bzpopmax -3 bzpopmin -3
         xack -4 xadd -5 xautoclaim -6 xclaim -6 xdel -3 xgroup -2 xinfo -2 xlen 2 xpending -3 xrange -4
         xread -4 xreadgroup -7 xrevrange -4 xsetid -3 xtrim -4
         geoadd -5 geodist -4 geohash -2 geopos -2 georadius -6 georadius_ro -6 georadiusbymember -5

@@ -7,6 +7,7 @@ from respram.commands import (
     acl,
     admin,
     bits,
+    bloom,
     clients,
     cluster,
     config_command,
@@ -23,6 +24,9 @@ from respram.commands import (
     scripts,
     sets,
     slowlog,
+    sorted_algebra,
+    sorted_ranges,
+    sorted_sets,
     strings,
     throttle,
     tracking,
@@ -31,8 +35,9 @@ from respram.commands import (
 from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
-    acl, admin, bits, clients, cluster, config_command, connection, counters, hashes, info, introspection, keys,
-    letting_go, member_lives, pubsub, refusals, scripts, sets, slowlog, strings, throttle, tracking, transactions,
+    acl, admin, bits, bloom, clients, cluster, config_command, connection, counters, hashes, info, introspection, keys,
+    letting_go, member_lives, pubsub, refusals, scripts, sets, slowlog, sorted_algebra, sorted_ranges,
+    sorted_sets, strings, throttle, tracking, transactions,
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ REASONS = {
     b"script": b"respram keeps no functions; EVAL and EVALSHA run scripts",
     b"lua": b"scripts need Lua, which is not installed here (pip install 'respram[scripts]'); or use SET with NX or IFEQ, "
     b"INCREX, or WATCH with MULTI and EXEC",
-    b"type": b"respram stores strings, hashes and sets",
+    b"type": b"respram stores strings, hashes, sets and sorted sets",
     b"bits": b"respram reads and writes bits with SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP only",
     b"comparing": b"it would hold the node for the product of two lengths; compare in the client",
     b"watching": b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing",

@@ -16,6 +16,7 @@ here. Nothing in this file knows a command.
 | Push | array | push |
 | Verbatim | bulk | `=txt:` |
 | Double | bulk | `,` |
+| Bool | `:0` or `:1` | `#f` or `#t` |
 | Error | `-text` | `-text` |
 | Raw | as it is | as it is |
 | NOTHING | no reply at all | no reply at all |
@@ -42,6 +43,12 @@ class Verbatim(NamedTuple):
 
 class Double(NamedTuple):
     digits: bytes  # already formatted: two servers must not differ in the last digit
+
+
+class Bool(NamedTuple):
+    """What RedisBloom answers. Redis's own commands answer integers in both."""
+
+    truth: bool
 
 
 class Raw(NamedTuple):
@@ -77,7 +84,7 @@ class OverrunError(Exception):
 
 
 Reply = Union[
-    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Raw, Flags, Push, NilArray, Each
+    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Bool, Raw, Flags, Push, NilArray, Each
 ]
 
 HEAD_BYTES_MAX = 32  # of a length, whatever it is
@@ -149,6 +156,8 @@ class Writer:
                 self.put(b",%b\r\n" % reply.digits)
             else:
                 self.bulk(reply.digits)
+        elif isinstance(reply, Bool):
+            self.put((b"#t\r\n" if reply.truth else b"#f\r\n") if self.proto == 3 else b":%d\r\n" % reply.truth)
         elif isinstance(reply, NilArray):
             self.put(b"_\r\n" if self.proto == 3 else b"*-1\r\n")
         elif isinstance(reply, Each):

@@ -15,8 +15,8 @@ REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO 
 
 SYNTAX = ClientError(b"ERR syntax error")
 NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")
-NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
 WRONG_TYPE = ClientError(b"WRONGTYPE Operation against a key holding the wrong kind of value")
+NOT_A_FLOAT = ClientError(b"ERR value is not a valid float")
 INVALID_CURSOR = ClientError(b"ERR invalid cursor")
 OFFSET = ClientError(b"ERR offset is out of range")
 TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")

@@ -74,7 +74,7 @@ def test_what_is_refused_is_refused_at_exec(client: Client) -> None:
         REFUSED % b"del",
         b"-NOPERM 'flushall' is refused by design: %b\r\n" % reason_of(b"emptying"),
         REFUSED % b"expire",
-        b"-NOPERM 'lpush' is refused by design: respram stores strings, hashes and sets\r\n",
+        b"-NOPERM 'lpush' is refused by design: respram stores strings, hashes, sets and sorted sets\r\n",
     )
     assert client(b"TTL", b"a") == b":50\r\n"
     assert client(b"GET", b"b") == bulk(b"1")

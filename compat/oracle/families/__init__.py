@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from compat.oracle.draw import Draw
-from compat.oracle.families import designed, keys, node, scripts, sessions, strings, wire
+from compat.oracle.families import designed, keys, node, scripts, sessions, sorted_sets, strings, wire
 from compat.oracle.families.plan import Plan
 from compat.oracle.stream import Stream
 
@@ -39,6 +39,8 @@ FAMILIES: dict[str, Family] = {
     "connection": Family(node.connection),
     "introspection": Family(node.introspection),
     "resp3": Family(node.resp3),
+    "sorted-sets": Family(sorted_sets.sorted_sets),
+    "sorted-names": Family(sorted_sets.sorted_names),
     "scripts": Family(scripts.scripts),
     "scripts-of-libraries": Family(scripts.libraries),
     "refusals": Family(designed.refusals, mirrored=False),

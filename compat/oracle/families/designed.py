@@ -24,7 +24,7 @@ REASONS = {
 }
 LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"RENAMENX": b"RENAME", b"MOVE": b"RENAME", b"MIGRATE": b"RESTORE"}
 GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ")
-TYPE = b"respram stores strings only"
+TYPE = b"respram stores strings, hashes, sets and sorted sets"
 SCRIPT = b"respram keeps no functions; EVAL and EVALSHA run scripts"
 SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
 FOLLOWING = b"there is no master and no replica; nodes of one enclave find each other by --join"
@@ -44,9 +44,7 @@ DELETES: tuple[tuple[Word, ...], ...] = (
     (b"BITOP", b"AND", b"k0", b"nokey"),
 )  # fmt: skip
 OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
-    ((b"HSET", b"h", b"f", b"v"), TYPE), ((b"HGETALL", b"h"), TYPE), ((b"LPUSH", b"l", b"v"), TYPE), ((b"BLPOP", b"l", b"0"), TYPE),
-    ((b"SADD", b"s", b"v"), TYPE),
-    ((b"SMEMBERS", b"s"), TYPE), ((b"ZADD", b"z", b"1", b"v"), TYPE), ((b"ZRANGE", b"z", b"0", b"-1"), TYPE),
+    ((b"LPUSH", b"l", b"v"), TYPE), ((b"BLPOP", b"l", b"0"), TYPE), ((b"LRANGE", b"l", b"0", b"-1"), TYPE), ((b"BZPOPMIN", b"z", b"0"), TYPE),
     ((b"XADD", b"x", b"*", b"f", b"v"), TYPE),
     ((b"GEOADD", b"g", b"1", b"1", b"v"), TYPE), ((b"PFADD", b"p", b"v"), TYPE), ((b"XREAD", b"STREAMS", b"x", b"0"), TYPE), ((b"SORT", b"l"), TYPE),
     ((b"FCALL", b"f", b"0"), SCRIPT), ((b"FCALL_RO", b"f", b"0"), SCRIPT), ((b"FUNCTION", b"LIST"), SCRIPT),

@@ -1,0 +1,32 @@
+"""A sorted set that a command makes as a whole and keeps under a key: ZRANGESTORE, ZUNIONSTORE and their kin.
+
+It is a write over whatever was there, as SET is, with the default TTL. A result of nothing is a delete in Redis: it lets go of the
+key for who may DEL, and is refused to others.
+"""
+
+from respram.commands.deadlines import deadline_for
+from respram.commands.letting_go import let_go_or_refuse
+from respram.commands.node import Conn
+from respram.commands.reply import Reply
+from respram.commands.scores import kept
+from respram.engine.ranking import Item
+from respram.engine.scores import with_score
+from respram.record import ZSET
+
+
+def store_items(conn: Conn, name: bytes, key: bytes, items: list[Item]) -> Reply:
+    """`name` of the command, which is that of its event too."""
+    engine, db, now_ms = conn.node.engine, conn.session.db, conn.now_ms
+    there = engine.peek(db, key, now_ms)
+    if not items:
+        if there is not None:
+            let_go_or_refuse(conn, name, key)
+        return 0
+    if there is not None:
+        engine.let_go(db, key, now_ms, name)  # a head of the same kind would keep its members
+    deadline_ms, implicit = deadline_for(conn, None)
+    engine.found(db, key, ZSET, deadline_ms, implicit, now_ms)
+    for score, member in items:
+        engine.put_member(db, key, member, with_score(kept(score)), None, now_ms)
+    engine.tell(name, db, key)
+    return len(items)
