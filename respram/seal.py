@@ -22,6 +22,7 @@ sealed with afterwards. A key that no record needs any more is wiped.
 There is no randomness, clock or I/O in here: fresh keys, times and the memory that keys lie in come from outside.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
@@ -142,9 +143,10 @@ class Ring:
     # -- for peers and snapshots ------------------------------------------------------------------
     def export(self, only: Collection[int] = ()) -> bytes:
         """The keys in use, or those of them that are named, as `learn` takes them. Whoever has it can open every value."""
-        return b"".join(
-            _PACKED.pack(one.made_ms, bytes(one.key)) for one in self._keys.values() if one.used and (not only or one.id in only)
-        )
+        counts = Counter(one.teller for one in self._keys.values())
+        told = [one for one in self._keys.values() if one.used and (not only or one.id in only)]
+        told.sort(key=lambda one: (one is not self._current, one.teller != HERE, counts[one.teller]))  # a receiver has a quota, too
+        return b"".join(_PACKED.pack(one.made_ms, bytes(one.key)) for one in told)
 
     def learn(self, exported: bytes, now_ms: int, teller: int = HERE) -> int:
         """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused."""
@@ -171,14 +173,12 @@ class Ring:
 
     def _has_room(self, teller: int, now_ms: int) -> bool:
         """For one more key of others. Keys that nothing has needed since they came give way to it, those of whoever told most first."""
-        counts: dict[int, int] = {}
-        for one in self._keys.values():
-            counts[one.teller] = counts.get(one.teller, 0) + 1
-        if teller != HERE and counts.get(teller, 0) >= QUOTA_KEYS:
-            return False
-        if len(self._free) > OWN_ROOM:
+        counts = Counter(one.teller for one in self._keys.values())
+        is_over = teller != HERE and counts[teller] >= QUOTA_KEYS  # then only its own give way
+        if len(self._free) > OWN_ROOM and not is_over:
             return True
         idle = [one for one in self._keys.values() if one is not self._current and now_ms - one.held_ms >= IDLE_MS]
+        idle = [one for one in idle if not is_over or one.teller == teller]
         if not idle:
             return False
         self._drop(max(idle, key=lambda one: (counts[one.teller], -one.held_ms)))

@@ -198,6 +198,24 @@ def test_who_tells_of_too_many_keys_leaves_room_for_others_and_for_own() -> None
     assert len(places) == len(set(places)) == KEYS_MAX
 
 
+def test_an_honest_neighbour_that_passes_on_a_crowd_of_keys_is_still_understood() -> None:
+    """It tells the key that it seals with first; and where its quota is used up, keys that nothing needed give way to it."""
+    honest, there = ring(T + 5), ring(T)
+    own = honest.take().id
+    honest.learn(exported(QUOTA_KEYS), T, teller=7)
+    honest.learn(exported(200), T, teller=8)
+    assert honest.current == own and id_of(honest.export()[8:40]) == own
+    there.learn(honest.export(), T + 5, teller=9)
+    assert there.find(own) is not None and there.current == own
+    honest.renew_by(T + 10)
+    assert honest.make(os.urandom(KEY_BYTES), T + 10)
+    honest.take()
+    there.learn(honest.export(), T + 11, teller=9)
+    assert there.find(honest.current) is None, "its quota is used up"
+    there.learn(honest.export(), T + IDLE_MS + 11, teller=9)
+    assert there.find(honest.current) is not None
+
+
 def test_nothing_is_left_of_the_keys_at_the_end() -> None:
     memory = bytearray(RING_BYTES)
     one = ring(T, memory)
