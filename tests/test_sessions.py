@@ -73,8 +73,10 @@ def test_a_redis_py_session(client: "redis.Redis") -> None:
     assert client.type("k") == b"string"
     with pytest.raises(redis.ResponseError, match="refused by design"):
         client.delete("k")
-    with pytest.raises(redis.ResponseError, match="stores strings only"):
-        client.hset("h", "f", "v")
+    with pytest.raises(redis.ResponseError, match="'lpush' is refused by design"):
+        client.lpush("l", "v")
+    assert client.hset("h", mapping={"f": "v", "g": "w"}) == 2 and client.hgetall("h") == {b"f": b"v", b"g": b"w"}
+    assert client.sadd("s", "a", "b") == 2 and client.smembers("s") == {b"a", b"b"}
     with pytest.raises(redis.ResponseError, match="unknown command 'NOSUCH', with args beginning with: 'a' "):
         client.execute_command("NOSUCH", "a")
     assert client.get("k") == b"w"

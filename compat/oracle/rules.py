@@ -104,6 +104,15 @@ def _scan_order(case: Case) -> bool:
     return _members(pairs[0][1]) == _members(pairs[1][1])
 
 
+def _pair_scan_order(case: Case) -> bool:
+    """A cursor, and a flat array of pairs."""
+    expected, got = case.expected.items, case.got.items
+    if len(expected) != 2 or len(got) != 2 or expected[0] != got[0]:
+        return False
+    pairs = _pairs(expected[1])
+    return pairs is not None and sorted(pairs) == sorted(_pairs(got[1]) or [])
+
+
 def _pair_order(case: Case) -> bool:
     expected, got = _pairs(case.expected), _pairs(case.got)
     return case.expected.kind == case.got.kind and expected is not None and sorted(expected) == sorted(got or [])
@@ -313,6 +322,7 @@ def _own_bounds(case: Case) -> bool:
 
 
 NEWER = (
+    b"hexpire", b"hexpireat", b"hexpiretime", b"hpexpire", b"hpexpireat", b"hpexpiretime", b"hpttl", b"httl", b"hgetex", b"hsetex", b"hgetdel",
     b"bf.add", b"bf.card", b"bf.exists", b"bf.info", b"bf.insert", b"bf.madd", b"bf.mexists", b"bf.reserve",
     b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch",
 )  # fmt: skip
@@ -345,8 +355,12 @@ RULES: tuple[Rule, ...] = (
     Rule("default-ttl", LIVES, _default_ttl),
     Rule("max-ttl", LIVES, _max_ttl),
     Rule("iteration-order", _names("keys", "pubsub|channels", "pubsub|shardchannels", "command|list"), _order),
-    Rule("iteration-order", _names("scan"), _scan_order),
     Rule("iteration-order", _names("zrandmember"), _drawn_order),
+    Rule("iteration-order", _names("scan", "sscan"), _scan_order),
+    Rule("iteration-order", _names("hkeys", "hvals", "smembers", "sinter", "sunion", "sdiff", "srandmember", "spop"), _order),
+    Rule("iteration-order", _names("hgetall"), _pair_order),
+    Rule("iteration-order", _names("hscan"), _pair_scan_order),
+    Rule("iteration-order", _names("hrandfield"), lambda case: _order(case) or _pair_order(case)),
     Rule("iteration-order", _names("config|get"), _pair_order),
     Rule("iteration-order", _names("command|info"), _command_order),
     Rule("iteration-order", _names("command|docs"), _docs_order),

@@ -28,7 +28,7 @@ REASONS = {
     b"renaming": "A key keeps its name and its database",
     b"persisting": "Every key has a TTL",
     b"script": "respram keeps no functions; EVAL and EVALSHA run scripts",
-    b"type": "respram stores strings only",
+    b"type": "respram stores strings, hashes, sets and sorted sets",
     b"bits": "SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP serve instead",
     b"comparing": "The work is the product of two lengths: for the client to do",
     b"watching": "Nobody watches over others' shoulders",

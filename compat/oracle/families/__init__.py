@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from compat.oracle.draw import Draw
-from compat.oracle.families import designed, keys, node, scripts, sessions, sorted_sets, strings, wire
+from compat.oracle.families import collections, designed, keys, node, scripts, sessions, sorted_sets, strings, wire
 from compat.oracle.families.plan import Plan
 from compat.oracle.stream import Stream
 
@@ -30,6 +30,8 @@ FAMILIES: dict[str, Family] = {
     "expiry": Family(keys.expiry),
     "multi-key": Family(keys.multi_key),
     "scan": Family(keys.scan),
+    "hashes": Family(collections.hashes),
+    "sets": Family(collections.sets),
     "letting-go": Family(keys.letting_go),
     "transactions": Family(sessions.transactions),
     "pubsub": Family(sessions.pubsub),

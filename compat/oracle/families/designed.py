@@ -131,7 +131,7 @@ def on_nothing(draw: Draw, proto: int) -> list[Step]:
         (b"-ERR invalid expire time in 'set' command\r\n", (b"SET", b"k0", b"v", b"EX", b"0")),
         (b"-ERR invalid expire time in 'setex' command\r\n", (b"SETEX", b"k0", b"-1", b"v")), (NOT_AN_INTEGER, (b"EXPIRE", b"k0", b"x")),
         (b"-ERR wrong number of arguments for 'del' command\r\n", (b"DEL",)),
-        (b"-ERR wrong number of arguments for 'hset' command\r\n", (b"HSET", b"h")),
+        (b"-ERR wrong number of arguments for 'lpush' command\r\n", (b"LPUSH", b"l")),
     )  # fmt: skip
     reply, words = draw.pick(choices)
     return [told(draw, reply, *words)]

@@ -234,6 +234,10 @@ def type_of(draw: Draw) -> Send:
     return send(draw, 0, b"TYPE", draw.pick(NAMES))
 
 
+def type_of_key(draw: Draw) -> Send:
+    return send(draw, 0, b"TYPE", draw.key())
+
+
 def write_one(draw: Draw) -> Send:
     return send(draw, 0, b"SET", draw.pick(NAMES), b"v")
 
