@@ -2,6 +2,7 @@
 
 import pytest
 
+from respram.catalog.hot import HOT
 from respram.commands import running
 from respram.commands.node import Conn
 from respram.commands.reply import Reply
@@ -20,6 +21,14 @@ def test_unknown_commands_and_arities_in_redis_words(client: Client, reference: 
         [b"EXEC", b"x"], [b"MULTI", b"x"], [b"COMMAND", b""],
     ):  # fmt: skip
         assert client(*argv) == reference(*argv), argv
+
+
+def test_a_name_alone_is_a_mistake_like_any_other(client: Client) -> None:
+    """A fast path may not take an argument for granted: its client would be gone."""
+    named = [command.name for command in HOT if command.arity not in (-1, 1)]
+    assert len(named) > 40
+    for name in named:
+        assert client(name) == b"-ERR wrong number of arguments for '%b' command\r\n" % name
 
 
 def test_what_is_refused_in_multi_spoils_it(client: Client, reference: Reference) -> None:

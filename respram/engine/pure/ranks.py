@@ -22,7 +22,9 @@ DIGITS_MAX = 15  # a double holds so many to the last of them
 
 
 def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    score = _plain(argv[2]) if len(argv) == 4 else None
+    if len(argv) != 4:
+        return None
+    score = _plain(argv[2])
     head = _head(keyspace, session, argv[1], now_ms)
     if score is None or head is None or keyspace.full() or len(argv[3]) > HOT_BYTES_MAX:
         return None
@@ -33,7 +35,9 @@ def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def zincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    step = _plain(argv[2]) if len(argv) == 4 else None
+    if len(argv) != 4:
+        return None
+    step = _plain(argv[2])
     head = _head(keyspace, session, argv[1], now_ms)
     if step is None or head is None or keyspace.full() or len(argv[3]) > HOT_BYTES_MAX:
         return None
