@@ -40,6 +40,7 @@ class Count:
     taken_twice: int = 0
     refused_free: int = 0
     loading: int = 0  # answers that said: come again
+    uncertain: int = 0  # answers that say that nobody knows
     moves: int = 0
     slowest_s: float = 0.0  # of an answer
     examples: list[str] = field(default_factory=list)
@@ -125,6 +126,11 @@ class Counter:
                 continue
             except NO_ANSWER:
                 self._move((self.at + self.rng.randrange(1, len(self.ports))) % len(self.ports))
+                return None
+            except redis.exceptions.ResponseError as error:
+                if not str(error).startswith("UNCERTAIN"):
+                    raise
+                self.count.uncertain += 1  # its home was lost under way: as if the connection had ended
                 return None
             self.count.slowest_s = max(self.count.slowest_s, time.monotonic() - began)
             return "nil" if answer is None else answer
