@@ -2,22 +2,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from respram.engine import ids
 from respram.engine.pure import digest, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.exchange import Exchange
+from respram.gossip.forwarding import Forwarding, Kept
+from respram.gossip.homes import Homes
 from respram.gossip.truths import Truths
 
 NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once")
+OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home")
 
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
     `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
-    `ready-at-once`: a node is ready as soon as somebody who is ready is linked."""
+    `ready-at-once`: a node is ready as soon as somebody who is ready is linked.
+
+    Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
+    `unmerged`: the client is answered without the records. `no-settling`: a home decides at once about slots that it
+    has just got. `any-home`: a node runs whatever it is sent."""
     holders: tuple[Any, ...]
     wrong: Any
     if name == "no-salt":
@@ -36,8 +44,20 @@ def mutated(name: str) -> Iterator[None]:
     elif name == "ready-at-once":
         holders, attribute = (Bootstrap,), "_fill"
         wrong = lambda *args: args[0].become_ready("mutant")  # noqa: E731
+    elif name == "everybody-home":
+        holders, attribute, wrong = (Homes,), "home_of", lambda homes, slot: homes.book.me.number
+    elif name == "runs-again":
+        holders, attribute, wrong = (Forwarding,), "_kept", lambda *args: Kept()
+    elif name == "unmerged":
+        answered = Forwarding.answered
+        holders, attribute = (Forwarding,), "answered"
+        wrong = lambda one, link, message: answered(one, link, replace(message, records=b""))  # noqa: E731
+    elif name == "no-settling":
+        holders, attribute, wrong = (Homes,), "is_settled", lambda *args: True
+    elif name == "any-home":
+        holders, attribute, wrong = (Homes,), "is_here", lambda *args: True
     else:
-        raise ValueError(f"no mutant {name}; there are {', '.join(NAMES)}")
+        raise ValueError(f"no mutant {name}; there are {', '.join(NAMES + OF_HOMES)}")
     right = getattr(holders[0], attribute)
     for holder in holders:
         setattr(holder, attribute, wrong)

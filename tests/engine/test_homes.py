@@ -143,6 +143,27 @@ def test_a_run_is_bounded(engine: Engine) -> None:
     assert len(taking.runs[0].order) == 1
 
 
+def test_the_engine_finds_the_slot_of_any_key(engine: Engine) -> None:
+    """Each key in a table in which its slot alone is elsewhere, and in one in which all others are."""
+    tagged = (b"{ab}cd", b"x" * 8 + b"{0123456789}", b"{}0123456", b"{0", b"}{abc}")
+    for key in (b"a", b"12345678", b"123456789", bytes(range(65, 90)), b"k" * 100, *tagged):
+        table = array("H", bytes(2 * SLOTS))
+        table[slot_of(key)] = 9
+        taking, session = made(engine)
+        engine.use_homes(table.tobytes())
+        assert fed(engine, session, b"INCR " + key) == b"" and taking.runs[0].groups[0].home == 9, key
+        engine.use_homes(array("H", (9 - home for home in table)).tobytes())
+        assert not _elsewhere(engine, key), key
+
+
+def _elsewhere(engine: Engine, key: bytes) -> bool:
+    taking = Taking(engine)
+    session = engine.session(taking)
+    session.hot = session.trusted = True
+    fed(engine, session, b"INCR " + key)
+    return bool(taking.runs)
+
+
 def test_a_run_goes_to_so_many_homes_and_begins_elsewhere(engine: Engine) -> None:
     homes = {f"k{number}": number for number in range(RUN_GROUPS_MAX + 4)}
     taking, session = made(engine, **homes)
