@@ -8,8 +8,8 @@ Each addition begins the key's time anew. The counter is INCRBY, the others comp
 What holds where: through one node no addition is lost. Through several none is, when each writer has a `part` of its own, a number
 below PARTS: then no two of them write one key, and readers take all parts in one round trip. What `add` returns is then what this
 node knows of the whole.
-Not promised: additions to *one* part (or none) through different nodes at the same moment; the later stamp wins there, and one
-can be lost.
+Additions to one part (or none) through different nodes all count, since the key's home decides. Not promised: those of a moment in
+which a node dies or is cut off, or of different nodes with `--decide local`: the later stamp wins there, and one can be lost.
 """
 
 import functools

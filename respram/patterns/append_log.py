@@ -7,7 +7,7 @@
 The list of hashes lies in pieces; appending is a compare-and-set of the last piece and of the record that names them, whatever
 the log's length. Entries outlive that record, and are kept alive with it, so that the log lives or expires as a whole.
 Not promised: more than `entries_max` entries (TooMany; begin a new log), nor that appends on two nodes in the same moment both
-stay.
+stay while a third dies or is cut off.
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,9 @@
 
 `process` marks the event as running for `running_s`, and as done for the whole window once the handler returned; a
 handler that raises gives the event back at once, one that dies gives it back after `running_s`.
-What holds where: among the clients of one node one is the first; between nodes too, with `settle=` (settle.py).
-Not promised: exactly once. Without settling two nodes may both say "first" in the instant before they have spoken; a handler slower than
+What holds where: one client of all nodes is the first, while the members of the enclave are stable (docs/peers.md); with `--decide local`
+between nodes with `settle=` only (settle.py).
+Not promised: exactly once. While a node dies or is cut off two nodes may both say "first"; a handler slower than
 `running_s` may be joined by another, and after the window an event counts as new.
 """
 

@@ -7,7 +7,7 @@
 
 Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
 What holds where: moves through one node take turns; through several too, with `settle=` (settle.py).
-Not promised: a history; nor, without settling, that two nodes never accept two moves at once (the later stamp wins).
+Not promised: a history; nor that two nodes never accept two moves at once while a third dies or is cut off (the later stamp wins).
 """
 
 import uuid
