@@ -8,8 +8,8 @@
 
 The same bytes are stored once, whoever stores them. Content is never shortened: storing, labelling and touching can only
 lengthen its life, and labelling or touching a label makes the content live at least as long as the label.
-Not promised: that content outlives its ttl_s; that a label read on one node names content another node already has
-(ContentMissing says so; ask again, or see ContentDistribution).
+Not promised: that content outlives its ttl_s; that a label read on one node names content which comes to another node later than
+LATE_S (ContentMissing says so; ask again, or see ContentDistribution).
 """
 
 import hashlib
@@ -81,12 +81,17 @@ class ContentStore(Generic[C]):
 
     @operation
     def get(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified. Raises ContentMissing or ContentCorrupt."""
-        found = yield from get(self.content_key(ref))
-        if found is None:
-            raise ContentMissing(
-                f"content {ref.hash[:12]} is not in store {self.id!r}: its time is up, or it never was"
-            )
+        """The content, verified: waited for, LATE_S, where another node was told to keep it and it is on its way.
+
+        Raises ContentMissing or ContentCorrupt.
+        """
+        end = time.monotonic() + LATE_S
+        while (found := (yield from get(self.content_key(ref)))) is None:
+            if time.monotonic() >= end:
+                raise ContentMissing(
+                    f"content {ref.hash[:12]} is not in store {self.id!r}: its time is up, or it never was"
+                )
+            yield from pause(POLL_S)
         return ref.verified(found)
 
     @operation
