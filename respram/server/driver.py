@@ -8,6 +8,7 @@ The Driver is the `Peers` of `commands/cluster.py`: what commands ask of other n
 """
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import ssl
@@ -284,8 +285,10 @@ class Driver:
             self.unreached.pop(link.address, None)
         elif link.answered_as_redis:
             self._tell_unreached(link.address, CLIENT_PORT)
-        elif link.address and reason in NO_PEER:
-            self._tell_unreached(link.address, NO_PEER[reason])
+        elif link.address and reason in NO_PEER and link.address not in self.unreached:
+            task = self.loop.create_task(self._find_out(link.address, NO_PEER[reason]))
+            self.dials[task] = None
+            task.add_done_callback(self.dials.pop)
         if link.opened:
             self.carry(self.replica.closed(link.number, now()))
         elif link.address:
@@ -301,6 +304,20 @@ class Driver:
             self.links.pop(link.number, None)
             self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
             self.carry(self.replica.dial_failed(address, now()))
+
+    async def _find_out(self, address: bytes, why: str) -> None:
+        """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would answer."""
+        host, port = read_address(address.decode())
+        answer = b""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(DIAL_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    writer.write(b"PING\r\n")
+                    answer = await reader.read(1)
+                finally:
+                    writer.transport.abort()
+        self._tell_unreached(address, CLIENT_PORT if answer in (b"+", b"-") else why)
 
     def _tell_unreached(self, address: bytes, why: str) -> None:
         """Once, until somebody who can be a peer answers there."""
