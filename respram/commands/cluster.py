@@ -4,6 +4,7 @@ Nodes of an enclave hold all keys each, so no client needs to know which of them
 other nodes is `peers.Peers`; the server sets `node.peers` where there can be any.
 """
 
+from respram.commands.elsewhere import raise_fences
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.peers import HomeFacts, PeerFacts, Peers
 from respram.commands.reply import OK, Reply, Simple
@@ -13,6 +14,7 @@ from respram.integers import parse_int
 from respram.slots import slot_of
 
 WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see that the client is gone
+ANSWER_MS = 250  # for the answer of a node that waited in vain: beyond it, nobody is said to hold what is there
 TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
 TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
@@ -141,7 +143,10 @@ def _peers(conn: Conn) -> Peers:
 
 # -- WAIT -----------------------------------------------------------------------------------------
 def wait(conn: Conn, argv: list[bytes]) -> Reply:
-    """How many peers hold all that was written here before, as soon as there are enough of them or the time is up."""
+    """How many peers hold all that was written here before, as soon as there are enough of them or the time is up.
+
+    What was decided at other nodes for this connection was written there: each of them is asked, and the least counts.
+    """
     wanted = parse_int(argv[1])
     if wanted is None:
         raise NOT_AN_INTEGER
@@ -157,12 +162,17 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
         patience_ms = min(timeout_ms or WAIT_MS_MAX, WAIT_MS_MAX)
         conn.wait_state = (others.flush(), conn.now_ms + patience_ms)
         conn.unblocked = b""
+        if conn.decided_at and not conn.executing:
+            raise_fences(conn, wanted, patience_ms)
     number, until_ms = conn.wait_state
-    count = others.holders(number)
+    if any(fence.holders is None for fence in conn.fences):
+        until_ms += ANSWER_MS  # they wait as long, and then their answer is on its way
+    count = 0 if conn.executing and conn.decided_at else min([others.holders(number), *(fence.holders or 0 for fence in conn.fences)])
     if count < wanted and conn.now_ms < until_ms and not conn.unblocked and not conn.executing:
         others.notice(conn, number, wanted)
         raise Suspend(until_ms)
     conn.wait_state = None
+    conn.fences = []
     others.forget(conn)
     unblocked, conn.unblocked = conn.unblocked, b""
     if unblocked == b"error":

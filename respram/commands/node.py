@@ -25,6 +25,7 @@ from respram.commands.stats import Denied, Guesser, Rates, Slow, Stats
 from respram.config.limits import Limits
 from respram.config.settings import Config
 from respram.engine.api import Engine, Guard, Session, Settings
+from respram.integers import parse_uint
 from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
@@ -134,6 +135,8 @@ class Conn:
     defaulted_counted: int = 0  # of those and the session's, so many stand in the node's table
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
+    decided_at: set[int] = field(default_factory=set)  # members that have decided about its commands: their writes are theirs to count
+    fences: list["Fence"] = field(default_factory=list)  # WAIT: what it has asked of them
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
     asked: set[Watched] = field(default_factory=set)  # keys whose truth this command has asked for
     asked_until_ms: int = 0
@@ -219,6 +222,26 @@ class Conn:
     @property
     def queued_bytes(self) -> int:
         return self.session.kept_bytes + self.queue_bytes
+
+
+class Fence:
+    """A WAIT that was sent to a key's home for a client's own: how many hold what was written there."""
+
+    __slots__ = ("conn", "holders")
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn = conn
+        self.holders: int | None = None  # not known yet
+
+    @property
+    def session(self) -> Session:
+        return self.conn.session
+
+    def told(self, reply: bytes, commands: int) -> None:
+        self.holders = parse_uint(reply[1:-2]) if reply[:1] == b":" else 0
+        if self in self.conn.fences:
+            self.conn.wake()
+
 
 
 class Log(Protocol):

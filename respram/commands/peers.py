@@ -81,6 +81,9 @@ class Decisions(Protocol):
     def forward_run(self, asker: Asker, run: Run) -> bool:
         """The same for a run of plain commands, of one key each."""
 
+    def home_of(self, slot: int) -> int:
+        """The number of the member; 0: nobody is ready."""
+
 
 class Waiter(Protocol):
     """A connection whose command is suspended. Two are the same only if they are one object."""

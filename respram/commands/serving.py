@@ -11,6 +11,7 @@ other sessions. So there are never more sessions than forwards at a time, which 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from respram.catalog import find
 from respram.commands.acl_rights import BY_NAME, BadRule
@@ -38,6 +39,22 @@ class Served:
 
 Done = Callable[[Served], None]
 Later = Callable[[int, Callable[[int], None]], None]  # when, in Unix milliseconds, and what is then called with the time
+
+
+class Waits:
+    """The transport of a session that is suspended: it can be woken before its time."""
+
+    def __init__(self, go_on: Callable[[], None]) -> None:
+        self.go_on = go_on
+
+    def wake(self) -> None:
+        self.go_on()
+
+    def deliver(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def answer(self, data: bytes) -> None: ...
+    def waiting_bytes(self) -> int:
+        return 0
 
 
 class Serving:
@@ -74,9 +91,13 @@ class Serving:
         if session.suspended and not session.closing:
 
             def again(now_ms: int) -> None:
+                if conn.transport is not waits:
+                    return  # it was woken before its time
+                conn.transport = GONE
                 engine.resume(session)
                 self._go_on(conn, forward, keys, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
 
+            conn.transport = waits = Waits(partial(later, 0, again))
             later(conn.suspended_until_ms, again)
             return
         self._end(conn, forward, keys, replies, now_ms, done)
@@ -125,7 +146,7 @@ def _dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     """Nobody becomes an administrator by way of a forward."""
     name = argv[0].lower()
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
-    if name not in (b"multi", b"exec") and name not in TRAVELS and (command is None or not command.key_specs):
+    if name not in (b"multi", b"exec", b"wait") and name not in TRAVELS and (command is None or not command.key_specs):
         return STRANGE
     return dispatch(session, argv, now_ms)
 

@@ -118,6 +118,9 @@ class Decisions:
     def is_here(self, slot: int) -> bool:
         return self.table is None or not self.table[slot]
 
+    def home_of(self, slot: int) -> int:
+        return self.replica.core.homes.home_of(slot)
+
     def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         if self._is_full():
             return False

@@ -29,6 +29,9 @@ class Away:
     def is_here(self, slot: int) -> bool:
         return slot not in AWAY
 
+    def home_of(self, slot: int) -> int:
+        return 1 if self.is_here(slot) else 2
+
     def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         if self.full:
             return False

@@ -189,3 +189,25 @@ def test_it_goes_over_the_wire_and_is_counted(nodes: list[Member]) -> None:
         assert int(str(after["forwarded_commands"])) - int(str(before["forwarded_commands"])) > 20
         assert not after["forwards_unknown"] and not after["forwards_timed_out"] and not after["forwards_open"]
     assert all(int(str(member.info()["forwarded_served"])) > 20 for member in nodes)
+
+
+def test_wait_counts_what_another_node_wrote_for_its_client(nodes: list[Member]) -> None:
+    clients = [member.connect() for member in nodes]
+    for number in range(RACES):
+        key = f"waited:{number}"
+        asked = clients[number % 3]
+        assert asked.set(key, "x", nx=True, ex=60) and asked.incr(f"{key}:n") == 1
+        assert asked.execute_command("WAIT", 2, 10_000) == 2
+        assert [client.get(key) for client in clients] == [b"x"] * 3, number
+        assert [client.get(f"{key}:n") for client in clients] == [b"1"] * 3, number
+
+
+def test_wait_gives_up_in_time_where_a_home_cannot_pass_its_writes_on(nodes: list[Member]) -> None:
+    asked = nodes[0].connect()
+    key = next(key for key in map("far:{}".format, range(1000)) if not asked.execute_command("RESPRAM", "HOME", key)[b"here"])
+    assert asked.set(key, "x", nx=True, ex=60)
+    assert asked.execute_command("WAIT", 9, 300) == 2
+    pipe = asked.pipeline(transaction=True)
+    pipe.incr(f"{key}:n")
+    pipe.execute_command("WAIT", 2, 1000)
+    assert pipe.execute()[0] == 1
