@@ -46,8 +46,9 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
     turn = itertools.count()
     waiting: dict[int, Any] = {port: redis.Redis(port=port) for port in ports}
 
-    def told(port: int) -> None:
-        if len(ports) > 1:
+    def told() -> None:
+        """(What was decided for a client was written at the keys' homes: all are asked.)"""
+        for port in ports if len(ports) > 1 else ():
             assert waiting[port].execute_command("WAIT", len(ports) - 1, int(SOON_S * 1000)) == len(ports) - 1
 
     class Pipeline(redis.client.Pipeline):
@@ -55,7 +56,7 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
             try:
                 return super().execute(raise_on_error)
             finally:
-                told(self.connection_pool.connection_kwargs["port"])
+                told()
 
     class Client(redis.Redis):
         def __init__(self, port: int | None = None) -> None:
@@ -63,7 +64,7 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
 
         def execute_command(self, *args: Any, **options: Any) -> Any:
             reply = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-            told(self.connection_pool.connection_kwargs["port"])
+            told()
             return reply
 
         def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
