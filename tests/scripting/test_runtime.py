@@ -200,7 +200,7 @@ def test_a_killed_script_does_nothing_more(runtime: Runtime) -> None:
     ],
 )  # fmt: skip
 def test_memory_is_bounded(runtime: Runtime, text: str) -> None:
-    failure(runtime, text, Echo(ticks_max=100_000))
+    failure(runtime, text, Echo(ticks_max=5_000))
     runtime.is_worn()
     assert runtime.used_bytes() - runtime.base_bytes < MEMORY_BYTES
 
