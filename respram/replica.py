@@ -179,6 +179,9 @@ class Replica:
         token, effects = self.core.ask(db, key, now)
         return token, self._done(effects, now)
 
+    def stopped(self, for_ms: int, now: Now) -> list[Output]:
+        return self._done(self.core.stopped(for_ms, now), now)
+
     def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Output]:
         return self._done(self.core.choose(max_ttl_ms, value_bytes_max, now), now)
 

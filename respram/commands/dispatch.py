@@ -101,6 +101,8 @@ def _write_on(conn: Conn, writing: Writing) -> bytes:
 def _admit(conn: Conn, argv: list[bytes]) -> Reply:
     """All the checks, then the call; raises what the client is to be told."""
     name = argv[0].lower()
+    if conn.node.peers is not None:
+        conn.node.peers.beat(conn.now_ms)
     if name in HTTP_WORDS:
         conn.session.closing = True
         conn.node.log(f"event=http_request client={conn.id} address={conn.address.decode()}: closed")

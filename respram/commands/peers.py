@@ -122,6 +122,9 @@ class Peers(Protocol):
     def decide_anew(self) -> None:
         """`node.decide` was changed."""
 
+    def beat(self, now_ms: int) -> None:
+        """This process runs: a gap since the last time means that it was stopped."""
+
     def limits_changed(self) -> None:
         """`node.settings` were changed. What peers allow less of is less when this returns."""
 

@@ -214,6 +214,7 @@ class Engine(Replicating, Ranking, Protocol):
     name: str  # "pure" or "native"
     hot_reads: bool
     hot_writes: bool
+    awake_until_ms: int  # a feed after this moment turns both switches off: the process was stopped, and dispatch has to know; 0: never
     observer: Observer | None
 
     @property

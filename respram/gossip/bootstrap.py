@@ -56,6 +56,7 @@ class Bootstrap:
     company_ms: int = 0  # when somebody of the enclave was linked last; else when it started
     restoring: bool = False  # its own snapshot is still being read
     by_snapshot: bool = False  # it stands in for the dump
+    doubted: bool = False  # it was ready, and was stopped
     step: int = 0
 
     def tick(self) -> None:
@@ -84,6 +85,9 @@ class Bootstrap:
         waited_ms = self.host.now.ms - self.company_ms
         if not self.has_roots() and not self.book.alive:
             self.become_ready("no roots to join")  # the addresses to join have turned out to be its own
+            return
+        if self.doubted and not self.book.enclave:
+            self.become_ready("all others are gone")  # as they may, from who is ready
             return
         if self.host.state == JOINING and waited_ms >= policy.alone_ms:
             self.host.state = ALONE
@@ -222,8 +226,23 @@ class Bootstrap:
         if self.host.state == JOINING and self.by_snapshot and mine * 100 < theirs * self.host.policy.restored_share_percent:
             self.dumped = self.by_snapshot = False
 
+    def doubt(self, for_ms: int) -> None:
+        """This node was stopped for so long: it counts as a joiner that lacks the difference, until a digest covers all that was
+        written by now. Where it is the only one nobody can have written anything."""
+        if self.host.state != READY or not self.book.enclave:
+            return
+        self.host.state, self.doubted = JOINING, True
+        self.started_ms = self.company_ms = self.level_since_ms = self.host.now.ms
+        self.source, self.by_snapshot = 0, False
+        for peer in self.neighbours.of_enclave():
+            peer.greeted_wall_ms, peer.equal_stamp = self.host.now.wall_ms, 0
+        self.book.set_me(ready=False)
+        self.books.tell_all()
+        self.host.report("stopped", f"for_ms={for_ms}: joins again", warns=True)
+        self.host.at(self.host.now.ms, JoinTurn())
+
     def become_ready(self, why: str, warns: bool = False) -> None:
-        self.host.state = READY
+        self.host.state, self.doubted = READY, False
         self.dumped = True  # or there is nobody who could
         self.book.set_me(ready=True)
         self.books.tell_all()

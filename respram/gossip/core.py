@@ -238,6 +238,12 @@ class Core:
         token = self.truths.ask(db, key)
         return token, self._taken()
 
+    def stopped(self, for_ms: int, now: Now) -> list[Effect]:
+        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place meanwhile."""
+        self.now = now
+        self.boot.doubt(for_ms)
+        return self._taken()
+
     def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Effect]:
         """Limits of this node were changed: what of that holds comes as Agreed, where it is less."""
         self.now = now

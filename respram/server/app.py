@@ -320,6 +320,8 @@ class App:
             return
         engine = self.node.engine
         now_ms, end_us = clock.now_ms(), clock.micros() + EXPIRY_SLICE_US
+        if self.node.peers is not None:
+            self.node.peers.beat(now_ms)
         while engine.expire(now_ms, EXPIRY_STEP) >= EXPIRY_STEP:
             if clock.micros() >= end_us:
                 self.loop.call_soon(self.keep_forgetting)

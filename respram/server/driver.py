@@ -399,6 +399,16 @@ class Driver:
     def decide_anew(self) -> None:
         self._use_homes()
 
+    def beat(self, now_ms: int) -> None:
+        """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what it holds may be
+        old, and before a client is answered by it that has to be known. (After such a gap the engine leaves all to `dispatch`.)"""
+        engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
+        until_ms = engine.awake_until_ms
+        engine.awake_until_ms = now_ms + patience_ms
+        if until_ms and now_ms > until_ms:
+            self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now()))
+            observe(self.node)
+
     def limits_changed(self) -> None:
         settings, current = self.node.settings, self.replica.core.agreement.current
         if (settings.max_ttl_ms, settings.bulk_bytes_max) != (current.max_ttl_ms, current.value_bytes_max):

@@ -129,7 +129,9 @@ class _Client:
         world.carry(node, outputs)
         end_ms = world.now_ms + ACKNOWLEDGED_MS
         while world.now_ms < end_ms and node.is_up:
-            holding = [one for one in world.up if one.replica.core.state == "ready"]
+            holding = [
+                one for one in world.up if one.replica.core.state == "ready" and one.stalled_until_ms <= world.now_ms
+            ]
             if node.replica.holders(number) >= len([one for one in holding if one is not node]) and all(
                 record.stamp <= _stamp_at(world, one, name) for one in holding
             ):
@@ -147,6 +149,26 @@ class _Client:
         return True
 
 
+def stopped(seed: int, way: str = FORWARD, for_ms: int = 12_000) -> Counted:
+    """One of three is stopped for so long that others decide in its place; its first event is a client's command."""
+    rng = Random(seed)
+    world, ledger, client = _started(seed, way, 3, rng, Policy())
+    names = [(0, key) for key in client._keys]
+    refused = sum(not client.adds_one(rng.choice(world.nodes), name) for name in names)
+    sleeper = rng.choice(world.nodes)
+    world.stall(sleeper, for_ms)
+    others = [node for node in world.nodes if node is not sleeper]
+    world.run_until(world.now_ms + for_ms // 2)
+    refused += sum(not client.adds_one(rng.choice(others), name) for name in names)
+    world.run_until(sleeper.stalled_until_ms - 1)
+    world.now_ms = sleeper.stalled_until_ms
+    world.carry(
+        sleeper, sleeper.replica.stopped(for_ms, world.time_of(sleeper))
+    )  # as the driver does before any command
+    refused += sum(not client.adds_one(sleeper, name) for name in names)
+    return Counted(ledger.decisions, ledger.while_joining, refused, 0)
+
+
 def _stamp_at(world: World, node: Node, name: Name) -> Stamp:
     entry = node.engine.peek(*name, world.time_of(node).wall_ms)
     return (0, 0) if entry is None else (entry.clock, entry.node)
@@ -155,16 +177,8 @@ def _stamp_at(world: World, node: Node, name: Name) -> Stamp:
 def count(seed: int, way: str = ASK, nodes: int = 3, turns: int = 120, policy: Policy | None = None) -> Counted:
     """Raises Violation where a decision was not made on the newest acknowledged record."""
     rng = Random(seed)
-    world = World(seed, policy or Policy(), make_engine=lambda place, made: watched(engine_of(place, made)))
-    checker, ledger = Checker(world), Ledger(world)
-    client = _Client(world, checker, ledger, way)
-    world.after_event, world.serve = checker.after_event, client.serve
-    for _ in range(nodes):
-        world.add(is_root=True, offset_ms=rng.randint(-300, 300))
-    for node in world.nodes:
-        world.start(node)
-    _until_ready(world)
-    world.network.faults = Faults((1, rng.choice([3, 20])), 0, 0, 0)
+    world, ledger, client = _started(seed, way, nodes, rng, policy or Policy())
+    checker = client.checker
     refused = restarts = 0
     returned = world.nodes[0]
     for _ in range(turns):
@@ -180,6 +194,20 @@ def count(seed: int, way: str = ASK, nodes: int = 3, turns: int = 120, policy: P
         refused += not client.adds_one(node, name)
         world.run_until(world.now_ms + rng.choice([0, 3, 40, 400]))
     return Counted(ledger.decisions, ledger.while_joining, refused, restarts)
+
+
+def _started(seed: int, way: str, nodes: int, rng: Random, policy: Policy) -> tuple[World, Ledger, _Client]:
+    world = World(seed, policy, make_engine=lambda place, made: watched(engine_of(place, made)))
+    checker, ledger = Checker(world), Ledger(world)
+    client = _Client(world, checker, ledger, way)
+    world.after_event, world.serve = checker.after_event, client.serve
+    for _ in range(nodes):
+        world.add(is_root=True, offset_ms=rng.randint(-300, 300))
+    for node in world.nodes:
+        world.start(node)
+    _until_ready(world)
+    world.network.faults = Faults((1, rng.choice([3, 20])), 0, 0, 0)
+    return world, ledger, client
 
 
 def _until_ready(world: World) -> None:

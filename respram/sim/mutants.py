@@ -13,7 +13,7 @@ from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
 from respram.gossip.truths import Truths
 
-NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once")
+NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped")
 OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home")
 
 
@@ -21,6 +21,7 @@ OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home
 def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
     `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
+    `never-stopped`: who did not run for a while goes on as if it had.
     `ready-at-once`: a node is ready as soon as somebody who is ready is linked.
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
@@ -56,6 +57,8 @@ def mutated(name: str) -> Iterator[None]:
         holders, attribute, wrong = (Homes,), "is_settled", lambda *args: True
     elif name == "any-home":
         holders, attribute, wrong = (Homes,), "is_here", lambda *args: True
+    elif name == "never-stopped":
+        holders, attribute, wrong = (Bootstrap,), "doubt", lambda *args: None
     else:
         raise ValueError(f"no mutant {name}; there are {', '.join(NAMES + OF_HOMES)}")
     right = getattr(holders[0], attribute)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from respram.engine.ids import POINTS
 from respram.engine.replication import Cut
 from respram.gossip.effects import Dial, Report
+from respram.gossip.members import LEFT
 from respram.gossip.policy import Policy
 from respram.gossip.repair import _DIGEST
 from respram.gossip.states import ALONE, JOINING, READY
@@ -182,3 +183,21 @@ def test_who_fills_up_compares_with_nobody_before_it_has_its_dump() -> None:
     assert bench.sent(Dump, 1) and not bench.sent(Digest)
     bench.say(1, Dumped(1, 0, POINTS, b""))
     assert bench.sent(Digest, 1)
+
+
+def test_who_was_stopped_joins_again_without_a_dump_and_is_ready_where_all_others_are_gone() -> None:
+    bench = joiner()
+    bench.core.boot.become_ready("test")
+    bench.take(bench.core.stopped(5_000, bench.now))
+    assert bench.core.state == READY, "nobody else can have decided anything"
+    bench.meet(1, member(0x200))
+    bench.forget()
+    bench.take(bench.core.stopped(5_000, bench.now))
+    assert bench.core.state == JOINING and bench.core.unsure() and not bench.core.me.ready
+    assert [one.warns for one in bench.effects if isinstance(one, Report) and one.event == "stopped"] == [True]
+    bench.wait(1_000)
+    assert bench.sent(Digest, 1) and not bench.sent(Dump, 1)
+    bench.take(bench.core.closed(1, bench.now))
+    bench.core.book.learn(member(0x200, incarnation=9, status=LEFT), bench.ms)
+    bench.wait(1_000)
+    assert bench.core.state == READY and bench.core.me.ready

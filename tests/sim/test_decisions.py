@@ -20,6 +20,17 @@ def test_the_run_is_about_something() -> None:
     assert sum(asked) >= 10, "joining nodes decide, too"
 
 
+@pytest.mark.parametrize("way", [ASK, FORWARD])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_node_that_was_stopped_knows_it(way: str, seed: int) -> None:
+    assert decisions.stopped(seed, way).decisions >= 12
+
+
+def test_a_node_that_does_not_know_that_it_was_stopped_is_seen() -> None:
+    with mutants.mutated("never-stopped"), pytest.raises(Violation, match="decided on"):
+        decisions.stopped(2, FORWARD)
+
+
 BROKEN = [("unasked", ASK), ("silence-is-nil", ASK), ("ready-at-once", ASK), ("ready-at-once", FORWARD)]
 
 

@@ -72,6 +72,7 @@ class NativeEngine(Engine):
     name: str
     hot_reads: bool
     hot_writes: bool
+    awake_until_ms: int
     observer: Observer | None
     @property
     def telling(self) -> Session | None: ...

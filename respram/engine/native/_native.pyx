@@ -120,6 +120,14 @@ cdef class NativeEngine:
         self.c.hot_writes = allowed
 
     @property
+    def awake_until_ms(self):
+        return self.c.awake_until_ms
+
+    @awake_until_ms.setter
+    def awake_until_ms(self, int64_t moment_ms):
+        self.c.awake_until_ms = moment_ms
+
+    @property
     def observer(self):
         return self.told
 

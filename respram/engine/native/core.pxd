@@ -116,6 +116,7 @@ cdef extern from "engine.h":
         Lateness late
         uint64_t *calls
         bint hot_reads, hot_writes, observed, notes_lost
+        int64_t awake_until_ms
         Buffer notes
         Buffer reply
         Seals seals

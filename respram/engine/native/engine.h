@@ -286,6 +286,7 @@ typedef struct Engine {
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */
+    int64_t awake_until_ms;     /* after this moment likewise, until somebody sets the switches anew; 0: no matter */
     uint16_t *homes; /* by slot: who decides, 0: this node; NULL: this node about all */
 
     bool observed, notes_lost;

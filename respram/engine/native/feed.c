@@ -365,6 +365,8 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
         buffer_clear(&engine->reply, REPLY_KEPT_BYTES_MAX);
     always(!engine->feed.session); /* one feed at a time: the batch and the reply are the engine's */
     session->more = false;
+    if (unlikely(engine->awake_until_ms && now_ms > engine->awake_until_ms))
+        engine->hot_reads = engine->hot_writes = false;
     engine->feed = (Feed){
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
         .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,

@@ -46,6 +46,14 @@ class PureEngine:
         self.wire.hot_writes = allowed
 
     @property
+    def awake_until_ms(self) -> int:
+        return self.wire.awake_until_ms
+
+    @awake_until_ms.setter
+    def awake_until_ms(self, moment_ms: int) -> None:
+        self.wire.awake_until_ms = moment_ms
+
+    @property
     def observer(self) -> Observer | None:
         return self.wire.notes.observer
 

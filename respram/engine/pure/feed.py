@@ -120,6 +120,7 @@ class Wire:
         self.keyspace = keyspace
         self.settings = settings
         self.hot_writes = True
+        self.awake_until_ms = 0
         self.notes = Notes()
         self.calls = {command.name: 0 for command in HOT}
         self._out: list[bytes] = []  # replies of the feed under way
@@ -144,6 +145,8 @@ class Wire:
             if not isinstance(data, bytes) and not memoryview(data).readonly:
                 data[:] = bytes(len(data))  # the receive buffer holds no value longer than needed
         session.more = False
+        if self.awake_until_ms and now_ms > self.awake_until_ms:
+            self.keyspace.hot_reads = self.hot_writes = False
         if session.suspended or session.closing:
             return b""
         session.scanner.settings = self.settings
