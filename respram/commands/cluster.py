@@ -167,7 +167,11 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
     number, until_ms = conn.wait_state
     if any(fence.holders is None for fence in conn.fences):
         until_ms += ANSWER_MS  # they wait as long, and then their answer is on its way
-    count = 0 if conn.executing and conn.decided_at else min([others.holders(number), *(fence.holders or 0 for fence in conn.fences)])
+    for fence in conn.fences:
+        if fence.holders is not None and fence.member in conn.decided_at:
+            conn.decided_at[fence.member] = fence.holders
+    elsewhere = [*conn.decided_at.values(), *(fence.holders or 0 for fence in conn.fences)]
+    count = min([others.holders(number), *elsewhere])
     if count < wanted and conn.now_ms < until_ms and not conn.unblocked and not conn.executing:
         others.notice(conn, number, wanted)
         raise Suspend(until_ms)

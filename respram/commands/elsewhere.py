@@ -21,7 +21,7 @@ from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
 from respram.engine.api import RUN_BYTES_MAX
 from respram.errors import ClientError
-from respram.slots import first_key, pack_command, pack_keys, slot_of
+from respram.slots import pack_command, pack_keys, slot_of
 from respram.wire.messages import ALONE, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name on its way
@@ -41,16 +41,15 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
     """What other nodes decided about for this connection was written there: they are asked how many hold it."""
     homes = conn.node.homes
     conn.fences = []
-    for number in sorted(conn.decided_at) if homes is not None else ():
+    for number in sorted(number for number, holders in conn.decided_at.items() if holders < wanted) if homes is not None else ():
         assert homes is not None
         key = next((one for one in map(b"%d".__mod__, range(FENCE_TRIES_MAX)) if homes.home_of(slot_of(one)) == number), None)
-        fence = Fence(conn)
+        fence = Fence(conn, number)
         conn.fences.append(fence)
         asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
         forwarded = Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key or b""]), b"", asked, patience_ms)
         if key is None or homes.is_here(slot_of(key)) or not homes.forward(fence, forwarded):
-            fence.holders = 0  # it is gone: whether others have all of it nobody can tell
-            conn.decided_at.discard(number)
+            fence.holders = conn.decided_at.pop(number)  # it is gone: whether others have all of it nobody can tell
 
 
 def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
@@ -65,9 +64,6 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if run is not None:
         if not homes.forward_run(conn, run):
             raise NOT_NOW
-        for group in run.groups:
-            if group.home:
-                conn.decided_at.add(homes.home_of(slot_of(first_key(group.keys))))
         conn.node.stats.commands += len(run.order)
         raise Suspend(0)
     if command.name in SCRIPTS:
@@ -122,7 +118,6 @@ def _send(conn: Conn, forwarded: Forwarded) -> None:
         raise TOO_LONG
     if not node.homes.forward(conn, forwarded):
         raise NOT_NOW
-    conn.decided_at.add(node.homes.home_of(slot_of(first_key(forwarded.keys))))
     node.engine.take(conn.session)
     node.stats.commands += 1
     raise Suspend(0)

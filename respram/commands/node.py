@@ -135,7 +135,8 @@ class Conn:
     defaulted_counted: int = 0  # of those and the session's, so many stand in the node's table
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
-    decided_at: set[int] = field(default_factory=set)  # members that have decided about its commands: their writes are theirs to count
+    # Members that have decided about its commands, and how many are known to hold the last of it: their writes are theirs to count.
+    decided_at: dict[int, int] = field(default_factory=dict)
     fences: list["Fence"] = field(default_factory=list)  # WAIT: what it has asked of them
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
     asked: set[Watched] = field(default_factory=set)  # keys whose truth this command has asked for
@@ -162,6 +163,9 @@ class Conn:
     def wake(self) -> None:
         """Ends a suspension before its time."""
         self.transport.wake()
+
+    def decided_by(self, member: int) -> None:
+        self.decided_at[member] = 0
 
     def told(self, reply: bytes, commands: int) -> None:
         """What was decided elsewhere. CLIENT REPLY may want none of it; b"": its own node would have closed it."""
@@ -227,11 +231,14 @@ class Conn:
 class Fence:
     """A WAIT that was sent to a key's home for a client's own: how many hold what was written there."""
 
-    __slots__ = ("conn", "holders")
+    __slots__ = ("conn", "member", "holders")
 
-    def __init__(self, conn: Conn) -> None:
+    def __init__(self, conn: Conn, member: int) -> None:
         self.conn = conn
+        self.member = member
         self.holders: int | None = None  # not known yet
+
+    def decided_by(self, member: int) -> None: ...
 
     @property
     def session(self) -> Session:

@@ -67,6 +67,9 @@ class Asker(Protocol):
     @property
     def session(self) -> Session: ...
 
+    def decided_by(self, member: int) -> None:
+        """Another node has decided: what it wrote is in its own batches."""
+
     def told(self, reply: bytes, commands: int) -> None:
         """What they came to, encoded; the session goes on behind them. b"" closes it."""
 

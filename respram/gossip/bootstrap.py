@@ -237,8 +237,8 @@ class Bootstrap:
         for peer in self.neighbours.of_enclave():
             peer.greeted_wall_ms, peer.equal_stamp = self.host.now.wall_ms, 0
         self.book.set_me(ready=False)
-        self.books.tell_all()
         self.host.report("stopped", f"for_ms={for_ms}: joins again", warns=True)
+        self.books.tell_all()
         self.host.at(self.host.now.ms, JoinTurn())
 
     def become_ready(self, why: str, warns: bool = False) -> None:

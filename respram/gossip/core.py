@@ -299,6 +299,7 @@ class Core:
         """An orderly stop: the others need not wonder."""
         self.now = now
         self.book.set_me(status=LEFT)
+        self.forwarding.leave()
         for link in self.neighbours.greeted():
             self.books.tell(link, [self.me])
             self.send(link.id, wire.Bye())

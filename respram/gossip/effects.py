@@ -5,7 +5,7 @@ The caller's duty: carry the effects out at once and in order; report a Merge's 
 """
 
 from collections.abc import Iterator, MutableSequence, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from respram.engine.replication import Replicating
@@ -96,6 +96,7 @@ class Decided:
     token: int
     outcome: str  # of forwarding.py
     replies: bytes
+    home: int = field(default=0, compare=False)  # the member that decided; 0: this node, or nobody
 
 
 @dataclass(frozen=True, slots=True)

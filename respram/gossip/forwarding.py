@@ -74,6 +74,7 @@ class Asked:
     number: int = 0  # it is under way under this number; 0: it waits
     home: int = NOBODY  # to whom
     sent_ms: int = 0
+    link: int = 0  # on which it was sent; 0: on none, or on more than one
     towards: int = NOBODY  # who was named by a home with another view
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
@@ -162,6 +163,7 @@ class Forwarding:
         if under_way and under_way + asked.size > self.host.policy.forward_bytes_max:
             return
         self._begin(asked, home)
+        asked.link = link.id
         self.sent += 1
         self.host.send(link.id, self._frame(asked, self._ahead(asked), again=0))
 
@@ -178,7 +180,7 @@ class Forwarding:
             self.bytes_to[asked.home] -= asked.size
             if not self.bytes_to[asked.home]:
                 del self.bytes_to[asked.home]
-        asked.number, asked.home = 0, NOBODY
+        asked.number, asked.home, asked.link = 0, NOBODY, 0
 
     def _frame(self, asked: Asked, records: bytes, again: int) -> Forward:
         one = asked.request
@@ -227,11 +229,12 @@ class Forwarding:
         return self.open[token].until_ms - self.host.now.ms
 
     def _conclude(self, asked: Asked, outcome: str, replies: bytes = b"") -> None:
+        home = asked.home if asked.home != self.book.me.number else NOBODY
         self._end(asked)
         del self.open[asked.token]
         self.unknown += outcome == UNKNOWN
         self.timed_out += outcome == NOTHING
-        self.host.emit(Decided(asked.token, outcome, replies))
+        self.host.emit(Decided(asked.token, outcome, replies, home))
 
     def turn(self) -> None:
         policy, now_ms = self.host.policy, self.host.now.ms
@@ -258,7 +261,21 @@ class Forwarding:
         for asked in self.under_way.values():
             if asked.home == number:
                 asked.sent_ms = min(asked.sent_ms, self.host.now.ms - self.host.policy.forward_resend_ms)
+                asked.link = 0
                 asked.parts.clear()
+
+    def left(self, link: Link) -> None:
+        """The home has stopped in order, and this is the last it says: what it has not answered by now it has not run."""
+        for asked in list(self.under_way.values()):
+            if asked.link == link.id and not asked.parts:
+                self.retried += 1
+                self._end(asked)
+
+    def leave(self) -> None:
+        """This node stops. Whoever waits for what still runs here is told that its outcome is not known."""
+        for who, kept in self.kept.items():
+            for number in sorted(kept.running):
+                self._answer(who, Answer(number, FORGOTTEN, self.book.me.number, b"", b""))
 
     # -- where the home is ----------------------------------------------------------------------------
     def heard(self, link: Link, message: Forward) -> None:

@@ -117,6 +117,7 @@ class Greeting:
         self.neighbours.hangup(link, "refused there", quietly=True)
 
     def left(self, link: Link, message: Bye) -> None:
+        self.forwarding.left(link)
         self.neighbours.hangup(link, "it leaves", quietly=True)
 
     def _objection(self, message: Hello) -> str:
@@ -242,5 +243,7 @@ class Greeting:
             self.books.tell(peer.link, [member])  # it speaks to us, and will deny it
             return
         if peer.link is not None:
+            if own_word and member.status == LEFT:
+                self.forwarding.left(peer.link)
             self.neighbours.hangup(peer.link, event, quietly=True)
         self.neighbours.forget(peer)

@@ -96,7 +96,7 @@ class Apart:
             self.batch.put(self.replies)
 
 
-Told = Callable[[str, bytes], None]  # outcome, replies
+Told = Callable[[str, bytes, int], None]  # outcome, replies, by which other member
 
 
 class Decisions:
@@ -126,7 +126,7 @@ class Decisions:
             return False
         one = forwarded
         request = Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms)
-        self._send_soon(request, lambda outcome, replies: self._tell(asker, outcome, replies))
+        self._send_soon(request, lambda outcome, replies, home: self._tell(asker, outcome, replies, home))
         self.forwarded += 1
         return True
 
@@ -159,7 +159,7 @@ class Decisions:
         request = Request(
             RUN, batch.db, batch.proto, b"", b"", b"".join(batch.keys), b"", b"".join(batch.payloads), version=self.version,
         )  # fmt: skip
-        self._send_soon(request, lambda outcome, replies: self._tell_batch(batch, outcome, replies, request))
+        self._send_soon(request, lambda outcome, replies, home: self._tell_batch(batch, outcome, replies, home, request))
 
     def _send_soon(self, request: Request, told: Told) -> None:
         self._waiting.append((request, told))
@@ -183,18 +183,22 @@ class Decisions:
             if token:
                 self.open[token] = told
             else:
-                self.loop.call_soon(told, "", b"")
+                self.loop.call_soon(told, "", b"", 0)
         self.carry(joined(outputs))
 
     def decided(self, decided: Decided) -> None:
-        self.open.pop(decided.token)(decided.outcome, decided.replies)
+        self.open.pop(decided.token)(decided.outcome, decided.replies, decided.home)
 
     # -- what is told to whom -------------------------------------------------------------------------
-    def _tell(self, asker: Asker, outcome: str, replies: bytes) -> None:
+    def _tell(self, asker: Asker, outcome: str, replies: bytes, home: int) -> None:
+        if outcome == ANSWERED and home:
+            asker.decided_by(home)
         asker.told(replies if outcome == ANSWERED else b"" if outcome == CLOSED else self._error(outcome, 1), 1)
 
-    def _tell_batch(self, batch: Batch, outcome: str, replies: bytes, request: Request) -> None:
+    def _tell_batch(self, batch: Batch, outcome: str, replies: bytes, home: int, request: Request) -> None:
         if outcome == ANSWERED:
+            for part in batch.parts if home else ():
+                part.waiting.asker.decided_by(home)
             try:
                 batch.put(split_replies(replies, batch.commands))
             except ValueError:  # a bug of the home's: whose reply is whose nobody can tell
@@ -215,7 +219,9 @@ class Decisions:
             self._send_soon(one, self._teller(apart, number))
 
     def _teller(self, apart: Apart, number: int) -> Told:
-        def told(outcome: str, replies: bytes) -> None:
+        def told(outcome: str, replies: bytes, home: int) -> None:
+            for part in apart.batch.parts if outcome == ANSWERED and home else ():
+                part.waiting.asker.decided_by(home)
             apart.put(number, replies if outcome == ANSWERED else self._error(outcome, 1))
 
         return told

@@ -66,6 +66,7 @@ from respram.wire.messages import Forward
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
+HELD_S = 0.05  # after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
@@ -128,6 +129,7 @@ class Driver:
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
+        self._held: list[Output] | None = None  # what is not sent yet, after a stop; see `beat`
         self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
         self.strangers = Places(STRANGERS_MAX)  # numbers of links
         self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
@@ -331,7 +333,9 @@ class Driver:
         for output in outputs:
             if isinstance(output, Write):
                 link = self.links.get(output.link)
-                if link is not None:
+                if self._held is not None:
+                    self._held.append(output)
+                elif link is not None:
                     link.write(output.data)
             elif isinstance(output, Acknowledged):
                 self._wake_waiters()
@@ -406,8 +410,15 @@ class Driver:
         until_ms = engine.awake_until_ms
         engine.awake_until_ms = now_ms + patience_ms
         if until_ms and now_ms > until_ms:
+            if self._held is None:
+                self._held = []
+                self.loop.call_later(HELD_S, self._release)
             self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now()))
             observe(self.node)
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        self.carry(list(held))
 
     def limits_changed(self) -> None:
         settings, current = self.node.settings, self.replica.core.agreement.current

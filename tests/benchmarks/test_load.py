@@ -132,7 +132,8 @@ def test_a_pause_is_charged_to_all_who_came_meanwhile(load: Path) -> None:
 
     with server(answer) as (port, _):
         found = run(load, port, "--op", "ping", "--rate", "500", "--seconds", "1", "--connections", "1")
-    assert found["requests"] in (499, 500)  # the last one is due as the second ends
+    # The last one is due as the second ends; what a busy machine sends too late for it is left out.
+    assert 499 - 100 * (not timing.JUDGED) <= found["requests"] <= 500
     assert found["overruns"] == 0 or not timing.JUDGED
     assert found["times"]["max_us"] >= 195_000
     assert found["times"]["over_2ms"] >= 90

@@ -6,7 +6,7 @@ import pytest
 
 from respram.gossip.effects import Decided, Dial, Merge, Send, Serve
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, NOTHING, UNKNOWN, Request
-from respram.gossip.members import DEAD
+from respram.gossip.members import DEAD, LEFT, pack_member
 from respram.record import Record, pack
 from respram.sim.world import EPOCH_MS
 from respram.slots import pack_keys, slot_of
@@ -20,7 +20,9 @@ from respram.wire.messages import (
     RUN,
     TOGETHER,
     Answer,
+    Bye,
     Forward,
+    Members,
 )
 
 from .rig import ME, Bench, member
@@ -153,6 +155,49 @@ def test_a_broken_link_is_waited_for_and_the_outcome_is_learnt_on_the_next() -> 
     bench.say(2, Answer(1, PART, OTHER, b":1\r", b""))
     bench.say(2, Answer(1, DONE, OTHER, b"\n", b""))
     assert decided(bench) == [Decided(token, ANSWERED, b":1\r\n")]
+
+
+def test_a_home_that_stops_in_order_has_run_what_it_answered_and_nothing_else() -> None:
+    bench = pair(OTHER, THIRD)
+    token = ask(bench, key_of(bench, OTHER))
+    (sent,) = bench.sent(Forward, 1)
+    bench.say(1, Members(0, pack_member(replace(member(OTHER, ready=False), incarnation=2, status=LEFT))), Bye())
+    assert not decided(bench)
+    bench.wait(400)
+    again = [*bench.sent(Forward, 2), *(one.forward for one in serves(bench))]
+    assert again and again[-1].number != sent.number, "it is asked elsewhere, under another number"
+    if again[-1] in bench.sent(Forward, 2):
+        bench.say(2, Answer(again[-1].number, DONE, THIRD, b":1\r\n", b""))
+    else:
+        serve(bench, again[-1].number, who=0)
+    (one,) = decided(bench)
+    assert (one.token, one.outcome) == (token, ANSWERED)
+
+
+def test_what_was_sent_twice_or_answered_in_part_may_have_been_run_by_a_home_that_stops() -> None:
+    bench = pair()
+    token = ask(bench, key_of(bench, OTHER))
+    bench.say(1, Answer(1, PART, OTHER, b"torn", b""), Bye())
+    other = pair()
+    there = ask(other, key_of(other, OTHER))
+    other.take(other.core.closed(1, other.now))
+    other.meet(2, other.core.book[OTHER])
+    other.wait(60)
+    other.say(2, Bye())
+    for one, asked in ((bench, token), (other, there)):
+        assert not decided(one) and one.core.forwarding.open[asked].number == 1
+        one.core.books.learn_member(replace(one.core.book[OTHER], status=DEAD, incarnation=3))
+        one.wait(60)
+        (over,) = decided(one)
+        assert (over.token, over.outcome) == (asked, UNKNOWN)
+
+
+def test_who_stops_says_of_what_it_still_runs_that_nobody_knows() -> None:
+    bench = pair()
+    bench.say(1, forward(1, key_of(bench, ME)))
+    assert len(serves(bench)) == 1
+    bench.take(bench.core.leave(bench.now))
+    assert [(one.number, one.outcome) for one in bench.sent(Answer, 1)] == [(1, FORGOTTEN)]
 
 
 def test_without_a_link_it_is_dialled_and_nothing_was_done_if_it_cannot_be_had() -> None:
