@@ -24,6 +24,11 @@ def put_ahead(ms: int) -> None:
     _ahead_ns += ms * 1_000_000
 
 
+def ahead_ms() -> int:
+    """How far a test has put them ahead."""
+    return _ahead_ns // 1_000_000
+
+
 def micros() -> int:
     """Monotonic microseconds, for measuring how long something took."""
     return time.perf_counter_ns() // 1_000

@@ -130,6 +130,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
         self._held: list[Output] | None = None  # what is not sent yet, after a stop; see `beat`
+        self._ahead_ms = clock.ahead_ms()  # at the last beat
         self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
         self.strangers = Places(STRANGERS_MAX)  # numbers of links
         self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
@@ -407,8 +408,10 @@ class Driver:
         """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what it holds may be
         old, and before a client is answered by it that has to be known. (After such a gap the engine leaves all to `dispatch`.)"""
         engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
-        until_ms = engine.awake_until_ms
-        engine.awake_until_ms = now_ms + patience_ms
+        until_ms, ahead_ms = engine.awake_until_ms, clock.ahead_ms()
+        if until_ms:
+            until_ms += ahead_ms - self._ahead_ms  # a test that puts the clock ahead stops nobody
+        engine.awake_until_ms, self._ahead_ms = now_ms + patience_ms, ahead_ms
         if until_ms and now_ms > until_ms:
             if self._held is None:
                 self._held = []
