@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from respram.gateway import data, listing
 from respram.gateway.answers import (
     CHALLENGE,
+    NO_STORE,
     Message,
     Problem,
     Receive,
@@ -26,6 +27,7 @@ from respram.gateway.answers import (
 from respram.gateway.faults import BadRequest, Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.guard import Denied, Guard, Rules
 from respram.gateway.live import Live, keys_with_lives
+from respram.gateway.metrics import Traffic, metrics
 from respram.gateway.nodes import Nodes
 from respram.gateway.openapi import document
 from respram.gateway.overview import health, status, topology
@@ -79,17 +81,19 @@ class Gateway:
             b"/v1/health": ("GET, HEAD", self._health),
             b"/v1/status": ("GET, HEAD", self._status),
             b"/v1/topology": ("GET, HEAD", self._topology),
+            b"/v1/metrics": ("GET, HEAD", self._metrics),
             b"/openapi.json": ("GET, HEAD", self._openapi),
         }
         self._files = load_page() if page else {}
+        self.live = Live(self.store) if page else None
         if page:
-            self.live = Live(self.store)
             self._routes |= {b"/v1/live": ("GET", self._live), b"/v1/live/keys": ("GET, HEAD", self._live_keys)}
         self._mounted: dict[bytes, ASGIApp] = {}
         if mcp:
             from respram.gateway.agents import Agents
 
             self._mounted[b"/mcp"] = Agents(self.store, self.hub, self.guard)
+        self.traffic = Traffic({**self._routes, **self._files, **self._mounted})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -124,6 +128,7 @@ class Gateway:
         method: str = scope["method"]
         path = path_of(scope)
         head = method == "HEAD"
+        send = self._counting(send, path, method)
         denied = self.guard.check(headers, is_page=path == b"/" and method in READING)
         origin = headers.get(b"origin")
         if denied is None and origin is not None:
@@ -208,6 +213,7 @@ class Gateway:
         await listing.stream(self.hub, request.login, query_of(request.scope), request.receive, request.send)
 
     async def _live(self, request: Request) -> None:
+        assert self.live is not None
         await listing.overviews(self.live, request.login, request.receive, request.send)
 
     async def _live_keys(self, request: Request) -> None:
@@ -227,6 +233,28 @@ class Gateway:
 
     async def _openapi(self, request: Request) -> None:
         await send_json(request.send, document(request.scope.get("root_path", ""), self.bounds.body_bytes_max), head=request.head)
+
+    async def _metrics(self, request: Request) -> None:
+        accept = request.headers.get(b"accept", b"").decode("latin-1")
+        gauges = {
+            "body_bytes": ("Bytes of values that are on their way.", self.budget.taken),
+            "watchers": ("Readers of /v1/watch and of repram_watch.", self.hub.count),
+            "pages": ("Live pages that are open.", self.live.count if self.live is not None else 0),
+        }
+        text, kind = await metrics(self.nodes, request.login, self.traffic, gauges, accept)
+        await respond(request.send, 200, [(b"content-type", kind), NO_STORE], text, head=request.head)
+
+    def _counting(self, send: Send, path: bytes, method: str) -> Send:
+        """Counts the answer when it begins."""
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.traffic.count(path, method, message["status"], clock() - began_s)
+            await send(message)
+
+        return counted
 
     def _sharing(self, send: Send, origin: bytes, host: bytes) -> Send:
         """Tells a browser that this page, which may ask, may also read the answer."""

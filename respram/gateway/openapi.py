@@ -124,6 +124,11 @@ def document(root: str, body_bytes_max: int) -> Json:
             "responses": {"200": _json("One does.", "Health")} | _problems(401, 403, 421, 503),
         }},
         "/v1/status": {"get": _operation("status", "The node in numbers", {200: _json("What it says of itself.", "Status")})},
+        "/v1/metrics": {"get": _operation("metrics", "The gateway and its node in numbers, for Prometheus", {
+            200: {"description": "Prometheus's text format, or OpenMetrics where that is accepted.", "content": {
+                "text/plain": {"schema": {"type": "string"}}, "application/openmetrics-text": {"schema": {"type": "string"}},
+            }},
+        })},
         "/v1/topology": {"get": _operation("topology", "The other nodes", {200: _json("All of the network.", "Topology")})},
     }  # fmt: skip
     return {

@@ -22,7 +22,12 @@ class Budget:
     """Bytes of bodies and values that all requests hold together."""
 
     def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
         self.left = bytes_max
+
+    @property
+    def taken(self) -> int:
+        return self.bytes_max - self.left
 
     def take(self, count: int) -> None:
         if count > self.left:

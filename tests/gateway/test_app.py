@@ -27,6 +27,7 @@ curl "http://localhost:8080/v1/keys?limit=10&cursor=last-key-from-previous-page"
 curl http://localhost:8080/v1/health
 curl http://localhost:8080/v1/status
 curl http://localhost:8080/v1/topology
+curl http://localhost:8080/v1/metrics
 """
 
 
@@ -47,6 +48,7 @@ def test_reprams_published_examples_run_unchanged(engine: str) -> None:
         assert said["http://localhost:8080/v1/keys"][1] == '{"keys": ["mykey", "other"]}'
         assert said["http://localhost:8080/v1/keys?prefix=myapp/"][1] == '{"keys": []}'
         assert '"status": "healthy", "node_id": "' in said["http://localhost:8080/v1/health"][1]
+        assert "\nrespram_node_keys 2.0\n" in said["http://localhost:8080/v1/metrics"][1]
         assert all(code.startswith("20") for code, _ in said.values())
         return
     pytest.fail("nothing ran")
