@@ -78,6 +78,7 @@ WALLS = (
          ("respram.gateway", "respram.config.options", "respram.errors", "respram.__version__")),
     Wall("respram/", ("prometheus_client",), "numbers are made into text in one file of a process",
          ("respram/server/metrics.py", "respram/gateway/metrics.py")),
+    Wall("respram/", ("opentelemetry",), "an extra's SDK stays in one file", ("respram/server/telemetry.py",)),
     Wall("respram/top/", ("respram",), "a view is a client of nodes, by the gateway's way to them", ("respram.gateway", "respram.top")),
     Wall("respram/", ("textual", "rich"), "an extra's toolkit stays in its room", ("respram/top/",)),
     Wall("respram/", FRAMEWORKS, "an extra's frameworks stay in its room: the server is lean", ("respram/gateway/",)),
@@ -114,7 +115,7 @@ WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "resp
 ADAPTERS = "respram/adapters/"
 PARENTS = (
     "Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "IntFlag", "StrEnum", "Generic", "asyncio",
-    "BloomFilter", "Engine", "Ranking", "Replicating", "BaseModel", "App", "Formatter",
+    "BloomFilter", "Engine", "Ranking", "Replicating", "BaseModel", "App", "Formatter", "SpanProcessor",
 )  # fmt: skip
 
 # Sources whose tests stand under another name, by glob. Tests otherwise mirror the sources: a/b.py has a/test_b.py.

@@ -39,7 +39,8 @@ def note_slow(conn: Conn, command: Command, argv: list[bytes], micros: int) -> N
         return
     entry = Slow(
         id=node.slow_id,
-        at_s=node.wall_us() // 1_000_000,
+        command=command.name,
+        ended_us=node.wall_us(),
         micros=micros,
         argv=shortened(command, argv),
         address=conn.address,
@@ -89,7 +90,7 @@ def slowlog_get(conn: Conn, argv: list[bytes]) -> Reply:
     for entry in conn.node.slow_log:
         if len(entries) >= count:
             break
-        entries.append([entry.id, entry.at_s, entry.micros, list(entry.argv), entry.address, entry.name])
+        entries.append([entry.id, entry.ended_us // 1_000_000, entry.micros, list(entry.argv), entry.address, entry.name])
     return entries
 
 

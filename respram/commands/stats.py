@@ -32,7 +32,8 @@ class Guesser:
 
 class Slow(NamedTuple):
     id: int
-    at_s: int
+    command: bytes  # as the catalog names it
+    ended_us: int  # Unix time
     micros: int
     argv: list[bytes]  # shortened, values replaced: no value is ever kept
     address: bytes

@@ -22,6 +22,7 @@ PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated cl
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
 SERVICE = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+COLLECTOR = re.compile(r"https?://[A-Za-z0-9:._\[\]-]{1,253}(/[A-Za-z0-9._/-]{0,253})?")
 SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}  # by the end of a limit's name
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
@@ -193,6 +194,13 @@ def read_password(text: str) -> str:
     return text
 
 
+def read_collector(text: str) -> str:
+    """A URL without a login, which the log would show: a collector's secrets are headers (OTEL_EXPORTER_OTLP_HEADERS)."""
+    if text and not COLLECTOR.fullmatch(text.strip()):
+        raise ValueError("a URL such as http://127.0.0.1:4318, without a login or a query")
+    return text.strip()
+
+
 def read_path(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("a path")
@@ -275,6 +283,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("peer-ca", "peer_ca", "FILE", "path", "", "The authority that signs peers, and nobody else.", read_path),
     Option("metrics-port", "metrics_port", "PORT", "port", "", "Port for /metrics, /livez and /readyz over HTTP; without it there are none.", PORT),
     Option("metrics-bind", "metrics_bind", "HOST", "addresses", "127.0.0.1", "Where they are asked for.", read_hosts),
+    Option("otlp-endpoint", "otlp_endpoint", "URL", "text", "", "An OpenTelemetry collector: it is sent the same numbers, and slow commands as "
+           "spans.", read_collector),
+    Option("otlp-interval", "otlp_interval_s", "SECONDS", "seconds", "15", "How often.", partial(read_whole, least=1, most=3600)),
     Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.", SECONDS),
     Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400", "Longest life of a key (31 days); more is cut to it and counted.",
            SECONDS),

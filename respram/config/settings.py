@@ -64,6 +64,8 @@ class Config:
     tls_port: int = 0
     metrics_port: int | None = None
     metrics_bind: tuple[str, ...] = ("127.0.0.1",)
+    otlp_endpoint: str = ""
+    otlp_interval_s: int = 15
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from respram import __version__
 from respram.commands import acl
@@ -30,7 +31,7 @@ from respram.engine import own_cipher
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import cipher, clock, expulsion, logs, peer_setup, process, relief, stopping
+from respram.server import cipher, clock, expulsion, health, logs, peer_setup, process, relief, stopping
 from respram.server.beginning import Beginning
 from respram.server.client import Client
 from respram.server.driver import Driver
@@ -42,6 +43,9 @@ from respram.server.secret import Trust
 from respram.server.snapshots import Snapshots
 from respram.server.tls import Encryption, TlsSocket
 from respram.server.users_file import UsersFile
+
+if TYPE_CHECKING:
+    from respram.server.telemetry import Telemetry
 
 EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
 EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must not wait long
@@ -61,6 +65,7 @@ class App:
         self.journal = logs.Journal(clock.now_ms)
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.health: Health | None = None
+        self.telemetry: Telemetry | None = None
         self.ended = False  # the loop may be somebody else's and go on
         self.trust = peer_setup.make_trust(config)
         if config.peer_crl and self.trust is not None:
@@ -260,6 +265,10 @@ class App:
             await self.health.start(config.metrics_bind, config.metrics_port)
             self.journal(f"event=metrics listen={','.join(config.metrics_bind)} port={self.health.port}")
 
+        if config.otlp_endpoint:
+            self.telemetry = health.make_telemetry(self.node, self.loop, self.journal)
+            self.telemetry.start()
+
     def remember(self) -> None:
         """Snapshots, where they are wanted: the old ones read, new ones written."""
         if self.snapshots is not None:
@@ -378,6 +387,7 @@ class App:
         begun_s = self.loop.time()
         if self.health is not None:
             self.health.close()
+        telling = self.loop.create_task(self.telemetry.close()) if self.telemetry is not None else None
         for listener in self.listeners:
             listener.close(self.loop)
         for waiting in self.waiting_listeners:
@@ -395,6 +405,8 @@ class App:
             client.close()
         for pump in self.pumps:
             pump.close()
+        if telling is not None:
+            await telling
         self.ended = True
 
     async def _finish_meeting(self, end_s: float) -> None:
@@ -416,6 +428,8 @@ def run(config: Config, say: Callable[[str], None] | None = None) -> int:
     logs.set_up(config.log_level, config.log_format)
     process.give_back_large_blocks()
     process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)
+    if config.otlp_endpoint:
+        health.quiet_telemetry()
     runner = asyncio.Runner(loop_factory=loop_factory())
     with runner:
         return runner.run(_serve(config, say))

@@ -8,7 +8,7 @@ rebinding); beyond, Prometheus comes by whatever name the operator chose.
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from respram.server import clock
 
 if TYPE_CHECKING:
     from respram.server.metrics import Family, Times
+    from respram.server.telemetry import Telemetry
 
 HEAD_BYTES_MAX = 8 << 10  # of a request; it has no body
 CONNECTIONS_MAX = 64  # at once; beyond them one is closed without a word
@@ -105,11 +106,33 @@ class Health:
 
 def _spelling() -> "Callable[[list[Family | Times]], bytes]":
     """ConfigError where prometheus-client is not installed: then the node does not start."""
-    try:
+    with _needing("--metrics-port", "metrics"):
         from respram.server.metrics import spell
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"--metrics-port needs {error.name}, which is not installed: pip install 'respram[metrics]'") from None
     return spell
+
+
+def make_telemetry(node: Node, loop: asyncio.AbstractEventLoop, log: Callable[[str], None]) -> "Telemetry":
+    """What sends the same numbers to a collector. ConfigError where OpenTelemetry's SDK is not installed."""
+    config = node.config
+    with _needing("--otlp-endpoint", "opentelemetry"):
+        from respram.server.telemetry import Telemetry, place_of
+    log(f"event=otlp collector={place_of(config.otlp_endpoint)} interval_s={config.otlp_interval_s}")
+    return Telemetry(node, config.otlp_endpoint, config.otlp_interval_s, loop, log)
+
+
+def quiet_telemetry() -> None:
+    """For a process that is a node alone: the SDK's own log is not the program's."""
+    with _needing("--otlp-endpoint", "opentelemetry"):
+        from respram.server.telemetry import silence
+    silence()
+
+
+@contextlib.contextmanager
+def _needing(option: str, extra: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{option} needs {error.name}, which is not installed: pip install 'respram[{extra}]'") from None
 
 
 def is_address(host: str) -> bool:

@@ -32,7 +32,7 @@ OTHER = {
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",
     "tree-rest-ms": "14000", "tree-outside-percent": "15", "lua-time-limit": "700",
     "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608", "metrics-port": "9121",
-    "metrics-bind": "127.0.0.3",
+    "metrics-bind": "127.0.0.3", "otlp-endpoint": "http://collector:4318", "otlp-interval": "60",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca", "peer-crl",  # all three or none, and not beside a secret
