@@ -31,6 +31,21 @@ getdel 2 write,fast,by_name string 6.2.0 string 1/1/1
   costs O(1)
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0
+rename 3 write,by_name keyspace 1.0.0 generic 1/2/1
+  shape decides,asks
+  is Copy a key to another name with its life, and let go of the first
+  costs O(N) where N is the number of members, O(1) for strings
+  keys 1 range 0 1 0 RW,access,delete
+  keys 2 range 0 1 0 OW,update
+  args key:key#0 newkey:key#1
+renamenx 3 write,fast,by_name keyspace 1.0.0 generic 1/2/1
+  shape decides,asks
+  is Copy a key to a name that is free, and let go of the first
+  costs O(N) where N is the number of members, O(1) for strings
+  keys 1 range 0 1 0 RW,access,delete
+  keys 2 range 0 1 0 OW,insert
+  since 3.2.0 The command no longer returns an error when source and destination names are the same.
+  args key:key#0 newkey:key#1
 unlink -2 write,fast,by_name keyspace 4.0.0 generic 1/-1/1
   shape decides,asks hot 2
   is Let go of keys, as DEL does

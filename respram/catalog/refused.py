@@ -7,7 +7,7 @@ here and not served is unknown. They are kept out of COMMAND, which tells what c
 # reason -> `name arity` pairs. A name with a bar is a subcommand of a container that is served.
 REFUSED = {
     "emptying": "flushall -1 flushdb -1 swapdb 3",
-    "renaming": "rename 3 renamenx 3 move 3",
+    "renaming": "move 3",
     "persisting": "persist 2 hpersist -5",
     "script": """
         fcall -3 fcall_ro -3 function -2

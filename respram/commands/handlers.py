@@ -21,6 +21,7 @@ from respram.commands import (
     member_lives,
     pubsub,
     refusals,
+    renaming,
     scripts,
     sets,
     slowlog,
@@ -36,7 +37,7 @@ from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
     acl, admin, bits, bloom, clients, cluster, config_command, connection, counters, hashes, info, introspection, keys,
-    letting_go, member_lives, pubsub, refusals, scripts, sets, slowlog, sorted_algebra, sorted_ranges,
+    letting_go, member_lives, pubsub, refusals, renaming, scripts, sets, slowlog, sorted_algebra, sorted_ranges,
     sorted_sets, strings, throttle, tracking, transactions,
 )  # fmt: skip
 

@@ -247,22 +247,22 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
         if not replace:
             return 0
         notify.event(conn.node, NEW, target_db, target)  # Redis replaces by deleting first
-    if entry.kind:
-        _copy_collection(conn, source, entry, target_db, target)
-        return 1
-    engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, conn.now_ms, b"copy_to")
+    put_copy(conn, source, entry, target_db, target, b"copy_to")
     return 1
 
 
-def _copy_collection(conn: Conn, source: bytes, entry: Entry, target_db: int, target: bytes) -> None:
-    """Members with the deadlines that they have. What was under the target is let go of: its members would show otherwise."""
+def put_copy(conn: Conn, source: bytes, entry: Entry, target_db: int, target: bytes, event: bytes) -> None:
+    """Members have the deadlines that they had. What was under the target is let go of: its members would show otherwise."""
     engine, now_ms = conn.node.engine, conn.now_ms
+    if not entry.kind:
+        engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, now_ms, event)
+        return
     found = members(conn, source)
     engine.let_go(target_db, target, now_ms, b"")
     engine.found(target_db, target, entry.kind, entry.deadline_ms, entry.implicit, now_ms)
     for one in found:
         engine.put_member(target_db, target, one.name, one.value, one.deadline_ms if one.own else None, now_ms)
-    engine.tell(b"copy_to", target_db, target)
+    engine.tell(event, target_db, target)
 
 
 def _database(text: bytes) -> int:

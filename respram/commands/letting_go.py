@@ -1,4 +1,4 @@
-"""Letting go: DEL, UNLINK, GETDEL, DELEX, DELIFEQ, and the commands that delete by naming a time that has passed.
+"""Letting go: DEL, UNLINK, GETDEL, DELEX, DELIFEQ, RENAME (renaming.py), and the commands that delete by naming a time that has passed.
 
 To let go of a key is one write: a record without a value, that ends now, whose shadow covers all that it replaced
 (`Engine.let_go`). It replicates and merges like any other, so no older value comes back. Nobody may do it, unless an

@@ -27,6 +27,8 @@ OUTGOING = KEYSPACE | KEYEVENT
 CLASS_OF = {
     b"expire": GENERIC,
     b"copy_to": GENERIC,
+    b"rename_from": GENERIC,
+    b"rename_to": GENERIC,
     EXPIRED: EXPIRY,
     NEW: FRESH,
     b"keymiss": MISS,

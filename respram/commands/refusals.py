@@ -27,7 +27,7 @@ REASONS = {
     b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL, or ask the operator for the right to "
     b"let go (%b)",
     b"emptying": b"no command empties or swaps a database; keys leave when their TTL ends",
-    b"renaming": b"a key keeps its name and its database; COPY it, and let the old one end by a shorter TTL",
+    b"renaming": b"a key keeps its database; COPY it with DB, and let the old one end by a shorter TTL",
     b"persisting": b"every key has a TTL",
     b"stopping": b"a node is stopped by a signal; an operator may give a user the right (+shutdown)",
     b"script": b"respram keeps no functions; EVAL and EVALSHA run scripts",

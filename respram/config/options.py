@@ -301,7 +301,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("aclfile", "aclfile", "FILE", "path", "", "A file of users, in Redis's form; ACL SAVE writes it, ACL LOAD reads it again.",
            read_path),
     Option("let-go", "let_go", "COMMANDS", "commands", "", "Commands by which the default user may let go of keys, separated by commas "
-           "(del, unlink, getdel, delex, delifeq, or all); nobody else has them unless a users file names them.", read_let_go),
+           "(del, unlink, getdel, delex, delifeq, rename and so on, or all); nobody else has them unless a users file names them.", read_let_go),
     Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
     Option("snapshot-dir", "snapshot_dir", "DIR", "path", "", "Where encrypted segments of the records are written, to restart from.",
            read_path),

@@ -36,7 +36,7 @@ def test_find_knows_containers_subcommands_and_plain_commands() -> None:
 
 
 def test_refused_commands_are_found_but_not_listed() -> None:
-    for name in (b"rename", b"flushall", b"fcall", b"lpush", b"monitor"):
+    for name in (b"move", b"flushall", b"fcall", b"lpush", b"monitor"):
         command = find(name, b"")
         assert command is not None and command.refused
         assert name not in COMMANDS

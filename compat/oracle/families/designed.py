@@ -18,12 +18,12 @@ DELETE = (
 )
 REASONS = {
     b"FLUSHALL": b"no command empties or swaps a database; keys leave when their TTL ends",
-    b"RENAME": b"a key keeps its name and its database; COPY it, and let the old one end by a shorter TTL",
+    b"MOVE": b"a key keeps its database; COPY it with DB, and let the old one end by a shorter TTL",
     b"PERSIST": b"every key has a TTL",
     b"RESTORE": b"values come and leave through writing and reading only; use SET, GET and PTTL",
 }
-LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"RENAMENX": b"RENAME", b"MOVE": b"RENAME", b"MIGRATE": b"RESTORE"}
-GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ")
+LIKE = {b"FLUSHDB": b"FLUSHALL", b"SWAPDB": b"FLUSHALL", b"MIGRATE": b"RESTORE"}
+GIVEN_BY_NAME = (b"DEL", b"UNLINK", b"GETDEL", b"DELEX", b"DELIFEQ", b"RENAME", b"RENAMENX")
 TYPE = b"respram stores strings, hashes, sets and sorted sets"
 SCRIPT = b"respram keeps no functions; EVAL and EVALSHA run scripts"
 SAVING = b"respram writes no dump; with --snapshot-dir it keeps encrypted segments by itself"
