@@ -181,7 +181,7 @@ def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
                 key = f"{prefix}:{number}".encode()
                 try:
                     client.set(key, key, ex=LIFE_S)
-                    if member is not members[2] or client.wait(1, 10_000) >= 1:
+                    if member is not members[2] or client.wait(1, 50_000) >= 1:
                         acknowledged.append(key)
                 except redis.ConnectionError:
                     return
