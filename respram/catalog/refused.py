@@ -17,7 +17,6 @@ REFUSED = {
         lpop -2 lpos -3 lpush -3 lpushx -3 lrange 4 lrem 4 lset 4 ltrim 4 rpop -2 rpoplpush 3 rpush -3
         rpushx -3
         sort -2 sort_ro -2
-        bzmpop -5 bzpopmax -3 bzpopmin -3
         xack -4 xadd -5 xautoclaim -6 xclaim -6 xdel -3 xgroup -2 xinfo -2 xlen 2 xpending -3 xrange -4
         xread -4 xreadgroup -7 xrevrange -4 xsetid -3 xtrim -4
         geoadd -5 geodist -4 geohash -2 geopos -2 georadius -6 georadius_ro -6 georadiusbymember -5

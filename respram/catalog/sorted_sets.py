@@ -4,6 +4,29 @@ What takes members away is letting go: nobody may do it, unless an operator gave
 """
 
 ENTRIES = """
+bzmpop -5 write,blocking,movablekeys,by_name sortedset,blocking 7.0.0 sorted-set -
+  shape decides
+  is Remove and return members with scores in a sorted set or block until one is available
+  costs O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted
+    set, and M being the number of elements popped.
+  keys 2 keynum 0 1 1 RW,access,delete
+  args timeout:double numkeys:integer key:key*#0 where:oneof( min:=MIN max:=MAX ) count:integer=COUNT?
+bzpopmax -3 write,noscript,blocking,fast,by_name sortedset,blocking 5.0.0 sorted-set 1/-2/1
+  shape decides
+  is Remove and return the member with the highest score from one or more sorted sets, or block until one is
+    available
+  costs O(log(N)) with N being the number of elements in the sorted set.
+  keys 1 range -2 1 0 RW,access,delete
+  since 6.0.0 `timeout` is interpreted as a double instead of an integer.
+  args key:key*#0 timeout:double
+bzpopmin -3 write,noscript,blocking,fast,by_name sortedset,blocking 5.0.0 sorted-set 1/-2/1
+  shape decides
+  is Remove and return the member with the lowest score from one or more sorted sets, or block until one is
+    available
+  costs O(log(N)) with N being the number of elements in the sorted set.
+  keys 1 range -2 1 0 RW,access,delete
+  since 6.0.0 `timeout` is interpreted as a double instead of an integer.
+  args key:key*#0 timeout:double
 zadd -4 write,denyoom,fast sortedset 1.2.0 sorted-set 1/1/1
   shape decides hot 4
   is Add one or more members to a sorted set, or update its score if it already exists

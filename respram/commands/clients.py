@@ -5,6 +5,7 @@ CLIENT TRACKING and its kin are in `tracking.py`.
 
 from collections.abc import Callable, Iterable
 
+from respram.commands.blocking import COMMANDS
 from respram.commands.client_line import describe
 from respram.commands.connection import CLIENT_NAME_BYTES_MAX, checked_name, is_printable
 from respram.commands.deadlines import INT64_MAX
@@ -15,6 +16,7 @@ from respram.commands.texts import NOT_AN_INTEGER, ONE_LINE, SYNTAX, help_of, un
 from respram.errors import ClientError
 from respram.integers import parse_int
 
+WAITING = COMMANDS | {b"wait"}
 TYPES = frozenset({b"normal", b"master", b"replica", b"pubsub"})
 NO_SUCH_CLIENT = ClientError(b"ERR No such client")
 BAD_CLIENT_ID = ClientError(b"ERR Invalid client ID")
@@ -53,7 +55,7 @@ HELP = (
     b"TRACKINGINFO",
     b"    How this connection is tracking.",
     b"UNBLOCK <id> [TIMEOUT|ERROR]",
-    b"    Ends the waiting of a client that is blocked in WAIT.",
+    b"    Ends the waiting of a client that is blocked in WAIT or a pop.",
     b"UNPAUSE",
     b"    Ends a pause.",
     b"HELP",
@@ -201,13 +203,13 @@ def client_pause(conn: Conn, argv: list[bytes]) -> Reply:
 def client_unpause(conn: Conn, argv: list[bytes]) -> Reply:
     end_pause(conn.node)
     for other in list(conn.node.clients.values()):
-        if other.session.suspended and other.last_command != b"wait":
+        if other.session.suspended and other.last_command not in WAITING:
             other.wake()
     return OK
 
 
 def client_unblock(conn: Conn, argv: list[bytes]) -> Reply:
-    """WAIT is the only command that blocks; a client that a pause holds back is not blocked."""
+    """WAIT and the pops that wait are the only commands that block; a client that a pause holds back is not blocked."""
     if len(argv) > 4:
         raise unknown_subcommand(b"client", argv[1])
     reason = argv[3].lower() if len(argv) == 4 else b"timeout"
@@ -217,7 +219,7 @@ def client_unblock(conn: Conn, argv: list[bytes]) -> Reply:
     if number is None:
         raise NOT_AN_INTEGER
     other = conn.node.clients.get(number)
-    if other is None or not other.session.suspended or other.last_command != b"wait":
+    if other is None or not other.session.suspended or other.last_command not in WAITING:
         return 0
     other.unblocked = reason
     other.wake()

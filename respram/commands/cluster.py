@@ -8,7 +8,7 @@ from respram.commands.elsewhere import raise_fences
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.peers import HomeFacts, PeerFacts, Peers
 from respram.commands.reply import OK, Reply, Simple
-from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, unknown_subcommand
+from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, UNBLOCKED, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.slots import slot_of
@@ -17,7 +17,6 @@ WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see tha
 ANSWER_MS = 250  # for the answer of a node that waited in vain: beyond it, nobody is said to hold what is there
 TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
 TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
-UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
 NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
 NOT_A_LIST = ClientError(b"ERR that is no revocation list which an authority of this node's peers has signed")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")

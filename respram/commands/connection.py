@@ -7,6 +7,7 @@ A connection begins as the user `default`. A change of state that the fast paths
 from respram.commands.acl_check import note_denied
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.acl_user import NO_SECRET, User
+from respram.commands.blocking import forget_blocked
 from respram.commands.deadlines import count_defaulted
 from respram.commands.guessing import note_failure, note_success, wait_for_slot
 from respram.commands.node import WARNING, Conn
@@ -212,6 +213,7 @@ def forget(conn: Conn) -> None:
     if conn.node.truth is not None:
         conn.node.truth.forget(conn)
     forget_watched(conn)
+    forget_blocked(conn)
     observe(conn.node)
 
 

@@ -15,6 +15,8 @@ from respram.catalog import Command
 from respram.catalog.keys import decides, keys_of
 from respram.commands.acl_rights import describe_rights
 from respram.commands.acl_user import User
+from respram.commands.blocking import COMMANDS as BLOCKING
+from respram.commands.blocking import first_there, sent_on
 from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Fence, Suspend
 from respram.commands.peers import Forwarded
@@ -60,6 +62,11 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     keys = keys_of(command, argv)
     if not keys or homes.is_here(slot_of(keys[0])):
         return
+    patience_ms = conn.node.limits.script_ms_max if command.name in SCRIPTS else 0
+    if command.name in BLOCKING:
+        if not first_there(conn, keys):
+            return  # it waits here, until there is something to ask for
+        argv, patience_ms = sent_on(conn, argv)
     run = conn.node.engine.take_run(session)
     if run is not None:
         if not homes.forward_run(conn, run):
@@ -73,7 +80,6 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
         argv = [b"EVAL", text, *argv[2:]]
     spend_caching(conn, argv)
     rights = rights_of(conn.account) if command.name in SCRIPTS else b""
-    patience_ms = conn.node.limits.script_ms_max if command.name in SCRIPTS else 0
     forwarded = Forwarded(
         ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
     )  # fmt: skip

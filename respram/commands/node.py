@@ -61,6 +61,9 @@ class Transport(Protocol):
     def waiting_bytes(self) -> int:
         """Of replies that the client has not taken yet."""
 
+    def is_gone(self) -> bool:
+        """Whether a client that waits for its reply has hung up. Nobody reads from it meanwhile."""
+
 
 class Gone:
     """The transport of a client that is gone."""
@@ -71,6 +74,10 @@ class Gone:
     def answer(self, data: bytes) -> None: ...
     def waiting_bytes(self) -> int:
         return 0
+
+    def is_gone(self) -> bool:
+        """Nothing was seen of it: so runs what another node asks for."""
+        return False
 
 
 GONE = Gone()
@@ -143,6 +150,8 @@ class Conn:
     asked_until_ms: int = 0
     writing: Writing | None = None  # a reply that is made in pieces
     seen_held_bytes: int = 0  # of it, when it was looked at last
+    blocked_until_ms: int = 0  # BZPOPMIN and its kin: it waits for one of these keys; 0: it does not
+    blocked_on: list[Watched] = field(default_factory=list)
     unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
     ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
     behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply
@@ -213,7 +222,7 @@ class Conn:
         writing = self.writing.held_bytes if self.writing is not None else 0
         prefixes = sum(map(len, self.tracking.prefixes)) if self.tracking is not None else 0
         return (
-            self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + names * NAME_BYTES
+            self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + (names + len(self.blocked_on)) * NAME_BYTES
             + self.watched_bytes + len(self.watched) * NAME_BYTES + writing + prefixes
         )  # fmt: skip
 
@@ -298,6 +307,7 @@ class Node:
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
     tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
     tracked_bytes: int = 0  # what that takes, about
+    blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # who waits for a key, longest first
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)

@@ -92,7 +92,7 @@ def observe(node: Node) -> None:
     anyway. A miss or a slow command is seen by `commands/` only, so these two switch reads off.
     """
     flags = node.event_flags if node.event_flags & OUTGOING else 0
-    listening = bool(flags or node.trackers or node.awaited)
+    listening = bool(flags or node.trackers or node.awaited or node.blocked)
     now_ms = node.wall_us() // 1000
     timed = 0 <= node.limits.slow_threshold_us < FAST_TIMED_US
     writes_seen = bool(flags & ~(OUTGOING | EXPIRY | MISS))
@@ -106,6 +106,9 @@ def observe(node: Node) -> None:
             return
         if name == NEW and node.awaited:
             appeared(node, db, key)
+        if name == NEW and node.blocked:
+            for conn in node.blocked.get((db, key), ()):
+                conn.wake()
         if node.trackers and name != NEW:
             invalidate(node, key)
         event(node, name, db, key)

@@ -56,6 +56,9 @@ class Waits:
     def waiting_bytes(self) -> int:
         return 0
 
+    def is_gone(self) -> bool:
+        return False
+
 
 class Serving:
     def __init__(self, node: Node) -> None:

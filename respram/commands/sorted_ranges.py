@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from respram.commands.blocking import forget_blocked, parse_timeout, wait_for
 from respram.commands.node import Conn
 from respram.commands.reply import NIL_ARRAY, Reply
-from respram.commands.scores import Place, Range, by_name, by_rank, by_score, name_bounds, score_bounds
+from respram.commands.scores import Place, Range, by_name, by_rank, by_score, name_bounds, score_bounds, told
 from respram.commands.sorted_sets import items_of, let_go_of, pairs, sorted_set, to_be_written
 from respram.commands.sorted_stores import store_items
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX
@@ -18,6 +19,7 @@ from respram.engine.api import Entry
 from respram.engine.ranking import Item
 from respram.errors import ClientError
 from respram.integers import parse_int
+from respram.record import ZSET
 
 LIMIT_OF_RANKS = ClientError(b"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
 SCORES_OF_NAMES = ClientError(b"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
@@ -193,7 +195,48 @@ def _popped(conn: Conn, key: bytes, count: int, highest: bool) -> list[Item]:
     return items
 
 
+def _pop_or_wait(highest: bool, conn: Conn, argv: list[bytes]) -> Reply:
+    timeout_ms, keys = parse_timeout(argv[-1]), argv[1:-1]
+    for key in keys:
+        items = _popped_of_waiting(conn, key, 1, highest)
+        if items:
+            return [key, items[0][1], told(items[0][0])]
+    return wait_for(conn, keys, timeout_ms)
+
+
+def _popped_of_waiting(conn: Conn, key: bytes, count: int, highest: bool) -> list[Item]:
+    """Who was woken is no judge of what else came under its keys."""
+    if conn.blocked_until_ms:
+        entry = conn.node.engine.peek(conn.session.db, key, conn.now_ms)
+        if entry is None or entry.kind != ZSET or conn.unblocked or conn.transport.is_gone():
+            return []
+    items = _popped(conn, key, count, highest)
+    if items:
+        forget_blocked(conn)
+    return items
+
+
+def bzmpop(conn: Conn, argv: list[bytes]) -> Reply:
+    timeout_ms = parse_timeout(argv[1])
+    keys, count, highest = _several(argv[1:])
+    for key in keys:
+        items = _popped_of_waiting(conn, key, count, highest)
+        if items:
+            return [key, pairs(conn, items, nested=True)]
+    return wait_for(conn, keys, timeout_ms)
+
+
 def zmpop(conn: Conn, argv: list[bytes]) -> Reply:
+    keys, count, highest = _several(argv)
+    for key in keys:
+        items = _popped(conn, key, count, highest)
+        if items:
+            return [key, pairs(conn, items, nested=True)]
+    return NIL_ARRAY
+
+
+def _several(argv: list[bytes]) -> tuple[list[bytes], int, bool]:
+    """Keys, COUNT and whether it is MAX; the number of keys stands behind the name."""
     numkeys = parse_int(argv[1])
     if numkeys is None or numkeys < 1:
         raise NUMKEYS
@@ -208,14 +251,13 @@ def zmpop(conn: Conn, argv: list[bytes]) -> Reply:
         if number is None or number < 1:
             raise COUNT
         count = number
-    for key in argv[2:where]:
-        items = _popped(conn, key, count, argv[where].lower() == b"max")
-        if items:
-            return [key, pairs(conn, items, nested=True)]
-    return NIL_ARRAY
+    return argv[2:where], count, argv[where].lower() == b"max"
 
 
 HANDLERS = {
+    b"bzmpop": bzmpop,
+    b"bzpopmax": partial(_pop_or_wait, True),
+    b"bzpopmin": partial(_pop_or_wait, False),
     b"zcount": partial(_count, SCORE),
     b"zlexcount": partial(_count, NAME),
     b"zmpop": zmpop,

@@ -22,6 +22,7 @@ OFFSET = ClientError(b"ERR offset is out of range")
 TOO_LONG = ClientError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 DB_RANGE = ClientError(b"ERR DB index is out of range")
 NO_CLUSTER = ClientError(b"ERR This instance has cluster support disabled")
+UNBLOCKED = ClientError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
 SAME_OBJECT = ClientError(b"ERR source and destination objects are the same")
 
 

@@ -5,6 +5,7 @@ not fed. A batch that must wait (CLIENT PAUSE, WAIT) or that was the last one co
 """
 
 import asyncio
+import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from respram.server.pump import Pump
 
 FREED_AT_ONCE_BYTES = 4 << 20  # of the output of a client that is gone: about 1 ms
 FREED_EVERY_S = 0.002
+HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one where there is one
 SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
 
 
@@ -148,6 +150,12 @@ class Client:
     def waiting_bytes(self) -> int:
         return self.out_bytes
 
+    def is_gone(self) -> bool:
+        """Asked of the kernel: nothing is read while a command waits."""
+        look = select.poll()
+        look.register(self.sock.fileno(), HUNG_UP)
+        return bool(look.poll(0))
+
     def _output_bytes_max(self) -> int:
         limits = self.node.limits
         return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max
@@ -168,6 +176,9 @@ class Client:
             self.node.stats.unproven_disconnections += 1
             self.node.log(f"event=auth_timeout client={conn.id} address={conn.address.decode()}: closed")
             self.close()
+        elif conn.blocked_until_ms:  # it may be silent, but not gone
+            if self.is_gone():
+                self.lost()
         elif limits.idle_timeout_s and not conn.subscribed and now - conn.last_active_ms > limits.idle_timeout_s * 1000:
             self.node.stats.idle_disconnections += 1
             self.close()

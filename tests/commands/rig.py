@@ -94,6 +94,9 @@ class Line:
     def waiting_bytes(self) -> int:
         return 0
 
+    def is_gone(self) -> bool:
+        return self.closed
+
 
 class Client:
     """A connection. Called with a command it answers with the raw reply."""

@@ -1,13 +1,16 @@
 """One home per key, on live nodes: no two grants, no lost increment, and everybody reads its own writes."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import redis
 
 from respram.slots import slot_of
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 
 from .enclave import Member, enclave, until, until_ready
 
@@ -17,7 +20,7 @@ COUNTS = 300
 
 @pytest.fixture(scope="module", params=[*ENGINES])
 def nodes(request: pytest.FixtureRequest) -> Iterator[list[Member]]:
-    with enclave(3, "--let-go", "del,getdel,delex", engines=(request.param,)) as members:
+    with enclave(3, "--let-go", "del,getdel,delex,rename,bzpopmin", engines=(request.param,)) as members:
         until_ready(members)
         until(lambda: all(settled(member) for member in members), "homes do not settle")
         yield members
@@ -212,3 +215,47 @@ def test_wait_gives_up_in_time_where_a_home_cannot_pass_its_writes_on(nodes: lis
     pipe.incr(f"{key}:n")
     pipe.execute_command("WAIT", 2, 1000)
     assert pipe.execute()[0] == 1
+
+
+def test_each_member_is_popped_once_whoever_waits_where(nodes: list[Member]) -> None:
+    """Two who wait on each node, and members that come from all nodes: nobody gets what another got, and nothing is left over."""
+    count, got = 60, list[bytes]()
+    waiters = [member.connect() for member in nodes for _ in range(2)]
+
+    def take(client: redis.Redis) -> None:
+        end = time.monotonic() + SOON_S
+        while len(got) < count and time.monotonic() < end:
+            popped = client.execute_command("BZPOPMIN", "queue", 1)
+            if popped is not None:
+                got.append(popped[1])
+
+    def give() -> None:
+        clients = [member.connect() for member in nodes]
+        for number in range(count):
+            clients[number % 3].zadd("queue", {f"m{number}": number})
+
+    at_once(give, *(lambda one=one: take(one) for one in waiters))
+    assert sorted(got) == sorted(b"m%d" % number for number in range(count))
+
+
+def test_who_hangs_up_while_it_waits_takes_nothing(nodes: list[Member]) -> None:
+    member = home(nodes, "left")
+    gone = member.connect()
+    gone.connection_pool.get_connection().send_command("BZPOPMIN", "left", 0)
+    until(lambda: member.client.info("clients")["blocked_clients"] == 1, "nobody waits")
+    gone.connection_pool.disconnect()
+    member.client.zadd("left", {"m": 1})
+    until(lambda: member.client.info("clients")["blocked_clients"] == 0, "it still waits")
+    assert member.client.zcard("left") == 1
+
+
+def test_a_renamed_key_has_one_name_on_all_nodes(nodes: list[Member]) -> None:
+    for number in range(20):
+        old, new = f"old:{number}", f"new:{number}"
+        away(nodes, old).client.hset(old, mapping={"f": number})
+        away(nodes, old).client.rename(old, new)
+        until(partial(all_renamed, nodes, old, new, b"%d" % number), "some node has not the new name alone")
+
+
+def all_renamed(members: list[Member], old: str, new: str, value: bytes) -> bool:
+    return all(member.client.hget(new, "f") == value and not member.client.exists(old) for member in members)

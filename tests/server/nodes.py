@@ -38,6 +38,9 @@ class Noted:
     def waiting_bytes(self) -> int:
         return 0
 
+    def is_gone(self) -> bool:
+        return False
+
 
 @dataclass(slots=True)
 class Party:

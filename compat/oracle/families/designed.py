@@ -44,7 +44,7 @@ DELETES: tuple[tuple[Word, ...], ...] = (
     (b"BITOP", b"AND", b"k0", b"nokey"),
 )  # fmt: skip
 OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
-    ((b"LPUSH", b"l", b"v"), TYPE), ((b"BLPOP", b"l", b"0"), TYPE), ((b"LRANGE", b"l", b"0", b"-1"), TYPE), ((b"BZPOPMIN", b"z", b"0"), TYPE),
+    ((b"LPUSH", b"l", b"v"), TYPE), ((b"BLPOP", b"l", b"0"), TYPE), ((b"LRANGE", b"l", b"0", b"-1"), TYPE),
     ((b"XADD", b"x", b"*", b"f", b"v"), TYPE),
     ((b"GEOADD", b"g", b"1", b"1", b"v"), TYPE), ((b"PFADD", b"p", b"v"), TYPE), ((b"XREAD", b"STREAMS", b"x", b"0"), TYPE), ((b"SORT", b"l"), TYPE),
     ((b"FCALL", b"f", b"0"), SCRIPT), ((b"FCALL_RO", b"f", b"0"), SCRIPT), ((b"FUNCTION", b"LIST"), SCRIPT),

@@ -1,0 +1,90 @@
+"""Commands that wait for a key: BZPOPMIN, BZPOPMAX and BZMPOP, until a sorted set is there or their time is up.
+
+Who waits is suspended here, on the node of its client, and is woken when one of its keys appears: by a write, or by a record from a
+peer. Then the command runs again as if it were new: where another node decides about the key it is sent there with the
+time that is left, and waits there if somebody else was first. Whoever is woken looks whether its client is still there, for
+a member that is taken for nobody would be lost. (While it waits at another node nobody looks: decision 0124.)
+"""
+
+from collections.abc import Sequence
+from math import ceil, isnan
+
+from respram.commands.node import Conn, Suspend
+from respram.commands.notify import observe
+from respram.commands.reply import NIL_ARRAY, Reply
+from respram.commands.texts import UNBLOCKED
+from respram.errors import ClientError
+from respram.integers import INT64_MAX, parse_score
+from respram.record import ZSET
+
+WAIT_MS_MAX = 3_600_000  # of a wait without an end at another node, and between two looks at a wait here
+COMMANDS = frozenset({b"bzpopmin", b"bzpopmax", b"bzmpop"})
+
+NOT_A_TIMEOUT = ClientError(b"ERR timeout is not a float or out of range")
+NEGATIVE = ClientError(b"ERR timeout is negative")
+
+
+def parse_timeout(word: bytes) -> int:
+    """Milliseconds; 0: no end."""
+    seconds = parse_score(word)
+    if seconds is None or isnan(seconds):
+        raise NOT_A_TIMEOUT
+    if seconds < 0 or seconds * 1000 > INT64_MAX:
+        raise NEGATIVE  # Redis says so of the infinite, too
+    return ceil(seconds * 1000)
+
+
+def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:
+    """To be returned by a handler that found nothing: raises Suspend, unless the time is up or nothing may wait."""
+    if conn.executing:
+        return NIL_ARRAY
+    if not conn.blocked_until_ms:
+        conn.unblocked = b""
+        conn.blocked_until_ms = conn.now_ms + (timeout_ms or INT64_MAX // 2)
+        for key in keys:
+            watched = conn.session.db, key
+            conn.blocked_on.append(watched)
+            conn.node.blocked.setdefault(watched, {})[conn] = None
+        observe(conn.node)
+    if conn.now_ms < conn.blocked_until_ms and not conn.unblocked:
+        raise Suspend(min(conn.blocked_until_ms, conn.now_ms + WAIT_MS_MAX))
+    unblocked = conn.unblocked
+    forget_blocked(conn)
+    if unblocked == b"error":
+        raise UNBLOCKED
+    return NIL_ARRAY
+
+
+def first_there(conn: Conn, keys: Sequence[bytes]) -> bool:
+    """Whether a sorted set is under one of them, as far as this node knows."""
+    if conn.blocked_until_ms and conn.transport.is_gone():
+        return False
+    engine, db = conn.node.engine, conn.session.db
+    entries = (engine.peek(db, key, conn.now_ms) for key in keys)
+    return any(entry is not None and (entry.kind == ZSET or not conn.blocked_until_ms) for entry in entries)
+
+
+def sent_on(conn: Conn, argv: list[bytes]) -> tuple[list[bytes], int]:
+    """The same command with the time that is left, and that time; it waits here no more."""
+    place = 1 if argv[0].lower() == b"bzmpop" else len(argv) - 1
+    left_ms = parse_timeout(argv[place])
+    if conn.blocked_until_ms:
+        left_ms = max(conn.blocked_until_ms - conn.now_ms, 1)
+        forget_blocked(conn)
+    left_ms = min(left_ms or WAIT_MS_MAX, WAIT_MS_MAX)
+    return [*argv[:place], b"%d.%03d" % divmod(left_ms, 1000), *argv[place + 1 :]], left_ms
+
+
+def forget_blocked(conn: Conn) -> None:
+    """It waits no longer, whatever came of it."""
+    if not conn.blocked_until_ms:
+        return
+    conn.blocked_until_ms, conn.unblocked = 0, b""
+    for watched in conn.blocked_on:
+        waiting = conn.node.blocked.get(watched)
+        if waiting is not None:
+            waiting.pop(conn, None)
+            if not waiting:
+                del conn.node.blocked[watched]
+    conn.blocked_on.clear()
+    observe(conn.node)
