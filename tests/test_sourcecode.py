@@ -69,7 +69,7 @@ WALLS = (
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
     Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients",
-         ("respram/server/", "respram/patterns/", "respram/gateway/", "respram/embedded/")),
+         ("respram/server/", "respram/patterns/", "respram/gateway/", "respram/embedded/", "respram/top/")),
     Wall("respram/", ("ssl",), "only the server does I/O; the command line asks",
          ("respram/server/", "respram/patterns/", "respram/cli/", "respram/gateway/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",

@@ -16,6 +16,7 @@ from itertools import combinations
 from types import FrameType
 from typing import NamedTuple
 
+from respram.cli.watching import View, check_terminal, url_of
 from respram.config.options import PORT_MAX, Address, read_whole
 from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
@@ -29,12 +30,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the termi
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
 
+CLUSTER_FLAGS = {"nodes": True, "watch": False}
 CLUSTER_HELP = """respram cluster: an enclave of several nodes on this machine, until Ctrl-C.
 
   --nodes COUNT           how many (default 3, at most 16)
   --port PORT             for clients of the first node, the others follow (default 6379)
   --peer-port PORT        for its peers, the others follow (default 16379)
   --tls-port PORT         for its clients over TLS, the others follow (default none)
+  --watch                 show them in this terminal as `respram top` does, until q is pressed
 
 What `respram serve` takes is passed on to each node, but for --join and --advertise. Without a
 cluster secret the nodes talk in the clear, on loopback alone.
@@ -54,6 +57,7 @@ class Plan(NamedTuple):
     commands: list[list[str]]  # the words to start each node with
     hosts: tuple[str, ...]
     peer_hosts: tuple[str, ...]
+    urls: list[str]  # for who watches them
 
 
 def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
@@ -62,7 +66,7 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
         if name in flags:
             raise ConfigError(f"--{name} is not for `respram cluster`: its nodes know each other; use respram serve")
     count = _whole(flags.get("nodes", "3"), "--nodes", NODES_MAX)
-    shared = {name: text for name, text in flags.items() if name != "nodes"}
+    shared = {name: text for name, text in flags.items() if name not in ("nodes", "watch")}
     variables = _without_peers(variables)
     first = load({**shared, "join": str(Address(LOOPBACK, 1))}, variables)
     if first.advertise is not None:
@@ -79,7 +83,8 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
             one["snapshot-dir"] = f"{first.snapshot_dir}/{at.port}"
         load(one, variables)
         commands.append([f"--{name}={text}" for name, text in one.items()])
-    return Plan(places, commands, first.bind, first.peer_hosts)
+    host = EVERYWHERE.get(first.bind[0], first.bind[0])
+    return Plan(places, commands, first.bind, first.peer_hosts, [url_of(host, at.port, first.requirepass) for at in places])
 
 
 def _without_peers(variables: Mapping[str, str]) -> dict[str, str]:
@@ -129,10 +134,13 @@ def _whole(text: str, name: str, most: int) -> int:
 
 
 def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
-    """Runs the nodes until told to stop: 0; 1 when one of them ended by itself."""
+    """Runs the nodes until told to stop: 0; 1 when one of them ended by itself, or the view over them failed."""
     planned = plan(flags, variables)
+    if "watch" in flags:
+        check_terminal()
     check_ports(planned)
     environment = _without_peers(variables)
+    view = View(planned.urls, environment, say)
     processes: list[subprocess.Popen[bytes]] = []
     stopping = False
 
@@ -143,7 +151,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     def tell(line: str) -> None:
         nonlocal stopping
         try:
-            say(line)
+            view.tell(line)
         except OSError:  # as with `| head`: nobody would know of the nodes
             stopping = True
 
@@ -161,16 +169,20 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 selector.register(process.stdout, selectors.EVENT_READ, number)
             beginning = Beginning(len(processes), f"{len(processes)} nodes ready: redis-cli -p {planned.places[0].port}", tell)
             end_s = time.monotonic() + READY_S
-            while not stopping and not _nobody_reads() and all(process.poll() is None for process in processes):
+            while not stopping and not view.ended and not _nobody_reads() and all(process.poll() is None for process in processes):
                 _pass_lines(selector, beginning, 0.2)
                 if time.monotonic() > end_s:
                     beginning.give_up()
+                if "watch" in flags and view.process is None and beginning.is_over:
+                    view.start()
             beginning.give_up()
-            stopping = stopping or _nobody_reads()
+            stopping = stopping or view.ended or _nobody_reads()
             ends = [process.poll() for process in processes]
             failed = [number for number, code in enumerate(ends, 1) if code is not None]
+            view.stop(failed=bool(failed) and not stopping)
             _stop_all(processes, selector, tell)
     finally:
+        view.stop(failed=False)
         for process in processes:
             if process.poll() is None:
                 process.kill()
@@ -182,7 +194,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     if failed and not stopping:
         tell(f"node {failed[0]} {_end_of(ends[failed[0] - 1])}, so all were stopped")
         return 1
-    return 0
+    return view.code
 
 
 def _nobody_reads() -> bool:
@@ -203,6 +215,10 @@ class Beginning:
         self.line = line
         self.say = say
         self.held: list[str] | None = []  # None: the beginning is over
+
+    @property
+    def is_over(self) -> bool:
+        return self.held is None
 
     def __call__(self, line: str) -> None:
         if self.held is None:

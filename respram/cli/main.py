@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from respram import __version__
 from respram.cli.check import CHECK_HELP
 from respram.cli.check import run as run_check
-from respram.cli.cluster import CLUSTER_HELP
+from respram.cli.cluster import CLUSTER_FLAGS, CLUSTER_HELP
 from respram.cli.cluster import run as run_cluster
 from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
 from respram.cli.snapshot import SNAPSHOT_HELP
@@ -108,7 +108,7 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
     elif name == "cluster" and asked:
         print(CLUSTER_HELP, end="")
     elif name == "cluster":
-        return run_cluster(parse_flags(rest, _serve_flags() | {"nodes": True}), variables, _say)
+        return run_cluster(parse_flags(rest, _serve_flags() | CLUSTER_FLAGS), variables, _say)
     elif name == "secret":
         parse_flags(rest, {})
         _print_secret()
@@ -252,7 +252,7 @@ def _completion(words: list[str], *, asked: bool) -> int:
     urls = {"url": True, "url-file": True}
     flags: dict[str, Mapping[str, bool]] = {name: {} for name in COMMANDS}
     flags |= {
-        "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), "nodes": True}, "ping": PING_FLAGS,
+        "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), **CLUSTER_FLAGS}, "ping": PING_FLAGS,
         "gateway": {**settings.FLAGS, "url": True}, "mcp": urls, "status": status.FLAGS, "top": urls,
     }  # fmt: skip
     return completion.complete(words, flags, print)

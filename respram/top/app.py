@@ -4,6 +4,8 @@ The same look once a second as the page has (`gateway/live.py`), over one or sev
 shown, and the others are rows of its enclave.
 """
 
+import asyncio
+import signal
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -46,6 +48,13 @@ class Top(App[int]):
     def compose(self) -> ComposeResult:
         yield Header(show_clock=True)
         yield Static("connecting", id="numbers", classes="panel", markup=False)
+        with Horizontal(classes="row"):
+            with Vertical(classes="panel") as enclave:
+                enclave.border_title = "enclave"
+                yield DataTable(id="nodes", cursor_type="none", zebra_stripes=True)
+            with Vertical(classes="panel") as receipts:
+                receipts.border_title = "receipts"
+                yield DataTable(id="receipts", cursor_type="none", zebra_stripes=True)
         with Vertical(classes="panel") as minute:
             minute.border_title = "the next minute of forgetting"
             yield Sparkline([0.0] * KEPT, id="minute")
@@ -56,18 +65,13 @@ class Top(App[int]):
                     panel.border_title = title
                     yield Sparkline([0.0] * KEPT, id=name)
                     yield Static("", id=f"{name}-now", markup=False)
-        with Horizontal(classes="row"):
-            with Vertical(classes="panel") as enclave:
-                enclave.border_title = "enclave"
-                yield DataTable(id="nodes", cursor_type="none", zebra_stripes=True)
-            with Vertical(classes="panel") as receipts:
-                receipts.border_title = "receipts"
-                yield DataTable(id="receipts", cursor_type="none", zebra_stripes=True)
         yield Footer()
 
     def on_mount(self) -> None:
         self.query_one("#nodes", DataTable).add_columns("node", "state", "role", "behind")
         self.query_one("#receipts", DataTable).add_columns("values", "bytes wiped")
+        # Whoever is told to end gives the terminal back first.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(EVERY_S, self.refresh_all)
         self.call_later(self.refresh_all)
 

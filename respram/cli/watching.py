@@ -1,0 +1,68 @@
+"""`respram cluster --watch`: `respram top` over the nodes, in the terminal that started them.
+
+The view is a process of its own: it takes the terminal, and the nodes go on whatever becomes of it. While it is there, what the nodes say is
+kept and not shown. The nodes stop when the view is quit, and the view ends when one of them does.
+"""
+
+import importlib.util
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote
+
+from respram.errors import ConfigError
+
+STOP_S = 5.0  # for the view to give the terminal back
+LINES_MAX = 200  # of the nodes that are kept, and told where one of them ends unasked
+
+
+class View:
+    def __init__(self, urls: Sequence[str], environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self.environment = {**environment, "RESPRAM_URL": " ".join(urls)}  # others on the machine can read flags
+        self.say = say
+        self.lines: deque[str] = deque(maxlen=LINES_MAX)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.code = 0  # 1: it ended, and nobody had quit it
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "respram", "top"], env=self.environment)
+
+    def tell(self, line: str) -> None:
+        """A line of a node: shown while nobody has the terminal."""
+        if self.process is None:
+            self.say(line)
+        else:
+            self.lines.append(line)
+
+    @property
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def stop(self, *, failed: bool) -> None:
+        """Gives the terminal back, and tells what the nodes said last where one of them failed."""
+        if self.process is None:
+            return
+        self.code = 1 if self.process.poll() else 0
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+        for line in self.lines if failed else ():
+            self.say(line)
+
+
+def check_terminal() -> None:
+    """ConfigError before anything is started."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("--watch needs a terminal; without it the nodes' lines are printed")
+    if importlib.util.find_spec("textual") is None:
+        raise ConfigError("--watch needs textual, which is not installed: pip install 'respram[top]'")
+
+
+def url_of(host: str, port: int, password: str) -> str:
+    login = f":{quote(password, safe='')}@" if password else ""
+    return f"redis://{login}{f'[{host}]' if ':' in host else host}:{port}"
