@@ -31,7 +31,7 @@ class Interpreter(NamedTuple):
 def ask(path: str) -> Interpreter | None:
     """What stands behind the path; None unless it is a CPython that can make environments."""
     try:
-        done = subprocess.run([path, "-I", "-c", QUESTION], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([path, "-I", "-c", QUESTION], capture_output=True, text=True, timeout=60, check=False)
         kind, version, threaded, whole, executable = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

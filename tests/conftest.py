@@ -8,9 +8,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import timing
+from tests.clients import give_patience
+from tests.live import SOON_S
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+give_patience(SOON_S)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

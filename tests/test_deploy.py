@@ -165,7 +165,7 @@ def test_the_unit_of_systemd_is_hardened_and_starts_what_there_is() -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd-analyze is not installed")
-    done = subprocess.run([tool, "security", "--offline=yes", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([tool, "security", "--offline=yes", str(unit)], capture_output=True, text=True, timeout=SOON_S, check=False)
     found = re.search(r"exposure level for respram.service: ([0-9.]+)", done.stdout)
     assert found and float(found[1]) < 2.5, done.stdout + done.stderr
 

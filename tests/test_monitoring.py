@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import respram
+from tests.live import SOON_S
 from tests.server.test_metrics import samples
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -55,7 +56,7 @@ def test_prometheus_accepts_the_rules_and_each_alert_fires_when_it_should() -> N
         assert not os.environ.get("RESPRAM_REQUIRE_ALL"), "the check installs Debian's prometheus for promtool"
         pytest.skip("promtool is not installed (Debian: apt install prometheus)")
     for words in (["check", "rules", str(RULES)], ["test", "rules", str(RULES.with_name("respram.tests.yml"))]):
-        done = subprocess.run([tool, *words], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([tool, *words], capture_output=True, text=True, timeout=SOON_S, check=False)
         assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
 
 

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from respram.embedded.words import Setting, config_of, flags_of
 from respram.errors import BindError, ConfigError
 
-START_S = 20.0  # a machine under load imports slowly
+START_S = 120.0  # a machine under load imports slowly; a node that has ended is noticed at once
 STOP_S = 6.0  # a node promises 5
-READY_S = 30.0  # for an enclave to be one
+READY_S = 120.0  # for an enclave to be one
 LOOPBACK = "127.0.0.1"
 
 
@@ -236,7 +236,7 @@ def _is_whole(server: Server, peers: int) -> bool:
 
     password = server.password.encode()
     auth = b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%b\r\n" % (len(password), password) if password else b""
-    with socket.create_connection((server.host, server.port), 5) as wire:
+    with socket.create_connection((server.host, server.port), START_S) as wire:
         wire.sendall(auth + b"RESPRAM STATE\r\nINFO replication\r\nQUIT\r\n")
         answer = b""
         while piece := wire.recv(1 << 16):

@@ -26,7 +26,7 @@ from respram.catalog.entry import Argument, Command
 from tests import timing
 from tests.abuse.rig import PING_MS_MAX, Seen, check_log, rss_bytes, watched
 from tests.engine.rig import request
-from tests.live import LiveNode, running
+from tests.live import SOON_S, LiveNode, running
 
 MIB = 1 << 20
 CONNECTIONS = 50
@@ -173,7 +173,7 @@ class Attacker:
 
     def connect(self) -> None:
         chance = self.draw.chance
-        self.sock = socket.create_connection(("127.0.0.1", self.node.port), 30)
+        self.sock = socket.create_connection(("127.0.0.1", self.node.port), SOON_S)
         self.reads = chance.random() < 0.9
         self.unsent = request(b"CLIENT", b"SETNAME", b"fuzz")
         if chance.random() < 0.3:

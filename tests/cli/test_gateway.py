@@ -13,7 +13,7 @@ import pytest
 from respram.cli.gateway import needing, take_urls
 from respram.cli.main import main
 from respram.errors import ConfigError
-from tests.live import running
+from tests.live import SOON_S, running
 from tests.ports import reserve
 
 
@@ -72,5 +72,5 @@ def test_serve_starts_both_and_neither_outlives_the_other() -> None:
 def test_a_gateway_that_cannot_start_stops_the_node_too() -> None:
     with running() as node:
         words = ["serve", "--port", str(reserve()), "--peer-port", str(reserve()), "--engine", "pure", "--gateway", str(node.port)]
-        done = subprocess.run([sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=SOON_S, check=False)
     assert done.returncode == 2 and re.search(r"cannot listen on .*choose another", done.stderr)

@@ -12,7 +12,7 @@ import pytest
 from respram.server.guard import may_lock_all
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import request
-from tests.live import Wire, running
+from tests.live import SOON_S, Wire, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is asked for is Linux's")
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ guard.keys[:3] = b"key"
 
 
 def probe(before: str = "") -> list[str]:
-    ran = subprocess.run([sys.executable, "-c", PROBE.format(before=before)], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", PROBE.format(before=before)], capture_output=True, text=True, cwd=ROOT, timeout=SOON_S)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()
 

@@ -9,6 +9,7 @@ import pytest
 from respram.server import snapshot_files as files
 from respram.snapshot.buckets import Bucket
 from respram.snapshot.segment import Header, Sealer, Unreadable, owner_of
+from tests.live import SOON_S
 
 OWNER = owner_of("respram", "default")
 KEY = b"k" * 32
@@ -28,7 +29,7 @@ def test_a_directory_is_made_for_its_owner_and_claimed_by_one_process(tmp_path: 
     files.claim(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     probe = f"import pathlib; from respram.server.snapshot_files import claim; claim(pathlib.Path({str(folder)!r}))"
-    refused = subprocess.run([sys.executable, "-c", probe], capture_output=True, timeout=30)
+    refused = subprocess.run([sys.executable, "-c", probe], capture_output=True, timeout=SOON_S)
     assert refused.returncode == 1 and b"BlockingIOError" in refused.stderr
 
 

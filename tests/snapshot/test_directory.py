@@ -10,6 +10,7 @@ import pytest
 from respram.errors import ConfigError
 from respram.server import snapshot_files as files
 from respram.snapshot.buckets import Bucket
+from tests.live import SOON_S
 from tests.ports import reserve
 
 SECRET = "k" * 43
@@ -28,7 +29,7 @@ def refused(folder: Path, key_file: Path) -> str:
         str(reserve()),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S, check=False
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
