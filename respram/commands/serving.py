@@ -78,6 +78,8 @@ class Serving:
         data = forward.commands
         if forward.kind == TOGETHER:
             node.engine.feed(conn.session, MULTI + data, now_ms)
+            while conn.session.more:  # on a busy machine a turn ends early, and what it left would be answered in front of EXEC
+                node.engine.feed(conn.session, b"", now_ms)
             if conn.queue is None or conn.session.suspended or conn.session.closing:
                 self._end(conn, forward, keys, b"", now_ms, done)
                 return

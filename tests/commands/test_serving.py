@@ -62,3 +62,11 @@ def test_sessions_are_used_again_and_few_are_kept(rig: Rig) -> None:
     for _ in range(FREE_MAX + 5):
         served(serving, rig, (b"INCR", b"k"))
     assert len(serving.free) == 1
+
+
+def test_a_transaction_longer_than_a_turn_of_the_engine_answers_with_its_results_alone(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    count = 1_000
+    found = served(serving, rig, *[(b"INCR", b"long")] * count, kind=TOGETHER)
+    assert found.outcome == DONE and found.replies.startswith(b"*%d\r\n:1\r\n" % count)
+    assert found.replies.count(b"\r\n") == count + 1
