@@ -120,7 +120,7 @@ class DataStore(Generic[C]):
 
         With `scan_keys` every key of the node is looked at too, which finds what other programs and earlier versions wrote.
         """
-        found = set((yield from roster.members(self._roster(), self._sign)))
+        found = set((yield from roster.members(self._roster())))
         if scan_keys and self.root:
             here = key(self.root) + b":"
             names = yield from scan(here, self.keys_max)
@@ -133,18 +133,12 @@ class DataStore(Generic[C]):
         yield from self._noted(self.ttl_s)
 
     def _noted(self, ttl_s: float, *commands: Command) -> Steps[None]:
-        """The commands, and the namespace's sign of life for as long as what they write, in one round trip."""
-        base, sign, lasting_ms = self._roster(), self._sign(self.namespace), ttl_ms(ttl_s)
-        keep = (("SET", sign, b"", "NX", "PX", lasting_ms), ("PEXPIRE", sign, lasting_ms, "GT"))
-        *_, slot, left_ms = yield from ask_all(*commands, *keep, *roster.look(base, self.namespace))
-        yield from roster.entered(base, self.namespace, slot, left_ms, ttl_s, self._sign)
+        """The commands, and the namespace in its roster for as long as what they write, in one round trip."""
+        yield from ask_all(*commands, *roster.staying(self._roster(), self.namespace, ttl_s))
 
     def _over(self, name: str) -> tuple[Command, ...]:
         """What ends the value that an earlier version wrote, which would show again after the new one's time."""
         return tuple(("SET", each, b"", "XX", "PX", ttl_ms(LETTING_GO_S)) for each in self.keys(name)[1:])
-
-    def _sign(self, namespace: str) -> bytes:
-        return self._roster() + b"=" + level(namespace).encode()
 
     def _roster(self) -> bytes:
         return b"roster:namespace:" + encoded_name(self.root)

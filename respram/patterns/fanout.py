@@ -21,11 +21,10 @@ from respram.patterns import roster
 from respram.patterns.effects import Steps
 from respram.patterns.errors import ContentMissing, StreamEnded, TimedOut
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
-from respram.patterns.naming import key, level
+from respram.patterns.naming import encoded, key
 from respram.patterns.sealing import Sealer
-from respram.patterns.steps import C, ask_all, exists, hand, operation, pause, stream, ttl_ms
+from respram.patterns.steps import C, ask, ask_all, hand, operation, pause, stream
 
-PREFIX = key("endpoint") + b":"
 BASE = key("roster", "endpoint")
 SHARED = "endpoints"  # the stream of what is broadcast
 
@@ -52,18 +51,16 @@ class Endpoints(Generic[C]):
     @operation
     def keep(self, name: str) -> Steps[None]:
         """Registers for another ttl_s."""
-        sign = ("SET", endpoint_key(name), b"registered", "PX", ttl_ms(self.ttl_s))
-        _, slot, left_ms = yield from ask_all(sign, *roster.look(BASE, name))
-        yield from roster.entered(BASE, name, slot, left_ms, self.ttl_s, endpoint_key)
+        yield from ask_all(*roster.entering(BASE, name, self.ttl_s))
 
     @operation
     def names(self) -> Steps[list[str]]:
-        return (yield from roster.members(BASE, endpoint_key))
+        return (yield from roster.members(BASE))
 
     @operation
     def route(self, name: str, message: bytes) -> Steps[None]:
         """Sends to one endpoint. Raises ContentMissing when it is not registered: nobody would read it."""
-        if not (yield from exists(endpoint_key(name))):
+        if not (yield from ask("HEXISTS", BASE, encoded(name))):
             raise ContentMissing(f"no endpoint {name!r} is registered: it is gone, or never was")
         yield from self._send(name, message)
 
@@ -130,7 +127,3 @@ class EndpointReader(Generic[C]):
             except StreamEnded:
                 return
             yield from hand(message)
-
-
-def endpoint_key(name: str) -> bytes:
-    return PREFIX + level(name).encode()

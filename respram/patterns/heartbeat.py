@@ -51,12 +51,10 @@ class Heartbeat(Generic[C]):
     @operation
     def beat(self, detail: bytes = b"") -> Steps[None]:
         """Says "alive" for another ttl_s. Beat at least three times as often, so that one lost beat is no alarm."""
-        base, prefix = roster_base(self.group), group_prefix(self.group)
+        base = roster_base(self.group)
         beat = ("SET", self.key, detail, "PX", ttl_ms(self.ttl_s))
-        _, slot, left_ms = yield from ask_all(beat, *roster.look(base, self.member))
-        yield from roster.entered(
-            base, self.member, slot, left_ms, self.ttl_s, lambda name: prefix + level(name).encode()
-        )
+        _, left_ms = yield from ask_all(beat, roster.look(base, self.member))
+        yield from roster.entered(base, self.member, left_ms, self.ttl_s)
 
 
 @dataclass(slots=True)
@@ -88,9 +86,9 @@ class Presence(Generic[C]):
         """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest by
         the call that ends a walk. Raises TooMany."""
         walk = ("SCAN", self.cursor, "MATCH", glob_escaped(self.prefix) + b"*", "COUNT", SCAN_COUNT)
-        slots, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)
+        fields, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)
         self.cursor = 0 if int(cursor) == 0 else cursor
-        entered: list[str] = roster.names(slots)
+        entered: list[str] = roster.names(fields)
         self.strangers |= {met for each in page if (met := self._member(each)) is not None} - set(entered)
         if len(self.strangers) > KEYS_MAX:
             raise TooMany(f"more than {KEYS_MAX} keys begin with {self.prefix!r}: make several groups")

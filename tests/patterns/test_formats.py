@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,12 @@ from respram.patterns import (
     Versions,
     Workflow,
     derived,
+    heartbeat,
     live_stream,
     new_secret,
     pieces,
     reference,
-    roster,
 )
-from respram.patterns.fanout import endpoint_key
 from respram.patterns.naming import level, levels
 from tests.live import SOON_S
 from tests.patterns.conftest import World
@@ -58,9 +56,6 @@ def test_names_are_written_and_derived_as_the_vectors_say() -> None:
         assert (level(one["text"]), levels(one["text"])) == (one["level"], one["levels"])
     for one in every["derived"]:
         assert derived(one["prefix"], *one["parts"]).decode() == one["key"]
-    for one in every["roster_slots"]:
-        assert zlib.crc32(one["name"].encode()) % 64 == one["slot"]
-        assert roster.slot_key(b"base", one["name"]) == b"base:%d" % one["slot"]
     assert len(every["levels"]) > 5 and len({one["key"] for one in every["derived"]}) == 4
 
 
@@ -86,7 +81,8 @@ def test_every_key_is_what_the_vectors_say() -> None:
         "log": lambda store, name: AppendLog(ContentStore(client, store), name).key,
         "cache": lambda name, key: Cache(client, name).key(key),
         "session": lambda session_id: Sessions(client).key(session_id),
-        "endpoint": endpoint_key,
+        "roster_of_beats": heartbeat.roster_base,
+        "roster_of_namespaces": lambda root: DataStore(client, root=root)._roster(),
     }
     every = vectors()["keys"]
     assert set(every) == set(makers)

@@ -1,6 +1,5 @@
 """Members of a group in bounded records; and that nothing on a hot path looks at the keys of others."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,38 +12,41 @@ from respram.patterns import (
     Heartbeat,
     Presence,
     TooMany,
-    Unreadable,
     Versions,
     drivers,
+    fanout,
     roster,
 )
 from respram.patterns.effects import Ask
 from tests.patterns.conftest import World
 
 
-def member_key(name: str) -> bytes:
-    return b"member:" + name.encode()
-
-
 class Group:
     """A group of its own for a test: a member enters by a sign of life and a look, as the patterns do it."""
 
-    def __init__(self, world: World, client: Any = None) -> None:
-        self.world, self.client = world, client or world.client
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.base = b"roster:" + world.name.encode()
         self.key_of: Callable[[str], bytes] = lambda name: f"{world.name}:{name}".encode()
 
     def run(self, steps: Any) -> Any:
         driver = drivers.run_async if self.world.kind == "asyncio" else drivers.run
-        return self.world(driver(self.client, steps))
+        return self.world(driver(self.world.client, steps))
 
     def enter(self, name: str, ttl_s: float = 60) -> None:
         self.world.raw.set(self.key_of(name), b"", px=int(ttl_s * 1000))
-        slot, left_ms = (self.world.raw.execute_command(*each) for each in roster.look(self.base, name))
-        self.run(roster.entered(self.base, name, slot, left_ms, ttl_s, self.key_of))
+        left_ms = self.world.raw.execute_command(*roster.look(self.base, name))
+        self.run(roster.entered(self.base, name, left_ms, ttl_s))
+
+    def left_ms(self, name: str) -> int:
+        (left,) = self.world.raw.execute_command("HPTTL", self.base, "FIELDS", 1, name)
+        return int(left)
 
     def members(self) -> Any:
-        return self.run(roster.members(self.base, self.key_of))
+        return self.run(roster.members(self.base))
+
+    def alive(self) -> Any:
+        return self.run(roster.alive(self.members(), self.key_of))
 
 
 def test_who_entered_is_a_member_as_long_as_its_key_is_there(world: World) -> None:
@@ -52,42 +54,47 @@ def test_who_entered_is_a_member_as_long_as_its_key_is_there(world: World) -> No
     names = [f"w:{number}" for number in range(200)]
     for name in names:
         group.enter(name)
-    assert group.members() == sorted(names)
+    assert group.members() == group.alive() == sorted(names)
     world.expire(group.key_of("w:7"))
-    assert "w:7" not in group.members() and len(group.members()) == 199
-    slot = roster.slot_key(group.base, "w:7")
-    assert "w:7" in json.loads(world.raw.get(slot))
-    mate = next(name for number in range(1000, 9000) if roster.slot_key(group.base, name := f"w:{number}") == slot)
-    group.enter(mate)
-    assert "w:7" not in json.loads(world.raw.get(slot)), "who is gone is taken out when somebody enters"
+    assert group.alive() == sorted({*names} - {"w:7"})
+    assert "w:7" in group.members(), "its name is kept for a while: it may beat again"
 
 
-def test_a_second_sign_of_life_writes_no_record(world: World) -> None:
+def test_a_second_sign_of_life_writes_nothing_until_little_time_is_left(world: World) -> None:
     group = Group(world)
     group.enter("ada")
-    slot = roster.slot_key(group.base, "ada")
-    deadline = world.raw.execute_command("PEXPIRETIME", slot)
+    deadline = world.raw.execute_command("HPEXPIRETIME", group.base, "FIELDS", 1, "ada")
     group.enter("ada")
-    assert world.raw.execute_command("PEXPIRETIME", slot) == deadline
-    world.raw.set(slot, b"[]", px=60_000)  # another node's write won, in which the name was not
-    assert group.members() == []
+    assert world.raw.execute_command("HPEXPIRETIME", group.base, "FIELDS", 1, "ada") == deadline
+    world.raw.execute_command("HPEXPIRE", group.base, 59_000, "FIELDS", 1, "ada")
     group.enter("ada")
-    assert group.members() == ["ada"]
+    assert group.left_ms("ada") > 3_000_000
+    assert world.raw.pttl(group.base) >= group.left_ms("ada") - 1, "the hash lives as long as its names"
 
 
-def test_a_full_record_and_a_damaged_one_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_leaves_by_itself_and_is_never_given_less_time_where_others_entered_it(world: World) -> None:
     group = Group(world)
-    monkeypatch.setattr(roster, "SLOTS", 1)
-    monkeypatch.setattr(roster, "NAMES_MAX", 2)
+    for ttl_s in (60, 30, 7200):
+        for each in roster.staying(group.base, "brief", ttl_s):
+            world.raw.execute_command(*each)
+        assert group.left_ms("brief") > min(max(ttl_s, 60), 7000) * 1000 - 30_000
+    assert world.raw.pttl(group.base) > 7_000_000, "longer than what a node gives a new hash"
+    for each in roster.entering(group.base, "brief", 0.001):
+        world.raw.execute_command(*each)
+    world.until(lambda: group.members() == [])
+
+
+def test_a_group_that_is_too_large_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Group(world)
+    monkeypatch.setattr(roster, "KEYS_MAX", 2)
     group.enter("a")
-    group.enter("b")
+    group.enter("grüße")
+    assert group.members() == ["a", "grüße"]
+    group.enter("c")
     with pytest.raises(TooMany):
-        group.enter("c")
-    assert group.members() == ["a", "b"]
-    for damaged in (b"{}", b"[1]", b"no json"):
-        world.raw.set(group.base + b":0", damaged, px=60_000)
-        with pytest.raises(Unreadable):
-            group.members()
+        group.members()
+    world.raw.hset(group.base + b"2", b"\xff", "")
+    assert roster.names(world.raw.hkeys(group.base + b"2")) == ["\\xff"]
 
 
 def test_no_hot_path_scans_the_node_and_a_board_looks_at_one_page(
@@ -128,19 +135,41 @@ def counted(before: Callable[..., Any], trips: list[int]) -> Callable[..., Any]:
     return perform
 
 
-def test_a_round_of_a_thousand_members_takes_a_handful_of_round_trips(
+def test_a_thousand_members_are_read_in_one_round_trip_and_their_keys_in_a_second(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = Group(world)
     names = [f"n{number}" for number in range(1000)]
-    by_slot: dict[bytes, list[str]] = {}
-    for name in names:
-        by_slot.setdefault(roster.slot_key(group.base, name), []).append(name)
-        world.raw.set(group.key_of(name), b"", px=60_000)
-    for slot, there in by_slot.items():
-        world.raw.set(slot, json.dumps(there), px=60_000)
+    with world.raw.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.set(group.key_of(name), b"", px=60_000)
+            for each in roster.entering(group.base, name, 60):
+                pipeline.execute_command(*each)
+        pipeline.execute()
     trips: list[int] = []
     for driver in (drivers.Driver, drivers.AsyncDriver):
         before = driver.perform
         monkeypatch.setattr(driver, "perform", counted(before, trips))
-    assert group.members() == sorted(names) and len(trips) == 2
+    assert group.members() == sorted(names) and len(trips) == 1
+    assert group.alive() == sorted(names) and len(trips) == 3
+
+
+def test_a_broadcast_to_a_thousand_viewers_takes_as_many_round_trips_as_one_to_two(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoints = Endpoints(world.client, 60)
+    trips: list[int] = []
+    for driver in (drivers.Driver, drivers.AsyncDriver):
+        before = driver.perform
+        monkeypatch.setattr(driver, "perform", counted(before, trips))
+    taken = []
+    for count in (2, 1000):
+        with world.raw.pipeline(transaction=False) as pipeline:
+            for number in range(count):
+                for each in roster.entering(fanout.BASE, f"{world.name}:{number}", 60):
+                    pipeline.execute_command(*each)
+            pipeline.execute()
+        trips.clear()
+        assert len(world(endpoints.broadcast(b"x"))) >= count
+        taken.append(len(trips))
+    assert taken == [3, 3], "who is there, the stream's head, the message"

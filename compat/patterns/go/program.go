@@ -19,7 +19,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net"
 	"os"
@@ -67,8 +66,6 @@ func derived(prefix string, parts ...string) string {
 	}
 	return prefix + ":" + hex.EncodeToString(digest.Sum(nil))
 }
-
-func rosterSlot(name string) uint32 { return crc32.ChecksumIEEE([]byte(name)) % 64 }
 
 func hashOf(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -168,7 +165,7 @@ func write(port, name, secret string) {
 	claim := fmt.Sprintf(`{"holder":"other","nonce":"%x"}`, nonce)
 	same[any]("claim", c.do("SET", "lock:"+name, claim, "NX", "PX", ms), "OK")
 	c.do("SET", "heartbeat:"+group+":worker", "load 1", "PX", ms)
-	c.do("SET", fmt.Sprintf("roster:heartbeat:%s:%d", group, rosterSlot("worker")), `["worker"]`, "PX", ms)
+	c.do("HSETEX", "roster:heartbeat:"+group, "PX", ms, "FIELDS", "1", "worker", "")
 	c.do("SET", "state:"+name, `{"state":"queued","detail":{"by":"other"}}`, "PX", ms)
 	same[any]("first", c.do("SET", "dedup:"+group+":event%3A1", nonce, "NX", "PX", ms), "OK")
 	key := relayKey(secret, name)
@@ -195,7 +192,7 @@ func read(port, name, secret string) {
 	must(0, json.Unmarshal([]byte(get("lock:"+name)), &claim))
 	same("token", claim.Holder, "python")
 	same("heartbeat", get("heartbeat:"+group+":worker"), "load 1")
-	same("roster", get(fmt.Sprintf("roster:heartbeat:%s:%d", group, rosterSlot("worker"))), `["worker"]`)
+	same("roster", fmt.Sprint(c.do("HKEYS", "roster:heartbeat:"+group)), "[worker]")
 	var state struct {
 		State  string
 		Detail map[string]string
@@ -222,10 +219,6 @@ func vectors(path string) {
 			Prefix, Key string
 			Parts       []string
 		}
-		RosterSlots []struct {
-			Name string
-			Slot uint32
-		} `json:"roster_slots"`
 		RelayKeys   []struct{ Secret, Slot, Key string } `json:"relay_keys"`
 		Sealed      []struct{ Secret, Context, Sealed, Plain, Algorithm string }
 		StreamHeads []struct {
@@ -241,9 +234,6 @@ func vectors(path string) {
 	}
 	for _, one := range all.Derived {
 		same("derived", derived(one.Prefix, one.Parts...), one.Key)
-	}
-	for _, one := range all.RosterSlots {
-		same("roster slot", rosterSlot(one.Name), one.Slot)
 	}
 	for _, one := range all.RelayKeys {
 		same("relay key", relayKey(one.Secret, one.Slot), one.Key)
