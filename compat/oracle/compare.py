@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from compat.oracle.resp import Node, NotReplyError, parse
-from compat.oracle.rules import Case, rule_for
+from compat.oracle.rules import SLACK_MS, Case, rule_for
 from compat.oracle.stream import Send, Stream, Walk
 from compat.oracle.transcript import NOTHING, Heard, Transcript
 
@@ -55,12 +55,13 @@ class Tally:
 
 def compare(stream: Stream, reference: Transcript, other: Transcript, way: str, tally: Tally) -> None:
     """Adds what was compared to the tally."""
+    slack_ms = max(SLACK_MS, other.ended_ms - reference.started_ms + 1_000)  # TTL counts whole seconds
     for pair in _pairs(reference, other, stream, way):
         tally.compared += 1
         if pair.expected == pair.got:
             tally.equal += 1
             continue
-        rules = _by_design(stream, pair, reference.started_ms, other.started_ms)
+        rules = _by_design(stream, pair, reference.started_ms, other.started_ms, slack_ms)
         if rules is None:
             tally.differences.append(Difference(stream, way, pair.step, pair.conn, pair.expected, pair.got))
         else:
@@ -125,7 +126,7 @@ def words_of(stream: Stream, step: int) -> Words:
     return tuple(word.lower() if isinstance(word, bytes) else b"" for word in one.argv)
 
 
-def _by_design(stream: Stream, pair: Pair, expected_ms: int, got_ms: int) -> str | None:
+def _by_design(stream: Stream, pair: Pair, expected_ms: int, got_ms: int, slack_ms: int) -> str | None:
     step = stream.steps[pair.step]
     if isinstance(step, Send) and step.exact:
         return None
@@ -135,18 +136,18 @@ def _by_design(stream: Stream, pair: Pair, expected_ms: int, got_ms: int) -> str
         return None
     words = words_of(stream, pair.step)
     if words[:1] == (b"exec",):
-        return _exec_by_design(pair, expected, got, expected_ms, got_ms)
-    return rule_for(Case(words, expected, got, expected_ms, got_ms))
+        return _exec_by_design(pair, expected, got, expected_ms, got_ms, slack_ms)
+    return rule_for(Case(words, expected, got, expected_ms, got_ms, slack_ms))
 
 
-def _exec_by_design(pair: Pair, expected: Node, got: Node, expected_ms: int, got_ms: int) -> str | None:
+def _exec_by_design(pair: Pair, expected: Node, got: Node, expected_ms: int, got_ms: int, slack_ms: int) -> str | None:
     """Element by element, each with the rules of its own command; the id of the last that was needed."""
     if not len(expected.items) == len(got.items) == len(pair.queued) or expected.kind != got.kind:
         return None
     needed = None
     for words, left, right in zip(pair.queued, expected.items, got.items, strict=True):
         if left != right:
-            needed = rule_for(Case(words, left, right, expected_ms, got_ms))
+            needed = rule_for(Case(words, left, right, expected_ms, got_ms, slack_ms))
             if needed is None:
                 return None
     return needed

@@ -55,6 +55,7 @@ class Heard(NamedTuple):
 class Transcript:
     started_ms: int
     heard: list[Heard] = field(default_factory=list)
+    ended_ms: int = 0
 
     def of(self, conn: int) -> list[Heard]:
         return [one for one in self.heard if one.conn == conn]
@@ -203,6 +204,7 @@ def play(server: Server, stream: Stream, way: str, base_ms: int, reference: Tran
             player.play_whole()
         else:
             player.play_segments(way, reference)
+        player.transcript.ended_ms = time.time_ns() // 1_000_000
         return player.transcript
     finally:
         player.hang_up()

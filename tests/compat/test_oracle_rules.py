@@ -161,3 +161,11 @@ def test_replies_are_cut_wherever_the_bytes_are_cut() -> None:
 def test_what_is_no_reply_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(NotReplyError):
         cut(data)
+
+
+def test_two_slow_playings_may_lie_further_apart_in_time_and_no_further() -> None:
+    words, expected = (b"ttl", b"k"), parse(b":2000012\r\n")
+    slow = Case(words, expected, parse(b":2000009\r\n"), NOW_MS, NOW_MS + 3_000, 4_000)
+    assert rule_for(slow) == "clock"
+    assert rule_for(slow._replace(slack_ms=SLACK_MS)) is None
+    assert rule_for(slow._replace(got=parse(b":2000007\r\n"))) is None

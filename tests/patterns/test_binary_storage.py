@@ -35,9 +35,9 @@ def test_sealed_bytes_show_neither_themselves_nor_their_hash(world: World) -> No
 
 def test_sealed_bytes_that_were_moved_changed_or_expired_are_refused(world: World) -> None:
     sealer = Sealer(new_secret())
-    one = world(storage(world, sealer).store(b"one"))
-    two = world(storage(world, sealer, 0.1).store(b"two"))
-    world.until(lambda: not world.raw.exists(storage(world).contents.content_key(two)))
+    one = world(storage(world, sealer, 60).store(b"one"))
+    two = world(storage(world, sealer, 60).store(b"two"))
+    world.expire(storage(world).contents.content_key(two))
     with pytest.raises(ContentMissing):
         world(storage(world, sealer).retrieve(two))
     held = world.raw.get(storage(world).contents.content_key(one))

@@ -85,10 +85,9 @@ def test_no_label_is_made_for_content_that_is_not_there(world: World) -> None:
 
 
 def test_content_that_expired_is_missing_and_not_empty(world: World) -> None:
-    contents = store(world, 0.05)
+    contents = store(world, 60)
     ref = world(contents.store_at_label("l", DATA))
-    world.raw.set(contents.label_key("l"), ref.hash, px=5000)
-    world.until(lambda: not world(contents.exists(ref)))
+    world.expire(contents.content_key(ref))
     with pytest.raises(ContentMissing):
         world(contents.get(ref))
     with pytest.raises(ContentMissing):

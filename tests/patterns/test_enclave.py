@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from respram.patterns import (
     Broadcast,
@@ -28,6 +29,7 @@ from respram.patterns import (
     FileTransfer,
     GrowingList,
     Heartbeat,
+    PatternError,
     Presence,
     SessionEnded,
     Sessions,
@@ -186,9 +188,9 @@ def test_a_token_that_the_nodes_have_spoken_of_is_granted_by_none(apart: Apart) 
 @pytest.mark.parametrize(
     ("make", "count"),
     [
-        (lambda client, name: Counter(client, name, 30), lambda found: int(found)),
-        (lambda client, name: GrowingList(client, name, 30), lambda found: found.count(b"1")),
-        (lambda client, name: Statistics(client, name, 30), lambda found: json.loads(found)["count"]),
+        (lambda client, name: Counter(client, name, 300), lambda found: int(found)),
+        (lambda client, name: GrowingList(client, name, 300), lambda found: found.count(b"1")),
+        (lambda client, name: Statistics(client, name, 300), lambda found: json.loads(found)["count"]),
     ],
     ids=["counter", "list", "statistics"],
 )
@@ -201,10 +203,14 @@ def test_additions_on_all_nodes_at_once_all_count(
         return one.append(1) if isinstance(one, GrowingList) else one.add(1)
 
     ones = [make(client, world.name) for client in clients]
+    failed: list[Exception] = []
     for _ in range(RACES):
-        world.together(*(lambda each=each: add(each) for each in ones))
+        outcomes = world.together(*(lambda each=each: add(each) for each in ones))
+        failed += [one for one in outcomes if isinstance(one, Exception)]
     found = agreed(world, clients, ones[0].key)
-    assert found is not None and count(found) == RACES * len(clients)
+    # An addition that failed may have been counted: where a home does not answer in time, nobody knows.
+    assert found is not None and RACES * len(clients) - len(failed) <= count(found) <= RACES * len(clients), failed
+    assert len(failed) < RACES and all(isinstance(one, PatternError | redis.RedisError) for one in failed), failed
 
 
 def test_of_two_moves_of_a_job_on_two_nodes_one_is_taken(apart: Apart) -> None:
