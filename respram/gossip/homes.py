@@ -5,7 +5,10 @@ with the highest score. A member's scores are a stream of random-looking numbers
 node computes the same map by itself, and a member that comes or goes moves its own share and nothing else (rendezvous
 hashing). A member of capacity n draws n streams and counts its best: it gets n shares.
 
-    scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 16,384 u64, little-endian
+    scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 1,024 u64, little-endian
+
+Each score is that of 16 slots in a row. Cluster clients are told the map as ranges, and read it anew whenever a node is lost: with a score for
+each slot, three nodes had 10,900 ranges, which took redis-py 0.4 s; with these they have 680, and shares differ by 4% instead of 1%.
 
 The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of it: a newcomer
 costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views differ while news
@@ -19,6 +22,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b, shake_128
+from itertools import chain, repeat
 from operator import gt
 
 from respram.gossip.effects import Host
@@ -29,14 +33,15 @@ from respram.slots import SLOTS
 HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots are enough for one
 AWAITED = 0xFFFF  # in the table of slots: they are here, and not settled
 NOBODY = 0  # a number that no member has
+BLOCK = 16  # slots in a row with one score
 _SCORE_BYTES = 8
 
 
 def scores(number: int, draw: int = 0) -> "array[int]":
-    found = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(SLOTS * _SCORE_BYTES))
+    drawn = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(SLOTS // BLOCK * _SCORE_BYTES))
     if BIG_ENDIAN:
-        found.byteswap()
-    return found
+        drawn.byteswap()
+    return array("Q", chain.from_iterable(map(repeat, drawn, repeat(BLOCK))))
 
 
 BIG_ENDIAN = array("H", b"\x01\x00")[0] != 1

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
-from respram.gossip.homes import HOMES_MAX, NOBODY, Map, rank
+from respram.gossip.homes import BLOCK, HOMES_MAX, NOBODY, Map, rank
 from respram.gossip.members import DEAD, SUSPECT
 from respram.slots import SLOTS
 
@@ -19,8 +19,8 @@ def made(*numbers: int, capacity: int = 1) -> Map:
 def test_the_map_is_pinned() -> None:
     """Nodes of different builds must agree about it."""
     found = made(5, 7, 9)
-    assert found.owner[:6].tolist() == [7, 7, 9, 9, 7, 5]
-    assert [found.owner.count(number) for number in (5, 7, 9)] == [5494, 5430, 5460]
+    assert found.owner[0:80:16].tolist() == [7, 7, 9, 9, 7] and len(set(found.owner[:16])) == 1
+    assert [found.owner.count(number) for number in (5, 7, 9)] == [5616, 5568, 5200]
 
 
 def test_the_order_of_coming_makes_no_difference() -> None:
@@ -38,13 +38,13 @@ def test_a_member_that_goes_moves_its_own_share_alone() -> None:
     before, after = made(1, 2, 3), made(1, 3)
     moved = [slot for slot in range(SLOTS) if before.owner[slot] != after.owner[slot]]
     assert moved == [slot for slot in range(SLOTS) if before.owner[slot] == 2]
-    assert SLOTS * 0.3 < len(moved) < SLOTS * 0.37
+    assert SLOTS * 0.28 < len(moved) < SLOTS * 0.39
 
 
 def test_a_member_of_twice_the_capacity_gets_twice_the_slots() -> None:
     found = Map()
     found.change({1: 1, 2: 2, 3: 1})
-    assert SLOTS * 0.48 < found.owner.count(2) < SLOTS * 0.52
+    assert SLOTS * 0.44 < found.owner.count(2) < SLOTS * 0.56
 
 
 def test_only_who_is_ready_and_not_suspected_is_a_home() -> None:
@@ -93,7 +93,7 @@ def test_a_view_is_told_in_ranges() -> None:
     assert bench.core.homes.ranges() == [(0, SLOTS - 1, ME)]
     bench.meet(1, member(0x200))
     ranges = bench.core.homes.ranges()
-    assert ranges[0][0] == 0 and ranges[-1][1] == SLOTS - 1 and len(ranges) > 1_000
+    assert ranges[0][0] == 0 and ranges[-1][1] == SLOTS - 1 and 256 < len(ranges) <= SLOTS // BLOCK
     assert all(before[1] + 1 == after[0] and before[2] != after[2] for before, after in pairwise(ranges))
 
 
