@@ -37,7 +37,7 @@ REASONS = {
     b"dumping": "Values come and leave through writing and reading only",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",
-    b"cluster": "Answered with `ERR This instance has cluster support disabled`",
+    b"slots": "Slots have their homes by themselves, and nodes find each other by `--join`",
 }
 INTRODUCTION = """\
 # Commands

@@ -1,4 +1,4 @@
-"""What clients see of the peers: RESPRAM PEERS, TOPOLOGY and DIGEST, WAIT, and that there is no CLUSTER.
+"""What clients see of the peers: RESPRAM PEERS, TOPOLOGY and DIGEST, and WAIT. (CLUSTER is in cluster_clients.py.)
 
 Nodes of an enclave hold all keys each, so no client needs to know which of them has what. What commands know of the
 other nodes is `peers.Peers`; the server sets `node.peers` where there can be any.
@@ -8,7 +8,7 @@ from respram.commands.elsewhere import raise_fences
 from respram.commands.node import Conn, Node, Suspend
 from respram.commands.peers import HomeFacts, PeerFacts, Peers
 from respram.commands.reply import OK, Reply, Simple
-from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER, UNBLOCKED, unknown_subcommand
+from respram.commands.texts import NOT_AN_INTEGER, UNBLOCKED, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.slots import slot_of
@@ -20,10 +20,6 @@ TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
 NOT_A_LIST = ClientError(b"ERR that is no revocation list which an authority of this node's peers has signed")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
-
-
-def cluster(conn: Conn, argv: list[bytes]) -> Reply:
-    raise NO_CLUSTER
 
 
 # -- RESPRAM --------------------------------------------------------------------------------------
@@ -184,7 +180,6 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 HANDLERS = {
-    b"cluster": cluster,
     b"respram|expel": expel,
     b"respram|home": home,
     b"respram|peers": peers,

@@ -68,7 +68,7 @@ def hello(conn: Conn, argv: list[bytes]) -> Reply:
         b"version": REDIS_VERSION,
         b"proto": conn.session.proto,
         b"id": conn.id,
-        b"mode": b"standalone",
+        b"mode": b"standalone" if conn.node.config.cluster == "no" else b"cluster",
         b"role": b"master",
         b"modules": [],
     }
@@ -169,6 +169,7 @@ def reset(conn: Conn, argv: list[bytes]) -> Reply:
     forget_subscriptions(conn)
     leave(conn)
     conn.silent, conn.skip = False, 0
+    conn.reads_anywhere = conn.asking = False
     conn.no_evict = conn.no_touch = False
     conn.name = b""
     conn.user, conn.account = USER, conn.node.users[USER]

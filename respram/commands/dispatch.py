@@ -11,6 +11,7 @@ from respram.commands.access import overrun, room
 from respram.commands.elsewhere import send_elsewhere
 from respram.commands.invalidation import spend_caching
 from respram.commands.node import Conn, Suspend
+from respram.commands.redirects import redirect
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
 from respram.commands.transactions import leave, queued_size, take_over
@@ -117,6 +118,8 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         if conn.queue is not None:
             conn.spoiled = True
         raise
+    if conn.hints or conn.node.strict:
+        redirect(conn, command, argv)
     if conn.queue is not None and name not in RUNS_IN_MULTI:
         return _enqueue(conn, command, argv)
     if name not in RUNS_PAUSED:

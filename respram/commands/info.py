@@ -109,7 +109,7 @@ def _server(node: Node, now_ms: int) -> list[Field]:
         ("redis_git_sha1", "00000000"),
         ("redis_git_dirty", 0),
         ("redis_build_id", "0"),
-        ("redis_mode", "standalone"),
+        ("redis_mode", "standalone" if node.config.cluster == "no" else "cluster"),
         ("respram_version", __version__),
         ("os", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("arch_bits", 64),
@@ -313,7 +313,7 @@ def _latencystats(node: Node, now_ms: int) -> list[Field]:
 
 
 def _cluster(node: Node, now_ms: int) -> list[Field]:
-    return [("cluster_enabled", 0)]
+    return [("cluster_enabled", int(node.config.cluster != "no"))]
 
 
 def _keyspace(node: Node, now_ms: int) -> list[Field]:

@@ -11,7 +11,7 @@ they stand in one file.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,6 +107,7 @@ class Conn:
     created_ms: int
     transport: "Transport"
     fd: int = -1
+    encrypted: bool = False  # by TLS
 
     now_ms: int = 0
     last_active_ms: int = 0
@@ -131,6 +132,11 @@ class Conn:
     shard_channels: set[bytes] = field(default_factory=set)
     subscription_bytes: int = 0  # lengths of all those names together, and what patterns take compiled
     searches: int = 0  # what its patterns count for, see patterns.py
+
+    reads_anywhere: bool = False  # READONLY: reads are not sent to a slot's home
+    asking: bool = False  # ASKING: the next command is served here
+    map_known: bool = False  # it asked which node has which slots
+    hints: int = 0  # so many commands more are looked at, whether they come to the node that its map should name
 
     silent: bool = False  # CLIENT REPLY OFF
     skip: int = 0  # CLIENT REPLY SKIP: 2 while it runs itself, 1 for the next command
@@ -203,6 +209,7 @@ class Conn:
             and not self.skip
             and (self.tracking is None or self.tracking.caching is None)
             and not (self.subscribed and self.session.proto == 2)
+            and not (self.hints or self.node.strict and not self.session.decides)
         )
         self.session.permitted, self.session.guard = self.account.permitted, self.node.guard_of(self.account)
         self.session.tracks = self.tracking is not None and not (self.tracking.broadcast or self.tracking.opt_in)
@@ -325,11 +332,17 @@ class Node:
     guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
     pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
     current: Conn | None = None  # whose command is running
+    client_ports: tuple[int, int] = (0, 0)  # where clients are listened for: plain, and with TLS; 0: nowhere
+    cluster_map: tuple[Hashable, object] | None = None  # what cluster clients were told, and of which version of the members
+    map_changed_ms: int = 0  # when the homes of slots were others last
+    strict: bool = False  # clients are sent to a slot's home, as by Redis
+    hints_given: bool = False  # those who know the map are told once when it has changed
     scripts: Scripts | None = None  # made by the first script
     busy: Conn | None = None  # whose script runs for so long that others are told
 
     def __post_init__(self) -> None:
         self.decide = self.config.decide.encode()
+        self.strict, self.hints_given = self.config.cluster == "strict", self.config.cluster == "yes"
         self.pattern_index = PatternIndex(self.engine.patterns)
         self.users.setdefault(DEFAULT, self.default_user())
 

@@ -1,6 +1,6 @@
 """The other nodes, as commands may know them: a Protocol that the server fulfils where there can be any."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,7 @@ class MemberFacts:
     status: bytes  # alive, suspect, dead, left
     ready: bool
     incarnation: int
+    clients: bytes = b""  # where cluster clients find it: host:port, or host:port/port with TLS; b"": it tells none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,12 @@ class Peers(Protocol):
         """All of the network, this node first."""
 
     def home(self, slot: int) -> HomeFacts: ...
+    def map_version(self) -> Hashable:
+        """Another one where `ranges`, or what is told of the members, may be another."""
+
+    def ranges(self) -> list[tuple[int, int, int]]:
+        """First slot, last slot, number of their home, in order; slots without a home are left out."""
+
     def decide_anew(self) -> None:
         """`node.decide` was changed."""
 

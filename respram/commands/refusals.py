@@ -42,6 +42,7 @@ REASONS = {
     b"dumping": b"values come and leave through writing and reading only; use SET, GET and PTTL",
     b"following": b"there is no master and no replica; nodes of one enclave find each other by --join",
     b"modules": b"respram loads no modules",
+    b"slots": b"slots have their homes by themselves, and nodes find each other by --join",
 }
 DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # what INFO counts as refused_deletes
 
@@ -101,7 +102,7 @@ def _spelt(kind: Kind) -> str:
 
 
 def _refuse(name: bytes, reason: bytes, conn: Conn, argv: list[bytes]) -> Reply:
-    if reason == b"cluster":
+    if reason == b"slots" and conn.node.config.cluster == "no":
         raise NO_CLUSTER
     refuse(conn, name, reason)
 

@@ -42,6 +42,9 @@ class Config:
     serve_alone: str = "yes"
     decide: str = "home"
     advertise: Address | None = None
+    cluster: str = "no"
+    cluster_announce: Address | None = None
+    cluster_announce_tls_port: int = 0
     enclave: str = "default"
     network: str = "respram"
     root: str = "auto"

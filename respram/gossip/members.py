@@ -10,7 +10,8 @@ ahead is passed over and counted. At that pace the numbers last for 68 years. Wh
 against hearsay that is implausibly far ahead.
 
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
-u8 bytes of enclave | u8 bytes of address | enclave | address.
+u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where clients find
+it: `host:port` or `host:port/port with TLS`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from respram.engine.ids import M64, SPREAD, keyed_hash
 from respram.errors import PeerError
 
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
-STATUS_BITS, READY_BIT = 3, 4
+STATUS_BITS, READY_BIT, CLIENTS_BIT = 3, 4, 8
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
@@ -46,6 +47,7 @@ class Member:
     ready: bool = False
     role: int = LEAF
     parent: int = 0  # 0: none
+    clients: bytes = b""  # where cluster clients find it; b"": it tells none of them
 
     @property
     def is_alive(self) -> bool:
@@ -55,10 +57,12 @@ class Member:
 
 def pack_member(member: Member) -> bytes:
     head = _ENTRY.pack(
-        member.number, member.incarnation, member.status | (READY_BIT if member.ready else 0), member.role,
+        member.number, member.incarnation,
+        member.status | (READY_BIT if member.ready else 0) | (CLIENTS_BIT if member.clients else 0), member.role,
         member.parent, len(member.enclave), len(member.address),
     )  # fmt: skip
-    return head + member.enclave + member.address
+    packed = head + member.enclave + member.address
+    return packed + bytes((len(member.clients),)) + member.clients if member.clients else packed
 
 
 def unpack_members(payload: bytes) -> Iterator[Member]:
@@ -72,13 +76,18 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
         end = at + enclave_bytes + address_bytes
         if end > len(payload):
             raise PeerError("member entry cut short")
-        if flags & ~(STATUS_BITS | READY_BIT) or role > ROOT or not number or not enclave_bytes or not address_bytes:
+        if flags & ~(STATUS_BITS | READY_BIT | CLIENTS_BIT) or role > ROOT or not number or not enclave_bytes or not address_bytes:
             raise PeerError("member entry out of range")
         if incarnation > INCARNATION_MAX:
             raise PeerError("incarnation out of range")
         enclave, address = payload[at : at + enclave_bytes], payload[at + enclave_bytes : end]
-        at = end
-        yield Member(number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent)
+        at, clients = end, b""
+        if flags & CLIENTS_BIT:
+            at = end + 1 + (payload[end] if end < len(payload) else 0)
+            clients = payload[end + 1 : at]
+            if at > len(payload) or not clients:
+                raise PeerError("member entry cut short")
+        yield Member(number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients)
 
 
 def outranks(new: Member, old: Member) -> bool:

@@ -185,12 +185,17 @@ class App:
                 continue
             for host in config.bind:
                 listener.bind(host, config.tls_port if listener.wrap else config.port, config.backlog)
+        self.node.client_ports = self._port(encrypted=False), self._port(encrypted=True)
         if config.has_peers:
             self.peer_listeners = peer_setup.listen(config)
         elif config.may_meet:
             self._await_first_peer()
         for listener in self.listeners:
             listener.start(self.loop, self._welcome, self._accept_failed)
+
+    def _port(self, encrypted: bool) -> int:
+        listeners = (one for one in self.listeners if not one.path and (one.wrap is not None) is encrypted)
+        return next((int(sock.getsockname()[1]) for one in listeners for sock in one.sockets), 0)
 
     def _await_first_peer(self) -> None:
         """Who is alone pays nothing for peers. Two nodes may start on one machine with the usual peer port: one has it."""
@@ -306,7 +311,7 @@ class App:
         client = Client(sock, self.loop, listener.pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=spell(address),
-            local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd,
+            local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd, encrypted=listener.wrap is not None,
         )  # fmt: skip
         client.conn.last_active_ms = client.conn.created_ms
         node.next_client_id += 1

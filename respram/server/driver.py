@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
@@ -21,6 +21,7 @@ from respram.commands import pubsub
 from respram.commands.node import Node
 from respram.commands.notify import observe
 from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
+from respram.commands.redirects import slots_moved
 from respram.commands.serving import Served, Serving
 from respram.config.limits import of_policy
 from respram.config.options import Address, read_address
@@ -81,10 +82,10 @@ Name = tuple[int, bytes]  # database, key
 
 def make_replica(
     engine: Engine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
-    keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None,
+    keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None, clients: bytes = b"",
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
-    me = Member(number, config.enclave.encode(), str(address).encode(), role=role)
+    me = Member(number, config.enclave.encode(), str(address).encode(), role=role, clients=clients)
     numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
     policy = replace(
         numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
@@ -125,7 +126,7 @@ class Driver:
         self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
         self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
-        self._homes_version = -1
+        self._homes_version = self._told_version = -1
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -392,6 +393,9 @@ class Driver:
     def _use_homes(self) -> None:
         """The engine's table follows the map: commands that others decide about leave the fast paths."""
         homes = self.replica.core.homes
+        if homes.version != self._told_version:
+            self._told_version = homes.version
+            slots_moved(self.node, clock.now_ms())
         version = homes.version if self.node.decide == HOME else 0
         if version == self._homes_version:
             return
@@ -580,6 +584,12 @@ class Driver:
 
     def home(self, slot: int) -> HomeFacts:
         return peer_overview.home(self.replica, slot)
+
+    def map_version(self) -> Hashable:
+        return peer_overview.map_version(self.replica)
+
+    def ranges(self) -> list[tuple[int, int, int]]:
+        return self.replica.core.homes.ranges()
 
     def facts(self) -> list[tuple[str, object]]:
         return [("forwarded_commands", self.decisions.forwarded), *peer_overview.facts(self.replica, self.faults, now().ms)]

@@ -74,9 +74,16 @@ def hosts(replica: Replica) -> frozenset[str]:
 def members(replica: Replica) -> list[MemberFacts]:
     book = replica.core.book
     return [
-        MemberFacts(one.number, one.address, one.enclave, ROLES[one.role].encode(), one.parent, STATUSES[one.status], one.ready, one.incarnation)
+        MemberFacts(one.number, one.address, one.enclave, ROLES[one.role].encode(), one.parent, STATUSES[one.status], one.ready, one.incarnation,
+                    one.clients)
         for one in (book.me, *book.members.values())
     ]
+
+
+def map_version(replica: Replica) -> tuple[object, ...]:
+    core = replica.core
+    linked = frozenset(number for number, peer in core.neighbours.peers.items() if peer.link is not None)
+    return core.homes.version, core.book.changes, linked
 
 
 def home(replica: Replica, slot: int) -> HomeFacts:

@@ -89,6 +89,18 @@ def listen(config: Config) -> list[socket.socket]:
     return listeners
 
 
+def clients_address(config: Config, peer_host: str, port: int, tls_port: int) -> bytes:
+    """Where cluster clients find this node, as it is told to the others. Its own host where it listens at one; who listens everywhere
+    is found where its peers find it."""
+    if config.cluster == "no" or not (port or tls_port or config.cluster_announce):
+        return b""
+    everywhere = not set(EVERYWHERE).isdisjoint(config.bind)
+    host = peer_host if everywhere or peer_host in config.bind else config.bind[0]
+    plain = config.cluster_announce or Address(host, port or tls_port)
+    tls = config.cluster_announce_tls_port or tls_port
+    return (f"{plain}/{tls}" if tls else str(plain)).encode()
+
+
 def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
     """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node is
     not alone."""
@@ -118,8 +130,9 @@ async def start(
     names_itself = not own.isdisjoint(found.addresses) or not advertised.isdisjoint(found.addresses)
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or names_itself)
     replica = make_replica(
-        node.engine, config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys
-    )
+        node.engine, config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys,
+        clients_address(config, address.host, *node.client_ports),
+    )  # fmt: skip
     if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
         replica.core.neighbours.own_addresses.clear()
     driver = Driver(replica, node, loop, trust, log)

@@ -47,6 +47,12 @@ class FakePeers:
     def home(self, slot: int) -> HomeFacts:
         return HomeFacts(0xAB, b"10.0.0.7:16379", slot == 12182, slot != 12182)
 
+    def map_version(self) -> object:
+        return 1
+
+    def ranges(self) -> list[tuple[int, int, int]]:
+        return []
+
     def decide_anew(self) -> None: ...
     def limits_changed(self) -> None: ...
     def beat(self, now_ms: int) -> None: ...

@@ -46,7 +46,7 @@ def test_arity_is_checked_first_and_the_connection_stays(client: Client, found: 
     if len(words) > 1 + found.name.count(b"|"):
         assert client(*words[:-1]) == b"-ERR wrong number of arguments for '%b' command\r\n" % found.name
     reply = client(*words)
-    if found.refused == b"cluster":
+    if found.refused == b"slots":
         assert reply == b"-ERR This instance has cluster support disabled\r\n"
     else:
         assert reply == refusal(found.name, found.refused)

@@ -33,6 +33,7 @@ OTHER = {
     "tree-rest-ms": "14000", "tree-outside-percent": "15", "lua-time-limit": "700",
     "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608", "metrics-port": "9121",
     "metrics-bind": "127.0.0.3", "otlp-endpoint": "http://collector:4318", "otlp-interval": "60",
+    "cluster": "yes", "cluster-announce": "10.0.0.9:6379", "cluster-announce-tls-port": "6380",
 }  # fmt: skip
 APART = (
     "peer-cert", "peer-key", "peer-ca", "peer-crl",  # all three or none, and not beside a secret

@@ -18,8 +18,8 @@ M = TypeVar("M")
 ME = 0x100
 
 
-def member(number: int, enclave: bytes = b"main", ready: bool = True, **more: int) -> Member:
-    return Member(number, enclave, b"host-%d:7000" % number, ready=ready, **more)
+def member(number: int, enclave: bytes = b"main", ready: bool = True, clients: bytes = b"", **more: int) -> Member:
+    return Member(number, enclave, b"host-%d:7000" % number, ready=ready, clients=clients, **more)
 
 
 def hello(one: Member, **changes: object) -> Hello:

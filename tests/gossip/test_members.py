@@ -36,6 +36,7 @@ entries = st.builds(
     ready=st.booleans(),
     role=st.integers(0, 3),
     parent=st.integers(0, 3),
+    clients=st.sampled_from([b"", b"a.example:6379", b"[fd00::1]:6379/6380"]),
 )
 
 

@@ -223,3 +223,17 @@ def test_names_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
             await late.driver.stop()
 
     run(main)
+
+
+def test_cluster_clients_are_told_where_this_node_listens_for_them() -> None:
+    def told(ports: tuple[int, int] = (6379, 0), peer_host: str = "10.0.0.7", **settings: object) -> bytes:
+        return peer_setup.clients_address(Config(**{"cluster": "yes", **settings}), peer_host, *ports)  # type: ignore[arg-type]
+
+    assert told(cluster="no") == b"" and told((0, 0)) == b"", "nobody is to be told"
+    assert told(bind=("127.0.0.1",)) == b"127.0.0.1:6379", "peers find it elsewhere, clients do not"
+    assert told(bind=("0.0.0.0",)) == told(bind=("::1", "10.0.0.7")) == b"10.0.0.7:6379"
+    assert told((6379, 6380), bind=("fd00::7",)) == b"[fd00::7]:6379/6380"
+    assert told((0, 6380), bind=("10.0.0.7",)) == b"10.0.0.7:6380/6380"
+    there = Address("cache.example", 7000)
+    assert told((0, 0), cluster_announce=there) == told(cluster_announce=there) == b"cache.example:7000"
+    assert told((6379, 6380), cluster_announce=there, cluster_announce_tls_port=7001) == b"cache.example:7000/7001"

@@ -106,7 +106,7 @@ def one_delete(draw: Draw, proto: int) -> list[Step]:
 
 def one_other(draw: Draw, proto: int) -> list[Step]:
     if draw.chance(0.1):
-        return [told(draw, NO_CLUSTER, b"CLUSTER", draw.pick((b"INFO", b"NODES", b"SLOTS", b"nosuch")))]
+        return [told(draw, NO_CLUSTER, b"CLUSTER", draw.pick((b"INFO", b"NODES", b"SLOTS", b"SHARDS")))]
     words, reason = draw.pick(OTHERS)
     return [told(draw, refusal(words[0], reason), *words)]
 
