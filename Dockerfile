@@ -6,6 +6,11 @@
 #   docker run -p 6379:6379 -v ./password:/run/secrets/respram:ro \
 #       -e RESPRAM_REQUIREPASS_FILE=/run/secrets/respram respram
 #
+# It has scripts, metrics and the gateway: `docker run respram gateway --help`. Snapshots belong on the volume /data
+# (`-e RESPRAM_SNAPSHOT_DIR=/data`). Both base images are for amd64 and arm64, and nothing below names either:
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 -t respram .
+#
 # Both stages name their base by its digest, and what apt installs comes from a snapshot of one day: a build
 # next year has the same inputs. To move on, take a new digest and a day after it was made; the tests hold
 # the two stages to the same digest.
@@ -23,8 +28,8 @@ RUN rm -f /etc/apt/sources.list /etc/apt/sources.list.d/* \
     && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/respram
 WORKDIR /src
-COPY requirements.lock ./
-RUN /opt/respram/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY requirements-image.lock ./
+RUN /opt/respram/bin/pip install --no-cache-dir --require-hashes -r requirements-image.lock
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY respram respram
 RUN RESPRAM_REQUIRE_NATIVE=1 /opt/respram/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
@@ -36,7 +41,8 @@ FROM python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3
 LABEL org.opencontainers.image.title=respram \
     org.opencontainers.image.description="A server that speaks the Redis protocol and forgets on schedule" \
     org.opencontainers.image.licenses=Apache-2.0
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin respram
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin respram \
+    && install -d -m 700 -o 10001 -g 10001 /data
 COPY --from=build /opt/respram /opt/respram
 ENV PATH=/opt/respram/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -44,7 +50,8 @@ ENV PATH=/opt/respram/bin:$PATH \
     RESPRAM_BIND=0.0.0.0 \
     RESPRAM_ENGINE=native
 USER 10001
-EXPOSE 6379 6380 16379
+VOLUME /data
+EXPOSE 6379 6380 8080 9464 16379
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["respram", "ping"]
 ENTRYPOINT ["respram"]

@@ -111,6 +111,8 @@ lock: ## write the lock files anew (needs uv on the PATH)
 		--extra dev --upgrade pyproject.toml -o requirements-dev.lock
 	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --extra scripts -c requirements-dev.lock pyproject.toml - -o requirements.lock
+	printf 'setuptools\nCython\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --extra scripts --extra gateway --extra metrics -c requirements-dev.lock pyproject.toml - -o requirements-image.lock
 	for extra in docs release quality; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
 

@@ -11,9 +11,10 @@ import redis
 import yaml
 
 from compat.tls import issue
-from respram.cli.main import main
+from respram.cli.main import main, parse_flags
 from respram.config.options import OPTIONS, Address, Service
 from respram.config.settings import load
+from respram.gateway.settings import FLAGS, read_targets
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 from tests.peers.enclave import SECRET, Member, until, until_linked, until_ready
@@ -112,7 +113,8 @@ def test_three_nodes_start_with_the_same_words(
 ) -> None:
     """Only addresses are others: here there is one machine and no such name."""
     settled = with_files(found, tmp_path) | {"RESPRAM_BIND": "127.0.0.1"}
-    settled.pop("RESPRAM_ADVERTISE", None)
+    for name in ("RESPRAM_ADVERTISE", "RESPRAM_METRICS_PORT", "RESPRAM_METRICS_BIND"):  # one machine has one such port
+        settled.pop(name, None)
     for name in [name for name in os.environ if name.startswith("RESPRAM_")]:
         monkeypatch.delenv(name)
     for name, value in settled.items():
@@ -174,10 +176,41 @@ def test_the_recipe_of_the_compose_file_makes_files_that_the_nodes_can_read(tmp_
     """As printed, with a stand-in for `respram`: the folder is the owner's alone, the files are for the container's user."""
     text = (DEPLOY / "compose.yaml").read_text()
     lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   ")]
-    recipe = [line for line in lines if line.startswith(("mkdir", "chmod"))]
-    assert len(recipe) == 2
+    recipe = [line for line in lines if line.startswith(("mkdir", "for node", "chmod"))]
+    assert len(recipe) == 4
     script = "respram() { echo made-by-respram-secret-for-a-test-0123456789; }; set -e; " + "; ".join(line.partition("  #")[0] for line in recipe)
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=SOON_S)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     for one in re.findall(r"file: \./(\S+)", text):
         assert (tmp_path / one).stat().st_mode & 0o004, f"user 10001 cannot read {one}"
+    targets = read_targets({"url-file": str(tmp_path / "secrets/gateway-urls")}, (), {})
+    hosts = re.findall(r"^    hostname: (\S+)$", text, re.MULTILINE)
+    assert [one.host for one in targets] == hosts and all(one.login and one.login.password for one in targets)
+
+
+def test_the_profile_of_the_compose_file_mounts_what_is_there_and_says_what_the_commands_take() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    faces = {name: one for name, one in compose["services"].items() if "profiles" in one}
+    assert set(faces) == {"gateway", "prometheus", "grafana"} and all(one["profiles"] == ["faces"] for one in faces.values())
+    for one in faces.values():
+        assert all(port.startswith("127.0.0.1:") for port in one["ports"]), "on loopback alone"
+        assert set(one.get("secrets", ())) <= set(compose["secrets"])
+        for volume in one.get("volumes", ()):
+            assert volume.endswith(":ro") and (DEPLOY / volume.partition(":")[0]).exists(), volume
+    name, *words = faces["gateway"]["command"]
+    flags = parse_flags(words, FLAGS)
+    assert name == "gateway" and flags == {"bind": "0.0.0.0", "url-file": "/run/secrets/gateway-urls"}
+    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    (job,) = scraped["scrape_configs"]
+    nodes = [one["hostname"] for one in compose["services"].values() if "hostname" in one]
+    port = compose["x-node"]["environment"]["RESPRAM_METRICS_PORT"]
+    assert job["job_name"] == "respram" and job["static_configs"][0]["targets"] == [f"{node}:{port}" for node in nodes]
+    tool = shutil.which("promtool")
+    if tool is not None:
+        words = [tool, "check", "config", str(DEPLOY / "prometheus/prometheus.yml")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/respram.yaml").read_text())["providers"]
+    assert source["type"] == "prometheus" and source["url"].endswith(":9090") and source["isDefault"]
+    assert f"{provider['options']['path']}/respram.json" in str(faces["grafana"]["volumes"])

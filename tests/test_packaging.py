@@ -21,7 +21,7 @@ from tests.reference import limits_table, options_table
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = tuple(f"requirements{name}.lock" for name in ("", "-dev", "-docs", "-release", "-quality"))
+LOCKS = tuple(f"requirements{name}.lock" for name in ("", "-dev", "-docs", "-release", "-quality", "-image"))
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -91,7 +91,7 @@ def test_a_lock_file_pins_versions_and_hashes_and_names_no_host(lock: str) -> No
 
 
 def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
-    serving, developing, documenting, releasing, judging = (locked(lock) for lock in LOCKS)
+    serving, developing, documenting, releasing, judging, shipping = (locked(lock) for lock in LOCKS)
     extras = PROJECT["optional-dependencies"]
     assert serving.items() <= developing.items()
     assert names(PROJECT["dependencies"]) | {"setuptools", "cython"} <= set(serving)
@@ -100,6 +100,8 @@ def test_the_lock_files_agree_and_cover_what_is_needed() -> None:
     )
     assert names(extras["docs"]) <= set(documenting) and names(extras["release"]) <= set(releasing)
     assert names(extras["quality"]) <= set(judging)
+    assert serving.items() <= shipping.items() <= developing.items()
+    assert names(extras["gateway"]) | names(extras["metrics"]) | names(extras["scripts"]) <= set(shipping)
     for lock in (documenting, releasing, judging):  # they are installed beside the tests' packages
         assert not {name for name in set(lock) & set(developing) if lock[name] != developing[name]}
 
@@ -216,6 +218,10 @@ def test_the_image_is_small_unprivileged_healthy_and_never_without_the_native_en
     assert "apt-get" not in second
     assert "gcc" not in second and "pip" not in second
     assert "RESPRAM_ENGINE=native" in second
+    assert "-r requirements-image.lock" in first
+    owner, volume = second.index("-o 10001 -g 10001 /data"), second.index("\nVOLUME /data\n")
+    assert owner < volume, "what is made behind it is not on the volume"
+    assert not re.search(r"--platform=|x86_64|aarch64", first + second), "the file is for both architectures"
     assert re.search(r"^USER 10001$", second, re.MULTILINE)
     assert re.search(r'^HEALTHCHECK .*CMD \["respram", "ping"\]$', second, re.MULTILINE)
     copied = {word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", first, re.MULTILINE) for word in line.split()}
