@@ -16,6 +16,7 @@ from respram.cli.main import parse_flags
 from respram.config.options import OPTIONS, Address, Service
 from respram.config.settings import load
 from respram.gateway.settings import FLAGS, WORDS
+from tests.live import SOON_S
 from tests.test_deploy import POD, with_files
 
 CHART = Path(__file__).parent.parent / "deploy/helm/respram"
@@ -31,7 +32,7 @@ Made = dict[tuple[str, str], dict[str, Any]]
 def helm(*words: str) -> "subprocess.CompletedProcess[str]":
     tool = shutil.which("helm")
     assert tool
-    return subprocess.run([tool, *words], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([tool, *words], capture_output=True, text=True, timeout=SOON_S, check=False)
 
 
 def made(*settings: str, release: str = "store") -> Made:

@@ -208,7 +208,7 @@ def test_the_profile_of_the_compose_file_mounts_what_is_there_and_says_what_the_
     tool = shutil.which("promtool")
     if tool is not None:
         words = [tool, "check", "config", str(DEPLOY / "prometheus/prometheus.yml")]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=SOON_S, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
     (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/respram.yaml").read_text())["providers"]
