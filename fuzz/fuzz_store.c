@@ -16,6 +16,7 @@
 #define MANY 4 /* records to a byte of the input */
 
 typedef struct Counted {
+    const Engine *engine;
     uint64_t records, live;
     int64_t now_ms;
 } Counted;
@@ -23,20 +24,37 @@ typedef struct Counted {
 static int count_record(void *context, const Record *record) {
     Counted *counted = context;
     counted->records++;
-    counted->live += !(record->flags & RECORD_STUB) && record_deadline_ms(record) > counted->now_ms;
+    counted->live += record_deadline_ms(record) > counted->now_ms;
     return 0;
 }
 
 static int count_key(void *context, const Record *record) {
     Counted *counted = context;
-    if (record->flags & RECORD_STUB || record_deadline_ms(record) <= counted->now_ms)
+    if (record_deadline_ms(record) <= counted->now_ms)
         abort(); /* shown past its end */
     counted->records++;
     return 0;
 }
 
+/* A stub is found by its name, in the granule of its end, and no record has its name. */
+static int check_stub(void *context, uint32_t number) {
+    Counted *counted = context;
+    const Engine *engine = counted->engine;
+    const Stub *stub = stub_at(&engine->stubs, number);
+    const Granule *granule = digest_granule(&engine->digests, stub_shadow_ms(stub) >> GRANULE_SHIFT);
+    if (stubs_find(&engine->stubs, &stub->name) != number || !granule || !granule->stubs
+        || (engine->digests.kept && dump_find(engine, &stub->name)))
+        abort();
+    counted->records++;
+    return 0;
+}
+
 static void check(const Engine *engine, int64_t now_ms) {
-    uint64_t held = 0, stubs = engine->stubs;
+    uint64_t held = 0, live = 0;
+    Counted stubs = {.engine = engine};
+    stubs_walk(&engine->stubs, check_stub, &stubs);
+    if (stubs.records != engine->stubs.count || stubs_bytes(&engine->stubs) > 48 * (stubs.records ? stubs.records : 1))
+        abort();
     for (int db = 0; db < DATABASES; db++) {
         Counted all = {.now_ms = now_ms}, shown = {.now_ms = now_ms};
         walk_all(engine, db, count_record, &all);
@@ -52,9 +70,13 @@ static void check(const Engine *engine, int64_t now_ms) {
         if ((one != NULL) != (all.live > 0) || (one && count_key(&shown, one)) || walk_ttl_average_ms(engine, db, now_ms) < 0)
             abort();
         held += all.records;
-        stubs += engine->live[db];
+        live += engine->live[db];
     }
-    if (held != stubs || held != engine->wheel.records)
+    for (int space = DATABASES; space < SPACES; space++) { /* whose stubs are records */
+        held += table_records(&engine->tables[space]);
+        live += engine->live[space];
+    }
+    if (held != live + engine->stub_rows || held != engine->wheel.records)
         abort();
 }
 
@@ -72,19 +94,29 @@ static int check_trace(void *context, const Record *record) {
     const Engine *engine = tracked->engine;
     const Trace *trace = trace_of(record);
     uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]}, key[2] = {IDS_KEY, 0};
-    uint64_t id = hash_words(key, words, 2, record->db, record_key(record)) + (uint64_t)record_shadow_ms(record) * SPREAD;
-    if (trace->id != id || trace->granule->number != record_end_ms(record) >> GRANULE_SHIFT
-        || trace->granule->records[trace->place] != record)
+    Name name = stub_name(record->db, record_key(record));
+    Span named = record->db < DATABASES && record_shadow_ms(record) ? (Span){name.bytes, NAME_BYTES} : record_key(record);
+    uint64_t id = hash_words(key, words, 2, record->db, named) + (uint64_t)record_shadow_ms(record) * SPREAD;
+    const Granule *granule = granule_of(trace);
+    if (trace->id != id || granule->number != record_end_ms(record) >> GRANULE_SHIFT || granule->records[trace->place] != record)
         abort();
     tracked->records++;
     tracked->sum += id;
     return 0;
 }
 
+static int count_stub_id(void *context, uint32_t number) {
+    Tracked *tracked = context;
+    tracked->records++;
+    tracked->sum += stub_id(tracked->engine, stub_at(&tracked->engine->stubs, number));
+    return 0;
+}
+
 static void check_digests(Engine *engine, int64_t now_ms) {
     Tracked tracked = {.engine = engine};
-    for (int db = 0; db < DATABASES; db++)
+    for (int db = 0; db < SPACES; db++)
         walk_all(engine, db, check_trace, &tracked);
+    stubs_walk(&engine->stubs, count_stub_id, &tracked);
     Sum total, *sums;
     if (!digest_total(engine, INT64_MAX, INT64_MIN, now_ms, &total))
         abort();

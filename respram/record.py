@@ -11,10 +11,14 @@ A collection is a head and its members (decision 0120). The head is the key's ow
 member is a record of a space of its own, `16 * kind + database`, under `u32 length of the key | key | name`. A mark, in the
 spaces from 64 on, is a stub under the key: what is older than it is cleared.
 
+A stub of databases 0 to 15 may have no key, but its name, which stands in the key's place (`stub_name`): who made it small forgot
+the key (decision 0081).
+
 A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
 where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
@@ -29,7 +33,9 @@ SEALED = 8  # the value is sealed: a seal follows
 ADOPTED = 16  # by another node than the stamp's, whose number follows
 KIND_SHIFT = 5
 KIND = 3 << KIND_SHIFT  # HASH, SET or ZSET: the head of a collection; 0: a string, a member or a mark
-FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED | KIND
+NAMED = 128  # a stub, with the name of its key in the key's place
+FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED | KIND | NAMED
+STUB_NAME_BYTES = 16
 
 HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
@@ -66,10 +72,18 @@ class Record:
     implicit: bool = False
     seal: Seal | None = None
     kind: int = 0
+    named: bool = False  # `key` is the name of a key: only in a stub
 
     @property
     def stamp(self) -> tuple[int, int]:
         return (self.clock, self.node)
+
+
+def stub_name(db: int, key: bytes) -> bytes:
+    """124 bits of BLAKE2s over database and key, and 4 that are the database. No two keys are known to have one name, nor
+    can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c."""
+    name = hashlib.blake2s(key, digest_size=STUB_NAME_BYTES, salt=bytes((db,)), person=b"stubname").digest()
+    return name[:-1] + bytes((name[-1] & 0xF0 | db,))
 
 
 def member_key(key: bytes, name: bytes) -> bytes:
@@ -125,6 +139,7 @@ def pack(record: Record) -> bytes:
         | (SEALED if seal else 0)
         | (ADOPTED if adopted else 0)
         | record.kind << KIND_SHIFT
+        | (NAMED if record.named else 0)
     )
     parts = [HEADER.pack(flags, record.db, len(record.key), len(value), record.clock, record.node, record.deadline_ms)]
     if record.shadow_ms:
@@ -170,13 +185,19 @@ def unpack(payload: bytes) -> Iterator[Record]:
         at += key_bytes + value_bytes
         if is_member(db) and not _names_a_member(key):
             raise PeerError("record of no member")
+        named = bool(flags & NAMED)
+        if named and (key_bytes != STUB_NAME_BYTES or key[-1] & 0xF != db):
+            raise PeerError("record header out of range")
         kind = (flags & KIND) >> KIND_SHIFT
-        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind)
+        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind, named)
 
 
 def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
-    """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub."""
+    """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub.
+    Only a key's stub with a shadow goes by a name."""
     if flags & KIND and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES) or MARKS <= db < SCRIPTS and not flags & STUB:
+        return True
+    if flags & NAMED and (flags & (STUB | SHADOWED) != STUB | SHADOWED or db >= DATABASES):
         return True
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
 
@@ -201,14 +222,15 @@ def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
-    """Where each packed record of an engine's own payload lies: (database, key), start, end."""
+    """Where each packed record of an engine's own payload lies: (database, key), start, end. The name of one that has no
+    key stands under a database of its own, so that it is no key."""
     found = []
     at = 0
     while at < len(payload):
         flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
         key_at = at + head_bytes(flags)
         end = key_at + key_bytes + value_bytes
-        found.append(((db, payload[key_at : key_at + key_bytes]), at, end))
+        found.append(((db | flags & NAMED, payload[key_at : key_at + key_bytes]), at, end))
         at = end
     return found
 

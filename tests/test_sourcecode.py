@@ -102,8 +102,8 @@ PAGES_AHEAD = "respram/engine/native/ahead.c"  # its thread shares no state with
 CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a process (docs/decisions/0063)
 
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
-# and the facade over the files in Python.
-NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "nodes", "ranking", "table", "taught", "writer", "cipher", "glob")
+# and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made in record.py.
+NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "names", "nodes", "ranking", "stubs", "table", "taught", "writer", "cipher", "glob")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")

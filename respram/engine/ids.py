@@ -2,12 +2,15 @@
 
 An id is a keyed 64-bit hash of a record's key and stamp, moved by its shadow:
 
-    id    = SipHash-1-3(k0 = ids_key, k1 = 0; clock u64 | node u64 | db u8 | key) + shadow_ms * SPREAD   (mod 2**64)
-    point = SipHash-1-3(k0 = ids_key, k1 = 0; db u8 | key) >> 32
+    id    = SipHash-1-3(k0 = ids_key, k1 = 0; clock u64 | node u64 | db u8 | key or name) + shadow_ms * SPREAD   (mod 2**64)
+    point = SipHash-1-3(k0 = ids_key, k1 = 0; db u8 | name) >> 34 << 2
 
-all little-endian. The key comes from the cluster's secret, so that no client can make two records that
+all little-endian. Of databases 0 to 15 the name of a key (`stub_name` of record.py) stands for it in a point, and in the id of what has a
+shadow, live or a stub: a stub has no key, and must have the id of the record that it was. In the other spaces the key itself
+stands there. The key of the hash comes from the cluster's secret, so that no client can make two records that
 look like one. The shadow is part of it because two nodes may hold one stamp under different shadows, and must
-be able to see that. A point is a place on a circle of 2**32; its top 12 bits name one of 4,096 partitions.
+be able to see that. A point is a place on a circle of 2**32, of which every fourth is used; its top 12 bits name one of 4,096
+partitions.
 
 Why this hash: in C it takes about 20 ns for a short key, and CPython carries it too, for its own compiled
 files (0.06 us a call, where keyed BLAKE2b takes 0.31 us and SipHash in Python 13 us). The one in CPython is
@@ -16,6 +19,8 @@ used only where it agrees with ours on a test vector; else ours serves, slowly.
 
 from collections.abc import Callable
 from struct import Struct
+
+from respram.record import DATABASES, stub_name
 
 M64 = (1 << 64) - 1
 SPREAD = 0x9E3779B97F4A7C15
@@ -71,8 +76,18 @@ keyed_hash = _fastest()
 
 
 def identity(ids_key: int, db: int, key: bytes, clock: int, node: int, shadow_ms: int) -> int:
-    mark = keyed_hash(ids_key, _STAMPED.pack(clock, node, db) + key)
-    return (mark + shadow_ms * SPREAD) & M64 if shadow_ms else mark
+    if not shadow_ms:
+        return keyed_hash(ids_key, _STAMPED.pack(clock, node, db) + key)
+    return _shadowed(ids_key, db, stub_name(db, key) if db < DATABASES else key, clock, node, shadow_ms)
+
+
+def identity_by_name(ids_key: int, name: bytes, clock: int, node: int, shadow_ms: int) -> int:
+    return _shadowed(ids_key, name[-1] & 0xF, name, clock, node, shadow_ms)
+
+
+def _shadowed(ids_key: int, db: int, named: bytes, clock: int, node: int, shadow_ms: int) -> int:
+    mark = keyed_hash(ids_key, _STAMPED.pack(clock, node, db) + named)
+    return (mark + shadow_ms * SPREAD) & M64
 
 
 def mark_of(ids_key: int) -> int:
@@ -81,4 +96,12 @@ def mark_of(ids_key: int) -> int:
 
 
 def point(ids_key: int, db: int, key: bytes) -> int:
-    return keyed_hash(ids_key, bytes((db,)) + key) >> 32
+    return _placed(ids_key, db, stub_name(db, key) if db < DATABASES else key)
+
+
+def point_by_name(ids_key: int, name: bytes) -> int:
+    return _placed(ids_key, name[-1] & 0xF, name)
+
+
+def _placed(ids_key: int, db: int, named: bytes) -> int:
+    return keyed_hash(ids_key, bytes((db,)) + named) >> 34 << 2

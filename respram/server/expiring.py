@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from respram.errors import ConfigError, PeerError
-from respram.record import Record, pack, unpack
+from respram.record import MARKS, Record, pack, unpack
 from respram.server import snapshot_files as files
 from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, Entry, id_of, lock_ring, unlock_ring
 from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer, Unreadable
+from respram.stamp import from_ms
 
 FRAME_BYTES_MAX = 1 << 31  # nobody asks for less memory here: a segment is read by frames as they are
 OWNER = slice(len(MAGIC) + 10, len(MAGIC) + 26)  # of a header
@@ -134,6 +135,9 @@ def _rewrite(one: files.Found, entry: Entry, now_ms: int, done: Done) -> Entry |
                 continue
             values += 1
             if record.shadow_ms > now_ms:  # it still outranks what is older
+                if record.kind:  # what it took with it; a stub has no end that would say so
+                    ended = max(record.clock, from_ms(record.deadline_ms))
+                    pieces.append(pack(Record(MARKS + record.db, record.key, None, ended, record.node, 0, record.shadow_ms)))
                 pieces.append(pack(replace(record, value=None, seal=None, kind=0)))
     except (Unreadable, OSError, PeerError):
         return None

@@ -15,13 +15,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from respram.engine.api import Engine, Merged
-from respram.record import pack, unpack
+from respram.record import Record, pack, stub_name, unpack
 from respram.sim.world import Node, World
 
 DATABASES_USED = (0, 3)
 
 Name = tuple[int, bytes]
 Stamp = tuple[int, int]
+
+
+_KEYS: dict[bytes, Name] = {}  # of all that simulated clients wrote, by the names that stubs go by
+
+
+def name_in(record: Record) -> Name:
+    return _KEYS[record.key] if record.named else (record.db, record.key)
 
 
 class Violation(AssertionError):
@@ -54,7 +61,7 @@ class Witness:
             outcome = self.engine.merge(pack(record), now_ms)
             totals = [a + b for a, b in zip(totals, outcome, strict=True)]
             if outcome.new:
-                self.note((record.db, record.key), record.stamp, record.value is not None)
+                self.note(name_in(record), record.stamp, record.value is not None)
         return Merged(*totals)
 
     def restamp(self, now_ms: int) -> int:
@@ -70,7 +77,7 @@ class Witness:
 
     def _stamps(self) -> dict[Name, Stamp]:
         packed = b"".join(one for db in DATABASES_USED for one in self.engine.records(db))
-        return {(record.db, record.key): record.stamp for record in unpack(packed)}
+        return {name_in(record): record.stamp for record in unpack(packed)}
 
     def note(self, name: Name, stamp: Stamp, with_value: bool = True) -> None:
         """`with_value` False: it came as a stub, from a node whose clock has passed the deadline already."""
@@ -90,6 +97,7 @@ class Checker:
         """A client's write at a node, under watch."""
         witness = witness_of(node)
         now = self.world.time_of(node)
+        _KEYS[stub_name(*name)] = name
         before = frozenset(witness.seen.get(name, {}))
         entry = witness.engine.peek(*name, now.wall_ms)
         if entry is not None and entry.deadline_ms > deadline_ms:

@@ -126,4 +126,4 @@ def test_engines_compare_alike(plan: list[tuple[object, ...]], young: int, ahead
     assert pieces == same_pieces
     for record in unpack(b"".join(payload for payload, _ in pieces)):
         one, other = (engine.fetch(record.db, record.key, now) for engine in engines)
-        assert one == other == pack(record)
+        assert one == other == (b"" if record.named else pack(record))  # whose key nobody knows, nobody can ask for

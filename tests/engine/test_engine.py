@@ -251,7 +251,7 @@ def test_a_shorter_overwrite_leaves_a_stub_and_then_nothing(engine: Engine) -> N
     assert engine.count(0, NOW + 200) == 0
     assert engine.lookup(0, b"k", NOW + 200) is None
     now = NOW + 200
-    while now < NOW + 10_100:
+    while now < NOW + 10_000 + 1_024:
         now += 500
         engine.expire(now, 100)
     assert engine.records(0) == []

@@ -3,6 +3,7 @@
 import contextlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from struct import Struct
 
@@ -13,10 +14,10 @@ from pybloom_live import BloomFilter
 
 from respram.engine import filters
 from respram.engine.api import Engine
-from respram.engine.ids import M64, SPREAD, identity, keyed_hash, point, siphash13
+from respram.engine.ids import M64, SPREAD, identity, identity_by_name, keyed_hash, point, point_by_name, siphash13
 from respram.engine.replication import DONE, PLACE_BITS, Bucket, Cut, Selection
 from respram.errors import PeerError
-from respram.record import Record, pack, unpack
+from respram.record import Record, pack, stub_name, unpack
 
 from .conftest import ENGINES
 from .rig import NOW, SETTINGS
@@ -67,8 +68,21 @@ def test_an_id_depends_on_all_of_the_version_and_on_its_shadow() -> None:
         identity(IDS_KEY, 3, b"key", 1 << 40, 7, 1),
     ]
     assert len({base, *others}) == 7
-    assert others[-1] == (base + SPREAD) & M64
-    assert point(IDS_KEY, 3, b"key") == 0x387B7EBB
+    assert identity(IDS_KEY, 3, b"key", 1 << 40, 7, 3) == (others[-1] + 2 * SPREAD) & M64
+    assert identity_by_name(IDS_KEY, stub_name(3, b"key"), 1 << 40, 7, 1) == others[-1] == 0x471F0548A5191FC3
+    assert point(IDS_KEY, 3, b"key") == point_by_name(IDS_KEY, stub_name(3, b"key")) == 0xB24837CC
+
+
+def test_a_name_agrees_with_its_vectors_and_says_its_database() -> None:
+    vectors = {
+        (0, b""): "7475ca99f648a9fde75c5090798f98f0", (3, b"key"): "98d6b328cf00b874ddc874b5c8d58323",
+        (15, b"k" * 64): "b3c021f37b8fecb5bd0100b0da085a2f", (0, b"k" * 65): "e9954924a538cd81d2af72b80472dce0",
+        (1, bytes(range(256)) * 3): "72da5df87503d2be7cae88c19174fbc1",
+    }  # fmt: skip
+    for (db, key), expected in vectors.items():
+        assert stub_name(db, key).hex() == expected
+        assert stub_name(db, key)[-1] & 0xF == db
+    assert len({stub_name(db, key) for db in range(16) for key in (b"", b"\0", b"\0\0", b"a" * 64, b"a" * 64 + b"\0", b"a" * 128)}) == 96
 
 
 def test_filter_positions_agree_with_their_vectors() -> None:
@@ -196,7 +210,7 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
                 now += ms
             else:
                 peer.expire(now, ms)
-            records = {one.key: one for one in held(peer)}
+            records = {one.key if one.named else stub_name(0, one.key): one for one in held(peer)}
             versions = {key: [old for old in versions.get(key, []) if old != one] + [one] for key, one in records.items()}
         cut = Cut((now >> 10) + back, (now >> 10) + ahead)
         then = [[one for one in known if one.clock >> 26 <= cut.stamp][-1:] for known in versions.values()]
@@ -257,10 +271,11 @@ def test_stamps_from_a_wrong_clock_are_given_anew(peer: Engine) -> None:
     assert peer.restamp(NOW) == 0
     records = {one.key: one for one in held(peer)}
     latest_ms = NOW + SETTINGS.clock_offset_ms_max
-    assert [records[key].clock >> 16 for key in (b"long", b"stub")] == [latest_ms, latest_ms]
+    stub = records[stub_name(0, b"stub")]
+    assert (records[b"long"].clock >> 16, stub.clock >> 16) == (latest_ms, latest_ms)
     assert records[b"long"].deadline_ms == NOW + SETTINGS.max_ttl_ms
-    assert records[b"stub"].value is None and records[b"stub"].shadow_ms == NOW + day_ms + 90_000
-    assert {one.key for one in unpack(peer.drain(1 << 20))} == {b"long", b"stub"}
+    assert stub.value is None and stub.shadow_ms == NOW + day_ms + 90_000
+    assert {one.key for one in unpack(peer.drain(1 << 20))} == {b"long"}  # of a stub nobody knows the key any more
     peer.store(0, b"next", b"v", NOW + 9_000, False, NOW + 1, b"set")
     assert {one.key: one.clock for one in held(peer)}[b"next"] >> 16 == latest_ms
 
@@ -293,6 +308,8 @@ def end_of(record: Record) -> int:
 
 
 def mark(record: Record) -> int:
+    if record.named:
+        return identity_by_name(IDS_KEY, record.key, record.clock, record.node, record.shadow_ms)
     return identity(IDS_KEY, record.db, record.key, record.clock, record.node, record.shadow_ms)
 
 
@@ -418,8 +435,8 @@ def test_a_dump_has_stubs_and_nothing_that_is_over(peer: Engine) -> None:
     peer.merge(pack(Record(0, b"stub", None, NOW << 16, 5, NOW - 5, NOW + 900)), NOW)
     peer.merge(pack(Record(0, b"over", b"v", NOW << 16, 5, NOW + 100)), NOW)
     [record] = unpack(peer.dump(0, 1 << 20, NOW + 200).payload)
-    assert (record.key, record.value) == (b"stub", None)
-    assert peer.fetch(0, b"stub", NOW + 200) == pack(record)
+    assert (record.key, record.named, record.value) == (stub_name(0, b"stub"), True, None)
+    assert peer.fetch(0, b"stub", NOW + 200) == pack(replace(record, key=b"stub", named=False))
     assert peer.fetch(0, b"over", NOW + 200) == peer.fetch(0, b"never", NOW) == b""
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from respram.engine import make
 from respram.engine.api import Engine, Settings
+from respram.engine.replication import Cut
+from respram.record import unpack
 from tests.engine.conftest import ENGINES
 
 NOW = 1_800_000_000_000
@@ -13,6 +15,9 @@ SETTINGS = Settings(
     args_max=1 << 20, inline_bytes_max=1 << 16, query_bytes_max=1 << 30, clock_offset_ms_max=2_000, feed_commands_max=512,
     feed_reply_bytes_max=1 << 20, outbox_bytes_max=0,
 )  # fmt: skip
+
+
+PEERED = SETTINGS._replace(outbox_bytes_max=16 << 20)
 
 
 @pytest.fixture(params=ENGINES)
@@ -61,6 +66,133 @@ def test_who_can_have_peers_or_keeps_files_remembers_and_says_what_it_costs(name
         assert (counts["stubs"], counts["records"]) == (300, 0)
         grown = engine.used_bytes() - before
         assert 0.5 * grown <= counts["stub_bytes"] <= 1.5 * grown, (counts["stub_bytes"], grown)
+
+
+def let_go_of(engine: Engine, keys: int, key_bytes: int = 16, life_ms: int = DAY_MS) -> None:
+    """`life_ms` and up to a second more: what is let go of has a shadow of that."""
+    for number in range(keys):
+        key = b"%0*d" % (key_bytes, number)
+        engine.store(0, key, b"v" * 100, NOW + life_ms + number % 1_000, False, NOW, b"set")
+        assert engine.let_go(0, key, NOW, b"del")
+    engine.drain(1 << 30)
+
+
+@pytest.mark.parametrize("key_bytes", [16, 200])
+def test_a_stub_of_the_native_engine_takes_at_most_48_bytes_whatever_its_key(name: str, key_bytes: int) -> None:
+    if name == "pure":
+        pytest.skip("Python's own objects are what they are")
+    engine = make(name, SETTINGS)
+    engine.track(7, NOW)
+    let_go_of(engine, 100)
+    engine.expire(NOW + 20_000, 1)  # nothing is due
+    for keys in (1_000, 10_000, 50_000, 77_777):
+        let_go_of(engine, keys, key_bytes)
+        assert engine.counters()["stubs"] >= keys
+        assert engine.counters()["stub_bytes"] <= 48 * engine.counters()["stubs"]
+    before, stubs = engine.used_bytes(), engine.counters()["stubs"]
+    let_go_of(engine, 140_000, key_bytes)
+    grown = engine.used_bytes() - before
+    assert grown <= 48 * (engine.counters()["stubs"] - stubs), grown / (engine.counters()["stubs"] - stubs)
+
+
+def test_stubs_go_back_to_the_system_when_they_end(name: str) -> None:
+    engine = make(name, SETTINGS)
+    engine.track(7, NOW)
+    empty = engine.used_bytes()
+    let_go_of(engine, 20_000, life_ms=60_000)
+    forgotten = 0
+    while engine.counters()["stubs"]:
+        forgotten += engine.expire(NOW + 70_000, 1_000)
+        assert forgotten <= 100_000
+    assert engine.used_bytes() <= empty + 8_192 and engine.next_due_ms(NOW + 70_000) is None
+    assert engine.digest(Cut((NOW >> 10) + 100, 0), NOW + 70_000) == (0, 0)
+
+
+def test_a_stub_stays_as_long_as_its_shadow_and_at_most_a_granule_longer(name: str) -> None:
+    engine = make(name, SETTINGS)
+    engine.track(7, NOW)
+    let_go_of(engine, 1, life_ms=5_000)
+    engine.expire(NOW + 4_999, 100)
+    assert engine.counters()["stubs"] == 1
+    due_ms = engine.next_due_ms(NOW + 4_999)
+    while due_ms is not None and engine.counters()["stubs"]:
+        assert due_ms <= NOW + 5_000 + 1_024
+        engine.expire(due_ms, 100)
+        due_ms = engine.next_due_ms(due_ms)
+    assert engine.counters()["stubs"] == 0
+
+
+def older_and_newer(engine_name: str) -> tuple[Engine, Engine]:
+    """Who let go of 300 keys, and who was away and still has the older values, and younger ones of every tenth."""
+    knows, away = (make(engine_name, PEERED._replace(node=node)) for node in (1, 2))
+    for engine in (knows, away):
+        engine.track(7, NOW)
+    for number in range(300):
+        knows.store(number % 3, b"key:%d" % number, b"old", NOW + DAY_MS, False, NOW, b"set")
+    away.merge(knows.drain(1 << 20), NOW)
+    for number in range(300):
+        assert knows.let_go(number % 3, b"key:%d" % number, NOW + 10, b"del")
+        if number % 10 == 0:
+            away.store(number % 3, b"key:%d" % number, b"young", NOW + 90_000, False, NOW + 20, b"set")
+    knows.drain(1 << 20)
+    return knows, away
+
+
+def shown(engine: Engine) -> set[bytes]:
+    return {key for db in range(3) for key in engine.scan(db, 0, 10_000, NOW + 30).keys}
+
+
+def test_a_stub_without_its_key_finds_the_older_value_by_name(name: str) -> None:
+    young = {b"key:%d" % number for number in range(0, 300, 10)}
+    for other in ENGINES:
+        knows, away = older_and_newer(name)[0], older_and_newer(other)[1]
+        stubs = knows.dump(0, 1 << 20, NOW + 20).payload
+        assert all(record.named and record.value is None for record in unpack(stubs))
+        heard: list[bytes] = []
+        away.observer = lambda event, db, key, heard=heard: heard.append(key) if event == b"expired" else None
+        assert away.merge(stubs, NOW + 30) == (270, 30, 0, 0, 0)
+        assert shown(away) == young and len(heard) == 270 and set(heard).isdisjoint(young)
+        assert away.merge(stubs, NOW + 30) == (0, 300, 0, 0, 0)
+        knows.merge(away.dump(0, 1 << 20, NOW + 30).payload, NOW + 30)
+        cut = Cut((NOW >> 10) + 100, 0)
+        assert knows.digest(cut, NOW + 30) == away.digest(cut, NOW + 30)
+        assert shown(knows) == young
+
+
+def test_who_hears_of_the_stub_first_refuses_the_older_value(name: str) -> None:
+    knows, away = older_and_newer(name)
+    stubs, values = knows.dump(0, 1 << 20, NOW + 20).payload, away.dump(0, 1 << 20, NOW + 20).payload
+    fresh = make(name, SETTINGS._replace(node=3))
+    fresh.track(7, NOW)
+    assert fresh.merge(stubs, NOW + 30).new == 300
+    assert fresh.merge(values, NOW + 30) == (30, 270, 0, 0, 0)
+    assert shown(fresh) == {b"key:%d" % number for number in range(0, 300, 10)}
+
+
+def test_a_name_means_the_same_under_another_secret(name: str) -> None:
+    """In a rotation, or from files of an enclave that has a new secret since."""
+    knows, away = older_and_newer(name)
+    other = make(name, SETTINGS._replace(node=3))
+    other.track(8, NOW)
+    other.merge(away.dump(0, 1 << 20, NOW + 20).payload, NOW + 20)
+    assert other.merge(knows.dump(0, 1 << 20, NOW + 20).payload, NOW + 30) == (270, 30, 0, 0, 0)
+    assert shown(other) == {b"key:%d" % number for number in range(0, 300, 10)}
+
+
+def test_a_write_behind_a_stub_outranks_it_and_inherits_its_shadow(name: str) -> None:
+    engine = make(name, SETTINGS)
+    engine.track(7, NOW)
+    late = make(name, PEERED._replace(node=2))
+    late.track(7, NOW)
+    late.store(0, b"k", b"old", NOW + DAY_MS, False, NOW + 900, b"set")
+    old = late.drain(1 << 20)
+    late.let_go(0, b"k", NOW + 1_500, b"del")
+    engine.merge(late.drain(1 << 20), NOW)  # from a clock that is ahead
+    engine.store(0, b"k", b"new", NOW + 60_000, False, NOW + 1, b"set")
+    [record] = unpack(engine.fetch(0, b"k", NOW + 1))
+    assert record.clock > NOW + 1_500 << 16 and record.shadow_ms == NOW + DAY_MS
+    assert engine.counters()["stubs"] == 0
+    assert engine.merge(old, NOW + 2).new == 0 and engine.lookup(0, b"k", NOW + 2) is not None
 
 
 def test_stubs_count_towards_the_memory_limit(name: str) -> None:

@@ -81,7 +81,7 @@ def test_what_was_let_go_must_not_be_shown_again() -> None:
     world.run_until(10)
     checker.check_all()
     assert checker.let_go_of == 1
-    node.engine.engine.keyspace.tables[0].clear()  # type: ignore[attr-defined]
+    node.engine.engine.keyspace.stubs.clear()  # type: ignore[attr-defined]
     node.engine.engine.merge(packed, EPOCH_MS + 10)  # type: ignore[attr-defined]
     with pytest.raises(Violation, match="an overwritten version came back"):
         checker.check_all()

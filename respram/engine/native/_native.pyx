@@ -633,6 +633,9 @@ cdef class NativeEngine:
 
     def next_due_ms(self, int64_t now_ms):
         cdef int64_t due_ms = 0 if self.c.work_first is not NULL or self.c.graves.count else wheel_next_ms(&self.c.wheel)
+        cdef int64_t stubs_ms = stubs_next_ms(&self.c.stubs)
+        if due_ms < 0 or 0 <= stubs_ms < due_ms:
+            due_ms = stubs_ms
         return None if due_ms < 0 else due_ms
 
     # -- replication ------------------------------------------------------------------------------
@@ -665,7 +668,8 @@ cdef class NativeEngine:
         check_place(db, 0)
         found = Packed(self)
         walk_all(self.c, db, see_record, <void *>found)
-        return found.records
+        stubs_walk(&self.c.stubs, see_stub, <void *>found)
+        return found.records + [stub for stub in found.stubs if stub[1] == db]
 
     def track(self, uint64_t ids_key, int64_t now_ms=0):
         peers_track(self.c, ids_key, now_ms)
@@ -715,8 +719,8 @@ cdef class NativeEngine:
             "misses": self.c.misses,
             "writes": self.c.writes,
             "expired": self.c.expired,
-            "stubs": self.c.stubs,
-            "stub_bytes": self.c.stub_key_bytes + self.c.stubs * (
+            "stubs": self.c.stubs.count + self.c.stub_rows,
+            "stub_bytes": stubs_bytes(&self.c.stubs) + self.c.stub_key_bytes + self.c.stub_rows * (
                 RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if self.c.digests.kept else 0)),
             "records": records,
             "defaulted": self.c.defaulted,
@@ -737,15 +741,23 @@ cdef class Packed:
 
     cdef NativeEngine engine
     cdef list records
+    cdef list stubs  # of all databases
 
     def __cinit__(self, NativeEngine engine):
         self.engine = engine
         self.records = []
+        self.stubs = []
 
 
 cdef int see_record(void *context, const Record *record) except -1:
     cdef Packed found = <Packed>context
     found.records.append(packed(found.engine.c, record))
+    return 0
+
+
+cdef int see_stub(void *context, uint32_t number) except -1:
+    cdef Packed found = <Packed>context
+    found.stubs.append(packed_stub(found.engine.c, number, NULL))
     return 0
 
 

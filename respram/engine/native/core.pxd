@@ -62,6 +62,10 @@ cdef extern from "engine.h":
         uint64_t count, dying, version
     ctypedef struct Digests:
         bint kept
+    ctypedef struct Stub:
+        pass
+    ctypedef struct Stubs:
+        uint64_t count
     ctypedef struct Pad:
         uint8_t *blocks
         uint8_t *stream
@@ -106,12 +110,14 @@ cdef extern from "engine.h":
         Nodes nodes
         Outbox outbox
         Digests digests
+        Stubs stubs
         Family *work_first
         Graves graves
         uint64_t heads
         Wheel wheel
         size_t lead
-        uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted
+        uint64_t stub_rows, stub_key_bytes
+        uint64_t writes, expired, hits, misses, defaulted
         uint64_t moved, moved_max
         Lateness late
         uint64_t *calls
@@ -261,3 +267,11 @@ cdef extern from "engine.h":
     int record_kind(const Record *)
     Record *table_find(const Table *, uint64_t, Span)
     int64_t record_end_ms(const Record *)
+    ctypedef int (*SeeStub)(void *, uint32_t) except -1
+    int stubs_walk(const Stubs *, SeeStub, void *) except -1
+    uint32_t stubs_find_key(const Stubs *, int, Span)
+    const Stub *stub_at(const Stubs *, uint32_t)
+    int64_t stub_shadow_ms(const Stub *)
+    uint64_t stubs_bytes(const Stubs *)
+    int64_t stubs_next_ms(const Stubs *)
+    bint stub_pack(const Engine *, uint32_t, const Span *, Buffer *)

@@ -1,4 +1,4 @@
-/* Counts and sums of record ids, by granule of their end: kept as records come and go, where there may be peers.
+/* Counts and sums of record ids, by granule of their end: kept as records and stubs come and go, where there may be peers.
  *
  * A record of such a node has a trace of 32 bytes before its header: its id, where its granule lists it, and its
  * neighbours in a partition of the dump (dump.c). A lone node's records have none, and no code runs for them.
@@ -38,10 +38,20 @@ static int64_t stamp_of(uint64_t clock) {
     return (int64_t)(clock >> STAMP_GRANULE_SHIFT);
 }
 
+/* `named`: a key, or the name of one that has a shadow; so that a stub, which has no key, has the id of its record. */
+uint64_t digest_id(const Engine *engine, uint64_t clock, uint16_t node, int db, Span named, int64_t shadow_ms) {
+    uint64_t words[2] = {clock, engine->nodes.numbers[node]};
+    return hash_words(engine->digests.ids_key, words, 2, (uint8_t)db, named) + (uint64_t)shadow_ms * SPREAD;
+}
+
 static uint64_t identity(const Engine *engine, const Record *record) {
-    uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]};
-    uint64_t mark = hash_words(engine->digests.ids_key, words, 2, record->db, record_key(record));
-    return mark + (uint64_t)record_shadow_ms(record) * SPREAD;
+    Span key = record_key(record);
+    if (likely(!(record->flags & RECORD_SHADOWED)))
+        return digest_id(engine, record->clock, record->node, record->db, key, 0);
+    if (record->db >= DATABASES)
+        return digest_id(engine, record->clock, record->node, record->db, key, record_shadow_ms(record));
+    Name name = stub_name(record->db, key);
+    return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES}, record_shadow_ms(record));
 }
 
 /* -- granules ------------------------------------------------------------------------------------ */
@@ -94,7 +104,7 @@ static Granule *make_granule(Engine *engine, int64_t number, Granule *likely_one
 /* Lets a granule go that counts nothing any more. What follows in its run of the table moves up. */
 static void release_granule(Engine *engine, Granule *granule) {
     Digests *digests = &engine->digests;
-    if (granule->ending || granule->written)
+    if (granule->ending || granule->written || granule->stubs)
         return;
     uint64_t mask = digests->granule_capacity - 1;
     uint64_t hole = granule_place(digests->granules, digests->granule_capacity, granule->number);
@@ -149,7 +159,7 @@ static bool make_place(Digests *digests, Granule *granule) {
 
 static void enter(Granule *granule, Record *record, uint64_t id) {
     Trace *trace = trace_of(record);
-    trace->granule = granule;
+    set_granule(trace, granule);
     trace->place = granule->held;
     granule->records[granule->held++] = record;
     granule->ending++;
@@ -162,6 +172,43 @@ static void depart(Granule *granule, const Trace *trace) {
         granule->held--;
     granule->ending--;
     granule->sum -= trace->id;
+}
+
+/* Its records have become stubs, which are listed otherwise: what the list does not need goes back. */
+static void lessen(Digests *digests, Granule *granule) {
+    if (granule->ending > granule->capacity / 4)
+        return;
+    make_dense(granule);
+    uint32_t capacity = granule->held ? granule->capacity / 2 : 0;
+    Record **records = NULL;
+    if (!capacity)
+        free(granule->records);
+    else if (!(records = realloc(granule->records, capacity * sizeof *records)))
+        return;
+    digests->bytes -= (granule->capacity - capacity) * sizeof *records;
+    granule->records = records;
+    granule->capacity = capacity;
+}
+
+static void list_stub(Engine *engine, Granule *granule, uint32_t number) {
+    Stub *stub = stub_at(&engine->stubs, number);
+    stub->prev = 0;
+    stub->next = granule->first_stub;
+    if (stub->next)
+        stub_at(&engine->stubs, stub->next)->prev = number;
+    granule->first_stub = number;
+    granule->stubs++;
+}
+
+static void unlist_stub(Engine *engine, Granule *granule, uint32_t number) {
+    const Stub *stub = stub_at(&engine->stubs, number);
+    if (stub->prev)
+        stub_at(&engine->stubs, stub->prev)->next = stub->next;
+    else
+        granule->first_stub = stub->next;
+    if (stub->next)
+        stub_at(&engine->stubs, stub->next)->prev = stub->prev;
+    granule->stubs--;
 }
 
 /* -- the young ----------------------------------------------------------------------------------- */
@@ -221,16 +268,9 @@ static void count_young(Digests *digests, int64_t stamp, int64_t end, uint64_t i
     tally->sum += id;
 }
 
-/* The entry need not be there yet. Room was made. */
+/* The entry need not be there yet: room was made, or it is gone without a successor and its own entry counts it. */
 static void replace_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
     Tally *tally = tally_of(digests, stamp, end);
-    tally->count--;
-    tally->sum -= id;
-}
-
-/* It counts something, so its entry is there. */
-static void uncount_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
-    Tally *tally = &digests->young[tally_place(digests->young, digests->young_capacity, stamp, end)];
     tally->count--;
     tally->sum -= id;
 }
@@ -240,16 +280,20 @@ Before digest_before(const Record *record) {
     return (Before){end_of(record), stamp_of(record->clock)};
 }
 
+static bool make_young_room(Digests *digests, int64_t now_ms) {
+    if (likely(digests->young_count * 2 < digests->young_capacity))
+        return true;
+    int64_t young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
+    if (young_from > digests->young_from)
+        digests->young_from = young_from;
+    return renew_young(digests);
+}
+
 /* All that counting a record with this end and stamp may need. False: no memory. */
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
     Digests *digests = &engine->digests;
-    if (digests->young_count * 2 >= digests->young_capacity) {
-        int64_t young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
-        if (young_from > digests->young_from)
-            digests->young_from = young_from;
-        if (!renew_young(digests))
-            return false;
-    }
+    if (!make_young_room(digests, now_ms))
+        return false;
     Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT, digests->room_end);
     if (!end)
         return false;
@@ -279,8 +323,9 @@ void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock) {
 static Granule *uncount(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
-    always(trace->place < trace->granule->held && trace->granule->records[trace->place] == record);
-    depart(trace->granule, trace);
+    Granule *end = granule_of(trace);
+    always(trace->place < end->held && end->records[trace->place] == record);
+    depart(end, trace);
     Granule *written = digest_granule(digests, before.stamp);
     always(written && written->written);
     written->written--;
@@ -293,7 +338,7 @@ static Granule *uncount(Engine *engine, Record *record, Before before) {
 void digest_change(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
-    Granule *end = digests->room_end, *stamp = digests->room_stamp, *end_before = trace->granule, *stamp_before = NULL;
+    Granule *end = digests->room_end, *stamp = digests->room_stamp, *end_before = granule_of(trace), *stamp_before = NULL;
     if (end_before) {
         int64_t gone = stamp->number > before.stamp ? stamp->number : before.stamp; /* a cut between the two still has it */
         stamp_before = uncount(engine, record, before);
@@ -313,23 +358,104 @@ void digest_change(Engine *engine, Record *record, Before before) {
         release_granule(engine, stamp_before);
 }
 
-void digest_drop(Engine *engine, Record *record) {
+static int64_t later(int64_t one, int64_t other) {
+    return one > other ? one : other;
+}
+
+/* It goes: for good, then `successor` is its own clock; or for a stub with that clock, for which room was made. */
+void digest_drop(Engine *engine, Record *record, uint64_t successor) {
     Before before = digest_before(record);
     leave(&trace_of(record)->links);
-    Granule *end = trace_of(record)->granule, *stamp = uncount(engine, record, before);
-    if (before.stamp >= engine->digests.young_from)
-        uncount_young(&engine->digests, before.stamp, before.end, trace_of(record)->id);
+    Granule *end = granule_of(trace_of(record)), *stamp = uncount(engine, record, before);
+    int64_t gone = later(before.stamp, stamp_of(successor)); /* a cut between the two still has it */
+    if (gone >= engine->digests.young_from)
+        replace_young(&engine->digests, gone, before.end, trace_of(record)->id);
+    if (end->stubs)
+        lessen(&engine->digests, end);
     release_granule(engine, end);
     if (stamp != end)
         release_granule(engine, stamp);
+}
+
+/* -- stubs: like records, but listed by themselves; where no digests are kept they are listed and no more ------------- */
+bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
+    Digests *digests = &engine->digests;
+    if (digests->kept && !make_young_room(digests, now_ms))
+        return false;
+    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT, digests->room_end), *stamp = NULL;
+    if (!end)
+        return false;
+    if (digests->kept && !(stamp = make_granule(engine, stamp_of(clock), digests->room_stamp))) {
+        release_granule(engine, end);
+        return false;
+    }
+    digests->room_end = end;
+    digests->room_stamp = stamp;
+    return true;
+}
+
+/* One that is listed. Room was made. */
+void digest_count_stub(Engine *engine, uint32_t number) {
+    Digests *digests = &engine->digests;
+    Granule *end = digests->room_end, *stamp = digests->room_stamp;
+    uint64_t id = stub_id(engine, stub_at(&engine->stubs, number));
+    end->sum += id;
+    stamp->written++;
+    digests->count++;
+    digests->sum += id;
+    if (stamp->number >= digests->young_from)
+        count_young(digests, stamp->number, end->number, id);
+}
+
+void digest_add_stub(Engine *engine, uint32_t number) {
+    list_stub(engine, engine->digests.room_end, number);
+    if (engine->digests.kept)
+        digest_count_stub(engine, number);
+}
+
+/* As with a record. */
+void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor) {
+    Digests *digests = &engine->digests;
+    const Stub *stub = stub_at(&engine->stubs, number);
+    Granule *end = digest_granule(digests, stub_shadow_ms(stub) >> GRANULE_SHIFT), *stamp = NULL;
+    always(end && end->stubs);
+    unlist_stub(engine, end, number);
+    if (digests->kept) {
+        uint64_t id = stub_id(engine, stub);
+        int64_t written = stamp_of(stub_clock(stub)), gone = later(written, stamp_of(successor));
+        stamp = digest_granule(digests, written);
+        always(stamp && stamp->written);
+        stamp->written--;
+        end->sum -= id;
+        digests->count--;
+        digests->sum -= id;
+        if (gone >= digests->young_from)
+            replace_young(digests, gone, end->number, id);
+    }
+    release_granule(engine, end);
+    if (stamp && stamp != end)
+        release_granule(engine, stamp);
+}
+
+/* A record becomes a stub: one version, one end, one id. Only the list is another. */
+void digest_turned(Engine *engine, Record *record, uint32_t number) {
+    Trace *trace = trace_of(record);
+    Granule *end = granule_of(trace);
+    uint64_t sum = end->sum;
+    dear(trace->id == stub_id(engine, stub_at(&engine->stubs, number)));
+    leave(&trace->links);
+    depart(end, trace);
+    end->sum = sum;
+    list_stub(engine, end, number);
+    lessen(&engine->digests, end);
 }
 
 /* The record has a new address, and its trace with it. */
 void digest_moved(Record *record) {
     Trace *trace = trace_of(record);
     relink(&trace->links);
-    if (trace->granule)
-        trace->granule->records[trace->place] = record;
+    if (granule_of(trace))
+        granule_of(trace)->records[trace->place] = record;
 }
 
 void digest_free(Engine *engine) {
@@ -365,6 +491,14 @@ static bool recount(Engine *engine, int64_t young_from) {
                 return false;
             count_young(digests, stamp_of(record->clock), granule->number, trace_of(record)->id);
         }
+        for (uint32_t number = granule ? granule->first_stub : 0; number; number = stub_at(&engine->stubs, number)->next) {
+            const Stub *stub = stub_at(&engine->stubs, number);
+            if (stamp_of(stub_clock(stub)) < young_from)
+                continue;
+            if (digests->young_count * 2 >= digests->young_capacity && !renew_young(digests))
+                return false;
+            count_young(digests, stamp_of(stub_clock(stub)), granule->number, stub_id(engine, stub));
+        }
     }
     return true;
 }
@@ -395,7 +529,7 @@ bool digest_total(Engine *engine, int64_t cut_stamp, int64_t cut_end, int64_t no
     for (uint64_t place = 0; place < digests->granule_capacity; place++) {
         const Granule *granule = digests->granules[place];
         if (granule && granule->number <= cut_end) {
-            total->count -= granule->ending;
+            total->count -= (int64_t)granule->ending + granule->stubs;
             total->sum -= granule->sum;
         }
     }
@@ -442,8 +576,8 @@ int64_t digest_buckets(Engine *engine, int64_t cut_stamp, int64_t cut_end, int s
     int64_t count = 0;
     for (uint64_t place = 0; place < digests->granule_capacity; place++) {
         const Granule *granule = digests->granules[place];
-        if (granule && granule->ending && granule->number > cut_end)
-            sums[count++] = (Sum){granule->number >> shift, granule->ending, granule->sum};
+        if (granule && (granule->ending || granule->stubs) && granule->number > cut_end)
+            sums[count++] = (Sum){granule->number >> shift, (int64_t)granule->ending + granule->stubs, granule->sum};
     }
     for (uint64_t place = 0; place < digests->young_capacity; place++) {
         const Tally *tally = &digests->young[place];

@@ -2,7 +2,7 @@
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
- * store), digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
+ * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
  * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, ranks.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
@@ -27,6 +27,7 @@
 #define UNTRUSTED_BULK_BYTES_MAX 16384
 
 #include "seal.h" /* needs it */
+#include "stubs.h"
 
 typedef struct Settings {
     uint64_t node;
@@ -51,7 +52,8 @@ typedef struct Granule { /* 1,024 ms */
     /* The first and the last must not be neighbours: read as one word, they would wait for all stores before. */
     uint32_t ending;         /* records that end in it */
     uint32_t held, capacity; /* places in use, and all */
-    uint32_t written;        /* records whose stamp lies in it */
+    uint32_t written;        /* records and stubs whose stamp lies in it */
+    uint32_t stubs, first_stub; /* that end in it, and the number of one; they are listed where digests are not kept, too */
 } Granule;
 
 typedef struct Tally { /* of young records */
@@ -63,9 +65,11 @@ typedef struct Tally { /* of young records */
 
 typedef struct Trace { /* before each record, in a node that may have peers */
     uint64_t id;
-    Granule *granule; /* of its end; NULL: not counted yet */
-    uint32_t place;   /* in the granule's records */
-    Links links;      /* of its partition */
+    uint32_t granule_low;
+    uint16_t granule_high;
+    uint16_t point; /* what of its point is below the number of its partition */
+    uint32_t place; /* in the granule's records */
+    Links links;    /* of its partition */
 } Trace;
 
 typedef struct Digests {
@@ -94,6 +98,15 @@ typedef struct Before { /* what a record counted for */
 
 static inline Trace *trace_of(const Record *record) {
     return (Trace *)record - 1;
+}
+
+static inline Granule *granule_of(const Trace *trace) { /* of its end; NULL: not counted yet */
+    return (Granule *)(uintptr_t)((uint64_t)trace->granule_high << 32 | trace->granule_low);
+}
+
+static inline void set_granule(Trace *trace, const Granule *granule) {
+    trace->granule_low = (uint32_t)(uintptr_t)granule;
+    trace->granule_high = (uint16_t)((uint64_t)(uintptr_t)granule >> 32);
 }
 
 /* -- family.c: collections ------------------------------------------------------------------------ */
@@ -279,9 +292,11 @@ typedef struct Engine {
     Nodes nodes;
     Outbox outbox;
     Digests digests;
+    Stubs stubs; /* of databases 0 to 15 */
     size_t lead;    /* bytes of trace before each record: none, until digests are begun */
     uint64_t clock; /* of the last stamp given here or merged */
-    uint64_t writes, expired, stubs, stub_key_bytes, hits, misses, defaulted;
+    uint64_t stub_rows, stub_key_bytes; /* of the other spaces, whose stubs are records */
+    uint64_t writes, expired, hits, misses, defaulted;
     uint64_t moved, moved_max; /* bytes of values read and written; where the command under way has had its share (api.py) */
     Lateness late;
     uint64_t calls[HOT_COUNT];
@@ -324,14 +339,12 @@ uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget);
 Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t value_bytes, bool keep_value);
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
-                       int64_t now_ms);
+                       int64_t now_ms, uint32_t stub);
 void keyspace_remove(Engine *engine, Record *record, uint64_t cleared);
 bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
                   bool implicit, int64_t now_ms, uint8_t note);
 bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note);
 bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms);
-bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
-                   int64_t now_ms);
 void keyspace_end(Engine *engine, Record *record, int64_t now_ms);
 void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms);
 static inline uint64_t keyspace_hash(const Engine *engine, Span key) {
@@ -359,12 +372,11 @@ static inline double *score_of(const Engine *engine, const Record *member) {
 }
 
 /* family.c: the first are called for every change of a head or a member */
-bool family_before(Engine *engine, const Record *record, int db, uint64_t hash, Span key, const Content *content,
-                   int64_t now_ms);
+bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
+                   const Content *content, int64_t now_ms);
 void family_after_all(Engine *engine, int db, Span key, const Content *content);
 void family_head_comes(Engine *engine, const Record *head);
 void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);
-uint64_t family_ended_at(const Record *record);
 void family_marked(Engine *engine, int db, Span key, uint64_t clock);
 void family_link(Engine *engine, Record *record);
 void family_unlink(Engine *engine, Record *record);
@@ -421,7 +433,7 @@ Before digest_before(const Record *record);
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);
 void digest_give_up(Engine *engine, int64_t end_ms, uint64_t clock);
 void digest_change(Engine *engine, Record *record, Before before);
-void digest_drop(Engine *engine, Record *record);
+void digest_drop(Engine *engine, Record *record, uint64_t successor);
 void digest_moved(Record *record);
 void digest_free(Engine *engine);
 bool digest_total(Engine *engine, int64_t cut_stamp, int64_t cut_end, int64_t now_ms, Sum *total);

@@ -334,14 +334,23 @@ void family_head_comes(Engine *engine, const Record *head) {
     count_empty(engine, family, 1);
 }
 
-/* The clock up to which what ended with this record is cleared. */
+/* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end. */
 uint64_t family_ended_at(const Record *record) {
+    if (!(record->flags & RECORD_KIND))
+        return record->clock;
     uint64_t clock = (uint64_t)record_deadline_ms(record) << 16;
     return clock > record->clock ? clock : record->clock;
 }
 
+/* What goes with a head that is replaced by another version of its key. */
+uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms) {
+    if (record_deadline_ms(head) > now_ms)
+        return clock;
+    return record_end_ms(head) > now_ms ? family_ended_at(head) : 0;
+}
+
 /* Before the record of a key changes that is a head, or becomes one: what can fail. */
-static bool prepare(Engine *engine, const Record *record, int db, uint64_t hash, Span key, uint8_t kind, int64_t now_ms) {
+static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, uint8_t kind, int64_t now_ms) {
     if (!kind)
         return true;
     Family *family = with_room(engine, kind * DATABASES + db, key);
@@ -351,23 +360,26 @@ static bool prepare(Engine *engine, const Record *record, int db, uint64_t hash,
     if (is_live && record_kind(record) == kind)
         return true;
     family->held = true;
-    if (!record || record_end_ms(record) <= now_ms)
+    const Stub *old = stub ? stub_at(&engine->stubs, stub) : NULL;
+    int64_t end_ms = record ? record_end_ms(record) : old ? stub_shadow_ms(old) : 0;
+    if (end_ms <= now_ms)
         return true;
-    uint64_t cleared = is_live ? record->clock : family_ended_at(record);
-    if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record->node], record_end_ms(record), now_ms))
+    uint64_t cleared = !record ? stub_clock(old) : is_live ? record->clock : family_ended_at(record);
+    if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record ? record->node : old->node], end_ms, now_ms))
         return true;
     give_up(engine, kind * DATABASES + db, key);
     return false;
 }
 
 /* Before any change of a record: what can fail. */
-bool family_before(Engine *engine, const Record *record, int db, uint64_t hash, Span key, const Content *content, int64_t now_ms) {
+bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, const Content *content,
+                   int64_t now_ms) {
     if (is_member(db))
         return !content || with_room(engine, db, member_head(key)) != NULL;
     uint8_t kind = content ? content->kind : 0;
     if (likely(!kind && !(record && record->flags & RECORD_KIND)))
         return true;
-    return prepare(engine, record, db, hash, key, kind, now_ms);
+    return prepare(engine, record, stub, db, hash, key, kind, now_ms);
 }
 
 /* The change did not come, for want of memory. */
@@ -396,9 +408,12 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
     if (mark && clock <= mark->clock)
         return true;
     const Record *record = table_find(&engine->tables[db], hash, key);
+    uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
+    if (stub)
+        return stub_shadow_ms(stub_at(&engine->stubs, stub)) > now_ms && clock <= stub_clock(stub_at(&engine->stubs, stub));
     if (!record || record_end_ms(record) <= now_ms)
         return false; /* nothing that ended with it can be alive anywhere */
-    if (!(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms)
+    if (record_deadline_ms(record) > now_ms)
         return record_kind(record) != space / DATABASES && clock <= record->clock;
     return clock <= family_ended_at(record);
 }

@@ -18,6 +18,7 @@
 #define PREFETCHED 8
 #define SPARSE 64       /* numbers to a granule, beyond which sorting is quicker than counting */
 #define STEPS_BY_BUDGET 8 /* empty numbers passed cost what one record does */
+#define STUB_PLACE UINT32_C(0x80000000) /* a place with this bit is the number of a stub: records come first */
 
 static inline uint64_t scatter(uint64_t x) {
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -57,6 +58,10 @@ typedef struct Course {
     uint64_t steps;
 } Course;
 
+static inline bool holds_any(const Granule *granule) {
+    return granule->ending || granule->stubs;
+}
+
 static bool is_selected(const Selection *selection, int64_t number) {
     if (!selection->bucket_count)
         return true;
@@ -82,7 +87,7 @@ static bool course_begin(Course *course, const Digests *digests, const Selection
     *course = (Course){.digests = digests, .selection = selection, .number = INT64_MAX, .last = INT64_MIN};
     for (uint64_t place = 0; place < digests->granule_capacity; place++) {
         const Granule *granule = digests->granules[place];
-        if (!granule || !granule->ending || granule->number < first)
+        if (!granule || !holds_any(granule) || granule->number < first)
             continue;
         course->count++;
         if (granule->number < course->number)
@@ -97,7 +102,7 @@ static bool course_begin(Course *course, const Digests *digests, const Selection
         return false;
     for (uint64_t place = 0, at = 0; place < digests->granule_capacity; place++) {
         const Granule *granule = digests->granules[place];
-        if (granule && granule->ending && granule->number >= first)
+        if (granule && holds_any(granule) && granule->number >= first)
             course->sorted[at++] = granule->number;
     }
     qsort(course->sorted, course->count, sizeof *course->sorted, by_value);
@@ -120,7 +125,7 @@ static const Granule *course_next(Course *course) {
         if (!is_selected(course->selection, number))
             continue;
         const Granule *granule = digest_granule(course->digests, number);
-        if (granule && granule->ending)
+        if (granule && holds_any(granule))
             return granule;
     }
 }
@@ -138,15 +143,29 @@ static inline const Record *record_at(const Granule *granule, uint32_t place, co
     return selection->since <= stamp && stamp <= selection->cut_stamp ? record : NULL;
 }
 
-/* How far into a granule this slice may go, from the place where the last one stopped. */
+/* How far into a granule's records this slice may go, from the place where the last one stopped. */
 static uint32_t slice_end(const Granule *granule, uint32_t from, int64_t budget) {
     if (from >= granule->held)
         return from;
     return granule->held - from > budget ? from + (uint32_t)budget : granule->held;
 }
 
+/* Behind the records the stubs: the first to look at; 0: no more. One that is gone from where a slice stopped takes those
+ * behind it along, and the next comparison has them. */
+static uint32_t stub_from(const Engine *engine, const Granule *granule, uint32_t place) {
+    if (!(place & STUB_PLACE))
+        return granule->first_stub;
+    const Stub *stub = stub_if_used(&engine->stubs, place & ~STUB_PLACE);
+    return stub && stub_shadow_ms(stub) >> GRANULE_SHIFT == granule->number ? place & ~STUB_PLACE : 0;
+}
+
+static bool stub_belongs(const Stub *stub, const Selection *selection) {
+    int64_t stamp = (int64_t)(stub_clock(stub) >> STAMP_GRANULE_SHIFT);
+    return selection->since <= stamp && stamp <= selection->cut_stamp;
+}
+
 /* What is left of a budget behind a granule, of which so many places were looked at. */
-static int64_t left(Course *course, int64_t budget, uint32_t looked_at) {
+static int64_t left(Course *course, int64_t budget, int64_t looked_at) {
     int64_t steps = (int64_t)(course->steps / STEPS_BY_BUDGET);
     course->steps = 0;
     return budget - looked_at - steps;
@@ -165,7 +184,8 @@ bool filter_fill(Engine *engine, Filter *filter, const Selection *selection, Spo
             break;
         }
         bool is_full = false;
-        for (uint32_t end = slice_end(granule, from, budget); place < end && !is_full; place++) {
+        int64_t looked_at = 0;
+        for (uint32_t end = slice_end(granule, from, budget); place < end && !is_full; place++, looked_at++) {
             const Record *record = record_at(granule, place, selection);
             if (!record)
                 continue;
@@ -174,11 +194,28 @@ bool filter_fill(Engine *engine, Filter *filter, const Selection *selection, Spo
             add(filter, trace_of(record)->id);
             filter->added++;
         }
-        if (is_full)
-            break;
-        if (place < granule->held)
+        if (!is_full && place < granule->held) {
             next = (Spot){granule->number, place};
-        budget = left(&course, budget, place - from);
+        } else if (!is_full) {
+            uint32_t number = stub_from(engine, granule, place);
+            for (; number && looked_at < budget && !is_full; looked_at++) {
+                const Stub *stub = stub_at(&engine->stubs, number);
+                number = stub->next;
+                if (!stub_belongs(stub, selection))
+                    continue;
+                if ((is_full = filter->added == filter->room))
+                    break;
+                add(filter, stub_id(engine, stub));
+                filter->added++;
+            }
+            if (number && !is_full)
+                next = (Spot){granule->number, STUB_PLACE | number};
+        }
+        if (is_full) {
+            next = (Spot){CURSOR_DONE, 0};
+            break;
+        }
+        budget = left(&course, budget, looked_at);
     }
     free(course.sorted);
     *spot = next;
@@ -199,16 +236,29 @@ bool filter_lacking(Engine *engine, const Filter *filter, const Selection *selec
             next = (Spot){granule->number, from};
             break;
         }
-        for (uint32_t end = slice_end(granule, from, budget); place < end; place++) {
+        int64_t looked_at = 0;
+        for (uint32_t end = slice_end(granule, from, budget); place < end; place++, looked_at++) {
             const Record *record = record_at(granule, place, selection);
             if (!record || !lacks(filter, trace_of(record)->id))
                 continue;
             if (out->len >= bytes_max || !(is_packed = dump_pack(engine, record, out)))
                 break;
         }
-        if (place < granule->held)
+        if (place < granule->held) {
             next = (Spot){granule->number, place};
-        budget = left(&course, budget, place - from);
+        } else {
+            uint32_t number = stub_from(engine, granule, place);
+            for (; number && looked_at < budget; looked_at++) {
+                const Stub *stub = stub_at(&engine->stubs, number);
+                if (stub_belongs(stub, selection) && lacks(filter, stub_id(engine, stub))
+                    && (out->len >= bytes_max || !(is_packed = stub_pack(engine, number, NULL, out))))
+                    break;
+                number = stub->next;
+            }
+            if (number)
+                next = (Spot){granule->number, STUB_PLACE | number};
+        }
+        budget = left(&course, budget, looked_at);
     }
     free(course.sorted);
     *spot = next;

@@ -26,6 +26,7 @@ Engine *engine_new(const Settings *settings) {
     for (int space = DATABASES; space < MARKS; space++)
         engine->tables[space].lead = kin_bytes(space);
     wheel_init(&engine->wheel);
+    memcpy(engine->stubs.place_key, settings->secret, sizeof engine->stubs.place_key);
     return engine;
 }
 
@@ -53,6 +54,7 @@ void engine_free(Engine *engine) {
         walk_all(engine, db, give_block, engine);
         table_free(&engine->tables[db]);
     }
+    stubs_free(&engine->stubs);
     digest_free(engine);
     homes_free(engine);
     outbox_clear(engine);
@@ -82,7 +84,8 @@ void engine_configure(Engine *engine, const Settings *settings) {
 }
 
 uint64_t engine_used_bytes(const Engine *engine) {
-    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes + engine->family_bytes;
+    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes + engine->family_bytes
+                     + stubs_bytes(&engine->stubs);
     for (int db = 0; db < SPACES; db++)
         bytes += table_bytes(&engine->tables[db]);
     for (int number = 0; engine->family_bytes && number < MEMBER_SPACES; number++)
@@ -185,7 +188,7 @@ Record *keyspace_reshape(Engine *engine, Record *record, bool shadowed, size_t v
 }
 
 static void count_stub(Engine *engine, const Record *record, int by) {
-    engine->stubs += (uint64_t)by;
+    engine->stub_rows += (uint64_t)by;
     engine->stub_key_bytes += (uint64_t)by * record->key_bytes;
 }
 
@@ -216,22 +219,23 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     return record;
 }
 
-/* Makes `record` (NULL: a new one) hold this version; without a value, a stub. */
+/* Makes `record` (NULL: a new one) hold this version; without a value, a stub, but of a key, whose stub is none of the records
+ * (stub_bury). What there was of the key before is that record or the stub with this number, or neither. */
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
-                       int64_t now_ms) {
+                       int64_t now_ms, uint32_t stub) {
     size_t value_bytes = content ? content->bytes.len : 0;
     bool is_new = record == NULL, is_tracked = engine->digests.kept;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     Before before = {0};
     always(deadline_ms >= 0 && deadline_ms <= TIME_MS_MAX && shadow_ms >= 0 && shadow_ms <= TIME_MS_MAX);
-    always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX);
+    always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX && (content || db >= DATABASES));
     uint8_t kind = content ? content->kind : 0;
     uint64_t cleared = clock; /* with a head that goes */
-    if (!family_before(engine, record, db, hash, key, content, now_ms))
+    if (!family_before(engine, record, stub, db, hash, key, content, now_ms))
         return NULL;
-    if (!is_new && record->flags & RECORD_KIND && record_deadline_ms(record) <= now_ms)
-        cleared = record_end_ms(record) > now_ms ? family_ended_at(record) : 0;
+    if (!is_new && record->flags & RECORD_KIND)
+        cleared = family_cleared_by(record, clock, now_ms);
     bool stays = !is_new && kind && record_kind(record) == kind && record_deadline_ms(record) > now_ms;
     if (is_tracked) {
         if (!digest_make_room(engine, end_ms, clock, now_ms)) {
@@ -280,6 +284,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
         wheel_move(&engine->wheel, record, content ? deadline_ms : end_ms, now_ms);
     if (is_tracked)
         digest_change(engine, record, before);
+    if (unlikely(stub))
+        stub_replaced(engine, stub, clock);
     if (unlikely(kind && !stays))
         family_head_comes(engine, record);
     else if (unlikely(db >= MARKS) && db < SCRIPTS)
@@ -290,8 +296,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     return record;
 }
 
-/* Out of table and counts; the wheel has let go of it already. With a head goes what is as old as this clock. */
-static void destroy(Engine *engine, Record *record, uint64_t cleared) {
+/* Out of table and counts; wheel and digests have let go of it already. With a head goes what is as old as this clock. */
+void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
     if (unlikely(record->flags & RECORD_KIND))
         family_head_goes(engine, record, cleared);
     else if (is_member(record->db) && kin_of(engine, record)->family)
@@ -301,16 +307,21 @@ static void destroy(Engine *engine, Record *record, uint64_t cleared) {
         count_stub(engine, record, -1);
     else
         engine->live[record->db]--;
-    if (engine->digests.kept)
-        digest_drop(engine, record);
     nodes_release(&engine->nodes, record->node);
     table_remove(&engine->tables[record->db], record);
     give_block(engine, record);
 }
 
+/* The wheel has let go of it already. `successor`: the clock of the stub that takes its place, or its own. */
+static void destroy(Engine *engine, Record *record, uint64_t cleared, uint64_t successor) {
+    if (engine->digests.kept)
+        digest_drop(engine, record, successor);
+    keyspace_forget(engine, record, cleared);
+}
+
 void keyspace_remove(Engine *engine, Record *record, uint64_t cleared) {
     wheel_remove(&engine->wheel, record);
-    destroy(engine, record, cleared);
+    destroy(engine, record, cleared, record->clock);
 }
 
 /* -- local writes -------------------------------------------------------------------------------- */
@@ -319,18 +330,20 @@ static uint64_t latest(uint64_t one, uint64_t other) {
 }
 
 /* A fresh stamp: later than the last one here, than the time, and than what it replaces (stamp.py). */
-static uint64_t next_clock(const Engine *engine, const Record *replaced, int64_t now_ms) {
+static uint64_t next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms) {
     uint64_t clock = latest(engine->clock + 1, (uint64_t)now_ms << 16);
+    if (unlikely(stub))
+        return latest(clock, stub_clock(stub_at(&engine->stubs, stub)) + 1);
     return replaced ? latest(clock, replaced->clock + 1) : clock;
 }
 
 /* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold the older
  * value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for longer. */
-static int64_t shadow_left(const Engine *engine, const Record *replaced, int64_t deadline_ms) {
-    if (!replaced || !(engine->digests.kept || engine->settings.outbox_bytes_max || replaced->flags & RECORD_KIND))
+static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_t stub, int64_t deadline_ms) {
+    bool is_remembered = engine->digests.kept || engine->settings.outbox_bytes_max || (replaced && replaced->flags & RECORD_KIND);
+    if (!(replaced || stub) || !is_remembered)
         return 0;
-    int64_t end_ms = record_deadline_ms(replaced), shadow_ms = record_shadow_ms(replaced);
-    int64_t last_ms = end_ms > shadow_ms ? end_ms : shadow_ms;
+    int64_t last_ms = replaced ? record_end_ms(replaced) : stub_shadow_ms(stub_at(&engine->stubs, stub));
     return last_ms > deadline_ms ? last_ms : 0;
 }
 
@@ -340,11 +353,12 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     if (node < 0)
         return false;
     Record *record = table_find(&engine->tables[db], hash, key);
+    uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     bool is_new = engine->observed && !keyspace_row(engine, db, hash, key, now_ms);
-    uint64_t clock = next_clock(engine, record, now_ms);
-    int64_t shadow_ms = shadow_left(engine, record, deadline_ms);
+    uint64_t clock = next_clock(engine, record, stub, now_ms);
+    int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
-                        implicit, now_ms))
+                        implicit, now_ms, stub))
         return false;
     engine->clock = clock;
     engine->writes++;
@@ -367,10 +381,10 @@ bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_
     memcpy(engine->scratch.bytes, key.bytes, key.len);
     engine->scratch.len = key.len;
     key.bytes = engine->scratch.bytes;
-    uint64_t clock = next_clock(engine, head, now_ms), hash = keyspace_hash(engine, key);
+    uint64_t clock = next_clock(engine, head, 0, now_ms), hash = keyspace_hash(engine, key);
     int db = head->db;
     bool written = keyspace_write(engine, head, db, hash, key, &content, clock, 0, record_deadline_ms(head), until_ms,
-                                  head->flags & RECORD_IMPLICIT, now_ms);
+                                  head->flags & RECORD_IMPLICIT, now_ms, 0);
     if (written) {
         engine->clock = clock;
         if (engine->settings.outbox_bytes_max)
@@ -378,34 +392,6 @@ bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_
     }
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return written;
-}
-
-/* Members of a key up to this clock are cleared, on all nodes, for as long as one of them could be alive. */
-bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
-                   int64_t now_ms) {
-    Record *mark = table_find(&engine->tables[MARKS + db], hash, key);
-    if (mark) {
-        uint64_t other = engine->nodes.numbers[mark->node];
-        int64_t shadow_ms = record_shadow_ms(mark);
-        if (mark->clock > clock || (mark->clock == clock && other >= number)) {
-            if (until_ms <= shadow_ms)
-                return true;
-            clock = mark->clock;
-            number = other;
-        }
-        if (shadow_ms > until_ms)
-            until_ms = shadow_ms;
-    }
-    Seal unsealed = {0};
-    int32_t node = number == engine->settings.node ? 0 : nodes_intern(&engine->nodes, number, &unsealed);
-    if (node < 0
-        || !keyspace_write(engine, mark, MARKS + db, hash, key, NULL, clock, (uint16_t)node, 0, until_ms, false, now_ms))
-        return false;
-    if (clock > engine->clock)
-        engine->clock = clock;
-    if (engine->settings.outbox_bytes_max)
-        outbox_add(engine, MARKS + db, hash, key, key.len);
-    return true;
 }
 
 bool keyspace_store(Engine *engine, int db, uint64_t hash, Span key, Span value, int64_t deadline_ms,
@@ -460,12 +446,17 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     *found = record != NULL;
     if (!record)
         return true;
-    uint64_t clock = next_clock(engine, record, now_ms);
-    int64_t shadow_ms = shadow_left(engine, record, now_ms);
-    if (!shadow_ms)
+    uint64_t clock = next_clock(engine, record, 0, now_ms);
+    int64_t shadow_ms = shadow_left(engine, record, 0, now_ms);
+    if (!shadow_ms) {
         keyspace_remove(engine, record, clock);
-    else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms))
+    } else if (db < DATABASES) {
+        Name name = stub_name(db, key);
+        if (!stub_bury(engine, record, 0, &name, clock, 0, shadow_ms, now_ms))
+            return false;
+    } else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms, 0)) {
         return false;
+    }
     engine->clock = clock;
     engine->writes++;
     if (engine->settings.outbox_bytes_max)
@@ -474,15 +465,10 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 }
 
 /* -- forgetting ---------------------------------------------------------------------------------- */
-/* The value is gone; key and stamp stay until the shadow has passed. Without memory for a smaller
- * block the stub keeps the one it has. */
+/* Of a space whose stubs are records: it stays one, under its key. Without memory for a smaller block it keeps the one it has. */
 static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
-    if (unlikely(record->flags & RECORD_KIND)) {
-        family_head_goes(engine, record, family_ended_at(record));
-        record->flags &= (uint8_t)~RECORD_KIND;
-    } else if (is_member(record->db) && kin_of(engine, record)->family) {
+    if (is_member(record->db) && kin_of(engine, record)->family)
         family_unlink(engine, record);
-    }
     Span key = record_key(record);
     wipe((uint8_t *)key.bytes + key.len, record->value_bytes);
     engine->live[record->db]--;
@@ -534,23 +520,31 @@ static void end_member(Engine *engine, Record *record, int64_t now_ms) {
 /* What is due for a record that the wheel has let go of. */
 void keyspace_end(Engine *engine, Record *record, int64_t now_ms) {
     if (record->flags & RECORD_STUB) {
-        destroy(engine, record, 0);
+        destroy(engine, record, 0, record->clock);
         return;
     }
+    int64_t by_ms = now_ms - record_deadline_ms(record);
+    uint32_t value_bytes = record->value_bytes;
+    bool is_remembered = record_shadow_ms(record) > now_ms, is_seen = false;
+    size_t notes_before = engine->notes.len;
     if (unlikely(is_member(record->db))) {
         end_member(engine, record, now_ms);
     } else {
         const Family *family = record->flags & RECORD_KIND ? family_of(engine, record) : NULL;
-        if (likely(!family) || family->count != family->dying) {
-            engine->expired++;
+        is_seen = likely(!family) || family->count != family->dying;
+        if (is_seen)
             engine_note(engine, NOTE_EXPIRED, record->db, record_key(record));
-        }
     }
-    note_lateness(&engine->late, now_ms - record_deadline_ms(record), record->value_bytes, now_ms);
-    if (record_shadow_ms(record) > now_ms)
+    if (!is_remembered) {
+        destroy(engine, record, 0, record->clock);
+    } else if (record->db >= DATABASES) {
         become_stub(engine, record, now_ms);
-    else
-        destroy(engine, record, 0);
+    } else if (!stub_takes_over(engine, record, now_ms)) {
+        buffer_cut(&engine->notes, notes_before);
+        return;
+    }
+    engine->expired += is_seen;
+    note_lateness(&engine->late, by_ms, value_bytes, now_ms);
 }
 
 static void end(Engine *engine, Record *record, int64_t now_ms) {
@@ -573,11 +567,19 @@ uint64_t keyspace_expire(Engine *engine, int64_t now_ms, uint64_t budget) {
         size_t count = wheel_visit(&engine->wheel, now_ms, due, wanted);
         for (size_t number = 0; number < count; number++)
             table_prefetch_line(&engine->tables[due[number]->db], due[number]->hash);
+        for (size_t number = 0; number < count; number++) /* marks first: the end of a head writes its mark anew */
+            if (unlikely(due[number]->flags & RECORD_STUB)) {
+                end(engine, due[number], now_ms);
+                due[number] = NULL;
+            }
         for (size_t number = 0; number < count; number++)
-            end(engine, due[number], now_ms);
+            if (likely(due[number] != NULL))
+                end(engine, due[number], now_ms);
         touched += count;
         if (count < wanted)
             break;
     }
-    return touched + family_work(engine, now_ms, budget - touched);
+    if (engine->stubs.count && touched < budget)
+        touched += stubs_sweep(engine, now_ms, budget - touched);
+    return touched + (touched < budget ? family_work(engine, now_ms, budget - touched) : 0);
 }

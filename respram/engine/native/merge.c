@@ -9,14 +9,22 @@
 #include <string.h>
 
 #define PACKED_HEADER_BYTES 34
-#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED | RECORD_KIND)
+#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED | RECORD_KIND | PACKED_NAMED)
 
 typedef struct Arrived {
     Span key, value;
     uint64_t clock, node, deadline_ms, shadow_ms;
     uint64_t key_id, sealer, position; /* where it is sealed */
     uint8_t flags, db;
+    Name name; /* where it came without its key, or where it was asked for */
+    bool is_named;
 } Arrived;
+
+/* What there is of a key: a record or a stub, or neither. */
+typedef struct Known {
+    Record *record;
+    uint32_t stub;
+} Known;
 
 static uint64_t number_at(const uint8_t *at, int bytes) {
     uint64_t number = 0;
@@ -25,11 +33,14 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
     return number;
 }
 
-/* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub. */
+/* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub.
+ * Only a key's stub with a shadow goes by a name. */
 static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
     if (flags & RECORD_KIND && (flags & (RECORD_STUB | PACKED_SEALED) || value_bytes || db >= DATABASES))
         return true;
     if (db >= MARKS && db < SCRIPTS && !(flags & RECORD_STUB))
+        return true;
+    if (flags & PACKED_NAMED && (!(flags & RECORD_STUB) || !(flags & RECORD_SHADOWED) || db >= DATABASES))
         return true;
     return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
            || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));
@@ -76,18 +87,60 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
         return false;
     record->key = (Span){from, key_bytes};
     record->value = (Span){from + key_bytes, value_bytes};
+    record->is_named = record->flags & PACKED_NAMED;
+    if (record->is_named) {
+        if (key_bytes != NAME_BYTES)
+            return false;
+        memcpy(&record->name, from, NAME_BYTES);
+        if (name_db(&record->name) != record->db)
+            return false;
+    }
     *at = from + key_bytes + value_bytes;
     return true;
 }
 
-static bool is_acceptable(const Engine *engine, const Arrived *record, const Record *known, int64_t now_ms) {
+static bool is_acceptable(const Engine *engine, const Arrived *record, Known known, int64_t now_ms) {
     const Settings *settings = &engine->settings;
+    if (record->flags & PACKED_NAMED && !engine->digests.kept)
+        return false; /* it could not find the record that it is about */
     uint64_t latest_stamp_ms = (uint64_t)(now_ms + settings->clock_offset_ms_max);
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
            && record->shadow_ms <= (uint64_t)(now_ms + SHADOW_MS_MAX)
            && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB) /* of a key too large here */
-           && (known || !engine_full(engine));
+           && (known.record || known.stub || !engine_full(engine));
+}
+
+static const Name *name_arrived(Arrived *record) {
+    if (!record->is_named) {
+        record->name = stub_name(record->db, record->key);
+        record->is_named = true;
+    }
+    return &record->name;
+}
+
+/* By its key; a stub that came without one by its name, and where there is a record it has its key again: in `found_key`, since the
+ * record may go. False: no memory. */
+static bool find_known(Engine *engine, Arrived *arrived, Buffer *found_key, uint64_t *hash, Known *known) {
+    *known = (Known){0};
+    if (arrived->flags & PACKED_NAMED) {
+        known->stub = stubs_find(&engine->stubs, &arrived->name);
+        known->record = known->stub || !engine->digests.kept ? NULL : dump_find(engine, &arrived->name);
+        if (!known->record)
+            return true;
+        Span key = record_key(known->record);
+        found_key->len = 0;
+        if (!buffer_append(found_key, key.bytes, key.len))
+            return false;
+        arrived->key = (Span){found_key->bytes, key.len};
+        arrived->flags &= (uint8_t)~PACKED_NAMED;
+    }
+    *hash = keyspace_hash(engine, arrived->key);
+    if (!known->record)
+        known->record = table_find(&engine->tables[arrived->db], *hash, arrived->key);
+    if (!known->record && engine->stubs.count && arrived->db < DATABASES)
+        known->stub = stubs_find(&engine->stubs, name_arrived(arrived));
+    return true;
 }
 
 /* The shadow rule (record.py): the latest end of all that is replaced, if that is after the deadline. */
@@ -99,19 +152,28 @@ static int64_t shadow_of(int64_t deadline_ms, int64_t own_shadow_ms, int64_t oth
     return latest_ms > deadline_ms ? latest_ms : 0;
 }
 
-static bool is_newer_or_same(const Engine *engine, const Record *record, const Arrived *other) {
-    if (record->clock != other->clock)
-        return record->clock > other->clock;
-    return engine->nodes.numbers[record->node] >= other->node;
+typedef struct Stamp {
+    uint64_t clock, node;
+} Stamp;
+
+static Stamp stamp_of(const Engine *engine, Known known) {
+    if (known.record)
+        return (Stamp){known.record->clock, engine->nodes.numbers[known.record->node]};
+    const Stub *stub = stub_at(&engine->stubs, known.stub);
+    return (Stamp){stub_clock(stub), engine->nodes.numbers[stub->node]};
 }
 
-static bool is_same(const Engine *engine, const Record *record, const Arrived *other) {
-    return record->clock == other->clock && engine->nodes.numbers[record->node] == other->node;
+static bool is_newer_or_same(Stamp stamp, const Arrived *other) {
+    return stamp.clock != other->clock ? stamp.clock > other->clock : stamp.node >= other->node;
+}
+
+static bool is_same(const Engine *engine, Known known, const Arrived *other) {
+    Stamp stamp = stamp_of(engine, known);
+    return stamp.clock == other->clock && stamp.node == other->node;
 }
 
 /* An older or equal version still tells how long the newer one must be remembered. False: no memory. */
-static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t now_ms) {
-    int64_t ends_ms = is_same(engine, record, older) ? 0 : (int64_t)older->deadline_ms;
+static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
     int64_t own_ms = record_shadow_ms(record);
     int64_t shadow_ms = shadow_of(record_deadline_ms(record), own_ms, ends_ms, (int64_t)older->shadow_ms);
     if (shadow_ms == own_ms)
@@ -136,10 +198,26 @@ static bool widen(Engine *engine, Record *record, const Arrived *older, int64_t 
     return true;
 }
 
+/* A stub's own deadline lies before its shadow, so the later end of the two is the shadow. */
+static bool widen_stub(Engine *engine, uint32_t number, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
+    const Stub *stub = stub_at(&engine->stubs, number);
+    int64_t shadow_ms = shadow_of(0, stub_shadow_ms(stub), ends_ms, (int64_t)older->shadow_ms);
+    if (shadow_ms == stub_shadow_ms(stub))
+        return true;
+    Name name = stub->name;
+    return stub_write(engine, number, &name, stub_clock(stub), stub->node, shadow_ms, now_ms);
+}
+
+static bool widen(Engine *engine, Known known, const Arrived *older, int64_t now_ms) {
+    int64_t ends_ms = is_same(engine, known, older) ? 0 : (int64_t)older->deadline_ms;
+    return known.record ? widen_record(engine, known.record, ends_ms, older, now_ms)
+                        : widen_stub(engine, known.stub, ends_ms, older, now_ms);
+}
+
 enum { TAKEN, PASSED_OVER, NO_ROOM, STRANGE };
 
 /* Writes a version of a peer's: sealed as it came, or sealed here where the peer does not seal. */
-static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, bool is_live, int64_t shadow_ms,
+static bool write(Engine *engine, Known known, uint64_t hash, const Arrived *newer, bool is_live, int64_t shadow_ms,
                   int64_t now_ms) {
     Content content = {0};
     if (newer->flags & RECORD_KIND) {
@@ -153,11 +231,30 @@ static bool write(Engine *engine, Record *record, uint64_t hash, const Arrived *
     }
     int32_t node = nodes_intern(&engine->nodes, newer->node, &content.seal);
     bool written = node >= 0
-                   && keyspace_write(engine, record, newer->db, hash, newer->key, is_live ? &content : NULL, newer->clock,
+                   && keyspace_write(engine, known.record, newer->db, hash, newer->key, is_live ? &content : NULL, newer->clock,
                                      (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms,
-                                     newer->flags & RECORD_IMPLICIT, now_ms);
+                                     newer->flags & RECORD_IMPLICIT, now_ms, known.stub);
     seal_done(engine, &content, written);
     return written;
+}
+
+/* A key's version without a value. Of a head that is over already a mark remembers the end: a stub has no deadline. */
+static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t shadow_ms, int64_t now_ms) {
+    Seal none = {0};
+    uint64_t ended = newer->deadline_ms << 16;
+    if (newer->flags & RECORD_KIND
+        && !keyspace_mark(engine, newer->db, hash, newer->key, ended > newer->clock ? ended : newer->clock, newer->node, shadow_ms, now_ms))
+        return false;
+    int32_t node = nodes_intern(&engine->nodes, newer->node, &none);
+    return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock, (uint16_t)node,
+                                  shadow_ms, now_ms);
+}
+
+static void remove_known(Engine *engine, Known known, uint64_t cleared) {
+    if (known.record)
+        keyspace_remove(engine, known.record, cleared);
+    else if (known.stub)
+        stub_remove(engine, known.stub);
 }
 
 /* What could be seen under a key before a record was merged, for the observer. */
@@ -193,15 +290,21 @@ static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is
 
 /* A version that outranks what is here. Without a life left it still supersedes, as a stub or by
  * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
-static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrived *newer, int64_t now_ms) {
+static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
     Seen seen = {0};
-    if (unlikely(engine->observed)) {
+    bool is_told = unlikely(engine->observed) && !(newer->flags & PACKED_NAMED); /* else nothing can be seen of it, before or after */
+    if (is_told) {
         seen = look(engine, newer, now_ms);
-        record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */
+        known.record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */
     }
+    const Record *record = known.record;
     int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms, before_ms = 0;
     if (record)
         shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
+    else if (known.stub)
+        shadow_ms = shadow_of(deadline_ms, shadow_ms, 0, stub_shadow_ms(stub_at(&engine->stubs, known.stub)));
+    if (newer->flags & RECORD_STUB && newer->db < DATABASES && deadline_ms > shadow_ms)
+        shadow_ms = deadline_ms; /* of a clock that is ahead of this one */
     if (record && record->flags & RECORD_KIND)
         before_ms = record_deadline_ms(record);
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
@@ -209,52 +312,56 @@ static int supersede(Engine *engine, Record *record, uint64_t hash, const Arrive
         is_live = false;
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     if (!is_live && end_ms <= now_ms) {
-        if (record)
-            keyspace_remove(engine, record, newer->clock);
-    } else if (!write(engine, record, hash, newer, is_live, shadow_ms, now_ms)) {
+        remove_known(engine, known, newer->clock);
+    } else if (!is_live && newer->db < DATABASES) {
+        if (!bury(engine, known, hash, newer, shadow_ms, now_ms))
+            return NO_ROOM;
+    } else if (!write(engine, known, hash, newer, is_live, shadow_ms, now_ms)) {
         return NO_ROOM;
     } else if (is_live && newer->flags & RECORD_KIND && now_ms < before_ms && before_ms < deadline_ms) {
         family_lengthen(engine, table_find(&engine->tables[newer->db], hash, newer->key), true, now_ms);
     }
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;
-    if (unlikely(engine->observed))
+    if (is_told)
         tell(engine, &seen, newer, is_live, now_ms);
     return TAKEN;
 }
 
-static int merge_one(Engine *engine, const Arrived *arrived, int64_t now_ms) {
-    uint64_t hash = keyspace_hash(engine, arrived->key);
-    Record *record = table_find(&engine->tables[arrived->db], hash, arrived->key);
-    if (!is_acceptable(engine, arrived, record, now_ms))
+static int merge_one(Engine *engine, Arrived *arrived, Buffer *found_key, int64_t now_ms) {
+    uint64_t hash = 0;
+    Known known;
+    if (!find_known(engine, arrived, found_key, &hash, &known) || !is_acceptable(engine, arrived, known, now_ms))
         return NO_ROOM;
     if (arrived->flags & PACKED_SEALED && !seal_key(engine, arrived->key_id))
         return STRANGE;
-    if (!record) {
+    if (!known.record && !known.stub) {
         uint64_t last_ms = arrived->deadline_ms > arrived->shadow_ms ? arrived->deadline_ms : arrived->shadow_ms;
         if ((int64_t)last_ms <= now_ms)
             return PASSED_OVER;
-    } else if (is_newer_or_same(engine, record, arrived)) {
-        return widen(engine, record, arrived, now_ms) ? PASSED_OVER : NO_ROOM;
+    } else if (is_newer_or_same(stamp_of(engine, known), arrived)) {
+        return widen(engine, known, arrived, now_ms) ? PASSED_OVER : NO_ROOM;
     }
-    return supersede(engine, record, hash, arrived, now_ms);
+    return supersede(engine, known, hash, arrived, now_ms);
 }
 
 Merged keyspace_merge(Engine *engine, const uint8_t *payload, size_t len, int64_t now_ms) {
     Merged merged = {0};
     const uint8_t *at = payload, *end = payload + len;
     Arrived arrived;
+    Buffer found_key = {0};
     while (at < end) {
         if (!take_record(&at, end, &arrived)) {
             merged.malformed = 1;
             break;
         }
-        switch (merge_one(engine, &arrived, now_ms)) {
+        switch (merge_one(engine, &arrived, &found_key, now_ms)) {
         case TAKEN: merged.fresh++; break;
         case PASSED_OVER: merged.known++; break;
         case STRANGE: merged.strange++; merged.refused++; break;
         default: merged.refused++;
         }
     }
+    buffer_clear(&found_key, 0);
     return merged;
 }

@@ -145,6 +145,9 @@ bool outbox_drain(Engine *engine, uint64_t bytes_max, Buffer *out) {
         const Waiting *waiting = outbox->queue[ring_place(outbox, outbox->first)];
         Span key = {waiting->key, waiting->key_bytes};
         const Record *record = table_find(&engine->tables[waiting->db], waiting->hash, key);
+        uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, waiting->db, key);
+        if (stub && !stub_pack(engine, stub, &key, out))
+            return false;
         if (record) {
             size_t size = record_packed_bytes(engine, record);
             if (!buffer_reserve(out, size))

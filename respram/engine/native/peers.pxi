@@ -3,7 +3,7 @@
 
 cdef bint holds_records(const Engine *c) noexcept:
     cdef int db
-    cdef uint64_t held = c.stubs
+    cdef uint64_t held = c.stubs.count + c.stub_rows
     for db in range(SPACES):
         held += c.live[db]
     return held != 0
@@ -97,6 +97,9 @@ cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
     check_place(db, now_ms)
     cdef Span span = span_of(key)
     cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, span), span)
+    cdef uint32_t stub = stubs_find_key(&c.stubs, db, span) if record is NULL else 0
+    if stub and stub_shadow_ms(stub_at(&c.stubs, stub)) > now_ms:
+        return packed_stub(c, stub, &span)
     if record is NULL or record_end_ms(record) <= now_ms:
         return b""
     if not record_kind(record):
@@ -109,6 +112,17 @@ cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
         return PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len)
     finally:
         buffer_clear(&found, 0)
+
+
+cdef bytes packed_stub(const Engine *c, uint32_t number, const Span *key):
+    cdef Buffer packed_bytes
+    memset(&packed_bytes, 0, sizeof(packed_bytes))
+    try:
+        if not stub_pack(c, number, key, &packed_bytes):
+            raise MemoryError
+        return PyBytes_FromStringAndSize(<char *>packed_bytes.bytes, <Py_ssize_t>packed_bytes.len)
+    finally:
+        buffer_clear(&packed_bytes, 0)
 
 
 cdef object peers_restamp(Engine *c, int64_t now_ms):

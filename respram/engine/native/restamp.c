@@ -10,7 +10,10 @@
 
 typedef struct Ahead {
     uint64_t clock, node;
-    Record *record;
+    Record *record; /* NULL: a stub */
+    uint32_t stub;
+    int db;
+    Span key; /* or name */
 } Ahead;
 
 typedef struct Search {
@@ -23,7 +26,17 @@ static int find_ahead(void *context, const Record *record) {
     Search *search = context;
     if (record->clock <= search->latest)
         return 0;
-    Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record};
+    Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record, 0, record->db, record_key(record)};
+    return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
+}
+
+static int find_stub_ahead(void *context, uint32_t number) {
+    Search *search = context;
+    const Stub *stub = stub_at(&search->engine->stubs, number);
+    if (stub_clock(stub) <= search->latest)
+        return 0;
+    Ahead ahead = {stub_clock(stub), search->engine->nodes.numbers[stub->node], NULL, number, name_db(&stub->name),
+                   {stub->name.bytes, NAME_BYTES}};
     return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
 }
 
@@ -33,9 +46,9 @@ static int by_stamp(const void *one, const void *other) {
         return first->clock < second->clock ? -1 : 1;
     if (first->node != second->node)
         return first->node < second->node ? -1 : 1;
-    if (first->record->db != second->record->db) /* only a peer at fault gives a stamp twice; any order, but one */
-        return first->record->db < second->record->db ? -1 : 1;
-    Span key = record_key(first->record), other_key = record_key(second->record);
+    if (first->db != second->db) /* only a peer at fault gives a stamp twice; any order, but one */
+        return first->db < second->db ? -1 : 1;
+    Span key = first->key, other_key = second->key;
     size_t least = key.len < other_key.len ? key.len : other_key.len;
     int order = least ? memcmp(key.bytes, other_key.bytes, least) : 0;
     return order ? order : (key.len > other_key.len) - (key.len < other_key.len);
@@ -65,11 +78,18 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
     uint64_t hash = keyspace_hash(engine, record_key(record));
     record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &content, clock,
                             (uint16_t)node, sooner(record_deadline_ms(record), horizon_ms),
-                            sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT, now_ms);
+                            sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT, now_ms, 0);
     if (record)
         outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + content.bytes.len);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return record != NULL;
+}
+
+/* Without its key no peer can be told of it here: they find that they lack it. */
+static bool write_stub_again(Engine *engine, uint32_t number, uint64_t clock, int64_t now_ms) {
+    const Stub *stub = stub_at(&engine->stubs, number);
+    Name name = stub->name;
+    return stub_write(engine, number, &name, clock, 0, sooner(stub_shadow_ms(stub), now_ms + SHADOW_MS_MAX), now_ms);
 }
 
 /* How many there were; -1: no memory for all of them, and the next call goes on. */
@@ -81,13 +101,15 @@ int64_t keyspace_restamp(Engine *engine, int64_t now_ms) {
     bool is_whole = true;
     for (int db = 0; db < SPACES && is_whole; db++)
         is_whole = walk_all(engine, db, find_ahead, &search) == 0;
+    is_whole = is_whole && stubs_walk(&engine->stubs, find_stub_ahead, &search) == 0;
     size_t count = search.found.len / sizeof(Ahead);
     Ahead *all = (Ahead *)search.found.bytes;
     if (is_whole && count)
         qsort(all, count, sizeof *all, by_stamp);
     uint64_t clock = search.latest;
     for (size_t at = 0; is_whole && at < count; at++)
-        is_whole = write_again(engine, all[at].record, ++clock, now_ms);
+        is_whole = all[at].record ? write_again(engine, all[at].record, ++clock, now_ms)
+                                  : write_stub_again(engine, all[at].stub, ++clock, now_ms);
     buffer_clear(&search.found, 0);
     engine->clock = is_whole ? clock : clock_before;
     return is_whole ? (int64_t)count : -1;

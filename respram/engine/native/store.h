@@ -92,6 +92,7 @@ enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed
 enum { RECORD_KIND = 3 << KIND_SHIFT }; /* the head of a collection: HASH, SET or ZSET; else 0 */
 enum { HASH = 1, SET = 2, ZSET = 3 };
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 }; /* in the packed form alone: here the writer's entry in Nodes says it */
+enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */
 
 static inline bool is_member(int space) {
     return space >= DATABASES && space < MARKS;

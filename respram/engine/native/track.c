@@ -47,6 +47,16 @@ static int give_back_one(void *context, const Record *record) {
     return 0;
 }
 
+static int count_stub(void *context, uint32_t number) {
+    Move *move = context;
+    Engine *engine = move->engine;
+    const Stub *stub = stub_at(&engine->stubs, number);
+    if (!digest_make_stub_room(engine, stub_shadow_ms(stub), stub_clock(stub), move->now_ms))
+        return -1;
+    digest_count_stub(engine, number);
+    return 0;
+}
+
 static bool count_one(Move *move, Record *record) {
     int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
     if (!digest_make_room(move->engine, deadline_ms > shadow_ms ? deadline_ms : shadow_ms, record->clock, move->now_ms))
@@ -85,7 +95,7 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
     for (int number = 0; number < PARTITIONS; number++)
         join(&partitions[number], &partitions[number]);
     digests->partitions = partitions;
-    digests->bytes = PARTITIONS * sizeof *partitions;
+    digests->bytes += PARTITIONS * sizeof *partitions;
     digests->ids_key[0] = ids_key;
     digests->young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
     digests->kept = true;
@@ -94,9 +104,29 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
         engine->tables[db].lead = lead_of(engine, db);
 }
 
+/* There was no memory to begin. Granules stay that list stubs, which need no digests. */
+static void stop(Engine *engine) {
+    Digests *digests = &engine->digests;
+    digests->kept = false;
+    for (uint64_t place = digests->granule_capacity; place-- > 0;) {
+        Granule *granule = digests->granules[place];
+        if (!granule)
+            continue;
+        granule->ending = granule->written = granule->held = 0;
+        granule->sum = 0;
+    }
+    free(digests->young);
+    free(digests->partitions);
+    digests->bytes -= digests->young_capacity * sizeof *digests->young + PARTITIONS * sizeof *digests->partitions;
+    digests->young = NULL;
+    digests->partitions = NULL;
+    digests->young_count = digests->young_capacity = digests->young_last = 0;
+    digests->count = digests->sum = 0;
+}
+
 /* False: no memory. Then the engine is as it was, or `lead` is set and it can never be tracked. */
 bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms) {
-    uint64_t records = engine->stubs;
+    uint64_t records = engine->stub_rows;
     for (int db = 0; db < SPACES; db++)
         records += engine->live[db];
     Links *partitions = malloc(PARTITIONS * sizeof *partitions);
@@ -111,7 +141,9 @@ bool digest_track(Engine *engine, uint64_t ids_key, int64_t now_ms) {
     begin(engine, partitions, ids_key, now_ms);
     walk_databases(engine, move_one, &move);
     free(blocks);
+    stubs_replace(&engine->stubs, ids_key);
+    move.counted = move.counted && stubs_walk(&engine->stubs, count_stub, &move) == 0;
     if (!move.counted)
-        digest_free(engine);
+        stop(engine);
     return move.counted;
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from respram.engine.filters import RecordFilter
-from respram.engine.ids import M64, identity
+from respram.engine.ids import M64, identity, identity_by_name
 from respram.engine.pure.record import Row
 from respram.engine.replication import (
     DONE,
@@ -24,6 +24,7 @@ from respram.engine.replication import (
     Digest,
     Selection,
 )
+from respram.record import DATABASES
 
 ROW_BYTES = 170  # what a row takes here: id, granule entry, its share of the counts
 
@@ -50,7 +51,10 @@ class Digests:
         self.stamps: dict[int, int] = {}  # stamp granule: how many rows
 
     def add(self, row: Row) -> None:
-        row.id = identity(self.ids_key, row.db, row.key, row.clock, row.node, row.shadow_ms)
+        if row.value is None and row.db < DATABASES:
+            row.id = identity_by_name(self.ids_key, row.key, row.clock, row.node, row.shadow_ms)
+        else:
+            row.id = identity(self.ids_key, row.db, row.key, row.clock, row.node, row.shadow_ms)
         end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
         granule = self.granules.get(end)
         if granule is None:

@@ -1,8 +1,9 @@
 """Records in the order of their points, for a node that fills up. The twin of native/dump.c."""
 
-from respram.engine.ids import PARTITION_SHIFT, POINTS, point
+from respram.engine.ids import PARTITION_SHIFT, POINTS, point, point_by_name
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.record import Row
 from respram.engine.replication import Found
 
 
@@ -11,10 +12,14 @@ def dump(keyspace: Keyspace, first: int, bytes_max: int, now_ms: int) -> Found:
     ids_key = keyspace.digests.ids_key
     payload: list[bytes] = []
     size, before = 0, -1
-    numbers = {number for partitions in keyspace.partitions for number in partitions if number >= first >> PARTITION_SHIFT}
-    for number in sorted(numbers):
+    stubs: dict[int, list[tuple[int, int, Row]]] = {}
+    for name, stub in keyspace.stubs.items():
+        at = point_by_name(ids_key, name)
+        stubs.setdefault(at >> PARTITION_SHIFT, []).append((at, stub.id, stub))
+    numbers = {number for partitions in keyspace.partitions for number in partitions} | set(stubs)
+    for number in sorted(number for number in numbers if number >= first >> PARTITION_SHIFT):
         rows = [row for partitions in keyspace.partitions for row in partitions.get(number, {}).values()]
-        placed = [(point(ids_key, row.db, row.key), row.id, row) for row in rows]
+        placed = [(point(ids_key, row.db, row.key), row.id, row) for row in rows] + stubs.get(number, [])
         for at, _, row in sorted(placed, key=lambda one: one[:2]):
             if at < first or max(row.deadline_ms, row.shadow_ms) <= now_ms:
                 continue
@@ -27,7 +32,7 @@ def dump(keyspace: Keyspace, first: int, bytes_max: int, now_ms: int) -> Found:
 
 
 def fetch(keyspace: Keyspace, db: int, key: bytes, now_ms: int) -> bytes:
-    row = keyspace.tables[db].get(key)
+    row = keyspace.found(db, key)
     if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
         return b""
-    return family.fetch(keyspace, row, now_ms) if row.kind else keyspace.packed(row)
+    return family.fetch(keyspace, row, now_ms) if row.kind else keyspace.packed(row, key)

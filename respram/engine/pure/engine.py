@@ -284,7 +284,7 @@ class PureEngine:
             "misses": keyspace.misses,
             "writes": keyspace.writes,
             "expired": keyspace.expired,
-            "stubs": keyspace.stubs,
+            "stubs": len(keyspace.stubs) + keyspace.stub_rows,
             "stub_bytes": keyspace.stub_bytes,
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,

@@ -43,6 +43,7 @@ class Store(Protocol):
     record_bytes: int
 
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
+    def found(self, db: int, key: bytes) -> Row | None: ...
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def read(self, row: Row) -> bytes: ...
     def sealed(self, value: bytes) -> tuple[bytes, Seal | None]: ...
@@ -205,8 +206,8 @@ def before_head(
 
 
 def ended_at(row: Row) -> int:
-    """The clock up to which what ended with this record is cleared."""
-    return max(row.clock, from_ms(row.deadline_ms))
+    """The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end."""
+    return max(row.clock, from_ms(row.deadline_ms)) if row.kind else row.clock
 
 
 def marked(keyspace: Store, db: int, key: bytes, clock: int) -> None:
@@ -258,7 +259,7 @@ def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: i
     mark = keyspace.tables[MARKS + db].get(key)
     if mark is not None and clock <= mark.clock:
         return True
-    row = keyspace.tables[db].get(key)
+    row = keyspace.found(db, key)
     if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
         return False  # nothing that ended with it can be alive anywhere
     if row.value is not None and row.deadline_ms > now_ms:

@@ -21,18 +21,21 @@ from respram.engine.api import (
 )
 from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure import family
+from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.record import Families, Row
 from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
+from respram.engine.replication import GRANULE_SHIFT
 from respram.errors import AllowanceError
-from respram.record import DATABASES, MARKS, SCRIPTS, SPACES, Record, Seal, is_member, pack, shadow_of
+from respram.record import DATABASES, MARKS, SCRIPTS, SPACES, Record, Seal, is_member, pack, shadow_of, stub_name
 from respram.seal import Ring
-from respram.stamp import advance
+from respram.stamp import advance, to_ms
 
 PARTITIONS = 4096
 SEAL_BYTES = 96  # what a row's seal takes
+STUB_BYTES = 400  # what a stub's row and name take, with all entries (measured)
 ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take besides key and value (measured)
 
 
@@ -40,7 +43,7 @@ class Keyspace:
     __slots__ = (
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
-        "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
+        "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
         "seals", "in_use", "families", "run_program",
     )  # fmt: skip
 
@@ -56,7 +59,10 @@ class Keyspace:
         self.observer: Observer | None = None
         self.clock = 0  # of the last stamp given here or merged
         self.record_bytes = 0
-        self.writes = self.expired = self.stubs = self.stub_key_bytes = 0
+        self.stubs: dict[bytes, Row] = {}  # of databases 0 to 15, by the names of their keys; a key has a row or a stub, never both
+        self.named: dict[bytes, Row] = {}  # rows of these by the names of their keys, where digests are kept
+        self.stub_rows = self.stub_key_bytes = 0  # of the other spaces, whose stubs are rows
+        self.writes = self.expired = 0
         self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
         self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
         self.hits = self.misses = 0  # of reads by commands
@@ -78,6 +84,11 @@ class Keyspace:
         if row.kind and not family.settled(self, row, now_ms).count:
             return None  # without a member it is no key
         return None if row.family is not None and family.is_dying(row) else row
+
+    def found(self, db: int, key: bytes) -> Row | None:
+        """What there is of a key: a row, or what is remembered of it, or nothing."""
+        row = self.tables[db].get(key)
+        return self.stubs.get(stub_name(db, key)) if row is None and self.stubs and db < DATABASES else row
 
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None:
         """The head of a collection, with members or without."""
@@ -148,7 +159,7 @@ class Keyspace:
         kind: int = 0,
     ) -> None:  # fmt: skip
         """A local write of what is sealed already, where it is to be. Without an event nobody is told of it."""
-        row = self.tables[db].get(key)
+        row = self.found(db, key)
         is_new = self.observer is not None and self.row(db, key, now_ms) is None
         shadow_ms = self._shadow_left(row, deadline_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
@@ -194,12 +205,15 @@ class Keyspace:
         return shadow_of(deadline_ms, 0, replaced.deadline_ms, replaced.shadow_ms)
 
     def _count_stub(self, row: Row, by: int) -> None:
-        self.stubs += by
+        self.stub_rows += by
         self.stub_key_bytes += by * len(row.key)
 
     @property
     def stub_bytes(self) -> int:
-        return self.stub_key_bytes + self.stubs * self.row_bytes
+        return self.stub_key_bytes + self.stub_rows * self.row_bytes + self._named_bytes()
+
+    def _named_bytes(self) -> int:
+        return len(self.stubs) * (STUB_BYTES + (0 if self.digests is None else DIGEST_BYTES))
 
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         row = self.row(db, key, now_ms)
@@ -218,7 +232,9 @@ class Keyspace:
             return False
         shadow_ms = self._shadow_left(row, now_ms)
         self.clock = advance(self.clock, now_ms, row.clock)
-        if shadow_ms:
+        if shadow_ms and db < DATABASES:
+            self.bury(row, stub_name(db, key), self.clock, self.settings.node, shadow_ms, now_ms)
+        elif shadow_ms:
             self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
         else:
             self.wheel.remove(row)
@@ -234,18 +250,26 @@ class Keyspace:
         self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None:  # fmt: skip
-        """Makes `row` (or a new one) hold this version. Values and stubs both come through here."""
+        """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here, and the stubs
+        of members and marks."""
+        assert value is not None or db >= DATABASES
         stays = False
         if db < DATABASES and (kind or (row is not None and row.kind)):
             stays = family.before_head(self, row, db, key, kind, clock, now_ms)
         elif row is not None and row.family is not None:
             stays = value is not None and not family.is_dying(row)
             (family.leave if stays else family.unlink)(self, row)
+        if row is not None and row.value is None and db < DATABASES:
+            self.wheel.remove(row)
+            self.remove(row, successor=clock)
+            row = None
         if row is None:
             row = Row()
             row.db, row.key, row.value, row.seal, row.kind, row.family = db, key, None, None, 0, None
             self.tables[db][key] = row
             self.partitions[db].setdefault(self.partition(db, key), {})[key] = row
+            if self.digests is not None and db < DATABASES:
+                self.named[stub_name(db, key)] = row
             self.record_bytes += self.row_bytes + len(key)
             self._count_stub(row, 1)
         else:
@@ -276,6 +300,24 @@ class Keyspace:
         elif value is not None and is_member(db):
             (family.enter if stays else family.link)(self, row)
 
+    # -- stubs: the twin of native/stubs.c ----------------------------------------------------------
+    def bury(self, row: Row | None, name: bytes, clock: int, node: int, shadow_ms: int, now_ms: int) -> None:
+        """A stub takes the place of what there is of a key: a row, another stub, or nothing. They are forgotten by the
+        granule of their end, once that has passed whole."""
+        if row is not None:
+            if row.kind:
+                family.before_head(self, row, row.db, row.key, 0, clock, now_ms)
+                row.kind = 0
+            self.wheel.remove(row)
+            self.remove(row, successor=clock)
+        stub = Row()
+        stub.db, stub.key, stub.value, stub.seal, stub.clock, stub.node = name[-1] & 0xF, name, None, None, clock, node
+        stub.deadline_ms, stub.shadow_ms, stub.implicit, stub.kind, stub.family = 0, shadow_ms, False, 0, None
+        self.stubs[name] = stub
+        self.wheel.place(stub, shadow_ms | (1 << GRANULE_SHIFT) - 1, now_ms)
+        if self.digests is not None:
+            self.digests.add(stub)
+
     def _note_seal(self, row: Row, seal: Seal | None) -> None:
         """Keys that rows need are counted, so that the others can be forgotten."""
         before = row.seal
@@ -288,7 +330,7 @@ class Keyspace:
                 del self.in_use[before.key]
 
     def use_seals(self, ring: Ring, writes: bool) -> None:
-        assert not any(self.tables), "sealing is begun before the first record"
+        assert not any(self.tables) and not self.stubs, "sealing is begun before the first record"
         self.seals = Seals(ring, self.settings.node, writes)
         self.row_bytes += SEAL_BYTES
 
@@ -302,9 +344,14 @@ class Keyspace:
             hash(key) % PARTITIONS if self.digests is None else point(self.digests.ids_key, db, key) >> PARTITION_SHIFT
         )
 
-    def remove(self, row: Row, cleared: int = 0) -> None:
-        """Takes a row out of table, index and counts; the wheel has let go of it already. With a head goes what is as old
-        as this clock."""
+    def remove(self, row: Row, cleared: int = 0, successor: int = 0) -> None:
+        """Takes a row or a stub out of table, index and counts; the wheel has let go of it already. With a head goes what is as
+        old as the clock `cleared`. `successor`: the clock of what takes its place."""
+        if row.value is None and row.db < DATABASES:
+            if self.digests is not None:
+                self.digests.drop(row, max(successor, row.clock))
+            del self.stubs[row.key]
+            return
         if row.kind:
             family.head_goes(self, row, cleared)
         elif row.family is not None:
@@ -316,7 +363,9 @@ class Keyspace:
         if not partition:
             del self.partitions[row.db][number]
         if self.digests is not None:
-            self.digests.drop(row, row.clock)
+            self.digests.drop(row, max(successor, row.clock))
+            if row.db < DATABASES:
+                del self.named[stub_name(row.db, row.key)]
         self._note_seal(row, None)
         self.record_bytes -= self.row_bytes + len(row.key)
         if row.value is None:
@@ -328,7 +377,7 @@ class Keyspace:
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
         due = self.wheel.take_due(now_ms, budget)
-        for row in due:
+        for row in sorted(due, key=lambda row: row.value is not None):  # marks first: the end of a head writes its mark anew
             self.end(row, now_ms)
         done = len(due) + self.wheel.cascade(now_ms, budget - len(due))
         return done + family.work(self, now_ms, budget - done)
@@ -383,10 +432,10 @@ class Keyspace:
 
     def _become_stub(self, row: Row, until_ms: int, now_ms: int) -> None:
         assert row.value is not None
-        if row.kind:
-            family.head_goes(self, row, family.ended_at(row))
-            row.kind = 0
-        elif row.family is not None:
+        if row.db < DATABASES:
+            self._become_named(row, now_ms)
+            return
+        if row.family is not None:
             family.unlink(self, row)
         self.record_bytes -= len(row.value)
         self.live[row.db] -= 1
@@ -395,29 +444,41 @@ class Keyspace:
         self._note_seal(row, None)
         self.wheel.place(row, until_ms, now_ms)
 
+    def _become_named(self, row: Row, now_ms: int) -> None:
+        """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline."""
+        ended = 0
+        if row.kind:
+            ended = family.ended_at(row)
+            self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms)
+        self.remove(row, ended)
+        self.bury(None, stub_name(row.db, row.key), row.clock, row.node, row.shadow_ms, now_ms)
+
     def next_due_ms(self) -> int | None:
         return 0 if self.families.queue else self.wheel.next_due_ms()
 
-    def packed(self, row: Row) -> bytes:
+    def packed(self, row: Row, key: bytes | None = None) -> bytes:
+        """A key's stub goes by its name, unless the key is given."""
+        is_stub = row.value is None and row.db < DATABASES
+        deadline_ms = min(to_ms(row.clock), row.shadow_ms) if is_stub else row.deadline_ms
         return pack(Record(
-            row.db, row.key, row.value, row.clock, row.node, row.deadline_ms, row.shadow_ms, row.implicit, row.seal,
-            row.kind,
+            row.db, row.key if key is None else key, row.value, row.clock, row.node, deadline_ms, row.shadow_ms, row.implicit,
+            row.seal, row.kind, is_stub and key is None,
         ))  # fmt: skip
 
     def drain(self, bytes_max: int) -> bytes:
         payload: list[bytes] = []
         size = 0
         while size < bytes_max and (oldest := self.outbox.take()) is not None:
-            row = self.tables[oldest[0]].get(oldest[1])
+            row = self.found(*oldest)
             if row is not None:
-                payload.append(self.packed(row))
+                payload.append(self.packed(row, oldest[1]))
                 size += len(payload[-1])
         return b"".join(payload)
 
     # -- numbers ----------------------------------------------------------------------------------
     def used_bytes(self) -> int:
-        return self.record_bytes + self.outbox.used_bytes
+        return self.record_bytes + self._named_bytes() + self.outbox.used_bytes
 
     def full(self) -> bool:
         limit = self.settings.memory_bytes_max
-        return limit > 0 and self.record_bytes + self.outbox.used_bytes > limit
+        return limit > 0 and self.used_bytes() > limit

@@ -1,12 +1,14 @@
 """What a peer sent, under the merge rules of record.py. The twin of native/merge.c."""
 
+from dataclasses import replace
+
 from respram.engine.api import EXPIRED, MERGED, NEW, Merged
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
-from respram.record import DATABASES, Record, Seal, is_member, key_of, shadow_of, unpack
-from respram.stamp import to_ms
+from respram.record import DATABASES, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
+from respram.stamp import from_ms, to_ms
 
 SHADOW_MS_MAX = 3_651 * 86_400_000  # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
 
@@ -14,12 +16,13 @@ SHADOW_MS_MAX = 3_651 * 86_400_000  # as long as any node's --max-ttl may be: a 
 def merge(keyspace: Keyspace, payload: bytes, now_ms: int) -> Merged:
     new = known = refused = strange = 0
     try:
-        for record in unpack(payload):
-            if not _acceptable(keyspace, record, now_ms):
+        for arrived in unpack(payload):
+            record, row = _known(keyspace, arrived)
+            if not _acceptable(keyspace, record, row, now_ms):
                 refused += 1
             elif record.seal is not None and not _opens(keyspace, record.seal):
                 strange += 1
-            elif _merge(keyspace, record, now_ms):
+            elif _merge(keyspace, record, row, now_ms):
                 new += 1
             else:
                 known += 1
@@ -32,8 +35,19 @@ def _opens(keyspace: Keyspace, seal: Seal) -> bool:
     return keyspace.seals is not None and keyspace.seals.ring.find(seal.key) is not None
 
 
-def _acceptable(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
+def _known(keyspace: Keyspace, record: Record) -> tuple[Record, Row | None]:
+    """What there is of its key: a row, a stub, or nothing. A stub that came without a key finds both by its name, and where
+    there is a row it has its key again."""
+    if not record.named:
+        return record, keyspace.found(record.db, record.key)
+    row = keyspace.named.get(record.key)
+    return (record, keyspace.stubs.get(record.key)) if row is None else (replace(record, key=row.key, named=False), row)
+
+
+def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
     settings = keyspace.settings
+    if record.named and keyspace.digests is None:
+        return False  # it could not find the row that it is about
     horizon_ms = now_ms + settings.max_ttl_ms + settings.clock_offset_ms_max
     size = len(record.key) + len(record.value or b"")
     return (
@@ -41,13 +55,12 @@ def _acceptable(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
         and record.deadline_ms <= horizon_ms
         and record.shadow_ms <= now_ms + SHADOW_MS_MAX
         and (size <= settings.bulk_bytes_max or record.value is None)  # a key that is too large here ends as a stub
-        and (record.key in keyspace.tables[record.db] or not keyspace.full())
+        and (row is not None or not keyspace.full())
     )
 
 
-def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
+def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
     """One record under the merge rules; whether it became the newest version here."""
-    row = keyspace.tables[record.db].get(record.key)
     if row is None:
         if max(record.deadline_ms, record.shadow_ms) <= now_ms:
             return False
@@ -57,17 +70,26 @@ def _merge(keyspace: Keyspace, record: Record, now_ms: int) -> bool:
         return False
     else:
         shadow_ms = shadow_of(record.deadline_ms, record.shadow_ms, row.deadline_ms, row.shadow_ms)
+    if record.value is None and record.db < DATABASES and record.deadline_ms > shadow_ms:
+        shadow_ms = record.deadline_ms  # of a clock that is ahead of this one
     keyspace.clock = max(keyspace.clock, record.clock)
     value = record.value if record.deadline_ms > now_ms else None
     if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock, now_ms):
         value = None  # it stays as a stub, for as long as others may keep it
-    seen = None if keyspace.observer is None else _Seen(keyspace, record, now_ms)
-    row = keyspace.tables[record.db].get(record.key)  # looking destroys what is overdue
+    seen = None if keyspace.observer is None or record.named else _Seen(keyspace, record, now_ms)
+    if not record.named:
+        row = keyspace.found(record.db, record.key)  # looking destroys what is overdue
     before_ms = row.deadline_ms if row is not None and row.kind else 0
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)
             keyspace.remove(row, record.clock)
+    elif value is None and record.db < DATABASES:
+        if record.kind:  # over already: a mark remembers the end, since a stub has no deadline
+            ended = max(record.clock, from_ms(record.deadline_ms))
+            keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms)
+        name = record.key if record.named else stub_name(record.db, record.key)
+        keyspace.bury(row, name, record.clock, record.node, shadow_ms, now_ms)
     else:
         seal = record.seal if value is not None else None
         if value is not None and seal is None and not record.kind:
@@ -111,6 +133,9 @@ def _widen(keyspace: Keyspace, row: Row, older: Record, now_ms: int) -> None:
     ends = 0 if (row.clock, row.node) == older.stamp else older.deadline_ms
     shadow_ms = shadow_of(row.deadline_ms, row.shadow_ms, ends, older.shadow_ms)
     if shadow_ms == row.shadow_ms:
+        return
+    if row.value is None and row.db < DATABASES:
+        keyspace.bury(row, row.key, row.clock, row.node, shadow_ms, now_ms)
         return
     if keyspace.digests is not None:
         keyspace.digests.drop(row, row.clock)

@@ -1,4 +1,7 @@
-"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold; and the family of a collection's."""
+"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold; and the family of a collection's.
+
+The row of a key's stub has the name of the key instead of the key.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +17,7 @@ class Row:
     )  # fmt: skip
 
     db: int
-    key: bytes
+    key: bytes  # its name in a key's stub
     value: bytes | None  # None: a stub. Touched by Keyspace.read and Keyspace._write alone.
     seal: Seal | None  # how the value is sealed
     clock: int

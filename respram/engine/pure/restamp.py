@@ -2,6 +2,7 @@
 
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.merge import SHADOW_MS_MAX
+from respram.record import DATABASES
 from respram.stamp import from_ms
 
 
@@ -9,13 +10,16 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
     latest = from_ms(now_ms + keyspace.settings.clock_offset_ms_max)
     if keyspace.clock < latest + (1 << 16):
         return 0
-    ahead = [row for table in keyspace.tables for row in table.values() if row.clock > latest]
+    ahead = [row for table in (*keyspace.tables, keyspace.stubs) for row in table.values() if row.clock > latest]
     keyspace.clock, node = latest, keyspace.settings.node
     horizon_ms = now_ms + keyspace.settings.max_ttl_ms
     for row in sorted(ahead, key=lambda row: (row.clock, row.node, row.db, row.key)):
         keyspace.clock += 1
         value = row.value
         deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, now_ms + SHADOW_MS_MAX)
+        if value is None and row.db < DATABASES:  # without its key no peer can be told of it here: they find that they lack it
+            keyspace.bury(row, row.key, keyspace.clock, node, shadow_ms, now_ms)
+            continue
         keyspace.write(
             row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms, row.kind
         )

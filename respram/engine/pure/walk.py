@@ -62,4 +62,5 @@ def ttl_average_ms(keyspace: Keyspace, db: int, now_ms: int) -> int:
 
 
 def records(keyspace: Keyspace, db: int) -> list[bytes]:
-    return [keyspace.packed(row) for row in keyspace.tables[db].values()]
+    rows = [*keyspace.tables[db].values(), *(stub for stub in keyspace.stubs.values() if stub.db == db)]
+    return [keyspace.packed(row) for row in rows]

@@ -1,0 +1,93 @@
+/* Stubs: what is remembered of a key whose value is gone, as long as an older value could come back. stubs.c has the reasons.
+ *
+ * Included by engine.h, behind store.h.
+ */
+#ifndef RESPRAM_STUBS_H
+#define RESPRAM_STUBS_H
+
+#define NAME_BYTES 16
+
+typedef struct Engine Engine;
+
+typedef struct Name { /* names.c */
+    uint8_t bytes[NAME_BYTES];
+} Name;
+
+typedef struct Stub { /* 44 bytes, aligned to 4: with its share of the buckets at most 48 */
+    Name name;
+    uint32_t clock_low, clock_high;
+    uint32_t shadow_low;
+    uint16_t shadow_high;
+    uint16_t node;       /* as in a record */
+    uint32_t chain;      /* the next of its bucket, or of the free; numbers are 1 higher than places, 0 is none */
+    uint32_t next, prev; /* in the granule of its end */
+} Stub;
+
+typedef struct StubSlab StubSlab;
+
+typedef struct Stubs {
+    StubSlab **slabs; /* by number; NULL: given back */
+    uint32_t slab_count, slab_capacity;
+    uint32_t roomy;   /* the first slab with a free place, + 1 */
+    uint32_t **segments; /* of buckets */
+    uint64_t segment_capacity;
+    uint64_t buckets, count;
+    uint64_t place_key[2]; /* buckets are chosen under it: the key of ids, where there are digests */
+    int64_t swept;    /* no stub ends in this granule or before */
+} Stubs;
+
+Name stub_name(int db, Span key);
+uint32_t name_point(const uint64_t ids_key[2], const Name *name);
+uint32_t key_point(const uint64_t ids_key[2], int db, Span key);
+static inline int name_db(const Name *name) {
+    return name->bytes[NAME_BYTES - 1] & 0xf;
+}
+
+static inline uint64_t stub_clock(const Stub *stub) {
+    return (uint64_t)stub->clock_high << 32 | stub->clock_low;
+}
+
+static inline int64_t stub_shadow_ms(const Stub *stub) {
+    return (int64_t)((uint64_t)stub->shadow_high << 32 | stub->shadow_low);
+}
+
+typedef int (*SeeStub)(void *context, uint32_t number); /* 0: go on */
+
+bool stub_pack(const Engine *engine, uint32_t number, const Span *key, Buffer *out); /* no key: by its name */
+
+/* stubs.c */
+Stub *stub_at(const Stubs *stubs, uint32_t number);
+const Stub *stub_if_used(const Stubs *stubs, uint32_t number);
+uint32_t stubs_find(const Stubs *stubs, const Name *name); /* 0: there is none */
+uint32_t stubs_find_key(const Stubs *stubs, int db, Span key);
+void stubs_replace(Stubs *stubs, uint64_t ids_key);
+int stubs_walk(const Stubs *stubs, SeeStub see, void *context); /* `see` may not write */
+int stubs_walk_partition(const Stubs *stubs, uint32_t partition, SeeStub see, void *context);
+uint64_t stubs_bytes(const Stubs *stubs);
+int64_t stubs_next_ms(const Stubs *stubs);
+uint64_t stubs_sweep(Engine *engine, int64_t now_ms, uint64_t budget);
+void stubs_free(Stubs *stubs);
+uint64_t stub_id(const Engine *engine, const Stub *stub);
+bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node, int64_t shadow_ms,
+                int64_t now_ms);
+void stub_replaced(Engine *engine, uint32_t number, uint64_t clock);
+void stub_remove(Engine *engine, uint32_t number);
+bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock, uint16_t node,
+               int64_t shadow_ms, int64_t now_ms);
+bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms);
+
+/* what stubs need of the others: keyspace.c, family.c, digest.c, dump.c */
+bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clock, uint64_t number, int64_t until_ms,
+                   int64_t now_ms);
+uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms);
+void keyspace_forget(Engine *engine, Record *record, uint64_t cleared);
+uint64_t family_ended_at(const Record *record);
+uint64_t digest_id(const Engine *engine, uint64_t clock, uint16_t node, int db, Span named, int64_t shadow_ms);
+bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);
+void digest_add_stub(Engine *engine, uint32_t number);
+void digest_count_stub(Engine *engine, uint32_t number);
+void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor);
+void digest_turned(Engine *engine, Record *record, uint32_t number);
+Record *dump_find(const Engine *engine, const Name *name);
+
+#endif
