@@ -1,0 +1,214 @@
+/* The index beside a plain array: whatever is put in, replaced and taken out, and each rule of its lines after every step.
+ *
+ * It is compiled together with table.c, so that it sees the lines; what table.c asks of pages is taken down here. */
+#include "table.c"
+
+#include <stdio.h>
+
+#define RECORDS_MAX 4096
+#define STEPS 40000
+#define CHECK(what) do { if (!(what)) { fprintf(stderr, "line %d, step %d, seed %u: %s\n", __LINE__, step, seed, #what); exit(1); } } while (0)
+
+typedef struct { Record *record; uint64_t hash; } Entry;
+
+static int step;
+static unsigned seed;
+static uint64_t given_bytes, ahead_bytes, unmapped_bytes;
+static const char *given_at, *ahead_at;
+
+bool pages_ahead(void *at, size_t bytes) { ahead_bytes += bytes; ahead_at = at; return true; }
+void unmap_pages(void *at, size_t bytes) { unmapped_bytes += bytes; munmap(at, bytes); }
+
+/* The pages come back as zeros. */
+void give_pages(void *at, size_t bytes) { given_bytes += bytes; given_at = at; memset(at, 0, bytes); }
+
+static uint64_t state;
+static uint64_t draw(void) { state ^= state << 13; state ^= state >> 7; return state ^= state << 17; }
+
+/* Hashes of four kinds: any; of eight homes, so that lines overflow; of two tags, so that keys decide; of one home, so that counts stick. */
+enum { ANY, FEW_HOMES, FEW_TAGS, ONE_HOME, KINDS };
+static uint64_t draw_hash(int kind) {
+    uint64_t hash = draw();
+    switch (kind) {
+    case FEW_HOMES: return hash & ~UINT64_C(0x00fffff8);
+    case FEW_TAGS: return (hash & 0xffff) | (hash >> 63) << 40 | (hash >> 62 & 1) << 60;
+    case ONE_HOME: return hash & ~UINT64_C(0xffffffff);
+    default: return hash;
+    }
+}
+
+static Record *record_with(uint64_t hash, uint64_t number, uint32_t key_bytes) {
+    Record *record = aligned_alloc(16, (sizeof(Record) + 32) / 16 * 16 + 16);
+    memset(record, 0, sizeof *record);
+    record->hash = (uint32_t)hash;
+    record->key_bytes = key_bytes;
+    memcpy(record->body, &number, key_bytes < 8 ? key_bytes : 8);
+    return record;
+}
+
+/* Each record stands where a search finds it, and `passed` counts those that went by: exactly, or at least while lines are moved. */
+static void check_lines(const Lines *lines, uint64_t from, bool exactly, bool stuck) {
+    CHECK(lines->count && !(lines->count & (lines->count - 1)));
+    unsigned *passed = calloc(lines->count, sizeof *passed);
+    uint64_t records = 0;
+    for (uint64_t at = from; at < lines->count; at++) {
+        for (int place = 0; place < LINE_SLOTS; place++) {
+            uint8_t tag = lines->lines[at].tags[place];
+            CHECK(!tag == !lines->lines[at].slots[place]);
+            if (!tag)
+                continue;
+            CHECK(tag & 0x80);
+            records++;
+            for (uint64_t by = home_of(lines, record_of(lines->lines[at].slots[place])->hash); by != at; by = (by + 1) & (lines->count - 1))
+                passed[by]++;
+        }
+    }
+    CHECK(records == lines->records);
+    for (uint64_t at = from; at < lines->count; at++) {
+        uint8_t said = lines->lines[at].passed;
+        if (said == PASSED_STUCK)
+            CHECK(stuck);
+        else
+            CHECK(exactly ? said == passed[at] : said >= passed[at]);
+    }
+    free(passed);
+}
+
+static void check(const Table *table, const Entry *entries, int count, bool stuck) {
+    CHECK(table_records(table) == (uint64_t)count);
+    CHECK(table_bytes(table) == 64 * (table->now.count + table->old.count - table->unmapped + table->ready));
+    CHECK(sizeof(Line) == 64);
+    if (table->now.count)
+        check_lines(&table->now, 0, true, stuck);
+    if (table->old.count) {
+        CHECK(table->moved < table->old.count);
+        CHECK(!table->moved || !table->old.lines[table->moved - 1].passed);
+        CHECK(table->unmapped % SLICE_LINES == 0 && table->unmapped <= table->moved);
+        CHECK(table->old.count * 64 < MAP_BYTES_MIN || table->moved - table->unmapped < SLICE_LINES);
+        check_lines(&table->old, table->moved, false, true);
+    } else {
+        CHECK(!table->moved && !table->unmapped && !table->old.records);
+    }
+    if (table->next.count) {
+        CHECK(table->next.count == 2 * table->now.count && table->ready <= table->next.count && !table->old.count);
+        for (uint64_t at = 0; at < table->next.count; at++)
+            for (int place = 0; place < LINE_SLOTS; place++)
+                CHECK(!table->next.lines[at].tags[place] && !table->next.lines[at].passed);
+    } else {
+        CHECK(!table->ready);
+    }
+    for (int number = 0; number < count; number++) {
+        CHECK(table_find(table, entries[number].hash, record_key(entries[number].record)) == entries[number].record);
+        table_prefetch_line(table, entries[number].hash);
+        table_prefetch_record(table, entries[number].hash);
+    }
+}
+
+static void insert(Table *table, Entry *entries, int *count, uint64_t number, int kind) {
+    Table before = *table;
+    given_bytes = ahead_bytes = 0;
+    CHECK(table_make_room(table));
+    const Lines *now = &before.now;
+    if (!now->count) {
+        CHECK(table->now.count == LINES_MIN);
+    } else if (before.old.count) {
+        CHECK(!table->old.count || table->moved >= before.moved + MOVED_BY_WRITE);
+        CHECK(!table->old.count || given_bytes == (table->unmapped - before.unmapped) * 64);
+        CHECK(!given_bytes || given_at == (const char *)&before.old.lines[before.unmapped]);
+    } else if (now->records >= now->count * LINE_FILL) {
+        CHECK(table->now.count == now->count * 2 && table->old.lines == now->lines && !table->next.count);
+        CHECK(!before.next.count || table->now.lines == before.next.lines);
+    } else {
+        CHECK(!table->old.count && table->now.count == now->count);
+        bool readies = now->records >= now->count * PREPARE_FILL && now->count * 2 * 64 >= MAP_BYTES_MIN;
+        uint64_t rest = 2 * now->count - before.ready;
+        CHECK(table->ready == before.ready + (!readies ? 0 : rest < READIED_BY_WRITE ? rest : READIED_BY_WRITE));
+        uint64_t first = (before.ready + SLICE_LINES - 1) / SLICE_LINES * SLICE_LINES; /* the next slice that begins */
+        bool asks = readies && first < table->ready && first + SLICE_LINES < table->next.count;
+        CHECK(ahead_bytes == (asks ? SLICE_LINES * 64 : 0));
+        CHECK(!asks || ahead_at == (const char *)&table->next.lines[first + SLICE_LINES]);
+    }
+    uint64_t hash = draw_hash(kind);
+    uint32_t key_bytes = number ? 8 + (uint32_t)(draw() % 3) * 4 : 0;
+    Record *record = record_with(hash, number, key_bytes);
+    CHECK(!table_find(table, hash, record_key(record)));
+    table_insert(table, hash, record);
+    entries[(*count)++] = (Entry){record, hash};
+}
+
+static void removal(Table *table, Entry *entries, int *count) {
+    int number = (int)(draw() % (uint64_t)*count);
+    Entry entry = entries[number];
+    Table before = *table;
+    given_bytes = 0;
+    table_remove(table, entry.record);
+    entries[number] = entries[--*count];
+    CHECK(!table_find(table, entry.hash, record_key(entry.record)));
+    if (before.old.count) {
+        CHECK(!table->old.count || table->moved >= before.moved + MOVED_BY_REMOVAL);
+    } else if (before.next.count && (uint64_t)*count < before.now.count * UNREADY_FILL) {
+        CHECK(table->ready < before.ready || !before.ready);
+        CHECK(before.ready < SLICE_LINES ? !table->next.count : table->ready % SLICE_LINES == 0 && given_bytes == SLICE_LINES * 64);
+        CHECK(!given_bytes || given_at == (const char *)&before.next.lines[table->ready]);
+    } else if (before.now.count >= SHRINK_LINES_MIN && (uint64_t)*count < before.now.count) {
+        CHECK(table->now.count == before.now.count / 4 && table->old.lines == before.now.lines);
+    } else {
+        CHECK(table->now.count == before.now.count && !table->old.count && table->next.count == before.next.count);
+    }
+    free(entry.record);
+}
+
+static void replacement(Table *table, Entry *entries, int count) {
+    int number = (int)(draw() % (uint64_t)count);
+    Record *before = entries[number].record, *after = aligned_alloc(16, (sizeof(Record) + 32) / 16 * 16 + 16);
+    memcpy(after, before, sizeof(Record) + 16);
+    table_replace(table, before, after);
+    entries[number].record = after;
+    free(before);
+}
+
+int main(int argc, char **argv) {
+    static Entry entries[RECORDS_MAX];
+    seed = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    int grown = 0, shrunk = 0, readied = 0, taken_back = 0;
+    for (int kind = 0; kind < KINDS; kind++) {
+        Table table = {0};
+        table.lead = kind == FEW_TAGS ? 8 : 0;
+        bool stuck = kind == ONE_HOME;
+        int count = 0, most = kind == FEW_HOMES ? 240 : stuck ? 600 : RECORDS_MAX, aim = most; /* of few homes so few that no count sticks */
+        uint64_t number = 0;
+        for (step = 0; step < STEPS; step++) {
+            if (step % 1250 == 0) /* nearly all, nearly none, or around the places where lines are readied and given back */
+                switch (draw() % 4) {
+                case 0: aim = most; break;
+                case 1: aim = (int)(draw() % (uint64_t)most) / 16; break;
+                default: aim = (int)table.now.count * (3 + (int)(draw() % 3));
+                }
+            aim = aim > most ? most : aim;
+            Table before = table;
+            bool grows = count < aim ? draw() % 8 != 0 : draw() % 8 == 0;
+            if (count && draw() % 16 == 0)
+                replacement(&table, entries, count);
+            else if (grows && count < most)
+                insert(&table, entries, &count, number++, kind);
+            else if (count)
+                removal(&table, entries, &count);
+            grown += table.now.count > before.now.count;
+            shrunk += table.now.count < before.now.count;
+            readied += table.ready > before.ready;
+            taken_back += table.ready < before.ready && table.now.count == before.now.count;
+            if (step % 64 == 0 || (table.old.count != before.old.count))
+                check(&table, entries, count, stuck);
+        }
+        while (count)
+            removal(&table, entries, &count);
+        check(&table, entries, count, stuck);
+        table_free(&table);
+        step = -1;
+        CHECK(!table.now.count && !table.old.count && !table.next.count && table_bytes(&table) == 0);
+    }
+    CHECK(grown > 20 && shrunk > 8 && readied > 500 && taken_back > 4 && unmapped_bytes);
+    printf("grown %d, shrunk %d, readied %d, taken back %d\n", grown, shrunk, readied, taken_back);
+    return 0;
+}
