@@ -9,19 +9,14 @@ where it meets something odd when it runs.
 Nothing here has to judge whether a text is right: it was compiled by Lua before.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from respram.catalog.hot import HOT_NAMES
 from respram.program import CALL_ARGS_MAX, REGISTERS_MAX, STEP, STEPS_MAX, Op, Program
-from respram.scripting.tails import TOKEN
+from respram.scripting.tokens import Odd, Token, tokens_of
 
 TEXT_BYTES_MAX = 16 << 10  # longer ones are not looked at
-NUMBER = re.compile(rb"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
-MARKS = re.compile(rb"==|~=|<=|>=|\.\.\.|\.\.|[\s\S]")
-ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b'"': b'"', b"'": b"'", b"0": b"\0"}
 SERVED = HOT_NAMES - {b"select", b"eval", b"evalsha"}
 COMPARISONS = {b"==": Op.EQ, b"~=": Op.EQ, b"<": Op.LT, b"<=": Op.LE, b">": Op.LT, b">=": Op.LE}
 SUMS = {b"+": Op.ADD, b"-": Op.SUB}
@@ -33,75 +28,20 @@ LIBRARIES = frozenset({b"KEYS", b"ARGV", b"redis", b"math", b"ipairs", b"tonumbe
 LEVELS_MAX = 40  # of nested blocks and expressions: the compiler recurses
 
 
-class _Odd(Exception):
-    """The script is Lua's."""
-
-
-class _Token(NamedTuple):
-    kind: bytes  # `word`, `text`, `number`, `mark`; b"": the end
-    value: bytes
-
-
 def compile_script(text: bytes) -> Program | None:
     """None: it is Lua's."""
     if len(text) > TEXT_BYTES_MAX:
         return None
     try:
-        return _Compiler(list(_tokens(text))).whole()
-    except _Odd:
+        return _Compiler(list(tokens_of(text))).whole()
+    except Odd:
         return None
-
-
-def _tokens(text: bytes) -> Iterator[_Token]:
-    at = 0
-    while at < len(text):
-        found = TOKEN.match(text, at)
-        assert found is not None
-        at, kind, value = found.end(), found.lastgroup, found[0]
-        if kind == "level" or kind == "long":
-            if not value.startswith(b"--"):
-                raise _Odd  # a long string
-            end = text.find(b"]" + found["level"] + b"]", at)
-            if end < 0:
-                raise _Odd
-            at = end + len(found["level"]) + 2
-        elif kind == "mark":
-            mark = MARKS.match(text, found.start())
-            assert mark is not None
-            at = mark.end()
-            yield _Token(b"mark", mark[0])
-        elif kind == "text":
-            yield _Token(b"text", _unescaped(value[1:-1]))
-        elif kind == "number":
-            if NUMBER.match(value) is None:
-                raise _Odd
-            yield _Token(b"number", value)
-        elif kind == "word":
-            yield _Token(b"word", value)
-    yield _Token(b"", b"")
-
-
-def _unescaped(inner: bytes) -> bytes:
-    if b"\\" not in inner:
-        return inner
-    out, at = bytearray(), 0
-    while at < len(inner):
-        if inner[at] == 92:
-            at += 1
-            known = ESCAPES.get(inner[at : at + 1])
-            if known is None or (known == b"\0" and inner[at + 1 : at + 2].isdigit()):
-                raise _Odd
-            out += known
-        else:
-            out.append(inner[at])
-        at += 1
-    return bytes(out)
 
 
 class _Compiler:
     """Recursive descent; each expression is put into the register that its caller names."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
         self.at = 0
         self.steps: list[list[int]] = []
@@ -115,20 +55,20 @@ class _Compiler:
     def whole(self) -> Program:
         self.block()
         if self.now != (b"", b""):
-            raise _Odd
+            raise Odd
         end = self.take_register()
         self.emit(Op.NIL, end)
         self.emit(Op.RETURN, end)
         if len(self.steps) > STEPS_MAX:
-            raise _Odd
+            raise Odd
         return Program(b"".join(STEP.pack(*step) for step in self.steps), tuple(self.constants), self.most)
 
     # -- tokens and registers ---------------------------------------------------------------------
     @property
-    def now(self) -> _Token:
+    def now(self) -> Token:
         return self.tokens[self.at]
 
-    def take(self) -> _Token:
+    def take(self) -> Token:
         token = self.tokens[self.at]
         if token.kind:
             self.at += 1
@@ -143,12 +83,12 @@ class _Compiler:
 
     def needs(self, value: bytes) -> None:
         if not self.accepts(value):
-            raise _Odd
+            raise Odd
 
     def name(self) -> bytes:
         token = self.take()
         if token.kind != b"word" or token.value in RESERVED:
-            raise _Odd
+            raise Odd
         return token.value
 
     def emit(self, op: Op, a: int = 0, b: int = 0, c: int = 0) -> list[int]:
@@ -165,7 +105,7 @@ class _Compiler:
         self.free += 1
         self.most = max(self.most, self.free)
         if self.free > REGISTERS_MAX:
-            raise _Odd
+            raise Odd
         return taken
 
     @contextmanager
@@ -173,7 +113,7 @@ class _Compiler:
         """Registers taken inside are free again, names forgotten, and the depth is bounded."""
         free, self.level = self.free, self.level + 1
         if self.level > LEVELS_MAX:
-            raise _Odd
+            raise Odd
         self.scopes.append({})
         yield
         self.scopes.pop()
@@ -210,7 +150,7 @@ class _Compiler:
             self.needs(b"end")
         elif self.accepts(b"break"):
             if not self.breaks:
-                raise _Odd
+                raise Odd
             self.breaks[-1].append(self.emit(Op.JUMP))
         elif self.now == (b"word", b"redis"):
             with self.room():
@@ -221,7 +161,7 @@ class _Compiler:
     def new_name(self) -> bytes:
         name = self.name()
         if name in LIBRARIES:
-            raise _Odd
+            raise Odd
         return name
 
     def declare(self) -> None:
@@ -232,10 +172,10 @@ class _Compiler:
         if self.accepts(b"="):
             for place, register in enumerate(registers):
                 if place and not self.accepts(b","):
-                    raise _Odd  # fewer values than names
+                    raise Odd  # fewer values than names
                 self.expression(register)
             if self.now.value == b"," and self.now.kind == b"mark":
-                raise _Odd
+                raise Odd
         else:
             for register in registers:
                 self.emit(Op.NIL, register)
@@ -244,7 +184,7 @@ class _Compiler:
     def assign(self) -> None:
         register = self.local(self.name())
         if register is None:
-            raise _Odd  # a global
+            raise Odd  # a global
         self.needs(b"=")
         with self.room():
             found = self.take_register()
@@ -339,18 +279,18 @@ class _Compiler:
                 first, count = self.free, 0
                 while not self.accepts(b"}"):
                     if self.tokens[self.at + 1].value == b"=" and self.now.kind == b"word":
-                        raise _Odd  # a field by name
+                        raise Odd  # a field by name
                     self.expression(self.take_register())
                     count += 1
                     if not self.accepts(b",") and not self.accepts(b";") and self.now.value != b"}":
-                        raise _Odd
+                        raise Odd
                 self.emit(Op.RETURN_LIST, first, count)
             else:
                 found = self.take_register()
                 self.expression(found)
                 self.emit(Op.RETURN, found)
             if self.now.value == b",":
-                raise _Odd
+                raise Odd
 
     # -- expressions, by precedence ---------------------------------------------------------------
     def expression(self, into: int) -> None:
@@ -419,7 +359,7 @@ class _Compiler:
             else:
                 self.value(into)
             if self.now.kind == b"mark" and self.now.value in (b"^", b"[", b".", b":", b"("):
-                raise _Odd
+                raise Odd
 
     def value(self, into: int) -> None:
         token = self.take()
@@ -431,7 +371,7 @@ class _Compiler:
             self.expression(into)
             self.needs(b")")
         elif token.kind != b"word":
-            raise _Odd
+            raise Odd
         elif token.value in (b"true", b"false"):
             self.emit(Op.BOOL, into, int(token.value == b"true"))
         elif token.value == b"nil":
@@ -468,13 +408,13 @@ class _Compiler:
                     self.expression(right)
                     self.emit(CHOICES[function], into, into, right)
             else:
-                raise _Odd
+                raise Odd
             self.needs(b")")
         elif name == b"redis":
             self.needs(b".")
             self.of_redis(into, self.name())
         else:
-            raise _Odd
+            raise Odd
 
     def of_redis(self, into: int, function: bytes) -> None:
         self.needs(b"(")
@@ -483,19 +423,19 @@ class _Compiler:
             self.emit(Op.BOOL, into, 1)
             return
         if function not in (b"call", b"pcall") or self.now.kind != b"text":
-            raise _Odd
+            raise Odd
         command = self.now.value.lower()
         if command == b"time":
             self.take()
             for mark in (b")", b"["):
                 self.needs(mark)
             if self.take() != (b"number", b"1"):
-                raise _Odd
+                raise Odd
             self.needs(b"]")
             self.emit(Op.TIME, into)
             return
         if command not in SERVED:
-            raise _Odd
+            raise Odd
         with self.room():
             first, count = self.free, 0
             while not count or self.accepts(b","):
@@ -503,7 +443,7 @@ class _Compiler:
                 count += 1
             self.needs(b")")
             if count > CALL_ARGS_MAX:
-                raise _Odd
+                raise Odd
             self.emit(Op.CALL, into, first, count)
 
 
