@@ -60,6 +60,7 @@ from respram.server.peer import (
     Link,
 )
 from respram.server.secret import Trust
+from respram.server.waiting import Name, Waiting
 from respram.slots import unpack_keys
 from respram.snapshot.keys import Entry, SegmentKeys
 from respram.wire.messages import Forward
@@ -77,7 +78,6 @@ HOME = b"home"  # of --decide
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
 RENEWED = "renewed"  # why links end when a secret is believed no longer
 
-Name = tuple[int, bytes]  # database, key
 
 
 def make_replica(
@@ -109,9 +109,7 @@ class Driver:
         self.log = log
         self.links: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
         self.dials: dict[asyncio.Task[None], None] = {}
-        self.waiters: dict[Waiter, tuple[int, int]] = {}  # a number of `holders`, how many are wanted
-        self.pulling: dict[Name, dict[Waiter, None]] = {}
-        self.pulls_of: dict[Waiter, dict[Name, None]] = {}
+        self.waiting = Waiting()
         self.faults = dict.fromkeys(FAULTS, 0)
         self.expelled: frozenset[expulsion.Named] = frozenset()
         self.on_expelled: Callable[[], None] = lambda: None
@@ -121,9 +119,6 @@ class Driver:
         self.deaf = False
         self._unsure: bool | None = None  # not said yet: whoever stood in for this driver is relieved by its first word
         self._pulls_useful = False
-        self.asking: dict[int, Waiter] = {}  # by token
-        self.asked_by: dict[Waiter, set[int]] = {}
-        self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
         self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
         self._homes_version = self._told_version = -1
@@ -340,9 +335,9 @@ class Driver:
                 elif link is not None:
                     link.write(output.data)
             elif isinstance(output, Acknowledged):
-                self._wake_waiters()
+                self.waiting.acknowledged(self.replica.holders)
             elif isinstance(output, Answered):
-                self._wake_pulling((output.db, output.key))
+                self.waiting.answered((output.db, output.key))
             elif isinstance(output, Deliver):
                 self._deliver(output.channel, output.message)
             elif isinstance(output, Dial):
@@ -360,7 +355,7 @@ class Driver:
             elif isinstance(output, Bug):
                 self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
             elif isinstance(output, Learnt):
-                self._wake_asking(output.token, output.known)
+                self.waiting.told(output.token, output.known)
             elif isinstance(output, Serve):
                 if output.who:
                     self._serve(output.who, output.forward)
@@ -455,21 +450,6 @@ class Driver:
         publish = pubsub.publish_to_shard if channel[:1] == SHARD else pubsub.publish
         publish(self.node, channel[1:], message)
 
-    def _wake_waiters(self) -> None:
-        for waiter, (number, wanted) in tuple(self.waiters.items()):
-            if self.replica.holders(number) >= wanted:
-                self.waiters.pop(waiter, None)
-                waiter.wake()
-
-    def _wake_pulling(self, name: Name) -> None:
-        for waiter in tuple(self.pulling.pop(name, ())):
-            left = self.pulls_of.get(waiter)
-            if left is not None:
-                left.pop(name, None)
-                if not left:
-                    del self.pulls_of[waiter]
-                    waiter.wake()
-
     def _agree(self, terms: Terms) -> None:
         """Smaller limits for what clients write from now on. CONFIG GET shows them."""
         node = self.node
@@ -479,17 +459,6 @@ class Driver:
             bulk_bytes_max=min(terms.value_bytes_max, node.settings.bulk_bytes_max),
         )  # fmt: skip
         node.engine.configure(node.settings)
-
-    def _wake_asking(self, token: int, known: bool) -> None:
-        waiter = self.asking.pop(token, None)
-        if waiter is None:
-            return
-        left = self.asked_by[waiter]
-        left.discard(token)
-        self.learnt_by[waiter] = self.learnt_by.get(waiter, True) and known
-        if not left:
-            del self.asked_by[waiter]
-            waiter.wake()
 
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
@@ -516,7 +485,7 @@ class Driver:
         return self.replica.holders(number)
 
     def notice(self, waiter: Waiter, number: int, wanted: int) -> None:
-        self.waiters[waiter] = (number, wanted)
+        self.waiting.notice(waiter, number, wanted)
 
     def pulls_useful(self) -> bool:
         return self.replica.pulls_useful()
@@ -526,42 +495,29 @@ class Driver:
         self.carry(outputs)
         if not waits:
             return 0
-        self.pulling.setdefault((db, key), {})[waiter] = None
-        self.pulls_of.setdefault(waiter, {})[(db, key)] = None
+        self.waiting.pull(waiter, (db, key))
         return self.replica.core.policy.pull_ms_max
 
     def ask(self, waiter: Waiter, names: Sequence[Name]) -> int:
-        self._forget_asking(waiter)
-        tokens: set[int] = set()
+        self.waiting.forget_asking(waiter)
+        questions: list[Output] = []
+        patience_ms = self.replica.core.policy.truth_ms
         for db, key in names:
             token, outputs = self.replica.ask(db, key, now())
+            questions += outputs
             if not token:
-                for asked in tokens:
-                    del self.asking[asked]
-                return 0
-            tokens.add(token)
-            self.asking[token] = waiter
-            self.asked_by[waiter] = tokens
-            self.carry(outputs)
-        return self.replica.core.policy.truth_ms
+                self.waiting.forget_asking(waiter)
+                patience_ms = 0
+                break
+            self.waiting.ask(waiter, token)
+        self.carry(questions)  # once it is known all that the client waits for
+        return patience_ms
 
     def learnt(self, waiter: Waiter) -> bool:
-        return waiter not in self.asked_by and self.learnt_by.pop(waiter, False)
-
-    def _forget_asking(self, waiter: Waiter) -> None:
-        self.learnt_by.pop(waiter, None)
-        for token in self.asked_by.pop(waiter, ()):
-            self.asking.pop(token, None)
+        return self.waiting.learnt(waiter)
 
     def forget(self, waiter: Waiter) -> None:
-        self._forget_asking(waiter)
-        self.waiters.pop(waiter, None)
-        for name in self.pulls_of.pop(waiter, ()):
-            waiting = self.pulling.get(name)
-            if waiting is not None:
-                waiting.pop(waiter, None)
-                if not waiting:
-                    del self.pulling[name]
+        self.waiting.forget(waiter)
 
     def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
         self.carry(self.replica.share_keys(entries, dropped, now()))

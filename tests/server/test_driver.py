@@ -73,9 +73,9 @@ def test_who_waits_is_woken_when_enough_peers_have_it_and_not_before() -> None:
             one.driver.notice(second, number, 3)
             await until(lambda: patient)
             assert two.value(b"k") == three.value(b"k") == b"v" and one.driver.holders(number) == 2
-            assert not greedy and list(one.driver.waiters) == [second]
+            assert not greedy and list(one.driver.waiting.acks) == [second]
             one.driver.forget(second)
-            assert not one.driver.waiters
+            assert not one.driver.waiting.acks
 
     run(main)
 
@@ -100,7 +100,7 @@ def test_a_miss_while_joining_is_asked_for_and_the_client_woken() -> None:
             assert one.driver.pull(conn, 0, b"rare") > 0 and one.driver.pull(conn, 0, b"missing") > 0
             await until(lambda: woken)
             assert one.value(b"rare") == b"v" and one.value(b"missing") is None and len(woken) == 1
-            assert not one.driver.pulling and not one.driver.pulls_of
+            assert not one.driver.waiting.pulling and not one.driver.waiting.pulls_of
             assert one.driver.pull(conn, 0, b"missing") == 0, "nobody had it a moment ago"
 
     run(main)
@@ -136,7 +136,7 @@ def test_a_client_that_leaves_is_forgotten_by_its_pulls() -> None:
 
             await until(both_ask)
             one.driver.forget(conn)
-            assert one.driver.pulling == {(0, b"a"): {other: None}}
+            assert one.driver.waiting.pulling == {(0, b"a"): {other: None}}
             await until(lambda: woken)
             assert woken == [1]
 
