@@ -1,9 +1,19 @@
 /* The index beside a plain array: whatever is put in, replaced and taken out, and each rule of its lines after every step.
  *
  * It is compiled together with table.c, so that it sees the lines; what table.c asks of pages is taken down here. */
-#include "table.c"
-
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static bool refuses; /* memory, as a machine that has none left */
+static void *some_pages(size_t bytes) { return refuses ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+static void *some_bytes(size_t align, size_t bytes) { return refuses ? NULL : aligned_alloc(align, bytes); }
+#define mmap(at, bytes, rights, flags, file, offset) some_pages(bytes)
+#define aligned_alloc(align, bytes) some_bytes(align, bytes)
+#include "table.c"
+#undef mmap
+#undef aligned_alloc
 
 #define RECORDS_MAX 4096
 #define STEPS 40000
@@ -167,6 +177,33 @@ static void replacement(Table *table, Entry *entries, int count) {
     free(before);
 }
 
+/* Without memory for larger lines the present ones are used to the last slot but one, where a search still ends. */
+static void fill_without_memory(int most_lines) {
+    static Entry entries[RECORDS_MAX];
+    Table table = {0};
+    int count = 0;
+    while ((int)table.now.count < most_lines || table.old.count)
+        insert(&table, entries, &count, (uint64_t)count + 1, ANY);
+    refuses = true;
+    while (table_make_room(&table)) {
+        uint64_t hash = draw();
+        Record *record = record_with(hash, (uint64_t)count + 1, 8);
+        table_insert(&table, hash, record);
+        entries[count++] = (Entry){record, hash};
+    }
+    CHECK(count == (int)table.now.count * LINE_SLOTS - 1);
+    Span nobody = {(const uint8_t *)"nobodies", 8};
+    for (int number = 0; number < 1000; number++)
+        CHECK(!table_find(&table, draw(), nobody));
+    check(&table, entries, count, true);
+    refuses = false;
+    CHECK(table_make_room(&table) && table.old.count);
+    while (count)
+        removal(&table, entries, &count);
+    check(&table, entries, count, true);
+    table_free(&table);
+}
+
 int main(int argc, char **argv) {
     static Entry entries[RECORDS_MAX];
     seed = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
@@ -208,7 +245,9 @@ int main(int argc, char **argv) {
         step = -1;
         CHECK(!table.now.count && !table.old.count && !table.next.count && table_bytes(&table) == 0);
     }
-    CHECK(grown > 20 && shrunk > 8 && readied > 500 && taken_back > 4 && unmapped_bytes);
+    fill_without_memory(16);  /* a block */
+    fill_without_memory(256); /* pages */
+    CHECK(grown > 20 && shrunk > 4 && readied > 500 && taken_back && unmapped_bytes);
     printf("grown %d, shrunk %d, readied %d, taken back %d\n", grown, shrunk, readied, taken_back);
     return 0;
 }
