@@ -9,6 +9,8 @@ from respram.server.guard import Guard
 
 
 class Node:
+    running = 0  # in this process: they share its clock
+
     def __init__(self, config: Config, guard: Guard | None = None) -> None:
         """Without a guard the seal keys lie in memory that is not locked: the process is somebody else's."""
         self.app = App(config, asyncio.get_running_loop(), guard)
@@ -16,6 +18,7 @@ class Node:
     async def start(self) -> None:
         """BindError where a port is taken. Clients can connect at once."""
         self.app.listen()
+        Node.running += 1
         await self.app.show()
         self.app.keep_forgetting()
         self.app.sweep()
@@ -50,7 +53,11 @@ class Node:
             pass
 
     async def stop(self) -> None:
+        """The last one puts the clock back: a native node that came after would sweep keys before their time."""
         self.app.stop("closed")
         await self.app.drain()
+        Node.running -= 1
+        if not Node.running:
+            clock.put_ahead(-clock.ahead_ms())
         if self.app.ring is not None:
             self.app.ring.wipe()

@@ -14,6 +14,7 @@ import redis.asyncio
 
 import respram
 from respram.errors import BindError, ConfigError
+from respram.server import clock
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
 
@@ -126,6 +127,20 @@ def test_the_asynchronous_twin(engine: str, in_loop: bool) -> None:
         assert len(asyncio.all_tasks()) <= before
         timers = [one for one in asyncio.get_running_loop()._scheduled if not one.cancelled()]  # type: ignore[attr-defined]
         assert not [one for one in timers if "App." in repr(one)]
+
+    asyncio.run(main())
+
+
+def test_a_clock_that_was_put_ahead_goes_back_with_the_last_node_in_the_loop() -> None:
+    """A node of the native engine that came next took the system's time for a key and the clock's for its end: it was gone at once."""
+
+    async def main() -> None:
+        async with respram.AsyncServer(in_loop=True, engine="pure") as lasting:
+            async with respram.AsyncServer(in_loop=True, engine="pure") as brief:
+                await brief.advance(61)
+            assert clock.ahead_ms() == 61_000, "one node still lives in it"
+            await lasting.advance(1)
+        assert clock.ahead_ms() == 0
 
     asyncio.run(main())
 
