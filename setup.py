@@ -33,7 +33,7 @@ FLAGS = [
     "-Wno-unused-parameter",
     "-Wno-unused-function",
     "-D_GNU_SOURCE",
-    "-pthread",  # one thread of its own: native/ahead.c
+    "-pthread",  # one thread of its own: native/prefault.c
     "-U_FORTIFY_SOURCE",  # some interpreters bring their own value
     "-D_FORTIFY_SOURCE=2",
     "-fstack-protector-strong",

@@ -256,7 +256,7 @@ static void store_many(Engine *engine, int db, const uint8_t *bytes, size_t len,
 }
 
 /* EXEC: what is kept runs, and what is handed back is answered. */
-static void run_kept(Engine *engine, Session *session, size_t reply_bytes_max, int64_t now_ms) {
+static void run_queued(Engine *engine, Session *session, size_t reply_bytes_max, int64_t now_ms) {
     Command handed;
     for (uint64_t turns = 0; !kept_run(engine, session, now_ms, reply_bytes_max, &handed); turns++) {
         const Arg *last = &handed.args[handed.argc - 1];
@@ -277,7 +277,7 @@ static void answer(Engine *engine, Session *session, uint8_t *data, size_t len, 
         uint64_t hash = keyspace_hash(engine, last);
         bool found;
         if (first == 'E')
-            run_kept(engine, session, name.len * 60, now_ms);
+            run_queued(engine, session, name.len * 60, now_ms);
         if (session->keeping && first != 'M') {
             Command kept;
             while (kept_next(session, &kept))

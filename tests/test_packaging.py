@@ -63,7 +63,7 @@ def test_every_python_that_is_promised_is_in_every_list() -> None:
 
 def test_every_adapter_has_an_extra_that_asks_for_its_framework() -> None:
     """And the page on migrating names each of the extras."""
-    adapters = {path.stem for path in (ROOT / "respram" / "adapters").glob("[a-z]*.py")} - {"letting_go"}
+    adapters = {path.stem for path in (ROOT / "respram" / "adapters").glob("[a-z]*.py")} - {"overwrite_delete"}
     frameworks = {
         "aiocache_cache": "aiocache", "cachelib_cache": "cachelib",
         "django_cache": "django", "django_sessions": "django",

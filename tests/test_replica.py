@@ -229,7 +229,7 @@ def test_a_mistake_in_the_handling_of_one_link_costs_that_link_alone(monkeypatch
     def broken(link: object, message: object) -> None:
         raise ValueError("ours")
 
-    table = wire.ends[0].core.hearing.table
+    table = wire.ends[0].core.inbox.table
     monkeypatch.setitem(table, Nudge, replace(table[Nudge], hear=broken))
     outputs = wire.ends[0].received(9, encode(Nudge()), now())
     assert [output.link for output in outputs if isinstance(output, Hangup)] == [9]

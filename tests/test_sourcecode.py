@@ -98,12 +98,12 @@ CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms 
 # The C core: times and bytes come in, so these headers have nothing to do there.
 NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Python.h", "pthread.h", "fcntl.h", "sys/random.h")
 
-PAGES_AHEAD = "respram/engine/native/ahead.c"  # its thread shares no state with the engine (docs/decisions/0007)
+PREFAULT = "respram/engine/native/prefault.c"  # its thread shares no state with the engine (docs/decisions/0007)
 CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a process (docs/decisions/0063)
 
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
 # and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made in record.py.
-NATIVE_ALONE = ("ahead", "arena", "bytes", "hash", "names", "nodes", "ranking", "stubs", "table", "taught", "writer", "cipher", "glob")
+NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "names", "nodes", "ranking", "stubs", "table", "taught", "writer", "cipher", "glob")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
@@ -157,7 +157,7 @@ TESTED_BY = (
     ("respram/gateway/overview.py", "tests/gateway/test_app.py"),
     # Adapters need their frameworks, which are no dependencies of the tests: the matrix installs and runs them.
     ("respram/adapters/django_*.py", "compat/frameworks/django/program.py"),
-    ("respram/adapters/letting_go.py", "compat/frameworks/django/program.py"),
+    ("respram/adapters/overwrite_delete.py", "compat/frameworks/django/program.py"),
     ("respram/adapters/flask_sessions.py", "compat/frameworks/flask_session/program.py"),
     ("respram/adapters/flask_caches.py", "compat/frameworks/flask_caching/program.py"),
     ("respram/adapters/cachelib_cache.py", "compat/frameworks/cachelib_suite/program.py"),
@@ -387,7 +387,7 @@ def test_a_circle_is_found_however_it_is_written() -> None:
 
 def foreign_headers(path: str, text: str) -> list[str]:
     names = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
-    return [f"{path} includes {name}" for name in names if name in NATIVE_HEADERS and not (path in (PAGES_AHEAD, CIPHER) and name == "pthread.h")]
+    return [f"{path} includes {name}" for name in names if name in NATIVE_HEADERS and not (path in (PREFAULT, CIPHER) and name == "pthread.h")]
 
 
 def test_the_c_core_knows_no_clock_no_socket_and_no_python() -> None:

@@ -7,7 +7,7 @@
     flask_caches       Flask-Caching
     aiocache_cache     aiocache
     starlette_sessions sessions of Starlette and FastAPI, by starsessions
-    letting_go         what the blocking ones share
+    overwrite_delete   what the blocking ones share
 
 Each is the framework's own class with the deletes replaced: the value is overwritten with nothing (no
 bytes at all) that lives for LETTING_GO_MS, and reading takes nothing for missing. The overwrite reaches

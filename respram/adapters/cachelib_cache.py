@@ -11,7 +11,7 @@ from typing import Any
 from cachelib.redis import RedisCache  # type: ignore[import-not-found]
 
 from respram.adapters import LONGEST_S, NOTHING
-from respram.adapters.letting_go import Generation, add, let_go
+from respram.adapters.overwrite_delete import Generation, add, let_go
 
 
 class RespramCache(RedisCache):  # type: ignore[misc]

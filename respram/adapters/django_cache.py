@@ -16,7 +16,7 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient  # type: ignore[import-not-found]
 
 from respram.adapters import LONGEST_S
-from respram.adapters.letting_go import Generation, add, let_go
+from respram.adapters.overwrite_delete import Generation, add, let_go
 
 
 class RespramCacheClient(RedisCacheClient):  # type: ignore[misc]

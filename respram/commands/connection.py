@@ -7,9 +7,9 @@ A connection begins as the user `default`. A change of state that the fast paths
 from respram.commands.acl_check import note_denied
 from respram.commands.acl_user import DEFAULT as USER
 from respram.commands.acl_user import NO_SECRET, User
+from respram.commands.auth_throttle import note_failure, note_success, wait_for_slot
 from respram.commands.blocking import forget_blocked
 from respram.commands.deadlines import count_defaulted
-from respram.commands.guessing import note_failure, note_success, wait_for_slot
 from respram.commands.node import WARNING, Conn
 from respram.commands.notify import forget_watched, observe
 from respram.commands.pubsub import forget_subscriptions

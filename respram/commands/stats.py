@@ -23,7 +23,7 @@ class Denied:
 
 @dataclass(slots=True)
 class Guesser:
-    """An address from which a wrong password came; see `guessing.py`."""
+    """An address from which a wrong password came; see `auth_throttle.py`."""
 
     failures: int = 0
     failed_ms: int = 0

@@ -84,7 +84,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     if conn.node.homes is not None and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
         take_over(conn)  # another node may decide
     if conn.session.kept:
-        return _exec_kept(conn)
+        return _exec_queued(conn)
     commands, own_bytes = conn.queue, conn.queued_bytes
     wait_while_paused(conn, (command for command, _ in commands))
     try:
@@ -125,7 +125,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     return Raw(b"*%d\r\n%b" % (len(replies), b"".join(replies)))
 
 
-def _exec_kept(conn: Conn) -> Reply:
+def _exec_queued(conn: Conn) -> Reply:
     """The same of what the session has kept: the engine runs it, and hands back what it finds not to be hot."""
     session, engine = conn.session, conn.node.engine
     if _is_changed(conn):
@@ -135,7 +135,7 @@ def _exec_kept(conn: Conn) -> Reply:
     try:
         engine.allow(session.kept_bytes)
         engine.say(b"*%d\r\n" % session.kept)
-        while (argv := engine.run_kept(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
+        while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
             engine.say(_encoded(conn, _hot(argv), argv, room(conn)))
     finally:
         conn.executing = False
@@ -150,7 +150,7 @@ def _is_changed(conn: Conn) -> bool:
 def take_over(conn: Conn) -> None:
     """What the session has kept is queued here from now on."""
     assert conn.queue is not None
-    for argv in conn.session.take_kept():
+    for argv in conn.session.take_queued():
         conn.queue.append((_hot(argv), argv))
         conn.queue_bytes += queued_size(argv)
 
@@ -169,7 +169,7 @@ def _hot(argv: list[bytes]) -> Command:
 
 def leave(conn: Conn) -> None:
     """Forgets the queue and what was watched; for EXEC, DISCARD, RESET."""
-    conn.session.drop_kept()
+    conn.session.drop_queued()
     conn.queue = None
     conn.queue_bytes = 0
     conn.spoiled = False

@@ -179,10 +179,10 @@ class Session(Protocol):
     def kept_bytes(self) -> int:
         """Of their arguments together; at most KEPT_BYTES_MAX."""
 
-    def take_kept(self) -> list[list[bytes]]:
+    def take_queued(self) -> list[list[bytes]]:
         """Hands them out, in order, and forgets them."""
 
-    def drop_kept(self) -> None: ...
+    def drop_queued(self) -> None: ...
 
 
 # (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same
@@ -250,7 +250,7 @@ class Engine(Replicating, Ranking, Protocol):
     def say(self, reply: bytes) -> None:
         """For `dispatch`: a reply that goes before the one it will return."""
 
-    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+    def run_queued(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot after
         all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
@@ -273,7 +273,7 @@ class Engine(Replicating, Ranking, Protocol):
     def allow(self, own_bytes: int) -> None:
         """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many as the largest
         two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much. A `lookup` beyond raises
-        AllowanceError, and `run_kept` hands back what is left. Outside of a feed nothing is counted."""
+        AllowanceError, and `run_queued` hands back what is left. Outside of a feed nothing is counted."""
 
     def spent(self) -> bool:
         """Whether all of that has been read or written. A write is never refused, and counts."""

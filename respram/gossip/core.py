@@ -8,7 +8,7 @@
 It composes the concerns, which are objects with a state of their own in files of their own, and is the Host around them: it
 has the time, the timers, the jobs and what is to be sent. Who knows whom is said in `__init__`, top down: a
 concern is given those that it calls, and what has to be told upwards is a callback that is set there. Which message is
-whose: the table in `hearing.py`. The store is the engine as seen through `replication.py`: asked, never written. What
+whose: the table in `inbox.py`. The store is the engine as seen through `replication.py`: asked, never written. What
 is to be written leaves as a Merge effect.
 """
 
@@ -26,15 +26,14 @@ from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Acknowledged, Chance, Effect, Report, Send, Store
 from respram.gossip.exchange import Exchange
 from respram.gossip.expulsions import Expulsions
-from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding, Request
 from respram.gossip.greeting import Greeting
-from respram.gossip.handover import Handover
-from respram.gossip.hearing import Hearing
 from respram.gossip.homes import Homes
+from respram.gossip.inbox import Inbox
 from respram.gossip.links import Link, drop_queue, kept
 from respram.gossip.members import LEFT, ROOT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
+from respram.gossip.other_ids import OtherIds
 from respram.gossip.partners import Partners
 from respram.gossip.policy import Policy
 from respram.gossip.probes import Probes
@@ -44,6 +43,7 @@ from respram.gossip.repair import Repair
 from respram.gossip.rounds import Rounds
 from respram.gossip.rumors import Rumors, pack_publication
 from respram.gossip.seals import Keyring, Seals
+from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.states import JOINING
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
@@ -76,7 +76,7 @@ class Core:
         self.tree = Tree(self, book, books, near, is_root=me.role == ROOT)
         self.probes = Probes(self, book, books, near)
         self.seals = Seals(self, near, keyring)
-        self.handover = Handover(self, book, near)
+        self.segment_keys = SegmentKeySharing(self, book, near)
         self.agreement = Agreement(self, near, policy.terms)
         self.expulsions = Expulsions(self, near)
         self.homes = Homes(self, book)
@@ -85,10 +85,10 @@ class Core:
         self.quorum = Quorum(self, book, near)
         self.rumors = Rumors(self, book, near, self.delivery, self.quorum)
         self.dumps = Dumps(self, near, self.delivery)
-        self.foreign = Foreign(self, book, near, self.dumps, self.quorum)
+        self.other_ids = OtherIds(self, book, near, self.dumps, self.quorum)
         self.rounds = Rounds(self, near, interval_ms=policy.round_ms)
-        self.exchange = Exchange(self, self.rounds, self.foreign, self.delivery)
-        self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.foreign, self.quorum)
+        self.exchange = Exchange(self, self.rounds, self.other_ids, self.delivery)
+        self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.other_ids, self.quorum)
         self.truths = Truths(self, book, near)
         self.forwarding = Forwarding(self, book, near, self.homes)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
@@ -96,13 +96,13 @@ class Core:
         # -- who comes and goes
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
-            self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.foreign,
-            self.tree, self.handover, self.agreement, self.seals, self.expulsions,
+            self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.other_ids,
+            self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions,
         )  # fmt: skip
-        self.hearing = Hearing(
-            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.handover, self.agreement,
+        self.inbox = Inbox(
+            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.segment_keys, self.agreement,
             self.expulsions, self.rumors,
-            self.quorum, self.rounds, self.repair, self.exchange, self.foreign, self.boot, self.dumps, self.pulls,
+            self.quorum, self.rounds, self.repair, self.exchange, self.other_ids, self.boot, self.dumps, self.pulls,
             self.forwarding,
         )  # fmt: skip
         # -- what is told upwards
@@ -176,7 +176,7 @@ class Core:
         if one is None:
             return []
         try:
-            self.hearing.hear(one, message)
+            self.inbox.hear(one, message)
         except PeerError as error:
             self.neighbours.hangup(one, str(error))
         return self._taken()
@@ -321,7 +321,7 @@ class Core:
     def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Effect]:
         """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""
         self.now = now
-        self.handover.share(entries, dropped)
+        self.segment_keys.share(entries, dropped)
         return self._taken()
 
     def restored(self, records: int, now: Now) -> list[Effect]:
@@ -374,7 +374,7 @@ class Core:
             case timers.JoinTurn():
                 self.boot.tick()
             case timers.KeysExpire():
-                self.handover.expire()
+                self.segment_keys.expire()
             case timers.AnnounceDue():
                 self.rumors.announce()
             case timers.WantDue():

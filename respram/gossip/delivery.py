@@ -23,9 +23,9 @@ class Delivery:
         self.host.wake()
         if link.dump_point is not None:
             self.on_room(link)
-        self.mind(link)
+        self.arm_resend(link)
 
-    def mind(self, link: Link) -> None:
+    def arm_resend(self, link: Link) -> None:
         """What is in flight is looked after."""
         if link.in_flight and not link.resend_timer:
             link.resend_timer = True
@@ -58,4 +58,4 @@ class Delivery:
         if not resend(link, self.host.policy, self.host.now.ms, self.host.emit):
             self.neighbours.hangup(link, "it acknowledges nothing")
         else:
-            self.mind(link)
+            self.arm_resend(link)

@@ -1,6 +1,6 @@
 """The serving side of a dump: all records by points of the key hash, one chunk a turn, under the joiner's credit.
 
-A joiner asks for it (bootstrap.py), and a peer whose ids cannot be compared with is owed it (foreign.py).
+A joiner asks for it (bootstrap.py), and a peer whose ids cannot be compared with is owed it (other_ids.py).
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Dumps:
             while link.dump_point is not None and self.neighbours.links.get(link.id) is link and self._has_room(link):
                 found = self.host.store.dump(link.dump_point, self.host.policy.dump_bytes, self.host.now.wall_ms)
                 launch(link, Dumped(0, 0, found.cursor, found.payload), None, self.host.now.ms, self.host.emit)
-                self.delivery.mind(link)
+                self.delivery.arm_resend(link)
                 link.dump_point = found.cursor if found.cursor < POINTS else None
                 yield False
         finally:  # where there was no memory for a chunk, the joiner may ask again

@@ -13,8 +13,8 @@ from respram.engine.replication import DONE, Cut, Selection
 from respram.errors import PeerError
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, Merge
-from respram.gossip.foreign import Foreign
 from respram.gossip.links import Link
+from respram.gossip.other_ids import OtherIds
 from respram.gossip.rounds import Incoming, Round, Rounds
 from respram.wire.messages import Filter, Records
 
@@ -45,7 +45,7 @@ def unpack_selection(data: bytes) -> Selection:
 class Exchange:
     host: Host
     rounds: Rounds
-    foreign: Foreign
+    other_ids: OtherIds
     delivery: Delivery
 
     def salt(self) -> int:
@@ -177,7 +177,7 @@ class Exchange:
         link.repairs.remove(seq)
         self.rounds.repaired += new
         if new:
-            self.foreign.owe_all()
+            self.other_ids.owe_all()
         for round in (self.rounds.own, self.rounds.others.get(peer.number)):
             if round is not None and round.peer is peer:
                 round.moved += new

@@ -9,9 +9,7 @@ from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, TrustClock
 from respram.gossip.expulsions import Expulsions
-from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding
-from respram.gossip.handover import Handover
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
     ALIVE,
@@ -27,8 +25,10 @@ from respram.gossip.members import (
     unpack_members,
 )
 from respram.gossip.neighbours import Neighbours
+from respram.gossip.other_ids import OtherIds
 from respram.gossip.rounds import Rounds
 from respram.gossip.seals import Seals
+from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.states import ISOLATED
 from respram.gossip.timers import FindParent, GreetingDue
 from respram.gossip.tree import FIRST_MS, Tree
@@ -65,9 +65,9 @@ class Greeting:
     truths: Truths
     forwarding: Forwarding
     rounds: Rounds
-    foreign: Foreign
+    other_ids: OtherIds
     tree: Tree
-    handover: Handover
+    segment_keys: SegmentKeySharing
     agreement: Agreement
     seals: Seals
     expulsions: Expulsions
@@ -107,7 +107,7 @@ class Greeting:
         if peer.link is not None and (self._is_in_use(peer, peer.link) or not self._replaces(link, peer.link, member.number)):
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
-        self.foreign.meet(peer, message.capabilities & MARK)
+        self.other_ids.meet(peer, message.capabilities & MARK)
         self._welcome(link, peer, member, message)
 
     def refused_there(self, link: Link, message: Refuse) -> None:
@@ -178,7 +178,7 @@ class Greeting:
         self.expulsions.greet(link)
         self.tree.linked(link)
         self.host.emit(TrustClock())
-        self.handover.linked(link)
+        self.segment_keys.linked(link)
         if link.same_enclave:
             self.agreement.heard(link, message)
             self.seals.greet(link)

@@ -79,7 +79,7 @@ class Peer:
     held_through: int = 0  # an equal digest covered all up to this one
     refused: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # numbers it did not keep
     # -- comparison
-    foreign: bool = False  # its record ids are under another key: foreign.py
+    foreign: bool = False  # its record ids are under another key: other_ids.py
     owed: bool = False  # if it is foreign: it may lack something that is here
     equal_stamp: int = 0  # stamp granule of the last equal digest; 0: there was none
     since_failed: bool = False
@@ -112,7 +112,7 @@ class Link:
     resends: int = 0
     resend_timer: bool = False
     dump_point: int | None = None  # where the dump for this peer stands; None: no dump
-    levels: bool = False  # the dump was not asked for: foreign.py
+    levels: bool = False  # the dump was not asked for: other_ids.py
     level_number: int = 0  # of the last own batch when it began
     feeding: bool = False  # a job makes its chunks
     # -- receiving

@@ -25,10 +25,10 @@ from respram.errors import PeerError
 from respram.gossip.books import Books
 from respram.gossip.effects import Host
 from respram.gossip.exchange import SHIFTS, Exchange
-from respram.gossip.foreign import Foreign
 from respram.gossip.links import Link, Peer
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
+from respram.gossip.other_ids import OtherIds
 from respram.gossip.quorum import Quorum
 from respram.gossip.rounds import Round, Rounds
 from respram.gossip.timers import RoundTurn
@@ -50,7 +50,7 @@ class Repair:
     neighbours: Neighbours
     rounds: Rounds
     exchange: Exchange
-    foreign: Foreign
+    other_ids: OtherIds
     quorum: Quorum
     among_joiners: bool = False  # nobody is ready: those who fill up compare with each other
     has_dump: Callable[[], bool] = lambda: True
@@ -60,7 +60,7 @@ class Repair:
     # -- the side that begins -----------------------------------------------------------------------------
     def paced(self) -> None:
         self.host.at(self.host.now.ms + self.host.jitter(self.rounds.interval_ms), RoundTurn())
-        self.foreign.pay()
+        self.other_ids.pay()
         self.begin()
 
     def hurried(self, due_ms: int) -> None:

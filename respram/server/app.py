@@ -31,7 +31,7 @@ from respram.engine import own_cipher
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError, ClientError, ConfigError
 from respram.seal import KEY_BYTES, RING_BYTES, Ring
-from respram.server import cipher, clock, expulsion, health, logs, peer_setup, process, relief, stopping
+from respram.server import cipher, client_eviction, clock, expulsion, health, logs, peer_setup, process, stopping
 from respram.server.beginning import Beginning
 from respram.server.client import Client
 from respram.server.driver import Driver
@@ -89,7 +89,7 @@ class App:
         self.pumps = tuple(dict.fromkeys((self.pump, *(one.pump for one in self.listeners))))
         for pump in self.pumps:
             if config.clients_bytes_max:
-                pump.weigh, pump.weigh_bytes = self.relieve, relief.weigh_bytes(config.clients_bytes_max)
+                pump.weigh, pump.weigh_bytes = self.relieve, client_eviction.weigh_bytes(config.clients_bytes_max)
         self._load_users()
         self.peer_listeners: list[socket.socket] = []
         self.waiting_listeners: list[socket.socket] = []  # for the first peer of a node that is alone
@@ -377,7 +377,7 @@ class App:
 
     def relieve(self) -> None:
         """Closes those who hold most, while all clients together hold too much."""
-        for client, size in relief.too_many(self.clients.values(), self.config.clients_bytes_max):
+        for client, size in client_eviction.too_many(self.clients.values(), self.config.clients_bytes_max):
             self.node.stats.evicted_clients += 1
             self.journal(f"event=clients_limit client={client.conn.id} held_bytes={size}: closed")
             client.close()

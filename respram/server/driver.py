@@ -94,7 +94,7 @@ def make_replica(
     )  # fmt: skip
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:
-        core.handover.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
+        core.segment_keys.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
     return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 

@@ -141,7 +141,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("forwards_timed_out", core.forwarding.timed_out),
         ("forwards_unknown", core.forwarding.unknown),
         ("records_refused", replica.refused_records),
-        ("segment_keys_refused", core.handover.keys.refused),
+        ("segment_keys_refused", core.segment_keys.keys.refused),
         ("payloads_malformed", replica.malformed_payloads),
         ("links_refused", core.greeting.refusals),
         ("links_ended_by_bugs", replica.bugs),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from respram.commands.guessing import FREE_FAILURES, delay_ms
+from respram.commands.auth_throttle import FREE_FAILURES, delay_ms
 from tests.abuse.rig import endure
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request

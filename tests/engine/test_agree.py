@@ -184,13 +184,13 @@ class Side:
         elif name == b"KEEP":
             session.hot, session.keeping = False, 1 + 3 * len(argv)
         elif name == b"TAKE":
-            self.seen.append((session.kept, session.kept_bytes, session.take_kept(), session.kept))
+            self.seen.append((session.kept, session.kept_bytes, session.take_queued(), session.kept))
         elif name == b"RUN":
             engine.say(b"*%d\r\n" % session.kept)
-            while (handed := engine.run_kept(session, now_ms, 300)) is not None:
+            while (handed := engine.run_queued(session, now_ms, 300)) is not None:
                 self.seen.append(handed)
                 engine.say(b"+handed\r\n")
-            session.drop_kept()
+            session.drop_queued()
             session.hot, session.keeping = True, 0
         entry = engine.lookup(session.db, target, now_ms)
         self.seen.append(entry)

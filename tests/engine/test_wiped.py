@@ -37,8 +37,8 @@ if sys.argv[1] != "plain":
 def dispatch(session, argv, now):  # KEEP and RUN stand for MULTI and EXEC
     session.hot, session.keeping = argv[0] in (b"RUN", b"DROP"), 100 * (argv[0] == b"KEEP")
     if argv[0] == b"RUN":
-        assert engine.run_kept(session, now, 1 << 30) is None
-        session.drop_kept()
+        assert engine.run_queued(session, now, 1 << 30) is None
+        session.drop_queued()
     if argv[0] == b"DROP":
         engine.let_go(0, argv[1], now, b"del")
     return b"+cold\\r\\n"

@@ -61,7 +61,7 @@ class Pair:
                     elif isinstance(effect, Hangup):
                         self.lines.append(f"hangup: {effect.reason}")
                 for link in bench.core.neighbours.greeted():  # acknowledged at once: the window is not the matter here
-                    bench.core.hearing.acknowledged(link, link.next_seq - 1, b"")
+                    bench.core.inbox.acknowledged(link, link.next_seq - 1, b"")
                 bench.take(bench.core._taken())
             if not spoken and not any(bench.effects or bench.core.jobs for bench in benches):
                 break

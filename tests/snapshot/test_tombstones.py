@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from respram.gossip.handover import Handover
 from respram.gossip.policy import Policy
+from respram.gossip.segment_keys import SegmentKeySharing
 from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, Entry, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Keys
 
@@ -25,7 +25,7 @@ class Enclave:
         self.made: dict[bytes, int] = {}  # id to owner
         self.destroyed: dict[bytes, set[int]] = {}  # id to the nodes that have heard of it, and did not crash since
 
-    def _node(self, number: int) -> Handover:
+    def _node(self, number: int) -> SegmentKeySharing:
         def greeted() -> list[object]:
             return [SimpleNamespace(id=other, same_enclave=True) for other in range(COUNT) if self.linked(number, other)]
 
@@ -33,7 +33,7 @@ class Enclave:
             now=SimpleNamespace(ms=0, wall_ms=0), policy=Policy(direct_peers_max=10, keys_ms=1000),
             at=lambda *_: None, send=lambda other, message: self._deliver(number, other, message),
         )  # fmt: skip
-        return Handover(cast(Any, host), cast(Any, SimpleNamespace(enclave={})), cast(Any, SimpleNamespace(greeted=greeted)))
+        return SegmentKeySharing(cast(Any, host), cast(Any, SimpleNamespace(enclave={})), cast(Any, SimpleNamespace(greeted=greeted)))
 
     def linked(self, one: int, other: int) -> bool:
         return one != other and frozenset((one, other)) not in self.cut

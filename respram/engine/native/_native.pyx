@@ -270,7 +270,7 @@ cdef class NativeEngine:
             raise MemoryError
         self.c.feed.bytes_left -= PyBytes_GET_SIZE(reply)
 
-    def run_kept(self, NativeSession session not None, int64_t now_ms, size_t reply_bytes_max):
+    def run_queued(self, NativeSession session not None, int64_t now_ms, size_t reply_bytes_max):
         cdef Command command
         check_place(0, now_ms)
         if self.c.feed.session != &session.c:

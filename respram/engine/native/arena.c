@@ -10,7 +10,7 @@
  * milliseconds. Records live on schedule and so their slabs empty together.
  *
  * New slabs are written from their beginning to their end, so a store of more than one region knows which
- * pages it will want and asks for half a MiB ahead (ahead.c). Slabs whose pages went back likewise: they are
+ * pages it will want and asks for half a MiB ahead (prefault.c). Slabs whose pages went back likewise: they are
  * asked for from the top of the stack, and count as resident from then on, so that they go back again when
  * slabs are put on top of them.
  */

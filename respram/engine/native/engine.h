@@ -1,9 +1,9 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, ahead.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
+ * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, ranks.c, kept.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, ranks.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -573,7 +573,7 @@ void programs_unteach(Engine *engine, Span name);
 bool programs_call(Engine *engine, Session *session, Command *command, int64_t now_ms);
 void programs_free(Engine *engine);
 
-/* kept.c: hot commands in MULTI */
+/* multi.c: hot commands in MULTI */
 bool kept_add(Engine *engine, Session *session, const Command *command); /* false: it is for `dispatch` */
 bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
               Command *command); /* false: `command` is for `dispatch`, then it goes on */

@@ -169,7 +169,7 @@ cdef class NativeSession:
     def kept_bytes(self):
         return self.c.kept_bytes
 
-    def take_kept(self):
+    def take_queued(self):
         cdef Command command
         commands = []
         try:
@@ -179,7 +179,7 @@ cdef class NativeSession:
             kept_drop(&self.c)
         return commands
 
-    def drop_kept(self):
+    def drop_queued(self):
         kept_drop(&self.c)
 
 

@@ -82,7 +82,7 @@ void arena_free(Arena *arena);
 void give_pages(void *pages, size_t bytes);
 void unmap_pages(void *pages, size_t bytes);
 
-/* -- ahead.c: pages before they are needed ------------------------------------------------------- */
+/* -- prefault.c: pages before they are needed ------------------------------------------------------- */
 bool pages_ahead(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
 void pages_withdraw(const void *from, size_t bytes); /* before they are given back: what was asked of them is not done */
 

@@ -17,7 +17,7 @@
  * New records go anywhere in the new lines, so each of the first would wait for a page of its own: 8 us in
  * a virtual machine, and 16,000 of them for a table of 64 MB, one after the other (the longest stall was
  * 40 ms). So the next lines are taken while the present ones have a sixth of their room left, and their
- * pages are asked for ahead (ahead.c) and touched in order, in step with the writes until then.
+ * pages are asked for ahead (prefault.c) and touched in order, in step with the writes until then.
  */
 #include "engine.h"
 

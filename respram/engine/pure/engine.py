@@ -90,8 +90,8 @@ class PureEngine:
     def say(self, reply: bytes) -> None:
         self.wire.say(reply)
 
-    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
-        return self.wire.run_kept(session, now_ms, reply_bytes_max)
+    def run_queued(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+        return self.wire.run_queued(session, now_ms, reply_bytes_max)
 
     def teach(self, name: bytes, program: Program) -> bool:
         return self.wire.programs.teach(name, program)

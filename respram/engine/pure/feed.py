@@ -24,8 +24,8 @@ from respram.engine.api import (
 from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
-from respram.engine.pure.kept import QUEUED, Kept
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.multi import QUEUED, Kept
 from respram.engine.pure.programs import Programs
 from respram.engine.pure.scanner import Scanner
 from respram.slots import pack_command, pack_keys
@@ -75,12 +75,12 @@ class PureSession:
     def kept_bytes(self) -> int:
         return self.keep.bytes
 
-    def take_kept(self) -> list[list[bytes]]:
+    def take_queued(self) -> list[list[bytes]]:
         taken = list(self.keep.commands)
-        self.drop_kept()
+        self.drop_queued()
         return taken
 
-    def drop_kept(self) -> None:
+    def drop_queued(self) -> None:
         self.keep.drop()
 
 
@@ -178,7 +178,7 @@ class Wire:
                 session.more = True
                 return
             argv = queue.popleft()
-            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._kept_reply(session, argv)
+            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv)
             if reply is None:
                 self.notes.tell(session)
                 if session.closing:  # by what was told or said before this command
@@ -206,7 +206,7 @@ class Wire:
             if scanner.fault:
                 self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
             session.closing = True
-            session.drop_kept()
+            session.drop_queued()
 
     def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
@@ -239,7 +239,7 @@ class Wire:
         last = command.last_key if command.last_key > 0 else len(argv) - 1
         return any((row := table.get(key)) is not None and row.kind for key in argv[command.first_key : last + 1 : command.key_step])
 
-    def _kept_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
+    def _queued_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
         if found is None or b"noscript" in found[0].flags or not _permitted(session, found, argv):
@@ -302,14 +302,14 @@ class Wire:
         self._out.append(reply)
         self._said_bytes += len(reply)
 
-    def run_kept(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+    def run_queued(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         assert isinstance(session, PureSession)
         try:
-            return self._run_kept(session, now_ms, reply_bytes_max)
+            return self._run_queued(session, now_ms, reply_bytes_max)
         finally:
             self.notes.tell(session)
 
-    def _run_kept(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
+    def _run_queued(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         while session.keep.commands:
             argv = session.keep.commands.popleft()
             reply = None if self.keyspace.is_spent() else self._fast_reply(session, argv, now_ms)
@@ -328,7 +328,7 @@ class Wire:
         assert isinstance(session, PureSession)
         session.closing = True
         session.queue.clear()
-        session.drop_kept()
+        session.drop_queued()
         session.scanner.wipe()
 
 

@@ -1,4 +1,4 @@
-"""What MULTI keeps: hot commands, to be run by EXEC in one go. The twin of native/kept.c."""
+"""What MULTI keeps: hot commands, to be run by EXEC in one go. The twin of native/multi.c."""
 
 from collections import deque
 

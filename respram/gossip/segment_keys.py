@@ -22,7 +22,7 @@ BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, and the edge that it may b
 
 
 @dataclass(slots=True, eq=False)
-class Handover:
+class SegmentKeySharing:
     host: Host
     book: AddressBook
     neighbours: Neighbours
@@ -33,7 +33,7 @@ class Handover:
         """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already."""
         ids = list(dropped)
         self._tell(Keys(pack([*entries, *self.keys.tombstones(ids)]), b"".join(ids)), None)
-        self.mind()
+        self.arm_timer()
 
     def linked(self, link: Link) -> None:
         held = [*self.keys.tombstones(), *self.keys.entries()]
@@ -51,7 +51,7 @@ class Handover:
         gone = [id for id in ids if self.keys.drop(id, teller)]
         if (news or gone) and len(self.book.enclave) > self.host.policy.direct_peers_max:
             self._tell(Keys(pack([*news, *self.keys.tombstones(gone)]), b"".join(gone)), link)
-        self.mind()
+        self.arm_timer()
 
     def _end_ms_max(self) -> int:
         """No bucket of an enclave ends later: its records live at most so long, and the wheel behind them is this wide."""
@@ -63,7 +63,7 @@ class Handover:
             if link.same_enclave and link is not but:
                 self.host.send(link.id, message)
 
-    def mind(self) -> None:
+    def arm_timer(self) -> None:
         """A timer while there is a key to be destroyed, or a tombstone, and none else."""
         if (len(self.keys) or self.keys.has_tombstones) and not self.timer:
             self.timer = True
@@ -72,4 +72,4 @@ class Handover:
     def expire(self) -> None:
         self.timer = False
         self.keys.expire(self.host.now.wall_ms)
-        self.mind()
+        self.arm_timer()

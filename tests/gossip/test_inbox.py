@@ -29,4 +29,4 @@ def test_messages_for_a_link_that_is_gone_are_nothing() -> None:
 
 
 def test_every_message_is_somebodys() -> None:
-    assert set(Bench().core.hearing.table) == set(MESSAGES)
+    assert set(Bench().core.inbox.table) == set(MESSAGES)

@@ -3,8 +3,8 @@
 import itertools
 from itertools import pairwise
 
-from respram.commands import guessing
-from respram.commands.guessing import (
+from respram.commands import auth_throttle
+from respram.commands.auth_throttle import (
     ADDRESSES_MAX,
     DELAY_MS_MAX,
     FREE_FAILURES,
@@ -102,7 +102,7 @@ def test_a_transaction_full_of_guesses_is_one_guess(rig: Rig) -> None:
 
 def test_it_is_forgotten_in_time(rig: Rig) -> None:
     fail(rig, FREE_FAILURES + 10)
-    rig.advance(guessing.FORGET_MS + 1)
+    rig.advance(auth_throttle.FORGET_MS + 1)
     assert locked(rig)(b"AUTH", b"secret") == OK
 
 

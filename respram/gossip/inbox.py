@@ -13,12 +13,11 @@ from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Host
 from respram.gossip.exchange import Exchange
 from respram.gossip.expulsions import Expulsions
-from respram.gossip.foreign import Foreign
 from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
-from respram.gossip.handover import Handover
 from respram.gossip.links import Link, acknowledge, arrives, kept
 from respram.gossip.neighbours import Neighbours
+from respram.gossip.other_ids import OtherIds
 from respram.gossip.probes import Probes
 from respram.gossip.pulls import Pulls
 from respram.gossip.quorum import Quorum
@@ -26,6 +25,7 @@ from respram.gossip.repair import Repair
 from respram.gossip.rounds import Rounds
 from respram.gossip.rumors import Rumors
 from respram.gossip.seals import Seals
+from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.tree import Tree
 from respram.wire import messages as wire
 from respram.wire.messages import Message
@@ -42,7 +42,7 @@ class Hearer:
 
 
 @dataclass(slots=True, eq=False)
-class Hearing:
+class Inbox:
     host: Host
     neighbours: Neighbours
     delivery: Delivery
@@ -51,7 +51,7 @@ class Hearing:
     probes: Probes
     tree: Tree
     seals: Seals
-    handover: Handover
+    segment_keys: SegmentKeySharing
     agreement: Agreement
     expulsions: Expulsions
     rumors: Rumors
@@ -59,7 +59,7 @@ class Hearing:
     rounds: Rounds
     repair: Repair
     exchange: Exchange
-    foreign: Foreign
+    other_ids: OtherIds
     boot: Bootstrap
     dumps: Dumps
     pulls: Pulls
@@ -83,7 +83,7 @@ class Hearing:
             wire.Expulsions: Hearer(NETWORK, self.expulsions.heard),
             wire.Seals: Hearer(ENCLAVE, self.seals.heard),
             wire.Terms: Hearer(ENCLAVE, self.agreement.heard),
-            wire.Keys: Hearer(ENCLAVE, self.handover.receive),
+            wire.Keys: Hearer(ENCLAVE, self.segment_keys.receive),
             wire.Ack: Hearer(NETWORK, lambda link, message: self.acknowledged(link, message.seq, message.refused)),
             wire.Nudge: Hearer(NETWORK, lambda link, message: self.delivery.nudged(link)),
             wire.Push: Hearer(ENCLAVE, self.rumors.receive),
@@ -137,7 +137,7 @@ class Hearing:
                 self.quorum.acknowledged(peer, flight.batch, not flight.refused)
                 peer.owed = peer.owed or flight.refused
             elif link.levels:
-                self.foreign.acknowledged(link, peer, flight)
+                self.other_ids.acknowledged(link, peer, flight)
             elif flight.refused:
                 self.rounds.refused(peer)
         if done:

@@ -1,7 +1,7 @@
 """Keys of segments on their way through the enclave: at the first word, as they are made, passed on, destroyed."""
 
-from respram.gossip.handover import BUCKET_MS_MAX
 from respram.gossip.policy import Policy, Terms
+from respram.gossip.segment_keys import BUCKET_MS_MAX
 from respram.sim.world import EPOCH_MS
 from respram.snapshot.keys import HERE, MADE_HERE, NO_KEY, Entry, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Dump, Keys
@@ -19,7 +19,7 @@ def test_a_new_link_begins_with_the_keys_that_are_held() -> None:
     bench = Bench()
     bench.meet(1, member(1))
     assert not bench.sent(Keys, 1), "nothing is held, nothing is said"
-    bench.core.handover.keys.add(entry(7))
+    bench.core.segment_keys.keys.add(entry(7))
     bench.meet(2, member(2))
     assert [unpack(one.entries) for one in bench.sent(Keys, 2)] == [[entry(7)]]
     bench.meet(3, member(3, enclave=b"blue"))
@@ -39,13 +39,13 @@ def test_keys_of_others_are_kept_until_their_bucket_ends_or_their_file_is_gone()
     bench = Bench()
     bench.meet(1, member(1))
     bench.say(1, Keys(pack([entry(7), entry(8, EPOCH_MS + 3_000), entry(9, EPOCH_MS - 1)]), b""))
-    assert bench.core.handover.keys.get(entry(7).id) == entry(7).key and bench.core.handover.keys.get(entry(9).id) is None
+    assert bench.core.segment_keys.keys.get(entry(7).id) == entry(7).key and bench.core.segment_keys.keys.get(entry(9).id) is None
     bench.wait(2_500)
-    assert bench.core.handover.keys.get(entry(8).id) == entry(8).key
+    assert bench.core.segment_keys.keys.get(entry(8).id) == entry(8).key
     bench.wait(2_000)
-    assert bench.core.handover.keys.get(entry(8).id) is None and len(bench.core.handover.keys) == 1
+    assert bench.core.segment_keys.keys.get(entry(8).id) is None and len(bench.core.segment_keys.keys) == 1
     bench.say(1, Keys(b"", entry(7).id))
-    assert len(bench.core.handover.keys) == 0 and not bench.hangups()
+    assert len(bench.core.segment_keys.keys) == 0 and not bench.hangups()
 
 
 def test_among_many_news_is_passed_on_once() -> None:
@@ -70,12 +70,12 @@ def test_keys_from_another_enclave_cost_the_link() -> None:
     bench = Bench()
     bench.meet(1, member(1, enclave=b"blue"))
     bench.say(1, Keys(pack([entry(7)]), b""))
-    assert 1 in bench.hangups() and not len(bench.core.handover.keys)
+    assert 1 in bench.hangups() and not len(bench.core.segment_keys.keys)
 
 
 def test_a_peer_that_tells_of_more_keys_than_anybody_has_pushes_out_nobodys() -> None:
     bench = Bench()
-    bench.core.handover.keys = keys = SegmentKeys(keys_max=40, tombstones_max=40)
+    bench.core.segment_keys.keys = keys = SegmentKeys(keys_max=40, tombstones_max=40)
     keys.wanted.add(entry(5_001).id)
     for number in (1, 2):
         bench.meet(number, member(number))
@@ -96,7 +96,7 @@ def test_a_peer_that_tells_of_more_keys_than_anybody_has_pushes_out_nobodys() ->
 def test_no_peer_destroys_a_key_that_was_made_here() -> None:
     bench = Bench()
     bench.meet(1, member(1))
-    keys = bench.core.handover.keys
+    keys = bench.core.segment_keys.keys
     keys.add(entry(7), MADE_HERE)
     bench.say(1, Keys(pack([Entry(entry(7).id, LATER_MS, NO_KEY)]), entry(7).id))
     assert keys.get(entry(7).id) == entry(7).key and not keys.has_tombstones
@@ -110,7 +110,7 @@ def test_an_end_that_no_bucket_has_and_a_key_for_another_id_are_refused() -> Non
     wrong = Entry(entry(7).id, LATER_MS, entry(8).key)
     ends = [entry(1, most_ms), entry(2, most_ms + 1), entry(3, (1 << 64) - 1), Entry(entry(4).id, (1 << 64) - 1, NO_KEY)]
     bench.say(1, Keys(pack([*ends, wrong]), b""))
-    keys = bench.core.handover.keys
+    keys = bench.core.segment_keys.keys
     assert [one.id for one in keys.entries()] == [entry(1).id] and keys.refused == 4 and not keys.has_tombstones
     assert not bench.hangups()
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from respram.server.relief import WEIGH_BYTES_MAX, WEIGH_BYTES_MIN, Holder, held_bytes, too_many, weigh_bytes
+from respram.server.client_eviction import WEIGH_BYTES_MAX, WEIGH_BYTES_MIN, Holder, held_bytes, too_many, weigh_bytes
 from tests.abuse.rig import rss_bytes, try_to
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S, running

@@ -25,7 +25,7 @@ REST_MS = 10_000  # between two dumps that were not asked for
 
 
 @dataclass(slots=True, eq=False)
-class Foreign:
+class OtherIds:
     host: Host
     book: AddressBook
     neighbours: Neighbours

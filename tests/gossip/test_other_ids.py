@@ -2,7 +2,7 @@
 
 from respram.engine.ids import POINTS
 from respram.gossip.effects import Hangup
-from respram.gossip.foreign import REST_MS
+from respram.gossip.other_ids import REST_MS
 from respram.sim.world import World
 from respram.wire.messages import Ack, Digest, Dumped
 
