@@ -169,6 +169,10 @@ class Replica:
         """What would be lost with this node: written here, and acknowledged by nobody yet."""
         return self.core.quorum.left(self.core.last_number())
 
+    def has_peers(self) -> bool:
+        """Whether there is a link to one that can hold what is held here."""
+        return any(peer.link is not None for peer in self.core.neighbours.of_enclave())
+
     def pull(self, db: int, key: bytes, now: Now) -> tuple[bool, list[Output]]:
         """On a miss while `pulls_useful`. True: the reply waits for Answered(db, key)."""
         waits, effects = self.core.pull(db, key, now)

@@ -67,6 +67,7 @@ class App:
         self.health: Health | None = None
         self.telemetry: Telemetry | None = None
         self.ended = False  # the loop may be somebody else's and go on
+        self.saved = True  # at the end: the disk, or a peer, has what was acknowledged
         self.trust = peer_setup.make_trust(config)
         if config.peer_crl and self.trust is not None:
             expulsion.read_file(config.peer_crl, self.trust)  # a wrong one is found before anything begins
@@ -404,7 +405,7 @@ class App:
             self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S, self.journal
         )
         await self._finish_meeting(begun_s + stopping.MEET_S)
-        await stopping.save(self.driver, self.snapshots, begun_s, self.journal)
+        self.saved = await stopping.save(self.driver, self.snapshots, begun_s, self.journal)
         await stopping.flushed(self.clients.values, begun_s + STOP_S)
         for client in list(self.clients.values()):
             client.close()
@@ -466,7 +467,7 @@ async def _serve(config: Config, say: Callable[[str], None] | None = None) -> in
         app.ring.wipe()
     logs.logger.info("event=stopped")
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))  # one more would end the end with an odd exit code
-    return 0
+    return 0 if app.saved else 1
 
 
 def _announce(app: App) -> None:

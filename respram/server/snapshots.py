@@ -31,7 +31,7 @@ from respram.engine.ids import POINTS
 from respram.engine.replication import DONE, GRANULE_SHIFT, Cut, Selection
 from respram.errors import ConfigError
 from respram.seal import Ring
-from respram.server import clock
+from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.driver import Driver
 from respram.server.restoring import Earlier, Restored
@@ -120,7 +120,7 @@ class Snapshots:
         self.earlier = Earlier(config, self.engine, self.owner, self.ring, seals, self.in_thread, log, number)
         self.restored_records = self.restored_files = self.unusable_files = 0
         self.restoring = True
-        self.writing = False
+        self.writing = self.cut_short = False
         self.passes = self.written = 0
         self.last_ms = 0  # when the last pass was complete, in Unix milliseconds
         self.last_took_ms = self.last_segments = 0
@@ -197,18 +197,21 @@ class Snapshots:
             self.loaded.append(restored.read)
             self.restored_files += 1
 
-    async def stop(self, end_s: float) -> None:
-        """The last snapshot, as much of it as can be had until then (loop time). Nobody is served any more. What an earlier boot left
-        and is not read yet stays as it is, with its keys: the next boot reads both."""
+    async def stop(self, end_s: float) -> bool:
+        """The last snapshot, as much of it as can be had until then (loop time); False: not all of it. Nobody is served any more. What an
+        earlier boot left and is not read yet stays as it is, with its keys: the next boot reads both."""
+        complete = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             if self.earlier.ring_is_open and self.failure != BUG:
+                complete = False
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(end_s + LAST_GRACE_S):
-                        await self.write(end_s)
+                        complete = await self.write(end_s)
         self._thread.shutdown(wait=False, cancel_futures=True)
         files.release(self._claim)
+        return complete
 
     async def forget(self, now_ms: int) -> None:
         """Buckets that have passed: keys first, then files."""
@@ -221,10 +224,10 @@ class Snapshots:
             await self.in_thread(files.remove, gone)
             await self._try(self._write_ring())
 
-    async def write(self, end_s: float | None = None) -> None:
-        """One pass: everything that differs, written anew. With `end_s` without pauses, and until then."""
+    async def write(self, end_s: float | None = None) -> bool:
+        """One pass: everything that differs, written anew; whether it was all. With `end_s` without pauses, and until then."""
         began_us = clock.micros()
-        self.writing = True
+        self.writing, self.cut_short = True, False
         try:
             complete = await self._try(self._pass(end_s))
         finally:
@@ -233,13 +236,14 @@ class Snapshots:
             self.passes += 1
             self.last_ms, self.last_took_ms = clock.now_ms(), (clock.micros() - began_us) // 1000
         await self._drop_stale(clock.now_ms())
+        return complete and not self.cut_short
 
     async def _try(self, work: Awaitable[None]) -> bool:
         try:
             await work
         except OSError as error:
             self.failure = (error.strerror or type(error).__name__).lower().replace(" ", "_")
-            self.log(f"event=snapshot_failed why={self.failure}")
+            self.log(f"event=snapshot_failed why={self.failure}", logs.WARNING)
             return False
         if self.failure:
             self.log("event=snapshot_recovered")
@@ -270,7 +274,9 @@ class Snapshots:
         if end_s is None:
             await self._write_dump(changed, edges, now_ms)
         elif not await self._write_urgently(changed, now_ms, end_s):
-            self.log(f"event=snapshot_cut_short segments_left={sum(self._differs(*one, now_ms) for one in changed.items())}")
+            left = sum(self._differs(*one, now_ms) for one in changed.items())
+            self.log(f"event=snapshot_cut_short segments_left={left}", logs.WARNING)
+            self.cut_short = True
             return
         # All that lives is in segments of this boot now: what was before it, or is empty, is of no use.
         gone = [self.current.pop(bucket) for bucket in list(self.current) if bucket not in sums]

@@ -9,7 +9,8 @@
     farewell    the peers are told, and the connections closed
 
 The order is what makes it true: a write that is answered behind the drain, or a peer's that is acknowledged behind the snapshot,
-would be lost with exit code 0. What a bound leaves undone is said in the log (`event=stopping_left`).
+would be lost with exit code 0. What a bound leaves undone is said in the log (`event=stopping_left`). Where the disk did not take the
+last snapshot, and no peer has what it would hold, the exit code is 1.
 """
 
 import asyncio
@@ -43,17 +44,20 @@ async def answer(clients: Clients, paused: Callable[[], bool], end_s: float, log
         client.mute()
 
 
-async def save(driver: Driver | None, snapshots: Snapshots | None, begun_s: float, log: Callable[[str], None]) -> None:
-    """After the clients: the peers, the disk, the farewell."""
+async def save(driver: Driver | None, snapshots: Snapshots | None, begun_s: float, log: Callable[[str], None]) -> bool:
+    """After the clients: the peers, the disk, the farewell. False: the disk did not take what no peer has."""
+    held, complete = False, True
     if driver is not None:
         left = await driver.drain(begun_s + DRAIN_S)
         if left.peers:
             log(f"event=stopping_left what=writes peers={left.peers} bytes={left.bytes}")
+        held = not left.peers and driver.replica.has_peers()
         driver.deafen()
     if snapshots is not None:
-        await snapshots.stop(begun_s + SNAPSHOT_S)
+        complete = await snapshots.stop(begun_s + SNAPSHOT_S)
     if driver is not None:
         await driver.stop()
+    return complete or held
 
 
 async def flushed(clients: Clients, end_s: float) -> None:

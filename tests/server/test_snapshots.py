@@ -200,7 +200,7 @@ def test_a_full_disk_stops_snapshots_and_nothing_else(tmp_path: Path, monkeypatc
         bench.set(b"b", 1_000_000)
         monkeypatch.setattr(files, "append", full)
         await bench.snapshots.write()
-        assert bench.lines == ["event=snapshot_failed why=no_space_left_on_device"]
+        assert bench.lines == ["WARNING event=snapshot_failed why=no_space_left_on_device"]
         assert dict(bench.snapshots.facts())["snapshot_status"] == "no_space_left_on_device"
         assert bench.segments() == before and len(bench.snapshots.ring) == 1 and not list(folder.glob("*.part"))
         monkeypatch.setattr(files, "append", real)

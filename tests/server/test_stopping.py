@@ -254,8 +254,8 @@ def test_a_disk_that_takes_nothing_at_the_stop_is_said_and_the_earlier_snapshot_
         resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (16_384, hard))
         wire.ask(request(b"SET", b"late", b"x" * 100_000, b"EX", b"900"), 5)
         node.process.send_signal(signal.SIGTERM)
-        assert ended(node) == 0
-        assert "event=snapshot_failed why=file_too_large" in node.log()
+        assert ended(node) == 1
+        assert "WARNING event=snapshot_failed why=file_too_large" in node.log() and "event=stopped" in node.log()
     with lone(folder=tmp_path) as node:
         wire = connected(node)
         assert wire.ask(request(b"GET", b"early"), 7) == b"$1\r\n1\r\n"
