@@ -252,8 +252,8 @@ def _require_cluster(conn: Conn) -> None:
 def _note_asker(conn: Conn) -> None:
     """From now on it has the map of now, and is to be told when there is another."""
     conn.map_known = True
-    if conn.hints:
-        conn.hints = 0
+    if conn.hint_due:
+        conn.hint_due = False
         conn.settle()
 
 

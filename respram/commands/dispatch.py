@@ -118,7 +118,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         if conn.queue is not None:
             conn.spoiled = True
         raise
-    if conn.hints or conn.node.strict:
+    if conn.hint_due or conn.node.strict:
         redirect(conn, command, argv)
     if conn.queue is not None and name not in RUNS_IN_MULTI:
         return _enqueue(conn, command, argv)

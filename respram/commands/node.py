@@ -136,7 +136,7 @@ class Conn:
     reads_anywhere: bool = False  # READONLY: reads are not sent to a slot's home
     asking: bool = False  # ASKING: the next command is served here
     map_known: bool = False  # it asked which node has which slots
-    hints: int = 0  # so many commands more are looked at, whether they come to the node that its map should name
+    hint_due: bool = False  # the map that it knows is an old one, and it is to be told
 
     silent: bool = False  # CLIENT REPLY OFF
     skip: int = 0  # CLIENT REPLY SKIP: 2 while it runs itself, 1 for the next command
@@ -209,7 +209,7 @@ class Conn:
             and not self.skip
             and (self.tracking is None or self.tracking.caching is None)
             and not (self.subscribed and self.session.proto == 2)
-            and not (self.hints or self.node.strict and not self.session.decides)
+            and not (self.hint_due or self.node.strict and not self.session.decides)
         )
         self.session.permitted, self.session.guard = self.account.permitted, self.node.guard_of(self.account)
         self.session.tracks = self.tracking is not None and not (self.tracking.broadcast or self.tracking.opt_in)

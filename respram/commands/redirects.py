@@ -1,12 +1,11 @@
 """When a client is sent to another node: with `--cluster strict` as by Redis, with `--cluster yes` as a hint, else never.
 
 Every node serves every key. So `yes` serves whatever comes, wherever it comes; a client whose map is old is right, but its commands that
-decide cost an exchange between nodes. Whoever asked for the map on this connection is therefore told of a change once: by MOVED, which makes
-it read the map anew, at its first command that has another home by now. Connections that never asked are never sent anywhere: they
-may belong to clients that know nothing of clusters.
+decide cost an exchange between nodes, and it may go on asking a node that is lost. Whoever asked for the map on this connection is therefore
+told of a change once: its next command with a key is answered by MOVED, which makes it read the map anew and ask again, perhaps here.
+Connections that never asked are never sent anywhere: they may belong to clients that know nothing of clusters.
 
 `strict` answers as Redis Cluster does, for those who want to find out before they move there: MOVED, CROSSSLOT, one database.
-
 Nodes see a change of the members at different moments. As long as CALM_MS have not passed since this one saw the last, it sends nobody
 anywhere and serves by itself: two nodes with different views would send a client to and fro until it gives up.
 """
@@ -20,7 +19,6 @@ from respram.errors import ClientError
 from respram.slots import slot_of
 
 CALM_MS = 2_000  # news of a member reach everybody within one
-HINTS_MAX = 256  # commands that are looked at behind a change: whoever came to the right node with so many has the map of now
 
 CROSSSLOT = ClientError(b"CROSSSLOT Keys in request don't hash to the same slot")
 UNSERVED = ClientError(b"CLUSTERDOWN Hash slot not served")
@@ -33,8 +31,8 @@ def slots_moved(node: Node, now_ms: int) -> None:
     if not node.hints_given:
         return
     for conn in node.clients.values():
-        if conn.map_known and not conn.hints:
-            conn.hints = HINTS_MAX
+        if conn.map_known and not conn.hint_due:
+            conn.hint_due = True
             conn.settle()
 
 
@@ -56,21 +54,15 @@ def redirect(conn: Conn, command: Command, argv: list[bytes]) -> None:
 
 
 def _hint(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    if conn.queue is not None or conn.now_ms < conn.node.map_changed_ms + CALM_MS:
-        return
     slots = {slot_of(key) for key in keys_of(command, argv)}
-    if not slots:
+    if conn.queue is not None or len(slots) != 1:
         return
-    conn.hints -= 1
-    if len(slots) == 1 and not (conn.reads_anywhere and not command.writes):
-        slot = slots.pop()
-        found = map_for(conn)
-        if found.owner_of(slot) not in (NOBODY, found.me):
-            conn.hints = 0
-            conn.settle()
-            raise _moved(conn, found, slot)
-    if not conn.hints:
-        conn.settle()
+    slot = slots.pop()
+    found = map_for(conn)
+    conn.hint_due = False
+    conn.settle()
+    if found.owner_of(slot) != NOBODY:
+        raise _moved(conn, found, slot)
 
 
 def _redirect_strictly(conn: Conn, command: Command, argv: list[bytes]) -> None:

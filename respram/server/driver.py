@@ -122,6 +122,7 @@ class Driver:
         self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
         self._homes_version = self._told_version = -1
+        self._told_members: dict[int, int] = {}
         self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
@@ -390,7 +391,9 @@ class Driver:
         homes = self.replica.core.homes
         if homes.version != self._told_version:
             self._told_version = homes.version
-            slots_moved(self.node, clock.now_ms())
+            if homes.map.members != self._told_members:
+                self._told_members = dict(homes.map.members)
+                slots_moved(self.node, clock.now_ms())
         version = homes.version if self.node.decide == HOME else 0
         if version == self._homes_version:
             return
