@@ -16,6 +16,7 @@ one row of the result. This file reads and starts nothing.
 
     [[run]]
     name = "asyncio"              behind the title
+    cluster = "yes"               three nodes more, with this word behind `--cluster`; then it goes through CLUSTER_CHECKS
     command = ["{python}", "program.py", "asyncio"]
 """
 
@@ -36,6 +37,11 @@ CHECKS = (
 )  # fmt: skip
 
 
+# What every client of a cluster goes through, on three nodes, one of which is killed and started again.
+CLUSTER_CHECKS = ("connect", "route", "tags", "transaction", "shard-messages", "failover", "return")
+CLUSTERS = ("", "yes", "strict")
+
+
 class EntryError(Exception):
     """An entry.toml that says too little, too much or the wrong thing."""
 
@@ -44,6 +50,7 @@ class EntryError(Exception):
 class Run:
     name: str
     command: tuple[str, ...]
+    cluster: str = ""  # what its three nodes are started with; "": it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,12 @@ class Entry:
     def name(self) -> str:
         return self.folder.name
 
+    def checks_of(self, run: Run) -> tuple[str, ...]:
+        """What a run must name; a framework and a tool name what they have."""
+        return CLUSTER_CHECKS if run.cluster else self.checks
+
     @property
     def checks(self) -> tuple[str, ...]:
-        """What a run must name; a framework and a tool name what they have."""
         return () if self.free or self.group != "clients" else CHECKS
 
 
@@ -93,7 +103,9 @@ def read_entry(folder: Path) -> Entry:
     for name in ("title", "language", "install", "run"):
         if not facts.get(name):
             raise EntryError(f"{folder.name}: {name} is missing")
-    runs = tuple(Run(one.get("name", ""), tuple(one["command"])) for one in facts.pop("run"))
+    runs = tuple(Run(one.get("name", ""), tuple(one["command"]), one.get("cluster", "")) for one in facts.pop("run"))
+    if any(run.cluster not in CLUSTERS for run in runs):
+        raise EntryError(f"{folder.name}: cluster must be yes or strict")
     if len({run.name for run in runs}) != len(runs):
         raise EntryError(f"{folder.name}: two runs have one name")
     seconds = facts.pop("seconds", SECONDS)

@@ -26,7 +26,7 @@ from compat.results import Row, page, summary, table, with_summary
 from compat.tls import issue
 from compat.verdict import Verdict, judge
 from tests.live import LiveNode, start
-from tests.peers.enclave import Member, enclave
+from tests.peers.enclave import Member, enclave, until_ready
 from tests.ports import reserve
 
 PASSWORD = "of-the-matrix"
@@ -34,6 +34,7 @@ TLS = CACHE / "tls"
 LINES_MAX = 20_000  # of one program; more is a program that has lost its way
 TAIL_LINES = 40  # shown of a run that failed
 PEERS = 3  # of the enclave that an entry may ask for
+LOST = 1  # which of them is killed and started again, where a program asks for it
 KILL_S = 5.0  # from the polite to the other end of a program
 
 
@@ -48,9 +49,11 @@ class Stage:
     peers: list[Member] = field(default_factory=list)
     rest: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
-    def open(self, peers: int = 0) -> None:
+    def open(self, peers: int = 0, cluster: str = "") -> None:
         if peers:
-            self.peers = self.rest.enter_context(enclave(peers, engines=(engine_of(self.engine),)))
+            words = ("--cluster", cluster) if cluster else ()
+            self.peers = self.rest.enter_context(enclave(peers, *words, engines=(engine_of(self.engine),)))
+            until_ready(self.peers)
         self.nodes = [self._open_node(), start("--requirepass", PASSWORD, engine=self.engine)]
 
     def _open_node(self) -> LiveNode:
@@ -62,6 +65,20 @@ class Stage:
         self.nodes[0].stop()
         self.nodes[0].log_path.unlink(missing_ok=True)
         self.nodes[0] = self._open_node()
+
+    def obey(self, word: str) -> str:
+        """What a program asks for in a line of its own: the answer, or nothing where it asked for nothing."""
+        if word == "restart":
+            self.restart()
+            return "restarted"
+        if word == "kill" and self.peers:
+            self.peers[LOST].kill()
+            return "killed"
+        if word == "start" and self.peers:
+            self.peers[LOST].start()
+            until_ready(self.peers)
+            return "started"
+        return ""
 
     def close(self) -> None:
         with self.rest:
@@ -154,11 +171,11 @@ def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict
     stage = Stage(engine)
     STAGES.append(stage)
     try:
-        stage.open(PEERS if entry.enclave else 0)
+        stage.open(PEERS if entry.enclave or run.cluster else 0, run.cluster)
         lines, ended = _converse(entry, run, folder, stage)
-        return judge(lines, entry.checks, ended), lines[-TAIL_LINES:]
+        return judge(lines, entry.checks_of(run), ended), lines[-TAIL_LINES:]
     except (AssertionError, OSError) as error:  # a node that did not start or stop, a program that is not there
-        return judge([], entry.checks, " ".join(str(error).split())), []
+        return judge([], entry.checks_of(run), " ".join(str(error).split())), []
     finally:
         with contextlib.suppress(AssertionError):
             stage.close()
@@ -186,10 +203,10 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
     try:
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
-            if line.strip() == "restart":
-                stage.restart()
+            answer = stage.obey(line.strip())
+            if answer:
                 with contextlib.suppress(BrokenPipeError):  # its last words are still to be read
-                    process.stdin.write("restarted\n")
+                    process.stdin.write(f"{answer}\n")
                     process.stdin.flush()
             if line.strip() == "done" or len(lines) > LINES_MAX:
                 break

@@ -40,8 +40,9 @@ class Row:
         if verdict.missing:
             return f"{text}: {verdict.missing}"
         limits = f", {len(verdict.named(LIMITED))} by design" if verdict.named(LIMITED) else ""
+        figures = "".join(f", {one}" for one in verdict.figures)
         return "\n".join(
-            [f"{text}, {verdict.passed}/{verdict.counted}{limits} in {self.seconds:.1f} s"]
+            [f"{text}, {verdict.passed}/{verdict.counted}{limits} in {self.seconds:.1f} s{figures}"]
             + [f"  {check.state} {check.name} {check.reason}" for check in verdict.named(FAILED)]
         )
 
@@ -91,6 +92,7 @@ def note(verdict: Verdict) -> str:
     parts += [verdict.cannot] if verdict.cannot else []
     parts += _together(verdict.named(LIMITED), "by design: ")
     parts += _together(verdict.named(SKIPPED), "left out: ")
+    parts += verdict.figures
     return _cell("; ".join(parts))
 
 

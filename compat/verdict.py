@@ -6,7 +6,9 @@
     skip NAME reason                the client has no such thing, or the node does not
     cannot REASON                   what this is for cannot be had on respram; the limits say what was seen
     version TEXT                    of what is tested
+    figure TEXT                     what was measured on the way: told beside the verdict, and judged by nobody
     restart                         end the node and start it again at the same address; answered by a line on standard input
+    kill, start                     the same with the second of three nodes of a cluster: end it at once, start it again
     done                            the program came to its end
 
 All other lines are chatter, kept for the case that something fails. Nothing is read or started here.
@@ -16,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 REASON_CHARS_MAX = 300  # of a failure, in the result
+FIGURES_MAX = 16  # of one run
 PASSED, FAILED, LIMITED, SKIPPED = "ok", "fail", "limit", "skip"
 
 
@@ -33,6 +36,7 @@ class Verdict:
     version: str = ""
     checks: tuple[Check, ...] = ()
     missing: str = ""
+    figures: tuple[str, ...] = ()
     cannot: str = ""  # the reason why what was tried is of no use here
 
     def named(self, state: str) -> list[Check]:
@@ -65,6 +69,7 @@ class Verdict:
 def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "") -> Verdict:
     """`expected`: the checks that must be named. `ended`: why the program stopped, if it did not stop by itself."""
     checks: list[Check] = []
+    figures: list[str] = []
     version, cannot, done = "", "", False
     for line in lines:
         word, _, rest = line.rstrip().partition(" ")
@@ -73,6 +78,8 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
             checks.append(Check(word, name, reason[:REASON_CHARS_MAX]))
         elif word == "version":
             version = rest
+        elif word == "figure" and rest and len(figures) < FIGURES_MAX:
+            figures.append(rest[:REASON_CHARS_MAX])
         elif word == "cannot" and rest:
             cannot = rest[:REASON_CHARS_MAX]
         elif word == "done" and not rest:
@@ -82,4 +89,4 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
     checks += [Check(FAILED, name, "expected=a result got=nothing") for name in expected if name not in names and (names or done)]
     if not done or ended:
         checks.append(Check(FAILED, "end", f"expected=done got={ended or 'the program ended early'}"))
-    return Verdict(version, tuple(checks), cannot=cannot)
+    return Verdict(version, tuple(checks), figures=tuple(figures), cannot=cannot)

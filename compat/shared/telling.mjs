@@ -8,7 +8,8 @@ export const password = process.env.RESPRAM_PASSWORD;
 export const tlsPort = Number(process.env.RESPRAM_TLS_PORT || 0);
 export const tlsCa = process.env.RESPRAM_TLS_CA;
 export const enclave = (process.env.RESPRAM_ENCLAVE || '').split(',').filter(Boolean).map(Number);
-const CHECK_MS = 20_000;
+const CHECK_MS = 40_000;
+const LOST_MS = 30_000;
 
 export class Difference extends Error {}
 export class Left extends Error {}
@@ -62,12 +63,37 @@ export async function check(name, call) {
   }
 }
 
-export async function restart() {
+async function ask(word, expected) {
   const lines = createInterface({ input: process.stdin });
   const answer = new Promise((resolve) => lines.once('line', resolve));
-  say('restart');
-  same(await answer, 'restarted');
+  say(word);
+  same(await answer, expected);
   lines.close();
+}
+export const restart = () => ask('restart', 'restarted');
+
+// One of the nodes of a cluster is killed: how long until all is served again.
+export async function lost(all) {
+  await ask('kill', 'killed');
+  const began = Date.now();
+  let last;
+  while (Date.now() < began + LOST_MS) {
+    try {
+      await all();
+      say(`figure failover_ms=${Date.now() - began}`);
+      return;
+    } catch (error) {
+      last = error;
+      await pause(1);
+    }
+  }
+  throw new Difference(`expected=all keys served got=${shown(last)}`);
+}
+
+export async function returned(all) {
+  await ask('start', 'started');
+  await all();
+  await all();
 }
 
 export async function until(call, ms = 5000) {

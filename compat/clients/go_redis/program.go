@@ -279,6 +279,10 @@ func main() {
 			}
 		}
 	}
+	if len(os.Args) > 1 && os.Args[1] == "cluster" {
+		onCluster()
+		return
+	}
 	node = connect(nil)
 	check("connect", func() error { return same(node.Ping(ctx).Val(), "PONG") })
 	check("resp2", func() error { return withResp(2) })

@@ -1,5 +1,7 @@
 //! redis-rs, synchronous: each check returns what was expected and what came when it fails.
 
+mod cluster;
+
 use redis::{Client, Commands, Connection, ExistenceCheck, ExpireOption, RedisResult, SetExpiry, SetOptions, TlsCertificates};
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -239,6 +241,10 @@ fn encrypted() -> Outcome {
 
 fn main() {
     println!("version {}", env!("REDIS_VERSION"));
+    if std::env::args().nth(1).as_deref() == Some("cluster") {
+        cluster::run().expect("a cluster");
+        return;
+    }
     let mut node = connect(&url(&address())).expect("a node");
     check("connect", (|| same(redis::cmd("PING").query::<String>(&mut node)?, "PONG".into()))());
     check("resp2", with_resp(2));
