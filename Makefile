@@ -195,7 +195,7 @@ build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 # or the real address space is left out.
 asan: dev ## the engine's and the commands' tests with the C core under AddressSanitizer and UBSan
 	rm -rf build/asan && mkdir -p build/asan
-	cp -r respram tests setup.py pyproject.toml README.md LICENSE build/asan/
+	cp -r respram tests compat benchmarks setup.py pyproject.toml README.md LICENSE build/asan/
 	find build/asan -name '*.so' -delete
 	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
