@@ -194,7 +194,7 @@ class Core:
             kept(one, seq, not refused)
             self.exchange.merged(one, seq, new)
             self.boot.kept(one, seq, new)
-            self.delivery.mind_ack(one)
+            self.delivery.arm_ack(one)
         return self._taken()
 
     def lacks_keys(self, link: int, now: Now) -> list[Effect]:

@@ -31,7 +31,7 @@ class Delivery:
             link.resend_timer = True
             self.host.at(self.host.now.ms + (self.host.policy.resend_ms << link.resends), ResendDue(link.id))
 
-    def mind_ack(self, link: Link) -> None:
+    def arm_ack(self, link: Link) -> None:
         if ack_if_due(link, self.host.policy, self.host.emit):
             link.ack_timer = True
             self.host.at(self.host.now.ms + self.host.policy.ack_delay_ms, AckDue(link.id))

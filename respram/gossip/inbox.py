@@ -120,7 +120,7 @@ class Inbox:
             if isinstance(message, wire.Filter):  # there is nothing in it for the engine to keep
                 kept(link, message.seq, True)
             hearer.hear(link, message)
-        self.delivery.mind_ack(link)
+        self.delivery.arm_ack(link)
 
     def acknowledged(self, link: Link, seq: int, refused: bytes) -> None:
         if len(refused) % 8 or seq >= link.next_seq:

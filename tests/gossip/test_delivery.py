@@ -49,8 +49,8 @@ def test_a_link_that_acknowledges_nothing_is_given_up() -> None:
 def test_an_acknowledgement_waits_and_a_nudge_brings_it_at_once() -> None:
     host, delivery, link = stand()
     link.received = 1
-    delivery.mind_ack(link)
-    delivery.mind_ack(link)
+    delivery.arm_ack(link)
+    delivery.arm_ack(link)
     assert host.timers == [(host.policy.ack_delay_ms, AckDue(1))] and not host.effects
     delivery.nudged(link)
     assert host.effects == [Send(1, Ack(1, b""))]
