@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.live import SOON_S, running
-from tests.peers.enclave import enclave
+from tests.peers.enclave import enclave, until_ready
 from tests.ports import reserve
 
 
@@ -67,6 +67,7 @@ def enclave_ports() -> Iterator[tuple[int, ...]]:
     """Three nodes that are peers. A native engine that takes no peers yet leaves its place to the pure one."""
     engine = os.environ.get("RESPRAM_TEST_ENGINE", "pure")
     with enclave(3, engines=("pure" if engine == "pure" else "auto",)) as members:
+        until_ready(members)  # a node that still joins sends away who decides
         yield tuple(member.port for member in members)
 
 
