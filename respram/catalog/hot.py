@@ -14,6 +14,7 @@ HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if com
 EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
+COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers look at the head themselves
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
 
@@ -98,7 +99,7 @@ def _row(command: Command) -> str:
     shape += ["SHAPE_GROWS"] if command.grows else []
     if command.first_key:
         shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
-    shape += ["SHAPE_MEMBERS"] if command.group == b"sorted-set" else []
+    shape += ["SHAPE_MEMBERS"] if command.group in COLLECTIONS else []
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
     first = command.first_key or (-1 if command.key_specs else 0)
     keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"

@@ -128,12 +128,15 @@ select 2 loading,stale,fast connection 1.0.0 connection -
   costs O(1)
   args index:integer
 discard 1 noscript,loading,stale,fast,allow_busy transaction 2.0.0 transactions -
+  shape answers hot
   is Discard all commands issued after MULTI
   costs O(N), when N is the number of queued commands
 exec 1 noscript,loading,stale,skip_slowlog transaction 1.2.0 transactions -
+  shape answers hot
   is Execute all commands issued after MULTI
   costs Depends on commands in the transaction
 multi 1 noscript,loading,stale,fast,allow_busy transaction 1.2.0 transactions -
+  shape answers hot
   is Mark the start of a transaction block
   costs O(1)
 unwatch 1 noscript,loading,stale,fast,allow_busy transaction 2.2.0 transactions -

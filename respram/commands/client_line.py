@@ -6,7 +6,7 @@ from respram.commands.node import Conn
 def describe(conn: Conn, now_ms: int) -> bytes:
     """One line of CLIENT LIST, fields in Redis's order. What has no counterpart here is 0."""
     session, waiting = conn.session, conn.transport.waiting_bytes()
-    queued = -1 if conn.queue is None else conn.queued
+    queued = -1 if not conn.in_multi else conn.queued
     unread = session.buffered_bytes
     redirect = conn.tracking.redirect if conn.tracking is not None else -1
     return (
@@ -25,7 +25,7 @@ def describe(conn: Conn, now_ms: int) -> bytes:
 
 def _flags(conn: Conn) -> bytes:
     flags = b"P" if conn.subscribed else b""
-    flags += b"x" if conn.queue is not None else b""
+    flags += b"x" if conn.in_multi else b""
     flags += b"b" if conn.session.suspended else b""
     if conn.tracking is not None:
         flags += b"t"

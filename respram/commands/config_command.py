@@ -97,7 +97,11 @@ def _failed(name: bytes, reason: bytes) -> ClientError:
 
 def _apply(node: Node, draft: Draft) -> None:
     """Nothing here can fail any more."""
-    node.limits, node.event_flags = draft.limits, draft.event_flags
+    if node.limits != draft.limits:
+        node.limits = draft.limits
+        for conn in node.clients.values():
+            conn.settle()
+    node.event_flags = draft.event_flags
     if draft.settings != node.settings:
         node.settings = draft.settings
         node.engine.configure(draft.settings)

@@ -50,6 +50,7 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     conn = session.owner
     assert isinstance(conn, Conn)
     conn.now_ms = conn.last_active_ms = now_ms
+    conn.catch_up()
     node = conn.node
     node.current = conn
     try:

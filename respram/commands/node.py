@@ -197,9 +197,20 @@ class Conn:
     def subscribed(self) -> bool:
         return bool(self.channels or self.patterns or self.shard_channels)
 
+    @property
+    def in_multi(self) -> bool:
+        return self.queue is not None or self.session.begun
+
+    def catch_up(self) -> None:
+        """Takes over a MULTI that the engine has answered by itself. Before anything asks for `queue`."""
+        if self.session.begun:
+            self.session.begun = False
+            self.queue = []
+
     def settle(self) -> None:
         """Tells the session whether fast paths are right for this connection. To be called by
         whoever changes any of the states below; forgetting it is the one mistake possible here."""
+        self.catch_up()
         self.session.trusted = self.authenticated
         fast = (
             self.authenticated
@@ -215,7 +226,10 @@ class Conn:
         self.session.tracks = self.tracking is not None and not (self.tracking.broadcast or self.tracking.opt_in)
         self.session.hot = fast and self.queue is None
         # Behind a command that is queued here all others are, for their order.
-        self.session.keeping = self.node.limits.multi_keys_max if fast and self.queue == [] and not self.subscribed else 0
+        keeps = self.node.limits.multi_keys_max if fast and not self.subscribed else 0
+        self.session.keeping = keeps if self.queue == [] else 0
+        self.session.keeps, self.session.exec_bytes_max = keeps, self.node.limits.output_buffer_bytes_max
+        self.session.watches = bool(self.watched)
 
     @property
     def queued(self) -> int:

@@ -80,6 +80,7 @@ class Serving:
             node.engine.feed(conn.session, MULTI + data, now_ms)
             while conn.session.more:  # on a busy machine a turn ends early, and what it left would be answered in front of EXEC
                 node.engine.feed(conn.session, b"", now_ms)
+            conn.catch_up()
             if conn.queue is None or conn.session.suspended or conn.session.closing:
                 self._end(conn, forward, keys, b"", now_ms, done)
                 return
@@ -112,6 +113,7 @@ class Serving:
         engine.forget_reply()
         clean = not (session.closing or session.suspended or session.buffered_bytes)
         records = tuple(record for record in (engine.fetch(forward.db, key, now_ms) for key in keys) if record)
+        conn.catch_up()
         if conn.queue is not None:
             leave(conn)
             clean = False

@@ -62,12 +62,14 @@ def watch(conn: Conn, argv: list[bytes]) -> Reply:
             if stamp is None:
                 await_key(conn, watched)
     observe(conn.node)
+    conn.settle()
     return OK
 
 
 def unwatch(conn: Conn, argv: list[bytes]) -> Reply:
     forget_watched(conn)
     observe(conn.node)
+    conn.settle()
     return OK
 
 
@@ -79,6 +81,8 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         leave(conn)
         raise ABORTED
     engine = conn.node.engine
+    if conn.session.midway:
+        return _exec_queued(conn)
     if conn.session.kept and (conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()):
         take_over(conn)  # something came between that only dispatch can judge
     if conn.node.homes is not None and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
@@ -128,13 +132,15 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
 def _exec_queued(conn: Conn) -> Reply:
     """The same of what the session has kept: the engine runs it, and hands back what it finds not to be hot."""
     session, engine = conn.session, conn.node.engine
-    if _is_changed(conn):
+    if not session.midway and _is_changed(conn):
         leave(conn)
         return NIL_ARRAY
     conn.executing = True
     try:
-        engine.allow(session.kept_bytes)
-        engine.say(b"*%d\r\n" % session.kept)
+        if not session.midway:  # else the engine began with it
+            engine.allow(session.kept_bytes)
+            engine.say(b"*%d\r\n" % session.kept)
+        session.midway = False
         while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
             engine.say(_encoded(conn, _hot(argv), argv, room(conn)))
     finally:

@@ -158,6 +158,11 @@ class Session(Protocol):
     def more(self) -> bool:
         """`feed` stopped at a budget: send the reply, then call it again without data."""
 
+    keeps: int  # as `keeping`, for a MULTI that the engine answers itself; 0: MULTI is for `dispatch`
+    exec_bytes_max: int  # of the replies of an EXEC that the engine answers itself
+    begun: bool  # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
+    watches: bool  # EXEC is for `dispatch`
+    midway: bool  # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
     keeping: int  # in MULTI: hot commands are kept, and answered QUEUED, while they look up so many keys; 0: none is
     @property
     def buffered_bytes(self) -> int:

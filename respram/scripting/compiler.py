@@ -17,7 +17,7 @@ from respram.program import CALL_ARGS_MAX, REGISTERS_MAX, STEP, STEPS_MAX, Op, P
 from respram.scripting.tokens import Odd, Token, tokens_of
 
 TEXT_BYTES_MAX = 16 << 10  # longer ones are not looked at
-SERVED = HOT_NAMES - {b"select", b"eval", b"evalsha"}
+SERVED = HOT_NAMES - {b"select", b"eval", b"evalsha", b"multi", b"exec", b"discard"}
 COMPARISONS = {b"==": Op.EQ, b"~=": Op.EQ, b"<": Op.LT, b"<=": Op.LE, b">": Op.LT, b">=": Op.LE}
 SUMS = {b"+": Op.ADD, b"-": Op.SUB}
 PRODUCTS = {b"*": Op.MUL, b"/": Op.DIV, b"%": Op.MOD}

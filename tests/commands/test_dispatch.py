@@ -76,6 +76,7 @@ def test_a_transaction_is_bounded(rig: Rig, client: Client) -> None:
 
     for command, limits in ((b"TIME", {"multi_commands_max": 3}), (b"PING", {"multi_commands_max": 3, "multi_keys_max": 3})):
         rig.node.limits = replace(rig.node.limits, **limits)
+        client.conn.settle()
         client(b"MULTI")
         for _ in range(3):
             assert client(command) == b"+QUEUED\r\n"
@@ -149,7 +150,7 @@ def test_calls_failures_and_times_are_counted(rig: Rig, client: Client) -> None:
     client(b"INCREX", b"a")
     client(b"EXEC")
     assert rig.node.stats.by_command[b"increx"].calls == 3
-    assert rig.node.stats.commands == 6
+    assert rig.node.stats.commands == 6 - rig.hot, "MULTI is the engine's"
 
 
 def test_the_kinds_of_errors_counted_are_bounded(rig: Rig, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,6 +279,7 @@ def test_plain_commands_that_were_queued_count_as_others_do(rig: Rig, client: Cl
 
 def test_a_reply_beyond_the_output_buffer_closes_and_all_has_run(rig: Rig, client: Client) -> None:
     rig.node.limits = replace(rig.node.limits, output_buffer_bytes_max=10_000)
+    client.conn.settle()
     client(b"SET", b"k", b"v" * 3_000)
     client(b"MULTI")
     for _ in range(9):
@@ -300,3 +301,78 @@ def test_rights_that_change_between_multi_and_exec_are_heeded(rig: Rig, client: 
     answer = ann(b"EXEC")
     assert answer.startswith(b"*1\r\n-NOPERM"), answer
     assert client(b"GET", b"k") == b"$-1\r\n"
+
+
+def _by_the_engine(client: Client, name: str) -> int:
+    return client.rig.engine.counters()[f"hot_{name}"]
+
+
+def test_the_engine_answers_multi_and_exec_by_itself(client: Client) -> None:
+    hot = int(client.rig.hot)
+    assert client(b"MULTI") == OK
+    assert client(b"INCR", b"a") == QUEUED
+    assert client(b"EXEC") == array(ONE)
+    assert client(b"MULTI") == OK
+    assert client(b"INCR", b"a") == QUEUED
+    assert client(b"DISCARD") == OK
+    assert client(b"GET", b"a") == bulk(b"1")
+    assert [_by_the_engine(client, name) for name in ("multi", "exec", "discard")] == [2 * hot, hot, hot]
+    assert client.conn.queue is None and not client.conn.session.begun
+
+
+def test_an_exec_that_comes_to_a_command_for_dispatch_goes_on_there(client: Client) -> None:
+    client(b"SET", b"a", b"x")
+    before = client.rig.node.stats.by_command
+    for words in ((b"MULTI",), (b"SET", b"b", b"1"), (b"INCR", b"a"), (b"INCR", b"b"), (b"APPEND", b"a", b"")):
+        client(*words)
+    assert client(b"EXEC") == array(OK, b"-ERR value is not an integer or out of range\r\n", b":2\r\n", ONE)
+    assert before[b"exec"].calls == 1 and _by_the_engine(client, "exec") == 0
+    assert client(b"EXEC") == b"-ERR EXEC without MULTI\r\n"
+    assert client(b"GET", b"b") == bulk(b"2")
+
+
+def test_whoever_looks_at_the_connection_meanwhile_finds_its_multi(client: Client) -> None:
+    client(b"MULTI")
+    client(b"SET", b"a", b"1")
+    client.conn.settle()  # as when its user's rights change
+    assert client.conn.queue == []
+    assert client(b"SET", b"b", b"2") == QUEUED
+    assert client(b"NOSUCH").startswith(b"-ERR unknown")
+    assert client(b"EXEC") == ABORTED
+    assert client(b"EXISTS", b"a", b"b") == ZERO
+
+
+def test_a_switch_that_is_turned_off_meanwhile_gives_exec_to_dispatch(client: Client) -> None:
+    client(b"MULTI")
+    client(b"SET", b"a", b"1")
+    client.rig.engine.hot_writes = False
+    assert client(b"EXEC") == array(OK)
+    assert _by_the_engine(client, "exec") == 0
+    client.rig.engine.hot_writes = True
+    assert client(b"GET", b"a") == bulk(b"1")
+
+
+def test_what_is_watched_is_asked_for_and_then_no_more(client: Client) -> None:
+    other = client.other()
+    client(b"SET", b"a", b"1")
+    client(b"WATCH", b"a")
+    other(b"SET", b"a", b"2")
+    client(b"MULTI")
+    client(b"INCR", b"a")
+    assert client(b"EXEC") == b"*-1\r\n"
+    client(b"MULTI")
+    client(b"INCR", b"a")
+    assert client(b"EXEC") == array(b":3\r\n")
+    assert _by_the_engine(client, "exec") == int(client.rig.hot)
+
+
+def test_an_exec_whose_replies_are_too_many_closes_its_client(client: Client) -> None:
+    client(b"SET", b"a", b"x" * 1000)
+    client.conn.session.exec_bytes_max = 2500
+    client(b"MULTI")
+    for _ in range(3):
+        client(b"GET", b"a")
+    client(b"INCR", b"n")
+    if client.rig.hot:
+        assert client(b"EXEC") == b"" and client.conn.session.closing
+    assert client.other()(b"GET", b"n") == (bulk(b"1") if client.rig.hot else NIL)

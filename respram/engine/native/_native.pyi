@@ -61,6 +61,11 @@ class NativeSession(Session):
     @property
     def buffered_bytes(self) -> int: ...
     keeping: int
+    keeps: int
+    exec_bytes_max: int
+    begun: bool
+    watches: bool
+    midway: bool
     @property
     def kept(self) -> int: ...
     @property

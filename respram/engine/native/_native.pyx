@@ -241,7 +241,7 @@ cdef class NativeEngine:
             try:
                 if self.c.notes.len or self.c.notes_lost:
                     self.tell_notes(session)
-                if session.c.closing:  # by what was told or sent before this command
+                if session.c.closing and not session.c.midway:  # by what was told or sent before this command; an EXEC is finished
                     feed_abandon(self.c)
                     return 0
                 command = feed_cold(self.c)

@@ -46,9 +46,10 @@ cdef extern from "engine.h":
     void guard_free(CGuard *)
     ctypedef struct CSession "Session":
         int db, proto
-        bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken
+        bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
         const CGuard *guard
-        uint64_t permitted, keeping, kept_count, kept_bytes, defaulted
+        uint64_t permitted[2]
+        uint64_t keeps, exec_bytes_max, keeping, kept_count, kept_bytes, defaulted
         bint faulted
         CFault fault
     ctypedef struct Nodes:

@@ -151,7 +151,8 @@ enum {
 #define HOT_NUMBER(name, ...) HOT_##name,
 enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
 #undef HOT_NUMBER
-_Static_assert(HOT_COUNT <= 64 && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
+#define PERMITTED_WORDS 2
+_Static_assert(HOT_COUNT <= 64 * PERMITTED_WORDS && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -216,7 +217,7 @@ typedef struct Session {
     bool tracks;  /* what it reads is told to the observer, as NOTE_SEEN */
     bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
     bool taken;   /* suspended, and the command that it waits for is not dispatched again */
-    uint64_t permitted; /* hot commands that its user may, by their numbers */
+    uint64_t permitted[PERMITTED_WORDS]; /* hot commands that its user may, by their numbers */
     const struct Guard *guard; /* and on which keys; NULL: all */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;
@@ -224,6 +225,11 @@ typedef struct Session {
     Args args;
     Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
     size_t kept_at;
+    uint64_t keeps; /* keys that a MULTI answered here may keep commands for; 0: MULTI is for `dispatch` */
+    uint64_t exec_bytes_max; /* of the replies of an EXEC answered here */
+    bool begun;   /* MULTI was answered here, and `dispatch` does not know of it */
+    bool watches; /* EXEC is for `dispatch`, which knows the stamps */
+    bool midway;  /* EXEC began here, and `dispatch` goes on with what is kept */
     uint64_t keeping, kept_work; /* keys that those kept may look up, and do */
     uint64_t kept_count, kept_bytes; /* of their arguments */
     uint64_t defaulted; /* its fast writes that named no TTL */
@@ -553,7 +559,7 @@ bool patterns_next(const Patterns *patterns, Span text, size_t *place); /* that 
 void patterns_free(Patterns *patterns);
 
 static inline bool hot_permitted(const Session *session, const Row *row, const Command *command) {
-    return session->permitted >> command->hot & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));
+    return session->permitted[command->hot / 64] >> command->hot % 64 & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));
 }
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 static inline bool hot_has_key(uint8_t hot) {
@@ -574,7 +580,7 @@ bool programs_call(Engine *engine, Session *session, Command *command, int64_t n
 void programs_free(Engine *engine);
 
 /* multi.c: hot commands in MULTI */
-bool kept_add(Engine *engine, Session *session, const Command *command); /* false: it is for `dispatch` */
+bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms); /* in MULTI; false: it is for `dispatch` */
 bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */

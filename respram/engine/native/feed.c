@@ -24,7 +24,8 @@ static const char NO_MEMORY[] = "-OOM command not allowed when used memory > 'ma
 void session_init(Session *session) {
     memset(session, 0, sizeof *session);
     session->proto = 2;
-    session->permitted = ~UINT64_C(1);
+    memset(session->permitted, 0xff, sizeof session->permitted);
+    session->exec_bytes_max = SIZE_MAX;
 }
 
 static void scan_reset(Session *session) {
@@ -308,9 +309,10 @@ static void say_fault(Engine *engine, const Fault *fault) {
     engine->feed.session->closing = engine->feed.session->faulted = true;
 }
 
-/* To `dispatch`, with a command's share of bytes. */
+/* To `dispatch`, with a command's share of bytes. Of an EXEC that began here a part may be spent already. */
 static Turn cold(Engine *engine) {
-    engine_allow(engine, 0);
+    if (!engine->feed.session->midway)
+        engine_allow(engine, 0);
     return TURN_COLD;
 }
 
@@ -342,13 +344,17 @@ static Turn go_on(Engine *engine) {
             prepare(engine, command);
         size_t before = engine->reply.len;
         if (command->hot == COLD
-            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_add(engine, session, command))) {
-            always(engine->reply.len == before); /* who declines has said nothing */
+            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_turn(engine, session, command, feed->now_ms))) {
+            always(session->midway || engine->reply.len == before); /* who declines has said nothing */
             return cold(engine);
         }
         batch->next++;
         feed->commands_left--;
         feed->bytes_left -= (int64_t)(engine->reply.len - before);
+        if (unlikely(session->closing)) { /* by an EXEC whose replies are too many */
+            session_close(session);
+            return over(engine);
+        }
     }
 }
 

@@ -11,8 +11,13 @@
  * else, and all from the first such command on, is for `dispatch`, which takes out what is kept here and keeps it itself.
  * EXEC runs what is kept, in windows whose lines and records are prefetched; a command that turns out not to be
  * hot is handed back, answered by `dispatch`, and the run goes on.
+ *
+ * MULTI, EXEC and DISCARD are answered here too where nothing speaks against it: the session has `keeps`, nothing is watched, both
+ * switches are on, and no other node decides. `dispatch` learns of such a MULTI with the first command that it gets (`begun`). Where
+ * EXEC comes to a command that is for `dispatch`, the head and the replies so far stand in the reply, and EXEC itself is handed over (`midway`).
  */
 #include "homes.h"
+#include "hot.h"
 
 #include <string.h>
 
@@ -28,16 +33,21 @@ typedef struct Kept {
 
 static const char QUEUED[] = "+QUEUED\r\n";
 
-/* How many keys EXEC will look up for it. */
-static uint64_t work_of(const Row *row, size_t argc) {
-    return row->shape & SHAPE_KEYS ? argc - 1 : 1;
+/* What is not kept: no command, and those that are about commands. */
+static bool is_alone(uint8_t hot) {
+    return hot == COLD || hot == HOT_eval || hot == HOT_evalsha || hot == HOT_multi || hot == HOT_exec || hot == HOT_discard;
 }
 
-bool kept_add(Engine *engine, Session *session, const Command *command) {
+/* How many keys, or members of one, EXEC will look up for it. */
+static uint64_t work_of(const Row *row, size_t argc) {
+    return row->shape & (SHAPE_KEYS | SHAPE_MEMBERS) ? argc - 1 : 1;
+}
+
+static bool keep(Engine *engine, Session *session, const Command *command) {
     const Row *row = &ROWS[command->hot];
     uint64_t work = work_of(row, command->argc);
     /* Whether a right number of arguments can be run is seen at EXEC. */
-    if (command->hot == COLD || command->hot == HOT_eval || command->hot == HOT_evalsha || command->argc < row->least || command->argc > row->most
+    if (is_alone(command->hot) || command->argc < row->least || command->argc > row->most
         || !hot_permitted(session, row, command)
         || session->kept_work + work > session->keeping || (hot_writes(command->hot) && engine_full(engine)))
         return false;
@@ -144,5 +154,69 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
     }
     if (unlikely(session->closing))
         drop_replies(engine); /* the rest of them too: they would be taken for those of other commands */
+    return true;
+}
+
+/* -- MULTI, EXEC and DISCARD ---------------------------------------------------------------------- */
+HANDLER(multi) {
+    (void)now_ms;
+    if (!session->keeps || command->argc != 1 || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    session->begun = true;
+    session->hot = false;
+    session->keeping = session->keeps;
+    reply_text(engine, "+OK\r\n", 5);
+    return true;
+}
+
+/* Without MULTI before them. */
+HANDLER(exec) {
+    (void)engine, (void)session, (void)command, (void)now_ms;
+    return false;
+}
+
+SAME(discard, hot_exec)
+
+static void end_multi(Session *session) {
+    kept_drop(session);
+    session->begun = session->midway = false;
+    session->keeping = 0;
+    session->hot = true;
+}
+
+static bool discard(Engine *engine, Session *session) {
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    end_multi(session);
+    reply_text(engine, "+OK\r\n", 5);
+    return true;
+}
+
+static bool exec(Engine *engine, Session *session, int64_t now_ms) {
+    if (!engine->hot_reads || !engine->hot_writes || engine_full(engine)
+        || (engine->homes && !session->decides && kept_home(engine, session)) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    size_t before = engine->reply.len;
+    reply_integer(engine, '*', (int64_t)session->kept_count);
+    engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
+    engine_allow(engine, session->kept_bytes);
+    Command command;
+    if (!kept_run(engine, session, now_ms, session->exec_bytes_max, &command)) {
+        session->kept_at = (size_t)((const uint8_t *)command.args - offsetof(Kept, args) - session->kept.bytes);
+        session->midway = true;
+        return false;
+    }
+    engine->feed.bytes_left += (int64_t)(engine->reply.len - before); /* the caller counts it all */
+    end_multi(session);
+    return true;
+}
+
+bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
+    if (command->hot != HOT_exec && command->hot != HOT_discard)
+        return keep(engine, session, command);
+    if (!session->begun || session->watches || command->argc != 1 || !hot_permitted(session, &ROWS[command->hot], command)
+        || !(command->hot == HOT_exec ? exec(engine, session, now_ms) : discard(engine, session)))
+        return false;
+    engine->calls[command->hot]++;
     return true;
 }

@@ -78,11 +78,12 @@ cdef class NativeSession:
 
     @property
     def permitted(self):
-        return self.c.permitted
+        return self.c.permitted[0] | <object>self.c.permitted[1] << 64
 
     @permitted.setter
-    def permitted(self, uint64_t permitted):
-        self.c.permitted = permitted
+    def permitted(self, permitted):
+        self.c.permitted[0] = permitted & 0xffffffffffffffff
+        self.c.permitted[1] = permitted >> 64
 
     @property
     def guard(self):
@@ -160,6 +161,46 @@ cdef class NativeSession:
     @keeping.setter
     def keeping(self, uint64_t keeping):
         self.c.keeping = keeping
+
+    @property
+    def keeps(self):
+        return self.c.keeps
+
+    @keeps.setter
+    def keeps(self, uint64_t keeps):
+        self.c.keeps = keeps
+
+    @property
+    def exec_bytes_max(self):
+        return self.c.exec_bytes_max
+
+    @exec_bytes_max.setter
+    def exec_bytes_max(self, uint64_t bytes_max):
+        self.c.exec_bytes_max = bytes_max
+
+    @property
+    def begun(self):
+        return self.c.begun
+
+    @begun.setter
+    def begun(self, bint begun):
+        self.c.begun = begun
+
+    @property
+    def watches(self):
+        return self.c.watches
+
+    @watches.setter
+    def watches(self, bint watches):
+        self.c.watches = watches
+
+    @property
+    def midway(self):
+        return self.c.midway
+
+    @midway.setter
+    def midway(self, bint midway):
+        self.c.midway = midway
 
     @property
     def kept(self):

@@ -3,10 +3,11 @@
 The twin of native/feed.c, without its batches: nothing is prefetched here.
 """
 
+import sys
 from collections import deque
 
 from respram.catalog import Command
-from respram.catalog.hot import EVERY, HOT
+from respram.catalog.hot import COLLECTIONS, EVERY, HOT
 from respram.catalog.keys import decides, keys_of
 from respram.engine import api
 from respram.engine.api import (
@@ -35,6 +36,7 @@ class PureSession:
     __slots__ = (
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
         "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "tracks", "decides", "taken",
+        "keeps", "exec_bytes_max", "begun", "watches", "midway",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -55,7 +57,9 @@ class PureSession:
         self.dispatch = dispatch
         self.scanner = Scanner(settings)
         self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
-        self.keeping = 0
+        self.keeping = self.keeps = 0
+        self.exec_bytes_max = sys.maxsize
+        self.begun = self.watches = self.midway = False
         self.keep = Kept()
         self.defaulted = 0
 
@@ -82,6 +86,13 @@ class PureSession:
 
     def drop_queued(self) -> None:
         self.keep.drop()
+
+    def leave(self) -> None:
+        """MULTI is over, and the engine had answered it."""
+        self.keep.drop()
+        self.begun = self.midway = False
+        self.keeping = 0
+        self.hot = True
 
 
 class Notes:
@@ -178,13 +189,14 @@ class Wire:
                 session.more = True
                 return
             argv = queue.popleft()
-            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv)
+            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv, now_ms)
             if reply is None:
                 self.notes.tell(session)
-                if session.closing:  # by what was told or said before this command
+                if session.closing and not session.midway:  # by what was told or said before this command; an EXEC is finished
                     self.close(session)
                     return
-                self.keyspace.allow(0)
+                if not session.midway:  # else a part of an EXEC's share may be spent already
+                    self.keyspace.allow(0)
                 self._current, self._taken = argv, 0
                 reply = session.dispatch(session, argv, now_ms)
                 self._current = None
@@ -233,20 +245,45 @@ class Wire:
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
         """Fast paths know strings alone."""
-        if not command.first_key or command.group == b"sorted-set":
+        if not command.first_key or command.group in COLLECTIONS:
             return False
         table = self.keyspace.tables[db]
         last = command.last_key if command.last_key > 0 else len(argv) - 1
         return any((row := table.get(key)) is not None and row.kind for key in argv[command.first_key : last + 1 : command.key_step])
 
-    def _queued_reply(self, session: PureSession, argv: list[bytes]) -> bytes | None:
+    def _queued_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
-        if found is None or b"noscript" in found[0].flags or not _permitted(session, found, argv):
+        if found is None or not _permitted(session, found, argv):
+            return None
+        name = found[0].name
+        if name in (b"exec", b"discard") and session.begun and not session.watches and len(argv) == 1:
+            reply = self._exec(session, now_ms) if name == b"exec" else b"+OK\r\n"
+            if reply is not None:
+                session.leave()
+                self.calls[name] += 1
+            return reply
+        if b"noscript" in found[0].flags:
             return None
         if not session.keep.add(found[0], argv, session.keeping, self.keyspace.full()):
             return None
         return QUEUED
+
+    def _exec(self, session: PureSession, now_ms: int) -> bytes | None:
+        """Says the head and the replies. Where one is for `dispatch`, EXEC is (`midway`)."""
+        keyspace = self.keyspace
+        if not (keyspace.hot_reads and self.hot_writes) or keyspace.full():
+            return None
+        if self.homes.table is not None and not session.decides and self.kept_home(session):
+            return None
+        self.say(b"*%d\r\n" % session.kept)
+        keyspace.allow(session.kept_bytes)
+        argv = self._run_queued(session, now_ms, session.exec_bytes_max)
+        if argv is None:
+            return b""
+        session.keep.commands.appendleft(argv)
+        session.midway = True
+        return None
 
     def took(self, micros: int) -> None:
         self._commands_left -= micros // FEED_COMMAND_US

@@ -1,4 +1,4 @@
-"""The fast paths: the common, successful form of ordinary commands. Here is the table; the handlers are in the four files it names.
+"""The fast paths: the common, successful form of ordinary commands. Here is the table; the handlers are in the files it names.
 
 Each takes (keyspace, session, argv, now_ms) and answers with reply bytes, or with None to decline before it has changed
 anything: then the command goes to `respram/commands/`, which knows every form and every error. What is here
@@ -8,7 +8,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import counts, parts, programs, ranks, reads, writes
+from respram.engine.pure import counts, multi, parts, programs, ranks, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -62,6 +62,9 @@ HANDLERS: dict[bytes, Handler] = {
     b"zscore": ranks.zscore,
     b"eval": programs.evaluate,
     b"evalsha": programs.evaluate,
+    b"multi": multi.multi,
+    b"exec": multi.without_multi,
+    b"discard": multi.without_multi,
     b"del": writes.delete,
     b"unlink": writes.delete,
 }

@@ -3,7 +3,9 @@
 from collections import deque
 
 from respram.catalog import Command
-from respram.engine.api import KEPT_BYTES_MAX
+from respram.catalog.hot import COLLECTIONS
+from respram.engine.api import KEPT_BYTES_MAX, Session
+from respram.engine.pure.keyspace import Keyspace
 
 QUEUED = b"+QUEUED\r\n"
 
@@ -18,7 +20,8 @@ class Kept:
 
     def add(self, command: Command, argv: list[bytes], keeping: int, full: bool) -> bool:
         """False: it is for `dispatch`. Whether a right number of arguments can be run is seen at EXEC."""
-        work = 1 if command.has_key or not command.first_key else len(argv) - 1
+        is_one = (command.has_key and command.group not in COLLECTIONS) or not command.first_key
+        work = 1 if is_one else len(argv) - 1
         size = sum(map(len, argv))
         if self.work + work > keeping or self.bytes + size > KEPT_BYTES_MAX:
             return False
@@ -32,3 +35,17 @@ class Kept:
     def drop(self) -> None:
         self.commands.clear()
         self.work = self.bytes = 0
+
+
+def multi(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """Where nothing speaks against keeping what follows. EXEC and DISCARD behind it are the feed's own."""
+    if not session.keeps or len(argv) != 1:
+        return None
+    session.begun = True
+    session.hot = False
+    session.keeping = session.keeps
+    return b"+OK\r\n"
+
+
+def without_multi(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return None
