@@ -43,6 +43,18 @@ COMMANDS = {
     "GETRANGE": ["GETRANGE", KEY, "0", "9"],
     "INCRBYFLOAT": ["INCRBYFLOAT", "sum:__rand_int__", "0.1"],
     "PUBLISH": ["PUBLISH", "channel", VALUE],
+    "HSET": ["HSET", "hash:__rand_int__", "field", VALUE],
+    "HGET": ["HGET", "hash:__rand_int__", "field"],
+    "HMGET of 2": ["HMGET", "hash:__rand_int__", "field", "other"],
+    "HGETALL": ["HGETALL", "hash:__rand_int__"],
+    "HINCRBY": ["HINCRBY", "visits:__rand_int__", "field", "1"],
+    "SADD": ["SADD", "set", "member:__rand_int__"],
+    "SISMEMBER": ["SISMEMBER", "set", "member:__rand_int__"],
+    "ZADD": ["ZADD", "zset", "__rand_int__", "member:__rand_int__"],
+    "ZINCRBY": ["ZINCRBY", "zset", "1", "member:__rand_int__"],
+    "ZSCORE": ["ZSCORE", "zset", "member:__rand_int__"],
+    "ZRANGE of 10": ["ZRANGE", "zset", "0", "9"],
+    "ZRANGEBYSCORE, LIMIT 10": ["ZRANGEBYSCORE", "zset", "1000", "+inf", "LIMIT", "0", "10"],
 }
 SET, GET = (b"SET", b"key:%012d", b"x" * VALUE_BYTES, b"EX", b"3600"), (b"GET", b"key:%012d")
 LIMIT = ((b"INCR", b"limit:%012d"), (b"EXPIRE", b"limit:%012d", b"3600"))

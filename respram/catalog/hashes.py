@@ -9,7 +9,7 @@ hdel -3 write,fast,by_name hash 2.0.0 hash 1/1/1
   since 2.4.0 Accepts multiple `field` arguments.
   args key:key#0 field:string*
 hexists 3 readonly,fast hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Determine if a hash field exists
   costs O(1)
   keys 1 range 0 1 0 RO
@@ -35,13 +35,13 @@ hexpiretime -5 readonly,fast hash 7.4.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 fields:block=FIELDS( numfields:integer field:string* )
 hget 3 readonly,fast hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get the value of a hash field
   costs O(1)
   keys 1 range 0 1 0 RO,access
   args key:key#0 field:string
 hgetall 2 readonly hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get all the fields and values in a hash
   costs O(N) where N is the size of the hash.
   tip nondeterministic_output_order
@@ -61,7 +61,7 @@ hgetex -5 write,fast hash 8.0.0 hash 1/1/1
   args key:key#0 expiration:oneof?( seconds:integer=EX milliseconds:integer=PX unix-time-seconds:unix-time=EXAT
   args unix-time-milliseconds:unix-time=PXAT persist:=PERSIST ) fields:block=FIELDS( numfields:integer field:string* )
 hincrby 4 write,denyoom,fast hash 2.0.0 hash 1/1/1
-  shape decides
+  shape decides hot
   is Increment the integer value of a hash field by the given number
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
@@ -80,13 +80,13 @@ hkeys 2 readonly hash 2.0.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0
 hlen 2 readonly,fast hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get the number of fields in a hash
   costs O(1)
   keys 1 range 0 1 0 RO
   args key:key#0
 hmget -3 readonly,fast hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the values of all the given hash fields
   costs O(N) where N is the number of fields being requested.
   keys 1 range 0 1 0 RO,access
@@ -143,7 +143,7 @@ hscan -3 readonly hash 2.8.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 cursor:integer pattern:pattern=MATCH? count:integer=COUNT?
 hset -4 write,denyoom,fast hash 2.0.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the string value of a hash field
   costs O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with
     multiple field/value pairs.

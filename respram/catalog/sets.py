@@ -2,14 +2,14 @@
 
 ENTRIES = """
 sadd -3 write,denyoom,fast set 1.0.0 set 1/1/1
-  shape decides
+  shape decides hot 1024
   is Add one or more members to a set
   costs O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.
   keys 1 range 0 1 0 RW,insert
   since 2.4.0 Accepts multiple `member` arguments.
   args key:key#0 member:string*
 scard 2 readonly,fast set 1.0.0 set 1/1/1
-  shape reads
+  shape reads hot
   is Get the number of members in a set
   costs O(1)
   keys 1 range 0 1 0 RO
@@ -49,7 +49,7 @@ sinterstore -3 write,denyoom set 1.0.0 set 1/-1/1
   keys 2 range -1 1 0 RO,access
   args destination:key#0 key:key*#1
 sismember 3 readonly,fast set 1.0.0 set 1/1/1
-  shape reads
+  shape reads hot
   is Determine if a given value is a member of a set
   costs O(1)
   keys 1 range 0 1 0 RO
@@ -91,7 +91,7 @@ srandmember -2 readonly set 1.0.0 set 1/1/1
   since 2.6.0 Added the optional `count` argument.
   args key:key#0 count:integer?@2.6.0
 srem -3 write,fast,by_name set 1.0.0 set 1/1/1
-  shape decides
+  shape decides hot 3
   is Remove one or more members from a set
   costs O(N) where N is the number of members to be removed.
   keys 1 range 0 1 0 RW,delete

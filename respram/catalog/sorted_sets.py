@@ -134,7 +134,7 @@ zrandmember -2 readonly sortedset 6.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 options:block?( count:integer withscores:=WITHSCORES? )
 zrange -4 readonly sortedset 1.2.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 6
   is Return a range of members in a sorted set
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.
   keys 1 range 0 1 0 RO,access
@@ -153,7 +153,7 @@ zrangebylex -4 readonly sortedset 2.8.9 sorted-set 1/1/1
   instead `ZRANGE` with the `BYLEX` argument
   args key:key#0 min:string max:string offset_count:block=LIMIT?( offset:integer count:integer )
 zrangebyscore -4 readonly sortedset 1.0.5 sorted-set 1/1/1
-  shape reads
+  shape reads hot 8
   is Return a range of members in a sorted set, by score
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being
     returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it

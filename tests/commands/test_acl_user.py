@@ -6,7 +6,7 @@ from respram.catalog.hot import EVERY, HOT, permitted
 from respram.commands.acl_rights import BadRule
 from respram.commands.acl_user import SELECTORS_MAX, User, apply, describe, full_user, gather, hash_of
 
-ORDINARY = EVERY & ~permitted({b"del", b"unlink"})  # which are given by name alone
+ORDINARY = EVERY & ~permitted({b"del", b"unlink", b"srem"})  # which are given by name alone
 
 
 def made(*rules: bytes) -> User:

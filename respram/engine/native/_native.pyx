@@ -37,7 +37,7 @@ DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its k
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN, b"incrbyfloat", b"copy_to")  # by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN, b"incrbyfloat", b"copy_to", b"hincrby", b"zincr")  # by the number of the note
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 

@@ -7,7 +7,7 @@
 #define INTEGER_DIGITS_MAX 20
 
 /* The number under a key, 0 where there is none; false: what is there is no number. */
-static bool number_of(Engine *engine, const Record *record, int64_t *number) {
+bool integer_of(Engine *engine, const Record *record, int64_t *number) {
     uint8_t digits[INTEGER_DIGITS_MAX];
     *number = 0;
     if (!record)
@@ -26,7 +26,7 @@ static bool add(Engine *engine, Session *session, const Command *command, int64_
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
     int64_t number;
-    if (!number_of(engine, record, &number) || __builtin_add_overflow(number, step, &number))
+    if (!integer_of(engine, record, &number) || __builtin_add_overflow(number, step, &number))
         return false;
     uint8_t digits[INTEGER_DIGITS_MAX];
     Span value = {digits, digits_of(number, digits)};

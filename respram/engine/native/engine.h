@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, ranks.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, fields.c, ranks.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -135,7 +135,7 @@ typedef struct Kin { /* before each member, and before its trace */
 } Kin;
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11, NOTE_HINCRBY = 12, NOTE_ZINCR = 13,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
@@ -151,8 +151,7 @@ enum {
 #define HOT_NUMBER(name, ...) HOT_##name,
 enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
 #undef HOT_NUMBER
-#define PERMITTED_WORDS 2
-_Static_assert(HOT_COUNT <= 64 * PERMITTED_WORDS && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
+_Static_assert(HOT_COUNT <= 128 && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -213,11 +212,11 @@ typedef struct Fault {
 
 typedef struct Session {
     int db, proto;
-    bool hot, trusted, closing, suspended, retried, more;
+    bool hot, trusted, closing, suspended, retried, more, begun, watches, midway; /* api.py says what each is */
     bool tracks;  /* what it reads is told to the observer, as NOTE_SEEN */
     bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
     bool taken;   /* suspended, and the command that it waits for is not dispatched again */
-    uint64_t permitted[PERMITTED_WORDS]; /* hot commands that its user may, by their numbers */
+    uint64_t permitted[2]; /* hot commands that its user may, by their numbers */
     const struct Guard *guard; /* and on which keys; NULL: all */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;
@@ -225,12 +224,7 @@ typedef struct Session {
     Args args;
     Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
     size_t kept_at;
-    uint64_t keeps; /* keys that a MULTI answered here may keep commands for; 0: MULTI is for `dispatch` */
-    uint64_t exec_bytes_max; /* of the replies of an EXEC answered here */
-    bool begun;   /* MULTI was answered here, and `dispatch` does not know of it */
-    bool watches; /* EXEC is for `dispatch`, which knows the stamps */
-    bool midway;  /* EXEC began here, and `dispatch` goes on with what is kept */
-    uint64_t keeping, kept_work; /* keys that those kept may look up, and do */
+    uint64_t keeps, exec_bytes_max, keeping, kept_work; /* keys that those kept may look up, and do */
     uint64_t kept_count, kept_bytes; /* of their arguments */
     uint64_t defaulted; /* its fast writes that named no TTL */
     Fault fault;        /* why it is closing, where that is its input */

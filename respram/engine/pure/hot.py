@@ -8,7 +8,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import counts, multi, parts, programs, ranks, reads, writes
+from respram.engine.pure import counts, fields, multi, parts, programs, ranks, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -55,6 +55,19 @@ HANDLERS: dict[bytes, Handler] = {
     b"bitpos": parts.bitpos,
     b"copy": parts.copy,
     b"substr": parts.getrange,
+    b"hset": fields.hset,
+    b"hincrby": fields.hincrby,
+    b"hget": fields.hget,
+    b"hmget": fields.hmget,
+    b"hgetall": fields.hgetall,
+    b"hexists": fields.hexists,
+    b"hlen": fields.hlen,
+    b"sadd": fields.sadd,
+    b"srem": fields.srem,
+    b"sismember": fields.sismember,
+    b"scard": fields.scard,
+    b"zrange": ranks.zrange,
+    b"zrangebyscore": ranks.zrangebyscore,
     b"zadd": ranks.zadd,
     b"zcard": ranks.zcard,
     b"zincrby": ranks.zincrby,

@@ -1,0 +1,256 @@
+/* Hot commands of hashes and sets. The twin of pure/fields.py.
+ *
+ * A member is a record of its own, under the key of its collection and its name; the head says that the collection is there. Where
+ * there is none, HSET, HINCRBY and SADD begin one. Names are looked up one by one: their keys are made in one buffer of the engine.
+ */
+#include "hot.h"
+
+#define DIGITS_BYTES 20
+#define MEMBERS_AHEAD 4 /* of a walk: so many records further its memory is asked for */
+
+/* The head of a collection of this kind, or NULL where there is no key. False: another kind of key. */
+static bool head_of(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms, Record **head) {
+    *head = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    return !*head || record_kind(*head) == kind;
+}
+
+static void count(Engine *engine, const Record *head) {
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+}
+
+/* A collection where there is no key; its first member has to follow. NULL: no memory. */
+static Record *begin(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
+    Span key = command_arg(command, 1);
+    if (!family_found(engine, session->db, command->hash, key, kind, now_ms + engine->settings.default_ttl_ms, true, now_ms))
+        return NULL;
+    engine->defaulted++;
+    return family_head(engine, session->db, command->hash, key, now_ms);
+}
+
+/* Whether names, each with a value where `pairs`, are what a command may bring. Which of them is too long `dispatch` says. */
+static bool are_short(const Engine *engine, const Command *command, bool pairs) {
+    size_t key_bytes = NAME_LENGTH_BYTES + command_arg(command, 1).len, all = 0;
+    for (size_t number = 2; number < command->argc; number += 1 + pairs) {
+        size_t bytes = command_arg(command, number).len + (pairs ? command_arg(command, number + 1).len : 0);
+        all += bytes;
+        if (key_bytes + bytes > engine->settings.bulk_bytes_max)
+            return false;
+    }
+    return key_bytes + all <= HOT_BYTES_MAX;
+}
+
+/* -- writing --------------------------------------------------------------------------------------- */
+HANDLER(hset) {
+    Record *head;
+    if (command->argc < 4 || command->argc % 2 || command->argc > HOT_ARGS_MAX || engine_full(engine) || !are_short(engine, command, true)
+        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *before = head;
+    if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+        return false;
+    int64_t added = 0;
+    for (size_t number = 2; number < command->argc; number += 2) {
+        bool is_new;
+        if (!family_put(engine, head, command_arg(command, number), command_arg(command, number + 1), 0, now_ms, &is_new))
+            return false; /* what is put stays, and `dispatch` says that there is no memory */
+        added += is_new;
+    }
+    count(engine, before);
+    engine_note(engine, NOTE_PUT + HASH - HASH, session->db, command_arg(command, 1));
+    reply_integer(engine, ':', added);
+    return true;
+}
+
+HANDLER(hincrby) {
+    Record *head;
+    int64_t step, number;
+    if (command->argc != 4 || !span_int64(command_arg(command, 3), &step) || engine_full(engine)
+        || NAME_LENGTH_BYTES + command_arg(command, 1).len + command_arg(command, 2).len + DIGITS_BYTES > HOT_BYTES_MAX
+        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span name = command_arg(command, 2);
+    const Record *before = head, *member = head ? family_find(engine, head, name, now_ms) : NULL;
+    if (!integer_of(engine, member, &number) || __builtin_add_overflow(number, step, &number)
+        || NAME_LENGTH_BYTES + command_arg(command, 1).len + name.len + DIGITS_BYTES > engine->settings.bulk_bytes_max)
+        return false;
+    int64_t own_ms = member && !(member->flags & RECORD_IMPLICIT) ? record_deadline_ms(member) : 0;
+    if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+        return false;
+    uint8_t digits[DIGITS_BYTES];
+    bool is_new, stored = family_put(engine, head, name, (Span){digits, digits_of(number, digits)}, own_ms, now_ms, &is_new);
+    wipe(digits, sizeof digits);
+    if (!stored)
+        return false;
+    count(engine, before);
+    engine_note(engine, NOTE_HINCRBY, session->db, command_arg(command, 1));
+    reply_integer(engine, ':', number);
+    return true;
+}
+
+/* A member without a value, if it is not there yet. False: no memory. */
+static bool add(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *is_new) {
+    int space = record_kind(head) * DATABASES + head->db;
+    if (!member_key(&engine->name, record_key(head), name))
+        return false;
+    Span member = {engine->name.bytes, engine->name.len};
+    uint64_t hash = keyspace_hash(engine, member);
+    *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;
+    return !*is_new
+        || keyspace_store(engine, space, hash, member, (Span){0}, record_deadline_ms(head), true, now_ms, NOTE_NONE);
+}
+
+HANDLER(sadd) {
+    Record *head;
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || engine_full(engine) || !are_short(engine, command, false)
+        || !head_of(engine, session, command, SET, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *before = head;
+    if (!head && !(head = begin(engine, session, command, SET, now_ms)))
+        return false;
+    int64_t added = 0;
+    for (size_t number = 2; number < command->argc; number++) {
+        bool is_new;
+        if (!add(engine, head, command_arg(command, number), now_ms, &is_new))
+            return false;
+        added += is_new;
+    }
+    count(engine, before);
+    if (added)
+        engine_note(engine, NOTE_PUT + SET - HASH, session->db, command_arg(command, 1));
+    reply_integer(engine, ':', added);
+    return true;
+}
+
+/* One of them, for whom it was given by name. With the last one the key is gone. */
+HANDLER(srem) {
+    Record *head;
+    bool found = false;
+    if (command->argc != 3 || !head_of(engine, session, command, SET, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES)
+        || (head && !family_let_go(engine, head, command_arg(command, 2), now_ms, &found)))
+        return false;
+    count(engine, head);
+    Span key = command_arg(command, 1);
+    if (found) {
+        engine_note(engine, NOTE_LET_GO + SET - HASH, session->db, key);
+        if (!keyspace_row(engine, session->db, command->hash, key, now_ms))
+            engine_note(engine, NOTE_DEL, session->db, key);
+    }
+    reply_integer(engine, ':', found);
+    return true;
+}
+
+/* -- reading --------------------------------------------------------------------------------------- */
+HANDLER(hget) {
+    Record *head;
+    if (command->argc != 3 || !head_of(engine, session, command, HASH, now_ms, &head))
+        return false;
+    const Record *member = head ? family_find(engine, head, command_arg(command, 2), now_ms) : NULL;
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
+        return false;
+    count(engine, head);
+    if (member)
+        reply_value(engine, member);
+    else
+        reply_nil(engine, session->proto);
+    return true;
+}
+
+/* A reply that has become too long is for `dispatch`, which knows what its client may hold unread. */
+static bool give_up(Engine *engine, size_t reply_start, uint64_t moved) {
+    seal_unnote(engine, reply_start);
+    buffer_cut(&engine->reply, reply_start);
+    engine->moved = moved;
+    return false;
+}
+
+HANDLER(hmget) {
+    Record *head;
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, HASH, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES * command->argc))
+        return false;
+    size_t reply_start = engine->reply.len, value_bytes = 0, left = command->argc - 2;
+    uint64_t moved = engine->moved;
+    reply_integer(engine, '*', (int64_t)left);
+    for (size_t number = 2; number < command->argc; number++, left--) {
+        const Record *member = head ? family_find(engine, head, command_arg(command, number), now_ms) : NULL;
+        if (!member) {
+            reply_nil(engine, session->proto);
+            continue;
+        }
+        value_bytes += record_value_bytes(member);
+        if (value_bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, REPLY_HEAD_BYTES * left + record_value_bytes(member)))
+            return give_up(engine, reply_start, moved);
+        reply_value(engine, member);
+    }
+    count(engine, head);
+    return true;
+}
+
+/* As they came, as long as none went. */
+HANDLER(hgetall) {
+    Record *head;
+    if (command->argc != 2 || !head_of(engine, session, command, HASH, now_ms, &head))
+        return false;
+    const Family *family = head ? family_of(engine, head) : NULL;
+    uint64_t from = family ? family->dying : 0, end = family ? family->count : 0;
+    size_t bytes = REPLY_HEAD_BYTES;
+    for (uint64_t place = from; place < end && bytes <= HOT_REPLY_BYTES_MAX; place++) {
+        if (place + MEMBERS_AHEAD < end)
+            __builtin_prefetch(family_member(family, place + MEMBERS_AHEAD));
+        const Record *member = family_member(family, place);
+        bytes += 2 * REPLY_HEAD_BYTES + member->key_bytes + record_value_bytes(member);
+    }
+    if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, bytes))
+        return false;
+    engine->moved += bytes; /* a walk counts for what it tells, its frames too */
+    count(engine, head);
+    if (session->proto == 3)
+        reply_integer(engine, '%', (int64_t)(end - from));
+    else
+        reply_integer(engine, '*', (int64_t)(end - from) * 2);
+    for (uint64_t place = from; place < end; place++) {
+        const Record *member = family_member(family, place);
+        reply_bulk(engine, member_name(record_key(member)));
+        reply_value(engine, member);
+    }
+    return true;
+}
+
+/* HEXISTS and SISMEMBER. */
+static bool has(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
+    Record *head;
+    if (command->argc != 3 || !head_of(engine, session, command, kind, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    bool found = head && family_find(engine, head, command_arg(command, 2), now_ms);
+    count(engine, head);
+    reply_integer(engine, ':', found);
+    return true;
+}
+
+HANDLER(hexists) {
+    return has(engine, session, command, HASH, now_ms);
+}
+
+HANDLER(sismember) {
+    return has(engine, session, command, SET, now_ms);
+}
+
+/* HLEN and SCARD. */
+static bool length(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
+    Record *head;
+    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Family *family = head ? family_of(engine, head) : NULL;
+    count(engine, head);
+    reply_integer(engine, ':', family ? (int64_t)(family->count - family->dying) : 0);
+    return true;
+}
+
+HANDLER(hlen) {
+    return length(engine, session, command, HASH, now_ms);
+}
+
+HANDLER(scard) {
+    return length(engine, session, command, SET, now_ms);
+}
