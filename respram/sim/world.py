@@ -62,6 +62,7 @@ class Node:
     deliveries: list[tuple[bytes, bytes]] = field(default_factory=list)
     learnt: dict[int, bool] = field(default_factory=dict)  # by token: whether the newest of a key is known
     decided: dict[int, str] = field(default_factory=dict)  # by token: what a forward came to
+    replies: dict[int, bytes] = field(default_factory=dict)  # by token: what it was answered
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +143,7 @@ class World:
             node.place, node.boot, node.address, node.enclave, node.role, node.memory_bytes_max
         )
         node.is_up, node.tick_at_ms, node.stalled_until_ms = True, 1 << 62, 0
-        node.connections, node.deliveries, node.learnt, node.decided = {}, [], {}, {}
+        node.connections, node.deliveries, node.learnt, node.decided, node.replies = {}, [], {}, {}, {}
         self.start(node)
 
     def stall(self, node: Node, for_ms: int) -> None:
@@ -221,7 +222,7 @@ class World:
             elif isinstance(output, Learnt):
                 node.learnt[output.token] = output.known
             elif isinstance(output, Decided):
-                node.decided[output.token] = output.outcome
+                node.decided[output.token], node.replies[output.token] = output.outcome, output.replies
             elif isinstance(output, Serve) and self.serve is not None:
                 self.serve(node, output)
             elif isinstance(output, Bug):

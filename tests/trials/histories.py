@@ -1,0 +1,171 @@
+"""Histories of real clients at three nodes, judged key by key: could one register have said all that?
+
+    python -m tests.trials.histories --rounds 20 --trouble kills --wait 1
+
+Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a pause; in the middle a
+node is killed, stopped in order, or does not run for a while, and comes back. What was told LOADING was not done; what was told
+UNCERTAIN, and what a connection took along, may have been done. With --wait a client counts on nothing that WAIT did not say to be held.
+"""
+
+import argparse
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from respram.sim.histories import Told, judge
+from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation
+from tests.peers.enclave import Member, enclave, until, until_ready
+
+CALM, STOPS, KILLS, PAUSES = "calm", "stops", "kills", "pauses"
+TROUBLES = (CALM, STOPS, KILLS, PAUSES)
+CLIENTS, KEYS, EACH = 6, 8, 60  # operations of a client in a round
+PATIENCE_S = 90
+WAIT_MS = 60_000
+PAUSE_S = 4.0  # longer than it takes the others to suspect
+LIFE_S = 3_600
+GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+@dataclass(slots=True)
+class Client:
+    number: int
+    round: int
+    ports: list[int]
+    wait: int
+    told: Told
+    lock: threading.Lock
+    histories: dict[bytes, list[Operation]]
+    rng: random.Random = field(init=False)
+    at: int = 0
+    done: int = 0
+    client: "redis.Redis | None" = None
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.round * 1_000 + self.number)
+        self.at = self.number % len(self.ports)
+
+    def run(self) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while self.done < EACH and time.monotonic() < end:
+            self._one()
+            time.sleep(self.rng.choice([0, 0.01, 0.05]))
+        if self.client is not None:
+            self.client.close()
+
+    def _one(self) -> None:
+        key = b"r%d:%d" % (self.round, self.rng.randrange(KEYS))
+        what = self.rng.choice([INCR, INCR, TAKE, SWAP])
+        value = ((self.number + 1) * 1_000 + self.done) * 100_000
+        connected = self._connected()
+        began = time.monotonic_ns()
+        known, answer = True, None
+        try:
+            answer = self._ask(connected, key, what, value)
+            known = self.wait == 0 or connected.wait(self.wait, WAIT_MS) >= self.wait
+        except redis.exceptions.BusyLoadingError:
+            with self.lock:
+                self.told.refused += 1
+            return
+        except GONE:
+            self._leave()
+            known = False
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("UNCERTAIN"):
+                raise
+            known = False
+        with self.lock:
+            ended = time.monotonic_ns() if known else None
+            self.histories.setdefault(key, []).append(Operation(began, ended, what, value, answer))
+            self.told.unknown += not known
+        self.done += 1
+
+    def _ask(self, connected: "redis.Redis", key: bytes, what: str, value: int) -> Held:
+        if what == INCR:
+            return int(connected.incr(key))
+        if what == TAKE:
+            return int(bool(connected.set(key, value, nx=True, ex=LIFE_S)))
+        held = connected.set(key, value, get=True, ex=LIFE_S)
+        return None if held is None else int(held)
+
+    def _connected(self) -> "redis.Redis":
+        while self.client is None:
+            client = redis.Redis(port=self.ports[self.at], socket_timeout=PATIENCE_S, protocol=3, retry=Retry(NoBackoff(), 0))
+            try:
+                client.ping()
+                self.client = client
+            except (*GONE, redis.exceptions.BusyLoadingError):
+                client.close()
+                self.at = (self.at + 1) % len(self.ports)
+                time.sleep(0.01)
+        return self.client
+
+    def _leave(self) -> None:
+        if self.client is not None:
+            self.client.close()
+        self.client, self.at = None, (self.at + 1) % len(self.ports)
+
+
+def one_round(number: int, members: list[Member], trouble: str, wait: int, told: Told) -> dict[bytes, list[Operation]]:
+    histories: dict[bytes, list[Operation]] = {}
+    lock = threading.Lock()
+    clients = [Client(one, number, [member.port for member in members], wait, told, lock, histories) for one in range(CLIENTS)]
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    until(lambda: sum(client.done for client in clients) > CLIENTS * EACH // 4, "the clients do not go on", PATIENCE_S)
+    _trouble(trouble, members[number % len(members)])
+    told.troubles += trouble != CALM
+    for thread in threads:
+        thread.join(2 * PATIENCE_S)
+        assert not thread.is_alive()
+    until_ready(members)
+    judge(histories, told)
+    return histories
+
+
+def _trouble(trouble: str, member: Member) -> None:
+    if trouble == PAUSES:
+        member.freeze()
+        time.sleep(PAUSE_S)
+        member.thaw()
+    elif trouble != CALM:
+        member.kill() if trouble == KILLS else member.stop()
+        member.start(wait=False)
+        until(lambda: member.client.execute_command("RESPRAM", "STATE") == b"ready", "not ready", PATIENCE_S)
+
+
+def play(rounds: int, trouble: str, wait: int, engine: str = "auto") -> tuple[Told, Told]:
+    """Of the rounds in which the map of homes stayed as it was, and of the others: a busy machine makes nodes suspect each other."""
+    stayed, changed = Told(), Told()
+    with enclave(3, engines=(engine,)) as members:
+        until_ready(members)
+        for number in range(rounds):
+            before, told = _maps(members), Told()
+            one_round(number, members, trouble, wait, told)
+            (stayed if _maps(members) == before else changed).add(told)
+    return stayed, changed
+
+
+def _maps(members: list[Member]) -> list[object]:
+    return [member.info()["homes_version"] for member in members]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="judge what real clients are told by three nodes")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--trouble", choices=TROUBLES, default=CALM)
+    parser.add_argument("--wait", type=int, default=0, help="nodes that have to hold what a client counts on")
+    parser.add_argument("--engine", default="auto")
+    args = parser.parse_args()
+    stayed, changed = play(args.rounds, args.trouble, args.wait, args.engine)
+    print(f"{args.trouble}, wait {args.wait}: {stayed}\nwhere the map of homes changed: {changed}", flush=True)
+    return 1 if stayed.disordered else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
