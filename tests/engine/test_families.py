@@ -8,7 +8,7 @@ from respram.engine.api import Engine, Entry, Member
 from respram.engine.native import NativeEngine
 from respram.engine.pure.engine import PureEngine
 from respram.engine.replication import Cut
-from respram.record import HASH, MARKS, SET, unpack
+from respram.record import HASH, MARKS, SET, Record, member_key, pack, unpack
 
 from .rig import NOW, SETTINGS
 
@@ -169,3 +169,34 @@ def test_a_large_one_is_kept_when_digests_begin_and_goes_in_slices() -> None:
         assert engine.peek(0, b"k", NOW + 200) is None and engine.next_due_ms(NOW + 200) == 0
         before = engine.counters()["records"]
         assert engine.expire(NOW + 200, 64) >= 64 and before > engine.counters()["records"] >= before - 64
+
+
+def names_in(engine: Engine, now_ms: int) -> set[bytes]:
+    return {one.name for one in engine.members(0, b"k", 0, 100, now_ms).members}
+
+
+def test_a_head_written_behind_the_end_of_the_one_that_lives_here_is_another_collection() -> None:
+    """Its writer's clock is ahead of this node's. With an EXPIRE, which came before the end, the members stay."""
+    for clock_ms, kept in ((200, {b"f", b"g"}), (350, {b"g"})):
+        for engine in Pair(1, True).engines:
+            engine.found(0, b"k", HASH, NOW + 300, False, NOW)
+            engine.put_member(0, b"k", b"f", b"old", None, NOW)
+            head = Record(0, b"k", b"", NOW + clock_ms << 16, 9, NOW + 30_000, kind=HASH)
+            added = Record(16, member_key(b"k", b"g"), b"new", (NOW + clock_ms << 16) + 1, 9, NOW + 30_000, implicit=True)
+            engine.merge(pack(head) + pack(added), NOW + 100)
+            engine.expire(NOW + 100, 1000)
+            assert names_in(engine, NOW + 100) == kept
+            marks = [record for record in unpack(engine.drain(1 << 20)) if record.db == MARKS]
+            assert bool(marks) == (b"f" not in kept)
+
+
+def test_what_is_begun_anew_shows_no_member_that_is_newer_than_the_old_end() -> None:
+    """A peer's clock is ahead, and so are the stamps of this node, which has heard of it."""
+    for engine in Pair(1, True).engines:
+        engine.merge(pack(Record(0, b"x", b"v", NOW + 900 << 16, 9, NOW + 60_000)), NOW)
+        engine.found(0, b"k", HASH, NOW + 300, False, NOW)
+        engine.put_member(0, b"k", b"f", b"old", NOW + 9_000, NOW)
+        assert names_in(engine, NOW) == {b"f"}
+        engine.found(0, b"k", HASH, NOW + 5_000, False, NOW + 400)
+        engine.put_member(0, b"k", b"g", b"new", None, NOW + 400)
+        assert names_in(engine, NOW + 400) == {b"g"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from respram.gossip.policy import Policy
-from respram.sim import mutants, scenarios
+from respram.sim import families, mutants, scenarios
 from respram.sim.checker import Violation
 
 
@@ -34,6 +34,11 @@ def test_filters_without_a_salt_never_find_the_last_records() -> None:
             except Violation:
                 stuck += 1
     assert stuck >= 2
+
+
+def test_a_storm_over_collections_catches_a_store_that_forgets_what_it_let_go() -> None:
+    with mutants.mutated("no-shadow"), pytest.raises(Violation, match="came back"):
+        families.storm(9)
 
 
 def test_a_mutant_is_gone_after_its_run() -> None:

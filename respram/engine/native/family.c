@@ -349,22 +349,51 @@ uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms) {
     return record_end_ms(head) > now_ms ? family_ended_at(head) : 0;
 }
 
+/* Whether what is under the key has ended, for a version with this stamp that takes its place. A peer's clock may be ahead: what
+ * still lives here had ended for whoever wrote a head of the same kind behind its deadline. */
+bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms) {
+    int64_t deadline_ms = record_deadline_ms(record);
+    if (record->flags & RECORD_STUB || deadline_ms <= now_ms)
+        return true;
+    return record_kind(record) == kind && clock >= (uint64_t)deadline_ms << 16
+        && engine->nodes.numbers[node] != engine->settings.node;
+}
+
+/* Members of what ended may be newer than its deadline, by the clocks of peers that are ahead. */
+static uint64_t latest_of(const Engine *engine, int db, Span key) {
+    uint64_t latest = 0;
+    for (int kind = HASH; kind <= ZSET; kind++) {
+        const Family *family = find(engine, kind * DATABASES + db, key);
+        if (family && family->latest > latest)
+            latest = family->latest;
+    }
+    return latest;
+}
+
 /* Before the record of a key changes that is a head, or becomes one: what can fail. */
-static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, uint8_t kind, int64_t now_ms) {
+static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, uint8_t kind, uint64_t clock,
+                    uint16_t node, int64_t now_ms) {
     if (!kind)
         return true;
     Family *family = with_room(engine, kind * DATABASES + db, key);
     if (!family)
         return false;
-    bool is_live = record && !(record->flags & RECORD_STUB) && record_deadline_ms(record) > now_ms;
-    if (is_live && record_kind(record) == kind)
+    bool is_over = !record || family_is_over(engine, record, kind, clock, node, now_ms);
+    if (record && !is_over && record_kind(record) == kind)
         return true;
     family->held = true;
     const Stub *old = stub ? stub_at(&engine->stubs, stub) : NULL;
     int64_t end_ms = record ? record_end_ms(record) : old ? stub_shadow_ms(old) : 0;
     if (end_ms <= now_ms)
         return true;
-    uint64_t cleared = !record ? stub_clock(old) : is_live ? record->clock : family_ended_at(record);
+    uint64_t cleared = !record ? stub_clock(old) : is_over ? family_ended_at(record) : record->clock;
+    bool is_own = engine->nodes.numbers[node] == engine->settings.node;
+    bool is_early = record && record_kind(record) == kind && clock >= (uint64_t)record_deadline_ms(record) << 16;
+    if (is_over && (is_early || is_own)) {
+        uint64_t latest = latest_of(engine, db, key);
+        latest = latest < clock ? latest : clock - 1;
+        cleared = latest > cleared ? latest : cleared;
+    }
     if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record ? record->node : old->node], end_ms, now_ms))
         return true;
     give_up(engine, kind * DATABASES + db, key);
@@ -373,13 +402,13 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
 
 /* Before any change of a record: what can fail. */
 bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, const Content *content,
-                   int64_t now_ms) {
+                   uint64_t clock, uint16_t node, int64_t now_ms) {
     if (is_member(db))
         return !content || with_room(engine, db, member_head(key)) != NULL;
     uint8_t kind = content ? content->kind : 0;
     if (likely(!kind && !(record && record->flags & RECORD_KIND)))
         return true;
-    return prepare(engine, record, stub, db, hash, key, kind, now_ms);
+    return prepare(engine, record, stub, db, hash, key, kind, clock, node, now_ms);
 }
 
 /* The change did not come, for want of memory. */

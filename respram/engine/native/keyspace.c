@@ -232,11 +232,12 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     always(key.len <= UINT32_MAX && value_bytes <= UINT32_MAX && (content || db >= DATABASES));
     uint8_t kind = content ? content->kind : 0;
     uint64_t cleared = clock; /* with a head that goes */
-    if (!family_before(engine, record, stub, db, hash, key, content, now_ms))
+    if (!family_before(engine, record, stub, db, hash, key, content, clock, node, now_ms))
         return NULL;
-    if (!is_new && record->flags & RECORD_KIND)
-        cleared = family_cleared_by(record, clock, now_ms);
-    bool stays = !is_new && kind && record_kind(record) == kind && record_deadline_ms(record) > now_ms;
+    bool is_over = !is_new && record->flags & RECORD_KIND && family_is_over(engine, record, kind, clock, node, now_ms);
+    if (is_over)
+        cleared = record_end_ms(record) > now_ms ? family_ended_at(record) : 0;
+    bool stays = !is_new && kind && record_kind(record) == kind && !is_over;
     if (is_tracked) {
         if (!digest_make_room(engine, end_ms, clock, now_ms)) {
             family_after_all(engine, db, key, content);

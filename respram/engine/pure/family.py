@@ -189,20 +189,34 @@ def head_comes(keyspace: Store, row: Row) -> None:
 
 
 def before_head(
-    keyspace: Store, row: Row | None, db: int, key: bytes, kind: int, clock: int, now_ms: int
+    keyspace: Store, row: Row | None, db: int, key: bytes, kind: int, clock: int, node: int, now_ms: int
 ) -> bool:
-    """Before the record of a key changes that is a head, or becomes one. Whether it is the same head after that."""
+    """Before the record of a key changes that is a head, or becomes one. Whether it is the same head after that.
+
+    A peer's clock may be ahead: what still lives here had ended for whoever wrote a head of the same kind behind its deadline.
+    """
     if row is None:
         return False
-    is_live = row.value is not None and row.deadline_ms > now_ms
-    if is_live and row.kind == kind:
+    is_own = node == keyspace.settings.node
+    is_early = row.kind == kind and not is_own and clock >= from_ms(row.deadline_ms)
+    is_over = row.value is None or row.deadline_ms <= now_ms or is_early
+    if not is_over and row.kind == kind:
         return True
     end_ms = max(row.deadline_ms, row.shadow_ms)
+    cleared = ended_at(row) if is_over else row.clock
+    if is_over and kind and (is_own or is_early):
+        cleared = max(cleared, min(_latest(keyspace, db, key), clock - 1))
     if row.kind:
-        head_goes(keyspace, row, clock if is_live else ended_at(row) if end_ms > now_ms else 0)
+        head_goes(keyspace, row, clock if not is_over else cleared if end_ms > now_ms else 0)
     if kind and end_ms > now_ms:
-        keyspace.mark(db, key, row.clock if is_live else ended_at(row), row.node, end_ms, now_ms)
+        keyspace.mark(db, key, cleared, row.node, end_ms, now_ms)
     return False
+
+
+def _latest(keyspace: Store, db: int, key: bytes) -> int:
+    """Members of what ended may be newer than its deadline, by the clocks of peers that are ahead."""
+    found = (keyspace.families.found.get((kind * DATABASES + db, key)) for kind in (HASH, SET, ZSET))
+    return max((family.latest for family in found if family is not None), default=0)
 
 
 def ended_at(row: Row) -> int:

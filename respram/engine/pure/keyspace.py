@@ -255,7 +255,7 @@ class Keyspace:
         assert value is not None or db >= DATABASES
         stays = False
         if db < DATABASES and (kind or (row is not None and row.kind)):
-            stays = family.before_head(self, row, db, key, kind, clock, now_ms)
+            stays = family.before_head(self, row, db, key, kind, clock, node, now_ms)
         elif row is not None and row.family is not None:
             stays = value is not None and not family.is_dying(row)
             (family.leave if stays else family.unlink)(self, row)

@@ -1,0 +1,12 @@
+"""Storms over collections: no member comes back or goes early. These seeds found one before decision 0125, which says what is still found."""
+
+import pytest
+
+from respram.sim import families
+from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
+
+
+@pytest.mark.parametrize("seed", [0, 20, 43])
+def test_no_member_comes_back_or_goes_early_and_all_become_equal(seed: int) -> None:
+    outcome = families.storm(seed)
+    assert outcome.checks > 500 and outcome.puts > 30, f"families.storm({seed})"
