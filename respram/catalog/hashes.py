@@ -141,7 +141,8 @@ hscan -3 readonly hash 2.8.0 hash 1/1/1
     back to 0. N is the number of elements inside the collection..
   tip nondeterministic_output
   keys 1 range 0 1 0 RO,access
-  args key:key#0 cursor:integer pattern:pattern=MATCH? count:integer=COUNT?
+  since 7.4.0 Added the `NOVALUES` flag.
+  args key:key#0 cursor:integer pattern:pattern=MATCH? count:integer=COUNT? novalues:=NOVALUES?@7.4.0
 hset -4 write,denyoom,fast hash 2.0.0 hash 1/1/1
   shape decides hot 1024
   is Set the string value of a hash field

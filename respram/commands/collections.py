@@ -128,6 +128,9 @@ def scan_members(conn: Conn, argv: list[bytes], kind: int) -> tuple[bytes, list[
     entry = read_collection(conn, argv[1], kind)
     while entry is not None and words:
         option = words[0].lower()
+        if option == b"novalues" and kind == HASH:  # HSCAN's, which looks for it itself
+            words = words[1:]
+            continue
         if len(words) < 2 or option not in (b"count", b"match"):
             raise SYNTAX
         if option == b"count":

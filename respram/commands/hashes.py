@@ -117,7 +117,19 @@ def hdel(conn: Conn, argv: list[bytes]) -> Reply:
 
 def hscan(conn: Conn, argv: list[bytes]) -> Reply:
     cursor, found = scan_members(conn, argv, HASH)
+    if _names_alone(argv[3:]):
+        return [cursor, [one.name for one in found]]
     return [cursor, [part for one in found for part in (one.name, one.value)]]
+
+
+def _names_alone(words: list[bytes]) -> bool:
+    """NOVALUES, where an option stands and no pattern."""
+    at = 0
+    while at < len(words):
+        if words[at].lower() == b"novalues":
+            return True
+        at += 2
+    return False
 
 
 def hrandfield(conn: Conn, argv: list[bytes]) -> Reply:

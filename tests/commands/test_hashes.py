@@ -31,3 +31,14 @@ HASHES: tuple[Maker, ...] = (
 @pytest.mark.parametrize("proto", [b"2", b"3"])
 def test_replies_are_those_of_redis(client: Client, reference: Reference, proto: bytes) -> None:
     compare(client, reference, HASHES, proto)
+
+
+def test_hscan_can_leave_the_values_out(client: Client) -> None:
+    client(b"HSET", b"h", b"f", b"1", b"novalues", b"2")
+    for words in ((b"NOVALUES",), (b"COUNT", b"10", b"novalues"), (b"NOVALUES", b"MATCH", b"*")):
+        reply = client(b"HSCAN", b"h", b"0", *words)
+        assert sorted(reply.split(b"\r\n")[5:-1:2]) == [b"f", b"novalues"], words
+    assert client(b"HSCAN", b"h", b"0", b"MATCH", b"NOVALUES") == b"*2\r\n$1\r\n0\r\n*0\r\n"
+    assert client(b"HSCAN", b"h", b"0", b"MATCH", b"nov*").count(b"$") == 3
+    client(b"SADD", b"s", b"m")
+    assert client(b"SSCAN", b"s", b"0", b"NOVALUES") == b"-ERR syntax error\r\n"

@@ -7,7 +7,7 @@ from respram.catalog import COMMANDS, Command
 from .rig import Client, Reference, array, bulk, request
 
 # Their documentation differs because they do.
-OWN_DOCS = {b"rename", b"renamenx", b"set", b"shutdown", b"del", b"getdel", b"unlink"}
+OWN_DOCS = {b"hscan", b"rename", b"renamenx", b"set", b"shutdown", b"del", b"getdel", b"unlink"}
 # These are not in Redis 7.0.
 NEWER = {
     b"bf.add", b"bf.card", b"bf.exists", b"bf.info", b"bf.insert", b"bf.madd", b"bf.mexists", b"bf.reserve",
