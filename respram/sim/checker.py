@@ -27,6 +27,10 @@ Stamp = tuple[int, int]
 _KEYS: dict[bytes, Name] = {}  # of all that simulated clients wrote, by the names that stubs go by
 
 
+def know(name: Name) -> None:
+    _KEYS[stub_name(*name)] = name
+
+
 def name_in(record: Record) -> Name:
     return _KEYS[record.key] if record.named else (record.db, record.key)
 
@@ -97,7 +101,7 @@ class Checker:
         """A client's write at a node, under watch."""
         witness = witness_of(node)
         now = self.world.time_of(node)
-        _KEYS[stub_name(*name)] = name
+        know(name)
         before = frozenset(witness.seen.get(name, {}))
         entry = witness.engine.peek(*name, now.wall_ms)
         if entry is not None and entry.deadline_ms > deadline_ms:

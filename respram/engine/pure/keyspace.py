@@ -306,7 +306,7 @@ class Keyspace:
         granule of their end, once that has passed whole."""
         if row is not None:
             if row.kind:
-                family.before_head(self, row, row.db, row.key, 0, clock, now_ms)
+                family.before_head(self, row, row.db, row.key, 0, clock, node, now_ms)
                 row.kind = 0
             self.wheel.remove(row)
             self.remove(row, successor=clock)
