@@ -1,9 +1,10 @@
-"""A storm over collections: members that are put, end, and are let go of one by one or with their key, under any faults.
+"""A storm over collections: members that are put, end, and are let go of, under any faults.
 
 What must be true, by what clients see of them, whatever records it is made of:
 
 - a member that is shown was put by somebody, with that value, and neither its deadline nor its collection's has passed;
-- no node shows what it has seen covered: overwritten, let go of, or gone with its collection, by somebody who had seen it;
+- no node shows what it has seen covered: overwritten, let go of, or gone with
+  its collection, by somebody who had seen it;
 - of a collection that nobody takes anything from, a member that a node has shown stays until its deadline;
 - when the faults end all nodes come to show the same.
 """
@@ -81,7 +82,11 @@ class Families:
         self.look(node, key)
         if entry is None:
             self._end(node, key)
-            head_ms = EPOCH_MS + FAR_MS if is_calm(key) else now_ms + (ttl_ms if self.outliving else max(ttl_ms, member_ttl_ms))
+            head_ms = (
+                EPOCH_MS + FAR_MS
+                if is_calm(key)
+                else now_ms + (ttl_ms if self.outliving else max(ttl_ms, member_ttl_ms))
+            )
             engine.found(*key, kind, head_ms, False, now_ms)
         full = (*key, name)
         number = len(self.puts)
@@ -119,7 +124,7 @@ class Families:
         self._changed(node, key)
 
     def retime(self, node: Node, key: Key, ttl_ms: int) -> None:
-        """EXPIRE writes its members again: they are newer than whatever ended elsewhere meanwhile, as a string would be."""
+        """EXPIRE writes its members again: they are newer than what ended elsewhere, as a string would be."""
         now_ms = self.world.time_of(node).wall_ms
         self.look(node, key)
         self.renewed |= {number for name, (number, _) in self.of(node).last.items() if name[:2] == key}
@@ -132,8 +137,8 @@ class Families:
         self.after_event(node)
 
     def _cover(self, node: Node, name: Name, kind: int = 0) -> frozenset[int]:
-        """What this node has seen of a member is over for it: with its collection, or (with a kind) by itself, and then in no collection
-        of another kind that was made at the same time elsewhere."""
+        """What this node has seen of a member is over for it: with its collection, or (with a kind)
+        by itself, and then in no collection of another kind that was made at the same time elsewhere."""
         seen = self.of(node)
         shown = {one for one in seen.shown.get(name, ()) if not kind or self.puts[one].kind == kind}
         self.covered += len(shown - seen.over.get(name, set()))
@@ -185,7 +190,8 @@ class Families:
             _, until_ms = seen.last.pop(name)
             over = seen.over.get(name, set())
             ended = any(
-                put.name == name and 0 < put.deadline_ms <= wall_ms + SKEW_MS and one not in over for one, put in enumerate(self.puts)
+                put.name == name and 0 < put.deadline_ms <= wall_ms + SKEW_MS and one not in over
+                for one, put in enumerate(self.puts)
             )
             if is_calm(key) and until_ms > wall_ms and not ended:
                 raise Violation(f"{where}: member {name[2].decode()} is gone {until_ms - wall_ms} ms early")
@@ -194,7 +200,12 @@ class Families:
         wall_ms, seen, name = self.world.time_of(node).wall_ms, self.of(node), (*key, one.name)
         number = int(one.value)
         put = self.puts[number] if number < len(self.puts) else None
-        if put is None or put.name != name or put.kind != entry.kind or put.deadline_ms != (one.deadline_ms if one.own else 0):
+        if (
+            put is None
+            or put.name != name
+            or put.kind != entry.kind
+            or put.deadline_ms != (one.deadline_ms if one.own else 0)
+        ):
             raise Violation(f"{where}: member {one.name.decode()} as nobody put it")
         until_ms = min(put.deadline_ms or entry.deadline_ms, entry.deadline_ms)
         if until_ms <= wall_ms:
@@ -238,7 +249,7 @@ def key_of_record(name: tuple[int, bytes]) -> Key | None:
 
 # -- the storm --------------------------------------------------------------------------------------------
 def storm(seed: int, nodes: int = 4, flips: float = 0.0, policy: Policy | None = None) -> Outcome:
-    """Random writes of collections under partitions, crashes, stalls, skewed clocks, loss, duplication and reordering; then calm."""
+    """Random writes of collections under partitions, crashes, stalls, skewed clocks and a bad network; then calm."""
     rng = Random(seed)
     world = World(seed, policy or Policy(), make_engine=lambda place, made: watched(engine_of(place, made)))
     families = Families(world)
@@ -249,7 +260,9 @@ def storm(seed: int, nodes: int = 4, flips: float = 0.0, policy: Policy | None =
         world.add(is_root=place < 2, offset_ms=rng.randint(-700, 700))
     for node in world.nodes:
         world.start(node)
-    world.network.faults = Faults((1, rng.choice([3, 30, 200])), rng.choice([0, 0.02, 0.1]), rng.choice([0, 0.05]), rng.choice([0, 0.3]))
+    world.network.faults = Faults(
+        (1, rng.choice([3, 30, 200])), rng.choice([0, 0.02, 0.1]), rng.choice([0, 0.05]), rng.choice([0, 0.3])
+    )
     world.run_until(2_000)
     end_ms, next_sweep_ms = world.now_ms + STORM_MS, world.now_ms
     while world.now_ms < end_ms:

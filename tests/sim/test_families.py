@@ -1,4 +1,4 @@
-"""Storms over collections: no member comes back or goes early. These seeds found one before decision 0125, which says what is still found."""
+"""Storms over collections: no member comes back or goes early. These seeds found one before decision 0125."""
 
 import pytest
 

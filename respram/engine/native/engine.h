@@ -374,7 +374,6 @@ static inline double *score_of(const Engine *engine, const Record *member) {
 /* family.c: the first are called for every change of a head or a member */
 bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
                    const Content *content, uint64_t clock, uint16_t node, int64_t now_ms);
-bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms);
 void family_after_all(Engine *engine, int db, Span key, const Content *content);
 void family_head_comes(Engine *engine, const Record *head);
 void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);

@@ -334,31 +334,6 @@ void family_head_comes(Engine *engine, const Record *head) {
     count_empty(engine, family, 1);
 }
 
-/* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end. */
-uint64_t family_ended_at(const Record *record) {
-    if (!(record->flags & RECORD_KIND))
-        return record->clock;
-    uint64_t clock = (uint64_t)record_deadline_ms(record) << 16;
-    return clock > record->clock ? clock : record->clock;
-}
-
-/* What goes with a head that is replaced by another version of its key. */
-uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms) {
-    if (record_deadline_ms(head) > now_ms)
-        return clock;
-    return record_end_ms(head) > now_ms ? family_ended_at(head) : 0;
-}
-
-/* Whether what is under the key has ended, for a version with this stamp that takes its place. A peer's clock may be ahead: what
- * still lives here had ended for whoever wrote a head of the same kind behind its deadline. */
-bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms) {
-    int64_t deadline_ms = record_deadline_ms(record);
-    if (record->flags & RECORD_STUB || deadline_ms <= now_ms)
-        return true;
-    return record_kind(record) == kind && clock >= (uint64_t)deadline_ms << 16
-        && engine->nodes.numbers[node] != engine->settings.node;
-}
-
 /* Members of what ended may be newer than its deadline, by the clocks of peers that are ahead. */
 static uint64_t latest_of(const Engine *engine, int db, Span key) {
     uint64_t latest = 0;
@@ -387,12 +362,10 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
     if (end_ms <= now_ms)
         return true;
     uint64_t cleared = !record ? stub_clock(old) : is_over ? family_ended_at(record) : record->clock;
-    bool is_own = engine->nodes.numbers[node] == engine->settings.node;
     bool is_early = record && record_kind(record) == kind && clock >= (uint64_t)record_deadline_ms(record) << 16;
-    if (is_over && (is_early || is_own)) {
-        uint64_t latest = latest_of(engine, db, key);
-        latest = latest < clock ? latest : clock - 1;
-        cleared = latest > cleared ? latest : cleared;
+    if (is_over && (is_early || engine->nodes.numbers[node] == engine->settings.node)) {
+        uint64_t latest = latest_of(engine, db, key), most = latest < clock ? latest : clock - 1;
+        cleared = most > cleared ? most : cleared;
     }
     if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record ? record->node : old->node], end_ms, now_ms))
         return true;

@@ -434,6 +434,31 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     return true;
 }
 
+/* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end. */
+uint64_t family_ended_at(const Record *record) {
+    if (!(record->flags & RECORD_KIND))
+        return record->clock;
+    uint64_t clock = (uint64_t)record_deadline_ms(record) << 16;
+    return clock > record->clock ? clock : record->clock;
+}
+
+/* What goes with a head that is replaced by another version of its key. */
+uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms) {
+    if (record_deadline_ms(head) > now_ms)
+        return clock;
+    return record_end_ms(head) > now_ms ? family_ended_at(head) : 0;
+}
+
+/* Whether what is under the key has ended, for a version with this stamp that takes its place. A peer's clock may be ahead: what
+ * still lives here had ended for whoever wrote a head of the same kind behind its deadline. */
+bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms) {
+    int64_t deadline_ms = record_deadline_ms(record);
+    if (record->flags & RECORD_STUB || deadline_ms <= now_ms)
+        return true;
+    return record_kind(record) == kind && clock >= (uint64_t)deadline_ms << 16
+        && engine->nodes.numbers[node] != engine->settings.node;
+}
+
 /* A stub takes the place of what there is of a key: a record, another stub, or nothing. False: no memory. */
 bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock, uint16_t node,
                    int64_t shadow_ms, int64_t now_ms) {
