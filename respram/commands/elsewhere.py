@@ -11,6 +11,8 @@ behind it; plain ones of one key travel together, to each home in one frame.
 - Scripts: the home of their first key, with their text and the rights of their user. Without keys they run here.
 """
 
+from collections.abc import Iterable
+
 from respram.catalog import Command
 from respram.catalog.keys import decides, keys_of
 from respram.commands.acl_rights import describe_rights
@@ -18,13 +20,14 @@ from respram.commands.acl_user import User
 from respram.commands.blocking import COMMANDS as BLOCKING
 from respram.commands.blocking import first_there, sent_on
 from respram.commands.invalidation import spend_caching
+from respram.commands.letting_go import may_let_go
 from respram.commands.node import Conn, Fence, Suspend
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
 from respram.engine.api import RUN_BYTES_MAX
 from respram.errors import ClientError
-from respram.slots import pack_command, pack_keys, slot_of
-from respram.wire.messages import ALONE, TOGETHER
+from respram.slots import pack_command, pack_keys, slot_of, unpack_keys
+from respram.wire.messages import ALONE, LETS_GO, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name on its way
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
@@ -69,7 +72,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
         argv, patience_ms = sent_on(conn, argv)
     run = conn.node.engine.take_run(session)
     if run is not None:
-        if not homes.forward_run(conn, run):
+        if not homes.forward_run(conn, run, deputy_of(conn, (key for group in run.groups for key in unpack_keys(group.keys)))):
             raise NOT_NOW
         conn.node.stats.commands += len(run.order)
         raise Suspend(0)
@@ -79,7 +82,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
             return  # the script is not known here either: it is said here
         argv = [b"EVAL", text, *argv[2:]]
     spend_caching(conn, argv)
-    rights = rights_of(conn.account) if command.name in SCRIPTS else b""
+    rights = rights_of(conn.account) if command.name in SCRIPTS else deputy_of(conn, keys)
     forwarded = Forwarded(
         ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
     )  # fmt: skip
@@ -135,6 +138,12 @@ def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:
     scripts, digest = conn.node.scripts, argv[1].lower()
     entry = scripts.cache.find(digest) if scripts is not None else None
     return entry.text if entry is not None else find_shared(conn, digest)
+
+
+def deputy_of(conn: Conn, keys: Iterable[bytes]) -> bytes:
+    """What a command may at its home that dispatch has let pass here: anything, but to end a key by a time that has passed
+    the client needs the right to DEL, and only the handler sees the time."""
+    return LETS_GO if all(may_let_go(conn, key) for key in keys) else b""
 
 
 def rights_of(user: User) -> bytes:

@@ -82,7 +82,7 @@ class Decisions(Protocol):
     def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         """Sends one command, or one transaction, to its home; `told` is called later. False: too many wait already."""
 
-    def forward_run(self, asker: Asker, run: Run) -> bool:
+    def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         """The same for a run of plain commands, of one key each."""
 
     def home_of(self, slot: int) -> int:

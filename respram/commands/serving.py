@@ -1,8 +1,8 @@
 """What other nodes forward, run here: in sessions of their own, through the ordinary fast paths and dispatch.
 
 Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a session is a user
-with all rights, except for scripts and transactions, which bring the rules of their user along. It runs what is
-about keys, and nothing else.
+with all rights but the one to DEL, which is brought along where the client has it: it is asked for where a command names a time that has
+passed. Scripts and transactions bring the rules of their user along. What is about keys is run, and nothing else.
 
 The session may be suspended (a script that runs for long): `later` calls back when it goes on, and meanwhile others are served by
 other sessions. So there are never more sessions than forwards at a time, which the core bounds.
@@ -21,13 +21,14 @@ from respram.commands.elsewhere import TRAVELS
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.transactions import leave
 from respram.engine.api import Session
-from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, TOGETHER, Forward
+from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
 FREE_MAX = 64  # sessions kept for the next forwards
 RIGHTS_MAX = 64  # users whose rules are remembered
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
-FULL = full_user(by_name=BY_NAME)
+KEEPS = full_user(by_name=BY_NAME - {b"del"})
+FREE = full_user(by_name=BY_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,9 @@ class Serving:
 
     def _user(self, rules: bytes) -> User:
         if not rules:
-            return FULL
+            return KEEPS
+        if rules == LETS_GO:
+            return FREE
         user = self.rights.get(rules)
         if user is None:
             user = User(b"peer", enabled=True)

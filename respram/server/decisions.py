@@ -28,7 +28,7 @@ from respram.wire.messages import RUN
 BATCH_BYTES_MAX = 256 << 10  # of commands in one frame; one client's run may pass it
 CRLF = b"\r\n"
 
-Batched = tuple[int, int, int]  # home by the table, database, protocol
+Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, what the clients may
 
 
 class Waiting:
@@ -61,6 +61,7 @@ class Part:
 class Batch:
     db: int
     proto: int
+    rights: bytes
     parts: list[Part] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
@@ -130,16 +131,16 @@ class Decisions:
         self.forwarded += 1
         return True
 
-    def forward_run(self, asker: Asker, run: Run) -> bool:
+    def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         if self._is_full():
             return False
         session = asker.session
         waiting = Waiting(asker, run.order, len(run.groups))
         for number, group in enumerate(run.groups):
-            place = (group.home, session.db, session.proto)
+            place = (group.home, session.db, session.proto, rights)
             batch = self._batches.get(place)
             if batch is None:
-                batch = self._batches[place] = Batch(session.db, session.proto)
+                batch = self._batches[place] = Batch(session.db, session.proto, rights)
             batch.parts.append(Part(waiting, number, group.commands))
             batch.payloads.append(group.payload)
             batch.keys.append(group.keys)
@@ -157,7 +158,7 @@ class Decisions:
     def _close_batch(self, place: Batched) -> None:
         batch = self._batches.pop(place)
         request = Request(
-            RUN, batch.db, batch.proto, b"", b"", b"".join(batch.keys), b"", b"".join(batch.payloads), version=self.version,
+            RUN, batch.db, batch.proto, b"", batch.rights, b"".join(batch.keys), b"", b"".join(batch.payloads), version=self.version,
         )  # fmt: skip
         self._send_soon(request, lambda outcome, replies, home: self._tell_batch(batch, outcome, replies, home, request))
 
@@ -215,7 +216,7 @@ class Decisions:
         commands = split_commands(request.commands)
         apart = Apart(batch, [b""] * len(commands), len(commands))
         for number, (payload, key) in enumerate(commands):
-            one = Request(RUN, batch.db, batch.proto, b"", b"", pack_keys([key]), b"", payload)
+            one = Request(RUN, batch.db, batch.proto, b"", batch.rights, pack_keys([key]), b"", payload)
             self._send_soon(one, self._teller(apart, number))
 
     def _teller(self, apart: Apart, number: int) -> Told:

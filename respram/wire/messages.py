@@ -325,7 +325,7 @@ class Forward:
     db: U8
     proto: U8  # of the replies: 2 or 3
     client: Word  # the name of whoever asks, for refusals
-    rights: Payload = field(repr=False)  # rules of a user, where a script has to be held to them; nothing: all are given
+    rights: Payload = field(repr=False)  # rules of a user, where a script has to be held to them; LETS_GO; nothing: all but the right to DEL
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
     watched: Payload = field(repr=False)  # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
     records: Payload = field(repr=False)  # packed: what the receiver may not have yet, and is to merge first
@@ -333,6 +333,7 @@ class Forward:
 
 
 RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first is; the same, and it is a transaction
+LETS_GO = b"+del"  # as `rights`: the client may let go of these keys, as by naming a time that has passed
 
 
 @dataclass(frozen=True, slots=True)

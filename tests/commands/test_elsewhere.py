@@ -39,11 +39,11 @@ class Away:
         self.askers.append((asker, 1))
         return True
 
-    def forward_run(self, asker: Asker, run: Run) -> bool:
+    def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         if self.full:
             return False
         (group,) = run.groups
-        self.sent.append(Forwarded(RUN, asker.session.db, asker.session.proto, b"", b"", group.keys, b"", group.payload))
+        self.sent.append(Forwarded(RUN, asker.session.db, asker.session.proto, b"", rights, group.keys, b"", group.payload))
         self.askers.append((asker, group.commands))
         return True
 

@@ -1,8 +1,10 @@
 """What other nodes forward is run here, with what they may and no more, and sessions are used again."""
 
+import pytest
+
 from respram.commands.serving import FREE_MAX, Served, Serving
 from respram.slots import pack_keys, unpack_keys
-from respram.wire.messages import DONE, LATER, RUN, TOGETHER, Forward
+from respram.wire.messages import ALONE, DONE, LATER, LETS_GO, RUN, TOGETHER, Forward
 
 from .rig import Rig, request
 
@@ -28,8 +30,32 @@ def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:
     assert served(Serving(rig.node), rig, (b"INCR", b"k")).replies == b":1\r\n"
 
 
-def test_what_lets_go_may(rig: Rig) -> None:
-    assert served(Serving(rig.node), rig, (b"SET", b"k", b"1"), (b"DEL", b"k")).replies == b"+OK\r\n:1\r\n"
+def test_what_lets_go_may_where_its_client_may(rig: Rig) -> None:
+    serving = Serving(rig.node)
+    assert served(serving, rig, (b"SET", b"k", b"1"), (b"DEL", b"k"), rights=LETS_GO).replies == b"+OK\r\n:1\r\n"
+    assert served(serving, rig, (b"SET", b"k", b"1"), (b"GETDEL", b"k")).replies == b"+OK\r\n$1\r\n1\r\n", "its name was checked already"
+
+
+ENDING = [
+    (b"EXPIRE", b"k", b"-5"), (b"PEXPIREAT", b"k", b"1"), (b"GETEX", b"k", b"EXAT", b"1"), (b"SET", b"k", b"v", b"XX", b"EXAT", b"1"),
+    (b"HEXPIRE", b"h", b"0", b"FIELDS", b"1", b"f"), (b"HGETEX", b"h", b"EXAT", b"1", b"FIELDS", b"1", b"f"),
+    (b"BITOP", b"AND", b"k", b"none", b"none"), (b"ZUNIONSTORE", b"k", b"1", b"none"), (b"SINTERSTORE", b"k", b"none"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ENDING, ids=lambda words: words[0].decode())
+@pytest.mark.parametrize("kind", [RUN, ALONE, TOGETHER])
+def test_what_ends_a_key_by_its_arguments_may_where_its_client_may_let_go(rig: Rig, words: tuple[bytes, ...], kind: int) -> None:
+    serving, client = Serving(rig.node), rig.connect()
+    client(b"SET", b"k", b"1")
+    client(b"HSET", b"h", b"f", b"1")
+    rights = b"~* &* +@all" if kind == TOGETHER else b""
+    found = served(serving, rig, words, kind=kind, rights=rights)
+    assert b"-NOPERM" in found.replies and b"refused by design" in found.replies
+    assert (client(b"EXISTS", b"k"), client(b"HEXISTS", b"h", b"f")) == (b":1\r\n", b":1\r\n")
+    found = served(serving, rig, words, kind=kind, rights=b"~* &* +@all +del" if kind == TOGETHER else LETS_GO)
+    assert b"-NOPERM" not in found.replies
+    assert b":0\r\n" in (client(b"EXISTS", b"k"), client(b"HEXISTS", b"h", b"f"))
 
 
 def test_nothing_but_what_is_about_keys_is_run(rig: Rig) -> None:

@@ -86,7 +86,7 @@ class Bench:
 
     def ask(self, client: Client, *homes: tuple[int, bytes], order: bytes | None = None) -> bool:
         groups = [Group(home, 1, incr(key), pack_keys([key])) for home, key in homes]
-        return self.decisions.forward_run(client, Run(order or bytes(range(len(groups))), groups))  # type: ignore[arg-type]
+        return self.decisions.forward_run(client, Run(order or bytes(range(len(groups))), groups), b"")  # type: ignore[arg-type]
 
     def decide(self, token: int, outcome: str, replies: bytes = b"") -> None:
         self.decisions.decided(Decided(token, outcome, replies))
@@ -110,7 +110,7 @@ def test_what_all_want_of_one_home_leaves_in_one_frame_and_comes_back_to_each() 
 def test_one_client_hears_of_several_homes_in_its_own_order() -> None:
     bench, client = Bench(), Client()
     groups = [Group(1, 2, incr(b"a") * 2, pack_keys([b"a"])), Group(2, 1, incr(b"b"), pack_keys([b"b"]))]
-    bench.decisions.forward_run(client, Run(b"\0\1\0", groups))  # type: ignore[arg-type]
+    bench.decisions.forward_run(client, Run(b"\0\1\0", groups), b"")  # type: ignore[arg-type]
     bench.loop.turn()
     bench.decide(2, ANSWERED, b":7\r\n")
     assert not client.heard
@@ -175,7 +175,7 @@ def test_a_frame_is_bounded() -> None:
     bench = Bench()
     long = Group(1, 1, b"x" * BATCH_BYTES_MAX, pack_keys([b"a"]))
     for _ in range(2):
-        bench.decisions.forward_run(Client(), Run(b"\0", [long]))  # type: ignore[arg-type]
+        bench.decisions.forward_run(Client(), Run(b"\0", [long]), b"")  # type: ignore[arg-type]
     bench.loop.turn()
     assert len(bench.replica.sent) == 2
 
