@@ -90,6 +90,11 @@ def member_key(key: bytes, name: bytes) -> bytes:
     return NAME_LENGTH.pack(len(key)) + key + name
 
 
+def is_of_collection(packed: bytes) -> bool:
+    """Whether a packed record is a head, a member or a mark."""
+    return bool(packed[0] & KIND) or DATABASES <= packed[1] < SCRIPTS
+
+
 def key_of(member: bytes) -> bytes:
     """The collection's key of a member's record."""
     (size,) = NAME_LENGTH.unpack_from(member)

@@ -40,6 +40,7 @@ from respram.gossip.members import Member
 from respram.gossip.quorum import Left
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.timers import Now
+from respram.record import is_of_collection
 from respram.snapshot.keys import Entry
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
@@ -196,7 +197,9 @@ class Replica:
         return token, outputs + self._done(effects, now)
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now) -> list[Output]:
-        return self._done(self.core.served(who, number, outcome, replies, records, now), now)
+        """Of a collection the records say who is in it, and not who was taken out: what was written goes before the answer, on its link."""
+        outputs = self.flush(now) if self.engine.waiting_bytes() and any(map(is_of_collection, records)) else []
+        return outputs + self._done(self.core.served(who, number, outcome, replies, records, now), now)
 
     def hand_over(self, now: Now) -> list[Output]:
         return self._done(self.core.hand_over(now), now)

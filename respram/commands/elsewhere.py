@@ -99,7 +99,8 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
         return
     if not all(command.key_specs or command.name in TRAVELS for command, _ in commands):
         return
-    keys = [first, *(key for command, argv in commands for key in keys_of(command, argv))]
+    watching = (key for db, key in conn.watched if db == session.db)
+    keys = [first, *watching, *(key for command, argv in commands for key in keys_of(command, argv))]
     watched = b"".join(pack_watched(db, key, stamp) for (db, key), stamp in conn.watched.items())
     forwarded = Forwarded(
         TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account), pack_keys(list(dict.fromkeys(keys))),

@@ -109,6 +109,7 @@ class Forwarding:
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
     bytes_to: dict[int, int] = field(default_factory=dict)  # under way, by home
     kept: dict[int, Kept] = field(default_factory=dict)  # by node
+    strays: dict[tuple[int, bytes], int] = field(default_factory=dict)  # keys decided by another home than theirs, and until when
     lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still wait here
     token: int = 0
     number: int = 0
@@ -190,11 +191,39 @@ class Forwarding:
         )  # fmt: skip
 
     def _ahead(self, asked: Asked) -> bytes:
-        """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait here."""
-        if not self.lags(asked.home):
+        """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait here. And what
+        other homes decided for these clients is known here, and may still be on its way to this one."""
+        one, lags = asked.request, self.lags(asked.home)
+        self._forget_strays()
+        if not lags and one.kind == RUN and not self.strays:
             return b""
         store, wall_ms = self.host.store, self.host.now.wall_ms
-        return b"".join(store.fetch(asked.request.db, key, wall_ms) for key in unpack_keys(asked.request.keys))
+        found, left = [], self.host.policy.forward_ahead_bytes_max
+        for key in unpack_keys(one.keys):
+            if lags or (one.db, key) in self.strays or self.homes.home_of(slot_of(key)) != asked.home:
+                record = store.fetch(one.db, key, wall_ms)
+                left -= len(record)
+                if left < 0:  # a large one comes by the ordinary way
+                    break
+                found.append(record)
+        return b"".join(found)
+
+    def _note_strays(self, asked: Asked) -> None:
+        """Of a command with several keys the home of the first decides about all: the homes of the others hear of it from there, and
+        may be asked by this node before."""
+        if asked.request.kind == RUN:
+            return
+        until_ms = self.host.now.ms + self.host.policy.forward_stray_ms
+        for key in unpack_keys(asked.request.keys):
+            if self.homes.home_of(slot_of(key)) != asked.home:
+                self.strays.pop((asked.request.db, key), None)
+                self.strays[(asked.request.db, key)] = until_ms
+        while len(self.strays) > self.host.policy.forward_strays_max:
+            del self.strays[next(iter(self.strays))]
+
+    def _forget_strays(self) -> None:
+        while self.strays and self.strays[first := next(iter(self.strays))] < self.host.now.ms:
+            del self.strays[first]
 
     def answered(self, link: Link, message: Answer) -> None:
         asked = self.under_way.get(message.number)
@@ -206,6 +235,7 @@ class Forwarding:
             asked.parts.append(message.replies)
         elif message.outcome in (DONE, CLOSES):
             replies = b"".join((*asked.parts, message.replies))
+            self._note_strays(asked)
             self._conclude(asked, ANSWERED if message.outcome == DONE else CLOSED, replies)
         elif message.outcome == NOT_HOME:
             self.refused += 1

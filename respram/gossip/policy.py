@@ -106,6 +106,9 @@ class Policy:
     forward_resend_ms: int = 300  # without an answer a forward is sent again after so long; the home runs it once
     forwards_max: int = 4_096  # of this node's clients, not answered yet; one more is told to come again
     forward_bytes_max: int = 4 * MIB  # of them under way to one home; the others wait for their turn
+    forward_stray_ms: int = 2_000  # so long a key that another home decided about is brought along
+    forward_strays_max: int = 4_096
+    forward_ahead_bytes_max: int = 1 << 20  # of records that a forward brings along, because its home may not have them yet
     answer_part_bytes: int = 1 * MIB  # replies and records of one ANSWER; longer ones are sent in parts
     answers_kept_ms: int = 60_000  # for a forward that is sent again
     answers_kept_max: int = 8_192  # of one node
