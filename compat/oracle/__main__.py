@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compat.oracle.contest import Replay, Row, hold
-from compat.oracle.families import FAMILIES
+from compat.oracle.families import FAMILIES, SEVERAL
 from compat.oracle.rules import ids
 from compat.oracle.servers import Place, ServerError, redis_server, respram_node
 from compat.oracle.stream import show_step, shown
@@ -23,6 +23,7 @@ LISTED_MAX = 200  # distinct differences of one family in the report file
 
 def main(argv: list[str] | None = None) -> int:
     args = _arguments(argv)
+    args.families = args.families or list(FAMILIES if args.nodes == 1 else SEVERAL)
     unknown = [name for name in args.families if name not in FAMILIES]
     if unknown:
         print(f"oracle: no family {unknown[0]!r}; there are {', '.join(FAMILIES)}", file=sys.stderr)
@@ -46,10 +47,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m compat.oracle", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="default: a new one, which is printed")
     parser.add_argument("--commands", type=int, default=20_000, help="drawn in all families together (20000); each is played four times")
-    parser.add_argument("--families", type=lambda text: text.split(","), default=list(FAMILIES), help="a,b,... (all)")
+    parser.add_argument("--families", type=lambda text: text.split(","), help="a,b,... (all; of several nodes SEVERAL)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"time limit ({SECONDS:.0f}), shared by the families")
     parser.add_argument("--respram", metavar="HOST:PORT", help="a node that runs already; its keys are let go")
     parser.add_argument("--engine", choices=("pure", "native"), default="pure", help="of the node that is started without --respram")
+    parser.add_argument("--nodes", type=int, default=1, help="so many are peers, and the first is asked; see SEVERAL in families")
     parser.add_argument("--itself", action="store_true", help="a second redis-server instead of respram: is the oracle right?")
     parser.add_argument("--redis", metavar="PATH", help="the redis-server to start (the one on the PATH)")
     parser.add_argument("--report", metavar="FILE", type=Path, help="write the result there too")
@@ -67,7 +69,7 @@ def _other(args: argparse.Namespace) -> Iterator[Place]:
             raise ServerError(f"--respram {args.respram}: expected HOST:PORT")
         yield Place("respram", host or "127.0.0.1", int(port), is_redis=False)
     else:
-        with respram_node(args.engine) as place:
+        with respram_node(args.engine, args.nodes) as place:
             yield place
 
 

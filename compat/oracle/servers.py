@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.ports import reserve
+from tests.secrets import secret_of
 
 START_S = 60.0  # from the process to the first answer
 STOP_S = 30.0
@@ -58,19 +59,26 @@ def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place
 
 
 @contextlib.contextmanager
-def respram_node(engine: str) -> Iterator[Place]:
-    with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
-        port = reserve()
-        command = [sys.executable, "-m", "respram", "serve", "--bind", "127.0.0.1", "--port", str(port),
-                   "--peer-port", str(reserve()), "--engine", engine]  # fmt: skip
-        with _process(command, Path(folder) / "log", port):
-            yield Place(f"respram ({engine})", "127.0.0.1", port, is_redis=False)
+def respram_node(engine: str, nodes: int = 1) -> Iterator[Place]:
+    """One of so many that are peers: with several, others decide about most keys."""
+    ports, peer_ports = [reserve() for _ in range(nodes)], [reserve() for _ in range(nodes)]
+    with tempfile.TemporaryDirectory(prefix="oracle-") as folder, contextlib.ExitStack() as stack:
+        for number, (port, peer_port) in enumerate(zip(ports, peer_ports, strict=True)):
+            command = [sys.executable, "-m", "respram", "serve", "--bind", "127.0.0.1", "--port", str(port),
+                       "--peer-port", str(peer_port), "--engine", engine]  # fmt: skip
+            if nodes > 1:
+                command += ["--join", ",".join(f"127.0.0.1:{one}" for one in peer_ports)]
+            secret = {"RESPRAM_CLUSTER_SECRET": secret_of("oracle")} if nodes > 1 else {}
+            stack.enter_context(_process(command, Path(folder) / f"log-{number}", port, **secret))
+        for port in ports if nodes > 1 else ():
+            _await_members(port, nodes)
+        yield Place(f"respram ({engine}, {nodes} nodes)" if nodes > 1 else f"respram ({engine})", "127.0.0.1", ports[0], is_redis=False)
 
 
 @contextlib.contextmanager
-def _process(command: list[str], log_path: Path, port: int) -> Iterator[None]:
+def _process(command: list[str], log_path: Path, port: int, **given: str) -> Iterator[None]:
     # Its options come from here alone, whatever the caller's environment says.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RESPRAM_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RESPRAM_")} | given
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
     try:
@@ -96,6 +104,19 @@ def _await_answer(process: "subprocess.Popen[bytes]", log_path: Path, port: int)
                 return
         time.sleep(0.02)
     raise ServerError(f"no answer from port {port}:\n{_tail(log_path)}")
+
+
+def _await_members(port: int, nodes: int) -> None:
+    """Until this node is ready, and shares the slots with all others."""
+    end, heard = time.monotonic() + START_S, b""
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0) as probe:
+            probe.sendall(b"RESPRAM STATE\r\nINFO\r\nQUIT\r\n")
+            heard = b"".join(iter(lambda: probe.recv(65_536), b""))
+            if heard.startswith(b"+ready") and b"homes_members:%d\r\n" % nodes in heard:
+                return
+        time.sleep(0.05)
+    raise ServerError(f"the node at port {port} did not meet {nodes - 1} others: {heard[:40]!r}")
 
 
 def _tail(log_path: Path) -> str:

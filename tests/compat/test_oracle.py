@@ -17,7 +17,7 @@ from compat.oracle import __main__ as command_line
 from compat.oracle import transcript
 from compat.oracle.compare import Tally
 from compat.oracle.contest import Row, contend, hold
-from compat.oracle.families import FAMILIES, stream_of
+from compat.oracle.families import FAMILIES, SEVERAL, stream_of
 from compat.oracle.servers import Place, ServerError, redis_server, respram_node
 from compat.oracle.shrink import shrink
 from compat.oracle.stream import Raw, Send, Sleep, Step, Stream, command_count, show_step
@@ -228,3 +228,12 @@ def test_a_transcript_tells_connections_apart(redis: Place) -> None:
     assert [one.frame for one in whole.of(0)] == [b":1\r\n", b"+PONG\r\n"] == [one.frame for one in glued.of(0)]
     assert [(one.step, one.frame[-7:]) for one in whole.of(1)] == [(0, b"c\r\n:1\r\n"), (1, b"$1\r\nm\r\n")]
     assert Transcript(0).of(1) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", NAMES)
+def test_one_of_three_nodes_answers_as_one_alone(redis: Place, engine: str) -> None:
+    with respram_node(engine, nodes=3) as one_of_three:
+        rows = hold(redis, one_of_three, SEED, 60 * len(SEVERAL), SEVERAL, SECONDS)
+    assert {row.family for row in rows} == set(SEVERAL) and all(row.streams for row in rows)
+    assert not [(row.family, row.tally.differences[:3]) for row in rows if row.tally.differences]
