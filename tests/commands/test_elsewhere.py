@@ -9,7 +9,7 @@ from respram.commands.peers import Asker, Forwarded
 from respram.commands.serving import Served, Serving
 from respram.engine.api import Run
 from respram.slots import slot_of, unpack_keys
-from respram.wire.messages import ALONE, DONE, LATER, RUN, TOGETHER, Forward
+from respram.wire.messages import ALONE, DONE, LATER, LETS_GO, RUN, TOGETHER, Forward
 
 from .rig import NOW, Client, Rig, request
 
@@ -125,6 +125,19 @@ def test_the_rights_are_checked_here(client: Client, away: Away) -> None:
     client(b"AUTH", b"u", b"")
     assert client(b"INCR", b"away").startswith(b"-NOPERM") and not away.sent
     assert client(b"DEL", b"away").startswith(b"-") and not away.sent
+
+
+def test_who_may_not_delete_ends_no_key_by_way_of_its_home(client: Client, away: Away) -> None:
+    ends = ((b"EXPIRE", b"away", b"-5"), (b"GETEX", b"away", b"EXAT", b"1"), (b"SET", b"away", b"2", b"XX", b"EXAT", b"1"))
+    client(b"SET", b"away", b"1")
+    away.there.connect()(b"SET", b"away", b"1")
+    for argv in ends:
+        assert b"refused by design" in replies(client, away, *argv)
+    assert away.there.engine.lookup(0, b"away", NOW) is not None and {one.rights for one in away.sent} == {b""}
+    client(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"~away", b"+@all", b"+del")
+    client(b"AUTH", b"u", b"")
+    assert replies(client, away, *ends[0]) == b":1\r\n" and away.sent[-1].rights == LETS_GO
+    assert away.there.engine.lookup(0, b"away", NOW) is None
 
 
 def test_both_protocols_and_databases_travel(client: Client, away: Away) -> None:

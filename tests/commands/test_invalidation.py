@@ -1,6 +1,10 @@
 """Who is told that a key changed, and when."""
 
+import pytest
+
 from respram.catalog import find
+from respram.commands.acl_rights import BY_NAME
+from respram.commands.acl_user import full_user
 from respram.commands.invalidation import remember
 from respram.config.limits import Limits
 from tests.engine.rig import request
@@ -91,6 +95,25 @@ def test_a_key_that_was_missing_is_tracked_as_well(client: Client) -> None:
     reader = tracker(client)
     assert read(reader, b"GET", b"k") == b"_\r\n"
     client(b"SETNX", b"k", b"1")
+    assert reader.pushed() == invalid(b"k")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (b"ZADD", b"k", b"2", b"m"), (b"ZINCRBY", b"k", b"1", b"m"), (b"HSET", b"k", b"f", b"2"), (b"HINCRBY", b"k", b"f", b"1"),
+        (b"SADD", b"k", b"n"), (b"SREM", b"k", b"m"),
+    ],
+    ids=lambda argv: argv[0].decode(),
+)  # fmt: skip
+def test_a_change_of_a_collection_is_told_as_one_of_a_string(client: Client, argv: tuple[bytes, ...]) -> None:
+    client.rig.node.users[b"default"] = client.conn.account = full_user(by_name=BY_NAME)
+    client.conn.settle()
+    reader = tracker(client)
+    client(*{b"Z": (b"ZADD", b"k", b"1", b"m"), b"H": (b"HSET", b"k", b"f", b"1"), b"S": (b"SADD", b"k", b"m")}[argv[0][:1]])
+    read(reader, b"TYPE", b"k")
+    read(reader, b"EXISTS", b"k")
+    assert client(*argv)[:1] in b":$"
     assert reader.pushed() == invalid(b"k")
 
 

@@ -26,10 +26,16 @@ def test_a_node_that_was_stopped_knows_it(way: str, seed: int) -> None:
     assert decisions.stopped(seed, way).decisions >= 12
 
 
-@pytest.mark.xfail(strict=False, reason="its seeds have to be chosen anew since homes are given in runs of 16 slots")
 def test_a_node_that_does_not_know_that_it_was_stopped_is_seen() -> None:
-    with mutants.mutated("never-stopped"), pytest.raises(Violation, match="decided on"):
-        decisions.stopped(2, FORWARD)
+    """(Not with every seed: the key that is asked for must be one that the sleeper was the home of.)"""
+    caught = 0
+    with mutants.mutated("never-stopped"):
+        for seed in range(6):
+            try:
+                decisions.stopped(seed, FORWARD)
+            except Violation as violation:
+                caught += "decided on" in str(violation)
+    assert caught >= 2
 
 
 BROKEN = [("unasked", ASK), ("silence-is-nil", ASK), ("ready-at-once", ASK), ("ready-at-once", FORWARD)]
