@@ -32,8 +32,6 @@ class Books:
         before = self.book.get(member.number)
         incarnation = self.book.me.incarnation
         learnt = self.book.learn(member, self.host.now.ms, own_word)
-        if own_word:
-            self.book.prove(member.number)
         if self.book.me.incarnation != incarnation:
             self.tell_all()  # a denial cannot wait for the next ping
         if learnt is None:

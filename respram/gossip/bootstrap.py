@@ -200,10 +200,7 @@ class Bootstrap:
     def _covers(self, stamp: int) -> bool:
         """Whether an equal digest up to this granule leaves nothing out: what is younger was pushed here, by everybody. A node
         that did not know this one yet pushed to others only, and what it wrote is in no digest for a second.
-        (Beyond direct peers pushes are rumors, and those who are linked have to do, once they are as many as those who are talked about
-        make likely.)"""
-        if self.book.is_crowded():
-            return False
+        (Beyond direct peers pushes are rumors, and those who are linked have to do.)"""
         members = list(self.book.enclave)
         peers = [self.neighbours.peers.get(number) for number in members]
         if len(members) > self.host.policy.direct_peers_max:

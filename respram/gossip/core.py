@@ -47,7 +47,6 @@ from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.states import JOINING
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
-from respram.gossip.trials import Trials
 from respram.gossip.truths import Truths
 from respram.snapshot.keys import Entry
 from respram.wire import messages as wire
@@ -71,12 +70,11 @@ class Core:
         self.waiting: list[Iterator[bool]] = []  # jobs that cannot go on before something is acknowledged
         self.refusing_told_ms = -REFUSING_TOLD_MS  # when the log last said that records are not kept
         # -- who is there
-        self.book = book = AddressBook(me, policy.members_max, policy.news_per_message, policy.direct_peers_max)
+        self.book = book = AddressBook(me, policy.members_max, policy.news_per_message)
         self.neighbours = near = Neighbours(self, book, own_addresses={me.address: None})
         self.books = books = Books(self, book, near)
         self.tree = Tree(self, book, books, near, is_root=me.role == ROOT)
         self.probes = Probes(self, book, books, near)
-        self.trials = Trials(self, book, near, self.probes)
         self.seals = Seals(self, near, keyring)
         self.segment_keys = SegmentKeySharing(self, book, near)
         self.agreement = Agreement(self, near, policy.terms)
@@ -96,7 +94,7 @@ class Core:
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
-        self.partners = Partners(self, book, near, self.tree, self.probes, self.trials, self.boot, self.rounds, list(roots))
+        self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
             self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.other_ids,
             self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions,
@@ -111,7 +109,6 @@ class Core:
         near.last_number = self.last_number
         near.on_met, near.on_part = self.rumors.hand_early, self.greeting.part
         books.on_suspected = self.probes.suspected
-        self.probes.on_told = self.trials.told
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
         self.forwarding.lags = self.rumors.lags

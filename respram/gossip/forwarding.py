@@ -246,8 +246,6 @@ class Forwarding:
             elif message.home != self.book.me.number and self.neighbours.link_to(message.home) and message.home != link.peer.number:
                 asked.towards = message.home
                 self._route(asked)
-            elif (named := self.book.members.get(message.home)) is not None and named.is_alive and self.neighbours.link_to(named.number) is None:
-                self.neighbours.dial(named.address)  # to see whether it is there: then it is the home here, too
         elif message.outcome == LATER:
             self.retried += 1
             self._end(asked)

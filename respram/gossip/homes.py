@@ -1,8 +1,7 @@
 """Homes: which member decides about a slot, so that no two do.
 
-Every slot has one *home* among the members of the enclave that are ready, not suspected and proven (members.py), as this node sees them:
-the one with the highest score. Who is only talked about has no slots; trials.py sees to it that who is there is proven in time.
-A member's scores are a stream of random-looking numbers, made from nothing but its own number; so every
+Every slot has one *home* among the members of the enclave that are ready and not suspected, as this node sees them: the one
+with the highest score. A member's scores are a stream of random-looking numbers, made from nothing but its own number; so every
 node computes the same map by itself, and a member that comes or goes moves its own share and nothing else (rendezvous
 hashing). A member of capacity n draws n streams and counts its best: it gets n shares.
 
@@ -173,6 +172,6 @@ class Homes:
     def _eligible(self) -> Iterable[int]:
         book = self.book
         mine = [book.me.number] if book.me.ready else []
-        others = [number for number in book.enclave if (one := book.members[number]).ready and one.status == ALIVE and number in book.proven]
+        others = [number for number in book.enclave if (one := book.members[number]).ready and one.status == ALIVE]
         everybody = mine + others
         return everybody if len(everybody) <= HOMES_MAX else sorted(everybody, key=rank)[:HOMES_MAX]

@@ -9,10 +9,6 @@ any more. So hearsay may be ahead of what is known by AHEAD_MAX, and by one more
 ahead is passed over and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link, holds
 against hearsay that is implausibly far ahead.
 
-A member that others tell of need not be there. *Proven* is one that has spoken on a link of its own with this node, or that others
-vouch for (trials.py). Of its enclave a node keeps HEARSAY_MAX of those that are not, and one more for each pair of those that are; who
-speaks on a link always finds room. *Vain* is one that was tried and not met: it stays in the book, and nobody reckons with it.
-
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
 u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where clients find
 it: `host:port` or `host:port/port with TLS`.
@@ -32,8 +28,6 @@ ROLES = ("leaf", "branch", "trunk", "root")
 
 INCARNATION_MAX = (1 << 31) - 1  # half of the field: nobody gets there, and who says so lies
 AHEAD_MAX = 1_024  # changes of one member that may have passed this node by, and one more for each second
-
-HEARSAY_MAX = 1_024  # members of the enclave that are known by hearsay only; and the square of those that are proven: so many have sqrt(N) links
 
 BUCKETS = 64  # of the book, by number: what two books differ in is found without sending either
 EVERY_BUCKET = M64
@@ -103,20 +97,15 @@ def outranks(new: Member, old: Member) -> bool:
 class AddressBook:
     """All members but this node, which keeps its own entry in `me`."""
 
-    def __init__(self, me: Member, members_max: int, news_per_message: int, direct_peers_max: int = 10) -> None:
+    def __init__(self, me: Member, members_max: int, news_per_message: int) -> None:
         self.me = me
         self.members: dict[int, Member] = {}  # by number, in the order of their arrival here
         self.ended_ms: dict[int, int] = {}  # dead or left since
         self.sum = 0  # over all who are alive, this node too: equal books have equal sums
         self.sums = [0] * BUCKETS
         self.at_address: dict[bytes, dict[int, None]] = {}  # who is alive there
-        self.alive: dict[int, None] = {}  # others, by number; without those in vain
-        self.enclave: dict[int, None] = {}  # of those, the ones in this node's enclave
-        self.proven: dict[int, None] = {}
-        self.hearsay: dict[int, None] = {}  # of this node's enclave, alive or not, and not proven
-        self.vain: dict[int, None] = {}  # of those, tried and not met
-        self.passed_over = 0  # entries for which there was no room
-        self._proven_alive = 0  # of this node's enclave
+        self.alive: dict[int, None] = {}  # others, by number
+        self.enclave: dict[int, None] = {}  # others alive in this node's enclave
         self.children_of: dict[int, int] = {}  # parent: how many say so
         self.implausible = 0  # entries passed over because their incarnation is too far ahead
         self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
@@ -124,7 +113,6 @@ class AddressBook:
         self._news: dict[int, int] = {}  # number: how often it has been told
         self._members_max = members_max
         self._news_per_message = news_per_message
-        self._direct_peers_max = direct_peers_max
         self._tally(me, 1)
 
     def __getitem__(self, number: int) -> Member:
@@ -162,11 +150,10 @@ class AddressBook:
             self._known.pop(member.number, None)
         if not self._is_plausible(member, now_ms):
             return None
+        if old is None and len(self.members) >= self._members_max:
+            return None
         if old is None and not member.is_alive:
             return None  # someone else's dead, never met: of no use here
-        if old is None and not self._has_room(member, own_word):
-            self.passed_over += 1
-            return None
         self._known.setdefault(member.number, (member.incarnation, now_ms))
         self._replace(old, member)
         if member.is_alive:
@@ -178,63 +165,11 @@ class AddressBook:
 
     def forget_ended(self, before_ms: int) -> None:
         for number in [number for number, ended_ms in self.ended_ms.items() if ended_ms < before_ms]:
-            self._forget(number)
-
-    def prove(self, number: int) -> None:
-        """This member is there: it speaks on a link of its own, or others vouch for it."""
-        member = self.members.get(number)
-        if member is None or number in self.proven:
-            return
-        self._tally(member, -1)
-        self.proven[number] = None
-        self.hearsay.pop(number, None)
-        self.vain.pop(number, None)
-        self._tally(member, 1)
-        self.changes += 1
-
-    def give_up(self, number: int) -> None:
-        """It was tried and not met: nobody reckons with it until it proves itself."""
-        if number in self.hearsay and number not in self.vain:
-            member = self.members[number]
-            self._tally(member, -1)
-            self.vain[number] = None
-            self._tally(member, 1)
+            del self.ended_ms[number]
+            self._news.pop(number, None)
+            self._known.pop(number, None)
             self.changes += 1
-
-    def hearsay_max(self) -> int:
-        return HEARSAY_MAX + self._proven_alive**2
-
-    def untried(self) -> int:
-        return len(self.enclave) - self._proven_alive
-
-    def is_small(self) -> bool:
-        """So few that each has a link to each: nobody has to be told of anybody."""
-        return self._proven_alive <= self._direct_peers_max
-
-    def is_crowded(self) -> bool:
-        """More are talked about than the links of those who are there can vouch for."""
-        return self.untried() > (self._proven_alive + 1) ** 2
-
-    def _has_room(self, member: Member, own_word: bool) -> bool:
-        """Among many, a newcomer takes the place of one that was tried in vain; and who speaks for itself that of one who is talked about."""
-        if not own_word and member.enclave == self.me.enclave and len(self.hearsay) >= self.hearsay_max():
-            if self.is_small() or not self.vain:
-                return False
-            self._forget(next(iter(self.vain)))
-        if len(self.members) < self._members_max:
-            return True
-        if own_word:
-            other = next((number for number in reversed(self.members) if number not in self.proven), 0)
-            if other:
-                self._forget(other)
-        return len(self.members) < self._members_max
-
-    def _forget(self, number: int) -> None:
-        self._tally(self.members[number], -1)
-        del self.members[number]
-        for table in (self.ended_ms, self._news, self._known, self.proven, self.hearsay, self.vain):
-            table.pop(number, None)
-        self.changes += 1
+            del self.members[number]
 
     def _is_plausible(self, member: Member, now_ms: int) -> bool:
         if member.number == self.me.number:
@@ -250,11 +185,6 @@ class AddressBook:
             self._tally(old, -1)
         self.members[new.number] = new
         self.changes += 1
-        if new.number not in self.proven and new.enclave == self.me.enclave:
-            self.hearsay[new.number] = None
-        else:
-            self.hearsay.pop(new.number, None)
-            self.vain.pop(new.number, None)
         self._tally(new, 1)
 
     def _tally(self, member: Member, sign: int) -> None:
@@ -275,16 +205,11 @@ class AddressBook:
             del self.at_address[member.address][member.number]
             if not self.at_address[member.address]:
                 del self.at_address[member.address]
-        is_near = member.enclave == self.me.enclave
-        if is_near and member.number in self.proven:
-            self._proven_alive += sign
-        if sign < 0:
-            self.alive.pop(member.number, None)
-            self.enclave.pop(member.number, None)
-        elif member.number not in self.vain:
-            self.alive[member.number] = None
-            if is_near:
-                self.enclave[member.number] = None
+        for book in (self.alive, self.enclave) if member.enclave == self.me.enclave else (self.alive,):
+            if sign > 0:
+                book[member.number] = None
+            else:
+                del book[member.number]
 
     def ready_in_enclave(self) -> bool:
         return any(self.members[number].ready for number in self.enclave)

@@ -20,7 +20,6 @@ from respram.gossip.rounds import Rounds
 from respram.gossip.states import ISOLATED
 from respram.gossip.timers import PartnersTurn, RootsTurn, RotateTurn
 from respram.gossip.tree import Tree, branch_of
-from respram.gossip.trials import Trials
 
 SECOND_DIALLER_MS = 1_500  # the higher number waits so long for the lower to dial
 DIALLING_MS_MAX = 10_000  # a dial without an outcome is forgotten
@@ -33,7 +32,6 @@ class Partners:
     neighbours: Neighbours
     tree: Tree
     probes: Probes
-    trials: Trials
     boot: Bootstrap
     rounds: Rounds
     roots: list[bytes]
@@ -53,18 +51,12 @@ class Partners:
         self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.partner_ms), PartnersTurn())
         for address in [one for one, since_ms in self.neighbours.dialling.items() if self.host.now.ms - since_ms > DIALLING_MS_MAX]:
             del self.neighbours.dialling[address]
-        on_trial = self.trials.turn()
         everyone = list(self.book.enclave)
         if len(everyone) <= self.host.policy.direct_peers_max:
             for number in everyone:
                 self._dial_if_due(number)
         else:
-            if self.book.is_small():  # however many are talked about
-                for number in everyone:
-                    if number in self.book.proven:
-                        self._dial_if_due(number)
             self._dial_some(everyone)
-        self._try(on_trial, len(everyone))
         if self.book.me.parent:
             self._dial_if_due(self.book.me.parent)
         self.probes.dial_the_dead()
@@ -72,21 +64,6 @@ class Partners:
         if others and not any(not link.same_enclave for link in self.neighbours.greeted()):
             strangers = [number for number in self.book.alive if number not in self.book.enclave]
             self._dial_if_due(self.host.rng.choice(strangers))
-
-    def _try(self, on_trial: list[int], count: int) -> None:
-        """Who is known by hearsay only is dialled; among many its link has served its purpose when it has spoken."""
-        is_large = count > self.host.policy.direct_peers_max
-        for number in on_trial:
-            if number in self.book.vain or not is_large:
-                self._dial_if_due(number)
-            elif self.neighbours.link_to(number) is None:
-                self.neighbours.dial(self.book.members[number].address)
-        own = sum(link.dialled and link.same_enclave for link in self.neighbours.greeted())
-        for number in self.trials.met if is_large and not self.book.is_small() else ():
-            link = self.neighbours.link_to(number)
-            if own > ceil(self.degree() / 2) and link is not None and link.dialled and link.peer and not self.is_needed(link, link.peer):
-                own -= 1
-                self.neighbours.hangup(link, "met", quietly=True)
 
     def _dial_if_due(self, number: int) -> None:
         member = self.book.members.get(number)
@@ -120,7 +97,7 @@ class Partners:
     def rotate(self) -> None:
         """Lets one random link go, so that over time everybody is compared with everybody."""
         self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.rotate_ms), RotateTurn())
-        if len(self.book.enclave) <= self.host.policy.direct_peers_max or self.book.is_small():
+        if len(self.book.enclave) <= self.host.policy.direct_peers_max:
             return
         own = [
             link

@@ -8,7 +8,6 @@ dialled now and then, because a healed partition looks like many dead who live.
 Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10 s.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from respram.gossip.books import Books
@@ -48,7 +47,6 @@ class Probes:
     windows_low: int = 0
     window_from_ms: int = 0
     expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
-    on_told: Callable[[Link, Probed], None] = lambda link, message: None
 
     def probe(self) -> None:
         """The timer of the second."""
@@ -140,7 +138,6 @@ class Probes:
     def told(self, link: Link, message: Probed) -> None:
         if message.answered and message.nonce in self.asked:
             del self.asked[message.nonce]
-        self.on_told(link, message)
 
     def suspected(self, member: Member) -> None:
         """A suspicion is out: whoever does not deny it in time is dead."""
@@ -196,9 +193,7 @@ class Probes:
         if any(link.same_enclave for link in self.neighbours.greeted()):
             return False
         members = self.book.members
-        return any(
-            members[one].status == DEAD and members[one].enclave == self.book.me.enclave and one in self.book.proven for one in self.book.ended_ms
-        )
+        return any(members[one].status == DEAD and members[one].enclave == self.book.me.enclave for one in self.book.ended_ms)
 
     def dial_the_dead(self) -> None:
         """About every four seconds: a healed partition is noticed by nobody else."""
@@ -207,7 +202,5 @@ class Probes:
         dead = [number for number in self.book.ended_ms if self.book[number].status == DEAD]
         taken = {self.book[number].address for number in self.book.alive}
         dead = [number for number in dead if self.book[number].address not in taken]
-        if proven := [number for number in dead if number in self.book.proven]:
-            dead = proven  # whoever else is said to be dead may never have lived
         if dead:
             self.neighbours.dial(self.book[self.host.rng.choice(dead)].address)

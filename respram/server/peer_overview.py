@@ -146,8 +146,6 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("links_refused", core.greeting.refusals),
         ("links_ended_by_bugs", replica.bugs),
         ("members_implausible", core.book.implausible),
-        ("members_unproven", len(core.book.hearsay)),
-        ("members_passed_over", core.book.passed_over),
         *((f"links_{fault}", count) for fault, count in faults.items()),
         ("peer_received_bytes", replica.received_bytes),
         ("peer_sent_bytes", sum(traffic.bytes for traffic in replica.sent.values())),

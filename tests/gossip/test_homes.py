@@ -100,20 +100,8 @@ def test_a_view_is_told_in_ranges() -> None:
 def test_the_number_of_homes_is_bounded_and_all_leave_out_the_same() -> None:
     bench = Bench()
     numbers = [0x1000 + number for number in range(HOMES_MAX + 20)]
-    for link, number in enumerate(numbers, 1):
-        bench.meet(link, member(number))
+    bench.take(bench.core.introduce([member(number) for number in numbers], bench.now))
     assert set(bench.core.homes.map.members) == set(sorted([ME, *numbers], key=rank)[:HOMES_MAX])
-
-
-def test_who_is_only_talked_about_is_no_home_until_it_speaks_or_others_vouch_for_it() -> None:
-    bench = Bench()
-    bench.take(bench.core.introduce([member(0x300), member(0x400)], bench.now))
-    assert set(bench.core.homes.map.members) == {ME}
-    bench.meet(1, member(0x300))
-    assert set(bench.core.homes.map.members) == {ME, 0x300}
-    bench.core.book.prove(0x400)
-    bench.take(bench.core.tick(bench.now))
-    assert set(bench.core.homes.map.members) == {ME, 0x300, 0x400}
 
 
 def test_nothing_is_made_anew_where_nothing_has_changed() -> None:

@@ -13,7 +13,6 @@ from respram.gossip.members import (
     ALIVE,
     DEAD,
     EVERY_BUCKET,
-    HEARSAY_MAX,
     INCARNATION_MAX,
     LEFT,
     SUSPECT,
@@ -192,46 +191,3 @@ def test_a_denial_keeps_the_sum_of_the_book() -> None:
     one.learn(replace(one.me, status=DEAD, incarnation=9), 0)
     other.me = one.me
     assert one.sum == AddressBook(one.me, 100, 16).sum
-
-
-def test_of_those_who_are_talked_about_there_are_so_many_and_no_more() -> None:
-    one = AddressBook(member(ME), 20_000, 16)
-    for number in range(3 * HEARSAY_MAX):
-        one.learn(member(0x1000 + number), 0)
-    assert len(one.hearsay) == HEARSAY_MAX and one.passed_over == 2 * HEARSAY_MAX
-    speaker = member(0x900)
-    assert one.learn(speaker, 0, own_word=True) == speaker
-    one.prove(0x900)
-    one.learn(member(0x20000), 0)
-    one.learn(member(0x20001), 0)
-    assert len(one.hearsay) == one.hearsay_max() == HEARSAY_MAX + 1
-    other = member(0x30000, enclave=b"other")
-    assert one.learn(other, 0) == other
-
-
-def test_who_speaks_finds_room_in_a_full_book_and_pushes_out_nobody_who_has_spoken() -> None:
-    one = AddressBook(member(ME), 4, 16)
-    for number in (0x200, 0x300):
-        one.learn(member(number), 0, own_word=True)
-        one.prove(number)
-    for number in (0x400, 0x500, 0x600):
-        one.learn(member(number), 0)
-    assert set(one.members) == {0x200, 0x300, 0x400, 0x500}
-    for number in (0x700, 0x800):
-        assert one.learn(member(number), 0, own_word=True)
-        one.prove(number)
-    assert set(one.members) == set(one.alive) == {0x200, 0x300, 0x700, 0x800}
-    assert one.learn(member(0x900), 0, own_word=True) is None
-
-
-def test_among_many_a_newcomer_takes_the_place_of_one_that_was_tried_in_vain() -> None:
-    one = AddressBook(member(ME), 20_000, 16, direct_peers_max=1)
-    for number in (0x200, 0x300):
-        one.learn(member(number), 0, own_word=True)
-        one.prove(number)
-    for number in range(one.hearsay_max()):
-        one.learn(member(0x1000 + number), 0)
-    assert one.learn(member(0x8000), 0) is None
-    one.give_up(0x1000)
-    assert 0x1000 not in one.enclave and 0x1000 in one.members
-    assert one.learn(member(0x8000), 0) and 0x1000 not in one.members

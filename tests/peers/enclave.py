@@ -136,7 +136,8 @@ def until_linked(members: list[Member], seconds: float = SOON_S) -> None:
 
 
 def until_ready(members: list[Member]) -> None:
-    until(lambda: all(member.info()["peer_state"] == "ready" for member in members), "not all nodes are ready")
+    """A node that is still alone has no such state."""
+    until(lambda: all(member.info().get("peer_state") == "ready" for member in members), "not all nodes are ready")
 
 
 def until_equal(members: list[Member], records_least: int, seconds: float = SOON_S) -> int:
