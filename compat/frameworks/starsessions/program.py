@@ -82,8 +82,10 @@ def left_everywhere():
     cookie = visit("/enter/ada", port=first)[1]
     for port in ENCLAVE:
         true(until(lambda port=port: visit("/who", cookie, port)[0] == "ada", 15), "the session on every node")
+    # Each request saves the session that it read. One that is still on its way, or comes while the logout is, would write it again.
+    nodes = [redis.Redis(HOST, port) for port in ENCLAVE]
+    true(until(lambda: len({node.pexpiretime(f"star:{cookie}") for node in nodes}) == 1, 15), "saved alike on all nodes")
     visit("/leave", cookie, first)
-    # Each request saves the session that it read: one that comes while the logout travels would write it again.
     for port in ENCLAVE:
         true(until(lambda port=port: not redis.Redis(HOST, port).get(f"star:{cookie}"), 15), "no session on any node")
         same(visit("/who", cookie, port)[0], "nobody")
