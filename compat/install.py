@@ -17,6 +17,7 @@ from pathlib import Path
 
 from compat.entries import ROOT, Entry
 
+PORTS = ROOT.parent / "tests" / "ports.py"  # how a program takes a port for what it starts itself
 CACHE = ROOT.parent / "build" / "compat"  # build/ is what no checkout keeps
 INSTALL_S = 600.0
 OUTPUT_CHARS_MAX = 600  # the end of what a failed installation said
@@ -86,16 +87,17 @@ def present(need: str) -> bool:
 
 def copy_files(entry: Entry, target: Path) -> list[Path]:
     """The shared files, those of the source entry, then its own; each newer one replaces the one before."""
+    files = {PORTS: PORTS.name}
+    for source in filter(None, (ROOT / "shared", entry.source, entry.folder)):
+        files |= {path: path.relative_to(source).as_posix() for path in sorted(source.rglob("*"))}
     copied: dict[str, Path] = {}
-    for source in (ROOT / "shared", entry.source, entry.folder):
-        for path in sorted(source.rglob("*")) if source else ():
-            name = path.relative_to(source).as_posix() if source else ""
-            if path.is_file() and "__pycache__" not in path.parts:
-                place = target / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                if not place.exists() or place.read_bytes() != path.read_bytes():
-                    shutil.copyfile(path, place)
-                copied[name] = place
+    for path, name in files.items():
+        if path.is_file() and "__pycache__" not in path.parts:
+            place = target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.exists() or place.read_bytes() != path.read_bytes():
+                shutil.copyfile(path, place)
+            copied[name] = place
     return list(copied.values())
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ports import reserve
 from telling import HOST, PORT, check, same, say, true
 
 START_S = 20
@@ -47,14 +48,6 @@ class Registry:
         return digest
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def starts(process, registry):
     end = time.monotonic() + START_S
     while True:
@@ -79,7 +72,7 @@ def main():
     say("version", (told.stdout or told.stderr).split()[-1].removeprefix("v"))
     manifest_type = "application/vnd.docker.distribution.manifest.v2+json"
     with TemporaryDirectory() as place:
-        port = free_port()
+        port = reserve()
         Path("config.yml").write_text(CONFIG.format(place=place, port=port, host=HOST, redis=PORT))
         process = subprocess.Popen(["docker-registry", "serve", "config.yml"], stdout=Path("registry.log").open("w"), stderr=subprocess.STDOUT)
         registry, layer, settings = Registry(port), b"layer " * 1000, b'{"architecture":"amd64"}'

@@ -11,6 +11,7 @@ import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
+from ports import reserve
 from telling import HOST, PORT, check, same, say, true
 
 START_S = 120
@@ -45,14 +46,6 @@ class Proxy:
         return status, headers, json.loads(body).get("id")
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def starts(process, proxy):
     end = time.monotonic() + START_S
     while True:
@@ -67,7 +60,7 @@ def starts(process, proxy):
 
 def main():
     say("version", version("litellm"))
-    port = free_port()
+    port = reserve()
     Path("config.yaml").write_text(CONFIG.format(host=HOST, port=PORT, key=KEY))
     words = [str(Path(sys.executable).parent / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}

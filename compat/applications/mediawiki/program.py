@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ports import reserve
 from telling import HOST, PORT, check, same, say, true
 
 WIKI = Path("/usr/share/mediawiki")
@@ -59,14 +60,6 @@ class Browser:
             self.jar.set_cookie(cookie)
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def install(place, port):
     words = ["php", str(WIKI / "maintenance" / "install.php"), "--dbtype", "sqlite", "--dbname", "wiki", "--dbpath", place, "--confpath", place]
     words += ["--server", f"http://127.0.0.1:{port}", "--scriptpath", "", "--pass", PASSWORD, "Wiki", "Ada"]
@@ -98,7 +91,7 @@ def answers(browser):
 def main():
     say("version", re.search(r"MW_VERSION', '([^']+)", (WIKI / "includes" / "Defines.php").read_text())[1])
     with TemporaryDirectory() as place:
-        port = free_port()
+        port = reserve()
         check("install", lambda: install(place, port))
         process = serve(place, port)
         ada, stranger = Browser(f"http://127.0.0.1:{port}"), Browser(f"http://127.0.0.1:{port}")

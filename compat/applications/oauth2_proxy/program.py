@@ -11,6 +11,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ports import reserve
 from telling import HOST, PORT, check, same, say, true
 
 START_S = 20
@@ -77,14 +78,6 @@ class Browser:
         return self.get("/oauth2/callback?code=c&state=" + urllib.parse.quote(state))[0]
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def start(provider, port):
     words = [
         "./proxy", "--provider=digitalocean", f"--login-url={provider}/login", f"--redeem-url={provider}/token", f"--profile-url={provider}/profile",
@@ -112,7 +105,7 @@ def main():
     say("version", re.search(r"oauth2-proxy/v7 v(\S+)", Path("go.mod").read_text())[1])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    port = free_port()
+    port = reserve()
     process = start(f"http://127.0.0.1:{server.server_port}", port)
     browser = Browser(f"http://127.0.0.1:{port}")
     try:

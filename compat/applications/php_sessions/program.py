@@ -9,12 +9,11 @@ import sys
 import threading
 import time
 
+from ports import reserve
 from telling import check, same, say, true
 
 PHP = shutil.which("php") or "php"
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
+port = reserve()
 site = subprocess.Popen(
     [PHP, "-d", "display_errors=1", "-S", f"127.0.0.1:{port}", "site.php"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     env={**os.environ, "LOCKING": sys.argv[1], "PHP_CLI_SERVER_WORKERS": "4"},

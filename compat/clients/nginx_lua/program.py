@@ -11,6 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from ports import reserve
 from telling import restart, say
 
 CONFIG = """
@@ -60,8 +61,7 @@ def main():
     here = Path("nginx").resolve()
     here.mkdir(exist_ok=True)
     (here / "checks.lua").write_text(Path("checks.lua").read_text())
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = place.getsockname()[1]
+    port = reserve()
     (here / "nginx.conf").write_text(CONFIG.format(here=here, port=port))
     nginx = subprocess.Popen([NGINX, "-p", str(here), "-c", str(here / "nginx.conf")], env=os.environ)
     try:

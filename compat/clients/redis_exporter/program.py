@@ -6,19 +6,15 @@ import subprocess
 import urllib.error
 import urllib.request
 
+from ports import reserve
 from telling import AUTH_PORT, HOST, PASSWORD, PORT, TLS_CA, TLS_PORT, check, restart, same, say, true, until
 
 EXPORTER = "prometheus-redis-exporter"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        return place.getsockname()[1]
-
-
 class Exporter:
     def __init__(self, url, *more):
-        self.port = free_port()
+        self.port = reserve()
         words = [EXPORTER, "-web.listen-address", f"127.0.0.1:{self.port}", "-redis.addr", url, *more]
         self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

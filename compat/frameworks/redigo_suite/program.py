@@ -6,26 +6,21 @@ meets a refusal by design, with reasons; a test there that passes is a failure.
 
 import os
 import re
-import socket
 import subprocess
 from pathlib import Path
 
 import suite
+from ports import reserve
 from telling import say
 
 LEAST = 75
 RESULT = re.compile(r"--- (PASS|FAIL|SKIP): (\S+) ")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        return place.getsockname()[1]
-
-
 def main():
     os.chmod("server", 0o700)
     say("version", re.search(r"redigo v(\S+)", Path("go.mod").read_text())[1])
-    words = ["./suite", "-test.v", "-test.timeout=100s", f"-redis-server={os.path.abspath('server')}", f"-redis-port={free_port()}"]
+    words = ["./suite", "-test.v", "-test.timeout=100s", f"-redis-server={os.path.abspath('server')}", f"-redis-port={reserve()}"]
     said = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     limits, told = suite.listed("limits.txt"), 0
     for state, name in RESULT.findall(said.stdout):
