@@ -1,7 +1,8 @@
 """`python -m compat.matrix`: runs clients and frameworks as others wrote them against a node, and writes what came of it.
 
 Each run has two nodes of its own, one open (with TLS beside it) and one with a password, so that no client
-meets what another left. A program speaks the lines of `compat/verdict.py`.
+meets what another left. A program speaks the lines of `compat/verdict.py`. Each framework runs twice more: on nodes that may let
+go, and on redis-server, which says what each check should have come to there.
 Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
 
 `compat/RESULTS.md` and the line in the README are written when everything was asked for; a part of the matrix prints its table only.
@@ -11,80 +12,27 @@ import argparse
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat.entries import ROOT, Entry, EntryError, Run, entries
-from compat.install import CACHE, PYTHON, NotInstalledError, prepared
+from compat.install import PYTHON, NotInstalledError, prepared
 from compat.results import Row, page, summary, table, with_summary
+from compat.stages import PASSWORD, TLS, Nodes, Redis, Stage
 from compat.tls import issue
 from compat.verdict import Verdict, judge
-from tests.live import LiveNode, start
-from tests.peers.enclave import Member, enclave, until_ready
-from tests.ports import reserve
 
-PASSWORD = "of-the-matrix"
-TLS = CACHE / "tls"
 LINES_MAX = 20_000  # of one program; more is a program that has lost its way
 TAIL_LINES = 40  # shown of a run that failed
+LET_GO = ("--let-go", "all")
 PEERS = 3  # of the enclave that an entry may ask for
-LOST = 1  # which of them is killed and started again, where a program asks for it
 KILL_S = 5.0  # from the polite to the other end of a program
-
-
-@dataclass(slots=True)
-class Stage:
-    """The nodes of one run. `restart` is what a program may ask for."""
-
-    engine: str
-    port: int = field(default_factory=reserve)
-    tls_port: int = field(default_factory=reserve)
-    nodes: list[LiveNode] = field(default_factory=list)
-    peers: list[Member] = field(default_factory=list)
-    rest: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-
-    def open(self, peers: int = 0, cluster: str = "") -> None:
-        if peers:
-            words = ("--cluster", cluster) if cluster else ()
-            self.peers = self.rest.enter_context(enclave(peers, *words, engines=(engine_of(self.engine),)))
-            until_ready(self.peers)
-        self.nodes = [self._open_node(), start("--requirepass", PASSWORD, engine=self.engine)]
-
-    def _open_node(self) -> LiveNode:
-        tls = ["--tls-port", str(self.tls_port), "--tls-cert", str(TLS / "node.pem"), "--tls-key", str(TLS / "node.key")]
-        tls += ["--tls-auth-clients", "no"]
-        return start("--notify-keyspace-events", "Ex", *tls, engine=self.engine, port=self.port)
-
-    def restart(self) -> None:
-        self.nodes[0].stop()
-        self.nodes[0].log_path.unlink(missing_ok=True)
-        self.nodes[0] = self._open_node()
-
-    def obey(self, word: str) -> str:
-        """What a program asks for in a line of its own: the answer, or nothing where it asked for nothing."""
-        if word == "restart":
-            self.restart()
-            return "restarted"
-        if word == "kill" and self.peers:
-            self.peers[LOST].kill()
-            return "killed"
-        if word == "start" and self.peers:
-            self.peers[LOST].start()
-            until_ready(self.peers)
-            return "started"
-        return ""
-
-    def close(self) -> None:
-        with self.rest:
-            for node in self.nodes:
-                node.stop()
-                node.log_path.unlink(missing_ok=True)
 
 
 # What this process has started: programs are sessions of their own and would outlive it.
@@ -159,16 +107,19 @@ def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
         if began > deadline:
             rows.append(Row(entry, run, Verdict(missing="the time of the whole matrix was up"), 0.0))
             continue
-        verdict, tail = _perform(entry, run, folder, engine)
-        rows.append(Row(entry, run, verdict, time.monotonic() - began))
+        verdict, tail = _perform(entry, run, folder, Nodes(engine_of(engine)))
+        given = wanted = None
+        if entry.group == "frameworks" and not run.cluster and shutil.which("redis-server"):
+            given = _perform(entry, run, folder, Nodes(engine_of(engine), LET_GO))[0]
+            wanted = _perform(entry, run, folder, Redis())[0]
+        rows.append(Row(entry, run, verdict, time.monotonic() - began, given, wanted))
         print(rows[-1].line(), flush=True)
         if not verdict.missing and not verdict.is_good:
             print("\n".join(f"    | {line}" for line in tail), flush=True)
     return rows
 
 
-def _perform(entry: Entry, run: Run, folder: Path, engine: str) -> tuple[Verdict, list[str]]:
-    stage = Stage(engine)
+def _perform(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[Verdict, list[str]]:
     STAGES.append(stage)
     try:
         stage.open(PEERS if entry.enclave or run.cluster else 0, run.cluster)
@@ -229,9 +180,8 @@ def _stop(number: int, _: object) -> None:
     for process in list(RUNNING):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    members = [peer.node for stage in list(STAGES) for peer in stage.peers if peer.node is not None]
-    for node in members + [node for stage in list(STAGES) for node in stage.nodes]:
-        node.process.kill()
+    for stage in list(STAGES):
+        stage.kill()
     os._exit(128 + number)
 
 
@@ -249,11 +199,11 @@ def _variables(stage: Stage, entry: Entry) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("RESPRAM_", "PYTHON", "REDIS"))},
         "RESPRAM_HOST": "127.0.0.1",
         "RESPRAM_PORT": str(stage.port),
-        "RESPRAM_AUTH_PORT": str(stage.nodes[1].port),
+        "RESPRAM_AUTH_PORT": str(stage.auth_port),
         "RESPRAM_PASSWORD": PASSWORD,
         "RESPRAM_TLS_PORT": str(stage.tls_port),
         "RESPRAM_TLS_CA": str(TLS / "ca.pem"),
-        "RESPRAM_ENCLAVE": ",".join(str(peer.port) for peer in stage.peers),
+        "RESPRAM_ENCLAVE": ",".join(map(str, stage.peer_ports)),
         "RESPRAM_SOURCE": str(ROOT.parent),
         "PYTHONUNBUFFERED": "1",
     }

@@ -12,10 +12,8 @@ import argparse
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,15 +21,14 @@ from pathlib import Path
 from compat.entries import ROOT, Entry, Run, read_entry
 from compat.install import PYTHON, NotInstalledError, prepared
 from compat.matrix import engine_of
+from compat.reference import redis_server
 from compat.verdict import Verdict, judge
 from tests.live import start
-from tests.ports import reserve
 
 FOLDER = Path(__file__).parent
 PAGE = ROOT / "APPLICATIONS.md"
 LET_GO = "all"
 SERVERS = ("Redis", "as it comes", "with --let-go")
-START_S = 10.0
 HEAD = "| application | version | Redis | as it comes | with `--let-go` | what differs |"
 HEAD_LINES = 2  # of the table
 REASON_CHARS = 110  # of what failed, in the page
@@ -93,26 +90,11 @@ def serving(server: str) -> Iterator[int]:
             node.stop()
             node.log_path.unlink(missing_ok=True)
         return
-    with tempfile.TemporaryDirectory() as place:
-        port = reserve()
-        words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", place]
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
-            try:
-                end = time.monotonic() + START_S
-                while not answers(port):
-                    assert time.monotonic() < end, "redis-server does not answer"
-                    time.sleep(0.05)
-                yield port
-            finally:
-                process.kill()
-
-
-def answers(port: int) -> bool:
+    reference = redis_server()
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+        yield reference.port
+    finally:
+        reference.stop()
 
 
 def perform(entry: Entry, run: Run, folder: Path, port: int) -> tuple[list[str], str]:

@@ -12,7 +12,7 @@ from compat import entries as folder
 from compat.entries import CHECKS, Entry, EntryError, Run, entries, read_entry
 from compat.install import KINDS, NotInstalledError, copy_files, digest_of, prepared
 from compat.matrix import engine_of, main
-from compat.results import MARKERS, Row, note, page, summary, table, with_summary
+from compat.results import MARKERS, Row, letting_go, note, page, summary, table, unlike, with_summary
 from compat.verdict import Verdict, judge
 
 ROOT = Path(__file__).parent.parent.parent
@@ -122,10 +122,26 @@ def test_what_was_not_run_is_said_and_not_counted() -> None:
     assert said.startswith("2 runs of clients and frameworks, unmodified, in 1 languages: 1 work, 0 work except")
     assert "0 cannot be used, 1 fail otherwise; 1 not run. Of 3 checks 0 met a refusal" in said
     text = page(rows, "native")
-    assert "| A client (sync) | 1 | Python | 2/2 | works |  |" in text
+    assert "| A client (sync) | 1 | Python | 2/2 | works |  |  |" in text
     assert "no php on this machine" in text and "a: `expected=1 got=x/y`" in text
     assert "Engine: native." in text and text.count("\n## ") == 3
     assert len(table(rows).splitlines()) == 5
+
+
+def test_what_may_let_go_is_held_against_redis_check_by_check() -> None:
+    """A failure that redis-server has as well is none of the node's; what varies from run to run is no difference."""
+    frame, plain = entry(group="frameworks", title="Frame"), judge(["limit clear a delete", "ok get", "done"])
+    wanted = judge(["version 1", "fail clear expected=refused got=OK in 17 ms", "ok get", "done"])
+    same = judge(["version 1", "fail clear expected=refused got=OK in 3 ms", "ok get", "done"])
+    other = judge(["fail clear expected=refused got=NOPERM", "done"])
+    rows = [Row(frame, Run(name, ()), plain, 1.0, given, wanted) for name, given in (("a", same), ("b", other))]
+    assert [letting_go(row) for row in rows] == ["as Redis", "0 of 2 as Redis"]
+    assert [check.name for check in unlike(rows[1])] == ["clear", "get"]
+    text = table(rows)
+    assert "| Frame (a) |  | Python | 1/2 | works except | as Redis | by design: clear (a delete) |" in text
+    assert "other than Redis: clear (expected=refused got=NOPERM), get (not reached)" in text
+    assert "1 of 2 runs of frameworks and suites come out as on Redis in every check; of their 4 checks 2 differ" in summary(rows)
+    assert "as on Redis" not in summary([Row(frame, Run("", ()), plain, 1.0)])
 
 
 def test_the_summary_stands_between_the_markers_of_the_readme_and_nowhere_else() -> None:
@@ -189,7 +205,7 @@ def test_a_program_gets_nodes_of_its_own_and_a_restart(
     monkeypatch.setattr("compat.matrix.entries", lambda: folder.entries(tmp_path))
     results = tmp_path / "RESULTS.md"
     assert main(["small", "--engine", "pure", "--results", str(results)]) == code
-    assert ("| small | 1 | Python | 3/3 | works |  |" in results.read_text()) == (code == 0)
+    assert ("| small | 1 | Python | 3/3 | works |  |  |" in results.read_text()) == (code == 0)
     assert ("expected=b'$1" in capsys.readouterr().out) == (code == 1)
 
 

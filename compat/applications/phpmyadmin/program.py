@@ -1,4 +1,4 @@
-"""phpMyAdmin with PHP's sessions in Redis, locked while a page runs: login with a new id, work, logout, and both old cookies are nobody's.
+"""phpMyAdmin with PHP's sessions in Redis: login with a new id, work, logout, and both old cookies are nobody's.
 
 Debian's package is used as it is, from a copy whose list of paths names a configuration of the program's own.
 """
@@ -26,7 +26,7 @@ USERS = f"CREATE OR REPLACE USER ada@localhost IDENTIFIED BY '{PASSWORD}'; GRANT
 START_S = 60
 CONFIG = """<?php
 $cfg['blowfish_secret'] = '0123456789abcdef0123456789abcdef';
-$cfg['Servers'][1] = ['auth_type' => 'cookie', 'host' => 'localhost', 'socket' => '{database}/db.sock', 'AllowNoPassword' => false];
+$cfg['Servers'][1] = ['auth_type' => 'cookie', 'host' => 'localhost', 'socket' => '{database}/db.sock'];
 $cfg['TempDir'] = '{place}/tmp';
 """
 
@@ -70,15 +70,16 @@ def lay_out(place, database):
     paths = place / "site" / "libraries" / "vendor_config.php"
     text = paths.read_text()
     true("'/etc/phpmyadmin/config.inc.php'" in text, "the package's own paths")
-    paths.write_text(
-        text.replace("/etc/phpmyadmin/config.inc.php", f"{place}/config.inc.php").replace("/var/lib/phpmyadmin/tmp/", f"{place}/tmp/")
-    )
+    for name, own in (("/etc/phpmyadmin/config.inc.php", "config.inc.php"), ("/var/lib/phpmyadmin/tmp", "tmp")):
+        text = text.replace(name, f"{place}/{own}")
+    paths.write_text(text)
     (place / "config.inc.php").write_text(CONFIG.format(place=place, database=database))
 
 
 def serve(place, port):
     words = ["php", "-d", "session.save_handler=redis", "-d", f"session.save_path=tcp://{HOST}:{PORT}"]
-    words += ["-d", "redis.session.locking_enabled=1", "-d", "redis.session.lock_retries=500", "-d", "redis.session.lock_wait_time=20000"]
+    words += ["-d", "redis.session.locking_enabled=1", "-d", "redis.session.lock_retries=500"]
+    words += ["-d", "redis.session.lock_wait_time=20000"]
     words += ["-S", f"127.0.0.1:{port}", "-t", str(place / "site")]
     env = {**os.environ, "PHP_CLI_SERVER_WORKERS": "4"}
     return subprocess.Popen(words, stdout=Path("php.log").open("w"), stderr=subprocess.STDOUT, env=env)
@@ -108,7 +109,7 @@ def use(port):
         kept.extend(ada.jar)
 
     def of_old(cookies):
-        """Who holds only the session's cookie of earlier is nobody: what phpMyAdmin keeps beside it is encrypted, and left out."""
+        """Who holds only the session's cookie of earlier is nobody. (phpMyAdmin's other cookies hold the password, encrypted.)"""
         thief = Browser(port)
         thief.take([cookie for cookie in cookies if cookie.name.startswith("phpMyAdmin")])
         held = thief.session()
@@ -118,7 +119,8 @@ def use(port):
 
     def works():
         page = ada("index.php?route=/server/sql")
-        answer = ada("index.php?route=/import", token=ada.token(page), sql_query="SELECT 6*7 AS found", is_js_confirmed="0", server="1")
+        words = {"token": ada.token(page), "sql_query": "SELECT 6*7 AS found", "is_js_confirmed": "0", "server": "1"}
+        answer = ada("index.php?route=/import", **words)
         true("42" in answer, "the answer of a statement", answer[-200:])
 
     def side_by_side():
