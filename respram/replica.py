@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from respram.engine.api import Engine
-from respram.engine.replication import Cut, Digest
+from respram.engine.replication import Cut, Digest, Fetched
 from respram.errors import PeerError
 from respram.gossip.core import Core
 from respram.gossip.effects import (
@@ -40,7 +40,6 @@ from respram.gossip.members import Member
 from respram.gossip.quorum import Left
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.timers import Now
-from respram.record import is_of_collection
 from respram.snapshot.keys import Entry
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
@@ -196,10 +195,10 @@ class Replica:
         token, effects = self.core.forward(request, now)
         return token, outputs + self._done(effects, now)
 
-    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now) -> list[Output]:
+    def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
         """Of a collection the records say who is in it, and not who was taken out: what was written goes before the answer, on its link."""
-        outputs = self.flush(now) if self.engine.waiting_bytes() and any(map(is_of_collection, records)) else []
-        return outputs + self._done(self.core.served(who, number, outcome, replies, records, now), now)
+        outputs = self.flush(now) if records.collections and self.engine.waiting_bytes() else []
+        return outputs + self._done(self.core.served(who, number, outcome, replies, records.pieces, now), now)
 
     def hand_over(self, now: Now) -> list[Output]:
         return self._done(self.core.hand_over(now), now)

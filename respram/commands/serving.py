@@ -21,11 +21,13 @@ from respram.commands.elsewhere import TRAVELS
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.transactions import leave
 from respram.engine.api import Session
+from respram.engine.replication import Fetched
 from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
 FREE_MAX = 64  # sessions kept for the next forwards
 RIGHTS_MAX = 64  # users whose rules are remembered
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
+NO_RECORDS = Fetched([], False)
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
 KEEPS = full_user(by_name=BY_NAME - {b"del"})
 FREE = full_user(by_name=BY_NAME)
@@ -35,7 +37,7 @@ FREE = full_user(by_name=BY_NAME)
 class Served:
     outcome: int  # of ANSWER
     replies: bytes = b""
-    records: tuple[bytes, ...] = ()  # what the keys hold now, packed
+    records: Fetched = NO_RECORDS  # what the keys hold now
 
 
 Done = Callable[[Served], None]
@@ -67,7 +69,7 @@ class Serving:
         self.free: list[Conn] = []
         self.rights: dict[bytes, User] = {}
 
-    def serve(self, forward: Forward, keys: list[bytes], now_ms: int, done: Done, later: Later) -> None:
+    def serve(self, forward: Forward, now_ms: int, done: Done, later: Later) -> None:
         node = self.node
         if node.pause.is_on(now_ms) or node.loading or node.busy is not None:
             done(Served(LATER))
@@ -83,14 +85,14 @@ class Serving:
                 node.engine.feed(conn.session, b"", now_ms)
             conn.catch_up()
             if conn.queue is None or conn.session.suspended or conn.session.closing:
-                self._end(conn, forward, keys, b"", now_ms, done)
+                self._end(conn, forward, b"", now_ms, done)
                 return
             conn.watched.update(_unpack_watched(forward.watched))
             data = EXEC
-        self._go_on(conn, forward, keys, bytes(node.engine.feed(conn.session, data, now_ms)), now_ms, done, later)
+        self._go_on(conn, forward, bytes(node.engine.feed(conn.session, data, now_ms)), now_ms, done, later)
 
     def _go_on(
-        self, conn: Conn, forward: Forward, keys: list[bytes], replies: bytes, now_ms: int, done: Done, later: Later,
+        self, conn: Conn, forward: Forward, replies: bytes, now_ms: int, done: Done, later: Later,
     ) -> None:  # fmt: skip
         engine, session = self.node.engine, conn.session
         while session.more and not session.suspended:
@@ -102,18 +104,18 @@ class Serving:
                     return  # it was woken before its time
                 conn.transport = GONE
                 engine.resume(session)
-                self._go_on(conn, forward, keys, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
+                self._go_on(conn, forward, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
 
             conn.transport = waits = Waits(partial(later, 0, again))
             later(conn.suspended_until_ms, again)
             return
-        self._end(conn, forward, keys, replies, now_ms, done)
+        self._end(conn, forward, replies, now_ms, done)
 
-    def _end(self, conn: Conn, forward: Forward, keys: list[bytes], replies: bytes, now_ms: int, done: Done) -> None:
+    def _end(self, conn: Conn, forward: Forward, replies: bytes, now_ms: int, done: Done) -> None:
         engine, session = self.node.engine, conn.session
         engine.forget_reply()
         clean = not (session.closing or session.suspended or session.buffered_bytes)
-        records = tuple(record for record in (engine.fetch(forward.db, key, now_ms) for key in keys) if record)
+        records = engine.fetch_all(forward.db, forward.keys, now_ms)
         conn.catch_up()
         if conn.queue is not None:
             leave(conn)

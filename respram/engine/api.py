@@ -194,6 +194,10 @@ class Session(Protocol):
 # command is dispatched again, with `session.retried` set, by the first `feed` after `resume`.
 Dispatch = Callable[[Session, list[bytes], int], bytes | None]
 
+# (session, run) -> whether the run is on its way. Asked in place of `dispatch`, where nothing but the home of its key keeps a hot command
+# from its fast path; False: `dispatch` is asked after all.
+Gather = Callable[[Session, Run], bool]
+
 # (event, database, key) for each change made by store, retime, merge and expire; events carry Redis's names
 # (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end. Of what fast paths did it is
 # told in order, before the next call of `dispatch` or at the end of the feed, while `telling` says whose they were.
@@ -221,6 +225,7 @@ class Engine(Replicating, Ranking, Protocol):
     hot_writes: bool
     awake_until_ms: int  # a feed after this moment turns both switches off: the process was stopped, and dispatch has to know; 0: never
     observer: Observer | None
+    gather: Gather | None  # None: what has another home is for `dispatch`
 
     @property
     def telling(self) -> Session | None:
@@ -304,6 +309,16 @@ class Engine(Replicating, Ranking, Protocol):
         """The same, with all hot commands behind it that are decided about by one key, as far as they are read and within
         RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None: nothing is taken, because
         this one is not hot, or is decided here."""
+
+    def slot_away(self, keys: bytes, table: bytes) -> int:
+        """The slot of the first of these packed keys that has another number than 0 in a table as of `use_homes`; -1: none has. ValueError:
+        a length runs past the end."""
+
+    def cut_replies(self, data: bytes, counts: list[int]) -> list[bytes]:
+        """Replies of one line or one bulk each, cut into pieces of so many. ValueError where there are more, fewer, or others."""
+
+    def weave_replies(self, order: bytes, groups: list[bytes]) -> bytes:
+        """The replies of a run in its order, a byte a command, from those of its groups. ValueError likewise."""
 
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is

@@ -30,6 +30,7 @@ GRANULE_SHIFT = 10
 STAMP_GRANULE_SHIFT = 26
 PLACE_BITS = 32  # of a cursor: an end granule above, a place among its records below
 DONE = 1 << 62 + PLACE_BITS  # the cursor behind the last granule
+FETCHED_PIECE_BYTES = 256 << 10  # a piece ends behind the record that passes it
 YOUNG_GRANULES = 16  # stamp granules back from now that a cut may name; an older cut cannot be told
 
 
@@ -61,6 +62,11 @@ class Selection(NamedTuple):
 class Found(NamedTuple):
     payload: bytes  # packed records
     cursor: int  # where to go on; DONE when the selection is exhausted
+
+
+class Fetched(NamedTuple):
+    pieces: list[bytes]  # packed records, about FETCHED_PIECE_BYTES at a time
+    collections: bool  # some are parts of one
 
 
 class Replicating(Protocol):
@@ -97,6 +103,9 @@ class Replicating(Protocol):
 
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         """The packed record or stub of a key; b"" where there is none."""
+
+    def fetch_all(self, db: int, keys: bytes, now_ms: int) -> Fetched:
+        """The same of packed keys (slots.py), in order."""
 
     def restamp(self, now_ms: int) -> int:
         """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +

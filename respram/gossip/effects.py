@@ -141,6 +141,7 @@ class Store(Replicating, Protocol):
     """The engine, as gossip sees it: asked, never written."""
 
     def full(self) -> bool: ...
+    def slot_away(self, keys: bytes, table: bytes) -> int: ...
 
 
 class Host(Protocol):

@@ -311,8 +311,7 @@ class Forwarding:
     def heard(self, link: Link, message: Forward) -> None:
         assert link.peer is not None
         who = link.peer.number
-        keys = _keys_of(message)
-        if not keys or message.kind > TOGETHER or message.db >= DATABASES or message.proto not in (2, 3):
+        if not message.keys or message.kind > TOGETHER or message.db >= DATABASES or message.proto not in (2, 3):
             raise PeerError("FORWARD cannot be")
         kept = self._kept(who)
         self._trim(kept, message.below)
@@ -325,6 +324,10 @@ class Forwarding:
             if message.again:
                 self._send(link, Answer(message.number, FORGOTTEN, NOBODY, b"", b""))
             return
+        if message.kind == RUN and self.host.state not in DOUBTFUL and self._is_mine(message):
+            self._begin_serving(link, who, kept, message)
+            return
+        keys = _keys_of(message)
         slots = [slot_of(key) for key in (keys if message.kind == RUN else keys[:1])]
         away = next((slot for slot in slots if not self.homes.is_here(slot)), None)
         if away is not None or self.host.state in DOUBTFUL:
@@ -334,10 +337,22 @@ class Forwarding:
         elif not all(map(self.homes.is_settled, slots)):
             self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
         else:
-            if message.records:
-                self.host.emit(Merge(link.id, 0, message.records))
-            kept.running.add(message.number)
-            self.host.emit(Serve(who, message))
+            self._begin_serving(link, who, kept, message)
+
+    def _is_mine(self, message: Forward) -> bool:
+        """Whether this node decides about all keys, now. The store looks at each, the table is the map's own."""
+        if self.homes.places is None:
+            return False
+        try:
+            return self.host.store.slot_away(message.keys, self.homes.places) < 0
+        except ValueError as error:
+            raise PeerError(str(error)) from None
+
+    def _begin_serving(self, link: Link, who: int, kept: Kept, message: Forward) -> None:
+        if message.records:
+            self.host.emit(Merge(link.id, 0, message.records))
+        kept.running.add(message.number)
+        self.host.emit(Serve(who, message))
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
         """What was to be run has been. Records as they were fetched, one each."""

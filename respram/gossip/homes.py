@@ -100,6 +100,7 @@ class Homes:
     settling: frozenset[int] = frozenset()  # slots that came to this node just now
     on_change: Callable[[], None] = lambda: None
     _seen: int = -1  # `changes` of the book when the map was made
+    _places: tuple[int, bytes] | None = None  # `table` as bytes, and of which version
 
     # -- for whoever asks -----------------------------------------------------------------------------
     def home_of(self, slot: int) -> int:
@@ -130,6 +131,16 @@ class Homes:
         for slot in self.settling:
             found[slot] = AWAITED
         return found
+
+    @property
+    def places(self) -> bytes | None:
+        """The table, made once for each version."""
+        if self._places is None or self._places[0] != self.version:
+            table = self.table()
+            if table is None:
+                return None
+            self._places = self.version, table.tobytes()
+        return self._places[1]
 
     def ranges(self) -> list[tuple[int, int, int]]:
         """First slot, last slot, member: what CLUSTER SLOTS tells, in order. Slots without a home are left out."""

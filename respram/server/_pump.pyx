@@ -86,6 +86,7 @@ cdef struct Watch:
     PyObject *session  # owned
     bint waiting  # output of this client waits: nothing may overtake it
     bint active  # it was read from since `note_activity`
+    bint away  # its client has sent what others decide about: nothing is read before it is answered
     bint long_reads
     bint unfinished  # what was read is not all answered, and nothing is read before it is
     int64_t debt_us, debt_at_us  # what it owed the others, and when
@@ -251,7 +252,12 @@ cdef class NativePump:
         self.watches[fd].session = <PyObject *>session
         self.watches[fd].waiting = client.out_bytes > 0
         self.watches[fd].active = True
-        self.watches[fd].long_reads = False
+        self.watches[fd].long_reads = self.watches[fd].away = False
+
+    def back(self, client):
+        cdef int fd = client.sock.fileno()
+        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            self.watches[fd].away = False
 
     def unwatch(self, client):
         cdef int fd = client.sock.fileno()
@@ -307,11 +313,16 @@ cdef class NativePump:
             raise
         session = client.session
         if session.suspended or session.closing:
-            client.unusual()
+            self.see_to(client, client.sock.fileno())
         elif session.more:
             self.put_off_client(client)
         if self.after is not None:
             self.after()
+
+    cdef int see_to(self, client, int fd) except -1:
+        if client.unusual() and 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
+            self.watches[fd].away = True
+        return 0
 
     cdef int put_off_client(self, client) except -1:
         cdef int fd = client.sock.fileno()
@@ -460,7 +471,12 @@ cdef class NativePump:
     cdef int serve(self, int fd) except -1:
         cdef Watch *watch = &self.watches[fd]
         cdef ssize_t wanted = LONG_READ_BYTES if watch.long_reads else READ_BYTES
-        cdef ssize_t count = recv(fd, self.buffer, wanted, 0)
+        cdef ssize_t count
+        if watch.away:
+            self.plain = False
+            (<object>watch.client).crowd()
+            return 0
+        count = recv(fd, self.buffer, wanted, 0)
         if count <= 0:
             if count == 0 or errno not in (EAGAIN, EINTR):
                 self.flush()
@@ -508,7 +524,7 @@ cdef class NativePump:
             self.plain = False
             self.flush()
             if fed & TAKEN_OVER:
-                owned.unusual()
+                self.see_to(owned, fd)
         elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
             self.flush()
         if fed or not count or count > SMALL_READ_BYTES:

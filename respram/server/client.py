@@ -55,10 +55,13 @@ class Client:
         self._read_on()
 
     # -- in ---------------------------------------------------------------------------------------
-    def unusual(self) -> None:
-        """The batch just fed has to wait, or was the last."""
+    def unusual(self) -> bool:
+        """The batch just fed has to wait, or was the last. (Most forwards are back before their client sends more: to be no longer
+        watched, and again, is two calls of the kernel.)"""
         if self.closed:
-            return
+            return False
+        if self.session.taken and self.reading and not self.session.closing:
+            return True
         self._pause_reading()
         if self.session.closing:
             if self.session.fault is not None:
@@ -70,6 +73,10 @@ class Client:
             wait_ms = max(self.conn.suspended_until_ms - now_ms(), 0)
             self._cancel_timer()
             self.wake_timer = self.loop.call_later(wait_ms / 1000, self.wake)
+        return False
+
+    def crowd(self) -> None:
+        self._pause_reading()
 
     def lost(self) -> None:
         """The other side is gone, or has said all it wanted to."""
@@ -88,9 +95,13 @@ class Client:
             return
         if data:
             self.deliver(data)
-        if self.session.taken:
-            self.node.engine.resume(self.session)
-            self.loop.call_soon(self._continue)
+        session = self.session
+        if session.taken:
+            self.node.engine.resume(session)
+            if self.reading and not (self.last_read or session.more or session.buffered_bytes):
+                self.pump.back(self)  # there is nothing to go on with
+            else:
+                self.loop.call_soon(self._continue)
 
     def _continue(self) -> None:
         if not (self.closed or self.muted or self.session.suspended or self.session.closing):
@@ -105,7 +116,9 @@ class Client:
             self.wake_timer = None
 
     def _read_on(self) -> None:
-        if not (self.reading or self.closed or self.last_read):
+        if self.reading:
+            self.pump.back(self)
+        elif not (self.closed or self.last_read):
             self.reading = True
             self.pump.watch(self)
 

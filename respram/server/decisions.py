@@ -7,15 +7,15 @@ Where the homes of a frame's keys have parted meanwhile, each of its commands is
 
 import asyncio
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from respram.commands.elsewhere import NOT_NOW, UNCERTAIN
-from respram.commands.node import Node
+from respram.commands.elsewhere import NOT_NOW, UNCERTAIN, deputy_of_run
+from respram.commands.node import Conn, Node
 from respram.commands.peers import Asker, Forwarded
 from respram.commands.reply import Error, encode
 from respram.commands.running import count_errors
-from respram.engine.api import Run
+from respram.engine.api import Engine, Run, Session
 from respram.gossip.effects import Decided
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, UNKNOWN, Request
 from respram.gossip.timers import Now
@@ -34,20 +34,20 @@ Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, 
 class Waiting:
     """One client, and what it asked for in one go. A group's replies are put in when they come."""
 
-    __slots__ = ("asker", "order", "replies", "left")
+    __slots__ = ("asker", "order", "replies", "left", "engine")
 
-    def __init__(self, asker: Asker, order: bytes, groups: int) -> None:
+    def __init__(self, asker: Asker, order: bytes, groups: int, engine: Engine) -> None:
         self.asker = asker
+        self.engine = engine
         self.order = order  # a byte a command: its group
-        self.replies: list[Iterator[bytes]] = [iter(())] * groups
+        self.replies = [b""] * groups
         self.left = groups
 
-    def put(self, group: int, replies: list[bytes]) -> None:
-        self.replies[group] = iter(replies)
+    def put(self, group: int, replies: bytes) -> None:
+        self.replies[group] = replies
         self.left -= 1
         if not self.left:
-            told = b"".join(replies) if len(self.replies) == 1 else b"".join([next(self.replies[number]) for number in self.order])
-            self.asker.told(told, len(self.order))
+            self.asker.told(replies if len(self.replies) == 1 else self.engine.weave_replies(self.order, self.replies), len(self.order))
 
 
 @dataclass(slots=True)
@@ -71,11 +71,13 @@ class Batch:
     def commands(self) -> int:
         return sum(part.commands for part in self.parts)
 
-    def put(self, replies: list[bytes]) -> None:
-        at = 0
-        for part in self.parts:
-            part.waiting.put(part.group, replies[at : at + part.commands])
-            at += part.commands
+    def put(self, replies: bytes, engine: Engine, home: int) -> None:
+        """As the member `home` gave them; 0: nobody else decided. Raises ValueError, and then nobody was told."""
+        pieces = engine.cut_replies(replies, [part.commands for part in self.parts])
+        for part, piece in zip(self.parts, pieces, strict=True):
+            if home:
+                part.waiting.asker.decided_by(home)
+            part.waiting.put(part.group, piece)
 
     def close(self) -> None:
         for part in self.parts:
@@ -90,11 +92,11 @@ class Apart:
     replies: list[bytes]
     left: int
 
-    def put(self, number: int, reply: bytes) -> None:
+    def put(self, number: int, reply: bytes, engine: Engine) -> None:
         self.replies[number] = reply
         self.left -= 1
         if not self.left:
-            self.batch.put(self.replies)
+            self.batch.put(b"".join(self.replies), engine, 0)
 
 
 Told = Callable[[str, bytes, int], None]  # outcome, replies, by which other member
@@ -131,11 +133,21 @@ class Decisions:
         self.forwarded += 1
         return True
 
+    def gather(self, session: Session, run: Run) -> bool:
+        """What the engine leaves for its homes, in place of dispatch: nothing that dispatch asks keeps it here."""
+        conn, node = session.owner, self.node
+        assert isinstance(conn, Conn)
+        if node.busy is not None or node.engine.full() or not self.forward_run(conn, run, deputy_of_run(conn, run)):
+            return False
+        conn.suspended_until_ms = 0
+        node.stats.commands += len(run.order)
+        return True
+
     def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         if self._is_full():
             return False
         session = asker.session
-        waiting = Waiting(asker, run.order, len(run.groups))
+        waiting = Waiting(asker, run.order, len(run.groups), self.node.engine)
         for number, group in enumerate(run.groups):
             place = (group.home, session.db, session.proto, rights)
             batch = self._batches.get(place)
@@ -198,10 +210,8 @@ class Decisions:
 
     def _tell_batch(self, batch: Batch, outcome: str, replies: bytes, home: int, request: Request) -> None:
         if outcome == ANSWERED:
-            for part in batch.parts if home else ():
-                part.waiting.asker.decided_by(home)
             try:
-                batch.put(split_replies(replies, batch.commands))
+                batch.put(replies, self.node.engine, home)
             except ValueError:  # a bug of the home's: whose reply is whose nobody can tell
                 batch.close()
         elif outcome == CLOSED:
@@ -209,7 +219,7 @@ class Decisions:
         elif outcome == APART:
             self._take_apart(batch, request)
         else:
-            batch.put([self._error(outcome, 1)] * batch.commands)
+            batch.put(self._error(outcome, 1) * batch.commands, self.node.engine, 0)
 
     def _take_apart(self, batch: Batch, request: Request) -> None:
         """(With the full patience again: members have changed, and this happens to a command once.)"""
@@ -223,7 +233,7 @@ class Decisions:
         def told(outcome: str, replies: bytes, home: int) -> None:
             for part in apart.batch.parts if outcome == ANSWERED and home else ():
                 part.waiting.asker.decided_by(home)
-            apart.put(number, replies if outcome == ANSWERED else self._error(outcome, 1))
+            apart.put(number, replies if outcome == ANSWERED else self._error(outcome, 1), self.node.engine)
 
         return told
 
@@ -231,25 +241,6 @@ class Decisions:
         error = UNCERTAIN if outcome in (UNKNOWN, CLOSED) else NOT_NOW
         count_errors(self.node, error.text, times)
         return encode(Error(error.text), 2)
-
-
-def split_replies(data: bytes, count: int) -> list[bytes]:
-    """So many replies of one line or one bulk each. Raises ValueError where they are others."""
-    if b"$" not in data:
-        lines = data.split(CRLF)
-        if len(lines) != count + 1 or lines.pop():
-            raise ValueError("not so many replies")
-        return [line + CRLF for line in lines]
-    found, at = [], 0
-    for _ in range(count):
-        end = data.index(CRLF, at) + 2
-        if data[at : at + 1] == b"$" and data[at + 1 : at + 2] != b"-":
-            end += (parse_uint(data[at + 1 : end - 2]) or 0) + 2
-        found.append(data[at:end])
-        at = end
-    if at != len(data):
-        raise ValueError("more than so many replies")
-    return found
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:

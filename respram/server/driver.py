@@ -61,7 +61,6 @@ from respram.server.peer import (
 )
 from respram.server.secret import Trust
 from respram.server.waiting import Name, Waiting
-from respram.slots import unpack_keys
 from respram.snapshot.keys import Entry, SegmentKeys
 from respram.wire.messages import Forward
 
@@ -402,6 +401,7 @@ class Driver:
         self.decisions.table, self.decisions.version = table, version
         self.node.engine.use_homes(table.tobytes() if table is not None else None)
         self.node.homes = self.decisions if table is not None else None
+        self.node.engine.gather = self.decisions.gather if table is not None else None
 
     def decide_anew(self) -> None:
         self._use_homes()
@@ -432,12 +432,12 @@ class Driver:
 
     def _serve(self, who: int, forward: Forward) -> None:
         def done(served: Served) -> None:
-            self.carry(self.replica.served(who, forward.number, served.outcome, served.replies, list(served.records), now()))
+            self.carry(self.replica.served(who, forward.number, served.outcome, served.replies, served.records, now()))
 
         def later(at_ms: int, go_on: Callable[[int], None]) -> None:
             self.loop.call_later(max(at_ms - clock.now_ms(), 0) / 1000, lambda: go_on(clock.now_ms()))
 
-        self.serving.serve(forward, unpack_keys(forward.keys), clock.now_ms(), done, later)
+        self.serving.serve(forward, clock.now_ms(), done, later)
         self.wrote()
 
     def _tick(self) -> None:

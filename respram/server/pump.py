@@ -32,7 +32,12 @@ class Watched(Protocol):
     conn: Conn
 
     def send(self, data: bytes | memoryview) -> None: ...
-    def unusual(self) -> None: ...
+    def unusual(self) -> bool:
+        """Its batch has to wait, or is over. True: it stays watched, for it is answered soon and sends nothing meanwhile, as a rule."""
+
+    def crowd(self) -> None:
+        """It has sent more: it is not to be watched until it is answered."""
+
     def lost(self) -> None: ...
 
 
@@ -65,6 +70,9 @@ class Pump(Protocol):
 
     def read(self, client: Watched) -> None:
         """One read, if there is anything: an orderly stop takes what has arrived."""
+
+    def back(self, client: Watched) -> None:
+        """It is answered, and is read again; where it stayed watched."""
 
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
         """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and nothing of
@@ -101,6 +109,7 @@ class PortablePump:
         self.weigh: Callable[[], None] | None = None  # called when so much has come in since the last time:
         self.weigh_bytes = 0
         self.unweighed_bytes = 0
+        self.away: set[Watched] = set()  # watched, and not to be read before they are answered
         self.unfinished: dict[Watched, None] = {}  # whose batch goes on in the next turns
         self.called = False  # the loop was asked to see to them
 
@@ -113,6 +122,7 @@ class PortablePump:
 
     def unwatch(self, client: Watched) -> None:
         self.unfinished.pop(client, None)
+        self.away.discard(client)
         if self.epoll is None:
             self.loop.remove_reader(client.sock)
         elif self.watched.pop(client.sock.fileno(), None) is not None:
@@ -150,6 +160,9 @@ class PortablePump:
     def read(self, client: Watched) -> None:
         if client in self.unfinished:
             return
+        if client in self.away:
+            client.crowd()
+            return
         try:
             count = client.sock.recv_into(self.buffer)
         except (BlockingIOError, InterruptedError):
@@ -176,12 +189,16 @@ class PortablePump:
             client.lost()  # its replies can no longer match its commands
             raise
         if session.suspended or session.closing:
-            client.unusual()
+            if client.unusual():
+                self.away.add(client)
         elif session.more:
             self.unfinished[client] = None
             self._see_to_the_rest()
         if self.after is not None:
             self.after()
+
+    def back(self, client: Watched) -> None:
+        self.away.discard(client)
 
     def _see_to_the_rest(self) -> None:
         """No descriptor tells of what was read already."""

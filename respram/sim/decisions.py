@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, Request
 from respram.gossip.policy import Policy
@@ -107,7 +108,8 @@ class _Client:
         self._decide(node, name)
         now = self.world.time_of(node)
         record = node.engine.fetch(*name, now.wall_ms)
-        self.world.carry(node, node.replica.served(serve.who, serve.forward.number, DONE, b":1\r\n", [record], now))
+        served = node.replica.served(serve.who, serve.forward.number, DONE, b":1\r\n", Fetched([record], False), now)
+        self.world.carry(node, served)
 
     @property
     def _keys(self) -> list[bytes]:

@@ -10,6 +10,7 @@ of those who asked shows it.
 from dataclasses import dataclass, field
 from random import Random
 
+from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, Request
 from respram.gossip.policy import Policy
@@ -46,7 +47,8 @@ class Judge:
         self.away += serve.who != 0
         reply = self._grant(node, name) if serve.forward.commands == GRANT else self._count(node, name)
         record = node.engine.fetch(*name, now.wall_ms)
-        self.world.carry(node, node.replica.served(serve.who, serve.forward.number, DONE, reply, [record], now))
+        served = node.replica.served(serve.who, serve.forward.number, DONE, reply, Fetched([record], False), now)
+        self.world.carry(node, served)
 
     def _grant(self, node: Node, name: Name) -> bytes:
         wall_ms = self.world.time_of(node).wall_ms

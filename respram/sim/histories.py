@@ -13,6 +13,7 @@ import argparse
 from dataclasses import dataclass, field
 from random import Random
 
+from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, NOTHING, Request
 from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation, apply, is_linear, longest_linear
@@ -83,7 +84,8 @@ class Play:
         self.world.touch(node)
         reply = b"" if answer is None else b"%d" % answer
         record = node.engine.fetch(0, key, now.wall_ms)
-        self.world.carry(node, node.replica.served(serve.who, serve.forward.number, DONE, reply, [record], now))
+        served = node.replica.served(serve.who, serve.forward.number, DONE, reply, Fetched([record], False), now)
+        self.world.carry(node, served)
 
     # -- clients ------------------------------------------------------------------------------------
     def turn(self, client: Client) -> None:

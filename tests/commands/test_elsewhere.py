@@ -52,9 +52,9 @@ class Away:
         one, (asker, commands) = self.sent[-1], self.askers[-1]
         forward = Forward(1, 1, one.kind, 0, one.db, one.proto, one.client, one.rights, one.keys, one.watched, b"", one.commands)
         done: list[Served] = []
-        self.serving.serve(forward, unpack_keys(one.keys), self.there.now_ms, done.append, lambda at_ms, go_on: self.later.append(go_on))
+        self.serving.serve(forward, self.there.now_ms, done.append, lambda at_ms, go_on: self.later.append(go_on))
         if done and done[0].outcome == DONE:
-            for record in done[0].records:
+            for record in done[0].records.pieces:
                 self.here.engine.merge(record, self.here.now_ms)
             asker.told(done[0].replies, commands)
         return done[0] if done else Served(LATER)

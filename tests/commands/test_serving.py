@@ -3,7 +3,8 @@
 import pytest
 
 from respram.commands.serving import FREE_MAX, Served, Serving
-from respram.slots import pack_keys, unpack_keys
+from respram.record import slices
+from respram.slots import pack_keys
 from respram.wire.messages import ALONE, DONE, LATER, LETS_GO, RUN, TOGETHER, Forward
 
 from .rig import Rig, request
@@ -15,14 +16,15 @@ def served(
     payload = b"".join(request(*command) for command in commands)
     forward = Forward(1, 1, kind, 0, 0, 2, b"web", rights, pack_keys(keys), b"", b"", payload)
     done: list[Served] = []
-    serving.serve(forward, unpack_keys(forward.keys), rig.now_ms, done.append, lambda at_ms, go_on: None)
+    serving.serve(forward, rig.now_ms, done.append, lambda at_ms, go_on: None)
     return done[0] if done else Served(LATER)
 
 
 def test_replies_and_what_the_keys_hold_come_back(rig: Rig) -> None:
     found = served(Serving(rig.node), rig, (b"INCR", b"k"), (b"APPEND", b"k", b"1"), (b"SET", b"other", b"1", b"NX"), keys=(b"k", b"other", b"none"))
     assert (found.outcome, found.replies) == (DONE, b":1\r\n:2\r\n+OK\r\n")
-    assert len(found.records) == 2 and b"11" in found.records[0]
+    (piece,) = found.records.pieces
+    assert len(list(slices(piece))) == 2 and b"11" in piece and not found.records.collections
 
 
 def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:

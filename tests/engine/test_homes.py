@@ -188,3 +188,77 @@ def test_keys_and_commands_are_packed_and_read_back() -> None:
         with pytest.raises(ValueError, match="cut short"):
             unpack_keys(cut)
     assert pack_command([b"INCR", b""]) == request(b"INCR", b"")
+
+
+def test_what_only_its_home_keeps_from_a_fast_path_is_gathered_without_dispatch(engine: Engine) -> None:
+    taking, session = made(engine, a=1, b=2)
+    gathered: list[Run] = []
+    takes = True
+
+    def gather(asked: Session, run: Run) -> bool:
+        assert asked is session
+        gathered.append(run)
+        return takes
+
+    engine.gather = gather
+    assert fed(engine, session, b"INCR c", b"INCR a", b"INCR b", b"GET a") == b":1\r\n"
+    assert session.suspended and session.taken and not taking.seen
+    assert [(group.home, group.payload) for group in gathered[0].groups] == [(1, request(b"INCR", b"a")), (2, request(b"INCR", b"b"))]
+    engine.resume(session)
+    assert fed(engine, session) == b"$-1\r\n"
+    takes = False
+    assert fed(engine, session, b"INCR a", b"PING") == b"" and len(gathered) == 2 and taking.seen == [[b"INCR", b"a"]], "dispatch sent it on"
+    assert taking.runs[-1].groups == [Group(1, 1, request(b"INCR", b"a"), pack_keys([b"a"]))]
+
+
+@pytest.mark.parametrize("state", ["reads", "writes", "decides", "cold", "none"])
+def test_dispatch_is_asked_where_more_than_the_home_stands_in_the_way(engine: Engine, state: str) -> None:
+    taking, session = made(engine, a=1)
+    engine.gather = None if state == "none" else lambda session, run: pytest.fail("it was gathered")
+    engine.hot_reads, engine.hot_writes = state != "reads", state != "writes"
+    session.decides, session.hot = state == "decides", state != "cold"
+    fed(engine, session, b"INCR a")
+    assert len(taking.seen) == (state != "decides")
+
+
+def test_what_raises_while_it_is_gathered_leaves_the_engine_usable(engine: Engine) -> None:
+    _, session = made(engine, a=1)
+
+    def gather(session: Session, run: Run) -> bool:
+        raise KeyError("gather")
+
+    engine.gather = gather
+    with pytest.raises(KeyError):
+        fed(engine, session, b"INCR a")
+    engine.gather = None
+    _, other = made(engine, a=1)
+    assert fed(engine, other, b"INCR b") == b":1\r\n"
+
+
+def test_the_first_key_that_is_away_is_found(engine: Engine) -> None:
+    table = array("H", bytes(2 * SLOTS))
+    table[slot_of(b"away")] = 3
+    names = [b"a", b"", b"{x}y", b"away", b"b"]
+    assert engine.slot_away(pack_keys(names), table.tobytes()) == slot_of(b"away")
+    assert engine.slot_away(pack_keys(names[:3]), table.tobytes()) == engine.slot_away(b"", table.tobytes()) == -1
+    for cut in range(1, len(pack_keys([b"ab"]))):
+        with pytest.raises(ValueError, match="cut short"):
+            engine.slot_away(pack_keys([b"ab"])[:cut], table.tobytes())
+
+
+def test_replies_are_cut(engine: Engine) -> None:
+    lines = b":1\r\n+OK\r\n-ERR x\r\n_\r\n"
+    assert engine.cut_replies(lines, [1, 0, 2, 1]) == [b":1\r\n", b"", b"+OK\r\n-ERR x\r\n", b"_\r\n"]
+    bulks = b"$-1\r\n$0\r\n\r\n$4\r\n\r\n$1\r\n:1\r\n"
+    assert engine.cut_replies(bulks, [1, 1, 1, 1]) == [b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\n\r\n$1\r\n", b":1\r\n"]
+    assert engine.weave_replies(b"\0\1\0\2", [b":1\r\n$2\r\n\r\n\r\n", b"_\r\n", b":9\r\n"]) == b":1\r\n_\r\n$2\r\n\r\n\r\n:9\r\n"
+    for data, count in (
+        (b":1\r\n", 2), (b":1\r\n:2\r\n", 1), (b":1\r\n:2", 2), (b":1\r\n:2\r", 2), (b"$1\r\na\r\n:2\r\n", 1), (b"$1\r\na\r\n", 2),
+        (b"$3\r\na\r\n", 1), (b"$x\r\na\r\n", 1),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r".*"):
+            engine.cut_replies(data, [count])
+        with pytest.raises(ValueError, match=r".*"):
+            engine.weave_replies(bytes(count), [data])
+    with pytest.raises(ValueError, match="fewer"):
+        engine.weave_replies(b"\1", [b":1\r\n"])

@@ -15,9 +15,10 @@ from pybloom_live import BloomFilter
 from respram.engine import filters
 from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, identity_by_name, keyed_hash, point, point_by_name, siphash13
-from respram.engine.replication import DONE, PLACE_BITS, Bucket, Cut, Selection
+from respram.engine.replication import DONE, FETCHED_PIECE_BYTES, PLACE_BITS, Bucket, Cut, Fetched, Selection
 from respram.errors import PeerError
 from respram.record import Record, pack, stub_name, unpack
+from respram.slots import pack_keys
 
 from .conftest import ENGINES
 from .rig import NOW, SETTINGS
@@ -438,6 +439,20 @@ def test_a_dump_has_stubs_and_nothing_that_is_over(peer: Engine) -> None:
     assert (record.key, record.named, record.value) == (stub_name(0, b"stub"), True, None)
     assert peer.fetch(0, b"stub", NOW + 200) == pack(replace(record, key=b"stub", named=False))
     assert peer.fetch(0, b"over", NOW + 200) == peer.fetch(0, b"never", NOW) == b""
+
+
+def test_what_many_keys_hold_comes_in_order_and_in_pieces(peer: Engine) -> None:
+    for name, size in ((b"a", 1), (b"b", FETCHED_PIECE_BYTES), (b"c", 2), (b"d", 3)):
+        peer.merge(pack(Record(0, name, b"v" * size, NOW << 16, 5, NOW + 900)), NOW)
+    a, b, c, d = (peer.fetch(0, name, NOW) for name in (b"a", b"b", b"c", b"d"))
+    assert peer.fetch_all(0, pack_keys([b"a", b"none", b"b", b"d", b"c"]), NOW) == Fetched([a + b, d + c], False)
+    for db, names, at_ms in ((0, [], NOW), (1, [b"a"], NOW), (0, [b"a"], NOW + 900)):
+        assert peer.fetch_all(db, pack_keys(names), at_ms) == Fetched([], False)
+    peer.merge(pack(Record(0, b"stub", None, NOW << 16, 5, NOW - 5, NOW + 900)), NOW)
+    assert peer.fetch_all(0, pack_keys([b"stub"]), NOW + 200) == Fetched([peer.fetch(0, b"stub", NOW + 200)], False)
+    for cut in range(1, len(pack_keys([b"ab"]))):
+        with pytest.raises(ValueError, match="cut short"):
+            peer.fetch_all(0, pack_keys([b"ab"])[:cut], NOW)
 
 
 def test_what_was_written_alone_does_not_wait_for_peers() -> None:

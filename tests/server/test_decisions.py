@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from respram.engine import make
 from respram.engine.api import Group, Run
 from respram.gossip.effects import Decided
 from respram.gossip.forwarding import ANSWERED, APART, CLOSED, NOTHING, UNKNOWN, Request
 from respram.replica import Output, Write
-from respram.server.decisions import BATCH_BYTES_MAX, Decisions, joined, split_commands, split_replies
+from respram.server.decisions import BATCH_BYTES_MAX, Decisions, joined, split_commands
 from respram.slots import pack_command, pack_keys, unpack_keys
+from tests.engine.rig import SETTINGS
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class Node:
 
     def __init__(self) -> None:
         self.stats = Stats()
+        self.engine = make("pure", SETTINGS)
 
 
 class Bench:
@@ -178,14 +181,6 @@ def test_a_frame_is_bounded() -> None:
         bench.decisions.forward_run(Client(), Run(b"\0", [long]), b"")  # type: ignore[arg-type]
     bench.loop.turn()
     assert len(bench.replica.sent) == 2
-
-
-def test_replies_are_cut() -> None:
-    assert split_replies(b":1\r\n+OK\r\n-ERR x\r\n_\r\n", 4) == [b":1\r\n", b"+OK\r\n", b"-ERR x\r\n", b"_\r\n"]
-    assert split_replies(b"$-1\r\n$0\r\n\r\n$4\r\n\r\n$1\r\n:1\r\n", 4) == [b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\n\r\n$1\r\n", b":1\r\n"]
-    for data, count in ((b":1\r\n", 2), (b":1\r\n:2\r\n", 1), (b":1\r\n:2", 2), (b"$1\r\na\r\n:2\r\n", 1), (b"$1\r\na\r\n", 2)):
-        with pytest.raises(ValueError, match=r".*"):
-            split_replies(data, count)
 
 
 def test_commands_are_cut() -> None:

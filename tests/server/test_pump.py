@@ -29,6 +29,7 @@ class Seen:
         self.conn = Conn()
         self.out_bytes = 0
         self.kept = b""
+        self.stays = False  # watched, while its batch waits
         self.calls: list[str] = []
 
     def send(self, data: bytes | memoryview) -> None:
@@ -39,8 +40,12 @@ class Seen:
                 sent = self.sock.send(data)
         self.kept += bytes(data[sent:])
 
-    def unusual(self) -> None:
+    def unusual(self) -> bool:
         self.calls.append("unusual")
+        return self.stays
+
+    def crowd(self) -> None:
+        self.calls.append("crowd")
 
     def lost(self) -> None:
         self.calls.append("lost")
@@ -448,3 +453,26 @@ def test_a_bug_in_one_clients_output_hides_no_end_of_another(bench: Bench) -> No
     assert other.recv(100) == b"+PONG\r\n"
     assert isinstance(reports[0], ZeroDivisionError)
     assert broken.calls == ["lost"], "who got a part of a reply must not get the next one"
+
+
+def test_who_waits_for_others_stays_watched_and_is_not_read(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    client.stays, bench.cold.suspend_once = True, b"RENAME"
+    theirs.sendall(request(b"RENAME", b"a", b"2"))
+    bench.turn(lambda: client.calls == ["unusual"])
+    held = client.session.buffered_bytes
+    theirs.sendall(request(b"PING"))
+    bench.turn(lambda: "crowd" in client.calls)
+    assert client.session.buffered_bytes == held, "what came meanwhile lies in the socket"
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+
+
+def test_who_is_answered_is_read_again(bench: Bench) -> None:
+    theirs, client = bench.connect()
+    client.stays, bench.cold.suspend_once = True, b"RENAME"
+    theirs.sendall(request(b"RENAME", b"a", b"2"))
+    bench.turn(lambda: client.calls == ["unusual"])
+    bench.engine.resume(client.session)
+    bench.pump.back(client)  # type: ignore[arg-type]
+    assert bench.exchange(theirs, request(b"PING"), len(b"+cold\r\n+PONG\r\n")) == b"+cold\r\n+PONG\r\n"
+    assert client.calls == ["unusual"], "it was watched all the time"

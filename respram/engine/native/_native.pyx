@@ -3,7 +3,7 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
-core.pxd declares the core; session.pxi, selection.pxi, peers.pxi, seals.pxi and patterns.pxi are parts of this file.
+core.pxd declares the core; session.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi are parts of this file.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
@@ -20,7 +20,7 @@ from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
 from respram.engine.api import EXPIRED, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
-from respram.engine.replication import Bucket, Digest, Found
+from respram.engine.replication import Bucket, Digest, Fetched, Found
 from respram.errors import AllowanceError
 
 cdef extern from "Python.h":
@@ -34,6 +34,7 @@ DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a recor
 DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its key: more comes with the filling up
+DEF FETCHED_PIECE_BYTES = 262144  # as in replication.py
 DEF SHADOW_BYTES = 6
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
@@ -76,6 +77,7 @@ include "selection.pxi"
 include "peers.pxi"
 include "seals.pxi"
 include "patterns.pxi"
+include "homes.pxi"
 
 
 cdef enum:
@@ -85,6 +87,7 @@ cdef enum:
 cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
+    cdef object gathers  # api.py says what it is asked
     cdef object view  # of the last reply, until the next `feed`
     cdef NativeSession whose  # of whose fast paths the observer is being told
     cdef Keys keys  # None: nothing is sealed
@@ -244,6 +247,9 @@ cdef class NativeEngine:
                 if session.c.closing and not session.c.midway:  # by what was told or sent before this command; an EXEC is finished
                     feed_abandon(self.c)
                     return 0
+                if self.gathered(session):
+                    feed_suspend(self.c)
+                    return 0
                 command = feed_cold(self.c)
                 try:
                     argv = argv_of(command)
@@ -355,27 +361,38 @@ cdef class NativeEngine:
         self.c.batch.taken = 1
 
     def take_run(self, NativeSession session not None):
-        cdef HomeRun run
-        cdef HomeGroup *group
-        cdef size_t number
         if self.c.feed.session != &session.c:
             raise RuntimeError("commands are taken by dispatch, in a feed of their session")
-        memset(&run, 0, sizeof(run))
-        try:
-            if not home_run(self.c, &session.c, &run):
-                return None
-            groups = []
-            for number in range(run.groups):
-                group = &run.group[number]
-                groups.append(Group(
-                    group.home, group.commands, PyBytes_FromStringAndSize(<char *>group.payload.bytes, <Py_ssize_t>group.payload.len),
-                    PyBytes_FromStringAndSize(<char *>group.keys.bytes, <Py_ssize_t>group.keys.len)))
-            return Run(PyBytes_FromStringAndSize(<char *>run.order, <Py_ssize_t>run.commands), groups)
-        except BaseException:
-            self.c.batch.taken = 0
-            raise
-        finally:
-            home_run_free(&run)
+        return homes_take(self.c, &session.c)
+
+    @property
+    def gather(self):
+        return self.gathers
+
+    @gather.setter
+    def gather(self, gather):
+        self.gathers = gather
+
+    cdef bint gathered(self, NativeSession session) except -1:
+        """Whether the command under way and what follows it is on its way to its homes: nothing else keeps it from its fast path."""
+        if self.gathers is None or not home_gathers(self.c, &session.c):
+            return False
+        run = homes_take(self.c, &session.c)
+        if run is None:
+            return False
+        if self.gathers(session, run):
+            return True
+        self.c.batch.taken = 0
+        return False
+
+    def slot_away(self, bytes keys not None, bytes table not None):
+        return homes_slot_away(keys, table)
+
+    def cut_replies(self, bytes data not None, list counts not None):
+        return homes_cut(data, counts)
+
+    def weave_replies(self, bytes order not None, list groups not None):
+        return homes_weave(order, groups)
 
     def close(self, NativeSession session not None):
         if self.c.feed.session == &session.c:
@@ -694,6 +711,9 @@ cdef class NativeEngine:
 
     def fetch(self, int db, bytes key not None, int64_t now_ms):
         return self.after(peers_fetch(self.c, db, key, now_ms))
+
+    def fetch_all(self, int db, bytes keys not None, int64_t now_ms):
+        return self.after(homes_fetch(self.c, db, keys, now_ms))
 
     def restamp(self, int64_t now_ms):
         return peers_restamp(self.c, now_ms)

@@ -197,6 +197,9 @@ cdef extern from "engine.h":
 
 cdef extern from "homes.h":
     int HOME_SLOTS
+    enum: RUN_GROUPS_MAX
+    int slot_away(Span, const uint8_t *, bint *)
+    size_t reply_end(Span, size_t)
     bint homes_use(Engine *, const uint8_t *)
     ctypedef struct HomeGroup:
         unsigned home
@@ -206,6 +209,7 @@ cdef extern from "homes.h":
         size_t commands, groups
         uint8_t *order
         HomeGroup *group
+    bint home_gathers(const Engine *, const CSession *)
     bint home_run(Engine *, const CSession *, HomeRun *)
     void home_run_free(HomeRun *)
 

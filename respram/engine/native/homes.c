@@ -17,8 +17,10 @@
  * none waits for the one before. */
 #define CRC_BYTES 8
 static uint16_t CRC[CRC_BYTES][256];
+static bool crc_filled;
 
 static void crc_fill(void) {
+    crc_filled = true;
     for (unsigned byte = 0; byte < 256; byte++) {
         unsigned crc = byte << 8;
         for (int bit = 0; bit < 8; bit++)
@@ -48,6 +50,52 @@ unsigned slot_of(Span key) {
     for (size_t at = 0; at < len; at++)
         crc = (crc << 8 & 0xffff) ^ CRC[0][crc >> 8 ^ bytes[at]];
     return crc % HOME_SLOTS;
+}
+
+/* The slot of the first of these packed keys that the table has another number than 0 for; -1: of none. */
+int slot_away(Span keys, const uint8_t *table, bool *cut_short) {
+    size_t at = 0;
+    if (!crc_filled)
+        crc_fill();
+    *cut_short = false;
+    while (at < keys.len) {
+        uint32_t len;
+        uint16_t number;
+        if (keys.len - at < sizeof len) {
+            *cut_short = true;
+            return -1;
+        }
+        memcpy(&len, keys.bytes + at, sizeof len);
+        at += sizeof len;
+        if (len > keys.len - at) {
+            *cut_short = true;
+            return -1;
+        }
+        unsigned slot = slot_of((Span){keys.bytes + at, len});
+        memcpy(&number, table + slot * sizeof number, sizeof number);
+        if (number)
+            return (int)slot;
+        at += len;
+    }
+    return -1;
+}
+
+/* Where the reply that begins here ends, if it is one line or one bulk; 0: it does not. */
+size_t reply_end(Span replies, size_t at) {
+    if (at >= replies.len)
+        return 0;
+    const uint8_t *bytes = replies.bytes, *line_end = memchr(bytes + at, '\r', replies.len - at);
+    size_t end = line_end ? (size_t)(line_end - bytes) : 0;
+    if (!line_end || replies.len - end < 2 || bytes[end + 1] != '\n')
+        return 0;
+    end += 2;
+    if (bytes[at] == '$' && bytes[at + 1] != '-') {
+        int64_t len;
+        if (!span_int64((Span){bytes + at + 1, end - 2 - at - 1}, &len) || len < 0 || (uint64_t)len + 2 > replies.len - end)
+            return 0;
+        end += (size_t)len + 2;
+    }
+    return end;
 }
 
 bool homes_use(Engine *engine, const uint8_t *table) {
@@ -106,6 +154,11 @@ unsigned home_of(const Engine *engine, const Command *command) {
         return 0;
     bool script = command->hot == HOT_eval || command->hot == HOT_evalsha;
     return engine->homes[slot_of(command_arg(command, script ? 3 : 1))];
+}
+
+/* Whether what leaves the fast paths of this session may leave it for its home alone. */
+bool home_gathers(const Engine *engine, const Session *session) {
+    return engine->homes && session->hot && !session->decides && !session->midway && engine->hot_reads && engine->hot_writes;
 }
 
 static bool can_travel(const Session *session, const Command *command) {

@@ -9,6 +9,8 @@
 #define RUN_BYTES_MAX ((size_t)64 << 10) /* of commands that travel together; one alone may be longer. api.py has it, too */
 
 unsigned slot_of(Span key);
+int slot_away(Span keys, const uint8_t *table, bool *cut_short);
+size_t reply_end(Span replies, size_t at);
 bool homes_use(Engine *engine, const uint8_t *table); /* HOME_SLOTS numbers of 16 bits; NULL: all is decided here */
 void homes_free(Engine *engine);
 bool home_decides(const Command *command);
@@ -26,6 +28,7 @@ typedef struct HomeRun {
     HomeGroup group[RUN_GROUPS_MAX];
 } HomeRun;
 
+bool home_gathers(const Engine *engine, const Session *session);
 bool home_run(Engine *engine, const Session *session, HomeRun *run); /* of all zeros */
 void home_run_free(HomeRun *run);
 

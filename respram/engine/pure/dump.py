@@ -4,7 +4,9 @@ from respram.engine.ids import PARTITION_SHIFT, POINTS, point, point_by_name
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
-from respram.engine.replication import Found
+from respram.engine.replication import FETCHED_PIECE_BYTES, Fetched, Found
+from respram.record import is_of_collection
+from respram.slots import unpack_keys
 
 
 def dump(keyspace: Keyspace, first: int, bytes_max: int, now_ms: int) -> Found:
@@ -36,3 +38,15 @@ def fetch(keyspace: Keyspace, db: int, key: bytes, now_ms: int) -> bytes:
     if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
         return b""
     return family.fetch(keyspace, row, now_ms) if row.kind else keyspace.packed(row, key)
+
+
+def fetch_all(keyspace: Keyspace, db: int, keys: bytes, now_ms: int) -> Fetched:
+    pieces, piece, collections = [], b"", False
+    for key in unpack_keys(keys):
+        record = fetch(keyspace, db, key, now_ms)
+        collections = collections or record != b"" and is_of_collection(record)
+        piece += record
+        if len(piece) >= FETCHED_PIECE_BYTES:
+            pieces.append(piece)
+            piece = b""
+    return Fetched([*pieces, piece] if piece else pieces, collections)

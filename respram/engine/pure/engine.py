@@ -6,17 +6,18 @@ name of its twin in native/.
 
 from collections.abc import Mapping
 
-from respram.engine.api import Dispatch, Entry, Member, Members, Merged, Observer, Run, Scan, Session, Settings
+from respram.engine.api import Dispatch, Entry, Gather, Member, Members, Merged, Observer, Run, Scan, Session, Settings
 from respram.engine.filters import RecordFilter
 from respram.engine.pure import dump, family, filter, merge, order, restamp, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
+from respram.engine.pure.homes import cut_replies, slot_away, weave_replies
 from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.ranking import Item
-from respram.engine.replication import Bucket, Cut, Digest, Found, Selection
+from respram.engine.replication import Bucket, Cut, Digest, Fetched, Found, Selection
 from respram.program import Program
 from respram.seal import Ring
 
@@ -120,6 +121,23 @@ class PureEngine:
         session.suspended = False
         session.retried = not session.taken
         session.taken = False
+
+    @property
+    def gather(self) -> Gather | None:
+        return self.wire.gather
+
+    @gather.setter
+    def gather(self, gather: Gather | None) -> None:
+        self.wire.gather = gather
+
+    def slot_away(self, keys: bytes, table: bytes) -> int:
+        return slot_away(keys, table)
+
+    def cut_replies(self, data: bytes, counts: list[int]) -> list[bytes]:
+        return cut_replies(data, counts)
+
+    def weave_replies(self, order: bytes, groups: list[bytes]) -> bytes:
+        return weave_replies(order, groups)
 
     def use_homes(self, homes: bytes | None) -> None:
         self.wire.homes.use(homes)
@@ -269,6 +287,9 @@ class PureEngine:
 
     def fetch(self, db: int, key: bytes, now_ms: int) -> bytes:
         return dump.fetch(self.keyspace, db, key, now_ms)
+
+    def fetch_all(self, db: int, keys: bytes, now_ms: int) -> Fetched:
+        return dump.fetch_all(self.keyspace, db, keys, now_ms)
 
     def records(self, db: int) -> list[bytes]:
         return walk.records(self.keyspace, db)

@@ -139,6 +139,7 @@ class Wire:
         self._commands_left = 0  # of the turn under way
         self.is_feeding = False
         self.homes = Homes()
+        self.gather: api.Gather | None = None
         self._current: list[bytes] | None = None  # what dispatch was asked about
         self._taken = 0  # so many it has sent elsewhere
         # By the name as sent, in the two spellings that clients use; others are found by lower().
@@ -198,7 +199,7 @@ class Wire:
                 if not session.midway:  # else a part of an EXEC's share may be spent already
                     self.keyspace.allow(0)
                 self._current, self._taken = argv, 0
-                reply = session.dispatch(session, argv, now_ms)
+                reply = None if self._gathered(session) else session.dispatch(session, argv, now_ms)
                 self._current = None
                 if reply is None:
                     if not self._taken:
@@ -295,6 +296,15 @@ class Wire:
             if decides(command, argv) and keys_of(command, argv):
                 return self.homes.home_of(command, argv)
         return 0
+
+    def _gathered(self, session: PureSession) -> bool:
+        if self.gather is None or not (self.hot_writes and self.keyspace.hot_reads) or session.decides:
+            return False
+        run = self.take_run(session)
+        if run is None or self.gather(session, run):
+            return run is not None
+        self._taken = 0
+        return False
 
     def take(self, session: Session) -> None:
         assert self._current is not None, "commands are taken by dispatch"

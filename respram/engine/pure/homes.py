@@ -1,10 +1,12 @@
 """Which node decides: a table of slots, and the commands that are decided elsewhere. The twin of native/homes.c."""
 
 from array import array
+from collections.abc import Iterator
 
 from respram.catalog import Command
 from respram.catalog.keys import decides, keys_of
-from respram.slots import SLOTS, slot_of
+from respram.integers import parse_uint
+from respram.slots import SLOTS, slot_of, unpack_keys
 
 
 class Homes:
@@ -24,3 +26,51 @@ class Homes:
             return 0
         keys = argv[1:2] if command.has_key else keys_of(command, argv)
         return self.table[slot_of(keys[0])] if keys else 0
+
+
+def slot_away(keys: bytes, table: bytes) -> int:
+    numbers = memoryview(table).cast("H")
+    return next((slot for slot in map(slot_of, unpack_keys(keys)) if numbers[slot]), -1)
+
+
+def cut_replies(data: bytes, counts: list[int]) -> list[bytes]:
+    at, pieces = 0, []
+    for count in counts:
+        start = at
+        for _ in range(count):
+            at = _end_of(data, at)
+        pieces.append(data[start:at])
+    if at != len(data):
+        raise ValueError("more than so many replies")
+    return pieces
+
+
+def weave_replies(order: bytes, groups: list[bytes]) -> bytes:
+    replies = [_each(group) for group in groups]
+    try:
+        woven = b"".join([next(replies[number]) for number in order])
+    except (StopIteration, IndexError):
+        raise ValueError("fewer than so many replies") from None
+    if len(woven) != sum(map(len, groups)):
+        raise ValueError("more than so many replies")
+    return woven
+
+
+def _each(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        end = _end_of(data, at)
+        yield data[at:end]
+        at = end
+
+
+def _end_of(data: bytes, at: int) -> int:
+    end = data.find(b"\r\n", at) + 2
+    if end < 2:
+        raise ValueError("a reply is cut short")
+    if data[at : at + 1] == b"$" and data[at + 1 : at + 2] != b"-":
+        length = parse_uint(data[at + 1 : end - 2])
+        if length is None or length + 2 > len(data) - end:
+            raise ValueError("a reply is cut short")
+        end += length + 2
+    return end
