@@ -11,18 +11,24 @@
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 -t respram .
 #
-# Both stages name their base by its digest, and what apt installs comes from a snapshot of one day: a build
-# next year has the same inputs. To move on, take a new digest and a day after it was made; the tests hold
-# the two stages to the same digest.
+# Both stages have one base, named by its digest, and what apt installs comes from a snapshot of one day: a build
+# next year has the same inputs. To move on, take a new digest and a day after it was made.
+#
+# Where neither can be reached: `--build-arg BASE=...` takes another base that has Python 3.11 or newer with its headers,
+# `--build-arg DEBIAN_SNAPSHOT=` leaves the base's own package sources. `make image` builds and tries it so (release/image.py).
 
-FROM python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258 AS build
+ARG BASE=python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258
+
+FROM ${BASE} AS build
 ARG DEBIAN_SNAPSHOT=20261125T000000Z
-RUN rm -f /etc/apt/sources.list /etc/apt/sources.list.d/* \
-    && for suite in "debian bookworm" "debian bookworm-updates" "debian-security bookworm-security"; do \
-        set -- $suite; \
-        echo "deb [check-valid-until=no] http://snapshot.debian.org/archive/$1/$DEBIAN_SNAPSHOT $2 main" \
-            >> /etc/apt/sources.list; \
-    done \
+RUN if [ -n "$DEBIAN_SNAPSHOT" ]; then \
+        rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; \
+        for suite in "debian bookworm" "debian bookworm-updates" "debian-security bookworm-security"; do \
+            set -- $suite; \
+            echo "deb [check-valid-until=no] http://snapshot.debian.org/archive/$1/$DEBIAN_SNAPSHOT $2 main" \
+                >> /etc/apt/sources.list; \
+        done; \
+    fi \
     && apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
@@ -37,7 +43,7 @@ RUN RESPRAM_REQUIRE_NATIVE=1 /opt/respram/bin/pip install --no-cache-dir --no-bu
 # From another directory, so that the installed package is asked and not the sources.
 RUN cd / && /opt/respram/bin/python -c "import respram.engine.native._native"
 
-FROM python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258
+FROM ${BASE}
 LABEL org.opencontainers.image.title=respram \
     org.opencontainers.image.description="A server that speaks the Redis protocol and forgets on schedule" \
     org.opencontainers.image.licenses=Apache-2.0

@@ -13,7 +13,7 @@ from typing import Any
 
 BUILD_TYPE = "urn:respram:make-release:v1"
 BUILDER = "urn:respram:checkout"
-DIGEST = re.compile(r"^FROM (\S+)@sha256:([0-9a-f]{64})", re.MULTILINE)
+DIGEST = re.compile(r"^(?:FROM |ARG BASE=)(\S+)@sha256:([0-9a-f]{64})", re.MULTILINE)
 
 
 def sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ It uses the standard library alone, so that an environment which lacks one of re
 """
 
 import argparse
+import contextlib
 import os
 import re
 import select
@@ -16,7 +17,15 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedRWPair
+    from typing import Any
+
+    Link = BufferedRWPair[Any, Any]  # has parameters for the type checker alone
 
 SOON_S = 120.0  # for each step that waits: a machine with other work is no failure
 LISTENING = re.compile(rb"event=listen clients=127\.0\.0\.1:(\d+)")
@@ -54,17 +63,27 @@ def started(server: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
     raise SmokeError(f"it did not start: {log.decode(errors='replace')[-2000:]}")
 
 
-def converse(port: int, engine: str) -> None:
+@contextlib.contextmanager
+def open_link(port: int) -> Iterator["Link"]:
     with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as link:
-        file = link.makefile("rwb")
+        yield link.makefile("rwb")
+
+
+def said_by(file: "Link", *words: str) -> bytes:
+    """The reply to a command: a bulk string's bytes, or the line of any other."""
+    file.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one.encode()) for one in words))
+    file.flush()
+    head = file.readline().rstrip()
+    if head.startswith(b"$") and head != b"$-1":
+        return file.read(int(head[1:]) + 2)[:-2]
+    return head
+
+
+def converse(port: int, engine: str) -> None:
+    with open_link(port) as file:
 
         def say(*words: str) -> bytes:
-            file.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one.encode()) for one in words))
-            file.flush()
-            head: bytes = file.readline().rstrip()
-            if head.startswith(b"$") and head != b"$-1":
-                return file.read(int(head[1:]) + 2)[:-2]
-            return head
+            return said_by(file, *words)
 
         expect(say("PING"), b"+PONG", "PING")
         expect(say("SET", "greeting", "hello", "EX", "60"), b"+OK", "SET")
