@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -17,6 +18,7 @@ from respram.errors import BindError, ConfigError
 from respram.server import clock
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
+from tests.timing import in_time
 
 BOTH = pytest.mark.parametrize("engine", ENGINES)
 
@@ -34,6 +36,17 @@ def test_a_server_is_there_for_the_block(engine: str) -> None:
         client.set("a", "b")
         assert client.get("a") == b"b" and 50 < client.ttl("a") <= 60
     assert not server.is_running and not is_open(server.port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much of a core a process had")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_is_there_in_a_third_of_a_second_of_a_core(engine: str) -> None:
+    took = []
+    for _ in range(3):
+        with respram.Server(engine=engine) as server:
+            assert server._process is not None
+            took.append(int(Path(f"/proc/{server._process.pid}/schedstat").read_text().split()[0]) / 1e9)
+    in_time(min(took), 0.3, "from its first instruction to the port that it says")
 
 
 def test_two_servers_do_not_meet() -> None:
