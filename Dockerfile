@@ -14,8 +14,8 @@
 # Both stages have one base, named by its digest, and what apt installs comes from a snapshot of one day: a build
 # next year has the same inputs. To move on, take a new digest and a day after it was made.
 #
-# Where neither can be reached: `--build-arg BASE=...` takes another base that has Python 3.11 or newer with its headers,
-# `--build-arg DEBIAN_SNAPSHOT=` leaves the base's own package sources. `make image` builds and tries it so (release/image.py).
+# Where neither can be reached: `--build-arg BASE=...` takes another base that has Python 3.11 or newer with its
+# headers, `--build-arg DEBIAN_SNAPSHOT=` leaves the base's own package sources. `make image` does so.
 
 ARG BASE=python:3.12-slim-bookworm@sha256:34386ef0cb081344d7ec1c103ba398e6e9f64e9ab3a1509accc92a4e24a07258
 

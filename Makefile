@@ -168,7 +168,7 @@ matrix: dev ## the tests on every Python from 3.11 to 3.14 that is here (ARGS="-
 release: dev build $(VENV)/.release-tools ## archive, wheels, SBOM, provenance and checksums into dist/, each checked and tried
 	$(PY) -m release.build $(ARGS)
 
-image: $(PY) ## the Docker image on a base of Debian's packages, built, started and spoken to (needs root, mmdebstrap, buildah)
+image: $(PY) ## the Docker image, built, started and spoken to (needs root, mmdebstrap, buildah)
 	$(PY) -m release.image $(ARGS)
 
 docs: $(VENV)/.docs-tools ## the documentation site into build/site/public, without a dead link

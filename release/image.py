@@ -1,8 +1,8 @@
 """`make image`: builds the image of the Dockerfile on a base made from Debian's packages, and tries what it starts.
 
-No registry of images is asked. mmdebstrap makes the base from the package sources that this machine has, buildah runs the
-Dockerfile on it without a daemon. Packages of Python come from where pip gets them here, with its configuration and
-its authorities. Then the image's own command is started with the image's own variables, and spoken to:
+No registry of images is asked. mmdebstrap makes the base from the package sources that this machine has, buildah runs
+the Dockerfile on it without a daemon. Packages of Python come from where pip gets them here, with its configuration
+and its authorities. Then the image's own command is started with the image's own variables, and spoken to:
 
 - without a password it does not start, since it listens on all addresses;
 - with one it answers PING, SET with EX, GET and TTL, and refuses who has no password;
@@ -65,11 +65,15 @@ def lacking(is_root: bool, tools: Mapping[str, str | None]) -> str:
     absent = [name for name, path in tools.items() if path is None]
     if absent:
         return f"{' and '.join(absent)} not found; on Debian: apt install {' '.join(absent)}"
-    return "" if is_root else "this needs root: mmdebstrap and buildah set owners of files and enter the tree that they make"
+    return (
+        ""
+        if is_root
+        else "this needs root: mmdebstrap and buildah set owners of files and enter the tree that they make"
+    )
 
 
 def sources(release: str, folder: Path) -> tuple[str, list[str]]:
-    """The suite, and the files of apt that say where its packages are. On another system mmdebstrap knows where Debian's are."""
+    """The suite, and the file of apt that says where its packages are. On another system mmdebstrap knows by itself."""
     named = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
     suite = named.get("VERSION_CODENAME", "").strip('"')
     files = [str(path) for path in (folder / "sources.list.d/debian.sources", folder / "sources.list") if path.exists()]
@@ -90,7 +94,9 @@ def call(words: list[str], log: Path, **variables: str) -> str:
     with log.open("a") as file:
         file.write(f"$ {' '.join(words)}\n")
         file.flush()
-        done = subprocess.run(words, cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=file, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=file, text=True, check=False
+        )
         file.write(done.stdout)
     if done.returncode:
         raise ImageError(f"{words[0]} ended with {done.returncode}:\n{log.read_text(errors='replace')[-4000:]}")
@@ -102,7 +108,15 @@ class Store:
 
     def __init__(self, work: Path) -> None:
         self.log = work / "log"
-        self.words = ["buildah", "--root", str(work / "store"), "--runroot", str(work / "run"), "--storage-driver", "vfs"]
+        self.words = [
+            "buildah",
+            "--root",
+            str(work / "store"),
+            "--runroot",
+            str(work / "run"),
+            "--storage-driver",
+            "vfs",
+        ]
 
     def call(self, *words: str) -> str:
         return call([*self.words, *words], self.log).strip()
@@ -117,7 +131,16 @@ def make_base(store: Store, work: Path) -> None:
     suite, files = sources(Path("/etc/os-release").read_text(), Path("/etc/apt"))
     archive = work / "base.tar"
     lean = [f"--dpkgopt={one}" for one in LEAN]
-    words = ["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={PACKAGES}", *lean, suite, str(archive), *files]
+    words = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--mode=root",
+        f"--include={PACKAGES}",
+        *lean,
+        suite,
+        str(archive),
+        *files,
+    ]
     call(words, store.log, TMPDIR=str(work))
     container = store.call("from", "scratch")
     store.call("add", container, str(archive), "/")
@@ -128,7 +151,19 @@ def make_base(store: Store, work: Path) -> None:
 def build(store: Store) -> Image:
     lent = [word for path in LENT if Path(path).exists() for word in ("--volume", f"{path}:{path}:ro")]
     told = ["--build-arg", f"BASE={BASE}", "--build-arg", "DEBIAN_SNAPSHOT="]
-    store.call("build", "--isolation", "chroot", "--format", "docker", "--layers=false", *lent, *told, "--tag", IMAGE, str(ROOT))
+    store.call(
+        "build",
+        "--isolation",
+        "chroot",
+        "--format",
+        "docker",
+        "--layers=false",
+        *lent,
+        *told,
+        "--tag",
+        IMAGE,
+        str(ROOT),
+    )
     return described(json.loads(store.call("inspect", "--type", "image", IMAGE)))
 
 
@@ -138,8 +173,10 @@ def user_of(pid: int) -> int:
 
 
 def last_child(pid: int) -> int:
-    """The program at the end of the chain of processes that buildah starts it through, from whichever of its threads."""
-    while children := [one for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]:
+    """The program at the end of the chain of processes that buildah starts it through, from any of its threads."""
+    while children := [
+        one for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()
+    ]:
         pid = int(children[0])
     return pid
 
@@ -163,9 +200,18 @@ def try_image(store: Store, image: Image, work: Path) -> None:
     container = store.call("from", IMAGE)
     alone = store.run(container, image.command, {"RESPRAM_PORT": "0", "RESPRAM_PEER_PORT": "0"}, secret)
     bare = subprocess.run(alone, capture_output=True, text=True, timeout=SOON_S, check=False)
-    expect((bare.returncode, "password" in bare.stderr), (2, True), f"started for everybody without a password ({bare.stderr[-300:]})")
+    expect(
+        (bare.returncode, "password" in bare.stderr),
+        (2, True),
+        f"started for everybody without a password ({bare.stderr[-300:]})",
+    )
     say("without a password it does not start on all addresses")
-    told = {"RESPRAM_PORT": "0", "RESPRAM_PEER_PORT": "0", "RESPRAM_BIND": "127.0.0.1", "RESPRAM_REQUIREPASS_FILE": "/run/secrets/respram"}
+    told = {
+        "RESPRAM_PORT": "0",
+        "RESPRAM_PEER_PORT": "0",
+        "RESPRAM_BIND": "127.0.0.1",
+        "RESPRAM_REQUIREPASS_FILE": "/run/secrets/respram",
+    }
     began = time.monotonic()
     with subprocess.Popen(store.run(container, image.command, told, secret), stderr=subprocess.PIPE) as runner:
         try:

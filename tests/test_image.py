@@ -1,4 +1,4 @@
-"""What `make image` decides before it builds: what is lacking here, where packages come from, what the image says of itself."""
+"""What `make image` decides before it builds: what is lacking, where packages come from, what the image says of itself."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 from release import image
 
 ROOT = Path(__file__).parent.parent
-DEBIAN = 'ID=debian\nVERSION_CODENAME=trixie\n'
+DEBIAN = "ID=debian\nVERSION_CODENAME=trixie\n"
 INSPECTED: dict[str, Any] = {
     "Docker": {
         "config": {
@@ -27,10 +27,17 @@ INSPECTED: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     ("is_root", "absent", "words"),
-    [(True, (), ""), (False, (), "root"), (True, ("buildah",), "apt install buildah"), (False, ("mmdebstrap", "buildah"), "mmdebstrap buildah")],
+    [
+        (True, (), ""),
+        (False, (), "root"),
+        (True, ("buildah",), "apt install buildah"),
+        (False, ("mmdebstrap", "buildah"), "mmdebstrap buildah"),
+    ],
 )
 def test_what_is_lacking_is_named(is_root: bool, absent: tuple[str, ...], words: str) -> None:
-    said = image.lacking(is_root, {name: None if name in absent else f"/usr/bin/{name}" for name in ("mmdebstrap", "buildah")})
+    said = image.lacking(
+        is_root, {name: None if name in absent else f"/usr/bin/{name}" for name in ("mmdebstrap", "buildah")}
+    )
     assert words in said and bool(said) == bool(words)
 
 
@@ -46,7 +53,9 @@ def test_packages_come_from_where_this_debian_has_them(tmp_path: Path) -> None:
 
 def test_an_image_is_what_it_starts() -> None:
     found = image.described(INSPECTED)
-    assert found.command == ("respram", "serve") and found.health == ("respram", "ping") and found.user == str(image.USER)
+    assert (
+        found.command == ("respram", "serve") and found.health == ("respram", "ping") and found.user == str(image.USER)
+    )
     for test in (["NONE"], ["CMD-SHELL", "respram ping"]):
         INSPECTED["Docker"]["config"]["Healthcheck"] = {"Test": test}
         with pytest.raises(image.ImageError, match="health check"):
