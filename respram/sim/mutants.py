@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from respram.engine import ids
-from respram.engine.pure import digest, keyspace, merge
+from respram.engine.pure import digest, family, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.exchange import Exchange
 from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
 from respram.gossip.truths import Truths
 
-NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped")
+NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
 OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home")
 
 
@@ -22,6 +22,7 @@ def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
     `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
     `never-stopped`: who did not run for a while goes on as if it had.
+    `outlived`: a collection that is begun anew shows members of the old one that live by a peer's longer head.
     `ready-at-once`: a node is ready as soon as somebody who is ready is linked.
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
@@ -57,6 +58,8 @@ def mutated(name: str) -> Iterator[None]:
         holders, attribute, wrong = (Homes,), "is_settled", lambda *args: True
     elif name == "any-home":
         holders, attribute, wrong = (Homes,), "is_here", lambda *args: True
+    elif name == "outlived":
+        holders, attribute, wrong = (family,), "_outlived", lambda *args: (0, 0)
     elif name == "never-stopped":
         holders, attribute, wrong = (Bootstrap,), "doubt", lambda *args: None
     else:

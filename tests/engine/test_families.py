@@ -200,3 +200,32 @@ def test_what_is_begun_anew_shows_no_member_that_is_newer_than_the_old_end() -> 
         engine.found(0, b"k", HASH, NOW + 5_000, False, NOW + 400)
         engine.put_member(0, b"k", b"g", b"new", None, NOW + 400)
         assert names_in(engine, NOW + 400) == {b"g"}
+
+
+def test_what_is_begun_anew_shows_no_member_that_lived_by_a_longer_head_elsewhere() -> None:
+    """A peer made the end later, and what it has put since came here before its head, which is still on its way."""
+    for engine in Pair(1, True).engines:
+        engine.found(0, b"k", HASH, NOW + 300, False, NOW)
+        engine.put_member(0, b"k", b"f", b"own", None, NOW)
+        put = Record(16, member_key(b"k", b"g"), b"peer's", NOW + 200 << 16, 9, NOW + 9_000, implicit=True)
+        engine.merge(pack(put), NOW + 200)
+        assert names_in(engine, NOW + 200) == {b"f", b"g"}
+        engine.expire(NOW + 2_000, 1000)
+        late = Record(16, member_key(b"k", b"h"), b"unseen", NOW + 1_900 << 16, 9, NOW + 9_000, implicit=True)
+        engine.found(0, b"k", HASH, NOW + 5_000, False, NOW + 2_000)
+        engine.put_member(0, b"k", b"i", b"new", None, NOW + 2_000)
+        assert names_in(engine, NOW + 2_000) == {b"i"}
+        engine.merge(pack(late), NOW + 2_000)  # nobody saw it here under the head that ended: two collections, united
+        assert names_in(engine, NOW + 2_000) == {b"h", b"i"}
+
+
+def test_a_longer_head_of_a_peer_gives_no_member_here_a_new_stamp() -> None:
+    """The peer may have replaced the member before; then the old value would outrank the new one, which comes later."""
+    for engine in Pair(1, True).engines:
+        engine.found(0, b"k", HASH, NOW + 300, False, NOW)
+        engine.put_member(0, b"k", b"f", b"old", None, NOW)
+        replaced = Record(16, member_key(b"k", b"f"), b"new", NOW + 50 << 16, 9, NOW + 200)
+        engine.merge(pack(Record(0, b"k", b"", NOW + 100 << 16, 9, NOW + 9_000, kind=HASH)), NOW + 100)
+        engine.merge(pack(replaced), NOW + 100)
+        [member] = engine.members(0, b"k", 0, 100, NOW + 100).members
+        assert member.value == b"new"

@@ -36,6 +36,11 @@ def test_filters_without_a_salt_never_find_the_last_records() -> None:
     assert stuck >= 2
 
 
+def test_a_storm_over_collections_catches_a_new_one_that_shows_members_of_the_old_one() -> None:
+    with mutants.mutated("outlived"), pytest.raises(Violation, match="came back"):
+        families.storm(7)
+
+
 def test_a_storm_over_collections_catches_a_store_that_forgets_what_it_let_go() -> None:
     with mutants.mutated("no-shadow"), pytest.raises(Violation, match="came back"):
         families.storm(9)

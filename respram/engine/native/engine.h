@@ -1,7 +1,7 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
+ * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
  * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, fields.c, ranks.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
@@ -118,9 +118,10 @@ struct Family { /* its anchor, a record that has the key alone, stands behind it
     uint64_t counted; /* for DBSIZE */
     uint64_t latest, version; /* no member's clock is above the one; the other is another after each change */
     int64_t soonest_ms;       /* no member ends before it; meaningless without members */
-    uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head... */
+    uint64_t shown;           /* no member that was seen under a head that has ended has a clock above it */
+    int64_t last_ms;          /* no member ends behind it */
+    uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head */
     Family *next;             /* with work for slices */
-    bool own;                 /* ... of those that this node wrote */
     bool headed, queued;
     bool held; /* a head is about to come */
     uint8_t space;
@@ -371,44 +372,7 @@ static inline double *score_of(const Engine *engine, const Record *member) {
     return (double *)kin_of(engine, member) - 1;
 }
 
-/* family.c: the first are called for every change of a head or a member */
-bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
-                   const Content *content, uint64_t clock, uint16_t node, int64_t now_ms);
-void family_after_all(Engine *engine, int db, Span key, const Content *content);
-void family_head_comes(Engine *engine, const Record *head);
-void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);
-void family_marked(Engine *engine, int db, Span key, uint64_t clock);
-void family_link(Engine *engine, Record *record);
-void family_unlink(Engine *engine, Record *record);
-void family_moved(Engine *engine, Record *record);
-void family_lengthen(Engine *engine, const Record *head, bool own, int64_t now_ms);
-bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms);
-bool family_is_dying(const Engine *engine, const Record *member);
-bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
-Family *family_of(Engine *engine, const Record *head);
-Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
-Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
-Record *family_member(const Family *family, uint64_t place);
-void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
-uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
-
-/* ranking.c: the order of a sorted set's family */
-void ranking_leave(Engine *engine, Family *family, const Record *record);
-void ranking_enter(Engine *engine, Family *family, Record *record);
-void ranking_move(Engine *engine, Family *family, const Record *before, Record *after);
-uint64_t family_place(Engine *engine, const Record *head, double score, const Span *name, bool after, int64_t now_ms);
-size_t family_ranked(Engine *engine, const Record *head, uint64_t start, size_t count, bool downwards, int64_t now_ms,
-                     Ranked *out);
-bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit,
-                  int64_t now_ms);
-Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms);
-bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms, bool *is_new);
-bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *found);
-bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out);
-void family_free(Engine *engine);
-Span member_head(Span member);
-Span member_name(Span member);
-bool member_key(Buffer *out, Span key, Span name);
+#include "family.h" /* needs the engine */
 
 /* seal.c */
 bool seal_begin(Engine *engine, Lender lender, bool writes);

@@ -1,8 +1,7 @@
 /* Collections: a head, its members and the index between them. Decision 0120 has the shape, pure/family.py is the judge.
  *
  * Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and keeps a
- * `Family` for each head. Its members stand in an array of chunks: a hole is filled by the last, a draw is one index, growing
- * moves nothing, and a walk downwards sees every member that stays. The first `dying` of them are cleared: they are seen by
+ * `Family` for each head. Its members stand in an array (places.c); the first `dying` of them are cleared: they are seen by
  * nobody, and slices wipe them. A family is found by a table of its own kind of records, its anchors, so growing it stalls nobody either.
  */
 #include "engine.h"
@@ -10,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MEMBERS 512
-#define FIRST_MEMBERS 4
-#define MORE_CHUNKS 8
 #define OVERDUE_AT_ONCE 64
 #define RAISED_AT_ONCE 512 /* members that a longer deadline is given to in one go; the others follow in slices */
 
@@ -61,74 +57,14 @@ Family *family_of(Engine *engine, const Record *head) {
     return family;
 }
 
-/* -- the array ----------------------------------------------------------------------------------- */
-static Record **place_at(const Family *family, uint64_t place) {
-    return place < CHUNK_MEMBERS ? &family->first[place] : &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS];
-}
-
-Record *family_member(const Family *family, uint64_t place) {
-    return *place_at(family, place);
-}
-
-static void move_to(Engine *engine, Family *family, Record *record, uint64_t place) {
-    *place_at(family, place) = record;
-    kin_of(engine, record)->place = (uint32_t)place;
-}
-
-static bool grow_first(Engine *engine, Family *family) {
-    uint64_t capacity = family->capacity ? family->capacity * 2 : FIRST_MEMBERS;
-    Record **first = realloc(family->first, capacity * sizeof *first);
-    if (!first)
-        return false;
-    engine->family_bytes += (capacity - family->capacity) * sizeof *first;
-    family->first = first;
-    family->capacity = (uint32_t)capacity;
-    return true;
-}
-
-static bool add_chunk(Engine *engine, Family *family) {
-    uint64_t chunks = family->capacity / CHUNK_MEMBERS - 1;
-    if (chunks == family->more_capacity) {
-        uint64_t capacity = chunks ? chunks * 2 : MORE_CHUNKS;
-        Record ***more = realloc(family->more, capacity * sizeof *more);
-        if (!more)
-            return false;
-        engine->family_bytes += (capacity - family->more_capacity) * sizeof *more;
-        family->more = more;
-        family->more_capacity = (uint32_t)capacity;
-    }
-    Record **chunk = malloc(CHUNK_MEMBERS * sizeof *chunk);
-    if (!chunk)
-        return false;
-    engine->family_bytes += CHUNK_MEMBERS * sizeof *chunk;
-    family->more[chunks] = chunk;
-    family->capacity += CHUNK_MEMBERS;
-    return true;
-}
-
-/* A chunk is kept beyond the one that is not full, so that coming and going at its edge costs nothing. */
-static void shrink(Engine *engine, Family *family) {
-    while (family->capacity > CHUNK_MEMBERS && family->capacity - family->count >= 2 * CHUNK_MEMBERS) {
-        family->capacity -= CHUNK_MEMBERS;
-        free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
-        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
-    }
-}
-
 static size_t family_size(Span key) {
     return sizeof(Family) + record_size(false, key.len, 0);
 }
 
 static void release(Engine *engine, Family *family) {
-    while (family->capacity > CHUNK_MEMBERS) {
-        family->capacity -= CHUNK_MEMBERS;
-        free(family->more[family->capacity / CHUNK_MEMBERS - 1]);
-        engine->family_bytes -= CHUNK_MEMBERS * sizeof(Record *);
-    }
-    engine->family_bytes -= family->capacity * sizeof(Record *) + family->more_capacity * sizeof(Record **) + family_size(key_of(family));
+    engine->family_bytes -= family_size(key_of(family));
     order_bury(&family->order, &engine->graves, &engine->arena);
-    free(family->first);
-    free(family->more);
+    places_free(engine, family);
     free(family);
 }
 
@@ -174,9 +110,8 @@ static Family *with_room(Engine *engine, int space, Span key) {
             memcpy(anchor->body, key.bytes, key.len);
         family->space = (uint8_t)space;
         family->order.name_at = (uint32_t)(NAME_LENGTH_BYTES + key.len);
-        if (!grow_first(engine, family) || !table_make_room(table)) {
-            engine->family_bytes -= family->capacity * sizeof(Record *);
-            free(family->first);
+        if (!places_grow(engine, family) || !table_make_room(table)) {
+            places_free(engine, family);
             free(family);
             return NULL;
         }
@@ -184,9 +119,7 @@ static Family *with_room(Engine *engine, int space, Span key) {
         table_insert(table, hash, anchor);
         table->records_hint++;
     }
-    if (family->count < family->capacity)
-        return family;
-    return (family->capacity < CHUNK_MEMBERS ? grow_first(engine, family) : add_chunk(engine, family)) ? family : NULL;
+    return family->count < family->capacity || places_grow(engine, family) ? family : NULL;
 }
 
 /* The write that asked for room has failed. */
@@ -236,14 +169,14 @@ void family_unlink(Engine *engine, Record *record) {
         ranking_leave(engine, family, record);
     if (!was_seen) {
         family->dying--;
-        move_to(engine, family, family_member(family, family->dying), hole);
+        place_put(engine, family, family_member(family, family->dying), hole);
         hole = family->dying;
     }
     family->count--;
     if (hole < family->count)
-        move_to(engine, family, family_member(family, family->count), hole);
+        place_put(engine, family, family_member(family, family->count), hole);
     kin->family = NULL;
-    shrink(engine, family);
+    places_shrink(engine, family);
     if (was_seen) {
         note_change(engine, family);
         count_empty(engine, family, 1);
@@ -258,6 +191,8 @@ static void enter(Engine *engine, Family *family, Record *record) {
         family->latest = record->clock;
     if (record_deadline_ms(record) < family->soonest_ms)
         family->soonest_ms = record_deadline_ms(record);
+    if (record_deadline_ms(record) > family->last_ms)
+        family->last_ms = record_deadline_ms(record);
     note_change(engine, family);
 }
 
@@ -274,7 +209,7 @@ void family_link(Engine *engine, Record *record) {
     if (!family->count)
         family->soonest_ms = record_deadline_ms(record);
     kin->family = family;
-    move_to(engine, family, record, family->count++);
+    place_put(engine, family, record, family->count++);
     enter(engine, family, record);
 }
 
@@ -295,8 +230,8 @@ static void clear_some(Engine *engine, Family *family, uint64_t clock) {
         if (record->clock > clock)
             continue;
         ranking_leave(engine, family, record);
-        move_to(engine, family, family_member(family, family->dying), place);
-        move_to(engine, family, record, family->dying++);
+        place_put(engine, family, family_member(family, family->dying), place);
+        place_put(engine, family, record, family->dying++);
     }
 }
 
@@ -321,6 +256,7 @@ void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
     Family *family = family_of(engine, head);
     count_empty(engine, family, -1);
     family->headed = false;
+    family->shown = family->latest;
     engine->heads--;
     clear(engine, family, cleared);
     forget_if_bare(engine, family);
@@ -334,15 +270,37 @@ void family_head_comes(Engine *engine, const Record *head) {
     count_empty(engine, family, 1);
 }
 
+static uint64_t highest(uint64_t one, uint64_t other) {
+    return one > other ? one : other;
+}
+
+static uint64_t lowest(uint64_t one, uint64_t other) {
+    return one < other ? one : other;
+}
+
 /* Members of what ended may be newer than its deadline, by the clocks of peers that are ahead. */
 static uint64_t latest_of(const Engine *engine, int db, Span key) {
     uint64_t latest = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
         const Family *family = find(engine, kind * DATABASES + db, key);
-        if (family && family->latest > latest)
-            latest = family->latest;
+        latest = highest(latest, family ? family->latest : 0);
     }
     return latest;
+}
+
+/* Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the latest clock, and
+ * the last end among them. */
+static uint64_t outlived(const Engine *engine, int db, Span key, int64_t *last_ms) {
+    uint64_t shown = 0;
+    for (int kind = HASH; kind <= ZSET; kind++) {
+        const Family *family = find(engine, kind * DATABASES + db, key);
+        if (!family || family->count == family->dying)
+            continue;
+        shown = highest(shown, family->headed ? family->latest : family->shown);
+        if (family->last_ms > *last_ms)
+            *last_ms = family->last_ms;
+    }
+    return shown;
 }
 
 /* Before the record of a key changes that is a head, or becomes one: what can fail. */
@@ -358,16 +316,19 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
         return true;
     family->held = true;
     const Stub *old = stub ? stub_at(&engine->stubs, stub) : NULL;
-    int64_t end_ms = record ? record_end_ms(record) : old ? stub_shadow_ms(old) : 0;
-    if (end_ms <= now_ms)
-        return true;
-    uint64_t cleared = !record ? stub_clock(old) : is_over ? family_ended_at(record) : record->clock;
+    int64_t end_ms = record ? record_end_ms(record) : old ? stub_shadow_ms(old) : 0, last_ms = 0;
+    uint64_t cleared = !record ? (old ? stub_clock(old) : 0) : is_over ? family_ended_at(record) : record->clock;
+    uint64_t number = engine->nodes.numbers[record ? record->node : old ? old->node : node];
     bool is_early = record && record_kind(record) == kind && clock >= (uint64_t)record_deadline_ms(record) << 16;
-    if (is_over && (is_early || engine->nodes.numbers[node] == engine->settings.node)) {
-        uint64_t latest = latest_of(engine, db, key), most = latest < clock ? latest : clock - 1;
-        cleared = most > cleared ? most : cleared;
+    bool is_own = engine->nodes.numbers[node] == engine->settings.node;
+    if (is_over && end_ms > now_ms && (is_early || is_own))
+        cleared = highest(cleared, lowest(latest_of(engine, db, key), clock - 1));
+    uint64_t shown = is_over && is_own ? outlived(engine, db, key, &last_ms) : 0;
+    if (shown) {
+        cleared = highest(cleared, lowest(shown, clock - 1));
+        end_ms = last_ms > end_ms ? last_ms : end_ms;
     }
-    if (keyspace_mark(engine, db, hash, key, cleared, engine->nodes.numbers[record ? record->node : old->node], end_ms, now_ms))
+    if (end_ms <= now_ms || keyspace_mark(engine, db, hash, key, cleared, number, end_ms, now_ms))
         return true;
     give_up(engine, kind * DATABASES + db, key);
     return false;
@@ -500,8 +461,7 @@ static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t no
     int64_t deadline_ms = record_deadline_ms(head);
     for (uint64_t place = from; place-- > stop;) {
         const Record *record = family_member(family, place);
-        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms || record_deadline_ms(record) >= deadline_ms
-            || (family->own && engine->nodes.numbers[record->node] != engine->settings.node))
+        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms || record_deadline_ms(record) >= deadline_ms)
             continue;
         if (!keyspace_again(engine, record, deadline_ms, true, now_ms, NOTE_NONE)) {
             stop = place; /* without memory they keep what they have */
@@ -512,13 +472,12 @@ static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t no
     return from - stop ? from - stop : 1;
 }
 
-/* The deadline of a head is later than it was: its implicit members get it too; where a peer said so, those that this node wrote. */
-void family_lengthen(Engine *engine, const Record *head, bool own, int64_t now_ms) {
+/* EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps its end: who
+ * raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it back. */
+void family_lengthen(Engine *engine, const Record *head, int64_t now_ms) {
     Family *family = family_of(engine, head);
-    family->own = own && (family->own || !family->raising);
     family->raising = family->count;
-    if (!own)
-        raise(engine, family, RAISED_AT_ONCE, now_ms);
+    raise(engine, family, RAISED_AT_ONCE, now_ms);
     if (family->raising)
         enqueue(engine, family);
 }

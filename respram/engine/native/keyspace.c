@@ -418,7 +418,7 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     if (!keyspace_again(engine, record, deadline_ms, implicit, now_ms, note))
         return false;
     if (is_later)
-        family_lengthen(engine, table_find(&engine->tables[db], hash, key), false, now_ms);
+        family_lengthen(engine, table_find(&engine->tables[db], hash, key), now_ms);
     return true;
 }
 

@@ -298,15 +298,13 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
         known.record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */
     }
     const Record *record = known.record;
-    int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms, before_ms = 0;
+    int64_t deadline_ms = (int64_t)newer->deadline_ms, shadow_ms = (int64_t)newer->shadow_ms;
     if (record)
         shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
     else if (known.stub)
         shadow_ms = shadow_of(deadline_ms, shadow_ms, 0, stub_shadow_ms(stub_at(&engine->stubs, known.stub)));
     if (newer->flags & RECORD_STUB && newer->db < DATABASES && deadline_ms > shadow_ms)
         shadow_ms = deadline_ms; /* of a clock that is ahead of this one */
-    if (record && record->flags & RECORD_KIND)
-        before_ms = record_deadline_ms(record);
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
     if (is_live && is_member(newer->db) && family_is_cleared(engine, newer->db, newer->key, newer->clock, now_ms))
         is_live = false;
@@ -318,8 +316,6 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
             return NO_ROOM;
     } else if (!write(engine, known, hash, newer, is_live, shadow_ms, now_ms)) {
         return NO_ROOM;
-    } else if (is_live && newer->flags & RECORD_KIND && now_ms < before_ms && before_ms < deadline_ms) {
-        family_lengthen(engine, table_find(&engine->tables[newer->db], hash, newer->key), true, now_ms);
     }
     if (newer->clock > engine->clock)
         engine->clock = newer->clock;

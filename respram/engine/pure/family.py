@@ -162,6 +162,7 @@ def enter(keyspace: Store, row: Row) -> None:
     assert family is not None
     family.latest = max(family.latest, row.clock)
     family.soonest_ms = min(family.soonest_ms, row.deadline_ms)
+    family.last_ms = max(family.last_ms, row.deadline_ms)
     if family.order is not None:
         family.order.add(name_of(row.key), keyspace.read(row))
     _note_change(keyspace, family)
@@ -178,6 +179,7 @@ def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
     family = family_of(keyspace, row)
     _count_empty(keyspace, family, -1)
     family.headed = False
+    family.shown = family.latest
     clear(keyspace, family, cleared)
     _forget_if_bare(keyspace, family)
 
@@ -195,22 +197,38 @@ def before_head(
 
     A peer's clock may be ahead: what still lives here had ended for whoever wrote a head of the same kind behind its deadline.
     """
-    if row is None:
-        return False
-    is_own = node == keyspace.settings.node
-    is_early = row.kind == kind and not is_own and clock >= from_ms(row.deadline_ms)
-    is_over = row.value is None or row.deadline_ms <= now_ms or is_early
-    if not is_over and row.kind == kind:
-        return True
-    end_ms = max(row.deadline_ms, row.shadow_ms)
-    cleared = ended_at(row) if is_over else row.clock
-    if is_over and kind and (is_own or is_early):
+    is_own, is_over, is_early = node == keyspace.settings.node, True, False
+    cleared, end_ms, of = 0, 0, node
+    if row is not None:
+        is_early = row.kind == kind and not is_own and clock >= from_ms(row.deadline_ms)
+        is_over = row.value is None or row.deadline_ms <= now_ms or is_early
+        if not is_over and row.kind == kind:
+            return True
+        end_ms, of = max(row.deadline_ms, row.shadow_ms), row.node
+        cleared = ended_at(row) if is_over else row.clock
+    if is_over and kind and (is_own or is_early) and end_ms > now_ms:
         cleared = max(cleared, min(_latest(keyspace, db, key), clock - 1))
-    if row.kind:
+    if is_over and kind and is_own:
+        shown, last_ms = _outlived(keyspace, db, key)
+        if shown:
+            cleared, end_ms = max(cleared, min(shown, clock - 1)), max(end_ms, last_ms)
+    if row is not None and row.kind:
         head_goes(keyspace, row, clock if not is_over else cleared if end_ms > now_ms else 0)
     if kind and end_ms > now_ms:
-        keyspace.mark(db, key, cleared, row.node, end_ms, now_ms)
+        keyspace.mark(db, key, cleared, of, end_ms, now_ms)
     return False
+
+
+def _outlived(keyspace: Store, db: int, key: bytes) -> tuple[int, int]:
+    """Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the latest clock and
+    the last end among them."""
+    shown = last_ms = 0
+    for kind in (HASH, SET, ZSET):
+        family = keyspace.families.found.get((kind * DATABASES + db, key))
+        if family is not None and family.count:
+            shown = max(shown, family.latest if family.headed else family.shown)
+            last_ms = max(last_ms, family.last_ms)
+    return shown, last_ms
 
 
 def _latest(keyspace: Store, db: int, key: bytes) -> int:
@@ -299,13 +317,12 @@ def work(keyspace: Store, now_ms: int, budget: int) -> int:
     return done
 
 
-def lengthen(keyspace: Store, head: Row, own: bool, now_ms: int) -> None:
-    """The deadline of a head is later than it was: its implicit members get it too."""
+def lengthen(keyspace: Store, head: Row, now_ms: int) -> None:
+    """EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps its end:
+    who raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it back."""
     family = family_of(keyspace, head)
-    family.own = own and (family.own or not family.raising)
     family.raising = len(family.rows)
-    if not own:
-        _raise(keyspace, family, RAISED_AT_ONCE, now_ms)
+    _raise(keyspace, family, RAISED_AT_ONCE, now_ms)
     if family.raising:
         _queue(keyspace, family)
 
@@ -320,7 +337,7 @@ def _raise(keyspace: Store, family: Family, count: int, now_ms: int) -> int:
         return 1
     for place in range(from_ - 1, stop - 1, -1):
         row = family.rows[place]
-        if not row.implicit or not now_ms < row.deadline_ms < head.deadline_ms or (family.own and row.node != keyspace.settings.node):
+        if not row.implicit or not now_ms < row.deadline_ms < head.deadline_ms:
             continue
         assert row.value is not None
         keyspace.put(row.db, row.key, row.value, row.seal, head.deadline_ms, True, now_ms, b"")

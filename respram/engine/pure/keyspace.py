@@ -223,7 +223,7 @@ class Keyspace:
         self.moved += len(row.value)
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)  # the seal says where it was made
         if row.kind and deadline_ms > before_ms:
-            family.lengthen(self, row, False, now_ms)
+            family.lengthen(self, row, now_ms)
         return True
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:

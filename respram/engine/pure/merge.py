@@ -79,7 +79,6 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     seen = None if keyspace.observer is None or record.named else _Seen(keyspace, record, now_ms)
     if not record.named:
         row = keyspace.found(record.db, record.key)  # looking destroys what is overdue
-    before_ms = row.deadline_ms if row is not None and row.kind else 0
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)
@@ -98,8 +97,6 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
             row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,
             shadow_ms, record.implicit, now_ms, record.kind if value is not None else 0,
         )  # fmt: skip
-        if row is not None and row.kind and now_ms < before_ms < row.deadline_ms:
-            family.lengthen(keyspace, row, True, now_ms)
     if seen is not None:
         seen.tell(keyspace, value, now_ms)
     return True

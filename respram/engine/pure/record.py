@@ -45,7 +45,8 @@ ORDERS: dict[int, Callable[[], Order]] = {}  # by kind; made with the family
 
 class Family:
     __slots__ = (
-        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "order", "raising", "own", "queued",
+        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "order", "raising",
+        "queued",
     )  # fmt: skip
 
     def __init__(self, space: int, key: bytes) -> None:
@@ -57,8 +58,9 @@ class Family:
         self.latest = 0  # no member's clock is above it
         self.version = 0  # another number after each change
         self.soonest_ms = 0  # no member ends before it; meaningless without members
-        self.raising = 0  # so many, from the beginning, may need the longer deadline of the head...
-        self.own = False  # ... of those that this node wrote
+        self.last_ms = 0  # no member ends behind it
+        self.shown = 0  # no member that was seen under a head that has ended has a clock above it
+        self.raising = 0  # so many, from the beginning, may need the longer deadline of the head
         self.queued = False  # slices have work with it
         make = ORDERS.get(space // DATABASES)
         self.order = make() if make is not None else None

@@ -1,0 +1,51 @@
+/* What the engine's parts ask of collections. Only prototypes may live here; the types are in engine.h. */
+#ifndef RESPRAM_FAMILY_H
+#define RESPRAM_FAMILY_H
+
+/* places.c: the array of a family's members */
+Record *family_member(const Family *family, uint64_t place);
+Record **place_at(const Family *family, uint64_t place);
+void place_put(Engine *engine, Family *family, Record *record, uint64_t place);
+bool places_grow(Engine *engine, Family *family); /* for one more */
+void places_shrink(Engine *engine, Family *family);
+void places_free(Engine *engine, Family *family);
+
+/* family.c: the first are called for every change of a head or a member */
+bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
+                   const Content *content, uint64_t clock, uint16_t node, int64_t now_ms);
+void family_after_all(Engine *engine, int db, Span key, const Content *content);
+void family_head_comes(Engine *engine, const Record *head);
+void family_head_goes(Engine *engine, const Record *head, uint64_t cleared);
+void family_marked(Engine *engine, int db, Span key, uint64_t clock);
+void family_link(Engine *engine, Record *record);
+void family_unlink(Engine *engine, Record *record);
+void family_moved(Engine *engine, Record *record);
+void family_lengthen(Engine *engine, const Record *head, int64_t now_ms);
+bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, int64_t now_ms);
+bool family_is_dying(const Engine *engine, const Record *member);
+bool family_is_empty(Engine *engine, const Record *head, int64_t now_ms);
+Family *family_of(Engine *engine, const Record *head);
+Family *family_settled(Engine *engine, const Record *head, int64_t now_ms);
+Record *family_head(const Engine *engine, int db, uint64_t hash, Span key, int64_t now_ms);
+void family_note(Engine *engine, uint8_t first_note, int space, Span member, int64_t now_ms);
+uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget);
+
+/* ranking.c: the order of a sorted set's family */
+void ranking_leave(Engine *engine, Family *family, const Record *record);
+void ranking_enter(Engine *engine, Family *family, Record *record);
+void ranking_move(Engine *engine, Family *family, const Record *before, Record *after);
+uint64_t family_place(Engine *engine, const Record *head, double score, const Span *name, bool after, int64_t now_ms);
+size_t family_ranked(Engine *engine, const Record *head, uint64_t start, size_t count, bool downwards, int64_t now_ms,
+                     Ranked *out);
+bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit,
+                  int64_t now_ms);
+Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_ms);
+bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms, bool *is_new);
+bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms, bool *found);
+bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out);
+void family_free(Engine *engine);
+Span member_head(Span member);
+Span member_name(Span member);
+bool member_key(Buffer *out, Span key, Span name);
+
+#endif
