@@ -116,7 +116,7 @@ def test_invariant_7_a_full_memory_refuses_writes_and_evicts_nothing() -> None:
 def test_invariant_7_what_one_client_may_ask_for_is_bounded(node: LiveNode, wire: Wire) -> None:
     for data, text in (
         (b"a" * 70_000, b"-ERR Protocol error: too big inline request\r\n"),
-        (b"*1048577\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+        (b"*32769\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
         (b"*1\r\n$16777217\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
     ):
         other = node.connect()

@@ -5,10 +5,12 @@ collection that a command begins gets the default TTL, as a string does; clients
 go, a right that an operator gives by the command's name.
 """
 
+from collections.abc import Callable, Iterator
+
 from respram.commands.access import check_length, glance, room
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
-from respram.commands.reply import OverrunError
+from respram.commands.reply import BREATH, Breath, Each, OverrunError, Reply
 from respram.commands.texts import INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
 from respram.engine.api import EXPIRED, Entry, Member
 from respram.errors import ClientError
@@ -17,8 +19,10 @@ from respram.record import HASH, SET, ZSET, member_key
 
 KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE answers
 WALK_MEMBERS = 1_000  # taken out of the engine at a time
+TOLD_AT_ONCE = 8_192  # members that a reply tells as they are at one moment; of more it is made in steps, in 10 to 25 ms at once
+STEP_MEMBERS = 128  # of such a step, between which others are served
 SCAN_COUNT_DEFAULT = 10
-SCAN_COUNT_MAX = 65_536  # members walked by one HSCAN or SSCAN: COUNT is a hint, and nobody may hold the node
+SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and nobody may hold the node
 INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # up to which Redis packs a collection, by its defaults
 
 OUT_OF_BOUNDS = ClientError(b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
@@ -98,6 +102,35 @@ def members(conn: Conn, key: bytes) -> list[Member]:
         if not cursor:
             found.reverse()
             return found
+
+
+def is_long(conn: Conn, entry: Entry) -> bool:
+    """Whether its members are told in steps: a transaction and a script cannot wait, and have a share of looks instead."""
+    return entry.length > TOLD_AT_ONCE and not conn.executing
+
+
+def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: Callable[[Member], tuple[bytes, ...]]) -> Reply:
+    """The `parts` of each member, as an `Each` of this kind where they are many: who is there all the while is told once."""
+    if is_long(conn, entry):
+        return Each((part for one in walked(conn, key) for part in ((one,) if isinstance(one, Breath) else parts(one))), kind)
+    return [part for one in members(conn, key) for part in parts(one)]
+
+
+def walked(conn: Conn, key: bytes) -> Iterator[Member | Breath]:
+    """In steps, between which others may write."""
+    engine, db, cursor = conn.node.engine, conn.session.db, 0
+    seen: set[int] = set()  # a walk can meet a member twice that fills a hole; hashes of names, which take less than names
+    while True:
+        step = engine.members(db, key, cursor, STEP_MEMBERS, conn.now_ms)
+        for one in step.members:
+            mark = hash(one.name)
+            if mark not in seen:
+                seen.add(mark)
+                yield one
+        cursor = step.cursor
+        if not cursor:
+            return
+        yield BREATH
 
 
 def replace(conn: Conn, key: bytes, kind: int, names: dict[bytes, bytes], event: bytes) -> None:

@@ -167,7 +167,11 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     assert conn.queue is not None
     limits = conn.node.limits
     size = queued_size(argv)
-    if conn.queued >= limits.multi_commands_max or conn.queued_bytes + size > limits.multi_bytes_max:
+    if (
+        conn.queued >= limits.multi_commands_max
+        or conn.queued_bytes + size > limits.multi_bytes_max
+        or conn.queue_args + len(argv) > limits.multi_args_max
+    ):
         conn.spoiled = True
         raise ClientError(b"ERR too many commands or bytes queued in MULTI")
     if b"no_multi" in command.flags:
@@ -176,6 +180,7 @@ def _enqueue(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
     take_over(conn)
     conn.queue.append((command, argv))
     conn.queue_bytes += size
+    conn.queue_args += len(argv)
     conn.session.keeping = 0
     return Simple(b"QUEUED")
 

@@ -9,6 +9,7 @@ from respram.commands.collections import (
     current_collection,
     draw_count,
     drawn,
+    is_long,
     let_go_members,
     member,
     members,
@@ -17,6 +18,7 @@ from respram.commands.collections import (
     read_collection,
     scan_members,
     tell,
+    told,
 )
 from respram.commands.counters import NOT_FINITE, OVERFLOW
 from respram.commands.node import Conn
@@ -78,21 +80,22 @@ def hmget(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def hgetall(conn: Conn, argv: list[bytes]) -> Reply:
-    if read_collection(conn, argv[1], HASH) is None:
+    entry = read_collection(conn, argv[1], HASH)
+    if entry is None:
         return {}
+    if is_long(conn, entry):
+        return told(conn, argv[1], entry, b"%", lambda one: (one.name, one.value))
     return {one.name: one.value for one in members(conn, argv[1])}
 
 
 def hkeys(conn: Conn, argv: list[bytes]) -> Reply:
-    if read_collection(conn, argv[1], HASH) is None:
-        return []
-    return [one.name for one in members(conn, argv[1])]
+    entry = read_collection(conn, argv[1], HASH)
+    return [] if entry is None else told(conn, argv[1], entry, b"*", lambda one: (one.name,))
 
 
 def hvals(conn: Conn, argv: list[bytes]) -> Reply:
-    if read_collection(conn, argv[1], HASH) is None:
-        return []
-    return [one.value for one in members(conn, argv[1])]
+    entry = read_collection(conn, argv[1], HASH)
+    return [] if entry is None else told(conn, argv[1], entry, b"*", lambda one: (one.value,))
 
 
 def hlen(conn: Conn, argv: list[bytes]) -> Reply:

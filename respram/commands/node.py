@@ -122,6 +122,7 @@ class Conn:
 
     queue: list[tuple[Command, list[bytes]]] | None = None  # MULTI: (command, argv) so far, if the session keeps none
     queue_bytes: int = 0
+    queue_args: int = 0
     spoiled: bool = False  # a command was refused while queueing: EXEC will abort
     executing: bool = False  # inside EXEC: nothing may suspend
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)  # stamp at WATCH

@@ -76,7 +76,7 @@ class Each(NamedTuple):
     a `Breath` other clients may run. Nothing but AllowanceError may be raised in it."""
 
     items: "Iterator[Reply | Breath]"
-    kind: bytes = b"*"  # an array; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
+    kind: bytes = b"*"  # an array; `~`: a set; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
 
 
 class OverrunError(Exception):
@@ -230,6 +230,8 @@ class Writing:
             return b"=%d\r\ntxt:" % (size + 4) if proto == 3 else b"$%d\r\n" % size
         if self.kind == b"%" and proto == 3:
             return b"%%%d\r\n" % (self.count // 2)
+        if self.kind == b"~" and proto == 3:
+            return b"~%d\r\n" % self.count
         return b"*%d\r\n" % self.count if self.kind else b""
 
     @property

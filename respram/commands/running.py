@@ -19,7 +19,9 @@ Handler = Callable[[Conn, list[bytes]], Reply]
 
 HANDLERS: dict[bytes, Handler] = {}  # by full name
 
-READS_TOO_MUCH = ClientError(b"ERR the values together are more than twice proto-max-bulk-len, which is what one command or transaction may read")
+READS_TOO_MUCH = ClientError(
+    b"ERR the values and members together are more than twice proto-max-bulk-len, which is what one command or transaction may look at"
+)
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 

@@ -25,6 +25,7 @@ from respram.commands.running import OOM, call, count_error
 from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
+from respram.engine.api import LOOK_BYTES
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.scripting.cache import Cached, digest_of
@@ -146,6 +147,7 @@ class Calls:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
                     raise OOM
                 running.wrote = True
+            conn.node.engine.allow(LOOK_BYTES * len(argv))  # a share for each: what they take together is bounded by time
             said = call(conn, command, argv)
             if command.name in LIVES and self._is_implicit(argv[1]):
                 said = -1

@@ -4,16 +4,18 @@ SINTERSTORE and its kin overwrite their target, as SET does; where the result is
 of it here, for who may DEL.
 """
 
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Iterator
 
 from respram.commands.access import ask_for_missing
 from respram.commands.collections import (
+    STEP_MEMBERS,
+    TOLD_AT_ONCE,
     begin,
     checked,
     current_collection,
     draw_count,
     drawn,
+    is_long,
     let_go_members,
     member,
     members,
@@ -23,16 +25,19 @@ from respram.commands.collections import (
     scan_members,
     tell,
     tell_gone,
+    told,
+    walked,
 )
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.reply import Flags, Reply
+from respram.commands.reply import BREATH, Breath, Each, Flags, Reply
 from respram.commands.texts import SYNTAX
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import SET
 
 Names = dict[bytes, bytes]
+Combine = Callable[[Conn, list[bytes]], Names]
 
 NO_KEYS = ClientError(b"ERR numkeys should be greater than 0")
 TOO_FEW_ARGUMENTS = ClientError(b"ERR Number of keys can't be greater than number of args")
@@ -105,6 +110,9 @@ def smismember(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def smembers(conn: Conn, argv: list[bytes]) -> Reply:
+    entry = read_collection(conn, argv[1], SET)
+    if entry is not None and is_long(conn, entry):
+        return told(conn, argv[1], entry, b"~", lambda one: (one.name,))
     return Flags(list(_names(conn, argv[1])))
 
 
@@ -144,16 +152,20 @@ def _sets(conn: Conn, keys: list[bytes]) -> list[Names]:
     ask_for_missing(conn, keys)
     for key in keys:
         checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), SET)
-    return [_names(conn, key) for key in keys]
+    found = {key: _names(conn, key) for key in dict.fromkeys(keys)}  # who names a set a thousand times has it read once
+    return [found[key] for key in keys]
 
 
 def _intersected(conn: Conn, keys: list[bytes]) -> Names:
-    one, *others = sorted(_sets(conn, keys), key=len)
+    one, *others = sorted(_sets(conn, list(dict.fromkeys(keys))), key=len)
     return {name: b"" for name in one if all(name in other for other in others)}
 
 
 def _united(conn: Conn, keys: list[bytes]) -> Names:
-    return reduce(lambda one, other: one | other, _sets(conn, keys))
+    found: Names = {}
+    for its in _sets(conn, list(dict.fromkeys(keys))):
+        found |= its  # in place: a new one for each would make of many small ones the square
+    return found
 
 
 def _difference(conn: Conn, keys: list[bytes]) -> Names:
@@ -162,18 +174,65 @@ def _difference(conn: Conn, keys: list[bytes]) -> Names:
 
 
 def sinter(conn: Conn, argv: list[bytes]) -> Reply:
-    return Flags(list(_intersected(conn, argv[1:])))
+    return _tell(conn, argv[1:], _intersected, lambda keys: _chosen(conn, keys, among=True))
 
 
 def sunion(conn: Conn, argv: list[bytes]) -> Reply:
-    return Flags(list(_united(conn, argv[1:])))
+    return _tell(conn, argv[1:], _united, lambda keys: _all(conn, keys))
 
 
 def sdiff(conn: Conn, argv: list[bytes]) -> Reply:
-    return Flags(list(_difference(conn, argv[1:])))
+    return _tell(conn, argv[1:], _difference, lambda keys: _chosen(conn, keys, among=False))
 
 
-def _store(conn: Conn, argv: list[bytes], combine: Callable[[Conn, list[bytes]], Names]) -> int:
+def _tell(conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath]]) -> Reply:
+    """At one moment, or, where there is much to look at, in steps."""
+    ask_for_missing(conn, keys)
+    lengths: dict[bytes, int] = {}
+    for key in keys:
+        entry = checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), SET)
+        lengths[key] = 0 if entry is None else entry.length
+    if conn.executing or sum(lengths[key] for key in keys) <= TOLD_AT_ONCE:
+        return Flags(list(combine(conn, keys)))
+    for key in keys:
+        read_collection(conn, key, SET)
+    if combine is _intersected:
+        keys = sorted(dict.fromkeys(keys), key=lengths.__getitem__)
+    return Each(steps(keys), b"~")
+
+
+def _all(conn: Conn, keys: list[bytes]) -> "Iterator[Reply | Breath]":
+    seen: set[int] = set()
+    for key in dict.fromkeys(keys):
+        for one in walked(conn, key):
+            if isinstance(one, Breath):
+                yield one
+            elif (mark := hash(one.name)) not in seen:
+                seen.add(mark)
+                yield one.name
+        yield BREATH
+
+
+def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | Breath]":
+    """Of the first set those that are in all others, or in none."""
+    first, *others = keys
+    others = list(dict.fromkeys(others))
+    looks = 0
+    for one in walked(conn, first):
+        if isinstance(one, Breath):
+            yield one
+            continue
+        for other in others:
+            looks += 1
+            if not looks % STEP_MEMBERS:
+                yield BREATH
+            if (member(conn, other, one.name) is not None) is not among:
+                break
+        else:
+            yield one.name
+
+
+def _store(conn: Conn, argv: list[bytes], combine: Combine) -> int:
     name, target = argv[0].lower(), argv[1]
     found = combine(conn, argv[2:])
     if found:

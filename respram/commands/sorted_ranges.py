@@ -4,13 +4,14 @@ Every range becomes ranks first (scores.py), then it is one walk through the ord
 before it looks at the key is parsed before it here, since a client that sends two mistakes is told of the first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from respram.commands.blocking import forget_blocked, parse_timeout, wait_for
+from respram.commands.collections import STEP_MEMBERS, TOLD_AT_ONCE
 from respram.commands.node import Conn
-from respram.commands.reply import NIL_ARRAY, Reply
+from respram.commands.reply import BREATH, NIL_ARRAY, Breath, Each, Reply
 from respram.commands.scores import Place, Range, by_name, by_rank, by_score, name_bounds, score_bounds, told
 from respram.commands.sorted_sets import items_of, let_go_of, pairs, sorted_set, to_be_written
 from respram.commands.sorted_stores import store_items
@@ -69,15 +70,46 @@ def zrevrangebylex(conn: Conn, argv: list[bytes]) -> Reply:
 def _tell(conn: Conn, argv: list[bytes], wanted: Wanted, *, free: bool) -> Reply:
     cover = _parsed(argv[2], argv[3], argv[4:], wanted, free=free, stores=False)
     entry = sorted_set(conn, argv[1])
-    items = [] if entry is None else _items(conn, argv[1], entry, cover, wanted)
+    if entry is None:
+        return []
+    start, count = _ranks(conn, argv[1], entry, cover, wanted)
+    if count > TOLD_AT_ONCE and not conn.executing:
+        return Each(_in_steps(conn, argv[1], start, count, wanted))
+    items = items_of(conn, argv[1], start, count, wanted.reverse)
     return pairs(conn, items) if wanted.scores else [name for _, name in items]
+
+
+def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> Iterator[Reply | Breath]:
+    """Up to the member that is the last of them now. Each step begins behind the member that was told last, wherever that is or would
+    be by then."""
+    engine, db, down = conn.node.engine, conn.session.db, wanted.reverse
+    ((end_score, end_name),) = engine.ranked(db, key, rank - count + 1 if down else rank + count - 1, 1, False, conn.now_ms)
+    while (entry := engine.peek(db, key, conn.now_ms)) is not None and entry.kind == ZSET:
+        end = engine.place(db, key, end_score, end_name, not down, conn.now_ms)
+        count = rank - end + 1 if down else end - rank
+        step = engine.ranked(db, key, rank, min(count, STEP_MEMBERS), down, conn.now_ms) if count > 0 else []
+        for score, name in step:
+            if wanted.scores and conn.session.proto == 3:
+                yield [name, told(score)]
+            else:
+                yield name
+                if wanted.scores:
+                    yield told(score)
+        if not step:
+            return
+        yield BREATH
+        score, name = step[-1]
+        rank = engine.place(db, key, score, name, not down, conn.now_ms) - down
 
 
 def zrangestore(conn: Conn, argv: list[bytes]) -> Reply:
     wanted = Wanted()
     cover = _parsed(argv[3], argv[4], argv[5:], wanted, free=True, stores=True)
     entry = sorted_set(conn, argv[2])
-    items = [] if entry is None else _items(conn, argv[2], entry, cover, wanted, told=False)
+    items: list[Item] = []
+    if entry is not None:
+        start, count = _ranks(conn, argv[2], entry, cover, wanted)
+        items = items_of(conn, argv[2], start, count, wanted.reverse, told=False)
     return store_items(conn, b"zrangestore", argv[1], items)
 
 
@@ -135,15 +167,14 @@ def _first_score(conn: Conn, key: bytes) -> float:
     return conn.node.engine.ranked(conn.session.db, key, 0, 1, False, conn.now_ms)[0][0]
 
 
-def _items(conn: Conn, key: bytes, entry: Entry, cover: Cover, wanted: Wanted, told: bool = True) -> list[Item]:
+def _ranks(conn: Conn, key: bytes, entry: Entry, cover: Cover, wanted: Wanted) -> tuple[int, int]:
+    """The first rank and how many."""
     start, stop = cover(conn, key, entry)
     count = stop - start - wanted.offset
     if wanted.offset < 0 or count <= 0:
-        return []
+        return 0, 0
     count = count if wanted.limit < 0 else min(count, wanted.limit)
-    if wanted.reverse:
-        return items_of(conn, key, stop - 1 - wanted.offset, count, downwards=True, told=told)
-    return items_of(conn, key, start + wanted.offset, count, told=told)
+    return (stop - 1 - wanted.offset if wanted.reverse else start + wanted.offset), count
 
 
 def _integer(word: bytes) -> int:

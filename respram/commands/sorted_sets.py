@@ -30,7 +30,7 @@ ZADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"})
 FETCHED_AT_ONCE = 1_024  # members that a walk takes from the engine in one go
 SMALL_MAX = 128  # members of what Redis keeps in one piece: ZSCAN tells all of it at once, in order
 SCAN_COUNT_DEFAULT = 10
-SCAN_COUNT_MAX = 65_536  # members of one ZSCAN: COUNT is a hint, and nobody may hold the node
+SCAN_COUNT_MAX = 8_192  # members of one ZSCAN: COUNT is a hint, and nobody may hold the node
 
 
 def sorted_set(conn: Conn, key: bytes) -> Entry | None:

@@ -16,6 +16,7 @@ from respram.commands.notify import await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
 from respram.commands.truth import await_truth
+from respram.engine.api import LOOK_BYTES
 from respram.errors import ClientError
 
 ARG_BYTES = 48  # of an argument besides its bytes
@@ -89,7 +90,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         take_over(conn)  # another node may decide
     if conn.session.kept:
         return _exec_queued(conn)
-    commands, own_bytes = conn.queue, conn.queued_bytes
+    commands, own_bytes = conn.queue, conn.queued_bytes + LOOK_BYTES * conn.queue_args
     wait_while_paused(conn, (command for command, _ in commands))
     try:
         send_together(conn, commands)
@@ -138,7 +139,7 @@ def _exec_queued(conn: Conn) -> Reply:
     conn.executing = True
     try:
         if not session.midway:  # else the engine began with it
-            engine.allow(session.kept_bytes)
+            engine.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
             engine.say(b"*%d\r\n" % session.kept)
         session.midway = False
         while (argv := engine.run_queued(session, conn.now_ms, conn.node.limits.output_buffer_bytes_max)) is not None:
@@ -159,6 +160,7 @@ def take_over(conn: Conn) -> None:
     for argv in conn.session.take_queued():
         conn.queue.append((_hot(argv), argv))
         conn.queue_bytes += queued_size(argv)
+        conn.queue_args += len(argv)
 
 
 def queued_size(argv: list[bytes]) -> int:
@@ -177,7 +179,7 @@ def leave(conn: Conn) -> None:
     """Forgets the queue and what was watched; for EXEC, DISCARD, RESET."""
     conn.session.drop_queued()
     conn.queue = None
-    conn.queue_bytes = 0
+    conn.queue_bytes = conn.queue_args = 0
     conn.spoiled = False
     if conn.watched:
         forget_watched(conn)

@@ -77,7 +77,10 @@ class Limits:
         16 * MIB, "One argument, hence one key or value; to work on it takes up to 20 ms, in which nobody else is served. Redis allows 512 MiB.",
         "proto-max-bulk-len", MIB, 512 * MIB,
     )  # fmt: skip
-    args_max: int = bound(MIB, "Arguments of one command, as in Redis 6; Redis 7 waits for up to 2,147,483,647.")
+    args_max: int = bound(
+        32_768, "Arguments of one command, at 0.5 to 2 us each, in which nobody else is served. Redis allows 1,048,576.",
+        "args-limit", 1_024, MIB,
+    )  # fmt: skip
     inline_bytes_max: int = bound(64 * KIB, "An inline request, or a line of a length, whose end has not come, as in Redis.")
 
     # -- transactions and one turn of the loop ----------------------------------------------------
@@ -89,6 +92,9 @@ class Limits:
         131_072, "Keys that the plain commands of one MULTI (those of the engine: GET, SET, INCR...) may name; at 0.1 to 0.3 us each.",
         "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
+    multi_args_max: int = bound(
+        65_536, "Arguments of all that is queued in one MULTI, unless all are plain: EXEC takes as long for them as for two of the largest commands."
+    )
     multi_bytes_max: int = bound(
         32 * MIB, "All that is queued in one MULTI; as much as a query buffer may hold. An argument counts for 48 bytes more than it has."
     )

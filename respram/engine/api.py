@@ -45,6 +45,8 @@ KEPT_BYTES_MAX = 32 << 20  # of arguments that one session keeps in MULTI, as ma
 FEED_MOVED_BYTES_MAX = 2 << 20  # of values, read and written by one call of `feed`: then the others are let in
 FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for as many commands of the turn
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
+LOOK_BYTES = 1 << 10  # a member that a command looks at counts for so many bytes of values: 1,000 take as long as a MiB
+MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends behind the member that reaches it
 
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
@@ -181,6 +183,10 @@ class Session(Protocol):
         """Writes of the fast paths that named no TTL."""
 
     @property
+    def kept_work(self) -> int:
+        """How many keys and members they name, or more."""
+
+    @property
     def kept_bytes(self) -> int:
         """Of their arguments together; at most KEPT_BYTES_MAX."""
 
@@ -282,8 +288,13 @@ class Engine(Replicating, Ranking, Protocol):
 
     def allow(self, own_bytes: int) -> None:
         """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many as the largest
-        two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much. A `lookup` beyond raises
-        AllowanceError, and `run_queued` hands back what is left. Outside of a feed nothing is counted."""
+        two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much, and with LOOK_BYTES for each
+        of its arguments. A `lookup` beyond raises AllowanceError, and so does a look at a member of a collection; `run_queued` hands
+        back what is left. Outside of a feed nothing is counted."""
+
+    def spend(self, size: int) -> None:
+        """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB. AllowanceError: the command
+        has not so much left of its share."""
 
     def spent(self) -> bool:
         """Whether all of that has been read or written. A write is never refused, and counts."""
@@ -397,7 +408,8 @@ class Engine(Replicating, Ranking, Protocol):
         """False: there was none. With the last one the collection is missing, though nobody lets go of its head."""
 
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
-        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order."""
+        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their values
+        become MEMBERS_BYTES_MAX."""
 
     def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
         """One of them, chosen evenly by `draw` (64 random bits)."""

@@ -43,7 +43,7 @@ def test_every_limit_has_a_unit_a_reason_and_a_default_within_its_own_bounds(lim
 
 def test_the_limits_that_clients_know_are_those_of_redis_and_of_the_issue() -> None:
     limits = Limits()
-    assert (limits.clients_max, limits.bulk_bytes_max, limits.args_max) == (10_000, 16 * MIB, 1_048_576)
+    assert (limits.clients_max, limits.bulk_bytes_max, limits.args_max) == (10_000, 16 * MIB, 32_768)
     assert (limits.inline_bytes_max, limits.query_buffer_bytes_max) == (64 * KIB, 32 * MIB)
     assert (scanner.UNTRUSTED_ARGS_MAX, scanner.UNTRUSTED_BULK_BYTES_MAX) == (10, 16 * KIB)
     assert (limits.idle_timeout_s, record.DATABASES) == (0, 16)

@@ -24,7 +24,7 @@ OTHER = {
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
     "output-buffer-limit": "96mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
-    "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17",
+    "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17", "args-limit": "1025",
     "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
     "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no", "decide": "local",
     "suspicion-ms": "6000", "isolation-window-ms": "7000",

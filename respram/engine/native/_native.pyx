@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memcpy, memset
 from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
 
-from respram.engine.api import EXPIRED, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
+from respram.engine.api import EXPIRED, MEMBERS_BYTES_MAX, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
 from respram.engine.replication import Bucket, Digest, Fetched, Found
 from respram.errors import AllowanceError
 
@@ -334,6 +334,9 @@ cdef class NativeEngine:
         if self.c.feed.session is not NULL:
             engine_allow(self.c, own_bytes)
 
+    def spend(self, size):
+        self.look(min(max(size, 0), 1 << 60))
+
     def spent(self):
         return self.c.moved >= self.c.moved_max
 
@@ -533,8 +536,15 @@ cdef class NativeEngine:
         cdef Span span = span_of(key)
         return family_head(self.c, db, keyspace_hash(self.c, span), span, now_ms)
 
+    cdef int look(self, size_t size) except -1:
+        if self.c.moved >= self.c.moved_max or size >= self.c.moved_max - self.c.moved:
+            raise AllowanceError
+        self.c.moved += LOOK_BYTES + size
+        return 0
+
     cdef object shown(self, const Record *record):
         cdef size_t length = record_value_bytes(record)
+        self.look(length)
         cdef bytes value = b""
         if length:
             value = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>length)
@@ -558,6 +568,8 @@ cdef class NativeEngine:
         cdef const Record *record = NULL
         if head is not NULL:
             record = family_find(self.c, head, span_of(name), now_ms)
+        if record is NULL:
+            self.look(0)
         return None if record is NULL else self.shown(record)
 
     def put_member(self, int db, bytes key not None, bytes name not None, bytes value not None, deadline_ms, int64_t now_ms):
@@ -587,6 +599,7 @@ cdef class NativeEngine:
         cdef Record *head = self.head(db, key, now_ms)
         cdef const Family *family
         cdef uint64_t at, stop, wanted = min(max(count, 0), 1 << 60)
+        cdef size_t size = 0, size_max = MEMBERS_BYTES_MAX
         cdef list found = []
         if head is NULL:
             return Members(0, found)
@@ -595,10 +608,11 @@ cdef class NativeEngine:
         stop = at - wanted if at > wanted else 0
         if stop < family.dying:
             stop = family.dying
-        while at > stop:
+        while at > stop and size < size_max:
             at -= 1
             found.append(self.shown(family_member(family, at)))
-        return self.after(Members(stop if stop > family.dying else 0, found))
+            size += record_value_bytes(family_member(family, at))
+        return self.after(Members(at if at > family.dying else 0, found))
 
     def draw_member(self, int db, bytes key not None, draw, int64_t now_ms):
         cdef Record *head = self.head(db, key, now_ms)
@@ -630,6 +644,7 @@ cdef class NativeEngine:
             wanted = <size_t>min(left, <uint64_t>RANKED_AT_ONCE)
             got = family_ranked(self.c, head, rank, wanted, downwards, now_ms, found)
             for number in range(got):
+                self.look(0)
                 items.append((found[number].score, bytes_of(member_name(record_key(found[number].record)))))
             left -= got
             if got < wanted or (downwards and rank < got):

@@ -50,6 +50,7 @@ cdef extern from "engine.h":
         const CGuard *guard
         uint64_t permitted[2]
         uint64_t keeps, exec_bytes_max, keeping, kept_count, kept_bytes, defaulted
+        uint64_t kept_work
         bint faulted
         CFault fault
     ctypedef struct Nodes:
@@ -148,6 +149,7 @@ cdef extern from "engine.h":
     uint64_t engine_used_bytes(const Engine *)
     bint engine_full(const Engine *)
     void engine_allow(Engine *, uint64_t)
+    uint64_t LOOK_BYTES
     ctypedef struct CPatterns "Patterns":
         size_t count
     bint patterns_add(CPatterns *, Span)

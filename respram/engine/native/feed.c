@@ -312,7 +312,7 @@ static void say_fault(Engine *engine, const Fault *fault) {
 /* To `dispatch`, with a command's share of bytes. Of an EXEC that began here a part may be spent already. */
 static Turn cold(Engine *engine) {
     if (!engine->feed.session->midway)
-        engine_allow(engine, 0);
+        engine_allow(engine, LOOK_BYTES * engine->batch.commands[engine->batch.next].argc);
     return TURN_COLD;
 }
 

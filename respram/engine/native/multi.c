@@ -199,7 +199,7 @@ static bool exec(Engine *engine, Session *session, int64_t now_ms) {
     size_t before = engine->reply.len;
     reply_integer(engine, '*', (int64_t)session->kept_count);
     engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
-    engine_allow(engine, session->kept_bytes);
+    engine_allow(engine, session->kept_bytes + LOOK_BYTES * session->kept_work);
     Command command;
     if (!kept_run(engine, session, now_ms, session->exec_bytes_max, &command)) {
         session->kept_at = (size_t)((const uint8_t *)command.args - offsetof(Kept, args) - session->kept.bytes);

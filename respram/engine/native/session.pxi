@@ -207,6 +207,10 @@ cdef class NativeSession:
         return self.c.kept_count
 
     @property
+    def kept_work(self):
+        return self.c.kept_work
+
+    @property
     def kept_bytes(self):
         return self.c.kept_bytes
 

@@ -110,6 +110,9 @@ class PureEngine:
         if self.wire.is_feeding:
             self.keyspace.allow(own_bytes)
 
+    def spend(self, size: int) -> None:
+        self.keyspace.look(size)
+
     def spent(self) -> bool:
         return self.keyspace.is_spent()
 

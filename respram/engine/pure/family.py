@@ -6,7 +6,7 @@ Members are records like any other. What is here is told of each that comes, goe
 
 from typing import Protocol
 
-from respram.engine.api import Member, Members, Observer, Settings
+from respram.engine.api import MEMBERS_BYTES_MAX, Member, Members, Observer, Settings
 from respram.engine.pure.record import ORDERS, Families, Family, Row
 from respram.engine.pure.wheel import Wheel
 from respram.record import (
@@ -46,6 +46,7 @@ class Store(Protocol):
     def found(self, db: int, key: bytes) -> Row | None: ...
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None: ...
     def read(self, row: Row) -> bytes: ...
+    def look(self, size: int = 0) -> None: ...
     def sealed(self, value: bytes) -> tuple[bytes, Seal | None]: ...
     def packed(self, row: Row) -> bytes: ...
     def put(
@@ -357,10 +358,14 @@ def _member_row(keyspace: Store, head: Row, name: bytes, now_ms: int) -> Row | N
 def member(keyspace: Store, db: int, key: bytes, name: bytes, now_ms: int) -> Member | None:
     head = keyspace.head(db, key, now_ms)
     row = _member_row(keyspace, head, name, now_ms) if head is not None else None
+    if row is None:
+        keyspace.look()
     return None if row is None else _shown(keyspace, row)
 
 
 def _shown(keyspace: Store, row: Row) -> Member:
+    assert row.value is not None
+    keyspace.look(len(row.value))
     return Member(name_of(row.key), keyspace.read(row), row.deadline_ms, not row.implicit)
 
 
@@ -392,7 +397,12 @@ def members(keyspace: Store, db: int, key: bytes, cursor: int, count: int, now_m
     rows = family.rows
     at = min(cursor, len(rows)) if cursor else len(rows)
     stop = max(at - count, family.dying)
-    return Members(stop if stop > family.dying else 0, [_shown(keyspace, row) for row in reversed(rows[stop:at])])
+    found, size = list[Member](), 0
+    while at > stop and size < MEMBERS_BYTES_MAX:
+        at -= 1
+        found.append(_shown(keyspace, rows[at]))
+        size += len(found[-1].value)
+    return Members(at if at > family.dying else 0, found)
 
 
 def draw_member(keyspace: Store, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:

@@ -13,6 +13,7 @@ from respram.engine import api
 from respram.engine.api import (
     FEED_COMMAND_US,
     FEED_MOVED_BYTES_MAX,
+    LOOK_BYTES,
     RUN_BYTES_MAX,
     RUN_COMMANDS_MAX,
     RUN_GROUPS_MAX,
@@ -74,6 +75,10 @@ class PureSession:
     @property
     def kept(self) -> int:
         return len(self.keep.commands)
+
+    @property
+    def kept_work(self) -> int:
+        return self.keep.work
 
     @property
     def kept_bytes(self) -> int:
@@ -197,7 +202,7 @@ class Wire:
                     self.close(session)
                     return
                 if not session.midway:  # else a part of an EXEC's share may be spent already
-                    self.keyspace.allow(0)
+                    self.keyspace.allow(LOOK_BYTES * len(argv))
                 self._current, self._taken = argv, 0
                 reply = None if self._gathered(session) else session.dispatch(session, argv, now_ms)
                 self._current = None
@@ -278,7 +283,7 @@ class Wire:
         if self.homes.table is not None and not session.decides and self.kept_home(session):
             return None
         self.say(b"*%d\r\n" % session.kept)
-        keyspace.allow(session.kept_bytes)
+        keyspace.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
         argv = self._run_queued(session, now_ms, session.exec_bytes_max)
         if argv is None:
             return b""

@@ -13,6 +13,7 @@ from respram.engine.api import (
     EXPIRED,
     LATE_BOUNDS_MS,
     LATE_MS,
+    LOOK_BYTES,
     NEW,
     Entry,
     Observer,
@@ -125,6 +126,12 @@ class Keyspace:
             raise AllowanceError
         value = self.opened(row)
         return self._entry(row, value, len(value))
+
+    def look(self, size: int = 0) -> None:
+        """Before a command is told of a member with so long a value."""
+        if self.moved_max is not None and self.moved + size >= self.moved_max:
+            raise AllowanceError
+        self.moved += LOOK_BYTES + size
 
     def allow(self, own_bytes: int) -> None:
         self.moved_max = self.moved + 2 * self.settings.bulk_bytes_max + ALLOWED_BYTES_LEAST + own_bytes

@@ -213,7 +213,10 @@ def place(
 
 def ranked(keyspace: "Keyspace", db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int) -> list[Item]:
     order = _order(keyspace, db, key, now_ms)
-    return [] if order is None else order.from_rank(start, count, downwards)
+    found = [] if order is None else order.from_rank(start, count, downwards)
+    for _ in found:
+        keyspace.look()
+    return found
 
 
 def _order(keyspace: "Keyspace", db: int, key: bytes, now_ms: int) -> Order | None:

@@ -22,7 +22,7 @@ from respram.integers import parse_int
 UNTRUSTED_ARGS_MAX = 10  # before AUTH, as in Redis
 UNTRUSTED_BULK_BYTES_MAX = 16384  # of one argument before AUTH, as in Redis
 
-LONG_COUNT = re.compile(rb"\*[-+]?\d{6}")  # hiredis would allocate for it before any argument came
+LONG_COUNT = re.compile(rb"\*[-+]?\d{4}")  # hiredis would allocate for it before any argument came, and knows no limit; args_max has 4 digits
 STAR, DOLLAR = 0x2A, 0x24
 
 Command = list[bytes]
