@@ -183,8 +183,8 @@ class Replica:
         token, effects = self.core.ask(db, key, now)
         return token, self._done(effects, now)
 
-    def stopped(self, for_ms: int, now: Now) -> list[Output]:
-        return self._done(self.core.stopped(for_ms, now), now)
+    def stopped(self, for_ms: int, now: Now, local: bool = False) -> list[Output]:
+        return self._done(self.core.stopped(for_ms, now, local), now)
 
     def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Output]:
         return self._done(self.core.choose(max_ttl_ms, value_bytes_max, now), now)

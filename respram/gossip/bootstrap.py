@@ -57,11 +57,12 @@ class Bootstrap:
     restoring: bool = False  # its own snapshot is still being read
     by_snapshot: bool = False  # it stands in for the dump
     doubted: bool = False  # it was ready, and was stopped
+    asking: bool = False  # the others, whether it has to join again: doubts.py
     step: int = 0
 
     def tick(self) -> None:
         """Every 250 ms while joining or alone."""
-        if self.host.state not in DOUBTFUL:
+        if self.host.state not in DOUBTFUL or self.asking:
             return
         policy, now_ms = self.host.policy, self.host.now.ms
         self.host.at(now_ms + self.host.jitter(policy.join_ms), JoinTurn())
@@ -194,7 +195,7 @@ class Bootstrap:
     def equal(self, peer: Peer) -> None:
         """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for. (Without the
         dump it says nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
-        if self.host.state == JOINING and self.dumped and self.book[peer.number].ready and self._covers(peer.equal_stamp):
+        if self.host.state == JOINING and not self.asking and self.dumped and self.book[peer.number].ready and self._covers(peer.equal_stamp):
             self.become_ready(f"level with {peer.number:016x}")
 
     def _covers(self, stamp: int) -> bool:
@@ -226,20 +227,24 @@ class Bootstrap:
         if self.host.state == JOINING and self.by_snapshot and mine * 100 < theirs * self.host.policy.restored_share_percent:
             self.dumped = self.by_snapshot = False
 
-    def doubt(self, for_ms: int) -> None:
-        """This node was stopped for so long: it counts as a joiner that lacks the difference, until a digest covers all that was
-        written by now. Where it is the only one nobody can have written anything."""
-        if self.host.state != READY or not self.book.enclave:
-            return
-        self.host.state, self.doubted = JOINING, True
+    def doubt(self) -> None:
+        """This node was stopped, and others may have decided in its place: it counts as a joiner that lacks the difference, until a digest
+        covers all that was written by now."""
+        self.host.state, self.doubted, self.asking = JOINING, True, False
         self.started_ms = self.company_ms = self.level_since_ms = self.host.now.ms
         self.source, self.by_snapshot = 0, False
         for peer in self.neighbours.of_enclave():
             peer.greeted_wall_ms, peer.equal_stamp = self.host.now.wall_ms, 0
         self.book.set_me(ready=False)
-        self.host.report("stopped", f"for_ms={for_ms}: joins again", warns=True)
+        self.host.report("joining")
         self.books.tell_all()
         self.host.at(self.host.now.ms, JoinTurn())
+
+    def trusted(self, took_ms: int) -> None:
+        """This node was stopped, and nobody has decided in its place."""
+        self.host.state, self.asking = READY, False
+        self.host.report("ready", f"took_ms={took_ms} records=0 bytes=0 why=nobody_had_suspected_it")
+        self.truths.settle()
 
     def become_ready(self, why: str, warns: bool = False) -> None:
         self.host.state, self.doubted = READY, False

@@ -22,6 +22,7 @@ from respram.gossip.agreement import Agreement
 from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
+from respram.gossip.doubts import Doubts
 from respram.gossip.dumps import Dumps
 from respram.gossip.effects import Acknowledged, Chance, Effect, Report, Send, Store
 from respram.gossip.exchange import Exchange
@@ -92,6 +93,7 @@ class Core:
         self.truths = Truths(self, book, near)
         self.forwarding = Forwarding(self, book, near, self.homes)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
+        self.doubts = Doubts(self, book, near, self.probes, self.homes, self.boot)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
         self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
@@ -109,6 +111,7 @@ class Core:
         near.last_number = self.last_number
         near.on_met, near.on_part = self.rumors.hand_early, self.greeting.part
         books.on_suspected = self.probes.suspected
+        self.probes.on_pong = self.doubts.ponged
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
         self.forwarding.lags = self.rumors.lags
@@ -238,10 +241,11 @@ class Core:
         token = self.truths.ask(db, key)
         return token, self._taken()
 
-    def stopped(self, for_ms: int, now: Now) -> list[Effect]:
-        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place meanwhile."""
+    def stopped(self, for_ms: int, now: Now, local: bool = False) -> list[Effect]:
+        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place meanwhile.
+        `local`: each decides by itself, at any time."""
         self.now = now
-        self.boot.doubt(for_ms)
+        self.doubts.begin(for_ms, local)
         return self._taken()
 
     def choose(self, max_ttl_ms: int, value_bytes_max: int, now: Now) -> list[Effect]:
@@ -385,6 +389,8 @@ class Core:
                 self.truths.turn(token)
             case timers.SlotsSettle(version):
                 self.homes.settle(version)
+            case timers.DoubtDue(began_ms):
+                self.doubts.due(began_ms)
             case timers.ForwardsTurn():
                 self.forwarding.turn()
             case timers.TreeTurn():

@@ -330,7 +330,7 @@ class Forwarding:
         keys = _keys_of(message)
         slots = [slot_of(key) for key in (keys if message.kind == RUN else keys[:1])]
         away = next((slot for slot in slots if not self.homes.is_here(slot)), None)
-        if away is not None or self.host.state in DOUBTFUL:
+        if away is not None or (self.host.state in DOUBTFUL and not self.homes.held):
             self.refused += 1
             home = self.homes.home_of(slots[0] if away is None else away)
             self._answer(who, Answer(message.number, NOT_HOME, home, b"", b""))

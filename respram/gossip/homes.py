@@ -98,7 +98,9 @@ class Homes:
     map: Map = field(default_factory=Map)
     version: int = 0
     settling: frozenset[int] = frozenset()  # slots that came to this node just now
+    held: bool = False  # none of this node's slots settles: it was stopped, and does not know yet what that means
     on_change: Callable[[], None] = lambda: None
+    _gained: bool = False  # slots, while it was held
     _seen: int = -1  # `changes` of the book when the map was made
     _places: tuple[int, bytes] | None = None  # `table` as bytes, and of which version
 
@@ -168,14 +170,31 @@ class Homes:
             return
         self.version += 1
         gained = {slot for slot, (old, new) in enumerate(zip(before, self.map.owner, strict=True)) if new == me != old}
-        settling = gained | self.settling if had_any else set()
+        settling = gained | self.settling if had_any or self.held else set()
         self.settling = frozenset(slot for slot in settling if self.map.owner[slot] == me)
+        self._gained = self.held and (self._gained or bool(gained))
         if self.settling:
             self.host.at(self.host.now.ms + self.host.policy.settle_ms, SlotsSettle(self.version))
         self.on_change()
 
+    def hold(self) -> None:
+        """Until `release` nothing is decided about this node's slots, here or elsewhere."""
+        self.held = True
+        self.settling = frozenset(slot for slot, number in enumerate(self.map.owner) if number == self.book.me.number)
+        self.version += 1
+        self.on_change()
+
+    def release(self) -> None:
+        """What came to this node meanwhile waits its time like anything else."""
+        if self.held:
+            self.held = False
+            self.version += 1
+            self.host.at(self.host.now.ms + (self.host.policy.settle_ms if self._gained else 0), SlotsSettle(self.version))
+            self._gained = False
+            self.on_change()
+
     def settle(self, version: int) -> None:
-        if version == self.version and self.settling:
+        if version == self.version and self.settling and not self.held:
             self.settling = frozenset()
             self.version += 1
             self.on_change()

@@ -107,6 +107,7 @@ class AddressBook:
         self.alive: dict[int, None] = {}  # others, by number
         self.enclave: dict[int, None] = {}  # others alive in this node's enclave
         self.children_of: dict[int, int] = {}  # parent: how many say so
+        self.denied_ms: int | None = None  # when this node last denied a rumor that it is suspected or dead
         self.implausible = 0  # entries passed over because their incarnation is too far ahead
         self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
         self.changes = 0  # of any entry: whoever keeps something that follows from the members compares it
@@ -141,6 +142,7 @@ class AddressBook:
                 self.me = replace(self.me, incarnation=member.incarnation)
                 self._tally(self.me, 1)
                 self.set_me()
+                self.denied_ms = now_ms
             return None
         old = self.members.get(member.number)
         was_deceived = own_word and old is not None and old.incarnation > member.incarnation + AHEAD_MAX

@@ -92,7 +92,9 @@ class Policy:
     keys_ms: int = 1_000  # how often keys of segments are looked at: they are destroyed so long after their bucket
 
     # -- truth, while joining --
-    stopped_ms: int = 1_500  # a process that did not run for so long may be suspected, and others decide in its place from then on
+    stopped_ms: int = 1_000  # a process that did not run for so long may be suspected: whose link is lost, `indirect_patience_ms` later
+    doubt_ms: int = 1_500  # so long it waits for the others to say that they did not; then it joins again
+    doubted_ms_max: int = 60_000  # after a longer stop it does not ask: the others may have forgotten it
     truth_ms: int = 1_500  # a decision waits for it so long (many clients give up after 2 s); then the client is told to come again
     truth_again_ms: int = 50  # without an answer others are asked after so long; doubles
     truth_peers_max: int = 3  # asked at a time

@@ -8,6 +8,7 @@ dialled now and then, because a healed partition looks like many dead who live.
 Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10 s.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from respram.gossip.books import Books
@@ -47,6 +48,7 @@ class Probes:
     windows_low: int = 0
     window_from_ms: int = 0
     expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
+    on_pong: Callable[[Link, int], None] = lambda link, nonce: None
 
     def probe(self) -> None:
         """The timer of the second."""
@@ -64,13 +66,16 @@ class Probes:
     def _ping(self, number: int, for_link: int = 0, their_nonce: int = 0) -> None:
         if len(self.asked) >= NONCES_MAX:
             return
-        self.nonce = (self.nonce + 1) & 0xFFFFFFFF
-        self.asked[self.nonce] = Asked(number, self.host.now.ms, 0, for_link, their_nonce)
+        self.asked[self.next_nonce()] = Asked(number, self.host.now.ms, 0, for_link, their_nonce)
         link = self.neighbours.link_to(number)
         if link is not None:
             self.host.send(link.id, Ping(self.nonce, self.host.now.wall_ms, self.book.news()))
         patience_ms = self.host.policy.probe_patience_ms * (1 + self.doubt) if link is not None else 0
         self.host.at(self.host.now.ms + patience_ms, PingUnanswered(self.nonce))
+
+    def next_nonce(self) -> int:
+        self.nonce = (self.nonce + 1) & 0xFFFFFFFF
+        return self.nonce
 
     def pinged(self, link: Link, message: Ping) -> None:
         self.host.send(link.id, Pong(message.nonce, self.host.now.wall_ms, self.book.news()))
@@ -90,6 +95,7 @@ class Probes:
         if not self._clocks_agree(link, message.clock_ms):
             return
         self.books.learn(message.news, link)
+        self.on_pong(link, message.nonce)
         asked = self.asked.get(message.nonce)
         if asked is None or link.peer is None or asked.node != link.peer.number:
             return

@@ -73,6 +73,13 @@ class TruthTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtDue:
+    """Members that were asked after a stop must have answered. Only the asking that began last counts."""
+
+    began_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlotsSettle:
     """Slots that came to this node are its own to decide about. Only the change made last counts."""
 
@@ -152,7 +159,7 @@ class RebalanceTurn:
 
 Timer = (
     GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | SlotsSettle | AnnounceDue
-    | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
+    | DoubtDue | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
     | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 

@@ -418,7 +418,7 @@ class Driver:
             if self._held is None:
                 self._held = []
                 self.loop.call_later(HELD_S, self._release)
-            self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now()))
+            self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now(), local=self.node.decide != HOME))
             observe(self.node)
 
     def _release(self) -> None:

@@ -165,7 +165,7 @@ def stopped(seed: int, way: str = FORWARD, for_ms: int = 12_000) -> Counted:
     world.run_until(sleeper.stalled_until_ms - 1)
     world.now_ms = sleeper.stalled_until_ms
     world.carry(
-        sleeper, sleeper.replica.stopped(for_ms, world.time_of(sleeper))
+        sleeper, sleeper.replica.stopped(for_ms, world.time_of(sleeper), local=way != FORWARD)
     )  # as the driver does before any command
     refused += sum(not client.adds_one(sleeper, name) for name in names)
     return Counted(ledger.decisions, ledger.while_joining, refused, 0)

@@ -8,6 +8,7 @@ from typing import Any
 from respram.engine import ids
 from respram.engine.pure import digest, family, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
+from respram.gossip.doubts import Doubts
 from respram.gossip.exchange import Exchange
 from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
@@ -61,7 +62,7 @@ def mutated(name: str) -> Iterator[None]:
     elif name == "outlived":
         holders, attribute, wrong = (family,), "_outlived", lambda *args: (0, 0)
     elif name == "never-stopped":
-        holders, attribute, wrong = (Bootstrap,), "doubt", lambda *args: None
+        holders, attribute, wrong = (Doubts,), "begin", lambda *args: None
     else:
         raise ValueError(f"no mutant {name}; there are {', '.join(NAMES + OF_HOMES)}")
     right = getattr(holders[0], attribute)

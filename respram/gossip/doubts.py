@@ -1,0 +1,95 @@
+"""After a stop of the process: have others decided in its place?
+
+A process that did not run (SIGSTOP, a paused machine, no processor for a second) may have been suspected, and whoever
+suspects a member takes its slots over. So before anything is decided here each other member of the enclave is asked,
+and no new word is needed for it: MEMBERS with this node's own entry, which a member answers with its entry where that
+outranks it, and then PING. Links keep their order. Where the PONG has come and nothing had to be denied, that member
+has this node as alive under the incarnation of before the stop; and as only the node itself raises it, that member
+never suspected it. When all have said so, nobody has decided: this node goes on, one round trip later.
+
+Meanwhile no slot of this node is settled, so that clients and other nodes wait. Who was suspected, has no link to
+each member, or hears nothing for `doubt_ms` joins again (bootstrap.py), which takes seconds; so does who decides
+without homes, because there others decide at any time.
+"""
+
+from dataclasses import dataclass, field
+
+from respram.gossip.bootstrap import Bootstrap
+from respram.gossip.effects import Host
+from respram.gossip.homes import Homes
+from respram.gossip.links import Link
+from respram.gossip.members import AddressBook, bucket_of, pack_all
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.probes import Probes
+from respram.gossip.states import JOINING, READY
+from respram.gossip.timers import DoubtDue
+from respram.wire.messages import Members, Ping
+
+
+@dataclass(slots=True, eq=False)
+class Doubts:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    probes: Probes
+    homes: Homes
+    boot: Bootstrap
+    since_ms: int = 0  # the last moment at which this node is known to have run before
+    began_ms: int = 0
+    # By the nonce of its PING: a member that has not answered; at most one a member.
+    asked: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, for_ms: int, local: bool) -> None:
+        """This node was stopped for so long. `local`: it decides without homes."""
+        if self.host.state == READY and self.book.enclave:
+            self.since_ms = self.host.now.ms - for_ms
+            self.host.report(
+                "stopped", f"for_ms={for_ms}: has to know whether others have decided in its place", warns=True
+            )
+        elif not self.asked:
+            return
+        self.asked.clear()
+        self.began_ms = self.host.now.ms
+        links = [self.neighbours.link_to(number) for number in self.book.enclave]
+        if (
+            local
+            or self.host.now.ms - self.since_ms > self.host.policy.doubted_ms_max
+            or None in links
+            or self._was_suspected()
+        ):
+            self._join_again()
+            return
+        self.host.state, self.boot.asking = JOINING, True
+        self.homes.hold()
+        me = self.book.me
+        for link in links:
+            assert link is not None and link.peer is not None
+            nonce = self.probes.next_nonce()
+            self.asked[nonce] = link.peer.number
+            self.host.send(link.id, Members(1 << bucket_of(me.number), pack_all([me])))
+            self.host.send(link.id, Ping(nonce, self.host.now.wall_ms, b""))
+        self.host.at(self.host.now.ms + self.host.policy.doubt_ms, DoubtDue(self.began_ms))
+
+    def ponged(self, link: Link, nonce: int) -> None:
+        if link.peer is None or self.asked.get(nonce) != link.peer.number:
+            return
+        if self._was_suspected():
+            self._join_again()
+            return
+        del self.asked[nonce]
+        if not self.asked:
+            self.homes.release()
+            self.boot.trusted(self.host.now.ms - self.began_ms)
+
+    def due(self, began_ms: int) -> None:
+        if self.asked and began_ms == self.began_ms:
+            self._join_again()
+
+    def _was_suspected(self) -> bool:
+        """A denial may have come before anybody noticed the stop: what lay in the sockets is read in any order."""
+        return self.book.denied_ms is not None and self.book.denied_ms >= self.since_ms
+
+    def _join_again(self) -> None:
+        self.asked.clear()
+        self.boot.doubt()
+        self.homes.release()
