@@ -1,5 +1,9 @@
 """Stubs: none where nobody else can hold what was overwritten, else counted, and as memory that has a limit."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from respram.engine import make
@@ -212,3 +216,60 @@ def test_what_was_written_before_the_first_peer_came_is_remembered_from_then_on(
     engine.store(0, b"k", b"new", NOW + 1_000, False, NOW, b"set")
     forget(engine)
     assert engine.counters()["stubs"] == 1
+
+
+WITHOUT_MEMORY = """
+import resource
+import sys
+from respram.engine import make
+from respram.record import unpack
+from tests.engine.test_stubs import DAY_MS, NOW, SETTINGS, forget
+
+SLAB = 4_096  # stubs that are there before more memory is asked for
+engine = make("native", SETTINGS)
+engine.track(7, NOW)
+for number in range(SLAB + 50):
+    engine.store(0, b"key:%d" % number, b"value", NOW + DAY_MS, False, NOW, b"set")
+for number in range(SLAB):
+    assert engine.let_go(0, b"key:%d" % number, NOW, b"del")
+engine.drain(1 << 30)
+engine.retime(0, b"key:4096", NOW + 1_000, False, NOW, b"expire")  # ends by itself
+old = engine.dump(0, 1 << 30, NOW).payload
+assert engine.counters()["stubs"] == SLAB
+names = [b"key:%d" % number for number in range(SLAB, SLAB + 50)]
+used = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+refused = kept = over = 0
+try:
+    for name in names[1:]:
+        try:
+            engine.let_go(0, name, NOW + 1, b"del")
+        except MemoryError:
+            refused += 1
+            kept += engine.lookup(0, name, NOW + 1) is not None
+    engine.expire(NOW + 1_500, 1_000)
+    over = engine.lookup(0, names[0], NOW + 1_500) is None
+    stubs = engine.counters()["stubs"]
+finally:
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert refused == kept == 49, (refused, kept)  # who is told that there is no memory still has the value
+assert over and stubs == SLAB, (over, stubs)  # its time is over, stub or not
+for ms in range(1_500, 4_000, 10):
+    engine.expire(NOW + ms, 1_000)
+assert engine.counters()["stubs"] == SLAB + 1, engine.counters()["stubs"]  # it was looked at again
+engine.merge(old, NOW + 4_000)
+assert engine.lookup(0, names[0], NOW + 4_000) is None
+for name in names[1:]:
+    assert engine.let_go(0, name, NOW + 4_000, b"del")
+assert engine.counters()["stubs"] == SLAB + 50 and engine.counters()["records"] == 0
+print("survived")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to know the size of the process")
+def test_without_memory_for_a_stub_nothing_is_let_go_of_and_what_ends_is_remembered_later() -> None:
+    """A slab of stubs is full, and the system gives no other."""
+    if "native" not in ENGINES:
+        pytest.skip("Python's own objects are what they are")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and done.stdout == "survived\n", done.stderr

@@ -5,6 +5,7 @@ that a node with everything would give, or LOADING.
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 import redis
 
 from tests.engine.conftest import ENGINES
+from tests.live import SOON_S
 from tests.peers.enclave import Member, enclave, until, until_ready
 from tests.timing import in_time
 
@@ -141,3 +143,62 @@ def test_where_nobody_answers_in_time_the_client_is_told_to_come_again(engine: s
             members[2].thaw()
         until_ready(members)
         assert members[1].client.incr("count") == 1001
+
+
+def test_two_of_three_that_come_back_at_once_decide_what_the_third_would(engine: str) -> None:
+    """Both are killed, and at the first PONG of each a client of its own counts, takes and appends, with one at the third."""
+    with three(engine) as members:
+        source, asked = members[0].client, [f"n:{number}" for number in range(20)]
+        for key in asked:
+            source.set(key, 1000, ex=LIFE_S)
+            source.set(f"held:{key}", "somebody", ex=LIFE_S)
+        assert source.wait(2, 150_000) == 2
+        for member in members[1:]:
+            member.kill()
+        threads = [threading.Thread(target=member.start, args=(False,)) for member in members[1:]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        told: dict[int, dict[str, list[object]]] = {}
+        clients = [
+            threading.Thread(target=lambda at=at, member=member: told.update({at: _ask_for_all(member, asked)}))
+            for at, member in enumerate(members)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert len(told) == 3
+        for key in asked:
+            counted = sorted(int(str(told[at][key][0])) for at in told)
+            assert counted == [1001, 1002, 1003], (key, counted)
+            assert [told[at][key][1] for at in told] == [None] * 3, (key, "a lock that is held was given away")
+            assert sorted(bool(told[at][key][2]) for at in told) == [False, False, True], (key, "a free lock has one owner")
+        until_ready(members)
+        keys = [name for key in asked for name in (key, f"held:{key}")]
+        until(partial(all_say, members, keys, [b"1003", b"somebody"] * len(asked)), "they differ")
+
+
+def _ask_for_all(member: Member, keys: list[str]) -> dict[str, list[object]]:
+    """From the first PONG on. LOADING and its like are no answer, and nothing was done then: it is asked again."""
+    client = member.client
+    assert once_decided(client.ping)
+    return {
+        key: [
+            once_decided(partial(client.incr, key)),
+            once_decided(partial(client.set, f"held:{key}", member.port, nx=True, ex=LIFE_S)),
+            once_decided(partial(client.set, f"free:{key}", member.port, nx=True, ex=LIFE_S)),
+        ]
+        for key in keys
+    }
+
+
+def once_decided(act: Callable[[], object]) -> object:
+    end = time.monotonic() + SOON_S
+    while True:
+        try:
+            return act()
+        except (redis.exceptions.BusyLoadingError, redis.exceptions.TryAgainError):
+            assert time.monotonic() < end
+            time.sleep(0.02)

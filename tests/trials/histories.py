@@ -3,8 +3,9 @@
     python -m tests.trials.histories --rounds 20 --trouble kills --wait 1
 
 Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a pause; in the middle a
-node is killed, stopped in order, or does not run for a while, and comes back. What was told LOADING was not done; what was told
-UNCERTAIN, and what a connection took along, may have been done. With --wait a client counts on nothing that WAIT did not say to be held.
+node is killed, stopped in order, or does not run for a while, and comes back; or two of the three are killed at once.
+What was told LOADING was not done; what was told UNCERTAIN, and what a connection took along, may have been done.
+With --wait a client counts on nothing that WAIT did not say to be held.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,8 +23,8 @@ from respram.sim.histories import Told, judge
 from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation
 from tests.peers.enclave import Member, enclave, until, until_ready
 
-CALM, STOPS, KILLS, PAUSES = "calm", "stops", "kills", "pauses"
-TROUBLES = (CALM, STOPS, KILLS, PAUSES)
+CALM, STOPS, KILLS, PAUSES, PAIRS = "calm", "stops", "kills", "pauses", "pairs"
+TROUBLES = (CALM, STOPS, KILLS, PAUSES, PAIRS)
 CLIENTS, KEYS, EACH = 6, 8, 60  # operations of a client in a round
 PATIENCE_S = 90
 WAIT_MS = 60_000
@@ -118,7 +120,7 @@ def one_round(number: int, members: list[Member], trouble: str, wait: int, told:
     for thread in threads:
         thread.start()
     until(lambda: sum(client.done for client in clients) > CLIENTS * EACH // 4, "the clients do not go on", PATIENCE_S)
-    _trouble(trouble, members[number % len(members)])
+    _trouble(trouble, [members[(number + at) % len(members)] for at in range(2 if trouble == PAIRS else 1)])
     told.troubles += trouble != CALM
     for thread in threads:
         thread.join(2 * PATIENCE_S)
@@ -128,15 +130,24 @@ def one_round(number: int, members: list[Member], trouble: str, wait: int, told:
     return histories
 
 
-def _trouble(trouble: str, member: Member) -> None:
+def _trouble(trouble: str, troubled: list[Member]) -> None:
     if trouble == PAUSES:
-        member.freeze()
+        for member in troubled:
+            member.freeze()
         time.sleep(PAUSE_S)
-        member.thaw()
+        for member in troubled:
+            member.thaw()
     elif trouble != CALM:
-        member.kill() if trouble == KILLS else member.stop()
-        member.start(wait=False)
-        until(lambda: member.client.execute_command("RESPRAM", "STATE") == b"ready", "not ready", PATIENCE_S)
+        for member in troubled:
+            member.stop() if trouble == STOPS else member.kill()
+        for member in troubled:
+            member.start(wait=False)
+        for member in troubled:
+            until(partial(_is_ready, member), "not ready", PATIENCE_S)
+
+
+def _is_ready(member: Member) -> bool:
+    return bool(member.client.execute_command("RESPRAM", "STATE") == b"ready")
 
 
 def play(rounds: int, trouble: str, wait: int, engine: str = "auto") -> tuple[Told, Told]:
