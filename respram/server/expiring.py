@@ -4,8 +4,9 @@ A running node destroys keys on time. A stopped one cannot: with a key file, `ke
 their deadlines. This does for the directory what the node would do, once; a timer does it again and again.
 
     without the key file   segments whose bucket is over are removed; so is the ring file where no segment is left
-    with it                their keys leave the ring file, too; and segments whose bucket has begun are written anew without the values that
-                           are over, under fresh keys
+    with it                their keys leave the ring file, too; and segments with values that are over are written anew
+                           without them, under fresh keys. All are read for that: a value that was given a shorter life
+                           lies in the bucket of its first end, and a member is over with its collection
 
 Files and keys are exchanged in the order of a node's own snapshot: at every moment there is a version on the disk whose key is there.
 """
@@ -16,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from respram.errors import ConfigError, PeerError
-from respram.record import MARKS, Record, pack, unpack
+from respram.record import DATABASES, MARKS, Record, is_member, key_of, pack, unpack
 from respram.server import snapshot_files as files
 from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, Entry, id_of, lock_ring, unlock_ring
 from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer, Unreadable
 from respram.stamp import from_ms
+
+Ended = dict[tuple[int, bytes], int]  # collections by database and key: the clock up to which their members are over
 
 FRAME_BYTES_MAX = 1 << 31  # nobody asks for less memory here: a segment is read by frames as they are
 OWNER = slice(len(MAGIC) + 10, len(MAGIC) + 26)  # of a header
@@ -60,13 +63,14 @@ def _expire(folder: Path, secret: str, now_ms: int) -> Done:
         done.segments += len(found)
         living = [one for one in found if one.header.bucket.end_ms > now_ms]
         over = [one for one in found if one.header.bucket.end_ms <= now_ms]
+        ended = _ended(found, keys, now_ms)
         fresh: dict[bytes, Entry] = {}  # by the key that it replaces
         parts: list[Path] = []
         for one in living:
             entry = keys.get(one.header.key_id)
-            if one.header.bucket.start_ms > now_ms:
+            if entry is None and one.header.bucket.start_ms > now_ms:
                 continue
-            made = None if entry is None else _rewrite(one, entry, now_ms, done)
+            made = None if entry is None else _rewrite(one, entry, now_ms, ended, done)
             if made is None and content:  # without a ring file nobody on this machine has a key
                 done.doubtful += 1
             elif made is not None and made.id != one.header.key_id:
@@ -124,20 +128,50 @@ def _part(one: files.Found, made: Entry) -> Path:
     return one.path.with_name(files.name_of(one.header.bucket, made.id) + files.PART)
 
 
-def _rewrite(one: files.Found, entry: Entry, now_ms: int, done: Done) -> Entry | None:
+def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int) -> Ended:
+    """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may lie
+    in another file."""
+    ended: Ended = {}
+    for one in found:
+        entry = keys.get(one.header.key_id)
+        if entry is None:
+            continue
+        try:
+            for record in _records(one, bytes(entry.key)):
+                is_head = bool(record.kind) and record.deadline_ms <= now_ms
+                if is_head or MARKS <= record.db < MARKS + DATABASES:
+                    name = (record.db % DATABASES, record.key)
+                    clock = max(record.clock, from_ms(record.deadline_ms)) if is_head else record.clock
+                    ended[name] = max(ended.get(name, 0), clock)
+        except (Unreadable, OSError, PeerError):
+            continue
+    return ended
+
+
+def _is_over(record: Record, ended: Ended, now_ms: int) -> bool:
+    if record.value is None and not record.kind:
+        return False
+    if record.deadline_ms <= now_ms:
+        return True
+    return is_member(record.db) and record.clock <= ended.get((record.db % DATABASES, key_of(record.key)), -1)
+
+
+def _rewrite(one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Done) -> Entry | None:
     """The segment without what is over, as a part file; its old key where nothing is; None where it cannot be read whole."""
     values = 0
     pieces: list[bytes] = []
     try:
         for record in _records(one, bytes(entry.key)):
-            if record.value is None and not record.kind or record.deadline_ms > now_ms:
+            if not _is_over(record, ended, now_ms):
                 pieces.append(pack(record))
                 continue
             values += 1
-            if record.shadow_ms > now_ms:  # it still outranks what is older
+            if record.deadline_ms > now_ms:  # a member that is over with its collection: a node keeps it so, too
+                pieces.append(pack(replace(record, value=None, seal=None)))
+            elif record.shadow_ms > now_ms:  # it still outranks what is older
                 if record.kind:  # what it took with it; a stub has no end that would say so
-                    ended = max(record.clock, from_ms(record.deadline_ms))
-                    pieces.append(pack(Record(MARKS + record.db, record.key, None, ended, record.node, 0, record.shadow_ms)))
+                    clock = max(record.clock, from_ms(record.deadline_ms))
+                    pieces.append(pack(Record(MARKS + record.db, record.key, None, clock, record.node, 0, record.shadow_ms)))
                 pieces.append(pack(replace(record, value=None, seal=None, kind=0)))
     except (Unreadable, OSError, PeerError):
         return None

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from respram.errors import ConfigError
+from respram.record import HASH, Record, member_key, pack, unpack
 from respram.server import clock
 from respram.server import snapshot_files as files
 from respram.server.expiring import expire
 from respram.snapshot.keys import unlock_ring
 from respram.snapshot.segment import owner_of
+from respram.stamp import from_ms
 from tests.engine.conftest import ENGINES
 from tests.server.test_snapshots import SECRET, Bench, run
 
@@ -75,6 +77,44 @@ def test_a_value_that_is_over_leaves_a_segment_that_is_not(tmp_path: Path, kind:
         bench = await restarted(folder, kind, now_ms + day_ms, monkeypatch)  # by a clock that was set back: the files are as they are
         held = {number for number in range(10, 31) if bench.get(b"k%d" % (day_ms * number))}
         assert held == set(range(21, 31)), held
+        await bench.close()
+
+    run(main, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_collection_that_is_over_leaves_what_keeps_its_members_away(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its life was shortened while a peer was away, who still has all of it for longer."""
+    async def main(folder: Path) -> None:
+        day_ms, now_ms = 86_400_000, clock.now_ms()
+        bench = Bench(folder, kind, sealed=True)
+        bench.engine.found(0, b"h", HASH, now_ms + 30 * day_ms, False, now_ms)
+        assert bench.engine.put_member(0, b"h", b"f", b"old", None, now_ms)
+        away = bench.engine.dump(0, 1 << 20, now_ms).payload
+        bench.engine.retime(0, b"h", now_ms + 11 * day_ms, False, now_ms + 1, b"expire")
+        assert bench.engine.put_member(0, b"h", b"late", b"old", now_ms + 30 * day_ms, now_ms + 2)  # younger than its head
+        away += bench.engine.dump(0, 1 << 20, now_ms + 2).payload
+        assert sorted(record.db for record in unpack(away)) == [0, 0, 16, 16, 16]
+        unseen = Record(16, member_key(b"h", b"unseen"), b"old", from_ms(now_ms + 3), 9, now_ms + 30 * day_ms)
+        away += pack(unseen)  # by a third node, which this one never heard of
+        bench.set(b"k%d" % now_ms, 30 * day_ms)  # its segment is not over
+        await bench.snapshots.write()
+        await bench.close()
+        done = expire(folder, SECRET, now_ms + 12 * day_ms)
+        assert (done.rewritten, done.values, done.doubtful) == (1, 3, 0), "the head's value and those of its members"
+        bench = await restarted(folder, kind, now_ms + 12 * day_ms, monkeypatch)
+        engine = bench.engine
+        assert engine.peek(0, b"h", now_ms + 12 * day_ms) is None and bench.get(b"k%d" % now_ms) == b"plain-marker"
+        engine.merge(away, now_ms + 12 * day_ms)
+        assert engine.peek(0, b"h", now_ms + 12 * day_ms) is None, "an older head came back"
+        held = [record.value for packed in engine.records(16) for record in unpack(packed)]
+        assert held == [None] * 3, "a member of what is over was taken back"
+        engine.found(0, b"h", HASH, now_ms + 20 * day_ms, True, now_ms + 12 * day_ms)
+        assert engine.put_member(0, b"h", b"g", b"new", None, now_ms + 12 * day_ms)
+        names = {one.name for one in engine.members(0, b"h", 0, 100, now_ms + 12 * day_ms).members}
+        assert names == {b"g"}, "a member of what is over belongs to what was begun behind it"
         await bench.close()
 
     run(main, tmp_path)
