@@ -5,11 +5,11 @@
     Statistics(client, "latency").add(12.5)                         # Summary(count, total, least, most), .average
 
 Each addition begins the key's time anew. The counter is INCRBY, the others compare-and-set.
-What holds where: through one node no addition is lost. Through several none is, when each writer has a `part` of its own, a number
-below PARTS: then no two of them write one key, and readers take all parts in one round trip. What `add` returns is then what this
-node knows of the whole.
-Additions to one part (or none) through different nodes all count, since the key's home decides. Not promised: those of a moment in
-which a node dies or is cut off, or of different nodes with `--decide local`: the later stamp wins there, and one can be lost.
+What holds where: additions through all nodes count, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` those through one node do. While a node dies or is cut off, the later stamp wins and an addition can be lost, unless
+each writer has a `part` of its own, a number below PARTS: then no two of them write one key, and readers take all parts in one round
+trip. What `add` returns is then what this node knows of the whole.
+Not promised: an addition once where the connection breaks before its answer; it may be sent again.
 """
 
 import functools

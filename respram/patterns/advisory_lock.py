@@ -7,9 +7,11 @@
     held = lock.acquire("invoice-17", "agent-a")
     lock.release(held)
 
-The coordination token with exceptions instead of answers, and exact between nodes as it is, with `settle=` (settle.py).
-Not promised: mutual exclusion across nodes without it, or against those
-who do not ask. When the work takes longer than ttl_s, another may begin; `release` then raises ClaimLost.
+The coordination token with exceptions instead of answers.
+What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable (docs/peers.md);
+with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py).
+Not promised: mutual exclusion while a node dies or is cut off, or against those who do not ask. When the work takes longer than
+ttl_s, another may begin; `release` then raises ClaimLost.
 """
 
 import contextlib

@@ -7,6 +7,8 @@
 
 The checkpoint, results and all, is written after every item, by compare-and-set: two runs at once do not mix, the slower one
 stops. A run that broke off is completed by the next one, which returns the results of both.
+What holds where: of runs through all nodes one notes an item, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` of runs through one node, and through several nodes with `settle=` (settle.py).
 Not promised: that no item is processed twice (the one under way when a run dies is), nor that the checkpoint outlives
 a pause longer than ttl_s; then it begins at the first item.
 """

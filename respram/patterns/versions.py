@@ -9,8 +9,9 @@
 
 The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else there is.
 A version number is claimed by SET NX.
-What holds where: publishers of one node never share a number; those of several do not either, with `settle=` (settle.py).
-Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness across nodes without settling, or that numbers
+What holds where: publishers at all nodes never share a number, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` publishers at one node do not, nor those at several nodes with `settle=` (settle.py).
+Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness while a node dies or is cut off, or that numbers
 have no gaps: where a client library sends the claim twice, because the connection broke, the version has two numbers.
 """
 

@@ -6,9 +6,10 @@
 
 `current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's clock.
 While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
-What holds where: agents at one node take turns; at several too, with `settle=` (settle.py).
-Not promised: that a step runs once. An agent that dies after the work and before the note leaves the step to
-be run again; a job that nobody advances for ttl_s is forgotten whole.
+What holds where: agents at all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` agents at one node do, and those at several nodes with `settle=` (settle.py).
+Not promised: that a step runs once while a node dies or is cut off. An agent that dies after the work and before the note leaves the
+step to be run again; a job that nobody advances for ttl_s is forgotten whole.
 """
 
 import datetime

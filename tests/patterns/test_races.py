@@ -14,6 +14,7 @@ from respram.patterns import (
     AdvisoryLock,
     Batch,
     Claim,
+    ContentStore,
     CoordinationToken,
     Counter,
     Dedup,
@@ -24,6 +25,7 @@ from respram.patterns import (
     StateMachine,
     Statistics,
     StoreAway,
+    Versions,
     Workflow,
 )
 from respram.patterns.advisory_lock import HeldLock
@@ -120,6 +122,15 @@ def test_an_item_of_a_batch_is_noted_once(apart: Apart) -> None:
     found = races(apart, lambda client, name: Batch(client, name, 1, 60).run(ITEM, lambda item: item))
     assert {kind for each in found for kind in kinds(each)} <= {"BatchProgress", "Contended", "StoreAway"}
     once(found, lambda one: isinstance(one, BatchProgress) and one.results == ITEM)
+
+
+def test_no_two_versions_have_one_number(apart: Apart) -> None:
+    found = races(apart, lambda client, name: Versions(ContentStore(client, name, ttl_s=60), "document").publish(b"content"))
+    assert {kind for each in found for kind in kinds(each)} <= {"int", "StoreAway"}
+    for each in found:
+        numbers = [one for one in each if isinstance(one, int)]
+        assert len(numbers) == len(set(numbers)), each
+    few([repr(one) for each in found for one in each if isinstance(one, StoreAway)])
 
 
 @pytest.mark.parametrize("make", [Counter, Statistics, GrowingList], ids=["counter", "statistics", "list"])
