@@ -12,17 +12,36 @@ from respram.gateway.patience import Patience
 from tests.live import SOON_S
 
 
-def with_server(monkeypatch: pytest.MonkeyPatch, use: Callable[[int], Awaitable[None]], body: bytes = b"ok", head_s: float = 0.3) -> None:
+def with_server(
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[int], Awaitable[None]],
+    body: bytes = b"ok",
+    head_s: float = 0.3,
+    patience: Patience | None = None,
+) -> None:
     for name, value in (("HEAD_S", head_s), ("STUCK_S", 0.5), ("LOOK_S", 0.05)):
         monkeypatch.setattr(patience_file, name, value)
 
-    async def app(scope: dict[str, object], receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]) -> None:
+    async def app(
+        scope: dict[str, object],
+        receive: Callable[[], Awaitable[object]],
+        send: Callable[[object], Awaitable[None]],
+    ) -> None:
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
 
     async def main() -> None:
-        config = uvicorn.Config(app, http=Patience().protocol, lifespan="off", log_config=None, access_log=False, port=0, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+        protocol = (patience or Patience()).protocol
+        config = uvicorn.Config(
+            app,
+            http=protocol,  # type: ignore[arg-type]
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            port=0,
+            timeout_graceful_shutdown=1,
+        )
         server = uvicorn.Server(config)
         running = asyncio.create_task(server._serve())
         while not server.started:
@@ -69,10 +88,15 @@ def test_a_head_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience = Patience()
+
     async def use(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.sleep(1.2)
+        async with asyncio.timeout(SOON_S):
+            for there in (True, False):  # it came, and was let go
+                while bool(patience.connections) is not there:
+                    await asyncio.sleep(0.01)
         got = 0
         with contextlib.suppress(ConnectionResetError):
             while piece := await asyncio.wait_for(reader.read(1 << 20), SOON_S):
@@ -80,7 +104,7 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
         assert got < 64 << 20, "it ended before all of it came"
         writer.close()
 
-    with_server(monkeypatch, use, b"x" * (64 << 20))
+    with_server(monkeypatch, use, b"x" * (64 << 20), patience=patience)
 
 
 def test_whoever_comes_to_an_end_is_served_and_may_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
