@@ -128,6 +128,7 @@ def build(kind: str, folder: Path, **variables: str) -> "subprocess.CompletedPro
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_source_archive_holds_every_source_of_both_engines(tmp_path: Path) -> None:
     folder = copy_of_the_sources(tmp_path)
     done = build("sdist", folder)
@@ -143,6 +144,7 @@ def test_the_source_archive_holds_every_source_of_both_engines(tmp_path: Path) -
     assert wanted | {"setup.py", "pyproject.toml", "README.md", "respram/py.typed", *LOCKS} <= packed
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_package_builds_with_the_pure_engine_alone(tmp_path: Path) -> None:
     folder = copy_of_the_sources(tmp_path)
     done = build("wheel", folder, CC="/nowhere/cc", RESPRAM_REQUIRE_NATIVE="")
@@ -156,6 +158,7 @@ def test_without_a_compiler_the_package_builds_with_the_pure_engine_alone(tmp_pa
     assert not [name for name in packed if name.endswith(".so") or name.startswith("tests")]
 
 
+@pytest.mark.slow
 def test_without_a_compiler_a_required_native_engine_is_an_error(tmp_path: Path) -> None:
     done = build("wheel", copy_of_the_sources(tmp_path), CC="/nowhere/cc", RESPRAM_REQUIRE_NATIVE="1")
     assert done.returncode != 0

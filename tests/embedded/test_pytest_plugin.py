@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.live import SOON_S
 
 PROJECT = """
@@ -33,6 +35,7 @@ def test_fails(respram_client):
 """
 
 
+@pytest.mark.slow
 def test_the_fixtures_are_there_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(PROJECT)
     (tmp_path / "pytest.ini").write_text("[pytest]\nrespram_settings =\n    default_ttl=7\n")

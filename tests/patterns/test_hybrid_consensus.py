@@ -89,6 +89,7 @@ def moved_back(output: str, by: int) -> str:
     return re.sub(r"\b\d{5}\b", back, output)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * PAGE_S)
 def test_the_page_runs_as_it_stands(tmp_path: Path) -> None:
     if shutil.which("redis-cli") is None:

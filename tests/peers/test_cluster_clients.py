@@ -43,6 +43,7 @@ def until_served(client: "RedisCluster") -> None:
     until(all_answer, "not all keys are served", SOON_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "mode"), list(zip(ENGINES, ("yes", "strict"), strict=False)))
 def test_a_client_finds_every_home_and_goes_on_when_nodes_come_and_go(engine: str, mode: str) -> None:
     with enclave(3, "--cluster", mode, engines=(engine,)) as members:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
 import redis
 
 from .enclave import Member, enclave, until, until_ready
@@ -72,6 +73,7 @@ def all_settled(members: list[Member]) -> None:
     until(lambda: all(settled(member) for member in members), "homes do not settle", BACK_S)
 
 
+@pytest.mark.slow
 def test_a_node_that_stops_in_order_and_comes_back_grants_nothing_twice() -> None:
     with enclave(3) as members:
         all_settled(members)
@@ -85,6 +87,7 @@ def test_a_node_that_stops_in_order_and_comes_back_grants_nothing_twice() -> Non
         assert races.done > 40 and not races.twice and not races.uncertain, races
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_is_replaced_as_a_home() -> None:
     with enclave(3) as members:
         all_settled(members)

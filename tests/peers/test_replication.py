@@ -169,6 +169,7 @@ def test_concurrent_overwrites_of_the_same_keys_end_in_one_value_everywhere(thre
     until(one_value_everywhere, f"the values differ, seed {seed}")
 
 
+@pytest.mark.slow
 def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
     with enclave(3) as members:
         until_ready(members)
@@ -209,6 +210,7 @@ def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
         assert "records=0" not in members[2].log().partition("event=ready")[2]
 
 
+@pytest.mark.slow
 def test_a_restarted_enclave_fills_from_whoever_is_left() -> None:
     with enclave(3) as members:
         until_ready(members)
@@ -223,6 +225,7 @@ def test_a_restarted_enclave_fills_from_whoever_is_left() -> None:
         assert until_equal(members, len(made)) == len(made)
 
 
+@pytest.mark.slow
 def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
     with enclave(3) as members:
         until_ready(members)
@@ -240,6 +243,7 @@ def test_a_stopped_peer_costs_the_others_nothing_and_catches_up() -> None:
         assert until_equal(members, 400) == 400
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("native" not in ENGINES, reason="there is no native engine here")
 def test_nodes_of_both_engines_are_equals() -> None:
     with enclave(3, engines=("native", "pure")) as members:
@@ -259,6 +263,7 @@ def test_nodes_of_both_engines_are_equals() -> None:
         assert until_equal(members, len(made)) == len(made)
 
 
+@pytest.mark.slow
 def test_a_full_node_among_others_refuses_and_lives_on() -> None:
     def small(number: int) -> tuple[str, ...]:
         return ("--maxmemory", "4mb") if number == 2 else ()

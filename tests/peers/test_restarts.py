@@ -6,6 +6,7 @@ from tests.engine.conftest import ENGINES
 from tests.trials.restarts import roll
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 def test_a_client_that_fails_over_is_never_told_anything_wrong(engine: str, kill: bool) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -60,6 +61,7 @@ def reload(member: Member, file: Path, content: str) -> None:
     until(lambda: member.log().count("event=peer_reload") > before, "nothing was read again")
 
 
+@pytest.mark.slow
 def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(3)]
     for file in files:

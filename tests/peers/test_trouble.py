@@ -25,6 +25,7 @@ def fill(member: Member, count: int, value: bytes) -> list[bytes]:
     return keys
 
 
+@pytest.mark.slow
 def test_a_node_that_fills_up_asks_for_what_it_is_asked_and_answers_in_order() -> None:
     value = b"x" * 20_000
     with enclave(1) as members:
@@ -112,6 +113,7 @@ def stand_still(writes_bytes: int, value_bytes: int, still_s: float) -> None:
         in_time(waits[len(waits) * 99 // 100], 0.1, "a write beside one that stands still")
 
 
+@pytest.mark.slow
 def test_a_peer_that_stands_still_costs_bounded_memory_and_nobodys_time() -> None:
     stand_still(28 * MIB, 16_384, 1.5)
 
@@ -121,6 +123,7 @@ def test_a_peer_that_stands_still_for_a_minute_is_made_level() -> None:
     stand_still(1024 * MIB, 4_096, 60.0)
 
 
+@pytest.mark.slow
 def test_two_of_three_may_die_in_full_swing() -> None:
     """What the survivor had is on all of them again; what only the dead had, and nobody had acknowledged, may be lost."""
     with enclave(3) as members:

@@ -8,6 +8,7 @@ from tests.peers.enclave import enclave, until, until_equal, until_ready
 DAY_S = 86_400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_values_that_one_node_may_not_keep_so_long_are_cut_on_all(engine: str) -> None:
     """They were refused there for ever, with retries without end, and an overwritten value stood on one node alone."""

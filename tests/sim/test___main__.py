@@ -19,6 +19,7 @@ def test_a_failure_prints_the_command_that_replays_it(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == printed
 
 
+@pytest.mark.slow
 def test_a_crowd_prints_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--nodes", "50", "--seed", "3", "--no-heal"]) == 0
     printed = capsys.readouterr().out

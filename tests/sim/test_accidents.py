@@ -125,6 +125,7 @@ def test_a_peer_that_stands_still_for_a_minute_costs_bounded_memory_and_nobodys_
     assert counts(world) == [3_000] * 3
 
 
+@pytest.mark.slow
 def test_a_slow_peer_for_a_minute_at_ten_thousand_writes_a_second(each_engine: str) -> None:  # noqa: F811
     if each_engine == "pure":
         pytest.skip("600,000 writes are minutes in the pure engine: the test before this one does for it")
@@ -174,6 +175,7 @@ def test_a_node_full_of_memory_among_nodes_that_are_not() -> None:
     assert counts(world) == [101, 101, 101]  # room came with the deadlines
 
 
+@pytest.mark.slow
 def test_twenty_joiners_at_once_are_served_two_at_a_time() -> None:
     world = enclave()
     for number in range(3_000):

@@ -6,6 +6,7 @@ from respram.sim import mutants
 from respram.sim.histories import CUTS, FRAMES, KILLS, PAUSES, STAYS, Told, play
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", STAYS)
 def test_every_history_is_in_order_while_the_members_stay_or_go_in_order(trouble: str) -> None:
     for seed in range(2):
@@ -15,6 +16,7 @@ def test_every_history_is_in_order_while_the_members_stay_or_go_in_order(trouble
         assert not told.disordered, (seed, told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [KILLS, PAUSES])
 def test_a_node_that_dies_or_stands_still_disorders_few_histories(trouble: str) -> None:
     total = Told()
@@ -37,6 +39,7 @@ BROKEN = [
 ]  # the others are for tests/sim/test_grants.py
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "trouble"), BROKEN)
 def test_a_rule_that_is_broken_disorders_histories(name: str, trouble: str) -> None:
     disordered = right = 0

@@ -22,6 +22,7 @@ def test_storms_catch_it(name: str, seeds: tuple[int, ...]) -> None:
     assert caught
 
 
+@pytest.mark.slow
 def test_filters_without_a_salt_never_find_the_last_records() -> None:
     """With a rate of 0.4 a filter passes over two of five; afresh each round, or the same two for ever."""
     policy = replace(Policy(), filter_error_rate=0.4, small_filter_records=0)

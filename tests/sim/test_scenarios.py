@@ -24,6 +24,7 @@ def test_a_thousand_storms_without_one_resurrection() -> None:
         scenarios.storm(seed)
 
 
+@pytest.mark.slow
 def test_one_write_among_sixty_reaches_all_within_three_rounds() -> None:
     world = scenarios.crowd(60, 7, loss=0.05, settle_ms=8_000)
     spread = scenarios.spread_one(world)
@@ -37,6 +38,7 @@ def test_halves_of_a_small_enclave_are_equal_within_six_rounds() -> None:
     assert healed.rounds <= 12 and healed.level_ms < 15_000
 
 
+@pytest.mark.slow
 def test_keys_that_all_nodes_write_all_the_time_do_not_cost_filters_for_ever() -> None:
     """Every digest differs in versions that lost before they arrived. Two rounds of filters find nothing lacking."""
     world = scenarios.crowd(3, 5, roots=2, settle_ms=4_000)
@@ -66,6 +68,7 @@ def test_keys_that_all_nodes_write_all_the_time_do_not_cost_filters_for_ever() -
     assert filters <= 12, "of three pairs, each way, twice at most: they rest for 8 s"
 
 
+@pytest.mark.slow
 def test_in_a_quiet_crowd_nobody_is_suspected() -> None:
     """Links rotate: who was let go must not be taken for somebody who does not answer."""
     world = scenarios.crowd(24, 5, settle_ms=12_000)
