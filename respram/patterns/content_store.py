@@ -27,7 +27,7 @@ from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, ask_atomic, exists, get, operation, pause, ttl_ms
 
 TOGETHER_MAX = 256  # contents read in one round trip
-LATE_S = 0.2  # how long content may be on its way between nodes, when what names it is there already
+LATE_S = 0.2  # how long content, or a label, may be on its way between nodes before it counts as missing
 POLL_S = 0.01
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -167,14 +167,23 @@ class ContentStore(Generic[C]):
     replace_content_at_label = store_at_label
 
     @operation
-    def get_by_label(self, label: str) -> Steps[ContentRef | None]:
-        found = yield from get(self.label_key(label))
-        return pointed(found, label) if found else None
+    def get_by_label(self, label: str, late_s: float = LATE_S) -> Steps[ContentRef | None]:
+        """What the label names; None when there is no such label.
+
+        A label that is missing is looked for again until late_s has passed: another node may have been told of it a moment ago.
+        With 0 the answer comes at once.
+        """
+        end = time.monotonic() + late_s
+        while not (found := (yield from get(self.label_key(label)))):
+            if time.monotonic() >= end:
+                return None
+            yield from pause(POLL_S)
+        return pointed(found, label)
 
     @operation
-    def get_content_by_label(self, label: str) -> Steps[bytes | None]:
-        """The content, or None when there is no such label. Raises ContentMissing when the label points nowhere."""
-        ref: ContentRef | None = yield from self.get_by_label.steps(label)
+    def get_content_by_label(self, label: str, late_s: float = LATE_S) -> Steps[bytes | None]:
+        """The content, or None when there is no such label (`get_by_label`). Raises ContentMissing when the label points nowhere."""
+        ref: ContentRef | None = yield from self.get_by_label.steps(label, late_s)
         return None if ref is None else (yield from self.get.steps(ref))
 
     @operation

@@ -64,7 +64,7 @@ class LinkedList(Generic[C]):
 
     def _walk(self) -> Steps[list[tuple[ContentRef, Json]]]:
         nodes: list[tuple[ContentRef, Json]] = []
-        ref = yield from self.store.get_by_label.steps(self.head)
+        ref = yield from self.store.get_by_label.steps(self.head, 0)
         while ref is not None:
             if len(nodes) == self.nodes_max:
                 raise TooMany(f"list {self.name!r} has more than {self.nodes_max} nodes")

@@ -35,7 +35,7 @@ class Memo(Generic[C]):
         """The remembered result, or a new one. Arguments and result are JSON; what `compute` raises is not remembered."""
         label = derived("cache", self.name, to_json(list(args))).decode()
         try:
-            found = yield from self.store.get_content_by_label.steps(label)
+            found = yield from self.store.get_content_by_label.steps(label, 0)
         except ContentMissing:
             found = None
         if found is not None:

@@ -144,6 +144,17 @@ def test_a_file_sent_to_one_node_is_fetched_from_another(apart: Apart, tmp_path:
     assert (tmp_path / "b").read_bytes() == data
 
 
+def test_a_label_is_read_at_once_on_the_other_nodes(apart: Apart) -> None:
+    world, clients = apart
+    stores = [ContentStore(client, world.name, 60) for client in clients]
+    for number in range(RACES):
+        label, content = f"label:{number}", b"%d" % number
+        world(stores[0].store_at_label(label, content))
+        for other in stores[1:]:
+            assert world(other.get_content_by_label(label, SOON_S)) == content
+    assert world(stores[1].get_by_label("never", 0)) is None
+
+
 def test_content_comes_from_whichever_node_has_it_whole(apart: Apart, node_port: int) -> None:
     world, clients = apart
     away, harmed = world.another(port=reserve()), world.another(port=node_port)
