@@ -7,14 +7,14 @@ a member that is taken for nobody would be lost. (While it waits at another node
 """
 
 from collections.abc import Sequence
-from math import ceil, isnan
+from math import ceil
 
 from respram.commands.node import Conn, Suspend
 from respram.commands.notify import observe
 from respram.commands.reply import NIL_ARRAY, Reply
 from respram.commands.texts import UNBLOCKED
 from respram.errors import ClientError
-from respram.integers import INT64_MAX, parse_score
+from respram.integers import INT64_MAX, parse_float, parse_ratio
 from respram.record import ZSET
 
 WAIT_MS_MAX = 3_600_000  # of a wait without an end at another node, and between two looks at a wait here
@@ -25,13 +25,15 @@ NEGATIVE = ClientError(b"ERR timeout is negative")
 
 
 def parse_timeout(word: bytes) -> int:
-    """Milliseconds; 0: no end."""
-    seconds = parse_score(word)
-    if seconds is None or isnan(seconds):
+    """Milliseconds; 0: no end. Redis reads a long double, so it takes what no double holds, and then finds it too large."""
+    seconds = parse_float(word)
+    if seconds is None:
         raise NOT_A_TIMEOUT
-    if seconds < 0 or seconds * 1000 > INT64_MAX:
+    ratio = parse_ratio(word)
+    milliseconds = None if ratio is None else ceil(ratio * 1000)
+    if milliseconds is None or not 0 <= milliseconds <= INT64_MAX:
         raise NEGATIVE  # Redis says so of the infinite, too
-    return ceil(seconds * 1000)
+    return milliseconds
 
 
 def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:

@@ -131,6 +131,8 @@ def _parsed(low: bytes, high: bytes, words: list[bytes], wanted: Wanted, *, free
         else:
             raise SYNTAX
         at += 1
+    if wanted.kind == RANK and wanted.limit == -1:
+        wanted.offset = 0  # Redis reads it, and passes nothing over
     if wanted.limit != -1 and wanted.kind == RANK:
         raise LIMIT_OF_RANKS
     if wanted.scores and wanted.kind == NAME:

@@ -17,7 +17,8 @@ def free(client: Client) -> Client:
 STEPS = (
     "ZADD z 1 a 2 b 3 c", "BZPOPMIN z 0", "BZPOPMAX no z 0", "ZRANGE z 0 -1", "BZMPOP 0 2 no z MIN", "ZADD z 1 a 2 b 3 c 4 d",
     "BZMPOP 0 2 no z MAX COUNT 2", "BZMPOP 0.01 1 no MIN COUNT 0", "BZMPOP 0.01 0 MIN", "BZMPOP x 1 z MIN", "BZMPOP 1 1 z FOO", "BZMPOP -1 1 z MIN",
-    "BZPOPMIN z x", "BZPOPMIN z -1", "BZPOPMIN z inf", "BZPOPMIN z 1e300", "BZPOPMIN z nan", "SET s v EX 100", "BZPOPMIN s 0", "BZPOPMIN no s 0",
+    "BZPOPMIN z x", "BZPOPMIN z -1", "BZPOPMIN z inf", "BZPOPMIN z 1e300", "BZPOPMIN z nan", "BZPOPMIN z 1e400", "BZPOPMIN z 1e5000",
+    "BZPOPMIN z 9223372036854775807", "SET s v EX 100", "BZPOPMIN s 0", "BZPOPMIN no s 0",
     "BZPOPMIN z s 0", "BZPOPMIN z 0.5", "MULTI", "BZPOPMIN z 0", "BZPOPMAX z 0", "BZMPOP 0 1 z MIN", "EXEC", "BZPOPMIN z", "BZMPOP 0 1 z",
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ def test_ranges_of_ranks(pair: tuple[Client, Reference]) -> None:
             (b"REV",),
             (b"rev", b"withscores"),
             (b"LIMIT", b"0", b"-1"),
+            (b"LIMIT", b"2", b"-1"),
             (b"LIMIT", b"0", b"1"),
         ):
             agree(pair, b"ZRANGE", b"z", first, last, *tail)

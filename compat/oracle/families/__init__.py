@@ -43,6 +43,7 @@ FAMILIES: dict[str, Family] = {
     "resp3": Family(node.resp3),
     "sorted-sets": Family(sorted_sets.sorted_sets),
     "sorted-names": Family(sorted_sets.sorted_names),
+    "sorted-waits": Family(sorted_sets.sorted_waits),
     "scripts": Family(scripts.scripts),
     "scripts-of-libraries": Family(scripts.libraries),
     "refusals": Family(designed.refusals, mirrored=False),

@@ -9,7 +9,7 @@ from compat.oracle.families.strings import append, each, get, incr, life, mget, 
 from compat.oracle.stream import Send, Step
 
 NAMES = (b"f0", b"f1", b"f2", b"f3", b"", b"10", b"-7", b"a b", b"\r\n", b"\xff\x00", b"x" * 70)
-RIGHTS = (b"+del", b"+unlink", b"+getdel", b"+hdel", b"+srem", b"+spop", b"+smove")
+RIGHTS = (b"+del", b"+unlink", b"+getdel", b"+hdel", b"+srem", b"+spop", b"+smove", b"+rename", b"+renamenx")
 LOWEST = b"-9223372036854775808"
 Maker = Callable[[Draw], Send]
 
@@ -92,4 +92,5 @@ OTHERS: tuple[Maker, ...] = (
     plain_set, get, mget, append, incr, strlen, exists, expire, life, type_of_key,
     lambda one: send(one, 0, b"DEL", one.key()),
     lambda one: send(one, 0, b"COPY", one.key(), one.key(), b"REPLACE"),
+    lambda one: send(one, 0, one.pick((b"RENAME", b"RENAMENX")), one.key(), one.key()),
 )  # fmt: skip

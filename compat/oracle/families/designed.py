@@ -143,7 +143,7 @@ def newer(draw: Draw, proto: int, count: int) -> Plan:
     number = 0
     while len(steps) < count:
         number += 1
-        scene = draw.pick((compare_and_set, compare_digests, many_at_once, limiter, floating, about_the_library, spelt_wrong))
+        scene = draw.pick((compare_and_set, compare_digests, many_at_once, limiter, floating, field_lives, about_the_library, spelt_wrong))
         steps += scene(draw, proto, b"n%d" % number)
     return Plan(tuple(steps))
 
@@ -170,6 +170,40 @@ def compare_digests(draw: Draw, proto: int, key: bytes) -> list[Step]:
         told(draw, OK, b"SET", key, other, b"IFDEQ", draw.pick((digest, digest.upper())), b"KEEPTTL"), told(draw, b":500\r\n", b"TTL", key),
         told(draw, OK, b"SET", key, text, b"IFDNE", digest), told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ"),
         told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ", digest, b"IFEQ", text), told(draw, bulk(text), b"GET", key),
+    ]  # fmt: skip
+
+
+def numbers(*replies: int) -> bytes:
+    return b"*%d\r\n" % len(replies) + b"".join(b":%d\r\n" % reply for reply in replies)
+
+
+def field_lives(draw: Draw, proto: int, key: bytes) -> list[Step]:
+    """HSETEX and HGETEX of Redis 8, and HSCAN NOVALUES of 7.4."""
+    lives: tuple[tuple[Word, Word], ...] = (
+        (b"EX", b"100"), (b"PX", b"100000"), (b"EXAT", At(100_000, seconds=True)), (b"PXAT", At(100_000, seconds=False)),
+    )  # fmt: skip
+    life, other = draw.pick(lives), draw.rng.randbytes(draw.number(0, 90))
+    two = draw.pick(((draw.case(b"FNX"), *life), (*life, draw.case(b"FNX"))))
+    arity = b"-ERR wrong number of arguments for 'hsetex' command\r\n"
+    return [
+        told(draw, ZERO, b"HSETEX", key, draw.case(b"FXX"), b"FIELDS", b"1", b"a", b"1"), told(draw, ZERO, b"EXISTS", key),
+        told(draw, ONE, b"HSETEX", key, *two, b"FIELDS", b"2", b"a", other, b"b", b"2"),
+        told(draw, numbers(100, 100, -2), b"HTTL", key, b"FIELDS", b"3", b"a", b"b", b"c"),
+        told(draw, ZERO, b"HSETEX", key, b"FNX", b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, bulk(other), b"HGET", key, b"a"),
+        told(draw, ZERO, b"HSETEX", key, b"FXX", *life, b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, b":2\r\n", b"HLEN", key),
+        told(draw, ONE, b"HSETEX", key, b"FXX", draw.case(b"KEEPTTL"), b"FIELDS", b"1", b"a", b"3"),
+        told(draw, ONE, b"HSETEX", key, b"FXX", b"FIELDS", b"1", b"b", b"4"),
+        told(draw, numbers(100, -1), b"HTTL", key, b"FIELDS", b"2", b"a", b"b"),
+        told(draw, b"*3\r\n" + bulk(b"3") + nil(proto) + bulk(b"3"), b"HGETEX", key, b"EX", b"50", b"FIELDS", b"3", b"a", b"none", b"a"),
+        told(draw, b"*1\r\n" + bulk(b"4"), b"HGETEX", key, b"FIELDS", b"1", b"b"),
+        told(draw, numbers(50, -1), b"HTTL", key, b"FIELDS", b"2", b"a", b"b"),
+        told(draw, numbers(0, 1), b"HEXPIRE", key, b"40", draw.case(b"NX"), b"FIELDS", b"2", b"a", b"b"),
+        told(draw, numbers(1, 0, -2), b"HEXPIRE", key, b"45", b"LT", b"FIELDS", b"3", b"a", b"b", b"none"),
+        told(draw, b"*2\r\n" + nil(proto) * 2, b"HGETEX", key + b"x", b"EX", b"50", b"FIELDS", b"2", b"a", b"b"),
+        told(draw, ONE, b"HSET", key + b"y", b"only", b"1"),
+        told(draw, b"*2\r\n" + bulk(b"0") + b"*1\r\n" + bulk(b"only"), b"HSCAN", key + b"y", b"0", draw.case(b"NOVALUES")),
+        told(draw, SYNTAX, b"HSETEX", key, b"FNX", b"FXX", b"FIELDS", b"1", b"a", b"b"), told(draw, arity, b"HSETEX", key, b"FIELDS", b"1", b"a"),
+        told(draw, b"-ERR invalid expire time in 'hsetex' command\r\n", b"HSETEX", key, b"EX", b"0", b"FIELDS", b"1", b"a", b"b"),
     ]  # fmt: skip
 
 

@@ -268,7 +268,8 @@ def getdel(draw: Draw) -> Send:
 
 def expire_past(draw: Draw) -> Send:
     name = draw.pick((b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT"))
-    return send(draw, 0, name, draw.key(), draw.pick(PASSED), *conditions(draw))
+    moment = draw.pick(PASSED if name.endswith(b"AT") else PASSED[:2])  # from now on, a moment is still to come
+    return send(draw, 0, name, draw.key(), moment, *conditions(draw))
 
 
 def getex_past(draw: Draw) -> Send:

@@ -30,6 +30,8 @@ POPS = (
     (), (), (b"COUNT", b"2"), (b"COUNT", b"0"), (b"COUNT", b"x"), (b"count", b"100"), (b"COUNT",), (b"FOO", b"1"), (b"COUNT", b"1", b"COUNT", b"1"),
 )  # fmt: skip
 
+TIMEOUTS = (b"0.01", b"0.001", b"0.02", b"1e-3", b".01", b"0x1p-7")
+
 
 def sorted_sets(draw: Draw, proto: int, count: int) -> Plan:
     become = [
@@ -57,6 +59,43 @@ def sorted_names(draw: Draw, proto: int, count: int) -> Plan:
     drawn = each(draw, count, add, add, add, by_name, by_name, by_name, by_name, remove_names, zrank, zrem, everything, name_store)
     leave = [Send(0, (b"AUTH", b"default", b"any")), Send(0, (b"ACL", b"DELUSER", b"free"))]
     return Plan((*become, *drawn.steps, *leave))
+
+
+def sorted_waits(draw: Draw, proto: int, count: int) -> Plan:
+    """Pops that may wait: what is there is taken at once, what is not is waited for until the time is up, and nothing waits in MULTI."""
+    waits = (b"+bzpopmin", b"+bzpopmax", b"+bzmpop")
+    become = [
+        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME, *waits)), Send(0, (b"AUTH", b"free", b"any")),
+    ]  # fmt: skip
+    drawn = each(
+        draw, count, zadd_plain, zadd_plain, bzpop, bzpop, bzpop, bzmpop, bzmpop, waits_not, zrem, zcard, exists, everything, other_type
+    )
+    transaction = [Send(0, (b"MULTI",)), bzpop(draw), bzmpop(draw), zadd_plain(draw), bzpop(draw), Send(0, (b"EXEC",))]
+    leave = [Send(0, (b"AUTH", b"default", b"any")), Send(0, (b"ACL", b"DELUSER", b"free"))]
+    return Plan((*become, *drawn.steps, *transaction, *leave))
+
+
+def some_keys(draw: Draw) -> list[bytes]:
+    return [key(draw) for _ in range(draw.number(1, 3))] + ([b"text"] if draw.chance(0.1) else [])
+
+
+def bzpop(draw: Draw) -> Send:
+    return send(draw, 0, draw.pick((b"BZPOPMIN", b"BZPOPMAX")), *some_keys(draw), draw.pick(TIMEOUTS))
+
+
+def bzmpop(draw: Draw) -> Send:
+    keys = some_keys(draw)
+    return send(draw, 0, b"BZMPOP", draw.pick(TIMEOUTS), b"%d" % len(keys), *keys, draw.pick((b"MIN", b"MAX", b"min")), *draw.pick(POPS))
+
+
+def waits_not(draw: Draw) -> Send:
+    """What is wrong before anything could be waited for."""
+    wrong = draw.pick((b"-1", b"-0.1", b"inf", b"-inf", b"nan", b"1e400", b"9223372036854775807", *NOT_FLOATS))
+    return draw.pick((
+        send(draw, 0, b"BZPOPMIN", key(draw), wrong), send(draw, 0, b"BZPOPMAX", key(draw), key(draw), wrong),
+        send(draw, 0, b"BZMPOP", wrong, b"1", key(draw), b"MIN"), send(draw, 0, b"BZMPOP", b"0.01", number(draw, 0.5), key(draw), b"MIN"),
+        send(draw, 0, b"BZMPOP", b"0.01", b"1", key(draw), b"FOO"), send(draw, 0, b"BZPOPMIN", b"0.01"),
+    ))  # fmt: skip
 
 
 def key(draw: Draw) -> bytes:
