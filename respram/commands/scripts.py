@@ -48,6 +48,7 @@ from respram.scripting.scripts import Bounds, Scripts
 DIGEST_CHARACTERS = 40
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
 SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually smaller
+LONG_BYTES = 4_096  # of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
 PAUSE_MS = 1  # between two slices of a script that runs for long
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
@@ -55,6 +56,7 @@ NO_SCRIPT = ClientError(b"NOSCRIPT No matching script. Please use EVAL.")
 TOO_MANY_KEYS = ClientError(b"ERR Number of keys can't be greater than number of args")
 NEGATIVE_KEYS = ClientError(b"ERR Number of keys can't be negative")
 WRITES = ClientError(b"ERR Can not execute a script with write flag using *_ro command.")
+SPENT = ClientError(b"ERR Script ended: those before it in its transaction ran for as long as a script may")
 NOT_BUSY = ClientError(b"NOTBUSY No scripts in execution right now.")
 UNKILLABLE = ClientError(
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
@@ -130,6 +132,8 @@ class Calls:
             reply = conn.node.engine.call_inside(conn.session, argv, conn.now_ms)
             if reply is not None:
                 running.wrote |= command.writes
+                if len(reply) > LONG_BYTES:
+                    self.scripts.judge()
                 return _answer_of(reply)
         if command is None or (command.subcommands and len(argv) > 1):
             return UNKNOWN
@@ -148,6 +152,8 @@ class Calls:
                     raise OOM
                 running.wrote = True
             conn.node.engine.allow(LOOK_BYTES * len(argv))  # a share for each: what they take together is bounded by time
+            if self.scripts.judge():
+                return ENDED
             said = call(conn, command, argv)
             if command.name in LIVES and self._is_implicit(argv[1]):
                 said = -1
@@ -286,7 +292,16 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     else:
         ask_for_missing(conn, keys)
     may_wait, proto = not conn.executing, conn.session.proto
-    return _go_on(conn, digest, calls, lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait))
+    slice_us = conn.node.limits.script_busy_ms * 1000 - (0 if may_wait else conn.scripts_us)  # those of one EXEC have it together
+    if slice_us <= 0:
+        raise SPENT
+    begun_us = conn.node.micros()
+    try:
+        return _go_on(
+            conn, digest, calls, lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait, slice_us=slice_us)
+        )
+    finally:
+        conn.scripts_us += conn.node.micros() - begun_us
 
 
 def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome | None]) -> Reply:

@@ -109,7 +109,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         return NIL_ARRAY
     if any(command.grows for command, _ in commands) and conn.node.engine.full():
         raise ABORTED_FULL
-    conn.executing = True
+    conn.executing, conn.scripts_us = True, 0
     try:
         conn.node.engine.allow(own_bytes)
         # Each reply is encoded when it is made: a queued HELLO changes the protocol of the rest.

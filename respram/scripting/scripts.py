@@ -110,14 +110,15 @@ class Scripts:
 
     # -- running ----------------------------------------------------------------------------------
     def run(
-        self, digest: bytes, entry: Cached, host: Host, keys: list[bytes], arguments: list[bytes], proto: int, *, may_wait: bool
+        self, digest: bytes, entry: Cached, host: Host, keys: list[bytes], arguments: list[bytes], proto: int, *, may_wait: bool, slice_us: int
     ) -> Outcome | None:
-        """The outcome, or None: it is not over, and `resume` has to be called until it is."""
+        """The outcome, or None: it is not over, and `resume` has to be called until it is. After the slice it gives way, or, where it may
+        not wait, ends."""
         assert self.running is None
         if entry.generation != self._generation:
             self._compile(entry)
         now_us = self._micros()
-        self.running = Run(digest, host, now_us, now_us + self.bounds.busy_ms * 1000, may_wait)
+        self.running = Run(digest, host, now_us, now_us + slice_us, may_wait)
         runtime, made = self._runtime, entry.made
         return self._after(self._worker.enter(lambda: runtime.run(made, host, keys, arguments, proto)))
 

@@ -1,0 +1,52 @@
+"""What scripts take of the others' time: commands inside one do not hide the clock, and those of a transaction have one time together."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.abuse.test_collections import filled
+from tests.engine.conftest import ENGINES
+
+pytest.importorskip("lupa")
+LONGER = b"ran for longer than a script may"
+TICK_US = 100_000  # that every look at the clock finds passed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", [b"SUNIONSTORE", b"HGETALL", b"ZUNION"])
+def test_a_script_of_long_commands_gives_way_between_them(engine: str, name: bytes) -> None:
+    """The hook looks once in a thousand instructions, which may be tens of commands of 50 ms."""
+    words = {b"SUNIONSTORE": b"'d', 's', 's2'", b"HGETALL": b"'h'", b"ZUNION": b"2, 'z', 's'"}[name]
+    rig, client = filled(engine, 500)
+    rig.node.limits = replace(rig.node.limits, script_busy_ms=100)
+    rig.node.micros = iter(range(0, 1 << 60, TICK_US)).__next__
+    client(b"EVAL", b"for i = 1, 150 do redis.call('%b', %b) end" % (name, words), b"0")
+    assert client.conn.session.suspended and rig.node.busy is client.conn
+    stat = rig.node.stats.by_command.get(name.lower())
+    assert (stat.calls if stat is not None else rig.engine.counters()["hot_hgetall"]) < 4
+    for _ in range(1_000):
+        if not client.conn.session.suspended:
+            break
+        client.wake()
+    assert rig.node.busy is None and client(b"PING") == b"+PONG\r\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_scripts_of_a_transaction_have_one_time_together(engine: str) -> None:
+    """8,192 of them could hold everybody for eleven hours, at five seconds each."""
+    rig, client = filled(engine, 500)
+    looks = iter(range(0, 1 << 60, TICK_US))
+    rig.node.micros = looks.__next__
+    rig.node.limits = replace(rig.node.limits, script_busy_ms=1 << 40)
+    script = b"for i = 1, 15 do redis.call('HGETALL', 'h') end return 1"
+    begun_us = next(looks)
+    assert client(b"EVAL", script, b"0") == b":1\r\n"
+    rig.node.limits = replace(rig.node.limits, script_busy_ms=(next(looks) - begun_us) * 5 // 2000)
+    for _ in range(2):
+        client(b"MULTI")
+        for _ in range(6):
+            client(b"EVAL", script, b"0")
+        reply = client(b"EXEC")
+        assert reply.startswith(b"*6\r\n:1\r\n") and reply.count(b":1\r\n") < 4, reply
+        assert reply.count(LONGER) + reply.count(b"ran for as long as a script may") == 6 - reply.count(b":1\r\n")
+    assert client(b"EVAL", script, b"0") == b":1\r\n"
