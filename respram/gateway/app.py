@@ -128,38 +128,43 @@ class Gateway:
         method: str = scope["method"]
         path = path_of(scope)
         head = method == "HEAD"
-        send = self._counting(send, path, method)
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         denied = self.guard.check(headers, is_page=path == b"/" and method in READING)
         origin = headers.get(b"origin")
         if denied is None and origin is not None:
             send = self._sharing(send, origin, headers[b"host"])
+        started = False
+
+        async def counted(message: Message) -> None:
+            """Counts the answer when it begins."""
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self.traffic.count(path, method, message["status"], clock() - began_s)
+            await send(message)
+
         login: Login | Denied | None = None
         if denied is None and method != "OPTIONS" and path != b"/v1/health":
             login = self.guard.login(headers)
             if isinstance(login, Denied):
                 denied, login = login, None
         if denied is not None:
-            await send_problem(send, Problem(denied.status, denied.reason, CHALLENGE if denied.challenge else ()), head=head)
+            await send_problem(counted, Problem(denied.status, denied.reason, CHALLENGE if denied.challenge else ()), head=head)
             return
         assert not isinstance(login, Denied)
         address = str((scope.get("client") or ("",))[0])
-        started = False
-
-        async def counted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
 
         try:
-            if login is not None and self.guard.is_guessing(address, asyncio.get_running_loop().time()):
+            if login is not None and self.guard.is_guessing(address, began_s):
                 raise Problem(429, "Too many wrong passwords came from this address.", ((b"retry-after", b"10"),))
             await self._dispatch(Request(scope, receive, counted, headers, login, head, method), path)
         except FAULTS as error:
             if isinstance(error, WrongLogin):
-                self.guard.guessed(address, asyncio.get_running_loop().time())
+                self.guard.guessed(address, clock())
             if started:  # a page that is half out can only be cut off
                 raise
-            await send_problem(send, problem_of(error, anonymous=login is None), head=head)
+            await send_problem(counted, problem_of(error, anonymous=login is None), head=head)
 
     async def _dispatch(self, request: Request, path: bytes) -> None:
         if path.startswith(DATA):
@@ -243,18 +248,6 @@ class Gateway:
         }
         text, kind = await metrics(self.nodes, request.login, self.traffic, gauges, accept)
         await respond(request.send, 200, [(b"content-type", kind), NO_STORE], text, head=request.head)
-
-    def _counting(self, send: Send, path: bytes, method: str) -> Send:
-        """Counts the answer when it begins."""
-        clock = asyncio.get_running_loop().time
-        began_s = clock()
-
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.traffic.count(path, method, message["status"], clock() - began_s)
-            await send(message)
-
-        return counted
 
     def _sharing(self, send: Send, origin: bytes, host: bytes) -> Send:
         """Tells a browser that this page, which may ask, may also read the answer."""

@@ -123,10 +123,11 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max:
     pieces: list[bytes] = []
     taken = 0
     try:
-        async with asyncio.timeout(BODY_S):
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + BODY_S
+        async with asyncio.timeout_at(min(clock() + PIECE_S, end_s)) as patience:
             while True:
-                async with asyncio.timeout(PIECE_S):
-                    message = await receive()
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Problem(400, "The body ended early.")
                 piece = message.get("body", b"")
@@ -138,6 +139,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max:
                     pieces.append(piece)
                 if not message.get("more_body", False):
                     return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), taken
+                patience.reschedule(min(clock() + PIECE_S, end_s))
     except TimeoutError:
         budget.give(taken)
         raise Problem(408, "The body took too long.", ((b"connection", b"close"),)) from None

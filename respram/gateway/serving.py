@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -20,6 +21,8 @@ from respram.gateway.settings import Settings
 from respram.gateway.target import Target
 
 STOP_S = 2  # for streams and slow answers once it is told to stop
+# What was imported stays, and is looked through no more; what requests leave behind is looked for once in some hundred of them.
+GC_THRESHOLDS = (20_000, 20, 20)
 READY_LINE = b"ready\n"  # what a parent with a lifeline waits for
 
 log = logging.getLogger("respram.gateway")
@@ -66,6 +69,9 @@ async def _run(server: uvicorn.Server, sockets: list[socket.socket], *, lifeline
         asyncio.get_running_loop().add_reader(0, cut)
         os.write(1, READY_LINE)
     asyncio.get_running_loop().set_exception_handler(_bug)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     await server.serve(sockets)
 
 
