@@ -52,6 +52,7 @@ def _member_of(message: Hello) -> Member:
 
 def _shown(address: bytes) -> str:
     return ascii(address[:64].decode("ascii", "replace"))
+LASTING = ("protocol version", "another network", "clocks differ")  # why a peer is refused that an operator has to mend
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +101,8 @@ class Greeting:
         if reason:
             self.refusals += 1
             self.host.send(link.id, Refuse(reason.encode()))
-            self.host.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}")
+            warns = link.dialled and reason.startswith(LASTING)
+            self.host.report("refused", f"address={_shown(message.address)} why={reason.replace(' ', '_')}", warns)
             self.neighbours.hangup(link, reason, quietly=True)
             return
         peer = self.neighbours.peer(member.number)
@@ -123,7 +125,7 @@ class Greeting:
     def _objection(self, message: Hello) -> str:
         policy = self.host.policy
         if message.version != VERSION:
-            return f"protocol version {message.version} here {VERSION}"
+            return f"protocol version {message.version} here {VERSION}"  # the beginnings are in LASTING
         if message.network != policy.network:
             return "another network"
         if message.node == self.book.me.number:

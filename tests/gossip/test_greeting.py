@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from respram.gossip.effects import Dial
+from respram.gossip.effects import Dial, Report
 from respram.gossip.members import DEAD, INCARNATION_MAX, LEFT, pack_member, unpack_members
 from respram.gossip.policy import Policy
 from respram.sim.world import EPOCH_MS
@@ -43,6 +43,16 @@ def test_a_hello_is_refused_with_the_reason_in_both_logs(changes: dict[str, obje
     other.core.opened(1, b"host-9:1", other.now)
     other.say(1, refusal)
     assert reason.replace(" ", "_") in other.reports("refused_there")[0]
+
+
+@pytest.mark.parametrize("address", [b"host-512:7000", b""])
+@pytest.mark.parametrize("changes", [{"network": b"another"}, {"version": 1}])
+def test_who_dials_a_wrong_network_or_version_is_warned(changes: dict[str, object], address: bytes) -> None:
+    """Every line about a node that was told to join another network was at the level INFO. Who is dialled need do nothing."""
+    bench = Bench()
+    bench.core.opened(1, address, bench.now)
+    bench.say(1, hello(member(0x200), **changes))
+    assert [one.warns for one in bench.effects if isinstance(one, Report) and one.event == "refused"] == [bool(address)]
 
 
 def test_a_refusal_after_the_others_hello_is_in_the_log_as_well() -> None:
