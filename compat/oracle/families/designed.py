@@ -178,9 +178,9 @@ def numbers(*replies: int) -> bytes:
 
 
 def field_lives(draw: Draw, proto: int, key: bytes) -> list[Step]:
-    """HSETEX and HGETEX of Redis 8, and HSCAN NOVALUES of 7.4."""
+    """HSETEX and HGETEX of Redis 8, and HSCAN NOVALUES of 7.4. Conditions tell what life a field has: seconds would go by."""
     lives: tuple[tuple[Word, Word], ...] = (
-        (b"EX", b"100"), (b"PX", b"100000"), (b"EXAT", At(100_000, seconds=True)), (b"PXAT", At(100_000, seconds=False)),
+        (b"EX", b"5000"), (b"PX", b"5000000"), (b"EXAT", At(5_000_000, seconds=True)), (b"PXAT", At(5_000_000, seconds=False)),
     )  # fmt: skip
     life, other = draw.pick(lives), draw.rng.randbytes(draw.number(0, 90))
     two = draw.pick(((draw.case(b"FNX"), *life), (*life, draw.case(b"FNX"))))
@@ -188,17 +188,17 @@ def field_lives(draw: Draw, proto: int, key: bytes) -> list[Step]:
     return [
         told(draw, ZERO, b"HSETEX", key, draw.case(b"FXX"), b"FIELDS", b"1", b"a", b"1"), told(draw, ZERO, b"EXISTS", key),
         told(draw, ONE, b"HSETEX", key, *two, b"FIELDS", b"2", b"a", other, b"b", b"2"),
-        told(draw, numbers(100, 100, -2), b"HTTL", key, b"FIELDS", b"3", b"a", b"b", b"c"),
+        told(draw, numbers(0, 0, -2), b"HEXPIRE", key, b"7", b"NX", b"FIELDS", b"3", b"a", b"b", b"c"),
         told(draw, ZERO, b"HSETEX", key, b"FNX", b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, bulk(other), b"HGET", key, b"a"),
         told(draw, ZERO, b"HSETEX", key, b"FXX", *life, b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, b":2\r\n", b"HLEN", key),
         told(draw, ONE, b"HSETEX", key, b"FXX", draw.case(b"KEEPTTL"), b"FIELDS", b"1", b"a", b"3"),
         told(draw, ONE, b"HSETEX", key, b"FXX", b"FIELDS", b"1", b"b", b"4"),
-        told(draw, numbers(100, -1), b"HTTL", key, b"FIELDS", b"2", b"a", b"b"),
-        told(draw, b"*3\r\n" + bulk(b"3") + nil(proto) + bulk(b"3"), b"HGETEX", key, b"EX", b"50", b"FIELDS", b"3", b"a", b"none", b"a"),
+        told(draw, numbers(0), b"HEXPIRE", key, b"7", b"NX", b"FIELDS", b"1", b"a"), told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
+        told(draw, b"*3\r\n" + bulk(b"3") + nil(proto) + bulk(b"3"), b"HGETEX", key, b"EX", b"3000", b"FIELDS", b"3", b"a", b"none", b"a"),
         told(draw, b"*1\r\n" + bulk(b"4"), b"HGETEX", key, b"FIELDS", b"1", b"b"),
-        told(draw, numbers(50, -1), b"HTTL", key, b"FIELDS", b"2", b"a", b"b"),
-        told(draw, numbers(0, 1), b"HEXPIRE", key, b"40", draw.case(b"NX"), b"FIELDS", b"2", b"a", b"b"),
-        told(draw, numbers(1, 0, -2), b"HEXPIRE", key, b"45", b"LT", b"FIELDS", b"3", b"a", b"b", b"none"),
+        told(draw, numbers(0), b"HEXPIRE", key, b"4000", b"LT", b"FIELDS", b"1", b"a"), told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
+        told(draw, numbers(0, 1), b"HEXPIRE", key, b"2500", draw.case(b"NX"), b"FIELDS", b"2", b"a", b"b"),
+        told(draw, numbers(1, 1, -2), b"HEXPIRE", key, b"1000", b"LT", b"FIELDS", b"3", b"a", b"b", b"none"),
         told(draw, b"*2\r\n" + nil(proto) * 2, b"HGETEX", key + b"x", b"EX", b"50", b"FIELDS", b"2", b"a", b"b"),
         told(draw, ONE, b"HSET", key + b"y", b"only", b"1"),
         told(draw, b"*2\r\n" + bulk(b"0") + b"*1\r\n" + bulk(b"only"), b"HSCAN", key + b"y", b"0", draw.case(b"NOVALUES")),
