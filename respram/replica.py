@@ -39,6 +39,7 @@ from respram.gossip.forwarding import Request
 from respram.gossip.members import Member
 from respram.gossip.quorum import Left
 from respram.gossip.repair import ENDING_MS, YOUNG_MS
+from respram.gossip.states import JOINING
 from respram.gossip.timers import Now
 from respram.snapshot.keys import Entry
 from respram.wire.codec import encode
@@ -75,6 +76,7 @@ class Traffic(NamedTuple):
 class Replica:
     def __init__(self, engine: Engine, core: Core, frame_bytes_max: int) -> None:
         self.engine = engine
+        engine.spreads = True
         self.core = core
         self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES
         self.sent: dict[bytes, Traffic] = {}  # by word
@@ -92,6 +94,7 @@ class Replica:
 
     def opened(self, link: int, address: bytes, now: Now) -> list[Output]:
         self._frames[link] = Frames(self.frame_bytes_max)
+        self.engine.spreads = True  # there may be somebody to tell
         try:
             return self._done(self.core.opened(link, address, now), now)
         except Exception as error:
@@ -156,6 +159,17 @@ class Replica:
     def publish(self, channel: bytes, message: bytes, now: Now) -> list[Output]:
         """To the subscribers on all other nodes, behind everything that was written before."""
         return self.flush(now) + self._done(self.core.publish(channel, message, now), now)
+
+    def published(self, kind: bytes, now: Now) -> list[Output]:
+        """The same of what the engine has published by itself, with `kind` before each channel. Where there is nobody to tell, the
+        engine keeps nothing more from now on, until a link is opened."""
+        self.engine.spreads = bool(self.core.neighbours.of_enclave()) or self.core.state == JOINING
+        published = self.engine.take_published()
+        outputs = self.flush(now)
+        if self.engine.spreads:
+            for channel, message in published:
+                outputs += self._done(self.core.publish(kind + channel, message, now), now)
+        return outputs
 
     def await_acks(self, now: Now) -> tuple[int, list[Output]]:
         """For WAIT: the number to ask `holders` about, again after each Acknowledged."""

@@ -156,6 +156,7 @@ publish 3 pubsub,loading,stale,fast - 2.0.0 pubsub -
   costs O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total
     number of subscribed patterns (by any client).
   args channel:string message:string
+  shape answers hot
 pubsub -2 - - 2.8.0 pubsub -
   is A container for Pub/Sub commands
   costs Depends on subcommand.

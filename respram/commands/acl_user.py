@@ -59,7 +59,7 @@ class User:
             rights.settle()
         root = self.root
         self.unrestricted = root.allowed >= ALL_COMMANDS and root.all_keys and root.all_channels
-        self.permitted = permitted(root.allowed)
+        self.permitted = permitted(root.allowed if root.all_channels else root.allowed - {b"publish"})
         self.guard = None
         self.by_name = BY_NAME & frozenset().union(*(rights.allowed for rights in self.rights))
 

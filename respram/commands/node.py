@@ -260,6 +260,12 @@ class Conn:
         return self.session.kept_bytes + self.queue_bytes
 
 
+def deliver(session: Session, frames: bytes) -> None:
+    """What the engine has published to a session, by another one's command."""
+    if isinstance(session.owner, Conn):
+        session.owner.transport.deliver(frames)
+
+
 class Fence:
     """A WAIT that was sent to a key's home for a client's own: how many hold what was written there."""
 
@@ -280,7 +286,6 @@ class Fence:
         self.holders = parse_uint(reply[1:-2]) if reply[:1] == b":" else 0
         if self in self.conn.fences:
             self.conn.wake()
-
 
 
 class Log(Protocol):
@@ -361,6 +366,7 @@ class Node:
         self.strict, self.hints_given = self.config.cluster == "strict", self.config.cluster == "yes"
         self.pattern_index = PatternIndex(self.engine.patterns)
         self.users.setdefault(DEFAULT, self.default_user())
+        self.engine.deliver = deliver
 
     def default_user(self) -> User:
         """`default` as the options describe it, where no users file does."""

@@ -1,8 +1,9 @@
 """SUBSCRIBE and PUBLISH: messages to whoever listens, kept for nobody.
 
 Three registries live on the node: channels, patterns and shard channels (which without a cluster are
-channels of their own kind). A message is encoded once per protocol version and handed to each
-listener out of turn. Subscriptions answer once for each channel, so these handlers return `Raw`.
+channels of their own kind). The engine knows who listens to channels as well: it answers the plain PUBLISH by
+itself. Here a message is encoded once per protocol version and handed to each listener out of turn. Subscriptions
+answer once for each channel, so these handlers return `Raw`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -110,8 +111,11 @@ def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registr
         own.add(name)
         if index is not None and name not in registry:
             index.add(name)
+        if registry is conn.node.channels:
+            conn.node.engine.listen(conn.session, name)
         registry.setdefault(name, {})[conn] = None
         replies.append(_confirmation(conn, word, name, own))
+    conn.node.engine.by_pattern = bool(conn.node.patterns)
     conn.settle()
     return _answer(conn, replies)
 
@@ -184,12 +188,15 @@ def _leave(conn: Conn, name: bytes, own: set[bytes], registry: Registry) -> None
     if registry is conn.node.patterns:
         conn.subscription_bytes -= patterns.held_bytes(name)
         conn.searches -= patterns.searches(name)
+    if registry is conn.node.channels:
+        conn.node.engine.unlisten(conn.session, name)
     listeners = registry[name]
     del listeners[conn]
     if not listeners:
         del registry[name]
         if registry is conn.node.patterns:
             conn.node.pattern_index.remove(name)
+            conn.node.engine.by_pattern = bool(registry)
 
 
 def _subscriptions(conn: Conn) -> int:

@@ -47,6 +47,8 @@ FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for as ma
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
 LOOK_BYTES = 1 << 10  # a member that a command looks at counts for so many bytes of values: 1,000 take as long as a MiB
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends behind the member that reaches it
+FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet: what is more, `dispatch` sends by itself
+SPREAD_BYTES_MAX = 1 << 20  # published and not taken for the peers yet, likewise
 
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
@@ -210,6 +212,10 @@ Gather = Callable[[Session, Run], bool]
 Observer = Callable[[bytes, int, bytes], None]
 
 
+# (session, frames): what was published to a session, to be sent to its client at once. A pump may do without it.
+Deliver = Callable[[Session, bytes], None]
+
+
 class Patterns(Protocol):
     """Patterns, each compiled once, that texts are compared with."""
 
@@ -334,6 +340,23 @@ class Engine(Replicating, Ranking, Protocol):
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is
         told to the observer may close it) nothing more of it is dispatched, and the rest is done when the feed is over."""
+
+    # -- publications -----------------------------------------------------------------------------
+    # PUBLISH is a fast path where only sessions that were made known by `listen` get the message. What is published to a session is
+    # delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake it.
+    deliver: Deliver | None
+    spreads: bool  # what is published is kept until it is taken for the peers
+    by_pattern: bool  # somebody listens by a pattern: PUBLISH is for `dispatch`
+
+    def listen(self, session: Session, channel: bytes) -> None: ...
+    def unlisten(self, session: Session, channel: bytes) -> None:
+        """`close` does so for all channels of a session."""
+
+    def published(self) -> bool:
+        """Whether there is something to take."""
+
+    def take_published(self) -> list[tuple[bytes, bytes]]:
+        """Channels and messages since the last call, in order."""
 
     # -- sealing ----------------------------------------------------------------------------------
     def use_seals(self, ring: Ring, writes: bool) -> None:

@@ -21,6 +21,7 @@ other, and one with a PING waits for the command that runs and no more.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
@@ -31,9 +32,9 @@ from libc.string cimport memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
 
-from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
+from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Pushes, Replies, Sent
 
-from respram.engine.native._native import FEED, REPLIES, SENT
+from respram.engine.native._native import FEED, PUSHES, REPLIES, SENT
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
@@ -65,6 +66,7 @@ cdef extern from "Python.h":
 
 cdef Feed feed_raw = <Feed>PyCapsule_GetPointer(FEED, "respram.feed")
 cdef Sent sent_raw = <Sent>PyCapsule_GetPointer(SENT, "respram.sent")
+cdef Pushes pushes_raw = <Pushes>PyCapsule_GetPointer(PUSHES, "respram.pushes")
 cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
@@ -188,6 +190,8 @@ cdef class NativePump:
         cdef PyObject *session = watch.session
         cdef int number = 0
         watch.client = watch.session = NULL
+        if session is not NULL:
+            (<object>session).outlet = -1
         if watch.unfinished:
             while number < self.unfinished_count and self.unfinished[number] != fd:
                 number += 1
@@ -253,6 +257,7 @@ cdef class NativePump:
         self.watches[fd].waiting = client.out_bytes > 0
         self.watches[fd].active = True
         self.watches[fd].long_reads = self.watches[fd].away = False
+        session.outlet = fd
 
     def back(self, client):
         cdef int fd = client.sock.fileno()
@@ -525,7 +530,7 @@ cdef class NativePump:
             self.flush()
             if fed & TAKEN_OVER:
                 self.see_to(owned, fd)
-        elif self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
+        elif fed & MUCH_WAITS or self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
             self.flush()
         if fed or not count or count > SMALL_READ_BYTES:
             self.charge(fd)
@@ -541,6 +546,7 @@ cdef class NativePump:
                 self.send_one(&self.unsent[number])
             except BaseException as error:
                 self.give_up(&self.unsent[number], error)
+        pushes_raw(self.engine, push, <void *>self)
         if count and not self.feeding:
             sent_raw(self.engine)
 
@@ -571,6 +577,37 @@ cdef class NativePump:
             self.plain = False
             (<object>one.client).send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>one.length - sent, PyBUF_READ))
         return 0
+
+    cdef void push_one(self, int fd, session, const uint8_t *frames, size_t length) noexcept:
+        """What was published to a session. One whose client is not watched here gets it by way of Python."""
+        cdef ssize_t sent = 0
+        cdef Watch *watch = &self.watches[fd] if 0 <= fd < self.watch_count else NULL
+        if watch is NULL or watch.session != <PyObject *>session:
+            self.plain = False
+            try:
+                self.engine.deliver(session, PyBytes_FromStringAndSize(<char *>frames, <Py_ssize_t>length))
+            except BaseException as error:
+                self.loop.call_exception_handler({"message": "a message could not be delivered", "exception": error})
+            return
+        self.output_bytes += length
+        client = <object>watch.client
+        if not watch.waiting:
+            sent = send(fd, frames, length, MSG_NOSIGNAL)
+        if 0 <= sent and <size_t>sent == length:
+            return
+        self.plain = False
+        try:
+            if sent < 0 and errno not in (EAGAIN, EINTR):
+                client.lost()
+            else:
+                sent = max(sent, 0)
+                client.send(PyMemoryView_FromMemory(<char *>frames + sent, <Py_ssize_t>length - sent, PyBUF_READ))
+        except BaseException as error:
+            self.loop.call_exception_handler({"message": "a message could not be delivered", "exception": error})
+
+
+cdef void push(void *pump, int fd, object session, const uint8_t *frames, size_t length) noexcept:
+    (<NativePump>pump).push_one(fd, session, frames, length)
 
 
 cdef void python_comes(void *pump) noexcept:

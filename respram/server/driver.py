@@ -466,6 +466,9 @@ class Driver:
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
         """After a turn of the pump: whether there were writes for the peers."""
+        if self.replica.engine.published():
+            self._spread()
+            return True
         waiting_bytes = self.replica.engine.waiting_bytes()
         if not waiting_bytes:
             return False
@@ -473,7 +476,13 @@ class Driver:
             self.carry(self.replica.wrote(now()))
         return True
 
+    def _spread(self) -> None:
+        """What the engine has published by itself, behind what was written."""
+        self.carry(self.replica.published(PLAIN, now()))
+
     def publish(self, channel: bytes, message: bytes, shard: bool) -> None:
+        if self.replica.engine.published():
+            self._spread()
         self.carry(self.replica.publish((SHARD if shard else PLAIN) + channel, message, now()))
 
     def last_number(self) -> int:

@@ -84,7 +84,7 @@ def test_a_transaction_is_bounded(rig: Rig, client: Client) -> None:
         assert client(b"EXEC").startswith(b"-EXECABORT")
     rig.node.limits = replace(rig.node.limits, multi_commands_max=100, multi_bytes_max=1000)
     client(b"MULTI")
-    assert client(b"PUBLISH", b"k", b"x" * 830) == b"+QUEUED\r\n"
+    assert client(b"SPUBLISH", b"k", b"x" * 830) == b"+QUEUED\r\n"
     assert client(b"ECHO", b"x" * 20).startswith(b"-ERR too many commands or bytes"), "48 bytes for each argument"
 
 

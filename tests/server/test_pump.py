@@ -476,3 +476,90 @@ def test_who_is_answered_is_read_again(bench: Bench) -> None:
     bench.pump.back(client)  # type: ignore[arg-type]
     assert bench.exchange(theirs, request(b"PING"), len(b"+cold\r\n+PONG\r\n")) == b"+cold\r\n+PONG\r\n"
     assert client.calls == ["unusual"], "it was watched all the time"
+
+
+def message(channel: bytes, text: bytes, mark: bytes = b"*") -> bytes:
+    return mark + request(b"message", channel, text)[1:]
+
+
+@pytest.fixture(params=["pure"] if PURE_ONLY else ["pure", "native"])
+def telling(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, dict[Session, Seen]]]:
+    """A bench whose engine knows the client of each session."""
+    loop = asyncio.new_event_loop()
+    bench = Bench(request.param, loop)
+    clients: dict[Session, Seen] = {}
+    bench.engine.deliver = lambda session, frames: clients[session].send(frames)
+    yield bench, clients
+    bench.pump.close()
+    for sock in bench.open:
+        sock.close()
+    loop.close()
+
+
+def listening(bench: Bench, clients: dict[Session, Seen], *channels: bytes) -> tuple[socket.socket, Seen]:
+    theirs, client = bench.connect()
+    clients[client.session] = client
+    for channel in channels:
+        bench.engine.listen(client.session, channel)
+    return theirs, client
+
+
+def test_messages_reach_their_listeners_in_order(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+    bench, clients = telling
+    publisher, _ = bench.connect()
+    one, _ = listening(bench, clients, b"a", b"b")
+    two, _ = listening(bench, clients, b"b")
+    wanted = b"".join(message(b"a", b"%d" % number) + message(b"b", b"%d" % number) for number in range(100))
+    sent = b"".join(request(b"PUBLISH", b"a", b"%d" % number) + request(b"PUBLISH", b"b", b"%d" % number) for number in range(100))
+    assert bench.exchange(publisher, sent, 800) == b":1\r\n:2\r\n" * 100
+    assert bench.exchange(one, b"", len(wanted)) == wanted
+    wanted = b"".join(message(b"b", b"%d" % number) for number in range(100))
+    assert bench.exchange(two, b"", len(wanted)) == wanted
+
+
+def test_a_listener_that_is_not_watched_gets_its_messages_too(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+    bench, clients = telling
+    publisher, _ = bench.connect()
+    theirs, client = listening(bench, clients, b"a")
+    bench.pump.unwatch(client)  # type: ignore[arg-type]
+    assert bench.exchange(publisher, request(b"PUBLISH", b"a", b"m"), 4) == b":1\r\n"
+    assert bench.exchange(theirs, b"", len(message(b"a", b"m"))) == message(b"a", b"m")
+
+
+def test_a_listener_that_does_not_read_gets_all_of_it_in_order_when_it_does(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+    bench, clients = telling
+    publisher, _ = bench.connect()
+    theirs, client = listening(bench, clients, b"a")
+    texts = [b"%d" % number * 9_000 for number in range(10)] * 10
+    for text in texts:
+        assert bench.exchange(publisher, request(b"PUBLISH", b"a", text), 4) == b":1\r\n"
+    assert client.kept, "it is more than the kernel takes"
+    wanted = b"".join(message(b"a", text) for text in texts)
+    theirs.settimeout(SOON_S)
+    got = b""
+    while len(got) + len(client.kept) < len(wanted):
+        got += theirs.recv(1 << 20)
+    assert got + client.kept == wanted
+
+
+def test_a_message_comes_before_the_replies_to_later_commands_of_its_listener(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+    """All of it is read in one turn: the publisher was there first."""
+    bench, clients = telling
+    publisher, _ = bench.connect()
+    theirs, client = listening(bench, clients, b"a")
+    client.session.proto = 3
+    publisher.sendall(request(b"PUBLISH", b"a", b"m"))
+    theirs.sendall(request(b"ECHO", b"x"))
+    wanted = {message(b"a", b"m", b">") + b"$1\r\nx\r\n", b"$1\r\nx\r\n" + message(b"a", b"m", b">")}  # whoever is served first
+    assert bench.exchange(theirs, b"", len(min(wanted))) in wanted
+    assert bench.exchange(publisher, b"", 4) == b":1\r\n"
+
+
+def test_a_listener_that_is_gone_is_told_so_and_costs_the_publisher_nothing(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+    bench, clients = telling
+    publisher, _ = bench.connect()
+    theirs, client = listening(bench, clients, b"a")
+    theirs.close()
+    client.send = lambda data: None  # type: ignore[method-assign]
+    for _ in range(20):
+        assert bench.exchange(publisher, request(b"PUBLISH", b"a", b"m"), 4) == b":1\r\n"

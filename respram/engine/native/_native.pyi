@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from respram.engine.api import (
+    Deliver,
     Dispatch,
     Engine,
     Entry,
@@ -50,6 +51,7 @@ class NativeSession(Session):
     retried: bool
     decides: bool
     owner: object
+    outlet: int  # the descriptor to which a pump sends what is published; below 0: none does
     def __new__(cls, dispatch: Dispatch) -> NativeSession: ...
     @property
     def taken(self) -> bool: ...
@@ -81,6 +83,9 @@ class NativeEngine(Engine):
     hot_reads: bool
     hot_writes: bool
     awake_until_ms: int
+    deliver: Deliver | None
+    spreads: bool
+    by_pattern: bool
     observer: Observer | None
     gather: Gather | None
     @property
@@ -111,6 +116,10 @@ class NativeEngine(Engine):
     def cut_replies(self, data: bytes, counts: list[int]) -> list[bytes]: ...
     def weave_replies(self, order: bytes, groups: list[bytes]) -> bytes: ...
     def close(self, session: Session) -> None: ...
+    def listen(self, session: Session, channel: bytes) -> None: ...
+    def unlisten(self, session: Session, channel: bytes) -> None: ...
+    def published(self) -> bool: ...
+    def take_published(self) -> list[tuple[bytes, bytes]]: ...
     def use_seals(self, ring: Ring, writes: bool, lent: bool = False) -> None: ...
     @property
     def cipher(self) -> str: ...

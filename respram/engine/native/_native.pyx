@@ -3,7 +3,7 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
-core.pxd declares the core; session.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi are parts of this file.
+core.pxd declares the core; session.pxi, channels.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi are parts of this file.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
@@ -17,7 +17,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from respram.engine.native.core cimport *
-from respram.engine.native.raw cimport PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Replies, Sent
+from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Push, Pushes, Replies, Sent
 
 from respram.engine.api import EXPIRED, MEMBERS_BYTES_MAX, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
 from respram.engine.replication import Bucket, Digest, Fetched, Found
@@ -36,6 +36,8 @@ DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
 DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its key: more comes with the filling up
 DEF FETCHED_PIECE_BYTES = 262144  # as in replication.py
 DEF SHADOW_BYTES = 6
+DEF WAITING_MANY = 32  # sessions with a delivery before them: to send to so many is a turn's work,
+DEF WAITING_BYTES_MUCH = 262144  # or so many bytes
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN, b"incrbyfloat", b"copy_to", b"hincrby", b"zincr")  # by the number of the note
@@ -73,6 +75,7 @@ cdef int see_key(void *context, const Record *record) except -1:
 
 
 include "session.pxi"
+include "channels.pxi"
 include "selection.pxi"
 include "peers.pxi"
 include "seals.pxi"
@@ -88,6 +91,7 @@ cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
     cdef object gathers  # api.py says what it is asked
+    cdef public object deliver
     cdef object view  # of the last reply, until the next `feed`
     cdef NativeSession whose  # of whose fast paths the observer is being told
     cdef Keys keys  # None: nothing is sealed
@@ -210,6 +214,8 @@ cdef class NativeEngine:
                 PyBuffer_Release(&view)
         if self.c.notes.len or self.c.notes_lost:
             self.tell_notes(session)
+        if self.c.channels.waiting_count:
+            channels_hand_over(self.c, self.deliver)
         return self.reply()
 
     def forget_reply(self):
@@ -244,6 +250,8 @@ cdef class NativeEngine:
             try:
                 if self.c.notes.len or self.c.notes_lost:
                     self.tell_notes(session)
+                if self.c.channels.waiting_count:
+                    channels_hand_over(self.c, self.deliver)
                 if session.c.closing and not session.c.midway:  # by what was told or sent before this command; an EXEC is finished
                     feed_abandon(self.c)
                     return 0
@@ -284,6 +292,8 @@ cdef class NativeEngine:
         handed = None if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
         if self.c.notes.len or self.c.notes_lost:
             self.tell_notes(session)
+        if self.c.channels.waiting_count:
+            channels_hand_over(self.c, self.deliver)
         return handed
 
     def teach(self, bytes name not None, program):
@@ -321,7 +331,10 @@ cdef class NativeEngine:
             count += 1
         memset(&command, 0, sizeof(command))
         command.text, command.args, command.argc = <const uint8_t *>PyBytes_AS_STRING(text), args, count
-        return self.take_replies() if programs_call(self.c, &session.c, &command, now_ms) else None
+        reply = self.take_replies() if programs_call(self.c, &session.c, &command, now_ms) else None
+        if self.c.channels.waiting_count:
+            channels_hand_over(self.c, self.deliver)
+        return reply
 
     def take_replies(self):
         if not self.c.programs.log.len:
@@ -402,6 +415,36 @@ cdef class NativeEngine:
             session.c.closing = True  # its commands lie in what would be freed; the feed does it when it is over
         else:
             session_close(&session.c)
+
+    # -- publications -----------------------------------------------------------------------------
+    @property
+    def spreads(self):
+        return self.c.channels.spreads
+
+    @spreads.setter
+    def spreads(self, bint spreads):
+        self.c.channels.spreads = spreads
+
+    @property
+    def by_pattern(self):
+        return self.c.channels.by_pattern
+
+    @by_pattern.setter
+    def by_pattern(self, bint by_pattern):
+        self.c.channels.by_pattern = by_pattern
+
+    def listen(self, NativeSession session not None, bytes channel not None):
+        if not channels_listen(self.c, &session.c, span_of(channel)):
+            raise MemoryError
+
+    def unlisten(self, NativeSession session not None, bytes channel not None):
+        channels_unlisten(self.c, &session.c, span_of(channel))
+
+    def published(self):
+        return self.c.channels.spread.len > 0
+
+    def take_published(self):
+        return channels_take(self.c)
 
     # -- sealing ----------------------------------------------------------------------------------
     def use_seals(self, ring, bint writes, bint lent=False):
@@ -806,6 +849,8 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         raise RuntimeError("feed was called from within feed")
     if native.view is not None:
         native.let_go_of_reply()
+    if one.c.subscriber.place:
+        python_comes(context)  # what was published to it goes before its replies
     reply_start[0] = native.c.reply.len if behind else 0
     if feed_start(native.c, &one.c, data, len, True, now_ms, behind) == TURN_COLD:
         python_comes(context)
@@ -817,6 +862,8 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
         fed |= PYTHON_RAN
     if one.c.suspended or one.c.closing:
         return fed | TAKEN_OVER
+    if native.c.channels.waiting_count >= WAITING_MANY or native.c.channels.frames_bytes >= WAITING_BYTES_MUCH:
+        fed |= MUCH_WAITS
     return fed | UNFINISHED if one.c.more else fed
 
 
@@ -832,6 +879,14 @@ cdef void sent_raw(object engine) noexcept:
         feed_forget((<NativeEngine>engine).c)
 
 
+cdef void pushes_raw(object engine, Push push, void *context) noexcept:
+    cdef Engine *core = (<NativeEngine>engine).c
+    if core.channels.waiting_count:
+        channels_push(core, push, context)
+
+
+cdef Pushes pushes = pushes_raw
+PUSHES = PyCapsule_New(<void *>pushes, "respram.pushes", NULL)
 cdef Replies replies = replies_raw
 cdef Sent sent = sent_raw
 FEED = PyCapsule_New(<void *>feed, "respram.feed", NULL)

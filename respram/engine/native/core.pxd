@@ -44,6 +44,14 @@ cdef extern from "engine.h":
     CGuard *guard_new(size_t)
     bint guard_add(CGuard *, Span, uint8_t)
     void guard_free(CGuard *)
+    ctypedef struct CSubscriber "Subscriber":
+        size_t place
+        int outlet
+        void *object
+    ctypedef struct Channels:
+        size_t waiting_count, frames_bytes
+        Buffer spread
+        bint spreads, by_pattern
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
@@ -53,6 +61,7 @@ cdef extern from "engine.h":
         uint64_t kept_work
         bint faulted
         CFault fault
+        CSubscriber subscriber
     ctypedef struct Nodes:
         uint64_t *numbers
     ctypedef struct Table:
@@ -129,6 +138,7 @@ cdef extern from "engine.h":
         Buffer reply
         Seals seals
         Programs programs
+        Channels channels
         Batch batch
         FeedState feed
     ctypedef struct CMerged "Merged":
@@ -178,6 +188,10 @@ cdef extern from "engine.h":
     size_t record_value_bytes(const Record *)
     size_t record_packed_bytes(const Engine *, const Record *)
     void record_pack(const Engine *, const Record *, uint8_t *)
+    bint channels_listen(Engine *, CSession *, Span)
+    void channels_unlisten(Engine *, CSession *, Span)
+    CSession *channels_deliver(Engine *, Buffer *)
+    void channels_delivered(Engine *, Buffer *)
     void session_init(CSession *)
     void session_close(CSession *)
     size_t session_buffered_bytes(const CSession *)

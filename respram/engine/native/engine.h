@@ -3,7 +3,7 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
  * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, fields.c, ranks.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -11,6 +11,7 @@
 #ifndef RESPRAM_ENGINE_H
 #define RESPRAM_ENGINE_H
 
+#include "channels.h"
 #include "commands.h"
 #include "order.h"
 #include "store.h"
@@ -230,6 +231,7 @@ typedef struct Session {
     uint64_t defaulted; /* its fast writes that named no TTL */
     Fault fault;        /* why it is closing, where that is its input */
     bool faulted;
+    Subscriber subscriber;
 } Session;
 
 typedef enum Turn { TURN_OVER, TURN_COLD } Turn;
@@ -313,6 +315,7 @@ typedef struct Engine {
     Buffer draft; /* a value in plain while a command works on it; empty at all other times */
     Seals seals;
     Programs programs;
+    Channels channels;
     Batch batch;
     Feed feed;
 } Engine;
@@ -494,7 +497,7 @@ typedef struct Row {
 extern const Row ROWS[HOT_COUNT];
 uint8_t hot_name(Span name);
 
-/* glob.c, guard.c, patterns.c: patterns of keys and of channels */
+/* glob.c, guard.c: patterns of keys and of channels; patterns.c is in channels.h */
 typedef struct Glob Glob;
 Glob *glob_compile(Span pattern);
 void glob_free(Glob *glob);
@@ -506,15 +509,6 @@ bool guard_add(Guard *guard, Span pattern, uint8_t modes);
 void guard_free(Guard *guard);
 bool guard_allows_key(const Guard *guard, Span key, uint8_t modes);
 bool guard_allows(const Guard *guard, const Row *row, const Command *command);
-
-typedef struct Patterns {
-    Glob **globs;
-    size_t count, capacity;
-} Patterns;
-bool patterns_add(Patterns *patterns, Span pattern); /* at place `count` */
-void patterns_remove(Patterns *patterns, size_t place); /* the last takes its place */
-bool patterns_next(const Patterns *patterns, Span text, size_t *place); /* that matches, from a place on */
-void patterns_free(Patterns *patterns);
 
 static inline bool hot_permitted(const Session *session, const Row *row, const Command *command) {
     return session->permitted[command->hot / 64] >> command->hot % 64 & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));

@@ -26,6 +26,7 @@ void session_init(Session *session) {
     session->proto = 2;
     memset(session->permitted, 0xff, sizeof session->permitted);
     session->exec_bytes_max = SIZE_MAX;
+    session->subscriber.outlet = -1;
 }
 
 static void scan_reset(Session *session) {
@@ -40,6 +41,7 @@ static void pending_clear(Session *session, size_t kept_bytes_max) {
 
 void session_close(Session *session) {
     session->closing = true;
+    channels_leave(session);
     scan_reset(session);
     args_free(&session->args);
     pending_clear(session, 0);

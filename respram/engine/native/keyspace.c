@@ -64,6 +64,7 @@ void engine_free(Engine *engine) {
     nodes_free(&engine->nodes);
     seal_free(&engine->seals);
     programs_free(engine);
+    channels_free(engine);
     buffer_clear(&engine->notes, 0);
     buffer_clear(&engine->reply, 0);
     buffer_clear(&engine->scratch, 0);

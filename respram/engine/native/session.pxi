@@ -37,10 +37,19 @@ cdef class NativeSession:
 
     def __cinit__(self, dispatch):
         session_init(&self.c)
+        self.c.subscriber.object = <void *>self
         self.dispatch = dispatch
 
     def __dealloc__(self):
         session_close(&self.c)
+
+    @property
+    def outlet(self):
+        return self.c.subscriber.outlet
+
+    @outlet.setter
+    def outlet(self, int outlet):
+        self.c.subscriber.outlet = outlet
 
     @property
     def db(self):

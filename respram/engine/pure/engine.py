@@ -6,7 +6,20 @@ name of its twin in native/.
 
 from collections.abc import Mapping
 
-from respram.engine.api import Dispatch, Entry, Gather, Member, Members, Merged, Observer, Run, Scan, Session, Settings
+from respram.engine.api import (
+    Deliver,
+    Dispatch,
+    Entry,
+    Gather,
+    Member,
+    Members,
+    Merged,
+    Observer,
+    Run,
+    Scan,
+    Session,
+    Settings,
+)
 from respram.engine.filters import RecordFilter
 from respram.engine.pure import dump, family, filter, merge, order, restamp, track, walk
 from respram.engine.pure.digest import Digests
@@ -101,7 +114,9 @@ class PureEngine:
         self.wire.programs.unteach(name)
 
     def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-        return self.wire.programs.call_inside(session, argv, now_ms)
+        reply = self.wire.programs.call_inside(session, argv, now_ms)
+        self.wire.channels.hand_over()
+        return reply
 
     def take_replies(self) -> bytes:
         return self.wire.programs.take_replies()
@@ -156,6 +171,43 @@ class PureEngine:
 
     def close(self, session: Session) -> None:
         self.wire.close(session)
+
+    # -- publications -----------------------------------------------------------------------------
+    @property
+    def deliver(self) -> Deliver | None:
+        return self.wire.channels.deliver
+
+    @deliver.setter
+    def deliver(self, deliver: Deliver | None) -> None:
+        self.wire.channels.deliver = deliver
+
+    @property
+    def spreads(self) -> bool:
+        return self.wire.channels.spreads
+
+    @spreads.setter
+    def spreads(self, spreads: bool) -> None:
+        self.wire.channels.spreads = spreads
+
+    @property
+    def by_pattern(self) -> bool:
+        return self.wire.channels.by_pattern
+
+    @by_pattern.setter
+    def by_pattern(self, by_pattern: bool) -> None:
+        self.wire.channels.by_pattern = by_pattern
+
+    def listen(self, session: Session, channel: bytes) -> None:
+        self.wire.channels.listen(session, channel)
+
+    def unlisten(self, session: Session, channel: bytes) -> None:
+        self.wire.channels.unlisten(session, channel)
+
+    def published(self) -> bool:
+        return bool(self.wire.channels.spread)
+
+    def take_published(self) -> list[tuple[bytes, bytes]]:
+        return self.wire.channels.take_published()
 
     # -- sealing ----------------------------------------------------------------------------------
     def use_seals(self, ring: Ring, writes: bool) -> None:

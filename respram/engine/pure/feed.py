@@ -23,6 +23,7 @@ from respram.engine.api import (
     Session,
     Settings,
 )
+from respram.engine.pure.channels import Channels
 from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
@@ -145,6 +146,8 @@ class Wire:
         self.is_feeding = False
         self.homes = Homes()
         self.gather: api.Gather | None = None
+        self.channels = Channels()
+        keyspace.publish = self.channels.publish
         self._current: list[bytes] | None = None  # what dispatch was asked about
         self._taken = 0  # so many it has sent elsewhere
         # By the name as sent, in the two spellings that clients use; others are found by lower().
@@ -174,6 +177,7 @@ class Wire:
         try:
             self._run(session, now_ms)
             self.notes.tell(session)
+            self.channels.hand_over()
         finally:
             self.notes.gathering = False
             self.is_feeding = False
@@ -198,6 +202,7 @@ class Wire:
             reply = self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv, now_ms)
             if reply is None:
                 self.notes.tell(session)
+                self.channels.hand_over()
                 if session.closing and not session.midway:  # by what was told or said before this command; an EXEC is finished
                     self.close(session)
                     return
@@ -233,7 +238,8 @@ class Wire:
         command, handler, _ = found
         if self.homes.table is not None and not session.decides and self.homes.home_of(command, argv):
             return None
-        if ((command.writes or command.shape == b"decides") and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
+        is_write = command.writes or command.shape == b"decides" or command.group == b"pubsub"
+        if (is_write and not self.hot_writes) or (command.asks and not self.keyspace.hot_reads):
             return None
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
@@ -360,6 +366,7 @@ class Wire:
             return self._run_queued(session, now_ms, reply_bytes_max)
         finally:
             self.notes.tell(session)
+            self.channels.hand_over()
 
     def _run_queued(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         while session.keep.commands:
@@ -379,6 +386,7 @@ class Wire:
     def close(self, session: Session) -> None:
         assert isinstance(session, PureSession)
         session.closing = True
+        self.channels.leave(session)
         session.queue.clear()
         session.drop_queued()
         session.scanner.wipe()

@@ -8,7 +8,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import counts, fields, multi, parts, programs, ranks, reads, writes
+from respram.engine.pure import channels, counts, fields, multi, parts, programs, ranks, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -80,4 +80,5 @@ HANDLERS: dict[bytes, Handler] = {
     b"discard": multi.without_multi,
     b"del": writes.delete,
     b"unlink": writes.delete,
+    b"publish": channels.publish,
 }

@@ -45,7 +45,7 @@ class Keyspace:
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
         "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
         "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
-        "seals", "in_use", "families", "run_program",
+        "seals", "in_use", "families", "run_program", "publish",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -54,6 +54,7 @@ class Keyspace:
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
         self.run_program: Callable[[Session, list[bytes], int], bytes | None]  # programs.py sets it: it needs the fast paths, too
+        self.publish: Callable[[Session, list[bytes]], bytes | None]  # and feed.py this
         self.live = [0] * SPACES  # rows with a value, past their deadline or not
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)

@@ -1,0 +1,168 @@
+"""PUBLISH in the engine: who gets what, in which order, and when it is for `dispatch`; both engines."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from respram.engine.api import FRAMES_BYTES_MAX, SPREAD_BYTES_MAX, Engine, Session
+
+from .conftest import ENGINES, PURE_ONLY
+from .rig import NOW, SETTINGS, request
+
+CHANNELS = [b"a", b"b", b"", b"\x00\xff\r\n", b"long" * 30]
+SESSIONS = 4
+
+
+@dataclass
+class Side:
+    """An engine and some sessions. What `dispatch` is asked and what is delivered stand in one list."""
+
+    name: str
+    seen: list[object] = field(default_factory=list)
+    delivered: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.engine: Engine = ENGINES[self.name](SETTINGS)
+        self.sessions = [self.connect(number) for number in range(SESSIONS)]
+        self.engine.deliver = self.deliver
+
+    def connect(self, number: int) -> Session:
+        session = self.engine.session(self.dispatch)
+        session.owner = number
+        session.hot = session.trusted = True
+        session.keeps = 100
+        return session
+
+    def deliver(self, session: Session, frames: bytes) -> None:
+        assert isinstance(session.owner, int)
+        self.delivered[session.owner] = self.delivered.get(session.owner, b"") + frames
+
+    def dispatch(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+        self.seen.append((list(argv), dict(self.delivered)))
+        if argv[0] == b"LISTEN":
+            self.engine.listen(session, argv[1])
+        elif argv[0] == b"UNLISTEN":
+            self.engine.unlisten(session, argv[1])
+        elif argv[0] == b"RESP":
+            session.proto = int(argv[1] == b"3") + 2
+        elif argv[0] == b"QUIT":
+            session.closing = True
+        elif argv[0] == b"PATTERN":
+            self.engine.by_pattern = not self.engine.by_pattern
+        elif argv[0] == b"SPREAD":
+            self.engine.spreads = not self.engine.spreads
+        elif argv[0] == b"PAUSE":
+            self.engine.hot_writes = not self.engine.hot_writes
+        return b"+cold\r\n"
+
+    def take(self, number: int, *commands: tuple[bytes, ...]) -> bytes:
+        session = self.sessions[number]
+        reply = bytes(self.engine.feed(session, b"".join(request(*argv) for argv in commands), NOW))
+        self.seen.append((number, reply, dict(sorted(self.delivered.items())), self.engine.take_published()))
+        self.delivered.clear()
+        if session.closing:
+            self.engine.close(session)
+            self.sessions[number] = self.connect(number)
+        return reply
+
+
+@pytest.fixture(params=list(ENGINES))
+def side(request: pytest.FixtureRequest) -> Side:
+    return Side(request.param)
+
+
+channel = st.sampled_from(CHANNELS)
+command = st.one_of(
+    st.tuples(st.just(b"PUBLISH"), channel, st.sampled_from([b"m", b"", b"\r\n" * 40])),
+    st.tuples(st.sampled_from([b"publish", b"PUBLISH"]), channel, st.just(b"other")),
+    st.tuples(st.sampled_from([b"LISTEN", b"LISTEN", b"UNLISTEN"]), channel),
+    st.tuples(st.just(b"RESP"), st.sampled_from([b"2", b"3"])),
+    st.tuples(st.sampled_from(b"QUIT PATTERN SPREAD PAUSE TIME MULTI EXEC PUBLISH PING".split())),
+)
+
+
+@pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, SESSIONS - 1), st.lists(command, min_size=1, max_size=4)), max_size=25))
+def test_both_engines_deliver_the_same(plan: list[tuple[int, list[tuple[bytes, ...]]]]) -> None:
+    sides = [Side(name) for name in ENGINES]
+    for number, commands in plan:
+        for one in sides:
+            one.take(number, *commands)
+        assert sides[0].seen == sides[1].seen
+    for found in ("message", "+QUEUED"):
+        if any(found.encode() in repr(row).encode() for row in sides[1].seen):
+            event(found)
+
+
+def test_a_message_goes_to_each_listener_in_its_protocol_and_is_counted(side: Side) -> None:
+    side.take(1, (b"LISTEN", b"news"), (b"LISTEN", b"news"), (b"LISTEN", b"more"))
+    side.take(2, (b"RESP", b"3"), (b"LISTEN", b"news"))
+    said = side.take(0, (b"PUBLISH", b"news", b"hello"), (b"PUBLISH", b"more", b""), (b"PUBLISH", b"nobody", b"x"))
+    frame, empty = (b"3\r\n$7\r\nmessage\r\n$4\r\n" + rest for rest in (b"news\r\n$5\r\nhello\r\n", b"more\r\n$0\r\n\r\n"))
+    assert said == b":2\r\n:1\r\n:0\r\n"
+    assert side.seen[-1] == (0, said, {1: b"*" + frame + b"*" + empty, 2: b">" + frame}, [])
+    side.take(1, (b"UNLISTEN", b"news"))
+    side.engine.close(side.sessions[2])
+    assert side.take(0, (b"PUBLISH", b"news", b"x"), (b"PUBLISH", b"more", b"x")) == b":0\r\n:1\r\n"
+
+
+def test_what_is_published_is_delivered_before_dispatch_is_called(side: Side) -> None:
+    side.take(1, (b"LISTEN", b"c"))
+    side.take(0, (b"PUBLISH", b"c", b"1"), (b"TIME",))
+    asked = [row for row in side.seen if row[0] == [b"TIME"]]  # type: ignore[index]
+    assert len(asked) == 1 and b"$1\r\n1\r\n" in asked[0][1][1]  # type: ignore[index]
+
+
+def test_a_publisher_that_listens_is_for_dispatch(side: Side) -> None:
+    side.take(0, (b"LISTEN", b"c"))
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b"+cold\r\n"
+    side.take(0, (b"UNLISTEN", b"c"))
+    assert side.take(0, (b"PUBLISH", b"c", b"m")) == b":0\r\n"
+
+
+def test_more_than_may_wait_is_for_dispatch_and_what_waited_comes_first(side: Side) -> None:
+    side.take(1, (b"LISTEN", b"c"))
+    half = b"x" * (FRAMES_BYTES_MAX // 2)
+    assert side.take(0, (b"PUBLISH", b"c", half), (b"PUBLISH", b"c", half)) == b":1\r\n+cold\r\n"
+    asked = [row for row in side.seen if row[0] == [b"PUBLISH", b"c", half]]  # type: ignore[index]
+    assert len(asked[0][1][1]) > len(half)  # type: ignore[index]
+    assert side.take(0, (b"PUBLISH", b"c", b"y" * FRAMES_BYTES_MAX)) == b"+cold\r\n"
+
+
+def test_what_the_peers_have_not_been_told_is_bounded(side: Side) -> None:
+    side.engine.spreads = True
+    half = b"x" * (SPREAD_BYTES_MAX // 2)
+    said = side.take(0, (b"PUBLISH", b"c", b"m"), (b"PUBLISH", b"c", half), (b"PUBLISH", b"c", half))
+    assert said == b":0\r\n:0\r\n+cold\r\n"
+    assert side.seen[-1][3] == [(b"c", b"m"), (b"c", half)]  # type: ignore[index]
+    assert not side.engine.published()
+
+
+def test_crowds_of_listeners_come_and_go(side: Side) -> None:
+    names = [b"c%d" % number for number in range(500)]
+    crowd = [side.connect(number) for number in range(200)]
+    for number, session in enumerate(crowd):
+        for name in names[number % 7 :: 7]:
+            side.engine.listen(session, name)
+    counted = [int(side.take(0, (b"PUBLISH", name, b"m"))[1:-2]) for name in names]
+    assert counted == [len(range(place % 7, 200, 7)) for place in range(500)]
+    for session in crowd[::2]:
+        for name in names:
+            side.engine.unlisten(session, name)
+    for session in crowd[1::2]:
+        side.engine.close(session)
+    assert [side.take(0, (b"PUBLISH", name, b"m")) for name in names] == [b":0\r\n"] * 500
+
+
+def test_an_engine_that_is_gone_is_forgotten_by_its_listeners(side: Side) -> None:
+    listener = side.sessions[1]
+    side.engine.listen(listener, b"c")
+    name = side.name
+    side.sessions.clear()
+    del side.engine
+    other = ENGINES[name](SETTINGS)
+    other.close(listener)
+    assert listener.closing
