@@ -1,7 +1,7 @@
 """SUBSCRIBE and PUBLISH: messages to whoever listens, kept for nobody.
 
 Three registries live on the node: channels, patterns and shard channels (which without a cluster are
-channels of their own kind). The engine knows who listens to channels as well: it answers the plain PUBLISH by
+channels of their own kind). The engine knows who listens to the first two as well: it answers the plain PUBLISH by
 itself. Here a message is encoded once per protocol version and handed to each listener out of turn. Subscriptions
 answer once for each channel, so these handlers return `Raw`.
 """
@@ -111,11 +111,10 @@ def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registr
         own.add(name)
         if index is not None and name not in registry:
             index.add(name)
-        if registry is conn.node.channels:
-            conn.node.engine.listen(conn.session, name)
+        if registry is not conn.node.shard_channels:
+            conn.node.engine.listen(conn.session, name, registry is conn.node.patterns)
         registry.setdefault(name, {})[conn] = None
         replies.append(_confirmation(conn, word, name, own))
-    conn.node.engine.by_pattern = bool(conn.node.patterns)
     conn.settle()
     return _answer(conn, replies)
 
@@ -188,15 +187,14 @@ def _leave(conn: Conn, name: bytes, own: set[bytes], registry: Registry) -> None
     if registry is conn.node.patterns:
         conn.subscription_bytes -= patterns.held_bytes(name)
         conn.searches -= patterns.searches(name)
-    if registry is conn.node.channels:
-        conn.node.engine.unlisten(conn.session, name)
+    if registry is not conn.node.shard_channels:
+        conn.node.engine.unlisten(conn.session, name, registry is conn.node.patterns)
     listeners = registry[name]
     del listeners[conn]
     if not listeners:
         del registry[name]
         if registry is conn.node.patterns:
             conn.node.pattern_index.remove(name)
-            conn.node.engine.by_pattern = bool(registry)
 
 
 def _subscriptions(conn: Conn) -> int:

@@ -49,6 +49,8 @@ LOOK_BYTES = 1 << 10  # a member that a command looks at counts for so many byte
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends behind the member that reaches it
 FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet: what is more, `dispatch` sends by itself
 SPREAD_BYTES_MAX = 1 << 20  # published and not taken for the peers yet, likewise
+LISTENING_PATTERNS_MAX = 64  # that the engine compares a channel with, one after the other: 1 us or two. `dispatch` has an index of them
+LISTENING_STEPS_MAX = 1 << 16  # their bytes together, times those of the channel: a comparison may take as long as that, about 30 us
 
 # How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
@@ -346,11 +348,12 @@ class Engine(Replicating, Ranking, Protocol):
     # delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake it.
     deliver: Deliver | None
     spreads: bool  # what is published is kept until it is taken for the peers
-    by_pattern: bool  # somebody listens by a pattern: PUBLISH is for `dispatch`
 
-    def listen(self, session: Session, channel: bytes) -> None: ...
-    def unlisten(self, session: Session, channel: bytes) -> None:
-        """`close` does so for all channels of a session."""
+    def listen(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
+        """To a channel, or to all that match a pattern."""
+
+    def unlisten(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
+        """`close` does so for all that a session listens to."""
 
     def published(self) -> bool:
         """Whether there is something to take."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from respram.engine.api import FRAMES_BYTES_MAX, SPREAD_BYTES_MAX, Engine, Session
+from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, SPREAD_BYTES_MAX, Engine, Session
 
 from .conftest import ENGINES, PURE_ONLY
 from .rig import NOW, SETTINGS, request
@@ -49,8 +49,10 @@ class Side:
             session.proto = int(argv[1] == b"3") + 2
         elif argv[0] == b"QUIT":
             session.closing = True
-        elif argv[0] == b"PATTERN":
-            self.engine.by_pattern = not self.engine.by_pattern
+        elif argv[0] == b"PLISTEN":
+            self.engine.listen(session, argv[1], by_pattern=True)
+        elif argv[0] == b"PUNLISTEN":
+            self.engine.unlisten(session, argv[1], by_pattern=True)
         elif argv[0] == b"SPREAD":
             self.engine.spreads = not self.engine.spreads
         elif argv[0] == b"PAUSE":
@@ -79,7 +81,8 @@ command = st.one_of(
     st.tuples(st.sampled_from([b"publish", b"PUBLISH"]), channel, st.just(b"other")),
     st.tuples(st.sampled_from([b"LISTEN", b"LISTEN", b"UNLISTEN"]), channel),
     st.tuples(st.just(b"RESP"), st.sampled_from([b"2", b"3"])),
-    st.tuples(st.sampled_from(b"QUIT PATTERN SPREAD PAUSE TIME MULTI EXEC PUBLISH PING".split())),
+    st.tuples(st.sampled_from([b"PLISTEN", b"PUNLISTEN"]), st.sampled_from([b"*", b"a", b"[ab]", b"l*g*", b"?", b""])),
+    st.tuples(st.sampled_from(b"QUIT SPREAD PAUSE TIME MULTI EXEC PUBLISH PING".split())),
 )
 
 
@@ -166,3 +169,28 @@ def test_an_engine_that_is_gone_is_forgotten_by_its_listeners(side: Side) -> Non
     other = ENGINES[name](SETTINGS)
     other.close(listener)
     assert listener.closing
+
+
+def test_who_listens_by_pattern_gets_it_too(side: Side) -> None:
+    side.take(1, (b"LISTEN", b"news"), (b"PLISTEN", b"n*"), (b"PLISTEN", b"ne?s"), (b"PLISTEN", b"x*"))
+    side.take(2, (b"RESP", b"3"), (b"PLISTEN", b"n*"))
+    assert side.take(0, (b"PUBLISH", b"news", b"m"), (b"PUBLISH", b"none", b"m")) == b":4\r\n:2\r\n"
+    told = side.seen[-1][2]  # type: ignore[index]
+    tail = b"\r\n$4\r\nnews\r\n$1\r\nm\r\n"
+    assert told[1].startswith(b"*3\r\n$7\r\nmessage" + tail + b"*4\r\n$8\r\npmessage\r\n$2\r\nn*" + tail)
+    assert b"*4\r\n$8\r\npmessage\r\n$4\r\nne?s" + tail in told[1] and told[1].count(b"pmessage") == 3
+    assert told[2].startswith(b">4\r\n$8\r\npmessage\r\n$2\r\nn*" + tail)
+    assert side.take(1, (b"PUBLISH", b"none", b"m")) == b"+cold\r\n", "it would hear itself"
+    side.take(1, (b"PUNLISTEN", b"n*"))
+    side.engine.close(side.sessions[2])
+    assert side.take(0, (b"PUBLISH", b"news", b"m")) == b":2\r\n"
+
+
+def test_many_patterns_and_long_ones_are_for_dispatch(side: Side) -> None:
+    for number in range(LISTENING_PATTERNS_MAX):
+        side.take(1, (b"PLISTEN", b"p%d*" % number))
+    assert side.take(0, (b"PUBLISH", b"p1", b"m")) == b":1\r\n"
+    side.take(2, (b"PLISTEN", b"one more"))
+    assert side.take(0, (b"PUBLISH", b"p1", b"m")) == b"+cold\r\n"
+    side.take(2, (b"PUNLISTEN", b"one more"))
+    assert side.take(0, (b"PUBLISH", b"p1", b"m"), (b"PUBLISH", b"p" * 4096, b"m")) == b":1\r\n+cold\r\n"

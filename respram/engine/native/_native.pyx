@@ -425,20 +425,12 @@ cdef class NativeEngine:
     def spreads(self, bint spreads):
         self.c.channels.spreads = spreads
 
-    @property
-    def by_pattern(self):
-        return self.c.channels.by_pattern
-
-    @by_pattern.setter
-    def by_pattern(self, bint by_pattern):
-        self.c.channels.by_pattern = by_pattern
-
-    def listen(self, NativeSession session not None, bytes channel not None):
-        if not channels_listen(self.c, &session.c, span_of(channel)):
+    def listen(self, NativeSession session not None, bytes name not None, bint by_pattern=False):
+        if not channels_listen(self.c, &session.c, span_of(name), by_pattern):
             raise MemoryError
 
-    def unlisten(self, NativeSession session not None, bytes channel not None):
-        channels_unlisten(self.c, &session.c, span_of(channel))
+    def unlisten(self, NativeSession session not None, bytes name not None, bint by_pattern=False):
+        channels_unlisten(self.c, &session.c, span_of(name), by_pattern)
 
     def published(self):
         return self.c.channels.spread.len > 0

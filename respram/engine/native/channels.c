@@ -1,7 +1,7 @@
 /* PUBLISH to the listeners of this node. The twin of pure/channels.py.
  *
  * Who listens to what is told by `dispatch`, which keeps it too, for PUBSUB and for all that is not plain: a node
- * where somebody listens by pattern, a publisher that listens itself, a message that is too much for one delivery.
+ * with more patterns than PATTERNS_MAX, a publisher that listens itself, a message that is too much for one delivery.
  *
  * A message becomes a frame in the `frames` of each listener. Whoever called `feed` delivers them before anything else
  * is sent to those sessions, and before Python runs: many messages to one client leave in one call of the kernel.
@@ -17,12 +17,18 @@
 #define FRAMES_BYTES_MAX ((size_t)1 << 20) /* api.py has both, and says why */
 #define SPREAD_BYTES_MAX ((size_t)1 << 20)
 #define SPARE_KEPT_BYTES_MAX 65536
-#define FRAME_HEAD_BYTES 80 /* more than its fixed parts and two lengths take */
+#define FRAME_HEAD_BYTES 80 /* more than its fixed parts and three lengths take */
+#define PATTERNS_MAX 64 /* api.py has both, and says why */
+#define PATTERNS_STEPS_MAX ((uint64_t)1 << 16)
+#define OF_PATTERNS UINT64_C(0x9e3779b97f4a7c15)
 
-struct Channel {
+struct Channel { /* or a pattern of channels */
     Channel *next;
     uint64_t hash;
     Subscription *first, *last;
+    Channel *pattern_before, *pattern_after;
+    Glob *glob; /* of a pattern: made when it is first compared */
+    bool is_pattern;
     size_t count, len;
     uint8_t name[];
 };
@@ -42,16 +48,20 @@ static size_t pair_hash(const Channel *channel, const Session *session) {
     return (size_t)(mixed ^ mixed >> 29);
 }
 
-static bool is_named(const Channel *channel, uint64_t hash, Span name) {
-    return channel->hash == hash && channel->len == name.len
+static bool is_named(const Channel *channel, uint64_t hash, Span name, bool is_pattern) {
+    return channel->hash == hash && channel->len == name.len && channel->is_pattern == is_pattern
            && (!name.len || !memcmp(channel->name, name.bytes, name.len));
 }
 
-static Channel *channel_find(const Channels *channels, uint64_t hash, Span name) {
+static uint64_t name_hash(const Engine *engine, Span name, bool is_pattern) {
+    return keyspace_hash(engine, name) ^ (is_pattern ? OF_PATTERNS : 0);
+}
+
+static Channel *channel_find(const Channels *channels, uint64_t hash, Span name, bool is_pattern) {
     if (!channels->count)
         return NULL;
     Channel *channel = channels->named[hash & (channels->named_buckets - 1)];
-    while (channel && !is_named(channel, hash, name))
+    while (channel && !is_named(channel, hash, name, is_pattern))
         channel = channel->next;
     return channel;
 }
@@ -118,8 +128,8 @@ static bool waiting_grow(Channels *channels) {
     return true;
 }
 
-static Channel *channel_made(Channels *channels, uint64_t hash, Span name) {
-    Channel *channel = channel_find(channels, hash, name);
+static Channel *channel_made(Channels *channels, uint64_t hash, Span name, bool is_pattern) {
+    Channel *channel = channel_find(channels, hash, name, is_pattern);
     if (channel)
         return channel;
     if (!named_grow(channels) || !(channel = calloc(1, sizeof *channel + name.len)))
@@ -131,6 +141,13 @@ static Channel *channel_made(Channels *channels, uint64_t hash, Span name) {
     channel->next = channels->named[hash & (channels->named_buckets - 1)];
     channels->named[hash & (channels->named_buckets - 1)] = channel;
     channels->count++;
+    if ((channel->is_pattern = is_pattern)) {
+        channel->pattern_before = channels->pattern_last;
+        *(channels->pattern_last ? &channels->pattern_last->pattern_after : &channels->pattern_first) = channel;
+        channels->pattern_last = channel;
+        channels->pattern_count++;
+        channels->pattern_bytes += name.len;
+    }
     return channel;
 }
 
@@ -140,19 +157,28 @@ static void channel_drop(Channels *channels, Channel *channel) {
         at = &(*at)->next;
     *at = channel->next;
     channels->count--;
+    if (channel->is_pattern) {
+        Channel *before = channel->pattern_before, *after = channel->pattern_after;
+        *(before ? &before->pattern_after : &channels->pattern_first) = after;
+        *(after ? &after->pattern_before : &channels->pattern_last) = before;
+        channels->pattern_count--;
+        channels->pattern_bytes -= channel->len;
+        if (channel->glob)
+            glob_free(channel->glob);
+    }
     free(channel);
 }
 
 /* -- who listens ---------------------------------------------------------------------------------- */
 /* False: there is no memory, and nothing has changed. */
-bool channels_listen(Engine *engine, Session *session, Span name) {
+bool channels_listen(Engine *engine, Session *session, Span name, bool is_pattern) {
     Channels *channels = &engine->channels;
     Subscriber *subscriber = &session->subscriber;
     always(!subscriber->channels || subscriber->channels == channels);
-    uint64_t hash = keyspace_hash(engine, name);
+    uint64_t hash = name_hash(engine, name, is_pattern);
     if (!pairs_grow(channels) || (!subscriber->first && !waiting_grow(channels)))
         return false;
-    Channel *channel = channel_made(channels, hash, name);
+    Channel *channel = channel_made(channels, hash, name, is_pattern);
     if (!channel)
         return false;
     if (*pair_find(channels, channel, session))
@@ -200,9 +226,9 @@ static void pair_drop(Channels *channels, Subscription *pair) {
 }
 
 /* What was published before is delivered all the same. */
-void channels_unlisten(Engine *engine, Session *session, Span name) {
+void channels_unlisten(Engine *engine, Session *session, Span name, bool is_pattern) {
     Channels *channels = &engine->channels;
-    Channel *channel = channel_find(channels, keyspace_hash(engine, name), name);
+    Channel *channel = channel_find(channels, name_hash(engine, name, is_pattern), name, is_pattern);
     Subscription *pair = channel ? *pair_find(channels, channel, session) : NULL;
     if (pair)
         pair_drop(channels, pair);
@@ -247,12 +273,15 @@ static uint8_t *put_bulk(uint8_t *out, Span bulk) {
 }
 
 /* A listener's frames have room for one more. */
-static void hand_over(Channels *channels, Session *session, Span name, Span message) {
+static void hand_over(Channels *channels, const Channel *of, Session *session, Span name, Span message) {
     Subscriber *subscriber = &session->subscriber;
     Buffer *frames = &subscriber->frames;
     uint8_t *out = frames->bytes + frames->len;
     *out++ = session->proto == 3 ? '>' : '*';
-    out = put(out, "3\r\n$7\r\nmessage\r\n", 16);
+    if (of->is_pattern)
+        out = put_bulk(put(out, "4\r\n$8\r\npmessage\r\n", 17), (Span){of->name, of->len});
+    else
+        out = put(out, "3\r\n$7\r\nmessage\r\n", 16);
     out = put_bulk(put_bulk(out, name), message);
     size_t len = (size_t)(out - frames->bytes) - frames->len;
     frames->len += len;
@@ -287,30 +316,70 @@ static void spread(Channels *channels, Span name, Span message) {
     buffer_append(&channels->spread, message.bytes, message.len);
 }
 
+/* Whose listeners get it: the channel, and patterns that match. False: it is for `dispatch`. */
+static bool find_all(Channels *channels, uint64_t hash, Span name, const Channel **found, size_t *count) {
+    const Channel *channel = channel_find(channels, hash, name, false);
+    *count = 0;
+    if (channel)
+        found[(*count)++] = channel;
+    if (likely(!channels->pattern_first))
+        return true;
+    if (channels->pattern_count > PATTERNS_MAX || channels->pattern_bytes * (name.len + 1) > PATTERNS_STEPS_MAX)
+        return false;
+    for (Channel *pattern = channels->pattern_first; pattern; pattern = pattern->pattern_after) {
+        if (!pattern->glob && !(pattern->glob = glob_compile((Span){pattern->name, pattern->len})))
+            return false;
+        if (glob_match(pattern->glob, name))
+            found[(*count)++] = pattern;
+    }
+    return true;
+}
+
+/* Room for a frame of each in the frames of everybody, and one more than their bytes together; 0: there is none. */
+static size_t make_room(Channels *channels, const Channel **found, size_t count, size_t bytes, size_t *listeners) {
+    size_t each = 0, all = 0;
+    *listeners = 0;
+    for (size_t number = 0; number < count; number++) {
+        size_t frame = bytes + (found[number]->is_pattern ? found[number]->len : 0);
+        if (found[number]->count > FRAMES_BYTES_MAX / frame)
+            return 0;
+        each += frame;
+        all += frame * found[number]->count;
+        *listeners += found[number]->count;
+    }
+    if (all > FRAMES_BYTES_MAX - channels->frames_bytes)
+        return 0;
+    for (size_t number = 0; number < count; number++)
+        for (const Subscription *pair = found[number]->first; pair; pair = pair->after)
+            if (!has_room(channels, &pair->session->subscriber, each))
+                return 0;
+    return all + 1;
+}
+
 HANDLER(publish) {
     (void)now_ms;
     Channels *channels = &engine->channels;
-    if (command->argc != 3 || !engine->hot_writes || channels->by_pattern || session->subscriber.first)
+    if (command->argc != 3 || !engine->hot_writes || session->subscriber.first)
         return false;
     Span name = command_arg(command, 1), message = command_arg(command, 2);
-    size_t bytes = FRAME_HEAD_BYTES + name.len + message.len;
+    size_t bytes = FRAME_HEAD_BYTES + name.len + message.len, count, listeners;
+    const Channel *found[PATTERNS_MAX + 1];
     if (name.len > FRAMES_BYTES_MAX || message.len > FRAMES_BYTES_MAX || !reply_reserve(engine, REPLY_HEAD_BYTES)
         || !can_spread(channels, bytes))
         return false;
-    const Channel *channel = channel_find(channels, keyspace_hash(engine, name), name);
-    size_t count = channel ? channel->count : 0;
     always(channels->frames_bytes <= FRAMES_BYTES_MAX);
-    if (count && bytes > (FRAMES_BYTES_MAX - channels->frames_bytes) / count)
+    if (!find_all(channels, keyspace_hash(engine, name), name, found, &count))
         return false;
-    for (const Subscription *pair = channel ? channel->first : NULL; pair; pair = pair->after)
-        if (!has_room(channels, &pair->session->subscriber, bytes))
-            return false;
-    for (const Subscription *pair = channel ? channel->first : NULL; pair; pair = pair->after)
-        hand_over(channels, pair->session, name, message);
+    size_t room = make_room(channels, found, count, bytes, &listeners);
+    if (!room)
+        return false;
+    for (size_t number = 0; number < count; number++)
+        for (const Subscription *pair = found[number]->first; pair; pair = pair->after)
+            hand_over(channels, found[number], pair->session, name, message);
     if (channels->spreads)
         spread(channels, name, message);
-    engine->feed.bytes_left -= (int64_t)(count * bytes);
-    reply_integer(engine, ':', (int64_t)count);
+    engine->feed.bytes_left -= (int64_t)room;
+    reply_integer(engine, ':', (int64_t)listeners);
     return true;
 }
 

@@ -27,12 +27,13 @@ typedef struct Channels {
     Buffer spare;        /* the frames of the last delivery had this memory */
     Buffer spread;       /* for the peers: u32 channel bytes, u32 message bytes, channel, message */
     bool spreads;        /* there may be peers: what is published is kept for them */
-    bool by_pattern;     /* somebody listens by a pattern: PUBLISH is for `dispatch` */
+    Channel *pattern_first, *pattern_last; /* in the order in which they came */
+    size_t pattern_count, pattern_bytes;
 } Channels;
 
 struct Engine;
-bool channels_listen(struct Engine *engine, struct Session *session, Span name);
-void channels_unlisten(struct Engine *engine, struct Session *session, Span name);
+bool channels_listen(struct Engine *engine, struct Session *session, Span name, bool is_pattern);
+void channels_unlisten(struct Engine *engine, struct Session *session, Span name, bool is_pattern);
 void channels_leave(struct Session *session); /* for good: nothing is delivered to it any more */
 /* One that waits, and what for; NULL: nobody does. */
 struct Session *channels_deliver(struct Engine *engine, Buffer *frames);

@@ -51,7 +51,7 @@ cdef extern from "engine.h":
     ctypedef struct Channels:
         size_t waiting_count, frames_bytes
         Buffer spread
-        bint spreads, by_pattern
+        bint spreads
     ctypedef struct CSession "Session":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
@@ -188,8 +188,8 @@ cdef extern from "engine.h":
     size_t record_value_bytes(const Record *)
     size_t record_packed_bytes(const Engine *, const Record *)
     void record_pack(const Engine *, const Record *, uint8_t *)
-    bint channels_listen(Engine *, CSession *, Span)
-    void channels_unlisten(Engine *, CSession *, Span)
+    bint channels_listen(Engine *, CSession *, Span, bint)
+    void channels_unlisten(Engine *, CSession *, Span, bint)
     CSession *channels_deliver(Engine *, Buffer *)
     void channels_delivered(Engine *, Buffer *)
     void session_init(CSession *)

@@ -2,50 +2,57 @@
 
 from collections.abc import Callable
 
-from respram.engine.api import FRAMES_BYTES_MAX, SPREAD_BYTES_MAX, Session
+from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, LISTENING_STEPS_MAX, SPREAD_BYTES_MAX, Session
 from respram.engine.pure.keyspace import Keyspace
+from respram.glob import glob_match
 
-FRAME_HEAD_BYTES = 80  # more than its fixed parts and two lengths take
+FRAME_HEAD_BYTES = 80  # more than its fixed parts and three lengths take
 
 
 class Channels:
     __slots__ = (
-        "deliver", "spreads", "by_pattern", "listeners", "heard", "frames", "frames_bytes", "spread", "spread_bytes",
+        "deliver", "spreads", "listeners", "patterns", "pattern_bytes", "heard", "frames", "frames_bytes", "spread",
+        "spread_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.deliver: Callable[[Session, bytes], None] | None = None
         self.spreads = False
-        self.by_pattern = False
         self.listeners: dict[bytes, dict[Session, None]] = {}
-        self.heard: dict[Session, dict[bytes, None]] = {}  # the channels of each listener
+        self.patterns: dict[bytes, dict[Session, None]] = {}
+        self.pattern_bytes = 0
+        self.heard: dict[Session, dict[tuple[bytes, bool], None]] = {}  # names, and whether they are patterns, of each listener
         self.frames: dict[Session, list[bytes]] = {}  # published, and not delivered yet
         self.frames_bytes = 0
         self.spread: list[tuple[bytes, bytes]] = []
         self.spread_bytes = 0
 
-    def listen(self, session: Session, name: bytes) -> None:
-        self.listeners.setdefault(name, {})[session] = None
-        self.heard.setdefault(session, {})[name] = None
+    def listen(self, session: Session, name: bytes, by_pattern: bool) -> None:
+        if by_pattern and name not in self.patterns:
+            self.pattern_bytes += len(name)
+        (self.patterns if by_pattern else self.listeners).setdefault(name, {})[session] = None
+        self.heard.setdefault(session, {})[name, by_pattern] = None
 
-    def unlisten(self, session: Session, name: bytes) -> None:
-        listeners = self.listeners.get(name, {})
+    def unlisten(self, session: Session, name: bytes, by_pattern: bool) -> None:
+        names = self.patterns if by_pattern else self.listeners
+        listeners = names.get(name, {})
         if session not in listeners:
             return
-        del listeners[session], self.heard[session][name]
+        del listeners[session], self.heard[session][name, by_pattern]
         if not listeners:
-            del self.listeners[name]
+            del names[name]
+            self.pattern_bytes -= len(name) if by_pattern else 0
         if not self.heard[session]:
             del self.heard[session]
 
     def leave(self, session: Session) -> None:
         """For good: nothing is delivered to it any more."""
-        for name in list(self.heard.get(session, ())):
-            self.unlisten(session, name)
+        for name, by_pattern in list(self.heard.get(session, ())):
+            self.unlisten(session, name, by_pattern)
         self.frames_bytes -= sum(map(len, self.frames.pop(session, ())))
 
     def publish(self, session: Session, argv: list[bytes]) -> bytes | None:
-        if len(argv) != 3 or self.by_pattern or session in self.heard:
+        if len(argv) != 3 or session in self.heard:
             return None
         _, name, message = argv
         size = FRAME_HEAD_BYTES + len(name) + len(message)
@@ -53,17 +60,24 @@ class Channels:
             return None
         if self.spreads and self.spread_bytes + size > SPREAD_BYTES_MAX:
             return None
-        listeners = self.listeners.get(name, {})
-        if len(listeners) * size > FRAMES_BYTES_MAX - self.frames_bytes:
+        if len(self.patterns) > LISTENING_PATTERNS_MAX or self.pattern_bytes * (len(name) + 1) > LISTENING_STEPS_MAX:
             return None
-        frame = b"3\r\n$7\r\nmessage\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name), name, len(message), message)
-        for listener in listeners:
-            self.frames.setdefault(listener, []).append((b">" if listener.proto == 3 else b"*") + frame)
-            self.frames_bytes += 1 + len(frame)
+        tail = b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(name), name, len(message), message)
+        found = [(b"3\r\n$7\r\nmessage\r\n" + tail, size, self.listeners.get(name, {}))]
+        for pattern, listeners in self.patterns.items():
+            if glob_match(pattern, name):
+                head = b"4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n" % (len(pattern), pattern)
+                found.append((head + tail, size + len(pattern), listeners))
+        if sum(most * len(listeners) for _, most, listeners in found) > FRAMES_BYTES_MAX - self.frames_bytes:
+            return None
+        for frame, _, listeners in found:
+            for listener in listeners:
+                self.frames.setdefault(listener, []).append((b">" if listener.proto == 3 else b"*") + frame)
+                self.frames_bytes += 1 + len(frame)
         if self.spreads:
             self.spread.append((name, message))
             self.spread_bytes += size
-        return b":%d\r\n" % len(listeners)
+        return b":%d\r\n" % sum(len(listeners) for _, _, listeners in found)
 
     def hand_over(self) -> None:
         """Delivers all that waits."""

@@ -189,19 +189,11 @@ class PureEngine:
     def spreads(self, spreads: bool) -> None:
         self.wire.channels.spreads = spreads
 
-    @property
-    def by_pattern(self) -> bool:
-        return self.wire.channels.by_pattern
+    def listen(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
+        self.wire.channels.listen(session, name, by_pattern)
 
-    @by_pattern.setter
-    def by_pattern(self, by_pattern: bool) -> None:
-        self.wire.channels.by_pattern = by_pattern
-
-    def listen(self, session: Session, channel: bytes) -> None:
-        self.wire.channels.listen(session, channel)
-
-    def unlisten(self, session: Session, channel: bytes) -> None:
-        self.wire.channels.unlisten(session, channel)
+    def unlisten(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
+        self.wire.channels.unlisten(session, name, by_pattern)
 
     def published(self) -> bool:
         return bool(self.wire.channels.spread)
