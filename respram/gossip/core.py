@@ -49,6 +49,7 @@ from respram.gossip.states import JOINING
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
 from respram.gossip.truths import Truths
+from respram.gossip.witnesses import Witnesses
 from respram.snapshot.keys import Entry
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
@@ -74,13 +75,14 @@ class Core:
         self.book = book = AddressBook(me, policy.members_max, policy.news_per_message)
         self.neighbours = near = Neighbours(self, book, own_addresses={me.address: None})
         self.books = books = Books(self, book, near)
-        self.tree = Tree(self, book, books, near, is_root=me.role == ROOT)
+        self.witnesses = witnesses = Witnesses(self, book, near)
+        self.tree = Tree(self, book, books, near, witnesses, is_root=me.role == ROOT)
         self.probes = Probes(self, book, books, near)
         self.seals = Seals(self, near, keyring)
         self.segment_keys = SegmentKeySharing(self, book, near)
         self.agreement = Agreement(self, near, policy.terms)
         self.expulsions = Expulsions(self, near)
-        self.homes = Homes(self, book)
+        self.homes = Homes(self, book, witnesses.counts)
         # -- who has what
         self.delivery = Delivery(self, near)
         self.quorum = Quorum(self, book, near)
@@ -96,13 +98,13 @@ class Core:
         self.doubts = Doubts(self, book, near, self.probes, self.homes, self.boot)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
-        self.partners = Partners(self, book, near, self.tree, self.probes, self.boot, self.rounds, list(roots))
+        self.partners = Partners(self, book, near, witnesses, self.tree, self.probes, self.boot, self.rounds, list(roots))
         self.greeting = Greeting(
-            self, book, books, near, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.other_ids,
+            self, book, books, near, witnesses, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.other_ids,
             self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions,
         )  # fmt: skip
         self.inbox = Inbox(
-            self, near, self.delivery, self.greeting, books, self.probes, self.tree, self.seals, self.segment_keys, self.agreement,
+            self, near, self.delivery, self.greeting, books, witnesses, self.probes, self.tree, self.seals, self.segment_keys, self.agreement,
             self.expulsions, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.other_ids, self.boot, self.dumps, self.pulls,
             self.forwarding,
@@ -370,9 +372,11 @@ class Core:
             case timers.WindowTurn():
                 self.probes.window()
             case timers.PartnersTurn():
+                self.witnesses.tend()
                 self.partners.tend()
             case timers.RotateTurn():
                 self.partners.rotate()
+                self.witnesses.remind()
             case timers.RootsTurn():
                 self.partners.call_roots()
             case timers.JoinTurn():
@@ -387,6 +391,8 @@ class Core:
                 self.pulls.expired(token)
             case timers.TruthTurn(token):
                 self.truths.turn(token)
+            case timers.VouchDue():
+                self.witnesses.due()
             case timers.SlotsSettle(version):
                 self.homes.settle(version)
             case timers.DoubtDue(began_ms):

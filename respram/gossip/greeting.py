@@ -33,9 +33,10 @@ from respram.gossip.states import ISOLATED
 from respram.gossip.timers import FindParent, GreetingDue
 from respram.gossip.tree import FIRST_MS, Tree
 from respram.gossip.truths import Truths
+from respram.gossip.witnesses import VOUCHES, Witnesses
 from respram.wire.messages import VERSION, Bye, Hello, Members, Message, Refuse
 
-MARK = (1 << 32) - 1  # the bits of HELLO's capabilities that mark the key of the ids; the others are passed over
+MARK = (1 << 32) - 1  # of HELLO's capabilities: they mark the key of the ids. Of the others one is known (witnesses.py)
 OWN_ADDRESSES_MAX = 64  # ways that lead back to this node; more than anybody would give one by mistake
 RETURNED_LINKS = 4  # about so many of those who come back are dialled
 
@@ -61,6 +62,7 @@ class Greeting:
     book: AddressBook
     books: Books
     neighbours: Neighbours
+    witnesses: Witnesses
     delivery: Delivery
     boot: Bootstrap
     truths: Truths
@@ -77,7 +79,7 @@ class Greeting:
     def greet(self, link: Link) -> None:
         me, policy = self.book.me, self.host.policy
         hello = Hello(
-            VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms, policy.ids_mark, pack_member(me),
+            VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms, policy.ids_mark | VOUCHES, pack_member(me),
             self.agreement.hello(),
         )  # fmt: skip
         self.host.send(link.id, hello)
@@ -164,6 +166,7 @@ class Greeting:
             self.neighbours.hangup(peer.link, "a newer link replaces it", quietly=True)
         link.peer, link.member = peer, member
         link.same_enclave = member.enclave == self.book.me.enclave
+        link.vouches = link.same_enclave and bool(message.capabilities & VOUCHES)
         peer.link = link
         peer.heard_ms = self.host.now.ms
         if not peer.greeted_wall_ms:
@@ -182,6 +185,8 @@ class Greeting:
         self.host.emit(TrustClock())
         self.segment_keys.linked(link)
         if link.same_enclave:
+            self.witnesses.met(member.number)
+            self.witnesses.linked(link)
             self.agreement.heard(link, message)
             self.seals.greet(link)
             self.delivery.pump(link)

@@ -1,9 +1,10 @@
 """Homes: which member decides about a slot, so that no two do.
 
-Every slot has one *home* among the members of the enclave that are ready and not suspected, as this node sees them: the one
-with the highest score. A member's scores are a stream of random-looking numbers, made from nothing but its own number; so every
-node computes the same map by itself, and a member that comes or goes moves its own share and nothing else (rendezvous
-hashing). A member of capacity n draws n streams and counts its best: it gets n shares.
+Every slot has one *home* among the members of the enclave that are proven (witnesses.py), ready and not suspected, as
+this node sees them: the one with the highest score. A member's scores are a stream of random-looking numbers, made
+from nothing but its own number; so every node computes the same map by itself, and a member that comes or goes moves
+its own share and nothing else (rendezvous hashing). A member of capacity n draws n streams and counts its best: it
+gets n shares.
 
     scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 1,024 u64, little-endian
 
@@ -95,6 +96,7 @@ class Homes:
 
     host: Host
     book: AddressBook
+    counts: Callable[[int], bool]  # whether a member is proven, and not only talked about (witnesses.py)
     map: Map = field(default_factory=Map)
     version: int = 0
     settling: frozenset[int] = frozenset()  # slots that came to this node just now
@@ -202,6 +204,10 @@ class Homes:
     def _eligible(self) -> Iterable[int]:
         book = self.book
         mine = [book.me.number] if book.me.ready else []
-        others = [number for number in book.enclave if (one := book.members[number]).ready and one.status == ALIVE]
+        others = [
+            number
+            for number in book.enclave
+            if (one := book.members[number]).ready and one.status == ALIVE and self.counts(number)
+        ]
         everybody = mine + others
         return everybody if len(everybody) <= HOMES_MAX else sorted(everybody, key=rank)[:HOMES_MAX]

@@ -27,6 +27,7 @@ from respram.gossip.rumors import Rumors
 from respram.gossip.seals import Seals
 from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.tree import Tree
+from respram.gossip.witnesses import Witnesses
 from respram.wire import messages as wire
 from respram.wire.messages import Message
 
@@ -48,6 +49,7 @@ class Inbox:
     delivery: Delivery
     greeting: Greeting
     books: Books
+    witnesses: Witnesses
     probes: Probes
     tree: Tree
     seals: Seals
@@ -77,6 +79,7 @@ class Inbox:
             wire.Probed: Hearer(NETWORK, self.probes.told),
             wire.Book: Hearer(NETWORK, self.books.compared),
             wire.Members: Hearer(NETWORK, self.books.told),
+            wire.Vouch: Hearer(ENCLAVE, self.witnesses.receive),
             wire.Attach: Hearer(NETWORK, self.tree.asked),
             wire.Attached: Hearer(NETWORK, self.tree.answered),
             wire.Detach: Hearer(NETWORK, self.tree.detached),

@@ -102,6 +102,7 @@ class Link:
     peer: Peer | None = None  # known after HELLO
     member: Member | None = None
     same_enclave: bool = False
+    vouches: bool = False  # of this enclave, and knows VOUCH
     # -- sending
     next_seq: int = 1
     in_flight: "OrderedDict[int, Flight]" = field(default_factory=OrderedDict)

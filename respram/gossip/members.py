@@ -29,6 +29,8 @@ ROLES = ("leaf", "branch", "trunk", "root")
 INCARNATION_MAX = (1 << 31) - 1  # half of the field: nobody gets there, and who says so lies
 AHEAD_MAX = 1_024  # changes of one member that may have passed this node by, and one more for each second
 
+STRANGERS_MAX = 1_024  # proven members without an entry that are kept: those of which word came before their entry did
+
 BUCKETS = 64  # of the book, by number: what two books differ in is found without sending either
 EVERY_BUCKET = M64
 
@@ -110,6 +112,7 @@ class AddressBook:
         self.denied_ms: int | None = None  # when this node last denied a rumor that it is suspected or dead
         self.implausible = 0  # entries passed over because their incarnation is too far ahead
         self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
+        self.proven: dict[int, None] = {}  # of the enclave, by number: who was met, or is vouched for (witnesses.py)
         self.changes = 0  # of any entry: whoever keeps something that follows from the members compares it
         self._news: dict[int, int] = {}  # number: how often it has been told
         self._members_max = members_max
@@ -152,10 +155,10 @@ class AddressBook:
             self._known.pop(member.number, None)
         if not self._is_plausible(member, now_ms):
             return None
-        if old is None and len(self.members) >= self._members_max:
-            return None
         if old is None and not member.is_alive:
             return None  # someone else's dead, never met: of no use here
+        if old is None and len(self.members) >= self._members_max and not self._makes_room(member, own_word):
+            return None
         self._known.setdefault(member.number, (member.incarnation, now_ms))
         self._replace(old, member)
         if member.is_alive:
@@ -170,8 +173,32 @@ class AddressBook:
             del self.ended_ms[number]
             self._news.pop(number, None)
             self._known.pop(number, None)
+            self.proven.pop(number, None)
             self.changes += 1
             del self.members[number]
+        if len(self.proven) > len(self.members) + STRANGERS_MAX:
+            self.proven = {number: None for number in self.proven if number in self.members}
+
+    def prove(self, number: int) -> bool:
+        """This member is there. (Word of that may come before its entry does.) False: there is no room for one more
+        without an entry."""
+        if number not in self.members and len(self.proven) >= len(self.members) + self._members_max:
+            return False
+        self.proven[number] = None
+        self.changes += number in self.members and self.members[number].ready  # who is not ready decides nothing anyway
+        return True
+
+    def _makes_room(self, member: Member, own_word: bool) -> bool:
+        """In a full book, for one who speaks or is vouched for: in place of one who is only talked about."""
+        if not own_word and member.number not in self.proven:
+            return False
+        unproven = next((number for number in self.enclave if number not in self.proven), None)
+        if unproven is None:
+            return False
+        self._tally(self.members.pop(unproven), -1)
+        self._news.pop(unproven, None)
+        self._known.pop(unproven, None)
+        return True
 
     def _is_plausible(self, member: Member, now_ms: int) -> bool:
         if member.number == self.me.number:

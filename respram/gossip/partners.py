@@ -1,7 +1,8 @@
 """With whom links are kept: everybody while that is at most ten, else a random handful that slowly changes.
 
 Beyond ten peers a node keeps about sqrt(N) + ln N + 3 links to random members of its enclave, half of them dialled by
-itself, and replaces one every 10 s. At least 30% of them lie outside its own branch of the tree. To other
+itself, and replaces one every 10 s. At least 30% of them lie outside its own branch of the tree. Half of
+those that it dials are proven members (witnesses.py), half are talked about, as long as there are any. To other
 enclaves it keeps one link, for the topology; and one to some root, as far as there are any.
 
 Of two links between a pair (both dialled at once) the one that the lower number dialled stays.
@@ -20,8 +21,10 @@ from respram.gossip.rounds import Rounds
 from respram.gossip.states import ISOLATED
 from respram.gossip.timers import PartnersTurn, RootsTurn, RotateTurn
 from respram.gossip.tree import Tree, branch_of
+from respram.gossip.witnesses import Witnesses
 
 SECOND_DIALLER_MS = 1_500  # the higher number waits so long for the lower to dial
+UNPROVEN_MAX = 4  # an enclave is taken for so many times as large as what is proven of it: a liar adds few links
 DIALLING_MS_MAX = 10_000  # a dial without an outcome is forgotten
 
 
@@ -30,6 +33,7 @@ class Partners:
     host: Host
     book: AddressBook
     neighbours: Neighbours
+    witnesses: Witnesses
     tree: Tree
     probes: Probes
     boot: Bootstrap
@@ -44,6 +48,7 @@ class Partners:
         count = len(self.book.enclave)
         if count <= self.host.policy.direct_peers_max:
             return count
+        count = min(count, UNPROVEN_MAX * max(len(self.book.proven), self.host.policy.direct_peers_max))
         return min(count, isqrt(count) + ceil(log(count)) + 3)
 
     def tend(self) -> None:
@@ -56,12 +61,18 @@ class Partners:
             for number in everyone:
                 self._dial_if_due(number)
         else:
-            self._dial_some(everyone)
+            proven = [one for one in everyone if self.witnesses.counts(one)]
+            if len(proven) <= self.host.policy.direct_peers_max:
+                for one in proven:
+                    self._dial_if_due(one)
+            unproven = [one for one in everyone if not self.witnesses.counts(one)]
+            if unproven:  # then the proven ones may be few, and all of them linked
+                proven = [one for one in proven if self.neighbours.link_to(one) is None]
+            self._dial_some(proven, unproven)
         if self.book.me.parent:
             self._dial_if_due(self.book.me.parent)
         self.probes.dial_the_dead()
-        others = len(self.book.alive) - len(everyone)
-        if others and not any(not link.same_enclave for link in self.neighbours.greeted()):
+        if len(self.book.alive) > len(everyone) and not any(not link.same_enclave for link in self.neighbours.greeted()):
             strangers = [number for number in self.book.alive if number not in self.book.enclave]
             self._dial_if_due(self.host.rng.choice(strangers))
 
@@ -79,16 +90,17 @@ class Partners:
         peer.redial_at_ms = self.host.now.ms + self.host.jitter(peer.redial_ms)
         self.neighbours.dial(member.address)
 
-    def _dial_some(self, everyone: list[int]) -> None:
+    def _dial_some(self, proven: list[int], unproven: list[int]) -> None:
         linked = [link.peer.number for link in self.neighbours.greeted() if link.same_enclave and link.peer]
         own = sum(link.dialled and link.same_enclave for link in self.neighbours.greeted())
         missing = max(ceil(self.degree() / 2) - own, (self.degree() + 1) // 2 - len(linked))
         branch = branch_of(self.book.me)
         outside = sum(branch_of(self.book[number]) != branch for number in linked if number in self.book.alive)
-        for _ in range(min(max(missing, 0), 8)):
-            number = self.host.rng.choice(everyone)
+        for turn in range(min(max(missing, 0), 8)):
+            pool = unproven if unproven and (turn % 2 or not proven) else proven
+            number = self.host.rng.choice(pool)
             if outside * 100 < self.host.policy.outside_percent * (len(linked) + 1):
-                number = next((one for one in self.host.rng.sample(everyone, min(8, len(everyone)))
+                number = next((one for one in self.host.rng.sample(pool, min(8, len(pool)))
                                if branch_of(self.book[one]) != branch), number)  # fmt: skip
             member = self.book[number]
             if self.neighbours.link_to(number) is None and member.address not in self.neighbours.dialling:

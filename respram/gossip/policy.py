@@ -74,6 +74,7 @@ class Policy:
     records_part_bytes: int = 64 * KIB
     sync_queue_bytes_max: int = 1 * MIB  # built ahead of the window
     job_wait_ms: int = 20  # without acknowledgements, until a job that waits for them looks whether its link is gone
+    vouch_ms: int = 250  # who is proven waits so long for others before peers are told
     members_ms: int = 2_000  # between two exchanges of address books with one peer
 
     # -- bootstrap --

@@ -102,6 +102,11 @@ class WantDue:
 
 
 @dataclass(frozen=True, slots=True)
+class VouchDue:
+    """Peers are told who has been proven."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeysExpire:
     """Keys of snapshot segments whose bucket has ended."""
 
@@ -158,9 +163,9 @@ class RebalanceTurn:
 
 
 Timer = (
-    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn | SlotsSettle | AnnounceDue
-    | DoubtDue | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn
-    | WindowTurn | TreeTurn | RebalanceTurn
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn
+    | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn
+    | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from respram.gossip.links import Link
 from respram.gossip.members import BRANCH, LEAF, ROLES, ROOT, TRUNK, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.timers import FindParent, RebalanceTurn, TreeTurn
+from respram.gossip.witnesses import Witnesses
 from respram.wire.messages import Attach, Attached, Detach
 
 FIRST_MS = 1_000  # after the first link
@@ -35,6 +36,7 @@ class Tree:
     book: AddressBook
     books: Books
     neighbours: Neighbours
+    witnesses: Witnesses
     is_root: bool = False
     children: dict[int, int] = field(default_factory=dict)  # number: confirmed last
     asking: int = 0  # a parent that has not answered yet
@@ -104,6 +106,7 @@ class Tree:
             number
             for number in self.book.alive
             if self.book[number].role == role
+            and (number not in self.book.enclave or self.witnesses.counts(number))
             and (self.book[number].parent or role == ROOT)
             and self.book.children_of.get(number, 0) < room
             and self.full.get(number, 0) <= self.host.now.ms

@@ -107,6 +107,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("tree_moves", core.tree.moves),
         ("advertised_address", core.me.address.decode("ascii", "replace")),
         ("enclave_members", len(core.book.enclave) + 1),
+        ("enclave_members_unproven", sum(not core.witnesses.counts(one) for one in core.book.enclave)),
         ("network_members", len(core.book.alive) + 1),
         ("enclave_peers_linked", len(peers)),
         ("enclave_peers_lagging", sum(peer.lagging_ms is not None for peer in peers)),

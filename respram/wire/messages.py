@@ -116,6 +116,14 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouch:
+    """u64 numbers of members of the own enclave that the sender was linked to, or for which two others vouch."""
+
+    word: ClassVar[bytes] = b"VOUCH"
+    numbers: Payload
+
+
+@dataclass(frozen=True, slots=True)
 class Attach:
     """May I be (or am I still) your child in the tree, in this role?"""
 
@@ -361,10 +369,10 @@ SEQUENCED = (Push, Filter, Records, Dumped)
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals | Keys | Terms | Expulsions | Forward | Answer
+    | Seals | Keys | Terms | Expulsions | Forward | Answer | Vouch
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
     Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms, Expulsions,
-    Forward, Answer,
+    Forward, Answer, Vouch,
 )  # fmt: skip

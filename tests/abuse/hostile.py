@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from respram.gossip.members import Member, pack_all, pack_member
+from respram.gossip.witnesses import VOUCHES
 from respram.record import FLAGS_KNOWN, HEADER, SEAL, SEALER, SHADOW
 from respram.snapshot.keys import id_of
 from respram.wire.codec import LAYOUTS
@@ -36,7 +37,8 @@ class Hostile:
         self.shapes: dict[tuple[bytes, str], Callable[[], bytes]] = {
             (b"HELLO", "member"): self.members, (b"HELLO", "settings"): self.settings, (b"TERMS", "settings"): self.settings,
             (b"PING", "news"): self.members, (b"PONG", "news"): self.members, (b"MEMBERS", "entries"): self.members,
-            (b"BOOK", "sums"): lambda: self.words(64, 8), (b"SEALS", "keys"): self.seal_keys, (b"KEYS", "entries"): self.segment_keys,
+            (b"VOUCH", "numbers"): self.vouched, (b"BOOK", "sums"): lambda: self.words(64, 8),
+            (b"SEALS", "keys"): self.seal_keys, (b"KEYS", "entries"): self.segment_keys,
             (b"KEYS", "dropped"): lambda: self.rng.randbytes(16 * self.rng.choice(FEW)),
             (b"PUSH", "payload"): self.records, (b"RECORDS", "payload"): self.records, (b"DUMPED", "payload"): self.records,
             (b"PULLED", "payload"): self.records, (b"ACK", "refused"): lambda: self.words(self.rng.choice(FEW), 8),
@@ -56,7 +58,7 @@ class Hostile:
             self.number, address = rng.choice(list(self.honest.items()))
         me = Member(self.number, self.enclave if rng.random() < 0.9 else b"elsewhere", address, rng.choice((1, 2, 1_000, (1 << 31) - 1)),
                     rng.choice((0, 0, 0, 1)), rng.random() < 0.7, rng.randrange(4), self.word_number())  # fmt: skip
-        return Hello(VERSION, self.network, me.number, me.enclave, me.address, self.now_ms() + rng.randrange(-900, 900), rng.choice((0, 0, 5)),
+        return Hello(VERSION, self.network, me.number, me.enclave, me.address, self.now_ms() + rng.randrange(-900, 900), rng.choice((0, 5, VOUCHES)),
                      pack_member(me), self.settings())  # fmt: skip
 
     def message(self) -> Message:
@@ -112,6 +114,15 @@ class Hostile:
             parent = rng.choice([0, number, *self.honest, self.number, self.word_number()])
             made.append(Member(number, enclave, address, incarnation, rng.randrange(4), rng.random() < 0.5, rng.randrange(4), parent))
         return pack_all(made)
+
+    def vouched(self) -> bytes:
+        rng = self.rng
+        known = [*self.honest, self.number]
+        numbers = [
+            rng.choice([*known, rng.getrandbits(64), 1 + rng.randrange(200)])
+            for _ in range(rng.choice((*FEW, 2_000)))
+        ]
+        return b"".join(number.to_bytes(8, "little") for number in numbers)
 
     def seal_keys(self) -> bytes:
         return b"".join(self.words(1, 8) + self.rng.randbytes(32) for _ in range(self.rng.choice(FEW)))

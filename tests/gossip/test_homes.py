@@ -100,7 +100,8 @@ def test_a_view_is_told_in_ranges() -> None:
 def test_the_number_of_homes_is_bounded_and_all_leave_out_the_same() -> None:
     bench = Bench()
     numbers = [0x1000 + number for number in range(HOMES_MAX + 20)]
-    bench.take(bench.core.introduce([member(number) for number in numbers], bench.now))
+    for link, number in enumerate(numbers, 1):
+        bench.meet(link, member(number))
     assert set(bench.core.homes.map.members) == set(sorted([ME, *numbers], key=rank)[:HOMES_MAX])
 
 

@@ -15,6 +15,7 @@ from respram.gossip.members import (
     EVERY_BUCKET,
     INCARNATION_MAX,
     LEFT,
+    STRANGERS_MAX,
     SUSPECT,
     AddressBook,
     Member,
@@ -191,3 +192,27 @@ def test_a_denial_keeps_the_sum_of_the_book() -> None:
     one.learn(replace(one.me, status=DEAD, incarnation=9), 0)
     other.me = one.me
     assert one.sum == AddressBook(one.me, 100, 16).sum
+
+
+def test_who_speaks_or_is_vouched_for_finds_room_in_a_full_book_and_pushes_out_nobody_who_is_proven() -> None:
+    one = AddressBook(member(ME), 4, 16)
+    for number in (0x200, 0x300):
+        one.learn(member(number), 0, own_word=True)
+        one.prove(number)
+    for number in (0x400, 0x500, 0x600):
+        one.learn(member(number), 0)
+    assert set(one.members) == {0x200, 0x300, 0x400, 0x500}
+    assert one.learn(member(0x700), 0, own_word=True)
+    one.prove(0x700)
+    one.prove(0x800)
+    assert one.learn(member(0x800), 0)
+    assert set(one.members) == set(one.alive) == set(one.enclave) == {0x200, 0x300, 0x700, 0x800}
+    assert one.learn(member(0x900), 0, own_word=True) is None
+
+
+def test_of_proven_members_without_an_entry_so_many_are_kept() -> None:
+    one = AddressBook(member(ME), 2 * STRANGERS_MAX, 16)
+    assert [one.prove(number) for number in range(1, 2 * STRANGERS_MAX + 2)] == [True] * 2 * STRANGERS_MAX + [False]
+    one.learn(member(0x10), 0)
+    one.forget_ended(0)
+    assert set(one.proven) == {0x10}

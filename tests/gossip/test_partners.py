@@ -36,6 +36,7 @@ def test_among_many_about_a_square_root_is_linked() -> None:
     bench = Bench()
     for number in range(400):
         bench.core.books.learn_member(member(0x1000 + number))
+        bench.core.book.prove(0x1000 + number)
     assert bench.core.partners.degree() == 20 + 6 + 3
     link = 0
     for _ in range(30):

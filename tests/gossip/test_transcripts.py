@@ -76,6 +76,9 @@ def tell(message: Message) -> str:
             return f"{word} {message.reason.decode()}"
         case wire.Members():
             return f"{word} {members(message.entries)}{' and yours?' if message.buckets else ''}"
+        case wire.Vouch():
+            numbers = [int.from_bytes(message.numbers[at : at + 8], "little") for at in range(0, len(message.numbers), 8)]
+            return f"{word} {', '.join(name((number >> 16) - 1) for number in numbers)}"
         case wire.Ping() | wire.Pong():
             return f"{word} {members(message.news)}".rstrip()
         case wire.Push():

@@ -18,6 +18,7 @@ BRANCH_1 = member(0x400, role=BRANCH, parent=0x300)
 def know(bench: Bench, *members: Member) -> None:
     for one in members:
         bench.core.books.learn_member(one)
+        bench.core.book.prove(one.number)
 
 
 @pytest.mark.parametrize(
