@@ -1,4 +1,4 @@
-"""Superset with sessions, caches, limits and locks in Redis: charts, filters, login, logout, and the old cookie is nobody's."""
+"""Superset with sessions, caches and locks in Redis: charts, filters, login, logout, and the old cookie is nobody's."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ports import reserve
-from telling import check, same, say, true, until
+from telling import check, same, say, true
 
 PASSWORD = "a long password of ada"
 START_S = 240
@@ -187,13 +187,6 @@ def use(process, port, home, env):
         thief.take(kept)
         true(not thief.is_in(), "nobody")
 
-    def limited():
-        """Six tries within twenty seconds; then it has to wait, and may try again."""
-        guest = Browser(port)
-        tries = [guest.login("a wrong password") for _ in range(12)]
-        true(429 in tries, "429", tries)
-        true(until(lambda: guest.login("a wrong password") != 429, 90), "another try, later")
-
     check("starts", lambda: starts(process, ada))
     check("login", login)
     check("tables", lay_table)
@@ -207,7 +200,6 @@ def use(process, port, home, env):
     check("locks", locks)
     check("logout", logout)
     check("old-cookie-is-dead", old_cookie)
-    check("login-is-limited", limited)
 
 
 def main():

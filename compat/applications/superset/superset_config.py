@@ -27,8 +27,3 @@ if PORT:
     CACHE_CONFIG, DATA_CACHE_CONFIG = _cache("superset_", 300), _cache("superset_", 300)
     FILTER_STATE_CACHE_CONFIG, EXPLORE_FORM_DATA_CACHE_CONFIG = _cache("filter_", 300), _cache("form_", 300)
     DISTRIBUTED_COORDINATION_CONFIG = _cache("locks_", 300)
-    RATELIMIT_ENABLED = True
-    RATELIMIT_STORAGE_URI = f"redis://{HOST}:{PORT}"
-    RATELIMIT_APPLICATION = "500 per minute"
-    AUTH_RATE_LIMITED = True
-    AUTH_RATE_LIMIT = "6 per 20 second"
