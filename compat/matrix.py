@@ -6,6 +6,8 @@ go, and on redis-server, which says what each check should have come to there.
 Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
 
 `compat/RESULTS.md` and the line in the README are written when everything was asked for; a part of the matrix prints its table only.
+What each entry came to is kept under `build/compat`: with --kept, an entry that was run before is not run again, so that all of it
+can be run in pieces.
 """
 
 import argparse
@@ -21,9 +23,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from compat import install
 from compat.entries import ROOT, Entry, EntryError, Run, entries
 from compat.install import PYTHON, NotInstalledError, prepared
-from compat.results import Row, page, summary, table, with_summary
+from compat.results import Row, page, rows_from, rows_into, summary, table, with_summary
 from compat.stages import PASSWORD, TLS, Nodes, Redis, Stage
 from compat.tls import issue
 from compat.verdict import Verdict, judge
@@ -31,6 +34,7 @@ from compat.verdict import Verdict, judge
 LINES_MAX = 20_000  # of one program; more is a program that has lost its way
 TAIL_LINES = 40  # shown of a run that failed
 LET_GO = ("--let-go", "all")
+TIME_UP = "the time of the whole matrix was up"
 PEERS = 3  # of the enclave that an entry may ask for
 KILL_S = 5.0  # from the polite to the other end of a program
 
@@ -60,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         with ThreadPoolExecutor(args.jobs) as pool:
-            work = [pool.submit(_enter, entry, args.engine, began + args.seconds) for entry in chosen]
+            work = [pool.submit(_enter, entry, args.engine, began + args.seconds, kept=args.kept) for entry in chosen]
             rows = [row for one in work for row in one.result()]
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -82,6 +86,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", choices=("auto", "native", "pure"))
     parser.add_argument("--jobs", type=int, default=2, help="entries at a time")
     parser.add_argument("--seconds", type=float, default=3600.0, help="no run begins later than this")
+    parser.add_argument("--kept", action="store_true", help="what was run before is taken as it was, and not run again")
     parser.add_argument("--require", action="store_true", help="what cannot be run is a failure")
     parser.add_argument("--results", help="where to write the page, whatever was asked for")
     parser.add_argument("--list", action="store_true", help="print the entries, run none")
@@ -96,7 +101,18 @@ def engine_of(asked: str) -> str:
 
 
 # -- one entry ------------------------------------------------------------------------------------
-def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
+def _enter(entry: Entry, engine: str, deadline: float, *, kept: bool = False) -> list[Row]:
+    place = install.CACHE / "rows" / f"{entry.group}-{entry.name}.json"
+    if kept and place.exists():
+        return rows_from(entry, place.read_text())
+    rows = _run(entry, engine, deadline)
+    if not any(row.verdict.missing == TIME_UP for row in rows):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(rows_into(rows))
+    return rows
+
+
+def _run(entry: Entry, engine: str, deadline: float) -> list[Row]:
     rows = []
     try:
         folder = prepared(entry)
@@ -105,7 +121,7 @@ def _enter(entry: Entry, engine: str, deadline: float) -> list[Row]:
     for run in entry.runs:
         began = time.monotonic()
         if began > deadline:
-            rows.append(Row(entry, run, Verdict(missing="the time of the whole matrix was up"), 0.0))
+            rows.append(Row(entry, run, Verdict(missing=TIME_UP), 0.0))
             continue
         verdict, tail = _perform(entry, run, folder, Nodes(engine_of(engine)))
         given = wanted = None

@@ -12,7 +12,19 @@ from compat import entries as folder
 from compat.entries import CHECKS, Entry, EntryError, Run, entries, read_entry
 from compat.install import KINDS, NotInstalledError, copy_files, digest_of, prepared
 from compat.matrix import engine_of, main
-from compat.results import MARKERS, Row, letting_go, note, page, summary, table, unlike, with_summary
+from compat.results import (
+    MARKERS,
+    Row,
+    letting_go,
+    note,
+    page,
+    rows_from,
+    rows_into,
+    summary,
+    table,
+    unlike,
+    with_summary,
+)
 from compat.verdict import Verdict, judge
 
 ROOT = Path(__file__).parent.parent.parent
@@ -142,6 +154,13 @@ def test_what_may_let_go_is_held_against_redis_check_by_check() -> None:
     assert "other than Redis: clear (expected=refused got=NOPERM), get (not reached)" in text
     assert "1 of 2 runs of frameworks and suites come out as on Redis in every check; of their 4 checks 2 differ" in summary(rows)
     assert "as on Redis" not in summary([Row(frame, Run("", ()), plain, 1.0)])
+
+
+def test_rows_are_kept_between_two_runs_as_they_were() -> None:
+    frame, plain = entry(group="frameworks", runs=(Run("a", ()),)), judge(["version 1", "limit clear a delete", "ok get", "done"])
+    rows = [Row(frame, Run("a", ()), plain, 1.5, judge(["ok get", "figure ms=3", "done"]), None)]
+    assert rows_from(frame, rows_into(rows)) == rows
+    assert rows_from(entry(group="frameworks", runs=(Run("b", ()),)), rows_into(rows)) == []
 
 
 def test_the_summary_stands_between_the_markers_of_the_readme_and_nowhere_else() -> None:
