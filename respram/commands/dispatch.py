@@ -84,6 +84,8 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
 def _encoded(conn: Conn, reply: Reply) -> bytes:
     if isinstance(reply, bytes):
         return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    if type(reply) is int:
+        return b":%d\r\n" % reply
     if isinstance(reply, Each):
         conn.writing = Writing(Writer(conn.session.proto, room(conn)), reply)
         return _write_on(conn, conn.writing)

@@ -12,7 +12,7 @@ A script that runs for long (scripting/scripts.py) suspends its session for a mi
 from collections import deque
 from collections.abc import Callable
 
-from respram.catalog import Command, find
+from respram.catalog import COMMANDS, Command, find
 from respram.catalog.keys import keys_of
 from respram.commands import acl_check
 from respram.commands.access import ask_for_missing
@@ -22,7 +22,7 @@ from respram.commands.pausing import SPREADING
 from respram.commands.refusals import refuse, refuse_unnamed
 from respram.commands.reply import OK, Error, OverrunError, Raw, Reply, Simple, encode, split_replies
 from respram.commands.running import OOM, call, count_error
-from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share
+from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share, share_text
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
 from respram.engine.api import LOOK_BYTES
@@ -76,6 +76,10 @@ REASONS = {
     b"key": b"can't access at least one of the keys mentioned in the command arguments",
     b"channel": b"can't publish to the channel mentioned in the command",
 }
+HOT = {spelt: command.writes for command in COMMANDS.values() if command.hot for spelt in (command.name, command.name.upper())}
+DOLLAR, COLON, MINUS, PLUS = b"$:-+"
+MISSING, DONE = b"$-1\r\n", b"+OK\r\n"
+DONE_ANSWER = Answer(None, STATUS, b"OK")
 HELP = (
     b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"EXISTS <sha1> [<sha1> ...]",
@@ -99,14 +103,15 @@ class Calls:
         self.conn = conn
         self.scripts = scripts
         self.command = command
-        self.keys = frozenset(keys)
+        self.keys = keys
         self.read_only = read_only or not entry.writes
         self.allows_oom = entry.flags is not None and b"allow-oom" in entry.flags
         self.now_ms = conn.now_ms  # stands still for a script, as in Redis
         self.db = conn.session.db
         self.proto = 2  # of replies to it, until it calls redis.setresp
-        self.replies: deque[bytes] = deque()  # to its first commands: the engine ran them, and handed the script over
+        self.replies: deque[bytes] | None = None  # to its first commands: the engine ran them, and handed the script over
         self.is_fast = conn.session.hot and not self.read_only  # whether its commands may take their fast paths
+        self.call_inside = conn.node.engine.call_inside
         self._outside = (False, 0, 0)
 
     def enter(self) -> None:
@@ -120,21 +125,21 @@ class Calls:
         conn.executing, conn.session.db, conn.now_ms = self._outside
         conn.last_command = self.command
 
-    def call(self, argv: list[bytes]) -> Answer:
+    def call(self, argv: list[bytes]) -> Answer | bytes | int:
         conn, running = self.conn, self.scripts.running
         assert running is not None
         if self.replies:
             return self._given(argv)
-        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
         if running.reason:
             return ENDED
-        if self.is_fast and command is not None and command.hot:
-            reply = conn.node.engine.call_inside(conn.session, argv, conn.now_ms)
+        if self.is_fast and argv[0] in HOT:
+            reply = self.call_inside(conn.session, argv, conn.now_ms)
             if reply is not None:
-                running.wrote |= command.writes
+                running.wrote |= HOT[argv[0]]
                 if len(reply) > LONG_BYTES:
                     self.scripts.judge()
                 return _answer_of(reply)
+        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
         if command is None or (command.subcommands and len(argv) > 1):
             return UNKNOWN
         if not command.takes(len(argv)):
@@ -145,7 +150,7 @@ class Calls:
             fault = self._denied(command, argv)
             if fault is not None:
                 return fault
-            if conn.node.truth is not None and not self.keys.issuperset(keys_of(command, argv)):
+            if conn.node.truth is not None and not set(self.keys).issuperset(keys_of(command, argv)):
                 raise NOT_KNOWN  # a script cannot wait; what its KEYS hold was asked for before it began
             if command.writes:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
@@ -164,10 +169,11 @@ class Calls:
             return TOO_LONG_FOR_SCRIPTS
         return _answer(said, self.proto)
 
-    def _given(self, argv: list[bytes]) -> Answer:
+    def _given(self, argv: list[bytes]) -> Answer | bytes | int:
         """A command that has run already: its reply."""
+        assert self.replies is not None and self.scripts.running is not None
         command, reply = find(argv[0].lower(), b""), self.replies.popleft()
-        assert command is not None and self.scripts.running is not None
+        assert command is not None
         self.scripts.running.wrote |= command.writes
         return _answer_of(reply)
 
@@ -209,16 +215,20 @@ class Calls:
         return self.scripts.judge()
 
 
-def _answer_of(reply: bytes) -> Answer:
+def _answer_of(reply: bytes) -> Answer | bytes | int:
     """Of a fast path's reply in RESP2."""
-    kind, line = reply[:1], reply[1 : reply.index(b"\r\n")]
-    if kind == b":":
-        return Answer(parse_int(line))
-    if kind == b"$":
-        return Answer(False if line == b"-1" else reply[len(line) + 3 : -2])
-    if kind == b"-":
+    kind = reply[0]
+    if kind == DOLLAR:
+        return False if reply == MISSING else reply[reply.index(b"\n") + 1 : -2]
+    if kind == COLON:
+        number = parse_int(reply[1:-2])
+        assert number is not None
+        return number
+    if reply == DONE:
+        return DONE_ANSWER
+    if kind == MINUS:
         return Answer(None, FAULT, reply[:-2])
-    return Answer(None, STATUS, line) if kind == b"+" else Answer(None, ENCODED, reply)
+    return Answer(None, STATUS, reply[1:-2]) if kind == PLUS else Answer(None, ENCODED, reply)
 
 
 def _answer(reply: Reply, proto: int) -> Answer:
@@ -279,7 +289,7 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
         _load(scripts, shared)
         entry = scripts.cache.find(digest)
         assert entry is not None
-    share(conn, digest, entry.text)
+    share(conn, digest, entry)
     if entry.flags is not None:
         if read_only and entry.writes:
             raise WRITES
@@ -288,7 +298,7 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     keys, arguments = argv[3 : 3 + count], argv[3 + count :]
     calls = Calls(conn, scripts, name, entry, keys, read_only=read_only)
     if given:
-        calls.replies.extend(split_replies(given))
+        calls.replies = deque(split_replies(given))
     else:
         ask_for_missing(conn, keys)
     may_wait, proto = not conn.executing, conn.session.proto
@@ -392,7 +402,7 @@ def evalsha_ro(conn: Conn, argv: list[bytes]) -> Reply:
 # -- SCRIPT -------------------------------------------------------------------------------------------
 def script_load(conn: Conn, argv: list[bytes]) -> Reply:
     digest = _load(_scripts(conn, b"script|load"), argv[2])
-    share(conn, digest, argv[2])
+    share_text(conn, digest, argv[2])
     return digest
 
 

@@ -10,16 +10,24 @@ other nodes have compiled already stays with them, until somebody flushes there.
 
 from respram.commands.node import Conn, Suspend
 from respram.record import SCRIPTS
-from respram.scripting.cache import digest_of
+from respram.scripting.cache import Cached, digest_of
 
 LIFE_MS = 7 * 24 * 3_600_000  # of a text, if the node's longest TTL is not shorter
 TEXT_BYTES_MAX = 16 << 10  # longer ones stay where they are: the store is for keys
+SHARED_MS = 1_000  # between two looks at a text that runs here
 SHARED_MAX = 1_000  # texts in an enclave, about; those beyond stay where they are
 SCANNED = 100  # texts at once
 EVENT = b"script"  # nobody is told of it: see notify.py
 
 
-def share(conn: Conn, digest: bytes, text: bytes) -> None:
+def share(conn: Conn, digest: bytes, entry: Cached) -> None:
+    """For each script that runs; whether it is there is looked at once in SHARED_MS."""
+    if conn.now_ms >= entry.shared_until_ms or entry.shared_until_ms > conn.now_ms + SHARED_MS:
+        entry.shared_until_ms = conn.now_ms + SHARED_MS
+        share_text(conn, digest, entry.text)
+
+
+def share_text(conn: Conn, digest: bytes, text: bytes) -> None:
     node, now_ms = conn.node, conn.now_ms
     if node.peers is None or len(text) > TEXT_BYTES_MAX:
         return

@@ -22,6 +22,7 @@ class Cached:
     body_at: int  # where the script begins behind that line
     made: Any = None  # compiled by the runtime of that generation
     generation: int = -1
+    shared_until_ms: int = 0  # when its text is to be looked for among those of the enclave
     program: Program | None = None  # what the engine runs in its place, where it was recognised
 
     @property

@@ -28,6 +28,7 @@ from respram.scripting.tails import has_too_many_parameters, keep_tails
 
 HOOK_INSTRUCTIONS = 1_000  # between two looks at the clock: some 10 us of ordinary code
 STAGED_MAX = 1_000  # arguments given to Lua in one call: its stack takes 8,000
+SMALL_BYTES = 4 << 10  # of an answer that is handed over without ado where Lua has used little
 SPARE_BYTES = 256 << 10  # left below the limit before a reply is handed over under it
 PATTERN_STEPS_MAX = 20_000_000  # that a pattern may take in C, at most 0.1 s; one that may need more is matched in Lua
 WORN_BYTES = 8 << 20  # left behind by scripts after a collection: then a new runtime is cheaper
@@ -67,7 +68,9 @@ class Outcome(NamedTuple):
 class Host(Protocol):
     """What a script may ask of the node."""
 
-    def call(self, argv: list[bytes]) -> Answer: ...
+    def call(self, argv: list[bytes]) -> Answer | bytes | int:
+        """The reply; what Lua is to get as it is may come without an Answer around it."""
+
     def may(self, argv: list[bytes]) -> bool | None:
         """Whether the caller may run it; None: there is no such command."""
 
@@ -131,6 +134,8 @@ class Runtime:
         self._no_limit()
         self._set_up(version, pattern_steps_max)
         self.base_bytes = self.used_bytes()
+        # Of all that Lua uses: below this a small answer is not tight, whatever else `_is_tight` would look at.
+        self._roomy_bytes = self.base_bytes + max(memory_bytes_max - SPARE_BYTES - SMALL_BYTES, 0) * 2 // 3
 
     # -- from outside -----------------------------------------------------------------------------
     def compile(self, text: bytes) -> Script:
@@ -148,7 +153,7 @@ class Runtime:
     def run(self, script: Script, host: Host, keys: list[bytes], arguments: list[bytes], proto: int) -> Outcome:
         """Runs it to its end; what the host raised meanwhile is raised here."""
         self.host = host
-        self._no_limit()
+        self._lua.set_max_memory(0)
         try:
             if len(keys) + len(arguments) > STAGED_MAX:
                 self._stage(True, keys)
@@ -162,7 +167,7 @@ class Runtime:
             found = (BROKEN, str(error).encode() or b"not enough memory")
         finally:
             self.host = IDLE
-            self._no_limit()
+            self._lua.set_max_memory(0)
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
@@ -175,7 +180,7 @@ class Runtime:
 
     def is_worn(self) -> bool:
         """Whether scripts have left so much behind that a new runtime is called for. Collects first, if need be."""
-        if self.used_bytes() - self.base_bytes <= WORN_BYTES:
+        if self._lua.get_memory_used(total=True) - self.base_bytes <= WORN_BYTES:
             return False
         self._lua.gccollect()
         return self.used_bytes() - self.base_bytes > WORN_BYTES
@@ -223,9 +228,16 @@ class Runtime:
 
     # -- what Lua calls: closures, because lupa takes a method's first argument for `self` -----------
     def _host_call(self) -> Callable[..., Any]:
+        used_bytes = self._lua.get_memory_used
+
         def host_call(*arguments: Plain) -> Any:
             try:
-                answer = self.host.call([_argument(one) for one in arguments])
+                answer = self.host.call([one if type(one) is bytes else _argument(one) for one in arguments])
+                if type(answer) is not Answer:
+                    size = len(answer) if type(answer) is bytes else 0
+                    if size <= SMALL_BYTES and used_bytes(total=True) < self._roomy_bytes:
+                        return answer
+                    answer = Answer(answer)  # type: ignore[arg-type]
                 size = len(answer.text) or (len(answer.value) if isinstance(answer.value, bytes) else 0)
                 if self._is_tight(size):
                     return answer.value, answer.kind or None, answer.text, True

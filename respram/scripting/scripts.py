@@ -119,8 +119,7 @@ class Scripts:
             self._compile(entry)
         now_us = self._micros()
         self.running = Run(digest, host, now_us, now_us + slice_us, may_wait)
-        runtime, made = self._runtime, entry.made
-        return self._after(self._worker.enter(lambda: runtime.run(made, host, keys, arguments, proto)))
+        return self._after(self._worker.enter(self._runtime.run, entry.made, host, keys, arguments, proto))
 
     def resume(self) -> Outcome | None:
         run = self.running
@@ -179,31 +178,29 @@ class _Worker:
         self._current = getcurrent
         self._begun = False
 
-    def enter(self, call: Callable[[], Outcome]) -> Outcome | None:
+    def enter(self, call: Callable[..., Outcome], *arguments: object) -> Outcome | None:
         """What it returned, or None: it was left, or it failed."""
         self._outside = self._current()
         self.is_inside = True
-        return self._switched(self._greenlet.switch(call))
+        outcome: Outcome | None = self._greenlet.switch(call, arguments)
+        return outcome
 
     def go_on(self) -> Outcome | None:
         self._outside = self._current()
-        return self._switched(self._greenlet.switch(None))
+        outcome: Outcome | None = self._greenlet.switch(None)
+        return outcome
 
     def leave(self) -> None:
         """Called inside: back to whoever entered, until `go_on`."""
         self._outside.switch(None)
 
-    def _switched(self, value: object) -> Outcome | None:
-        assert value is None or isinstance(value, Outcome)
-        return value
-
-    def _serve(self, call: Callable[[], Outcome]) -> None:
+    def _serve(self, call: Callable[..., Outcome], arguments: tuple[object, ...]) -> None:
         while True:
             outcome: Outcome | None = None
             try:
-                outcome = call()
+                outcome = call(*arguments)
             except BaseException as error:
                 self.failure = error
             self.is_inside = False
-            del call
-            call = self._outside.switch(outcome)
+            del call, arguments
+            call, arguments = self._outside.switch(outcome)

@@ -430,6 +430,11 @@ local ARGUMENTS_ALONE = 8 -- checked without a table; more would be quadratic
 
 local function arguments_fault(...)
   local count = select("#", ...)
+  local a, b, c, d, e = ... -- as many as most commands have
+  if count <= 5 and CROSSES[type(a)] and (count < 2 or CROSSES[type(b)]) and (count < 3 or CROSSES[type(c)])
+    and (count < 4 or CROSSES[type(d)]) and (count < 5 or CROSSES[type(e)]) then
+    return nil
+  end
   if count == 0 then return "Please specify at least one argument for this redis lib call" end
   if not (count <= ARGUMENTS_ALONE and all_cross(count, ...) or count > ARGUMENTS_ALONE and many_cross(...)) then
     return "Lua redis lib command arguments must be strings or integers"
