@@ -149,6 +149,7 @@ def test_what_may_let_go_is_held_against_redis_check_by_check() -> None:
     rows = [Row(frame, Run(name, ()), plain, 1.0, given, wanted) for name, given in (("a", same), ("b", other))]
     assert [letting_go(row) for row in rows] == ["as Redis", "0 of 2 as Redis"]
     assert [check.name for check in unlike(rows[1])] == ["clear", "get"]
+    assert not unlike(Row(frame, Run("c", ()), plain, 1.0, judge(["ok clear", "ok get", "done"]), wanted))
     text = table(rows)
     assert "| Frame (a) |  | Python | 1/2 | works except | as Redis | by design: clear (a delete) |" in text
     assert "other than Redis: clear (expected=refused got=NOPERM), get (not reached)" in text
