@@ -124,8 +124,8 @@ class Replica:
         self._frames.pop(link, None)
         return self._done(self.core.closed(link, now), now)
 
-    def dial_failed(self, address: bytes, now: Now) -> list[Output]:
-        return self._done(self.core.dial_failed(address, now), now)
+    def dial_failed(self, address: bytes, now: Now, refused: bool = False) -> list[Output]:
+        return self._done(self.core.dial_failed(address, now, refused), now)
 
     def introduce(self, members: Iterable[Member], now: Now) -> list[Output]:
         return self._done(self.core.introduce(members, now), now)

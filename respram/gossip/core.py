@@ -159,7 +159,12 @@ class Core:
         """The connection is gone. Not to be called for a link that a Hangup ended."""
         self.now = now
         if link in self.neighbours.links:
+            peer, address = self.neighbours.links[link].peer, self.neighbours.links[link].address
             self.neighbours.drop(self.neighbours.links[link])
+            if peer is None and address:
+                self.probes.dialled(address, refused=False)
+            elif peer is not None and peer.link is None:
+                self.probes.closed(peer.number)
         return self._taken()
 
     def fault(self, link: int, reason: str, now: Now) -> list[Effect]:
@@ -169,9 +174,11 @@ class Core:
             self.neighbours.hangup(self.neighbours.links[link], reason)
         return self._taken()
 
-    def dial_failed(self, address: bytes, now: Now) -> list[Effect]:
+    def dial_failed(self, address: bytes, now: Now, refused: bool = False) -> list[Effect]:
+        """`refused`: the machine answered that nobody listens there."""
         self.now = now
         self.neighbours.dialling.pop(address, None)
+        self.probes.dialled(address, refused)
         return self._taken()
 
     def receive(self, link: int, message: Message, now: Now) -> list[Effect]:
@@ -369,6 +376,8 @@ class Core:
                 self.probes.unanswered(nonce)
             case timers.Verdict(number, incarnation):
                 self.probes.verdict(number, incarnation)
+            case timers.EndedDial(number):
+                self.probes.dial_ended(number)
             case timers.WindowTurn():
                 self.probes.window()
             case timers.PartnersTurn():

@@ -26,7 +26,7 @@ from respram.errors import PeerError
 from respram.gossip.effects import Decided, Host, Merge, Serve
 from respram.gossip.homes import NOBODY, Homes
 from respram.gossip.links import Link
-from respram.gossip.members import AddressBook
+from respram.gossip.members import ALIVE, AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import DOUBTFUL
 from respram.gossip.timers import ForwardsTurn
@@ -276,7 +276,7 @@ class Forwarding:
                 self._route(asked)
             elif here:
                 continue
-            elif (member := self.book.get(asked.home)) is None or not member.is_alive:
+            elif self._is_lost(asked.home):
                 self._conclude(asked, UNKNOWN)
             elif now_ms - asked.sent_ms >= policy.forward_resend_ms and (link := self.neighbours.link_to(asked.home)) is not None:
                 asked.sent_ms = now_ms
@@ -285,6 +285,11 @@ class Forwarding:
         self.ticking = bool(self.open)
         if self.ticking:
             self.host.at(now_ms + policy.forward_turn_ms, ForwardsTurn())
+
+    def _is_lost(self, number: int) -> bool:
+        """It will not answer: it is dead, or suspected and without a link."""
+        member = self.book.get(number)
+        return member is None or not member.is_alive or member.status != ALIVE and self.neighbours.link_to(number) is None
 
     def lost(self, number: int) -> None:
         """A link has ended: what was sent on it is sent again on the next."""

@@ -5,6 +5,10 @@ hear and it may deny with a higher incarnation; after 4 s more it counts as dead
 doubts itself first: its patience grows up to ninefold. The dead stay in the book for an hour and one of them is
 dialled now and then, because a healed partition looks like many dead who live.
 
+A link that the other side has ended says more: its process may be gone. It is dialled at once; if that is refused (nobody listens there;
+a paused process still does) and all others who are asked have no link to it either, it is suspected without another second's wait,
+and everybody is told.
+
 Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10 s.
 """
 
@@ -17,12 +21,14 @@ from respram.gossip.links import Link
 from respram.gossip.members import ALIVE, DEAD, SUSPECT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import ISOLATED, JOINING, READY
-from respram.gossip.timers import PingUnanswered, ProbeTurn, Verdict, WindowTurn
+from respram.gossip.timers import EndedDial, PingUnanswered, ProbeTurn, Verdict, WindowTurn
 from respram.wire.messages import Ping, Pong, Probe, Probed
 
 EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
 NONCES_MAX = 4_096  # probes that wait for an answer; while there are so many nobody is asked
 DEAD_DIALLED_SHARE = 0.25  # of the partner timer's turns
+ENDED_DIALS_MAX = 6  # attempts to connect to a member whose link has ended,
+ENDED_DIAL_MS = 25  # one so long after the other
 CLOCK_TRANSIT_MS = 3_000  # how much older a clock may be when it arrives here, behind data on a slow link
 
 
@@ -33,6 +39,7 @@ class Asked:
     stage: int  # 0: pinged, 1: others were asked
     for_link: int = 0  # on behalf of this link
     their_nonce: int = 0
+    witnesses: set[int] = field(default_factory=set)  # links: who has not said yet that it has no link either
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +52,7 @@ class Probes:
     asked: dict[int, Asked] = field(default_factory=dict)  # by nonce
     order: list[int] = field(default_factory=list)
     doubt: int = 0
+    ended: dict[int, int] = field(default_factory=dict)  # members whose link ended, and how often more they are dialled for it
     windows_low: int = 0
     window_from_ms: int = 0
     expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
@@ -142,8 +150,74 @@ class Probes:
             self._ping(message.node, link.id, message.nonce)
 
     def told(self, link: Link, message: Probed) -> None:
-        if message.answered and message.nonce in self.asked:
+        asked = self.asked.get(message.nonce)
+        if asked is None:
+            return
+        if message.answered:
             del self.asked[message.nonce]
+        elif link.id in asked.witnesses:
+            asked.witnesses.remove(link.id)
+            if not asked.witnesses:
+                del self.asked[message.nonce]
+                self._suspect(asked.node)
+
+    # -- a link that ended ----------------------------------------------------------------------------
+    def closed(self, number: int) -> None:
+        """The other side ended the link to a member, or its machine did."""
+        for nonce, asked in list(self.asked.items()):
+            if asked.node == number and asked.for_link:
+                del self.asked[nonce]
+                if asked.for_link in self.neighbours.links:
+                    self.host.send(asked.for_link, Probed(asked.their_nonce, 0))
+        member = self.book.members.get(number)
+        if member is None or member.status != ALIVE or number not in self.book.enclave or self.book.me.status != ALIVE:
+            return
+        if self.neighbours.link_to(number) is None:
+            self.ended[number] = ENDED_DIALS_MAX
+            self.dial_ended(number)
+
+    def dial_ended(self, number: int) -> None:
+        if self._is_lost(number) and self.ended.get(number):
+            self.ended[number] -= 1
+            self.neighbours.dial(self.book.members[number].address)
+        else:
+            self.ended.pop(number, None)
+
+    def dialled(self, address: bytes, refused: bool) -> None:
+        """An attempt to connect came to nothing. `refused`: nobody listens there. (A process that is ending may still listen when its links
+        are closed already.)"""
+        for number in [one for one in self.ended if (member := self.book.get(one)) is None or member.address == address]:
+            if not refused:
+                self.host.at(self.host.now.ms + ENDED_DIAL_MS, EndedDial(number))
+                continue
+            del self.ended[number]
+            if self._is_lost(number):
+                self._ask_witnesses(number)
+
+    def _is_lost(self, number: int) -> bool:
+        member = self.book.members.get(number)
+        return member is not None and member.status == ALIVE and self.neighbours.link_to(number) is None
+
+    def _ask_witnesses(self, number: int) -> None:
+        others = [link for link in self.neighbours.greeted() if link.same_enclave]
+        if not others:
+            self._suspect(number)
+        elif len(self.asked) < NONCES_MAX:
+            policy = self.host.policy
+            chosen = self.host.rng.sample(others, min(policy.indirect_peers, len(others)))
+            self.nonce = (self.nonce + 1) & 0xFFFFFFFF
+            self.asked[self.nonce] = Asked(number, self.host.now.ms, 1, witnesses={link.id for link in chosen})
+            for link in chosen:
+                self.host.send(link.id, Probe(self.nonce, number))
+            self.host.at(self.host.now.ms + policy.indirect_patience_ms * (1 + self.doubt), PingUnanswered(self.nonce))
+
+    def _suspect(self, number: int) -> None:
+        """At once, and all hear of it now: who decides follows from it."""
+        if self._is_lost(number):
+            suspect = replace(self.book.members[number], status=SUSPECT)
+            self.books.learn_member(suspect)
+            for link in self.neighbours.greeted():
+                self.books.tell(link, [suspect])
 
     def suspected(self, member: Member) -> None:
         """A suspicion is out: whoever does not deny it in time is dead."""

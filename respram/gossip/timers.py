@@ -53,6 +53,13 @@ class PingUnanswered:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedDial:
+    """A member whose link has ended is dialled again: is its process gone?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Who has not denied this very suspicion is dead."""
 
@@ -163,9 +170,9 @@ class RebalanceTurn:
 
 
 Timer = (
-    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | Verdict | PullExpired | TruthTurn
-    | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire | FindParent | ProbeTurn
-    | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | EndedDial | Verdict | PullExpired
+    | TruthTurn | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire | FindParent
+    | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 
 

@@ -302,7 +302,7 @@ class Driver:
         except (OSError, ValueError, TimeoutError) as error:
             self.links.pop(link.number, None)
             self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
-            self.carry(self.replica.dial_failed(address, now()))
+            self.carry(self.replica.dial_failed(address, now(), isinstance(error, ConnectionRefusedError)))
 
     async def _find_out(self, address: bytes, why: str) -> None:
         """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would answer."""

@@ -55,6 +55,7 @@ class Node:
     offset_ms: int = 0  # of its wall clock
     memory_bytes_max: int = 0
     is_up: bool = True
+    is_silent: bool = False  # it is down with its machine: who connects has no answer
     stalled_until_ms: int = 0
     tick_at_ms: int = 1 << 62
     next_link: int = 1
@@ -124,7 +125,7 @@ class World:
 
     def crash(self, node: Node, silently: bool = False) -> None:
         """The process is gone. Its connections break, unless the whole machine went silent."""
-        node.is_up = False
+        node.is_up, node.is_silent = False, silently
         for connection, _ in list(node.connections.values()):
             if silently:
                 connection.is_open = False
@@ -243,7 +244,8 @@ class World:
         now = self.time_of(node)
         reachable = other is not None and other.is_up and other is not node
         if not reachable or other is None or not self._both_ways(node, other):
-            self.carry(node, node.replica.dial_failed(address, now))
+            answers = other is not None and not other.is_silent and self._both_ways(node, other)
+            self.carry(node, node.replica.dial_failed(address, now, refused=answers))
             return
         mine, theirs = node.next_link, other.next_link
         node.next_link += 1

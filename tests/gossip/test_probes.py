@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from respram.gossip.effects import Dial
-from respram.gossip.members import ALIVE, DEAD, SUSPECT, pack_member
+from respram.gossip.members import ALIVE, DEAD, LEFT, SUSPECT, pack_member
+from respram.gossip.probes import ENDED_DIAL_MS, ENDED_DIALS_MAX
 from respram.gossip.states import ISOLATED, READY
 from respram.sim.world import EPOCH_MS
 from respram.wire.messages import Members, Ping, Pong, Probe, Probed
@@ -169,3 +170,126 @@ def test_a_node_that_nobody_talks_to_is_not_ready_however_long_that_lasts() -> N
     bench.meet(3, replace(member(0x200), incarnation=9))
     answer(bench, set(), 30_000)
     assert bench.core.state == READY
+
+
+LOST = 0x200
+
+
+def end_link(bench: Bench, number: int = LOST, refused: bool = True) -> None:
+    """The link of a member is ended from there, and so is the attempt to connect again."""
+    peer = bench.core.neighbours.peers[number]
+    assert peer.link is not None
+    bench.take(bench.core.closed(peer.link.id, bench.now))
+    address = bench.core.book.members[number].address
+    assert Dial(address) in bench.effects
+    bench.take(bench.core.dial_failed(address, bench.now, refused))
+
+
+def test_whose_process_is_gone_is_suspected_at_once_and_all_hear_of_it() -> None:
+    bench = stand()
+    end_link(bench)
+    asked = {link for link in (2, 3, 4) if bench.sent(Probe, link)}
+    assert asked == {2, 3, 4} and status(bench, LOST) == ALIVE
+    for link in asked:
+        assert status(bench, LOST) == ALIVE
+        bench.say(link, Probed(bench.sent(Probe, link)[0].nonce, 0))
+        bench.say(link, Probed(bench.sent(Probe, link)[0].nonce, 0))
+    assert status(bench, LOST) == SUSPECT and bench.ms == 0
+    suspect = pack_member(bench.core.book.members[LOST])
+    assert {link for link in (2, 3, 4) if any(one.entries == suspect for one in bench.sent(Members, link))} == asked
+    bench.wait(10_000)
+    assert status(bench, LOST) == DEAD
+
+
+def test_one_who_still_has_a_link_to_it_keeps_it_alive() -> None:
+    bench = stand()
+    end_link(bench)
+    for link, answered in ((2, 0), (3, 1), (4, 0)):
+        bench.say(link, Probed(bench.sent(Probe, link)[0].nonce, answered))
+    bench.wait(900)
+    assert status(bench, LOST) == ALIVE
+
+
+def test_who_does_not_answer_is_waited_for() -> None:
+    bench = stand()
+    end_link(bench)
+    for link in (2, 3):
+        bench.say(link, Probed(bench.sent(Probe, link)[0].nonce, 0))
+    bench.say(4, Probed(0xFFFF, 0))
+    assert status(bench, LOST) == ALIVE
+    answer(bench, set(), 1_100)
+    assert status(bench, LOST) == SUSPECT
+
+
+def test_a_link_that_ended_alone_says_nothing() -> None:
+    bench = stand()
+    address = bench.core.book.members[LOST].address
+    end_link(bench, refused=False)
+    for _ in range(2 * ENDED_DIALS_MAX):
+        bench.wait(ENDED_DIAL_MS)
+        if address in bench.core.neighbours.dialling:
+            bench.take(bench.core.dial_failed(address, bench.now))
+    assert not bench.core.probes.ended and not bench.sent(Probe) and status(bench, LOST) == ALIVE
+    assert bench.effects.count(Dial(address)) >= ENDED_DIALS_MAX
+    bench.take(bench.core.dial_failed(address, bench.now, refused=True))
+    assert not bench.sent(Probe), "that was the partners' timer, later"
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_a_process_that_still_listens_while_it_ends_is_dialled_again(opens: bool) -> None:
+    bench = stand()
+    end_link(bench, refused=False)
+    for _ in range(3):
+        bench.wait(ENDED_DIAL_MS)
+        address = bench.core.book.members[LOST].address
+        assert address in bench.core.neighbours.dialling
+        if opens:  # without TLS a link counts as open before anything was said on it
+            bench.take(bench.core.opened(77, address, bench.now))
+            bench.take(bench.core.closed(77, bench.now))
+        else:
+            bench.take(bench.core.dial_failed(address, bench.now))
+    bench.wait(ENDED_DIAL_MS)
+    bench.take(bench.core.dial_failed(address, bench.now, refused=True))
+    assert len(bench.sent(Probe)) == 3 and not bench.core.probes.ended
+
+
+def test_who_is_linked_again_is_dialled_no_more() -> None:
+    bench = stand()
+    end_link(bench, refused=False)
+    bench.meet(9, member(LOST))
+    bench.forget()
+    bench.wait(ENDED_DIAL_MS)
+    assert not bench.core.probes.ended and Dial(bench.core.book.members[LOST].address) not in bench.effects
+
+
+def test_who_comes_back_while_others_are_asked_is_not_suspected() -> None:
+    bench = stand()
+    end_link(bench)
+    bench.meet(9, member(LOST))
+    for link in (2, 3, 4):
+        bench.say(link, Probed(bench.sent(Probe, link)[0].nonce, 0))
+    assert status(bench, LOST) == ALIVE
+
+
+def test_of_two_the_one_that_is_left_needs_no_witness() -> None:
+    bench = stand(1)
+    end_link(bench)
+    assert status(bench, LOST) == SUSPECT
+
+
+def test_who_left_in_order_is_not_looked_for() -> None:
+    bench = stand()
+    bench.say(1, Members(0, pack_member(replace(bench.core.book.members[LOST], status=LEFT, incarnation=9))))
+    bench.forget()
+    bench.take(bench.core.closed(1, bench.now))
+    assert not [one for one in bench.effects if isinstance(one, Dial)] and not bench.core.probes.ended
+
+
+def test_who_waits_for_a_probe_hears_at_once_that_the_link_has_ended() -> None:
+    bench = stand()
+    bench.say(2, Probe(77, LOST))
+    assert not bench.sent(Probed)
+    bench.take(bench.core.closed(1, bench.now))
+    assert bench.sent(Probed, 2) == [Probed(77, 0)]
+    bench.wait(2_000)
+    assert bench.sent(Probed, 2) == [Probed(77, 0)], "and once"
