@@ -2,7 +2,7 @@
 
 `python -m benchmarks.forwards [--servers native,pure]`. All keys of a run have one home (they share a hash tag), and redis-benchmark asks
 one node: the home, or another. `mixed` is without a tag, so that each node is the home of a third. Each figure counts until the records are at
-all nodes. Links between nodes are TLS. A cold command is one that has no fast path.
+all nodes. Links between nodes are TLS. `cold` is MSETNX of two keys, which travels without `gather`.
 """
 
 import json
@@ -25,7 +25,7 @@ CONNECTIONS = (50, 1)
 QUICK_DIVISOR = 10
 TAGS = 200  # tried, until each node is the home of one
 AT_HOME, FORWARDED, MIXED, COLD = "at its home", "forwarded", "mixed", "forwarded, cold"
-COMMAND = {AT_HOME: "INCR", FORWARDED: "INCR", MIXED: "INCR", COLD: "SETRANGE"}
+COMMAND = {AT_HOME: "INCR", FORWARDED: "INCR", MIXED: "INCR", COLD: "MSETNX"}
 
 Figures = dict[str, Any]
 
@@ -43,7 +43,7 @@ def tag_of(made: Group, home: int) -> str:
 def measured(made: Group, where: Affinity, what: str, tag: str, pipeline: int, connections: int, requests: int) -> Figures:
     port = made.servers[1 if what == AT_HOME else 0].port
     key = "count:__rand_int__" if what == MIXED else f"{{{tag}}}:{COMMAND[what]}:__rand_int__"
-    rest = {"INCR": [], "SETRANGE": ["0", "x"]}[COMMAND[what]]
+    rest = {"INCR": [], "MSETNX": ["v", f"{key}:other", "v"]}[COMMAND[what]]
     argv = [
         "redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-c", str(connections), "-n", str(requests), "-P", str(pipeline), "-r", "10000",
         "--csv", COMMAND[what], key, *rest,

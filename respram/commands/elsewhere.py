@@ -3,7 +3,8 @@
 A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide about one key
 would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked elsewhere sends the command
 there: all checks of dispatch are passed first, the rights of the user among them. The connection waits meanwhile, and so do all commands
-behind it; plain ones of one key travel together, to each home in one frame.
+behind it; plain ones of one key travel together, to each home in one frame. Others travel with those that follow and are alike, as
+long as all their keys have one home.
 
 - Several keys: the home of the first decides about all.
 - MULTI: the home of the first command that decides; under WATCH, of the first key watched, by the stamps that were seen here. With a
@@ -12,8 +13,10 @@ behind it; plain ones of one key travel together, to each home in one frame.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import NoReturn
 
-from respram.catalog import Command
+from respram.catalog import Command, find
 from respram.catalog.keys import decides, keys_of
 from respram.commands.acl_rights import describe_rights
 from respram.commands.acl_user import User
@@ -24,10 +27,10 @@ from respram.commands.letting_go import may_let_go
 from respram.commands.node import Conn, Fence, Suspend
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
-from respram.engine.api import RUN_BYTES_MAX, Run
+from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Run
 from respram.errors import ClientError
 from respram.slots import pack_command, pack_keys, slot_of, unpack_keys
-from respram.wire.messages import ALONE, LETS_GO, TOGETHER
+from respram.wire.messages import ALONE, LETS_GO, RUN, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name on its way
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
@@ -86,7 +89,9 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     forwarded = Forwarded(
         ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
     )  # fmt: skip
-    _send(conn, forwarded)
+    if command.name in BLOCKING or not may_have_company(conn):
+        _send(conn, forwarded)
+    _send_several(conn, forwarded, keys, command.name in SCRIPTS)
 
 
 def send_together(conn: Conn, commands: list[Queued]) -> None:
@@ -121,7 +126,7 @@ def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:
     return None
 
 
-def _send(conn: Conn, forwarded: Forwarded) -> None:
+def _send(conn: Conn, forwarded: Forwarded) -> NoReturn:
     node = conn.node
     assert node.homes is not None
     if len(forwarded.commands) > node.settings.bulk_bytes_max + RUN_BYTES_MAX:
@@ -131,6 +136,64 @@ def _send(conn: Conn, forwarded: Forwarded) -> None:
     node.engine.take(conn.session)
     node.stats.commands += 1
     raise Suspend(0)
+
+
+def may_have_company(conn: Conn) -> bool:
+    """Whether nothing but rights stands between the commands of this connection and their handlers, and it may anything."""
+    plain = conn.tracking is None and not (conn.skip or conn.silent or conn.hint_due or conn.node.strict or conn.subscribed)
+    return plain and conn.authenticated and conn.account.unrestricted
+
+
+def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bool) -> NoReturn:
+    """With those that follow, are of its kind, and whose keys all have the same home. What is none of that ends it, and so does
+    whatever dispatch would have a word to say about."""
+    node, session = conn.node, conn.session
+    homes, engine = node.homes, node.engine
+    assert homes is not None
+    engine.take(session)
+    singles, size = [first], len(first.commands)
+    home = homes.home_of(slot_of(keys[0]))
+    if all(homes.home_of(slot_of(key)) == home for key in keys):
+        while len(singles) < RUN_COMMANDS_MAX and (argv := engine.behind(session)) is not None:
+            one = _follower(conn, argv, first, home, is_script)
+            if one is None or size + len(one.commands) > RUN_BYTES_MAX:
+                break
+            engine.take_next(session)
+            size += len(one.commands)
+            singles.append(one)
+    if len(singles) == 1:
+        _send(conn, first)
+    together = replace(
+        first, kind=RUN, keys=pack_keys(dict.fromkeys(key for one in singles for key in unpack_keys(one.keys))),
+        commands=b"".join(one.commands for one in singles), patience_ms=first.patience_ms * len(singles),
+    )  # fmt: skip
+    if not homes.forward_several(conn, together, singles):
+        raise NOT_NOW
+    node.stats.commands += len(singles)
+    raise Suspend(0)
+
+
+def _follower(conn: Conn, argv: list[bytes], first: Forwarded, home: int, is_script: bool) -> Forwarded | None:
+    node = conn.node
+    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    if command is None or command.subcommands or not (command.arity == len(argv) or command.arity < 0 and len(argv) >= -command.arity):
+        return None
+    if command.name not in conn.account.root.allowed or command.name in BLOCKING or command.grows and node.engine.full():
+        return None
+    if (command.name in SCRIPTS) != is_script or not (is_script or decides(command, argv)):
+        return None
+    keys = keys_of(command, argv)
+    assert node.homes is not None
+    if not keys or any(node.homes.home_of(slot_of(key)) != home for key in keys):
+        return None
+    if is_script:
+        text = _text_of(conn, argv)
+        if text is None:
+            return None
+        argv = [b"EVAL", text, *argv[2:]]
+    elif deputy_of(conn, keys) != first.rights:
+        return None
+    return replace(first, keys=pack_keys(keys), commands=pack_command(argv))
 
 
 def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:

@@ -85,6 +85,9 @@ class Decisions(Protocol):
     def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
         """The same for a run of plain commands, of one key each."""
 
+    def forward_several(self, asker: Asker, together: Forwarded, singles: list[Forwarded]) -> bool:
+        """The same for commands of one client whose keys all have one home; `singles`: each by itself, if that is not so any more."""
+
     def home_of(self, slot: int) -> int:
         """The number of the member; 0: nobody is ready."""
 

@@ -324,6 +324,12 @@ class Engine(Replicating, Ranking, Protocol):
         """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it says the
         reply to the client by itself, and then resumes the session."""
 
+    def take_next(self, session: Session) -> None:
+        """Behind `take`: one more, the one that `behind` has shown."""
+
+    def behind(self, session: Session) -> list[bytes] | None:
+        """Behind `take`: the command that follows those taken; None: it is not read yet."""
+
     def take_run(self, session: Session) -> Run | None:
         """The same, with all hot commands behind it that are decided about by one key, as far as they are read and within
         RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None: nothing is taken, because

@@ -127,11 +127,41 @@ class Decisions:
     def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         if self._is_full():
             return False
-        one = forwarded
-        request = Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms)
-        self._send_soon(request, lambda outcome, replies, home: self._tell(asker, outcome, replies, home))
+        self._send_soon(_request(forwarded), lambda outcome, replies, home: self._tell(asker, outcome, replies, home))
         self.forwarded += 1
         return True
+
+    def forward_several(self, asker: Asker, together: Forwarded, singles: list[Forwarded]) -> bool:
+        if self._is_full():
+            return False
+        self._send_soon(
+            _request(together, self.version), lambda outcome, replies, home: self._tell_several(asker, singles, outcome, replies, home)
+        )
+        self.forwarded += len(singles)
+        return True
+
+    def _tell_several(self, asker: Asker, singles: list[Forwarded], outcome: str, replies: bytes, home: int) -> None:
+        if outcome != APART:
+            if outcome == ANSWERED and home:
+                asker.decided_by(home)
+            count = len(singles)
+            asker.told(replies if outcome == ANSWERED else b"" if outcome == CLOSED else self._error(outcome, count) * count, count)
+            return
+        found, left = [b""] * len(singles), set(range(len(singles)))
+
+        def teller(number: int) -> Told:
+            def told(outcome: str, replies: bytes, home: int) -> None:
+                if outcome == ANSWERED and home:
+                    asker.decided_by(home)
+                found[number] = replies if outcome == ANSWERED else self._error(outcome, 1)
+                left.remove(number)
+                if not left:
+                    asker.told(b"".join(found), len(found))
+
+            return told
+
+        for number, one in enumerate(singles):
+            self._send_soon(_request(one), teller(number))
 
     def gather(self, session: Session, run: Run) -> bool:
         """What the engine leaves for its homes, in place of dispatch: nothing that dispatch asks keeps it here."""
@@ -241,6 +271,10 @@ class Decisions:
         error = UNCERTAIN if outcome in (UNKNOWN, CLOSED) else NOT_NOW
         count_errors(self.node, error.text, times)
         return encode(Error(error.text), 2)
+
+
+def _request(one: Forwarded, version: int = 0) -> Request:
+    return Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms, version)
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:

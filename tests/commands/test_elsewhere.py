@@ -47,6 +47,14 @@ class Away:
         self.askers.append((asker, group.commands))
         return True
 
+    def forward_several(self, asker: Asker, together: Forwarded, singles: list[Forwarded]) -> bool:
+        if self.full:
+            return False
+        assert together.commands == b"".join(one.commands for one in singles)
+        self.sent.append(together)
+        self.askers.append((asker, len(singles)))
+        return True
+
     def answer(self) -> Served:
         """Runs what was sent last, and brings the answer home."""
         one, (asker, commands) = self.sent[-1], self.askers[-1]
@@ -226,3 +234,59 @@ def test_errors_and_kinds(client: Client, away: Away) -> None:
     assert replies(client, away, b"INCR", b"away") == b"-ERR value is not an integer or out of range\r\n"
     assert replies(client, away, b"EXPIRE", b"away", b"10", b"XX", b"NX").startswith(b"-ERR")
     assert {one.kind for one in away.sent} <= {RUN, ALONE}
+
+
+BOTH = (b"MSETNX", b"away", b"1", b"away1", b"2")
+
+
+def in_company(client: Client, away: Away, *commands: tuple[bytes, ...]) -> bytes:
+    client.line.out.clear()
+    assert client.raw(b"".join(request(*argv) for argv in commands)) == b"" and client.conn.session.taken
+    away.answer()
+    client.rig.engine.resume(client.conn.session)
+    return b"".join(client.line.out) + client.raw(b"")
+
+
+def test_commands_without_a_fast_path_go_in_company_too(client: Client, away: Away) -> None:
+    copy = (b"COPY", b"away", b"away2")
+    assert in_company(client, away, BOTH, BOTH, copy, (b"INCR", b"away1"), (b"GET", b"away1")) == b":1\r\n:0\r\n:1\r\n:3\r\n$1\r\n3\r\n"
+    (sent,) = away.sent
+    assert sent.kind == RUN and unpack_keys(sent.keys) == [b"away", b"away1", b"away2"] and away.askers[0][1] == 4
+    assert client(b"GET", b"away2") == b"$1\r\n1\r\n", "merged before the answer"
+
+
+def test_scripts_go_in_company_with_scripts(client: Client, away: Away) -> None:
+    script = (b"EVAL", b"return redis.call('incr', KEYS[1]) + 0 * #cjson.encode({})", b"1", b"away")
+    assert in_company(client, away, script, script, BOTH) == b":1\r\n:2\r\n"
+    assert away.askers[0][1] == 2 and away.sent[0].rights == rights_of(client.conn.account)
+    assert away.sent[1].kind == ALONE, "the other kind is sent by itself"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [(b"GET", b"away"), (b"MSETNX", b"here", b"1"), (b"MSETNX", b"away", b"1", b"here", b"1"), (b"MSETNX", b"away"), (b"NONE", b"away"),
+     (b"DEL", b"away"), (b"EVAL", b"return 1", b"1", b"away"), (b"MULTI",), (b"PING",), (b"CLIENT", b"REPLY", b"OFF")],
+)  # fmt: skip
+def test_what_is_of_another_kind_ends_the_company(client: Client, away: Away, second: tuple[bytes, ...]) -> None:
+    assert client.raw(request(*BOTH) + request(*second)) == b""
+    assert len(away.sent) == 1 and away.sent[0].kind == ALONE and away.askers[0][1] == 1
+
+
+def test_whose_rights_are_bounded_sends_one_at_a_time(client: Client, away: Away) -> None:
+    client(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"~away*", b"+@all")
+    client(b"AUTH", b"u", b"")
+    assert client.raw(request(*BOTH) * 2) == b"" and away.askers == [(client.conn, 1)]
+
+
+def test_one_whose_reply_is_to_be_dropped_goes_alone(client: Client, away: Away) -> None:
+    client(b"CLIENT", b"REPLY", b"SKIP")
+    assert in_company(client, away, BOTH, BOTH) == b"" and away.askers[0][1] == 1 and len(away.sent) == 2
+    away.answer()
+    assert b"".join(client.line.out) == b":0\r\n"
+
+
+def test_a_company_that_cannot_be_sent_is_told_one_by_one(client: Client, away: Away) -> None:
+    away.full = True
+    assert client.raw(request(*BOTH) * 2 + request(b"PING")).count(b"-LOADING") == 2
+    away.full = False
+    assert in_company(client, away, BOTH, BOTH) == b":1\r\n:0\r\n"

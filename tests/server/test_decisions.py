@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from respram.commands.peers import Forwarded
 from respram.engine import make
 from respram.engine.api import Group, Run
 from respram.gossip.effects import Decided
@@ -11,6 +12,7 @@ from respram.gossip.forwarding import ANSWERED, APART, CLOSED, NOTHING, UNKNOWN,
 from respram.replica import Output, Write
 from respram.server.decisions import BATCH_BYTES_MAX, Decisions, joined, split_commands
 from respram.slots import pack_command, pack_keys, unpack_keys
+from respram.wire.messages import ALONE, RUN
 from tests.engine.rig import SETTINGS
 
 
@@ -152,6 +154,41 @@ def test_homes_that_have_parted_are_asked_one_by_one() -> None:
     assert not one.heard and not two.heard
     bench.decide(2, ANSWERED, b":1\r\n")
     assert one.heard == [(b":1\r\n", 1)] and two.heard[0][0].startswith(b"-LOADING")
+
+
+def several(*keys: bytes) -> tuple[Forwarded, list[Forwarded]]:
+    singles = [Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key]), b"", incr(key)) for key in keys]
+    return Forwarded(RUN, 0, 2, b"", b"", pack_keys(keys), b"", b"".join(map(incr, keys))), singles
+
+
+@pytest.mark.parametrize(
+    ("outcome", "replies", "told"),
+    [(ANSWERED, b":1\r\n*1\r\n+x\r\n", b":1\r\n*1\r\n+x\r\n"), (CLOSED, b":1\r\n", b""), (NOTHING, b"", b"-LOADING"), (UNKNOWN, b"", b"-UNCERTAIN")],
+)
+def test_commands_of_one_client_are_answered_in_one_piece(outcome: str, replies: bytes, told: bytes) -> None:
+    bench, client = Bench(), Client()
+    bench.decisions.forward_several(client, *several(b"a", b"b"))  # type: ignore[arg-type]
+    bench.loop.turn()
+    (request,) = bench.replica.sent
+    assert (request.kind, unpack_keys(request.keys), request.commands) == (RUN, [b"a", b"b"], incr(b"a") + incr(b"b"))
+    bench.decide(1, outcome, replies)
+    ((reply, commands),) = client.heard
+    assert commands == 2 and (reply == told if told[:1] != b"-" else reply.count(told) == reply.count(b"\r\n") == 2)
+    assert sum(bench.node.stats.errors.values()) == 2 * (told[:1] == b"-")
+
+
+def test_commands_of_one_client_whose_homes_have_parted_are_asked_for_one_by_one() -> None:
+    bench, client = Bench(), Client()
+    bench.decisions.forward_several(client, *several(b"a", b"b"))  # type: ignore[arg-type]
+    bench.loop.turn()
+    bench.decide(1, APART)
+    bench.loop.turn()
+    assert [(request.kind, request.commands) for request in bench.replica.sent[1:]] == [(ALONE, incr(b"a")), (ALONE, incr(b"b"))]
+    bench.decide(3, ANSWERED, b"*1\r\n+x\r\n")
+    assert not client.heard
+    bench.decide(2, NOTHING)
+    ((reply, commands),) = client.heard
+    assert commands == 2 and reply.startswith(b"-LOADING") and reply.endswith(b"*1\r\n+x\r\n")
 
 
 def test_who_must_be_closed_is_and_replies_that_cannot_be_cut_are_given_to_nobody() -> None:

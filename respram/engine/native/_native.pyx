@@ -376,6 +376,17 @@ cdef class NativeEngine:
             raise RuntimeError("commands are taken by dispatch, in a feed of their session")
         self.c.batch.taken = 1
 
+    def take_next(self, NativeSession session not None):
+        if self.c.feed.session != &session.c or not 0 < self.c.batch.taken < self.c.batch.count - self.c.batch.next:
+            raise RuntimeError("the first is taken by `take`, and the others as they are shown")
+        self.c.batch.taken += 1
+
+    def behind(self, NativeSession session not None):
+        if self.c.feed.session != &session.c or not self.c.batch.taken:
+            raise RuntimeError("the first is taken by `take`")
+        cdef size_t at = self.c.batch.next + self.c.batch.taken
+        return argv_of(&self.c.batch.commands[at]) if at < self.c.batch.count else None
+
     def take_run(self, NativeSession session not None):
         if self.c.feed.session != &session.c:
             raise RuntimeError("commands are taken by dispatch, in a feed of their session")

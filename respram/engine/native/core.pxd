@@ -95,7 +95,8 @@ cdef extern from "engine.h":
     ctypedef struct Wheel:
         pass
     ctypedef struct Batch:
-        size_t taken
+        size_t taken, next, count
+        Command *commands
     ctypedef struct FeedState "Feed":
         CSession *session
         int64_t bytes_left, commands_left

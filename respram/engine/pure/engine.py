@@ -166,6 +166,12 @@ class PureEngine:
     def take(self, session: Session) -> None:
         self.wire.take(session)
 
+    def take_next(self, session: Session) -> None:
+        self.wire.take_next()
+
+    def behind(self, session: Session) -> list[bytes] | None:
+        return self.wire.behind(session)
+
     def take_run(self, session: Session) -> Run | None:
         return self.wire.take_run(session)
 

@@ -321,6 +321,14 @@ class Wire:
         assert self._current is not None, "commands are taken by dispatch"
         self._taken = 1
 
+    def take_next(self) -> None:
+        assert self._taken, "the first is taken by `take`"
+        self._taken += 1
+
+    def behind(self, session: Session) -> list[bytes] | None:
+        assert isinstance(session, PureSession) and self._taken, "the first is taken by `take`"
+        return session.queue[self._taken - 1] if self._taken <= len(session.queue) else None
+
     def take_run(self, session: Session) -> Run | None:
         assert isinstance(session, PureSession) and self._current is not None, "commands are taken by dispatch"
         if not self._travels(session, self._current) or not self._home_of(self._current):
