@@ -230,7 +230,7 @@ coverage: dev build $(VENV)/.quality-tools ## lines of Python and of C that the 
 	cd build/coverage && PYTHONPATH=. ../../$(PY) -m tests.mutants.coverage $(ARGS)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
+.PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -255,6 +255,9 @@ bench-tls: build ## TLS for clients beside that of redis-server
 
 bench-commands: build ## other commands than GET and SET, and transactions
 	$(PY) -m benchmarks.commands $(ARGS)
+
+bench-forwards: build ## what a decision costs at another node than its key's home
+	$(PY) -m benchmarks.forwards $(ARGS)
 
 bench-sealing: build ## what sealing values in memory costs
 	$(PY) -m benchmarks.sealing $(ARGS)
