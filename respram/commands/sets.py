@@ -10,6 +10,7 @@ from respram.commands.access import ask_for_missing
 from respram.commands.collections import (
     STEP_MEMBERS,
     TOLD_AT_ONCE,
+    Seen,
     begin,
     checked,
     current_collection,
@@ -202,15 +203,15 @@ def _tell(conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list
 
 
 def _all(conn: Conn, keys: list[bytes]) -> "Iterator[Reply | Breath]":
-    seen: set[int] = set()
+    seen = Seen()
     for key in dict.fromkeys(keys):
         for one in walked(conn, key):
             if isinstance(one, Breath):
                 yield one
-            elif (mark := hash(one.name)) not in seen:
-                seen.add(mark)
+            elif seen.is_new(one.name):
                 yield one.name
         yield BREATH
+    yield from seen.forget()
 
 
 def _chosen(conn: Conn, keys: list[bytes], *, among: bool) -> "Iterator[Reply | Breath]":

@@ -7,7 +7,7 @@ new one gets the default TTL, as every write that names none; what changes a mem
 from math import isnan
 
 from respram.commands.access import glance, room
-from respram.commands.collections import parse_cursor
+from respram.commands.collections import DRAW_BYTES, parse_cursor
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
 from respram.commands.reply import OverrunError, Reply
@@ -238,6 +238,7 @@ def _drawn(conn: Conn, key: bytes, size: int, count: int) -> list[Item]:
     if count >= size:
         return items_of(conn, key, 0, size)
     if count < 0:
+        conn.node.engine.spend(min(-count, 1 << 40) * DRAW_BYTES)
         items: list[Item] = []
         left = room(conn)
         while len(items) < -count:
@@ -254,6 +255,7 @@ def _drawn(conn: Conn, key: bytes, size: int, count: int) -> list[Item]:
 
 def _ranks(conn: Conn, size: int, count: int) -> set[int]:
     """At most half of them all, so a draw finds a new one in two tries on average or fewer."""
+    conn.node.engine.spend(count * DRAW_BYTES)
     ranks: set[int] = set()
     while len(ranks) < count:
         ranks.add(conn.node.draw() % size)

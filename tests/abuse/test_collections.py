@@ -43,7 +43,8 @@ def filled(engine: str, count: int = MANY, hot: bool = True) -> tuple[Rig, Clien
 AT_ONE_MOMENT = (
     b"SINTERSTORE d s s2", b"SUNIONSTORE d s s2", b"SDIFFSTORE d s s2", b"ZUNIONSTORE d 2 z s", b"ZINTERSTORE d 2 z s", b"ZRANGESTORE d z 0 -1",
     b"SINTERCARD 2 s s2", b"ZINTERCARD 2 z s", b"ZUNION 2 z s", b"ZDIFF 2 z s", b"ZINTER 2 z s", b"SRANDMEMBER s -1000000000",
-    b"HRANDFIELD h -1000000000 WITHVALUES", b"ZRANDMEMBER z -1000000000", b"SRANDMEMBER s 39000", b"HRANDFIELD h 39000", b"SPOP s 39000",
+    b"HRANDFIELD h -1000000000 WITHVALUES", b"ZRANDMEMBER z -1000000000", b"SRANDMEMBER s 39000", b"HRANDFIELD h 39000",
+    b"SRANDMEMBER s 13000", b"ZRANDMEMBER z 15000", b"ZRANDMEMBER z 25000", b"SPOP s 39000",
     b"COPY h d", b"COPY z d", b"RENAME s d", b"ZREMRANGEBYRANK z 0 -1", b"ZPOPMIN z 39000",
 )  # fmt: skip
 
@@ -110,6 +111,17 @@ def test_a_long_reply_is_made_in_steps_between_which_others_write(engine: str, p
         other(b"ACL", b"SETUSER", b"default", b"+hdel", b"+zrem")
         other(b"HDEL", b"h", *(b"late%d" % turn for turn in range(1, turns)))
         other(b"ZREM", b"z", *(b"late%d" % turn for turn in range(1, turns)))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_draw_that_would_be_refused_is_not_begun(engine: str) -> None:
+    rig, client = filled(engine, 1_000)
+    drawn = rig.node.draw
+    for line in (b"SRANDMEMBER s -1000000000", b"HRANDFIELD h -20000", b"ZRANDMEMBER z -9223372036854775807"):
+        rig.node.draw = None  # type: ignore[assignment]
+        assert client(*line.split()) == REFUSED, line
+        rig.node.draw = drawn
+    assert client(b"SRANDMEMBER", b"s", b"-5000").startswith(b"*5000\r\n")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
