@@ -147,11 +147,11 @@ class Core:
             self.partners.call_roots()
         return self._taken()
 
-    def opened(self, link: int, address: bytes, now: Now) -> list[Effect]:
-        """A connection stands; `address` as it was dialled, b"" when it was accepted."""
+    def opened(self, link: int, address: bytes, now: Now, shown: int = 0) -> list[Effect]:
+        """A connection stands; `address` as it was dialled, b"" when it was accepted. `shown`: the number of the other's key."""
         self.now = now
         self.neighbours.dialling.pop(address, None)
-        self.neighbours.links[link] = Link(link, address, now.ms)
+        self.neighbours.links[link] = Link(link, address, now.ms, shown=shown)
         self.greeting.greet(self.neighbours.links[link])
         return self._taken()
 

@@ -10,6 +10,7 @@ from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, TrustClock
 from respram.gossip.expulsions import Expulsions
 from respram.gossip.forwarding import Forwarding
+from respram.gossip.identity import belongs_to_a_key
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
     ALIVE,
@@ -97,7 +98,7 @@ class Greeting:
         if not isinstance(message, Hello):
             raise PeerError("the first message must be HELLO")
         member = _member_of(message)
-        reason = self._objection(message)
+        reason = self._objection(link, message)
         if message.node == self.book.me.number and link.dialled and len(self.neighbours.own_addresses) < OWN_ADDRESSES_MAX:
             self.neighbours.own_addresses[link.address] = None  # it leads back here: never again
         if reason:
@@ -124,7 +125,7 @@ class Greeting:
         self.forwarding.left(link)
         self.neighbours.hangup(link, "it leaves", quietly=True)
 
-    def _objection(self, message: Hello) -> str:
+    def _objection(self, link: Link, message: Hello) -> str:
         policy = self.host.policy
         if message.version != VERSION:
             return f"protocol version {message.version} here {VERSION}"  # the beginnings are in LASTING
@@ -132,6 +133,8 @@ class Greeting:
             return "another network"
         if message.node == self.book.me.number:
             return "that is my own number"
+        if link.shown not in (0, message.node) and belongs_to_a_key(message.node):
+            return "that is the number of another's key"
         off_ms = message.clock_ms - self.host.now.wall_ms
         if abs(off_ms) > policy.clock_offset_ms_max:
             return f"clocks differ by {abs(off_ms)} ms limit {policy.clock_offset_ms_max}"

@@ -102,6 +102,7 @@ class Link:
     peer: Peer | None = None  # known after HELLO
     member: Member | None = None
     same_enclave: bool = False
+    shown: int = 0  # the number of the key whose certificate was shown (identity.py); 0: none was
     vouches: bool = False  # of this enclave, and knows VOUCH
     # -- sending
     next_seq: int = 1

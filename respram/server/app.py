@@ -116,7 +116,7 @@ class App:
 
     def _node(self) -> Node:
         config = self.config
-        number = secrets.randbits(64) or 1  # peers write 0 for nobody
+        number = peer_setup.draw_number(self.trust)
         outbox_bytes_max = config.limits.outbox_bytes_max if config.has_peers else 0
         settings = config.engine_settings(number, secrets.token_bytes(16), outbox_bytes_max=outbox_bytes_max)
         return Node(
@@ -154,7 +154,7 @@ class App:
 
     async def _renew_trust(self) -> None:
         try:
-            trust = await self.loop.run_in_executor(None, peer_setup.renewed_trust, self.config)
+            trust = await self.loop.run_in_executor(None, peer_setup.renewed_trust, self.config, self.trust)
         except ConfigError as error:
             logs.logger.error("event=peer_reload_failed reason=%s", error)
             return

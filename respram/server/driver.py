@@ -59,7 +59,7 @@ from respram.server.peer import (
     TOLD,
     Link,
 )
-from respram.server.secret import Trust
+from respram.server.secret import Trust, number_shown
 from respram.server.waiting import Name, Waiting
 from respram.snapshot.keys import Entry, SegmentKeys
 from respram.wire.messages import Forward
@@ -265,7 +265,7 @@ class Driver:
         if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
             link.abort(EXPELLED)
             return
-        self.carry(self.replica.opened(link.number, link.address, now()))
+        self.carry(self.replica.opened(link.number, link.address, now(), number_shown(link.certificate())))
 
     def link_received(self, link: Link, data: bytes) -> None:
         if self.deaf:

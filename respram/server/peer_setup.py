@@ -3,6 +3,7 @@ the first look at the names of --join, the address to be found at, and whether t
 
 import asyncio
 import hashlib
+import secrets
 import socket
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -13,6 +14,7 @@ from respram.config.settings import Config, read_cluster_secret
 from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.errors import BindError
+from respram.gossip.identity import belongs_to_a_key
 from respram.seal import Ring
 from respram.server import discovery
 from respram.server.discovery import Found
@@ -38,11 +40,22 @@ def make_trust(config: Config) -> Trust | None:
     return trust_by_secret(parse_secrets(config.cluster_secret)) if config.cluster_secret else None
 
 
-def renewed_trust(config: Config) -> Trust:
-    """The same from the files as they are now. It takes a tenth of a second for each secret: not for the loop."""
+def renewed_trust(config: Config, before: Trust | None = None) -> Trust:
+    """The same from the files as they are now, with the key that this node's number belongs to. It takes a tenth of a
+    second for each secret: not for the loop."""
     if config.cluster_secret_file:
-        return trust_by_secret(parse_secrets(read_cluster_secret(config.cluster_secret_file)))
+        found = parse_secrets(read_cluster_secret(config.cluster_secret_file))
+        return trust_by_secret(found, before.key if before is not None else None)
     return trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
+
+
+def draw_number(trust: Trust | None) -> int:
+    """This boot's number: that of the key, or one that belongs to nobody's."""
+    if trust is not None and trust.number:
+        return trust.number
+    while not (number := secrets.randbits(64)) or belongs_to_a_key(number):
+        pass  # once in 65,536 times
+    return number
 
 
 def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engine:

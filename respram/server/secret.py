@@ -5,7 +5,8 @@
 
 Every node derives the same authority, mints a certificate of its own at its start, and accepts who was signed by the
 authority of either of up to two secrets: so a secret is rotated without a moment in which nodes turn each other
-away. It speaks for itself under the first one. A node's key is made in memory and dies with the process.
+away. It speaks for itself under the first one. A node's key is made in memory and dies with the process, and
+its number is made from it.
 
 OpenSSL takes certificate and key from files alone. They are written to a memory file where there is one (Linux), else to
 a private directory that is removed at once, and the key only ever encrypted under a password that stays here.
@@ -29,11 +30,13 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from respram.errors import ConfigError
+from respram.gossip.identity import number_of
 
 SECRETS_MAX = 2  # the present one and, during a rotation, its neighbour
 FRESH_BYTES = 32
@@ -61,6 +64,8 @@ class Trust(NamedTuple):
     dialling: ssl.SSLContext
     ids_key: int  # of the record ids: the same on all nodes of the cluster
     source: str  # for the log: "secret" or "certificates"
+    key: Ed25519PrivateKey | None = None  # of this process, where it made one
+    number: int = 0  # that belongs to that key (identity.py)
 
     def believes_more_than(self, other: "Trust") -> bool:
         """Whether somebody who could come in would be turned away by the other."""
@@ -130,18 +135,27 @@ def ids_key_of(master: Master) -> int:
 
 
 # -- contexts -------------------------------------------------------------------------------------
-def trust_by_secret(found: tuple[str, ...]) -> Trust:
-    """Contexts for a node that speaks under the first secret and believes all of them."""
+def trust_by_secret(found: tuple[str, ...], own: Ed25519PrivateKey | None = None) -> Trust:
+    """Contexts for a node that speaks under the first secret and believes all of them. `own`: its key so far."""
     masters = [stretch(one) for one in found]
     authorities = [Ed25519PrivateKey.from_private_bytes(expand(master, b"authority", 32)) for master in masters]
     believed = "".join(_pem(authority_certificate(one)) for one in authorities)
-    key = Ed25519PrivateKey.generate()
+    key = own or Ed25519PrivateKey.generate()
     certificate = _pem(node_certificate(authorities[0], key))
     accepting, dialling = contexts()
     for context in (accepting, dialling):
         context.load_verify_locations(cadata=believed)
         load_in_memory(context, certificate, key)
-    return Trust(accepting, dialling, ids_key_of(masters[0]), "secret")
+    return Trust(accepting, dialling, ids_key_of(masters[0]), "secret", key, _number_of(key.public_key()))
+
+
+def number_shown(certificate: bytes | None) -> int:
+    """Which number belongs to the key of a certificate that TLS has found to be good. 0: there is none."""
+    return _number_of(x509.load_der_x509_certificate(certificate).public_key()) if certificate is not None else 0
+
+
+def _number_of(key: CertificatePublicKeyTypes) -> int:
+    return number_of(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 
 
 def trust_by_certificates(own: OwnCertificates) -> Trust:

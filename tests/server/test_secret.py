@@ -20,6 +20,7 @@ from respram.server.secret import (
     authority_certificate,
     fresh_secret,
     node_certificate,
+    number_shown,
     parse_secrets,
     spell_secret,
     trust_by_certificates,
@@ -232,3 +233,14 @@ def test_wrong_files_are_named_and_the_key_is_not_quoted(tmp_path: Path) -> None
     noise.write_bytes(locked)
     with pytest.raises(ConfigError, match="without a password"):
         trust_by_certificates(OwnCertificates(own.certificate, str(noise), own.authority))
+
+
+def test_a_number_is_that_of_the_key_and_outlives_a_rotation() -> None:
+    one, other = trust_by_secret((ONE,)), trust_by_secret((ONE,))
+    assert one.number != other.number and one.key is not None
+    renewed = trust_by_secret((TWO, ONE), one.key)
+    assert renewed.number == one.number
+    for trust in (one, renewed):
+        accepted, _ = shake(other.accepting if trust is one else renewed.accepting, trust.dialling)
+        assert number_shown(accepted.getpeercert(binary_form=True)) == one.number
+    assert number_shown(None) == 0
