@@ -172,6 +172,8 @@ class Probes:
         member = self.book.members.get(number)
         if member is None or member.status != ALIVE or number not in self.book.enclave or self.book.me.status != ALIVE:
             return
+        if len(self.book.enclave) > self.host.policy.direct_peers_max:
+            return  # among so many links come and go by rotation
         if self.neighbours.link_to(number) is None:
             self.ended[number] = ENDED_DIALS_MAX
             self.dial_ended(number)

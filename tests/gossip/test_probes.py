@@ -6,6 +6,7 @@ import pytest
 
 from respram.gossip.effects import Dial
 from respram.gossip.members import ALIVE, DEAD, LEFT, SUSPECT, pack_member
+from respram.gossip.policy import Policy
 from respram.gossip.probes import ENDED_DIAL_MS, ENDED_DIALS_MAX
 from respram.gossip.states import ISOLATED, READY
 from respram.sim.world import EPOCH_MS
@@ -293,3 +294,9 @@ def test_who_waits_for_a_probe_hears_at_once_that_the_link_has_ended() -> None:
     assert bench.sent(Probed, 2) == [Probed(77, 0)]
     bench.wait(2_000)
     assert bench.sent(Probed, 2) == [Probed(77, 0)], "and once"
+
+
+def test_among_many_links_end_by_rotation_and_nobody_dials_back() -> None:
+    bench = stand(Policy().direct_peers_max + 1)
+    bench.take(bench.core.closed(1, bench.now))
+    assert not [one for one in bench.effects if isinstance(one, Dial)] and not bench.core.probes.ended
