@@ -58,6 +58,9 @@ def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place
             yield Place(name, "127.0.0.1", port, is_redis=True)
 
 
+ARGS_MAX = str(1 << 20)  # of a command, as Redis has it; a node takes fewer by default
+
+
 @contextlib.contextmanager
 def respram_node(engine: str, nodes: int = 1) -> Iterator[Place]:
     """One of so many that are peers: with several, others decide about most keys."""
@@ -65,7 +68,7 @@ def respram_node(engine: str, nodes: int = 1) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="oracle-") as folder, contextlib.ExitStack() as stack:
         for number, (port, peer_port) in enumerate(zip(ports, peer_ports, strict=True)):
             command = [sys.executable, "-m", "respram", "serve", "--bind", "127.0.0.1", "--port", str(port),
-                       "--peer-port", str(peer_port), "--engine", engine]  # fmt: skip
+                       "--peer-port", str(peer_port), "--engine", engine, "--args-limit", ARGS_MAX]  # fmt: skip
             if nodes > 1:
                 command += ["--join", ",".join(f"127.0.0.1:{one}" for one in peer_ports)]
             secret = {"RESPRAM_CLUSTER_SECRET": secret_of("oracle")} if nodes > 1 else {}

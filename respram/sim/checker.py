@@ -59,6 +59,14 @@ class Witness:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
 
+    @property
+    def spreads(self) -> bool:
+        return self.engine.spreads
+
+    @spreads.setter
+    def spreads(self, spreads: bool) -> None:
+        self.engine.spreads = spreads
+
     def merge(self, payload: bytes | memoryview, now_ms: int) -> Merged:
         totals = [0] * len(Merged._fields)
         for record in unpack(bytes(payload)):
