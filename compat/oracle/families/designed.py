@@ -289,7 +289,7 @@ def limits(draw: Draw, proto: int, count: int) -> Plan:
         number += 1
         steps += draw.pick((unnamed_life, longest_life, implicit_conditions, lengths))(draw, b"l%d" % number)
     steps += draw.pick((
-        [Raw(1, b"*32769\r\n", expect=(b"-ERR Protocol error: invalid multibulk length\r\n", CLOSED))],
+        [Raw(1, b"*1048577\r\n", expect=(b"-ERR Protocol error: invalid multibulk length\r\n", CLOSED))],
         [Raw(1, b"*2147483647\r\n", expect=(b"-ERR Protocol error: invalid multibulk length\r\n", CLOSED))],
         [Raw(1, b"*1\r\n\x00\r\n", expect=(b"-ERR Protocol error: expected '$', got '\x00'\r\n", CLOSED))],
         [Raw(1, b"*1048576\r\n$4\r\nPING\r\n", silent=True)],
