@@ -60,7 +60,8 @@ def readme_block(facts: dict[str, str], results: list[Result]) -> str:
     )
     return (
         f"{tables.short_table(results)}\n\n"
-        f"{versions}. {said}; commit {facts['commit']}. P is the pipeline: so many commands are sent before a reply is awaited.\n"
+        f"{versions}. {said}; commit {facts['commit']}. P is the pipeline: so many commands are sent before a reply is "
+        "awaited.\n"
         "A ratio below 1 means that respram took less; in brackets the lowest and the highest of the turns. All "
         f"{len(results)} rows, beside\n"
         "more servers, with the commands and every raw figure: "

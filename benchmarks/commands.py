@@ -1,5 +1,5 @@
-"""What commands cost beyond GET and SET EX: those that sessions, limits and locks are made of, alone, in pipelines, and in
-transactions, which is how client libraries send their pipelines (redis-py does unless told otherwise).
+"""What commands cost beyond GET and SET EX: those that sessions, limits and locks are made of, alone, in pipelines, and
+in transactions, which is how client libraries send their pipelines (redis-py does unless told otherwise).
 
 CPU of the server as everywhere here. Single commands are sent by redis-benchmark; a transaction by a client here, on
 one connection that sends it whole and reads all of the answer.
@@ -137,7 +137,8 @@ def alone(server: Server, argv: list[str], pipeline: int, divisor: int, where: A
     return cpu_s / requests * 1e6
 
 
-def together(server: Server, templates: tuple[tuple[bytes, ...], ...], count: int, divisor: int, where: Affinity) -> float:
+def together(server: Server, templates: tuple[tuple[bytes, ...], ...], count: int, divisor: int,
+             where: Affinity) -> float:
     rounds = max(COMMANDS_PER_TURN // divisor // count, 1)
     batches = [transaction(templates, count, number * count) for number in range(min(rounds, KEYS // count))]
     before = os.sched_getaffinity(0)
@@ -167,8 +168,10 @@ def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
     ]
     return "\n\n".join([
         "# Other commands, and transactions",
-        f"Made by the command at the end of the list; do not edit. {KEYS:,} keys, values of {VALUE_BYTES} bytes. Single commands on\n"
-        f"{CONNECTIONS} connections; transactions on one, the cost of MULTI and EXEC divided among the commands between them. Medians of\n"
+        f"Made by the command at the end of the list; do not edit. {KEYS:,} keys, values of {VALUE_BYTES} bytes. "
+        "Single commands on\n"
+        f"{CONNECTIONS} connections; transactions on one, the cost of MULTI and EXEC divided among the commands "
+        "between them. Medians of\n"
         "all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and highest.",
         tables.facts_list(facts),
         tables.table(["server CPU, us per command", *(kind.label for kind in kinds), "respram to Redis"], lines),
@@ -202,7 +205,11 @@ def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinit
     def save(whole: bool) -> None:
         if turns:
             path = options.out_path(given, "commands", whole)
-            options.write(path, ".json", json.dumps({"facts": facts, "turns": [turn._asdict() for turn in turns]}, indent=1) + "\n")
+            options.write(
+                path,
+                ".json",
+                json.dumps({"facts": facts, "turns": [turn._asdict() for turn in turns]}, indent=1) + "\n",
+            )
             options.write(path, ".md", page(facts, turns, kinds))
 
     with options.saving(save), contextlib.ExitStack() as stack:
@@ -215,7 +222,9 @@ def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinit
 
 def main(argv: list[str]) -> int:
     parser = options.parser_for("commands", "What other commands cost, and transactions.", SERVERS, 1200)
-    parser.add_argument("--turns", type=options.positive, default=3, metavar="N", help="how often each server has its turn (default 3)")
+    parser.add_argument(
+        "--turns", type=options.positive, default=3, metavar="N", help="how often each server has its turn (default 3)"
+    )
     given = parser.parse_args(argv)
     kinds = options.chosen_kinds(parser, given.servers)
     if any(kind.memcache or not kind.has_keys for kind in kinds):

@@ -61,7 +61,8 @@ def is_noisy(result: Result) -> bool:
 def compare(
     rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity, turns: int, turns_max: int = 0
 ) -> Iterator[Result]:
-    """Row by row, those of one dataset together. With `turns_max`, rows without a ratio have more turns, up to so many."""
+    """Row by row, those of one dataset together. With `turns_max`, rows without a ratio have more turns, up to so many.
+    """
     ordered = sorted(rows, key=lambda row: row.dataset)
     for (keys, value_bytes), group in groupby(ordered, key=lambda row: row.dataset):
         with contextlib.ExitStack() as stack:

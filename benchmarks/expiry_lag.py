@@ -1,11 +1,11 @@
 """How long after its deadline an untouched key is destroyed: 500k keys whose deadlines lie in 30 s, never read.
 
-Method: key number i gets the deadline `base + i * 30 s / 500k` to the millisecond (PXAT), so its due time is known from its
-name. A subscriber to the `expired` keyspace event, which Redis and respram alike publish at the moment of
+Method: key number i gets the deadline `base + i * 30 s / 500k` to the millisecond (PXAT), so its due time is known from
+its name. A subscriber to the `expired` keyspace event, which Redis and respram alike publish at the moment of
 destruction, notes when each name arrives: arrival minus due time is the lag, publishing and reading included (same
-machine, same clock). Nothing reads the keys, so nothing expires them lazily. What has not come 20 s after
-the last deadline is reported as left, and counts as a lag beyond all others. `backlog` is the largest number of keys at
-any time that were due and not destroyed, as a share of all.
+machine, same clock). Nothing reads the keys, so nothing expires them lazily. What has not come 20 s after the last
+deadline is reported as left, and counts as a lag beyond all others. `backlog` is the largest number of keys at any time
+that were due and not destroyed, as a share of all.
 """
 
 import json
@@ -109,8 +109,10 @@ def measure(kind: Kind, programs: Programs, where: Affinity, divisor: int) -> La
         base_ms = int(time.time() * 1000) + LEAD_MS // (3 if divisor > 1 else 1)
         run_load(
             [
-                str(programs.load), "--port", str(server.port), "--op", "set", "--keys", str(keys), "--requests", str(keys),
-                "--sequential", "--pipeline", "50", "--connections", "4", "--due-ms", str(base_ms), "--spread-ms", str(spread_ms),
+                str(programs.load), "--port", str(server.port), "--op", "set", "--keys", str(keys), "--requests",
+                str(keys),
+                "--sequential", "--pipeline", "50", "--connections", "4", "--due-ms", str(base_ms), "--spread-ms",
+                str(spread_ms),
             ],
             where,
         )  # fmt: skip
@@ -131,7 +133,8 @@ def page(facts: dict[str, str], found: list[tuple[str, Lags]], kinds: list[Kind]
         [labels[name], *(f"{one:,.1f}" for one in lags[:3]), str(lags.left), f"{lags.backlog:.2%}", f"{lags.cpu_s:.2f}"]
         for name, lags in found
     ]
-    text = f"{keys:,} keys that nobody touches, deadlines evenly over {SPREAD_MS * keys // KEYS / 1000:g} s; one line per turn."
+    seconds = SPREAD_MS * keys // KEYS / 1000
+    text = f"{keys:,} keys that nobody touches, deadlines evenly over {seconds:g} s; one line per turn."
     return "\n\n".join(["# Expiry lag", text, tables.facts_list(facts), tables.table(head, lines)]) + "\n"
 
 

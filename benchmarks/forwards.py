@@ -1,8 +1,10 @@
-"""What a decision costs at another node than its key's home: CPU of all three nodes per INCR, beside the same INCR at its home.
+"""What a decision costs at another node than its key's home: CPU of all three nodes per INCR, beside the same INCR at
+its home.
 
-`python -m benchmarks.forwards [--servers native,pure]`. All keys of a run have one home (they share a hash tag), and redis-benchmark asks
-one node: the home, or another. `mixed` is without a tag, so that each node is the home of a third. Each figure counts until the records are at
-all nodes. Links between nodes are TLS. `cold` is MSETNX of two keys, which travels without `gather`.
+`python -m benchmarks.forwards [--servers native,pure]`. All keys of a run have one home (they share a hash tag), and
+redis-benchmark asks one node: the home, or another. `mixed` is without a tag, so that each node is the home of a third.
+Each figure counts until the records are at all nodes. Links between nodes are TLS. `cold` is MSETNX of two keys, which
+travels without `gather`.
 """
 
 import json
@@ -40,12 +42,14 @@ def tag_of(made: Group, home: int) -> str:
     raise BenchError("no tag has this node as its home")
 
 
-def measured(made: Group, where: Affinity, what: str, tag: str, pipeline: int, connections: int, requests: int) -> Figures:
+def measured(made: Group, where: Affinity, what: str, tag: str, pipeline: int, connections: int,
+             requests: int) -> Figures:
     port = made.servers[1 if what == AT_HOME else 0].port
     key = "count:__rand_int__" if what == MIXED else f"{{{tag}}}:{COMMAND[what]}:__rand_int__"
     rest = {"INCR": [], "MSETNX": ["v", f"{key}:other", "v"]}[COMMAND[what]]
     argv = [
-        "redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-c", str(connections), "-n", str(requests), "-P", str(pipeline), "-r", "10000",
+        "redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-c", str(connections), "-n", str(requests), "-P",
+        str(pipeline), "-r", "10000",
         "--csv", COMMAND[what], key, *rest,
     ]  # fmt: skip
     forwarded = int(made.askers[0].info("replication")["forwarded_commands"])
@@ -58,13 +62,15 @@ def measured(made: Group, where: Affinity, what: str, tag: str, pipeline: int, c
         raise BenchError(f"{forwarded} of {requests} commands were forwarded")
     return {
         "what": what, "pipeline": pipeline, "connections": connections, "cpu_us": sum(spent) / requests * 1e6,
-        "cpu_us_by": [one / requests * 1e6 for one in spent], "rps": heard.rps, "p50_us": heard.p50_us, "p99_us": heard.p99_us,
+        "cpu_us_by": [one / requests * 1e6 for one in spent], "rps": heard.rps, "p50_us": heard.p50_us,
+        "p99_us": heard.p99_us,
     }  # fmt: skip
 
 
 def _caught_up(made: Group) -> bool:
     return all(
-        info["outbox_waiting_bytes"] == info["replication_queue_bytes"] == "0" for info in (asker.info("replication") for asker in made.askers)
+        info["outbox_waiting_bytes"] == info["replication_queue_bytes"] == "0"
+        for info in (asker.info("replication") for asker in made.askers)
     )
 
 
@@ -89,12 +95,14 @@ def page(facts: dict[str, str], found: list[Figures]) -> str:
     lines = []
     for key in dict.fromkeys((one["server"], one["pipeline"], one["connections"], one["what"]) for one in found):
         mine = [one for one in found if (one["server"], one["pipeline"], one["connections"], one["what"]) == key]
-        by = {one["turn"]: one for one in found if (one["server"], one["pipeline"], one["connections"], one["what"]) == (*key[:3], AT_HOME)}
+        by = {one["turn"]: one for one in found
+              if (one["server"], one["pipeline"], one["connections"], one["what"]) == (*key[:3], AT_HOME)}
         ratio = median(one["cpu_us"] / by[one["turn"]]["cpu_us"] for one in mine)
         mid = {name: median(one[name] for one in mine) for name in ("cpu_us", "rps", "p50_us", "p99_us")}
         numbers = (tables.number(mid[name]) for name in ("cpu_us", "rps", "p50_us", "p99_us"))
         lines.append([key[0], str(key[1]), str(key[2]), key[3], *numbers, f"{ratio:.2f}x"])
-    head = ["engine", "pipeline", "connections", "where", "CPU us a command, all nodes", "commands/s", "p50 us", "p99 us", "to its home"]
+    head = ["engine", "pipeline", "connections", "where", "CPU us a command, all nodes", "commands/s", "p50 us",
+            "p99 us", "to its home"]
     about = "Made by the command in the list; do not edit."
     return "\n\n".join(["# Decisions at another node", about, tables.facts_list(facts), tables.table(head, lines)])
 
@@ -115,14 +123,17 @@ def work(chosen: Namespace, kinds: list[Kind], programs: Programs, where: Affini
                 found.append(one)
                 by = " + ".join(f"{us:.2f}" for us in one["cpu_us_by"])
                 print(
-                    f"{one['what']:16} pipeline {one['pipeline']:3} connections {one['connections']:3}: {one['cpu_us']:7.2f} us ({by})"
+                    f"{one['what']:16} pipeline {one['pipeline']:3} connections {one['connections']:3}: "
+                    f"{one['cpu_us']:7.2f} us ({by})"
                     f"  {one['rps']:8.0f}/s  p50 {one['p50_us']:.0f} us", file=sys.stderr,
                 )  # fmt: skip
 
 
 def main() -> int:
     parser = options.parser_for("forwards", "CPU of all nodes per decision, at its home and elsewhere", SERVERS, 900)
-    parser.add_argument("--turns", type=options.positive, default=5, metavar="N", help="how often each is measured (default 5)")
+    parser.add_argument(
+        "--turns", type=options.positive, default=5, metavar="N", help="how often each is measured (default 5)"
+    )
     chosen = parser.parse_args()
     kinds = options.chosen_kinds(parser, chosen.servers)
     return options.run(chosen, partial(work, chosen, kinds))

@@ -1,8 +1,9 @@
-"""The gateway beside a bare Starlette handler on the same server: requests a second, their p99, CPU, and what idle watchers cost.
+"""The gateway beside a bare Starlette handler on the same server: requests a second, their p99, CPU, and what idle
+watchers cost.
 
-`make bench-gateway`; it needs `wrk` (Debian: apt install wrk) and respram[gateway]. Both servers are asked in turns, in one run. They
-go before what else runs here, where that is allowed; CPU a request is what other work on the machine changes least. `--write` puts the page
-into benchmarks/results.
+`make bench-gateway`; it needs `wrk` (Debian: apt install wrk) and respram[gateway]. Both servers are asked in turns, in
+one run. They go before what else runs here, where that is allowed; CPU a request is what other work on the machine
+changes least. `--write` puts the page into benchmarks/results.
 """
 
 import argparse
@@ -54,7 +55,8 @@ def ask(port: int, pid: int, script: str, seconds: int) -> Turn:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", file.name, f"http://127.0.0.1:{port}/v1/data/key"]
+        words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", file.name,
+                 f"http://127.0.0.1:{port}/v1/data/key"]
         before = machine.cpu_s(pid)
         said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
         cpu = machine.cpu_s(pid) - before
@@ -105,7 +107,8 @@ def compare(told: argparse.Namespace, node: respram.Server, gateway: LiveGateway
         for who, one in (("bare handler", plain), ("gateway", ours)):
             rows.append(f"| {name} | {who} | {one.rate:,.0f}/s | {one.late_ms:.1f} ms | {one.cpu_us:.0f} us |")
         rows.append(
-            f"| {name} | share | **{ours.rate / plain.rate:.2f}** (turns: {shares[0]:.2f} to {shares[-1]:.2f}) | | {plain.cpu_us / ours.cpu_us:.2f} |"
+            f"| {name} | share | **{ours.rate / plain.rate:.2f}** (turns: {shares[0]:.2f} to {shares[-1]:.2f}) | | "
+            f"{plain.cpu_us / ours.cpu_us:.2f} |"
         )
         print("\n".join(rows[-3:]), flush=True)
     return rows
@@ -114,10 +117,14 @@ def compare(told: argparse.Namespace, node: respram.Server, gateway: LiveGateway
 def page(told: argparse.Namespace, rows: list[str], watchers: str) -> str:
     load = os.getloadavg()[0]
     head = (
-        f"Made by `python -m benchmarks.gateway --seconds {told.seconds} --turns {told.turns} --write` on {datetime.now(UTC):%d %B %Y}. "
-        f"`wrk` with {CONNECTIONS} connections, values of five bytes, both servers uvicorn with httptools and uvloop, asked in turns; "
-        f"medians. Node, gateway and `wrk` shared {os.cpu_count()} cores. The machine's load at the end was {load:.0f}: what is above "
-        "1 is other work, which CPU a request hardly feels and p99 feels most. Shares are the gateway's part of the bare handler's "
+        f"Made by `python -m benchmarks.gateway --seconds {told.seconds} --turns {told.turns} --write` on "
+        f"{datetime.now(UTC):%d %B %Y}. "
+        f"`wrk` with {CONNECTIONS} connections, values of five bytes, both servers uvicorn with httptools and uvloop, "
+        "asked in turns; "
+        f"medians. Node, gateway and `wrk` shared {os.cpu_count()} cores. The machine's load at the end was "
+        f"{load:.0f}: what is above "
+        "1 is other work, which CPU a request hardly feels and p99 feels most. Shares are the gateway's part of the "
+        "bare handler's "
         "requests a second, and of the requests that a second of CPU buys."
     )
     table = ["| request | server | requests | p99 | CPU a request |", "| --- | --- | --- | --- | --- |", *rows]

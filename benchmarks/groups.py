@@ -100,7 +100,12 @@ def respram_level(askers: Sequence[Asker]) -> bool:
     for asker in askers:
         info = asker.info("replication")
         linked = int(info.get("enclave_peers_linked", 0)) == len(askers) - 1
-        if not linked or info["peer_state"] != "ready" or info["replication_lag_ms_max"] != "0" or info["enclave_peers_differing"] != "0":
+        if (
+            not linked
+            or info["peer_state"] != "ready"
+            or info["replication_lag_ms_max"] != "0"
+            or info["enclave_peers_differing"] != "0"
+        ):
             return False
     return len({str(asker.ask("DBSIZE")) for asker in askers}) == 1 and same_digest(askers)
 
@@ -114,7 +119,9 @@ def _redis_level(askers: Sequence[Asker]) -> bool:
     infos = [asker.info("replication") for asker in askers]
     if any(info.get("master_link_status", "up") != "up" for info in infos):
         return False
-    return len({info["master_repl_offset"] for info in infos}) == 1 and infos[0]["connected_slaves"] == str(len(askers) - 1)
+    return len({info["master_repl_offset"] for info in infos}) == 1 and infos[0]["connected_slaves"] == str(
+        len(askers) - 1
+    )
 
 
 @contextlib.contextmanager
@@ -132,7 +139,9 @@ def group(
 
 
 @contextlib.contextmanager
-def growing(name: str, size: int, programs: Programs, where: Affinity, args: Sequence[str] = ()) -> Iterator[tuple[Group, Callable[[int], None]]]:
+def growing(
+    name: str, size: int, programs: Programs, where: Affinity, args: Sequence[str] = ()
+) -> Iterator[tuple[Group, Callable[[int], None]]]:
     """Only the first of them is there; the function adds the others, by number."""
     made = Group(name, [], [], [])
     with contextlib.ExitStack() as stack:
@@ -142,7 +151,13 @@ def growing(name: str, size: int, programs: Programs, where: Affinity, args: Seq
 
 
 def _adder(
-    made: Group, size: int, programs: Programs, where: Affinity, args: Sequence[str], wired: bool, stack: contextlib.ExitStack
+    made: Group,
+    size: int,
+    programs: Programs,
+    where: Affinity,
+    args: Sequence[str],
+    wired: bool,
+    stack: contextlib.ExitStack,
 ) -> Callable[[int], None]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     secret = folder / "secret"

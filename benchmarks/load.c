@@ -153,7 +153,8 @@ static void append_set(struct connection *c) {
     if (want.memcache) {
         append(c, "set ", 4);
         append_key(c, key);
-        append(c, text, (size_t)snprintf(text, sizeof text, " 0 %lld %lld\r\n", (long long)(ttl_ms / 1000), (long long)want.value_bytes));
+        append(c, text, (size_t)snprintf(text, sizeof text, " 0 %lld %lld\r\n", (long long)(ttl_ms / 1000),
+            (long long)want.value_bytes));
         append(c, body, (size_t)want.value_bytes + 2);
         return;
     }
@@ -346,7 +347,8 @@ static void run(int64_t start, int64_t end) {
 }
 
 static void print_histogram(const char *name, const struct histogram *h) {
-    printf("\"%s\": {\"count\": %llu, \"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.3f, \"over_2ms\": %llu}",
+    printf("\"%s\": {\"count\": %llu, \"p50_us\": %.3f, \"p99_us\": %.3f, "
+           "\"p999_us\": %.3f, \"max_us\": %.3f, \"over_2ms\": %llu}",
            name, (unsigned long long)h->total, percentile_us(h, 0.5), percentile_us(h, 0.99), percentile_us(h, 0.999),
            (double)h->longest / 1000, (unsigned long long)h->over_2ms);
 }
@@ -356,8 +358,9 @@ static void usage(int code) {
             "usage: load --port PORT --op get|set|mget|ping|idle [--requests N] [--seconds S] [--rate COMMANDS_PER_S]\n"
             "  [--connections N] [--pipeline N] [--keys N] [--first N] [--sequential] [--value-bytes N] [--ttl-ms N]\n"
             "  [--due-ms UNIX_MS --spread-ms N] [--memcache] [--probe]\n"
-            "--due-ms gives key i the deadline due-ms + i * spread-ms / keys (PXAT); else --ttl-ms says all keys' life.\n"
-            "--requests or --seconds must end it. --probe: one more connection that only says PING. mget: memcached only.\n");
+            "--due-ms gives key i the deadline due-ms + i * spread-ms / keys (PXAT); else --ttl-ms is all keys' life.\n"
+            "--requests or --seconds must end it. --probe: one more connection that only says PING.\n"
+            "mget: memcached only.\n");
     exit(code);
 }
 
@@ -375,7 +378,8 @@ static int64_t number(const char *text, int64_t least, int64_t most) {
 static void parse(int argc, char **argv) {
     static const struct option options[] = {
         {"port", 1, 0, 'p'}, {"op", 1, 0, 'o'}, {"requests", 1, 0, 'n'}, {"seconds", 1, 0, 's'}, {"rate", 1, 0, 'r'},
-        {"connections", 1, 0, 'c'}, {"pipeline", 1, 0, 'P'}, {"keys", 1, 0, 'k'}, {"first", 1, 0, 'f'}, {"sequential", 0, 0, 'q'},
+        {"connections", 1, 0, 'c'}, {"pipeline", 1, 0, 'P'}, {"keys", 1, 0, 'k'}, {"first", 1, 0, 'f'},
+        {"sequential", 0, 0, 'q'},
         {"value-bytes", 1, 0, 'd'}, {"ttl-ms", 1, 0, 't'}, {"due-ms", 1, 0, 'u'}, {"spread-ms", 1, 0, 'e'},
         {"memcache", 0, 0, 'm'}, {"probe", 0, 0, 'b'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
     static const char *const names[] = {"get", "set", "mget", "ping", "idle"};
@@ -427,7 +431,8 @@ int main(int argc, char **argv) {
     if (want.memcache && (want.op == OP_GET || want.op == OP_MGET)) /* memcached leaves out what it does not have */
         misses = replies * (want.op == OP_MGET ? KEYS_PER_MGET : 1) - values;
     printf("{\"requests\": %llu, \"seconds\": %.6f, \"errors\": %llu, \"misses\": %llu, \"overruns\": %llu, ",
-           (unsigned long long)replies, seconds, (unsigned long long)errors, (unsigned long long)misses, (unsigned long long)overruns);
+           (unsigned long long)replies, seconds, (unsigned long long)errors, (unsigned long long)misses,
+           (unsigned long long)overruns);
     print_histogram("times", &times);
     printf(", ");
     print_histogram("probe", &probes);

@@ -64,7 +64,8 @@ def page(facts: dict[str, str], growths: list[Growth], kinds: list[Kind], value_
             kind.label, tables.figure_cell([one.per_key for one in mine]), tables.figure_cell(own),
             tables.ratio_cell(found) if found else "-",
         ])  # fmt: skip
-    text = f"{count_name(keys)} keys of 16 bytes with {size_name(value_bytes)} values and a TTL, written once each, in order."
+    what = f"{count_name(keys)} keys of 16 bytes with {size_name(value_bytes)} values and a TTL"
+    text = f"{what}, written once each, in order."
     return "\n\n".join(["# Memory per key", text, tables.facts_list(facts), tables.table(head, lines)]) + "\n"
 
 

@@ -1,8 +1,9 @@
-"""What is measured of servers that hold the same keys: one function per measure, each from fresh servers to raw figures.
+"""What is measured of servers that hold the same keys: one function per measure, each from fresh servers to raw
+figures.
 
-Lags are looked for by asking the other node again and again, so they are too long by up to one such question (a tenth of a
-millisecond). They begin when the write is sent. Nothing is pinned to a processor: several servers run at once here, and
-who must wait for whom is part of the figure.
+Lags are looked for by asking the other node again and again, so they are too long by up to one such question (a tenth
+of a millisecond). They begin when the write is sent. Nothing is pinned to a processor: several servers run at once
+here, and who must wait for whom is part of the figure.
 """
 
 import os
@@ -24,7 +25,8 @@ KEY_BYTES = 16
 RECORD_BYTES = HEADER.size + SEAL.size + KEY_BYTES + VALUE_BYTES  # as it travels, sealed
 TTL_S = 3600
 WRITES_PER_S = 10_000
-PULSE_S = 0.001  # writes of the background load leave in pulses, so that the client leaves the processors to the servers
+# writes of the background load leave in pulses, so that the client leaves the processors to the servers
+PULSE_S = 0.001
 LAG_S = 15
 LAG_GAP_S = 0.005
 LAG_S_MAX = 5.0
@@ -45,7 +47,12 @@ def key(number: int) -> bytes:
 
 def fill(made: Group, programs: Programs, where: Affinity, keys: int) -> None:
     run_client(preload(keys, VALUE_BYTES, programs.load, made.servers[0].port, False), where, FILL_S_MAX)
-    until(lambda: all(asker.ask("DBSIZE") == keys for asker in made.askers), f"not all {made.name} servers hold all keys", FILL_S_MAX, 0.2)
+    until(
+        lambda: all(asker.ask("DBSIZE") == keys for asker in made.askers),
+        f"not all {made.name} servers hold all keys",
+        FILL_S_MAX,
+        0.2,
+    )
     time.sleep(SETTLE_S)
     made.wait_level()
 
@@ -82,13 +89,21 @@ def lag(name: str, programs: Programs, where: Affinity, seconds: int = LAG_S) ->
                 writer.ask("SET", "lag:probe", probe, "EX", TTL_S)
             else:
                 time.sleep(0.0002)
-        return {"lags": len(lags), "p50_ms": _share(lags, 0.5), "p99_ms": _share(lags, 0.99), "max_ms": max(lags), "writes": sent}
+        return {
+            "lags": len(lags),
+            "p50_ms": _share(lags, 0.5),
+            "p99_ms": _share(lags, 0.99),
+            "max_ms": max(lags),
+            "writes": sent,
+        }
 
 
 def _pulses() -> Iterator[bytes]:
     number = 0
     while True:
-        yield b"".join(packed("SET", key((number + at) * 7919 % 100_000), b"x" * VALUE_BYTES, "EX", TTL_S) for at in range(10))
+        yield b"".join(
+            packed("SET", key((number + at) * 7919 % 100_000), b"x" * VALUE_BYTES, "EX", TTL_S) for at in range(10)
+        )
         number += 10
 
 
@@ -115,7 +130,8 @@ def quiet(name: str, programs: Programs, where: Affinity, keys: int, size: int =
         time.sleep(SETTLE_S)
         before, cpu_s, started = [asker.info("replication") for asker in made.askers], made.cpu_s(), time.monotonic()
         time.sleep(seconds)
-        after, cpu_s, took_s = [asker.info("replication") for asker in made.askers], made.cpu_s() - cpu_s, time.monotonic() - started
+        after, cpu_s, took_s = [asker.info("replication")
+                                for asker in made.askers], made.cpu_s() - cpu_s, time.monotonic() - started
     kinds: dict[str, list[int]] = {}
     for old, new in zip(before, after, strict=True):
         for field, text in new.items():
@@ -128,8 +144,10 @@ def quiet(name: str, programs: Programs, where: Affinity, keys: int, size: int =
     if kinds.get("buckets", [0])[0] or not digests[0]:
         raise BenchError("the nodes were not level, or compared nothing")
     return {
-        "keys": keys, "nodes": size, "seconds": took_s, "exchanges": digests[0], "exchange_bytes": (digests[1] + sames[1]) / digests[0],
-        "frames_per_s": sum(one[0] for one in kinds.values()) / took_s, "bytes_per_s": sum(one[1] for one in kinds.values()) / took_s,
+        "keys": keys, "nodes": size, "seconds": took_s, "exchanges": digests[0],
+        "exchange_bytes": (digests[1] + sames[1]) / digests[0],
+        "frames_per_s": sum(one[0] for one in kinds.values()) / took_s,
+        "bytes_per_s": sum(one[1] for one in kinds.values()) / took_s,
         "cpu_ms_per_s": cpu_s * 1000 / took_s, "kinds": {kind: one for kind, one in kinds.items() if one[0]},
     }  # fmt: skip
 
@@ -141,7 +159,8 @@ def _traffic(text: str) -> tuple[int, int]:
 
 # -- after a cut --------------------------------------------------------------------------------------
 def healed(name: str, programs: Programs, where: Affinity, keys: int, args: tuple[str, ...] = ()) -> Figures:
-    """Two servers of so many keys; the wire between them is cut, 1,000 keys are overwritten on one, the wire is mended."""
+    """Two servers of so many keys; the wire between them is cut, 1,000 keys are overwritten on one, the wire is mended.
+    """
     with group(name, 2, programs, where, args, wired=True) as made:
         fill(made, programs, where, keys)
         for wire in made.wires:
@@ -165,7 +184,8 @@ def healed(name: str, programs: Programs, where: Affinity, keys: int, args: tupl
         until(made.is_level, f"the {name} group is not level")
         level_s = time.monotonic() - mended
         return {
-            "keys": keys, "changed": CHANGED, "changed_bytes": CHANGED * RECORD_BYTES, "arrived_s": took_s, "arrived_bytes": arrived_bytes,
+            "keys": keys, "changed": CHANGED, "changed_bytes": CHANGED * RECORD_BYTES, "arrived_s": took_s,
+            "arrived_bytes": arrived_bytes,
             "level_s": level_s, "level_bytes": made.wire_bytes() - carried,
         }  # fmt: skip
 
@@ -199,8 +219,10 @@ def bootstrap(name: str, programs: Programs, where: Affinity, keys: int, args: t
             received = _sent_bytes(name, made.askers[0]) - sent
             source_cpu_s = machine.cpu_s(made.servers[0].pid) - cpu_s
         return {
-            "keys": keys, "record_bytes": keys * RECORD_BYTES, "text_bytes": keys * (KEY_BYTES + VALUE_BYTES), "bytes": received, "took_s": took_s,
-            "source_cpu_s": source_cpu_s, "unwitnessed": watch.why_not, **_waits(idle, watch, "idle"), **_waits(during, watch, "during"),
+            "keys": keys, "record_bytes": keys * RECORD_BYTES, "text_bytes": keys * (KEY_BYTES + VALUE_BYTES),
+            "bytes": received, "took_s": took_s,
+            "source_cpu_s": source_cpu_s, "unwitnessed": watch.why_not, **_waits(idle, watch, "idle"),
+            **_waits(during, watch, "during"),
         }  # fmt: skip
 
 
@@ -239,7 +261,9 @@ def _probe(asker: Asker, seconds: int, done: Callable[[], bool]) -> list[Span]:
 
 
 def _waits(waits: list[Span], watch: Watch, when: str) -> Figures:
-    """p50, p99 and the longest in microseconds; `own_`: without what the machine took of each, as far as a witness saw it."""
+    """p50, p99 and the longest in microseconds; `own_`: without what the machine took of each, as far as a witness saw
+    it.
+    """
     times = [length / 1000 for _, length in waits]
     own = [watch.own_ns(wait) / 1000 for wait in waits]
     return {
@@ -262,7 +286,8 @@ def cpu(name: str, programs: Programs, where: Affinity, pipeline: int, requests:
         for turn in range(turns + 1):
             cpu_by = [machine.cpu_s(server.pid) for server in made.servers]
             argv = [
-                "redis-benchmark", "-h", "127.0.0.1", "-p", str(made.servers[0].port), "-c", "50", "-n", str(requests), "-P", str(pipeline),
+                "redis-benchmark", "-h", "127.0.0.1", "-p", str(made.servers[0].port), "-c", "50", "-n", str(requests),
+                "-P", str(pipeline),
                 "-r", "100000", "--csv", "SET", "key:__rand_int__", "x" * VALUE_BYTES, "EX", str(TTL_S),
             ]  # fmt: skip
             heard = hear_redis_benchmark(run_client(argv, where, CLIENT_S_MAX), requests)
@@ -270,7 +295,9 @@ def cpu(name: str, programs: Programs, where: Affinity, pipeline: int, requests:
             spent = [machine.cpu_s(server.pid) - before for server, before in zip(made.servers, cpu_by, strict=True)]
             if turn:  # the first fills
                 by = [one / requests * 1e6 for one in spent]
-                found.append({"pipeline": pipeline, "cpu_us": sum(by), "cpu_us_by": by, "rps": heard.rps, "p99_us": heard.p99_us})
+                found.append(
+                    {"pipeline": pipeline, "cpu_us": sum(by), "cpu_us_by": by, "rps": heard.rps, "p99_us": heard.p99_us}
+                )
     return found
 
 

@@ -79,14 +79,16 @@ def own_load(row: Row, load: Path, port: int, memcache: bool, rate: int = 0) -> 
     length = ["--rate", str(rate), "--seconds", str(HALF_LOAD_S)] if rate else ["--requests", str(row.requests)]
     return [
         str(load), "--port", str(port), "--op", row.op, "--keys", str(row.keys), "--value-bytes", str(row.value_bytes),
-        "--connections", str(row.connections), "--pipeline", str(row.pipeline), *length, *(["--memcache"] if memcache else []),
+        "--connections", str(row.connections), "--pipeline", str(row.pipeline), *length,
+        *(["--memcache"] if memcache else []),
     ]  # fmt: skip
 
 
 def preload(keys: int, value_bytes: int, load: Path, port: int, memcache: bool, first: int = 0) -> list[str]:
     """Every key once, in order."""
     return [
-        str(load), "--port", str(port), "--op", "set", "--keys", str(keys), "--first", str(first), "--requests", str(keys),
+        str(load), "--port", str(port), "--op", "set", "--keys", str(keys), "--first", str(first), "--requests",
+        str(keys),
         "--sequential", "--value-bytes", str(value_bytes), "--connections", "4", "--pipeline", "50",
         *(["--memcache"] if memcache else []),
     ]  # fmt: skip

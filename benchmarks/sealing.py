@@ -21,7 +21,8 @@ QUICK_DIVISOR = 10
 
 def all_rows() -> list[Row]:
     ops: tuple[Op, ...] = ("get", "set")
-    rows = [Row(op, 100_000, count, pipeline=pipeline, target=TARGETS[pipeline]) for op in ops for pipeline, count in REQUESTS.items()]
+    rows = [Row(op, 100_000, count, pipeline=pipeline, target=TARGETS[pipeline]) for op in ops
+            for pipeline, count in REQUESTS.items()]
     for value_bytes, keys, divisor in ((1024, 100_000, 2), (16 * 1024, 10_000, 8)):
         rows += [
             Row(op, keys, count // divisor, pipeline=pipeline, value_bytes=value_bytes)
@@ -31,7 +32,8 @@ def all_rows() -> list[Row]:
 
 
 def page(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str:
-    head = ["server CPU, us per command", *(kind.label for kind in kinds), "sealed to unsealed", "target", "sealed to Redis"]
+    head = ["server CPU, us per command", *(kind.label for kind in kinds), "sealed to unsealed", "target",
+            "sealed to Redis"]
     lines = [
         [
             result.row.title,
@@ -44,7 +46,8 @@ def page(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str
     ]
     return "\n\n".join([
         "# Sealing",
-        "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± their spread; a ratio is the\n"
+        "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± their spread; a "
+        "ratio is the\n"
         "median of the turns' ratios, with the lowest and highest.",
         tables.facts_list(facts), tables.table(head, lines), "## Raw figures", tables.raw_table(results, kinds),
     ]) + "\n"  # fmt: skip
@@ -57,7 +60,10 @@ def work(
 
     def save(results: list[Result], whole: bool = False) -> None:
         path = options.out_path(given, "sealing", whole)
-        found = [{"title": one.row.title, "row": asdict(one.row), "runs": [asdict(run) for run in one.runs]} for one in results]
+        found = [
+            {"title": one.row.title, "row": asdict(one.row), "runs": [asdict(run) for run in one.runs]}
+            for one in results
+        ]
         options.write(path, ".json", json.dumps({"facts": facts, "rows": found}, indent=1) + "\n")
         options.write(path, ".md", page(facts, results, kinds))
 

@@ -72,7 +72,8 @@ class Server:
 def _redis(program: str) -> Callable[[Programs, int, int], list[str]]:
     def argv(_programs: Programs, port: int, _spare: int) -> list[str]:
         return [
-            program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no",
+            program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize",
+            "no",
             "--loglevel", "warning", "--maxclients", str(CLIENTS_MAX),
         ]  # fmt: skip
 
@@ -82,7 +83,8 @@ def _redis(program: str) -> Callable[[Programs, int, int], list[str]]:
 def _respram(engine: str, *more: str) -> Callable[[Programs, int, int], list[str]]:
     def argv(_programs: Programs, port: int, spare: int) -> list[str]:
         return [
-            sys.executable, "-m", "respram", "serve", "--engine", engine, "--port", str(port), "--peer-port", str(spare),
+            sys.executable, "-m", "respram", "serve", "--engine", engine, "--port", str(port), "--peer-port",
+            str(spare),
             "--log-level", "warning", *more,
         ]  # fmt: skip
 
@@ -134,9 +136,11 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("redis", "Redis", False, True, "redis-server", _redis("redis-server"), _redis_version("redis-server")),
-        Kind("valkey", "Valkey", False, True, "valkey-server", _redis("valkey-server"), _redis_version("valkey-server")),
+        Kind("valkey", "Valkey", False, True, "valkey-server", _redis("valkey-server"),
+             _redis_version("valkey-server")),
         Kind("native", "respram", False, True, "", _respram("native"), _respram_version),
-        Kind("unsealed", "respram (unsealed)", False, True, "", _respram("native", "--seal-memory", "no"), _respram_version),
+        Kind("unsealed", "respram (unsealed)", False, True, "", _respram("native", "--seal-memory", "no"),
+             _respram_version),
         Kind("pure", "respram (pure)", False, True, "", _respram("pure"), _respram_version),
         Kind("memcached", "memcached", True, True, "memcached", _memcached, _memcached_version),
         Kind("floor", "epoll floor", False, False, "", _floor, lambda _: "floor.c"),

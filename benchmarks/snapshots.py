@@ -1,9 +1,9 @@
 """Snapshots: what writing 1M records costs those who are served, how long a stop and a restart take, and what a restart
 with a snapshot saves beside filling up from a peer.
 
-`python -m benchmarks.snapshots [--keys 1000000] [--engine native] [--write]`. All processes run on one machine, with TLS between the
-peers and sealing on, as they come. The prober says PING every millisecond on a connection of its own. With `--write` the page and the raw
-figures go to `results/snapshots.*`.
+`python -m benchmarks.snapshots [--keys 1000000] [--engine native] [--write]`. All processes run on one machine, with
+TLS between the peers and sealing on, as they come. The prober says PING every millisecond on a connection of its own.
+With `--write` the page and the raw figures go to `results/snapshots.*`.
 """
 
 import argparse
@@ -68,7 +68,8 @@ def request(*argv: bytes) -> bytes:
 def node(engine: str, folder: Path | None, *words: str, secret: str = "", port: int = 0) -> Iterator[Node]:
     """One node, ended by its process id. It is served as soon as it answers."""
     port = port or reserve()
-    argv = [sys.executable, "-m", "respram", "serve", "--engine", engine, "--port", str(port), "--maxmemory", "0", *words]
+    argv = [sys.executable, "-m", "respram", "serve", "--engine", engine, "--port", str(port), "--maxmemory", "0",
+            *words]
     argv += ["--snapshot-dir", str(folder)] if folder is not None else []
     env = {**os.environ, "RESPRAM_CLUSTER_SECRET": secret} if secret else dict(os.environ)
     made = Node(port, subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL))
@@ -100,7 +101,9 @@ def fill(one: Node, first: int, count: int) -> None:
     with socket.create_connection(("127.0.0.1", one.port)) as sock, sock.makefile("rb") as replies:
         for start in range(first, first + count, CHUNK_KEYS):
             numbers = range(start, min(start + CHUNK_KEYS, first + count))
-            sock.sendall(b"".join(request(b"SET", b"key:%012d" % at, VALUE, b"EX", b"%d" % (1800 + at % 1800)) for at in numbers))
+            sock.sendall(
+                b"".join(request(b"SET", b"key:%012d" % at, VALUE, b"EX", b"%d" % (1800 + at % 1800)) for at in numbers)
+            )
             if replies.read(5 * len(numbers)) != b"+OK\r\n" * len(numbers):
                 raise BenchError("a write was refused")
 
@@ -122,7 +125,11 @@ def probe(one: Node, until_s: float, also: Callable[[], object] | None = None) -
 
 
 def of(took: list[float], name: str) -> Figures:
-    return {f"{name}_p50_ms": took[len(took) // 2], f"{name}_p99_ms": took[len(took) * 99 // 100], f"{name}_max_ms": took[-1]}
+    return {
+        f"{name}_p50_ms": took[len(took) // 2],
+        f"{name}_p99_ms": took[len(took) * 99 // 100],
+        f"{name}_max_ms": took[-1],
+    }
 
 
 def alone(engine: str, keys: int, folder: Path) -> Figures:
@@ -185,7 +192,8 @@ def joining(engine: str, keys: int, folder: Path) -> Figures:
 
 
 def level(one: Node, keys: int) -> None:
-    until(lambda: one.fact(b"replication", "peer_state") == "ready" and one.keys() == keys, f"{one.keys()} of {keys} keys")
+    until(lambda: one.fact(b"replication", "peer_state") == "ready" and one.keys() == keys,
+          f"{one.keys()} of {keys} keys")
 
 
 def page(found: Figures, engine: str, keys: int) -> str:
@@ -193,19 +201,25 @@ def page(found: Figures, engine: str, keys: int) -> str:
         ("a last snapshot of everything, from SIGTERM to the exit", f"{found['stop_s']:.1f} s"),
         ("on disk", f"{found['bytes'] / 1e6:.0f} MB in {found['files']:.0f} segments"),
         ("a restart alone, from the start of the process to the last record", f"{found['restart_s']:.1f} s"),
-        ("a pass that writes everything, while serving", f"{found['write_s']:.1f} s, {found['write_cpu_s']:.1f} s of CPU"),
+        ("a pass that writes everything, while serving",
+         f"{found['write_s']:.1f} s, {found['write_cpu_s']:.1f} s of CPU"),
         ("PING of a bystander during it: p50, p99, longest", waits(found, "writing")),
         ("the same before, with nothing written", waits(found, "idle")),
-        ("filling up from a peer, to ready", f"{found['bootstrap_s']:.1f} s, {found['bootstrap_bytes'] / 1e6:.1f} MB received"),
+        ("filling up from a peer, to ready",
+         f"{found['bootstrap_s']:.1f} s, {found['bootstrap_bytes'] / 1e6:.1f} MB received"),
         (f"coming back with a snapshot after {CHANGED_KEYS:,} missed writes, to ready and level",
          f"{found['rejoin_s']:.1f} s, {found['rejoin_bytes'] / 1e6:.2f} MB received"),
     ]  # fmt: skip
     lines = [f"| {what} | {value} |" for what, value in rows]
     made = (
-        f"Made by `python -m benchmarks.snapshots --keys {keys} --engine {engine} --write`. Keys of 16 bytes, values of 64, lives of 30 to 60 "
-        "minutes; sealing on, TLS between peers; one machine for all, one run. The idle row shows the waits of the machine's own making."
+        f"Made by `python -m benchmarks.snapshots --keys {keys} --engine {engine} --write`. Keys of 16 bytes, values "
+        "of 64, lives of 30 to 60 "
+        "minutes; sealing on, TLS between peers; one machine for all, one run. The idle row shows the waits of the "
+        "machine's own making."
     )
-    return "\n".join([f"# Snapshots of {keys:,} records", "", made, "", "| what | measured |", "| --- | --- |", *lines, ""])
+    return "\n".join(
+        [f"# Snapshots of {keys:,} records", "", made, "", "| what | measured |", "| --- | --- |", *lines, ""]
+    )
 
 
 def waits(found: Figures, when: str) -> str:

@@ -31,14 +31,16 @@ LOAD_S_MAX = 10  # in which the expiring keys must be written, before the first 
 PROBE_AFTER_S = 5  # Redis is done 1.2 to 2.6 s after the last deadline
 STALL_MAX_MS = 2
 WAIT_TOLD_US = 500  # load.c tells of longer ones
-SETTLE_S = 10  # after a server has ended: what it had stored goes back to the system, and in a virtual machine on to the host
+# after a server has ended: what it had stored goes back to the system, and in a virtual machine on to the host
+SETTLE_S = 10
 QUICK_DIVISOR = 10
 SERVERS = "redis,native,valkey,floor"
 PHASES = ("grow", "expire")
 
 
 def probed(argv: list[str], programs: Programs, where: Affinity) -> dict[str, Any]:
-    """A load with a prober, under the eyes of the witnesses: what the load says, and which waits were the server's own."""
+    """A load with a prober, under the eyes of the witnesses: what the load says, and which waits were the server's own.
+    """
     with watching(programs, where) as watch:
         found = run_load([str(programs.load), *argv, "--probe"], where)
     waits: list[tuple[int, int]] = [(start, length) for start, length in found.pop("waits")]
@@ -102,8 +104,10 @@ def noise_note(found: list[dict[str, Any]]) -> str:
         return f"**Nobody watched the machine: {unwitnessed.pop()}. So its own stalls are among the waits.**"
     longest = max(one["machine"]["longest_us"] for one in found) / 1000
     return (
-        f"In these runs a processor was not to be had for up to {longest:.1f} ms at a time, by nobody: a witness on each, which "
-        "takes precedence over all of them, says when. A server's own wait is what is left without those moments; where they were "
+        f"In these runs a processor was not to be had for up to {longest:.1f} ms at a time, by nobody: a witness on "
+        "each, which "
+        "takes precedence over all of them, says when. A server's own wait is what is left without those moments; "
+        "where they were "
         "more than half of it, what is left was theirs too, to be worked off."
     )
 
@@ -113,7 +117,8 @@ def stalls_table(phase: str, found: list[dict[str, Any]], kinds: list[Kind], div
     head = [
         f"{start} grows to {end} keys" if phase == "grow" else f"{keys} keys expire in one second",
         "longest wait of its own, ms: median of turns (lowest-highest)", f"own waits over {STALL_MAX_MS} ms",
-        "longest wait, ms", f"waits over {STALL_MAX_MS} ms", "p99.9, ms", "p50, us", "machine stood still, ms a second", "keys left",
+        "longest wait, ms", f"waits over {STALL_MAX_MS} ms", "p99.9, ms", "p50, us", "machine stood still, ms a second",
+        "keys left",
     ]  # fmt: skip
     lines = []
     for kind in kinds:
@@ -129,7 +134,8 @@ def stalls_table(phase: str, found: list[dict[str, Any]], kinds: list[Kind], div
             " ".join(str(one["probe"]["over_2ms"]) for one in mine),
             f"{summary([one['probe']['p999_us'] / 1000 for one in mine]).median:.3f}",
             f"{summary([one['probe']['p50_us'] for one in mine]).median:.1f}",
-            " ".join(f"{one['machine']['stood_still_us'] / 1000 / one['seconds']:.1f}" for one in mine) if witnessed else "-",
+            " ".join(f"{one['machine']['stood_still_us'] / 1000 / one['seconds']:.1f}" for one in mine) if witnessed
+            else "-",
             " ".join(str(one.get("keys_left", "-")) for one in mine) if kind.has_keys else "-",
         ])  # fmt: skip
     return tables.table(head, lines)

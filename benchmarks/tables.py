@@ -9,7 +9,8 @@ from benchmarks.compare import OURS, THEIRS, Result, cpu_ratio, p99_ratio
 from benchmarks.figures import CPU_NOISE_MAX, LATENCY_NOISE_MAX, Ratio, Refusal, summary
 from benchmarks.servers import KINDS, Kind
 
-# The rows of the README: without and with pipelining, reads and writes, and a longer value. The page of results has all.
+# The rows of the README: without and with pipelining, reads and writes, and a longer value. The page of results has
+# all.
 SHORT_ROWS = (
     "GET, 100k keys, P=1",
     "SET EX, 100k keys, P=1",
@@ -114,9 +115,12 @@ def facts_list(facts: dict[str, str]) -> str:
 def page(title: str, facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> str:
     parts = [
         f"# {title}",
-        "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± the spread (median absolute\n"
-        "deviation, scaled); ratios are medians of the turns' ratios with the lowest and highest, and are left out where the\n"
-        f"turns differ too much (spread above {CPU_NOISE_MAX:.0%} for CPU, {LATENCY_NOISE_MAX:.0%} for latency). Where the first three\n"
+        "Made by the command at the end of the list; do not edit. Figures are medians of all turns, ± the spread "
+        "(median absolute\n"
+        "deviation, scaled); ratios are medians of the turns' ratios with the lowest and highest, and are left out "
+        "where the\n"
+        f"turns differ too much (spread above {CPU_NOISE_MAX:.0%} for CPU, {LATENCY_NOISE_MAX:.0%} for latency). Where "
+        "the first three\n"
         "turns did, Redis and respram had some more.",
         facts_list(facts),
         cpu_table(results, kinds), p99_table(results, kinds), rate_table(results, kinds),
@@ -131,7 +135,8 @@ def as_json(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> 
         found = {"cpu": cpu_ratio(result), "p99": p99_ratio(result)}
         whole["rows"].append({
             "title": result.row.title, "row": asdict(result.row), "rate": result.rate, "commands": result.commands,
-            "ratios": {name: one._asdict() for name, one in found.items()}, "runs": [asdict(run) for run in result.runs],
+            "ratios": {name: one._asdict() for name, one in found.items()},
+            "runs": [asdict(run) for run in result.runs],
         })  # fmt: skip
     return json.dumps(whole, indent=1) + "\n"
 
@@ -139,11 +144,13 @@ def as_json(facts: dict[str, str], results: list[Result], kinds: list[Kind]) -> 
 def short_table(results: list[Result]) -> str:
     """For the README: ours, theirs, how much, of the rows that stand for the others."""
     kinds = [KINDS[THEIRS], KINDS[OURS]]
-    head = ["server CPU, us per command", *(kind.label for kind in kinds), "respram's CPU / Redis's", "respram's p99 / Redis's"]
+    head = ["server CPU, us per command", *(kind.label for kind in kinds), "respram's CPU / Redis's",
+            "respram's p99 / Redis's"]
     lines = [
         [
             result.row.title,
-            *(number(summary(result.values(kind.name, "cpu_us")).median) if result.values(kind.name, "cpu_us") else "-" for kind in kinds),
+            *(number(summary(result.values(kind.name, "cpu_us")).median) if result.values(kind.name, "cpu_us") else "-"
+              for kind in kinds),
             ratio_cell(cpu_ratio(result)), ratio_cell(p99_ratio(result)),
         ]
         for result in results if result.row.title in SHORT_ROWS
@@ -152,7 +159,8 @@ def short_table(results: list[Result]) -> str:
 
 
 def replace_block(text: str, block: str, name: str = "bench") -> str:
-    """The text with what stands between its two markers replaced. Without markers, or with several, nothing is guessed."""
+    """The text with what stands between its two markers replaced. Without markers, or with several, nothing is guessed.
+    """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         raise ValueError(f"there must be one {begin} and after it one {end}")

@@ -1,7 +1,8 @@
 """TLS beside redis-server's TLS: throughput and server CPU per command, in turns in one run.
 
-Needs redis-server and redis-benchmark built with TLS, and openssl: the certificate is made for the run. redis-benchmark asks
-both, and takes more of the machine than either server: throughput is much the client's, so the server's CPU stands beside it.
+Needs redis-server and redis-benchmark built with TLS, and openssl: the certificate is made for the run. redis-benchmark
+asks both, and takes more of the machine than either server: throughput is much the client's, so the server's CPU stands
+beside it.
 """
 
 import json
@@ -46,7 +47,8 @@ def make_certificate(folder: Path) -> None:
     program = shutil.which("openssl")
     assert program is not None
     subprocess.run(
-        [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+        [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj",
          "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip
@@ -57,9 +59,11 @@ def start(name: str, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     if name == "redis":
         words = ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key,
-                 "--tls-ca-cert-file", cert, "--tls-auth-clients", "no", "--save", "", "--dir", str(folder)]  # fmt: skip
+                 "--tls-ca-cert-file", cert, "--tls-auth-clients", "no", "--save", "", "--dir",
+                 str(folder)]  # fmt: skip
     else:
-        words = [sys.executable, "-m", "respram", "serve", "--port", "0", "--tls-port", str(port), "--peer-port", str(reserve()),
+        words = [sys.executable, "-m", "respram", "serve", "--port", "0", "--tls-port", str(port), "--peer-port",
+                 str(reserve()),
                  "--tls-cert", cert, "--tls-key", key, "--tls-auth-clients", "no", "--engine", name]  # fmt: skip
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + START_S
@@ -80,7 +84,8 @@ def cpu_s(pid: int) -> float:
 
 def load(port: int, folder: Path, command: list[str], pipeline: int, requests: int) -> float:
     """Requests per second of one run of redis-benchmark."""
-    words = ["redis-benchmark", "--tls", "--cacert", str(folder / "cert.pem"), "-h", "localhost", "-p", str(port), "-q", "--csv",
+    words = ["redis-benchmark", "--tls", "--cacert", str(folder / "cert.pem"), "-h", "localhost", "-p", str(port), "-q",
+             "--csv",
              "-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests), "-r", "100000", *command]  # fmt: skip
     told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=LOAD_S_MAX).stdout
     found = re.search(r'^"[^"]*","([0-9.]+)"', told.splitlines()[-1])
@@ -105,15 +110,19 @@ def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
     labels = [kind.label for kind in kinds]
     return "\n\n".join([
         "# TLS for clients",
-        f"Made by the command at the end of the list; do not edit. {CLIENTS} connections of TLS 1.3, 100,000 keys, values of 64 bytes. Figures are\n"
-        "medians of all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and highest.",
+        f"Made by the command at the end of the list; do not edit. {CLIENTS} connections of TLS 1.3, 100,000 keys, "
+        "values of 64 bytes. Figures are\n"
+        "medians of all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and "
+        "highest.",
         tables.facts_list(facts),
         tables.table(["server CPU, us per command", *labels, "respram to Redis"], lines("cpu_us")),
         tables.table(["commands per second", *labels, "respram to Redis"], lines("rps")),
     ]) + "\n"  # fmt: skip
 
 
-def measure(title: str, name: str, pid: int, port: int, folder: Path, command: list[str], pipeline: int, requests: int) -> Turn:
+def measure(
+    title: str, name: str, pid: int, port: int, folder: Path, command: list[str], pipeline: int, requests: int
+) -> Turn:
     before = cpu_s(pid)
     rate = load(port, folder, command, pipeline, requests)
     return Turn(title, name, rate, (cpu_s(pid) - before) / requests * 1e6)
@@ -129,7 +138,9 @@ def take_turns(given: Namespace, kinds: list[Kind], folder: Path, turns: list[Tu
                     for kind in kinds[:: 1 if number % 2 == 0 else -1]:
                         process, port = running[kind.name]
                         title = f"{label}, pipeline {pipeline}"
-                        turns.append(measure(title, kind.name, process.pid, port, folder, command, pipeline, requests // divisor))
+                        turns.append(
+                            measure(title, kind.name, process.pid, port, folder, command, pipeline, requests // divisor)
+                        )
                         print(f"{kind.label}: {title}, {turns[-1].cpu_us:.2f} us", file=sys.stderr, flush=True)
     finally:
         for process, _ in running.values():
@@ -157,7 +168,9 @@ def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinit
 
 def main(argv: list[str]) -> int:
     parser = options.parser_for("tls", "TLS for clients beside that of redis-server.", SERVERS, 900)
-    parser.add_argument("--turns", type=options.positive, default=5, metavar="N", help="how often each server has its turn (default 5)")
+    parser.add_argument(
+        "--turns", type=options.positive, default=5, metavar="N", help="how often each server has its turn (default 5)"
+    )
     given = parser.parse_args(argv)
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:

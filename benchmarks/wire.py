@@ -1,6 +1,7 @@
 """A wire between two servers that counts what passes and can be cut: connections end then, and new ones get nowhere.
 
-A thread of its own carries the bytes, so what goes through is slower than without: for bytes and for cuts, not for latencies.
+A thread of its own carries the bytes, so what goes through is slower than without: for bytes and for cuts, not for
+latencies.
 """
 
 import selectors

@@ -2,7 +2,8 @@
 
 On a machine that is shared a processor is taken away for milliseconds at a time, whoever runs on it: a bare loop that
 stores nothing shows waits of 5 to 30 ms. `witness.c` runs on each processor, before everybody else, and tells when
-it was not let run either. The part of a wait in which a witness stood still was the machine's; the rest is the server's own.
+it was not let run either. The part of a wait in which a witness stood still was the machine's; the rest is the server's
+own.
 """
 
 import json
@@ -64,7 +65,8 @@ def united(spans: Iterable[Span]) -> list[Span]:
 
 @contextmanager
 def watching(programs: Programs, where: Affinity) -> Iterator[Watch]:
-    """Witnesses on the server's processor and the client's, while what is in the `with` goes on. Where both go about on two
+    """Witnesses on the server's processor and the client's, while what is in the `with` goes on. Where both go about on
+    two
     processors, each gap of either counts: for every server alike, and rather too much than too little."""
     watch = Watch()
     if len(where.server | where.client) > SHARED_MAX:

@@ -16,7 +16,7 @@ one row of the result. This file reads and starts nothing.
 
     [[run]]
     name = "asyncio"              behind the title
-    cluster = "yes"               three nodes more, with this word behind `--cluster`; then it goes through CLUSTER_CHECKS
+    cluster = "yes"               three nodes more, with this word behind `--cluster`; then it does CLUSTER_CHECKS
     command = ["{python}", "program.py", "asyncio"]
 """
 
@@ -33,7 +33,8 @@ SECONDS_MAX = 600.0
 CHECKS = (
     "connect", "resp2", "resp3", "set-ex", "set-px", "set-exat", "set-pxat", "set-keepttl", "default-ttl", "get",
     "get-missing", "mget", "set-nx", "expire", "ttl", "incr", "scan", "pipeline", "multi", "watch", "publish-subscribe",
-    "expired-event", "binary", "mebibyte", "auth", "auth-refused", "select", "del-refused", "del-in-multi", "restart", "tls",
+    "expired-event", "binary", "mebibyte", "auth", "auth-refused", "select", "del-refused", "del-in-multi", "restart",
+    "tls",
 )  # fmt: skip
 
 
@@ -83,7 +84,8 @@ class Entry:
 
 
 KNOWN = {
-    "title": str, "language": str, "install": str, "core": bool, "enclave": bool, "free": bool, "needs": list, "debian": list, "source": str,
+    "title": str, "language": str, "install": str, "core": bool, "enclave": bool, "free": bool, "needs": list,
+    "debian": list, "source": str,
     "seconds": int, "run": list,
 }  # fmt: skip
 
@@ -99,7 +101,9 @@ def read_entry(folder: Path) -> Entry:
         facts = tomllib.load(file)
     for name, value in facts.items():
         if name not in KNOWN or not isinstance(value, KNOWN[name]):
-            raise EntryError(f"{folder.name}: {name} is no setting of an entry, or not of type {KNOWN.get(name, str).__name__}")
+            raise EntryError(
+                f"{folder.name}: {name} is no setting of an entry, or not of type {KNOWN.get(name, str).__name__}"
+            )
     for name in ("title", "language", "install", "run"):
         if not facts.get(name):
             raise EntryError(f"{folder.name}: {name} is missing")

@@ -41,7 +41,8 @@ KINDS = {
         (),
         (
             (sys.executable, "-m", "venv", "--clear", "env"),
-            (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", "requirements.txt"),
+            (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r",
+             "requirements.txt"),
             (PYTHON, "unpack_sources.py"),
         ),
         ("requirements.txt", "sources.txt"),

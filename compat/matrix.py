@@ -1,13 +1,14 @@
-"""`python -m compat.matrix`: runs clients and frameworks as others wrote them against a node, and writes what came of it.
+"""`python -m compat.matrix`: runs clients and frameworks as others wrote them against a node, and writes what came of
+it.
 
 Each run has two nodes of its own, one open (with TLS beside it) and one with a password, so that no client
-meets what another left. A program speaks the lines of `compat/verdict.py`. Each framework runs twice more: on nodes that may let
-go, and on redis-server, which says what each check should have come to there.
-Exit code 0: nothing failed. 1: something did, or with --require something could not be run. 2: wrong arguments.
+meets what another left. A program speaks the lines of `compat/verdict.py`. Each framework runs twice more: on nodes
+that may let go, and on redis-server, which says what each check should have come to there. Exit code 0: nothing failed.
+1: something did, or with --require something could not be run. 2: wrong arguments.
 
-`compat/RESULTS.md` and the line in the README are written when everything was asked for; a part of the matrix prints its table only.
-What each entry came to is kept under `build/compat`: with --kept, an entry that was run before is not run again, so that all of it
-can be run in pieces.
+`compat/RESULTS.md` and the line in the README are written when everything was asked for; a part of the matrix prints
+its table only. What each entry came to is kept under `build/compat`: with --kept, an entry that was run before is not
+run again, so that all of it can be run in pieces.
 """
 
 import argparse
@@ -55,7 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         print(f"matrix: no entry {unknown[0]!r}; there are {', '.join(entry.name for entry in known)}", file=sys.stderr)
         return 2
-    chosen = [entry for entry in known if (not args.names or entry.name in args.names) and (entry.core or not args.core)]
+    chosen = [
+        entry for entry in known if (not args.names or entry.name in args.names) and (entry.core or not args.core)
+    ]
     if args.list:
         print("\n".join(f"{entry.group}/{entry.name}" for entry in chosen))
         return 0
@@ -80,7 +83,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m compat.matrix", description="real clients and frameworks against respram")
+    parser = argparse.ArgumentParser(
+        prog="python -m compat.matrix", description="real clients and frameworks against respram"
+    )
     parser.add_argument("names", nargs="*", help="entries; all when none is named")
     parser.add_argument("--core", action="store_true", help="those that need little to install")
     parser.add_argument("--engine", default="auto", choices=("auto", "native", "pure"))
@@ -153,7 +158,8 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
     """The lines of the program, and why it ended if not by itself with exit code 0."""
     command = [word.replace("{python}", str(folder / PYTHON)).replace("{folder}", str(folder)) for word in run.command]
     process = subprocess.Popen(
-        command, cwd=folder, env=_variables(stage, entry), text=True, errors="replace", bufsize=1, start_new_session=True,
+        command, cwd=folder, env=_variables(stage, entry), text=True, errors="replace", bufsize=1,
+        start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdin and process.stdout

@@ -1,6 +1,7 @@
 """redis-server, for what has to come out as on Redis.
 
-It proves the programs of `applications`, and says what the frameworks of the matrix should come to where they may let go.
+It proves the programs of `applications`, and says what the frameworks of the matrix should come to where they may let
+go.
 """
 
 import contextlib

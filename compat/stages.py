@@ -1,4 +1,6 @@
-"""Where a program of the matrix plays: nodes of its own as they come or with words more, or redis-server in their place."""
+"""Where a program of the matrix plays: nodes of its own as they come or with words more, or redis-server in their
+place.
+"""
 
 import contextlib
 import signal
@@ -53,7 +55,14 @@ class Nodes:
         self.auth_port = self.nodes[1].port
 
     def _open_node(self) -> LiveNode:
-        tls = ["--tls-port", str(self.tls_port), "--tls-cert", str(TLS / "node.pem"), "--tls-key", str(TLS / "node.key")]
+        tls = [
+            "--tls-port",
+            str(self.tls_port),
+            "--tls-cert",
+            str(TLS / "node.pem"),
+            "--tls-key",
+            str(TLS / "node.key"),
+        ]
         tls += ["--tls-auth-clients", "no"]
         return start("--notify-keyspace-events", "Ex", *tls, *self.words, engine=self.engine, port=self.port)
 
@@ -88,7 +97,9 @@ class Nodes:
 
 @dataclass(slots=True)
 class Redis:
-    """In the place of several nodes stands one: what is done at it is seen at once by who asks it for another. It has no TLS."""
+    """In the place of several nodes stands one: what is done at it is seen at once by who asks it for another. It has
+    no TLS.
+    """
 
     port: int = field(default_factory=reserve)
     tls_port: int = field(default_factory=reserve)

@@ -14,7 +14,8 @@ from cryptography.x509.oid import NameOID
 
 LIFE = datetime.timedelta(days=1)
 SIGNS_CERTIFICATES = x509.KeyUsage(
-    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False,
     key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False,
 )  # fmt: skip
 
@@ -39,7 +40,8 @@ def issue(folder: Path) -> None:
     key.unlink(missing_ok=True)
     key.touch(mode=0o600)
     key.write_bytes(
-        node_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        node_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                               serialization.NoEncryption())
     )
 
 
@@ -57,6 +59,7 @@ def _unsigned(
         .serial_number(x509.random_serial_number()).not_valid_before(now - LIFE).not_valid_after(now + LIFE)
         .add_extension(identifier(key.public_key()), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier(signer.public_key())), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier(signer.public_key())),
+            critical=False
         )
     )  # fmt: skip

@@ -7,7 +7,7 @@
     cannot REASON                   what this is for cannot be had on respram; the limits say what was seen
     version TEXT                    of what is tested
     figure TEXT                     what was measured on the way: told beside the verdict, and judged by nobody
-    restart                         end the node and start it again at the same address; answered by a line on standard input
+    restart                         end the node and start it again at the same address; answered by a line on its input
     kill, start                     the same with the second of three nodes of a cluster: end it at once, start it again
     done                            the program came to its end
 
@@ -86,7 +86,11 @@ def judge(lines: Iterable[str], expected: tuple[str, ...] = (), ended: str = "")
             done = True
     names = [check.name for check in checks]
     checks += [Check(FAILED, name, "named twice") for name in sorted({name for name in names if names.count(name) > 1})]
-    checks += [Check(FAILED, name, "expected=a result got=nothing") for name in expected if name not in names and (names or done)]
+    checks += [
+        Check(FAILED, name, "expected=a result got=nothing")
+        for name in expected
+        if name not in names and (names or done)
+    ]
     if not done or ended:
         checks.append(Check(FAILED, "end", f"expected=done got={ended or 'the program ended early'}"))
     return Verdict(version, tuple(checks), figures=tuple(figures), cannot=cannot)

@@ -2,8 +2,9 @@
  *
  * The input is a list of steps: a byte that names the step, a byte for its length, its bytes. After every
  * step the sums must be right: records counted are records walked, and nothing that is over is shown.
- * At the end everything is let run out, and must be gone. Half of all inputs go to a node that seals, some by the machine's
- * libcrypto, the others with a cipher that mixes a block instead of encrypting it, and that fails now and then as if there were no memory.
+ * At the end everything is let run out, and must be gone. Half of all inputs go to a node that seals, some by the
+ * machine's libcrypto, the others with a cipher that mixes a block instead of encrypting it, and that fails now and
+ * then as if there were no memory.
  */
 #include "engine.h"
 
@@ -67,7 +68,8 @@ static void check(const Engine *engine, int64_t now_ms) {
             || shown.records < all.live)
             abort();
         const Record *one = walk_sample(engine, db, all.records * SPREAD, now_ms);
-        if ((one != NULL) != (all.live > 0) || (one && count_key(&shown, one)) || walk_ttl_average_ms(engine, db, now_ms) < 0)
+        if ((one != NULL) != (all.live > 0) || (one && count_key(&shown, one))
+            || walk_ttl_average_ms(engine, db, now_ms) < 0)
             abort();
         held += all.records;
         live += engine->live[db];
@@ -95,10 +97,12 @@ static int check_trace(void *context, const Record *record) {
     const Trace *trace = trace_of(record);
     uint64_t words[2] = {record->clock, engine->nodes.numbers[record->node]}, key[2] = {IDS_KEY, 0};
     Name name = stub_name(record->db, record_key(record));
-    Span named = record->db < DATABASES && record_shadow_ms(record) ? (Span){name.bytes, NAME_BYTES} : record_key(record);
+    Span named = record->db < DATABASES && record_shadow_ms(record) ? (Span){name.bytes, NAME_BYTES}
+        : record_key(record);
     uint64_t id = hash_words(key, words, 2, record->db, named) + (uint64_t)record_shadow_ms(record) * SPREAD;
     const Granule *granule = granule_of(trace);
-    if (trace->id != id || granule->number != record_end_ms(record) >> GRANULE_SHIFT || granule->records[trace->place] != record)
+    if (trace->id != id || granule->number != record_end_ms(record) >> GRANULE_SHIFT
+        || granule->records[trace->place] != record)
         abort();
     tracked->records++;
     tracked->sum += id;
@@ -140,7 +144,8 @@ static void compare(Engine *engine, const uint8_t *bytes, size_t len, int64_t no
     uint8_t bits[64] = {0};
     Filter filter = {.bits = bits, .salt = len ? bytes[0] : 0, .width = 128, .slices = 4, .room = len};
     int64_t bucket = (now_ms >> GRANULE_SHIFT) >> 4, budget = len & 1 ? 2 + (int64_t)engine->digests.count / 50 : 1000;
-    Selection selection = {.cut_stamp = INT64_MAX, .cut_end = -1, .shift = 4, .buckets = &bucket, .bucket_count = len >> 1 & 1};
+    Selection selection = {.cut_stamp = INT64_MAX, .cut_end = -1, .shift = 4, .buckets = &bucket,
+        .bucket_count = len >> 1 & 1};
     int turns = 0;
     for (Spot spot = {0}; spot.granule != CURSOR_DONE; turns++)
         if (!filter_fill(engine, &filter, &selection, &spot, budget) || turns > TURNS_MAX)
@@ -199,7 +204,8 @@ static bool toy_run_through(void *context, uint32_t key, uint64_t sealer, uint64
     for (size_t at = 0; at < bytes.len; at++) {
         if (toy->fails_at && at == bytes.len / 2 && ++toy->calls % toy->fails_at == 0)
             return false;
-        out[at] = bytes.bytes[at] ^ (uint8_t)(mixed(sealer + position + at / BLOCK_BYTES, toy->ids[key]) >> (at % BLOCK_BYTES));
+        out[at] = bytes.bytes[at] ^ (uint8_t)(mixed(sealer + position + at / BLOCK_BYTES,
+            toy->ids[key]) >> (at % BLOCK_BYTES));
     }
     if (room)
         memset(out + bytes.len, 0xa5, GCM_TAG_BYTES);
@@ -225,7 +231,8 @@ static void store_and_look(Engine *engine, int db, uint64_t hash, Span key, Span
     bool found;
     if (!keyspace_store(engine, db, hash, key, value, now_ms + (int64_t)value.len * 7 + 1, false, now_ms, NOTE_NONE))
         return;
-    if (!keyspace_retime(engine, db, hash, key, now_ms + (int64_t)value.len * 7 + 2, false, now_ms, NOTE_NONE, &found) || !found)
+    if (!keyspace_retime(engine, db, hash, key, now_ms + (int64_t)value.len * 7 + 2, false, now_ms, NOTE_NONE, &found)
+        || !found)
         abort();
     const Record *record = keyspace_row(engine, db, hash, key, now_ms);
     uint8_t *plain = malloc(value.len + 1);
@@ -250,7 +257,8 @@ static void store_many(Engine *engine, int db, const uint8_t *bytes, size_t len,
     for (size_t number = 0; number < len * MANY; number++) {
         uint8_t name[2] = {(uint8_t)number, (uint8_t)(number >> 8)};
         Span key = {name, 2}, value = {bytes, number % 5 < len ? number % 5 : 0};
-        keyspace_store(engine, db, keyspace_hash(engine, key), key, value, now_ms + 1 + bytes[number % len] * 99, false, now_ms,
+        keyspace_store(engine, db, keyspace_hash(engine, key), key, value, now_ms + 1 + bytes[number % len] * 99, false,
+            now_ms,
                        NOTE_NONE);
     }
 }
@@ -260,7 +268,8 @@ static void run_queued(Engine *engine, Session *session, size_t reply_bytes_max,
     Command handed;
     for (uint64_t turns = 0; !kept_run(engine, session, now_ms, reply_bytes_max, &handed); turns++) {
         const Arg *last = &handed.args[handed.argc - 1];
-        if (turns > session->kept_count || handed.text + last->offset + last->len > session->kept.bytes + session->kept.len
+        if (turns > session->kept_count
+            || handed.text + last->offset + last->len > session->kept.bytes + session->kept.len
             || !buffer_append(&engine->reply, (const uint8_t *)"+late\r\n", 7))
             abort();
     }
@@ -326,7 +335,8 @@ static void serve(Engine *engine, Session *session, uint8_t *data, size_t len, i
     if (behind && !buffer_append(&earlier, engine->reply.bytes, engine->reply.len))
         abort();
     answer(engine, session, data, len, now_ms, behind);
-    if (engine->reply.len < earlier.len || (earlier.len && memcmp(engine->reply.bytes, earlier.bytes, earlier.len) != 0))
+    if (engine->reply.len < earlier.len
+        || (earlier.len && memcmp(engine->reply.bytes, earlier.bytes, earlier.len) != 0))
         abort();
     buffer_clear(&earlier, 0);
 }
@@ -362,17 +372,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Settings settings = {
-        .node = 7, .secret = {1, 2}, .default_ttl_ms = 1000, .max_ttl_ms = INT64_C(1) << 40, .clock_offset_ms_max = 2000,
+        .node = 7, .secret = {1, 2}, .default_ttl_ms = 1000, .max_ttl_ms = INT64_C(1) << 40,
+        .clock_offset_ms_max = 2000,
         .bulk_bytes_max = 1 << 20, .args_max = 1 << 16, .inline_bytes_max = 1 << 10, .query_bytes_max = 1 << 20,
         .feed_commands_max = 5, .feed_reply_bytes_max = 500, .outbox_bytes_max = 2000,
     };
     Engine *engine = engine_new(&settings);
     Session session;
-    bool has_peers = size & 1, late = size & 16; /* half of all inputs: a node that may have peers; some only half-way */
+    /* half of all inputs: a node that may have peers; some only half-way */
+    bool has_peers = size & 1, late = size & 16;
     if (has_peers && !late && !digest_track(engine, IDS_KEY, NOW_MS))
         abort();
     Toy toy = {.engine = engine, .fails_at = size & 8 ? 7 : 0};
-    Lender lender = {.context = &toy, .encrypt = toy_encrypt, .run_through = toy_run_through, .lend = toy_lend, .take = toy_take,
+    Lender lender = {.context = &toy, .encrypt = toy_encrypt, .run_through = toy_run_through, .lend = toy_lend,
+        .take = toy_take,
                      .ciphers_here = size & 32, .by_gcm = size & 64};
     if (size & 2 && !seal_begin(engine, lender, size & 4))
         abort();

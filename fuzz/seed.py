@@ -18,7 +18,8 @@ COMMANDS = [
     request(b"SET", b"a", b"long" * 30) + request(b"SET", b"a", b"s", b"PX", b"5"),
     request(b"MGET", b"a", b"b", b"c") + request(b"EXISTS", b"a", b"a"),
     request(b"INCR", b"n") + request(b"DECRBY", b"n", b"-5") + request(b"INCRBY", b"n", b"9223372036854775807"),
-    request(b"PTTL", b"a") + request(b"TTL", b"a") + request(b"STRLEN", b"a") + request(b"PING") + request(b"ECHO", b"e"),
+    request(b"PTTL", b"a") + request(b"TTL", b"a") + request(b"STRLEN", b"a") + request(b"PING")
+    + request(b"ECHO", b"e"),
     request(b"Wait", b"a") + request(b"Retime", b"a") + request(b"Append", b"a") + request(b"Db"),
     request(b"Quit") + request(b"GET", b"a"),
     b"PING\r\nset 'a b' \"\\x41\\n\" ex 9\r\n\r\nget 'a b'\n*0\r\n*-1\r\n",
@@ -40,33 +41,43 @@ def steps(*pairs: tuple[int, bytes]) -> bytes:
     return b"".join(bytes((kind, len(data[:255]))) + data[:255] for kind, data in pairs)
 
 
-PEERS, SEALED, SEALS, FAILS, LATE = 1, 2, 4, 8, 16  # what kind of node takes an input is read from its size, see fuzz_store.c
+# what kind of node takes an input is read from its size, see fuzz_store.c
+PEERS, SEALED, SEALS, FAILS, LATE = 1, 2, 4, 8, 16
 MANY, SOON, LATER, MERGE, DRAIN, BACK, COMPARE, RESTAMP = 3, 4, 5, 6, 7, 9, 10, 11
 
 TABLE = (  # steps that end while lines are made ready, moved, or given back
     (MANY, bytes(range(100))), (MANY, b"x" * 164), (SOON, b"x" * 9), (MANY, b"x" * 198), (SOON, b"x" * 99),
     (MANY, bytes(range(185))), *[(LATER, b"x" * 9)] * 4, (LATER, b"x" * 10), (LATER, b"x" * 11), (LATER, b"x" * 20),
 )  # fmt: skip
-TURN = ((MANY, bytes(range(90))), *[(LATER, b"x" * 9)] * 9, (MANY, bytes(range(92))), (LATER, b"x" * 12))  # it empties instead
+# it empties instead
+TURN = ((MANY, bytes(range(90))), *[(LATER, b"x" * 9)] * 9, (MANY, bytes(range(92))), (LATER, b"x" * 12))
 CURSORS = (  # a slice of two places of a granule that many records share; a full filter; granules far apart
     (MANY, b"\x09" * 20), (COMPARE, b"a"), (COMPARE, b"abc"), (COMPARE, b"x" * 250),
     (0, request(b"SET", b"far", b"1", b"EX", b"99999999") + request(b"SET", b"near", b"2", b"PX", b"99999")),
-    (MANY, bytes(range(20))), (COMPARE, b"abcde"), (SOON, b"x" * 50), (COMPARE, b"ab"), (COMPARE, b"x" * 201), (LATER, b"xxxx"), (COMPARE, b"a"),
+    (MANY, bytes(range(20))), (COMPARE, b"abcde"), (SOON, b"x" * 50), (COMPARE, b"ab"), (COMPARE, b"x" * 201),
+    (LATER, b"xxxx"), (COMPARE, b"a"),
 )  # fmt: skip
-CLOCK = ((LATER, b"x" * 13), (MANY, b"\xff" * 9), (0, COMMANDS[0]), (MERGE, b"".join(map(pack, RECORDS))), (BACK, b"xx"), (RESTAMP, b""))
+CLOCK = ((LATER, b"x" * 13), (MANY, b"\xff" * 9), (0, COMMANDS[0]), (MERGE, b"".join(map(pack, RECORDS))),
+         (BACK, b"xx"), (RESTAMP, b""))
 VALUES = (
     (0, request(b"SET", b"a", b"x" * 40) + request(b"GET", b"a") + request(b"MGET", b"a", b"b", b"a")),
-    (0, request(b"A" + b"y" * 60, b"k") + request(b"B" + b"z" * 60, b"k") + request(b"GET", b"k") + request(b"R", b"k")),
+    (0,
+     request(b"A" + b"y" * 60, b"k") + request(b"B" + b"z" * 60, b"k") + request(b"GET", b"k") + request(b"R", b"k")),
     (MANY, b"\xff" * 30), (0, request(b"INCR", b"n") + request(b"APPEND", b"n") + request(b"STRLEN", b"n")),
     (0, b"".join(request(b"GET", bytes((n, 0))) for n in range(9))), (SOON, b"x" * 99),
 )  # fmt: skip
 MULTI = (
     (0, request(b"M", b"x") + COMMANDS[0] + request(b"SETNX", b"k", b"v") + request(b"E" * 9)),
-    (0, request(b"M", b"x", b"y") + request(b"MGET", b"a", b"b", b"a") + request(b"SET", b"a", b"1", b"EX", b"x") + request(b"E" * 9)),
-    (0, request(b"EXPIRE", b"a", b"9") + request(b"GETEX", b"a", b"PX", b"99") + request(b"PEXPIRE", b"a", b"x") + request(b"GETEX", b"a")),
-    (0, request(b"M") + request(b"INCR", b"n") * 8 + request(b"A", b"a")), (0, request(b"M") + request(b"PING", b"", b"") + request(b"E" * 9)),
-    (0, request(b"M") + b"get       a\r\nset 'a' \"b\" px 9\r\nexpire a 1 NX\r\n"), (SOON, b"xx"), (0, request(b"E" * 9)),
-    (0, request(b"M") + request(b"GET", b"a") * 5 + request(b"E")), (0, request(b"M") + request(b"GET", b"a") + b"*-\r\n"),
+    (0, request(b"M", b"x", b"y") + request(b"MGET", b"a", b"b", b"a") + request(b"SET", b"a", b"1", b"EX", b"x")
+     + request(b"E" * 9)),
+    (0, request(b"EXPIRE", b"a", b"9") + request(b"GETEX", b"a", b"PX", b"99") + request(b"PEXPIRE", b"a", b"x")
+     + request(b"GETEX", b"a")),
+    (0, request(b"M") + request(b"INCR", b"n") * 8 + request(b"A", b"a")),
+    (0, request(b"M") + request(b"PING", b"", b"") + request(b"E" * 9)),
+    (0, request(b"M") + b"get       a\r\nset 'a' \"b\" px 9\r\nexpire a 1 NX\r\n"), (SOON, b"xx"),
+    (0, request(b"E" * 9)),
+    (0, request(b"M") + request(b"GET", b"a") * 5 + request(b"E")),
+    (0, request(b"M") + request(b"GET", b"a") + b"*-\r\n"),
 )  # fmt: skip
 
 
@@ -81,13 +92,32 @@ def main() -> None:
         (HERE / folder).mkdir(parents=True, exist_ok=True)
     for number, command in enumerate(COMMANDS):
         (HERE / "scanner" / f"seed{number:02}").write_bytes(b"\x03\x06" + command)
-        (HERE / "store" / f"seed{number:02}").write_bytes(steps((0, command), (4, b"x" * 9), (0, COMMANDS[3]), (7, b"xxxx")))
-    modes = (0, PEERS, PEERS | LATE, SEALED | SEALS, PEERS | SEALED | SEALS, PEERS | SEALED | SEALS | FAILS, PEERS | SEALED)
-    for name, plan in {"table": TABLE, "turn": TURN, "cursors": CURSORS, "clock": CLOCK, "values": VALUES, "multi": MULTI}.items():
+        (HERE / "store" / f"seed{number:02}").write_bytes(
+            steps((0, command), (4, b"x" * 9), (0, COMMANDS[3]), (7, b"xxxx"))
+        )
+    modes = (
+        0,
+        PEERS,
+        PEERS | LATE,
+        SEALED | SEALS,
+        PEERS | SEALED | SEALS,
+        PEERS | SEALED | SEALS | FAILS,
+        PEERS | SEALED,
+    )
+    for name, plan in {
+        "table": TABLE,
+        "turn": TURN,
+        "cursors": CURSORS,
+        "clock": CLOCK,
+        "values": VALUES,
+        "multi": MULTI,
+    }.items():
         for mode in modes:
             (HERE / "store" / f"{name}{mode:02}").write_bytes(sized(steps(*plan), mode))
     payload = b"".join(map(pack, RECORDS))
-    (HERE / "store" / "peer").write_bytes(steps((0, COMMANDS[0]), (6, payload), (4, b"x" * 40), (5, b"x" * 20), (8, b"")))
+    (HERE / "store" / "peer").write_bytes(
+        steps((0, COMMANDS[0]), (6, payload), (4, b"x" * 40), (5, b"x" * 20), (8, b""))
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """respram: a server that speaks the Redis protocol and forgets on schedule. The version lives here.
 
-`Server`, `AsyncServer` and `Enclave` (respram/embedded) can be had from here, too, and are imported when asked for: whoever wants
-the version needs no more. The stub beside this file has their types.
+`Server`, `AsyncServer` and `Enclave` (respram/embedded) can be had from here, too, and are imported when asked for:
+whoever wants the version needs no more. The stub beside this file has their types.
 """
 
 from importlib import import_module

@@ -75,7 +75,9 @@ def parse_float(data: bytes) -> float | None:
 
 
 def parse_double(data: bytes) -> float | None:
-    """A number as C's `strtod` reads it, whole and without blanks. What is too large is infinite, too small zero; never a NaN."""
+    """A number as C's `strtod` reads it, whole and without blanks. What is too large is infinite, too small zero; never
+    a NaN.
+    """
     infinite = _INFINITY.fullmatch(data)
     if infinite:
         return float("-inf") if infinite[1] == b"-" else float("inf")

@@ -1,9 +1,9 @@
 """A script as the engines run it: a few dozen steps over registers, made of a script's text by `scripting/compiler.py`.
 
 A program says the ordinary way through its script and nothing else. Whatever is odd (a command that no fast path has, a
-number that is spelt in an unusual way, an error) makes the engine decline in the midst; then Lua runs the script from its beginning, and is
-handed the replies that the program got, so that no command runs twice. Lua stays the judge of every message and
-conversion: a program needs to be exact only where it answers.
+number that is spelt in an unusual way, an error) makes the engine decline in the midst; then Lua runs the script from
+its beginning, and is handed the replies that the program got, so that no command runs twice. Lua stays the judge of
+every message and conversion: a program needs to be exact only where it answers.
 
 A step is four numbers of 16 bits: what to do, and three operands `a b c`, most of them registers.
 """

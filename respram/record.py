@@ -7,12 +7,12 @@ records one behind the other, little-endian, no padding:
     u8 flags | u8 database | u32 key bytes | u32 value bytes | u64 clock | u64 node | u64 deadline_ms
     [u64 shadow_ms, where flags say so] [u64 seal key | u64 position, likewise] [u64 sealer, likewise] | key | value
 
-A collection is a head and its members (decision 0120). The head is the key's own record, with its kind in its flags and no value; a
-member is a record of a space of its own, `16 * kind + database`, under `u32 length of the key | key | name`. A mark, in the
-spaces from 64 on, is a stub under the key: what is older than it is cleared.
+A collection is a head and its members (decision 0120). The head is the key's own record, with its kind in its flags and
+no value; a member is a record of a space of its own, `16 * kind + database`, under `u32 length of the key | key |
+name`. A mark, in the spaces from 64 on, is a stub under the key: what is older than it is cleared.
 
-A stub of databases 0 to 15 may have no key, but its name, which stands in the key's place (`stub_name`): who made it small forgot
-the key (decision 0081).
+A stub of databases 0 to 15 may have no key, but its name, which stands in the key's place (`stub_name`): who made it
+small forgot the key (decision 0081).
 
 A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
 where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
@@ -60,7 +60,8 @@ class Seal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One version of one key. `value` is None in a stub, ciphertext with a seal; `shadow_ms` is 0 where there is none."""
+    """One version of one key. `value` is None in a stub, ciphertext with a seal; `shadow_ms` is 0 where there is none.
+    """
 
     db: int
     key: bytes
@@ -80,7 +81,8 @@ class Record:
 
 
 def stub_name(db: int, key: bytes) -> bytes:
-    """124 bits of BLAKE2s over database and key, and 4 that are the database. No two keys are known to have one name, nor
+    """124 bits of BLAKE2s over database and key, and 4 that are the database. No two keys are known to have one name,
+    nor
     can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c."""
     name = hashlib.blake2s(key, digest_size=STUB_NAME_BYTES, salt=bytes((db,)), person=b"stubname").digest()
     return name[:-1] + bytes((name[-1] & 0xF0 | db,))
@@ -198,9 +200,15 @@ def unpack(payload: bytes) -> Iterator[Record]:
 
 
 def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
-    """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub.
+    """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a
+    stub.
     Only a key's stub with a shadow goes by a name."""
-    if flags & KIND and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES) or MARKS <= db < SCRIPTS and not flags & STUB:
+    if (
+        flags & KIND
+        and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES)
+        or MARKS <= db < SCRIPTS
+        and not flags & STUB
+    ):
         return True
     if flags & NAMED and (flags & (STUB | SHADOWED) != STUB | SHADOWED or db >= DATABASES):
         return True
@@ -212,7 +220,8 @@ def _names_a_member(key: bytes) -> bool:
 
 
 def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Of each packed record of an engine's own payload: where it starts and ends, its end in time (the later of deadline
+    """Of each packed record of an engine's own payload: where it starts and ends, its end in time (the later of
+    deadline
     and shadow), and when its value dies, where that is sooner; else 0."""
     at, size, heads = 0, len(payload), _HEADS
     while at < size:
@@ -227,7 +236,8 @@ def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
-    """Where each packed record of an engine's own payload lies: (database, key), start, end. The name of one that has no
+    """Where each packed record of an engine's own payload lies: (database, key), start, end. The name of one that has
+    no
     key stands under a database of its own, so that it is no key."""
     found = []
     at = 0

@@ -1,12 +1,13 @@
-"""A replica: the engine and the gossip core glued together, from bytes to bytes. No I/O, so the simulator runs the real thing.
+"""A replica: the engine and the gossip core glued together, from bytes to bytes.
+No I/O, so the simulator runs the real thing.
 
     replica = Replica(engine, core)
     for output in replica.received(link, data, now): ...      # Write, Dial, Hangup, Report, Deliver, Answered, ...
     replica.next_deadline(), replica.tick(now)
 
 The driver's duty: carry outputs out in order; hand in what arrives; call `wrote` after client commands that may have
-written (it costs two comparisons), and `tick` when `next_deadline` has come. Link numbers are the driver's, never used twice.
-What it may not do is decide anything about peers.
+written (it costs two comparisons), and `tick` when `next_deadline` has come. Link numbers are the driver's, never used
+twice. What it may not do is decide anything about peers.
 """
 
 from collections import deque
@@ -59,13 +60,18 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """What a link led to, where it should have been a PeerError: our mistake, to be shown. It has cost that link and nothing else."""
+    """What a link led to, where it should have been a PeerError: our mistake, to be shown. It has cost that link and
+    nothing else.
+    """
 
     link: int
     error: Exception
 
 
-Output = Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Expelled | Bug
+Output = (
+    Write | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Expelled
+    | Bug
+)
 
 
 class Traffic(NamedTuple):
@@ -161,7 +167,8 @@ class Replica:
         return self.flush(now) + self._done(self.core.publish(channel, message, now), now)
 
     def published(self, kind: bytes, now: Now) -> list[Output]:
-        """The same of what the engine has published by itself, with `kind` before each channel. Where there is nobody to tell, the
+        """The same of what the engine has published by itself, with `kind` before each channel. Where there is nobody
+        to tell, the
         engine keeps nothing more from now on, until a link is opened."""
         self.engine.spreads = bool(self.core.neighbours.of_enclave()) or self.core.state == JOINING
         published = self.engine.take_published()
@@ -204,13 +211,17 @@ class Replica:
         return self._done(self.core.choose(max_ttl_ms, value_bytes_max, now), now)
 
     def forward(self, request: Request, now: Now) -> tuple[int, list[Output]]:
-        """What was written here goes first: the home decides by it. The token of the Decided that will come; 0: too many wait."""
+        """What was written here goes first: the home decides by it. The token of the Decided that will come; 0: too
+        many wait.
+        """
         outputs = self.flush(now) if self.engine.waiting_bytes() else []
         token, effects = self.core.forward(request, now)
         return token, outputs + self._done(effects, now)
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
-        """Of a collection the records say who is in it, and not who was taken out: what was written goes before the answer, on its link."""
+        """Of a collection the records say who is in it, and not who was taken out: what was written goes before the
+        answer, on its link.
+        """
         outputs = self.flush(now) if records.collections and self.engine.waiting_bytes() else []
         return outputs + self._done(self.core.served(who, number, outcome, replies, records.pieces, now), now)
 

@@ -9,15 +9,15 @@ Node numbers are drawn anew at every boot, and a boot's position only grows, acr
 is ever used twice, wherever the record travels. A key's id is a hash of the key, so that no two nodes can give one id
 to two keys.
 
-Long values have a second number of the boot for their sealer, and positions `count << 32 | 2`. Their blocks are those that
-AES-256-GCM would use with the nonce sealer | count: some processors run through a value by GCM twice as fast as by CTR, and
-the bytes are the same.
+Long values have a second number of the boot for their sealer, and positions `count << 32 | 2`. Their blocks are those
+that AES-256-GCM would use with the nonce sealer | count: some processors run through a value by GCM twice as fast as by
+CTR, and the bytes are the same.
 
 A **ring** holds the keys of an enclave. A node makes one at its start and *takes* it for its first write; only keys in
-use are told to peers. Of all keys in use everybody seals with the newest, so nodes that met agree at their next pad. How new a key is
-nobody can claim: one from the future counts as made when it came. So no key wins for good: a node makes another when the newest is a
-day old, and when it stops believing a secret or a peer (`renew_by`). Whoever was put out before then knows no key that anything is
-sealed with afterwards. A key that no record needs any more is wiped.
+use are told to peers. Of all keys in use everybody seals with the newest, so nodes that met agree at their next pad.
+How new a key is nobody can claim: one from the future counts as made when it came. So no key wins for good: a node
+makes another when the newest is a day old, and when it stops believing a secret or a peer (`renew_by`). Whoever was put
+out before then knows no key that anything is sealed with afterwards. A key that no record needs any more is wiped.
 
 There is no randomness, clock or I/O in here: fresh keys, times and the memory that keys lie in come from outside.
 """
@@ -39,11 +39,13 @@ KEY_BYTES = 32
 BLOCK_BYTES = 16
 PAD_BLOCKS = 1024  # keystream made in one go: 16 KiB in 2.2 us, a thousandth of a microsecond per 8 bytes
 GCM_TAG_BYTES = 16  # what GCM adds, and nobody keeps
-LONG_BYTES = PAD_BLOCKS * BLOCK_BYTES // 2  # from here on a value is passed through the cipher by itself; see native/seal.c
+# from here on a value is passed through the cipher by itself; see native/seal.c
+LONG_BYTES = PAD_BLOCKS * BLOCK_BYTES // 2
 LONG_SEALER = 1 << 63  # the bit of the node number that is the other way round in the sealer of long values
 LONG_FIRST = 2  # GCM's counter at its first block; 1 is for the tag
 LONG_COUNT_MAX = 1 << 31  # of a boot; behind it long values take positions like all others
-KEYS_MAX = 1024  # of a ring: one a day for as long as a record lives, and one for each boot that writes before it meets the others
+# of a ring: one a day for as long as a record lives, and one for each boot that writes before it meets the others
+KEYS_MAX = 1024
 OWN_ROOM = 32  # of them are kept for keys that are made here
 QUOTA_KEYS = 512  # that one peer may be the first to tell of
 RING_BYTES = KEYS_MAX * KEY_BYTES  # eight pages, which can be locked even where little may be
@@ -69,7 +71,8 @@ class SealKey:
     made_ms: int
     key: memoryview  # a piece of the ring's memory
     encrypt: Encrypt  # counter blocks to keystream; `out` needs BLOCK_BYTES more room than it is given
-    whole: Whole | None  # the same by GCM where that is faster: (nonce, value, None, out), with GCM_TAG_BYTES more room in `out`
+    # the same by GCM where that is faster: (nonce, value, None, out), with GCM_TAG_BYTES more room in `out`
+    whole: Whole | None
     run: CipherContext  # in CTR mode, for one value at a time: `reset_nonce` to its first block, then `update`
     used: bool
     at: int = 0  # where in the ring's memory
@@ -90,7 +93,8 @@ class Ring:
         self._memory = memoryview(memory)
         self._keys: dict[int, SealKey] = {}
         self._free = list(reversed(range(0, RING_BYTES, KEY_BYTES)))
-        self._own_draw = int.from_bytes(sha256(b"respram spread " + own).digest()[:2], "little")  # tells nothing of the key
+        # tells nothing of the key
+        self._own_draw = int.from_bytes(sha256(b"respram spread " + own).digest()[:2], "little")
         self._least_ms = self._renew_ms = 0
         self._current = self._add(own, made_ms, used=False)
 
@@ -111,7 +115,8 @@ class Ring:
         return self._current
 
     def renew_by(self, now_ms: int) -> None:
-        """Somebody who knows the keys so far may be out from now on: nothing is to be sealed with them any more. `is_due` says when
+        """Somebody who knows the keys so far may be out from now on: nothing is to be sealed with them any more.
+        `is_due` says when
         another has to be made here, unless one comes from elsewhere before."""
         self._least_ms = max(now_ms, self._current.made_ms + 1)
         self._renew_ms = now_ms + (RENEW_SPREAD_MS * self._own_draw >> 16)
@@ -121,7 +126,11 @@ class Ring:
         if self._current.made_ms < self._least_ms and now_ms >= self._renew_ms:
             return True
         spread_ms = SPREAD_MS * self._own_draw >> 16
-        return self._current.used and len(self._keys) < CROWDED_KEYS and now_ms - self._current.made_ms >= DAY_MS + spread_ms
+        return (
+            self._current.used
+            and len(self._keys) < CROWDED_KEYS
+            and now_ms - self._current.made_ms >= DAY_MS + spread_ms
+        )
 
     def make(self, own: bytes, now_ms: int) -> bool:
         """Another key to seal with from the next pad on. False: there is no room, or it is no use."""
@@ -142,14 +151,17 @@ class Ring:
 
     # -- for peers and snapshots ------------------------------------------------------------------
     def export(self, only: Collection[int] = ()) -> bytes:
-        """The keys in use, or those of them that are named, as `learn` takes them. Whoever has it can open every value."""
+        """The keys in use, or those of them that are named, as `learn` takes them. Whoever has it can open every value.
+        """
         counts = Counter(one.teller for one in self._keys.values())
         told = [one for one in self._keys.values() if one.used and (not only or one.id in only)]
-        told.sort(key=lambda one: (one is not self._current, one.teller != HERE, counts[one.teller]))  # a receiver has a quota, too
+        # a receiver has a quota, too
+        told.sort(key=lambda one: (one is not self._current, one.teller != HERE, counts[one.teller]))
         return b"".join(_PACKED.pack(one.made_ms, bytes(one.key)) for one in told)
 
     def learn(self, exported: bytes, now_ms: int, teller: int = HERE) -> int:
-        """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused."""
+        """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused.
+        """
         if len(exported) % _PACKED.size or len(exported) > KEYS_MAX * _PACKED.size:
             raise PeerError("seal keys cannot be read")
         entries = list(_PACKED.iter_unpack(exported))
@@ -172,7 +184,9 @@ class Ring:
         return new
 
     def _has_room(self, teller: int, now_ms: int) -> bool:
-        """For one more key of others. Keys that nothing has needed since they came give way to it, those of whoever told most first."""
+        """For one more key of others. Keys that nothing has needed since they came give way to it, those of whoever
+        told most first.
+        """
         counts = Counter(one.teller for one in self._keys.values())
         is_over = teller != HERE and counts[teller] >= QUOTA_KEYS  # then only its own give way
         if len(self._free) > OWN_ROOM and not is_over:
@@ -222,7 +236,8 @@ class Ring:
         self._free.append(one.at)
 
     def _choose(self) -> None:
-        """The newest in use is what everybody comes to. An own key that was never used is needed no more, unless it is the only one
+        """The newest in use is what everybody comes to. An own key that was never used is needed no more, unless it is
+        the only one
         that somebody who is out cannot know."""
         before = self._current
         newest = max((one for one in self._keys.values() if one.used), key=lambda one: (one.made_ms, one.id))
@@ -243,7 +258,8 @@ def blocks_of(value_bytes: int) -> int:
 
 
 def run_through(key: SealKey, sealer: int, position: int, value: bytes) -> bytes:
-    """Seals, or opens: XOR with the keystream from that block on. By CTR, whose counter is the block above as one number:
+    """Seals, or opens: XOR with the keystream from that block on. By CTR, whose counter is the block above as one
+    number:
     positions stay far below where it would carry over."""
     key.run.reset_nonce(sealer.to_bytes(8, "big") + position.to_bytes(8, "big"))
     return key.run.update(value)

@@ -1,9 +1,10 @@
 """Slots: which of 16,384 a key belongs to, exactly as in Redis Cluster.
 
-CRC16 of the key (XMODEM: polynomial 0x1021, from 0, nothing reflected) mod 16,384. Where the key has a `{` and a `}` behind
-it with something between, that part alone counts (the *hash tag*), so that keys can be made to share a slot.
+CRC16 of the key (XMODEM: polynomial 0x1021, from 0, nothing reflected) mod 16,384. Where the key has a `{` and a `}`
+behind it with something between, that part alone counts (the *hash tag*), so that keys can be made to share a slot.
 
-Also what travels to a slot's home: keys packed (u32 bytes, little-endian | key), and a command as a client would send it.
+Also what travels to a slot's home: keys packed (u32 bytes, little-endian | key), and a command as a client would send
+it.
 """
 
 from binascii import crc_hqx

@@ -1,7 +1,7 @@
 """redis-py gives up a connection after 5 s by its own default, and then sends the command again.
 
-On a busy machine a test would count an INCR twice, or fail for 5 s in which its node had no core. So where a test names no
-bound, its client has that of every other wait.
+On a busy machine a test would count an INCR twice, or fail for 5 s in which its node had no core. So where a test names
+no bound, its client has that of every other wait.
 """
 
 import inspect

@@ -1,7 +1,8 @@
-"""For all tests: generated ones say how much they want, not how fast, and times are judged only where that was asked for.
+"""For all tests: generated ones say how much they want, not how fast, and times are judged only where that was asked
+for.
 
-On a machine with other work, and under the sanitizers, ten inputs may well take longer than Hypothesis thinks healthy. It
-called a test of the native engine a failure for that.
+On a machine with other work, and under the sanitizers, ten inputs may well take longer than Hypothesis thinks healthy.
+It called a test of the native engine a failure for that.
 """
 
 import pytest
@@ -17,7 +18,9 @@ give_patience(SOON_S)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--timed", action="store_true", help="hold servers to times: for a machine with nothing else to do")
+    parser.addoption(
+        "--timed", action="store_true", help="hold servers to times: for a machine with nothing else to do"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

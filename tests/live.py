@@ -1,7 +1,7 @@
 """A node as a process of its own, for tests that want the real thing: real sockets, real signals.
 
-Its ports are whatever is free: it binds port 0, and its log names what it got. A test that gives a port reserves it (see
-`ports.py`). Whatever a test waits for has `SOON_S`.
+Its ports are whatever is free: it binds port 0, and its log names what it got. A test that gives a port reserves it
+(see `ports.py`). Whatever a test waits for has `SOON_S`.
 """
 
 import contextlib
@@ -93,14 +93,18 @@ class Wire:
 
 
 def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, port: int = 0) -> LiveNode:
-    """Starts `respram serve` and waits until it answers. `port`: for a node that is started again, or named beforehand."""
+    """Starts `respram serve` and waits until it answers. `port`: for a node that is started again, or named beforehand.
+    """
     handle, name = tempfile.mkstemp(prefix="respram-", suffix=".log")
     if {"--tls-port", "--unixsocket"} & set(args) and not port:  # beside them port 0 is none
         port = reserve()
     words = ["--port", str(port), "--peer-port", "0", "--engine", engine, *args]
     with os.fdopen(handle, "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "respram", "serve", *words], stdout=log, stderr=log, env={**os.environ, **(env or {})}
+            [sys.executable, "-m", "respram", "serve", *words],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **(env or {})},
         )
     node = LiveNode(port, process, Path(name))
     end = time.monotonic() + SOON_S

@@ -1,10 +1,11 @@
 """Ports for servers that have to be told one: a restarted node, an enclave whose members name each other.
 
-What can do so binds port 0 and says what it got. For the others a port is taken here the same way, by binding port 0, and kept:
-the socket stays bound, without listening, until this process ends. The system gives such a port to nobody, neither to
-who binds port 0 nor to who connects, and still lets a server bind it that sets SO_REUSEADDR, as all of them do. Nobody can
-slip in between choosing and binding, nor while a node is restarted on it. It is bound at every address of the machine:
-a connection from another address may use a port that is held at 127.0.0.1 only, and then a node cannot bind it at 0.0.0.0.
+What can do so binds port 0 and says what it got. For the others a port is taken here the same way, by binding port 0,
+and kept: the socket stays bound, without listening, until this process ends. The system gives such a port to nobody,
+neither to who binds port 0 nor to who connects, and still lets a server bind it that sets SO_REUSEADDR, as all of them
+do. Nobody can slip in between choosing and binding, nor while a node is restarted on it. It is bound at every address
+of the machine: a connection from another address may use a port that is held at 127.0.0.1 only, and then a node cannot
+bind it at 0.0.0.0.
 """
 
 import socket

@@ -19,7 +19,13 @@ def options_table() -> str:
     rows = [
         ("`--config FILE`", "`RESPRAM_CONFIG`", "", "none", "A TOML file with settings."),
         *(
-            (f"`--{one.name}{' ' + one.metavar if one.metavar else ''}`", f"`{one.variable}`", f"`{one.key}`", default_of(one), one.why)
+            (
+                f"`--{one.name}{' ' + one.metavar if one.metavar else ''}`",
+                f"`{one.variable}`",
+                f"`{one.key}`",
+                default_of(one),
+                one.why,
+            )
             for one in OPTIONS
         ),
     ]
@@ -44,7 +50,9 @@ def _table(name: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) ->
 def main() -> None:
     text = PAGE.read_text()
     for name, table in (("options", options_table()), ("limits", limits_table())):
-        text, count = re.subn(rf"<!-- {name} -->.*?<!-- end of {name} -->", table.replace("\\", r"\\"), text, flags=re.DOTALL)
+        text, count = re.subn(
+            rf"<!-- {name} -->.*?<!-- end of {name} -->", table.replace("\\", r"\\"), text, flags=re.DOTALL
+        )
         assert count == 1, f"{PAGE} has no place for the table of {name}"
     PAGE.write_text(text)
 

@@ -1,4 +1,6 @@
-"""The Helm chart: what helm says of it, and whether what it makes is what nodes take. Without helm its text is checked alone."""
+"""The Helm chart: what helm says of it, and whether what it makes is what nodes take.
+Without helm its text is checked alone.
+"""
 
 import json
 import re
@@ -65,9 +67,13 @@ def test_the_defaults_keep_to_the_schema_and_every_value_is_used_and_described()
     jsonschema.Draft7Validator.check_schema(schema)
     jsonschema.validate(values, schema)
     assert set(schema["properties"]) == set(values) | {"global"}
-    used = set(re.findall(r"\.Values\.([a-zA-Z.]+)", "".join(one.read_text() for one in (CHART / "templates").iterdir())))
+    used = set(
+        re.findall(r"\.Values\.([a-zA-Z.]+)", "".join(one.read_text() for one in (CHART / "templates").iterdir()))
+    )
     for name, value in values.items():
-        inner = [f"{name}.{one}" for one in value] if isinstance(value, dict) and value and name != "resources" else [name]
+        inner = (
+            [f"{name}.{one}" for one in value] if isinstance(value, dict) and value and name != "resources" else [name]
+        )
         assert all(any(word == one or word.startswith(f"{one}.") for word in used) for one in inner), name
     for wrong in ({"replica": 3}, {"settings": {"RESPRAM_REQUIREPASS": "word"}}, {"replicas": 0}):
         with pytest.raises(jsonschema.ValidationError):
@@ -83,7 +89,8 @@ def test_every_variable_of_the_templates_is_an_options() -> None:
 
 # -- with it --------------------------------------------------------------------------------------
 @needs_helm
-@pytest.mark.parametrize("settings", [(), EVERYTHING, ("tls.enabled=false", "metrics.enabled=false", "networkPolicy.enabled=false")])
+@pytest.mark.parametrize("settings", [(), EVERYTHING,
+                                      ("tls.enabled=false", "metrics.enabled=false", "networkPolicy.enabled=false")])
 def test_helm_finds_nothing_wrong(settings: tuple[str, ...]) -> None:
     done = helm("lint", "--strict", str(CHART), *(word for one in settings for word in ("--set", one)))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -116,7 +123,8 @@ def test_nodes_start_with_what_the_chart_says(tls: str, tmp_path: Path) -> None:
 def test_selectors_and_ports_meet_their_pods() -> None:
     found = made(*EVERYTHING)
     pods = {
-        kind: found[kind, name]["spec"]["template"] for kind, name in (("StatefulSet", "store-respram"), ("Deployment", "store-respram-gateway"))
+        kind: found[kind, name]["spec"]["template"]
+        for kind, name in (("StatefulSet", "store-respram"), ("Deployment", "store-respram-gateway"))
     }  # fmt: skip
     ports = {kind: {one["name"] for one in pod["spec"]["containers"][0]["ports"]} for kind, pod in pods.items()}
 
@@ -135,7 +143,9 @@ def test_selectors_and_ports_meet_their_pods() -> None:
     monitor = found["ServiceMonitor", "store-respram"]["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     client = found["Service", "store-respram"]
-    assert not monitor["selector"]["matchLabels"].items() <= client["metadata"]["labels"].items(), "no node is scraped twice"
+    assert not monitor["selector"]["matchLabels"].items() <= client["metadata"]["labels"].items(), (
+        "no node is scraped twice"
+    )
     assert {one["port"] for one in monitor["endpoints"]} <= {one["name"] for one in service["spec"]["ports"]}
     rules = found["NetworkPolicy", "store-respram"]["spec"]["ingress"]
     (peers,) = (rule for rule in rules if rule["ports"] == [{"port": "peers"}])
@@ -163,7 +173,12 @@ def test_two_releases_beside_each_other_share_nothing() -> None:
 
 @needs_helm
 def test_wrong_values_are_refused() -> None:
-    for wrong in ("replica=3", "settings.RESPRAM_REQUIREPASS=word", "image.digest=sha256:abc", "tls.clientCertificates=maybe"):
+    for wrong in (
+        "replica=3",
+        "settings.RESPRAM_REQUIREPASS=word",
+        "image.digest=sha256:abc",
+        "tls.clientCertificates=maybe",
+    ):
         assert helm("template", "x", str(CHART), "--kube-version", "1.30.0", "--set", wrong).returncode != 0, wrong
 
 
@@ -173,4 +188,7 @@ def test_a_large_number_of_a_values_file_stays_one(tmp_path: Path) -> None:
     """Numbers of a file are floating-point ones to helm: 6.4e+07 is no size."""
     (tmp_path / "values.yaml").write_text("settings: {RESPRAM_MAXMEMORY: 64000000, RESPRAM_SEAL_MEMORY: true}\n")
     done = helm("template", "x", str(CHART), "--kube-version", "1.30.0", "-f", str(tmp_path / "values.yaml"))
-    assert '{name: RESPRAM_MAXMEMORY, value: "64000000"}' in done.stdout and '{name: RESPRAM_SEAL_MEMORY, value: "true"}' in done.stdout
+    assert (
+        '{name: RESPRAM_MAXMEMORY, value: "64000000"}' in done.stdout
+        and '{name: RESPRAM_SEAL_MEMORY, value: "true"}' in done.stdout
+    )

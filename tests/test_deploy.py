@@ -161,24 +161,34 @@ def _over_tls(port: int, folder: Path) -> "redis.Redis":
 def test_the_unit_of_systemd_is_hardened_and_starts_what_there_is() -> None:
     unit = DEPLOY / "systemd/respram.service"
     text = unit.read_text()
-    names = set(re.findall(r"^Environment=(RESPRAM_\w+)=", text, re.MULTILINE)) | set(re.findall(r"RESPRAM_\w+(?==)", text))
+    names = set(re.findall(r"^Environment=(RESPRAM_\w+)=", text, re.MULTILINE)) | set(
+        re.findall(r"RESPRAM_\w+(?==)", text)
+    )
     assert names and names <= {option.variable for option in OPTIONS}
-    assert all(f"{word}=" in text for word in ("LimitMEMLOCK", "DynamicUser", "LoadCredential", "CapabilityBoundingSet"))
+    assert all(
+        f"{word}=" in text for word in ("LimitMEMLOCK", "DynamicUser", "LoadCredential", "CapabilityBoundingSet")
+    )
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd-analyze is not installed")
-    done = subprocess.run([tool, "security", "--offline=yes", str(unit)], capture_output=True, text=True, timeout=SOON_S, check=False)
+    done = subprocess.run(
+        [tool, "security", "--offline=yes", str(unit)], capture_output=True, text=True, timeout=SOON_S, check=False
+    )
     found = re.search(r"exposure level for respram.service: ([0-9.]+)", done.stdout)
     assert found and float(found[1]) < 2.5, done.stdout + done.stderr
 
 
 def test_the_recipe_of_the_compose_file_makes_files_that_the_nodes_can_read(tmp_path: Path) -> None:
-    """As printed, with a stand-in for `respram`: the folder is the owner's alone, the files are for the container's user."""
+    """As printed, with a stand-in for `respram`: the folder is the owner's alone, the files are for the container's
+    user.
+    """
     text = (DEPLOY / "compose.yaml").read_text()
     lines = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   ")]
     recipe = [line for line in lines if line.startswith(("mkdir", "for node", "chmod"))]
     assert len(recipe) == 4
-    script = "respram() { echo made-by-respram-secret-for-a-test-0123456789; }; set -e; " + "; ".join(line.partition("  #")[0] for line in recipe)
+    script = "respram() { echo made-by-respram-secret-for-a-test-0123456789; }; set -e; " + "; ".join(
+        line.partition("  #")[0] for line in recipe
+    )
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=SOON_S)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     for one in re.findall(r"file: \./(\S+)", text):
@@ -191,7 +201,9 @@ def test_the_recipe_of_the_compose_file_makes_files_that_the_nodes_can_read(tmp_
 def test_the_profile_of_the_compose_file_mounts_what_is_there_and_says_what_the_commands_take() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     faces = {name: one for name, one in compose["services"].items() if "profiles" in one}
-    assert set(faces) == {"gateway", "prometheus", "grafana"} and all(one["profiles"] == ["faces"] for one in faces.values())
+    assert set(faces) == {"gateway", "prometheus", "grafana"} and all(
+        one["profiles"] == ["faces"] for one in faces.values()
+    )
     for one in faces.values():
         assert all(port.startswith("127.0.0.1:") for port in one["ports"]), "on loopback alone"
         assert set(one.get("secrets", ())) <= set(compose["secrets"])

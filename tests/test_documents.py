@@ -1,7 +1,7 @@
 """Documents name code that exists: every file, attribute and option that a page mentions is looked up in the tree.
 
-A name in backticks counts as a name of code by its form: a path by its ending, `Class.attribute` by its dot, an option by
-its dashes. Words without any of these can be anything, and are left alone.
+A name in backticks counts as a name of code by its form: a path by its ending, `Class.attribute` by its dot, an option
+by its dashes. Words without any of these can be anything, and are left alone.
 """
 
 import ast
@@ -120,7 +120,9 @@ def _unresolved_dotted(word: str) -> Iterator[str]:
     if first in TREES:
         path = "/".join([first, *rest])
         holder = word.split(".")[-2]  # `respram.errors.ConfigError`: what a module defines
-        if not any(known.startswith((path + "/", path + ".py")) for known in files()) and rest[-1] not in modules().get(holder, ()):
+        if not any(known.startswith((path + "/", path + ".py")) for known in files()) and rest[-1] not in modules().get(
+            holder, ()
+        ):
             yield word
     elif first in classes():
         if rest[0] not in classes()[first]:

@@ -1,4 +1,5 @@
-"""What `make image` decides before it builds: what is lacking, where packages come from, what the image says of itself."""
+"""What `make image` decides before it builds: what is lacking, where packages come from, what the image says of itself.
+"""
 
 import subprocess
 import sys

@@ -31,7 +31,9 @@ NOT_INTEGERS = [
 ]  # fmt: skip
 
 
-@given(st.integers(INT64_MIN - 3, INT64_MAX + 3) | st.sampled_from([INT64_MIN, INT64_MIN - 1, INT64_MAX, INT64_MAX + 1]))
+@given(
+    st.integers(INT64_MIN - 3, INT64_MAX + 3) | st.sampled_from([INT64_MIN, INT64_MIN - 1, INT64_MAX, INT64_MAX + 1])
+)
 def test_an_integer_is_read_exactly_when_it_fits_64_bits(number: int) -> None:
     assert parse_int(b"%d" % number) == (number if INT64_MIN <= number <= INT64_MAX else None)
 
@@ -84,7 +86,9 @@ def strtold(data: bytes) -> float | None:
 
 DECIMALS = st.from_regex(rb"[+-]?[0-9]{0,30}\.?[0-9]{0,30}([eE][+-]?[0-9]{1,5})?", fullmatch=True)
 HEXADECIMALS = st.from_regex(rb"[+-]?0[xX][0-9a-fA-F]{0,20}\.?[0-9a-fA-F]{0,8}([pP][+-]?[0-9]{1,5})?", fullmatch=True)
-WORDS = st.sampled_from([b"inf", b"-INF", b"+Infinity", b"infinit", b"nan", b"-nan", b"nan(1)", b"INFINITY ", b"0x", b"e5", b"."])
+WORDS = st.sampled_from(
+    [b"inf", b"-INF", b"+Infinity", b"infinit", b"nan", b"-nan", b"nan(1)", b"INFINITY ", b"0x", b"e5", b"."]
+)
 ODD = st.text("0123456789.eExXpP+-_ \tinfa", max_size=12).map(str.encode)
 
 
@@ -111,7 +115,9 @@ def test_a_float_is_read_as_the_c_library_reads_it(data: bytes) -> None:
         assert (read, math.copysign(1, read)) == (expected, math.copysign(1, expected))
 
 
-@pytest.mark.parametrize("data", [b"", b" 1", b"1 ", b"1_0", b"1,5", b"nan", b"1\0", b"1.5.", b"--1", b"0x", b"0x.p1", b"e1"])
+@pytest.mark.parametrize(
+    "data", [b"", b" 1", b"1 ", b"1_0", b"1,5", b"nan", b"1\0", b"1.5.", b"--1", b"0x", b"0x.p1", b"e1"]
+)
 def test_what_is_no_float_is_refused(data: bytes) -> None:
     assert parse_float(data) is None
     assert parse_ratio(data) is None

@@ -34,8 +34,10 @@ def wire(node: LiveNode) -> Iterator[Wire]:
 def test_invariant_1_every_record_has_a_deadline_whatever_wrote_it(wire: Wire) -> None:
     writes = [
         "SET a 1", "SETNX b 1", "MSET c 1 d 2", "MSETNX e 1 f 2", "GETSET g 1", "APPEND h 1", "SETRANGE i 3 x",
-        "INCR j", "DECR k", "INCRBY l 5", "DECRBY m 5", "INCRBYFLOAT n 1.5", "SETBIT o 3 1", "COPY a p", "SETEX q 100 1",
-        "PSETEX r 100000 1", "BITOP NOT s a", "SET t 1 KEEPTTL", "SET u 1 GET", "SET v 1 EX 99999999999", "SET a 2 KEEPTTL",
+        "INCR j", "DECR k", "INCRBY l 5", "DECRBY m 5", "INCRBYFLOAT n 1.5", "SETBIT o 3 1", "COPY a p",
+        "SETEX q 100 1",
+        "PSETEX r 100000 1", "BITOP NOT s a", "SET t 1 KEEPTTL", "SET u 1 GET", "SET v 1 EX 99999999999",
+        "SET a 2 KEEPTTL",
         "GETEX c EX 50", "EXPIRE d 9999999999",
     ]  # fmt: skip
     for write in writes:
@@ -131,16 +133,20 @@ def test_invariant_8_no_value_reaches_a_log_a_metric_or_a_trace(node: LiveNode) 
     wire = node.connect()
     assert wire.ask(request(b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0"), 5) == b"+OK\r\n"
     for argv in (
-        [b"SET", b"k", MARKER], [b"APPEND", b"k", MARKER], [b"MSET", b"a", MARKER, b"b", MARKER], [b"GETSET", b"k", MARKER],
-        [b"NOSUCH", MARKER], [b"SET", b"k", MARKER, MARKER], [b"INCRBY", b"k", MARKER], [b"AUTH", MARKER], [b"ECHO", MARKER],
-        [b"HSET", b"h", b"f", MARKER], [b"EVAL", MARKER, b"0"], [b"PUBLISH", b"c", MARKER], [b"CLIENT", b"SETNAME", b"me"],
+        [b"SET", b"k", MARKER], [b"APPEND", b"k", MARKER], [b"MSET", b"a", MARKER, b"b", MARKER],
+        [b"GETSET", b"k", MARKER],
+        [b"NOSUCH", MARKER], [b"SET", b"k", MARKER, MARKER], [b"INCRBY", b"k", MARKER], [b"AUTH", MARKER],
+        [b"ECHO", MARKER],
+        [b"HSET", b"h", b"f", MARKER], [b"EVAL", MARKER, b"0"], [b"PUBLISH", b"c", MARKER],
+        [b"CLIENT", b"SETNAME", b"me"],
         [b"CONFIG", b"SET", MARKER, b"x"], [b"DEL", b"x" * LOGGED_KEY_BYTES_MAX + MARKER], [MARKER],
     ):  # fmt: skip
         wire.sock.sendall(request(*argv))
         read_some(wire)
     wire.sock.sendall(request(b"MULTI") + request(b"SET", b"k", MARKER) + request(b"EXEC"))
     read_some(wire)
-    for argv in ([b"INFO", b"everything"], [b"SLOWLOG", b"GET", b"1000"], [b"CLIENT", b"LIST"], [b"CONFIG", b"GET", b"*"],
+    for argv in ([b"INFO", b"everything"], [b"SLOWLOG", b"GET", b"1000"], [b"CLIENT", b"LIST"],
+                 [b"CONFIG", b"GET", b"*"],
                  [b"MEMORY", b"STATS"], [b"LATENCY", b"LATEST"]):  # fmt: skip
         wire.sock.sendall(request(*argv))
         seen = read_some(wire)

@@ -34,7 +34,8 @@ PLACE = {
 PANEL = {
     "type": "object", "required": ["id", "type", "title", "gridPos", "targets", "datasource", "fieldConfig"],
     "properties": {
-        "id": {"type": "integer"}, "type": {"enum": ["stat", "timeseries", "heatmap"]}, "title": {"type": "string", "minLength": 1},
+        "id": {"type": "integer"}, "type": {"enum": ["stat", "timeseries", "heatmap"]},
+        "title": {"type": "string", "minLength": 1},
         "gridPos": PLACE, "targets": {"type": "array", "minItems": 1, "items": TARGET},
     },
 }  # fmt: skip
@@ -66,7 +67,8 @@ def test_the_dashboard_is_one_that_grafana_reads() -> None:
     panels = content["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     cells = [
-        (x, y) for panel in panels for at in [panel["gridPos"]] for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
+        (x, y) for panel in panels for at in [panel["gridPos"]] for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
     ]  # fmt: skip
     assert len(cells) == len(set(cells)) and max(x for x, _ in cells) < 24, "panels lie beside each other"
     broken = {**content, "panels": [{**panels[0], "type": "pie"}]}

@@ -1,6 +1,8 @@
-"""No test is lost to a machine that has other work: ends of waits are generous, and times are judged by `in_time` alone.
+"""No test is lost to a machine that has other work: ends of waits are generous, and times are judged by `in_time`
+alone.
 
-A wait that is to run out (for what must not come) is shorter than a second, or named: then it is no end of a wait for what must come.
+A wait that is to run out (for what must not come) is shorter than a second, or named: then it is no end of a wait for
+what must come.
 """
 
 import ast
@@ -38,11 +40,18 @@ def sources() -> Iterator[Path]:
 def hasty(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+            name = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else node.func.id
+                if isinstance(node.func, ast.Name)
+                else ""
+            )
             place = WAITS.get(name)
             ends = [word.value for word in node.keywords if word.arg in KEYWORDS]
             ends += [node.args[place]] if place is not None and len(node.args) == place + 1 else []
-            yield from (f"{node.lineno}: {ast.unparse(end)} s is no end for a wait; take tests.live.SOON_S" for end in ends if is_hasty(end))
+            yield from (f"{node.lineno}: {ast.unparse(end)} s is no end for a wait; take tests.live.SOON_S"
+                        for end in ends if is_hasty(end))
         elif isinstance(node, ast.Assert) and any(judges(part) for part in ast.walk(node.test)):
             yield f"{node.lineno}: a time is judged; say in_time(took_s, limit_s, what)"
 
@@ -77,7 +86,9 @@ def test_haste_is_found(line: str) -> None:
     assert len(list(hasty(ast.parse(f"async def main():\n    {line}")))) == 1
 
 
-@pytest.mark.parametrize("line", ["sock.settimeout(0.05)", "process.wait(SOON_S)", "assert time.monotonic() - began > 0.25", "x.join(120)"])
+@pytest.mark.parametrize(
+    "line", ["sock.settimeout(0.05)", "process.wait(SOON_S)", "assert time.monotonic() - began > 0.25", "x.join(120)"]
+)
 def test_patience_is_no_haste(line: str) -> None:
     assert not list(hasty(ast.parse(line)))
 

@@ -233,7 +233,9 @@ def test_a_mistake_in_the_handling_of_one_link_costs_that_link_alone(monkeypatch
     monkeypatch.setitem(table, Nudge, replace(table[Nudge], hear=broken))
     outputs = wire.ends[0].received(9, encode(Nudge()), now())
     assert [output.link for output in outputs if isinstance(output, Hangup)] == [9]
-    assert [type(output.error) for output in outputs if isinstance(output, Bug)] == [ValueError] and wire.ends[0].bugs == 1
+    assert [type(output.error) for output in outputs if isinstance(output, Bug)] == [ValueError] and wire.ends[
+        0
+    ].bugs == 1
     wire.write(0, b"k")
     wire.wait(5)
     assert wire.ends[1].engine.count(0, now().wall_ms) == 1 and list(wire.ends[0].core.neighbours.links) == [7]

@@ -113,7 +113,12 @@ def exported(count: int, made_ms: int = T) -> bytes:
 
 def test_what_cannot_be_read_changes_nothing() -> None:
     one = ring(T)
-    for broken in (b"x" * 41, exported(KEYS_MAX + 1), exported(2) + bytes(40), exported(1) + T.to_bytes(8, "little") + bytes(KEY_BYTES)):
+    for broken in (
+        b"x" * 41,
+        exported(KEYS_MAX + 1),
+        exported(2) + bytes(40),
+        exported(1) + T.to_bytes(8, "little") + bytes(KEY_BYTES),
+    ):
         with pytest.raises(PeerError):
             one.learn(broken, T)
         assert len(one) == 1
@@ -127,7 +132,8 @@ def test_no_claim_of_age_wins_for_good() -> None:
         hostile = exported(1, claimed_ms)
         one.learn(hostile, T, teller=7)
         assert one.current == (honest if claimed_ms < T - 10 else id_of(hostile[8:]))
-        one.learn((1 << 64).__sub__(1).to_bytes(8, "little") + hostile[8:], T + 5, teller=7)  # the same key again, newer
+        # the same key again, newer
+        one.learn((1 << 64).__sub__(1).to_bytes(8, "little") + hostile[8:], T + 5, teller=7)
         made = ring(T + 20)
         made.take()
         one.learn(made.export(), T + 20, teller=8)
@@ -142,7 +148,9 @@ def test_a_key_is_made_each_day_and_the_first_one_does_it_for_all() -> None:
     rings[0].take()
     for one in rings[1:]:
         one.learn(rings[0].export(), T)
-    assert not any(one.is_due(T + DAY_MS - 1) for one in rings) and all(one.is_due(T + DAY_MS + SPREAD_MS) for one in rings)
+    assert not any(one.is_due(T + DAY_MS - 1) for one in rings) and all(
+        one.is_due(T + DAY_MS + SPREAD_MS) for one in rings
+    )
     now_ms = T + DAY_MS + SPREAD_MS
     assert rings[1].make(os.urandom(KEY_BYTES), now_ms)
     assert rings[1].export() == rings[0].export(), "it is told once it is in use"
@@ -164,7 +172,9 @@ def test_after_somebody_is_out_nothing_is_sealed_with_what_it_knew() -> None:
     assert not one.is_due(T + 1) and one.is_due(T + 2 + RENEW_SPREAD_MS)
     one.learn(exported(1, T + 1), T + 3, teller=8)  # from a neighbour that has not renewed: it may have told anybody
     assert one.is_due(T + 2 + RENEW_SPREAD_MS)
-    assert one.make(os.urandom(KEY_BYTES), T + 3) and one.current not in known and not one.is_due(T + 2 + RENEW_SPREAD_MS)
+    assert (
+        one.make(os.urandom(KEY_BYTES), T + 3) and one.current not in known and not one.is_due(T + 2 + RENEW_SPREAD_MS)
+    )
     mine = one.current
     one.learn(exported(1, T + 1), T + 4, teller=8)
     assert one.current == mine, "an own key that nobody can know gives way to no key from before"
@@ -186,7 +196,9 @@ def test_who_tells_of_too_many_keys_leaves_room_for_others_and_for_own() -> None
     one.forget(needed, T + IDLE_MS)
     honest = exported(300, T + 1)
     assert one.learn(honest, T + IDLE_MS + 1, teller=9) == 300, "what nothing needs gives way"
-    assert needed <= set(one._keys) and all(one.find(id_of(honest[at + 8 : at + 40])) for at in range(0, len(honest), 40))
+    assert needed <= set(one._keys) and all(
+        one.find(id_of(honest[at + 8 : at + 40])) for at in range(0, len(honest), 40)
+    )
     for number in range(OWN_ROOM):
         one.renew_by(T + IDLE_MS + number)
         assert one.make(os.urandom(KEY_BYTES), T + IDLE_MS + number)
@@ -199,7 +211,9 @@ def test_who_tells_of_too_many_keys_leaves_room_for_others_and_for_own() -> None
 
 
 def test_an_honest_neighbour_that_passes_on_a_crowd_of_keys_is_still_understood() -> None:
-    """It tells the key that it seals with first; and where its quota is used up, keys that nothing needed give way to it."""
+    """It tells the key that it seals with first; and where its quota is used up, keys that nothing needed give way to
+    it.
+    """
     honest, there = ring(T + 5), ring(T)
     own = honest.take().id
     honest.learn(exported(QUOTA_KEYS), T, teller=7)
@@ -232,7 +246,11 @@ def test_a_key_never_shows_in_words() -> None:
 
 def test_keystream_is_aes_256_ctr_over_sealer_and_position() -> None:
     one = ring(T).take()
-    known = Cipher(AES(bytes(one.key)), CTR(bytes.fromhex("0102030405060708" "00000000000000fe"))).encryptor().update(bytes(80))
+    known = (
+        Cipher(AES(bytes(one.key)), CTR(bytes.fromhex("010203040506070800000000000000fe")))
+        .encryptor()
+        .update(bytes(80))
+    )
     assert run_through(one, 0x0102030405060708, 0xFE, bytes(80)) == known
     assert run_through(one, 0x0102030405060708, 0x100, bytes(45)) == known[32:77]  # whatever it was used for before
     assert run_through(one, 0x0102030405060708, 0xFE, xor(b"value", known)) == b"value"

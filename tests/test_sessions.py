@@ -34,13 +34,21 @@ def cli(node: LiveNode, *words: str, stdin: str = "") -> str:
             pytest.skip("no redis-cli on this machine")
         pytest.fail("redis-cli is missing: install redis-tools, or set RESPRAM_ALLOW_NO_REDIS=1")
     done = subprocess.run(
-        [program, "-p", str(node.port), *words], input=stdin, capture_output=True, text=True, timeout=SOON_S, check=False
+        [program, "-p", str(node.port), *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SOON_S,
+        check=False,
     )
     return done.stdout
 
 
 def test_a_redis_cli_session(node: LiveNode) -> None:
-    script = "SET greeting hello EX 60\nGET greeting\nTTL greeting\nDEL greeting\nINCR hits\nEXISTS greeting nothing\nTYPE hits\n"
+    script = (
+        "SET greeting hello EX 60\nGET greeting\nTTL greeting\nDEL greeting\n"
+        "INCR hits\nEXISTS greeting nothing\nTYPE hits\n"
+    )
     lines = cli(node, stdin=script).splitlines()
     assert lines[:3] == ["OK", "hello", "60"]
     assert lines[3].startswith("NOPERM 'del' is refused by design: keys leave when their TTL ends")

@@ -19,11 +19,10 @@ ROOT = Path(__file__).parent.parent
 LINES_WARNED, LINES_MAX = 400, 600  # of a file
 BODY_WARNED, BODY_MAX = 70, 120  # lines of a function
 COLUMNS_MAX = 120
-# Rooms that keep to it, tables too; ruff holds the others to 150 until they are added here.
-NARROW = (
-    "release/*.py", "respram/sim/*.py", "respram/adapters/*.py", "examples/*.py", "setup.py",
-    "tests/sim/*.py", "tests/wire/*.py",
-)  # fmt: skip
+MADE = ("_native.c", "_pump.c")  # by Cython, in no commit
+PRAGMA = re.compile(r"  # (type: ignore|noqa).*$")  # not counted: it says nothing to a reader
+# Lines that are of one piece: what COMMAND DOCS says of a change is a line of the notation (catalog/entry.py).
+ONE_PIECE = re.compile(r"\s*since \d")
 
 
 class Wall(NamedTuple):
@@ -40,50 +39,70 @@ SOCKETS = ("socket", "ssl", "socketserver", "http", "urllib")
 FILES = ("os", "io", "pathlib", "shutil", "tempfile", "subprocess", "mmap", "sys")
 LOGGING = ("logging", "syslog", "warnings")
 PURE = (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *FILES, *LOGGING)
-OUTSIDE = ("respram.server", "respram.sim", "respram.cli", "respram.patterns", "respram.gateway", "respram.embedded", "respram.top")
+OUTSIDE = (
+    "respram.server",
+    "respram.sim",
+    "respram.cli",
+    "respram.patterns",
+    "respram.gateway",
+    "respram.embedded",
+    "respram.top",
+)
 FRAMEWORKS = ("starlette", "uvicorn", "httptools", "mcp", "pydantic")
 
 WALLS = (
     Wall("respram/engine/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING), "time and randomness come in as arguments"),
-    Wall("respram/engine/", (*OUTSIDE, "respram.gossip", "respram.replica", "respram.wire", "respram.commands", "respram.config"),
+    Wall("respram/engine/",
+         (*OUTSIDE, "respram.gossip", "respram.replica", "respram.wire", "respram.commands", "respram.config"),
          "an engine knows no peer, no command and no server"),
-    Wall("respram/commands/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "subprocess"), "the server injects clocks and chance"),
+    Wall("respram/commands/", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "subprocess"),
+         "the server injects clocks and chance"),
     Wall("respram/commands/", OUTSIDE, "a command runs on any server"),
-    Wall("respram/scripting/", (*PURE, *OUTSIDE, "respram.commands", "respram.engine", "respram.gossip", "respram.replica", "respram.config"),
+    Wall("respram/scripting/",
+         (*PURE, *OUTSIDE, "respram.commands", "respram.engine", "respram.gossip", "respram.replica", "respram.config"),
          "Lua knows a host and no command"),
     Wall("respram/wire/", PURE, "the peer protocol is bytes in, messages out"),
     Wall("respram/wire/", (*OUTSIDE, "respram.gossip", "respram.replica", "respram.commands", "respram.engine"),
          "the codec knows no one who uses it"),
-    Wall("respram/snapshot/", (*PURE, *OUTSIDE, "respram.gossip", "respram.commands", "respram.replica", "respram.config"),
+    Wall("respram/snapshot/",
+         (*PURE, *OUTSIDE, "respram.gossip", "respram.commands", "respram.replica", "respram.config"),
          "segments and keys are bytes: files, clocks and chance belong to the server"),
     Wall("respram/gossip/", PURE, "the simulator runs this very code in virtual time"),
-    Wall("respram/gossip/", (*OUTSIDE, "respram.commands", "respram.engine.pure", "respram.engine.native", "respram.replica"),
+    Wall("respram/gossip/",
+         (*OUTSIDE, "respram.commands", "respram.engine.pure", "respram.engine.native", "respram.replica"),
          "messages and now in, effects out"),
     Wall("respram/replica.py", (*PURE, *OUTSIDE), "the simulator runs the real thing"),
     Wall("respram/sim/", (*SOCKETS, *LOOPS, *LOGGING, *CLOCKS, "respram.server", "respram.patterns"),
          "virtual time, a virtual network"),
-    Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram", ("respram.patterns",)),
+    Wall("respram/patterns/", ("respram",), "patterns know a Redis client and nothing else of respram",
+         ("respram.patterns",)),
     *(Wall(f"respram/{name}", (*CLOCKS, *CHANCE, *LOOPS, *SOCKETS, *LOGGING, "respram.server", "respram.commands"),
            "arithmetic and tables, used by every room")
-      for name in ("stamp.py", "record.py", "program.py", "seal.py", "errors.py", "integers.py", "glob.py", "longdouble.py", "catalog/", "config/")),
+      for name in ("stamp.py", "record.py", "program.py", "seal.py", "errors.py", "integers.py", "glob.py",
+                   "longdouble.py", "catalog/", "config/")),
     Wall("respram/server/", ("respram.sim", "respram.patterns", "random"), "the server is no simulation"),
-    Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own", ("respram/server/", "respram/gateway/")),
+    Wall("respram/", ("logging", "syslog"), "only the server logs, and the gateway as a process of its own",
+         ("respram/server/", "respram/gateway/")),
     Wall("respram/", ("asyncio", "uvloop"), "only the server does I/O, and clients",
          ("respram/server/", "respram/patterns/", "respram/gateway/", "respram/embedded/", "respram/top/")),
     Wall("respram/", ("ssl",), "only the server does I/O; the command line asks",
          ("respram/server/", "respram/patterns/", "respram/cli/", "respram/gateway/")),
     Wall("respram/", ("socket",), "only the server does I/O; the command line asks",
          ("respram/server/", "respram/cli/", "respram/gateway/", "respram/embedded/")),
-    Wall("respram/gateway/", ("respram",), "a gateway is a client of nodes: it knows words, numbers and errors, and nothing inside",
+    Wall("respram/gateway/", ("respram",),
+         "a gateway is a client of nodes: it knows words, numbers and errors, and nothing inside",
          ("respram.gateway", "respram.config.options", "respram.errors", "respram.__version__")),
     Wall("respram/", ("prometheus_client",), "numbers are made into text in one file of a process",
          ("respram/server/metrics.py", "respram/gateway/metrics.py")),
     Wall("respram/", ("opentelemetry",), "an extra's SDK stays in one file", ("respram/server/telemetry.py",)),
-    Wall("respram/top/", ("respram",), "a view is a client of nodes, by the gateway's way to them", ("respram.gateway", "respram.top")),
+    Wall("respram/top/", ("respram",), "a view is a client of nodes, by the gateway's way to them",
+         ("respram.gateway", "respram.top")),
     Wall("respram/", ("textual", "rich"), "an extra's toolkit stays in its room", ("respram/top/",)),
     Wall("respram/", FRAMEWORKS, "an extra's frameworks stay in its room: the server is lean", ("respram/gateway/",)),
-    Wall("respram/", ("redis",), "only the patterns know a client, and whoever hands one out", ("respram/patterns/", "respram/embedded/")),
-    Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram", ("respram.adapters",)),
+    Wall("respram/", ("redis",), "only the patterns know a client, and whoever hands one out",
+         ("respram/patterns/", "respram/embedded/")),
+    Wall("respram/adapters/", ("respram",), "adapters know their framework and nothing else of respram",
+         ("respram.adapters",)),
     Wall("respram/", ("tests", "compat", "benchmarks", "pytest", "hypothesis"), "what ships does not know its tests",
          ("respram/embedded/pytest_plugin.py",)),
 )  # fmt: skip
@@ -92,24 +111,29 @@ CALLS = (  # builtins that do I/O or run what is not in the file, and the rooms 
     Wall("respram/", ("print", "input"), "only the command line talks to a terminal", ("respram/cli/", "respram/sim/")),
     Wall("respram/", ("eval", "exec", "__import__", "breakpoint"), "what runs is what is written"),
     *(Wall(room, ("open",), "no I/O in this room")
-      for room in ("respram/engine/", "respram/snapshot/", "respram/commands/", "respram/wire/", "respram/gossip/", "respram/replica.py")),
+      for room in ("respram/engine/", "respram/snapshot/", "respram/commands/", "respram/wire/", "respram/gossip/",
+                   "respram/replica.py")),
 )  # fmt: skip
 
 # The C core: times and bytes come in, so these headers have nothing to do there.
-NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Python.h", "pthread.h", "fcntl.h", "sys/random.h")
+NATIVE_HEADERS = ("time.h", "sys/time.h", "sys/socket.h", "netinet/in.h", "Python.h", "pthread.h", "fcntl.h",
+                  "sys/random.h")
 
 PREFAULT = "respram/engine/native/prefault.c"  # its thread shares no state with the engine (docs/decisions/0007)
 CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a process (docs/decisions/0063)
 
-# The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and replies in C,
-# and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made in record.py.
-NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "names", "nodes", "places", "ranking", "stubs", "table", "taught", "writer", "cipher", "glob")
+# The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and
+# replies in C, and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made
+# in record.py.
+NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "names", "nodes", "places", "ranking", "stubs", "table", "taught",
+                "writer", "cipher", "glob")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
 
 # Rooms where numbers come from the wire; `int()` reads b"1_000" and b" 12 ", and dies of 5,000 digits.
-WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/", "respram/replica.py")
+WIRE_ROOMS = ("respram/snapshot/", "respram/commands/", "respram/engine/", "respram/wire/", "respram/gossip/",
+              "respram/replica.py")
 
 # An adapter is a framework's own class with its deletes replaced: it has to inherit, and nothing else here does.
 ADAPTERS = "respram/adapters/"
@@ -181,7 +205,9 @@ def _parsed(text: str) -> ast.Module:
 
 
 def sources(folder: str = "respram", pattern: str = "*.py") -> list[Source]:
-    return [Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in sorted((ROOT / folder).rglob(pattern))]
+    return [
+        Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in sorted((ROOT / folder).rglob(pattern))
+    ]
 
 
 # -- the rules: each takes one file and yields what is wrong with it ----------------------------------
@@ -235,9 +261,15 @@ def loose_numbers(source: Source) -> Iterator[str]:
             continue
         given = node.args[0]
         indexed = isinstance(given, ast.Subscript) and (
-            isinstance(given.slice, ast.Slice) or isinstance(given.slice, ast.Constant) and isinstance(given.slice.value, int)
+            isinstance(given.slice, ast.Slice)
+            or isinstance(given.slice, ast.Constant)
+            and isinstance(given.slice.value, int)
         )
-        decoded = isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr in ("decode", "group", "strip")
+        decoded = (
+            isinstance(given, ast.Call)
+            and isinstance(given.func, ast.Attribute)
+            and given.func.attr in ("decode", "group", "strip")
+        )
         if indexed or decoded or isinstance(given, ast.Name):
             yield f"{source.path}:{node.lineno} reads a number by {ast.unparse(node)}: use respram.integers"
 
@@ -293,7 +325,11 @@ def inherited_code(source: Source) -> Iterator[str]:
         if isinstance(node, ast.ClassDef) and not is_error(node):
             for parent in node.bases:
                 name = ast.unparse(parent).partition("[")[0]
-                if name.split(".")[0] not in PARENTS and name.split(".")[-1] not in PARENTS and name not in local_errors:
+                if (
+                    name.split(".")[0] not in PARENTS
+                    and name.split(".")[-1] not in PARENTS
+                    and name not in local_errors
+                ):
                     yield f"{source.path}:{node.lineno} {node.name} inherits {name}: compose instead"
 
 
@@ -310,7 +346,8 @@ def open_dataclasses(source: Source) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
-    imports_through_a_wall, calls_through_a_wall, loose_numbers, nameless_files, silent_files, long_files, long_functions,
+    imports_through_a_wall, calls_through_a_wall, loose_numbers, nameless_files, silent_files, long_files,
+    long_functions,
     swallowed_errors, inherited_code, open_dataclasses,
 )  # fmt: skip
 
@@ -349,7 +386,8 @@ def untested(paths: list[str], exists: Callable[[str], bool]) -> Iterator[str]:
 
 
 def import_circles(files: list[Source]) -> list[frozenset[str]]:
-    """Sets of modules that can all reach each other by imports, at the top, in functions or for types. That a module's package
+    """Sets of modules that can all reach each other by imports, at the top, in functions or for types. That a module's
+    package
     comes along with it does not count: it is no dependence that anybody wrote."""
     names = {source.path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in files}
     needs: dict[str, list[str]] = {}
@@ -358,7 +396,9 @@ def import_circles(files: list[Source]) -> list[frozenset[str]]:
         found = (one if one in names else one.rpartition(".")[0] for one in spelt)
         needs[name] = sorted({one for one in found if one in names and one != name})
     reached = {name: _reachable(name, needs) for name in needs}
-    circles = {frozenset(one for one in reached[name] if name in reached[one]) for name in needs if name in reached[name]}
+    circles = {
+        frozenset(one for one in reached[name] if name in reached[one]) for name in needs if name in reached[name]
+    }
     return sorted(circles, key=sorted)
 
 
@@ -380,18 +420,29 @@ def test_no_circle_of_imports_comes_back() -> None:
 
 def test_a_circle_is_found_however_it_is_written() -> None:
     lazily = Source("respram/a.py", "def late():\n    from respram import b")
-    for_types = Source("respram/b.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from respram.c import C")
+    for_types = Source(
+        "respram/b.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from respram.c import C"
+    )
     for last, circles in (("from .a import late", 1), ("import respram.a", 1), ("import respram.d", 0)):
         assert len(import_circles([lazily, for_types, Source("respram/c.py", last)])) == circles
 
 
 def foreign_headers(path: str, text: str) -> list[str]:
     names = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
-    return [f"{path} includes {name}" for name in names if name in NATIVE_HEADERS and not (path in (PREFAULT, CIPHER) and name == "pthread.h")]
+    return [
+        f"{path} includes {name}"
+        for name in names
+        if name in NATIVE_HEADERS and not (path in (PREFAULT, CIPHER) and name == "pthread.h")
+    ]
 
 
 def test_the_c_core_knows_no_clock_no_socket_and_no_python() -> None:
-    files = [one for pattern in ("*.c", "*.h") for one in sources("respram/engine/native", pattern) if not one.path.endswith("_native.c")]
+    files = [
+        one
+        for pattern in ("*.c", "*.h")
+        for one in sources("respram/engine/native", pattern)
+        if not one.path.endswith("_native.c")
+    ]
     expect_none(complaint for one in files for complaint in foreign_headers(one.path, one.text))
     assert not [one.path for one in files if one.text.count("\n") > LINES_MAX]
 
@@ -404,15 +455,21 @@ def test_the_engines_are_twins_by_file() -> None:
     assert native == pure
 
 
-@pytest.mark.parametrize("pattern", NARROW)
-def test_a_line_has_at_most_120_columns(pattern: str) -> None:
-    files = sorted(ROOT.glob(pattern))
-    assert files
-    assert _wide(files) == []
+def test_a_line_has_at_most_120_columns() -> None:
+    """Of Python, C and Cython, tables too; mypy's and ruff's words at its end aside."""
+    listed = (
+        path
+        for room in ("respram", "tests", "compat", "benchmarks", "release", "examples", "fuzz")
+        for path in (ROOT / room).rglob("*.*")
+        if path.suffix in {".py", ".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi"}
+    )
+    files = sorted(path for path in listed if path.name not in MADE and "build" not in path.relative_to(ROOT).parts)
+    assert len(files) > 500
+    assert _wide([*files, ROOT / "setup.py"]) == []
 
 
 def test_a_line_that_is_too_wide_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(f"{'x' * COLUMNS_MAX}\n{'x' * COLUMNS_MAX}y\n")
+    (tmp_path / "a.py").write_text(f"{'x' * COLUMNS_MAX}\n{'x' * COLUMNS_MAX}y\n{'x' * COLUMNS_MAX}  # noqa: S101\n")
     assert _wide([tmp_path / "a.py"]) == ["a.py:2"]
 
 
@@ -421,7 +478,7 @@ def _wide(files: list[Path]) -> list[str]:
         f"{path.name}:{number}"
         for path in files
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if len(line) > COLUMNS_MAX
+        if len(PRAGMA.sub("", line)) > COLUMNS_MAX and not ONE_PIECE.match(line)
     ]
 
 
@@ -504,7 +561,7 @@ def test_no_rule_bites_what_is_permitted(path: str, text: str) -> None:
 
 def test_there_is_an_offence_against_every_rule() -> None:
     assert {rule for rule, _, _ in OFFENCES} == set(RULES)
-    assert list(untested(["respram/gossip/core.py", "respram/later.py"], lambda path: path == "tests/test_later.py")) == [
-        "respram/gossip/core.py: no tests/gossip/test_core.py"
-    ]
+    assert list(
+        untested(["respram/gossip/core.py", "respram/later.py"], lambda path: path == "tests/test_later.py")
+    ) == ["respram/gossip/core.py: no tests/gossip/test_core.py"]
     assert foreign_headers("a.c", "#include <stdint.h>\n# include <time.h>") == ["a.c includes time.h"]

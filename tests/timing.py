@@ -1,6 +1,8 @@
-"""Times that a server is held to: judged with `--timed` alone, on a machine that has nothing else to do (`make test-timing`).
+"""Times that a server is held to: judged with `--timed` alone, on a machine that has nothing else to do (`make
+test-timing`).
 
-Without it a test says what must happen and not how fast: another process may have the core, and then no time means anything.
+Without it a test says what must happen and not how fast: another process may have the core, and then no time means
+anything.
 """
 
 JUDGED = False  # set from the command line, in conftest.py

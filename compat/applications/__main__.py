@@ -1,9 +1,11 @@
-"""`python -m compat.applications`: does what an application's users do, logging out and unlocking included, on three servers.
+"""`python -m compat.applications`: does what an application's users do, logging out and unlocking included, on three
+servers.
 
-redis-server proves the program: every check must pass there. Then a node as it comes, and one whose default user may let go
-(`--let-go`). The page compat/APPLICATIONS.md is written when all was asked for; a part prints its table only.
-An entry is a folder here with an `entry.toml` as `compat/entries.py` describes it, and a program that speaks the lines of
-`compat/verdict.py`. It finds its server in RESPRAM_HOST and RESPRAM_PORT. Nothing that is installed is kept in the tree.
+redis-server proves the program: every check must pass there. Then a node as it comes, and one whose default user may
+let go (`--let-go`). The page compat/APPLICATIONS.md is written when all was asked for; a part prints its table only. An
+entry is a folder here with an `entry.toml` as `compat/entries.py` describes it, and a program that speaks the lines of
+`compat/verdict.py`. It finds its server in RESPRAM_HOST and RESPRAM_PORT. Nothing that is installed is kept in the
+tree.
 
 Exit code 0: every program passed on redis-server. 1: one did not. 2: wrong arguments.
 """
@@ -36,18 +38,30 @@ Row = tuple[Entry, Run, dict[str, Verdict]]
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m compat.applications", description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m compat.applications", description=(__doc__ or "").split("\n", 1)[0]
+    )
     parser.add_argument("names", nargs="*", help="entries; all when none is named")
-    parser.add_argument("--into-page", action="store_true", help="put the rows of the named entries into the page, beside the others'")
+    parser.add_argument(
+        "--into-page", action="store_true", help="put the rows of the named entries into the page, beside the others'"
+    )
     parser.add_argument("--seconds", type=float, default=3600.0, help="no program begins later than this")
     args = parser.parse_args(argv)
     known = [read_entry(path.parent) for path in sorted(FOLDER.glob("*/entry.toml"))]
     unknown = [name for name in args.names if name not in {entry.name for entry in known}]
     if unknown or shutil.which("redis-server") is None:
-        print(f"applications: {'no entry ' + unknown[0] if unknown else 'no redis-server on this machine'}", file=sys.stderr)
+        print(
+            f"applications: {'no entry ' + unknown[0] if unknown else 'no redis-server on this machine'}",
+            file=sys.stderr,
+        )
         return 2
     began = time.monotonic()
-    rows = [row for entry in known if not args.names or entry.name in args.names for row in enter(entry, began + args.seconds)]
+    rows = [
+        row
+        for entry in known
+        if not args.names or entry.name in args.names
+        for row in enter(entry, began + args.seconds)
+    ]
     print(table(rows))
     if not args.names:
         PAGE.write_text(page(table(rows).splitlines()[HEAD_LINES:]))
@@ -144,7 +158,9 @@ def table(rows: list[Row]) -> str:
     for entry, run, verdicts in rows:
         first, plain, given = (verdicts[server] for server in SERVERS)
         said = differs(given) or (f"as it comes: {differs(plain)}" if differs(plain) else "")
-        lines.append(f"| {name_of(entry, run)} | {first.version} | {cell(first)} | {cell(plain)} | {cell(given)} | {said} |")
+        lines.append(
+            f"| {name_of(entry, run)} | {first.version} | {cell(first)} | {cell(plain)} | {cell(given)} | {said} |"
+        )
     return "\n".join(lines)
 
 
@@ -166,8 +182,10 @@ def page(lines: list[str]) -> str:
     lines = [HEAD, "|---|---|---|---|---|---|", *sorted(lines, key=str.lower)]
     return (
         "# Real applications, unmodified\n\n"
-        "Written by `make applications`. Each does what its users do, logging out, deleting, unlocking and expiring included, through "
-        f"nothing but its Redis address. Of {len(ran)} that ran, {plain} work on a node as it comes and {given} where the right to let go is "
+        "Written by `make applications`. Each does what its users do, logging out, deleting, unlocking and expiring "
+        "included, through "
+        f"nothing but its Redis address. Of {len(ran)} that ran, {plain} work on a node as it comes and {given} where "
+        "the right to let go is "
         f"given (`--let-go {LET_GO}`). `n of m`: so many of its checks pass.\n\n" + "\n".join(lines) + "\n"
     )
 

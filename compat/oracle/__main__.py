@@ -32,7 +32,15 @@ def main(argv: list[str] | None = None) -> int:
         began = time.monotonic()
         with redis_server(args.redis) as redis, _other(args) as other:
             print(f"seed {args.seed}: {redis.name} against {other.name}", flush=True)
-            rows = hold(redis, other, args.seed, args.commands, args.families, args.seconds, lambda row: print(line(row), flush=True))
+            rows = hold(
+                redis,
+                other,
+                args.seed,
+                args.commands,
+                args.families,
+                args.seconds,
+                lambda row: print(line(row), flush=True),
+            )
     except ServerError as error:
         print(f"oracle: {error}", file=sys.stderr)
         return 2
@@ -45,14 +53,29 @@ def main(argv: list[str] | None = None) -> int:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m compat.oracle", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="default: a new one, which is printed")
-    parser.add_argument("--commands", type=int, default=20_000, help="drawn in all families together (20000); each is played four times")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(1 << 32),
+        help="default: a new one, which is printed",
+    )
+    parser.add_argument(
+        "--commands", type=int, default=20_000, help="drawn in all families together (20000); each is played four times"
+    )
     parser.add_argument("--families", type=lambda text: text.split(","), help="a,b,... (all; of several nodes SEVERAL)")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"time limit ({SECONDS:.0f}), shared by the families")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"time limit ({SECONDS:.0f}), shared by the families"
+    )
     parser.add_argument("--respram", metavar="HOST:PORT", help="a node that runs already; its keys are let go")
-    parser.add_argument("--engine", choices=("pure", "native"), default="pure", help="of the node that is started without --respram")
-    parser.add_argument("--nodes", type=int, default=1, help="so many are peers, and the first is asked; see SEVERAL in families")
-    parser.add_argument("--itself", action="store_true", help="a second redis-server instead of respram: is the oracle right?")
+    parser.add_argument(
+        "--engine", choices=("pure", "native"), default="pure", help="of the node that is started without --respram"
+    )
+    parser.add_argument(
+        "--nodes", type=int, default=1, help="so many are peers, and the first is asked; see SEVERAL in families"
+    )
+    parser.add_argument(
+        "--itself", action="store_true", help="a second redis-server instead of respram: is the oracle right?"
+    )
     parser.add_argument("--redis", metavar="PATH", help="the redis-server to start (the one on the PATH)")
     parser.add_argument("--report", metavar="FILE", type=Path, help="write the result there too")
     return parser.parse_args(argv)
@@ -108,7 +131,10 @@ def everything(rows: list[Row]) -> list[str]:
             mark = (step, one.expected, one.got)
             if mark not in seen and len(seen) < LISTED_MAX:
                 seen.add(mark)
-                lines.append(f"{row.family} {one.stream.number} {one.way} {step}: expected {shown(one.expected)} got {shown(one.got)}")
+                lines.append(
+                    f"{row.family} {one.stream.number} {one.way} {step}: expected {shown(one.expected)} got "
+                    f"{shown(one.got)}"
+                )
     return ["", *lines] if lines else []
 
 
@@ -118,7 +144,11 @@ def _replay_lines(replay: Replay) -> list[str]:
     lines += [f"    CONFIG SET {name.decode()} {value.decode()!r}" for name, value in stream.config]
     for number, step in enumerate(stream.steps):
         lines.append(f"  {'>' if number == found.step else ' '} {show_step(step)}")
-    return [*lines, f"    on connection {found.conn} expected {shown(found.expected)}", f"    {' ' * 16}got {shown(found.got)}"]
+    return [
+        *lines,
+        f"    on connection {found.conn} expected {shown(found.expected)}",
+        f"    {' ' * 16}got {shown(found.got)}",
+    ]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from compat.oracle.resp import Node
 
-SLACK_MS = 2_500  # between the same command in two playings; more where both together took longer, on a machine with other work
+# between the same command in two playings; more where both together took longer, on a machine with other work
+SLACK_MS = 2_500
 DEFAULT_TTL_MS = 3_600_000
 MAX_TTL_MS = 31 * 86_400_000
 
@@ -75,7 +76,9 @@ def _moment(case: Case) -> bool:
     """TIME: two bulks of digits, and the same time."""
     times = []
     for node in (case.expected, case.got):
-        texts = [item.text for item in node.items if item.kind == b"$" and item.text is not None and item.text.isdigit()]
+        texts = [
+            item.text for item in node.items if item.kind == b"$" and item.text is not None and item.text.isdigit()
+        ]
         if len(texts) != 2 or len(node.items) != 2:
             return False
         times.append(int(texts[0]) * 1000 + int(texts[1]) // 1000)
@@ -85,7 +88,12 @@ def _moment(case: Case) -> bool:
 
 def _idle(case: Case) -> bool:
     expected, got = case.expected.number, case.got.number
-    return expected is not None and got is not None and min(expected, got) >= 0 and abs(expected - got) * 1000 <= case.slack_ms
+    return (
+        expected is not None
+        and got is not None
+        and min(expected, got) >= 0
+        and abs(expected - got) * 1000 <= case.slack_ms
+    )
 
 
 # -- order ----------------------------------------------------------------------------------------
@@ -155,7 +163,11 @@ def _docs(node: Node) -> list[tuple[bytes, object]]:
     found: list[tuple[bytes, object]] = []
     for _, facts in _pairs(node) or []:
         for name, value in _pairs(facts) or []:
-            shown = sorted(left.raw + right.raw for left, right in _pairs(value) or []) if name.text == b"subcommands" else value
+            shown = (
+                sorted(left.raw + right.raw for left, right in _pairs(value) or [])
+                if name.text == b"subcommands"
+                else value
+            )
             found.append((name.raw, shown))
     return found
 
@@ -193,7 +205,8 @@ def _redirect(case: Case) -> bool:
     if expected is None or got is None or case.expected.kind != case.got.kind or len(expected) != len(got):
         return False
     return all(
-        left[0] == right[0] and (left[1] == right[1] or (left[0].text == b"redirect" and _is_id(left[1]) and _is_id(right[1])))
+        left[0] == right[0]
+        and (left[1] == right[1] or (left[0].text == b"redirect" and _is_id(left[1]) and _is_id(right[1])))
         for left, right in zip(expected, got, strict=True)
     )
 
@@ -210,7 +223,9 @@ def _client_lines(case: Case) -> bool:
     if len(expected) != len(got) or not expected:
         return False
     for left, right in zip(sorted(expected, key=_id), sorted(got, key=_id), strict=True):
-        if [name for name in left if name not in CLIENT_FIELDS_NEWER] != [name for name in right if name not in CLIENT_FIELDS_NEWER]:
+        if [name for name in left if name not in CLIENT_FIELDS_NEWER] != [
+            name for name in right if name not in CLIENT_FIELDS_NEWER
+        ]:
             return False
         if any(left[name] != right[name] for name in CLIENT_FIELDS_EQUAL):
             return False
@@ -256,7 +271,13 @@ INFO_FIELDS = {
     b"clients": (b"connected_clients",),
     b"memory": (b"used_memory", b"maxmemory", b"maxmemory_policy"),
     b"persistence": (b"loading",),
-    b"stats": (b"total_commands_processed", b"total_connections_received", b"keyspace_hits", b"keyspace_misses", b"expired_keys"),
+    b"stats": (
+        b"total_commands_processed",
+        b"total_connections_received",
+        b"keyspace_hits",
+        b"keyspace_misses",
+        b"expired_keys",
+    ),
     b"replication": (b"role", b"connected_slaves"),
     b"cluster": (b"cluster_enabled",),
     b"keyspace": (),
@@ -278,7 +299,9 @@ def _info(case: Case) -> bool:
 
 def _info_lines(text: bytes) -> bool:
     lines = text.split(b"\r\n")
-    return all(not line or line.startswith(b"# ") or b":" in line for line in lines) and b"\n" not in text.replace(b"\r\n", b"")
+    return all(not line or line.startswith(b"# ") or b":" in line for line in lines) and b"\n" not in text.replace(
+        b"\r\n", b""
+    )
 
 
 def _same_shape(case: Case) -> bool:
@@ -322,16 +345,22 @@ def _own_bounds(case: Case) -> bool:
 
 
 NEWER = (
-    b"hexpire", b"hexpireat", b"hexpiretime", b"hpexpire", b"hpexpireat", b"hpexpiretime", b"hpttl", b"httl", b"hgetex", b"hsetex", b"hgetdel",
+    b"hexpire", b"hexpireat", b"hexpiretime", b"hpexpire", b"hpexpireat", b"hpexpiretime", b"hpttl", b"httl", b"hgetex",
+    b"hsetex", b"hgetdel",
     b"bf.add", b"bf.card", b"bf.exists", b"bf.info", b"bf.insert", b"bf.madd", b"bf.mexists", b"bf.reserve",
-    b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch", b"cluster|myshardid",
+    b"cl.throttle", b"digest", b"increx", b"msetex", b"respram", b"client|setinfo", b"client|no-touch",
+    b"cluster|myshardid",
 )  # fmt: skip
 
 
 def _fewer_commands(case: Case) -> bool:
     """What is listed is a part of what Redis lists, but for what Redis 7.0 does not have yet."""
     extra = {item.raw for item in case.got.items} - {item.raw for item in case.expected.items}
-    return case.expected.kind == case.got.kind and bool(case.got.items) and extra <= {b"$%d\r\n%b\r\n" % (len(name), name) for name in NEWER}
+    return (
+        case.expected.kind == case.got.kind
+        and bool(case.got.items)
+        and extra <= {b"$%d\r\n%b\r\n" % (len(name), name) for name in NEWER}
+    )
 
 
 def _newer_docs(case: Case) -> bool:
@@ -357,7 +386,8 @@ RULES: tuple[Rule, ...] = (
     Rule("iteration-order", _names("keys", "pubsub|channels", "pubsub|shardchannels", "command|list"), _order),
     Rule("iteration-order", _names("zrandmember"), _drawn_order),
     Rule("iteration-order", _names("scan", "sscan"), _scan_order),
-    Rule("iteration-order", _names("hkeys", "hvals", "smembers", "sinter", "sunion", "sdiff", "srandmember", "spop"), _order),
+    Rule("iteration-order", _names("hkeys", "hvals", "smembers", "sinter", "sunion", "sdiff", "srandmember", "spop"),
+         _order),
     Rule("iteration-order", _names("hgetall"), _pair_order),
     Rule("iteration-order", _names("hscan"), _pair_scan_order),
     Rule("iteration-order", _names("hrandfield"), lambda case: _order(case) or _pair_order(case)),
@@ -370,7 +400,8 @@ RULES: tuple[Rule, ...] = (
     Rule("client-lines", _names("client|info", "client|list"), _client_lines),
     Rule(
         "help-texts",
-        _names(*(f"{name}|help" for name in ("client", "command", "config", "latency", "memory", "module", "object", "pubsub", "slowlog", "acl"))),
+        _names(*(f"{name}|help" for name in ("client", "command", "config", "latency", "memory", "module", "object",
+                                             "pubsub", "slowlog", "acl"))),
         _help,
     ),
     Rule("newer-texts", _names("hello"), _hello_text),
@@ -382,7 +413,8 @@ RULES: tuple[Rule, ...] = (
     Rule("object-encoding", _names("object|refcount"), _refcount),
     Rule("own-numbers", _names("memory|usage"), _positive),
     Rule("own-numbers", _names("info"), _info),
-    Rule("own-numbers", _names("memory|stats", "memory|doctor", "memory|malloc-stats", "latency|doctor", "latency|histogram"), _same_shape),
+    Rule("own-numbers", _names("memory|stats", "memory|doctor", "memory|malloc-stats", "latency|doctor",
+                               "latency|histogram"), _same_shape),
     Rule("slow-log-words", _names("slowlog|get"), _slow_entries),
 )
 
@@ -390,7 +422,8 @@ RULES: tuple[Rule, ...] = (
 # Differences that no rule sees, because the families do not draw what would show them, or because a family
 # has its expected replies in itself. They have their sections in the document like the rules.
 NOT_MIRRORED = (
-    "refusals", "newer-commands", "ttl-policy", "argument-count", "nul-in-a-line", "name-length", "broadcast-batches", "guessing-passwords",
+    "refusals", "newer-commands", "ttl-policy", "argument-count", "nul-in-a-line", "name-length", "broadcast-batches",
+    "guessing-passwords",
     "pauses", "messages-in-exec",
 )  # fmt: skip
 

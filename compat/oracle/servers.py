@@ -75,7 +75,12 @@ def respram_node(engine: str, nodes: int = 1) -> Iterator[Place]:
             stack.enter_context(_process(command, Path(folder) / f"log-{number}", port, **secret))
         for port in ports if nodes > 1 else ():
             _await_members(port, nodes)
-        yield Place(f"respram ({engine}, {nodes} nodes)" if nodes > 1 else f"respram ({engine})", "127.0.0.1", ports[0], is_redis=False)
+        yield Place(
+            f"respram ({engine}, {nodes} nodes)" if nodes > 1 else f"respram ({engine})",
+            "127.0.0.1",
+            ports[0],
+            is_redis=False,
+        )
 
 
 @contextlib.contextmanager

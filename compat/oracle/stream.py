@@ -37,7 +37,9 @@ Word = bytes | At | IdOf | AddressOf
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One command. `silent`: no reply is due. `expect`: what is heard, where no Redis can tell it. `exact`: no rule applies."""
+    """One command. `silent`: no reply is due. `expect`: what is heard, where no Redis can tell it. `exact`: no rule
+    applies.
+    """
 
     conn: int
     argv: tuple[Word, ...]

@@ -168,7 +168,10 @@ class Server:
         for name, value in pairs:
             reply = self.admin.ask(b"CONFIG", b"SET", name, value)
             if reply != b"+OK\r\n":
-                raise ServerError(f"{self.place.name}: CONFIG SET {name.decode()} {value.decode()}: {reply.decode(errors='replace').strip()}")
+                raise ServerError(
+                    f"{self.place.name}: CONFIG SET {name.decode()} {value.decode()}: "
+                    f"{reply.decode(errors='replace').strip()}"
+                )
 
     def reset(self) -> None:
         self.configure(DEFAULTS)
@@ -310,7 +313,11 @@ class _Player:
                 self._walk(number, step)
             else:
                 line = self.lines[step.conn]
-                data = b"".join(wire(one, self.around) for one in map(self.stream.steps.__getitem__, numbers) if not isinstance(one, Sleep | Walk))
+                data = b"".join(
+                    wire(one, self.around)
+                    for one in map(self.stream.steps.__getitem__, numbers)
+                    if not isinstance(one, Sleep | Walk)
+                )
                 if way == "split":
                     self._send_pieces(line, data)
                 else:
@@ -357,7 +364,11 @@ class _Player:
         end = time.monotonic() + REPLY_S
         for conn, count in due.items():
             got = 0
-            while got < count and time.monotonic() < end and not (self.lines[conn].closed and self.lines[conn].sock.fileno() < 0):
+            while (
+                got < count
+                and time.monotonic() < end
+                and not (self.lines[conn].closed and self.lines[conn].sock.fileno() < 0)
+            ):
                 got += self.hear(numbers[-1], max(0.0, min(0.2, end - time.monotonic())), only=conn)
         self.server.barrier()
         self.hear(numbers[-1])

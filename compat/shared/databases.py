@@ -1,4 +1,5 @@
-"""A MariaDB of a program's own, for applications that keep their records in one: reached by a socket, gone at the end."""
+"""A MariaDB of a program's own, for applications that keep their records in one: reached by a socket, gone at the end.
+"""
 
 import contextlib
 import subprocess
@@ -17,7 +18,14 @@ def mariadb(sql):
         words = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root"]
         words += ["--auth-root-authentication-method=normal"]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        words = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={socket}", "--user=root", "--skip-networking"]
+        words = [
+            "mariadbd",
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--socket={socket}",
+            "--user=root",
+            "--skip-networking",
+        ]
         server = subprocess.Popen([*words, f"--pid-file={place}/pid", f"--log-error={place}/log"])
         try:
             end = time.monotonic() + START_S

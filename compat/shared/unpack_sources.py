@@ -8,7 +8,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-FETCH = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary=:all:", "--dest", "fetched")
+FETCH = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary=:all:", "--dest",
+         "fetched")
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11 has it from 3.11.4 on
 wanted = Path("sources.txt").read_text().split() if Path("sources.txt").exists() else []
 for name in wanted:

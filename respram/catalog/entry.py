@@ -95,7 +95,8 @@ class Command:
     asks: bool = False  # a miss is told, and asked of the peers
     hot: bool = False
     most: int = 0  # arguments that a hot one takes, its name among them
-    by_name: bool = False  # only for a user to whom an operator gave it by its name; no category and no +@all includes it
+    # only for a user to whom an operator gave it by its name; no category and no +@all includes it
+    by_name: bool = False
 
     @property
     def writes(self) -> bool:

@@ -1,4 +1,6 @@
-"""Catalog entries of the commands about hashes. Notation: `entry.py`. Where Redis 7.0 has a command, its entry tells what Redis tells."""
+"""Catalog entries of the commands about hashes.
+Notation: `entry.py`. Where Redis 7.0 has a command, its entry tells what Redis tells.
+"""
 
 ENTRIES = """
 hdel -3 write,fast,by_name hash 2.0.0 hash 1/1/1

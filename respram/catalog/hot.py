@@ -28,7 +28,8 @@ HEADER = """\
 /* The command table as the engine reads it. Made by `python -m respram.catalog.hot` from respram/catalog/.
  *
  * ROW(name, bytes of the name, two words that cover them, arguments at least, at most, first key, last, step, rights
- * that each key needs, shape). The handler of a row is `hot_` and its name. A name is found by a perfect hash over the two words; see hot.c.
+ * that each key needs, shape). The handler of a row is `hot_` and its name. A name is found by a perfect hash over the
+ * two words; see hot.c.
  */
 #ifndef RESPRAM_COMMANDS_H
 #define RESPRAM_COMMANDS_H
@@ -51,7 +52,8 @@ def permitted(names: AbstractSet[bytes]) -> int:
 
 
 def needs(command: Command) -> int:
-    """The rights to each of its keys that a command may need, whatever its arguments: bits of READ and WRITE, none where it only
+    """The rights to each of its keys that a command may need, whatever its arguments: bits of READ and WRITE, none
+    where it only
     looks whether a key is there. Where the rights are fewer, whoever knows the arguments is asked."""
     flags = {flag for spec in command.key_specs for flag in spec.flags}
     return READ * (b"access" in flags) | WRITE * (not flags.isdisjoint(CHANGES))
@@ -82,7 +84,9 @@ def multiplier_for(names: Iterable[bytes]) -> int:
 
 def header() -> str:
     for command in HOT:
-        assert 3 <= len(command.name) <= NAME_BYTES_MAX and command.name.isalpha(), f"not a name for the engine: {command.name!r}"
+        assert 3 <= len(command.name) <= NAME_BYTES_MAX and command.name.isalpha(), (
+            f"not a name for the engine: {command.name!r}"
+        )
     multiplier = multiplier_for(HOT_NAMES)
     slots = [0] * (1 << SLOTS_BITS)
     for number, command in enumerate(HOT, 1):
@@ -103,7 +107,8 @@ def _row(command: Command) -> str:
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
     first = command.first_key or (-1 if command.key_specs else 0)
     keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"
-    return f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {keys}, {' | '.join(shape)})"
+    head = f"    ROW({name}, {len(name)}, {words}, {abs(command.arity)}, {most}, {keys},"
+    return f"{head} \\\n        {' | '.join(shape)})"
 
 
 def _lines(slots: list[int]) -> Iterator[str]:

@@ -7,7 +7,8 @@ entry and arguments in, positions out.
 from respram.catalog.entry import Command, KeySpec
 from respram.integers import parse_int
 
-LOOKS = frozenset({b"nx", b"xx", b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne", b"keepttl"})  # options of SET that look at the key first
+# options of SET that look at the key first
+LOOKS = frozenset({b"nx", b"xx", b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne", b"keepttl"})
 
 
 def key_positions(command: Command, argv: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]] | None:
@@ -60,4 +61,6 @@ def _counted(command: Command, spec: KeySpec, argv: list[bytes]) -> list[int] | 
 def _set_flags(argv: list[bytes]) -> tuple[bytes, ...]:
     """SET reads only where it is told to, with GET or a comparison: its entry says that its flags vary."""
     words = {word.lower() for word in argv[3:]}
-    return (b"RW", b"access", b"update") if words & {b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne"} else (b"OW", b"update")
+    return (
+        (b"RW", b"access", b"update") if words & {b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne"} else (b"OW", b"update")
+    )

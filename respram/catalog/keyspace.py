@@ -84,7 +84,8 @@ increx -2 write,denyoom,fast string 8.8.0 string 1/1/1
   is Count within bounds and within a window of time, in one step
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
-  args key:key#0 condition:oneof?( nx:=NX xx:=XX ) increment:oneof?( float:double=BYFLOAT integer:integer=BYINT ) saturate:=SATURATE?
+  args key:key#0 condition:oneof?( nx:=NX xx:=XX ) increment:oneof?( float:double=BYFLOAT integer:integer=BYINT )
+  args saturate:=SATURATE?
   args lowerbound:string=LBOUND? upperbound:string=UBOUND? expiration:oneof?( seconds:integer=EX
   args milliseconds:integer=PX unix-time-seconds:unix-time=EXAT unix-time-milliseconds:unix-time=PXAT )
   args enx:=ENX?

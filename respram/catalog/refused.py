@@ -32,8 +32,10 @@ REFUSED = {
     "following": "replicaof 3 slaveof 3 failover -1 sync 1 psync -3 replconf -1",
     "modules": "module|load -3 module|loadex -3 module|unload 3",
     "slots": """
-        cluster|addslots -3 cluster|addslotsrange -4 cluster|bumpepoch 2 cluster|count-failure-reports 3 cluster|delslots -3
-        cluster|delslotsrange -4 cluster|failover -2 cluster|flushslots 2 cluster|forget 3 cluster|meet -4 cluster|replicate 3
+        cluster|addslots -3 cluster|addslotsrange -4 cluster|bumpepoch 2 cluster|count-failure-reports 3
+        cluster|delslots -3
+        cluster|delslotsrange -4 cluster|failover -2 cluster|flushslots 2 cluster|forget 3 cluster|meet -4
+        cluster|replicate 3
         cluster|reset -2 cluster|saveconfig 2 cluster|set-config-epoch 3 cluster|setslot -4
     """,
 }

@@ -1,4 +1,6 @@
-"""Catalog entries of the commands about sets. Notation: `entry.py`. Where Redis 7.0 has a command, its entry tells what Redis tells."""
+"""Catalog entries of the commands about sets.
+Notation: `entry.py`. Where Redis 7.0 has a command, its entry tells what Redis tells.
+"""
 
 ENTRIES = """
 sadd -3 write,denyoom,fast set 1.0.0 set 1/1/1

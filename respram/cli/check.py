@@ -28,7 +28,9 @@ served. 1: something would be refused, or there was no answer. 2: wrong argument
 """
 
 
-def run(words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+def run(
+    words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]
+) -> int:
     """The whole command; `say` and `complain` take lines for standard output and standard error."""
     path, url = _asked(words)
     if path:

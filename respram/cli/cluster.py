@@ -1,7 +1,8 @@
 """`respram cluster`: an enclave on this machine for trying things out. Nodes on consecutive ports, stopped together.
 
-Each node is a process of its own, as in earnest; their lines come through with the node's number before them. Whatever ends one of
-them unasked ends all: half an enclave would only puzzle whoever is looking. What `serve` takes is passed on.
+Each node is a process of its own, as in earnest; their lines come through with the node's number before them. Whatever
+ends one of them unasked ends all: half an enclave would only puzzle whoever is looking. What `serve` takes is passed
+on.
 """
 
 import select
@@ -26,7 +27,8 @@ READY_S = 20.0  # after which what the nodes said is told, ready or not
 HELD_LINES_MAX = 1_000  # until then
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal is gone; a node takes it for a reload
+# the last: the terminal is gone; a node takes it for a reload
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
 
@@ -84,7 +86,9 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
         load(one, variables)
         commands.append([f"--{name}={text}" for name, text in one.items()])
     host = EVERYWHERE.get(first.bind[0], first.bind[0])
-    return Plan(places, commands, first.bind, first.peer_hosts, [url_of(host, at.port, first.requirepass) for at in places])
+    return Plan(
+        places, commands, first.bind, first.peer_hosts, [url_of(host, at.port, first.requirepass) for at in places]
+    )
 
 
 def _without_peers(variables: Mapping[str, str]) -> dict[str, str]:
@@ -102,9 +106,12 @@ def _places(first: Config, count: int) -> list[Place]:
             raise ConfigError(f"{name} {port} leaves no {count} ports up to {PORT_MAX}; choose a lower one")
     for (name, port), (other, further) in combinations(named, 2):
         if abs(port - further) < count:
-            raise ConfigError(f"{name} {port} and {other} {further} are too close for {count} nodes; choose ports further apart")
+            raise ConfigError(
+                f"{name} {port} and {other} {further} are too close for {count} nodes; choose ports further apart"
+            )
     return [
-        Place(first.port + number, first.peer_port + number, first.tls_port + number if first.tls_port else 0) for number in range(count)
+        Place(first.port + number, first.peer_port + number, first.tls_port + number if first.tls_port else 0)
+        for number in range(count)
     ]
 
 
@@ -123,7 +130,9 @@ def check_ports(planned: Plan) -> None:
             except OSError as error:
                 taken.append(f"{Address(host, port)} of node {number} ({error.strerror or error})")
     if taken:
-        raise BindError(f"cannot listen on {', '.join(taken)}; choose other ports with --port, --peer-port or --tls-port")
+        raise BindError(
+            f"cannot listen on {', '.join(taken)}; choose other ports with --port, --peer-port or --tls-port"
+        )
 
 
 def _whole(text: str, name: str, most: int) -> int:
@@ -167,9 +176,16 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 processes.append(process)
                 assert process.stdout is not None
                 selector.register(process.stdout, selectors.EVENT_READ, number)
-            beginning = Beginning(len(processes), f"{len(processes)} nodes ready: redis-cli -p {planned.places[0].port}", tell)
+            beginning = Beginning(
+                len(processes), f"{len(processes)} nodes ready: redis-cli -p {planned.places[0].port}", tell
+            )
             end_s = time.monotonic() + READY_S
-            while not stopping and not view.ended and not _nobody_reads() and all(process.poll() is None for process in processes):
+            while (
+                not stopping
+                and not view.ended
+                and not _nobody_reads()
+                and all(process.poll() is None for process in processes)
+            ):
                 _pass_lines(selector, beginning, 0.2)
                 if time.monotonic() > end_s:
                     beginning.give_up()
@@ -208,7 +224,9 @@ def _nobody_reads() -> bool:
 
 
 class Beginning:
-    """What the nodes say is held back until all are ready, and forgotten then: one line says all. Where they do not get there it is told."""
+    """What the nodes say is held back until all are ready, and forgotten then: one line says all. Where they do not get
+    there it is told.
+    """
 
     def __init__(self, nodes: int, line: str, say: Callable[[str], None]) -> None:
         self.left = set(range(1, nodes + 1))
@@ -246,7 +264,9 @@ def _end_of(code: int | None) -> str:
     return f"ended by itself with exit code {code}"
 
 
-def _stop_all(processes: "list[subprocess.Popen[bytes]]", selector: selectors.BaseSelector, say: Callable[[str], None]) -> None:
+def _stop_all(
+    processes: "list[subprocess.Popen[bytes]]", selector: selectors.BaseSelector, say: Callable[[str], None]
+) -> None:
     for process in processes:
         if process.poll() is None:
             process.terminate()
@@ -257,7 +277,8 @@ def _stop_all(processes: "list[subprocess.Popen[bytes]]", selector: selectors.Ba
 
 
 def _pass_lines(selector: selectors.BaseSelector, say: Callable[[str], None], seconds: float) -> None:
-    """Hands on what the nodes said, line by line. A node writes a line at once; only a very long one comes in pieces."""
+    """Hands on what the nodes said, line by line. A node writes a line at once; only a very long one comes in pieces.
+    """
     for key, _ in selector.select(seconds):
         stream = key.fileobj
         assert not isinstance(stream, int)

@@ -49,7 +49,8 @@ def _fish(commands: Commands) -> str:
     lines = [f"complete -c respram -f -n __fish_use_subcommand -a '{' '.join(commands)}'"]
     for name, flags in commands.items():
         lines += [
-            f"complete -c respram -n '__fish_seen_subcommand_from {name}' -l {flag}" + (" -r" if takes else "") for flag, takes in flags.items()
+            f"complete -c respram -n '__fish_seen_subcommand_from {name}' -l {flag}" + (" -r" if takes else "")
+            for flag, takes in flags.items()
         ]  # fmt: skip
     return "\n".join(lines)
 

@@ -85,7 +85,8 @@ def beside(config: Config, port: int, environment: Mapping[str, str]) -> Iterato
     login = f":{quote(config.requirepass, safe='')}@" if config.requirepass else ""
     url = f"redis://{login}{f'[{host}]' if ':' in host else host}:{config.port}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "respram", "gateway", "--lifeline", f"--port={port}"], env={**environment, "RESPRAM_URL": url},
+        [sys.executable, "-m", "respram", "gateway", "--lifeline", f"--port={port}"],
+        env={**environment, "RESPRAM_URL": url},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None

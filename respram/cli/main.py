@@ -1,4 +1,5 @@
-"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives, `cluster` runs several, `secret` makes one.
+"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives, `cluster` runs several, `secret` makes
+one.
 
 Words in, an exit code out: 0 done, 1 the machine did not allow it (a taken port, no answer), 2 the
 command line or a setting is wrong. Every failure is one line on standard error that says what to
@@ -44,7 +45,8 @@ SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cl
 
   (umask 077; respram secret > cluster-secret)
 """
-COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check", "snapshot")
+COMMANDS = ("serve", "ping", "cluster", "gateway", "mcp", "status", "top", "secret", "completion", "man", "check",
+            "snapshot")
 # What most nodes are started with; `serve --help-all` has the rest.
 EVERYDAY = {
     "where it listens": ("bind", "port", "unixsocket", "tls-port", "metrics-port"),
@@ -129,7 +131,9 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
 
 
 def _say(line: str) -> None:
-    """Raises OSError once, when nobody listens any more; from then on it goes nowhere, the interpreter's last flush as well."""
+    """Raises OSError once, when nobody listens any more; from then on it goes nowhere, the interpreter's last flush as
+    well.
+    """
     try:
         print(line, flush=True)
     except OSError:
@@ -177,7 +181,10 @@ def _serve_flags() -> dict[str, bool]:
 
 def serve_help() -> str:
     """One line per option, however long: what it takes, its default and unit, what it does."""
-    rows = [("--config FILE", "none", "A TOML file with settings."), ("--gateway PORT", "none", "Also start `respram gateway` on that port.")]
+    rows = [
+        ("--config FILE", "none", "A TOML file with settings."),
+        ("--gateway PORT", "none", "Also start `respram gateway` on that port."),
+    ]
     rows += [(f"--{option.name} {option.metavar}".rstrip(), default_of(option), option.why) for option in OPTIONS]
     return HELP_HEAD + "".join(f"  {flag:<38}  {default:<18}  {why}\n" for flag, default, why in rows)
 
@@ -193,7 +200,10 @@ def everyday_help() -> str:
             text = option.why if default == "none" else f"{option.why} Default: {default}."
             first, *rest = textwrap.wrap(text, HELP_COLUMNS - 36)
             lines += [f"  {flag:<32}  {first}", *(" " * 36 + line for line in rest)]
-    lines += ["", "--config FILE takes a TOML file, --gateway PORT also starts a gateway; --help-all lists all options."]
+    lines += [
+        "",
+        "--config FILE takes a TOML file, --gateway PORT also starts a gateway; --help-all lists all options.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -259,7 +269,8 @@ def _completion(words: list[str], *, asked: bool) -> int:
     urls = {"url": True, "url-file": True}
     flags: dict[str, Mapping[str, bool]] = {name: {} for name in COMMANDS}
     flags |= {
-        "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), **CLUSTER_FLAGS}, "ping": PING_FLAGS,
+        "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), **CLUSTER_FLAGS},
+        "ping": PING_FLAGS,
         "gateway": {**settings.FLAGS, "url": True}, "mcp": urls, "status": status.FLAGS, "top": urls,
     }  # fmt: skip
     return completion.complete(words, flags, print)

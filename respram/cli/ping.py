@@ -1,8 +1,10 @@
-"""`respram ping`: the health check. A plain socket, or TLS by the node's own settings; no client library is needed for it.
+"""`respram ping`: the health check.
+A plain socket, or TLS by the node's own settings; no client library is needed for it.
 
-Where `RESPRAM_PORT` is 0 and `RESPRAM_TLS_PORT` is set, the node has no plain port and TLS is spoken without being asked for, with
-the node's own certificate: so a container's check needs no words. Host names are not compared: the check runs beside the
-node, which few certificates name. Who is believed is whoever `--tls-ca` signed, or the very certificate in `--tls-cert`.
+Where `RESPRAM_PORT` is 0 and `RESPRAM_TLS_PORT` is set, the node has no plain port and TLS is spoken without being
+asked for, with the node's own certificate: so a container's check needs no words. Host names are not compared: the
+check runs beside the node, which few certificates name. Who is believed is whoever `--tls-ca` signed, or the very
+certificate in `--tls-cert`.
 """
 
 import contextlib
@@ -25,7 +27,7 @@ PING_FLAGS = {
     "host": True, "port": True, "unixsocket": True,
     "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
 }  # fmt: skip
-PING_HELP = """respram ping: exit 0 when a node answers PONG, or that it is loading its snapshot, and 1 when it does not.
+PING_HELP = """respram ping: exit 0 when a node answers PONG, or that it loads its snapshot, and 1 when it does not.
 
   --host HOST             where the node listens (default 127.0.0.1)
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
@@ -50,7 +52,9 @@ class Target(NamedTuple):
     path: str = ""  # of a Unix socket: it has no host and no port
 
 
-def run_ping(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+def run_ping(
+    flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]
+) -> int:
     target = _target(flags, variables)
     password = _password(flags, variables)
     requests = [_request(b"AUTH", password.encode())] if password else []
@@ -74,7 +78,10 @@ def _target(flags: Mapping[str, str], variables: Mapping[str, str]) -> Target:
     if path:
         return Target("", 0, None, path)
     tls_port, port = variables.get("RESPRAM_TLS_PORT", ""), variables.get("RESPRAM_PORT", "")
-    files = {name: flags.get(name, variables.get("RESPRAM_" + name.upper().replace("-", "_"), "")) for name in ("tls-ca", "tls-cert", "tls-key")}
+    files = {
+        name: flags.get(name, variables.get("RESPRAM_" + name.upper().replace("-", "_"), ""))
+        for name in ("tls-ca", "tls-cert", "tls-key")
+    }
     named = [name for name in files if name in flags]
     with_tls = "tls" in flags or bool(named) or (bool(tls_port) and port.strip() == "0" and "port" not in flags)
     default = (tls_port if with_tls else port) or "6379"
@@ -110,7 +117,9 @@ def _connected(target: Target) -> socket.socket:
 
 
 def _password(flags: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    path = flags.get("password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", ""))
+    path = flags.get(
+        "password-file", "" if "RESPRAM_REQUIREPASS" in variables else variables.get("RESPRAM_REQUIREPASS_FILE", "")
+    )
     if path:
         return read_password_file(path)
     try:

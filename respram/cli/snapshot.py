@@ -1,4 +1,6 @@
-"""`respram snapshot expire DIR`: what a stopped node's directory holds past its time is destroyed, and what remains is said."""
+"""`respram snapshot expire DIR`: what a stopped node's directory holds past its time is destroyed, and what remains is
+said.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,13 +14,15 @@ SNAPSHOT_HELP = """respram snapshot: destroys what has ended in the snapshots of
 
   respram snapshot expire DIR [--key-file FILE]
 
-DIR is that of --snapshot-dir. With the node's --snapshot-key-file, keys leave keys.ring as well, and values that are over leave
-segments that are not. For a timer: every minute until the node is started again, or nothing is left. Exit code 0: done, or a
-running node does it. 1: something that has ended may still open. 2: wrong arguments.
+DIR is that of --snapshot-dir. With the node's --snapshot-key-file, keys leave keys.ring as well, and values that are
+over leave segments that are not. For a timer: every minute until the node is started again, or nothing is left. Exit
+code 0: done, or a running node does it. 1: something that has ended may still open. 2: wrong arguments.
 """
 
 
-def run(words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+def run(
+    words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]
+) -> int:
     from respram.server.expiring import expire
 
     folder, key_file = _asked(words, variables)
@@ -32,15 +36,24 @@ def run(words: list[str], variables: Mapping[str, str], say: Callable[[str], Non
         complain(f"respram: {folder} cannot be worked on: {error.strerror or error}")
         return 1
     say(
-        f"{folder}: {done.segments} segments; {done.removed} over and removed, {done.rewritten} written anew without {done.values} values, "
+        f"{folder}: {done.segments} segments; {done.removed} over and removed, {done.rewritten} written anew without "
+        f"{done.values} values, "
         f"{done.keys} keys destroyed, {done.kept} left"
     )
     if done.next_ms:
-        say(f"the next segment is over at {datetime.fromtimestamp(done.next_ms / 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}")
+        say(
+            "the next segment is over at "
+            f"{datetime.fromtimestamp(done.next_ms / 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        )
     if done.ring_is_locked:
-        complain("respram: keys.ring still has the keys of what was removed: give --key-file, or destroy the file's secret")
+        complain(
+            "respram: keys.ring still has the keys of what was removed: give --key-file, or destroy the file's secret"
+        )
     if done.doubtful:
-        complain(f"respram: {done.doubtful} segments may hold values that are over, and cannot be written anew: their keys are not here")
+        complain(
+            f"respram: {done.doubtful} segments may hold values that are over, and cannot be written anew: their keys "
+            "are not here"
+        )
     return 1 if done.ring_is_locked else 0
 
 

@@ -16,8 +16,8 @@ HELP = """respram status: one screen about an enclave.
   --url-file FILE   a file of such URLs, one a line
   --json            the same as one JSON object
 
-Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its peers,
-4 the login is wrong or may not ask.
+Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its
+peers, 4 the login is wrong or may not ask.
 """
 LAG_MS_MAX = 10_000  # behind which a peer is a problem
 GOOD = ("", "online", "alive", "ready")
@@ -61,8 +61,10 @@ def screen(found: Mapping[str, Any], problems: list[str]) -> list[str]:
     seconds = found["minute"]["seconds"]
     about = "about " if found["minute"]["looked"] < found["minute"]["keys"] else ""
     lines = [
-        f"state      {found['state']}" + (f"   respram {found['version']}, {found['engine']} engine" if found["version"] else ""),
-        f"keys       {found['keys']:,}   {about}{sum(seconds):,} end within a minute, {about}{sum(seconds[:10]):,} within ten seconds",
+        f"state      {found['state']}"
+        + (f"   respram {found['version']}, {found['engine']} engine" if found["version"] else ""),
+        f"keys       {found['keys']:,}   {about}{sum(seconds):,} end within a minute, {about}{sum(seconds[:10]):,} "
+        "within ten seconds",
     ]
     if found["reduced"]:
         lines.append("           this user may not ask for more (INFO)")
@@ -71,12 +73,20 @@ def screen(found: Mapping[str, Any], problems: list[str]) -> list[str]:
         lines += [
             f"memory     {found['used_memory']:,} bytes",
             f"forgotten  {found['forgotten_values']:,} values, {found['forgotten_bytes']:,} bytes wiped, {late}",
-            f"refused    {found['refused_deletes']:,} deletes, {found['refused_others']:,} others, {found['denied_auth']:,} wrong passwords",
+            f"refused    {found['refused_deletes']:,} deletes, {found['refused_others']:,} others, "
+            f"{found['denied_auth']:,} wrong passwords",
             f"clients    {found['clients']:,}",
         ]
     for number, node in enumerate(found["nodes"]):
-        facts = ["asked" if node["own"] else node["state"], node["role"], node["enclave"], f"{node['lag_ms']} ms behind" if node["lag_ms"] else ""]
-        lines.append(f"{'nodes' if not number else '':<10} {node['address']}   {', '.join(fact for fact in facts if fact)}")
+        facts = [
+            "asked" if node["own"] else node["state"],
+            node["role"],
+            node["enclave"],
+            f"{node['lag_ms']} ms behind" if node["lag_ms"] else "",
+        ]
+        lines.append(
+            f"{'nodes' if not number else '':<10} {node['address']}   {', '.join(fact for fact in facts if fact)}"
+        )
     return [*lines, *(f"problem    {problem}" for problem in problems)]
 
 

@@ -14,7 +14,9 @@ q quits, p pauses. It shows what the URL's user may see.
 """
 
 
-def run_top(words: list[str], variables: Mapping[str, str], parse: Callable[[list[str], Mapping[str, bool]], dict[str, str]]) -> int:
+def run_top(
+    words: list[str], variables: Mapping[str, str], parse: Callable[[list[str], Mapping[str, bool]], dict[str, str]]
+) -> int:
     urls, rest = take_urls(words)
     targets = read_targets(parse(rest, {"url": True, "url-file": True}), urls, variables)
     with needing("top"):

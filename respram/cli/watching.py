@@ -1,7 +1,7 @@
 """`respram cluster --watch`: `respram top` over the nodes, in the terminal that started them.
 
-The view is a process of its own: it takes the terminal, and the nodes go on whatever becomes of it. While it is there, what the nodes say is
-kept and not shown. The nodes stop when the view is quit, and the view ends when one of them does.
+The view is a process of its own: it takes the terminal, and the nodes go on whatever becomes of it. While it is there,
+what the nodes say is kept and not shown. The nodes stop when the view is quit, and the view ends when one of them does.
 """
 
 import importlib.util

@@ -47,7 +47,8 @@ class Workload:
     lines_unread: int = 0
     has_arguments: bool = True
     scripts: int = 0  # calls of scripts
-    texts: dict[bytes, bool] = field(default_factory=dict)  # of scripts that were sent whole: whether they run without Lua
+    # of scripts that were sent whole: whether they run without Lua
+    texts: dict[bytes, bool] = field(default_factory=dict)
 
     def count(self, name: str, verdict: str, reason: str = "", times: int = 1) -> None:
         entry = (name, verdict, reason)
@@ -75,7 +76,12 @@ def of_capture(lines: Iterable[bytes]) -> Workload:
             words = [_plain(word) for word in WORD.findall(match[3])]
             moment = parse_float(match[1])
             found.count(*_judge(words, int((moment or 0.0) * 1000)))
-            if words[0].lower() == b"eval" and len(words) > 1 and words[1] not in found.texts and len(found.texts) < TEXTS_MAX:
+            if (
+                words[0].lower() == b"eval"
+                and len(words) > 1
+                and words[1] not in found.texts
+                and len(found.texts) < TEXTS_MAX
+            ):
                 found.texts[words[1]] = compile_script(words[1]) is not None
         elif line.strip() not in (b"", b"OK"):
             found.lines_unread += 1
@@ -97,26 +103,38 @@ def report(found: Workload) -> str:
     lines = []
     for verdict, heading in (
         (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"),
-        (LET_GO, "refused, and served to whom the right to let go is given"), (DEFAULT_TTL, "served with the default TTL"),
+        (LET_GO, "refused, and served to whom the right to let go is given"),
+        (DEFAULT_TTL, "served with the default TTL"),
     ):  # fmt: skip
-        rows = sorted(((times, name, why) for (name, one, why), times in found.calls.items() if one == verdict), reverse=True)
+        rows = sorted(((times, name, why) for (name, one, why), times in found.calls.items() if one == verdict),
+                      reverse=True)
         if rows:
             lines += [f"{heading}:", *(f"  {times:>12,}  {name:<16} {why}".rstrip() for times, name, why in rows), ""]
     total = found.total()
     share = f"{100 * found.total(REFUSED) / total:.2f} %" if total else "none"
-    lines.append(f"{total:,} commands: {found.total(SERVED):,} served, {found.total(DEFAULT_TTL):,} served with the default TTL, "
-                 f"{found.total(LET_GO):,} served with the right to let go, {found.total(REFUSED):,} refused ({share}), "
+    lines.append(f"{total:,} commands: {found.total(SERVED):,} served, {found.total(DEFAULT_TTL):,} served with the "
+                 "default TTL, "
+                 f"{found.total(LET_GO):,} served with the right to let go, {found.total(REFUSED):,} refused "
+                 f"({share}), "
                  f"{found.total(UNKNOWN):,} unknown")  # fmt: skip
     if found.rights:
         names = sorted(found.rights)
         lines.append(f"the right to let go: --let-go {','.join(names)}   or, for one user: "
                      f"ACL SETUSER <name> {' '.join('+' + name for name in names)}")  # fmt: skip
     if found.scripts:
-        lines.append(f"{found.scripts:,} calls of scripts: pip install 'respram[scripts]'; their commands are among those above")
+        lines.append(
+            f"{found.scripts:,} calls of scripts: pip install 'respram[scripts]'; their commands are among those above"
+        )
     if found.texts:
-        lines.append(f"of {len(found.texts):,} different scripts {sum(found.texts.values()):,} run without Lua, as fast as in Redis")
+        lines.append(
+            f"of {len(found.texts):,} different scripts {sum(found.texts.values()):,} run without Lua, as fast as in "
+            "Redis"
+        )
     if not found.has_arguments:
-        lines.append("counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of MONITOR")
+        lines.append(
+            "counted by name alone: a SET without EX, and EXPIRE with a time that has passed, show in a capture of "
+            "MONITOR"
+        )
     if found.eternal_keys:
         lines.append(f"{found.eternal_keys:,} keys have no TTL today; here every key gets one")
     if found.lines_unread:

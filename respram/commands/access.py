@@ -74,7 +74,10 @@ def overrun(conn: Conn) -> None:
     if not conn.session.closing:
         conn.session.closing = True
         node.stats.output_limit_disconnections += 1
-        node.log(f"event=output_limit client={conn.id} waiting_bytes={conn.transport.waiting_bytes()}: closed before its reply was made")
+        node.log(
+            f"event=output_limit client={conn.id} waiting_bytes={conn.transport.waiting_bytes()}: closed before its "
+            "reply was made"
+        )
 
 
 def glance(conn: Conn, key: bytes) -> Entry | None:

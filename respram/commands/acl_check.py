@@ -15,7 +15,8 @@ from respram.commands.refusals import refuse_unnamed
 from respram.commands.stats import Denied
 from respram.errors import ClientError
 
-LISTENING = {b"publish": 2, b"spublish": 2, b"subscribe": 0, b"ssubscribe": 0, b"psubscribe": 0}  # end; 0: all arguments
+# end; 0: all arguments
+LISTENING = {b"publish": 2, b"spublish": 2, b"subscribe": 0, b"ssubscribe": 0, b"psubscribe": 0}
 GROUP_MS = 60_000  # equal denials within this time are one entry of the log
 OBJECT_BYTES_MAX = 256  # of a key or name in the log
 
@@ -44,7 +45,9 @@ class Denial(NamedTuple):
 
 
 def denial(user: User, command: Command, argv: list[bytes]) -> Denial | None:
-    """None where the user's own rights or those of one selector allow all of it. Else what stopped the set that got furthest."""
+    """None where the user's own rights or those of one selector allow all of it. Else what stopped the set that got
+    furthest.
+    """
     stopped = []
     for rights in user.rights:
         found = _denial(rights, command, argv)

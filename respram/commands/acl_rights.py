@@ -1,7 +1,8 @@
-"""What may be done: commands, key patterns and channels, the rules they are written in, and the questions asked of them.
+"""What may be done: commands, key patterns and channels, the rules they are written in, and the questions asked of
+them.
 
-Pure: a rule in, changed rights out, and the rights described as rules again. A user has one such set, and one more for each
-selector (acl_user.py). Redis's notation and texts; left out are rules about a command's first argument.
+Pure: a rule in, changed rights out, and the rights described as rules again. A user has one such set, and one more for
+each selector (acl_user.py). Redis's notation and texts; left out are rules about a command's first argument.
 """
 
 from collections.abc import Callable

@@ -146,9 +146,13 @@ def memory_stats(conn: Conn, argv: list[bytes]) -> Reply:
 def memory_doctor(conn: Conn, argv: list[bytes]) -> Reply:
     used, limit = used_bytes(conn.node), conn.node.settings.memory_bytes_max
     if conn.node.engine.full():
-        return Verbatim(b"Memory is full: writes are refused with OOM until keys expire. Raise maxmemory, or lower TTLs.")
+        return Verbatim(
+            b"Memory is full: writes are refused with OOM until keys expire. Raise maxmemory, or lower TTLs."
+        )
     if limit and used > limit * 9 // 10:
-        return Verbatim(b"More than nine tenths of maxmemory are in use. Beyond it writes are refused; nothing is evicted.")
+        return Verbatim(
+            b"More than nine tenths of maxmemory are in use. Beyond it writes are refused; nothing is evicted."
+        )
     return Verbatim(b"Memory is well within its limit.")
 
 

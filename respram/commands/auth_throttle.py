@@ -42,7 +42,8 @@ def wait_for_slot(conn: Conn) -> bool:
         wait_ms = slot_ms - conn.now_ms
         if wait_ms > WAIT_MS_MAX or (wait_ms and conn.executing):
             raise ClientError(
-                b"ERR too many failed authentications from this address; try again in %d seconds" % (wait_ms // 1000 + 1)
+                b"ERR too many failed authentications from this address; try again in %d seconds"
+                % (wait_ms // 1000 + 1)
             )
         guesser.failures += 1
         guesser.failed_ms = conn.now_ms

@@ -1,9 +1,10 @@
 """Commands that wait for a key: BZPOPMIN, BZPOPMAX and BZMPOP, until a sorted set is there or their time is up.
 
-Who waits is suspended here, on the node of its client, and is woken when one of its keys appears: by a write, or by a record from a
-peer. Then the command runs again as if it were new: where another node decides about the key it is sent there with the
-time that is left, and waits there if somebody else was first. Whoever is woken looks whether its client is still there, for
-a member that is taken for nobody would be lost. (While it waits at another node nobody looks: decision 0124.)
+Who waits is suspended here, on the node of its client, and is woken when one of its keys appears: by a write, or by a
+record from a peer. Then the command runs again as if it were new: where another node decides about the key it is sent
+there with the time that is left, and waits there if somebody else was first. Whoever is woken looks whether its client
+is still there, for a member that is taken for nobody would be lost. (While it waits at another node nobody looks:
+decision 0124.)
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,9 @@ NEGATIVE = ClientError(b"ERR timeout is negative")
 
 
 def parse_timeout(word: bytes) -> int:
-    """Milliseconds; 0: no end. Redis reads a long double, so it takes what no double holds, and then finds it too large."""
+    """Milliseconds; 0: no end. Redis reads a long double, so it takes what no double holds, and then finds it too
+    large.
+    """
     seconds = parse_float(word)
     if seconds is None:
         raise NOT_A_TIMEOUT

@@ -1,10 +1,10 @@
 """BF.*: Bloom filters whose items end, as RedisBloom answers. windows.py says how they lie in records.
 
-A filter is a sorted set underneath, as a HyperLogLog is a string in Redis: TYPE says so. Its parts have the number of their
-generation as score, so lanes and parts are found through the order that there is.
+A filter is a sorted set underneath, as a HyperLogLog is a string in Redis: TYPE says so. Its parts have the number of
+their generation as score, so lanes and parts are found through the order that there is.
 
-It slides: each time a generation begins the key lives on until that generation ends, so a filter that nobody adds to ends
-by itself. EXPIRE gives it a fixed end, after which no item prolongs it.
+It slides: each time a generation begins the key lives on until that generation ends, so a filter that nobody adds to
+ends by itself. EXPIRE gives it a fixed end, after which no item prolongs it.
 """
 
 from dataclasses import dataclass, field
@@ -149,7 +149,8 @@ def _holds(conn: Conn, key: bytes, found: Filter, item: int, generation: int) ->
 
 
 def _add(conn: Conn, key: bytes, found: Filter, item: int) -> bool | None:
-    """Whether the item was new; None: the filter is full, and does not grow. An item that an older generation holds is put
+    """Whether the item was new; None: the filter is full, and does not grow. An item that an older generation holds is
+    put
     into the newest too: it is remembered for the window from now on."""
     *older, newest = found.facts.living(conn.now_ms)
     if _holds(conn, key, found, item, newest):
@@ -318,7 +319,10 @@ def _exist(conn: Conn, key: bytes, words: list[bytes]) -> list[Reply]:
         return [Bool(False) for _ in words]
     conn.node.engine.spend(ITEM_BYTES * len(words))
     living = found.facts.living(conn.now_ms)
-    return [Bool(any(_holds(conn, key, found, item, generation) for generation in living)) for item in (_item(conn, word) for word in words)]
+    return [
+        Bool(any(_holds(conn, key, found, item, generation) for generation in living))
+        for item in (_item(conn, word) for word in words)
+    ]
 
 
 def card(conn: Conn, argv: list[bytes]) -> Reply:
@@ -340,7 +344,11 @@ def info(conn: Conn, argv: list[bytes]) -> Reply:
     found = _read(conn, argv[1])
     if found is None:
         raise NOT_FOUND
-    links = [(generation, link) for generation in found.facts.living(conn.now_ms) for link in range(found.links_of(generation))]
+    links = [
+        (generation, link)
+        for generation in found.facts.living(conn.now_ms)
+        for link in range(found.links_of(generation))
+    ]
     newest = found.facts.generation(conn.now_ms)
     facts: dict[bytes, Reply] = {
         b"Capacity": sum(found.link(link).items for link in range(max(found.links_of(newest), 1))),

@@ -43,7 +43,9 @@ def peers(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _rows(conn: Conn, rows: list[dict[bytes, Reply]]) -> Reply:
-    """Maps where the protocol has them. In RESP2, where redis-cli would show each name and value on a line of its own: a line a node."""
+    """Maps where the protocol has them. In RESP2, where redis-cli would show each name and value on a line of its own:
+    a line a node.
+    """
     if conn.session.proto == 3:
         return list(rows)
     return list(map(_line, rows))
@@ -60,7 +62,8 @@ def _shown(value: Reply) -> bytes:
 
 
 def state(conn: Conn, argv: list[bytes]) -> Reply:
-    """One word for probes: `loading` until its own snapshot is read, then `joining` until it has what the others have. A node without
+    """One word for probes: `loading` until its own snapshot is read, then `joining` until it has what the others have.
+    A node without
     peers is ready."""
     node = conn.node
     if node.loading:
@@ -108,7 +111,8 @@ def expel(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def digest(conn: Conn, argv: list[bytes]) -> Reply:
-    """Over the records that were a second old and had two to live. Asked for one moment, converged nodes answer alike."""
+    """Over the records that were a second old and had two to live. Asked for one moment, converged nodes answer alike.
+    """
     if len(argv) > 3:
         raise unknown_subcommand(b"respram", argv[1])
     at_ms = parse_int(argv[2]) if len(argv) == 3 else conn.now_ms

@@ -1,7 +1,8 @@
-"""CLUSTER, READONLY, READWRITE and ASKING: what clients of Redis Cluster ask, answered from the map of homes (cluster_map.py).
+"""CLUSTER, READONLY, READWRITE and ASKING: what clients of Redis Cluster ask, answered from the map of homes
+(cluster_map.py).
 
-All of it is there with `--cluster yes` or `strict`; else the answer is that of a Redis without a cluster. Slots have homes by themselves,
-so whatever would give or take slots and members is refused.
+All of it is there with `--cluster yes` or `strict`; else the answer is that of a Redis without a cluster. Slots have
+homes by themselves, so whatever would give or take slots and members is refused.
 """
 
 from collections.abc import Callable, Iterator
@@ -137,7 +138,8 @@ def info(conn: Conn, argv: list[bytes]) -> Reply:
         b"cluster_current_epoch": max((one.epoch for one in found.places.values()), default=0),
         b"cluster_my_epoch": found.places[found.me].epoch if found.me in found.places else 0,
     }
-    lines = (b"%b:%b\r\n" % (name, value if isinstance(value, bytes) else b"%d" % value) for name, value in fields.items())
+    lines = (b"%b:%b\r\n" % (name, value if isinstance(value, bytes) else b"%d" % value)
+             for name, value in fields.items())
     return Verbatim(b"".join(lines))
 
 

@@ -1,14 +1,15 @@
 """Which node has which slots, as cluster clients are told.
 
-The home of a slot (gossip/homes.py) is its master: there a command that decides costs no exchange. Every node serves every key
-nevertheless, so what is told here is never needed for a right answer. Therefore:
+The home of a slot (gossip/homes.py) is its master: there a command that decides costs no exchange. Every node serves
+every key nevertheless, so what is told here is never needed for a right answer. Therefore:
 
-- A slot whose home cannot be reached from here, or tells clients nothing of itself, is given to this node: whoever was just cut off from
-  a node finds another one at once, before the members agree that it is dead.
-- Nobody is told to be a replica. Each node is master of some slots and holds all others as well; clients know a node as one of the
-  two only, and would take some masters for replicas (decision 0111).
+- A slot whose home cannot be reached from here, or tells clients nothing of itself, is given to this node: whoever was
+  just cut off from a node finds another one at once, before the members agree that it is dead.
+- Nobody is told to be a replica. Each node is master of some slots and holds all others as well; clients know a node as
+  one of the two only, and would take some masters for replicas (decision 0111).
 
-Of other enclaves nothing is told: a slot is served by this one. When slots belong to enclaves, the owner of a slot comes from their map.
+Of other enclaves nothing is told: a slot is served by this one. When slots belong to enclaves, the owner of a slot
+comes from their map.
 """
 
 from bisect import bisect_right
@@ -79,14 +80,17 @@ def map_for(conn: Conn) -> ClusterMap:
 
 
 def _alone(conn: Conn) -> ClusterMap:
-    """All slots are here, unless the node is to have peers and has not begun with them. It is found where this client found it."""
+    """All slots are here, unless the node is to have peers and has not begun with them. It is found where this client
+    found it.
+    """
     node = conn.node
     told, (plain, tls) = node.config.cluster_announce, node.client_ports
     host, port = (told.host.encode(), told.port) if told else _split(conn.local_address)
     if not told and conn.encrypted:
         port = plain or tls
     place = Place(
-        node.number, host or b"127.0.0.1", port or plain, node.config.cluster_announce_tls_port or tls, node.config.peer_port, ALIVE,
+        node.number, host or b"127.0.0.1", port or plain, node.config.cluster_announce_tls_port or tls,
+        node.config.peer_port, ALIVE,
         node.truth is None, True, 1,
     )  # fmt: skip
     return ClusterMap(node.number, {node.number: place}, [(0, SLOTS - 1, node.number)] if node.truth is None else [])
@@ -97,8 +101,13 @@ def _among(node: Node) -> ClusterMap:
     members = node.peers.members()
     me = members[0]
     linked = {one.number for one in node.peers.linked() if one.state != UNLINKED} | {me.number}
-    shown = [one for one in members if one.enclave == me.enclave and one.clients and one.status in (ALIVE, SUSPECT, DEAD)]
-    places = {one.number: _place(one, one.number in linked) for one in sorted(shown, key=lambda one: (one is not me, one.number))}
+    shown = [
+        one for one in members if one.enclave == me.enclave and one.clients and one.status in (ALIVE, SUSPECT, DEAD)
+    ]
+    places = {
+        one.number: _place(one, one.number in linked)
+        for one in sorted(shown, key=lambda one: (one is not me, one.number))
+    }
     serve = [one.number for one in places.values() if one.ready and one.linked and one.host and one.status != DEAD]
     other = me.number if me.number in serve else serve[0] if serve else NOBODY
     ranges: list[tuple[int, int, int]] = []
@@ -115,7 +124,8 @@ def _among(node: Node) -> ClusterMap:
 def _place(one: MemberFacts, linked: bool) -> Place:
     where, _, tls = one.clients.partition(b"/")
     host, port = _split(where)
-    return Place(one.number, host, port, parse_uint(tls) or 0, _split(one.address)[1], one.status, one.ready, linked, one.incarnation)
+    return Place(one.number, host, port, parse_uint(tls) or 0, _split(one.address)[1], one.status, one.ready, linked,
+                 one.incarnation)
 
 
 def _split(address: bytes) -> tuple[bytes, int]:

@@ -1,8 +1,8 @@
 """What commands about hashes, sets and sorted sets share: the collection under a key, and what a change of it owes.
 
 A collection is a family of records (docs/decisions/0120): the engine has the head, the members and their deadlines. A
-collection that a command begins gets the default TTL, as a string does; clients send EXPIRE behind it. What takes a member away is letting
-go, a right that an operator gives by the command's name.
+collection that a command begins gets the default TTL, as a string does; clients send EXPIRE behind it. What takes a
+member away is letting go, a right that an operator gives by the command's name.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,8 @@ from respram.record import HASH, SET, ZSET, member_key
 
 KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE answers
 WALK_MEMBERS = 1_000  # taken out of the engine at a time
-TOLD_AT_ONCE = 8_192  # members that a reply tells as they are at one moment; of more it is made in steps, in 10 to 25 ms at once
+# members that a reply tells as they are at one moment; of more it is made in steps, in 10 to 25 ms at once
+TOLD_AT_ONCE = 8_192
 SEEN_SETS = 256  # of a million members that were told: to free 4,000 hashes takes 0.1 ms
 DRAW_BYTES = 2 << 10  # beside the look: to draw one takes 3 us
 STEP_MEMBERS = 128  # of such a step, between which others are served
@@ -27,7 +28,9 @@ SCAN_COUNT_DEFAULT = 10
 SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and nobody may hold the node
 INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # up to which Redis packs a collection, by its defaults
 
-OUT_OF_BOUNDS = ClientError(b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+OUT_OF_BOUNDS = ClientError(
+    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+)
 OUT_OF_RANGE = ClientError(b"ERR value is out of range")
 
 
@@ -107,14 +110,19 @@ def members(conn: Conn, key: bytes) -> list[Member]:
 
 
 def is_long(conn: Conn, entry: Entry) -> bool:
-    """Whether its members are told in steps: a transaction and a script cannot wait, and have a share of looks instead."""
+    """Whether its members are told in steps: a transaction and a script cannot wait, and have a share of looks instead.
+    """
     return entry.length > TOLD_AT_ONCE and not conn.executing
 
 
 def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: Callable[[Member], tuple[bytes, ...]]) -> Reply:
-    """The `parts` of each member, as an `Each` of this kind where they are many: who is there all the while is told once."""
+    """The `parts` of each member, as an `Each` of this kind where they are many: who is there all the while is told
+    once.
+    """
     if is_long(conn, entry):
-        return Each((part for one in walked(conn, key) for part in ((one,) if isinstance(one, Breath) else parts(one))), kind)
+        return Each(
+            (part for one in walked(conn, key) for part in ((one,) if isinstance(one, Breath) else parts(one))), kind
+        )
     return [part for one in members(conn, key) for part in parts(one)]
 
 
@@ -167,7 +175,11 @@ def replace(conn: Conn, key: bytes, kind: int, names: dict[bytes, bytes], event:
 
 def collection_encoding(conn: Conn, key: bytes, entry: Entry) -> bytes:
     """What Redis would say; here all collections are kept alike."""
-    if entry.kind == SET and entry.length <= INTEGERS_MAX and all(parse_int(one.name) is not None for one in members(conn, key)):
+    if (
+        entry.kind == SET
+        and entry.length <= INTEGERS_MAX
+        and all(parse_int(one.name) is not None for one in members(conn, key))
+    ):
         return b"intset"
     packed = entry.kind != SET and entry.length <= PACKED_MAX and all(
         len(one.name) <= PACKED_BYTES_MAX and len(one.value) <= PACKED_BYTES_MAX for one in members(conn, key)

@@ -196,7 +196,8 @@ def note_fault(conn: Conn, fault: bytes) -> None:
         stats.query_limit_disconnections += 1
     why = fault.decode("ascii", "backslashreplace") or "too much unread input"
     conn.node.log(
-        f"event=protocol_error client={conn.id} address={conn.address.decode()} client_name={shown(conn.name)} why={why!r}: closed",
+        f"event=protocol_error client={conn.id} address={conn.address.decode()} client_name={shown(conn.name)} "
+        f"why={why!r}: closed",
         WARNING,
     )
 

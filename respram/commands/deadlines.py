@@ -58,10 +58,11 @@ def ttl_ms_from(conn: Conn, value: int, *, seconds: bool, absolute: bool, overfl
 
 
 # -- who names no TTL ---------------------------------------------------------------------------------
-# An application that keeps its settings here loses them after an hour, and nothing fails until then: so it is told of, once
-# for each name that clients give themselves.
+# An application that keeps its settings here loses them after an hour, and nothing fails until then: so it is told of,
+# once for each name that clients give themselves.
 def count_defaulted(conn: Conn) -> None:
-    """Adds what this client wrote without a TTL since it was counted last; the first line of its name goes to the log."""
+    """Adds what this client wrote without a TTL since it was counted last; the first line of its name goes to the log.
+    """
     total = conn.defaulted + conn.session.defaulted
     new, conn.defaulted_counted = total - conn.defaulted_counted, total
     if not new:

@@ -1,8 +1,8 @@
 """From argv to reply bytes: the checks that every command passes, in Redis's order.
 
 1. is it known, is its arity right; 2. may this connection run anything before AUTH; 3. is there
-memory for it; 4. is it allowed in subscribed mode; 5. has the node read its snapshot; 6. is it to be queued in MULTI; 7. is the
-node paused. Then the handler runs, timed for the slow log, and what it returns or raises is encoded.
+memory for it; 4. is it allowed in subscribed mode; 5. has the node read its snapshot; 6. is it to be queued in MULTI;
+7. is the node paused. Then the handler runs, timed for the slow log, and what it returns or raises is encoded.
 """
 
 from respram.catalog import Command, find
@@ -19,7 +19,8 @@ from respram.commands.truth import await_truth
 from respram.engine.api import Session
 from respram.errors import ClientError
 
-LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")  # the first word is what clients know and retry
+# the first word is what clients know and retry
+LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")
 NOAUTH = ClientError(b"NOAUTH Authentication required.")
 BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})

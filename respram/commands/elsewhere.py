@@ -1,14 +1,14 @@
 """Commands that another node decides about: they are taken out of their connection, and their replies come from there.
 
-A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide about one key
-would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked elsewhere sends the command
-there: all checks of dispatch are passed first, the rights of the user among them. The connection waits meanwhile, and so do all commands
-behind it; plain ones of one key travel together, to each home in one frame. Others travel with those that follow and are alike, as
-long as all their keys have one home.
+A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide
+about one key would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked
+elsewhere sends the command there: all checks of dispatch are passed first, the rights of the user among them. The
+connection waits meanwhile, and so do all commands behind it; plain ones of one key travel together, to each home in one
+frame. Others travel with those that follow and are alike, as long as all their keys have one home.
 
 - Several keys: the home of the first decides about all.
-- MULTI: the home of the first command that decides; under WATCH, of the first key watched, by the stamps that were seen here. With a
-  command in it that is about the connection (SELECT) it runs here.
+- MULTI: the home of the first command that decides; under WATCH, of the first key watched, by the stamps that were seen
+  here. With a command in it that is about the connection (SELECT) it runs here.
 - Scripts: the home of their first key, with their text and the rights of their user. Without keys they run here.
 """
 
@@ -34,10 +34,13 @@ from respram.wire.messages import ALONE, LETS_GO, RUN, TOGETHER
 
 NAME_BYTES_MAX = 256  # of a client's name on its way
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
-TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})  # in a transaction: keys they have none, and no need to stay
+# in a transaction: keys they have none, and no need to stay
+TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})
 
 NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be asked now; nothing was done")
-UNCERTAIN = ClientError(b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done")
+UNCERTAIN = ClientError(
+    b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done"
+)
 TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
 
 FENCE_TRIES_MAX = 4096  # to find a key whose home is a given member: with a thousand members, one in a thousand is
@@ -49,9 +52,11 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
     """What other nodes decided about for this connection was written there: they are asked how many hold it."""
     homes = conn.node.homes
     conn.fences = []
-    for number in sorted(number for number, holders in conn.decided_at.items() if holders < wanted) if homes is not None else ():
+    for number in sorted(number for number, holders in conn.decided_at.items()
+                         if holders < wanted) if homes is not None else ():
         assert homes is not None
-        key = next((one for one in map(b"%d".__mod__, range(FENCE_TRIES_MAX)) if homes.home_of(slot_of(one)) == number), None)
+        key = next((one for one in map(b"%d".__mod__, range(FENCE_TRIES_MAX)) if homes.home_of(slot_of(one)) == number),
+                   None)
         fence = Fence(conn, number)
         conn.fences.append(fence)
         asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
@@ -87,7 +92,8 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     spend_caching(conn, argv)
     rights = rights_of(conn.account) if command.name in SCRIPTS else deputy_of(conn, keys)
     forwarded = Forwarded(
-        ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv), patience_ms,
+        ALONE, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights, pack_keys(keys), b"", pack_command(argv),
+        patience_ms,
     )  # fmt: skip
     if command.name in BLOCKING or not may_have_company(conn):
         _send(conn, forwarded)
@@ -108,7 +114,8 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
     keys = [first, *watching, *(key for command, argv in commands for key in keys_of(command, argv))]
     watched = b"".join(pack_watched(db, key, stamp) for (db, key), stamp in conn.watched.items())
     forwarded = Forwarded(
-        TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account), pack_keys(list(dict.fromkeys(keys))),
+        TOGETHER, session.db, session.proto, conn.name[:NAME_BYTES_MAX], rights_of(conn.account),
+        pack_keys(list(dict.fromkeys(keys))),
         watched, b"".join(pack_command(argv) for _, argv in commands),
     )  # fmt: skip
     _send(conn, forwarded)
@@ -139,13 +146,17 @@ def _send(conn: Conn, forwarded: Forwarded) -> NoReturn:
 
 
 def may_have_company(conn: Conn) -> bool:
-    """Whether nothing but rights stands between the commands of this connection and their handlers, and it may anything."""
-    plain = conn.tracking is None and not (conn.skip or conn.silent or conn.hint_due or conn.node.strict or conn.subscribed)
+    """Whether nothing but rights stands between the commands of this connection and their handlers, and it may
+    anything.
+    """
+    plain = conn.tracking is None and not (conn.skip or conn.silent or conn.hint_due or conn.node.strict
+                                           or conn.subscribed)
     return plain and conn.authenticated and conn.account.unrestricted
 
 
 def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bool) -> NoReturn:
-    """With those that follow, are of its kind, and whose keys all have the same home. What is none of that ends it, and so does
+    """With those that follow, are of its kind, and whose keys all have the same home. What is none of that ends it, and
+    so does
     whatever dispatch would have a word to say about."""
     node, session = conn.node, conn.session
     homes, engine = node.homes, node.engine
@@ -176,9 +187,18 @@ def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bo
 def _follower(conn: Conn, argv: list[bytes], first: Forwarded, home: int, is_script: bool) -> Forwarded | None:
     node = conn.node
     command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
-    if command is None or command.subcommands or not (command.arity == len(argv) or command.arity < 0 and len(argv) >= -command.arity):
+    if (
+        command is None
+        or command.subcommands
+        or not (command.arity == len(argv) or command.arity < 0 and len(argv) >= -command.arity)
+    ):
         return None
-    if command.name not in conn.account.root.allowed or command.name in BLOCKING or command.grows and node.engine.full():
+    if (
+        command.name not in conn.account.root.allowed
+        or command.name in BLOCKING
+        or command.grows
+        and node.engine.full()
+    ):
         return None
     if (command.name in SCRIPTS) != is_script or not (is_script or decides(command, argv)):
         return None
@@ -205,7 +225,8 @@ def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:
 
 
 def deputy_of(conn: Conn, keys: Iterable[bytes]) -> bytes:
-    """What a command may at its home that dispatch has let pass here: anything, but to end a key by a time that has passed
+    """What a command may at its home that dispatch has let pass here: anything, but to end a key by a time that has
+    passed
     the client needs the right to DEL, and only the handler sees the time."""
     return LETS_GO if all(may_let_go(conn, key) for key in keys) else b""
 
@@ -225,4 +246,6 @@ def rights_of(user: User) -> bytes:
 
 def pack_watched(db: int, key: bytes, stamp: tuple[int, int] | None) -> bytes:
     clock, node = stamp or (0, 0)
-    return bytes((db,)) + clock.to_bytes(8, "little") + node.to_bytes(8, "little") + len(key).to_bytes(4, "little") + key
+    return (
+        bytes((db,)) + clock.to_bytes(8, "little") + node.to_bytes(8, "little") + len(key).to_bytes(4, "little") + key
+    )

@@ -37,7 +37,8 @@ from respram.commands import (
 from respram.commands.running import HANDLERS, Handler
 
 MODULES = (
-    acl, admin, bits, bloom, clients, cluster, cluster_clients, config_command, connection, counters, hashes, info, introspection, keys,
+    acl, admin, bits, bloom, clients, cluster, cluster_clients, config_command, connection, counters, hashes, info,
+    introspection, keys,
     letting_go, member_lives, pubsub, refusals, renaming, scripts, sets, slowlog, sorted_algebra, sorted_ranges,
     sorted_sets, strings, throttle, tracking, transactions,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Commands about hashes: fields with values, each of which may end by itself.
 
-A field is a member of a family of records, so fields of one hash that two nodes write are both kept. HSET takes a field's own
-deadline away, as in Redis; what changes a part of a value keeps it.
+A field is a member of a family of records, so fields of one hash that two nodes write are both kept. HSET takes a
+field's own deadline away, as in Redis; what changes a part of a value keeps it.
 """
 
 from respram.commands.collections import (

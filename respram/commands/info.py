@@ -240,7 +240,8 @@ def _replication(node: Node, now_ms: int) -> list[Field]:
     slaves = [
         (
             f"slave{number}",
-            f"ip={one.host.decode()},port={one.port},state=online,offset={peers.last_number() if peers else 0},lag={one.lag_ms // 1000}",
+            f"ip={one.host.decode()},port={one.port},state=online,"
+            f"offset={peers.last_number() if peers else 0},lag={one.lag_ms // 1000}",
         )
         for number, one in enumerate(replicas(node))
     ]
@@ -264,7 +265,8 @@ def _replication(node: Node, now_ms: int) -> list[Field]:
 
 def _peer_line(one: PeerFacts) -> str:
     return (
-        f"node={one.number:016x},address={spell(one.host, one.port).decode()},enclave={ascii(one.enclave.decode('latin-1'))[1:-1]},"
+        f"node={one.number:016x},address={spell(one.host, one.port).decode()},"
+        f"enclave={ascii(one.enclave.decode('latin-1'))[1:-1]},"
         f"role={one.role.decode()},state={one.state.decode()},rtt_us={one.rtt_us},lag_ms={one.lag_ms},"
         f"queue_bytes={one.queue_bytes},heard_ms={one.heard_ms}"
     )

@@ -15,7 +15,8 @@ from respram.commands.acl_rights import READ, may_touch
 from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, encode
 
-TRACKED_BYTES_MAX = 48 << 20  # of the table of read keys, whoever read them; beyond it the oldest are invalidated, as beyond their number
+# of the table of read keys, whoever read them; beyond it the oldest are invalidated, as beyond their number
+TRACKED_BYTES_MAX = 48 << 20
 TRACKED_KEY_BYTES = 350  # that a key takes in it besides its bytes: an entry, and the dict of its readers
 CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
 
@@ -110,7 +111,9 @@ def _tell(reader: Conn, key: bytes, author: Conn | None) -> None:
 
 
 def _may_know(reader: Conn, key: bytes) -> bool:
-    """A client with BCAST hears of keys that it never read: of those only that its user may read. Redis tells it all names."""
+    """A client with BCAST hears of keys that it never read: of those only that its user may read. Redis tells it all
+    names.
+    """
     account = reader.account
     return account.unrestricted or any(rights.all_keys or may_touch(rights, key, READ) for rights in account.rights)
 

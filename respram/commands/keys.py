@@ -1,8 +1,8 @@
 """Commands about keys whatever their value: existence, time to live, walking the keyspace, copying.
 
-EXPIRE and its kin with a time that is not in the future let go of the key, for who may DEL; for others they are refused.
-Where Redis distinguishes keys without a TTL, a key with an implicit deadline takes their place, so
-that `INCR` followed by `EXPIRE NX` opens its window here too.
+EXPIRE and its kin with a time that is not in the future let go of the key, for who may DEL; for others they are
+refused. Where Redis distinguishes keys without a TTL, a key with an implicit deadline takes their place, so that `INCR`
+followed by `EXPIRE NX` opens its window here too.
 """
 
 from collections.abc import Iterator
@@ -197,9 +197,12 @@ def keys(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _walked(conn: Conn, pattern: bytes) -> Iterator[Reply | Breath]:
-    """In steps, between which others may write: a key that is there all the time comes once, and one whose time has come does not."""
+    """In steps, between which others may write: a key that is there all the time comes once, and one whose time has
+    come does not.
+    """
     engine, db = conn.node.engine, conn.session.db
-    seen: set[int] = set()  # a table that grows between two steps can show a key twice; hashes of keys, which take less than keys
+    # a table that grows between two steps can show a key twice; hashes of keys, which take less than keys
+    seen: set[int] = set()
     cursor = 0
     while True:
         walked = engine.scan(db, cursor, KEYS_AT_ONCE, conn.now_ms)
@@ -252,7 +255,9 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def put_copy(conn: Conn, source: bytes, entry: Entry, target_db: int, target: bytes, event: bytes) -> None:
-    """Members have the deadlines that they had. What was under the target is let go of: its members would show otherwise."""
+    """Members have the deadlines that they had. What was under the target is let go of: its members would show
+    otherwise.
+    """
     engine, now_ms = conn.node.engine, conn.now_ms
     if not entry.kind:
         engine.store(target_db, target, entry.value, entry.deadline_ms, entry.implicit, now_ms, event)

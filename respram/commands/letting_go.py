@@ -1,4 +1,5 @@
-"""Letting go: DEL, UNLINK, GETDEL, DELEX, DELIFEQ, RENAME (renaming.py), and the commands that delete by naming a time that has passed.
+"""Letting go: DEL, UNLINK, GETDEL, DELEX, DELIFEQ, RENAME (renaming.py), and the commands that delete by naming a time
+that has passed.
 
 To let go of a key is one write: a record without a value, that ends now, whose shadow covers all that it replaced
 (`Engine.let_go`). It replicates and merges like any other, so no older value comes back. Nobody may do it, unless an
@@ -32,7 +33,8 @@ def let_go_or_refuse(conn: Conn, name: bytes, key: bytes) -> bool:
 
 def may_let_go(conn: Conn, key: bytes) -> bool:
     return any(
-        b"del" in rights.allowed and (rights.all_keys or may_touch(rights, key, WRITE)) for rights in conn.account.rights
+        b"del" in rights.allowed and (rights.all_keys or may_touch(rights, key, WRITE))
+        for rights in conn.account.rights
     )
 
 

@@ -6,8 +6,8 @@ lives in the engine's session; all the rest is here. Handlers read the time from
 the socket.
 
 The `Node` is what they share: the engine, the settings that CONFIG can change, the registries (clients, subscriptions,
-trackers) and the counters behind INFO. Clocks and randomness are injected by the server. The two know each other, and so
-they stand in one file.
+trackers) and the counters behind INFO. Clocks and randomness are injected by the server. The two know each other, and
+so they stand in one file.
 """
 
 from collections import deque
@@ -30,7 +30,8 @@ from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
 Watched = tuple[int, bytes]  # database, key
-NAME_BYTES = 400  # that a subscribed or watched name takes besides its bytes: entries of two dicts, and a dict of its own
+# that a subscribed or watched name takes besides its bytes: entries of two dicts, and a dict of its own
+NAME_BYTES = 400
 QUEUED_BYTES = 300  # that a queued command takes besides its arguments' bytes, about
 
 
@@ -150,7 +151,8 @@ class Conn:
     defaulted_counted: int = 0  # of those and the session's, so many stand in the node's table
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
-    # Members that have decided about its commands, and how many are known to hold the last of it: their writes are theirs to count.
+    # Members that have decided about its commands, and how many are known to hold the last of it: their writes are
+    # theirs to count.
     decided_at: dict[int, int] = field(default_factory=dict)
     fences: list["Fence"] = field(default_factory=list)  # WAIT: what it has asked of them
     pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
@@ -245,7 +247,8 @@ class Conn:
         writing = self.writing.held_bytes if self.writing is not None else 0
         prefixes = sum(map(len, self.tracking.prefixes)) if self.tracking is not None else 0
         return (
-            self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + (names + len(self.blocked_on)) * NAME_BYTES
+            self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + (names + len(self.blocked_on))
+            * NAME_BYTES
             + self.watched_bytes + len(self.watched) * NAME_BYTES + writing + prefixes
         )  # fmt: skip
 
@@ -335,7 +338,8 @@ class Node:
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
     tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
     tracked_bytes: int = 0  # what that takes, about
-    blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # who waits for a key, longest first
+    # who waits for a key, longest first
+    blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
@@ -354,7 +358,8 @@ class Node:
     pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
     current: Conn | None = None  # whose command is running
     client_ports: tuple[int, int] = (0, 0)  # where clients are listened for: plain, and with TLS; 0: nowhere
-    cluster_map: tuple[Hashable, object] | None = None  # what cluster clients were told, and of which version of the members
+    # what cluster clients were told, and of which version of the members
+    cluster_map: tuple[Hashable, object] | None = None
     map_changed_ms: int = 0  # when the homes of slots were others last
     strict: bool = False  # clients are sent to a slot's home, as by Redis
     hints_given: bool = False  # those who know the map are told once when it has changed

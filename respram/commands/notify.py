@@ -35,7 +35,9 @@ CLASS_OF = {
     b"del": GENERIC,
     **dict.fromkeys((b"hset", b"hdel", b"hincrby", b"hincrbyfloat", b"hexpire", b"hexpired"), HASHES),
     **dict.fromkeys((b"sadd", b"srem", b"spop", b"sexpired", b"sinterstore", b"sunionstore", b"sdiffstore"), SETS),
-    **dict.fromkeys((b"zadd", b"zincr", b"zrem", b"zexpired", b"zrangestore", b"zunionstore", b"zinterstore", b"zdiffstore"), ZSETS),
+    **dict.fromkeys(
+        (b"zadd", b"zincr", b"zrem", b"zexpired", b"zrangestore", b"zunionstore", b"zinterstore", b"zdiffstore"), ZSETS
+    ),
     **dict.fromkeys((b"zpopmin", b"zpopmax", b"zremrangebyrank", b"zremrangebyscore", b"zremrangebylex"), ZSETS),
 }
 

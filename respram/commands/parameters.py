@@ -206,7 +206,10 @@ ONE_LOOP = b"the pace is the node's own and cannot be set"
 UNMEASURED = b"latency events are not measured"
 
 # Taken when the node began to listen, and when it began with its peers.
-STARTED_WITH = (b"tcp-backlog", *(bound_of(one).option.encode() for one in fields(Limits) if bound_of(one).policy and bound_of(one).option))
+STARTED_WITH = (
+    b"tcp-backlog",
+    *(bound_of(one).option.encode() for one in fields(Limits) if bound_of(one).policy and bound_of(one).option),
+)
 
 
 def _table() -> dict[bytes, Parameter]:

@@ -1,13 +1,14 @@
 """The patterns that are subscribed to on a node: which of them match a channel, and how many there may be.
 
-A pattern is filed under its head, the bytes before its first wildcard, up to HEAD_BYTES_MAX of them. A channel is compared with
-the patterns of its own beginnings only, at most one set for each length; there each was compiled once, when it came, and the
-engine compares them. 10,000 patterns without any head take 0.3 to 1 ms a message (native).
+A pattern is filed under its head, the bytes before its first wildcard, up to HEAD_BYTES_MAX of them. A channel is
+compared with the patterns of its own beginnings only, at most one set for each length; there each was compiled once,
+when it came, and the engine compares them. 10,000 patterns without any head take 0.3 to 1 ms a message (native).
 
-What comparing may cost is bounded where a pattern comes. A pattern with two stars or more looks for its middle pieces in the whole
-channel: plain pieces in the time of the channel, those with `?` or a class in that times their length. So it counts for one, or for its
-elements, and the sum of these is limited for each client and for the node. A channel whose name is so long that the
-sum times its length is more than STEPS_MAX is not compared with such patterns at all: PUBLISH says so.
+What comparing may cost is bounded where a pattern comes. A pattern with two stars or more looks for its middle pieces
+in the whole channel: plain pieces in the time of the channel, those with `?` or a class in that times their length. So
+it counts for one, or for its elements, and the sum of these is limited for each client and for the node. A channel
+whose name is so long that the sum times its length is more than STEPS_MAX is not compared with such patterns at all:
+PUBLISH says so.
 """
 
 from collections.abc import Callable

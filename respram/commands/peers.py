@@ -34,7 +34,8 @@ class MemberFacts:
     status: bytes  # alive, suspect, dead, left
     ready: bool
     incarnation: int
-    clients: bytes = b""  # where cluster clients find it: host:port, or host:port/port with TLS; b"": it tells none of them
+    # where cluster clients find it: host:port, or host:port/port with TLS; b"": it tells none of them
+    clients: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ class Decisions(Protocol):
         """The same for a run of plain commands, of one key each."""
 
     def forward_several(self, asker: Asker, together: Forwarded, singles: list[Forwarded]) -> bool:
-        """The same for commands of one client whose keys all have one home; `singles`: each by itself, if that is not so any more."""
+        """The same for commands of one client whose keys all have one home; `singles`: each by itself, if that is not
+        so any more.
+        """
 
     def home_of(self, slot: int) -> int:
         """The number of the member; 0: nobody is ready."""
@@ -106,7 +109,8 @@ class Truth(Protocol):
         """Why it may not: a word for RESPRAM STATE."""
 
     def ask(self, waiter: Waiter, names: Sequence[tuple[int, bytes]]) -> int:
-        """Asks what these keys (database, key) hold. The milliseconds to wait for at most (the waiter is woken before that);
+        """Asks what these keys (database, key) hold. The milliseconds to wait for at most (the waiter is woken before
+        that);
         0: there is nobody to ask."""
 
     def learnt(self, waiter: Waiter) -> bool:

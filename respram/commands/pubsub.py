@@ -37,7 +37,9 @@ HELP = (
 )
 
 PATTERN_TOO_LONG = ClientError(b"ERR a pattern may have %d bytes" % patterns.PATTERN_BYTES_MAX)
-PATTERNS_TOO_DEAR = ClientError(b"ERR too many patterns that have to be looked for in the midst of a channel, for one client")
+PATTERNS_TOO_DEAR = ClientError(
+    b"ERR too many patterns that have to be looked for in the midst of a channel, for one client"
+)
 PATTERNS_TOO_DEAR_HERE = ClientError(b"ERR too many patterns are subscribed to on this node")
 CHANNEL_TOO_LONG = ClientError(b"ERR the channel is too long for the patterns that are subscribed to on this node")
 
@@ -149,7 +151,10 @@ def _check_patterns(conn: Conn, fresh: set[bytes]) -> None:
     cost = sum(map(patterns.searches, fresh))
     if conn.searches + cost > patterns.CLIENT_SEARCHES_MAX:
         raise PATTERNS_TOO_DEAR
-    if index.count + len(new) > patterns.NODE_PATTERNS_MAX or index.searches + sum(map(patterns.searches, new)) > patterns.SEARCHES_MAX:
+    if (
+        index.count + len(new) > patterns.NODE_PATTERNS_MAX
+        or index.searches + sum(map(patterns.searches, new)) > patterns.SEARCHES_MAX
+    ):
         raise PATTERNS_TOO_DEAR_HERE
     conn.searches += cost
 

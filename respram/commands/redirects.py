@@ -1,13 +1,16 @@
-"""When a client is sent to another node: with `--cluster strict` as by Redis, with `--cluster yes` as a hint, else never.
+"""When a client is sent to another node: with `--cluster strict` as by Redis, with `--cluster yes` as a hint, else
+never.
 
-Every node serves every key. So `yes` serves whatever comes, wherever it comes; a client whose map is old is right, but its commands that
-decide cost an exchange between nodes, and it may go on asking a node that is lost. Whoever asked for the map on this connection is therefore
-told of a change once: its next command with a key is answered by MOVED, which makes it read the map anew and ask again, perhaps here.
-Connections that never asked are never sent anywhere: they may belong to clients that know nothing of clusters.
+Every node serves every key. So `yes` serves whatever comes, wherever it comes; a client whose map is old is right, but
+its commands that decide cost an exchange between nodes, and it may go on asking a node that is lost. Whoever asked for
+the map on this connection is therefore told of a change once: its next command with a key is answered by MOVED, which
+makes it read the map anew and ask again, perhaps here. Connections that never asked are never sent anywhere: they may
+belong to clients that know nothing of clusters.
 
-`strict` answers as Redis Cluster does, for those who want to find out before they move there: MOVED, CROSSSLOT, one database.
-Nodes see a change of the members at different moments. As long as CALM_MS have not passed since this one saw the last, it sends nobody
-anywhere and serves by itself: two nodes with different views would send a client to and fro until it gives up.
+`strict` answers as Redis Cluster does, for those who want to find out before they move there: MOVED, CROSSSLOT, one
+database. Nodes see a change of the members at different moments. As long as CALM_MS have not passed since this one saw
+the last, it sends nobody anywhere and serves by itself: two nodes with different views would send a client to and fro
+until it gives up.
 """
 
 from respram.catalog import Command
@@ -38,7 +41,8 @@ def slots_moved(node: Node, now_ms: int) -> None:
 
 def redirect(conn: Conn, command: Command, argv: list[bytes]) -> None:
     """Raises what the client is told instead of a reply, where it is to ask another node."""
-    if conn.session.decides or b"pubsub" in command.flags:  # forwarded by a node that serves the client; publications reach all nodes
+    # forwarded by a node that serves the client; publications reach all nodes
+    if conn.session.decides or b"pubsub" in command.flags:
         return
     try:
         if conn.node.strict:

@@ -31,7 +31,8 @@ REASONS = {
     b"persisting": b"every key has a TTL",
     b"stopping": b"a node is stopped by a signal; an operator may give a user the right (+shutdown)",
     b"script": b"respram keeps no functions; EVAL and EVALSHA run scripts",
-    b"lua": b"scripts need Lua, which is not installed here (pip install 'respram[scripts]'); or use SET with NX or IFEQ, "
+    b"lua": b"scripts need Lua, which is not installed here (pip install 'respram[scripts]'); or use SET with NX or "
+            b"IFEQ, "
     b"INCREX, or WATCH with MULTI and EXEC",
     b"type": b"respram stores strings, hashes, sets and sorted sets",
     b"bits": b"respram reads and writes bits with SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP only",
@@ -63,9 +64,15 @@ def refuse(conn: Conn, name: bytes, reason: bytes, right: bytes = b"del", key: b
         stats.refused_others += 1
     kind = Kind(name, conn.name, conn.user)
     if stats.refusals.count(kind):
-        conn.node.log(f"event=refused_command {_spelt(kind)} client={conn.id} address={conn.address.decode()} reason={reason.decode()}", WARNING)
+        conn.node.log(
+            f"event=refused_command {_spelt(kind)} client={conn.id} address={conn.address.decode()} "
+            f"reason={reason.decode()}",
+            WARNING,
+        )
     if key is not None:
-        conn.node.log(f"event=refused_key command={name.decode()} client={conn.id} key={shown(key, LOGGED_KEY_BYTES_MAX)}", DEBUG)
+        conn.node.log(
+            f"event=refused_key command={name.decode()} client={conn.id} key={shown(key, LOGGED_KEY_BYTES_MAX)}", DEBUG
+        )
     raise ClientError(b"NOPERM '%b' is refused by design: %b" % (name, reason_of(reason, right)))
 
 

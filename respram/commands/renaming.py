@@ -1,5 +1,6 @@
-"""RENAME and RENAMENX, given by name as all that lets go (decision 0082): the value comes under the new name with its life, and then the old
-one is let go of. In this order: who hears of one write alone sees the value twice, and never loses it.
+"""RENAME and RENAMENX, given by name as all that lets go (decision 0082): the value comes under the new name with its
+life, and then the old one is let go of. In this order: who hears of one write alone sees the value twice, and never
+loses it.
 """
 
 from respram.commands import notify

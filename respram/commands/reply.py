@@ -72,11 +72,13 @@ class Breath:
 
 
 class Each(NamedTuple):
-    """What is made one by one while it is written, for commands that may have more to say than fits, or much to look at. At
+    """What is made one by one while it is written, for commands that may have more to say than fits, or much to look
+    at. At
     a `Breath` other clients may run. Nothing but AllowanceError may be raised in it."""
 
     items: "Iterator[Reply | Breath]"
-    kind: bytes = b"*"  # an array; `~`: a set; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
+    # an array; `~`: a set; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own
+    kind: bytes = b"*"
 
 
 class OverrunError(Exception):
@@ -84,7 +86,8 @@ class OverrunError(Exception):
 
 
 Reply = Union[
-    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Bool, Raw, Flags, Push, NilArray, Each
+    None, int, bytes, list["Reply"], dict[bytes, "Reply"], Simple, Error, Verbatim, Double, Bool, Raw, Flags, Push,
+    NilArray, Each
 ]
 
 HEAD_BYTES_MAX = 32  # of a length, whatever it is
@@ -205,7 +208,8 @@ class Writing:
         self.count = 0
         writer.put(b" " * HEAD_BYTES_MAX)
         self.begin = writer.size
-        self.joined = len(writer.parts)  # parts up to here are one for each slice: to join and free a million at the end took 80 ms
+        # parts up to here are one for each slice: to join and free a million at the end took 80 ms
+        self.joined = len(writer.parts)
 
     def go_on(self, enough: Callable[[], bool]) -> bool:
         """Until `enough` says so, which is asked at each breath; whether all is written."""

@@ -1,7 +1,7 @@
 """Running one command: its handler is called, timed and counted. Below the handlers, so that EXEC can call it too.
 
-The handlers are in the table that `handlers.py` fills: a handler that runs others (EXEC, scripts) would otherwise import
-the file that imports it.
+The handlers are in the table that `handlers.py` fills: a handler that runs others (EXEC, scripts) would otherwise
+import the file that imports it.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,8 @@ Handler = Callable[[Conn, list[bytes]], Reply]
 HANDLERS: dict[bytes, Handler] = {}  # by full name
 
 READS_TOO_MUCH = ClientError(
-    b"ERR the values and members together are more than twice proto-max-bulk-len, which is what one command or transaction may look at"
+    b"ERR the values and members together are more than twice proto-max-bulk-len, which is what one command or "
+    b"transaction may look at"
 )
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 

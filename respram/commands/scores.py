@@ -1,7 +1,7 @@
 """Scores and names as clients write them, and ranges of them as ranks. Nothing here reads or writes a record.
 
-A score is a double. It is told with 17 digits, as Redis 7.0 tells it: 0.1 as 0.10000000000000001. A range is turned into
-the ranks that it covers, so all that takes one is the same walk.
+A score is a double. It is told with 17 digits, as Redis 7.0 tells it: 0.1 as 0.10000000000000001. A range is turned
+into the ranks that it covers, so all that takes one is the same walk.
 """
 
 from collections.abc import Callable

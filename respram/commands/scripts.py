@@ -1,9 +1,9 @@
 """EVAL EVALSHA EVAL_RO EVALSHA_RO SCRIPT: the commands, and what a script's `redis.call` does.
 
 A command of a script passes the same checks as one of its client, with the texts that Redis has for scripts, and runs
-through the same handlers on the same connection. What it writes goes to the peers as records, like any write; the script
-itself goes nowhere. Nothing in it may suspend: a key that only a peer has is asked for before the script begins, if it is
-among its KEYS.
+through the same handlers on the same connection. What it writes goes to the peers as records, like any write; the
+script itself goes nowhere. Nothing in it may suspend: a key that only a peer has is asked for before the script begins,
+if it is among its KEYS.
 
 A script that runs for long (scripting/scripts.py) suspends its session for a millisecond between two slices. Meanwhile
 `node.busy` has dispatch refuse all commands but a few, and the fast paths are off (PING and ECHO answer nevertheless).
@@ -48,7 +48,8 @@ from respram.scripting.scripts import Bounds, Scripts
 DIGEST_CHARACTERS = 40
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
 SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually smaller
-LONG_BYTES = 4_096  # of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
+# of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
+LONG_BYTES = 4_096
 PAUSE_MS = 1  # between two slices of a script that runs for long
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
@@ -76,7 +77,12 @@ REASONS = {
     b"key": b"can't access at least one of the keys mentioned in the command arguments",
     b"channel": b"can't publish to the channel mentioned in the command",
 }
-HOT = {spelt: command.writes for command in COMMANDS.values() if command.hot for spelt in (command.name, command.name.upper())}
+HOT = {
+    spelt: command.writes
+    for command in COMMANDS.values()
+    if command.hot
+    for spelt in (command.name, command.name.upper())
+}
 DOLLAR, COLON, MINUS, PLUS = b"$:-+"
 MISSING, DONE = b"$-1\r\n", b"+OK\r\n"
 DONE_ANSWER = Answer(None, STATUS, b"OK")
@@ -99,7 +105,9 @@ HELP = (
 class Calls:
     """The host of one script: its client's connection, with what is the script's own put in place while it runs."""
 
-    def __init__(self, conn: Conn, scripts: Scripts, command: bytes, entry: Cached, keys: list[bytes], *, read_only: bool) -> None:
+    def __init__(
+        self, conn: Conn, scripts: Scripts, command: bytes, entry: Cached, keys: list[bytes], *, read_only: bool
+    ) -> None:
         self.conn = conn
         self.scripts = scripts
         self.command = command
@@ -109,7 +117,8 @@ class Calls:
         self.now_ms = conn.now_ms  # stands still for a script, as in Redis
         self.db = conn.session.db
         self.proto = 2  # of replies to it, until it calls redis.setresp
-        self.replies: deque[bytes] | None = None  # to its first commands: the engine ran them, and handed the script over
+        # to its first commands: the engine ran them, and handed the script over
+        self.replies: deque[bytes] | None = None
         self.is_fast = conn.session.hot and not self.read_only  # whether its commands may take their fast paths
         self.call_inside = conn.node.engine.call_inside
         self._outside = (False, 0, 0)
@@ -156,7 +165,8 @@ class Calls:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
                     raise OOM
                 running.wrote = True
-            conn.node.engine.allow(LOOK_BYTES * len(argv))  # a share for each: what they take together is bounded by time
+            # a share for each: what they take together is bounded by time
+            conn.node.engine.allow(LOOK_BYTES * len(argv))
             if self.scripts.judge():
                 return ENDED
             said = call(conn, command, argv)
@@ -178,7 +188,9 @@ class Calls:
         return _answer_of(reply)
 
     def _is_implicit(self, key: bytes) -> bool:
-        """A deadline that nobody named counts as none, as for EXPIRE NX: scripts give a counter its window where PTTL says -1."""
+        """A deadline that nobody named counts as none, as for EXPIRE NX: scripts give a counter its window where PTTL
+        says -1.
+        """
         entry = self.conn.node.engine.peek(self.conn.session.db, key, self.conn.now_ms)
         return entry is not None and entry.implicit
 
@@ -209,7 +221,9 @@ class Calls:
         self.is_fast &= proto == 2
 
     def log(self, level: int, size: int) -> None:
-        self.conn.node.log(f"event=script_log client={self.conn.id} level={level} bytes={size}: what scripts log is not shown")
+        self.conn.node.log(
+            f"event=script_log client={self.conn.id} level={level} bytes={size}: what scripts log is not shown"
+        )
 
     def tick(self) -> int:
         return self.scripts.judge()
@@ -252,7 +266,11 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
     if node.scripts is None:
         limits = node.limits
         bounds = Bounds(
-            limits.script_busy_ms, limits.script_ms_max, limits.script_memory_bytes_max, limits.scripts_max, limits.scripts_bytes_max
+            limits.script_busy_ms,
+            limits.script_ms_max,
+            limits.script_memory_bytes_max,
+            limits.scripts_max,
+            limits.scripts_bytes_max,
         )
         try:
             node.scripts = Scripts(bounds, REDIS_VERSION, node.micros, node.engine)
@@ -302,13 +320,17 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     else:
         ask_for_missing(conn, keys)
     may_wait, proto = not conn.executing, conn.session.proto
-    slice_us = conn.node.limits.script_busy_ms * 1000 - (0 if may_wait else conn.scripts_us)  # those of one EXEC have it together
+    # those of one EXEC have it together
+    slice_us = conn.node.limits.script_busy_ms * 1000 - (0 if may_wait else conn.scripts_us)
     if slice_us <= 0:
         raise SPENT
     begun_us = conn.node.micros()
     try:
         return _go_on(
-            conn, digest, calls, lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait, slice_us=slice_us)
+            conn,
+            digest,
+            calls,
+            lambda: scripts.run(digest, entry, calls, keys, arguments, proto, may_wait=may_wait, slice_us=slice_us),
         )
     finally:
         conn.scripts_us += conn.node.micros() - begun_us
@@ -328,7 +350,10 @@ def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome |
         if node.busy is None:
             node.busy = conn
             observe(node)
-            node.log(f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others are told BUSY")
+            node.log(
+                f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others "
+                "are told BUSY"
+            )
         raise Suspend(conn.now_ms + PAUSE_MS)
     return _reply(conn, outcome, digest)
 
@@ -380,7 +405,9 @@ def _load(scripts: Scripts, text: bytes) -> bytes:
     try:
         return scripts.load(text)
     except CompileError as error:
-        raise ClientError(_one_line(b"ERR Error compiling script (new function): " + error.text.split(b"\0", 1)[0])) from None
+        raise ClientError(
+            _one_line(b"ERR Error compiling script (new function): " + error.text.split(b"\0", 1)[0])
+        ) from None
 
 
 def eval_command(conn: Conn, argv: list[bytes]) -> Reply:

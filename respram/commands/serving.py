@@ -1,11 +1,12 @@
 """What other nodes forward, run here: in sessions of their own, through the ordinary fast paths and dispatch.
 
-Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a session is a user
-with all rights but the one to DEL, which is brought along where the client has it: it is asked for where a command names a time that has
-passed. Scripts and transactions bring the rules of their user along. What is about keys is run, and nothing else.
+Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a
+session is a user with all rights but the one to DEL, which is brought along where the client has it: it is asked for
+where a command names a time that has passed. Scripts and transactions bring the rules of their user along. What is
+about keys is run, and nothing else.
 
-The session may be suspended (a script that runs for long): `later` calls back when it goes on, and meanwhile others are served by
-other sessions. So there are never more sessions than forwards at a time, which the core bounds.
+The session may be suspended (a script that runs for long): `later` calls back when it goes on, and meanwhile others are
+served by other sessions. So there are never more sessions than forwards at a time, which the core bounds.
 """
 
 from collections.abc import Callable
@@ -41,7 +42,8 @@ class Served:
 
 
 Done = Callable[[Served], None]
-Later = Callable[[int, Callable[[int], None]], None]  # when, in Unix milliseconds, and what is then called with the time
+# when, in Unix milliseconds, and what is then called with the time
+Later = Callable[[int, Callable[[int], None]], None]
 
 
 class Waits:
@@ -81,7 +83,8 @@ class Serving:
         data = forward.commands
         if forward.kind == TOGETHER:
             node.engine.feed(conn.session, MULTI + data, now_ms)
-            while conn.session.more:  # on a busy machine a turn ends early, and what it left would be answered in front of EXEC
+            # on a busy machine a turn ends early, and what it left would be answered in front of EXEC
+            while conn.session.more:
                 node.engine.feed(conn.session, b"", now_ms)
             conn.catch_up()
             if conn.queue is None or conn.session.suspended or conn.session.closing:
@@ -129,7 +132,8 @@ class Serving:
     def _connect(self, now_ms: int) -> Conn:
         session = self.node.engine.session(_dispatch)
         conn = Conn(
-            id=0, node=self.node, session=session, address=b"peer", local_address=b"peer", created_ms=now_ms, transport=GONE,
+            id=0, node=self.node, session=session, address=b"peer", local_address=b"peer", created_ms=now_ms,
+            transport=GONE,
             authenticated=True, user=b"peer",
         )  # fmt: skip
         session.owner = conn

@@ -1,7 +1,7 @@
 """Commands about sets. A member is a record without a value, so what two nodes add is kept from both.
 
-SINTERSTORE and its kin overwrite their target, as SET does; where the result is empty they delete it in Redis, and so they let go
-of it here, for who may DEL.
+SINTERSTORE and its kin overwrite their target, as SET does; where the result is empty they delete it in Redis, and so
+they let go of it here, for who may DEL.
 """
 
 from collections.abc import Callable, Iterator
@@ -186,7 +186,9 @@ def sdiff(conn: Conn, argv: list[bytes]) -> Reply:
     return _tell(conn, argv[1:], _difference, lambda keys: _chosen(conn, keys, among=False))
 
 
-def _tell(conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath]]) -> Reply:
+def _tell(
+    conn: Conn, keys: list[bytes], combine: Combine, steps: Callable[[list[bytes]], Iterator[Reply | Breath]]
+) -> Reply:
     """At one moment, or, where there is much to look at, in steps."""
     ask_for_missing(conn, keys)
     lengths: dict[bytes, int] = {}

@@ -1,11 +1,11 @@
 """The texts of scripts, shared by all nodes of an enclave, so that EVALSHA works at each of them.
 
-A text is a record like any other: under its digest, in a space of its own that no client can select (`record.SCRIPTS`), with a deadline.
-So it travels, is repaired, and comes to a node that joins, as keys do, without a message of its own. Each node compiles
-what it is asked for, and looks at the digest again: a peer cannot put another script in its place.
+A text is a record like any other: under its digest, in a space of its own that no client can select (`record.SCRIPTS`),
+with a deadline. So it travels, is repaired, and comes to a node that joins, as keys do, without a message of its own.
+Each node compiles what it is asked for, and looks at the digest again: a peer cannot put another script in its place.
 
-A text is written anew when a client sends it, or Lua runs it, in the second half of its life. SCRIPT FLUSH lets go of all of them; what
-other nodes have compiled already stays with them, until somebody flushes there.
+A text is written anew when a client sends it, or Lua runs it, in the second half of its life. SCRIPT FLUSH lets go of
+all of them; what other nodes have compiled already stays with them, until somebody flushes there.
 """
 
 from respram.commands.node import Conn, Suspend

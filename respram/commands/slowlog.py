@@ -90,7 +90,9 @@ def slowlog_get(conn: Conn, argv: list[bytes]) -> Reply:
     for entry in conn.node.slow_log:
         if len(entries) >= count:
             break
-        entries.append([entry.id, entry.ended_us // 1_000_000, entry.micros, list(entry.argv), entry.address, entry.name])
+        entries.append(
+            [entry.id, entry.ended_us // 1_000_000, entry.micros, list(entry.argv), entry.address, entry.name]
+        )
     return entries
 
 

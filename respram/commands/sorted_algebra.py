@@ -1,6 +1,7 @@
 """Several sorted sets at once: union, intersection, difference. Sets take part too, each of their members with score 1.
 
-Redis adds up scores from the smallest set to the largest, and so do we: a sum of doubles depends on the order of its parts.
+Redis adds up scores from the smallest set to the largest, and so do we: a sum of doubles depends on the order of its
+parts.
 """
 
 from collections.abc import Iterator
@@ -96,7 +97,13 @@ def _parsed(
             for source, number in zip(operation.sources, words[at + 1 :], strict=False):
                 source.weight = _weight(number)
             at += count
-        elif word == b"aggregate" and left > 1 and kind != DIFFERENCE and not counts and words[at + 1].lower() in AGGREGATES:
+        elif (
+            word == b"aggregate"
+            and left > 1
+            and kind != DIFFERENCE
+            and not counts
+            and words[at + 1].lower() in AGGREGATES
+        ):
             operation.aggregate = words[at + 1].lower()
             at += 1
         elif word == b"withscores" and withscores:

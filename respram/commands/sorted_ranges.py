@@ -1,7 +1,7 @@
 """Ranges of sorted sets: by rank, by score or by name; told, counted, stored, taken away.
 
-Every range becomes ranks first (scores.py), then it is one walk through the order, whichever command asks. What Redis parses
-before it looks at the key is parsed before it here, since a client that sends two mistakes is told of the first.
+Every range becomes ranks first (scores.py), then it is one walk through the order, whichever command asks. What Redis
+parses before it looks at the key is parsed before it here, since a client that sends two mistakes is told of the first.
 """
 
 from collections.abc import Callable, Iterator
@@ -80,10 +80,13 @@ def _tell(conn: Conn, argv: list[bytes], wanted: Wanted, *, free: bool) -> Reply
 
 
 def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> Iterator[Reply | Breath]:
-    """Up to the member that is the last of them now. Each step begins behind the member that was told last, wherever that is or would
+    """Up to the member that is the last of them now. Each step begins behind the member that was told last, wherever
+    that is or would
     be by then."""
     engine, db, down = conn.node.engine, conn.session.db, wanted.reverse
-    ((end_score, end_name),) = engine.ranked(db, key, rank - count + 1 if down else rank + count - 1, 1, False, conn.now_ms)
+    ((end_score, end_name),) = engine.ranked(
+        db, key, rank - count + 1 if down else rank + count - 1, 1, False, conn.now_ms
+    )
     while (entry := engine.peek(db, key, conn.now_ms)) is not None and entry.kind == ZSET:
         end = engine.place(db, key, end_score, end_name, not down, conn.now_ms)
         count = rank - end + 1 if down else end - rank

@@ -1,7 +1,9 @@
-"""Sorted sets, one at a time: members and their scores, ranks, walks. Ranges are in sorted_ranges.py, several sets in sorted_algebra.py.
+"""Sorted sets, one at a time: members and their scores, ranks, walks.
+Ranges are in sorted_ranges.py, several sets in sorted_algebra.py.
 
-A sorted set is a family of records (decision 0120): the value of a member is its score, and the engine keeps them in order. A
-new one gets the default TTL, as every write that names none; what changes a member keeps the deadlines that there are.
+A sorted set is a family of records (decision 0120): the value of a member is its score, and the engine keeps them in
+order. A new one gets the default TTL, as every write that names none; what changes a member keeps the deadlines that
+there are.
 """
 
 from math import isnan
@@ -83,7 +85,8 @@ def tell_if_empty(conn: Conn, key: bytes) -> None:
 
 
 def items_of(conn: Conn, key: bytes, start: int, count: int, downwards: bool = False, told: bool = True) -> list[Item]:
-    """Members by rank, taken from the engine in pieces. OverrunError where they are to be told and are more than the client
+    """Members by rank, taken from the engine in pieces. OverrunError where they are to be told and are more than the
+    client
     may hold unread."""
     engine, found, left = conn.node.engine, list[Item](), room(conn)
     while len(found) < count:

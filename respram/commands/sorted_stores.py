@@ -1,7 +1,7 @@
 """A sorted set that a command makes as a whole and keeps under a key: ZRANGESTORE, ZUNIONSTORE and their kin.
 
-It is a write over whatever was there, as SET is, with the default TTL. A result of nothing is a delete in Redis: it lets go of the
-key for who may DEL, and is refused to others.
+It is a write over whatever was there, as SET is, with the default TTL. A result of nothing is a delete in Redis: it
+lets go of the key for who may DEL, and is refused to others.
 """
 
 from respram.commands.deadlines import deadline_for

@@ -40,7 +40,8 @@ class Slow(NamedTuple):
     name: bytes
 
 
-MICROS_BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000)  # by which the times of commands are counted
+# by which the times of commands are counted
+MICROS_BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000)
 
 
 @dataclass(slots=True)

@@ -1,12 +1,12 @@
 """CL.THROTTLE: a rate limit that refills steadily (GCRA), on one record, with the reply of redis-cell.
 
-The record holds one number: the *theoretical arrival time* in nanoseconds, which is when the bucket will be full again. An
-action moves it on by what the action costs; one that would move it further ahead of now than the bucket is deep is refused, and
-writes nothing. So the record is worth nothing once that time has come, and its deadline is exactly then: an idle limiter takes
-no memory, and a forgotten record is the same as a full bucket.
+The record holds one number: the *theoretical arrival time* in nanoseconds, which is when the bucket will be full again.
+An action moves it on by what the action costs; one that would move it further ahead of now than the bucket is deep is
+refused, and writes nothing. So the record is worth nothing once that time has come, and its deadline is exactly then:
+an idle limiter takes no memory, and a forgotten record is the same as a full bucket.
 
-Exact on one node. Where several nodes decide at once each of them sees its own record, and the later write stays: what the
-other one let through is not counted.
+Exact on one node. Where several nodes decide at once each of them sees its own record, and the later write stays: what
+the other one let through is not counted.
 """
 
 from respram.commands.access import current
@@ -58,7 +58,9 @@ def _check_life(conn: Conn, depth_ns: int) -> None:
     """A record that had to end before its bucket is full would let more through than it was told to."""
     longest_ms = conn.node.settings.max_ttl_ms
     if depth_ns > longest_ms * MS_NS:
-        raise ClientError(b"ERR the limit takes more than %d ms to refill, which is how long a key may live" % longest_ms)
+        raise ClientError(
+            b"ERR the limit takes more than %d ms to refill, which is how long a key may live" % longest_ms
+        )
 
 
 def _full_at_ns(conn: Conn, key: bytes) -> int:

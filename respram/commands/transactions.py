@@ -84,7 +84,9 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     engine = conn.node.engine
     if conn.session.midway:
         return _exec_queued(conn)
-    if conn.session.kept and (conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()):
+    if conn.session.kept and (
+        conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
+    ):
         take_over(conn)  # something came between that only dispatch can judge
     if conn.node.homes is not None and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
         take_over(conn)  # another node may decide
@@ -214,7 +216,8 @@ VERSION_SHIFT, LENGTH_SHIFT = 64, 128  # beside a node's number
 
 def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:
     entry = conn.node.engine.peek(*watched, conn.now_ms)
-    # Of a collection the stamp is the head's: its members have their own, and what is told of them is a version and their number.
+    # Of a collection the stamp is the head's: its members have their own, and what is told of them is a version and
+    # their number.
     if entry is None:
         return None
     if not entry.kind:

@@ -1,9 +1,9 @@
 """While this node may not know the newest of a key, who decides by it waits for the truth.
 
-A node that joins has not got everything yet, and what it restored may be old. Read as if it were all, a counter begins at
-0 and a held lock is free; and what is then written carries the freshest stamp, and wins on every node. So a
-command that reads before it writes (the flags of its keys say so) asks for each of its keys what others know, and a
-command that only reads asks for what is missing here. Blind writes need nobody's answer.
+A node that joins has not got everything yet, and what it restored may be old. Read as if it were all, a counter begins
+at 0 and a held lock is free; and what is then written carries the freshest stamp, and wins on every node. So a command
+that reads before it writes (the flags of its keys say so) asks for each of its keys what others know, and a command
+that only reads asks for what is missing here. Blind writes need nobody's answer.
 
 `node.truth` is who is asked, while there is somebody to be asked; None: this node knows. Nothing waits for longer than
 whoever is asked says: then the answer is LOADING, which clients know and retry, and nothing was changed.
@@ -32,7 +32,9 @@ CONDITIONS = {  # written over blindly, unless one of these words is among the a
 
 
 def await_truth(conn: Conn, commands: Iterable[Queued]) -> None:
-    """Raises Suspend until all is known that these commands, which are to run together, decide by; NOT_KNOWN in the end."""
+    """Raises Suspend until all is known that these commands, which are to run together, decide by; NOT_KNOWN in the
+    end.
+    """
     truth = conn.node.truth
     if truth is None:
         return

@@ -1,19 +1,20 @@
 """How a filter is laid out in records: generations, links, parts and lanes. Arithmetic and bytes only.
 
-A filter remembers an item for a window of time. Time is cut into spans; what is added in a span goes into the generation
-of that span, and a generation ends as a whole, so many spans after it began. So nothing has to be taken out of a filter, and an item
-is remembered for at least the window and at most one span longer.
+A filter remembers an item for a window of time. Time is cut into spans; what is added in a span goes into the
+generation of that span, and a generation ends as a whole, so many spans after it began. So nothing has to be taken out
+of a filter, and an item is remembered for at least the window and at most one span longer.
 
     generation   of one span, numbered by time: the same on every node
     link         of a generation: when it is full another one, larger by the expansion, takes what comes next
     part         of a link: some 512 items, which their hash chooses, in one record
     lane         of a part: the record of one node (of one boot of it)
 
-**Nodes merge by OR, without a merge rule for it.** No two nodes write the same record: each has lanes of its own, and whoever reads
-takes all lanes of a part together. So two nodes that add at once, or through a cut, end with both their items.
+**Nodes merge by OR, without a merge rule for it.** No two nodes write the same record: each has lanes of its own, and
+whoever reads takes all lanes of a part together. So two nodes that add at once, or through a cut, end with both their
+items.
 
-**A record is small**, since each added item writes one again and sends it to the peers: at an error rate of 1% a part has 700 bytes. A
-part is laid out as pybloom-live writes a filter to a file, behind the eight bytes of its score.
+**A record is small**, since each added item writes one again and sends it to the peers: at an error rate of 1% a part
+has 700 bytes. A part is laid out as pybloom-live writes a filter to a file, behind the eight bytes of its score.
 """
 
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ class Facts:
     span_ms: int = 3_600_000
 
     def packed(self) -> bytes:
-        return with_score(FACTS_SCORE, FACTS.pack(self.error, self.capacity, self.expansion, self.generations, self.span_ms))
+        return with_score(
+            FACTS_SCORE, FACTS.pack(self.error, self.capacity, self.expansion, self.generations, self.span_ms)
+        )
 
     @property
     def layout(self) -> int:

@@ -24,7 +24,8 @@ HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
 SERVICE = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 COLLECTOR = re.compile(r"https?://[A-Za-z0-9:._\[\]-]{1,253}(/[A-Za-z0-9._/-]{0,253})?")
 SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g": 1000**3, "gb": GIB}  # as in Redis
-UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}  # by the end of a limit's name
+# by the end of a limit's name
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")
 AUTO = -1  # maxmemory: to be found out when the node starts
@@ -195,7 +196,8 @@ def read_password(text: str) -> str:
 
 
 def read_collector(text: str) -> str:
-    """A URL without a login, which the log would show: a collector's secrets are headers (OTEL_EXPORTER_OTLP_HEADERS)."""
+    """A URL without a login, which the log would show: a collector's secrets are headers (OTEL_EXPORTER_OTLP_HEADERS).
+    """
     if text and not COLLECTOR.fullmatch(text.strip()):
         raise ValueError("a URL such as http://127.0.0.1:4318, without a login or a query")
     return text.strip()
@@ -242,88 +244,128 @@ def _limit_options() -> list[Option]:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.", read_hosts),
-    Option("port", "port", "PORT", "port", "6379", "Port for clients; 0: any free one (see the log); none beside --tls-port, --unixsocket.", PORT),
-    Option("unixsocket", "unixsocket", "PATH", "path", "", "A Unix socket for clients as well; with --port 0 there is no other way in.",
+    Option("bind", "bind", "HOST", "addresses", "127.0.0.1", "Where clients connect, several separated by commas.",
+           read_hosts),
+    Option("port", "port", "PORT", "port", "6379",
+           "Port for clients; 0: any free one (see the log); none beside --tls-port, --unixsocket.", PORT),
+    Option("unixsocket", "unixsocket", "PATH", "path", "",
+           "A Unix socket for clients as well; with --port 0 there is no other way in.",
            read_path),
-    Option("unixsocketperm", "unixsocketperm", "MODE", "mode", "", "Its permissions in octal, such as 770; without them the umask decides.",
+    Option("unixsocketperm", "unixsocketperm", "MODE", "mode", "",
+           "Its permissions in octal, such as 770; without them the umask decides.",
            read_mode),
-    Option("tls-port", "tls_port", "PORT", "port", "", "Port for clients that speak TLS (1.2 or later), beside the plain one.", PORT),
-    Option("tls-cert", "tls_cert", "FILE", "path", "", "The node's certificate for clients, in PEM form; read again on SIGHUP.",
+    Option("tls-port", "tls_port", "PORT", "port", "",
+           "Port for clients that speak TLS (1.2 or later), beside the plain one.", PORT),
+    Option("tls-cert", "tls_cert", "FILE", "path", "",
+           "The node's certificate for clients, in PEM form; read again on SIGHUP.",
            read_path),
     Option("tls-key", "tls_key", "FILE", "path", "", "Its key, not encrypted.", read_path),
     Option("tls-ca", "tls_ca", "FILE", "path", "", "Whose signature a client's certificate must bear.", read_path),
     Option("tls-auth-clients", "tls_auth_clients", "yes|no|optional", "choice", "yes",
            "Whether a client needs a certificate; optional: if it shows one, it must be good.",
            partial(read_choice, choices=("yes", "no", "optional"))),
-    Option("peer-port", "peer_port", "PORT", "port", "16379", "Port for other nodes; loopback without a secret, beside a password if given.", PORT),
-    Option("peer-bind", "peer_bind", "HOST", "addresses", "", "Where peers connect: as --bind, but loopback without a cluster secret.",
+    Option("peer-port", "peer_port", "PORT", "port", "16379",
+           "Port for other nodes; loopback without a secret, beside a password if given.", PORT),
+    Option("peer-bind", "peer_bind", "HOST", "addresses", "",
+           "Where peers connect: as --bind, but loopback without a cluster secret.",
            read_optional_hosts),
-    Option("join", "join", "HOST:PORT", "addresses", "", "Peers to join, or srv:NAME, several separated by commas; names are asked again.",
+    Option("join", "join", "HOST:PORT", "addresses", "",
+           "Peers to join, or srv:NAME, several separated by commas; names are asked again.",
            read_join),
-    Option("serve-alone", "serve_alone", "yes|no", "choice", "yes", "Whether a node that met nobody of --join serves alone after --join-wait.",
+    Option("serve-alone", "serve_alone", "yes|no", "choice", "yes",
+           "Whether a node that met nobody of --join serves alone after --join-wait.",
            partial(read_choice, choices=("yes", "no"))),
-    Option("decide", "decide", "home|local", "choice", "home", "Who decides about a key among peers: one node, its home, or each by itself.",
+    Option("decide", "decide", "home|local", "choice", "home",
+           "Who decides about a key among peers: one node, its home, or each by itself.",
            partial(read_choice, choices=("home", "local"))),
-    Option("cluster", "cluster", "no|yes|strict", "choice", "no", "Whether cluster clients are told of the nodes; strict: and sent to a slot's home.",
+    Option("cluster", "cluster", "no|yes|strict", "choice", "no",
+           "Whether cluster clients are told of the nodes; strict: and sent to a slot's home.",
            partial(read_choice, choices=("no", "yes", "strict"))),
-    Option("cluster-announce", "cluster_announce", "HOST:PORT", "address", "", "Where cluster clients reach this node, if not where it listens.",
+    Option("cluster-announce", "cluster_announce", "HOST:PORT", "address", "",
+           "Where cluster clients reach this node, if not where it listens.",
            read_optional_address),
-    Option("cluster-announce-tls-port", "cluster_announce_tls_port", "PORT", "port", "", "The same with TLS, at that host; else --tls-port.",
+    Option("cluster-announce-tls-port", "cluster_announce_tls_port", "PORT", "port", "",
+           "The same with TLS, at that host; else --tls-port.",
            PORT),
-    Option("advertise", "advertise", "HOST:PORT", "address", "", "Where peers reach this node, if not where it listens.",
+    Option("advertise", "advertise", "HOST:PORT", "address", "",
+           "Where peers reach this node, if not where it listens.",
            read_optional_address),
-    Option("enclave", "enclave", "NAME", "name", "default", "Nodes of one enclave hold the same keys; other enclaves share topology alone.",
+    Option("enclave", "enclave", "NAME", "name", "default",
+           "Nodes of one enclave hold the same keys; other enclaves share topology alone.",
            read_name),
     Option("network", "network", "NAME", "name", "respram", "Nodes of another network are turned away.", read_name),
-    Option("tree-root", "root", "|".join(ROOTS), "choice", "auto", "Whether this node is a root of the tree; auto: where nobody is to be joined, or "
+    Option("tree-root", "root", "|".join(ROOTS), "choice", "auto",
+           "Whether this node is a root of the tree; auto: where nobody is to be joined, or "
            "--join names it.", partial(read_choice, choices=ROOTS)),
-    Option("cluster-secret", "cluster_secret", "SECRET", "text", "", "What peers prove to know (`respram secret` makes one). Others on the "
+    Option("cluster-secret", "cluster_secret", "SECRET", "text", "",
+           "What peers prove to know (`respram secret` makes one). Others on the "
            "machine see flags: prefer the variable or the file.", read_password, secret=True),
-    Option("cluster-secret-file", "cluster_secret_file", "FILE", "path", "", "A file with the secret; a second line is accepted of peers too.",
+    Option("cluster-secret-file", "cluster_secret_file", "FILE", "path", "",
+           "A file with the secret; a second line is accepted of peers too.",
            read_path),
-    Option("peer-cert", "peer_cert", "FILE", "path", "", "Instead of a secret: this node's certificate, in PEM form.", read_path),
+    Option("peer-cert", "peer_cert", "FILE", "path", "", "Instead of a secret: this node's certificate, in PEM form.",
+           read_path),
     Option("peer-key", "peer_key", "FILE", "path", "", "The certificate's key, without a password.", read_path),
-    Option("peer-crl", "peer_crl", "FILE", "path", "", "A revocation list of that authority: who is on it is no peer; read again on SIGHUP.",
+    Option("peer-crl", "peer_crl", "FILE", "path", "",
+           "A revocation list of that authority: who is on it is no peer; read again on SIGHUP.",
            read_path),
     Option("peer-ca", "peer_ca", "FILE", "path", "", "The authority that signs peers, and nobody else.", read_path),
-    Option("metrics-port", "metrics_port", "PORT", "port", "", "Port for /metrics, /livez and /readyz over HTTP; without it there are none.", PORT),
+    Option("metrics-port", "metrics_port", "PORT", "port", "",
+           "Port for /metrics, /livez and /readyz over HTTP; without it there are none.", PORT),
     Option("metrics-bind", "metrics_bind", "HOST", "addresses", "127.0.0.1", "Where they are asked for.", read_hosts),
-    Option("otlp-endpoint", "otlp_endpoint", "URL", "text", "", "An OpenTelemetry collector: it is sent the same numbers, and slow commands as "
+    Option("otlp-endpoint", "otlp_endpoint", "URL", "text", "",
+           "An OpenTelemetry collector: it is sent the same numbers, and slow commands as "
            "spans.", read_collector),
-    Option("otlp-interval", "otlp_interval_s", "SECONDS", "seconds", "15", "How often.", partial(read_whole, least=1, most=3600)),
-    Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.", SECONDS),
-    Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400", "Longest life of a key (31 days); more is cut to it and counted.",
+    Option("otlp-interval", "otlp_interval_s", "SECONDS", "seconds", "15", "How often.",
+           partial(read_whole, least=1, most=3600)),
+    Option("default-ttl", "default_ttl_s", "SECONDS", "seconds", "3600", "Life of a key whose writer names none.",
+           SECONDS),
+    Option("max-ttl", "max_ttl_s", "SECONDS", "seconds", "2678400",
+           "Longest life of a key (31 days); more is cut to it and counted.",
            SECONDS),
     Option("maxmemory", "maxmemory_bytes", "SIZE", "bytes", "auto",
-           "Memory for records; beyond it writes are refused, nothing is evicted. auto: three quarters of what the machine "
+           "Memory for records; beyond it writes are refused, nothing is evicted. auto: three quarters of what the "
+           "machine "
            "or container may use; 0: no limit.", read_memory),
     Option("maxmemory-clients", "clients_bytes_max", "SIZE", "bytes", "auto",
-           "Unread input, queued commands and waiting replies of all clients together; beyond it who holds most is closed. "
+           "Unread input, queued commands and waiting replies of all clients together; beyond it who holds most is "
+           "closed. "
            "auto: an eighth of what the machine or container may use; 0: no limit.", read_memory),
-    Option("requirepass", "requirepass", "PASSWORD", "text", "", "What clients must say in AUTH. Others on the machine see flags: "
+    Option("requirepass", "requirepass", "PASSWORD", "text", "",
+           "What clients must say in AUTH. Others on the machine see flags: "
            "prefer the variable or the file.", read_password, secret=True),
-    Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.", read_path),
-    Option("aclfile", "aclfile", "FILE", "path", "", "A file of users, in Redis's form; ACL SAVE writes it, ACL LOAD reads it again.",
+    Option("requirepass-file", "requirepass_file", "FILE", "path", "", "A file whose first line is the password.",
            read_path),
-    Option("let-go", "let_go", "COMMANDS", "commands", "", "Commands by which the default user may let go of keys, separated by commas "
-           "(del, unlink, getdel, delex, delifeq, rename and so on, or all); nobody else has them unless a users file names them.", read_let_go),
-    Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.", read_yes),
-    Option("snapshot-dir", "snapshot_dir", "DIR", "path", "", "Where encrypted segments of the records are written, to restart from.",
+    Option("aclfile", "aclfile", "FILE", "path", "",
+           "A file of users, in Redis's form; ACL SAVE writes it, ACL LOAD reads it again.",
+           read_path),
+    Option("let-go", "let_go", "COMMANDS", "commands", "",
+           "Commands by which the default user may let go of keys, separated by commas "
+           "(del, unlink, getdel, delex, delifeq, rename and so on, or all); nobody else has them unless a users file "
+           "names them.", read_let_go),
+    Option("unprotected", "unprotected", "", "yes or no", "no", "Allow --bind beyond loopback without a password.",
+           read_yes),
+    Option("snapshot-dir", "snapshot_dir", "DIR", "path", "",
+           "Where encrypted segments of the records are written, to restart from.",
            read_path),
     Option("snapshot-interval", "snapshot_interval_s", "SECONDS", "seconds", "60",
            "How often segments that changed are written anew.", partial(read_whole, least=1, most=86_400)),
     Option("snapshot-key-file", "snapshot_key_file", "FILE", "path", "",
-           "A secret under which the keys of the segments are kept beside them, so that a node restarts without peers.", read_path),
-    Option("engine", "engine", "|".join(ENGINES), "choice", "auto", "Which engine; auto takes native where it is built.",
+           "A secret under which the keys of the segments are kept beside them, so that a node restarts without peers.",
+           read_path),
+    Option("engine", "engine", "|".join(ENGINES), "choice", "auto",
+           "Which engine; auto takes native where it is built.",
            partial(read_choice, choices=ENGINES)),
-    Option("seal-memory", "seal_memory", "yes|no", "choice", "yes", "Values lie in memory only as AES-256-CTR ciphertext; no core dumps.",
+    Option("seal-memory", "seal_memory", "yes|no", "choice", "yes",
+           "Values lie in memory only as AES-256-CTR ciphertext; no core dumps.",
            read_yes),
-    Option("notify-keyspace-events", "notify_keyspace_events", "LETTERS", "letters", "", "Which events are published, as in Redis.",
+    Option("notify-keyspace-events", "notify_keyspace_events", "LETTERS", "letters", "",
+           "Which events are published, as in Redis.",
            read_events),
     Option("log-level", "log_level", "|".join(LOG_LEVELS), "choice", "info", "What is logged to standard error.",
            partial(read_choice, choices=LOG_LEVELS)),
-    Option("log-format", "log_format", "|".join(LOG_FORMATS), "choice", "text", "Lines for people, or a JSON object a line.",
+    Option("log-format", "log_format", "|".join(LOG_FORMATS), "choice", "text",
+           "Lines for people, or a JSON object a line.",
            partial(read_choice, choices=LOG_FORMATS)),
     *_limit_options(),
 )  # fmt: skip

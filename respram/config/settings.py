@@ -181,7 +181,10 @@ def _from_file(path: str) -> dict[str, object]:
         option = keys.get(key.replace("-", "_"))
         if option is None:
             near = difflib.get_close_matches(key, keys, n=1)
-            raise ConfigError(f"{path}: unknown key {_shorten(key)}; " + (f"did you mean {near[0]}?" if near else "take it out, or see --help"))
+            raise ConfigError(
+                f"{path}: unknown key {_shorten(key)}; "
+                + (f"did you mean {near[0]}?" if near else "take it out, or see --help")
+            )
         given[option.name] = _read(option, _text(option, value, path), f"{option.key} in {path}")
     return given
 
@@ -211,7 +214,9 @@ def _slurp(path: str, what: str, others_may_look: bool = True) -> str:
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from None
     if mode & OPEN_TO_OTHERS and not others_may_look:
-        raise ConfigError(f"{what} {path} is open to others (mode {mode:04o}); chmod 600 it, or 440 with a group of the node's own")
+        raise ConfigError(
+            f"{what} {path} is open to others (mode {mode:04o}); chmod 600 it, or 440 with a group of the node's own"
+        )
     if len(content) > FILE_BYTES_MAX:
         raise ConfigError(f"{what} {path} is longer than {spell_size(FILE_BYTES_MAX)}; name the right file")
     try:
@@ -280,7 +285,8 @@ def _fit_tls(config: Config) -> None:
         if not given[name]:
             raise ConfigError(f"--tls-port needs {name}; name the file")
     if config.tls_auth_clients != "no" and not config.tls_ca:
-        raise ConfigError("--tls-port needs --tls-ca to check clients' certificates; name the file, or say --tls-auth-clients no")
+        raise ConfigError("--tls-port needs --tls-ca to check clients' certificates; name the file, or say "
+                          "--tls-auth-clients no")
     if config.tls_port in (config.port, config.peer_port):
         raise ConfigError(f"--tls-port {config.tls_port} is taken by --port or --peer-port; choose another one")
 
@@ -297,12 +303,15 @@ def _fit(config: Config) -> Config:
     limits = config.limits
     if config.default_ttl_s > config.max_ttl_s:
         raise ConfigError(
-            f"--default-ttl {config.default_ttl_s} is longer than --max-ttl {config.max_ttl_s}; lower it or raise --max-ttl"
+            f"--default-ttl {config.default_ttl_s} is longer than --max-ttl {config.max_ttl_s}; lower it or raise "
+            "--max-ttl"
         )
     if config.port and config.port == config.peer_port and (config.has_peers or config.peer_port_given):
         raise ConfigError(f"--port and --peer-port are both {config.port}; choose two different ports")
     if limits.bulk_bytes_max > limits.query_buffer_bytes_max:
-        raise ConfigError("--proto-max-bulk-len is larger than --client-query-buffer-limit; lower it or raise the other")
+        raise ConfigError(
+            "--proto-max-bulk-len is larger than --client-query-buffer-limit; lower it or raise the other"
+        )
     for soft, hard in (("output_soft_bytes_max", "output_buffer_bytes_max"),
                        ("pubsub_output_soft_bytes_max", "pubsub_output_bytes_max")):  # fmt: skip
         if getattr(limits, soft) > getattr(limits, hard):
@@ -326,17 +335,21 @@ def read_snapshot_key(path: str) -> str:
     key = _slurp(path, "the snapshot key file", others_may_look=False).strip()
     if len(key) < SNAPSHOT_KEY_CHARS_MIN:
         raise ConfigError(
-            f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram secret` prints them"
+            f"the snapshot key file {path} must hold {SNAPSHOT_KEY_CHARS_MIN} random characters or more; `respram "
+            "secret` prints them"
         )
     return key
 
 
 def _fit_snapshots(config: Config) -> None:
     if config.snapshot_key and not config.snapshot_dir:
-        raise ConfigError("--snapshot-key-file is given without --snapshot-dir; name the directory, or leave the file out")
+        raise ConfigError(
+            "--snapshot-key-file is given without --snapshot-dir; name the directory, or leave the file out"
+        )
     if config.snapshot_dir and not config.has_peers and not config.snapshot_key:
         raise ConfigError(
-            "--snapshot-dir of a node without peers needs --snapshot-key-file: nobody else would keep the keys while it is down"
+            "--snapshot-dir of a node without peers needs --snapshot-key-file: nobody else would keep the keys while "
+            "it is down"
         )
 
 
@@ -345,7 +358,9 @@ def _fit_peers(config: Config) -> None:
     if any(given) and not all(given):
         raise ConfigError("--peer-cert, --peer-key and --peer-ca belong together; give all three or none")
     if config.peer_crl and not config.peer_ca:
-        raise ConfigError("--peer-crl is given without --peer-ca: under a shared secret nobody can be put out but by another secret")
+        raise ConfigError(
+            "--peer-crl is given without --peer-ca: under a shared secret nobody can be put out but by another secret"
+        )
     if config.peer_cert and config.cluster_secret:
         raise ConfigError("a cluster secret and --peer-cert are both set; keep one of them")
     open_hosts = exposed(config.peer_hosts)

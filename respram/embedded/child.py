@@ -1,4 +1,5 @@
-"""A node in a process of its own that lives as long as its standard input: `python -m respram.embedded.child --port=0 ...`.
+"""A node in a process of its own that lives as long as its standard input: `python -m respram.embedded.child --port=0
+...`.
 
 It says one line of JSON when clients can connect, and one for each command: `advance MS`. When the input ends, however
 its parent ended, the node stops in order.
@@ -48,7 +49,15 @@ async def _live(make: type[Node], config: object) -> None:
     node = make(config, guard_memory(RING_BYTES) if config.seal_memory else None)
     await node.start()
     engine = node.app.node.engine.name
-    say({"port": node.port, "tls_port": node.tls_port, "peer_port": node.peer_port, "metrics_port": node.metrics_port, "engine": engine})
+    say(
+        {
+            "port": node.port,
+            "tls_port": node.tls_port,
+            "peer_port": node.peer_port,
+            "metrics_port": node.metrics_port,
+            "engine": engine,
+        }
+    )
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, _hear, node, ended)
     node.app.stopping.add_done_callback(lambda _: ended.set())  # a client's SHUTDOWN

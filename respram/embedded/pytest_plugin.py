@@ -1,4 +1,5 @@
-"""pytest's fixtures: `respram_server`, `respram_client` and `respram_enclave`. `respram_server.advance(60)` moves its time on.
+"""pytest's fixtures: `respram_server`, `respram_client` and `respram_enclave`.
+`respram_server.advance(60)` moves its time on.
 
 A test that asks for none of them pays nothing for the plugin: what it needs is imported then.
 """
@@ -16,7 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("respram")
     words = "engine of the fixtures' nodes (pure, where time can be moved on; native; auto)"
     group.addoption("--respram-engine", default="pure", choices=("pure", "native", "auto"), help=words)
-    parser.addini("respram_settings", "settings of the fixtures' nodes, one NAME=VALUE a line, such as default_ttl=60", type="linelist")
+    parser.addini(
+        "respram_settings",
+        "settings of the fixtures' nodes, one NAME=VALUE a line, such as default_ttl=60",
+        type="linelist",
+    )
 
 
 @pytest.fixture(scope="session")

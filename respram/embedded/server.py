@@ -21,13 +21,15 @@ LOOPBACK = "127.0.0.1"
 
 
 class Server:
-    """A node in a child process. Any option of `respram serve` is a keyword: `Server(default_ttl=60, maxmemory="64mb")`.
+    """A node in a child process. Any option of `respram serve` is a keyword: `Server(default_ttl=60,
+    maxmemory="64mb")`.
 
-    It has `host`, `port`, `peer_port`, `engine` and `url` while it runs. ConfigError where a setting is wrong, BindError where a port is
-    taken. The child ends with this process, however that ends.
+    It has `host`, `port`, `peer_port`, `engine` and `url` while it runs. ConfigError where a setting is wrong,
+    BindError where a port is taken. The child ends with this process, however that ends.
     """
 
-    def __init__(self, *, port: int = 0, engine: str = "auto", log: IO[bytes] | int | None = subprocess.DEVNULL, **settings: Setting) -> None:
+    def __init__(self, *, port: int = 0, engine: str = "auto", log: IO[bytes] | int | None = subprocess.DEVNULL,
+                 **settings: Setting) -> None:
         self.settings: dict[str, Setting] = {"peer_port": 0, "port": port, "engine": engine, **settings}
         self.password = str(settings.get("requirepass", ""))
         self.host = LOOPBACK
@@ -40,7 +42,8 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.stop()
 
     @property
@@ -61,7 +64,8 @@ class Server:
         words = [f"--{name}={value}" for name, value in flags.items()]
         self.host = next(iter(config.bind)) if config.bind != ("0.0.0.0",) else LOOPBACK  # noqa: S104
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "respram.embedded.child", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            [sys.executable, "-m", "respram.embedded.child", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._log,
         )  # fmt: skip
         try:
             said = self._hear(START_S)
@@ -126,7 +130,8 @@ class Server:
 
 
 class AsyncServer:
-    """The same for asynchronous programs. `in_loop=True` runs the node in this very loop: nothing is started, and it is there in
+    """The same for asynchronous programs. `in_loop=True` runs the node in this very loop: nothing is started, and it is
+    there in
     milliseconds; the node then shares the loop's time, and the seal keys lie in memory that is not locked."""
 
     def __init__(self, *, in_loop: bool = False, port: int = 0, engine: str = "auto", **settings: Setting) -> None:
@@ -138,7 +143,9 @@ class AsyncServer:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
 
     @property
@@ -206,12 +213,16 @@ class Enclave:
             raise
         return self.servers
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> None:
         for _ in range(self.count):
-            join: dict[str, Setting] = {"join": ",".join(f"{LOOPBACK}:{one.peer_port}" for one in self.servers)} if self.servers else {}
+            join: dict[str, Setting] = (
+                {"join": ",".join(f"{LOOPBACK}:{one.peer_port}" for one in self.servers)} if self.servers else {}
+            )
             server = Server(**{**self._settings, **join})  # type: ignore[arg-type]
             self.servers.append(server)
             server.start()
@@ -231,7 +242,9 @@ class Enclave:
 
 
 def _is_whole(server: Server, peers: int) -> bool:
-    """Whether it has links to that many, and holds what they hold. Asked over a plain socket: no client library is needed."""
+    """Whether it has links to that many, and holds what they hold. Asked over a plain socket: no client library is
+    needed.
+    """
     import socket
 
     password = server.password.encode()

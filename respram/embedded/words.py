@@ -1,4 +1,6 @@
-"""Settings as keywords: the names of the options with underscores, as in the TOML file. Checked before anything starts."""
+"""Settings as keywords: the names of the options with underscores, as in the TOML file.
+Checked before anything starts.
+"""
 
 import difflib
 from collections.abc import Mapping

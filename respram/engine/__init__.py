@@ -32,7 +32,9 @@ def make(name: str, settings: Settings) -> Engine:
 
 
 class OwnCipher(Protocol):
-    """AES-256 under one key, as an engine runs it without `cryptography`; `native/_native.pyi` says what the methods do."""
+    """AES-256 under one key, as an engine runs it without `cryptography`; `native/_native.pyi` says what the methods
+    do.
+    """
 
     def __init__(self, key: bytes, by_gcm: bool) -> None: ...
     def run_into(self, sealer: int, position: int, value: bytes, out: bytearray) -> None: ...

@@ -5,23 +5,25 @@ handful of commands that carry nearly all traffic. What it is not: it reads no c
 argument), does no I/O, draws no random numbers, knows no peer and writes no log.
 
 **Hot and cold.** Every command has one complete implementation in `respram/commands/`, in Python,
-over the primitives below. For the rows that the command table (respram/catalog/) marks as hot an engine has a handler as
-well, which answers the common and successful form only. It *declines* everything else, and the command goes to `dispatch`
-like any cold one: errors, odd options, TTLs beyond the maximum, a full memory, huge commands.
-So error texts and rare forms exist once, and an engine stays small. A fast path must give the reply
-bytes that `commands/` would give; tests run every hot command on both ways.
+over the primitives below. For the rows that the command table (respram/catalog/) marks as hot an engine has a handler
+as well, which answers the common and successful form only. It *declines* everything else, and the command goes to
+`dispatch` like any cold one: errors, odd options, TTLs beyond the maximum, a full memory, huge commands. So error texts
+and rare forms exist once, and an engine stays small. A fast path must give the reply bytes that `commands/` would give;
+tests run every hot command on both ways.
 
 A fast path is taken only while `session.hot` is true (a plain authenticated connection, not in
 MULTI, not subscribed in RESP2, replies on) and the engine's switches allow it:
 `hot_reads` is off while misses are observed or may be pulled from a peer, `hot_writes` while
-somebody observes writes in their order with replies (keyspace notifications beyond `expired`). A command's row says which it heeds:
-what asks for a missing key heeds the first, what writes heeds the second, and PING and ECHO heed `session.hot` alone.
+somebody observes writes in their order with replies (keyspace notifications beyond `expired`). A command's row says
+which it heeds: what asks for a missing key heeds the first, what writes heeds the second, and PING and ECHO heed
+`session.hot` alone.
 
-**A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in reads.c, writes.c, counts.c or
-parts.c, and its twin with a row of HANDLERS in pure/hot.py; then `python -m respram.catalog.hot > respram/engine/native/commands.h`.
+**A new hot command** is the word `hot` in its row and one handler in each engine, `hot_NAME` in reads.c, writes.c,
+counts.c or parts.c, and its twin with a row of HANDLERS in pure/hot.py; then `python -m respram.catalog.hot >
+respram/engine/native/commands.h`.
 
-**A pump that is compiled** calls `feed` from and to bare memory, by way of native/raw.pxd: the same call, with the input read
-where the kernel put it and the reply sent from where it was made. It is the path of nearly every command.
+**A pump that is compiled** calls `feed` from and to bare memory, by way of native/raw.pxd: the same call, with the
+input read where the kernel put it and the reply sent from where it was made. It is the path of nearly every command.
 
 **One place each** where a value is stored and where it is read, in each engine: there it is sealed and
 opened (seal.py), once `use_seals` was called. What `merge`, `drain`, `dump` and the like take and give stays sealed.
@@ -38,8 +40,10 @@ from respram.seal import Ring
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
 HOT_BYTES_MAX = 1 << 20  # of all arguments together
-HOT_REPLY_BYTES_MAX = 8 << 20  # of one reply: a longer one is made by `dispatch`, which knows what its client may hold unread
-DRAFT_BYTES_MAX = 16 << 20  # of a value that the engine reads or changes in part; a longer one is the business of `dispatch`
+# of one reply: a longer one is made by `dispatch`, which knows what its client may hold unread
+HOT_REPLY_BYTES_MAX = 8 << 20
+# of a value that the engine reads or changes in part; a longer one is the business of `dispatch`
+DRAFT_BYTES_MAX = 16 << 20
 KEPT_BYTES_MAX = 32 << 20  # of arguments that one session keeps in MULTI, as many as `dispatch` queues
 # What a turn may cost. Bytes of values are read and written at 0.5 to 2 ms a MiB, whoever asks.
 FEED_MOVED_BYTES_MAX = 2 << 20  # of values, read and written by one call of `feed`: then the others are let in
@@ -49,10 +53,13 @@ LOOK_BYTES = 1 << 10  # a member that a command looks at counts for so many byte
 MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends behind the member that reaches it
 FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet: what is more, `dispatch` sends by itself
 SPREAD_BYTES_MAX = 1 << 20  # published and not taken for the peers yet, likewise
-LISTENING_PATTERNS_MAX = 64  # that the engine compares a channel with, one after the other: 1 us or two. `dispatch` has an index of them
-LISTENING_STEPS_MAX = 1 << 16  # their bytes together, times those of the channel: a comparison may take as long as that, about 30 us
+# that the engine compares a channel with, one after the other: 1 us or two. `dispatch` has an index of them
+LISTENING_PATTERNS_MAX = 64
+# their bytes together, times those of the channel: a comparison may take as long as that, about 30 us
+LISTENING_STEPS_MAX = 1 << 16
 
-# How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h has the same).
+# How late values are destroyed is counted by these bounds, and the last that was later than LATE_MS is told (engine.h
+# has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 LATE_MS = 100
 RUN_COMMANDS_MAX = 64  # that travel together to the nodes that decide about them,
@@ -166,9 +173,11 @@ class Session(Protocol):
 
     keeps: int  # as `keeping`, for a MULTI that the engine answers itself; 0: MULTI is for `dispatch`
     exec_bytes_max: int  # of the replies of an EXEC that the engine answers itself
-    begun: bool  # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
+    # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
+    begun: bool
     watches: bool  # EXEC is for `dispatch`
-    midway: bool  # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
+    # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
+    midway: bool
     keeping: int  # in MULTI: hot commands are kept, and answered QUEUED, while they look up so many keys; 0: none is
     @property
     def buffered_bytes(self) -> int:
@@ -204,13 +213,14 @@ class Session(Protocol):
 # command is dispatched again, with `session.retried` set, by the first `feed` after `resume`.
 Dispatch = Callable[[Session, list[bytes], int], bytes | None]
 
-# (session, run) -> whether the run is on its way. Asked in place of `dispatch`, where nothing but the home of its key keeps a hot command
-# from its fast path; False: `dispatch` is asked after all.
+# (session, run) -> whether the run is on its way. Asked in place of `dispatch`, where nothing but the home of its key
+# keeps a hot command from its fast path; False: `dispatch` is asked after all.
 Gather = Callable[[Session, Run], bool]
 
 # (event, database, key) for each change made by store, retime, merge and expire; events carry Redis's names
-# (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end. Of what fast paths did it is
-# told in order, before the next call of `dispatch` or at the end of the feed, while `telling` says whose they were.
+# (`set`, `expire`, `incrby`, ...), NEW before the first write of a missing key, EXPIRED at the end. Of what fast paths
+# did it is told in order, before the next call of `dispatch` or at the end of the feed, while `telling` says whose they
+# were.
 Observer = Callable[[bytes, int, bytes], None]
 
 
@@ -237,13 +247,16 @@ class Engine(Replicating, Ranking, Protocol):
     name: str  # "pure" or "native"
     hot_reads: bool
     hot_writes: bool
-    awake_until_ms: int  # a feed after this moment turns both switches off: the process was stopped, and dispatch has to know; 0: never
+    # a feed after this moment turns both switches off: the process was stopped, and dispatch has to know; 0: never
+    awake_until_ms: int
     observer: Observer | None
     gather: Gather | None  # None: what has another home is for `dispatch`
 
     @property
     def telling(self) -> Session | None:
-        """Whose fast paths the observer is being told of. What is said meanwhile goes behind the replies that they gave."""
+        """Whose fast paths the observer is being told of. What is said meanwhile goes behind the replies that they
+        gave.
+        """
 
     def configure(self, settings: Settings) -> None:
         """Takes over the changeable part of the settings."""
@@ -255,7 +268,8 @@ class Engine(Replicating, Ranking, Protocol):
 
 
     def guard(self, patterns: Mapping[bytes, int]) -> Guard:
-        """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast command with a
+        """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast
+        command with a
         key that none of them allows, or that it takes long to find one for, is for `dispatch`."""
         ...
 
@@ -269,39 +283,46 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def forget_reply(self) -> None:
-        """The answer of the last `feed` is sent, or copied: its memory is wiped now, not with the next command of whoever it is."""
+        """The answer of the last `feed` is sent, or copied: its memory is wiped now, not with the next command of
+        whoever it is.
+        """
 
     def say(self, reply: bytes) -> None:
         """For `dispatch`: a reply that goes before the one it will return."""
 
     def run_queued(self, session: Session, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
-        """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot after
-        all is handed back instead: say its reply and call again, until None. Where the replies of this feed
+        """For `dispatch`: runs what the session has kept, in order, and says the replies. A command that is not hot
+        after all is handed back instead: say its reply and call again, until None. Where the replies of this feed
         become more than so many bytes all of them are dropped, all is run nevertheless, and `closing` is set."""
 
     def teach(self, name: bytes, program: Program) -> bool:
-        """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no memory for it,
+        """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no
+        memory for it,
         or it is none that could be run."""
 
     def unteach(self, name: bytes) -> None:
         """The name is for `dispatch` again."""
 
     def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-        """For `dispatch`, while it runs a script of the session: a command of the script by its fast path. The reply, in RESP2; None:
+        """For `dispatch`, while it runs a script of the session: a command of the script by its fast path. The reply,
+        in RESP2; None:
         it has none, or it declined, and nothing has happened."""
 
     def take_replies(self) -> bytes:
-        """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it declined, one
+        """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it
+        declined, one
         behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""
 
     def allow(self, own_bytes: int) -> None:
-        """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many as the largest
-        two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much, and with LOOK_BYTES for each
-        of its arguments. A `lookup` beyond raises AllowanceError, and so does a look at a member of a collection; `run_queued` hands
+        """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many
+        as the largest two, and of `own_bytes`, which it brought itself. Each command of `dispatch` begins with so much,
+        and with LOOK_BYTES for each of its arguments. A `lookup` beyond raises AllowanceError, and so does a look at a
+        member of a collection; `run_queued` hands
         back what is left. Outside of a feed nothing is counted."""
 
     def spend(self, size: int) -> None:
-        """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB. AllowanceError: the command
+        """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB.
+        AllowanceError: the command
         has not so much left of its share."""
 
     def spent(self) -> bool:
@@ -314,14 +335,20 @@ class Engine(Replicating, Ranking, Protocol):
         """Ends a suspension; the caller then calls `feed` with b""."""
 
     def use_homes(self, homes: bytes | None) -> None:
-        """Who decides about which slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node. A hot command that
-        looks before it writes, and whose key's slot has another number, goes to `dispatch`. None: this node decides about all."""
+        """Who decides about which slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node.
+        A hot command that
+        looks before it writes, and whose key's slot has another number, goes to `dispatch`. None: this node decides
+        about all.
+        """
 
     def kept_home(self, session: Session) -> int:
-        """Of what the session has kept: the table's number for the first command that looks before it writes; 0: there is none."""
+        """Of what the session has kept: the table's number for the first command that looks before it writes; 0: there
+        is none.
+        """
 
     def take(self, session: Session) -> None:
-        """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it says the
+        """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it
+        says the
         reply to the client by itself, and then resumes the session."""
 
     def take_next(self, session: Session) -> None:
@@ -331,27 +358,34 @@ class Engine(Replicating, Ranking, Protocol):
         """Behind `take`: the command that follows those taken; None: it is not read yet."""
 
     def take_run(self, session: Session) -> Run | None:
-        """The same, with all hot commands behind it that are decided about by one key, as far as they are read and within
-        RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None: nothing is taken, because
+        """The same, with all hot commands behind it that are decided about by one key, as far as they are read and
+        within RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None:
+        nothing is taken, because
         this one is not hot, or is decided here."""
 
     def slot_away(self, keys: bytes, table: bytes) -> int:
-        """The slot of the first of these packed keys that has another number than 0 in a table as of `use_homes`; -1: none has. ValueError:
+        """The slot of the first of these packed keys that has another number than 0 in a table as of `use_homes`; -1:
+        none has. ValueError:
         a length runs past the end."""
 
     def cut_replies(self, data: bytes, counts: list[int]) -> list[bytes]:
-        """Replies of one line or one bulk each, cut into pieces of so many. ValueError where there are more, fewer, or others."""
+        """Replies of one line or one bulk each, cut into pieces of so many. ValueError where there are more, fewer, or
+        others.
+        """
 
     def weave_replies(self, order: bytes, groups: list[bytes]) -> bytes:
         """The replies of a run in its order, a byte a command, from those of its groups. ValueError likewise."""
 
     def close(self, session: Session) -> None:
-        """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own feed (what is
-        told to the observer may close it) nothing more of it is dispatched, and the rest is done when the feed is over."""
+        """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own
+        feed (what is
+        told to the observer may close it) nothing more of it is dispatched, and the rest is done when the feed is over.
+        """
 
     # -- publications -----------------------------------------------------------------------------
-    # PUBLISH is a fast path where only sessions that were made known by `listen` get the message. What is published to a session is
-    # delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake it.
+    # PUBLISH is a fast path where only sessions that were made known by `listen` get the message. What is published to
+    # a session is delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake
+    # it.
     deliver: Deliver | None
     spreads: bool  # what is published is kept until it is taken for the peers
 
@@ -386,7 +420,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
-        """The live record with its value; None at and after the deadline. AllowanceError: the command has read enough."""
+        """The live record with its value; None at and after the deadline. AllowanceError: the command has read enough.
+        """
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
         """The same without reading the value."""
@@ -401,7 +436,8 @@ class Engine(Replicating, Ranking, Protocol):
         """The same value under a new deadline and a new stamp. False: there is no live record."""
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
-        """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped, and
+        """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped,
+        and
         its shadow covers what it replaced, so that no older value comes back. False: there is no live record."""
 
     def digest_value(self, value: bytes) -> int:
@@ -425,7 +461,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     # -- collections, for commands (decision 0120) --------------------------------------------------
     # lookup, peek, retime and let_go know their heads; a head without members is no key to them. These here ask first
-    # which kind of key it is (`peek(...).kind`), and tell the observer of what they did with `tell`, once for a command.
+    # which kind of key it is (`peek(...).kind`), and tell the observer of what they did with `tell`, once for a
+    # command.
     def found(self, db: int, key: bytes, kind: int, deadline_ms: int, implicit: bool, now_ms: int) -> None:
         """The head of a new collection, before its first member is put. Where there is a key it is replaced."""
 
@@ -433,14 +470,16 @@ class Engine(Replicating, Ranking, Protocol):
         """A member that can be seen; None too where there is no collection."""
 
     def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
-        """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None) with that of the
+        """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None)
+        with that of the
         collection. There has to be a head. Whether the member is new; MemoryError as in `store`."""
 
     def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
         """False: there was none. With the last one the collection is missing, though nobody lets go of its head."""
 
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
-        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their values
+        """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their
+        values
         become MEMBERS_BYTES_MAX."""
 
     def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
@@ -476,7 +515,10 @@ class Engine(Replicating, Ranking, Protocol):
         """Memory taken by records, their table and the outbox, without the sessions' buffers."""
 
     def counters(self) -> dict[str, int]:
-        """hits, misses, writes, expired, stubs, stub_bytes (their memory, which no key shows), records (with a value), defaulted
-        (fast writes that named no TTL), record_overhead_bytes (of one record, besides key and value), and each fast path's
-        commands by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines: `late_0` to `late_11` by
-        LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one was (`late_last_at_ms`, `late_last_by_ms`)."""
+        """hits, misses, writes, expired, stubs, stub_bytes (their memory, which no key shows), records (with a value),
+        defaulted (fast writes that named no TTL), record_overhead_bytes (of one record, besides key and value), and
+        each fast path's commands by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines:
+        `late_0` to `late_11` by
+        LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one was (`late_last_at_ms`,
+        `late_last_by_ms`).
+        """

@@ -2,15 +2,16 @@
 
 An id is a keyed 64-bit hash of a record's key and stamp, moved by its shadow:
 
-    id    = SipHash-1-3(k0 = ids_key, k1 = 0; clock u64 | node u64 | db u8 | key or name) + shadow_ms * SPREAD   (mod 2**64)
+    id    = SipHash-1-3(k0 = ids_key, k1 = 0; clock u64 | node u64 | db u8 | key or name) + shadow_ms * SPREAD
+            (mod 2**64)
     point = SipHash-1-3(k0 = ids_key, k1 = 0; db u8 | name) >> 34 << 2
 
-all little-endian. Of databases 0 to 15 the name of a key (`stub_name` of record.py) stands for it in a point, and in the id of what has a
-shadow, live or a stub: a stub has no key, and must have the id of the record that it was. In the other spaces the key itself
-stands there. The key of the hash comes from the cluster's secret, so that no client can make two records that
-look like one. The shadow is part of it because two nodes may hold one stamp under different shadows, and must
-be able to see that. A point is a place on a circle of 2**32, of which every fourth is used; its top 12 bits name one of 4,096
-partitions.
+all little-endian. Of databases 0 to 15 the name of a key (`stub_name` of record.py) stands for it in a point, and in
+the id of what has a shadow, live or a stub: a stub has no key, and must have the id of the record that it was. In the
+other spaces the key itself stands there. The key of the hash comes from the cluster's secret, so that no client can
+make two records that look like one. The shadow is part of it because two nodes may hold one stamp under different
+shadows, and must be able to see that. A point is a place on a circle of 2**32, of which every fourth is used; its top
+12 bits name one of 4,096 partitions.
 
 Why this hash: in C it takes about 20 ns for a short key, and CPython carries it too, for its own compiled
 files (0.06 us a call, where keyed BLAKE2b takes 0.31 us and SipHash in Python 13 us). The one in CPython is
@@ -91,7 +92,8 @@ def _shadowed(ids_key: int, db: int, named: bytes, clock: int, node: int, shadow
 
 
 def mark_of(ids_key: int) -> int:
-    """32 bits by which peers see whether their ids can be compared. Says nothing of the key to who could not guess it."""
+    """32 bits by which peers see whether their ids can be compared. Says nothing of the key to who could not guess it.
+    """
     return keyed_hash(ids_key, b"respram ids") & 0xFFFFFFFF
 
 

@@ -18,8 +18,9 @@ Cost that is expected: `digest` is independent of the number of records; `bucket
 granules; `fill` and `lacking` with the records they look at, and they stop after about `budget` of them.
 
 **Cursors.** Any number of records may end in one granule, so a walk stops within it too: a cursor names the granule and
-the engine's own place in it, and is good for the engine that gave it. A record that comes, goes or is overwritten between
-two slices may shift others by a place, and one of these may then be passed over or met twice: who compares again finds it.
+the engine's own place in it, and is good for the engine that gave it. A record that comes, goes or is overwritten
+between two slices may shift others by a place, and one of these may then be passed over or met twice: who compares
+again finds it.
 """
 
 from typing import NamedTuple, Protocol

@@ -1,4 +1,5 @@
-"""HTTP, MCP and a live page in front of nodes: a client of theirs, which knows nothing of what is inside (docs/gateway.md).
+"""HTTP, MCP and a live page in front of nodes: a client of theirs, which knows nothing of what is inside
+(docs/gateway.md).
 
 In another application:
 

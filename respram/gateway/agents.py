@@ -1,7 +1,9 @@
-"""The same store for agents, over the Model Context Protocol: REPRAM's four tools by their names, and one more to wait for changes.
+"""The same store for agents, over the Model Context Protocol: REPRAM's four tools by their names, and one more to wait
+for changes.
 
-Over stdio (`respram mcp`) everything is done with the rights of the connection string; over HTTP (`/mcp`) with those of the request's
-own login. Results are structured. What does not exist is no error: forgetting is the normal end of a key here.
+Over stdio (`respram mcp`) everything is done with the rights of the connection string; over HTTP (`/mcp`) with those of
+the request's own login. Results are structured. What does not exist is no error: forgetting is the normal end of a key
+here.
 """
 
 import asyncio
@@ -38,25 +40,28 @@ KEYS_MAX = 1_000  # that one call lists
 WATCH_S_MAX = 300.0  # that one call waits
 EVENTS_SHOWN_MAX = 200  # that one call returns
 
-INSTRUCTIONS = """respram is a store of short-lived keys that several agents share. Store with a time to live, retrieve by key.
-Everything is forgotten on schedule: when a key's time is over its value is destroyed on all nodes and cannot be recovered. Nothing can
-be deleted before, and there is no delete tool: to end a key sooner, store it again with a short ttl_seconds. Storing a key that exists
-overwrites it without asking. A key that is not found was never stored or is forgotten already; that is normal and no error.
-Use prefixes separated by colons (lock:build, state:job-7) so that others can list them."""
+INSTRUCTIONS = """respram is a store of short-lived keys that several agents share. Store with a time to live, retrieve
+by key. Everything is forgotten on schedule: when a key's time is over its value is destroyed on all nodes and cannot be
+recovered. Nothing can be deleted before, and there is no delete tool: to end a key sooner, store it again with a short
+ttl_seconds. Storing a key that exists overwrites it without asking. A key that is not found was never stored or is
+forgotten already; that is normal and no error. Use prefixes separated by colons (lock:build, state:job-7) so that
+others can list them."""
 
-STORE = """Store data under a key until its time to live is over; then it is destroyed on all nodes, and nothing can bring it back.
-Without a key, a random UUID is made and returned: keep it, or hand it to whoever is to retrieve the data. Choose a key where another
-agent has to find it by itself. A key that exists is overwritten without asking, with a new time to live, unless only_if_absent is
-true (a lock: whoever stores first has it until it expires). Nothing can be deleted before its time."""
-RETRIEVE = """Retrieve the data under a key, with the seconds that it has left. found is false if the key was never stored or is
-forgotten by now: that is the normal end of a key, not an error. Data that is no UTF-8 text is returned in base64 (encoding says so)."""
-EXISTS = """Ask whether a key exists and how long it will, without its data. For locks, heartbeats and signals: the presence of the key
-is the message, and its expiry says that whoever wrote it stopped."""
-LIST = """List the keys that exist and that you may read, in order, up to 1,000 at a time. Give a prefix such as "state:" to see one
-namespace. With more true, call again with cursor set to the last key."""
-WATCH = """Wait until keys that begin with a prefix are written or forgotten, and return those events: set, expire (its deadline was
-changed) or expired. Returns as soon as something happens, or with no events when wait_seconds are over. Only what happens
-during the call is seen: list the keys first to know what is there already."""
+STORE = """Store data under a key until its time to live is over; then it is destroyed on all nodes, and nothing can
+bring it back. Without a key, a random UUID is made and returned: keep it, or hand it to whoever is to retrieve the
+data. Choose a key where another agent has to find it by itself. A key that exists is overwritten without asking, with a
+new time to live, unless only_if_absent is true (a lock: whoever stores first has it until it expires). Nothing can be
+deleted before its time."""
+RETRIEVE = """Retrieve the data under a key, with the seconds that it has left. found is false if the key was never
+stored or is forgotten by now: that is the normal end of a key, not an error. Data that is no UTF-8 text is returned in
+base64 (encoding says so)."""
+EXISTS = """Ask whether a key exists and how long it will, without its data. For locks, heartbeats and signals: the
+presence of the key is the message, and its expiry says that whoever wrote it stopped."""
+LIST = """List the keys that exist and that you may read, in order, up to 1,000 at a time. Give a prefix such as
+"state:" to see one namespace. With more true, call again with cursor set to the last key."""
+WATCH = """Wait until keys that begin with a prefix are written or forgotten, and return those events: set, expire (its
+deadline was changed) or expired. Returns as soon as something happens, or with no events when wait_seconds are over.
+Only what happens during the call is seen: list the keys first to know what is there already."""
 
 
 class Stored(BaseModel):
@@ -113,7 +118,8 @@ class Tools:
     def login(self, context: "Context[Any, Any]") -> Login | None:
         if self.guard is None or context.headers is None:
             return None
-        login = self.guard.login({name.lower().encode(): value.encode("latin-1") for name, value in context.headers.items()})
+        login = self.guard.login({name.lower().encode(): value.encode("latin-1")
+                                  for name, value in context.headers.items()})
         if isinstance(login, Denied):
             raise ToolError(login.reason)
         return login
@@ -122,19 +128,23 @@ class Tools:
         self,
         context: "Context[Any, Any]",
         data: Annotated[str, Field(max_length=DATA_CHARS_MAX, description="Any text: prose, JSON, base64.")],
-        ttl_seconds: Annotated[int | None, Field(ge=1, le=10**9, description="Seconds to live; by default as the node is set, often 3600.")] = None,
-        key: Annotated[str | None, Field(min_length=1, max_length=KEY_CHARS_MAX, description="Omit it for a random UUID.")] = None,
+        ttl_seconds: Annotated[int | None, Field(ge=1, le=10**9, description="Seconds to live; by default as the node "
+                                                                             "is set, often 3600.")] = None,
+        key: Annotated[str | None,
+                       Field(min_length=1, max_length=KEY_CHARS_MAX, description="Omit it for a random UUID.")] = None,
         only_if_absent: Annotated[bool, Field(description="Store only if the key does not exist.")] = False,
     ) -> Stored:
         name = key or str(uuid.uuid4())
         condition = Condition(None, frozenset()) if only_if_absent else None
         with tool_errors():
-            done = await self.store_of_keys.put(self.login(context), name.encode(), _bytes(data), ttl_seconds, condition)
+            done = await self.store_of_keys.put(self.login(context), name.encode(), _bytes(data), ttl_seconds,
+                                                condition)
             remaining_ms = done.remaining_ms
             if not done.written:
                 (remaining_ms,) = await self.store_of_keys.lives(self.login(context), [name.encode()])
         left_s = -(-max(remaining_ms, 0) // 1000)
-        return Stored(key=name, stored=done.written, ttl_seconds=left_s, expires_at=_moment(left_s), confirmed=done.confirmed)
+        return Stored(key=name, stored=done.written, ttl_seconds=left_s, expires_at=_moment(left_s),
+                      confirmed=done.confirmed)
 
     async def retrieve(self, context: "Context[Any, Any]", key: Key) -> Retrieved:
         with tool_errors():
@@ -143,7 +153,8 @@ class Tools:
             return Retrieved(found=False)
         data, encoding = _readable(record.value)
         return Retrieved(
-            found=True, data=data, encoding=encoding, created_at=_moment(-record.age_s), remaining_ttl_seconds=record.remaining_s,
+            found=True, data=data, encoding=encoding, created_at=_moment(-record.age_s),
+            remaining_ttl_seconds=record.remaining_s,
             expires_at=_moment(record.remaining_s),
         )  # fmt: skip
 
@@ -169,14 +180,16 @@ class Tools:
 
     async def watch(
         self, context: "Context[Any, Any]", prefix: Prefix = "",
-        wait_seconds: Annotated[float, Field(gt=0, le=WATCH_S_MAX, description="How long to wait for something to happen.")] = 30.0,
+        wait_seconds: Annotated[float, Field(gt=0, le=WATCH_S_MAX,
+                                             description="How long to wait for something to happen.")] = 30.0,
     ) -> Changes:  # fmt: skip
         with tool_errors():
             async with self.hub.watch(self.login(context), prefix.encode()) as watcher:
                 events = await watcher.next(wait_seconds)
         changes = [
             Change.model_validate({
-                "event": one.name, "key": _spell(one.key), "remaining_ttl_seconds": one.ttl_ms // 1000 if one.name != "expired" else None,
+                "event": one.name, "key": _spell(one.key),
+                "remaining_ttl_seconds": one.ttl_ms // 1000 if one.name != "expired" else None,
             })
             for one in events if one.name != "lost"
         ]  # fmt: skip
@@ -190,7 +203,8 @@ class Tools:
         with tool_errors():
             async for page in self.store_of_keys.keys(login, begin, b"", KEYS_MAX):
                 lives = await self.store_of_keys.lives(login, page)
-                lines += [f"{_spell(key)}\t{life // 1000} s" for key, life in zip(page, lives, strict=True) if life >= 0]
+                lines += [f"{_spell(key)}\t{life // 1000} s" for key, life in zip(page, lives, strict=True)
+                          if life >= 0]
         return "\n".join(lines)
 
 
@@ -206,12 +220,14 @@ def make_server(store: Store, hub: Hub, guard: Guard | None = None) -> "MCPServe
         ("repram_watch", tools.watch, "Wait for changes", WATCH, False),
     ):
         # An overwrite is the one thing that destroys: clients may ask their user about it.
-        hints = ToolAnnotations(read_only_hint=not changes, destructive_hint=changes, idempotent_hint=not changes, open_world_hint=False)
+        hints = ToolAnnotations(read_only_hint=not changes, destructive_hint=changes, idempotent_hint=not changes,
+                                open_world_hint=False)
         server.add_tool(function, name=name, title=title, description=text, annotations=hints, structured_output=True)
 
     @server.resource(
         "respram://keys/{prefix}", name="keys", title="Keys that begin with a prefix", mime_type="text/plain",
-        description="The keys that begin with a prefix (percent-encoded), one a line, each with the seconds until it is forgotten.",
+        description="The keys that begin with a prefix (percent-encoded), one a line, each with the seconds until it "
+                    "is forgotten.",
     )  # fmt: skip
     async def keys_with(prefix: str, context: "Context[Any, Any]") -> str:
         return await tools.resource(context, prefix)
@@ -232,8 +248,10 @@ class Agents:
 
     def __init__(self, store: Store, hub: Hub, guard: Guard) -> None:
         self._app = make_server(store, hub, guard).streamable_http_app(
-            streamable_http_path="/mcp", stateless_http=True, json_response=True, max_request_body_size=REQUEST_BYTES_MAX,
-            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard has done that
+            streamable_http_path="/mcp", stateless_http=True, json_response=True,
+            max_request_body_size=REQUEST_BYTES_MAX,
+            # the guard has done that
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )  # fmt: skip
         self._running: asyncio.Task[None] | None = None
         self._started: asyncio.Event = asyncio.Event()
@@ -245,7 +263,13 @@ class Agents:
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
         await self._started.wait()
-        inner: MutableMapping[str, Any] = {**scope, "path": "/mcp", "raw_path": b"/mcp", "root_path": "", "app": self._app}
+        inner: MutableMapping[str, Any] = {
+            **scope,
+            "path": "/mcp",
+            "raw_path": b"/mcp",
+            "root_path": "",
+            "app": self._app,
+        }
         await self._app(inner, receive, send)
 
     async def _run(self) -> None:

@@ -1,6 +1,7 @@
 """What goes back over HTTP: whole bodies, bodies in pieces, and problems as RFC 9457 wants them. No cookie is ever set.
 
-A problem says what to change and never repeats what was sent; a node's own error text may quote it, so its first word alone is shown.
+A problem says what to change and never repeats what was sent; a node's own error text may quote it, so its first word
+alone is shown.
 """
 
 import json
@@ -19,7 +20,10 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 PIECE_BYTES = 256 << 10  # of a value that are handed over at a time: a slow reader does not hold a second copy of it
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-CHALLENGE = ((b"www-authenticate", b'Basic realm="respram", charset="UTF-8"'), (b"www-authenticate", b'Bearer realm="respram"'))
+CHALLENGE = (
+    (b"www-authenticate", b'Basic realm="respram", charset="UTF-8"'),
+    (b"www-authenticate", b'Bearer realm="respram"'),
+)
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -58,7 +62,9 @@ def _refused(word: str, *, anonymous: bool) -> Problem:
     if word == "NOPERM":
         return Problem(403, "This user may not do that with this key.")
     if word == "OOM":
-        return Problem(507, "The node's memory for records is full; it frees itself as keys expire.", ((b"retry-after", b"10"),))
+        return Problem(
+            507, "The node's memory for records is full; it frees itself as keys expire.", ((b"retry-after", b"10"),)
+        )
     if word in ("LOADING", "BUSY", "TRYAGAIN"):
         return Problem(503, "The node is not ready yet.", ((b"retry-after", b"1"),))
     return Problem(502, f"The node refused it with {word if word.isalpha() else 'an error'}.")
@@ -66,7 +72,9 @@ def _refused(word: str, *, anonymous: bool) -> Problem:
 
 async def send_problem(send: Send, problem: Problem, *, head: bool = False) -> None:
     title = HTTPStatus(problem.status).phrase
-    body = json.dumps({"type": "about:blank", "title": title, "status": problem.status, "detail": str(problem)}).encode()
+    body = json.dumps(
+        {"type": "about:blank", "title": title, "status": problem.status, "detail": str(problem)}
+    ).encode()
     headers = [(b"content-type", b"application/problem+json"), NO_STORE, *problem.headers]
     await respond(send, problem.status, headers, body, head=head)
 
@@ -75,7 +83,9 @@ async def send_json(send: Send, content: object, *, head: bool = False) -> None:
     await respond(send, 200, [JSON, NO_STORE], json.dumps(content).encode(), head=head)
 
 
-async def respond(send: Send, status: int, headers: Headers, body: bytes = b"", *, head: bool = False, length: int | None = None) -> None:
+async def respond(
+    send: Send, status: int, headers: Headers, body: bytes = b"", *, head: bool = False, length: int | None = None
+) -> None:
     """A 304 says no length; `length` is that of a body that was not read for a HEAD."""
     size = () if status == 304 else ((b"content-length", b"%d" % (len(body) if length is None else length)),)
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *size, *ALWAYS]})

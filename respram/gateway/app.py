@@ -1,7 +1,8 @@
 """The gateway as an ASGI application: checks who asks, then hands over to the handler of the path.
 
-Stateless: what it keeps are links to nodes. `/v1/data` is answered without a framework in between, because most requests go there; the
-rest are Starlette routes. It can be mounted below any path of another application, FastAPI's for one.
+Stateless: what it keeps are links to nodes. `/v1/data` is answered without a framework in between, because most
+requests go there; the rest are Starlette routes. It can be mounted below any path of another application, FastAPI's for
+one.
 """
 
 import asyncio
@@ -41,7 +42,8 @@ from respram.gateway.watch import Hub, Silent
 FAULTS = (Problem, BadRequest, WrongLogin, Busy, NodesGone, Silent, Refusal)
 DATA = b"/v1/data/"
 READING = ("GET", "HEAD")
-CROSS = (b"GET, HEAD, PUT, POST, OPTIONS", b"Authorization, Content-Type, X-TTL, If-Match, If-None-Match, Mcp-Session-Id, Mcp-Protocol-Version")
+CROSS = (b"GET, HEAD, PUT, POST, OPTIONS",
+         b"Authorization, Content-Type, X-TTL, If-Match, If-None-Match, Mcp-Session-Id, Mcp-Protocol-Version")
 
 Handler = Callable[["Request"], Awaitable[None]]
 
@@ -65,7 +67,8 @@ class Request:
 
 class Gateway:
     def __init__(
-        self, targets: Sequence[Target], rules: Rules | None = None, bounds: Bounds | None = None, *, quorum: bool = True,
+        self, targets: Sequence[Target], rules: Rules | None = None, bounds: Bounds | None = None, *,
+        quorum: bool = True,
         write_timeout_s: float = 5.0, mcp: bool = True, page: bool = True,
     ) -> None:  # fmt: skip
         self.nodes = Nodes(targets)
@@ -150,7 +153,9 @@ class Gateway:
             if isinstance(login, Denied):
                 denied, login = login, None
         if denied is not None:
-            await send_problem(counted, Problem(denied.status, denied.reason, CHALLENGE if denied.challenge else ()), head=head)
+            await send_problem(
+                counted, Problem(denied.status, denied.reason, CHALLENGE if denied.challenge else ()), head=head
+            )
             return
         assert not isinstance(login, Denied)
         address = str((scope.get("client") or ("",))[0])
@@ -193,10 +198,12 @@ class Gateway:
     async def _data(self, request: Request, path: bytes) -> None:
         if request.method in READING:
             key = key_of(path)
-            await data.read(self.store, request.login, key, request.headers, request.send, self.budget, head=request.head)
+            await data.read(self.store, request.login, key, request.headers, request.send, self.budget,
+                            head=request.head)
         elif request.method == "PUT":
             await data.write(
-                self.store, request.login, key_of(path), request.headers, query_of(request.scope), request.receive, request.send,
+                self.store, request.login, key_of(path), request.headers, query_of(request.scope), request.receive,
+                request.send,
                 self.bounds.body_bytes_max, self.budget,
             )  # fmt: skip
         elif request.method == "OPTIONS":
@@ -227,7 +234,8 @@ class Gateway:
 
     async def _health(self, request: Request) -> None:
         login = self.guard.login(request.headers)
-        content = await health(self.nodes, None if isinstance(login, Denied) else login, detailed=not isinstance(login, Denied))
+        content = await health(self.nodes, None if isinstance(login, Denied) else login,
+                               detailed=not isinstance(login, Denied))
         await send_json(request.send, content, head=request.head)
 
     async def _status(self, request: Request) -> None:
@@ -237,7 +245,8 @@ class Gateway:
         await send_json(request.send, await topology(self.nodes, request.login), head=request.head)
 
     async def _openapi(self, request: Request) -> None:
-        await send_json(request.send, document(request.scope.get("root_path", ""), self.bounds.body_bytes_max), head=request.head)
+        await send_json(request.send, document(request.scope.get("root_path", ""), self.bounds.body_bytes_max),
+                        head=request.head)
 
     async def _metrics(self, request: Request) -> None:
         accept = request.headers.get(b"accept", b"").decode("latin-1")
@@ -254,9 +263,13 @@ class Gateway:
 
         async def shared(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exposed = b"ETag, X-Created-At, X-Original-TTL, X-Remaining-TTL, X-TTL-Remaining, Age, Expires, Location, Mcp-Session-Id"
+                exposed = (
+                    b"ETag, X-Created-At, X-Original-TTL, X-Remaining-TTL, X-TTL-Remaining, Age, Expires, Location, "
+                    b"Mcp-Session-Id"
+                )
                 more = [
-                    (b"access-control-allow-origin", origin), (b"vary", b"Origin"), (b"access-control-expose-headers", exposed),
+                    (b"access-control-allow-origin", origin), (b"vary", b"Origin"),
+                    (b"access-control-expose-headers", exposed),
                 ]  # fmt: skip
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
@@ -274,12 +287,19 @@ async def _options(request: Request, allowed: str) -> None:
 
 
 def gateway(
-    *urls: str, allow_hosts: Sequence[str] = (), allow_origins: Sequence[str] = (), anonymous: bool = True, mcp: bool = True, page: bool = True
+    *urls: str,
+    allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
+    anonymous: bool = True,
+    mcp: bool = True,
+    page: bool = True,
 ) -> Gateway:
     """An application to mount: `api.mount("/respram", gateway("redis://127.0.0.1:6379"))`."""
     from respram.gateway.target import read_url
 
-    rules = Rules(frozenset(name.lower() for name in allow_hosts), frozenset(one.lower() for one in allow_origins), anonymous)
+    rules = Rules(
+        frozenset(name.lower() for name in allow_hosts), frozenset(one.lower() for one in allow_origins), anonymous
+    )
     return Gateway([read_url(url) for url in urls or ("redis://127.0.0.1:6379",)], rules, page=page, mcp=mcp)
 
 

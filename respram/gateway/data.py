@@ -1,7 +1,8 @@
 """`/v1/data`: values over HTTP as REPRAM has them, with the conditions and the caching of HTTP itself.
 
-What a cache is told is the truth: `max-age` counts from when the key was written, as `Age` does, so what remains of it is never more
-than the key's own life. Caches between (`private` for who logs in) may keep a value until it is forgotten here, and no longer.
+What a cache is told is the truth: `max-age` counts from when the key was written, as `Age` does, so what remains of it
+is never more than the key's own life. Caches between (`private` for who logs in) may keep a value until it is forgotten
+here, and no longer.
 """
 
 import time
@@ -20,13 +21,15 @@ TTL_S_MAX = 10**9  # what a node can count; it cuts a life to its own maximum
 QUORUMS = {b"majority": True, b"none": False}
 DATA_METHODS = "GET, HEAD, PUT"
 NO_DELETE = (
-    "Nothing is deleted here: every key is forgotten when its time to live is over. Write it again with a short ?ttl= to end it sooner."
+    "Nothing is deleted here: every key is forgotten when its time to live is over. "
+    "Write it again with a short ?ttl= to end it sooner."
 )
 BYTES = (b"content-type", b"application/octet-stream")
 SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")  # a stored page must not run as one of ours
 
 
-async def read(store: Store, login: Login | None, key: bytes, headers: dict[bytes, bytes], send: Send, budget: Budget, *, head: bool) -> None:
+async def read(store: Store, login: Login | None, key: bytes, headers: dict[bytes, bytes], send: Send, budget: Budget,
+               *, head: bool) -> None:
     conditional = b"if-none-match" in headers or b"if-match" in headers
     record = await (store.facts(login, key) if head and not conditional else store.fetch(login, key))
     if record is None:
@@ -82,7 +85,8 @@ def life_headers(record: Record, *, private: bool) -> list[tuple[bytes, bytes]]:
 
 
 async def write(
-    store: Store, login: Login | None, key: bytes, headers: dict[bytes, bytes], query: dict[str, bytes], receive: Receive, send: Send,
+    store: Store, login: Login | None, key: bytes, headers: dict[bytes, bytes], query: dict[str, bytes],
+    receive: Receive, send: Send,
     bytes_max: int, budget: Budget,
 ) -> None:  # fmt: skip
     if b"content-range" in headers:
@@ -102,14 +106,16 @@ async def write(
     body = b"Accepted (quorum pending)" if status == 202 else b"OK"
     remaining_s = b"%d" % (max(stored.remaining_ms, 0) // 1000)
     fields = [
-        (b"content-type", b"text/plain; charset=utf-8"), (b"etag", b'"%b"' % own.encode()), (b"x-remaining-ttl", remaining_s),
+        (b"content-type", b"text/plain; charset=utf-8"), (b"etag", b'"%b"' % own.encode()),
+        (b"x-remaining-ttl", remaining_s),
         (b"x-ttl-remaining", remaining_s), (b"cache-control", b"no-store"),
     ]  # fmt: skip
     await respond(send, status, fields, body)
 
 
 async def create(
-    store: Store, login: Login | None, headers: dict[bytes, bytes], query: dict[str, bytes], receive: Receive, send: Send,
+    store: Store, login: Login | None, headers: dict[bytes, bytes], query: dict[str, bytes], receive: Receive,
+    send: Send,
     bytes_max: int, budget: Budget, root: str,
 ) -> None:  # fmt: skip
     """A key that nobody had: a random UUID, told in the body and in Location."""
@@ -124,7 +130,12 @@ async def create(
     status = 202 if not stored.confirmed and quorum is not False else 201
     body = b'{"key": "%b", "ttl_seconds": %d}' % (key.encode(), -(-max(stored.remaining_ms, 0) // 1000))
     location = f"{root}/v1/data/{quoted(key.encode())}".encode()
-    await respond(send, status, [(b"content-type", b"application/json"), (b"location", location), (b"cache-control", b"no-store")], body)
+    await respond(
+        send,
+        status,
+        [(b"content-type", b"application/json"), (b"location", location), (b"cache-control", b"no-store")],
+        body,
+    )
 
 
 def _ttl(headers: dict[bytes, bytes], query: dict[str, bytes]) -> int | None:

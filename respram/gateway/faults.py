@@ -1,4 +1,5 @@
-"""What can go wrong between a gateway and its nodes, by whose fault it is. Each becomes one HTTP status and one MCP error.
+"""What can go wrong between a gateway and its nodes, by whose fault it is.
+Each becomes one HTTP status and one MCP error.
 
 No text here repeats what a client sent: a node's error may quote an argument, so only its first word is kept.
 """

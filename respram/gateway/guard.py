@@ -1,9 +1,10 @@
-"""Who may ask at all, before anything is read: the names a browser was told to use, where a page came from, and who says so.
+"""Who may ask at all, before anything is read: the names a browser was told to use, where a page came from, and who
+says so.
 
-A page of somebody else's must not reach a store on loopback, neither by asking for it (CORS: its Origin is not ours) nor by having its
-own name point here (DNS rebinding: its Host is a name that we do not have). So a Host has to be an address, `localhost`, or a name of
-`--allow-host`; an Origin has to be that very host, or one of `--allow-origin`. A browser that sends neither but says `Sec-Fetch-Site:
-cross-site` may open the page and nothing else.
+A page of somebody else's must not reach a store on loopback, neither by asking for it (CORS: its Origin is not ours)
+nor by having its own name point here (DNS rebinding: its Host is a name that we do not have). So a Host has to be an
+address, `localhost`, or a name of `--allow-host`; an Origin has to be that very host, or one of `--allow-origin`. A
+browser that sends neither but says `Sec-Fetch-Site: cross-site` may open the page and nothing else.
 """
 
 import ipaddress
@@ -49,7 +50,9 @@ class Guard:
             return None
         assert host is not None
         if origin is not None and not self.may_ask(origin, host):
-            return Denied(403, "A page of another origin may not ask: say --allow-origin ORIGIN where the gateway is started.")
+            return Denied(
+                403, "A page of another origin may not ask: say --allow-origin ORIGIN where the gateway is started."
+            )
         foreign = headers.get(b"sec-fetch-site") == b"cross-site" and origin is None and not self.rules.origins
         if foreign and not (is_page and headers.get(b"sec-fetch-dest") == b"document"):
             return Denied(403, "A page of another site may not ask.")
@@ -86,7 +89,11 @@ class Guard:
     def login(self, headers: dict[bytes, bytes]) -> Login | Denied | None:
         value = headers.get(b"authorization")
         if value is None:
-            return None if self.rules.anonymous else Denied(401, "Say who you are: basic or bearer authorization of an ACL user.", True)
+            return (
+                None
+                if self.rules.anonymous
+                else Denied(401, "Say who you are: basic or bearer authorization of an ACL user.", True)
+            )
         return read_authorization(value) or Denied(401, "This authorization is neither basic nor a bearer token.", True)
 
     # -- wrong passwords --------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """One connection to a node that many requests share.
 
-Commands of one turn of the loop leave in one write, and replies come back in their order, so nobody waits for a connection of their
-own. redis-py keeps a connection for each request in flight, and cost 18 times the CPU for a read (decision 0090). What blocks a
-connection (WAIT, a subscription) has to take a link of its own.
+Commands of one turn of the loop leave in one write, and replies come back in their order, so nobody waits for a
+connection of their own. redis-py keeps a connection for each request in flight, and cost 18 times the CPU for a read
+(decision 0090). What blocks a connection (WAIT, a subscription) has to take a link of its own.
 """
 
 import asyncio
@@ -60,7 +60,8 @@ class Link(asyncio.Protocol):
         return reply
 
     def batch(self, commands: Sequence[Words], patience_s: float = 0.0) -> "asyncio.Future[list[Reply]]":
-        """Commands that leave together. Errors of nodes stand among the replies; the future fails when the link ends."""
+        """Commands that leave together. Errors of nodes stand among the replies; the future fails when the link ends.
+        """
         data = b"".join([hiredis.pack_command(tuple(words)) for words in commands])  # type: ignore[arg-type] # any number
         return self.packed(data, len(commands), patience_s)
 

@@ -19,10 +19,11 @@ SHOWN_KEYS = 500  # of a listing that are made into text at a time
 
 
 async def list_keys(store: Store, login: Login | None, query: dict[str, bytes], send: Send, *, head: bool) -> None:
-    """`{"keys": [...]}` in the order of their bytes. Where more follow: `next_cursor`, the last key, and `next`, the path to ask next.
+    """`{"keys": [...]}` in the order of their bytes. Where more follow: `next_cursor`, the last key, and `next`, the
+    path to ask next.
 
-    Names that are no UTF-8 stand percent-encoded in `keys_encoded`. The page is sent as it is found, so an error behind its first
-    piece can only end the connection.
+    Names that are no UTF-8 stand percent-encoded in `keys_encoded`. The page is sent as it is found, so an error behind
+    its first piece can only end the connection.
     """
     prefix, after = prefix_of(query), query.get("cursor", b"")
     limit = number_of(query["limit"], "?limit=", 1, LIMIT_MAX) if "limit" in query else 0
@@ -65,7 +66,13 @@ async def _each(first: list[bytes], pages: AsyncIterator[list[bytes]]) -> AsyncI
 async def stream(hub: Hub, login: Login | None, query: dict[str, bytes], receive: Receive, send: Send) -> None:
     """Events until the client goes. What is refused is refused before the stream begins."""
     async with hub.watch(login, prefix_of(query)) as watcher:
-        await send({"type": "http.response.start", "status": 200, "headers": [STREAM, NO_STORE, (b"x-accel-buffering", b"no"), *ALWAYS]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [STREAM, NO_STORE, (b"x-accel-buffering", b"no"), *ALWAYS],
+            }
+        )
         await send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
         gone = asyncio.ensure_future(until_gone(receive))
         try:
@@ -85,7 +92,13 @@ async def stream(hub: Hub, login: Login | None, query: dict[str, bytes], receive
 async def overviews(live: Live, login: Login | None, receive: Receive, send: Send) -> None:
     """What the page draws, once a second, until it goes."""
     async with live.view(login) as look:
-        await send({"type": "http.response.start", "status": 200, "headers": [STREAM, NO_STORE, (b"x-accel-buffering", b"no"), *ALWAYS]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [STREAM, NO_STORE, (b"x-accel-buffering", b"no"), *ALWAYS],
+            }
+        )
         gone = asyncio.ensure_future(until_gone(receive))
         overview = look.last
         try:

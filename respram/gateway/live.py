@@ -1,8 +1,9 @@
-"""What the live page and `respram top` are told once a second, as one look at the node that all who watch with the same rights share.
+"""What the live page and `respram top` are told once a second, as one look at the node that all who watch with the same
+rights share.
 
-Everything comes by commands that any client may send, so a user sees what its ACL shows; without the right to INFO the numbers are
-missing and the rest is there. The next minute of forgetting is exact while the walk over the keys takes a second's share, and an
-estimate from so many keys beyond. No value is read.
+Everything comes by commands that any client may send, so a user sees what its ACL shows; without the right to INFO the
+numbers are missing and the rest is there. The next minute of forgetting is exact while the walk over the keys takes a
+second's share, and an estimate from so many keys beyond. No value is read.
 """
 
 import asyncio
@@ -25,9 +26,11 @@ SHOWN_KEYS_MAX = 100  # of a listing with lives
 
 Overview = dict[str, Any]
 NUMBERS = {
-    "keys": "records", "stubs": "stubs", "writes": "writes", "hits": "keyspace_hits", "misses": "keyspace_misses", "clients": "connected_clients",
+    "keys": "records", "stubs": "stubs", "writes": "writes", "hits": "keyspace_hits", "misses": "keyspace_misses",
+    "clients": "connected_clients",
     "used_memory": "used_memory", "forgotten_values": "forgotten_values", "forgotten_bytes": "forgotten_bytes",
-    "late_at_ms": "forgotten_late_last_at_ms", "late_by_ms": "forgotten_late_last_by_ms", "refused_deletes": "refused_deletes",
+    "late_at_ms": "forgotten_late_last_at_ms", "late_by_ms": "forgotten_late_last_by_ms",
+    "refused_deletes": "refused_deletes",
     "refused_others": "refused_others", "denied_auth": "acl_access_denied_auth",
 }  # fmt: skip
 RIGHTS = ("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
@@ -100,20 +103,26 @@ class Look:
 
     async def once(self) -> Overview:
         link = await self.store.nodes.link(self.login)
-        state, info, rows, size = await link.batch([(b"RESPRAM", b"STATE"), (b"INFO", b"everything"), (b"RESPRAM", b"TOPOLOGY"), (b"DBSIZE",)])
+        state, info, rows, size = await link.batch([(b"RESPRAM", b"STATE"), (b"INFO", b"everything"),
+                                                    (b"RESPRAM", b"TOPOLOGY"), (b"DBSIZE",)])
         fields = info_fields(info)
         overview: Overview = {name: _whole(fields.get(field)) for name, field in NUMBERS.items()}
         if not fields and isinstance(size, int):
             overview["keys"] = size
         overview |= {
-            "at_ms": time.time_ns() // 1_000_000, "state": "ready" if isinstance(state, Refusal) else spell(state), "reduced": not fields,
-            "denied_rights": sum(_whole(fields.get(name)) for name in RIGHTS), "version": fields.get("respram_version", ""),
-            "engine": fields.get("engine", ""), "nodes": nodes_of(rows, fields), "minute": await self._minute(overview["keys"]),
+            "at_ms": time.time_ns() // 1_000_000, "state": "ready" if isinstance(state, Refusal) else spell(state),
+            "reduced": not fields,
+            "denied_rights": sum(_whole(fields.get(name)) for name in RIGHTS),
+            "version": fields.get("respram_version", ""),
+            "engine": fields.get("engine", ""), "nodes": nodes_of(rows, fields),
+            "minute": await self._minute(overview["keys"]),
         }  # fmt: skip
         return overview
 
     async def _minute(self, keys: int) -> Overview:
-        """Of each second of the next minute how many keys end in it. The walk goes on where the last look stopped, while keys are many."""
+        """Of each second of the next minute how many keys end in it. The walk goes on where the last look stopped,
+        while keys are many.
+        """
         link = await self.store.nodes.link(self.login)
         found: list[bytes] = []
         if keys <= LOOKED_MAX:
@@ -168,8 +177,10 @@ def nodes_of(rows: object, fields: dict[str, str]) -> list[Overview]:
         own = one.get("node") == fields.get("node_number")
         state = peer.get("state") or (one.get("status", "") if one.get("ready") != "0" else "joining")
         nodes.append({
-            "id": one.get("node", ""), "address": one.get("address", ""), "enclave": one.get("enclave", ""), "role": one.get("role", ""),
-            "parent": one.get("parent", ""), "state": "" if own else state, "lag_ms": _whole(peer.get("lag_ms")), "own": own,
+            "id": one.get("node", ""), "address": one.get("address", ""), "enclave": one.get("enclave", ""),
+            "role": one.get("role", ""),
+            "parent": one.get("parent", ""), "state": "" if own else state, "lag_ms": _whole(peer.get("lag_ms")),
+            "own": own,
         })  # fmt: skip
     return nodes
 
@@ -181,13 +192,17 @@ async def keys_with_lives(store: Store, login: Login | None, prefix: bytes) -> O
         found += page
     shown = found[:SHOWN_KEYS_MAX]
     link = await store.nodes.link(login)
-    replies = await link.batch([words for key in shown for words in ((b"PTTL", key), (b"STRLEN", key))]) if shown else []
+    replies = (
+        await link.batch([words for key in shown for words in ((b"PTTL", key), (b"STRLEN", key))]) if shown else []
+    )
     rows = []
     for key, life, size in zip(shown, replies[::2], replies[1::2], strict=True):
         if isinstance(life, int) and life >= 0:
             text = text_of(key)
             name = quoted(key) if text is None else text
-            rows.append({"name": name, "path": quoted(key), "ttl_ms": life, "bytes": size if isinstance(size, int) else 0})
+            rows.append(
+                {"name": name, "path": quoted(key), "ttl_ms": life, "bytes": size if isinstance(size, int) else 0}
+            )
     return {"keys": rows, "more": len(found) > SHOWN_KEYS_MAX}
 
 

@@ -1,7 +1,8 @@
 """`/v1/metrics`: what passes through this gateway, and what the node behind it says, as Prometheus reads it.
 
-REPRAM has this path, and four of its names (`repram_peers_active` and its kin) stand for the same things here. The node has more to say on a
-port of its own (docs/metrics.md). No key, no value and no client's address is in any of them: a request is counted by its route.
+REPRAM has this path, and four of its names (`repram_peers_active` and its kin) stand for the same things here. The node
+has more to say on a port of its own (docs/metrics.md). No key, no value and no client's address is in any of them: a
+request is counted by its route.
 """
 
 from bisect import bisect_left
@@ -35,7 +36,12 @@ FROM_INFO: Mapping[str, tuple[str, str, str, float]] = {
     "writes": ("counter", "respram_node_writes", "Records that clients wrote.", 1),
     "keyspace_hits": ("counter", "respram_node_keyspace_hits", "Reads that found a key.", 1),
     "keyspace_misses": ("counter", "respram_node_keyspace_misses", "Reads that found none.", 1),
-    "forgotten_values": ("counter", "respram_node_forgotten_values", "Values that were destroyed at their deadlines.", 1),
+    "forgotten_values": (
+        "counter",
+        "respram_node_forgotten_values",
+        "Values that were destroyed at their deadlines.",
+        1,
+    ),
     "forgotten_bytes": ("counter", "respram_node_forgotten_bytes", "Bytes of those values.", 1),
     "refused_deletes": ("counter", "respram_node_refused_deletes", "Commands that would have deleted.", 1),
     "enclave_peers_linked": ("gauge", "repram_peers_active", "Peers of the enclave with a link.", 1),
@@ -63,11 +69,15 @@ class Traffic:
         self.waited_s[route] += wait_s
 
     def collect(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily("respram_gateway_requests", "Requests that were answered.", labels=("route", "method", "status"))
+        requests = CounterMetricFamily(
+            "respram_gateway_requests", "Requests that were answered.", labels=("route", "method", "status")
+        )
         for (route, method, status), count in sorted(self.counts.items()):
             requests.add_metric((route, method, str(status)), count)
         yield requests
-        waits = HistogramMetricFamily("respram_gateway_answer_seconds", "How long a request waited for its answer to begin.", labels=("route",))
+        waits = HistogramMetricFamily(
+            "respram_gateway_answer_seconds", "How long a request waited for its answer to begin.", labels=("route",)
+        )
         for route, counts in sorted(self.waits.items()):
             below = list(accumulate(counts))
             buckets = [(str(bound), float(count)) for bound, count in zip(BOUNDS_S, below, strict=False)]
@@ -85,8 +95,12 @@ class Collected:
         return self.metrics
 
 
-async def metrics(nodes: Nodes, login: Login | None, traffic: Traffic, gauges: Mapping[str, tuple[str, float]], accept: str) -> tuple[bytes, bytes]:
-    """The text and its content type. A gateway without a node tells of itself; a login is checked by a node or not at all."""
+async def metrics(
+    nodes: Nodes, login: Login | None, traffic: Traffic, gauges: Mapping[str, tuple[str, float]], accept: str
+) -> tuple[bytes, bytes]:
+    """The text and its content type. A gateway without a node tells of itself; a login is checked by a node or not at
+    all.
+    """
     try:
         link = await nodes.link(login)
         (info,) = await link.batch([(b"INFO", b"everything")])

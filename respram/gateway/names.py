@@ -1,4 +1,6 @@
-"""Names of keys as text. A key is any bytes; JSON, headers and pages hold text, so what is no UTF-8 is percent-encoded."""
+"""Names of keys as text.
+A key is any bytes; JSON, headers and pages hold text, so what is no UTF-8 is percent-encoded.
+"""
 
 from urllib.parse import quote_from_bytes
 

@@ -1,7 +1,7 @@
 """The nodes behind a gateway: which one is asked now, and a link to it for each user.
 
-The first address that answers is asked until it fails, then the next; a node that still fills up is taken only where no other
-answers. Users come from HTTP, so all that is kept for them is bounded: links, their age, and wrong passwords.
+The first address that answers is asked until it fails, then the next; a node that still fills up is taken only where no
+other answers. Users come from HTTP, so all that is kept for them is bounded: links, their age, and wrong passwords.
 """
 
 import asyncio

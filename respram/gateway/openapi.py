@@ -1,4 +1,6 @@
-"""The gateway's HTTP as an OpenAPI 3.1 document. Schemathesis holds the answers against it (tests/gateway/test_openapi.py)."""
+"""The gateway's HTTP as an OpenAPI 3.1 document.
+Schemathesis holds the answers against it (tests/gateway/test_openapi.py).
+"""
 
 from typing import Any
 
@@ -38,15 +40,18 @@ PROBLEMS = {
 ANYWHERE = (400, 401, 403, 421, 429, 502, 503)
 LIFE = {
     "X-Remaining-TTL": _whole("Seconds that surely remain."), "X-TTL-Remaining": _whole("The same."),
-    "X-Original-TTL": _whole("Seconds that it had when it was written."), "X-Created-At": _text("When it was written.", format="date-time"),
+    "X-Original-TTL": _whole("Seconds that it had when it was written."),
+    "X-Created-At": _text("When it was written.", format="date-time"),
     "Age": _whole("Seconds since it was written."), "Expires": _text("When it is forgotten."),
     "Cache-Control": _text("How long a cache may keep it: never longer than the key lives."),
 }  # fmt: skip
-WRITTEN = {"ETag": _text("The value's tag, for If-Match."), "X-Remaining-TTL": LIFE["X-Remaining-TTL"], "X-TTL-Remaining": LIFE["X-TTL-Remaining"]}
+WRITTEN = {"ETag": _text("The value's tag, for If-Match."), "X-Remaining-TTL": LIFE["X-Remaining-TTL"],
+           "X-TTL-Remaining": LIFE["X-TTL-Remaining"]}
 BYTES: Json = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 PLAIN: Json = {"text/plain": {"schema": {"type": "string"}}}
 TTL: Json = {
-    "name": "ttl", "in": "query", "description": "Seconds to live. Comes before X-TTL; without both the node's default.",
+    "name": "ttl", "in": "query",
+    "description": "Seconds to live. Comes before X-TTL; without both the node's default.",
     "schema": {"type": "integer", "minimum": 1, "maximum": TTL_S_MAX},
 }  # fmt: skip
 X_TTL: Json = {**TTL, "name": "X-TTL", "in": "header", "description": "Seconds to live."}
@@ -55,13 +60,17 @@ QUORUM: Json = {
     "schema": {"enum": ["majority", "none"]},
 }  # fmt: skip
 TAGS: Json = {"schema": {"type": "string", "pattern": r'^(\*|"[0-9a-f]{32}")$'}}
-IF_MATCH: Json = {"name": "If-Match", "in": "header", "description": "Only if the value is this one; *: only if there is one.", **TAGS}
-IF_NONE_MATCH: Json = {"name": "If-None-Match", "in": "header", "description": "Only if it is another; * on PUT: only if there is none.", **TAGS}
+IF_MATCH: Json = {"name": "If-Match", "in": "header",
+                  "description": "Only if the value is this one; *: only if there is one.", **TAGS}
+IF_NONE_MATCH: Json = {"name": "If-None-Match", "in": "header",
+                       "description": "Only if it is another; * on PUT: only if there is none.", **TAGS}
 PREFIX: Json = {
-    "name": "prefix", "in": "query", "description": "Only keys that begin so.", "schema": {"type": "string", "maxLength": PREFIX_BYTES_MAX // 4},
+    "name": "prefix", "in": "query", "description": "Only keys that begin so.",
+    "schema": {"type": "string", "maxLength": PREFIX_BYTES_MAX // 4},
 }  # fmt: skip
 LIMIT: Json = {
-    "name": "limit", "in": "query", "description": "How many at most.", "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
+    "name": "limit", "in": "query", "description": "How many at most.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
 }  # fmt: skip
 CURSOR: Json = {"name": "cursor", "in": "query", "description": "Begin behind this key.", "schema": {"type": "string"}}
 KEY: Json = {
@@ -80,12 +89,19 @@ def _problems(*codes: int) -> Json:
 
 
 def _json(description: str, schema: str) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
 
 
 def document(root: str, body_bytes_max: int) -> Json:
     body = {"required": True, "description": f"The value, at most {body_bytes_max} bytes.", "content": BYTES}
-    accepted = {"description": "Stored on one node; most of the others were not heard in time.", "headers": WRITTEN, "content": PLAIN}
+    accepted = {
+        "description": "Stored on one node; most of the others were not heard in time.",
+        "headers": WRITTEN,
+        "content": PLAIN,
+    }
     paths: Json = {
         "/v1/data/{key}": {
             "parameters": [KEY],
@@ -94,7 +110,8 @@ def document(root: str, body_bytes_max: int) -> Json:
                 304: {"description": "It is the one that you have.", "headers": LIFE},
             }, (404, 412), parameters=[IF_MATCH, IF_NONE_MATCH]),
             "head": _operation("exists", "Ask whether a key is there, and for how long", {
-                200: {"description": "It is there.", "headers": LIFE}, 304: {"description": "It is the one that you have.", "headers": LIFE},
+                200: {"description": "It is there.", "headers": LIFE},
+                304: {"description": "It is the one that you have.", "headers": LIFE},
             }, (404, 412), parameters=[IF_MATCH, IF_NONE_MATCH]),
             "put": _operation("write", "Write a value, over any that is there", {
                 201: {"description": "Stored, by most nodes if that was asked.", "headers": WRITTEN, "content": PLAIN},
@@ -110,26 +127,31 @@ def document(root: str, body_bytes_max: int) -> Json:
         },
         "/v1/keys": {
             "get": _operation(
-                "list", "List keys, in the order of their bytes", {200: _json("The keys that this user may read.", "Keys")},
+                "list", "List keys, in the order of their bytes",
+                {200: _json("The keys that this user may read.", "Keys")},
                 parameters=[PREFIX, LIMIT, CURSOR],
             ),
         },
         "/v1/watch": {
             "get": _operation("watch", "Hear of keys as they are written and forgotten", {
-                200: {"description": "Events set, expire, expired and lost.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+                200: {"description": "Events set, expire, expired and lost.",
+                      "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             }, (501,), parameters=[PREFIX]),
         },
         "/v1/health": {"get": {
             "operationId": "health", "summary": "Ask whether a node answers", "security": [],
             "responses": {"200": _json("One does.", "Health")} | _problems(401, 403, 421, 503),
         }},
-        "/v1/status": {"get": _operation("status", "The node in numbers", {200: _json("What it says of itself.", "Status")})},
+        "/v1/status": {"get": _operation("status", "The node in numbers",
+                                         {200: _json("What it says of itself.", "Status")})},
         "/v1/metrics": {"get": _operation("metrics", "The gateway and its node in numbers, for Prometheus", {
             200: {"description": "Prometheus's text format, or OpenMetrics where that is accepted.", "content": {
-                "text/plain": {"schema": {"type": "string"}}, "application/openmetrics-text": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
             }},
         })},
-        "/v1/topology": {"get": _operation("topology", "The other nodes", {200: _json("All of the network.", "Topology")})},
+        "/v1/topology": {"get": _operation("topology", "The other nodes",
+                                           {200: _json("All of the network.", "Topology")})},
     }  # fmt: skip
     return {
         "openapi": "3.1.0",
@@ -142,7 +164,8 @@ def document(root: str, body_bytes_max: int) -> Json:
         "paths": paths,
         "components": {"schemas": SCHEMAS, "securitySchemes": {
             "basic": {"type": "http", "scheme": "basic", "description": "An ACL user of the node."},
-            "bearer": {"type": "http", "scheme": "bearer", "description": "USER:PASSWORD, or the password of the user default."},
+            "bearer": {"type": "http", "scheme": "bearer",
+                       "description": "USER:PASSWORD, or the password of the user default."},
         }},
     }  # fmt: skip
 
@@ -161,7 +184,9 @@ SCHEMAS: Json = {
         keys_encoded={"type": "array", "items": STRING, "description": "Names that are no UTF-8, percent-encoded."},
         next_cursor=STRING, next={"type": "string", "description": "The path to ask next."},
     ),
-    "Health": _object(["status"], status={"enum": ["healthy", "joining", "isolated"]}, node_id=STRING, network=STRING, enclave=STRING),
+    "Health": _object(["status"], status={"enum": ["healthy", "joining", "isolated"]}, node_id=STRING, network=STRING,
+                      enclave=STRING),
     "Status": _object(["status", "memory"], status=STRING, memory={"type": "object"}, keys=INTEGER, uptime=STRING),
-    "Topology": _object(["node_id", "peers"], node_id=STRING, enclave=STRING, peers={"type": "array", "items": {"type": "object"}}),
+    "Topology": _object(["node_id", "peers"], node_id=STRING, enclave=STRING,
+                        peers={"type": "array", "items": {"type": "object"}}),
 }  # fmt: skip

@@ -21,7 +21,8 @@ async def health(nodes: Nodes, login: Login | None, *, detailed: bool) -> dict[s
     found: dict[str, object] = {"status": HEALTHY.get(word, "healthy")}
     if detailed:
         fields = info_fields(info)
-        found |= {"node_id": fields.get("node_number", ""), "network": fields.get("network", ""), "enclave": fields.get("enclave", "")}
+        found |= {"node_id": fields.get("node_number", ""), "network": fields.get("network", ""),
+                  "enclave": fields.get("enclave", "")}
     return found
 
 
@@ -34,7 +35,8 @@ async def status(nodes: Nodes, login: Login | None) -> dict[str, object]:
     return {
         **base, "version": fields.get("respram_version", ""), "engine": fields.get("engine", ""),
         "uptime": f"{fields.get('uptime_in_seconds', '0')}s", "keys": _whole(fields.get("records")),
-        "memory": {name: _whole(fields.get(name)) for name in names}, "default_ttl": _whole(fields.get("default_ttl_s")),
+        "memory": {name: _whole(fields.get(name)) for name in names},
+        "default_ttl": _whole(fields.get("default_ttl_s")),
         "max_ttl": _whole(fields.get("max_ttl_s")), "refused_deletes": _whole(fields.get("refused_deletes")),
     }  # fmt: skip
 
@@ -52,7 +54,15 @@ async def topology(nodes: Nodes, login: Login | None) -> dict[str, object]:
         host, _, port = one.get("address", "").rpartition(":")
         if one.get("node") != own:
             more = {name: one.get(name, "") for name in ("role", "parent", "status")}
-            peers.append({"id": one.get("node", ""), "address": host, "port": _whole(port), "enclave": one.get("enclave", ""), **more})
+            peers.append(
+                {
+                    "id": one.get("node", ""),
+                    "address": host,
+                    "port": _whole(port),
+                    "enclave": one.get("enclave", ""),
+                    **more,
+                }
+            )
     return {"node_id": own, "enclave": fields.get("enclave", ""), "peers": peers}
 
 

@@ -1,7 +1,7 @@
 """What uvicorn leaves to others: an end to clients who send a request's head for ever, or never take its answer.
 
-A wrapper around uvicorn's protocol, and one look a second over all connections. The head of a request has HEAD_S and HEAD_BYTES_MAX; an
-answer that the client does not take at all has STUCK_S. Bodies are timed where they are read.
+A wrapper around uvicorn's protocol, and one look a second over all connections. The head of a request has HEAD_S and
+HEAD_BYTES_MAX; an answer that the client does not take at all has STUCK_S. Bodies are timed where they are read.
 """
 
 import asyncio

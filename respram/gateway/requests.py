@@ -1,4 +1,5 @@
-"""What comes in over HTTP: paths and queries as bytes, numbers, conditions, and bodies within bounds of size and time."""
+"""What comes in over HTTP: paths and queries as bytes, numbers, conditions, and bodies within bounds of size and time.
+"""
 
 import asyncio
 import re
@@ -110,11 +111,14 @@ def condition_of(headers: Mapping[bytes, bytes]) -> Condition | None:
     if match is None and none_match is None:
         return None
     return Condition(
-        None if match is None else tags_of(match, weak=False), None if none_match is None else tags_of(none_match, weak=True)
+        None if match is None else tags_of(match, weak=False),
+        None if none_match is None else tags_of(none_match, weak=True),
     )
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max: int, budget: Budget) -> tuple[bytes, int]:
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], bytes_max: int, budget: Budget
+) -> tuple[bytes, int]:
     """The whole body, and the bytes taken from the budget for it, which the caller gives back."""
     too_large = Problem(413, f"A value has at most {bytes_max} bytes here.", ((b"connection", b"close"),))
     length = headers.get(b"content-length", b"")

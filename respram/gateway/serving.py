@@ -1,4 +1,6 @@
-"""The gateway as a process: sockets, uvicorn, signals, its few lines of log; and the MCP server on standard input and output."""
+"""The gateway as a process: sockets, uvicorn, signals, its few lines of log; and the MCP server on standard input and
+output.
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +23,8 @@ from respram.gateway.settings import Settings
 from respram.gateway.target import Target
 
 STOP_S = 2  # for streams and slow answers once it is told to stop
-# What was imported stays, and is looked through no more; what requests leave behind is looked for once in some hundred of them.
+# What was imported stays, and is looked through no more; what requests leave behind is looked for once in some hundred
+# of them.
 GC_THRESHOLDS = (20_000, 20, 20)
 READY_LINE = b"ready\n"  # what a parent with a lifeline waits for
 
@@ -34,18 +37,23 @@ def serve(settings: Settings) -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # they name paths, and so keys
     sockets = listen(settings.hosts, settings.port)
     gateway = Gateway(
-        settings.targets, settings.rules, Bounds(settings.body_bytes_max, settings.bodies_bytes_max), quorum=settings.quorum,
+        settings.targets, settings.rules, Bounds(settings.body_bytes_max, settings.bodies_bytes_max),
+        quorum=settings.quorum,
         write_timeout_s=settings.write_timeout_s,
     )  # fmt: skip
     config = uvicorn.Config(
-        gateway, http=Patience().protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,  # type: ignore[arg-type]
-        proxy_headers=False, limit_concurrency=settings.connections_max, timeout_keep_alive=30, timeout_graceful_shutdown=STOP_S,
+        gateway, http=Patience().protocol, ws="none", lifespan="on",  # type: ignore[arg-type]
+        log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, limit_concurrency=settings.connections_max, timeout_keep_alive=30,
+        timeout_graceful_shutdown=STOP_S,
         ssl_certfile=settings.tls_cert or None, ssl_keyfile=settings.tls_key or None,
     )  # fmt: skip
     try:
         config.load()
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"--tls-cert and --tls-key cannot be used: {error.strerror or type(error).__name__}") from None
+        raise ConfigError(
+            f"--tls-cert and --tls-key cannot be used: {error.strerror or type(error).__name__}"
+        ) from None
     places = ",".join(_spell(one) for one in sockets)
     nodes = ",".join(str(target) for target in settings.targets)
     anonymous = "yes" if settings.rules.anonymous else "no"
@@ -96,7 +104,9 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
         except OSError as error:
             for opened in made:
                 opened.close()
-            raise BindError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port or --bind") from None
+            raise BindError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port or --bind"
+            ) from None
         port = one.getsockname()[1]
     return made
 

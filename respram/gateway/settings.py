@@ -1,4 +1,6 @@
-"""What `respram gateway` and `respram mcp` can be told: flags, and variables named after them (--allow-host: RESPRAM_GATEWAY_ALLOW_HOST)."""
+"""What `respram gateway` and `respram mcp` can be told: flags, and variables named after them (--allow-host:
+RESPRAM_GATEWAY_ALLOW_HOST).
+"""
 
 import os
 import re
@@ -53,7 +55,8 @@ WORDS = (
     Word("port", "PORT", "8080", "Its port; 0 takes any free one and the log names it.", _whole(0, PORT_MAX)),
     Word("unprotected", "", "no", "Beyond loopback: who does not log in gets the rights of --url.", read_yes),
     Word("allow-host", "NAME", "", "Names in Host besides addresses and localhost, separated by commas.", _names),
-    Word("allow-origin", "ORIGIN", "", "Pages of other origins that may ask, separated by commas; * for all.", _origins),
+    Word("allow-origin", "ORIGIN", "", "Pages of other origins that may ask, separated by commas; * for all.",
+         _origins),
     Word("max-body", "SIZE", "16mb", "Largest value that is taken.", lambda text: read_size(text, 1, BODY_BYTES_MAX)),
     Word("max-bodies", "SIZE", "256mb", "Values on their way at once; beyond it requests are told to come later.",
          lambda text: read_size(text, 1, 1 << 40)),
@@ -85,7 +88,11 @@ class Settings:
 
 def help_text() -> str:
     rows = [
-        ("--url URL", URL, "A node: redis://[user:password@]host:port/db, rediss://, unix://. Repeat it for others to fall back on."),
+        (
+            "--url URL",
+            URL,
+            "A node: redis://[user:password@]host:port/db, rediss://, unix://. Repeat it for others to fall back on.",
+        ),
         ("--url-file FILE", "none", "A file of such URLs, one a line: others on the machine can read flags."),
     ]
     rows += [(f"--{word.name} {word.metavar}".rstrip(), word.default or "none", word.why) for word in WORDS]
@@ -147,5 +154,7 @@ def _lines(path: str) -> list[str]:
         with open(path, encoding="utf-8") as file:
             text = file.read(1 << 16)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--url-file {os.path.basename(path)!a} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from None
+        raise ConfigError(
+            f"--url-file {os.path.basename(path)!a} cannot be read: {getattr(error, 'strerror', None) or 'no text'}"
+        ) from None
     return text.split()

@@ -1,8 +1,8 @@
 """What HTTP and MCP ask of a node: store, fetch, list. Commands over a link and nothing else; no clock but the node's.
 
-A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced meanwhile, and the
-read is done again as a transaction. (As one from the start it cost a fifth of all requests per second.) The number of seconds since a key was
-written is what respram answers to OBJECT IDLETIME.
+A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced
+meanwhile, and the read is done again as a transaction. (As one from the start it cost a fifth of all requests per
+second.) The number of seconds since a key was written is what respram answers to OBJECT IDLETIME.
 """
 
 import hashlib
@@ -86,14 +86,18 @@ class Store:
         size = len(key)
         before, value, age, remaining = await self._once(login, READ % (size, key, size, key, size, key, size, key), 4)
         if not _fits(before, remaining) or isinstance(value, Refusal):
-            remaining, value, age = await self._read(login, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)])
+            remaining, value, age = await self._read(
+                login, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)]
+            )
         if not isinstance(value, bytes):
             return None
         return Record(value, len(value), max(_number(remaining), 0), max(_number(age), 0))
 
     async def facts(self, login: Login | None, key: bytes) -> Record | None:
         """The same without the value."""
-        remaining, length, age = await self._read(login, [(b"PTTL", key), (b"STRLEN", key), (b"OBJECT", b"IDLETIME", key)])
+        remaining, length, age = await self._read(
+            login, [(b"PTTL", key), (b"STRLEN", key), (b"OBJECT", b"IDLETIME", key)]
+        )
         if _number(remaining) < 0:
             return None
         return Record(b"", _number(length), _number(remaining), max(_number(age), 0))
@@ -119,7 +123,13 @@ class Store:
         return [good(one) for one in done]
 
     async def put(
-        self, login: Login | None, key: bytes, value: bytes, ttl_s: int | None, condition: Condition | None = None, quorum: bool | None = None
+        self,
+        login: Login | None,
+        key: bytes,
+        value: bytes,
+        ttl_s: int | None,
+        condition: Condition | None = None,
+        quorum: bool | None = None,
     ) -> Stored:
         life = (b"EX", b"%d" % ttl_s) if ttl_s is not None else ()
         wanted = self.quorum if quorum is None else quorum
@@ -136,7 +146,9 @@ class Store:
             (count,) = await link.batch([(b"WAIT", b"%d" % others, b"%d" % timeout_ms)], self.write_timeout_s)
             return stored._replace(confirmed=isinstance(count, int) and count >= others)
 
-    async def _put_on(self, link: Link, key: bytes, value: bytes, life: tuple[bytes, ...], condition: Condition | None) -> Stored:
+    async def _put_on(
+        self, link: Link, key: bytes, value: bytes, life: tuple[bytes, ...], condition: Condition | None
+    ) -> Stored:
         if condition is None:
             done, remaining = await link.batch([(b"SET", key, value, *life), (b"PTTL", key)])
             good(done)
@@ -166,7 +178,8 @@ class Store:
 
     # -- listing ----------------------------------------------------------------------------------
     async def keys(self, login: Login | None, prefix: bytes, after: bytes, limit: int) -> AsyncIterator[list[bytes]]:
-        """Keys behind `after` in the order of their bytes, in chunks; 0: no limit. Each chunk is a walk over all keys."""
+        """Keys behind `after` in the order of their bytes, in chunks; 0: no limit. Each chunk is a walk over all keys.
+        """
         left = limit or -1
         while left:
             most = min(left, PASS_KEYS_MAX) if left > 0 else PASS_KEYS_MAX

@@ -1,7 +1,8 @@
-"""Where nodes are and who asks: connection strings as redis-py and redis-cli write them, and logins out of HTTP headers.
+"""Where nodes are and who asks: connection strings as redis-py and redis-cli write them, and logins out of HTTP
+headers.
 
-`redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS with `?ssl_ca_certs=FILE` and, if the node wants to see one,
-`ssl_certfile` and `ssl_keyfile`; `unix://[user:password@]/path?db=0`.
+`redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS with `?ssl_ca_certs=FILE` and, if the node wants to
+see one, `ssl_certfile` and `ssl_keyfile`; `unix://[user:password@]/path?db=0`.
 """
 
 import base64
@@ -52,7 +53,14 @@ def read_url(text: str) -> Target:
     if not number.isascii() or not number.isdigit() or int(number[:4]) > DB_MAX:
         raise ConfigError(f"--url must name a database from 0 to {DB_MAX}")
     path = parts.path if parts.scheme == "unix" else ""
-    return Target(parts.hostname or "", port, path, int(number), _login(parts.netloc), _tls(asked) if parts.scheme == "rediss" else None)
+    return Target(
+        parts.hostname or "",
+        port,
+        path,
+        int(number),
+        _login(parts.netloc),
+        _tls(asked) if parts.scheme == "rediss" else None,
+    )
 
 
 def _login(netloc: str) -> Login | None:
@@ -69,12 +77,15 @@ def _tls(asked: dict[str, str]) -> ssl.SSLContext:
         if "ssl_certfile" in asked:
             context.load_cert_chain(asked["ssl_certfile"], asked.get("ssl_keyfile"))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"--url names certificates that cannot be used: {error.strerror or type(error).__name__}") from None
+        raise ConfigError(
+            f"--url names certificates that cannot be used: {error.strerror or type(error).__name__}"
+        ) from None
     return context
 
 
 def read_authorization(value: bytes) -> Login | None:
-    """Basic, or a bearer token: `USER:PASSWORD`, or a password alone for the user `default`. None where it is neither."""
+    """Basic, or a bearer token: `USER:PASSWORD`, or a password alone for the user `default`. None where it is neither.
+    """
     scheme, _, rest = value.partition(b" ")
     rest = rest.strip()
     if scheme.lower() == b"basic":

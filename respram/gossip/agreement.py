@@ -2,8 +2,9 @@
 
 A record that lives longer, or is larger, than one node allows would be refused there by every comparison, for ever. So
 whoever hears of a smaller limit takes it over for what its clients write from now on, tells its own links, and both
-sides say so at WARNING. What was written before is cut by the node that may not keep it, and the cut travels back: `cut`
-makes a version that follows at once on the one that came, so that any later write still wins, and that remembers the old end.
+sides say so at WARNING. What was written before is cut by the node that may not keep it, and the cut travels back:
+`cut` makes a version that follows at once on the one that came, so that any later write still wins, and that remembers
+the old end.
 """
 
 from collections.abc import Iterator
@@ -62,8 +63,15 @@ class Agreement:
                 now = "each_its_own" if field == "seals" else min(mine, other)
                 told = f"peer={peer.number:016x} setting={name} here={mine} there={other} now={now}"
                 self.host.report("unequal_settings", told, warns=True)
-        new = Terms(smaller(here.max_ttl_ms, theirs.max_ttl_ms), smaller(here.value_bytes_max, theirs.value_bytes_max), here.seals)
-        self.unequal = self.unequal or (theirs.max_ttl_ms, theirs.value_bytes_max) != (new.max_ttl_ms, new.value_bytes_max)
+        new = Terms(
+            smaller(here.max_ttl_ms, theirs.max_ttl_ms),
+            smaller(here.value_bytes_max, theirs.value_bytes_max),
+            here.seals,
+        )
+        self.unequal = self.unequal or (theirs.max_ttl_ms, theirs.value_bytes_max) != (
+            new.max_ttl_ms,
+            new.value_bytes_max,
+        )
         if new != here:
             self.current = new
             self.host.emit(Agreed(new))
@@ -76,11 +84,17 @@ class Agreement:
         for peer in self.neighbours.of_enclave():
             if peer.terms is not None:
                 theirs = peer.terms
-                new = Terms(smaller(new.max_ttl_ms, theirs.max_ttl_ms), smaller(new.value_bytes_max, theirs.value_bytes_max), new.seals)
+                new = Terms(
+                    smaller(new.max_ttl_ms, theirs.max_ttl_ms),
+                    smaller(new.value_bytes_max, theirs.value_bytes_max),
+                    new.seals,
+                )
         for field, name in NAMES.items():
             mine, holds = getattr(wanted, field), getattr(new, field)
             if mine != holds:
-                self.host.report("unequal_settings", f"setting={name} here={mine} peers={holds} now={holds}", warns=True)
+                self.host.report(
+                    "unequal_settings", f"setting={name} here={mine} peers={holds} now={holds}", warns=True
+                )
         self.unequal = self.unequal or new != asked  # what was written before may be beyond it
         self.current = new
         if new != wanted:
@@ -94,7 +108,9 @@ class Agreement:
                 self.host.send(link.id, wire.Terms(pack_terms(self.current)))
 
     def cut(self, payload: bytes) -> tuple[bytes, int]:
-        """Of a payload of which something was refused: what may not be kept as it is, as this node may keep it; and how many records."""
+        """Of a payload of which something was refused: what may not be kept as it is, as this node may keep it; and how
+        many records.
+        """
         if not self.unequal:
             return b"", 0
         me, now_ms = self.neighbours.book.me.number, self.host.now.wall_ms
@@ -104,7 +120,8 @@ class Agreement:
 
 
 def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_max: int) -> Iterator[Record]:
-    """Of a payload what is beyond these limits, as a node of this number may keep it. A value, or a key, that is too large leaves
+    """Of a payload what is beyond these limits, as a node of this number may keep it. A value, or a key, that is too
+    large leaves
     a stub, which may be as large as its key is."""
     last_ms = now_ms + terms.max_ttl_ms
     try:

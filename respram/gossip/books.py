@@ -36,7 +36,9 @@ class Books:
             self.tell_all()  # a denial cannot wait for the next ping
         if learnt is None:
             return
-        if learnt.status == SUSPECT and (before is None or (before.status, before.incarnation) != (SUSPECT, learnt.incarnation)):
+        if learnt.status == SUSPECT and (
+            before is None or (before.status, before.incarnation) != (SUSPECT, learnt.incarnation)
+        ):
             self.on_suspected(learnt)
         if not learnt.is_alive and before is not None and before.is_alive:
             self.on_lost(learnt, own_word)

@@ -1,17 +1,18 @@
 """How a node fills up: roots, the address book, a dump from one near, ready peer, the digests, READY.
 
 A joiner's links make it a target of pushes before it asks for a dump, so nothing falls between. The dump goes by points
-of the key hash, in chunks made one a turn and only when less than 1 MiB of them is under way; a source that is lost or slow is
-replaced by another, which goes on at the last point. Then digests are compared until one is equal: READY.
+of the key hash, in chunks made one a turn and only when less than 1 MiB of them is under way; a source that is lost or
+slow is replaced by another, which goes on at the last point. Then digests are compared until one is equal: READY.
 
-A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have more
-than twice as much. Until its snapshot is read it asks for nothing.
+A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have
+more than twice as much. Until its snapshot is read it asks for nothing.
 
-Where nobody is ready for 3 s (everybody was started at once) all who are linked compare with each other, and are ready when they
-are level. A node that has met nobody by then is ALONE, and says so: it goes on dialling, and serves alone after --join-wait, or never.
+Where nobody is ready for 3 s (everybody was started at once) all who are linked compare with each other, and are ready
+when they are level. A node that has met nobody by then is ALONE, and says so: it goes on dialling, and serves alone
+after --join-wait, or never.
 
-READY is a promise: what this node holds is what decisions may be made by. So it follows only from a digest that covers all that was
-written before everybody pushed to this node. Until then who decides asks (truths.py).
+READY is a promise: what this node holds is what decisions may be made by. So it follows only from a digest that covers
+all that was written before everybody pushed to this node. Until then who decides asks (truths.py).
 """
 
 from collections.abc import Callable
@@ -81,7 +82,9 @@ class Bootstrap:
 
     # -- nobody there ---------------------------------------------------------------------------------
     def _without_company(self) -> None:
-        """Others may have what this node lacks. It says that it is alone, and decides nothing before the operator's patience is over."""
+        """Others may have what this node lacks. It says that it is alone, and decides nothing before the operator's
+        patience is over.
+        """
         policy = self.host.policy
         waited_ms = self.host.now.ms - self.company_ms
         if not self.has_roots() and not self.book.alive:
@@ -186,28 +189,40 @@ class Bootstrap:
         step = self.point * PROGRESS_STEPS // POINTS
         if step > self.step:
             self.step = step
-            self.host.report("bootstrap", f"percent={step * 100 // PROGRESS_STEPS} records={self.records} bytes={self.bytes}")
+            self.host.report(
+                "bootstrap", f"percent={step * 100 // PROGRESS_STEPS} records={self.records} bytes={self.bytes}"
+            )
         if self.point >= POINTS and not self.dumped:
             self.dumped, self.source, self.level_since_ms = True, 0, self.host.now.ms
             if self.rounds.own is None:
                 self.repair.begin()
 
     def equal(self, peer: Peer) -> None:
-        """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for. (Without the
-        dump it says nothing of what is younger than a second, and of an empty node next to one that was just written to: all of it.)"""
-        if self.host.state == JOINING and not self.asking and self.dumped and self.book[peer.number].ready and self._covers(peer.equal_stamp):
+        """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for.
+        (Without the
+        dump it says nothing of what is younger than a second, and of an empty node next to one that was just written
+        to: all of it.)
+        """
+        if (
+            self.host.state == JOINING
+            and not self.asking
+            and self.dumped
+            and self.book[peer.number].ready
+            and self._covers(peer.equal_stamp)
+        ):
             self.become_ready(f"level with {peer.number:016x}")
 
     def _covers(self, stamp: int) -> bool:
-        """Whether an equal digest up to this granule leaves nothing out: what is younger was pushed here, by everybody. A node
-        that did not know this one yet pushed to others only, and what it wrote is in no digest for a second.
+        """Whether an equal digest up to this granule leaves nothing out: what is younger was pushed here, by everybody.
+        A node that did not know this one yet pushed to others only, and what it wrote is in no digest for a second.
         (Beyond direct peers pushes are rumors, and those who are linked have to do.)"""
         members = list(self.book.enclave)
         peers = [self.neighbours.peers.get(number) for number in members]
         if len(members) > self.host.policy.direct_peers_max:
             peers = [peer for peer in peers if peer is not None and peer.link is not None]
         return all(
-            peer is not None and peer.link is not None and (peer.greeted_wall_ms + peer.ahead_ms >> 10) <= stamp for peer in peers
+            peer is not None and peer.link is not None and (peer.greeted_wall_ms + peer.ahead_ms >> 10) <= stamp
+            for peer in peers
         )
 
     def restored(self, records: int) -> None:
@@ -224,11 +239,16 @@ class Bootstrap:
 
     def compared(self, mine: int, theirs: int) -> None:
         """How many records both sides have in what differs. A snapshot that brought the smaller part was none."""
-        if self.host.state == JOINING and self.by_snapshot and mine * 100 < theirs * self.host.policy.restored_share_percent:
+        if (
+            self.host.state == JOINING
+            and self.by_snapshot
+            and mine * 100 < theirs * self.host.policy.restored_share_percent
+        ):
             self.dumped = self.by_snapshot = False
 
     def doubt(self) -> None:
-        """This node was stopped, and others may have decided in its place: it counts as a joiner that lacks the difference, until a digest
+        """This node was stopped, and others may have decided in its place: it counts as a joiner that lacks the
+        difference, until a digest
         covers all that was written by now."""
         self.host.state, self.doubted, self.asking = JOINING, True, False
         self.started_ms = self.company_ms = self.level_since_ms = self.host.now.ms
@@ -252,5 +272,7 @@ class Bootstrap:
         self.book.set_me(ready=True)
         self.books.tell_all()
         took_ms = self.host.now.ms - self.started_ms
-        self.host.report("ready", f"took_ms={took_ms} records={self.records} bytes={self.bytes} why={why.replace(' ', '_')}", warns)
+        self.host.report(
+            "ready", f"took_ms={took_ms} records={self.records} bytes={self.bytes} why={why.replace(' ', '_')}", warns
+        )
         self.truths.settle()

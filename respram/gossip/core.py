@@ -5,11 +5,11 @@
     effects = core.receive(link, message, now)     # and opened, closed, dial_failed, merged, wrote, publish, ...
     core.next_deadline(), core.tick(now)
 
-It composes the concerns, which are objects with a state of their own in files of their own, and is the Host around them: it
-has the time, the timers, the jobs and what is to be sent. Who knows whom is said in `__init__`, top down: a
+It composes the concerns, which are objects with a state of their own in files of their own, and is the Host around
+them: it has the time, the timers, the jobs and what is to be sent. Who knows whom is said in `__init__`, top down: a
 concern is given those that it calls, and what has to be told upwards is a callback that is set there. Which message is
-whose: the table in `inbox.py`. The store is the engine as seen through `replication.py`: asked, never written. What
-is to be written leaves as a Merge effect.
+whose: the table in `inbox.py`. The store is the engine as seen through `replication.py`: asked, never written. What is
+to be written leaves as a Merge effect.
 """
 
 from collections import deque
@@ -59,7 +59,8 @@ REFUSING_TOLD_MS = 60_000  # a full node refuses with every frame, and says so o
 
 class Core:
     def __init__(
-        self, me: Member, policy: Policy, store: Store, rng: Chance, roots: Iterable[bytes] = (), keyring: Keyring | None = None,
+        self, me: Member, policy: Policy, store: Store, rng: Chance, roots: Iterable[bytes] = (),
+        keyring: Keyring | None = None,
     ) -> None:  # fmt: skip
         self.policy = policy
         self.store = store
@@ -98,13 +99,16 @@ class Core:
         self.doubts = Doubts(self, book, near, self.probes, self.homes, self.boot)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
-        self.partners = Partners(self, book, near, witnesses, self.tree, self.probes, self.boot, self.rounds, list(roots))
+        self.partners = Partners(self, book, near, witnesses, self.tree, self.probes, self.boot, self.rounds,
+                                 list(roots))
         self.greeting = Greeting(
-            self, book, books, near, witnesses, self.delivery, self.boot, self.truths, self.forwarding, self.rounds, self.other_ids,
+            self, book, books, near, witnesses, self.delivery, self.boot, self.truths, self.forwarding, self.rounds,
+            self.other_ids,
             self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions,
         )  # fmt: skip
         self.inbox = Inbox(
-            self, near, self.delivery, self.greeting, books, witnesses, self.probes, self.tree, self.seals, self.segment_keys, self.agreement,
+            self, near, self.delivery, self.greeting, books, witnesses, self.probes, self.tree, self.seals,
+            self.segment_keys, self.agreement,
             self.expulsions, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.other_ids, self.boot, self.dumps, self.pulls,
             self.forwarding,
@@ -131,8 +135,10 @@ class Core:
         self.boot.started_ms = self.boot.company_ms = self.probes.window_from_ms = now.ms
         policy = self.policy
         turns: tuple[tuple[timers.Timer, int], ...] = (
-            (timers.ProbeTurn(), policy.probe_ms), (timers.RoundTurn(), policy.round_ms), (timers.PartnersTurn(), policy.partner_ms),
-            (timers.RotateTurn(), policy.rotate_ms), (timers.WindowTurn(), policy.window_ms), (timers.TreeTurn(), policy.check_ms),
+            (timers.ProbeTurn(), policy.probe_ms), (timers.RoundTurn(), policy.round_ms),
+            (timers.PartnersTurn(), policy.partner_ms),
+            (timers.RotateTurn(), policy.rotate_ms), (timers.WindowTurn(), policy.window_ms),
+            (timers.TreeTurn(), policy.check_ms),
         )  # fmt: skip
         for turn, period_ms in turns:
             self.at(now.ms + self.jitter(period_ms), turn)
@@ -148,7 +154,9 @@ class Core:
         return self._taken()
 
     def opened(self, link: int, address: bytes, now: Now, shown: int = 0) -> list[Effect]:
-        """A connection stands; `address` as it was dialled, b"" when it was accepted. `shown`: the number of the other's key."""
+        """A connection stands; `address` as it was dialled, b"" when it was accepted. `shown`: the number of the
+        other's key.
+        """
         self.now = now
         self.neighbours.dialling.pop(address, None)
         self.neighbours.links[link] = Link(link, address, now.ms, shown=shown)
@@ -245,13 +253,16 @@ class Core:
         return waits, self._taken()
 
     def ask(self, db: int, key: bytes, now: Now) -> tuple[int, list[Effect]]:
-        """For who decides by what a key holds, while `unsure`: the token of the Learnt that will come. 0: nobody can know."""
+        """For who decides by what a key holds, while `unsure`: the token of the Learnt that will come. 0: nobody can
+        know.
+        """
         self.now = now
         token = self.truths.ask(db, key)
         return token, self._taken()
 
     def stopped(self, for_ms: int, now: Now, local: bool = False) -> list[Effect]:
-        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place meanwhile.
+        """The process did not run for so long (SIGSTOP, a paused machine): others may have decided in its place
+        meanwhile.
         `local`: each decides by itself, at any time."""
         self.now = now
         self.doubts.begin(for_ms, local)
@@ -269,7 +280,9 @@ class Core:
         token = self.forwarding.submit(request)
         return token, self._taken()
 
-    def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now) -> list[Effect]:
+    def served(
+        self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes], now: Now
+    ) -> list[Effect]:
         """What a Serve asked for has been run."""
         self.now = now
         self.forwarding.served(who, number, outcome, replies, records)

@@ -1,4 +1,5 @@
-"""What the core asks its caller to do, in the order given; what it needs from outside; and what a concern may ask of it.
+"""What the core asks its caller to do, in the order given; what it needs from outside; and what a concern may ask of
+it.
 
 The caller's duty: carry the effects out at once and in order; report a Merge's outcome by `Core.merged`; call
 `Core.tick` when `next_deadline` has come, at the next turn of the loop rather than in a loop of its own.
@@ -83,7 +84,9 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Run these commands here, then tell by `Core.served(who, forward.number, ...)`. `who` 0: for a client of this node."""
+    """Run these commands here, then tell by `Core.served(who, forward.number, ...)`. `who` 0: for a client of this
+    node.
+    """
 
     who: int  # the node that asks
     forward: Forward
@@ -123,7 +126,10 @@ class TrustClock:
     """A peer agrees with this node's clock: stamps that lie beyond it were given while it was wrong."""
 
 
-Effect = Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed | Expelled | TrustClock
+Effect = (
+    Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed
+    | Expelled | TrustClock
+)
 
 
 class Chance(Protocol):

@@ -108,7 +108,9 @@ class Exchange:
             self.rounds.finish_if_done(round)
             return
         policy = self.host.policy
-        error_rate = policy.small_filter_error_rate if capacity <= policy.small_filter_records else policy.filter_error_rate
+        error_rate = (
+            policy.small_filter_error_rate if capacity <= policy.small_filter_records else policy.filter_error_rate
+        )
         bloom = filters.RecordFilter(min(capacity, filters.CAPACITY_MAX), self.salt(), error_rate)
         cursor = 0
         while (cursor := self.host.store.fill(bloom, selection, cursor, self.host.store.slice_records)) != DONE:
@@ -127,7 +129,9 @@ class Exchange:
         cursor, left_bytes = 0, self.host.policy.records_bytes_max
         while True:
             part_bytes = min(self.host.policy.records_part_bytes, left_bytes)
-            payload, cursor = self.host.store.lacking(bloom, selection, cursor, part_bytes, self.host.store.slice_records)
+            payload, cursor = self.host.store.lacking(
+                bloom, selection, cursor, part_bytes, self.host.store.slice_records
+            )
             left_bytes -= len(payload)
             ended = cursor == DONE or left_bytes <= 0
             last = NOT_YET if not ended else ALL_SENT if cursor == DONE else MORE_TO_SEND

@@ -1,8 +1,9 @@
 """Who is put out: lists that an authority has signed, told to everybody, and held by every node.
 
-A list is a certificate revocation list (X.509) of an authority that peers are believed by. Nodes do not have the authority's key, so no
-node can put out another, and none can take itself off a list. Any node is given a list, and all have it a moment later: it is told to all links,
-and a new link begins with it. Of two lists of one authority the one with the higher number holds.
+A list is a certificate revocation list (X.509) of an authority that peers are believed by. Nodes do not have the
+authority's key, so no node can put out another, and none can take itself off a list. Any node is given a list, and all
+have it a moment later: it is told to all links, and a new link begins with it. Of two lists of one authority the one
+with the higher number holds.
 
 What a list means, the caller knows: `read` checks the signature and gives the authority's name and the list's number.
 """

@@ -1,8 +1,8 @@
 """Decisions that are made elsewhere: commands go to their key's home, what they came to comes back.
 
-Where the client is, a forward is *asked*: `submit` finds the home of its slot (homes.py), sends FORWARD and gets ANSWER, or has it run
-here if the home is here. Where the home is, it is *heard*: run in order, and answered with the replies and the records.
-The records are merged before the client is answered: it reads its own writes.
+Where the client is, a forward is *asked*: `submit` finds the home of its slot (homes.py), sends FORWARD and gets
+ANSWER, or has it run here if the home is here. Where the home is, it is *heard*: run in order, and answered with the
+replies and the records. The records are merged before the client is answered: it reads its own writes.
 
 What may happen on the way, and what becomes of it:
 
@@ -10,8 +10,8 @@ What may happen on the way, and what becomes of it:
     keys with several homes by now  APART: whoever asked takes the commands apart, and asks for each by itself
     the home settles, or pauses     LATER: asked again
     no link to the home             it is dialled; the forward waits
-    the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing twice
-    the home dies before it answers the outcome is UNKNOWN
+    the frame or the answer is lost sent again under its number; the home answers from what it kept and runs nothing
+    twice the home dies before it answers the outcome is UNKNOWN
     the time is up                  NOTHING, if it is certain that nothing was run; else UNKNOWN
 
 So nothing is decided by two views at once where both are alive to say so, and nothing is run twice. A forward that was
@@ -45,7 +45,8 @@ from respram.wire.messages import (
     Forward,
 )
 
-ANSWERED, CLOSED, NOTHING, UNKNOWN, APART = "answered", "closed", "nothing", "unknown", "apart"  # what a forward can come to
+# what a forward can come to
+ANSWERED, CLOSED, NOTHING, UNKNOWN, APART = "answered", "closed", "nothing", "unknown", "apart"
 WEIGHT_BYTES = 256  # of a frame beside its payloads
 
 
@@ -109,7 +110,8 @@ class Forwarding:
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
     bytes_to: dict[int, int] = field(default_factory=dict)  # under way, by home
     kept: dict[int, Kept] = field(default_factory=dict)  # by node
-    strays: dict[tuple[int, bytes], int] = field(default_factory=dict)  # keys decided by another home than theirs, and until when
+    # keys decided by another home than theirs, and until when
+    strays: dict[tuple[int, bytes], int] = field(default_factory=dict)
     lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still wait here
     token: int = 0
     number: int = 0
@@ -130,7 +132,9 @@ class Forwarding:
         self.token += 1
         until_ms = self.host.now.ms + policy.forward_ms + request.patience_ms
         size = len(request.commands) + len(request.keys) + len(request.watched) + WEIGHT_BYTES
-        asked = self.open[self.token] = Asked(self.token, request, slot_of(first_key(request.keys)), until_ms, size=size)
+        asked = self.open[self.token] = Asked(
+            self.token, request, slot_of(first_key(request.keys)), until_ms, size=size
+        )
         self._route(asked)
         if not self.ticking:
             self.ticking = True
@@ -187,11 +191,13 @@ class Forwarding:
         one = asked.request
         below = next(iter(self.under_way))
         return Forward(
-            asked.number, below, one.kind, again, one.db, one.proto, one.client, one.rights, one.keys, one.watched, records, one.commands,
+            asked.number, below, one.kind, again, one.db, one.proto, one.client, one.rights, one.keys, one.watched,
+            records, one.commands,
         )  # fmt: skip
 
     def _ahead(self, asked: Asked) -> bytes:
-        """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait here. And what
+        """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait
+        here. And what
         other homes decided for these clients is known here, and may still be on its way to this one."""
         one, lags = asked.request, self.lags(asked.home)
         self._forget_strays()
@@ -209,7 +215,8 @@ class Forwarding:
         return b"".join(found)
 
     def _note_strays(self, asked: Asked) -> None:
-        """Of a command with several keys the home of the first decides about all: the homes of the others hear of it from there, and
+        """Of a command with several keys the home of the first decides about all: the homes of the others hear of it
+        from there, and
         may be asked by this node before."""
         if asked.request.kind == RUN:
             return
@@ -243,7 +250,11 @@ class Forwarding:
             self._end(asked)
             if asked.request.kind == RUN and len(first_key(asked.request.keys)) + 4 < len(asked.request.keys):
                 self._conclude(asked, APART)  # which of the keys was it?
-            elif message.home != self.book.me.number and self.neighbours.link_to(message.home) and message.home != link.peer.number:
+            elif (
+                message.home != self.book.me.number
+                and self.neighbours.link_to(message.home)
+                and message.home != link.peer.number
+            ):
                 asked.towards = message.home
                 self._route(asked)
         elif message.outcome == LATER:
@@ -278,7 +289,10 @@ class Forwarding:
                 continue
             elif self._is_lost(asked.home):
                 self._conclude(asked, UNKNOWN)
-            elif now_ms - asked.sent_ms >= policy.forward_resend_ms and (link := self.neighbours.link_to(asked.home)) is not None:
+            elif (
+                now_ms - asked.sent_ms >= policy.forward_resend_ms
+                and (link := self.neighbours.link_to(asked.home)) is not None
+            ):
                 asked.sent_ms = now_ms
                 self.retried += 1
                 self.host.send(link.id, self._frame(asked, self._ahead(asked), again=1))
@@ -289,7 +303,9 @@ class Forwarding:
     def _is_lost(self, number: int) -> bool:
         """It will not answer: it is dead, or suspected and without a link."""
         member = self.book.get(number)
-        return member is None or not member.is_alive or member.status != ALIVE and self.neighbours.link_to(number) is None
+        return (
+            member is None or not member.is_alive or member.status != ALIVE and self.neighbours.link_to(number) is None
+        )
 
     def lost(self, number: int) -> None:
         """A link has ended: what was sent on it is sent again on the next."""
@@ -300,7 +316,8 @@ class Forwarding:
                 asked.parts.clear()
 
     def left(self, link: Link) -> None:
-        """The home has stopped in order, and this is the last it says: what it has not answered by now it has not run."""
+        """The home has stopped in order, and this is the last it says: what it has not answered by now it has not run.
+        """
         for asked in list(self.under_way.values()):
             if asked.link == link.id and not asked.parts:
                 self.retried += 1

@@ -80,7 +80,8 @@ class Greeting:
     def greet(self, link: Link) -> None:
         me, policy = self.book.me, self.host.policy
         hello = Hello(
-            VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms, policy.ids_mark | VOUCHES, pack_member(me),
+            VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms,
+            policy.ids_mark | VOUCHES, pack_member(me),
             self.agreement.hello(),
         )  # fmt: skip
         self.host.send(link.id, hello)
@@ -99,7 +100,11 @@ class Greeting:
             raise PeerError("the first message must be HELLO")
         member = _member_of(message)
         reason = self._objection(link, message)
-        if message.node == self.book.me.number and link.dialled and len(self.neighbours.own_addresses) < OWN_ADDRESSES_MAX:
+        if (
+            message.node == self.book.me.number
+            and link.dialled
+            and len(self.neighbours.own_addresses) < OWN_ADDRESSES_MAX
+        ):
             self.neighbours.own_addresses[link.address] = None  # it leads back here: never again
         if reason:
             self.refusals += 1
@@ -109,7 +114,9 @@ class Greeting:
             self.neighbours.hangup(link, reason, quietly=True)
             return
         peer = self.neighbours.peer(member.number)
-        if peer.link is not None and (self._is_in_use(peer, peer.link) or not self._replaces(link, peer.link, member.number)):
+        if peer.link is not None and (
+            self._is_in_use(peer, peer.link) or not self._replaces(link, peer.link, member.number)
+        ):
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
         self.other_ids.meet(peer, message.capabilities & MARK)
@@ -147,14 +154,21 @@ class Greeting:
         return ""
 
     def _holder_speaks(self, message: Hello) -> bool:
-        """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at once:
+        """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at
+        once:
         the link of its earlier boot has ended with it, or is silent at least."""
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
-        holders = [self.neighbours.peers[number] for number in self.book.at_address.get(message.address, {}) if number in self.neighbours.peers]
+        holders = [
+            self.neighbours.peers[number]
+            for number in self.book.at_address.get(message.address, {})
+            if number in self.neighbours.peers
+        ]
         return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
 
     def _is_in_use(self, peer: Peer, link: Link) -> bool:
-        """The present link has stood for a while and somebody speaks on it: whoever else says that number is another, or too early."""
+        """The present link has stood for a while and somebody speaks on it: whoever else says that number is another,
+        or too early.
+        """
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
         return link.opened_ms < since_ms < peer.heard_ms
 
@@ -173,7 +187,10 @@ class Greeting:
         peer.link = link
         peer.heard_ms = self.host.now.ms
         if not peer.greeted_wall_ms:
-            peer.greeted_wall_ms, peer.ahead_ms = self.host.now.wall_ms, max(message.clock_ms - self.host.now.wall_ms, 0)
+            peer.greeted_wall_ms, peer.ahead_ms = (
+                self.host.now.wall_ms,
+                max(message.clock_ms - self.host.now.wall_ms, 0),
+            )
         peer.redial_ms = peer.redial_at_ms = 0
         self._supersede_address(member)
         self.books.learn_member(member, own_word=True)
@@ -212,7 +229,11 @@ class Greeting:
         count = len(self.book.enclave)
         if count <= self.host.policy.direct_peers_max:
             self.neighbours.on_met(self.neighbours.peer(member.number))
-        elif came_back and self.host.rng.randrange(count) < RETURNED_LINKS and self.neighbours.link_to(member.number) is None:
+        elif (
+            came_back
+            and self.host.rng.randrange(count) < RETURNED_LINKS
+            and self.neighbours.link_to(member.number) is None
+        ):
             self.neighbours.dial(member.address)
 
     def part(self, link: Link, peer: Peer) -> None:

@@ -8,13 +8,15 @@ gets n shares.
 
     scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 1,024 u64, little-endian
 
-Each score is that of 16 slots in a row. Cluster clients are told the map as ranges, and read it anew whenever a node is lost: with a score for
-each slot, three nodes had 10,900 ranges, which took redis-py 0.4 s; with these they have 680, and shares differ by 4% instead of 1%.
+Each score is that of 16 slots in a row. Cluster clients are told the map as ranges, and read it anew whenever a node is
+lost: with a score for each slot, three nodes had 10,900 ranges, which took redis-py 0.4 s; with these they have 680,
+and shares differ by 4% instead of 1%.
 
-The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of it: a newcomer
-costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views differ while news
-travel. That is the one window in which two may decide, and it is kept small: a home that gains slots waits for `settle_ms`
-before it decides about them, which is longer than news and the former home's last records are on their way.
+The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of
+it: a newcomer costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views
+differ while news travel. That is the one window in which two may decide, and it is kept small: a home that gains slots
+waits for `settle_ms` before it decides about them, which is longer than news and the former home's last records are on
+their way.
 
 More than HOMES_MAX members: those with the lowest scores of their own numbers are left out, by everybody alike.
 """
@@ -84,7 +86,9 @@ class Map:
         owner, best = self.owner, self._best
         for draw in range(capacity):
             new = scores(number, draw)
-            higher = enumerate(map(gt, new, best)) if slots is None else ((slot, new[slot] > best[slot]) for slot in slots)
+            higher = (
+                enumerate(map(gt, new, best)) if slots is None else ((slot, new[slot] > best[slot]) for slot in slots)
+            )
             for slot, is_higher in higher:
                 if is_higher:
                     owner[slot], best[slot] = number, new[slot]
@@ -191,7 +195,9 @@ class Homes:
         if self.held:
             self.held = False
             self.version += 1
-            self.host.at(self.host.now.ms + (self.host.policy.settle_ms if self._gained else 0), SlotsSettle(self.version))
+            self.host.at(
+                self.host.now.ms + (self.host.policy.settle_ms if self._gained else 0), SlotsSettle(self.version)
+            )
             self._gained = False
             self.on_change()
 

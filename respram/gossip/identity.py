@@ -1,9 +1,10 @@
 """A number that belongs to a key: 48 bits of the key's hash, and 16 bits that say so.
 
-A node that shares a secret with the others shows a certificate for a key that it made at its start, and that never leaves it. Its number is made from
-that key. So nobody else can say that number in a HELLO, whoever else knows the secret: it would have to find a key with the same 48 bits, for
-which about 2^48 keys have to be made (a core makes some 2^16 in a second). Other numbers belong to nobody, and are taken as they are: those of
-nodes of an earlier version, of nodes that have certificates of an operator (their keys outlive a start, and a number does not), and of nodes without
+A node that shares a secret with the others shows a certificate for a key that it made at its start, and that never
+leaves it. Its number is made from that key. So nobody else can say that number in a HELLO, whoever else knows the
+secret: it would have to find a key with the same 48 bits, for which about 2^48 keys have to be made (a core makes some
+2^16 in a second). Other numbers belong to nobody, and are taken as they are: those of nodes of an earlier version, of
+nodes that have certificates of an operator (their keys outlive a start, and a number does not), and of nodes without
 either.
 """
 

@@ -1,4 +1,6 @@
-"""Who handles which message: a table. An error of the peer's is raised as PeerError and costs its link, nothing else."""
+"""Who handles which message: a table.
+An error of the peer's is raised as PeerError and costs its link, nothing else.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -10,9 +10,9 @@ acknowledged is sent again on the next one. Sequenced frames (data) count agains
 Control and acknowledgements are small, bounded by timers, and pass at once. So priority needs no queue of queues:
 whoever is more important may fill more of the window. A frame larger than the window goes when nothing is in flight.
 
-Waiting pushes are batches shared by all peers, as they were drained: not touched, not unpacked. Only where a slow peer lets
-them grow beyond 1 MiB is the queue searched for overwritten versions: keyed by key, the newer record replaces the older.
-What still passes 16 MiB is dropped as a whole, and the peer is LAGGING until a digest is equal again.
+Waiting pushes are batches shared by all peers, as they were drained: not touched, not unpacked. Only where a slow peer
+lets them grow beyond 1 MiB is the queue searched for overwritten versions: keyed by key, the newer record replaces the
+older. What still passes 16 MiB is dropped as a whole, and the peer is LAGGING until a digest is equal again.
 
 TCP loses nothing; frames are sent again all the same when a link stands still, within narrow bounds, because the same
 core runs over a network that loses them. After six attempts without progress the link is given up.

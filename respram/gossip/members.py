@@ -4,14 +4,14 @@ An entry is its member's own word: only the member raises `incarnation`, with ea
 readiness, and to deny a rumor that it is suspected or dead. Of two entries the higher incarnation holds, then the worse
 status. A node's number is fresh at every boot, so what comes back under an address is a new member.
 
-Whoever could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank the lie
-any more. So hearsay may be ahead of what is known by AHEAD_MAX, and by one more for each second since; what is further
-ahead is passed over and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link, holds
-against hearsay that is implausibly far ahead.
+Whoever could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank the
+lie any more. So hearsay may be ahead of what is known by AHEAD_MAX, and by one more for each second since; what is
+further ahead is passed over and counted. At that pace the numbers last for 68 years. What a member says of itself, on
+its own link, holds against hearsay that is implausibly far ahead.
 
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
-u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where clients find
-it: `host:port` or `host:port/port with TLS`.
+u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where
+clients find it: `host:port` or `host:port/port with TLS`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -78,7 +78,13 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
         end = at + enclave_bytes + address_bytes
         if end > len(payload):
             raise PeerError("member entry cut short")
-        if flags & ~(STATUS_BITS | READY_BIT | CLIENTS_BIT) or role > ROOT or not number or not enclave_bytes or not address_bytes:
+        if (
+            flags & ~(STATUS_BITS | READY_BIT | CLIENTS_BIT)
+            or role > ROOT
+            or not number
+            or not enclave_bytes
+            or not address_bytes
+        ):
             raise PeerError("member entry out of range")
         if incarnation > INCARNATION_MAX:
             raise PeerError("incarnation out of range")
@@ -89,7 +95,9 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
             clients = payload[end + 1 : at]
             if at > len(payload) or not clients:
                 raise PeerError("member entry cut short")
-        yield Member(number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients)
+        yield Member(
+            number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients
+        )
 
 
 def outranks(new: Member, old: Member) -> bool:
@@ -140,7 +148,11 @@ class AddressBook:
         `own_word`: the member itself says so.
         """
         if member.number == self.me.number:
-            if member.incarnation >= self.me.incarnation and outranks(member, self.me) and self._is_plausible(member, now_ms):
+            if (
+                member.incarnation >= self.me.incarnation
+                and outranks(member, self.me)
+                and self._is_plausible(member, now_ms)
+            ):
                 self._tally(self.me, -1)
                 self.me = replace(self.me, incarnation=member.incarnation)
                 self._tally(self.me, 1)

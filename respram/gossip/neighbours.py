@@ -1,4 +1,6 @@
-"""Links and peers by number, connecting and hanging up. What happens when a peer comes or goes is told in greeting.py."""
+"""Links and peers by number, connecting and hanging up.
+What happens when a peer comes or goes is told in greeting.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
 """Peers whose record ids are made under another key, as while the secret of a cluster is rotated.
 
-Ids of two keys cannot be compared: every record looks missing, on both sides, for ever. So HELLO carries a mark of the key,
-and between peers whose marks differ there are no digests and no filters. Pushes, pulls and dumps do not know ids; with
-them such peers become level all the same. Whoever may hold what a foreign peer lacks *owes* it a dump: when they meet, after
-pushes to it were dropped or not kept, and after comparison with others brought news. A node pays one such debt at a
-time and rests between two, so a rotation costs some dumps in its background and no storm.
+Ids of two keys cannot be compared: every record looks missing, on both sides, for ever. So HELLO carries a mark of the
+key, and between peers whose marks differ there are no digests and no filters. Pushes, pulls and dumps do not know ids;
+with them such peers become level all the same. Whoever may hold what a foreign peer lacks *owes* it a dump: when they
+meet, after pushes to it were dropped or not kept, and after comparison with others brought news. A node pays one such
+debt at a time and rests between two, so a rotation costs some dumps in its background and no storm.
 
 The price is the reason why this is for a rotation and not for a life: a dump is all records, a filter is ten bits each.
 """
@@ -61,7 +61,9 @@ class OtherIds:
                 return
 
     def acknowledged(self, link: Link, peer: Peer, flight: Flight) -> None:
-        """A chunk of a dump is there. The last one, and none refused: the peer holds all that was here at its beginning."""
+        """A chunk of a dump is there. The last one, and none refused: the peer holds all that was here at its
+        beginning.
+        """
         if not link.levels or not isinstance(flight.message, Dumped):
             return
         peer.owed = peer.owed or flight.refused

@@ -54,7 +54,9 @@ class Partners:
     def tend(self) -> None:
         """The timer of the second: dial what is missing."""
         self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.partner_ms), PartnersTurn())
-        for address in [one for one, since_ms in self.neighbours.dialling.items() if self.host.now.ms - since_ms > DIALLING_MS_MAX]:
+        for address in [
+            one for one, since_ms in self.neighbours.dialling.items() if self.host.now.ms - since_ms > DIALLING_MS_MAX
+        ]:
             del self.neighbours.dialling[address]
         everyone = list(self.book.enclave)
         if len(everyone) <= self.host.policy.direct_peers_max:
@@ -72,13 +74,19 @@ class Partners:
         if self.book.me.parent:
             self._dial_if_due(self.book.me.parent)
         self.probes.dial_the_dead()
-        if len(self.book.alive) > len(everyone) and not any(not link.same_enclave for link in self.neighbours.greeted()):
+        if len(self.book.alive) > len(everyone) and not any(not link.same_enclave
+                                                            for link in self.neighbours.greeted()):
             strangers = [number for number in self.book.alive if number not in self.book.enclave]
             self._dial_if_due(self.host.rng.choice(strangers))
 
     def _dial_if_due(self, number: int) -> None:
         member = self.book.members.get(number)
-        if member is None or not member.is_alive or self.neighbours.link_to(number) is not None or member.address in self.neighbours.dialling:
+        if (
+            member is None
+            or not member.is_alive
+            or self.neighbours.link_to(number) is not None
+            or member.address in self.neighbours.dialling
+        ):
             return
         peer = self.neighbours.peer(number)
         if peer.redial_at_ms == 0:
@@ -121,15 +129,23 @@ class Partners:
 
     def is_needed(self, link: Link, peer: Peer) -> bool:
         """Something is under way, or the tree hangs on it."""
-        in_tree = peer.number == self.book.me.parent or peer.number in self.tree.children or peer.number == self.tree.asking
-        in_use = link.in_flight or peer.queue or link.sync or link.dump_point is not None or self.boot.source == peer.number
+        in_tree = (
+            peer.number == self.book.me.parent or peer.number in self.tree.children or peer.number == self.tree.asking
+        )
+        in_use = (
+            link.in_flight or peer.queue or link.sync or link.dump_point is not None or self.boot.source == peer.number
+        )
         in_round = (self.rounds.own is not None and self.rounds.own.peer is peer) or peer.number in self.rounds.others
         return in_tree or bool(in_use) or in_round
 
     def call_roots(self) -> None:
         """Dials the roots while nobody else is there, while isolated, and while the book has no living root."""
         members = [self.book.get(link.peer.number) for link in self.neighbours.greeted() if link.peer]
-        self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.root_ms if members else self.host.policy.redial_ms_max), RootsTurn())
+        self.host.at(
+            self.host.now.ms
+            + self.host.jitter(self.host.policy.root_ms if members else self.host.policy.redial_ms_max),
+            RootsTurn(),
+        )
         knows_root = any(self.book[number].role == ROOT for number in self.book.alive)
         if not members or self.host.state == ISOLATED or not knows_root:
             have = {member.address for member in members if member is not None}

@@ -68,7 +68,8 @@ class Policy:
     filter_part_bytes: int = 64 * KIB
     filter_parts_max: int = 100
     filter_error_rate: float = 0.01
-    small_filter_records: int = 8_192  # a filter of so few may say more: 17 KiB instead of 10, and hardly ever a second round
+    # a filter of so few may say more: 17 KiB instead of 10, and hardly ever a second round
+    small_filter_records: int = 8_192
     small_filter_error_rate: float = 0.0005
     records_bytes_max: int = 4 * MIB  # of one round, each way
     records_part_bytes: int = 64 * KIB
@@ -79,7 +80,8 @@ class Policy:
 
     # -- bootstrap --
     join_ms: int = 250  # how often a joiner looks for a source
-    alone_ms: int = 3_000  # without any peer by then a node is alone; with peers of whom none is ready, they become level among themselves
+    # without any peer by then a node is alone; with peers of whom none is ready, they become level among themselves
+    alone_ms: int = 3_000
     join_wait_ms: int = 30_000  # and so long after its start it may serve alone
     serve_alone: bool = True  # False: never, while it was told to join
     dump_bytes: int = 8 * KIB  # made and sent in a tenth of a millisecond: so long clients of the source wait
@@ -93,10 +95,12 @@ class Policy:
     keys_ms: int = 1_000  # how often keys of segments are looked at: they are destroyed so long after their bucket
 
     # -- truth, while joining --
-    stopped_ms: int = 1_000  # a process that did not run for so long may be suspected: whose link is lost, `indirect_patience_ms` later
+    # a process that did not run for so long may be suspected: whose link is lost, `indirect_patience_ms` later
+    stopped_ms: int = 1_000
     doubt_ms: int = 1_500  # so long it waits for the others to say that they did not; then it joins again
     doubted_ms_max: int = 60_000  # after a longer stop it does not ask: the others may have forgotten it
-    truth_ms: int = 1_500  # a decision waits for it so long (many clients give up after 2 s); then the client is told to come again
+    # a decision waits for it so long (many clients give up after 2 s); then the client is told to come again
+    truth_ms: int = 1_500
     truth_again_ms: int = 50  # without an answer others are asked after so long; doubles
     truth_peers_max: int = 3  # asked at a time
 
@@ -111,7 +115,8 @@ class Policy:
     forward_bytes_max: int = 4 * MIB  # of them under way to one home; the others wait for their turn
     forward_stray_ms: int = 2_000  # so long a key that another home decided about is brought along
     forward_strays_max: int = 4_096
-    forward_ahead_bytes_max: int = 1 << 20  # of records that a forward brings along, because its home may not have them yet
+    # of records that a forward brings along, because its home may not have them yet
+    forward_ahead_bytes_max: int = 1 << 20
     answer_part_bytes: int = 1 * MIB  # replies and records of one ANSWER; longer ones are sent in parts
     answers_kept_ms: int = 60_000  # for a forward that is sent again
     answers_kept_max: int = 8_192  # of one node

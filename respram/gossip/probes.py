@@ -1,15 +1,16 @@
 """Failure detection and isolation.
 
-Once a second a partner is pinged. No answer: three others are asked to ping it. Still none: it is *suspected*, which all
-hear and it may deny with a higher incarnation; after 4 s more it counts as dead. A node whose own timers came late
-doubts itself first: its patience grows up to ninefold. The dead stay in the book for an hour and one of them is
-dialled now and then, because a healed partition looks like many dead who live.
+Once a second a partner is pinged. No answer: three others are asked to ping it. Still none: it is *suspected*, which
+all hear and it may deny with a higher incarnation; after 4 s more it counts as dead. A node whose own timers came late
+doubts itself first: its patience grows up to ninefold. The dead stay in the book for an hour and one of them is dialled
+now and then, because a healed partition looks like many dead who live.
 
-A link that the other side has ended says more: its process may be gone. It is dialled at once; if that is refused (nobody listens there;
-a paused process still does) and all others who are asked have no link to it either, it is suspected without another second's wait,
-and everybody is told.
+A link that the other side has ended says more: its process may be gone. It is dialled at once; if that is refused
+(nobody listens there; a paused process still does) and all others who are asked have no link to it either, it is
+suspected without another second's wait, and everybody is told.
 
-Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10 s.
+Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10
+s.
 """
 
 from collections.abc import Callable
@@ -52,7 +53,8 @@ class Probes:
     asked: dict[int, Asked] = field(default_factory=dict)  # by nonce
     order: list[int] = field(default_factory=list)
     doubt: int = 0
-    ended: dict[int, int] = field(default_factory=dict)  # members whose link ended, and how often more they are dialled for it
+    # members whose link ended, and how often more they are dialled for it
+    ended: dict[int, int] = field(default_factory=dict)
     windows_low: int = 0
     window_from_ms: int = 0
     expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
@@ -67,7 +69,8 @@ class Probes:
             self.host.rng.shuffle(self.order)
         while self.order:
             number = self.order.pop()
-            if number in self.book.alive and self.neighbours.is_partner(number):  # not whose link was let go since the list was made
+            # not whose link was let go since the list was made
+            if number in self.book.alive and self.neighbours.is_partner(number):
                 self._ping(number)
                 return
 
@@ -186,9 +189,12 @@ class Probes:
             self.ended.pop(number, None)
 
     def dialled(self, address: bytes, refused: bool) -> None:
-        """An attempt to connect came to nothing. `refused`: nobody listens there. (A process that is ending may still listen when its links
+        """An attempt to connect came to nothing. `refused`: nobody listens there. (A process that is ending may still
+        listen when its links
         are closed already.)"""
-        for number in [one for one in self.ended if (member := self.book.get(one)) is None or member.address == address]:
+        for number in [
+            one for one in self.ended if (member := self.book.get(one)) is None or member.address == address
+        ]:
             if not refused:
                 self.host.at(self.host.now.ms + ENDED_DIAL_MS, EndedDial(number))
                 continue
@@ -223,7 +229,10 @@ class Probes:
 
     def suspected(self, member: Member) -> None:
         """A suspicion is out: whoever does not deny it in time is dead."""
-        self.host.at(self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt), Verdict(member.number, member.incarnation))
+        self.host.at(
+            self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt),
+            Verdict(member.number, member.incarnation),
+        )
 
     def verdict(self, number: int, incarnation: int) -> None:
         """On one suspicion. (Denied, and suspected again, a member has the time of the new one.)"""
@@ -231,7 +240,8 @@ class Probes:
         if member is None or member.status != SUSPECT or member.incarnation != incarnation:
             return
         if self._heard_since(number, self.host.now.ms - self.host.policy.suspicion_ms):
-            self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, incarnation))  # it speaks to us: let it deny
+            # it speaks to us: let it deny
+            self.host.at(self.host.now.ms + self.host.policy.suspicion_ms, Verdict(number, incarnation))
             link = self.neighbours.link_to(number)
             if link is not None:
                 self.books.tell(link, [member])
@@ -270,12 +280,15 @@ class Probes:
         self.book.forget_ended(now_ms - policy.dead_kept_ms)
 
     def _is_cut_off(self) -> bool:
-        """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it is this node
+        """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it
+        is this node
         that nobody can talk to: it must not say that it is ready, however long that lasts."""
         if any(link.same_enclave for link in self.neighbours.greeted()):
             return False
         members = self.book.members
-        return any(members[one].status == DEAD and members[one].enclave == self.book.me.enclave for one in self.book.ended_ms)
+        return any(
+            members[one].status == DEAD and members[one].enclave == self.book.me.enclave for one in self.book.ended_ms
+        )
 
     def dial_the_dead(self) -> None:
         """About every four seconds: a healed partition is noticed by nobody else."""

@@ -1,10 +1,11 @@
 """Lazy pull: on a miss, ask, where somebody may know more; else send nothing.
 
 Somebody may know more while a peer's last digest differed. (A filter of (key, stamp) cannot be
-asked for a key alone, so a differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a late
-answer still merges. Whoever was told of an absent key is not asked again for 250 ms.
+asked for a key alone, so a differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a
+late answer still merges. Whoever was told of an absent key is not asked again for 250 ms.
 
-A guess that may fail, for a node that has everything as far as it knows. One that does not know asks for the truth: truths.py.
+A guess that may fail, for a node that has everything as far as it knows. One that does not know asks for the truth:
+truths.py.
 """
 
 from collections import OrderedDict
@@ -85,7 +86,11 @@ class Pulls:
 
     def asked(self, link: Link, message: Pull) -> None:
         """Only a node that has everything can say that it has not got this, or nothing newer."""
-        payload = self.host.store.fetch(message.db, message.key, self.host.now.wall_ms) if message.db < DATABASES or message.db == SCRIPTS else b""
+        payload = (
+            self.host.store.fetch(message.db, message.key, self.host.now.wall_ms)
+            if message.db < DATABASES or message.db == SCRIPTS
+            else b""
+        )
         self.host.send(link.id, Pulled(message.token, int(self.host.state not in DOUBTFUL), payload))
 
     def answered(self, link: Link, message: Pulled) -> None:

@@ -1,7 +1,7 @@
 """WAIT: how many peers are known to hold this node's batches up to a number.
 
-A peer holds batch n when an equal digest covered it, or when n was pushed to it and acknowledged without a refusal. A peer
-that joined later, that dropped its queue since, or whose memory was full says nothing about n until a digest is
+A peer holds batch n when an equal digest covered it, or when n was pushed to it and acknowledged without a refusal. A
+peer that joined later, that dropped its queue since, or whose memory was full says nothing about n until a digest is
 equal. So the answer may be too low for a second; it is never too high.
 """
 
@@ -75,7 +75,9 @@ class Quorum:
 
     def count(self, number: int) -> int:
         """How many peers of the enclave hold everything of this node up to batch `number`'s keys."""
-        return sum(self.holds(self.neighbours.peers[one], number) for one in self.book.enclave if one in self.neighbours.peers)
+        return sum(
+            self.holds(self.neighbours.peers[one], number) for one in self.book.enclave if one in self.neighbours.peers
+        )
 
     def holds(self, peer: Peer, number: int) -> bool:
         if number <= peer.held_through:
@@ -90,7 +92,9 @@ class Quorum:
         return all(batch.own_least > number for batch in waiting)
 
     def left(self, number: int) -> Left:
-        """Of this node's batches up to `number`, the last: what waits for a linked peer, or is held by none of the peers."""
+        """Of this node's batches up to `number`, the last: what waits for a linked peer, or is held by none of the
+        peers.
+        """
         peers = [peer for peer in self.neighbours.of_enclave() if self.book[peer.number].is_alive]
         waiting = [size for peer in peers if peer.link is not None and (size := _waiting_bytes(peer))]
         if waiting:

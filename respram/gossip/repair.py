@@ -9,11 +9,12 @@
                                     <-           FILTER of what B has in the same selection
     RECORDS that B's filter lacks   ->
 
-A filter tells its receiver what its sender lacks; so each side pushes what the other lacks. Whatever a filter passes over
-by chance is found in the next round, because its salt is new. A converged pair exchanges DIGEST and SAME: 81 bytes.
+A filter tells its receiver what its sender lacks; so each side pushes what the other lacks. Whatever a filter passes
+over by chance is found in the next round, because its salt is new. A converged pair exchanges DIGEST and SAME: 81
+bytes.
 
-"Since" goes by stamp. It is taken when it is the smaller filter, and not again before the next equal digest once a round by
-it did not lead to one: then something with an old stamp is missing, and the buckets find it.
+"Since" goes by stamp. It is taken when it is the smaller filter, and not again before the next equal digest once a
+round by it did not lead to one: then something with an old stamp is missing, and the buckets find it.
 """
 
 from collections.abc import Callable
@@ -100,7 +101,8 @@ class Repair:
             [peer for peer in peers if peer.unreachable or not peer.equal_stamp],
             [peer for peer in peers if peer.follow_up],
         ):
-            if first and self.host.rng.random() < 0.75:  # never only these: one that never becomes equal must not hold up all
+            # never only these: one that never becomes equal must not hold up all
+            if first and self.host.rng.random() < 0.75:
                 return self.host.rng.choice(first)
         return self.host.rng.choice(peers)
 

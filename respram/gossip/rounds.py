@@ -64,13 +64,18 @@ class Rounds:
                 self.hurry(self.host.policy.round_ms)
 
     def reunited(self) -> None:
-        """Somebody came back from the dead, and with them perhaps all that lay beyond a cut. A node that found nothing new on its
-        own side must not have slowed down, nor slow down, before it has asked the other: the last of all to be level would be it."""
+        """Somebody came back from the dead, and with them perhaps all that lay beyond a cut. A node that found nothing
+        new on its
+        own side must not have slowed down, nor slow down, before it has asked the other: the last of all to be level
+        would be it.
+        """
         self.reunited_until_ms = self.host.now.ms + self.host.policy.reunion_ms
         self.note_change()
 
     def hurry(self, in_ms: int) -> None:
-        """A round before the pace's next. One is due at a time: each would lead to another, and they would become ever more."""
+        """A round before the pace's next. One is due at a time: each would lead to another, and they would become ever
+        more.
+        """
         due_ms = self.host.now.ms + self.host.jitter(in_ms)
         if not self.soon_ms or due_ms < self.soon_ms:
             self.soon_ms = due_ms
@@ -96,8 +101,9 @@ class Rounds:
     def finish(self, round: Round, given_up: bool = False) -> None:
         peer = round.peer
         if not (given_up or round.moved or round.more or round.refused or self.host.store.full()) and peer.wants:
-            # Neither lacks anything: they differ in what was overwritten before it was sent, as a key that is written all
-            # the time does. It would be no use to ask that peer for what clients miss here, nor to exchange filters again soon.
+            # Neither lacks anything: they differ in what was overwritten before it was sent, as a key that is written
+            # all the time does. It would be no use to ask that peer for what clients miss here, nor to exchange filters
+            # again soon.
             self.neighbours.set_differs(peer, False)
             if round.selection is not None:
                 peer.fruitless += 1
@@ -116,7 +122,8 @@ class Rounds:
         self.adapt(progress, equal=False)
 
     def adapt(self, progress: bool, equal: bool) -> None:
-        """The pace: at once after progress, once a second while there is something to do, slower while nothing happens or
+        """The pace: at once after progress, once a second while there is something to do, slower while nothing happens
+        or
         nothing helps (a peer whose memory is full differs for ever, and must not cost a transfer every second)."""
         policy = self.host.policy
         if progress:

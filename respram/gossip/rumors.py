@@ -1,8 +1,8 @@
 """Spreading writes and publications: to everybody while they are few, as rumors when they are many.
 
-Up to ten peers: each gets every batch. Beyond: the writer pushes to ceil(sqrt(N)) random peers; whoever sees a batch for
-the first time passes it on to 2 random peers and announces it to ceil(ln N) + 1 more, who ask for it if it
-does not come. (At N = 1,000 with 5% loss, sqrt(N) at every hop costs 30 copies per node, this about 3.)
+Up to ten peers: each gets every batch. Beyond: the writer pushes to ceil(sqrt(N)) random peers; whoever sees a batch
+for the first time passes it on to 2 random peers and announces it to ceil(ln N) + 1 more, who ask for it if it does not
+come. (At N = 1,000 with 5% loss, sqrt(N) at every hop costs 30 copies per node, this about 3.)
 
 Batches are numbered by their origin. A watermark and a sparse set per origin tell what was seen; what falls
 out of the set counts as seen, and comparison repairs what was not.
@@ -94,7 +94,8 @@ class Rumors:
         self.number += 1
         peers = self.neighbours.of_enclave()
         spread = self.spreads()
-        batch = Batch(self.book.me.number, self.number, 1 if spread else 0, kind, payload, self.host.now.ms, self.number, self.number)
+        batch = Batch(self.book.me.number, self.number, 1 if spread else 0, kind, payload, self.host.now.ms,
+                      self.number, self.number)
         if spread:
             linked = [peer for peer in peers if peer.link is not None]
             fan = min(isqrt(len(self.book.enclave) - 1) + 1, len(linked))
@@ -167,7 +168,9 @@ class Rumors:
         batch = Batch(message.origin, message.number, 1, message.kind, message.payload, self.host.now.ms)
         self.keep(batch)
         others = [
-            peer for peer in self.neighbours.of_enclave() if peer.link and peer is not sender and peer.number != message.origin
+            peer
+            for peer in self.neighbours.of_enclave()
+            if peer.link and peer is not sender and peer.number != message.origin
         ]
         announced = ceil(log(max(len(self.book.enclave), 2))) + 1
         chosen = self.host.rng.sample(others, min(self.host.policy.passed_on_to + announced, len(others)))

@@ -1,9 +1,9 @@
 """Seal keys, from node to node of an enclave, and on each link before any record that is sealed with them.
 
 Records travel as they lie, so who is to read them needs the key. When two nodes of an enclave meet, each sends the
-keys it knows to be in use; when one learns of another, or takes its own into use, it tells all its links, and that leaves
-before whatever else leaves. A record whose key is not known is refused all the same (a key may have been forgotten
-here), and then the keys are asked for; comparison brings the record again.
+keys it knows to be in use; when one learns of another, or takes its own into use, it tells all its links, and that
+leaves before whatever else leaves. A record whose key is not known is refused all the same (a key may have been
+forgotten here), and then the keys are asked for; comparison brings the record again.
 """
 
 from dataclasses import dataclass

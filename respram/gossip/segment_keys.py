@@ -1,9 +1,9 @@
 """Keys of snapshot segments among the nodes of an enclave: who holds records holds the keys of all segments as well.
 
 A node that restarts has lost its keys and finds its files locked; its peers have them. So whoever makes a segment tells
-its key to every node it is linked to, a new link begins with all keys held, and beyond direct peers what is news is passed
-on once. A key is destroyed with its bucket, by each node's own clock, or when its owner says that the file is gone: that is told as a
-tombstone, so that nobody who was cut off meanwhile hands the key back.
+its key to every node it is linked to, a new link begins with all keys held, and beyond direct peers what is news is
+passed on once. A key is destroyed with its bucket, by each node's own clock, or when its owner says that the file is
+gone: that is told as a tombstone, so that nobody who was cut off meanwhile hands the key back.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,8 @@ class SegmentKeySharing:
     timer: bool = False
 
     def share(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
-        """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already."""
+        """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already.
+        """
         ids = list(dropped)
         self._tell(Keys(pack([*entries, *self.keys.tombstones(ids)]), b"".join(ids)), None)
         self.arm_timer()
@@ -54,9 +55,15 @@ class SegmentKeySharing:
         self.arm_timer()
 
     def _end_ms_max(self) -> int:
-        """No bucket of an enclave ends later: its records live at most so long, and the wheel behind them is this wide."""
+        """No bucket of an enclave ends later: its records live at most so long, and the wheel behind them is this wide.
+        """
         policy = self.host.policy
-        return self.host.now.wall_ms + (policy.terms.max_ttl_ms or policy.ttl_ms_max) + policy.clock_offset_ms_max + BUCKET_MS_MAX
+        return (
+            self.host.now.wall_ms
+            + (policy.terms.max_ttl_ms or policy.ttl_ms_max)
+            + policy.clock_offset_ms_max
+            + BUCKET_MS_MAX
+        )
 
     def _tell(self, message: Keys, but: Link | None) -> None:
         for link in self.neighbours.greeted():

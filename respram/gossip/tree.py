@@ -1,8 +1,8 @@
 """The tree is an address book with a shape: roots, trunks, branches, leaves. Data does not flow along it.
 
-A child is one level below its parent, so there are no cycles. A node attaches at the deepest level that has room: as leaf
-of a branch, else branch of a trunk, else trunk of a root; there, to the parent with the best latency known. Twice a
-minute it asks its parent to confirm: alive, of the right role, within capacity, listing me? If not it looks anew.
+A child is one level below its parent, so there are no cycles. A node attaches at the deepest level that has room: as
+leaf of a branch, else branch of a trunk, else trunk of a root; there, to the parent with the best latency known. Twice
+a minute it asks its parent to confirm: alive, of the right role, within capacity, listing me? If not it looks anew.
 
 Rebalancing comes in thirds of a quarter of an hour (leaves, branches, trunks), and moves only to a parent that has been
 better by 20% and 2 ms for 5 minutes, with 10 minutes of rest after a move: a tree that follows noise helps nobody.
@@ -49,13 +49,20 @@ class Tree:
     moves: int = 0
 
     def capacity(self, role: int) -> int:
-        return {ROOT: self.host.policy.trunks_max, TRUNK: self.host.policy.branches_max, BRANCH: self.host.policy.leaves_max}.get(role, 0)
+        return {
+            ROOT: self.host.policy.trunks_max,
+            TRUNK: self.host.policy.branches_max,
+            BRANCH: self.host.policy.leaves_max,
+        }.get(role, 0)
 
     def check(self) -> None:
         """The self-check, every 30 s (and soon after the first link)."""
         policy = self.host.policy
         is_settled = self.book.me.parent != 0 or self.is_root
-        self.host.at(self.host.now.ms + self.host.jitter(policy.check_ms if is_settled else policy.attach_patience_ms), TreeTurn())
+        self.host.at(
+            self.host.now.ms + self.host.jitter(policy.check_ms if is_settled else policy.attach_patience_ms),
+            TreeTurn(),
+        )
         for number, confirmed_ms in list(self.children.items()):
             if self.host.now.ms - confirmed_ms > 3 * policy.check_ms or number not in self.book.alive:
                 del self.children[number]
@@ -181,7 +188,9 @@ class Tree:
     def _is_better(self, number: int, than_ms: float) -> bool:
         candidate_ms = self.latency_ms(number)
         gain_ms = than_ms - candidate_ms
-        return gain_ms >= self.host.policy.better_least_ms and candidate_ms * 100 <= than_ms * (100 - self.host.policy.better_percent)
+        return gain_ms >= self.host.policy.better_least_ms and candidate_ms * 100 <= than_ms * (
+            100 - self.host.policy.better_percent
+        )
 
     def _compare_parents(self, parent: Member) -> None:
         than_ms = self.latency_ms(parent.number)
@@ -197,8 +206,11 @@ class Tree:
         self.host.at(self.host.now.ms + self.next_turn_ms(this_time=not is_own), RebalanceTurn())
 
     def next_turn_ms(self, this_time: bool) -> int:
-        """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by the
-        clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next period."""
+        """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by
+        the
+        clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next
+        period.
+        """
         period_ms = self.host.policy.rebalance_ms
         third, into_ms = period_ms // 3, self.host.now.wall_ms % period_ms
         wait_ms = min(self.book.me.role, TRUNK) * third + self.host.rng.randrange(third) - into_ms

@@ -1,10 +1,10 @@
 """What a key holds, for a node that may not know: it asks who does, and waits.
 
-A joiner's own state is no ground for a decision: it has not got everything yet, what it restored may be old, and a node that does not
-know it does not push to it. So it asks the ready peers that it is linked to, up to three, and waits for all of
-them; for a short time only once one has answered, because a slow one must not cost more than its news is worth. Who answers is ready:
-it says `absent` and means it. Where a peer is lost in the middle, or none is there yet, others are asked until the
-time is up. The wait ends early when this node is ready itself.
+A joiner's own state is no ground for a decision: it has not got everything yet, what it restored may be old, and a node
+that does not know it does not push to it. So it asks the ready peers that it is linked to, up to three, and waits for
+all of them; for a short time only once one has answered, because a slow one must not cost more than its news is worth.
+Who answers is ready: it says `absent` and means it. Where a peer is lost in the middle, or none is there yet, others
+are asked until the time is up. The wait ends early when this node is ready itself.
 
 A lazy pull (pulls.py) asks on a guess and takes silence for nil; here silence is never an answer.
 """
@@ -58,7 +58,9 @@ class Truths:
 
     def _send(self, token: int) -> None:
         question = self.open[token]
-        ready = [peer for peer in self.neighbours.of_enclave() if peer.link is not None and self.book[peer.number].ready]
+        ready = [
+            peer for peer in self.neighbours.of_enclave() if peer.link is not None and self.book[peer.number].ready
+        ]
         for peer in self.host.rng.sample(ready, min(self.host.policy.truth_peers_max, len(ready))):
             assert peer.link is not None
             question.left.add(peer.number)
@@ -68,7 +70,9 @@ class Truths:
         self.host.at(due_ms, TruthTurn(token))
 
     def answered(self, link: Link, message: Pulled) -> None:
-        """A peer has said what it has; that is merged already. Who is not ready says so, and others are asked in the next turn."""
+        """A peer has said what it has; that is merged already. Who is not ready says so, and others are asked in the
+        next turn.
+        """
         token = message.token
         question = self.open.get(token)
         if question is None or link.peer is None or link.peer.number not in question.left:

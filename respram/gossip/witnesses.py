@@ -87,7 +87,8 @@ class Witnesses:
         self._news.append(number)
 
     def _hear(self, number: int, witness: int) -> None:
-        """One voice. (Whoever vouches for the most has to do without its oldest, where there are too many: a liar pushes
+        """One voice. (Whoever vouches for the most has to do without its oldest, where there are too many: a liar
+        pushes
         out no word of others.)"""
         self.heard[number] = witness
         self.heard_from.setdefault(witness, {})[number] = None

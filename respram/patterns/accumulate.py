@@ -6,10 +6,10 @@
 
 Each addition begins the key's time anew. The counter is INCRBY, the others compare-and-set.
 What holds where: additions through all nodes count, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` those through one node do. While a node dies or is cut off, the later stamp wins and an addition can be lost, unless
-each writer has a `part` of its own, a number below PARTS: then no two of them write one key, and readers take all parts in one round
-trip. What `add` returns is then what this node knows of the whole.
-Not promised: an addition once where the connection breaks before its answer; it may be sent again.
+`--decide local` those through one node do. While a node dies or is cut off, the later stamp wins and an addition can be
+lost, unless each writer has a `part` of its own, a number below PARTS: then no two of them write one key, and readers
+take all parts in one round trip. What `add` returns is then what this node knows of the whole. Not promised: an
+addition once where the connection breaks before its answer; it may be sent again.
 """
 
 import functools

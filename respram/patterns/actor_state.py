@@ -54,7 +54,8 @@ class ActorState(Generic[C]):
 
     @operation
     def import_from(self, package: ContentRef, actor_id: str | None = None) -> Steps[str]:
-        """Gives the exported state to an actor (a new one without an id); its id. Nothing is written if a part is gone."""
+        """Gives the exported state to an actor (a new one without an id); its id. Nothing is written if a part is gone.
+        """
         fields = document((yield from self.store.get.steps(package)), "the migration package", state_ref=str)
         state = ContentRef(fields["state_ref"])
         yield from self.store.get.steps(state)

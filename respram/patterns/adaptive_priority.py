@@ -1,13 +1,15 @@
-"""Adaptive priority: several streams share one sender, each by its weight, and more while it falls behind. Nothing else lives here.
+"""Adaptive priority: several streams share one sender, each by its weight, and more while it falls behind.
+Nothing else lives here.
 
     sender = PrioritySender(MultiplexSender(client, "meeting-3", ("video", "audio")), {"audio": 8, "video": 1})
     sender.enqueue("video", frame); sender.enqueue("audio", sample)
     sender.send_next()                       # "audio": the channel whose message went out
     sender.drain()                           # all of them; how many
 
-Smooth weighted round robin: of 9 messages 8 are audio, spread evenly, and an idle channel costs nothing. A channel counts up to
-`urgency` times its weight as its queue fills, so that a light channel that falls behind catches up and none starves.
-Not promised: an order between channels; that a message in the queue outlives this process. The receiver is MultiplexReceiver.
+Smooth weighted round robin: of 9 messages 8 are audio, spread evenly, and an idle channel costs nothing. A channel
+counts up to `urgency` times its weight as its queue fills, so that a light channel that falls behind catches up and
+none starves. Not promised: an order between channels; that a message in the queue outlives this process. The receiver
+is MultiplexReceiver.
 """
 
 from collections import deque
@@ -47,7 +49,9 @@ class PrioritySender(Generic[C]):
         return self.sender.client
 
     def enqueue(self, channel: str, message: bytes) -> int:
-        """Puts a message in its channel's queue; how many wait there. Raises TooMany when it is full: slow down, or drop."""
+        """Puts a message in its channel's queue; how many wait there. Raises TooMany when it is full: slow down, or
+        drop.
+        """
         if channel not in self.queues:
             raise BadName(f"{channel!r} is not a channel of {self.sender.name!r}")
         if len(self.queues[channel]) >= self.queue_max:

@@ -1,4 +1,5 @@
-"""Advisory lock on a resource, for those who ask first; it expires instead of being deleted. Nothing else may live here.
+"""Advisory lock on a resource, for those who ask first; it expires instead of being deleted.
+Nothing else may live here.
 
     lock = AdvisoryLock(client, ttl_s=300)
     lock.guarded("invoice-17", "agent-a", work)          # ResourceLocked(locked_by=...) when somebody is at it
@@ -8,10 +9,10 @@
     lock.release(held)
 
 The coordination token with exceptions instead of answers.
-What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable (docs/peers.md);
-with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py).
-Not promised: mutual exclusion while a node dies or is cut off, or against those who do not ask. When the work takes longer than
-ttl_s, another may begin; `release` then raises ClaimLost.
+What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable
+(docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py). Not
+promised: mutual exclusion while a node dies or is cut off, or against those who do not ask. When the work takes longer
+than ttl_s, another may begin; `release` then raises ClaimLost.
 """
 
 import contextlib
@@ -59,7 +60,8 @@ class AdvisoryLock(Generic[C]):
 
     @operation
     def release(self, held: HeldLock) -> Steps[None]:
-        """Frees the resource now. Raises ClaimLost when its time was up before: the work was not protected to its end."""
+        """Frees the resource now. Raises ClaimLost when its time was up before: the work was not protected to its end.
+        """
         yield from self._token(held.resource).let_go.steps(held.claim)
 
     @operation
@@ -80,8 +82,8 @@ class AdvisoryLock(Generic[C]):
     def holding(self, resource: str, agent: str) -> "Holding[C]":
         """A context that acquires and releases, for `with` on a blocking and `async with` on an asyncio client.
 
-        It raises what `acquire` raises. At the end of a block that raised nothing it raises ClaimLost where the time was up before;
-        after one that raised, what it raised is the news.
+        It raises what `acquire` raises. At the end of a block that raised nothing it raises ClaimLost where the time
+        was up before; after one that raised, what it raised is the news.
         """
         return Holding(self, resource, agent)
 

@@ -1,14 +1,15 @@
-"""Affinity pooling: each peer's streams go through one node and one connection, and stay there. Nothing else lives in this file.
+"""Affinity pooling: each peer's streams go through one node and one connection, and stay there.
+Nothing else lives in this file.
 
     pool = AffinityPool({"10.0.0.1:6379": client_a, "10.0.0.2:6379": client_b, "10.0.0.3:6379": client_c})
     pool.node_of("bob")                          # "10.0.0.2:6379", for whoever asks with the same nodes
     pool.client_of("bob")                        # client_b
     pool.away("10.0.0.2:6379")                   # for AWAY_S; bob's streams move to the next node, the others stay
 
-A peer's node is the one with the highest rendezvous weight, SHA-256 of peer and node. So peers spread evenly, all who know the nodes
-choose alike, and when a node goes only its own peers move. A peer that moved stays where it is when the node comes back:
-moving costs a resumption. For one connection a node, give clients that have one (`single_connection_client=True`).
-Not promised: that a node is well; who finds it away says so.
+A peer's node is the one with the highest rendezvous weight, SHA-256 of peer and node. So peers spread evenly, all who
+know the nodes choose alike, and when a node goes only its own peers move. A peer that moved stays where it is when the
+node comes back: moving costs a resumption. For one connection a node, give clients that have one
+(`single_connection_client=True`). Not promised: that a node is well; who finds it away says so.
 """
 
 import hashlib

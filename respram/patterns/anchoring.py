@@ -1,4 +1,5 @@
-"""Snapshot anchoring: a signed statement of what was there and when, that is kept while the data is forgotten. Nothing else lives here.
+"""Snapshot anchoring: a signed statement of what was there and when, that is kept while the data is forgotten.
+Nothing else lives here.
 
     key = new_signing_key()                                     # the secret half; keep it
     anchors = Anchors(client, key, "anchors.jsonl")
@@ -6,10 +7,11 @@
     anchors.of_node()                                           # digest and number of the records of a respram node
     verified("anchors.jsonl", public_key(key))                  # the statements, each signed, in an unbroken chain
 
-A statement holds the SHA-256 of what it is about, counts and a span of time, and the hash of the statement before it; it is signed with
-Ed25519 and appended to a file as a line of JSON. Who still has the bytes, or gets them from elsewhere, can prove that they were there
-(`Statement.covers`); who has only the statement learns nothing of them, but for what can be guessed and hashed.
-Not promised: the data. It leaves with its TTL; nor that a file that was cut at its end is noticed: keep the last line's hash elsewhere.
+A statement holds the SHA-256 of what it is about, counts and a span of time, and the hash of the statement before it;
+it is signed with Ed25519 and appended to a file as a line of JSON. Who still has the bytes, or gets them from
+elsewhere, can prove that they were there (`Statement.covers`); who has only the statement learns nothing of them, but
+for what can be guessed and hashed. Not promised: the data. It leaves with its TTL; nor that a file that was cut at its
+end is noticed: keep the last line's hash elsewhere.
 """
 
 import base64
@@ -69,7 +71,8 @@ class Anchors(Generic[C]):
 
     @operation
     def of_snapshot(self, snapshots: Snapshots[C], moment_ms: int) -> Steps[Statement]:
-        """Anchors the snapshot of a moment; its span begins with the moment of the one before. Raises ContentMissing."""
+        """Anchors the snapshot of a moment; its span begins with the moment of the one before. Raises ContentMissing.
+        """
         label = f"{snapshots.name}:{moment_ms}"
         ref: ContentRef | None = yield from snapshots.store.get_by_label.steps(label)
         if ref is None:
@@ -81,7 +84,9 @@ class Anchors(Generic[C]):
 
     @operation
     def of_node(self) -> Steps[Statement]:
-        """Anchors the digest over all records of a respram node, by RESPRAM DIGEST. Raises StoreRefused where it has no peers."""
+        """Anchors the digest over all records of a respram node, by RESPRAM DIGEST. Raises StoreRefused where it has no
+        peers.
+        """
         reply = yield from ask("RESPRAM", "DIGEST")
         pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
         fields = {bytes(name).decode(): value for name, value in pairs}
@@ -113,7 +118,9 @@ class Anchors(Generic[C]):
 
 
 def verified(path: str | Path, public: bytes) -> list[Statement]:
-    """The statements of a file. Raises Tampered when one is not signed by this key, or not what followed the one before."""
+    """The statements of a file. Raises Tampered when one is not signed by this key, or not what followed the one
+    before.
+    """
     key = Ed25519PublicKey.from_public_bytes(public)
     found: list[Statement] = []
     previous = FIRST

@@ -4,10 +4,10 @@
     log.append({"who": "ada", "did": "login"})       # 1: so many entries now
     log.entries()                                    # [{"who": "ada", ...}]
 
-The list of hashes lies in pieces; appending is a compare-and-set of the last piece and of the record that names them, whatever
-the log's length. Entries outlive that record, and are kept alive with it, so that the log lives or expires as a whole.
-Not promised: more than `entries_max` entries (TooMany; begin a new log), nor that appends on two nodes in the same moment both
-stay while a third dies or is cut off.
+The list of hashes lies in pieces; appending is a compare-and-set of the last piece and of the record that names them,
+whatever the log's length. Entries outlive that record, and are kept alive with it, so that the log lives or expires as
+a whole. Not promised: more than `entries_max` entries (TooMany; begin a new log), nor that appends on two nodes in the
+same moment both stay while a third dies or is cut off.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,8 @@ class AppendLog(Generic[C]):
                 now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
                 alive_until_ms = index.alive_until_ms
                 if alive_until_ms < now_ms + expiry:
-                    # Before the record says so. Where the append comes to nothing, entries live a little longer, no more.
+                    # Before the record says so. Where the append comes to nothing, entries live a little longer, no
+                    # more.
                     yield from self._keep(index, longer)
                     alive_until_ms = now_ms + longer
                 keep = ("PEXPIRE", self.store.content_key(ref), longer, "GT")

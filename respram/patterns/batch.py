@@ -1,16 +1,17 @@
-"""Batch with checkpoint: a long list worked through in pieces, by runs that may die. Nothing else may live in this file.
+"""Batch with checkpoint: a long list worked through in pieces, by runs that may die.
+Nothing else may live in this file.
 
     batch = Batch(client, "import-2026-11", batch_size=10)
     batch.run(items, process)           # BatchProgress(processed=10, total=35, results=[...], complete=False)
     batch.run(items, process)           # the next ten, here or in another process
     batch.results()                     # of all that is processed
 
-The checkpoint, results and all, is written after every item, by compare-and-set: two runs at once do not mix, the slower one
-stops. A run that broke off is completed by the next one, which returns the results of both.
-What holds where: of runs through all nodes one notes an item, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` of runs through one node, and through several nodes with `settle=` (settle.py).
-Not promised: that no item is processed twice (the one under way when a run dies is), nor that the checkpoint outlives
-a pause longer than ttl_s; then it begins at the first item.
+The checkpoint, results and all, is written after every item, by compare-and-set: two runs at once do not mix, the
+slower one stops. A run that broke off is completed by the next one, which returns the results of both. What holds
+where: of runs through all nodes one notes an item, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` of runs through one node, and through several nodes with `settle=` (settle.py). Not promised: that no
+item is processed twice (the one under way when a run dies is), nor that the checkpoint outlives a pause longer than
+ttl_s; then it begins at the first item.
 """
 
 import time
@@ -71,7 +72,8 @@ class Batch(Generic[C]):
 
     @operation
     def run(self, items: Sequence[Any], process: Callable[..., Any]) -> Steps[BatchProgress]:
-        """Processes the next `batch_size` items, or what a run that broke off left of them; `items` must be the same each time.
+        """Processes the next `batch_size` items, or what a run that broke off left of them; `items` must be the same
+        each time.
 
         What `process` raises is raised; what was done before it stays checkpointed. Raises Contended when another run
         moved the checkpoint (ResourceLocked where it settles), TooMany when the results are over the bound of `pieces`.
@@ -91,7 +93,8 @@ class Batch(Generic[C]):
         now = checkpoint(before, self.name)
         end = max(now.processed, min(now.returned + self.batch_size, len(items)))
         results = yield from self._results(now, now.returned)
-        # The pieces live a little longer than their checkpoint: prolonged at the first item, and then from time to time.
+        # The pieces live a little longer than their checkpoint: prolonged at the first item, and then from time to
+        # time.
         prolonged_s = -self.ttl_s
         last: list[Json] | None = None
         for position in range(now.processed, end):

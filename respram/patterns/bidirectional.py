@@ -4,8 +4,8 @@
     right = Duplex(other_client, "call-7", "bob", "ada")
     left.send(b"hello"); right.receive(timeout_s=5)
 
-Both sides may send at any time: in two threads, or under asyncio.gather. Each stream has one writer, so the two sides may
-use different nodes. Not promised: more than the streams do; a side that reads too late gets ChunkExpired.
+Both sides may send at any time: in two threads, or under asyncio.gather. Each stream has one writer, so the two sides
+may use different nodes. Not promised: more than the streams do; a side that reads too late gets ChunkExpired.
 """
 
 from dataclasses import dataclass, field

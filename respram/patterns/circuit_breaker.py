@@ -4,9 +4,9 @@
     breaker = CircuitBreaker(other_client, "payments")
     breaker.guard(charge, order)                                      # CircuitOpen when the service went silent
 
-It is the heartbeat seen from the consumer: `CircuitBreaker(client, "worker-12", heartbeat=True)` watches the service's own
-heartbeat, of `group` if it has one, and `report_healthy` is left to it.
-Not promised: that a call succeeds; a service can fail between its last word and the call.
+It is the heartbeat seen from the consumer: `CircuitBreaker(client, "worker-12", heartbeat=True)` watches the service's
+own heartbeat, of `group` if it has one, and `report_healthy` is left to it. Not promised: that a call succeeds; a
+service can fail between its last word and the call.
 """
 
 from collections.abc import Callable

@@ -54,7 +54,8 @@ class ContentDistribution(Generic[C]):
 
     @operation
     def retrieve(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified, from whichever node answers first. Raises ContentMissing, which says why of each node."""
+        """The content, verified, from whichever node answers first. Raises ContentMissing, which says why of each node.
+        """
         outcomes: list[Any] = yield AskAny(
             (("GET", self.key(ref)),), self.clients, lambda replies: unharmed(replies, ref)
         )

@@ -6,10 +6,10 @@
     store.label("app:config", ref)
     store.get_content_by_label("app:config")
 
-The same bytes are stored once, whoever stores them. Content is never shortened: storing, labelling and touching can only
-lengthen its life, and labelling or touching a label makes the content live at least as long as the label.
-Not promised: that content outlives its ttl_s; that a label read on one node names content which comes to another node later than
-LATE_S (ContentMissing says so; ask again, or see ContentDistribution).
+The same bytes are stored once, whoever stores them. Content is never shortened: storing, labelling and touching can
+only lengthen its life, and labelling or touching a label makes the content live at least as long as the label. Not
+promised: that content outlives its ttl_s; that a label read on one node names content which comes to another node later
+than LATE_S (ContentMissing says so; ask again, or see ContentDistribution).
 """
 
 import hashlib
@@ -96,7 +96,8 @@ class ContentStore(Generic[C]):
 
     @operation
     def get_many(self, refs: Sequence[ContentRef], what: str = "") -> Steps[list[bytes]]:
-        """Contents in order, each verified, for whoever holds a list of them: one that is not there yet is waited for, LATE_S.
+        """Contents in order, each verified, for whoever holds a list of them: one that is not there yet is waited for,
+        LATE_S.
 
         Raises ContentMissing, which says the number of the first that is gone, and ContentCorrupt.
         """
@@ -170,8 +171,8 @@ class ContentStore(Generic[C]):
     def get_by_label(self, label: str, late_s: float = LATE_S) -> Steps[ContentRef | None]:
         """What the label names; None when there is no such label.
 
-        A label that is missing is looked for again until late_s has passed: another node may have been told of it a moment ago.
-        With 0 the answer comes at once.
+        A label that is missing is looked for again until late_s has passed: another node may have been told of it a
+        moment ago. With 0 the answer comes at once.
         """
         end = time.monotonic() + late_s
         while not (found := (yield from get(self.label_key(label)))):
@@ -182,7 +183,9 @@ class ContentStore(Generic[C]):
 
     @operation
     def get_content_by_label(self, label: str, late_s: float = LATE_S) -> Steps[bytes | None]:
-        """The content, or None when there is no such label (`get_by_label`). Raises ContentMissing when the label points nowhere."""
+        """The content, or None when there is no such label (`get_by_label`). Raises ContentMissing when the label
+        points nowhere.
+        """
         ref: ContentRef | None = yield from self.get_by_label.steps(label, late_s)
         return None if ref is None else (yield from self.get.steps(ref))
 

@@ -6,10 +6,10 @@
         file.write(part)
     ContentSync(other_store).import_stream(file.read)
 
-A package that is bytes is checked as a whole, every hash, before the first write. One that is read from a stream is stored content by
-content, each under its own hash; its labels come last, and are set when every content that they name was there. Not promised:
-that a label and its content are of one moment when others write meanwhile; that content keeps its old deadline: it gets the new
-store's ttl_s.
+A package that is bytes is checked as a whole, every hash, before the first write. One that is read from a stream is
+stored content by content, each under its own hash; its labels come last, and are set when every content that they name
+was there. Not promised: that a label and its content are of one moment when others write meanwhile; that content keeps
+its old deadline: it gets the new store's ttl_s.
 """
 
 import struct

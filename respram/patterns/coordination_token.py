@@ -7,11 +7,11 @@
 
 A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer; a holder's
 own view (`claim.sure_s()`) runs from *before* the claim was sent, so it ends before the key does.
-What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable (docs/peers.md);
-with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a client of every node.
-Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may both be told yes; the later stamp
-wins, and the loser learns it at its next `refresh`. Nor that a holder that was paused beyond its time has stopped: it asks its claim
-(`sure_s`) before it acts.
+What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable
+(docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a
+client of every node. Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may
+both be told yes; the later stamp wins, and the loser learns it at its next `refresh`. Nor that a holder that was paused
+beyond its time has stopped: it asks its claim (`sure_s`) before it acts.
 """
 
 import time
@@ -63,7 +63,8 @@ class CoordinationToken(Generic[C]):
     def claim(self, holder: str) -> Steps[Claim | None]:
         """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised.
 
-        With `settle` it answers once the other nodes have the claim, and raises Unsettled when they do not take it in time.
+        With `settle` it answers once the other nodes have the claim, and raises Unsettled when they do not take it in
+        time.
         """
         sent_s = time.monotonic()
         proof = to_json({"holder": holder, "nonce": uuid.uuid4().hex})

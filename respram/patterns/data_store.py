@@ -7,11 +7,11 @@
     branch = store.use_namespace("repo:respram:main")
     store.list_namespaces()
 
-A key is `data:<namespace>:<key>` on the node: the namespace with its colons written as %3A, the key with its colons as they are, so
-that no two (namespace, key) share a name, and keys can be listed by their own prefixes (`data:default:project:alpha:`). With
-`root=""` a key of the default namespace is its own name, `project:alpha:status`, beside whatever else the node holds.
-Namespaces stand in a roster (roster.py). Not promised: that anything is there after its ttl_s; that get-then-set
-loses no update (accumulate.py has what does not); that listings are a snapshot.
+A key is `data:<namespace>:<key>` on the node: the namespace with its colons written as %3A, the key with its colons as
+they are, so that no two (namespace, key) share a name, and keys can be listed by their own prefixes
+(`data:default:project:alpha:`). With `root=""` a key of the default namespace is its own name, `project:alpha:status`,
+beside whatever else the node holds. Namespaces stand in a roster (roster.py). Not promised: that anything is there
+after its ttl_s; that get-then-set loses no update (accumulate.py has what does not); that listings are a snapshot.
 """
 
 import datetime
@@ -118,7 +118,8 @@ class DataStore(Generic[C]):
     def list_namespaces(self, scan_keys: bool = False) -> Steps[list[str]]:
         """Namespaces in which a key was set whose time is not up, sorted.
 
-        With `scan_keys` every key of the node is looked at too, which finds what other programs and earlier versions wrote.
+        With `scan_keys` every key of the node is looked at too, which finds what other programs and earlier versions
+        wrote.
         """
         found = set((yield from roster.members(self._roster())))
         if scan_keys and self.root:

@@ -1,8 +1,8 @@
 """The two drivers: they take a pattern's effects to a redis-py client, and are all of it that does I/O.
 
-The blocking and the asyncio one are the same text, but for `await`; a change goes into both. Whatever an effect raises, a cancellation or an
-interrupt too, is raised in the pattern, at its `yield`, so that its `finally` can still release what it holds. What is not I/O
-(checking what is sent, reading errors) is written once, at the end.
+The blocking and the asyncio one are the same text, but for `await`; a change goes into both. Whatever an effect raises,
+a cancellation or an interrupt too, is raised in the pattern, at its `yield`, so that its `finally` can still release
+what it holds. What is not I/O (checking what is sent, reading errors) is written once, at the end.
 """
 
 import asyncio
@@ -349,7 +349,9 @@ class AsyncDriver:
 
 
 async def ended(tasks: list[asyncio.Task[int]]) -> None:
-    """Cancels the tasks; none is waited for that does not end, since what it waits for may be a node that never answers."""
+    """Cancels the tasks; none is waited for that does not end, since what it waits for may be a node that never
+    answers.
+    """
     for _ in range(CANCELS_MAX):
         # redis-py loses a cancellation that meets it while it connects, so one may have to be said again.
         left = [task for task in tasks if not task.done()]
@@ -361,7 +363,9 @@ async def ended(tasks: list[asyncio.Task[int]]) -> None:
 
 
 def queued(pipe: Any, commands: tuple[Command, ...], options: dict[str, bool]) -> Any:
-    """The pipeline with the commands in it. No RAW in a MULTI: redis-py reads its replies with EXEC's options, not theirs."""
+    """The pipeline with the commands in it. No RAW in a MULTI: redis-py reads its replies with EXEC's options, not
+    theirs.
+    """
     for command in commands:
         pipe.execute_command(*command, **options)
     return pipe
@@ -422,7 +426,8 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
 
 
 def said(error: Exception) -> str:
-    """The node's own words: without the command that redis-py puts before them, or the arguments that a node repeats."""
+    """The node's own words: without the command that redis-py puts before them, or the arguments that a node repeats.
+    """
     words = re.sub(r"^Command # \d+ \(.*?\) of pipeline caused error: ", "", str(error), flags=re.DOTALL)
     return words.split(", with args")[0]
 

@@ -126,7 +126,8 @@ class StreamEnded(PatternError, EOFError):
 
 
 class StreamRestarted(ChunkExpired):
-    """The stream was forgotten and began anew: what the reader had not read of its former life is gone without a count."""
+    """The stream was forgotten and began anew: what the reader had not read of its former life is gone without a count.
+    """
 
     def __init__(self, stream: str, seq: int) -> None:
         super().__init__(stream, seq)

@@ -5,11 +5,11 @@
     endpoints.route("viewer_alice", segment)
     endpoints.broadcast(segment)                        # to all that are registered: ["viewer_alice"]
 
-A broadcast is one message in a stream that every endpoint reads beside its own: a thousand viewers cost what one costs. Registration
-expires; an endpoint registers again before ttl_s, which is its sign of life. Who is registered stands in a roster (roster.py).
-`sealers` gives endpoints a secret each: what goes to them is sealed with it, and a broadcast goes to each of them by itself.
-Not promised: that an endpoint reads in time (ChunkExpired tells it), or an order between senders on different nodes, or between
-what is routed to an endpoint and what is broadcast.
+A broadcast is one message in a stream that every endpoint reads beside its own: a thousand viewers cost what one costs.
+Registration expires; an endpoint registers again before ttl_s, which is its sign of life. Who is registered stands in a
+roster (roster.py). `sealers` gives endpoints a secret each: what goes to them is sealed with it, and a broadcast goes
+to each of them by itself. Not promised: that an endpoint reads in time (ChunkExpired tells it), or an order between
+senders on different nodes, or between what is routed to an endpoint and what is broadcast.
 """
 
 import time

@@ -6,13 +6,13 @@
     for change in board.changes():                          # Change("worker-12", alive=False, source="expired")
         ...
 
-A member of no group beats under `heartbeat:worker-12`, one of a group under `heartbeat:billing:worker-12`. Who belongs to a group
-stands in its roster (roster.py), so that a board costs what its members cost, whatever else the node holds. Beats that other
-programs write without the roster are found by a walk over the node's keys, one page of it at each look; as are those of earlier
-versions of this library, which beat under `heartbeat:all:worker-12`.
-The node's *expired* events are the failure signal; every `poll_s` the board also asks for its members, which finds newcomers,
-and losses whose event was missed or is switched off. Each loss is reported once.
-Not promised: that a silent member is dead (it may be cut off), nor that a beat missed by milliseconds is forgiven.
+A member of no group beats under `heartbeat:worker-12`, one of a group under `heartbeat:billing:worker-12`. Who belongs
+to a group stands in its roster (roster.py), so that a board costs what its members cost, whatever else the node holds.
+Beats that other programs write without the roster are found by a walk over the node's keys, one page of it at each
+look; as are those of earlier versions of this library, which beat under `heartbeat:all:worker-12`. The node's *expired*
+events are the failure signal; every `poll_s` the board also asks for its members, which finds newcomers, and losses
+whose event was missed or is switched off. Each loss is reported once. Not promised: that a silent member is dead (it
+may be cut off), nor that a beat missed by milliseconds is forgiven.
 """
 
 import time
@@ -83,7 +83,8 @@ class Presence(Generic[C]):
 
     @operation
     def members(self) -> Steps[list[str]]:
-        """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest by
+        """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest
+        by
         the call that ends a walk. Raises TooMany."""
         walk = ("SCAN", self.cursor, "MATCH", glob_escaped(self.prefix) + b"*", "COUNT", SCAN_COUNT)
         fields, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)

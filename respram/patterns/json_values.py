@@ -19,7 +19,8 @@ def to_json(value: Json) -> bytes:
         raise NotJson("the value is nested too deeply, or contains itself") from None
     except (TypeError, ValueError) as error:
         raise NotJson(
-            "the value is not JSON: keys must be texts, numbers finite, texts free of lone surrogates, nothing may contain itself"
+            "the value is not JSON: keys must be texts, numbers finite, texts free of lone surrogates, nothing may "
+            "contain itself"
         ) from error
 
 

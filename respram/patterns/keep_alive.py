@@ -49,7 +49,8 @@ class KeepAlive(Generic[C]):
     ) -> Steps[str]:
         """Beats until the link is closed; the reason. `on_closed(peer, reason)` may be async, and may reconnect.
 
-        `stop` is asked at every beat, an Event's `is_set` for example; what it stops is no news, so `on_closed` is not called.
+        `stop` is asked at every beat, an Event's `is_set` for example; what it stops is no news, so `on_closed` is not
+        called.
         """
         begun = time.monotonic()
         met = False

@@ -6,8 +6,9 @@
 
 A document is stored first and indexed after, so that a search never names what was not stored; a document
 that expired is left out, and out of the index at the next addition to its word.
-Not promised: that two nodes adding to one word at the same moment both succeed while a third dies or is cut off; that all words are
-indexed when `add` is cut off (add again: it is idempotent). No ranking, no stemming: words are runs of letters and digits.
+Not promised: that two nodes adding to one word at the same moment both succeed while a third dies or is cut off; that
+all words are indexed when `add` is cut off (add again: it is idempotent). No ranking, no stemming: words are runs of
+letters and digits.
 """
 
 import re

@@ -8,10 +8,10 @@
 
 A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
 place; one that comes late begins with the oldest message whose time is not up. `sealer` encrypts chunks.
-Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. The head outlives its
-chunks by HEAD_KEPT_S, so a stream goes on with its numbers after a pause. When the head is forgotten too, the next message
-begins a new life of the stream: a reader of the old one gets StreamRestarted, a kind of ChunkExpired, and goes on after a skip.
-Several writers of one node take turns; writers on *different* nodes need a stream each.
+Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. The head outlives
+its chunks by HEAD_KEPT_S, so a stream goes on with its numbers after a pause. When the head is forgotten too, the next
+message begins a new life of the stream: a reader of the old one gets StreamRestarted, a kind of ChunkExpired, and goes
+on after a skip. Several writers of one node take turns; writers on *different* nodes need a stream each.
 """
 
 import secrets
@@ -56,7 +56,8 @@ class StreamEncoder(Generic[C]):
 
     @operation
     def send(self, message: bytes) -> Steps[int]:
-        """Writes a message; the number of its first chunk. Raises ValueTooLarge, StreamEnded, Contended: nothing sent."""
+        """Writes a message; the number of its first chunk. Raises ValueTooLarge, StreamEnded, Contended: nothing sent.
+        """
         if len(message) > MESSAGE_BYTES_MAX:
             raise ValueTooLarge(
                 f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
@@ -85,12 +86,14 @@ class StreamEncoder(Generic[C]):
                     data = self.sealer.seal(chunk, chunk_key(self.name, at)) if self.sealer else chunk
                     writes.append(("SET", chunk_key(self.name, at), data, "PX", expiry))
                 # The head comes last and in the same MULTI: it never names a chunk that was not written.
-                # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too early.
-                # A closed stream's head ends with its chunks: its name is free again when there is nothing left to read.
+                # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too
+                # early. A closed stream's head ends with its chunks: its name is free again when there is nothing left
+                # to read.
                 head = HEAD.pack(seq + len(chunks), life or secrets.randbits(64) | 1, closed)
                 kept = ttl_ms(self.ttl_s + HEAD_KEPT_S)
                 if closed:
-                    # Another writer's chunks may live longer than this one's: the head had HEAD_KEPT_S more than the longest.
+                    # Another writer's chunks may live longer than this one's: the head had HEAD_KEPT_S more than the
+                    # longest.
                     (left_ms,) = yield from ask_all(("PTTL", head_key(self.name)))
                     kept = max(expiry, left_ms - ttl_ms(HEAD_KEPT_S)) if not ended else max(expiry, left_ms)
                 if found[0] is None or closed:
@@ -124,7 +127,8 @@ class StreamDecoder(Generic[C]):
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
         """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey.
 
-        StreamRestarted is a ChunkExpired: the stream lives anew, and what this reader had not read of the old life is gone.
+        StreamRestarted is a ChunkExpired: the stream lives anew, and what this reader had not read of the old life is
+        gone.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -183,7 +187,9 @@ class StreamDecoder(Generic[C]):
         return head_of(found, self.name)
 
     def _oldest(self) -> Steps[tuple[int, int]]:
-        """The first chunk of the oldest whole message, and the life it is of. Chunks expire in order, so it is found by halving."""
+        """The first chunk of the oldest whole message, and the life it is of. Chunks expire in order, so it is found by
+        halving.
+        """
         high, life, _ = yield from self._head()
         low = 0
         while low < high:
@@ -194,7 +200,8 @@ class StreamDecoder(Generic[C]):
         return low, life
 
     def _read(self, first: int) -> Steps[tuple[bytes | None, int | None]]:
-        """A whole message from chunk `first` on; or the number of a chunk that is missing though the head is past it."""
+        """A whole message from chunk `first` on; or the number of a chunk that is missing though the head is past it.
+        """
         parts: list[bytes] = []
         at = first
         while True:
@@ -202,11 +209,12 @@ class StreamDecoder(Generic[C]):
             (found,) = yield from ask_all(("MGET", head_key(self.name), *wanted))
             head, life, ended = head_of(found[0], self.name)
             if life and self.life not in (0, life):
-                # The stream was forgotten and began anew, its numbers too. Whether the old life went on after this reader's
-                # last look nobody knows any more, so it is told even where nothing may have been lost.
+                # The stream was forgotten and began anew, its numbers too. Whether the old life went on after this
+                # reader's last look nobody knows any more, so it is told even where nothing may have been lost.
                 raise StreamRestarted(self.name, first)
             if head < first and found[0] is not None:
-                # This node has not heard of the reader's place yet; or, if its life is not known, the place is of a former one.
+                # This node has not heard of the reader's place yet; or, if its life is not known, the place is of a
+                # former one.
                 return None, None if self.life else first
             self.life = life or self.life
             for data in found[1:]:

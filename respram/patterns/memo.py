@@ -32,7 +32,8 @@ class Memo(Generic[C]):
 
     @operation
     def call(self, *args: Json) -> Steps[Json]:
-        """The remembered result, or a new one. Arguments and result are JSON; what `compute` raises is not remembered."""
+        """The remembered result, or a new one. Arguments and result are JSON; what `compute` raises is not remembered.
+        """
         label = derived("cache", self.name, to_json(list(args))).decode()
         try:
             found = yield from self.store.get_content_by_label.steps(label, 0)

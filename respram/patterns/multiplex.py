@@ -62,7 +62,8 @@ class MultiplexReceiver(Generic[C]):
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[tuple[str, bytes]]:
-        """The next message of any channel, with its channel. Raises TimedOut; StreamEnded once all channels are closed."""
+        """The next message of any channel, with its channel. Raises TimedOut; StreamEnded once all channels are closed.
+        """
         end = time.monotonic() + timeout_s
         while True:
             ended = 0

@@ -59,7 +59,8 @@ class OverwriteSubscriber(Generic[C]):
         publisher, number = HEADER.unpack_from(found)
         if (publisher, number) == (self.publisher, self.seen):
             return None
-        # A publisher that started anew, or that this subscriber has not met: what came before is not missed but unknown.
+        # A publisher that started anew, or that this subscriber has not met: what came before is not missed but
+        # unknown.
         missed = max(0, number - self.seen - 1) if publisher == self.publisher else 0
         self.publisher, self.seen = publisher, number
         return Update(found[HEADER.size :], missed)

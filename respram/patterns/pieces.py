@@ -1,8 +1,10 @@
-"""A long list in bounded pieces: each a JSON list under a key of its own, how long they are in the record of their owner.
+"""A long list in bounded pieces: each a JSON list under a key of its own, how long they are in the record of their
+owner.
 
-An addition rewrites the last piece and the owner's record in one MULTI, whatever the list's length. The owner keeps `lengths`,
-and gives it back to every function here. Between nodes the two records travel one by one: a piece that is still short of what its
-owner's record says is waited for, LATE_S at most. No client, no key of an owner and no rule of a pattern may live here.
+An addition rewrites the last piece and the owner's record in one MULTI, whatever the list's length. The owner keeps
+`lengths`, and gives it back to every function here. Between nodes the two records travel one by one: a piece that is
+still short of what its owner's record says is waited for, LATE_S at most. No client, no key of an owner and no rule of
+a pattern may live here.
 """
 
 import time

@@ -1,4 +1,5 @@
-"""Probabilistic delivery: each frame goes out with a chance, and both sides count what did not. Nothing else lives in this file.
+"""Probabilistic delivery: each frame goes out with a chance, and both sides count what did not.
+Nothing else lives in this file.
 
     sender = ChanceSender(StreamEncoder(client, "camera-1"), chance=0.8, seed=7)
     sender.send(frame)                           # True: it was sent; False: it was left out by chance
@@ -6,9 +7,9 @@
     reader = ChanceReader(StreamDecoder(other_client, "camera-1"))
     reader.receive(timeout_s=5)                  # Frame(payload, missed=2): two before it never came
 
-Lossy by design: for telemetry, previews, gossip, where less is enough and load is to be shed evenly. The seed makes a run
-repeatable. Frames are numbered before the choice, so the reader knows how many it lacks, whether chance or expiry took them.
-Not promised: that exactly the share `chance` arrives; that a frame that was left out can be had later.
+Lossy by design: for telemetry, previews, gossip, where less is enough and load is to be shed evenly. The seed makes a
+run repeatable. Frames are numbered before the choice, so the reader knows how many it lacks, whether chance or expiry
+took them. Not promised: that exactly the share `chance` arrives; that a frame that was left out can be had later.
 """
 
 import random
@@ -48,7 +49,9 @@ class ChanceSender(Generic[C]):
 
     @operation
     def send(self, frame: bytes, chance: float | None = None) -> Steps[bool]:
-        """Sends the frame with its chance, the sender's without one; whether it was sent. Raises what the stream raises."""
+        """Sends the frame with its chance, the sender's without one; whether it was sent. Raises what the stream
+        raises.
+        """
         wanted = self.chance if chance is None else checked_chance(chance)
         number, self.offered = self.offered, self.offered + 1
         # The draw is made for every frame: another chance for one of them changes no other's fate.

@@ -6,9 +6,10 @@
     Responder(other_client, "quotes").serve(handler)                        # until the process ends
 
 Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
-What holds where: one responder of all nodes handles a request, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` one responder of each node does, and one of all nodes with `settle=` (settle.py).
-Not promised: that a request is handled once while a node dies or is cut off, or at all: TimedOut leaves open whether it was.
+What holds where: one responder of all nodes handles a request, while the members of the enclave are stable
+(docs/peers.md); with `--decide local` one responder of each node does, and one of all nodes with `settle=` (settle.py).
+Not promised: that a request is handled once while a node dies or is cut off, or at all: TimedOut leaves open whether it
+was.
 """
 
 import uuid
@@ -67,7 +68,8 @@ class Responder(Generic[C]):
         on_error: Callable[[Exception], Any] | None = None,
         poll_s: float = SERVE_S,
     ) -> Steps[int]:
-        """Serves until `stop` says so; how many requests. What a handler raises is answered as an error, and told `on_error`.
+        """Serves until `stop` says so; how many requests. What a handler raises is answered as an error, and told
+        `on_error`.
 
         A message that no Requester sent is told `on_error` too. What the node raises (StoreAway) ends it.
         """
@@ -81,7 +83,8 @@ class Responder(Generic[C]):
 
     @operation
     def serve_one(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[bool]:
-        """Takes one request and answers it; False when none came in time. What the handler raises goes to both sides."""
+        """Takes one request and answers it; False when none came in time. What the handler raises goes to both sides.
+        """
         taken, error = yield from self._serve(handler, timeout_s)
         if error is not None:
             raise error

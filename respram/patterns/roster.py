@@ -1,10 +1,12 @@
-"""Who belongs to a group, without looking at the keys of others: the fields of one hash. No client, no pattern's rule here.
+"""Who belongs to a group, without looking at the keys of others: the fields of one hash.
+No client, no pattern's rule here.
 
-A name is a field with a time to live of its own, so it leaves by itself when nobody enters it again. Two nodes that enter two names in
-the same moment write two records, and both stay. The hash lives as long as the longest of its names.
-Where a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again only when little
-of the name's time is left: `KEPT_S` longer than the sign of life. Readers then ask for the keys of the names in a second round trip.
-Where the name itself is the sign of life (`entering`, `staying`), one round trip says who is there.
+A name is a field with a time to live of its own, so it leaves by itself when nobody enters it again. Two nodes that
+enter two names in the same moment write two records, and both stay. The hash lives as long as the longest of its names.
+Where a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again
+only when little of the name's time is left: `KEPT_S` longer than the sign of life. Readers then ask for the keys of the
+names in a second round trip. Where the name itself is the sign of life (`entering`, `staying`), one round trip says who
+is there.
 """
 
 from collections.abc import Callable
@@ -51,7 +53,8 @@ def staying(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
 
 
 def _lasting(base: bytes, lasting_ms: int) -> tuple[Command, ...]:
-    """The hash lives as long as its longest name: a new one has the node's default, which NX replaces and GT does not."""
+    """The hash lives as long as its longest name: a new one has the node's default, which NX replaces and GT does not.
+    """
     return ("PEXPIRE", base, lasting_ms, "NX"), ("PEXPIRE", base, lasting_ms, "GT")
 
 

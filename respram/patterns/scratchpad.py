@@ -5,8 +5,8 @@
     pad.recall("reasoning-step-3")
     pad.notes()                                      # ["reasoning-step-3"]
 
-Each note lives for ttl_s from when it was last written. When the work ends, or its actor dies, all of it goes by itself.
-Not promised: privacy. Whoever reaches the node can read it.
+Each note lives for ttl_s from when it was last written. When the work ends, or its actor dies, all of it goes by
+itself. Not promised: privacy. Whoever reaches the node can read it.
 """
 
 from dataclasses import dataclass

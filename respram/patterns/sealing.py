@@ -5,8 +5,8 @@
     sealer.open(sealed, context=b"what this is for")
 
 Layout: 1 byte for the algorithm, 16 bytes of salt, 8 bytes that tell a wrong secret from a changed ciphertext, then the
-ciphertext with its 16-byte tag. Each payload has a key of its own, from HKDF-SHA256 over secret and salt, so the nonce may
-be constant and there is no number of messages after which a secret wears out. The 8 bytes depend on the salt as
+ciphertext with its 16-byte tag. Each payload has a key of its own, from HKDF-SHA256 over secret and salt, so the nonce
+may be constant and there is no number of messages after which a secret wears out. The 8 bytes depend on the salt as
 well: two payloads under one secret do not look related.
 """
 

@@ -1,7 +1,7 @@
 """The names of Seigr Toolset Transmissions, for asyncio, over a store that forgets. Nothing else may live in this file.
 
     from respram.patterns import seigr
-    from respram.patterns.seigr import BinaryStorage, STCWrapper        # was: from seigr_toolset_transmissions import ...
+    from respram.patterns.seigr import BinaryStorage, STCWrapper      # was: from seigr_toolset_transmissions import ...
 
     seigr.use({"127.0.0.1:6379": redis.asyncio.Redis()})                 # once: the nodes of the enclave
     storage = BinaryStorage(STCWrapper(b"seed_32_bytes_minimum_required!!"))
@@ -13,9 +13,9 @@ Code that was written for that library runs with its import lines changed. What 
     StreamEncoder, StreamDecoder  segments sealed and numbered, carried by whatever the caller likes
     BinaryStorage                 binary_storage.py        EndpointManager   fanout.py       FrameDispatcher   frames.py
     STTNode, STTSession, STTStream  stt_session.py: sessions over the store, no sockets between peers
-    KademliaDHT                   rendezvous over the enclave's nodes: each holds every key, so there is nothing to look up
-                                  hop by hop; `port` is taken and not listened on
-    PubSubManager                 publish_subscribe.py     ContentDistribution   content_distribution.py, all nodes at once
+    KademliaDHT                   rendezvous over the enclave's nodes: each holds every key, so there is nothing to look
+                                  up hop by hop; `port` is taken and not listened on
+    PubSubManager                 publish_subscribe.py     ContentDistribution   content_distribution.py, all at once
 
 Not promised: what those pages do not promise; compatibility with the wire of the library whose names these are.
 """
@@ -317,7 +317,8 @@ class PubSubManager:
         dht.managers.append(self)
 
     async def publish(self, topic: str, data: bytes) -> int:
-        """Sends to all who listen now, on every node; how many of those listen on the topic's first node that answers."""
+        """Sends to all who listen now, on every node; how many of those listen on the topic's first node that answers.
+        """
         last: StoreAway | None = None
         for node, client in self.dht.lookup(topic):
             try:

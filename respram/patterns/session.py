@@ -8,8 +8,8 @@
     sessions.end(session_id)                      # at logout
 
 Logout and rotation overwrite the old session with an empty value that lives one millisecond, since nothing can be
-deleted; an ended session is never written again. Not promised: that a save or a load (it writes a new deadline) on another
-node in the same instant as an `end` or a `save` loses: the later stamp wins.
+deleted; an ended session is never written again. Not promised: that a save or a load (it writes a new deadline) on
+another node in the same instant as an `end` or a `save` loses: the later stamp wins.
 """
 
 import secrets

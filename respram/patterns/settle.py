@@ -3,15 +3,15 @@
     others = Settle(nodes=2, clients=(client_of_node_2, client_of_node_3))
     CoordinationToken(client_of_node_1, "stage-2", settle=others).claim("worker-7")
 
-Without it a claim is the answer of the key's home alone. While a node dies or is cut off, and with `--decide local`, two nodes can both
-say yes in the milliseconds before they have spoken. With it the
-claim is written, WAIT says that so many other nodes hold it, and then it is read again: on this node, and on those whose clients are
-given. Why two cannot both be told yes when every node has a client: each of the two reads every node after all of them merged its claim.
-Where both were written, the one with the later stamp stands on every node that has merged both, and the other one's reader finds it
-there; a claim that is tried after the merge is refused by the node itself.
-With `nodes` alone the claim is read again on this node only, `pause_s` after the others acknowledged it: what they wrote before they
-heard of it has arrived by then, unless a link is behind by more. That is as good as the links are; with clients it is exact.
-Not promised: an answer while a node is away: Unsettled says so, and nothing stands.
+Without it a claim is the answer of the key's home alone. While a node dies or is cut off, and with `--decide local`,
+two nodes can both say yes in the milliseconds before they have spoken. With it the claim is written, WAIT says that so
+many other nodes hold it, and then it is read again: on this node, and on those whose clients are given. Why two cannot
+both be told yes when every node has a client: each of the two reads every node after all of them merged its claim.
+Where both were written, the one with the later stamp stands on every node that has merged both, and the other one's
+reader finds it there; a claim that is tried after the merge is refused by the node itself. With `nodes` alone the claim
+is read again on this node only, `pause_s` after the others acknowledged it: what they wrote before they heard of it has
+arrived by then, unless a link is behind by more. That is as good as the links are; with clients it is exact. Not
+promised: an answer while a node is away: Unsettled says so, and nothing stands.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,12 @@
-"""Stash: a payload under a key that nobody else has, and that key for whoever is to have it. Nothing else may live in this file.
+"""Stash: a payload under a key that nobody else has, and that key for whoever is to have it.
+Nothing else may live in this file.
 
     stash = Stash(client, "handoff", ttl_s=600)
-    name = stash.store(b"the findings")          # "handoff:550e8400-e29b-41d4-a716-446655440000": tell it to the other side
+    name = stash.store(b"the findings")          # "handoff:550e8400-e29b-41d4-a716-446655440000": tell it to them
     Stash(other_client).look(name)               # b"the findings"
 
-What `repram_store` does without a key. Not promised: that only those who were told the key can read: whoever may list the
-node's keys finds it too (secure_relay.py).
+What `repram_store` does without a key. Not promised: that only those who were told the key can read: whoever may list
+the node's keys finds it too (secure_relay.py).
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,8 @@
 Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
 What holds where: moves through all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
 `--decide local` the moves through one node do, and those through several nodes with `settle=` (settle.py).
-Not promised: a history; nor that two nodes never accept two moves at once while a node dies or is cut off (the later stamp wins).
+Not promised: a history; nor that two nodes never accept two moves at once while a node dies or is cut off (the later
+stamp wins).
 """
 
 import uuid
@@ -43,7 +44,8 @@ class StateMachine(Generic[C]):
 
     @operation
     def begin(self, job: str, state: str, detail: Json = None) -> Steps[None]:
-        """Begins a job. Raises BadTransition if it exists. A beginning that a client library sent twice is recognised."""
+        """Begins a job. Raises BadTransition if it exists. A beginning that a client library sent twice is recognised.
+        """
         self._known(state)
         mine = to_json({"state": state, "detail": detail, "nonce": uuid.uuid4().hex})
         ours, _ = yield from claimed(key(STATE, job), mine, self.ttl_s, self.settle)
@@ -70,7 +72,8 @@ class StateMachine(Generic[C]):
         if self.settle is None:
             yield from change(key(STATE, job), edit, self.ttl_s)
             return
-        # Between nodes moves take turns: whoever holds the job's turn has seen what the one before wrote, since that left first.
+        # Between nodes moves take turns: whoever holds the job's turn has seen what the one before wrote, since that
+        # left first.
         turn: CoordinationToken[C] = CoordinationToken(self.client, f"{STATE}:{job}", MOVING_S, self.settle)
         for attempt in range(CHANGE_TRIES_MAX):
             if (claim := (yield from turn.claim.steps("move"))) is not None:

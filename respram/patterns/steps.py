@@ -161,10 +161,10 @@ def change(key: bytes, edit: Callable[[bytes | None], bytes | None], ttl_s: floa
     """Compare-and-set by WATCH and MULTI: `edit` gets the value (None: missing) and returns the new one.
 
     None from `edit` leaves the key as it is. `edit` may run several times, and must have no effects of its own.
-    No update is lost among the clients of all nodes while the members of the enclave are stable (with `--decide local`: of one node).
-    While a node dies or is cut off the later stamp wins, and one update can be lost.
-    Raises Contended after CHANGE_TRIES_MAX lost races. When the connection breaks at the EXEC, the new value may
-    have been written already, and `edit` is applied to it once more.
+    No update is lost among the clients of all nodes while the members of the enclave are stable (with `--decide local`:
+    of one node). While a node dies or is cut off the later stamp wins, and one update can be lost. Raises Contended
+    after CHANGE_TRIES_MAX lost races. When the connection breaks at the EXEC, the new value may have been written
+    already, and `edit` is applied to it once more.
     """
     expiry = ttl_ms(ttl_s)
     for attempt in range(CHANGE_TRIES_MAX):

@@ -1,4 +1,5 @@
-"""Sessions with a peer, streams in them: the second level of STT, on the store instead of a socket. Nothing else lives here.
+"""Sessions with a peer, streams in them: the second level of STT, on the store instead of a socket.
+Nothing else lives here.
 
     node = STTNode(client, "ada")                                # or an AffinityPool of clients of several nodes
     node.on_session_closed(lambda session_id, reason: ...)       # "timeout", "auth_failure", "closed", "store away"
@@ -7,13 +8,13 @@
     stream.send(b"GET /data"); stream.receive(timeout_s=5)
     stream.close(); stream.is_closed()
 
-A session is a random id that both sides know, kept alive by beats from both; every call on it or on a stream of it beats when it is
-due, and `attend` beats for those who have nothing else to do. A stream is two live streams, one each way.
-Continuity: when the node does not answer, the session goes on through another of the pool. The reader goes on by position; the
-writer sends again what the other node has not heard of, from the last `KEPT_MAX` messages. What is not to be had any more
-is told (ChunkExpired), never passed over.
-Not promised: that the peer has processed what was sent; that a message outlives `ttl_s`; that nothing comes twice after a node was
-lost in the middle of a send. Who knows the peers' names can read along: give `sealer`, or a sealer per stream.
+A session is a random id that both sides know, kept alive by beats from both; every call on it or on a stream of it
+beats when it is due, and `attend` beats for those who have nothing else to do. A stream is two live streams, one each
+way. Continuity: when the node does not answer, the session goes on through another of the pool. The reader goes on by
+position; the writer sends again what the other node has not heard of, from the last `KEPT_MAX` messages. What is not to
+be had any more is told (ChunkExpired), never passed over. Not promised: that the peer has processed what was sent; that
+a message outlives `ttl_s`; that nothing comes twice after a node was lost in the middle of a send. Who knows the peers'
+names can read along: give `sealer`, or a sealer per stream.
 """
 
 import functools

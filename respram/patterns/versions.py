@@ -7,12 +7,12 @@
     document.read(1)
     document.numbers()                           # [1, 2]
 
-The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else there is.
-A version number is claimed by SET NX.
-What holds where: publishers at all nodes never share a number, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` publishers at one node do not, nor those at several nodes with `settle=` (settle.py).
-Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness while a node dies or is cut off, or that numbers
-have no gaps: where a client library sends the claim twice, because the connection broke, the version has two numbers.
+The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else
+there is. A version number is claimed by SET NX. What holds where: publishers at all nodes never share a number, while
+the members of the enclave are stable (docs/peers.md); with `--decide local` publishers at one node do not, nor those at
+several nodes with `settle=` (settle.py). Not promised: that old versions stay (each has its own ttl_s), a number's
+uniqueness while a node dies or is cut off, or that numbers have no gaps: where a client library sends the claim twice,
+because the connection broke, the version has two numbers.
 """
 
 import uuid
@@ -91,7 +91,8 @@ class Versions(Generic[C]):
         noted, latest = yield from ask_all(("GET", self.key), ("EXISTS", self.store.label_key(self.label(None))))
         if noted is not None or not latest:
             return numbers_of(noted, self.name)
-        # There is a latest version and no record: an earlier version of this library published it. Found by its labels, once.
+        # There is a latest version and no record: an earlier version of this library published it. Found by its labels,
+        # once.
         prefix = f"{self.name}:v"
         labels: list[str] = yield from self.store.list_labels.steps(prefix)
         return sorted(int(each[len(prefix) :]) for each in labels if each[len(prefix) :].isdecimal())

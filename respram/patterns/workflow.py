@@ -4,12 +4,12 @@
     flow.advance("job-1", "agent-a", execute)         # calls execute("fetch", progress), and notes its result
     flow.progress("job-1")                            # Progress(status="in_progress", current_step="fetch", ...)
 
-`current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's clock.
-While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
-What holds where: agents at all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` agents at one node do, and those at several nodes with `settle=` (settle.py).
-Not promised: that a step runs once while a node dies or is cut off. An agent that dies after the work and before the note leaves the
-step to be run again; a job that nobody advances for ttl_s is forgotten whole.
+`current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's
+clock. While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once. What
+holds where: agents at all nodes take turns, while the members of the enclave are stable (docs/peers.md); with `--decide
+local` agents at one node do, and those at several nodes with `settle=` (settle.py). Not promised: that a step runs once
+while a node dies or is cut off. An agent that dies after the work and before the note leaves the step to be run again;
+a job that nobody advances for ttl_s is forgotten whole.
 """
 
 import datetime

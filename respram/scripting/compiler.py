@@ -1,10 +1,10 @@
 """From a script's text to a program that the engines run, where the script keeps to a small part of Lua.
 
 What half the world sends (compare and delete, compare and expire, count and give a window, token buckets) is made of
-`redis.call` with KEYS, ARGV and constants, of locals, `if`, comparisons, arithmetic and a loop over KEYS. All scripts of that
-kind are recognised, by what they do: names, comments and layout do not matter. Anything else in the text, and it is
-Lua's: tables but the one that is returned, functions, libraries, patterns. `program.py` says what a program is, and what happens
-where it meets something odd when it runs.
+`redis.call` with KEYS, ARGV and constants, of locals, `if`, comparisons, arithmetic and a loop over KEYS. All scripts
+of that kind are recognised, by what they do: names, comments and layout do not matter. Anything else in the text, and
+it is Lua's: tables but the one that is returned, functions, libraries, patterns. `program.py` says what a program is,
+and what happens where it meets something odd when it runs.
 
 Nothing here has to judge whether a text is right: it was compiled by Lua before.
 """
@@ -448,5 +448,6 @@ class _Compiler:
 
 
 RESERVED = frozenset(
-    b"and break do else elseif end false for function if in local nil not or repeat return then true until while".split()
+    b"and break do else elseif end false for function if in local nil not or repeat return then true until "
+    b"while".split()
 )

@@ -1,20 +1,20 @@
 """One Lua with the sandbox of `lua/` inside, through lupa: it compiles scripts, runs one at a time, and is bounded.
 
-**What crosses.** Bytes, numbers, booleans and None, both ways; never a Python object, never a Lua table. Lua calls a few
-functions of this file. Each takes plain values, and returns instead of raising: an exception would cross as an object.
-lupa is told to refuse every attribute nevertheless, and its `python` table is gone with all other globals.
+**What crosses.** Bytes, numbers, booleans and None, both ways; never a Python object, never a Lua table. Lua calls a
+few functions of this file. Each takes plain values, and returns instead of raising: an exception would cross as an
+object. lupa is told to refuse every attribute nevertheless, and its `python` table is gone with all other globals.
 
 **Memory.** lupa's allocator refuses what would pass the limit. It may do so only while Lua runs in protected mode: an
-error outside of that ends the process. So the limit is off while values are handed over, and `host_arm` puts it on once Lua
-is at work. A function that answers a script with bytes has lupa allocate them outside of protected mode as well; where
-little is left it takes the limit off, and the sandbox arms again.
+error outside of that ends the process. So the limit is off while values are handed over, and `host_arm` puts it on once
+Lua is at work. A function that answers a script with bytes has lupa allocate them outside of protected mode as well;
+where little is left it takes the limit off, and the sandbox arms again.
 
-**Time.** A hook calls `host_tick` every HOOK_INSTRUCTIONS instructions, in every coroutine. What then happens is for the
-`Host` to say: go on, or end the script. It may also let others run meanwhile, by switching to another greenlet.
+**Time.** A hook calls `host_tick` every HOOK_INSTRUCTIONS instructions, in every coroutine. What then happens is for
+the `Host` to say: go on, or end the script. It may also let others run meanwhile, by switching to another greenlet.
 
-**Between scripts** nothing of one is left for the next, but for the settings of cjson and the state of math.random, as in
-Redis. A script that left much memory behind costs a new runtime (`is_worn`). What Lua has freed is not wiped: its strings are
-as much out of reach as Python's own.
+**Between scripts** nothing of one is left for the next, but for the settings of cjson and the state of math.random, as
+in Redis. A script that left much memory behind costs a new runtime (`is_worn`). What Lua has freed is not wiped: its
+strings are as much out of reach as Python's own.
 """
 
 import hashlib
@@ -54,8 +54,9 @@ class Answer(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a script: `kind`, and what belongs to it.
 
-    BULK: bytes. NUMBER: an integer. RESP: a reply that is encoded. NULLED: nothing. FAILED: the error's text, whether it was
-    counted before, and where it came from, if that is known. BROKEN: the text of an error that is no error table.
+    BULK: bytes. NUMBER: an integer. RESP: a reply that is encoded. NULLED: nothing. FAILED: the error's text, whether
+    it was counted before, and where it came from, if that is known. BROKEN: the text of an error that is no error
+    table.
     """
 
     kind: int
@@ -200,7 +201,8 @@ class Runtime:
         modules[b"version_number"] = _version_number(version)
         sandbox = lua.compile(_source("sandbox"), name="=sandbox")
         functions = sandbox(
-            self._host_call(), self._host_tick(), self._host_arm(), self._host_log(), self._host_sha1(), self._host_may(),
+            self._host_call(), self._host_tick(), self._host_arm(), self._host_log(), self._host_sha1(),
+            self._host_may(),
             self._host_setresp(), self._guarded(_float_bytes), self._guarded(_float_from),
             self._guarded(lambda text: not has_too_many_parameters(text)), modules,
             self.memory_bytes_max, HOOK_INSTRUCTIONS, pattern_steps_max,
@@ -219,7 +221,8 @@ class Runtime:
     def _is_tight(self, size: int) -> bool:
         """Whether an answer of that size might not fit; then the limit is off until Lua arms it again.
 
-        Lua may also enlarge its table of strings for it, to twice its size, which is at most a third of what is used."""
+        Lua may also enlarge its table of strings for it, to twice its size, which is at most a third of what is used.
+        """
         used = self._lua.get_memory_used(total=True) - self.base_bytes
         if used + used // 2 + size + SPARE_BYTES < self.memory_bytes_max:
             return False
@@ -353,5 +356,7 @@ def _source(name: str) -> bytes:
 def _version_number(version: bytes) -> int:
     number = 0
     for part in version.split(b"."):
-        number = number * 256 + int.from_bytes(bytes((sum((digit - 48) * 10**place for place, digit in enumerate(reversed(part))),)))
+        number = number * 256 + int.from_bytes(
+            bytes((sum((digit - 48) * 10**place for place, digit in enumerate(reversed(part))),))
+        )
     return number

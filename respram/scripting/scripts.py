@@ -2,10 +2,11 @@
 
 **A script that runs for long.** The node has one thread, and a script is a call of Lua that cannot be left and entered
 again. So Lua has a greenlet of its own, with a C stack of its own: once a script has run for `busy_ms`, the hook of
-`runtime.py` switches back to whoever called, and the caller is told that the script is not over (None). From then on it runs
-in slices, each by `resume`, and between two of them the node serves others: clients are told BUSY, SCRIPT KILL works,
-and peers and expiry go on. Up to `busy_ms` it is alone, as all commands are; beyond it, what peers write and what expires can
-be seen by the script. At `time_max_ms` it is ended, and what it wrote stays: there is nothing that could take it back.
+`runtime.py` switches back to whoever called, and the caller is told that the script is not over (None). From then on it
+runs in slices, each by `resume`, and between two of them the node serves others: clients are told BUSY, SCRIPT KILL
+works, and peers and expiry go on. Up to `busy_ms` it is alone, as all commands are; beyond it, what peers write and
+what expires can be seen by the script. At `time_max_ms` it is ended, and what it wrote stays: there is nothing that
+could take it back.
 
 Where the caller cannot wait (inside EXEC), a script is ended at `busy_ms`.
 
@@ -78,7 +79,8 @@ class Scripts:
         return digest
 
     def _teach(self, digest: bytes, entry: Cached) -> None:
-        """Has the engine run it, by its digest and by its text, where it is one that can be. One that says of itself what it
+        """Has the engine run it, by its digest and by its text, where it is one that can be. One that says of itself
+        what it
         does (`#!lua flags=`) passes checks that only `dispatch` makes."""
         entry.program = compile_script(entry.text) if entry.flags is None else None
         if entry.program is not None and not (
@@ -110,9 +112,11 @@ class Scripts:
 
     # -- running ----------------------------------------------------------------------------------
     def run(
-        self, digest: bytes, entry: Cached, host: Host, keys: list[bytes], arguments: list[bytes], proto: int, *, may_wait: bool, slice_us: int
+        self, digest: bytes, entry: Cached, host: Host, keys: list[bytes], arguments: list[bytes], proto: int, *,
+        may_wait: bool, slice_us: int
     ) -> Outcome | None:
-        """The outcome, or None: it is not over, and `resume` has to be called until it is. After the slice it gives way, or, where it may
+        """The outcome, or None: it is not over, and `resume` has to be called until it is. After the slice it gives
+        way, or, where it may
         not wait, ends."""
         assert self.running is None
         if entry.generation != self._generation:

@@ -3,15 +3,16 @@
 `return f(x)` of a script becomes `return __redis__all(1,f(x))`, on the same line: the same values, but no tail call.
 
 Lua forgets a function that ends with a call of another one. In Redis that does no harm where the other is a C function
-(`return redis.call(...)`), because those leave the caller on the stack: an error is told with the script's line. Here most of
-those functions are Lua, and the line would be lost. (`select(1, ...)` hands on all values; the name is one that the
-sandbox provides.) The price: a script that recurses by tail calls more than 20,000 deep ends with a stack overflow.
+(`return redis.call(...)`), because those leave the caller on the stack: an error is told with the script's line. Here
+most of those functions are Lua, and the line would be lost. (`select(1, ...)` hands on all values; the name is one that
+the sandbox provides.) The price: a script that recurses by tail calls more than 20,000 deep ends with a stack overflow.
 
 
 **Many parameters before `...`.** Lua 5.1.5 as lupa has it does not count them when it makes room on its stack
 (CVE-2014-5461): a script could write behind it. So more than PARAMETERS_MAX are refused.
 
-Both depend on cutting a text into tokens as Lua does. A text that is cut differently here must be none that Lua compiles.
+Both depend on cutting a text into tokens as Lua does. A text that is cut differently here must be none that Lua
+compiles.
 """
 
 import re
@@ -99,7 +100,13 @@ def keep_tails(text: bytes) -> bytes:
         if kind in ("blank", "comment"):
             out.append(token)
             continue
-        while waiting and token in ENDS and waiting[-1].blocks == blocks and not waiting[-1].brackets and kind in ("word", "mark"):
+        while (
+            waiting
+            and token in ENDS
+            and waiting[-1].blocks == blocks
+            and not waiting[-1].brackets
+            and kind in ("word", "mark")
+        ):
             _close(waiting.pop(), out)
         is_word = kind == "word"
         if is_word and token in OPENS:

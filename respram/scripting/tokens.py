@@ -1,6 +1,7 @@
 """A script's text as tokens: words, texts, numbers and marks. `tails.py` has the pattern that finds where each ends.
 
-What the small part of Lua that is compiled does not know (long strings, other escapes, other numbers) raises Odd: the script is Lua's.
+What the small part of Lua that is compiled does not know (long strings, other escapes, other numbers) raises Odd: the
+script is Lua's.
 """
 
 import re

@@ -2,8 +2,8 @@
 """The pump where it counts: epoll, recv, the engine's feed and send, with no Python call between them.
 
 It has an epoll of its own, of which the loop watches one descriptor; so a turn of the loop costs its
-Python callback once, however many sockets are ready. The contract is `Pump` in pump.py; what is only here is how: stays,
-replies that are sent together, and the engine called by way of raw.pxd.
+Python callback once, however many sockets are ready. The contract is `Pump` in pump.py; what is only here is how:
+stays, replies that are sent together, and the engine called by way of raw.pxd.
 
 Unpipelined, hardly more than one socket is ready at a time, and a turn of the loop, with an epoll under
 another, is as dear as the command itself. So while nothing but plain commands arrives, the pump does not
@@ -11,13 +11,13 @@ go back to the loop after each of them: it stays, waits for its sockets by itsel
 descriptor among them. That ends the stay at once when the loop has anything to do; what the loop may do
 without a descriptor, its timers, waits for STAY_MS at most.
 
-Pipelined, many are ready, some with long batches. Their replies are sent together; who reads little at a time comes first,
-and whose batch is more than one turn's worth goes on in the next turns, among the others. Measured:
+Pipelined, many are ready, some with long batches. Their replies are sent together; who reads little at a time comes
+first, and whose batch is more than one turn's worth goes on in the next turns, among the others. Measured:
 docs/decisions/0050-native-pump.md.
 
-A client that took long owes the others that time, half of it forgotten every DEBT_HALVED_MS. Who owes little is served first, and a turn
-ends after TURN_US however many still wait: the kernel tells of them again. So fifty clients with dear commands wait for each
-other, and one with a PING waits for the command that runs and no more.
+A client that took long owes the others that time, half of it forgotten every DEBT_HALVED_MS. Who owes little is served
+first, and a turn ends after TURN_US however many still wait: the kernel tells of them again. So fifty clients with dear
+commands wait for each other, and one with a PING waits for the command that runs and no more.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -70,14 +70,16 @@ cdef Pushes pushes_raw = <Pushes>PyCapsule_GetPointer(PUSHES, "respram.pushes")
 cdef Replies replies_raw = <Replies>PyCapsule_GetPointer(REPLIES, "respram.replies")
 
 DEF READ_BYTES = 65536  # one read of one client, as in pump.py,
-DEF LONG_READ_BYTES = 131072  # and of one whose reads are full with few commands; still longer ones keep the others waiting
+# and of one whose reads are full with few commands; still longer ones keep the others waiting
+DEF LONG_READ_BYTES = 131072
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
 DEF EVENTS_MAX = 256  # sockets served in one turn
 DEF TURN_US = 5000  # of a turn; one client's share of it can be as much again, and nothing can be cut off
 DEF DEBT_US_MIN = 500  # who owes less is in nobody's way
 DEF DEBT_HALVED_MS = 32
-DEF SMALL_READ_BYTES = 4096  # plain commands in a read up to this are not timed: they take some us, and so would looking at the clock often
+# plain commands in a read up to this are not timed: they take some us, and so would looking at the clock often
+DEF SMALL_READ_BYTES = 4096
 DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
 DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves,
@@ -298,7 +300,8 @@ cdef class NativePump:
 
     def read(self, client):
         cdef int fd = client.sock.fileno()
-        if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client and not self.watches[fd].unfinished:
+        cdef bint is_watched = 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client
+        if is_watched and not self.watches[fd].unfinished:
             try:
                 self.serve(fd)
             finally:
@@ -362,7 +365,9 @@ cdef class NativePump:
             self.ready()
 
     cdef int turn(self, int timeout_ms) except -1:
-        """Serves what is ready, or gets ready in time; then those whose last batch is not over, each for one turn's worth."""
+        """Serves what is ready, or gets ready in time; then those whose last batch is not over, each for one turn's
+        worth.
+        """
         cdef epoll_event events[EVENTS_MAX]
         cdef int number, fd, count, late = 0, due = self.unfinished_count
         if timeout_ms and not self.unfinished_count:
@@ -497,8 +502,9 @@ cdef class NativePump:
         return 0
 
     cdef int answer(self, int fd, size_t count) except -1:
-        """Runs what was read. The reply is sent with those of others, all together: a client that takes them one by one as
-        they are made is asleep again each time, and waking it costs as much as a few commands."""
+        """Runs what was read. The reply is sent with those of others, all together: a client that takes them one by one
+        as they are made is asleep again each time, and waking it costs as much as a few commands.
+        """
         cdef PyObject *client = self.watches[fd].client
         cdef size_t start = 0, end = 0
         cdef int fed
@@ -551,8 +557,9 @@ cdef class NativePump:
             sent_raw(self.engine)
 
     cdef void give_up(self, Unsent *one, error) noexcept:
-        """What goes wrong with one client's output is the business of nobody whose command runs meanwhile: the loop is told. It may
-        have got a part of a reply, so it gets no more."""
+        """What goes wrong with one client's output is the business of nobody whose command runs meanwhile: the loop is
+        told. It may have got a part of a reply, so it gets no more.
+        """
         try:
             if self.watches[one.fd].client == one.client:
                 (<object>one.client).lost()
@@ -575,7 +582,8 @@ cdef class NativePump:
                 sent = 0
         if <size_t>sent < one.length:
             self.plain = False
-            (<object>one.client).send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>one.length - sent, PyBUF_READ))
+            (<object>one.client).send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>one.length - sent,
+                                                              PyBUF_READ))
         return 0
 
     cdef void push_one(self, int fd, session, const uint8_t *frames, size_t length) noexcept:

@@ -81,7 +81,9 @@ class App:
         observe(self.node)
         self.clients: dict[int, Client] = {}
         self.pump = make_pump(self.node.engine, loop)
-        self.listeners = [Listener("clients", self.pump)] if config.port or not (config.tls_port or config.unixsocket) else []
+        self.listeners = (
+            [Listener("clients", self.pump)] if config.port or not (config.tls_port or config.unixsocket) else []
+        )
         if config.unixsocket:
             self.listeners.append(Listener("unix_clients", self.pump, path=config.unixsocket))
         self.encryption = Encryption(config, self._tls_failed) if config.tls_port else None
@@ -106,7 +108,8 @@ class App:
         if not (config.seal_memory or config.has_peers or config.may_meet or config.snapshot_dir):
             return None
         memory = self.guard.keys if self.guard is not None else bytearray(RING_BYTES)
-        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms(), by_gcm=cipher.is_gcm_faster(own_cipher(config.engine)))
+        return Ring(memory, secrets.token_bytes(KEY_BYTES), clock.now_ms(),
+                    by_gcm=cipher.is_gcm_faster(own_cipher(config.engine)))
 
     def _engine(self, settings: Settings) -> Engine:
         engine = peer_setup.make_engine(self.config, settings, self.trust)
@@ -128,7 +131,9 @@ class App:
         )  # fmt: skip
 
     def _snapshots(self) -> Snapshots:
-        return Snapshots(self.config, self.node.engine, self.loop, self.journal, self.ring, self.node.loaded, self.node.number)
+        return Snapshots(
+            self.config, self.node.engine, self.loop, self.journal, self.ring, self.node.loaded, self.node.number
+        )
 
     def _load_users(self) -> None:
         if not self.config.aclfile:
@@ -141,7 +146,9 @@ class App:
             raise ConfigError(f"--aclfile {self.config.aclfile}: {reason}") from None
 
     def reload(self) -> None:
-        """SIGHUP: certificates and the cluster secret anew, for those who connect from now on. Wrong ones change nothing."""
+        """SIGHUP: certificates and the cluster secret anew, for those who connect from now on. Wrong ones change
+        nothing.
+        """
         if self.encryption is not None:
             try:
                 self.encryption.renew()
@@ -199,7 +206,8 @@ class App:
         return next((int(sock.getsockname()[1]) for one in listeners for sock in one.sockets), 0)
 
     def _await_first_peer(self) -> None:
-        """Who is alone pays nothing for peers. Two nodes may start on one machine with the usual peer port: one has it."""
+        """Who is alone pays nothing for peers. Two nodes may start on one machine with the usual peer port: one has it.
+        """
         try:
             self.waiting_listeners = peer_setup.listen(self.config)
         except BindError as error:
@@ -209,10 +217,14 @@ class App:
         for listener in self.waiting_listeners:
             self.loop.add_reader(listener, self._grow)
         if self.waiting_listeners:
-            self.journal(f"event=peers_awaited listen={','.join(spell(one.getsockname()).decode() for one in self.waiting_listeners)}")
+            self.journal(
+                "event=peers_awaited "
+                f"listen={','.join(spell(one.getsockname()).decode() for one in self.waiting_listeners)}"
+            )
 
     def _close_unproven(self) -> None:
-        """Where clients need a password by now, the peer port, which asks nobody for a proof, is no way round it: as if the node had
+        """Where clients need a password by now, the peer port, which asks nobody for a proof, is no way round it: as if
+        the node had
         been started with that password."""
         if self.waiting_listeners and not self.config.peer_port_given and not self.node.users[DEFAULT].open:
             for listener in self.waiting_listeners:
@@ -241,7 +253,9 @@ class App:
         self.meet()
 
     def meet(self) -> None:
-        """Where there can be peers. Who awaits the first one begins with it, and it may come before the loop's first turn is over."""
+        """Where there can be peers. Who awaits the first one begins with it, and it may come before the loop's first
+        turn is over.
+        """
         if self.peer_listeners:
             self.meeting = self.loop.create_task(self._meet_peers())
             self.meeting.add_done_callback(self._met)
@@ -312,7 +326,8 @@ class App:
         client = Client(sock, self.loop, listener.pump, node, session, self._gone)
         client.conn = session.owner = Conn(
             id=node.next_client_id, node=node, session=session, address=spell(address),
-            local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd, encrypted=listener.wrap is not None,
+            local_address=spell(local), created_ms=clock.now_ms(), transport=client, fd=fd,
+            encrypted=listener.wrap is not None,
         )  # fmt: skip
         client.conn.last_active_ms = client.conn.created_ms
         node.next_client_id += 1
@@ -402,7 +417,10 @@ class App:
         if self.driver is not None:
             self.driver.hand_over()
         await stopping.answer(
-            self.clients.values, lambda: self.node.pause.is_on(clock.now_ms()), begun_s + stopping.ANSWER_S, self.journal
+            self.clients.values,
+            lambda: self.node.pause.is_on(clock.now_ms()),
+            begun_s + stopping.ANSWER_S,
+            self.journal,
         )
         await self._finish_meeting(begun_s + stopping.MEET_S)
         self.saved = await stopping.save(self.driver, self.snapshots, begun_s, self.journal)
@@ -429,7 +447,8 @@ class App:
 
 
 def run(config: Config, say: Callable[[str], None] | None = None) -> int:
-    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. `say` is told once when the
+    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. `say` is told once
+    when the
     node is ready, and how to reach it."""
     logs.set_up(config.log_level, config.log_format)
     process.give_back_large_blocks()
@@ -466,7 +485,8 @@ async def _serve(config: Config, say: Callable[[str], None] | None = None) -> in
     if app.ring is not None:
         app.ring.wipe()
     logs.logger.info("event=stopped")
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))  # one more would end the end with an odd exit code
+    # one more would end the end with an odd exit code
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     return 0 if app.saved else 1
 
 
@@ -482,7 +502,8 @@ def _announce(app: App) -> None:
     )
     by_name = sorted(name.decode() for name in app.node.users[b"default"].by_name)
     if by_name:
-        logs.logger.warning("event=let_go user=default commands=%s: every client without AUTH may use them", ",".join(by_name))
+        logs.logger.warning("event=let_go user=default commands=%s: every client without AUTH may use them",
+                            ",".join(by_name))
     ways = {one.name: one.spelled() for one in app.listeners}
     spelled = [ways.get(name, "none") for name in ("clients", "tls_clients", "unix_clients")]
     log("event=listen clients=%s tls_clients=%s unix_clients=%s enclave=%s", *spelled, config.enclave)
@@ -494,7 +515,8 @@ def _announce(app: App) -> None:
         "locked" if guard is not None and guard.all_locked else "not_locked",
         "off" if guard is not None and guard.dumps_off else "on",
     )
-    log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes)  # fmt: skip
+    log("event=policy default_ttl_s=%d max_ttl_s=%d maxmemory_bytes=%d", config.default_ttl_s, config.max_ttl_s,
+        config.maxmemory_bytes)  # fmt: skip
 
 
 def _say_ready(app: App, say: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Before a node has begun with its peers it knows nothing of what they hold, and says so.
 
-Names of --join are resolved and the driver is made while clients are served already. Who decides by what a key holds waits here, and
-asks the driver as soon as it is there. (`node.truth`: commands/truth.py)
+Names of --join are resolved and the driver is made while clients are served already. Who decides by what a key holds
+waits here, and asks the driver as soon as it is there. (`node.truth`: commands/truth.py)
 """
 
 from collections.abc import Sequence

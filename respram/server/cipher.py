@@ -1,8 +1,8 @@
 """Which way through the cipher is the faster one on this machine: measured once, at the start.
 
-Long values can be sealed and opened by CTR or by GCM, to the same bytes (see seal.py). Which is faster depends on the processor
-and on the library: with VAES, as servers have it since 2019 or so, `cryptography` takes 1.5 us for 16 KiB by GCM and 2.6 by CTR,
-and without 4 to 6 us by GCM; OpenSSL 3.0, which Debian 12 has, takes 3.2 us by GCM and 1.9 by CTR.
+Long values can be sealed and opened by CTR or by GCM, to the same bytes (see seal.py). Which is faster depends on the
+processor and on the library: with VAES, as servers have it since 2019 or so, `cryptography` takes 1.5 us for 16 KiB by
+GCM and 2.6 by CTR, and without 4 to 6 us by GCM; OpenSSL 3.0, which Debian 12 has, takes 3.2 us by GCM and 1.9 by CTR.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,11 @@ def is_gcm_faster(own: type[OwnCipher] | None = None, micros: Callable[[], int] 
     whole = getattr(AESGCM(key), "encrypt_into", None)
     if whole is None:  # an older library
         return False
-    run, block, nonce = Cipher(AES(key), CTR(bytes(BLOCK_BYTES))).encryptor(), bytes(BLOCK_BYTES), bytes(BLOCK_BYTES - 4)
+    run, block, nonce = (
+        Cipher(AES(key), CTR(bytes(BLOCK_BYTES))).encryptor(),
+        bytes(BLOCK_BYTES),
+        bytes(BLOCK_BYTES - 4),
+    )
 
     def in_blocks() -> None:
         run.reset_nonce(block)

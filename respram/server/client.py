@@ -56,7 +56,8 @@ class Client:
 
     # -- in ---------------------------------------------------------------------------------------
     def unusual(self) -> bool:
-        """The batch just fed has to wait, or was the last. (Most forwards are back before their client sends more: to be no longer
+        """The batch just fed has to wait, or was the last. (Most forwards are back before their client sends more: to
+        be no longer
         watched, and again, is two calls of the kernel.)"""
         if self.closed:
             return False
@@ -174,7 +175,8 @@ class Client:
         return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max
 
     def check_patience(self, now: int) -> None:
-        """Once a second: closes who takes nothing, has too much waiting for too long, does not authenticate, or idles."""
+        """Once a second: closes who takes nothing, has too much waiting for too long, does not authenticate, or idles.
+        """
         limits, conn = self.node.limits, self.conn
         soft = limits.pubsub_output_soft_bytes_max if conn.subscribed else limits.output_soft_bytes_max
         if self.out_bytes <= soft:
@@ -239,7 +241,9 @@ class Client:
 
     # -- the end ----------------------------------------------------------------------------------
     def finish(self) -> None:
-        """The node stops: one last read. What has come is answered, however many turns that takes, and nothing more is read."""
+        """The node stops: one last read. What has come is answered, however many turns that takes, and nothing more is
+        read.
+        """
         if self.reading:
             self.pump.read(self)
         self.last_read = True
@@ -264,7 +268,8 @@ class Client:
             self._end_output()
 
     def _end_output(self) -> None:
-        """The other side reads the end behind the last reply. To close here would be a reset, where it has sent more than was read,
+        """The other side reads the end behind the last reply. To close here would be a reset, where it has sent more
+        than was read,
         and a reset can overtake replies."""
         try:
             self.sock.shutdown(socket.SHUT_WR)
@@ -291,8 +296,9 @@ class Client:
 
 
 def _free(loop: asyncio.AbstractEventLoop, waiting: deque[memoryview]) -> None:
-    """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms. The last goes
-    first: pieces too small for blocks of their own lie in the heap, which shrinks from its end; from the front all of it
+    """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms. The last
+    goes first: pieces too small for blocks of their own lie in the heap, which shrinks from its end; from the front all
+    of it
     would go back with the last piece (115 ms)."""
     freed = 0
     while waiting and freed < FREED_AT_ONCE_BYTES:

@@ -1,11 +1,11 @@
 """What all clients together may have in the node's memory: unread input, queued commands, replies that wait.
 
 Each client has limits of its own, and ten thousand of them together could still have more than the machine. Beyond
-`maxmemory-clients` those that hold most are closed, the largest first, until the rest is below it; Redis does the same under this
-name. Who asked for CLIENT NO-EVICT is spared. Nothing of a closed client's unfinished command is executed.
+`maxmemory-clients` those that hold most are closed, the largest first, until the rest is below it; Redis does the same
+under this name. Who asked for CLIENT NO-EVICT is spared. Nothing of a closed client's unfinished command is executed.
 
-It is looked at once a second, and after so much input or unread output as `weigh_bytes` says, however fast it comes: so between two
-looks the clients can gain no more than that, one turn of the loop's reads, and what is being answered.
+It is looked at once a second, and after so much input or unread output as `weigh_bytes` says, however fast it comes: so
+between two looks the clients can gain no more than that, one turn of the loop's reads, and what is being answered.
 """
 
 from collections.abc import Iterable

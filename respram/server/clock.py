@@ -1,7 +1,7 @@
 """The clocks of the process. Everything else gets the time as an argument.
 
-A test may put them ahead (respram/embedded): the portable pump and all above it then live in a later time. The native pump reads the
-system's clock by itself and does not follow.
+A test may put them ahead (respram/embedded): the portable pump and all above it then live in a later time. The native
+pump reads the system's clock by itself and does not follow.
 """
 
 import time

@@ -1,8 +1,9 @@
 """Clients whose commands are decided elsewhere: what they wait for, put together for the homes and taken apart again.
 
-All that the clients of one turn of the loop want of one home leaves in one frame. Its replies are cut by commands and given back to
-whoever asked, in the order in which each asked. (Replies of plain commands of one key are one line or one bulk, so they can be cut.)
-Where the homes of a frame's keys have parted meanwhile, each of its commands is asked for by itself.
+All that the clients of one turn of the loop want of one home leaves in one frame. Its replies are cut by commands and
+given back to whoever asked, in the order in which each asked. (Replies of plain commands of one key are one line or one
+bulk, so they can be cut.) Where the homes of a frame's keys have parted meanwhile, each of its commands is asked for by
+itself.
 """
 
 import asyncio
@@ -47,7 +48,10 @@ class Waiting:
         self.replies[group] = replies
         self.left -= 1
         if not self.left:
-            self.asker.told(replies if len(self.replies) == 1 else self.engine.weave_replies(self.order, self.replies), len(self.order))
+            self.asker.told(
+                replies if len(self.replies) == 1 else self.engine.weave_replies(self.order, self.replies),
+                len(self.order),
+            )
 
 
 @dataclass(slots=True)
@@ -135,7 +139,8 @@ class Decisions:
         if self._is_full():
             return False
         self._send_soon(
-            _request(together, self.version), lambda outcome, replies, home: self._tell_several(asker, singles, outcome, replies, home)
+            _request(together, self.version),
+            lambda outcome, replies, home: self._tell_several(asker, singles, outcome, replies, home),
         )
         self.forwarded += len(singles)
         return True
@@ -145,7 +150,10 @@ class Decisions:
             if outcome == ANSWERED and home:
                 asker.decided_by(home)
             count = len(singles)
-            asker.told(replies if outcome == ANSWERED else b"" if outcome == CLOSED else self._error(outcome, count) * count, count)
+            asker.told(
+                replies if outcome == ANSWERED else b"" if outcome == CLOSED else self._error(outcome, count) * count,
+                count,
+            )
             return
         found, left = [b""] * len(singles), set(range(len(singles)))
 
@@ -200,9 +208,12 @@ class Decisions:
     def _close_batch(self, place: Batched) -> None:
         batch = self._batches.pop(place)
         request = Request(
-            RUN, batch.db, batch.proto, b"", batch.rights, b"".join(batch.keys), b"", b"".join(batch.payloads), version=self.version,
+            RUN, batch.db, batch.proto, b"", batch.rights, b"".join(batch.keys), b"", b"".join(batch.payloads),
+            version=self.version,
         )  # fmt: skip
-        self._send_soon(request, lambda outcome, replies, home: self._tell_batch(batch, outcome, replies, home, request))
+        self._send_soon(
+            request, lambda outcome, replies, home: self._tell_batch(batch, outcome, replies, home, request)
+        )
 
     def _send_soon(self, request: Request, told: Told) -> None:
         self._waiting.append((request, told))
@@ -274,7 +285,8 @@ class Decisions:
 
 
 def _request(one: Forwarded, version: int = 0) -> Request:
-    return Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands, one.patience_ms, version)
+    return Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands,
+                   one.patience_ms, version)
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:

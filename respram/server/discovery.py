@@ -1,9 +1,9 @@
 """Where the peers of `--join` are: HOST:PORT by A and AAAA records, `srv:NAME` by SRV records, asked anew each time.
 
-The system's resolver knows no SRV, so `srv:` asks the name servers of resolv.conf itself: one query over UDP, over TCP where
-the answer was cut short. Whatever comes back is hostile until checked: it must answer this very question, every length is
-bounded by the bytes that came, and names can only point backwards. What cannot be read is DnsError, and DNS that does not
-answer is no reason to stop: the other entries stand, and the next round asks again.
+The system's resolver knows no SRV, so `srv:` asks the name servers of resolv.conf itself: one query over UDP, over TCP
+where the answer was cut short. Whatever comes back is hostile until checked: it must answer this very question, every
+length is bounded by the bytes that came, and names can only point backwards. What cannot be read is DnsError, and DNS
+that does not answer is no reason to stop: the other entries stand, and the next round asks again.
 
 Only the finding of addresses lives here; when to ask and whom to dial is decided elsewhere.
 """
@@ -171,7 +171,9 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 async def _ask_by_datagram(query: bytes, number: int, server: Address) -> list[Target]:
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(lambda: _Datagrams(query, number), remote_addr=(server.host, server.port))
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: _Datagrams(query, number), remote_addr=(server.host, server.port)
+    )
     try:
         transport.sendto(query)
         return await protocol.answer

@@ -1,12 +1,13 @@
 """The peer port's door: who of the strangers that connect may begin a handshake.
 
-Anybody can connect, thousands of times a second, and this costs them nothing. So a connection is a bare socket here until its first
-bytes are there: no transport, no TLS, no timer of its own. Whoever wants in has sent them before its connection is accepted, or with the
-next packet; those who only connect stay bare and take each other's places. Room is made at random, so that nobody can tell who goes, and
-first among connections from the same address (of IPv6: the same /64), so that one machine pushes out only itself.
+Anybody can connect, thousands of times a second, and this costs them nothing. So a connection is a bare socket here
+until its first bytes are there: no transport, no TLS, no timer of its own. Whoever wants in has sent them before its
+connection is accepted, or with the next packet; those who only connect stay bare and take each other's places. Room is
+made at random, so that nobody can tell who goes, and first among connections from the same address (of IPv6: the same
+/64), so that one machine pushes out only itself.
 
-Behind the door a link has its handshake, again within places of its own: `STRANGERS_MAX` at a time, `OF_ADDRESS_MAX` from one address.
-Addresses that this node was told to join, or that members have, are never made to go for others.
+Behind the door a link has its handshake, again within places of its own: `STRANGERS_MAX` at a time, `OF_ADDRESS_MAX`
+from one address. Addresses that this node was told to join, or that members have, are never made to go for others.
 """
 
 import asyncio
@@ -81,7 +82,9 @@ def network_of(address: str) -> str:
 
 
 class Door:
-    """`let_in` gets a socket whose first bytes are there; `turned_away` is told of each that went: why, by a word of peer.py."""
+    """`let_in` gets a socket whose first bytes are there; `turned_away` is told of each that went: why, by a word of
+    peer.py.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, is_tls: Callable[[], bool], favoured: Callable[[str], bool],

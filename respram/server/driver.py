@@ -1,8 +1,8 @@
 """The driver: between the replica, which decides all about peers, and the loop, which has sockets and time.
 
-It carries out what the replica asks for, in order (bytes to links, dials, lines for the log, publications, clients that wait),
-hands it what arrives, and keeps one timer, at the replica's next deadline. Writes of clients are noticed after each turn of the
-pump. There is no `if` about peers here: such a question belongs into gossip/.
+It carries out what the replica asks for, in order (bytes to links, dials, lines for the log, publications, clients that
+wait), hands it what arrives, and keeps one timer, at the replica's next deadline. Writes of clients are noticed after
+each turn of the pump. There is no `if` about peers here: such a question belongs into gossip/.
 
 The Driver is the `Peers` of `commands/cluster.py`: what commands ask of other nodes they ask here.
 """
@@ -67,7 +67,8 @@ from respram.wire.messages import Forward
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
-HELD_S = 0.05  # after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
+# after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
+HELD_S = 0.05
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
@@ -99,7 +100,8 @@ def make_replica(
 
 class Driver:
     def __init__(
-        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, log: Callable[..., None],
+        self, replica: Replica, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None,
+        log: Callable[..., None],
     ) -> None:  # fmt: skip
         self.replica = replica
         self.node = node
@@ -144,7 +146,8 @@ class Driver:
         self.carry(self.replica.hand_over(now()))
 
     async def drain(self, end_s: float) -> Left:
-        """Until the peers have acknowledged all that was written here, or until then (loop time): what is left of it."""
+        """Until the peers have acknowledged all that was written here, or until then (loop time): what is left of it.
+        """
         asked_s = 0.0
         while True:
             now_s = self.loop.time()
@@ -229,14 +232,17 @@ class Driver:
         return host in self._known
 
     def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
-        link = Link(self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes)
+        link = Link(
+            self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes
+        )
         self._next_link += 1
         self.links[link.number] = link
         return link
 
     def renew(self, trust: Trust) -> int:
         """Other secrets or certificates, for links from now on. Where somebody is believed no longer, the present links
-        end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended."""
+        end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended.
+        """
         before, self.trust = self.trust, trust
         if before is None or not before.believes_more_than(trust):
             return 0
@@ -305,7 +311,9 @@ class Driver:
             self.carry(self.replica.dial_failed(address, now(), isinstance(error, ConnectionRefusedError)))
 
     async def _find_out(self, address: bytes, why: str) -> None:
-        """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would answer."""
+        """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would
+        answer.
+        """
         host, port = read_address(address.decode())
         answer = b""
         with contextlib.suppress(OSError, TimeoutError):
@@ -323,7 +331,9 @@ class Driver:
         is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
         if not is_told and len(self.unreached) < UNREACHED_MAX:
             self.unreached[address] = None
-            self.log(f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}", logs.WARNING)
+            self.log(
+                f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}", logs.WARNING
+            )
 
     # -- the replica's wishes ---------------------------------------------------------------------
     def carry(self, outputs: list[Output]) -> None:
@@ -407,8 +417,11 @@ class Driver:
         self._use_homes()
 
     def beat(self, now_ms: int) -> None:
-        """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what it holds may be
-        old, and before a client is answered by it that has to be known. (After such a gap the engine leaves all to `dispatch`.)"""
+        """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what
+        it holds may be
+        old, and before a client is answered by it that has to be known. (After such a gap the engine leaves all to
+        `dispatch`.)
+        """
         engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
         until_ms, ahead_ms = engine.awake_until_ms, clock.ahead_ms()
         if until_ms:
@@ -560,7 +573,10 @@ class Driver:
         return self.replica.core.homes.ranges()
 
     def facts(self) -> list[tuple[str, object]]:
-        return [("forwarded_commands", self.decisions.forwarded), *peer_overview.facts(self.replica, self.faults, now().ms)]
+        return [
+            ("forwarded_commands", self.decisions.forwarded),
+            *peer_overview.facts(self.replica, self.faults, now().ms),
+        ]
 
 
 def now() -> Now:

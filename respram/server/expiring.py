@@ -1,14 +1,16 @@
 """`respram snapshot expire DIR`: forgets, for a node that is stopped, what has ended since.
 
-A running node destroys keys on time. A stopped one cannot: with a key file, `keys.ring` and the segments beside it would open values past
-their deadlines. This does for the directory what the node would do, once; a timer does it again and again.
+A running node destroys keys on time. A stopped one cannot: with a key file, `keys.ring` and the segments beside it
+would open values past their deadlines. This does for the directory what the node would do, once; a timer does it again
+and again.
 
     without the key file   segments whose bucket is over are removed; so is the ring file where no segment is left
     with it                their keys leave the ring file, too; and segments with values that are over are written anew
                            without them, under fresh keys. All are read for that: a value that was given a shorter life
                            lies in the bucket of its first end, and a member is over with its collection
 
-Files and keys are exchanged in the order of a node's own snapshot: at every moment there is a version on the disk whose key is there.
+Files and keys are exchanged in the order of a node's own snapshot: at every moment there is a version on the disk whose
+key is there.
 """
 
 import secrets
@@ -129,7 +131,8 @@ def _part(one: files.Found, made: Entry) -> Path:
 
 
 def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int) -> Ended:
-    """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may lie
+    """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may
+    lie
     in another file."""
     ended: Ended = {}
     for one in found:
@@ -157,7 +160,9 @@ def _is_over(record: Record, ended: Ended, now_ms: int) -> bool:
 
 
 def _rewrite(one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Done) -> Entry | None:
-    """The segment without what is over, as a part file; its old key where nothing is; None where it cannot be read whole."""
+    """The segment without what is over, as a part file; its old key where nothing is; None where it cannot be read
+    whole.
+    """
     values = 0
     pieces: list[bytes] = []
     try:
@@ -171,7 +176,9 @@ def _rewrite(one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Do
             elif record.shadow_ms > now_ms:  # it still outranks what is older
                 if record.kind:  # what it took with it; a stub has no end that would say so
                     clock = max(record.clock, from_ms(record.deadline_ms))
-                    pieces.append(pack(Record(MARKS + record.db, record.key, None, clock, record.node, 0, record.shadow_ms)))
+                    pieces.append(
+                        pack(Record(MARKS + record.db, record.key, None, clock, record.node, 0, record.shadow_ms))
+                    )
                 pieces.append(pack(replace(record, value=None, seal=None, kind=0)))
     except (Unreadable, OSError, PeerError):
         return None

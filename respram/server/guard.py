@@ -1,4 +1,5 @@
-"""Keeps the process's memory in the process: no core dumps, keys in locked memory, all of it locked where that is allowed.
+"""Keeps the process's memory in the process: no core dumps, keys in locked memory, all of it locked where that is
+allowed.
 
 What the system does not allow is said at the start and in INFO, and is no error: a container without rights is how most
 nodes run. Locked memory is not written to swap; it can still be read by root, and by whoever may trace the process.

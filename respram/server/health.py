@@ -1,8 +1,9 @@
-"""Three paths over HTTP for those who watch a node: `/livez`, `/readyz` and `/metrics`. Off unless `--metrics-port` asks for it.
+"""Three paths over HTTP for those who watch a node: `/livez`, `/readyz` and `/metrics`.
+Off unless `--metrics-port` asks for it.
 
-So little of HTTP that a framework would be more: one GET, one answer, the connection ends. A request has HEAD_BYTES_MAX and REQUEST_S;
-CONNECTIONS_MAX may be open. On loopback a Host that is a name is refused, so that no page of somebody else's reads it (DNS
-rebinding); beyond, Prometheus comes by whatever name the operator chose.
+So little of HTTP that a framework would be more: one GET, one answer, the connection ends. A request has HEAD_BYTES_MAX
+and REQUEST_S; CONNECTIONS_MAX may be open. On loopback a Host that is a name is refused, so that no page of somebody
+else's reads it (DNS rebinding); beyond, Prometheus comes by whatever name the operator chose.
 """
 
 import asyncio
@@ -43,7 +44,9 @@ class Health:
             try:
                 self.servers.append(await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX))
             except OSError as error:
-                raise BindError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --metrics-port") from None
+                raise BindError(
+                    f"cannot listen on {host}:{port}: {error.strerror}; choose another --metrics-port"
+                ) from None
             port = self.port
 
     @property
@@ -132,7 +135,9 @@ def _needing(option: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{option} needs {error.name}, which is not installed: pip install 'respram[{extra}]'") from None
+        raise ConfigError(
+            f"{option} needs {error.name}, which is not installed: pip install 'respram[{extra}]'"
+        ) from None
 
 
 def is_address(host: str) -> bool:

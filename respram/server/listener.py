@@ -1,7 +1,7 @@
 """A way in for clients: its sockets, the pump that serves whoever comes, and what is put around their sockets.
 
-TCP has the engine's fastest pump and nothing around its sockets, and a Unix socket shares it; TLS has the portable pump and the
-encryption of tls.py.
+TCP has the engine's fastest pump and nothing around its sockets, and a Unix socket shares it; TLS has the portable pump
+and the encryption of tls.py.
 """
 
 import asyncio
@@ -39,7 +39,10 @@ class Listener:
         self.sockets.append(_listening_at(path, mode, backlog))
 
     def start(
-        self, loop: asyncio.AbstractEventLoop, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        welcome: Callable[["Listener", socket.socket], None],
+        failed: Callable[[str], None],
     ) -> None:
         for one in self.sockets:
             loop.add_reader(one, self._accept, one, welcome, failed)
@@ -56,7 +59,10 @@ class Listener:
         return ",".join(spell(one.getsockname()).decode(errors="replace") for one in self.sockets)
 
     def _accept(
-        self, listening: socket.socket, welcome: Callable[["Listener", socket.socket], None], failed: Callable[[str], None]
+        self,
+        listening: socket.socket,
+        welcome: Callable[["Listener", socket.socket], None],
+        failed: Callable[[str], None],
     ) -> None:
         for _ in range(ACCEPTS_MAX):
             try:
@@ -126,7 +132,9 @@ def _unlink(sock: socket.socket) -> None:
 
 
 def prepare(sock: socket.socket, keepalive_s: int) -> None:
-    """Small replies leave at once, and dead peers are noticed after about twice `keepalive_s`, as Redis has it. OSError."""
+    """Small replies leave at once, and dead peers are noticed after about twice `keepalive_s`, as Redis has it.
+    OSError.
+    """
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

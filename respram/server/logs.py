@@ -1,7 +1,7 @@
 """One line per event, `key=value`, to standard error. Never a value of a user's; keys not at all.
 
-A kind of event that repeats gets a line a second, and may save up ten: so all peers of an enclave that come or go at once are
-named, and an attack on a port cannot fill a disk. The lines left out are counted in the next one.
+A kind of event that repeats gets a line a second, and may save up ten: so all peers of an enclave that come or go at
+once are named, and an attack on a port cannot fill a disk. The lines left out are counted in the next one.
 """
 
 import json

@@ -1,16 +1,16 @@
 """A link: one connection to another node, from the first byte to the last. TLS by memory BIOs, or plain on loopback.
 
-It turns what arrives into plain bytes for its owner, and the owner's bytes into what leaves. TLS is run here rather than in the
-transport, because strangers knock on this port: who does not finish the handshake in time, or sends what is no handshake, is
-closed without a word, counted by kind, and costs the operator no line each. A peer of another cluster gets the TLS alert that
-tells its operator why.
+It turns what arrives into plain bytes for its owner, and the owner's bytes into what leaves. TLS is run here rather
+than in the transport, because strangers knock on this port: who does not finish the handshake in time, or sends what is
+no handshake, is closed without a word, counted by kind, and costs the operator no line each. A peer of another cluster
+gets the TLS alert that tells its operator why.
 
-A peer that sends as fast as it can, or frames of a few bytes each, holds up nobody: its input is worked off for TURN_US in one
-turn of the loop, and nothing more is read meanwhile.
+A peer that sends as fast as it can, or frames of a few bytes each, holds up nobody: its input is worked off for TURN_US
+in one turn of the loop, and nothing more is read meanwhile.
 
 What bounds a link: HANDSHAKE_S until it is open, `unsent_bytes_max` of output that the kernel does not take (the
-gossip core's window is smaller, so only a peer that reads nothing gets there), LINGER_S to send the rest when it is closed.
-Nothing here knows a message.
+gossip core's window is smaller, so only a peer that reads nothing gets there), LINGER_S to send the rest when it is
+closed. Nothing here knows a message.
 """
 
 import asyncio
@@ -50,7 +50,9 @@ NO_PEER = {  # what is to be said of an address that was dialled where somebody 
     LOST: "closed before HELLO: a node with a cluster secret, or another port",
     SILENT: "nothing came: another port",
 }
-CLIENT_PORT = "a port for clients answers there: --join names the port for peers (--peer-port, 16379 where nothing else is said)"
+CLIENT_PORT = (
+    "a port for clients answers there: --join names the port for peers (--peer-port, 16379 where nothing else is said)"
+)
 
 
 class Owner(Protocol):
@@ -113,7 +115,8 @@ class Link(asyncio.Protocol):
         if not self.received_bytes and self.address:
             self.answered_as_redis = data[:1] == b"-"
         self.received_bytes += len(data)
-        self._waiting = memoryview(bytes(self._waiting) + data)  # hardly ever something before: nothing is read while something waits
+        # hardly ever something before: nothing is read while something waits
+        self._waiting = memoryview(bytes(self._waiting) + data)
         if len(data) >= CROWD_BYTES:
             self._pause()
         self._work()

@@ -30,7 +30,8 @@ def _peer_row(peer: Peer, member: Member, now_ms: int) -> PeerFacts:
     link = peer.link
     return PeerFacts(
         number=member.number, host=host, port=port, enclave=member.enclave, role=ROLES[member.role].encode(),
-        state=_state(peer, member), rtt_us=-1 if peer.rtt_ms is None else round(peer.rtt_ms * 1000), lag_ms=lag_ms(peer, now_ms),
+        state=_state(peer, member), rtt_us=-1 if peer.rtt_ms is None else round(peer.rtt_ms * 1000),
+        lag_ms=lag_ms(peer, now_ms),
         queue_bytes=peer.queue_bytes, in_flight_bytes=link.in_flight_bytes if link is not None else 0,
         heard_ms=now_ms - peer.heard_ms if peer.heard_ms else -1,
     )  # fmt: skip
@@ -68,13 +69,16 @@ def _split(address: bytes) -> tuple[bytes, int]:
 def hosts(replica: Replica) -> frozenset[str]:
     """Where somebody is to be joined, or members are."""
     core = replica.core
-    return frozenset(_split(one)[0].decode() for one in (*core.partners.roots, *islice(core.book.at_address, HOSTS_MAX)))
+    return frozenset(
+        _split(one)[0].decode() for one in (*core.partners.roots, *islice(core.book.at_address, HOSTS_MAX))
+    )
 
 
 def members(replica: Replica) -> list[MemberFacts]:
     book = replica.core.book
     return [
-        MemberFacts(one.number, one.address, one.enclave, ROLES[one.role].encode(), one.parent, STATUSES[one.status], one.ready, one.incarnation,
+        MemberFacts(one.number, one.address, one.enclave, ROLES[one.role].encode(), one.parent, STATUSES[one.status],
+                    one.ready, one.incarnation,
                     one.clients)
         for one in (book.me, *book.members.values())
     ]

@@ -76,7 +76,9 @@ def grow(config: Config, node: Node, now_ms: int) -> None:
 
 
 def _ids_key(config: Config, trust: Trust | None) -> int:
-    return trust.ids_key if trust else ids_key_of(hashlib.sha256(b"respram network " + config.network.encode()).digest())
+    return (
+        trust.ids_key if trust else ids_key_of(hashlib.sha256(b"respram network " + config.network.encode()).digest())
+    )
 
 
 def listen(config: Config) -> list[socket.socket]:
@@ -98,12 +100,14 @@ def listen(config: Config) -> list[socket.socket]:
     except OSError as error:
         for listener in listeners:
             listener.close()
-        raise BindError(f"cannot listen for peers on {host}:{port}: {error.strerror}; choose another --peer-port or --peer-bind") from None
+        raise BindError(f"cannot listen for peers on {host}:{port}: {error.strerror}; choose another --peer-port or "
+                        "--peer-bind") from None
     return listeners
 
 
 def clients_address(config: Config, peer_host: str, port: int, tls_port: int) -> bytes:
-    """Where cluster clients find this node, as it is told to the others. Its own host where it listens at one; who listens everywhere
+    """Where cluster clients find this node, as it is told to the others. Its own host where it listens at one; who
+    listens everywhere
     is found where its peers find it."""
     if config.cluster == "no" or not (port or tls_port or config.cluster_announce):
         return b""
@@ -115,7 +119,8 @@ def clients_address(config: Config, peer_host: str, port: int, tls_port: int) ->
 
 
 def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
-    """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node is
+    """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node
+    is
     not alone."""
     return [str(one).encode() for one in (*found.addresses, *found.unresolved) if one not in own]
 
@@ -143,7 +148,8 @@ async def start(
     names_itself = not own.isdisjoint(found.addresses) or not advertised.isdisjoint(found.addresses)
     is_root = config.root == "yes" or config.root == "auto" and (not config.join or names_itself)
     replica = make_replica(
-        node.engine, config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring, segment_keys,
+        node.engine, config, node.number, address, roots_of(found, own), is_root, _ids_key(config, trust), ring,
+        segment_keys,
         clients_address(config, address.host, *node.client_ports),
     )  # fmt: skip
     if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
@@ -154,5 +160,8 @@ async def start(
     if config.join:
         driver.keep_looking(lambda found: roots_of(found, own), found.failures)
     spelled = ",".join(str(Address(*one.getsockname()[:2])) for one in listeners)
-    log(f"event=peers listen={spelled} address={address} proof={trust.source if trust else 'none'} root={'yes' if is_root else 'no'}")
+    log(
+        f"event=peers listen={spelled} address={address} proof={trust.source if trust else 'none'} "
+        f"root={'yes' if is_root else 'no'}"
+    )
     return driver

@@ -33,7 +33,9 @@ class Watched(Protocol):
 
     def send(self, data: bytes | memoryview) -> None: ...
     def unusual(self) -> bool:
-        """Its batch has to wait, or is over. True: it stays watched, for it is answered soon and sends nothing meanwhile, as a rule."""
+        """Its batch has to wait, or is over. True: it stays watched, for it is answered soon and sends nothing
+        meanwhile, as a rule.
+        """
 
     def crowd(self) -> None:
         """It has sent more: it is not to be watched until it is answered."""
@@ -75,7 +77,8 @@ class Pump(Protocol):
         """It is answered, and is read again; where it stayed watched."""
 
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
-        """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and nothing of
+        """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and
+        nothing of
         its client is read before it is over."""
 
     def note_activity(self) -> None:

@@ -63,7 +63,8 @@ class Earlier:
         self.in_thread = in_thread
         self.log = log
         self.number = number  # of this boot
-        self.locked: dict[bytes, files.Found] = {}  # by the key's id: nobody has given it yet, or the file is being read
+        # by the key's id: nobody has given it yet, or the file is being read
+        self.locked: dict[bytes, files.Found] = {}
         self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
         self.ring_fault = ""  # why the ring file gave no keys, where it should have
         self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
@@ -91,7 +92,9 @@ class Earlier:
     async def unlock(self) -> AsyncIterator[Restored]:
         """Reads the files whose keys are there, soonest to end first."""
         seals = self.seals.version if self.seals is not None else 0
-        ready = [one for id, one in self.locked.items() if self.ring.get(id) is not None and self._tried.get(id) != seals]
+        ready = [
+            one for id, one in self.locked.items() if self.ring.get(id) is not None and self._tried.get(id) != seals
+        ]
         for found in sorted(ready, key=lambda one: one.header.bucket.end_ms):
             yield await self._load(found, seals)
 
@@ -159,7 +162,9 @@ class Earlier:
                 self.ring.add(entry)
 
     async def _load(self, found: files.Found, seals: int) -> Restored:
-        """Nothing of it counts as read where values are sealed with keys that are not here yet: it is read again once there are more."""
+        """Nothing of it counts as read where values are sealed with keys that are not here yet: it is read again once
+        there are more.
+        """
         key = self.ring.get(found.header.key_id)
         assert key is not None
         frame_bytes_max = 2 * self.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
@@ -185,7 +190,8 @@ class Earlier:
 
 
     def _merge(self, payload: bytes) -> Merged:
-        """With limits that are lower than they were when this was written, what is beyond them is cut, as among peers."""
+        """With limits that are lower than they were when this was written, what is beyond them is cut, as among peers.
+        """
         now_ms = clock.now_ms()
         merged = self.engine.merge(payload, now_ms)
         if not merged.refused:

@@ -8,8 +8,8 @@ authority of either of up to two secrets: so a secret is rotated without a momen
 away. It speaks for itself under the first one. A node's key is made in memory and dies with the process, and
 its number is made from it.
 
-OpenSSL takes certificate and key from files alone. They are written to a memory file where there is one (Linux), else to
-a private directory that is removed at once, and the key only ever encrypted under a password that stays here.
+OpenSSL takes certificate and key from files alone. They are written to a memory file where there is one (Linux), else
+to a private directory that is removed at once, and the key only ever encrypted under a password that stays here.
 
 Only key material and contexts live in this file: who talks to whom is decided by `peer.py` and the gossip core.
 """
@@ -89,8 +89,11 @@ def fresh_secret() -> str:
 
 
 def spell_secret(bits: bytes) -> str:
-    """What is derived from a secret is shown to strangers (a certificate), who may try secrets against it for as long as they like: so a
-    secret must be drawn, not thought of. No estimate can tell the two apart. This form can: nobody thinks of its checksum."""
+    """What is derived from a secret is shown to strangers (a certificate), who may try secrets against it for as long
+    as they like: so a
+    secret must be drawn, not thought of. No estimate can tell the two apart. This form can: nobody thinks of its
+    checksum.
+    """
     return SECRET_PREFIX + _letters(bits) + _letters(sha256(SECRET_PREFIX.encode() + bits).digest()[:CHECK_BYTES])
 
 
@@ -111,13 +114,18 @@ def parse_secrets(text: str) -> tuple[str, ...]:
     if not found:
         raise ConfigError("the cluster secret is empty; make one with `respram secret`")
     if len(found) > SECRETS_MAX:
-        raise ConfigError(f"the cluster secret has {len(found)} lines; at most {SECRETS_MAX}: the present one and the next or the last")
+        raise ConfigError(
+            f"the cluster secret has {len(found)} lines; at most {SECRETS_MAX}: the present one and the next or the "
+            "last"
+        )
     if len(set(found)) < len(found):
         raise ConfigError("the cluster secret has the same line twice; keep one of them")
     for number, one in enumerate(found, 1):
         if not _is_drawn(one):
             which = f"line {number} of the cluster secret" if len(found) > 1 else "the cluster secret"
-            why = "was cut short or mistyped" if one.startswith(SECRET_PREFIX) else f"does not begin with {SECRET_PREFIX}"
+            why = (
+                "was cut short or mistyped" if one.startswith(SECRET_PREFIX) else f"does not begin with {SECRET_PREFIX}"
+            )
             raise ConfigError(f"{which} is none that `respram secret` made: it {why}; make one with `respram secret`")
     return found
 
@@ -169,7 +177,9 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
         try:
             context.load_verify_locations(cafile=own.authority)
         except ssl.SSLError:
-            raise ConfigError(f"--peer-ca {own.authority} holds no certificate in PEM form; name the right file") from None
+            raise ConfigError(
+                f"--peer-ca {own.authority} holds no certificate in PEM form; name the right file"
+            ) from None
         _load_files(context, own)
     _check_own(accepting, dialling, own)
     first = x509.load_pem_x509_certificates(authority)[0]
@@ -177,7 +187,8 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
 
 
 def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCertificates) -> None:
-    """A handshake with oneself: a certificate that no peer would believe is better found here than in each peer's log."""
+    """A handshake with oneself: a certificate that no peer would believe is better found here than in each peer's log.
+    """
     inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = dialling.wrap_bio(outward, inward), accepting.wrap_bio(inward, outward, server_side=True)
     for side in sides * 2:
@@ -187,13 +198,15 @@ def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCert
             continue
         except ssl.SSLCertVerificationError as error:
             raise ConfigError(
-                f"--peer-cert {own.certificate} would be turned away by a peer that believes --peer-ca {own.authority}: {error.verify_message}"
+                f"--peer-cert {own.certificate} would be turned away by a peer that believes --peer-ca "
+                f"{own.authority}: {error.verify_message}"
             ) from None
 
 
 def _load_files(context: ssl.SSLContext, own: OwnCertificates) -> None:
     def no_password() -> str:
-        raise ConfigError(f"--peer-key {own.key} is encrypted, and nobody is there to ask; give the key without a password")
+        raise ConfigError(f"--peer-key {own.key} is encrypted, and nobody is there to ask; give the key without a "
+                          "password")
 
     try:
         context.load_cert_chain(own.certificate, own.key, no_password)
@@ -202,7 +215,9 @@ def _load_files(context: ssl.SSLContext, own: OwnCertificates) -> None:
             f"--peer-cert {own.certificate} and --peer-key {own.key} do not belong together, or are not in PEM form"
         ) from None
     except OSError as error:
-        raise ConfigError(f"--peer-cert {own.certificate} or --peer-key {own.key} cannot be read: {error.strerror}") from None
+        raise ConfigError(
+            f"--peer-cert {own.certificate} or --peer-key {own.key} cannot be read: {error.strerror}"
+        ) from None
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -1,8 +1,9 @@
-"""The directory of snapshots: what is in it, and every write, sync, rename and removal. All of it blocks, and runs in a thread.
+"""The directory of snapshots: what is in it, and every write, sync, rename and removal.
+All of it blocks, and runs in a thread.
 
-A segment is written to `NAME.part`, synced, and renamed; then the directory is synced. So a file under its final name is
-whole, whenever the power fails. A name says bucket and key, for the operator; what counts is the header. Files that do
-not look like ours are never touched.
+A segment is written to `NAME.part`, synced, and renamed; then the directory is synced. So a file under its final name
+is whole, whenever the power fails. A name says bucket and key, for the operator; what counts is the header. Files that
+do not look like ours are never touched.
 """
 
 import contextlib
@@ -35,15 +36,21 @@ def name_of(bucket: Bucket, key_id: bytes) -> str:
 
 
 def claim(folder: Path) -> int:
-    """Makes the directory, for its owner alone, and keeps other processes out for as long as this one lives. OSError, also where
+    """Makes the directory, for its owner alone, and keeps other processes out for as long as this one lives. OSError,
+    also where
     others could put files in the place of ours."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid not in (os.geteuid(), 0):
-        raise PermissionError(errno.EPERM, f"it belongs to user {found.st_uid}, and this node runs as user {os.geteuid()}")
+        raise PermissionError(
+            errno.EPERM, f"it belongs to user {found.st_uid}, and this node runs as user {os.geteuid()}"
+        )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = stat.S_IMODE(found.st_mode)
-        raise PermissionError(errno.EPERM, f"others may write in it (mode {mode:04o}); chmod 700 it, or name a directory in it that is not there yet")
+        raise PermissionError(
+            errno.EPERM,
+            f"others may write in it (mode {mode:04o}); chmod 700 it, or name a directory in it that is not there yet",
+        )
     handle = _open(folder / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +69,11 @@ def look(folder: Path, owner: bytes) -> tuple[list[Found], list[tuple[str, str]]
     found: list[Found] = []
     bad: list[tuple[str, str]] = []
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for _, entry in zip(range(FILES_MAX), entries, strict=False) if entry.is_file(follow_symlinks=False))
+        names = sorted(
+            entry.name
+            for _, entry in zip(range(FILES_MAX), entries, strict=False)
+            if entry.is_file(follow_symlinks=False)
+        )
     for name in names:
         path = folder / name
         if name.endswith(PART) and (OURS.fullmatch(name.removesuffix(PART)) or name == RING + PART):
@@ -70,7 +81,9 @@ def look(folder: Path, owner: bytes) -> tuple[list[Found], list[tuple[str, str]]
         elif name.endswith(".segment"):
             try:
                 with open(path, "rb", opener=_open) as file:
-                    found.append(Found(path, read_header(file.read(HEADER.size), owner), os.fstat(file.fileno()).st_size))
+                    found.append(
+                        Found(path, read_header(file.read(HEADER.size), owner), os.fstat(file.fileno()).st_size)
+                    )
             except (Unreadable, OSError) as error:
                 bad.append((name, str(error) if isinstance(error, Unreadable) else "unreadable"))
     return found, bad

@@ -1,14 +1,15 @@
 """Snapshots that forget: this node's segments on disk, kept up while it runs, destroyed as their buckets pass.
 
-Every `--snapshot-interval` the engine's digests are compared with those of the segments on disk. Buckets that differ are
-written anew, under fresh keys; the others are left alone. Records come out of the engine as a dump, in steps of a
+Every `--snapshot-interval` the engine's digests are compared with those of the segments on disk. Buckets that differ
+are written anew, under fresh keys; the others are left alone. Records come out of the engine as a dump, in steps of a
 millisecond or two with pauses three times as long between them, so that clients are hardly held up; writing and syncing
 happen in a thread. What is written in the meantime makes the bucket differ again: the sums are taken before the walk.
 
     part files written and synced -> keys to the peers and the ring file -> renamed -> older versions' keys destroyed
 
-So at every moment there is a version on disk whose key somebody has. A version whose key was destroyed is noise, whether
-or not its file could be removed. Keys are destroyed on time even when nothing can be written: to forget comes first.
+So at every moment there is a version on disk whose key somebody has. A version whose key was destroyed is noise,
+whether or not its file could be removed. Keys are destroyed on time even when nothing can be written: to forget comes
+first.
 
 A disk that is full, or fails, stops snapshots until it does not, and nothing else. Restoring is in restoring.py.
 """
@@ -198,7 +199,8 @@ class Snapshots:
             self.restored_files += 1
 
     async def stop(self, end_s: float) -> bool:
-        """The last snapshot, as much of it as can be had until then (loop time); False: not all of it. Nobody is served any more. What an
+        """The last snapshot, as much of it as can be had until then (loop time); False: not all of it. Nobody is served
+        any more. What an
         earlier boot left and is not read yet stays as it is, with its keys: the next boot reads both."""
         complete = True
         if self._task is not None:
@@ -225,7 +227,9 @@ class Snapshots:
             await self._try(self._write_ring())
 
     async def write(self, end_s: float | None = None) -> bool:
-        """One pass: everything that differs, written anew; whether it was all. With `end_s` without pauses, and until then."""
+        """One pass: everything that differs, written anew; whether it was all. With `end_s` without pauses, and until
+        then.
+        """
         began_us = clock.micros()
         self.writing, self.cut_short = True, False
         try:
@@ -252,7 +256,11 @@ class Snapshots:
 
     async def _drop_stale(self, now_ms: int) -> None:
         """Values that died in segments that could not be written anew: the key goes, and all of the segment with it."""
-        stale = [bucket for bucket, held in self.current.items() if held.stale_ms and held.stale_ms <= now_ms - self._patience_ms]
+        stale = [
+            bucket
+            for bucket, held in self.current.items()
+            if held.stale_ms and held.stale_ms <= now_ms - self._patience_ms
+        ]
         if stale:
             await self._try(self._retire([self.current.pop(bucket) for bucket in stale]))
 
@@ -268,7 +276,9 @@ class Snapshots:
         cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
         sums = buckets.folded(self.engine.bucket_digests(cut, buckets.DIGEST_SHIFT, now_ms), edges)
         changed = {
-            bucket: sum for bucket, sum in sums.items() if self._differs(bucket, sum, now_ms) and (end_s or not self._passes(bucket, now_ms))
+            bucket: sum
+            for bucket, sum in sums.items()
+            if self._differs(bucket, sum, now_ms) and (end_s or not self._passes(bucket, now_ms))
         }
         self.last_segments = len(changed)
         if end_s is None:
@@ -290,7 +300,8 @@ class Snapshots:
         return held is None or held.sum != sum or 0 < held.stale_ms <= now_ms
 
     def _passes(self, bucket: Bucket, now_ms: int) -> bool:
-        """The bucket that is just passing loses records all the time. It is not for that written anew, least of all by a walk
+        """The bucket that is just passing loses records all the time. It is not for that written anew, least of all by
+        a walk
         over everything: what is on disk will do for its last minute, unless a value in it has to go."""
         held = self.current.get(bucket)
         return held is not None and bucket.number == now_ms >> bucket.shift and not 0 < held.stale_ms <= now_ms

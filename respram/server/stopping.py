@@ -8,9 +8,9 @@
     save        the last snapshot                                                                   until SNAPSHOT_S
     farewell    the peers are told, and the connections closed
 
-The order is what makes it true: a write that is answered behind the drain, or a peer's that is acknowledged behind the snapshot,
-would be lost with exit code 0. What a bound leaves undone is said in the log (`event=stopping_left`). Where the disk did not take the
-last snapshot, and no peer has what it would hold, the exit code is 1.
+The order is what makes it true: a write that is answered behind the drain, or a peer's that is acknowledged behind the
+snapshot, would be lost with exit code 0. What a bound leaves undone is said in the log (`event=stopping_left`). Where
+the disk did not take the last snapshot, and no peer has what it would hold, the exit code is 1.
 """
 
 import asyncio

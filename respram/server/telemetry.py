@@ -1,9 +1,10 @@
 """The numbers of `metrics.py`, and slow commands as spans, sent to an OpenTelemetry collector by OTLP over HTTP.
 
-Off unless `--otlp-endpoint` names a collector; only then is the SDK imported. The loop copies the numbers, which takes far less than a
-millisecond, and hands them to a thread, which makes messages of them and sends them. One batch is under way at a time: while a collector is
-slow or gone the next ones are left out, and numbers that only grow lose nothing by that. A span has the command's name, its beginning and its
-end. No key, no value and no client's address is in any of them.
+Off unless `--otlp-endpoint` names a collector; only then is the SDK imported. The loop copies the numbers, which takes
+far less than a millisecond, and hands them to a thread, which makes messages of them and sends them. One batch is under
+way at a time: while a collector is slow or gone the next ones are left out, and numbers that only grow lose nothing by
+that. A span has the command's name, its beginning and its end. No key, no value and no client's address is in any of
+them.
 """
 
 import asyncio
@@ -57,7 +58,9 @@ class Batch(NamedTuple):
 
 
 class Telemetry:
-    def __init__(self, node: Node, endpoint: str, interval_s: int, loop: asyncio.AbstractEventLoop, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, node: Node, endpoint: str, interval_s: int, loop: asyncio.AbstractEventLoop, log: Callable[[str], None]
+    ) -> None:
         self.node = node
         self.interval_s = interval_s
         self.loop = loop
@@ -137,7 +140,8 @@ class Sender:
     def send(self, batch: Batch) -> str:
         """What could not be sent, or nothing."""
         failed = []
-        told = [metric for family in batch.families if (metric := self._metric(family, batch.now_ms * NS_PER_MS)) is not None]
+        told = [metric for family in batch.families
+                if (metric := self._metric(family, batch.now_ms * NS_PER_MS)) is not None]
         scope = ScopeMetrics(InstrumentationScope("respram", __version__), told, "")
         data = MetricsData([ResourceMetrics(self.resource, [scope], "")])
         if self._metrics.export(data) is not MetricExportResult.SUCCESS:
@@ -159,17 +163,20 @@ class Sender:
             return Metric(family.name, family.help, "s", self._histogram(family, now_ns))
         started_ns = self.started_ns if family.kind == "counter" else 0
         points = [
-            NumberDataPoint(dict(zip(family.labels, labels, strict=True)), started_ns, now_ns, value) for labels, value in family.rows
+            NumberDataPoint(dict(zip(family.labels, labels, strict=True)), started_ns, now_ns, value)
+            for labels, value in family.rows
         ]
         if family.kind == "counter":
-            return Metric(family.name, family.help, "", Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True))
+            return Metric(family.name, family.help, "",
+                          Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True))
         name = f"{family.name}_info" if family.kind == "info" else family.name
         return Metric(name, family.help, "", Gauge(points))
 
     def _histogram(self, family: Times, now_ns: int) -> Histogram:
         points = [
             HistogramDataPoint(
-                dict(zip(family.labels, labels, strict=True)), self.started_ns, now_ns, sum(counts), total, counts, family.bounds_s,
+                dict(zip(family.labels, labels, strict=True)), self.started_ns, now_ns, sum(counts), total, counts,
+                family.bounds_s,
                 -math.inf, math.inf,  # the least and the greatest are not counted
             )
             for labels, counts, total in family.rows
@@ -222,7 +229,9 @@ def slow_since(slow_log: Iterable[Slow], first_id: int) -> list[Slow]:
 
 
 def silence() -> None:
-    """The exporters tell of each failure in words of their own, and of the collector's; `event=otlp_failed` says it once."""
+    """The exporters tell of each failure in words of their own, and of the collector's; `event=otlp_failed` says it
+    once.
+    """
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
 
 

@@ -29,7 +29,9 @@ class TlsSocket:
     __slots__ = ("sock", "ready", "accepted_ms", "on_failure")
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, on_failure: Callable[[str], None]) -> None:
-        self.sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True)
+        self.sock = context.wrap_socket(
+            sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
         self.ready = False  # the handshake is over
         self.accepted_ms = now_ms()
         self.on_failure = on_failure
@@ -135,7 +137,9 @@ def client_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
         try:
             context.load_cert_chain(certificate, key, lambda: "")
         except ssl.SSLError as error:
-            raise ConfigError(f"--tls-cert {certificate} and --tls-key do not fit together: {error.reason or 'no PEM in it'}") from None
+            raise ConfigError(
+                f"--tls-cert {certificate} and --tls-key do not fit together: {error.reason or 'no PEM in it'}"
+            ) from None
         except OSError as error:
             raise ConfigError(f"--tls-key {key} cannot be read: {error.strerror}") from None
     return context
@@ -155,15 +159,21 @@ def make_context(config: Config) -> ssl.SSLContext:
             raise ConfigError(f"{option} {path} cannot be read: {error.strerror}") from None
 
     def no_password() -> str:
-        raise ConfigError(f"--tls-key {config.tls_key} is encrypted, and nobody is there to ask; give the key without a password")
+        raise ConfigError(
+            f"--tls-key {config.tls_key} is encrypted, and nobody is there to ask; give the key without a password"
+        )
 
     try:
         context.load_cert_chain(config.tls_cert, config.tls_key, no_password)
     except ssl.SSLError as error:
-        raise ConfigError(f"--tls-cert {config.tls_cert} and --tls-key do not fit together: {error.reason or 'no PEM in it'}") from None
+        raise ConfigError(
+            f"--tls-cert {config.tls_cert} and --tls-key do not fit together: {error.reason or 'no PEM in it'}"
+        ) from None
     if config.tls_ca:
         try:
             context.load_verify_locations(config.tls_ca)
         except ssl.SSLError as error:
-            raise ConfigError(f"--tls-ca {config.tls_ca} holds no certificate: {error.reason or 'no PEM in it'}") from None
+            raise ConfigError(
+                f"--tls-ca {config.tls_ca} holds no certificate: {error.reason or 'no PEM in it'}"
+            ) from None
     return context

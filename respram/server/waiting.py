@@ -1,7 +1,9 @@
-"""Which client waits for what another node has to say: acknowledgements (WAIT), a record that is asked for, the truth about names.
+"""Which client waits for what another node has to say: acknowledgements (WAIT), a record that is asked for, the truth
+about names.
 
-The driver asks the replica and hands in what it answers; here stands who is woken by it. Each client has an entry at most for each of its
-names, and all of them go with the client (`forget`), so what is kept is bounded by what clients may ask for at once.
+The driver asks the replica and hands in what it answers; here stands who is woken by it. Each client has an entry at
+most for each of its names, and all of them go with the client (`forget`), so what is kept is bounded by what clients
+may ask for at once.
 """
 
 from collections.abc import Callable

@@ -8,8 +8,9 @@ kept in the ring file, as one entry:
 
 The id is a hash of the key, so nobody can give another key for it.
 
-A key that was destroyed leaves a tombstone until its bucket has passed: an entry whose key is all zeros. Without it a peer that was
-cut off meanwhile would hand the key back, and an old copy of the segment would open again. Who holds a tombstone takes the key from nobody.
+A key that was destroyed leaves a tombstone until its bucket has passed: an entry whose key is all zeros. Without it a
+peer that was cut off meanwhile would hand the key back, and an old copy of the segment would open again. Who holds a
+tombstone takes the key from nobody.
 
 The ring file exists only where the operator gives a key file. It holds the entries of the node's own segments under
 AES-256-GCM; its key is derived from the operator's secret and a salt that is fresh with every writing, so no nonce
@@ -56,9 +57,9 @@ class Entry(NamedTuple):
 class SegmentKeys:
     """Keys by id. What is dropped is overwritten first; copies that Python made on the way are not in reach.
 
-    Keys of this node's own segments, and of files that it waits to read, always find room. What a peer tells of others' is a favour
-    within its quota: one that tells of more than anybody has cannot push out the others'. Nor can it destroy a key that this node
-    made itself: only the owner decides which of its keys exist.
+    Keys of this node's own segments, and of files that it waits to read, always find room. What a peer tells of others'
+    is a favour within its quota: one that tells of more than anybody has cannot push out the others'. Nor can it
+    destroy a key that this node made itself: only the owner decides which of its keys exist.
     """
 
     def __init__(self, keys_max: int = KEYS_MAX, tombstones_max: int = TOMBSTONES_MAX) -> None:
@@ -75,7 +76,8 @@ class SegmentKeys:
         return len(self._keys)
 
     def add(self, entry: Entry, teller: int = HERE) -> bool:
-        """Whether it is new here: a key, or that it is destroyed. `teller`: the peer that told it, HERE or MADE_HERE."""
+        """Whether it is new here: a key, or that it is destroyed. `teller`: the peer that told it, HERE or MADE_HERE.
+        """
         if entry.is_tombstone:
             return self._bury(entry.id, entry.end_ms, teller)
         if entry.id in self._keys or entry.id in self._teller_of:
@@ -158,7 +160,8 @@ class SegmentKeys:
         return len(past)
 
     def entries(self, ids: Iterable[bytes] | None = None) -> Iterator[Entry]:
-        """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well."""
+        """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well.
+        """
         if ids is None:
             ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of[self._keys[id][2]]))
         for id in ids:

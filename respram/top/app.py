@@ -1,7 +1,8 @@
-"""The live page in a terminal: an enclave, what passes, the next minute of forgetting, receipts and refusals. Textual draws it.
+"""The live page in a terminal: an enclave, what passes, the next minute of forgetting, receipts and refusals.
+Textual draws it.
 
-The same look once a second as the page has (`gateway/live.py`), over one or several nodes: with several, the first that answers is
-shown, and the others are rows of its enclave.
+The same look once a second as the page has (`gateway/live.py`), over one or several nodes: with several, the first that
+answers is shown, and the others are rows of its enclave.
 """
 
 import asyncio
@@ -60,7 +61,11 @@ class Top(App[int]):
             yield Sparkline([0.0] * KEPT, id="minute")
             yield Static("", id="minute-note", markup=False)
         with Horizontal(classes="row"):
-            for name, title in (("writes", "writes"), ("hits", "reads that found a key"), ("misses", "reads that did not")):
+            for name, title in (
+                ("writes", "writes"),
+                ("hits", "reads that found a key"),
+                ("misses", "reads that did not"),
+            ):
                 with Vertical(classes="panel") as panel:
                     panel.border_title = title
                     yield Sparkline([0.0] * KEPT, id=name)
@@ -102,7 +107,8 @@ class Top(App[int]):
         table = self.query_one("#nodes", DataTable)
         table.clear()
         for node in now["nodes"]:
-            table.add_row(node["address"], node["state"] or "asked", node["role"], f"{node['lag_ms']} ms" if node["lag_ms"] else "")
+            table.add_row(node["address"], node["state"] or "asked", node["role"],
+                          f"{node['lag_ms']} ms" if node["lag_ms"] else "")
         if self.before is not None:
             self.pass_on(self.before, now)
         self.before = now
@@ -120,7 +126,8 @@ class Top(App[int]):
 
 
 def numbers_of(now: Overview) -> str:
-    rows = [f"state {now['state']}", f"keys {now['keys']:,}", f"memory {now['used_memory']:,}", f"clients {now['clients']:,}",
+    rows = [f"state {now['state']}", f"keys {now['keys']:,}", f"memory {now['used_memory']:,}",
+            f"clients {now['clients']:,}",
             f"forgotten {now['forgotten_values']:,}", f"stubs {now['stubs']:,}",
             f"refused {now['refused_deletes'] + now['refused_others']:,}"]  # fmt: skip
     late = f"   last late one by {now['late_by_ms']} ms" if now["late_by_ms"] else ""

@@ -1,7 +1,7 @@
 """From a stream of bytes to messages: the shape of every frame is checked before hiredis parses it.
 
-hiredis is made for replies: it accepts any announced length, nested arrays and twelve types. A frame here is an array of
-2 to a dozen bulk strings, so its headers are walked first, at a few comparisons per field, and only what has that
+hiredis is made for replies: it accepts any announced length, nested arrays and twelve types. A frame here is an array
+of 2 to a dozen bulk strings, so its headers are walked first, at a few comparisons per field, and only what has that
 shape is fed. Before HELLO a frame may be 4 KiB and nothing but HELLO or REFUSE: strangers cost next to nothing.
 """
 

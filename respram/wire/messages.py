@@ -145,7 +145,9 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """Seal keys in use, to a node of the own enclave alone: u64 made_ms | 32 bytes of key, repeated. `asks` 1: yours, please."""
+    """Seal keys in use, to a node of the own enclave alone: u64 made_ms | 32 bytes of key, repeated. `asks` 1: yours,
+    please.
+    """
 
     word: ClassVar[bytes] = b"SEALS"
     asks: U8
@@ -312,7 +314,9 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """The packed record or stub, or nothing. `known` 0: the sender is filling up itself, and others may have a newer one."""
+    """The packed record or stub, or nothing. `known` 0: the sender is filling up itself, and others may have a newer
+    one.
+    """
 
     word: ClassVar[bytes] = b"PULLED"
     token: U64
@@ -333,9 +337,11 @@ class Forward:
     db: U8
     proto: U8  # of the replies: 2 or 3
     client: Word  # the name of whoever asks, for refusals
-    rights: Payload = field(repr=False)  # rules of a user, where a script has to be held to them; LETS_GO; nothing: all but the right to DEL
+    # rules of a user, where a script has to be held to them; LETS_GO; nothing: all but the right to DEL
+    rights: Payload = field(repr=False)
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
-    watched: Payload = field(repr=False)  # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
+    # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
+    watched: Payload = field(repr=False)
     records: Payload = field(repr=False)  # packed: what the receiver may not have yet, and is to merge first
     commands: Payload = field(repr=False)  # as a client would send them
 
@@ -373,6 +379,7 @@ Message = (
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
-    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms, Expulsions,
+    Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms,
+    Expulsions,
     Forward, Answer, Vouch,
 )  # fmt: skip

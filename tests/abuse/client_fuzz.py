@@ -1,12 +1,14 @@
-"""Fifty clients that send whatever the catalogue has, with extreme arguments: the node's memory and the others' time stay bounded.
+"""Fifty clients that send whatever the catalogue has, with extreme arguments: the node's memory and the others' time
+stay bounded.
 
-`python -m tests.abuse.client_fuzz [--commands N] [--seed S] [--engine E]`, or the short form in `test_client_fuzz.py`. Commands are made
-from the argument specifications of the catalogue, well-formed mostly, with values from EXTREMES; some are spoilt. Connections come
-and go: they pipeline, subscribe, track, open transactions, change protocol, read late or never, half-close and reset. What may not be
-drawn is in `NEVER` and `spared`, with the reason. A bystander PINGs all the while (see `prober.py`).
+`python -m tests.abuse.client_fuzz [--commands N] [--seed S] [--engine E]`, or the short form in `test_client_fuzz.py`.
+Commands are made from the argument specifications of the catalogue, well-formed mostly, with values from EXTREMES; some
+are spoilt. Connections come and go: they pipeline, subscribe, track, open transactions, change protocol, read late or
+never, half-close and reset. What may not be drawn is in `NEVER` and `spared`, with the reason. A bystander PINGs all
+the while (see `prober.py`).
 
-It fails when the log has a bug, when the node has more memory than its two limits and SLACK_BYTES, or, under `--timed`, when the bystander's p99 is
-beyond what any attack is allowed. Failures name the seed.
+It fails when the log has a bug, when the node has more memory than its two limits and SLACK_BYTES, or, under `--timed`,
+when the bystander's p99 is beyond what any attack is allowed. Failures name the seed.
 """
 
 import argparse
@@ -32,31 +34,39 @@ MIB = 1 << 20
 CONNECTIONS = 50
 MEMORY_BYTES, CLIENTS_BYTES, SLACK_BYTES = 64 * MIB, 64 * MIB, 64 * MIB
 ARGS = (
-    "--maxmemory", "64mb", "--maxmemory-clients", "64mb", "--let-go", "all", "--lua-time-limit", "20", "--script-time-max", "60",
+    "--maxmemory", "64mb", "--maxmemory-clients", "64mb", "--let-go", "all", "--lua-time-limit", "20",
+    "--script-time-max", "60",
     "--notify-keyspace-events", "AKE", "--slowlog-max-len", "10000", "--slowlog-log-slower-than", "20000",
 )  # fmt: skip
 SAMPLED_S = 0.02  # between two looks at the node's memory
 BATCH_MAX = 40
 IDLE_S = 0.002
 NEVER = {  # an administrator's: they end the node, or move the limits that are asserted here
-    b"shutdown", b"config|set", b"config|rewrite", b"config|resetstat", b"slowlog|reset", b"acl|setuser", b"acl|deluser", b"acl|load",
+    b"shutdown", b"config|set", b"config|rewrite", b"config|resetstat", b"slowlog|reset", b"acl|setuser",
+    b"acl|deluser", b"acl|load",
     b"acl|save", b"debug", b"monitor",
 }  # fmt: skip
 INTEGERS = (
-    b"0", b"1", b"-1", b"2", b"7", b"10", b"100", b"1000", b"65536", b"1048576", b"16777215", b"16777216", b"134217727", b"2147483647",
-    b"2147483648", b"-2147483648", b"4294967296", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
+    b"0", b"1", b"-1", b"2", b"7", b"10", b"100", b"1000", b"65536", b"1048576", b"16777215", b"16777216", b"134217727",
+    b"2147483647",
+    b"2147483648", b"-2147483648", b"4294967296", b"9223372036854775807", b"-9223372036854775808",
+    b"9223372036854775808",
     b"18446744073709551615", b"99999999999999999999999", b"1e3", b" 1", b"+1", b"01", b"", b"0x10", b"1_000",
 )  # fmt: skip
-DOUBLES = (b"0.1", b"-0", b"nan", b"inf", b"-inf", b"1e308", b"-1e308", b"1e-320", b"3.0e1000", b".5", b"5.", b"1e", b"(1", b"[1")
+DOUBLES = (b"0.1", b"-0", b"nan", b"inf", b"-inf", b"1e308", b"-1e308", b"1e-320", b"3.0e1000", b".5", b"5.", b"1e",
+           b"(1", b"[1")
 PATTERNS = (
-    b"*", b"?", b"**", b"", b"[", b"[]", b"[^]", b"\\", b"*" * 500, b"*a*a*a*a*a*a*a*a*b", b"a" * 300 + b"*", b"[a-z]*", b"*[^a]?*[b-a]*",
+    b"*", b"?", b"**", b"", b"[", b"[]", b"[^]", b"\\", b"*" * 500, b"*a*a*a*a*a*a*a*a*b", b"a" * 300 + b"*", b"[a-z]*",
+    b"*[^a]?*[b-a]*",
     b"?" * 2000, b"*[ab]" * 800, b"key:*", b"__key*__:*",
 )  # fmt: skip
-PIECES = (b"", b"a", b"\0", b"\r\n", b"x" * 20, b"\xff\xfe", b"*", b"$5\r\n", b"aaaaaaaaab", b"12345", b"3.25", b"ON", b"OFF", b"ALL")
+PIECES = (b"", b"a", b"\0", b"\r\n", b"x" * 20, b"\xff\xfe", b"*", b"$5\r\n", b"aaaaaaaaab", b"12345", b"3.25", b"ON",
+          b"OFF", b"ALL")
 SIZES = (1 << 10, 1 << 14, 1 << 16, 1 << 20, 4 << 20, 16 << 20)
 # A script may take the time that --lua-time-limit gives it, so no long ones here: tests/scripting has what bounds them.
 SCRIPTS = (
-    b"return 1", b"return redis.call('GET', KEYS[1])", b"return redis.call('KEYS', '*')", b"return {1, {2, {3}}, 'x'}", b"error('x')",
+    b"return 1", b"return redis.call('GET', KEYS[1])", b"return redis.call('KEYS', '*')", b"return {1, {2, {3}}, 'x'}",
+    b"error('x')",
     b"return redis.pcall('MGET', 'big', 'big')", b"return redis.call(unpack(ARGV))", b"((",
 )  # fmt: skip
 
@@ -283,7 +293,8 @@ def main() -> int:
         seen, grown, sent = fuzz(node, given.seed, given.commands, given.seconds)
         slow = sorted(seen.node_ms)[-5:]
         sys.stdout.write(
-            f"seed={given.seed} engine={given.engine} commands={sent} peak_mib={grown >> 20} ping_p99_ms={seen.ping_ms:.1f} "
+            f"seed={given.seed} engine={given.engine} commands={sent} peak_mib={grown >> 20} "
+            f"ping_p99_ms={seen.ping_ms:.1f} "
             f"longest_ms={[round(one) for one in slow]}\n"
         )
         with redis.Redis(port=node.port) as client:

@@ -2,8 +2,9 @@
 
     python -m tests.abuse.fuzz_peers --messages 1000000 --seconds 290 --seed 7
 
-The two have no secret, so frames are read from anybody on this machine: what is attacked is what a member could say, not the way in. Held to: no
-exception, no link lost between the two, memory within bounds, and they still bring each other what their clients write.
+The two have no secret, so frames are read from anybody on this machine: what is attacked is what a member could say,
+not the way in. Held to: no exception, no link lost between the two, memory within bounds, and they still bring each
+other what their clients write.
 """
 
 import argparse
@@ -98,7 +99,9 @@ def fuzz(members: list[Member], messages: int, end_s: float, seed: int) -> Outco
     for one in links:
         one.sock.close()
     outcome.grown_bytes = max(rss_bytes(member) - size for member, size in zip(members, before, strict=True))
-    assert standing <= connections({port for pair in standing for port in pair}), "the link between the honest ones was lost"
+    assert standing <= connections({port for pair in standing for port in pair}), (
+        "the link between the honest ones was lost"
+    )
     check(members, honest, outcome)
     return outcome
 
@@ -147,7 +150,9 @@ def main() -> None:
         until_ready(members)
         outcome = fuzz(members, asked.messages, begun + asked.seconds, asked.seed)
     took_s, grown = time.monotonic() - begun, outcome.grown_bytes >> 20
-    sys.stdout.write(f"{outcome.messages} messages on {outcome.links} links in {took_s:.0f} s, {grown} MiB more; no complaint\n")
+    sys.stdout.write(
+        f"{outcome.messages} messages on {outcome.links} links in {took_s:.0f} s, {grown} MiB more; no complaint\n"
+    )
 
 
 if __name__ == "__main__":

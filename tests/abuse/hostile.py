@@ -1,7 +1,8 @@
-"""Peer messages that are well-formed and hostile: every field has a value that it may have, and that nobody honest would send.
+"""Peer messages that are well-formed and hostile: every field has a value that it may have, and that nobody honest
+would send.
 
-The messages come from the table of the codec, so one that is added there is fuzzed here without a word more; what is in its payloads is
-said below, and what is not said is bytes.
+The messages come from the table of the codec, so one that is added there is fuzzed here without a word more; what is in
+its payloads is said below, and what is not said is bytes.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from respram.snapshot.keys import id_of
 from respram.wire.codec import LAYOUTS
 from respram.wire.messages import VERSION, Hello, Message
 
-EXTREMES = (0, 1, 2, 3, 7, 8, 63, 64, 127, 128, 255, 256, 1_000, 65_535, 65_536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32,
+EXTREMES = (0, 1, 2, 3, 7, 8, 63, 64, 127, 128, 255, 256, 1_000, 65_535, 65_536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
+            1 << 32,
             1 << 40, (1 << 53) + 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
 SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 31, 40, 56, 64, 100, 512, 513, 1_000, 4_096)
 FEW = (0, 1, 1, 1, 2, 3, 10, 100)
@@ -26,7 +28,8 @@ class Hostile:
     """`honest`: numbers and addresses of those to speak ill of."""
 
     def __init__(
-        self, seed: int, now_ms: Callable[[], int], honest: dict[int, bytes], network: bytes = b"respram", enclave: bytes = b"default",
+        self, seed: int, now_ms: Callable[[], int], honest: dict[int, bytes], network: bytes = b"respram",
+        enclave: bytes = b"default",
     ) -> None:  # fmt: skip
         self.rng = Random(seed)
         self.now_ms = now_ms
@@ -35,12 +38,14 @@ class Hostile:
         self.number = 0
         self.seq = 0
         self.shapes: dict[tuple[bytes, str], Callable[[], bytes]] = {
-            (b"HELLO", "member"): self.members, (b"HELLO", "settings"): self.settings, (b"TERMS", "settings"): self.settings,
+            (b"HELLO", "member"): self.members, (b"HELLO", "settings"): self.settings,
+            (b"TERMS", "settings"): self.settings,
             (b"PING", "news"): self.members, (b"PONG", "news"): self.members, (b"MEMBERS", "entries"): self.members,
             (b"VOUCH", "numbers"): self.vouched, (b"BOOK", "sums"): lambda: self.words(64, 8),
             (b"SEALS", "keys"): self.seal_keys, (b"KEYS", "entries"): self.segment_keys,
             (b"KEYS", "dropped"): lambda: self.rng.randbytes(16 * self.rng.choice(FEW)),
-            (b"PUSH", "payload"): self.records, (b"RECORDS", "payload"): self.records, (b"DUMPED", "payload"): self.records,
+            (b"PUSH", "payload"): self.records, (b"RECORDS", "payload"): self.records,
+            (b"DUMPED", "payload"): self.records,
             (b"PULLED", "payload"): self.records, (b"ACK", "refused"): lambda: self.words(self.rng.choice(FEW), 8),
             (b"ANNOUNCE", "batches"): lambda: self.words(2 * self.rng.choice(FEW), 8),
             (b"WANT", "batches"): lambda: self.words(2 * self.rng.choice(FEW), 8),
@@ -56,9 +61,11 @@ class Hostile:
         address = b"127.0.9.%d:%d" % (rng.randrange(1, 255), rng.randrange(1, 65_536))
         if rng.random() < 0.1:
             self.number, address = rng.choice(list(self.honest.items()))
-        me = Member(self.number, self.enclave if rng.random() < 0.9 else b"elsewhere", address, rng.choice((1, 2, 1_000, (1 << 31) - 1)),
+        me = Member(self.number, self.enclave if rng.random() < 0.9 else b"elsewhere", address,
+                    rng.choice((1, 2, 1_000, (1 << 31) - 1)),
                     rng.choice((0, 0, 0, 1)), rng.random() < 0.7, rng.randrange(4), self.word_number())  # fmt: skip
-        return Hello(VERSION, self.network, me.number, me.enclave, me.address, self.now_ms() + rng.randrange(-900, 900), rng.choice((0, 5, VOUCHES)),
+        return Hello(VERSION, self.network, me.number, me.enclave, me.address, self.now_ms() + rng.randrange(-900, 900),
+                     rng.choice((0, 5, VOUCHES)),
                      pack_member(me), self.settings())  # fmt: skip
 
     def message(self) -> Message:
@@ -104,7 +111,9 @@ class Hostile:
     def members(self) -> bytes:
         rng, made = self.rng, []
         for _ in range(rng.choice(FEW)):
-            number = rng.choice([*self.honest, *self.honest, self.number, rng.getrandbits(64) or 1, 1 + rng.randrange(200)])
+            number = rng.choice(
+                [*self.honest, *self.honest, self.number, rng.getrandbits(64) or 1, 1 + rng.randrange(200)]
+            )
             address = self.honest.get(number, b"127.0.9.9:%d" % (1 + number % 65_535))
             if rng.random() < 0.1:
                 address = rng.choice((b"?", b"a" * 255, *self.honest.values(), b"[::1]:1", b"no port", b"\xff\x00\r\n"))
@@ -112,7 +121,8 @@ class Hostile:
             incarnation = rng.choice((0, 1, 2, 3, 10, 100, 1_000, 1_024, 5_000, 1 << 20, (1 << 31) - 1, *impossible))
             enclave = self.enclave if rng.random() < 0.8 else rng.choice((b"elsewhere", b"x" * 255))
             parent = rng.choice([0, number, *self.honest, self.number, self.word_number()])
-            made.append(Member(number, enclave, address, incarnation, rng.randrange(4), rng.random() < 0.5, rng.randrange(4), parent))
+            made.append(Member(number, enclave, address, incarnation, rng.randrange(4), rng.random() < 0.5,
+                               rng.randrange(4), parent))
         return pack_all(made)
 
     def vouched(self) -> bytes:
@@ -141,10 +151,12 @@ class Hostile:
     def record(self) -> bytes:
         rng, now_ms = self.rng, self.now_ms()
         flags = rng.choice((0, 1, 2, 4, 6, 8, 24, rng.randrange(FLAGS_KNOWN + 1)))
-        key = rng.choice((b"", b"k%d" % rng.randrange(50), rng.randbytes(1), b"x" * 1_000))  # few: a full node refuses, and may
+        # few: a full node refuses, and may
+        key = rng.choice((b"", b"k%d" % rng.randrange(50), rng.randbytes(1), b"x" * 1_000))
         value = b"" if flags & 2 else rng.randbytes(rng.choice((0, 1, 40, 1_000, 9_000)))
         times = (now_ms + 60_000, now_ms - 1, now_ms + 1, 0, self.word_number())
-        head = HEADER.pack(flags, rng.choice((0, 0, 1, 15, 16, 64, 81, 255)), len(key), len(value), rng.choice((now_ms << 16, self.word_number())),
+        head = HEADER.pack(flags, rng.choice((0, 0, 1, 15, 16, 64, 81, 255)), len(key), len(value),
+                           rng.choice((now_ms << 16, self.word_number())),
                            rng.choice([*self.honest, self.number, self.word_number()]), rng.choice(times))  # fmt: skip
         shadow = SHADOW.pack(rng.choice(times)) if flags & 4 else b""
         seal = SEAL.pack(self.word_number(), self.word_number()) if flags & 8 else b""
@@ -154,8 +166,15 @@ class Hostile:
         return b"".join(self.words(2, 4) + self.words(1, 8) for _ in range(self.rng.choice(FEW)))
 
     def selection(self) -> bytes:
-        return self.words(2, 4) + bytes((self.rng.choice((0, 6, 16, 22, 23, 255)),)) + self.words(1, 4) + self.words(self.rng.choice(FEW), 4)
+        return (
+            self.words(2, 4)
+            + bytes((self.rng.choice((0, 6, 16, 22, 23, 255)),))
+            + self.words(1, 4)
+            + self.words(self.rng.choice(FEW), 4)
+        )
 
     def filter(self) -> bytes:
         rng = self.rng
-        return self.words(rng.choice((0, 1, 2, 3)), rng.choice((1, 4, 8))) + rng.choice((b"", b"\xff", b"\x00", b"\x55")) * rng.choice(SIZES)
+        return self.words(rng.choice((0, 1, 2, 3)), rng.choice((1, 4, 8))) + rng.choice(
+            (b"", b"\xff", b"\x00", b"\x55")
+        ) * rng.choice(SIZES)

@@ -55,7 +55,9 @@ def measure(node: socket.socket, echo: socket.socket) -> dict[str, list[float]]:
     bytes_left = {node: 0, echo: 0}
     due, over = time.perf_counter(), False
     while not over or any(asked.values()):
-        ready = select.select([node, echo, *([] if over else [sys.stdin])], [], [], max(due - time.perf_counter(), 0))[0]
+        ready = select.select([node, echo, *([] if over else [sys.stdin])], [], [], max(due - time.perf_counter(), 0))[
+            0
+        ]
         over = over or sys.stdin in ready
         for sock in ready:
             if not isinstance(sock, socket.socket):

@@ -1,10 +1,10 @@
 """What every attack is held to: the bystander is served, the memory comes back, the log stays short.
 
 `endure(node, attack)` runs the attack beside the prober (see `prober.py`) and then checks the three promises. The
-attack itself says what the attackers must have been told. How long the bystander waited is judged with `--timed` alone (see
-`tests/timing.py`); otherwise it has to be answered, all of its PINGs. A node that is ready to answer may have to wait for
-a core even on a quiet machine. The kernel tells for how long it did (`schedstat`); a delay is counted by the share in
-which the node ran, and a late bystander alone gets the attack another chance, twice.
+attack itself says what the attackers must have been told. How long the bystander waited is judged with `--timed` alone
+(see `tests/timing.py`); otherwise it has to be answered, all of its PINGs. A node that is ready to answer may have to
+wait for a core even on a quiet machine. The kernel tells for how long it did (`schedstat`); a delay is counted by the
+share in which the node ran, and a late bystander alone gets the attack another chance, twice.
 """
 
 import json

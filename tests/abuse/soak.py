@@ -1,9 +1,9 @@
-"""Ten minutes of clients that come, work, misbehave and go, and of peers that are killed, stopped and come back: memory,
-descriptors and tasks of the node that stays must not grow.
+"""Ten minutes of clients that come, work, misbehave and go, and of peers that are killed, stopped and come back:
+memory, descriptors and tasks of the node that stays must not grow.
 
-`make soak`, or `python -m tests.abuse.soak [--minutes M] [--engine E]`. The node is one of three; the others keep snapshots and are
-restarted all the time, by SIGKILL or SIGTERM. The first fifth is for warming up; from then on the lows of each fifth
-are compared, since a leak raises the lows and a peak does not. At the end all three must be equal.
+`make soak`, or `python -m tests.abuse.soak [--minutes M] [--engine E]`. The node is one of three; the others keep
+snapshots and are restarted all the time, by SIGKILL or SIGTERM. The first fifth is for warming up; from then on the
+lows of each fifth are compared, since a leak raises the lows and a peak does not. At the end all three must be equal.
 """
 
 import argparse
@@ -48,9 +48,14 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=int(time.time()))
     given = asked.parse_args()
     sys.stdout.write(f"seed={given.seed} engine={given.engine} minutes={given.minutes}\n")
-    with tempfile.TemporaryDirectory() as folder, enclave(
-        3, engines=(given.engine,), each=lambda number: ("--snapshot-dir", f"{folder}/{number}", "--snapshot-interval", "5") if number else ()
-    ) as members:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        enclave(
+            3,
+            engines=(given.engine,),
+            each=lambda number: ("--snapshot-dir", f"{folder}/{number}", "--snapshot-interval", "5") if number else (),
+        ) as members,
+    ):
         node = members[0].node
         assert node is not None
         restarts = Restarts(members[1:], random.Random(given.seed))
@@ -66,9 +71,13 @@ def main() -> int:
         records = until_equal(members, 1, 60)
     for part, low in enumerate(lows):
         sys.stdout.write(
-            f"part {part}: rss_low_mib={low.rss / (1 << 20):.1f} descriptors_low={low.descriptors} tasks_low={low.tasks} acts={low.acts}\n"
+            f"part {part}: rss_low_mib={low.rss / (1 << 20):.1f} descriptors_low={low.descriptors} "
+            f"tasks_low={low.tasks} acts={low.acts}\n"
         )
-    sys.stdout.write(f"restarts killed={restarts.killed} stopped={restarts.stopped} restored_records={restarts.restored} equal_records={records}\n")
+    sys.stdout.write(
+        f"restarts killed={restarts.killed} stopped={restarts.stopped} restored_records={restarts.restored} "
+        f"equal_records={records}\n"
+    )
     assert lows[-1].rss - lows[1].rss < GROWN_BYTES_MAX, "memory grows"
     assert lows[-1].descriptors - lows[1].descriptors < GROWN_DESCRIPTORS_MAX, "descriptors grow"
     assert lows[-1].tasks - lows[1].tasks < GROWN_TASKS_MAX, "tasks grow"
@@ -143,12 +152,18 @@ def act(wire: Wire, chance: random.Random) -> bool:
     draw = chance.random()
     with contextlib.suppress(ConnectionError, BrokenPipeError):
         if draw < 0.6:
-            batch = request(b"SET", key, b"x" * chance.randrange(VALUE_BYTES), b"PX", b"%d" % chance.randrange(1, 20_000))
+            batch = request(
+                b"SET", key, b"x" * chance.randrange(VALUE_BYTES), b"PX", b"%d" % chance.randrange(1, 20_000)
+            )
             wire.sock.sendall(batch * chance.randrange(1, 50) + b"ECHO end-of-batch\r\n")
             until(wire, b"end-of-batch\r\n")
             return True
         if draw < 0.8:
-            wire.sock.sendall(b"MULTI\r\n" + request(b"GET", key) * 20 + b"EXEC\r\nSUBSCRIBE c\r\nUNSUBSCRIBE c\r\nECHO end-of-batch\r\n")
+            wire.sock.sendall(
+                b"MULTI\r\n"
+                + request(b"GET", key) * 20
+                + b"EXEC\r\nSUBSCRIBE c\r\nUNSUBSCRIBE c\r\nECHO end-of-batch\r\n"
+            )
             until(wire, b"end-of-batch\r\n")
             return True
         if draw < 0.9:

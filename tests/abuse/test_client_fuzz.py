@@ -1,4 +1,6 @@
-"""The short form of `python -m tests.abuse.client_fuzz`: a few thousand commands of whatever the catalogue has, on both engines."""
+"""The short form of `python -m tests.abuse.client_fuzz`: a few thousand commands of whatever the catalogue has, on both
+engines.
+"""
 
 import random
 import re

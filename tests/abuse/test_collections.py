@@ -1,4 +1,6 @@
-"""What a short request about a large collection, or a long one, may take of the node: no more than a request about values may."""
+"""What a short request about a large collection, or a long one, may take of the node: no more than a request about
+values may.
+"""
 
 import re
 
@@ -41,8 +43,10 @@ def filled(engine: str, count: int = MANY, hot: bool = True) -> tuple[Rig, Clien
 
 
 AT_ONE_MOMENT = (
-    b"SINTERSTORE d s s2", b"SUNIONSTORE d s s2", b"SDIFFSTORE d s s2", b"ZUNIONSTORE d 2 z s", b"ZINTERSTORE d 2 z s", b"ZRANGESTORE d z 0 -1",
-    b"SINTERCARD 2 s s2", b"ZINTERCARD 2 z s", b"ZUNION 2 z s", b"ZDIFF 2 z s", b"ZINTER 2 z s", b"SRANDMEMBER s -1000000000",
+    b"SINTERSTORE d s s2", b"SUNIONSTORE d s s2", b"SDIFFSTORE d s s2", b"ZUNIONSTORE d 2 z s", b"ZINTERSTORE d 2 z s",
+    b"ZRANGESTORE d z 0 -1",
+    b"SINTERCARD 2 s s2", b"ZINTERCARD 2 z s", b"ZUNION 2 z s", b"ZDIFF 2 z s", b"ZINTER 2 z s",
+    b"SRANDMEMBER s -1000000000",
     b"HRANDFIELD h -1000000000 WITHVALUES", b"ZRANDMEMBER z -1000000000", b"SRANDMEMBER s 39000", b"HRANDFIELD h 39000",
     b"SRANDMEMBER s 13000", b"ZRANDMEMBER z 15000", b"ZRANDMEMBER z 25000", b"SPOP s 39000",
     b"COPY h d", b"COPY z d", b"RENAME s d", b"ZREMRANGEBYRANK z 0 -1", b"ZPOPMIN z 39000",
@@ -51,7 +55,8 @@ AT_ONE_MOMENT = (
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_has_to_be_done_at_one_moment_has_a_share_of_looks(engine: str) -> None:
-    """Whatever the command is: the engine counts the members that it is asked for. Who is refused has changed nothing."""
+    """Whatever the command is: the engine counts the members that it is asked for. Who is refused has changed nothing.
+    """
     _, client = filled(engine)
     assert MANY > SHARE
     for line in AT_ONE_MOMENT:
@@ -62,12 +67,15 @@ def test_what_has_to_be_done_at_one_moment_has_a_share_of_looks(engine: str) -> 
     client(b"MULTI")
     for line in (b"HGETALL h", b"SMEMBERS s", b"ZRANGE z 0 -1", b"SUNION s s2", b"PING"):
         client(*line.split())
-    assert client(b"EXEC") == b"*5\r\n" + REFUSED * 5, "what is left of a share that is used up is said for each of the rest"
+    assert client(b"EXEC") == b"*5\r\n" + REFUSED * 5, (
+        "what is left of a share that is used up is said for each of the rest"
+    )
     assert client(b"PING") == b"+PONG\r\n"
 
 
 IN_STEPS = {
-    b"HGETALL h": 2, b"HKEYS h": 1, b"HVALS h": 1, b"SMEMBERS s": 1, b"SUNION s s2 s none": 1, b"SINTER s s2": 1, b"SDIFF s none": 1,
+    b"HGETALL h": 2, b"HKEYS h": 1, b"HVALS h": 1, b"SMEMBERS s": 1, b"SUNION s s2 s none": 1, b"SINTER s s2": 1,
+    b"SDIFF s none": 1,
     b"ZRANGE z 0 -1": 1, b"ZRANGE z 0 -1 REV": 1, b"ZRANGE z 0 -1 WITHSCORES": 2, b"ZREVRANGE z 0 -1 WITHSCORES": 2,
     b"ZRANGEBYSCORE z -inf +inf": 1, b"ZREVRANGEBYLEX z + -": 1, b"ZRANGEBYLEX z - + LIMIT 0 39999": 1,
 }  # fmt: skip
@@ -76,7 +84,8 @@ IN_STEPS = {
 @pytest.mark.parametrize("proto", [2, 3])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_long_reply_is_made_in_steps_between_which_others_write(engine: str, proto: int) -> None:
-    """Who is there all the while is told once, whoever comes and goes; in the order that there is, where there is one. (The fast
+    """Who is there all the while is told once, whoever comes and goes; in the order that there is, where there is one.
+    (The fast
     paths tell up to 8 MiB in one go, which takes them 20 ms.)"""
     rig, client = filled(engine, hot=False)
     rig.node.micros = iter(range(0, 1 << 60, 100)).__next__  # each look at the clock finds it a bit on
@@ -165,7 +174,10 @@ def test_no_more_arguments_are_taken_than_what_they_cost_allows(engine: str) -> 
         assert client(b"SADD", b"u", *every[2:]) == b"+QUEUED\r\n"
     assert client(b"PING") == b"-ERR too many commands or bytes queued in MULTI\r\n"
     assert client(b"EXEC").startswith(b"-EXECABORT")
-    assert client(b"EXISTS", *every) == b"-ERR Protocol error: invalid multibulk length\r\n" and client.conn.session.closing
+    assert (
+        client(b"EXISTS", *every) == b"-ERR Protocol error: invalid multibulk length\r\n"
+        and client.conn.session.closing
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -190,13 +202,16 @@ def test_collections_of_a_hundred_thousand_hold_nobody_up(node: LiveNode) -> Non
     every = names(count)
     for begin in range(0, count, 5_000):
         some = every[begin : begin + 5_000]
-        batch = request(b"SADD", b"s", *some) + request(b"HSET", b"h", *(part for name in some for part in (name, b"v")))
+        batch = request(b"SADD", b"s", *some) + request(
+            b"HSET", b"h", *(part for name in some for part in (name, b"v"))
+        )
         batch += request(b"ZADD", b"z", *(part for name in some for part in (b"1", name)))
         assert wire.ask(batch, 21) == b":5000\r\n" * 3
     before = rss_bytes(node)
 
     def attack() -> None:
-        for line in (b"HGETALL h", b"SMEMBERS s", b"ZRANGE z 0 -1 WITHSCORES", b"SINTER s s", b"SUNIONSTORE d s s", b"ZUNIONSTORE d 2 z s",
+        for line in (b"HGETALL h", b"SMEMBERS s", b"ZRANGE z 0 -1 WITHSCORES", b"SINTER s s", b"SUNIONSTORE d s s",
+                     b"ZUNIONSTORE d 2 z s",
                      b"SRANDMEMBER s -1000000000", b"COPY h d REPLACE", b"HSCAN h 0 COUNT 1000000000"):
             whole(wire, *line.split())
         whole(wire, b"SADD", b"t", *names(LIMITS.args_max - 2))

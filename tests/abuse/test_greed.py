@@ -1,4 +1,6 @@
-"""What one ordinary client asks for costs no more than its own bytes and what it may hold unread, in memory and in the others' time."""
+"""What one ordinary client asks for costs no more than its own bytes and what it may hold unread, in memory and in the
+others' time.
+"""
 
 import tracemalloc
 from collections.abc import Callable
@@ -27,7 +29,9 @@ def small_rig(engine: str, output_bytes_max: int = 4 * MIB) -> Rig:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_short_request_for_a_huge_reply_costs_its_client_and_no_memory(engine: str) -> None:
-    """An MGET of one value a thousand times, and an EXEC of such, would be gigabytes: the client is closed before they are made."""
+    """An MGET of one value a thousand times, and an EXEC of such, would be gigabytes: the client is closed before they
+    are made.
+    """
     rig = small_rig(engine)
     writer = rig.connect()
     writer(b"SET", b"k", VALUE)
@@ -93,7 +97,9 @@ def test_whatever_makes_the_reply_it_ends_at_the_limit(engine: str, name: str) -
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_command_reads_no_more_than_two_of_the_largest_values(engine: str) -> None:
-    """Of 60 values of 1 MiB, 33 may be read: twice the largest, and one to spare. The rest of a transaction is refused, and says so."""
+    """Of 60 values of 1 MiB, 33 may be read: twice the largest, and one to spare. The rest of a transaction is refused,
+    and says so.
+    """
     rig = Rig(ENGINES[engine])
     client = rig.connect()
     client(b"SET", b"k", VALUE)
@@ -101,7 +107,12 @@ def test_a_command_reads_no_more_than_two_of_the_largest_values(engine: str) -> 
     for argv in ([b"BITOP", b"AND", b"e", *[b"k"] * 60], [b"MGET", *[b"k"] * 60]):
         assert client(*argv) == REFUSED
     assert client(b"EXISTS", b"e") == b":0\r\n"
-    for queued in ([b"GETRANGE", b"k", b"0", b"0"], [b"SETRANGE", b"k", b"5", b"x"], [b"LCS"], [b"COPY", b"k", b"d", b"REPLACE"]):
+    for queued in (
+        [b"GETRANGE", b"k", b"0", b"0"],
+        [b"SETRANGE", b"k", b"5", b"x"],
+        [b"LCS"],
+        [b"COPY", b"k", b"d", b"REPLACE"],
+    ):
         client(b"MULTI")
         assert client(b"SET", b"first", b"x") == b"+QUEUED\r\n"
         for _ in range(60):
@@ -119,7 +130,12 @@ def test_a_turn_ends_after_so_many_bytes_of_values_whatever_they_are_for(engine:
     rig = Rig(ENGINES[engine])
     client = rig.connect()
     client(b"SET", b"k", VALUE)
-    for words in ([b"SETRANGE", b"k", b"0", b"x"], [b"EXPIRE", b"k", b"60"], [b"GETBIT", b"k", b"0"], [b"OBJECT", b"ENCODING", b"k"]):
+    for words in (
+        [b"SETRANGE", b"k", b"0", b"x"],
+        [b"EXPIRE", b"k", b"60"],
+        [b"GETBIT", b"k", b"0"],
+        [b"OBJECT", b"ENCODING", b"k"],
+    ):
         session = client.conn.session
         reply = bytes(rig.engine.feed(session, request(*words) * 100, rig.now_ms))
         assert session.more and reply.count(b"\r\n") < 12, words
@@ -139,7 +155,9 @@ def test_keys_lets_others_in_and_a_transaction_of_too_many_says_so(engine: str) 
         reply += client.wake()
         turns += 1
     assert turns > 2
-    assert reply.startswith(b"*%d\r\n" % count) and set(reply.split(b"\r\n")[2::2]) == {b"k:%d" % number for number in range(count)}
+    assert reply.startswith(b"*%d\r\n" % count) and set(reply.split(b"\r\n")[2::2]) == {
+        b"k:%d" % number for number in range(count)
+    }
     client(b"MULTI")
     client(b"KEYS", b"k:*")
     assert client(b"EXEC").startswith(b"*1\r\n*%d\r\n" % count)

@@ -1,4 +1,6 @@
-"""What a member of the enclave could say: well-formed, hostile messages in their thousands. `fuzz_peers.py` is the long form."""
+"""What a member of the enclave could say: well-formed, hostile messages in their thousands.
+`fuzz_peers.py` is the long form.
+"""
 
 import random
 import time

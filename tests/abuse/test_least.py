@@ -1,4 +1,5 @@
-"""Each limit at the least that may be chosen: the node starts, says what it must, and forgets nothing that it answered."""
+"""Each limit at the least that may be chosen: the node starts, says what it must, and forgets nothing that it answered.
+"""
 
 from dataclasses import fields, replace
 
@@ -13,10 +14,14 @@ from tests.live import running
 
 LEAST = {one.name: bound_of(one).least for one in fields(Limits) if bound_of(one).option}
 STEPS = (
-    b"PING", b"SET k v EX 60", b"GET k", b"MSET a 1 b 2", b"MGET a b k", b"HSET h f v g w", b"HGETALL h", b"SADD s a b c", b"SMEMBERS s",
-    b"ZADD z 1 a 2 b", b"ZRANGE z 0 -1 WITHSCORES", b"SUNIONSTORE d s s", b"KEYS *", b"SCAN 0", b"INFO everything", b"CLIENT LIST",
-    b"CONFIG GET *", b"COMMAND DOCS get", b"SLOWLOG GET", b"ACL LOG", b"CLIENT TRACKING ON", b"GET k", b"GET a", b"CLIENT TRACKING OFF", b"WATCH k",
-    b"MULTI", b"GET k", b"INCR n", b"HGETALL h", b"EXEC", b"EVAL return(1) 0", b"EVAL return(redis.call('GET','k')) 0", b"BF.ADD f x",
+    b"PING", b"SET k v EX 60", b"GET k", b"MSET a 1 b 2", b"MGET a b k", b"HSET h f v g w", b"HGETALL h",
+    b"SADD s a b c", b"SMEMBERS s",
+    b"ZADD z 1 a 2 b", b"ZRANGE z 0 -1 WITHSCORES", b"SUNIONSTORE d s s", b"KEYS *", b"SCAN 0", b"INFO everything",
+    b"CLIENT LIST",
+    b"CONFIG GET *", b"COMMAND DOCS get", b"SLOWLOG GET", b"ACL LOG", b"CLIENT TRACKING ON", b"GET k", b"GET a",
+    b"CLIENT TRACKING OFF", b"WATCH k",
+    b"MULTI", b"GET k", b"INCR n", b"HGETALL h", b"EXEC", b"EVAL return(1) 0", b"EVAL return(redis.call('GET','k')) 0",
+    b"BF.ADD f x",
     b"CL.THROTTLE t 5 10 60", b"BZPOPMIN none 0.001", b"PUBLISH c x", b"NONSENSE", b"PSUBSCRIBE a*", b"PUNSUBSCRIBE",
 )  # fmt: skip
 
@@ -24,7 +29,9 @@ STEPS = (
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", LEAST)
 def test_a_limit_at_its_least_refuses_and_breaks_nothing(engine: str, name: str) -> None:
-    """Whatever is refused is told by an error, or by the end of the connection; another client finds all as it should be."""
+    """Whatever is refused is told by an error, or by the end of the connection; another client finds all as it should
+    be.
+    """
     config = replace(Config(), limits=replace(Limits(), **{name: LEAST[name]}))
     rig = Rig(ENGINES[engine], config=config)
     client = rig.connect()
@@ -35,7 +42,8 @@ def test_a_limit_at_its_least_refuses_and_breaks_nothing(engine: str, name: str)
                 break
             rig.advance(1)
             reply += client.wake()
-        assert client.conn.session.closing or reply[:1] in (b"+", b"-", b":", b"$", b"*", b"_", b">", b"%", b"~", b","), step
+        assert client.conn.session.closing or reply[:1] in (b"+", b"-", b":", b"$", b"*", b"_", b">", b"%", b"~",
+                                                            b","), step
         if client.conn.session.closing:
             client.close()
             client = rig.connect()

@@ -1,4 +1,5 @@
-"""The peer port under attack: noise, silence, giants, frames out of place, before HELLO and after it, with TLS and without.
+"""The peer port under attack: noise, silence, giants, frames out of place, before HELLO and after it, with TLS and
+without.
 
 The bystander is a client on the other port: it must be served as if nothing happened, no record may come of it, and the
 memory and the descriptors come back.
@@ -100,7 +101,8 @@ def test_noise_and_other_protocols(proven: Target) -> None:
     chance = random.Random(SEED)
     hello = bytes.fromhex("16030100c8010000c40303")
     openings = (
-        chance.randbytes(3000), b"GET / HTTP/1.1\r\n\r\n", b"*1\r\n$4\r\nPING\r\n", hello + chance.randbytes(190), hello + bytes(60_000),
+        chance.randbytes(3000), b"GET / HTTP/1.1\r\n\r\n", b"*1\r\n$4\r\nPING\r\n", hello + chance.randbytes(190),
+        hello + bytes(60_000),
         b"\x16\x03\x01\xff\xff" + bytes(70_000), b"\x15\x03\x03\x00\x02\x02\x28" * 100,
     )  # fmt: skip
     endure(proven.node, lambda: knocking(proven, *openings))
@@ -223,9 +225,11 @@ def test_thousands_of_connects_a_second_keep_no_joiner_out(proven: Target, addre
             words = ["--peer-port", str(reserve()), "--join", f"127.0.0.1:{way}"]
             with running(*words, engine="auto", env={"RESPRAM_CLUSTER_SECRET": SECRET}) as joiner:
                 until(lambda: proven.info("enclave_peers_linked") == 1, "the joiner was kept out")
-                in_time(time.monotonic() - came, JOIN_S + 1.0, "a joiner under connects")  # a second for its process to start
+                # a second for its process to start
+                in_time(time.monotonic() - came, JOIN_S + 1.0, "a joiner under connects")
                 until(lambda: "event=met" in joiner.log(), "the joiner does not know it")
-            in_time(CONNECTS_PER_S / max(flood.count / (time.monotonic() - came + 0.5), 1), 1.5, "connects that the test made")
+            in_time(CONNECTS_PER_S / max(flood.count / (time.monotonic() - came + 0.5), 1), 1.5,
+                    "connects that the test made")
         assert flood.count > 500, "it was no attack"
 
     seen = endure(proven.node, attack)
@@ -240,7 +244,8 @@ GIANT = b"*8\r\n$4\r\nPUSH\r\n" + b"$1\r\n1\r\n" * 6 + b"$2000000000\r\n"
 def greeting(number: int, enclave: bytes = b"default") -> bytes:
     address = b"127.0.0.1:%d" % (20_000 + number % 20_000)
     member = Member(number, enclave, address)
-    return encode(Hello(VERSION, b"respram", number, enclave, address, time.time_ns() // 1_000_000, 0, pack_member(member), bytes(17)))
+    return encode(Hello(VERSION, b"respram", number, enclave, address, time.time_ns() // 1_000_000, 0,
+                        pack_member(member), bytes(17)))
 
 
 def payload(key: bytes, life_ms: int = -60_000) -> bytes:
@@ -255,8 +260,10 @@ def push(seq: int, data: bytes, origin: int = 99) -> bytes:
 
 def test_frames_before_hello(unproven: Target) -> None:
     openings = (
-        push(1, payload(b"k", 60_000)), encode(Keys(bytes(56), b"")), encode(Seals(1, bytes(40))), b"*2\r\n$5\r\nHELLO\r\n$999999999\r\n",
-        b"*2\r\n$5\r\nHELLO\r\n$4000000\r\n" + bytes(200_000), b"*2147483647\r\n", b"*-1\r\n", b"*2\r\n$99999999999999\r\n",
+        push(1, payload(b"k", 60_000)), encode(Keys(bytes(56), b"")), encode(Seals(1, bytes(40))),
+        b"*2\r\n$5\r\nHELLO\r\n$999999999\r\n",
+        b"*2\r\n$5\r\nHELLO\r\n$4000000\r\n" + bytes(200_000), b"*2147483647\r\n", b"*-1\r\n",
+        b"*2\r\n$99999999999999\r\n",
         b"*1\r\n" * 1000, b"$" * 5000, greeting(5)[:-7],
     )  # fmt: skip
     endure(unproven.node, lambda: knocking(unproven, *openings))
@@ -266,7 +273,8 @@ def test_frames_before_hello(unproven: Target) -> None:
 def test_frames_that_no_peer_sends_after_hello(unproven: Target) -> None:
     chance = random.Random(SEED)
     wrong: list[Message] = [
-        Push(1, 1 << 40, 9, 1, 1, 0, b"x" * 1000), Push(1, 0, 9, 1, 1, 7, b"x" * 1000), Keys(b"x" * 57, b""), Keys(bytes(56 * 70_000), b""),
+        Push(1, 1 << 40, 9, 1, 1, 0, b"x" * 1000), Push(1, 0, 9, 1, 1, 7, b"x" * 1000), Keys(b"x" * 57, b""),
+        Keys(bytes(56 * 70_000), b""),
         Seals(1, b"y" * 41), Records(1, 0, 5, 9, b"z" * 5000), Filter(1, 0, 1, 0, b"?" * 40, 3, 2, b"!" * 2000),
         Filter(1, 0, 1, 0, bytes(17), 0, 1, b"\xff" * 48),
     ]  # fmt: skip
@@ -289,7 +297,9 @@ def test_frames_that_no_peer_sends_after_hello(unproven: Target) -> None:
 
 
 def test_frames_that_are_replayed_and_records_that_are_broken(unproven: Target) -> None:
-    """A peer that repeats itself thousands of times: duplicates are acknowledged and dropped, expired and broken records counted."""
+    """A peer that repeats itself thousands of times: duplicates are acknowledged and dropped, expired and broken
+    records counted.
+    """
     def attack() -> None:
         with contextlib.closing(unproven.knock()) as wire:
             wire.sock.sendall(greeting(7_777))

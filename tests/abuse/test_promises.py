@@ -1,4 +1,6 @@
-"""The table in SECURITY.md: each promise has its test, the tests are there, and `make attacks` runs them and nothing else."""
+"""The table in SECURITY.md: each promise has its test, the tests are there, and `make attacks` runs them and nothing
+else.
+"""
 
 import re
 from pathlib import Path
@@ -40,4 +42,6 @@ def test_make_attacks_runs_what_the_table_names_and_nothing_else() -> None:
     run = attacks()
     assert len(run) > 20
     assert not sorted(path for path in named if not is_within(path, run))
-    assert not sorted(path for path in run if not is_within(path, named) and not any(name.startswith(path + "/") for name in named))
+    assert not sorted(
+        path for path in run if not is_within(path, named) and not any(name.startswith(path + "/") for name in named)
+    )

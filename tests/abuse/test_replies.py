@@ -1,8 +1,8 @@
 """Crowds of clients that talk at once, some of them badly: each gets its own replies, all of them, in order.
 
-Each client has keys of its own and knows what every reply must be. Batches are split at random, mix plain and other commands,
-values of a byte and of 300 KB, transactions, publications and pauses; replies are read late or not at all, and whoever leaves in
-the midst of a batch is followed by another on its descriptor.
+Each client has keys of its own and knows what every reply must be. Batches are split at random, mix plain and other
+commands, values of a byte and of 300 KB, transactions, publications and pauses; replies are read late or not at all,
+and whoever leaves in the midst of a batch is followed by another on its descriptor.
 """
 
 import asyncio
@@ -89,7 +89,9 @@ class Talker:
 
     # -- asking -----------------------------------------------------------------------------------
     async def talk(self, over: Callable[[], bool]) -> None:
-        """One connection after the other, each with keys of its own: what the last one did not hear of may be under way still."""
+        """One connection after the other, each with keys of its own: what the last one did not hear of may be under way
+        still.
+        """
         while not over():
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 16)
             self.heard.clear()
@@ -129,7 +131,9 @@ class Talker:
                 await asyncio.sleep(self.chance.choice((0.001, 0.05)))  # a slow reader
             for number, (argv, wanted) in enumerate(rules if answered else []):
                 got = await self.reply(reader)
-                assert agree(got, wanted), f"place {self.place}, {number} of {len(rules)}, {argv[0]!r}: {short(got)}, not {short(wanted)}"
+                assert agree(got, wanted), (
+                    f"place {self.place}, {number} of {len(rules)}, {argv[0]!r}: {short(got)}, not {short(wanted)}"
+                )
                 self.replies += 1
             await sending
         finally:

@@ -161,7 +161,8 @@ def test_a_line_break_forges_neither_a_reply_nor_a_log_line(node: LiveNode) -> N
     forged = b"x\r\n+FORGED\r\n2026-01-01 00:00:00,000 INFO event=forged"
     attempts = (
         (forged,), (b"CLIENT", forged), (b"CLIENT", b"SETNAME", forged), (b"CLIENT", b"SETINFO", b"LIB-NAME", forged),
-        (b"CONFIG", b"SET", forged, b"1"), (b"CONFIG", b"SET", b"maxmemory", forged), (b"HELLO", b"3", b"SETNAME", forged),
+        (b"CONFIG", b"SET", forged, b"1"), (b"CONFIG", b"SET", b"maxmemory", forged),
+        (b"HELLO", b"3", b"SETNAME", forged),
         (b"HELLO", b"3", forged), (b"CLIENT", b"KILL", b"TYPE", forged), (b"GET", b"k", forged), (b"DEL", forged),
         (b"SET", b"k", b"v", forged), (b"COMMAND", b"GETKEYS", forged), (b"INFO", forged), (b"SLOWLOG", forged),
     )  # fmt: skip
@@ -178,7 +179,9 @@ def test_a_line_break_forges_neither_a_reply_nor_a_log_line(node: LiveNode) -> N
         assert set(lines) == {b"+PONG"}, lines
 
     endure(node, attack)
-    assert not any(line.startswith("2026-01-01") or "event=forged" in line.split(" ")[:4] for line in node.log().splitlines())
+    assert not any(
+        line.startswith("2026-01-01") or "event=forged" in line.split(" ")[:4] for line in node.log().splitlines()
+    )
 
 
 def drain(sock: object, until: bytes) -> None:

@@ -1,4 +1,6 @@
-"""What scripts take of the others' time: commands inside one do not hide the clock, and those of a transaction have one time together."""
+"""What scripts take of the others' time: commands inside one do not hide the clock, and those of a transaction have one
+time together.
+"""
 
 from dataclasses import replace
 

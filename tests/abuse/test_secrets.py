@@ -31,12 +31,14 @@ def locked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder: Path = tmp_path_factory.mktemp("tls")
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj",
          "/CN=localhost", "-keyout", key, "-out", cert],
         check=True, capture_output=True, timeout=SOON_S,
     )  # fmt: skip
     port = reserve()
-    words = ["--requirepass", PASSWORD, "--tls-port", str(port), "--tls-cert", cert, "--tls-key", key, "--tls-auth-clients", "no"]
+    words = ["--requirepass", PASSWORD, "--tls-port", str(port), "--tls-cert", cert, "--tls-key", key,
+             "--tls-auth-clients", "no"]
     with running(*words, engine=request.param) as live:
         yield live, port
 
@@ -49,7 +51,12 @@ def test_noise_on_the_tls_port(locked: tuple[LiveNode, int]) -> None:
     def attack() -> None:
         end = time.monotonic() + 1
         while time.monotonic() < end:
-            for data in (noise.randbytes(500), hello + noise.randbytes(117), b"\x16\x03\x01\xff\xff" + noise.randbytes(3000), b"PING\r\n"):
+            for data in (
+                noise.randbytes(500),
+                hello + noise.randbytes(117),
+                b"\x16\x03\x01\xff\xff" + noise.randbytes(3000),
+                b"PING\r\n",
+            ):
                 wire = Wire(socket.create_connection(("127.0.0.1", port), SOON_S))
                 wire.sock.sendall(data)
                 if noise.random() < 0.5:

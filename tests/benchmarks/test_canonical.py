@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(
 def test_one_quick_row_end_to_end(tmp_path: Path) -> None:
     out = tmp_path / "found"
     command = [
-        sys.executable, "-m", "benchmarks.canonical", "--quick", "--no-plot", "--no-pin", "--turns", "3", "--servers", "redis,pure,floor",
+        sys.executable, "-m", "benchmarks.canonical", "--quick", "--no-plot", "--no-pin", "--turns", "3", "--servers",
+        "redis,pure,floor",
         "--rows", "^GET, 10k keys, P=16, 16 KiB values$", "--out", str(out), "--seconds-max", "500",
     ]  # fmt: skip
     readme = (ROOT / "README.md").read_bytes()
@@ -31,7 +32,8 @@ def test_one_quick_row_end_to_end(tmp_path: Path) -> None:
     found = json.loads(out.with_suffix(".json").read_text())
     (row,) = found["rows"]
     assert [(run["server"], run["turn"]) for run in row["runs"]] == [
-        ("redis", 0), ("pure", 0), ("floor", 0), ("pure", 1), ("floor", 1), ("redis", 1), ("floor", 2), ("redis", 2), ("pure", 2),
+        ("redis", 0), ("pure", 0), ("floor", 0), ("pure", 1), ("floor", 1), ("redis", 1), ("floor", 2), ("redis", 2),
+        ("pure", 2),
     ]  # fmt: skip
     assert all(run["cpu_s"] > 0 and run["requests"] == 6000 and run["rps"] > 0 for run in row["runs"])
     page = out.with_suffix(".md").read_text()

@@ -46,7 +46,10 @@ def answering(data: bytes) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("wrong", [b"-ERR\r\n" + ANSWER[5:], ANSWER.replace(b":1", b"-NO"), ANSWER[5:-6], ANSWER.replace(b"+QUEUED\r\n", b"", 1)])
+@pytest.mark.parametrize(
+    "wrong",
+    [b"-ERR\r\n" + ANSWER[5:], ANSWER.replace(b":1", b"-NO"), ANSWER[5:-6], ANSWER.replace(b"+QUEUED\r\n", b"", 1)],
+)
 def test_what_is_no_answer_is_no_result(wrong: bytes) -> None:
     with answering(wrong) as port, Client(port) as client, pytest.raises(BenchError):
         client.run(b"x", 3)
@@ -59,4 +62,6 @@ def test_an_answer_in_single_bytes_is_one() -> None:
 
 def test_the_page_has_a_ratio_where_there_are_turns_enough() -> None:
     turns = [Row("EXPIRE, P=1", name, cost) for _ in range(3) for name, cost in (("redis", 2.0), ("native", 1.0))]
-    assert "| EXPIRE, P=1 | 2.00 ±0% | 1.00 ±0% | **0.50** (0.50-0.50) |" in page({}, turns, [KINDS["redis"], KINDS["native"]])
+    assert "| EXPIRE, P=1 | 2.00 ±0% | 1.00 ±0% | **0.50** (0.50-0.50) |" in page(
+        {}, turns, [KINDS["redis"], KINDS["native"]]
+    )

@@ -67,7 +67,9 @@ def turns_had(result: Result, name: str) -> list[int]:
 
 def test_a_noisy_row_has_more_turns_until_there_is_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     wild = {0: 1.0, 1: 2.0, 2: 3.0}
-    result = turns_of(monkeypatch, lambda name, turn: wild.get(turn, 2.0) if name == "native" else 2.0, "redis native pure", 9)
+    result = turns_of(
+        monkeypatch, lambda name, turn: wild.get(turn, 2.0) if name == "native" else 2.0, "redis native pure", 9
+    )
     assert turns_had(result, "redis") == turns_had(result, "native")
     assert 3 < len(turns_had(result, "native")) < 9
     assert turns_had(result, "pure") == [0, 1, 2]

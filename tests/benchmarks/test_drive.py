@@ -12,7 +12,10 @@ from benchmarks.machine import TICKS_PER_S, cpu_s, read_stat_cpu_s, stat_cpu_s
 from benchmarks.rows import Row, canonical, own_load, preload, redis_benchmark, spell
 from benchmarks.servers import KINDS, BenchError, Server
 
-HEAD = '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"\n'
+HEAD = (
+    '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms",'
+    '"p95_latency_ms","p99_latency_ms","max_latency_ms"\n'
+)
 LINE = '"SET key:__rand_int__ x,y EX 3600","416666.69","1.770","0.400","1.775","2.639","3.311","4.111"\n'
 
 

@@ -98,7 +98,8 @@ def test_misses_and_errors_are_told_apart(load: Path) -> None:
 def test_every_key_is_written_once_with_its_own_deadline(load: Path) -> None:
     with server(each_command(b"+OK\r\n")) as (port, received):
         run(
-            load, port, "--op", "set", "--keys", "40", "--first", "100", "--requests", "40", "--sequential", "--connections", "1",
+            load, port, "--op", "set", "--keys", "40", "--first", "100", "--requests", "40", "--sequential",
+            "--connections", "1",
             "--pipeline", "10", "--value-bytes", "3", "--due-ms", "5000000000000", "--spread-ms", "400",
         )  # fmt: skip
     expected = b"".join(
@@ -121,7 +122,8 @@ def test_memcached_misses_are_what_it_left_out(load: Path) -> None:
 
 
 def test_a_pause_is_charged_to_all_who_came_meanwhile(load: Path) -> None:
-    """500 requests a second, and a server that sleeps once for 200 ms: some 100 requests wait, on average for 100 ms."""
+    """500 requests a second, and a server that sleeps once for 200 ms: some 100 requests wait, on average for 100 ms.
+    """
     paused = threading.Event()
 
     def answer(data: bytes) -> Iterator[bytes]:

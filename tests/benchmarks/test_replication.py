@@ -23,7 +23,8 @@ def figures(server: str, **fields: Any) -> dict[str, Any]:
 
 def test_a_target_that_was_missed_is_said_to_be() -> None:
     found = {
-        "lag": [figures("native", p50_ms=value, p99_ms=11.0) for value in (1.0, 2.0, 9.0)] + [figures("redis", p50_ms=0.2, p99_ms=4.0)],
+        "lag": [figures("native", p50_ms=value, p99_ms=11.0) for value in (1.0, 2.0, 9.0)]
+        + [figures("redis", p50_ms=0.2, p99_ms=4.0)],
         "cpu": [figures("native", pipeline=1, cpu_us=12.0), figures("redis", pipeline=1, cpu_us=15.0)],
         "heal": [figures("native", backlog="", keys=1_000_000, level_bytes=119_000, arrived_s=2.5, level_s=2.6)],
     }
@@ -42,7 +43,9 @@ def test_a_page_of_nothing_has_no_verdicts() -> None:
 
 def test_a_busy_machine_is_said_to_have_been() -> None:
     assert "The machine was quiet." in replication.page({"load before": "0.10 3.00 9.00"}, {}, "native")
-    assert "**The machine had other work at the start (load 99 on" in replication.page({"load before": "99.00 1.00 1.00"}, {}, "native")
+    assert "**The machine had other work at the start (load 99 on" in replication.page(
+        {"load before": "99.00 1.00 1.00"}, {}, "native"
+    )
 
 
 @contextmanager

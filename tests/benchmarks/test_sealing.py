@@ -12,7 +12,8 @@ THREE = [KINDS["unsealed"], KINDS["native"], KINDS["redis"]]
 
 def test_a_row_shows_sealed_beside_unsealed_and_beside_redis() -> None:
     row = Row("get", 1000, REQUESTS, pipeline=16, target=1.15)
-    text = sealing.page({"system": "made up"}, [result_of({"unsealed": [4] * 3, "native": [5] * 3, "redis": [10] * 3}, row)], THREE)
+    text = sealing.page({"system": "made up"},
+                        [result_of({"unsealed": [4] * 3, "native": [5] * 3, "redis": [10] * 3}, row)], THREE)
     assert "- system: made up" in text
     line = next(line for line in text.splitlines() if line.startswith("| GET"))
     assert [cell.strip() for cell in line.strip("|").split("|")][1:] == [

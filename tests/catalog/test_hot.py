@@ -45,7 +45,9 @@ def test_every_command_with_keys_has_a_shape_that_agrees_with_its_flags() -> Non
 
 def test_a_command_that_may_look_before_it_writes_says_so() -> None:
     assert decides(COMMANDS[b"incr"], [b"INCR", b"n"]) and decides(COMMANDS[b"setnx"], [b"SETNX", b"k", b"v"])
-    assert not decides(COMMANDS[b"setex"], [b"SETEX", b"k", b"1", b"v"]) and not decides(COMMANDS[b"get"], [b"GET", b"k"])
+    assert not decides(COMMANDS[b"setex"], [b"SETEX", b"k", b"1", b"v"]) and not decides(
+        COMMANDS[b"get"], [b"GET", b"k"]
+    )
     setting = COMMANDS[b"set"]
     assert not decides(setting, [b"SET", b"nx", b"xx"]) and not decides(setting, [b"SET", b"k", b"v", b"EX", b"9"])
     for word in (b"NX", b"xx", b"GET", b"KeepTTL"):
@@ -75,8 +77,14 @@ def test_no_other_name_is_taken_for_a_hot_one(name: str) -> None:
     others = []
     for hot in HOT_NAMES:
         others += [hot + b"x", hot[:-1], hot[1:], hot + hot, hot[::-1]]
-        others += [hot[:at] + bytes((hot[at] ^ bit,)) + hot[at + 1 :] for at in range(len(hot)) for bit in (1, 0x40, 0x80)]
-    strange = [other for other in others if other and other.lower() not in HOT_NAMES and b"\r" not in other and b"\n" not in other]
+        others += [
+            hot[:at] + bytes((hot[at] ^ bit,)) + hot[at + 1 :] for at in range(len(hot)) for bit in (1, 0x40, 0x80)
+        ]
+    strange = [
+        other
+        for other in others
+        if other and other.lower() not in HOT_NAMES and b"\r" not in other and b"\n" not in other
+    ]
     assert len(strange) > 300
     for other in strange:
         engine.feed(session, b"*1\r\n$%d\r\n%b\r\n" % (len(other), other), 1_000)

@@ -13,10 +13,10 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "commands.md"
 # In the order in which backends need them; a command that falls out of the catalog falls out here.
 NEEDED = """
     set get multi exec discard watch unwatch mget setex psetex setnx mset msetnx exists scan keys expire pexpire
-    expireat pexpireat incr decr incrby decrby ttl pttl info getex publish subscribe unsubscribe psubscribe punsubscribe
-    pubsub command config dbsize type strlen memory time slowlog latency role wait module append getrange substr setrange
-    getset incrbyfloat expiretime pexpiretime touch object randomkey copy setbit getbit bitcount bitpos bitop client
-    hello auth select ping echo quit reset shutdown msetex increx
+    expireat pexpireat incr decr incrby decrby ttl pttl info getex publish subscribe unsubscribe psubscribe
+    punsubscribe pubsub command config dbsize type strlen memory time slowlog latency role wait module append
+    getrange substr setrange getset incrbyfloat expiretime pexpiretime touch object randomkey copy setbit getbit
+    bitcount bitpos bitop client hello auth select ping echo quit reset shutdown msetex increx
 """
 
 

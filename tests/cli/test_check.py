@@ -60,7 +60,9 @@ def node() -> Iterator[live.LiveNode]:
         yield one
 
 
-def test_a_running_server_is_asked_with_the_password_of_the_url(node: live.LiveNode, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_server_is_asked_with_the_password_of_the_url(
+    node: live.LiveNode, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check", f"redis://:open-sesame@127.0.0.1:{node.port}/0"], {}) == 0
     assert re.search(r"\d+ commands: .* 0 refused", capsys.readouterr().out)
 

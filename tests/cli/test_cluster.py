@@ -36,15 +36,19 @@ def test_nodes_stand_on_consecutive_ports_and_know_each_other() -> None:
         assert f"--port={6379 + number}" in command and f"--peer-port={16379 + number}" in command
         assert "--join=127.0.0.1:16379,127.0.0.1:16380,127.0.0.1:16381" in command
     (alone,) = words(nodes="1", port="7000", peer_port="8000", engine="pure", default_ttl="60")
-    assert sorted(alone) == ["--default-ttl=60", "--engine=pure", "--join=127.0.0.1:8000", "--peer-port=8000", "--port=7000"]
+    assert sorted(alone) == ["--default-ttl=60", "--engine=pure", "--join=127.0.0.1:8000", "--peer-port=8000",
+                             "--port=7000"]
 
 
 @pytest.mark.parametrize(
     ("flags", "phrase"),
-    [({"nodes": "0"}, "--nodes must be"), ({"nodes": "17"}, "--nodes must be"), ({"port": "65534"}, "leaves no 3 ports"),
-     ({"peer_port": "65535"}, "leaves no 3 ports"), ({"port": "7000", "peer_port": "7002"}, "too close"), ({"join": "a:1"}, "--join is not"),
+    [({"nodes": "0"}, "--nodes must be"), ({"nodes": "17"}, "--nodes must be"),
+     ({"port": "65534"}, "leaves no 3 ports"),
+     ({"peer_port": "65535"}, "leaves no 3 ports"), ({"port": "7000", "peer_port": "7002"}, "too close"),
+     ({"join": "a:1"}, "--join is not"),
      ({"port": "0"}, "--port must be"), ({"peer_port": "0"}, "--peer-port must be"),
-     ({"advertise": "a:1"}, "--advertise is not"), ({"default_ttl": "x"}, "--default-ttl must be"), ({"bind": "0.0.0.0"}, "without a password")],
+     ({"advertise": "a:1"}, "--advertise is not"), ({"default_ttl": "x"}, "--default-ttl must be"),
+     ({"bind": "0.0.0.0"}, "without a password")],
 )  # fmt: skip
 def test_wrong_settings_start_nothing(flags: dict[str, str], phrase: str) -> None:
     with pytest.raises(ConfigError, match=phrase):
@@ -54,7 +58,10 @@ def test_wrong_settings_start_nothing(flags: dict[str, str], phrase: str) -> Non
 def test_each_node_keeps_its_snapshots_in_a_directory_of_its_own() -> None:
     for flags, variables in (({"snapshot-dir": "/d"}, {}), ({}, {"RESPRAM_SNAPSHOT_DIR": "/d"})):
         words = plan({"nodes": "2", "port": "7000", **flags}, variables).commands
-        assert [[word for word in one if "snapshot" in word] for one in words] == [["--snapshot-dir=/d/7000"], ["--snapshot-dir=/d/7001"]]
+        assert [[word for word in one if "snapshot" in word] for one in words] == [
+            ["--snapshot-dir=/d/7000"],
+            ["--snapshot-dir=/d/7001"],
+        ]
 
 
 def test_ports_may_come_from_a_file_and_those_of_tls_are_apart(tmp_path: Path) -> None:
@@ -95,7 +102,9 @@ def test_a_secret_is_printed_fresh_each_time(capsys: pytest.CaptureFixture[str])
     for _ in range(2):
         assert main(["secret"], {}) == 0
         printed.append(capsys.readouterr().out)
-    assert printed[0] != printed[1] and all(len(one) == 54 and one.startswith("rs1_") and one.endswith("\n") for one in printed)
+    assert printed[0] != printed[1] and all(
+        len(one) == 54 and one.startswith("rs1_") and one.endswith("\n") for one in printed
+    )
     assert main(["secret", "x"], {}) == 2
     assert main(["cluster", "--help"], {}) == 0
     assert "--nodes COUNT" in capsys.readouterr().out
@@ -103,7 +112,12 @@ def test_a_secret_is_printed_fresh_each_time(capsys: pytest.CaptureFixture[str])
 
 def start_cluster(port: int, peer_port: int) -> "subprocess.Popen[bytes]":
     command = ["cluster", "--nodes", "3", "--port", str(port), "--peer-port", str(peer_port), "--engine", "pure"]
-    return subprocess.Popen([sys.executable, "-m", "respram", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "respram", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def ports() -> tuple[int, int]:
@@ -163,11 +177,21 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
 @pytest.mark.parametrize(
     ("number", "end_it", "told"),
     [
-        (2, lambda client: os.kill(client.info("server")["process_id"], signal.SIGTERM), b"node 2 ended by itself with exit code 0"),
-        (3, lambda client: os.kill(client.info("server")["process_id"], signal.SIGKILL), b"node 3 was ended by SIGKILL, so all were stopped"),
+        (
+            2,
+            lambda client: os.kill(client.info("server")["process_id"], signal.SIGTERM),
+            b"node 2 ended by itself with exit code 0",
+        ),
+        (
+            3,
+            lambda client: os.kill(client.info("server")["process_id"], signal.SIGKILL),
+            b"node 3 was ended by SIGKILL, so all were stopped",
+        ),
     ],
 )
-def test_when_one_node_ends_all_do_and_how_it_ended_is_told(number: int, end_it: Callable[[redis.Redis], object], told: bytes) -> None:
+def test_when_one_node_ends_all_do_and_how_it_ended_is_told(
+    number: int, end_it: Callable[[redis.Redis], object], told: bytes
+) -> None:
     port, peer_port = ports()
     process = start_cluster(port, peer_port)
     try:

@@ -40,13 +40,21 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
 
 def test_serve_starts_both_and_neither_outlives_the_other() -> None:
     port, http_port = reserve(), reserve()
-    words = ["serve", "--port", str(port), "--peer-port", str(reserve()), "--engine", "pure", "--gateway", str(http_port)]
-    process = subprocess.Popen([sys.executable, "-m", "respram", *words], stderr=subprocess.PIPE, env={**os.environ, "RESPRAM_REQUIREPASS": "s/@:w"})
+    words = ["serve", "--port", str(port), "--peer-port", str(reserve()), "--engine", "pure", "--gateway",
+             str(http_port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "respram", *words],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "RESPRAM_REQUIREPASS": "s/@:w"},
+    )
     try:
         end = time.monotonic() + 30
         while True:
             try:
-                if httpx.put(f"http://127.0.0.1:{http_port}/v1/data/a", content=b"1", trust_env=False).status_code == 201:
+                if (
+                    httpx.put(f"http://127.0.0.1:{http_port}/v1/data/a", content=b"1", trust_env=False).status_code
+                    == 201
+                ):
                     break
             except httpx.TransportError:
                 pass
@@ -71,6 +79,9 @@ def test_serve_starts_both_and_neither_outlives_the_other() -> None:
 
 def test_a_gateway_that_cannot_start_stops_the_node_too() -> None:
     with running() as node:
-        words = ["serve", "--port", str(reserve()), "--peer-port", str(reserve()), "--engine", "pure", "--gateway", str(node.port)]
-        done = subprocess.run([sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=SOON_S, check=False)
+        words = ["serve", "--port", str(reserve()), "--peer-port", str(reserve()), "--engine", "pure", "--gateway",
+                 str(node.port)]
+        done = subprocess.run(
+            [sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=SOON_S, check=False
+        )
     assert done.returncode == 2 and re.search(r"cannot listen on .*choose another", done.stderr)

@@ -49,19 +49,23 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 def test_the_fixed_names_reach_the_node(run: Run, served: list[Config]) -> None:
     words = (
-        "serve --bind 127.0.0.1 --port 7001 --peer-port 17001 --join 10.0.0.1:1,10.0.0.2:2 --advertise 10.0.0.3:3 --enclave blue "
+        "serve --bind 127.0.0.1 --port 7001 --peer-port 17001 --join 10.0.0.1:1,10.0.0.2:2 --advertise 10.0.0.3:3 "
+        "--enclave blue "
         "--default-ttl 60 --max-ttl 120 --maxmemory 100mb --requirepass word --engine pure"
     )
     assert run(*words.split()) == (0, "", "")
     (config,) = served
-    assert (config.bind, config.port, config.peer_port, config.enclave, config.engine) == (("127.0.0.1",), 7001, 17001, "blue", "pure")
-    assert (config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes, config.requirepass) == (60, 120, 100 << 20, "word")
+    assert (config.bind, config.port, config.peer_port, config.enclave, config.engine) == (("127.0.0.1",), 7001, 17001,
+                                                                                           "blue", "pure")
+    assert (config.default_ttl_s, config.max_ttl_s, config.maxmemory_bytes, config.requirepass) == (60, 120, 100 << 20,
+                                                                                                    "word")
     assert (config.join, config.advertise) == ((("10.0.0.1", 1), ("10.0.0.2", 2)), ("10.0.0.3", 3))
     assert config.limits == Limits()
 
 
 def test_a_flag_that_takes_no_value_and_one_with_an_equals_sign(run: Run, served: list[Config]) -> None:
-    assert run("serve", "--unprotected", "--bind=0.0.0.0", "--slowlog-log-slower-than", "-1", "--requirepass=--port")[0] == 0
+    assert run("serve", "--unprotected", "--bind=0.0.0.0", "--slowlog-log-slower-than", "-1",
+               "--requirepass=--port")[0] == 0
     assert served[0].unprotected and served[0].bind == ("0.0.0.0",)
     assert served[0].limits.slow_threshold_us == -1
     assert served[0].requirepass == "--port"
@@ -70,11 +74,14 @@ def test_a_flag_that_takes_no_value_and_one_with_an_equals_sign(run: Run, served
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("serve --port 99999", "--port must be a whole number from 0 to 65535"), ("serve --prot 1", "did you mean --port?"),
-        ("serve 6379", "unknown argument '6379'"), ("serve -p 1", "unknown argument '-p'"), ("serve --port", "needs a value"),
+        ("serve --port 99999", "--port must be a whole number from 0 to 65535"),
+        ("serve --prot 1", "did you mean --port?"),
+        ("serve 6379", "unknown argument '6379'"), ("serve -p 1", "unknown argument '-p'"),
+        ("serve --port", "needs a value"),
         ("serve --port --bind 127.0.0.1", "--port needs a value"), ("sevre", "unknown command 'sevre'"),
         ("serve --config /nowhere.toml", "cannot be read"), ("serve --bind 0.0.0.0", "--unprotected"),
-        ("serve --engine fast", "one of auto, native, pure"), ("ping --port 0", "--port must be"), ("ping --loud", "unknown argument"),
+        ("serve --engine fast", "one of auto, native, pure"), ("ping --port 0", "--port must be"),
+        ("ping --loud", "unknown argument"),
         ("ping --password-file /nowhere", "cannot be read"),
     ],
 )  # fmt: skip
@@ -93,7 +100,9 @@ def test_a_taken_port_is_one_line_and_exit_code_1(run: Run, monkeypatch: pytest.
     assert run("serve", "--port", "7001") == (1, "", "respram: cannot listen on port 7001\n")
 
 
-def test_a_node_that_cannot_have_what_was_asked_for_says_so_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_cannot_have_what_was_asked_for_says_so_in_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(config: Config, say: object) -> int:
         raise ConfigError("--engine native:\nit is not built")
 
@@ -140,7 +149,12 @@ def test_the_last_of_a_repeated_flag_counts() -> None:
 def python_m_respram(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESPRAM_")}
     return subprocess.run(
-        [sys.executable, "-m", "respram", *words], capture_output=True, text=True, timeout=SOON_S, check=False, env=kept | variables
+        [sys.executable, "-m", "respram", *words],
+        capture_output=True,
+        text=True,
+        timeout=SOON_S,
+        check=False,
+        env=kept | variables,
     )
 
 
@@ -151,7 +165,9 @@ def test_python_m_respram_is_the_command() -> None:
 
 def test_a_real_taken_port_ends_the_process_with_1_and_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        done = python_m_respram("serve", "--engine", "pure", "--port", str(listener.getsockname()[1]), RESPRAM_REQUIREPASS=SECRET)
+        done = python_m_respram(
+            "serve", "--engine", "pure", "--port", str(listener.getsockname()[1]), RESPRAM_REQUIREPASS=SECRET
+        )
     assert done.returncode == 1
     assert re.fullmatch(r"respram: cannot listen on [^\n]+\n", done.stderr)
     assert SECRET not in done.stdout + done.stderr

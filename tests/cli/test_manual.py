@@ -1,4 +1,5 @@
-"""`respram man`: every command and option is on it, and the tools that read manual pages have nothing to say about it."""
+"""`respram man`: every command and option is on it, and the tools that read manual pages have nothing to say about it.
+"""
 
 import re
 import shutil

@@ -108,9 +108,14 @@ def test_ping_speaks_tls_to_a_node_that_speaks_nothing_else(run: Run, tmp_path: 
     port = str(reserve())
     own = {"RESPRAM_PORT": "0", "RESPRAM_TLS_PORT": port}
     own |= {"RESPRAM_TLS_CERT": str(tmp_path / "server.crt"), "RESPRAM_TLS_KEY": str(tmp_path / "server.key")}
-    files = [f"--tls-{what}={tmp_path / name}" for what, name in (("ca", "ca.crt"), ("cert", "server.crt"), ("key", "server.key"))]
+    files = [
+        f"--tls-{what}={tmp_path / name}"
+        for what, name in (("ca", "ca.crt"), ("cert", "server.crt"), ("key", "server.key"))
+    ]
     with running(*options(tmp_path, int(port), "yes"), env={"RESPRAM_REQUIREPASS": SECRET}):
-        assert run("ping", RESPRAM_REQUIREPASS=SECRET, **own) == (0, "PONG\n", ""), "a container's check says nothing more"
+        assert run("ping", RESPRAM_REQUIREPASS=SECRET, **own) == (0, "PONG\n", ""), (
+            "a container's check says nothing more"
+        )
         assert run("ping", "--ready", "--port", port, *files, RESPRAM_REQUIREPASS=SECRET)[:2] == (0, "PONG\n")
         for words in (["--tls"], [f"--tls-ca={tmp_path / 'other-ca.crt'}"], [], files[:1]):
             code, out, err = run("ping", "--port", port, *words, RESPRAM_REQUIREPASS=SECRET)
@@ -133,11 +138,14 @@ def test_ping_says_which_file_of_tls_is_wrong(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_node_behind_a_unix_socket_alone_is_found(run: Run, tmp_path: Path) -> None:
-    """With port 0 there is no other way in: the health check finds it by the node's own variables, and it goes with the node."""
+    """With port 0 there is no other way in: the health check finds it by the node's own variables, and it goes with the
+    node.
+    """
     path = tmp_path / "node.sock"
     with running("--unixsocket", str(path), "--unixsocketperm", "700"):
         end = time.monotonic() + SOON_S
-        while run("ping", "--unixsocket", str(path))[0] and time.monotonic() < end:  # the node answers on its port a moment before
+        # the node answers on its port a moment before
+        while run("ping", "--unixsocket", str(path))[0] and time.monotonic() < end:
             time.sleep(0.02)
         assert path.stat().st_mode & 0o777 == 0o700
         assert run("ping", "--unixsocket", str(path)) == (0, "PONG\n", "")

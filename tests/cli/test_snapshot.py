@@ -23,7 +23,8 @@ def test_the_report_says_what_was_done(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("words", "phrase"),
-    [(["expire"], "needs the directory"), ([], "say respram snapshot expire"), (["expire", "/a", "/b"], "unknown argument"),
+    [(["expire"], "needs the directory"), ([], "say respram snapshot expire"),
+     (["expire", "/a", "/b"], "unknown argument"),
      (["expire", "/a", "--what"], "unknown argument"), (["expire", "/nowhere/at/all"], "no directory"),
      (["expire", "/", "--key-file", "/nowhere/key"], "/nowhere/key")],
 )  # fmt: skip

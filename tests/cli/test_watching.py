@@ -63,7 +63,9 @@ class Terminal:
     def until(self, words: str, process: "subprocess.Popen[bytes]") -> None:
         end = time.monotonic() + SOON_S
         while words not in screen_of(self.written):
-            assert time.monotonic() < end and process.poll() is None, f"{words} is not on the screen\n{screen_of(self.written)}"
+            assert time.monotonic() < end and process.poll() is None, (
+                f"{words} is not on the screen\n{screen_of(self.written)}"
+            )
             self.read(0.2)
 
     def until_ended(self, process: "subprocess.Popen[bytes]") -> int:
@@ -151,7 +153,9 @@ def test_a_missing_toolkit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_the_view_looks_and_that_no_password_is_a_flag() -> None:
     assert url_of("::1", 7000, "") == "redis://[::1]:7000"
     assert url_of("127.0.0.1", 7000, "a/b") == "redis://:a%2Fb@127.0.0.1:7000"
-    made = plan({"nodes": "2", "port": "7000", "peer-port": "8000", "watch": "yes"}, {"RESPRAM_REQUIREPASS": "word-of-ours"})
+    made = plan(
+        {"nodes": "2", "port": "7000", "peer-port": "8000", "watch": "yes"}, {"RESPRAM_REQUIREPASS": "word-of-ours"}
+    )
     assert made.urls == ["redis://:word-of-ours@127.0.0.1:7000", "redis://:word-of-ours@127.0.0.1:7001"]
     assert not [word for words in made.commands for word in words if "watch" in word or "word-of-ours" in word]
     said: list[str] = []

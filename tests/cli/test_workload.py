@@ -62,7 +62,13 @@ def test_each_command_is_judged_by_its_name_and_its_arguments(words: tuple[str, 
 
 
 def test_escapes_of_monitor_are_undone_and_lines_of_others_are_counted() -> None:
-    capture = [b"OK\n", b'1.000000 [0 lua] "s\\x65t" "k\\"\\\\\\n" "v" "E\\x58" "5"\n', b"# a comment\n", b"\n", b'1.0 [0 x] "get\n']
+    capture = [
+        b"OK\n",
+        b'1.000000 [0 lua] "s\\x65t" "k\\"\\\\\\n" "v" "E\\x58" "5"\n',
+        b"# a comment\n",
+        b"\n",
+        b'1.0 [0 x] "get\n',
+    ]
     found = of_capture(capture)
     assert dict(found.calls) == {("set", SERVED, ""): 1}
     assert found.lines_unread == 2
@@ -85,7 +91,8 @@ def test_the_number_of_names_is_bounded() -> None:
 def test_info_is_counted_by_name_with_keys_that_have_no_ttl() -> None:
     text = (
         "# Commandstats\r\ncmdstat_get:calls=10,usec=5,usec_per_call=0.5\r\ncmdstat_del:calls=3,usec=1\r\n"
-        "cmdstat_client|setname:calls=2,usec=1\r\ncmdstat_lpush:calls=5,usec=1\r\n# Keyspace\r\ndb0:keys=10,expires=4,avg_ttl=1\r\n"
+        "cmdstat_client|setname:calls=2,usec=1\r\ncmdstat_lpush:calls=5,usec=1\r\n# "
+        "Keyspace\r\ndb0:keys=10,expires=4,avg_ttl=1\r\n"
         "db3:keys=5,expires=5,avg_ttl=1\r\n"
     )
     found = of_info(text)

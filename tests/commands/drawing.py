@@ -10,7 +10,8 @@ NAMES = (b"f0", b"f1", b"f2", b"", b"10", b"-7", b"\r\n", b"x" * 70)
 VALUES = (b"1", b"-5", b"v", b"", b"9223372036854775807", b"1.5", b"3.0", b"abc", b"1e3", b" 1", b"y" * 70)
 RIGHTS = (b"+del", b"+unlink", b"+getdel", b"+hdel", b"+srem", b"+spop", b"+smove", b"+hgetdel")
 UNORDERED = frozenset({
-    b"hgetall", b"hkeys", b"hvals", b"smembers", b"sinter", b"sunion", b"sdiff", b"hscan", b"sscan", b"keys", b"hrandfield",
+    b"hgetall", b"hkeys", b"hvals", b"smembers", b"sinter", b"sunion", b"sdiff", b"hscan", b"sscan", b"keys",
+    b"hrandfield",
     b"srandmember", b"spop",
 })  # fmt: skip
 Maker = Callable[[random.Random], list[bytes]]

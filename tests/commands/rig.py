@@ -20,7 +20,14 @@ FEEDS_MAX = 10_000  # calls of feed for one batch: more means that it never ends
 class Rig:
     """One node. Time stands still until a test moves it."""
 
-    def __init__(self, make: Callable[[Settings], Engine], *, hot: bool = True, config: Config | None = None, number: int = NODE_NUMBER) -> None:
+    def __init__(
+        self,
+        make: Callable[[Settings], Engine],
+        *,
+        hot: bool = True,
+        config: Config | None = None,
+        number: int = NODE_NUMBER,
+    ) -> None:
         self.make = make
         self.now_ms = NOW
         self.hot = hot

@@ -14,16 +14,22 @@ from .rig import NIL, OK, ONE, ZERO, Client, Reference, Rig, array, bulk
 
 LINES = [
     b"SETUSER u +nosuch", b"SETUSER u +@nosuch", b"SETUSER u foo", b"SETUSER u %X~a", b"SETUSER u +client|nosuch",
-    b"SETUSER u allkeys ~a", b"SETUSER u allchannels &a", b"SETUSER u", b"LIST", b"USERS", b"GETUSER nobody", b"GETUSER default",
-    b"GETUSER u", b"CAT nosuch", b"CAT", b"CAT a b", b"GENPASS 0", b"GENPASS 4097", b"GENPASS x", b"GENPASS 1 2", b"SAVE", b"LOAD",
-    b"DELUSER default", b"DELUSER nobody", b"LOG x", b"LOG RESET", b"LOG 1 2", b"WHOAMI", b"NOSUCH", b"GETUSER", b"SETUSER",
+    b"SETUSER u allkeys ~a", b"SETUSER u allchannels &a", b"SETUSER u", b"LIST", b"USERS", b"GETUSER nobody",
+    b"GETUSER default",
+    b"GETUSER u", b"CAT nosuch", b"CAT", b"CAT a b", b"GENPASS 0", b"GENPASS 4097", b"GENPASS x", b"GENPASS 1 2",
+    b"SAVE", b"LOAD",
+    b"DELUSER default", b"DELUSER nobody", b"LOG x", b"LOG RESET", b"LOG 1 2", b"WHOAMI", b"NOSUCH", b"GETUSER",
+    b"SETUSER",
     b"SETUSER v on >p ~a:* %R~b &c +client|id", b"GETUSER v", b"LIST", b"SETUSER v +get -get nopass resetkeys",
     b"LIST", b"SETUSER v reset", b"LIST", b"DELUSER u v nobody", b"LIST",
-    b"SETUSER u (", b"SETUSER u )", b"SETUSER u (+get", b"SETUSER u (+get ~a on", b"SETUSER u (on)", b"SETUSER u ((+get))",
+    b"SETUSER u (", b"SETUSER u )", b"SETUSER u (+get", b"SETUSER u (+get ~a on", b"SETUSER u (on)",
+    b"SETUSER u ((+get))",
     b"SETUSER u (+nosuch)", b"SETUSER u (~* ~a)", b"SETUSER u (reset)", b"SETUSER u +config|", b"GETUSER u",
     b"SETUSER u on ~a:* +get (+set ~b:*) (+publish &n*) (%R~c:* allcommands) ()", b"LIST", b"GETUSER u",
-    b"DRYRUN u get b:1", b"DRYRUN u set b:1 x", b"DRYRUN u set a:1 x", b"DRYRUN u publish x y", b"DRYRUN u publish n1 y",
-    b"DRYRUN u mget a:1 b:1", b"DRYRUN u mset b:1 v c:2 v", b"DRYRUN u mget c:1 b:1", b"DRYRUN u get c:1", b"DRYRUN u ping",
+    b"DRYRUN u get b:1", b"DRYRUN u set b:1 x", b"DRYRUN u set a:1 x", b"DRYRUN u publish x y",
+    b"DRYRUN u publish n1 y",
+    b"DRYRUN u mget a:1 b:1", b"DRYRUN u mset b:1 v c:2 v", b"DRYRUN u mget c:1 b:1", b"DRYRUN u get c:1",
+    b"DRYRUN u ping",
     b"SETUSER u clearselectors", b"LIST", b"SETUSER u (+set ~b:*)", b"SETUSER u reset", b"LIST", b"DELUSER u",
 ]  # fmt: skip
 
@@ -53,7 +59,9 @@ def test_answers_are_those_of_a_real_server(client: Client, reference: Reference
 def test_one_wrong_rule_and_nothing_is_changed(client: Client) -> None:
     client(b"ACL", b"SETUSER", b"u", b"on", b"+get")
     before = client(b"ACL", b"GETUSER", b"u")
-    assert client(b"ACL", b"SETUSER", b"u", b"+set", b"off", b"nonsense").startswith(b"-ERR Error in ACL SETUSER modifier 'nonsense'")
+    assert client(b"ACL", b"SETUSER", b"u", b"+set", b"off", b"nonsense").startswith(
+        b"-ERR Error in ACL SETUSER modifier 'nonsense'"
+    )
     assert client(b"ACL", b"GETUSER", b"u") == before
     assert client(b"ACL", b"SETUSER", b"v", b"nonsense").startswith(b"-ERR")
     assert client(b"ACL", b"GETUSER", b"v") == NIL

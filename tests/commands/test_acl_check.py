@@ -8,9 +8,12 @@ RULES = (
     b"on", b">pw", b"~k*", b"%R~r*", b"%W~w*", b"&c*", b"+@all", b"-info", b"-config", b"-client|kill", b"-@scripting"
 )  # fmt: skip
 SPOKEN = [
-    b"GET other", b"GET k1", b"GET r1", b"SET r1 x", b"SETEX w1 9 x", b"GET w1", b"SETEX k2 9 x", b"APPEND w1 x", b"EXISTS w1",
-    b"TYPE r1", b"STRLEN w1", b"MGET k1 other", b"MGET k1 r1", b"MSET k1 1 w2 2", b"MSET k1 1 r2 2", b"COPY r1 w1", b"COPY w1 r1",
-    b"INFO", b"CONFIG GET x", b"CLIENT KILL 1", b"CLIENT", b"PUBLISH d x", b"PUBLISH c1 x", b"SUBSCRIBE d", b"PSUBSCRIBE c1*",
+    b"GET other", b"GET k1", b"GET r1", b"SET r1 x", b"SETEX w1 9 x", b"GET w1", b"SETEX k2 9 x", b"APPEND w1 x",
+    b"EXISTS w1",
+    b"TYPE r1", b"STRLEN w1", b"MGET k1 other", b"MGET k1 r1", b"MSET k1 1 w2 2", b"MSET k1 1 r2 2", b"COPY r1 w1",
+    b"COPY w1 r1",
+    b"INFO", b"CONFIG GET x", b"CLIENT KILL 1", b"CLIENT", b"PUBLISH d x", b"PUBLISH c1 x", b"SUBSCRIBE d",
+    b"PSUBSCRIBE c1*",
     b"SET w1 x GET", b"BITOP AND r1 k1", b"GET", b"SPUBLISH d x", b"SSUBSCRIBE d", b"EXPIRE r1 9",
     b"GETEX r1", b"TTL w1", b"ACL WHOAMI", b"ACL DRYRUN u get other", b"ACL DRYRUN u get k", b"ACL DRYRUN u info",
     b"ACL DRYRUN u publish d x", b"ACL DRYRUN u nosuch", b"ACL DRYRUN u get", b"ACL DRYRUN nobody get k",
@@ -54,8 +57,10 @@ def test_a_right_lost_between_multi_and_exec_is_lost(user: Client, client: Clien
     user(b"PING")
     assert client(b"ACL", b"SETUSER", b"u", b"-set") == OK
     assert user(b"EXEC") == (
-        b"*2\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command "
-        b"is no longer allowed for the following reason: no permission to execute the command or subcommand\r\n+PONG\r\n"
+        b"*2\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
+        b"command "
+        b"is no longer allowed for the following reason: no permission to execute the command or "
+        b"subcommand\r\n+PONG\r\n"
     )
     assert client(b"GET", b"k1") == NIL
 
@@ -79,8 +84,12 @@ def test_a_user_of_all_keys_has_fast_paths_for_the_commands_it_may_run(user: Cli
     assert client.conn.account.unrestricted
 
 
-def test_a_user_with_key_patterns_has_fast_paths_for_the_keys_it_may_touch(rig: Rig, user: Client, client: Client) -> None:
-    """What is beyond its own patterns, a selector's too, is for the commands; new patterns hold from the next command on."""
+def test_a_user_with_key_patterns_has_fast_paths_for_the_keys_it_may_touch(
+    rig: Rig, user: Client, client: Client
+) -> None:
+    """What is beyond its own patterns, a selector's too, is for the commands; new patterns hold from the next command
+    on.
+    """
     client(b"ACL", b"SETUSER", b"u", b"(+get ~shared:*)")
 
     def fast() -> int:

@@ -48,7 +48,8 @@ def test_fast_paths_are_for_the_commands_that_a_user_may_run() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [b"foo", b"+nosuch", b"+@nosuch", b"+client|nosuch", b"-get|x", b"#abc", b"!abc", b"#" + b"G" * 64, b"<nope", b"%X~a",
+    [b"foo", b"+nosuch", b"+@nosuch", b"+client|nosuch", b"-get|x", b"#abc", b"!abc", b"#" + b"G" * 64, b"<nope",
+     b"%X~a",
      b"%R", b"~a b", b"&a\nb", b"+config|", b"(~a", b")", b"(+get ~a))",
      b"(on)", b"(>p)", b"((~a))", b"(~* ~a)", b"(clearselectors)"],
 )  # fmt: skip
@@ -68,7 +69,10 @@ def test_a_password_is_kept_as_its_hash_only() -> None:
 def test_a_selector_is_a_set_of_rights_of_its_own() -> None:
     user = made(b"~a:*", b"+get", b"(+set ~b:*)", b"()")
     assert [rights.allowed for rights in user.rights] == [{b"get"}, {b"set"}, frozenset()]
-    assert describe(user) == b"user u off ~a:* resetchannels -@all +get (~b:* resetchannels -@all +set) (resetchannels -@all)"
+    assert (
+        describe(user)
+        == b"user u off ~a:* resetchannels -@all +get (~b:* resetchannels -@all +set) (resetchannels -@all)"
+    )
     assert made(b"(~* &* +@all)").permitted == 0 and made(b"~*", b"+@all", b"(+get)").permitted == QUIET
     assert made(b"(+get)", b"clearselectors").selectors == made(b"(+get)", b"reset").selectors == []
 
@@ -80,7 +84,10 @@ def test_a_selector_of_a_copy_is_not_that_of_the_user() -> None:
 
 
 def test_the_words_of_a_selector_are_put_together() -> None:
-    assert gather([b"on", b"(+get", b"~a", b"&b)", b"(+set)", b"off"]) == ([b"on", b"(+get ~a &b)", b"(+set)", b"off"], b"")
+    assert gather([b"on", b"(+get", b"~a", b"&b)", b"(+set)", b"off"]) == (
+        [b"on", b"(+get ~a &b)", b"(+set)", b"off"],
+        b"",
+    )
     assert gather([b"on", b"(+get", b"off"]) == ([b"on"], b"(+get")
     assert gather([b"("]) == ([], b"(") and gather([b")", b""]) == ([b")", b""], b"")
 

@@ -10,9 +10,11 @@ from .rig import NOW, OK, Client, Reference, array, bulk
 @pytest.mark.parametrize(
     "line",
     [
-        "LATENCY LATEST", "LATENCY HISTORY x", "LATENCY RESET", "LATENCY RESET x", "LATENCY GRAPH x", "LATENCY FOO", "LATENCY",
+        "LATENCY LATEST", "LATENCY HISTORY x", "LATENCY RESET", "LATENCY RESET x", "LATENCY GRAPH x", "LATENCY FOO",
+        "LATENCY",
         "LATENCY HISTOGRAM nosuch", "MEMORY USAGE gone", "MEMORY USAGE gone SAMPLES 5", "MEMORY USAGE gone SAMPLES x",
-        "MEMORY USAGE gone SAMPLES -1", "MEMORY USAGE gone FOO", "MEMORY USAGE gone FOO 1", "MEMORY USAGE", "MEMORY PURGE",
+        "MEMORY USAGE gone SAMPLES -1", "MEMORY USAGE gone FOO", "MEMORY USAGE gone FOO 1", "MEMORY USAGE",
+        "MEMORY PURGE",
         "MEMORY FOO", "ROLE", "MODULE LIST", "MODULE FOO", "MODULE", "ACL WHOAMI", "ACL LIST", "ACL FOO", "TIME x",
         "CLUSTER", "CLUSTER INFO", "SHUTDOWN FOO", "SHUTDOWN NOSAVE SAVE", "SHUTDOWN ABORT", "SHUTDOWN ABORT NOW",
     ],
@@ -68,7 +70,8 @@ def test_the_user_is_shown_with_a_digest_and_no_password(client: Client) -> None
 @pytest.mark.parametrize("words", [(), (b"NOSAVE",), (b"now", b"FORCE")])
 def test_shutdown_stops_the_node_for_who_was_given_it_by_name(client: Client, words: tuple[bytes, ...]) -> None:
     assert client(b"SHUTDOWN", *words) == (
-        b"-NOPERM 'shutdown' is refused by design: a node is stopped by a signal; an operator may give a user the right (+shutdown)\r\n"
+        b"-NOPERM 'shutdown' is refused by design: a node is stopped by a signal; an operator may give a user the "
+        b"right (+shutdown)\r\n"
     )
     assert not client.rig.stops
     client(b"ACL", b"SETUSER", b"default", b"+shutdown")

@@ -1,4 +1,6 @@
-"""Pops that wait: what they answer at once, who is woken by what, who comes first, and that nothing is taken for who is gone."""
+"""Pops that wait: what they answer at once, who is woken by what, who comes first, and that nothing is taken for who is
+gone.
+"""
 
 import pytest
 
@@ -10,16 +12,21 @@ POPPED = array(bulk(b"z"), bulk(b"a"), bulk(b"1"))
 
 @pytest.fixture
 def free(client: Client) -> Client:
-    assert client(b"ACL", b"SETUSER", b"default", b"+bzpopmin", b"+bzpopmax", b"+bzmpop", b"+zpopmin", b"+zrem", b"+del") == OK
+    assert client(b"ACL", b"SETUSER", b"default", b"+bzpopmin", b"+bzpopmax", b"+bzmpop", b"+zpopmin", b"+zrem",
+                  b"+del") == OK
     return client
 
 
 STEPS = (
-    "ZADD z 1 a 2 b 3 c", "BZPOPMIN z 0", "BZPOPMAX no z 0", "ZRANGE z 0 -1", "BZMPOP 0 2 no z MIN", "ZADD z 1 a 2 b 3 c 4 d",
-    "BZMPOP 0 2 no z MAX COUNT 2", "BZMPOP 0.01 1 no MIN COUNT 0", "BZMPOP 0.01 0 MIN", "BZMPOP x 1 z MIN", "BZMPOP 1 1 z FOO", "BZMPOP -1 1 z MIN",
-    "BZPOPMIN z x", "BZPOPMIN z -1", "BZPOPMIN z inf", "BZPOPMIN z 1e300", "BZPOPMIN z nan", "BZPOPMIN z 1e400", "BZPOPMIN z 1e5000",
+    "ZADD z 1 a 2 b 3 c", "BZPOPMIN z 0", "BZPOPMAX no z 0", "ZRANGE z 0 -1", "BZMPOP 0 2 no z MIN",
+    "ZADD z 1 a 2 b 3 c 4 d",
+    "BZMPOP 0 2 no z MAX COUNT 2", "BZMPOP 0.01 1 no MIN COUNT 0", "BZMPOP 0.01 0 MIN", "BZMPOP x 1 z MIN",
+    "BZMPOP 1 1 z FOO", "BZMPOP -1 1 z MIN",
+    "BZPOPMIN z x", "BZPOPMIN z -1", "BZPOPMIN z inf", "BZPOPMIN z 1e300", "BZPOPMIN z nan", "BZPOPMIN z 1e400",
+    "BZPOPMIN z 1e5000",
     "BZPOPMIN z 9223372036854775807", "SET s v EX 100", "BZPOPMIN s 0", "BZPOPMIN no s 0",
-    "BZPOPMIN z s 0", "BZPOPMIN z 0.5", "MULTI", "BZPOPMIN z 0", "BZPOPMAX z 0", "BZMPOP 0 1 z MIN", "EXEC", "BZPOPMIN z", "BZMPOP 0 1 z",
+    "BZPOPMIN z s 0", "BZPOPMIN z 0.5", "MULTI", "BZPOPMIN z 0", "BZPOPMAX z 0", "BZMPOP 0 1 z MIN", "EXEC",
+    "BZPOPMIN z", "BZMPOP 0 1 z",
 )  # fmt: skip
 
 
@@ -89,7 +96,9 @@ def test_another_type_under_the_key_is_waited_out(free: Client) -> None:
     assert other.wake() == POPPED
 
 
-@pytest.mark.parametrize(("words", "reply"), [((), NOTHING), ((b"ERROR",), b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")])
+@pytest.mark.parametrize(
+    ("words", "reply"), [((), NOTHING), ((b"ERROR",), b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")]
+)
 def test_client_unblock_ends_it(free: Client, words: tuple[bytes, ...], reply: bytes) -> None:
     other = waiting(free, b"BZPOPMIN", b"z", b"0")
     assert free(b"CLIENT", b"UNBLOCK", b"%d" % other.conn.id, *words) == b":1\r\n"

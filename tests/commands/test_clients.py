@@ -9,7 +9,8 @@ from respram.commands.connection import CLIENT_NAME_BYTES_MAX
 from .rig import NIL, OK, ONE, ZERO, Client, Reference, bulk
 
 FIELDS_7_2 = (
-    "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem "
+    "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll "
+    "omem "
     "tot-mem events cmd user redir resp lib-name lib-ver"
 )
 
@@ -24,7 +25,8 @@ FIELDS_7_2 = (
         "CLIENT KILL USER default SKIPME foo", "CLIENT KILL ADDR 1.2.3.4:5", "CLIENT KILL LADDR 1.2.3.4:5",
         "CLIENT KILL ADDR", "CLIENT KILL FOO x", "CLIENT PAUSE x", "CLIENT PAUSE -1", "CLIENT PAUSE 1 FOO",
         "CLIENT PAUSE 1 ALL x", "CLIENT UNPAUSE", "CLIENT NO-EVICT on",
-        "CLIENT NO-EVICT foo", "CLIENT UNBLOCK 99", "CLIENT UNBLOCK x", "CLIENT UNBLOCK 1 FOO", "CLIENT UNBLOCK 1 ERROR",
+        "CLIENT NO-EVICT foo", "CLIENT UNBLOCK 99", "CLIENT UNBLOCK x", "CLIENT UNBLOCK 1 FOO",
+        "CLIENT UNBLOCK 1 ERROR",
         "CLIENT FOO", "CLIENT ID x", "CLIENT MAINT_NOTIFICATIONS ON",
     ],
 )  # fmt: skip

@@ -105,8 +105,14 @@ def others(rig: Rig) -> FakePeers:
 def test_peers_are_listed_as_maps(client: Client, others: FakePeers) -> None:
     client(b"HELLO", b"3")
     reply = client(b"RESPRAM", b"PEERS")
-    assert reply.startswith(b"*2\r\n%10\r\n$4\r\nnode\r\n$16\r\n00000000000000ab\r\n$7\r\naddress\r\n$14\r\n10.0.0.7:16379\r\n")
-    assert b"$15\r\n[fd00::7]:16379\r\n" in reply and b"$6\r\nrtt_us\r\n:250\r\n" in reply and b"$8\r\nheard_ms\r\n:-1\r\n" in reply
+    assert reply.startswith(
+        b"*2\r\n%10\r\n$4\r\nnode\r\n$16\r\n00000000000000ab\r\n$7\r\naddress\r\n$14\r\n10.0.0.7:16379\r\n"
+    )
+    assert (
+        b"$15\r\n[fd00::7]:16379\r\n" in reply
+        and b"$6\r\nrtt_us\r\n:250\r\n" in reply
+        and b"$8\r\nheard_ms\r\n:-1\r\n" in reply
+    )
 
 
 def test_a_list_of_who_is_put_out_is_taken_where_it_is_signed(client: Client, others: FakePeers) -> None:
@@ -123,13 +129,19 @@ def test_the_topology_tells_who_hangs_on_whom(client: Client, others: FakePeers)
     client(b"HELLO", b"3")
     reply = client(b"RESPRAM", b"TOPOLOGY")
     assert reply.startswith(b"*1\r\n%8\r\n")
-    for part in (b"$6\r\nparent\r\n$16\r\n00000000000000ef\r\n", b"$5\r\nready\r\n:1\r\n", b"$4\r\nrole\r\n$4\r\nleaf\r\n"):
+    for part in (
+        b"$6\r\nparent\r\n$16\r\n00000000000000ef\r\n",
+        b"$5\r\nready\r\n:1\r\n",
+        b"$4\r\nrole\r\n$4\r\nleaf\r\n",
+    ):
         assert part in reply
 
 
 def test_a_digest_is_of_a_moment(client: Client, others: FakePeers) -> None:
     others.digests = {NOW: (12, 0xFEED), NOW - 5_000: (11, 0xF00D)}
-    assert client(b"RESPRAM", b"DIGEST") == b"*6\r\n$5\r\nat_ms\r\n:%d\r\n$7\r\nrecords\r\n:12\r\n$6\r\ndigest\r\n$16\r\n%016x\r\n" % (NOW, 0xFEED)
+    assert client(
+        b"RESPRAM", b"DIGEST"
+    ) == b"*6\r\n$5\r\nat_ms\r\n:%d\r\n$7\r\nrecords\r\n:12\r\n$6\r\ndigest\r\n$16\r\n%016x\r\n" % (NOW, 0xFEED)
     assert b":11\r\n" in client(b"RESPRAM", b"DIGEST", b"%d" % (NOW - 5_000))
     for moment in (b"x", b"%d" % (NOW - 1), b"%d" % (NOW - 10_001), b"%d" % (NOW + 10_001)):
         assert client(b"RESPRAM", b"DIGEST", moment).startswith(b"-ERR the moment must be")
@@ -138,7 +150,10 @@ def test_a_digest_is_of_a_moment(client: Client, others: FakePeers) -> None:
 
 def test_without_peers_there_is_nothing_to_tell(client: Client) -> None:
     for word in (b"PEERS", b"TOPOLOGY", b"DIGEST"):
-        assert client(b"RESPRAM", word) == b"-ERR this node has no peers: nobody has joined it, and it joined nobody (--join)\r\n"
+        assert (
+            client(b"RESPRAM", word)
+            == b"-ERR this node has no peers: nobody has joined it, and it joined nobody (--join)\r\n"
+        )
     assert b"connected_slaves:0\r\n" in client(b"INFO", b"replication")
 
 
@@ -152,8 +167,16 @@ def test_info_and_role_show_linked_peers_as_replicas(client: Client, others: Fak
 def test_info_has_a_line_for_each_peer_whatever_it_calls_itself(client: Client, others: FakePeers) -> None:
     others.stranger = True
     info = client(b"INFO", b"replication")
-    first = b"node=00000000000000ab,address=10.0.0.7:16379,enclave=default,role=leaf,state=online,rtt_us=250,lag_ms=3,queue_bytes=10,heard_ms=40"
-    assert b"\r\npeer0:" + first + b"\r\npeer1:node=00000000000000cd,address=[fd00::7]:16379,enclave=default,role=leaf,state=unlinked," in info
+    first = (
+        b"node=00000000000000ab,address=10.0.0.7:16379,enclave=default,role=leaf,state=online,"
+        b"rtt_us=250,lag_ms=3,queue_bytes=10,heard_ms=40"
+    )
+    assert (
+        b"\r\npeer0:"
+        + first
+        + b"\r\npeer1:node=00000000000000cd,address=[fd00::7]:16379,enclave=default,role=leaf,state=unlinked,"
+        in info
+    )
     assert b"\r\npeer2:node=00000000000000ef," in info and b"\r\nrole:forged" not in info
     assert b"connected_slaves:1\r\n" in info, "nodes of another enclave get no records"
     assert client(b"ROLE").count(b"10.0.0.7") == 1
@@ -224,7 +247,8 @@ def test_publications_go_to_the_other_nodes_and_count_the_listeners_here(client:
     listener(b"SUBSCRIBE", b"news")
     assert client(b"PUBLISH", b"news", b"x") == b":1\r\n"
     assert client(b"SPUBLISH", b"shard", b"y") == b":0\r\n"
-    told = [(channel, message, False) for channel, message in client.rig.engine.take_published()]  # by the engine itself
+    # by the engine itself
+    told = [(channel, message, False) for channel, message in client.rig.engine.take_published()]
     assert told + others.published == [(b"news", b"x", False), (b"shard", b"y", True)]
     assert bool(told) == client.rig.hot and not client.rig.engine.published()
 
@@ -256,7 +280,9 @@ def test_a_pulled_key_is_found(rig: Rig, client: Client, others: FakePeers) -> N
 @pytest.mark.parametrize(
     ("word", "answer"), [(b"MGET", b"*4\r\n$-1\r\n$4\r\nhere\r\n$4\r\nlate\r\n$-1\r\n"), (b"EXISTS", b":2\r\n")]
 )
-def test_many_missing_keys_wait_together(rig: Rig, client: Client, others: FakePeers, word: bytes, answer: bytes) -> None:
+def test_many_missing_keys_wait_together(
+    rig: Rig, client: Client, others: FakePeers, word: bytes, answer: bytes
+) -> None:
     client(b"SET", b"b", b"here")
     others.useful = True
     notify.observe(rig.node)
@@ -269,9 +295,14 @@ def test_many_missing_keys_wait_together(rig: Rig, client: Client, others: FakeP
 
 def test_home_tells_the_slot_of_a_key_and_who_decides_about_it(rig: Rig) -> None:
     client = rig.connect()
-    assert client(b"RESPRAM", b"HOME", b"foo") == bulk(b"slot=12182 node=%016x address= here=1 settled=1" % rig.node.number)
+    assert client(b"RESPRAM", b"HOME", b"foo") == bulk(
+        b"slot=12182 node=%016x address= here=1 settled=1" % rig.node.number
+    )
     rig.node.peers = FakePeers()
-    moving, away = b"slot=12182 node=%016x address=%b here=1 settled=0", b"slot=5061 node=%016x address=%b here=0 settled=1"
+    moving, away = (
+        b"slot=12182 node=%016x address=%b here=1 settled=0",
+        b"slot=5061 node=%016x address=%b here=0 settled=1",
+    )
     assert client(b"RESPRAM", b"HOME", b"foo") == bulk(moving % (0xAB, b"10.0.0.7:16379"))
     assert client(b"RESPRAM", b"HOME", b"bar") == bulk(away % (0xAB, b"10.0.0.7:16379"))
 

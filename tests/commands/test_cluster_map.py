@@ -1,4 +1,6 @@
-"""The map that cluster clients are told: a home is a master where it can be reached, and this node stands in where it cannot."""
+"""The map that cluster clients are told: a home is a master where it can be reached, and this node stands in where it
+cannot.
+"""
 
 import pytest
 
@@ -16,7 +18,13 @@ ME, OTHER, THIRD = 0xAA, 0xBB, 0xCC
 HALF = SLOTS // 2
 
 
-def fact(number: int, clients: bytes = b"10.0.0.%d:6379", status: bytes = b"alive", enclave: bytes = b"default", ready: bool = True) -> MemberFacts:
+def fact(
+    number: int,
+    clients: bytes = b"10.0.0.%d:6379",
+    status: bytes = b"alive",
+    enclave: bytes = b"default",
+    ready: bool = True,
+) -> MemberFacts:
     where = clients % (number & 15) if b"%" in clients else clients
     return MemberFacts(number, b"10.0.0.%d:16379" % (number & 15), enclave, b"leaf", 0, status, ready, 3, where)
 
@@ -24,7 +32,9 @@ def fact(number: int, clients: bytes = b"10.0.0.%d:6379", status: bytes = b"aliv
 class Others(FakePeers):
     """Two halves: the lower is this node's, the upper OTHER's."""
 
-    def __init__(self, *members: MemberFacts, unlinked: tuple[int, ...] = (), halves: tuple[int, int] = (ME, OTHER)) -> None:
+    def __init__(
+        self, *members: MemberFacts, unlinked: tuple[int, ...] = (), halves: tuple[int, int] = (ME, OTHER)
+    ) -> None:
         super().__init__()
         self.known, self.unlinked, self.halves, self.version = list(members), unlinked, halves, 1
 
@@ -33,7 +43,8 @@ class Others(FakePeers):
 
     def linked(self) -> list[PeerFacts]:
         return [
-            PeerFacts(one.number, b"h", 1, one.enclave, b"leaf", b"unlinked" if one.number in self.unlinked else b"online", 1, 0, 10, 20, 40)
+            PeerFacts(one.number, b"h", 1, one.enclave, b"leaf",
+                      b"unlinked" if one.number in self.unlinked else b"online", 1, 0, 10, 20, 40)
             for one in self.known[1:]
         ]
 
@@ -91,7 +102,9 @@ def test_who_left_or_is_of_another_enclave_is_not_shown() -> None:
 
 
 def test_what_peers_say_of_themselves_is_read_with_care() -> None:
-    places = mapped(Others(fact(ME, b"[fd00::1]:7000/7001"), fact(OTHER, b"no address\r\n"), fact(THIRD, b"a.example:1/x"))).places
+    places = mapped(
+        Others(fact(ME, b"[fd00::1]:7000/7001"), fact(OTHER, b"no address\r\n"), fact(THIRD, b"a.example:1/x"))
+    ).places
     assert (places[ME].host, places[ME].port, places[ME].tls_port) == (b"fd00::1", 7000, 7001)
     assert (places[OTHER].host, places[OTHER].port) == (b"", 0)
     assert (places[THIRD].host, places[THIRD].tls_port) == (b"a.example", 0)

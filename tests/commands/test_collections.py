@@ -14,7 +14,9 @@ def test_a_collection_is_a_key_as_others_are(client: Client, rig: Rig) -> None:
     rig.advance(9_999)
     assert client(b"HGET", b"h", b"f") == bulk(b"v")
     rig.advance(1)
-    assert client(b"EXISTS", b"h") == b":0\r\n" and client(b"HGET", b"h", b"f") == NIL and client(b"DBSIZE") == b":0\r\n"
+    assert (
+        client(b"EXISTS", b"h") == b":0\r\n" and client(b"HGET", b"h", b"f") == NIL and client(b"DBSIZE") == b":0\r\n"
+    )
 
 
 def test_a_new_one_of_the_name_shows_nothing_of_the_old(client: Client, rig: Rig) -> None:
@@ -39,7 +41,12 @@ def test_more_time_for_the_hash_is_more_for_its_fields(client: Client, rig: Rig)
 def test_hdel_is_a_right_by_name(client: Client) -> None:
     client(b"HSET", b"h", b"f", b"v")
     client(b"SADD", b"s", b"m")
-    for words in ((b"HDEL", b"h", b"f"), (b"SREM", b"s", b"m"), (b"SPOP", b"s"), (b"HGETDEL", b"h", b"FIELDS", b"1", b"f")):
+    for words in (
+        (b"HDEL", b"h", b"f"),
+        (b"SREM", b"s", b"m"),
+        (b"SPOP", b"s"),
+        (b"HGETDEL", b"h", b"FIELDS", b"1", b"f"),
+    ):
         assert client(*words).startswith(b"-NOPERM '%b' is refused by design" % words[0].lower())
     assert client(b"HEXPIRE", b"h", b"0", b"FIELDS", b"1", b"f").startswith(b"-NOPERM 'hexpire'")
     assert client(b"HPERSIST", b"h", b"FIELDS", b"1", b"f").startswith(b"-NOPERM 'hpersist'")
@@ -52,7 +59,11 @@ def test_watch_sees_every_change_of_a_member(client: Client, rig: Rig) -> None:
     client(b"HPEXPIRE", b"h", b"100", b"FIELDS", b"1", b"a")
     client(b"HSET", b"h", b"b", b"1")
     other = client.other()
-    for change in (lambda: other(b"HSET", b"h", b"b", b"2"), lambda: other(b"HSET", b"h", b"c", b"1"), lambda: rig.advance(100)):
+    for change in (
+        lambda: other(b"HSET", b"h", b"b", b"2"),
+        lambda: other(b"HSET", b"h", b"c", b"1"),
+        lambda: rig.advance(100),
+    ):
         client(b"WATCH", b"h")
         change()
         client(b"MULTI")

@@ -45,7 +45,8 @@ def test_a_name_comes_back_as_it_was_spelt_and_once(client: Client) -> None:
 def test_the_star_shows_all_that_exporters_read(client: Client) -> None:
     client(b"HELLO", b"3")
     shown = client(b"CONFIG", b"GET", b"*")
-    for name in (b"maxmemory", b"maxclients", b"timeout", b"save", b"requirepass", b"default-ttl", b"max-ttl", b"enclave",
+    for name in (b"maxmemory", b"maxclients", b"timeout", b"save", b"requirepass", b"default-ttl", b"max-ttl",
+                 b"enclave",
                  b"client-output-buffer-limit", b"proto-max-bulk-len", b"latency-monitor-threshold"):  # fmt: skip
         assert bulk(name) in shown
 
@@ -75,7 +76,10 @@ def test_the_ttl_policy_takes_effect_on_the_next_write(client: Client) -> None:
     client(b"SET", b"a", b"1")
     client(b"SET", b"b", b"1", b"EX", b"500")
     assert (client(b"TTL", b"a"), client(b"TTL", b"b")) == (b":60\r\n", b":120\r\n")
-    text = b"-ERR CONFIG SET failed (possibly related to argument 'max-ttl') - default-ttl must not be longer than max-ttl\r\n"
+    text = (
+        b"-ERR CONFIG SET failed (possibly related to argument 'max-ttl') - "
+        b"default-ttl must not be longer than max-ttl\r\n"
+    )
     assert client(b"CONFIG", b"SET", b"max-ttl", b"59") == text
     assert client(b"CONFIG", b"SET", b"max-ttl", b"0").startswith(b"-ERR CONFIG SET failed")
 

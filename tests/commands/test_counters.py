@@ -170,7 +170,9 @@ def test_an_applied_step_beyond_64_bits_is_an_overflow(client: Client) -> None:
 
 
 def test_increx_counts_only_what_is_missing_or_only_what_is_there(client: Client) -> None:
-    assert client(b"INCREX", b"a", b"XX", b"EX", b"50") == b"*2\r\n$-1\r\n:0\r\n" and client(b"EXISTS", b"a") == b":0\r\n"
+    assert (
+        client(b"INCREX", b"a", b"XX", b"EX", b"50") == b"*2\r\n$-1\r\n:0\r\n" and client(b"EXISTS", b"a") == b":0\r\n"
+    )
     assert client(b"INCREX", b"a", b"XX", b"BYFLOAT", b"1.5") == b"*2\r\n$-1\r\n$1\r\n0\r\n"
     assert client(b"INCREX", b"a", b"nx", b"BYINT", b"5", b"EX", b"50") == b"*2\r\n:5\r\n:5\r\n"
     assert client(b"INCREX", b"a", b"NX", b"EX", b"90") == b"*2\r\n:5\r\n:0\r\n" and client(b"TTL", b"a") == b":50\r\n"

@@ -59,7 +59,8 @@ def test_the_order_of_checks_is_memory_before_subscribed_mode_before_queueing(ri
     client(b"SUBSCRIBE", b"c")
     text = client(b"GET", b"a")
     assert text == (
-        b"-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n"
+        b"-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+        b"context\r\n"
     )
     rig.engine.configure(rig.node.settings._replace(memory_bytes_max=1))
     rig.engine.store(0, b"k", b"v" * 100, rig.now_ms + 1000, False, rig.now_ms, b"set")
@@ -74,7 +75,10 @@ def test_the_order_of_checks_is_memory_before_subscribed_mode_before_queueing(ri
 def test_a_transaction_is_bounded(rig: Rig, client: Client) -> None:
     from dataclasses import replace
 
-    for command, limits in ((b"TIME", {"multi_commands_max": 3}), (b"PING", {"multi_commands_max": 3, "multi_keys_max": 3})):
+    for command, limits in (
+        (b"TIME", {"multi_commands_max": 3}),
+        (b"PING", {"multi_commands_max": 3, "multi_keys_max": 3}),
+    ):
         rig.node.limits = replace(rig.node.limits, **limits)
         client.conn.settle()
         client(b"MULTI")
@@ -96,7 +100,8 @@ def test_plain_commands_may_be_many_more_than_others(rig: Rig, client: Client) -
     for number in range(7):
         assert client(b"INCR", b"n") == b"+QUEUED\r\n", number
     assert client(b"MGET", b"n", b"n") == b"+QUEUED\r\n"
-    assert client(b"EXEC") == b"*8\r\n" + b"".join(b":%d\r\n" % (one + 1) for one in range(7)) + b"*2\r\n$1\r\n7\r\n$1\r\n7\r\n"
+    assert client(b"EXEC") == b"*8\r\n" + b"".join(b":%d\r\n" % (one + 1)
+                                                   for one in range(7)) + b"*2\r\n$1\r\n7\r\n$1\r\n7\r\n"
     client(b"MULTI")
     for _ in range(4):
         assert client(b"INCR", b"n") == b"+QUEUED\r\n"
@@ -198,10 +203,22 @@ def test_a_node_that_loads_answers_what_redis_answers_then_and_nothing_about_key
     for one in (client, other):
         one.conn.settle()
     refused = b"-LOADING Redis is loading the dataset in memory\r\n"
-    for argv in ((b"GET", b"a"), (b"SET", b"a", b"2"), (b"INCR", b"a"), (b"PING",), (b"DBSIZE",), (b"EXPIRE", b"a", b"9"), (b"MGET", b"a")):
+    for argv in (
+        (b"GET", b"a"),
+        (b"SET", b"a", b"2"),
+        (b"INCR", b"a"),
+        (b"PING",),
+        (b"DBSIZE",),
+        (b"EXPIRE", b"a", b"9"),
+        (b"MGET", b"a"),
+    ):
         assert client(*argv) == refused, argv
     assert other(b"INCR", b"a") == refused and other(b"EXEC").startswith(b"-EXECABORT")
     assert client(b"ECHO", b"x") == bulk(b"x") and client(b"SELECT", b"0") == OK
     assert client(b"RESPRAM", b"STATE") == b"+loading\r\n"
     client.rig.node.loaded()
-    assert client(b"INCR", b"a") == b":2\r\n" and client(b"PING") == b"+PONG\r\n" and client.conn.session.hot is client.rig.hot
+    assert (
+        client(b"INCR", b"a") == b":2\r\n"
+        and client(b"PING") == b"+PONG\r\n"
+        and client.conn.session.hot is client.rig.hot
+    )

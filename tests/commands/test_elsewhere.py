@@ -1,4 +1,5 @@
-"""Commands for another node's keys: checked here, run there (commands/serving.py), answered here; and what cannot go."""
+"""Commands for another node's keys: checked here, run there (commands/serving.py), answered here; and what cannot go.
+"""
 
 from dataclasses import dataclass, field
 
@@ -43,7 +44,9 @@ class Away:
         if self.full:
             return False
         (group,) = run.groups
-        self.sent.append(Forwarded(RUN, asker.session.db, asker.session.proto, b"", rights, group.keys, b"", group.payload))
+        self.sent.append(
+            Forwarded(RUN, asker.session.db, asker.session.proto, b"", rights, group.keys, b"", group.payload)
+        )
         self.askers.append((asker, group.commands))
         return True
 
@@ -58,7 +61,9 @@ class Away:
     def answer(self) -> Served:
         """Runs what was sent last, and brings the answer home."""
         one, (asker, commands) = self.sent[-1], self.askers[-1]
-        forward = Forward(1, 1, one.kind, 0, one.db, one.proto, one.client, one.rights, one.keys, one.watched, b"", one.commands)
+        forward = Forward(
+            1, 1, one.kind, 0, one.db, one.proto, one.client, one.rights, one.keys, one.watched, b"", one.commands
+        )
         done: list[Served] = []
         self.serving.serve(forward, self.there.now_ms, done.append, lambda at_ms, go_on: self.later.append(go_on))
         if done and done[0].outcome == DONE:
@@ -118,11 +123,14 @@ def test_what_is_here_or_blind_does_not_go(client: Client, away: Away) -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        (b"INCRBYFLOAT", b"away", b"1.5"), (b"SET", b"away", b"1", b"IFNE", b"2"), (b"MSETNX", b"away", b"1", b"away1", b"2"),
+        (b"INCRBYFLOAT", b"away", b"1.5"), (b"SET", b"away", b"1", b"IFNE", b"2"),
+        (b"MSETNX", b"away", b"1", b"away1", b"2"),
         (b"INCREX", b"away", b"BYINT", b"2"), (b"COPY", b"away", b"away2"), (b"GETSET", b"away", b"x"),
     ],
 )  # fmt: skip
-def test_cold_commands_go_alone_and_answer_as_they_would_here(client: Client, away: Away, argv: tuple[bytes, ...]) -> None:
+def test_cold_commands_go_alone_and_answer_as_they_would_here(
+    client: Client, away: Away, argv: tuple[bytes, ...]
+) -> None:
     there = away.there.connect()
     expected = there(argv[0], *(arg.replace(b"away", b"twin") for arg in argv[1:]))
     assert replies(client, away, *argv) == expected
@@ -136,7 +144,11 @@ def test_the_rights_are_checked_here(client: Client, away: Away) -> None:
 
 
 def test_who_may_not_delete_ends_no_key_by_way_of_its_home(client: Client, away: Away) -> None:
-    ends = ((b"EXPIRE", b"away", b"-5"), (b"GETEX", b"away", b"EXAT", b"1"), (b"SET", b"away", b"2", b"XX", b"EXAT", b"1"))
+    ends = (
+        (b"EXPIRE", b"away", b"-5"),
+        (b"GETEX", b"away", b"EXAT", b"1"),
+        (b"SET", b"away", b"2", b"XX", b"EXAT", b"1"),
+    )
     client(b"SET", b"away", b"1")
     away.there.connect()(b"SET", b"away", b"1")
     for argv in ends:
@@ -193,7 +205,9 @@ def test_scripts_go_with_their_text_and_their_users_rights(client: Client, away:
     assert replies(client, away, b"EVALSHA", digest, b"1", b"away") == b":6\r\n"
     client(b"ACL", b"SETUSER", b"u", b"on", b"nopass", b"~*", b"+eval", b"+get")
     client(b"AUTH", b"u", b"")
-    assert b"can't run this command" in replies(client, away, b"EVAL", b"return redis.call('INCR', KEYS[1])", b"1", b"away")
+    assert b"can't run this command" in replies(
+        client, away, b"EVAL", b"return redis.call('INCR', KEYS[1])", b"1", b"away"
+    )
     assert client(b"EVALSHA", b"0" * 40, b"1", b"away").startswith(b"-NOPERM")
     assert b"#" not in rights_of(client.conn.account), "no password travels"
 
@@ -204,7 +218,9 @@ def test_an_unknown_digest_is_said_here(client: Client, away: Away) -> None:
 
 def test_who_cannot_be_asked_is_said_at_once_and_nothing_is_done(client: Client, away: Away) -> None:
     away.full = True
-    assert client(b"INCR", b"away").startswith(b"-LOADING ") and client(b"INCRBYFLOAT", b"away", b"1").startswith(b"-LOADING ")
+    assert client(b"INCR", b"away").startswith(b"-LOADING ") and client(b"INCRBYFLOAT", b"away", b"1").startswith(
+        b"-LOADING "
+    )
     client(b"MULTI")
     client(b"INCR", b"away")
     assert client(b"EXEC").startswith(b"-LOADING ") and client.conn.queue is None
@@ -249,7 +265,8 @@ def in_company(client: Client, away: Away, *commands: tuple[bytes, ...]) -> byte
 
 def test_commands_without_a_fast_path_go_in_company_too(client: Client, away: Away) -> None:
     copy = (b"COPY", b"away", b"away2")
-    assert in_company(client, away, BOTH, BOTH, copy, (b"INCR", b"away1"), (b"GET", b"away1")) == b":1\r\n:0\r\n:1\r\n:3\r\n$1\r\n3\r\n"
+    assert in_company(client, away, BOTH, BOTH, copy, (b"INCR", b"away1"),
+                      (b"GET", b"away1")) == b":1\r\n:0\r\n:1\r\n:3\r\n$1\r\n3\r\n"
     (sent,) = away.sent
     assert sent.kind == RUN and unpack_keys(sent.keys) == [b"away", b"away1", b"away2"] and away.askers[0][1] == 4
     assert client(b"GET", b"away2") == b"$1\r\n1\r\n", "merged before the answer"
@@ -264,7 +281,8 @@ def test_scripts_go_in_company_with_scripts(client: Client, away: Away) -> None:
 
 @pytest.mark.parametrize(
     "second",
-    [(b"GET", b"away"), (b"MSETNX", b"here", b"1"), (b"MSETNX", b"away", b"1", b"here", b"1"), (b"MSETNX", b"away"), (b"NONE", b"away"),
+    [(b"GET", b"away"), (b"MSETNX", b"here", b"1"), (b"MSETNX", b"away", b"1", b"here", b"1"), (b"MSETNX", b"away"),
+     (b"NONE", b"away"),
      (b"DEL", b"away"), (b"EVAL", b"return 1", b"1", b"away"), (b"MULTI",), (b"PING",), (b"CLIENT", b"REPLY", b"OFF")],
 )  # fmt: skip
 def test_what_is_of_another_kind_ends_the_company(client: Client, away: Away, second: tuple[bytes, ...]) -> None:

@@ -11,7 +11,8 @@ CONTAINERS = sorted(name.partition(b"|")[0] for name in HANDLERS if name.endswit
 
 def test_every_container_that_clients_know_has_its_help() -> None:
     assert CONTAINERS == [
-        b"acl", b"client", b"cluster", b"command", b"config", b"latency", b"memory", b"module", b"object", b"pubsub", b"respram",
+        b"acl", b"client", b"cluster", b"command", b"config", b"latency", b"memory", b"module", b"object", b"pubsub",
+        b"respram",
         b"script", b"slowlog",
     ]  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""One client takes all that it may, of everything at once, and then asks for more: it does not get it, and the sum is that of the page."""
+"""One client takes all that it may, of everything at once, and then asks for more: it does not get it, and the sum is
+that of the page.
+"""
 
 import re
 import tracemalloc
@@ -35,7 +37,13 @@ def fill(client: Client) -> dict[str, bytes]:
     until_refused("watched", b"WATCH", names=1_024, size=250)
     until_refused("patterns", b"PSUBSCRIBE", names=1_000, size=20)
     until_refused("subscribed", b"SUBSCRIBE", names=1_000, size=100)
-    client(b"CLIENT", b"TRACKING", b"ON", b"BCAST", *(part for number in range(128) for part in (b"PREFIX", b"%04096d" % number)))
+    client(
+        b"CLIENT",
+        b"TRACKING",
+        b"ON",
+        b"BCAST",
+        *(part for number in range(128) for part in (b"PREFIX", b"%04096d" % number)),
+    )
     refused["prefixes"] = client(b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", b"one more")
     client(b"MULTI")
     for _ in range(40):

@@ -5,7 +5,8 @@ from respram.commands.info import human, sample
 
 from .rig import Client
 
-SECTIONS = ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Modules", "Errorstats", "Cluster",
+SECTIONS = ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Modules", "Errorstats",
+            "Cluster",
             "Keyspace", "Respram"]  # fmt: skip
 
 

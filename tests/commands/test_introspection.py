@@ -12,7 +12,8 @@ OWN_DOCS = {b"hscan", b"rename", b"renamenx", b"set", b"shutdown", b"del", b"get
 NEWER = {
     b"bf.add", b"bf.card", b"bf.exists", b"bf.info", b"bf.insert", b"bf.madd", b"bf.mexists", b"bf.reserve",
     b"cl.throttle", b"delex", b"delifeq", b"digest", b"msetex", b"increx", b"client|setinfo", b"client|no-touch",
-    b"hexpire", b"hexpireat", b"hexpiretime", b"hpexpire", b"hpexpireat", b"hpexpiretime", b"hpttl", b"httl", b"hgetex", b"hsetex",
+    b"hexpire", b"hexpireat", b"hexpiretime", b"hpexpire", b"hpexpireat", b"hpexpiretime", b"hpttl", b"httl", b"hgetex",
+    b"hsetex",
     b"hgetdel",
 }  # fmt: skip
 
@@ -132,7 +133,9 @@ def test_unknown_subcommands_and_wrong_counts_are_told_as_in_redis(client: Clien
 
 def test_one_batch_is_answered_in_order(client: Client) -> None:
     batch = request(b"COMMAND", b"COUNT") + request(b"GET", b"a") + request(b"COMMAND", b"INFO", b"nosuch")
-    assert client.raw(batch) == b":%d\r\n$-1\r\n*1\r\n$-1\r\n" % len([one for one in COMMANDS.values() if not one.by_name])
+    assert client.raw(batch) == b":%d\r\n$-1\r\n*1\r\n$-1\r\n" % len(
+        [one for one in COMMANDS.values() if not one.by_name]
+    )
 
 
 def test_help_is_a_list_of_lines(client: Client) -> None:

@@ -48,15 +48,25 @@ def test_fast_reads_are_remembered_as_all_others_are(client: Client) -> None:
     reader(b"GETEX", b"changed", b"EX", b"9")
     after = sum(count for name, count in client.rig.engine.counters().items() if name.startswith("hot_"))
     assert after - before == 6 * client.rig.hot
-    assert list(node.tracked) == [b"k", b"a", b"b", b"c"] and all(list(one) == [reader.conn] for one in node.tracked.values())
+    assert list(node.tracked) == [b"k", b"a", b"b", b"c"] and all(
+        list(one) == [reader.conn] for one in node.tracked.values()
+    )
     client(b"MSET", b"k", b"1", b"c", b"1", b"other", b"1")
     assert reader.pushed() == invalid(b"k") + invalid(b"c")
 
 
 def test_what_a_client_changes_itself_it_is_told_behind_its_replies(client: Client) -> None:
-    """Of a batch that the engine answered by itself behind all of them: a client drops more than it must, and never less."""
+    """Of a batch that the engine answered by itself behind all of them: a client drops more than it must, and never
+    less.
+    """
     reader, quiet = tracker(client), tracker(client, b"NOLOOP")
-    batch = request(b"GET", b"k") + request(b"SET", b"k", b"1") + request(b"GET", b"k") + request(b"SET", b"k", b"2") + request(b"ECHO", b"end")
+    batch = (
+        request(b"GET", b"k")
+        + request(b"SET", b"k", b"1")
+        + request(b"GET", b"k")
+        + request(b"SET", b"k", b"2")
+        + request(b"ECHO", b"end")
+    )
     told = invalid(b"k")
     for one, first in ((reader, b"_\r\n"), (quiet, bulk(b"2"))):
         replies, reply = [first, OK, bulk(b"1"), OK, bulk(b"end")], one.raw(batch)
@@ -101,7 +111,8 @@ def test_a_key_that_was_missing_is_tracked_as_well(client: Client) -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        (b"ZADD", b"k", b"2", b"m"), (b"ZINCRBY", b"k", b"1", b"m"), (b"HSET", b"k", b"f", b"2"), (b"HINCRBY", b"k", b"f", b"1"),
+        (b"ZADD", b"k", b"2", b"m"), (b"ZINCRBY", b"k", b"1", b"m"), (b"HSET", b"k", b"f", b"2"),
+        (b"HINCRBY", b"k", b"f", b"1"),
         (b"SADD", b"k", b"n"), (b"SREM", b"k", b"m"),
     ],
     ids=lambda argv: argv[0].decode(),
@@ -110,7 +121,11 @@ def test_a_change_of_a_collection_is_told_as_one_of_a_string(client: Client, arg
     client.rig.node.users[b"default"] = client.conn.account = full_user(by_name=BY_NAME)
     client.conn.settle()
     reader = tracker(client)
-    client(*{b"Z": (b"ZADD", b"k", b"1", b"m"), b"H": (b"HSET", b"k", b"f", b"1"), b"S": (b"SADD", b"k", b"m")}[argv[0][:1]])
+    client(
+        *{b"Z": (b"ZADD", b"k", b"1", b"m"), b"H": (b"HSET", b"k", b"f", b"1"), b"S": (b"SADD", b"k", b"m")}[
+            argv[0][:1]
+        ]
+    )
     read(reader, b"TYPE", b"k")
     read(reader, b"EXISTS", b"k")
     assert client(*argv)[:1] in b":$"
@@ -263,5 +278,7 @@ def test_a_broadcast_tells_nobody_the_names_of_keys_that_its_user_may_not_read(c
     keys = (b"app:1", b"b:1", b"other")
     for key in keys:
         assert client(b"SET", key, b"v") == OK
-    heard = {name: (said := one.pushed()) and [key for key in keys if bulk(key) in said] for name, one in listeners.items()}
+    heard = {
+        name: (said := one.pushed()) and [key for key in keys if bulk(key) in said] for name, one in listeners.items()
+    }
     assert heard == {b"default": [*keys], b"app": [b"app:1"], b"writer": b"", b"two": [b"b:1"]}

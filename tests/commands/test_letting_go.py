@@ -21,11 +21,16 @@ def refused(name: bytes, right: bytes = b"del") -> bytes:
 
 
 STEPS = (
-    "SET a 1 EX 100", "SET b 2 EX 100", "SET c 3 EX 100", "DEL a", "GET a", "DEL a", "EXISTS a b", "UNLINK b c nosuch", "DBSIZE",
-    "SET d x EX 100", "GETDEL d", "GETDEL d", "GET d", "TTL d", "SET e 5 EX 100", "EXPIRE e 0", "GET e", "EXPIRE e 0", "SET e 5 EX 100",
-    "PEXPIRE e -7", "EXISTS e", "SET e 5 EX 100", "EXPIREAT e 1", "EXISTS e", "SET e 5 EX 100", "PEXPIREAT e 1 GT", "EXISTS e",
-    "PEXPIREAT e 1 LT", "EXISTS e", "SET e 5 EX 100", "GETEX e EXAT 1", "EXISTS e", "SET f 1 EX 100", "BITOP AND f no1 no2", "EXISTS f",
-    "BITOP AND f no1 no2", "SET n 9 EX 100", "DEL n n", "INCR n", "DEL", "UNLINK", "GETDEL", "SET m v EX 100", "MULTI", "DEL m", "GET m", "EXEC",
+    "SET a 1 EX 100", "SET b 2 EX 100", "SET c 3 EX 100", "DEL a", "GET a", "DEL a", "EXISTS a b", "UNLINK b c nosuch",
+    "DBSIZE",
+    "SET d x EX 100", "GETDEL d", "GETDEL d", "GET d", "TTL d", "SET e 5 EX 100", "EXPIRE e 0", "GET e", "EXPIRE e 0",
+    "SET e 5 EX 100",
+    "PEXPIRE e -7", "EXISTS e", "SET e 5 EX 100", "EXPIREAT e 1", "EXISTS e", "SET e 5 EX 100", "PEXPIREAT e 1 GT",
+    "EXISTS e",
+    "PEXPIREAT e 1 LT", "EXISTS e", "SET e 5 EX 100", "GETEX e EXAT 1", "EXISTS e", "SET f 1 EX 100",
+    "BITOP AND f no1 no2", "EXISTS f",
+    "BITOP AND f no1 no2", "SET n 9 EX 100", "DEL n n", "INCR n", "DEL", "UNLINK", "GETDEL", "SET m v EX 100", "MULTI",
+    "DEL m", "GET m", "EXEC",
 )  # fmt: skip
 
 
@@ -38,12 +43,17 @@ def test_replies_and_counts_are_those_of_redis(free: Client, reference: Referenc
 
 def test_nobody_may_unless_it_was_given_by_name(client: Client) -> None:
     client(b"SET", b"k", b"v", b"EX", b"100")
-    client(b"ACL", b"SETUSER", b"app", b"on", b"nopass", b"~*", b"+@all", b"allcommands", b"+@write", b"+@dangerous", b"+@keyspace")
+    client(b"ACL", b"SETUSER", b"app", b"on", b"nopass", b"~*", b"+@all", b"allcommands", b"+@write", b"+@dangerous",
+           b"+@keyspace")
     app = client.other()
     assert app(b"AUTH", b"app", b"any") == OK
     for words in ((b"DEL", b"k"), (b"UNLINK", b"k"), (b"GETDEL", b"k"), (b"DELEX", b"k"), (b"DELIFEQ", b"k", b"v")):
         assert app(*words) == refused(words[0].lower(), words[0].lower())
-    timed: tuple[tuple[bytes, ...], ...] = ((b"EXPIRE", b"k", b"0"), (b"GETEX", b"k", b"PXAT", b"1"), (b"SET", b"k", b"w", b"EXAT", b"1"))
+    timed: tuple[tuple[bytes, ...], ...] = (
+        (b"EXPIRE", b"k", b"0"),
+        (b"GETEX", b"k", b"PXAT", b"1"),
+        (b"SET", b"k", b"w", b"EXAT", b"1"),
+    )
     for sent in timed:
         assert app(*sent) == refused(sent[0].lower())
     assert app(b"GET", b"k") == bulk(b"v")
@@ -142,7 +152,10 @@ def test_a_set_whose_time_has_passed_lets_go(free: Client) -> None:
     free(b"SET", b"a", b"1", b"EX", b"100")
     assert free(b"SET", b"a", b"2", b"EXAT", b"1") == OK and free(b"EXISTS", b"a") == b":0\r\n"
     free(b"MSETEX", b"2", b"a", b"1", b"b", b"2", b"EX", b"100")
-    assert free(b"MSETEX", b"2", b"a", b"1", b"b", b"2", b"PXAT", b"1") == b":1\r\n" and free(b"EXISTS", b"a", b"b") == b":0\r\n"
+    assert (
+        free(b"MSETEX", b"2", b"a", b"1", b"b", b"2", b"PXAT", b"1") == b":1\r\n"
+        and free(b"EXISTS", b"a", b"b") == b":0\r\n"
+    )
     free(b"SET", b"n", b"1", b"EX", b"100")
     assert free(b"INCREX", b"n", b"PXAT", b"1") == array(b":2\r\n", b":1\r\n") and free(b"EXISTS", b"n") == b":0\r\n"
 
@@ -153,7 +166,9 @@ def test_a_full_memory_keeps_nobody_from_letting_go(free: Client) -> None:
     assert free(b"SET", b"b", b"1").startswith(b"-OOM") and free(b"DEL", b"a") == b":1\r\n"
 
 
-@pytest.mark.parametrize("words", [(b"SET", b"k", b"", b"PX", b"1"), (b"PSETEX", b"k", b"1", b""), (b"SET", b"k", b"", b"XX", b"PX", b"1")])
+@pytest.mark.parametrize(
+    "words", [(b"SET", b"k", b"", b"PX", b"1"), (b"PSETEX", b"k", b"1", b""), (b"SET", b"k", b"", b"XX", b"PX", b"1")]
+)
 def test_an_empty_value_for_a_millisecond_is_never_read(client: Client, rig: Rig, words: tuple[bytes, ...]) -> None:
     """What everybody may do: until the key is let go of, the value that it overwrites would still be read."""
     client(b"SET", b"k", b"v", b"EX", b"100")

@@ -15,7 +15,9 @@ def free(client: Client) -> Client:
 
 def test_fields_end_by_themselves(free: Client, rig: Rig) -> None:
     free(b"HSET", b"h", b"a", b"1", b"b", b"2", b"c", b"3")
-    assert free(b"HEXPIRE", b"h", b"10", b"FIELDS", b"3", b"a", b"b", b"none") == array(b":1\r\n", b":1\r\n", b":-2\r\n")
+    assert free(b"HEXPIRE", b"h", b"10", b"FIELDS", b"3", b"a", b"b", b"none") == array(
+        b":1\r\n", b":1\r\n", b":-2\r\n"
+    )
     assert free(b"HTTL", b"h", b"FIELDS", b"3", b"a", b"c", b"none") == array(b":10\r\n", b":-1\r\n", b":-2\r\n")
     assert free(b"HPEXPIRE", b"h", b"5000", b"GT", b"FIELDS", b"1", b"a") == array(b":0\r\n")
     assert free(b"HPEXPIRE", b"h", b"5000", b"LT", b"FIELDS", b"2", b"a", b"c") == array(b":1\r\n", b":1\r\n")
@@ -50,5 +52,9 @@ def test_hsetex_and_hgetex(free: Client, rig: Rig) -> None:
     assert free(b"HGETDEL", b"h", b"FIELDS", b"2", b"b", b"none") == array(bulk(b"2"), NIL)
     rig.advance(500)
     assert free(b"EXISTS", b"h") == b":0\r\n"
-    for words in ((b"HTTL", b"h", b"FIELDS", b"2", b"a"), (b"HTTL", b"h", b"F", b"1", b"a"), (b"HTTL", b"h", b"FIELDS", b"0", b"a")):
+    for words in (
+        (b"HTTL", b"h", b"FIELDS", b"2", b"a"),
+        (b"HTTL", b"h", b"F", b"1", b"a"),
+        (b"HTTL", b"h", b"FIELDS", b"0", b"a"),
+    ):
         assert free(*words).startswith(b"-ERR ")

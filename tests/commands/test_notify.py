@@ -64,7 +64,8 @@ def events(client: Client, classes: bytes, *commands: bytes) -> list[bytes]:
         (b"DECRBY k 2", [b"incrby"]), (b"INCRBYFLOAT k 1.5", [b"incrbyfloat"]), (b"APPEND k x", [b"append"]),
         (b"SETRANGE k 1 x", [b"setrange"]), (b"SETBIT k 1 1", [b"setbit"]), (b"EXPIRE k 100", [b"expire"]),
         (b"PEXPIREAT k 1800000100000", [b"expire"]), (b"GETEX k EX 5", [b"expire"]), (b"COPY k n", [b"copy_to"]),
-        (b"BITOP NOT n k", [b"set"]), (b"GET k", []), (b"TTL k", []), (b"EXPIRE gone 5", []), (b"SET k 2 KEEPTTL", [b"set"]),
+        (b"BITOP NOT n k", [b"set"]), (b"GET k", []), (b"TTL k", []), (b"EXPIRE gone 5", []),
+        (b"SET k 2 KEEPTTL", [b"set"]),
     ],
     ids=lambda value: value.decode() if isinstance(value, bytes) else "",
 )  # fmt: skip
@@ -76,7 +77,8 @@ def test_each_command_has_the_events_of_redis(client: Client, command: bytes, na
 def test_a_real_server_tells_the_same_events(client: Client, reference: Reference) -> None:
     """The table above is checked against the server itself: it would be worth little as a memory."""
     commands = [b"SET k 1 EX 10", b"SETEX k 10 v", b"SET k 1", b"DECRBY k 2", b"INCRBYFLOAT k 1.5", b"GETEX k EX 5",
-                b"MSET k v n v", b"COPY k c", b"SETBIT k 0 1", b"APPEND k x", b"GETSET k v", b"BITOP NOT b k"]  # fmt: skip
+                b"MSET k v n v", b"COPY k c", b"SETBIT k 0 1", b"APPEND k x", b"GETSET k v",
+                b"BITOP NOT b k"]  # fmt: skip
     reference(b"RESET")
     reference(b"HELLO", b"3")
     reference(b"CONFIG", b"SET", b"notify-keyspace-events", b"EA")

@@ -15,8 +15,17 @@ def test_every_limit_with_an_option_is_a_parameter() -> None:
 
 
 def test_what_a_node_started_with_among_its_peers_is_shown_and_stays(rig: Rig) -> None:
-    shown = {name: PARAMETERS[name].read(rig.node) for name in (b"tree-leaves", b"peer-queue-limit", b"join", b"network", b"tree-root")}
-    assert shown == {b"tree-leaves": b"25", b"peer-queue-limit": b"16777216", b"join": b"", b"network": b"respram", b"tree-root": b"auto"}
+    shown = {
+        name: PARAMETERS[name].read(rig.node)
+        for name in (b"tree-leaves", b"peer-queue-limit", b"join", b"network", b"tree-root")
+    }
+    assert shown == {
+        b"tree-leaves": b"25",
+        b"peer-queue-limit": b"16777216",
+        b"join": b"",
+        b"network": b"respram",
+        b"tree-root": b"auto",
+    }
     assert all(PARAMETERS[name].write is None for name in shown)
 
 

@@ -52,8 +52,22 @@ def test_the_index_finds_what_comparing_with_each_pattern_finds(engine: str) -> 
 
 
 def test_heads_and_what_a_pattern_counts_for() -> None:
-    assert [head_of(one) for one in (b"news:*", b"a?", b"*", b"a\\*", b"x" * 50)] == [b"news:", b"a", b"", b"a", b"x" * 32]
-    assert [searches(one) for one in (b"a*", b"*a", b"a*b", b"**", b"*a*", b"*[ab]c*", b"a*?*")] == [0, 0, 0, 0, 1, 7, 4]
+    assert [head_of(one) for one in (b"news:*", b"a?", b"*", b"a\\*", b"x" * 50)] == [
+        b"news:",
+        b"a",
+        b"",
+        b"a",
+        b"x" * 32,
+    ]
+    assert [searches(one) for one in (b"a*", b"*a", b"a*b", b"**", b"*a*", b"*[ab]c*", b"a*?*")] == [
+        0,
+        0,
+        0,
+        0,
+        1,
+        7,
+        4,
+    ]
 
 
 def test_keys_scan_and_channels_are_matched_by_the_engine_as_by_the_judge(rig: Rig) -> None:
@@ -117,7 +131,9 @@ def test_ten_thousand_patterns_of_one_client_hold_no_publisher_up(rig: Rig) -> N
         best = 1e9
         for number in range(20):
             began = time.perf_counter()
-            assert writer(b"PUBLISH", b"user:%d:x" % (7_000 + number), b"m") == (b":0\r\n" if form == b"*%d" else b":1\r\n")
+            assert writer(b"PUBLISH", b"user:%d:x" % (7_000 + number), b"m") == (
+                b":0\r\n" if form == b"*%d" else b":1\r\n"
+            )
             best = min(best, time.perf_counter() - began)
         if rig.engine.name == "native":
             timing.in_time(best, 0.002, f"PUBLISH among 10,000 patterns {form!r}")

@@ -1,7 +1,7 @@
 """Scripts that the engine runs itself answer and do what Lua does: thousands of random inputs, on both engines.
 
-The judge is Lua on the same engine with the fast paths off; what Lua answers is compared with redis-server elsewhere (the oracle,
-and `test_scripts.py`). After each script the whole state is compared, with deadlines.
+The judge is Lua on the same engine with the fast paths off; what Lua answers is compared with redis-server elsewhere
+(the oracle, and `test_scripts.py`). After each script the whole state is compared, with deadlines.
 """
 
 import random
@@ -25,8 +25,10 @@ RANDOM_SCRIPTS = 500
 ADDRESS = re.compile(rb"table: 0x[0-9a-f]+")  # what tostring says of one
 KEYS = (b"a", b"b", b"c")
 WORDS = (
-    b"7", b"x", b"8", b"", b"0", b"1", b"-1", b"-0", b"3.5", b"0.1", b"1000", b"100000", b"007", b" 5", b"5 ", b"1e3", b"0x10", b"nan", b"inf",
-    b"9223372036854775807", b"99999999999999999999", b"123456789012345", b"1234567890123456", b"-2.25", b"a\r\nb", b"\0", b"1.", b".5",
+    b"7", b"x", b"8", b"", b"0", b"1", b"-1", b"-0", b"3.5", b"0.1", b"1000", b"100000", b"007", b" 5", b"5 ", b"1e3",
+    b"0x10", b"nan", b"inf",
+    b"9223372036854775807", b"99999999999999999999", b"123456789012345", b"1234567890123456", b"-2.25", b"a\r\nb",
+    b"\0", b"1.", b".5",
 )  # fmt: skip
 RIGHTS = ((b"+@all", b"+del", b"+unlink"), (b"+@all",), (b"+@all", b"-expire", b"-pexpire"))
 
@@ -52,7 +54,10 @@ class Pair:
 
     def state(self) -> list[object]:
         fast, slow = ([(rig.engine.lookup(0, key, rig.now_ms)) for key in KEYS] for rig in self.rigs)
-        told = [[None if one is None else (one.value, one.deadline_ms, one.implicit) for one in found] for found in (fast, slow)]
+        told = [
+            [None if one is None else (one.value, one.deadline_ms, one.implicit) for one in found]
+            for found in (fast, slow)
+        ]
         assert told[0] == told[1]
         return list(told[0])
 
@@ -177,10 +182,14 @@ class Writer:
         key = rng.choice(("KEYS[1]", "KEYS[1]", "KEYS[2]", "'c'", "ARGV[1]"))
         value, number = self.expression(1), rng.choice(("ARGV[2]", "1000", "'100000'", "5", self.expression(1)))
         commands = (
-            f"'get', {key}", f"'GET', {key}", f"'set', {key}, {value}", f"'set', {key}, {value}, 'PX', {number}", f"'set', {key}, {value}, 'NX'",
-            f"'incr', {key}", f"'incrby', {key}, {number}", f"'pttl', {key}", f"'ttl', {key}", f"'pexpire', {key}, {number}", f"'del', {key}",
-            f"'exists', {key}", f"'strlen', {key}", f"'mget', {key}, KEYS[2]", f"'setex', {key}, {number}, {value}", f"'getset', {key}, {value}",
-            f"'append', {key}, {value}", f"'expire', {key}, {number}", f"'unlink', {key}", f"'type', {key}", f"'decrby', {key}, {number}",
+            f"'get', {key}", f"'GET', {key}", f"'set', {key}, {value}", f"'set', {key}, {value}, 'PX', {number}",
+            f"'set', {key}, {value}, 'NX'",
+            f"'incr', {key}", f"'incrby', {key}, {number}", f"'pttl', {key}", f"'ttl', {key}",
+            f"'pexpire', {key}, {number}", f"'del', {key}",
+            f"'exists', {key}", f"'strlen', {key}", f"'mget', {key}, KEYS[2]", f"'setex', {key}, {number}, {value}",
+            f"'getset', {key}, {value}",
+            f"'append', {key}, {value}", f"'expire', {key}, {number}", f"'unlink', {key}", f"'type', {key}",
+            f"'decrby', {key}, {number}",
         )  # fmt: skip
         return f"redis.{rng.choice(('call', 'call', 'pcall'))}({rng.choice(commands)})"
 
@@ -201,7 +210,8 @@ class Writer:
         if how == 10:
             return rng.choice((f"(not {one})", f"(-{one})", f"(#{one})"))
         if how == 11:
-            return f"{rng.choice(('tonumber', 'tostring', 'math.floor', 'math.ceil', 'math.abs', 'tonumber', 'tonumber'))}({one})"
+            names = ("tonumber", "tostring", "math.floor", "math.ceil", "math.abs", "tonumber", "tonumber")
+            return f"{rng.choice(names)}({one})"
         if how == 12:
             return f"math.{rng.choice(('min', 'max'))}({one}, {two})"
         return self.call()
@@ -216,13 +226,24 @@ def test_random_scripts_do_what_they_do_in_lua(pair: Pair) -> None:
         compiled += compile_script(text) is not None
         for _ in range(2):
             stir(pair, rng)
-            run_and_compare(pair, rng, text, rng.sample(KEYS, rng.randrange(4)), [rng.choice(WORDS) for _ in range(rng.randrange(4))])
-    assert compiled > RANDOM_SCRIPTS * 0.9 and pair.ran() > RANDOM_SCRIPTS // 5, f"seed {SEED}: {compiled} compiled, {pair.ran()} ran"
+            run_and_compare(
+                pair,
+                rng,
+                text,
+                rng.sample(KEYS, rng.randrange(4)),
+                [rng.choice(WORDS) for _ in range(rng.randrange(4))],
+            )
+    assert compiled > RANDOM_SCRIPTS * 0.9 and pair.ran() > RANDOM_SCRIPTS // 5, (
+        f"seed {SEED}: {compiled} compiled, {pair.ran()} ran"
+    )
 
 
 # -- the two hand over ----------------------------------------------------------------------------------
 def test_a_command_that_ran_before_the_engine_gave_up_does_not_run_again(pair: Pair) -> None:
-    text = b"local n = redis.call('incr', KEYS[1]) redis.call('set', KEYS[2], 'v', 'PX', 1000) return {n, redis.call('incr', KEYS[2])}"
+    text = (
+        b"local n = redis.call('incr', KEYS[1]) redis.call('set', KEYS[2], 'v', 'PX', 1000) "
+        b"return {n, redis.call('incr', KEYS[2])}"
+    )
     assert compile_script(text) is not None
     assert b"not an integer" in pair(b"EVAL", text, b"2", b"a", b"b")
     assert pair(b"GET", b"a") == b"$1\r\n1\r\n"

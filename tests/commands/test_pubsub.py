@@ -19,7 +19,8 @@ def message(*items: bytes, mark: bytes = b"*") -> bytes:
 @pytest.mark.parametrize(
     "line",
     ["PUBSUB", "PUBSUB CHANNELS", "PUBSUB CHANNELS a b", "PUBSUB NUMSUB a b", "PUBSUB NUMSUB", "PUBSUB NUMPAT",
-     "PUBSUB SHARDCHANNELS", "PUBSUB SHARDNUMSUB a", "PUBSUB FOO", "PUBLISH a b", "PUBLISH a", "SPUBLISH a b", "SUBSCRIBE",
+     "PUBSUB SHARDCHANNELS", "PUBSUB SHARDNUMSUB a", "PUBSUB FOO", "PUBLISH a b", "PUBLISH a", "SPUBLISH a b",
+     "SUBSCRIBE",
      "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "UNSUBSCRIBE x"],
 )  # fmt: skip
 def test_replies_are_those_of_a_real_server(client: Client, reference: Reference, line: str) -> None:

@@ -39,9 +39,18 @@ def told(request: pytest.FixtureRequest) -> Client:
 # -- strict ---------------------------------------------------------------------------------------
 def test_a_key_of_another_node_is_sent_there(strict: Client) -> None:
     assert strict(b"SET", HERE, b"v") == b"+OK\r\n" and strict(b"GET", HERE) == bulk(b"v")
-    for words in ((b"GET", AWAY), (b"SET", AWAY, b"v"), (b"INCR", AWAY), (b"EXISTS", AWAY), (b"WATCH", AWAY), (b"HSET", AWAY, b"f", b"v")):
+    for words in (
+        (b"GET", AWAY),
+        (b"SET", AWAY, b"v"),
+        (b"INCR", AWAY),
+        (b"EXISTS", AWAY),
+        (b"WATCH", AWAY),
+        (b"HSET", AWAY, b"f", b"v"),
+    ):
         assert strict(*words) == MOVED
-    assert strict(b"PING") == b"+PONG\r\n" and strict(b"SPUBLISH", AWAY, b"m") == b":0\r\n", "publications reach all nodes"
+    assert strict(b"PING") == b"+PONG\r\n" and strict(b"SPUBLISH", AWAY, b"m") == b":0\r\n", (
+        "publications reach all nodes"
+    )
 
 
 def test_the_fast_paths_see_it_in_a_pipeline_too(strict: Client) -> None:
@@ -66,16 +75,26 @@ def test_a_transaction_has_one_slot(strict: Client) -> None:
     other = next(b"j%d" % number for number in range(100) if slot_of(b"j%d" % number) < HALF)
     strict(b"MULTI")
     assert strict(b"SET", HERE, b"v") == strict(b"SET", other, b"v") == b"+QUEUED\r\n"
-    assert strict(b"EXEC") == CROSSSLOT and strict(b"EXISTS", HERE) == b":0\r\n" and strict(b"EXEC") == b"-ERR EXEC without MULTI\r\n"
+    assert (
+        strict(b"EXEC") == CROSSSLOT
+        and strict(b"EXISTS", HERE) == b":0\r\n"
+        and strict(b"EXEC") == b"-ERR EXEC without MULTI\r\n"
+    )
 
 
 def test_asking_lets_one_command_in(strict: Client) -> None:
-    assert strict(b"ASKING") == b"+OK\r\n" and strict(b"SET", AWAY, b"v") == b"+OK\r\n" and strict(b"GET", AWAY) == MOVED
+    assert (
+        strict(b"ASKING") == b"+OK\r\n" and strict(b"SET", AWAY, b"v") == b"+OK\r\n" and strict(b"GET", AWAY) == MOVED
+    )
 
 
 def test_readonly_lets_reads_in(strict: Client) -> None:
     strict(b"READONLY")
-    assert strict(b"GET", AWAY) == b"$-1\r\n" and strict(b"SET", AWAY, b"v") == MOVED and strict(b"MGET", HERE, AWAY) == CROSSSLOT
+    assert (
+        strict(b"GET", AWAY) == b"$-1\r\n"
+        and strict(b"SET", AWAY, b"v") == MOVED
+        and strict(b"MGET", HERE, AWAY) == CROSSSLOT
+    )
     strict(b"READWRITE")
     assert strict(b"GET", AWAY) == MOVED
     strict(b"READONLY")
@@ -84,7 +103,10 @@ def test_readonly_lets_reads_in(strict: Client) -> None:
 
 
 def test_there_is_one_database(strict: Client) -> None:
-    assert strict(b"SELECT", b"1") == b"-ERR SELECT is not allowed in cluster mode\r\n" and strict(b"SELECT", b"0") == b"+OK\r\n"
+    assert (
+        strict(b"SELECT", b"1") == b"-ERR SELECT is not allowed in cluster mode\r\n"
+        and strict(b"SELECT", b"0") == b"+OK\r\n"
+    )
 
 
 def test_where_nobody_serves_a_slot_it_is_said(strict: Client) -> None:
@@ -123,11 +145,15 @@ def test_who_knows_no_map_is_served_anywhere(engine: str, cluster: str) -> None:
 
 
 def test_who_knows_the_map_of_before_is_told_once(told: Client) -> None:
-    assert told(b"PING") == b"+PONG\r\n" and told(b"MGET", HERE, AWAY) == b"*2\r\n$-1\r\n$-1\r\n", "these have no one slot"
+    assert told(b"PING") == b"+PONG\r\n" and told(b"MGET", HERE, AWAY) == b"*2\r\n$-1\r\n$-1\r\n", (
+        "these have no one slot"
+    )
     assert told(b"GET", AWAY) == MOVED and told(b"GET", AWAY) == b"$-1\r\n"
     assert told.conn.session.hot is told.rig.hot, "the fast paths are back"
     slots_moved(told.rig.node, told.rig.now_ms)
-    assert told(b"SET", HERE, b"v") == b"-MOVED %d 10.0.0.10:6379\r\n" % slot_of(HERE), "to where it is: the map is to be read anew"
+    assert told(b"SET", HERE, b"v") == b"-MOVED %d 10.0.0.10:6379\r\n" % slot_of(HERE), (
+        "to where it is: the map is to be read anew"
+    )
     assert told(b"SET", HERE, b"v") == b"+OK\r\n"
 
 

@@ -24,7 +24,8 @@ def refusal(name: bytes, reason: bytes = b"delete", right: bytes = b"del") -> by
 
 def test_deletes_are_refused_and_the_key_survives(client: Client) -> None:
     client(b"SET", b"a", b"1", b"EX", b"50")
-    some = {b"del", b"delex", b"delifeq", b"getdel", b"unlink", b"hdel", b"srem", b"zrem", b"zpopmin", b"zmpop", b"rename", b"renamenx"}
+    some = {b"del", b"delex", b"delifeq", b"getdel", b"unlink", b"hdel", b"srem", b"zrem", b"zpopmin", b"zmpop",
+            b"rename", b"renamenx"}
     assert some < {command.name for command in LET_GO}
     for command in LET_GO:
         reply = client(*_words(command.name, command.arity))
@@ -126,7 +127,8 @@ def test_info_and_a_table_tell_what_was_refused(client: Client) -> None:
     assert b"refused_by_client_name:unnamed=2,a_b_c=1\r\n" in info
     client(b"HELLO", b"3")
     assert client(b"RESPRAM", b"REFUSED").startswith(
-        b"*2\r\n%4\r\n$7\r\ncommand\r\n$3\r\ndel\r\n$11\r\nclient_name\r\n$0\r\n\r\n$4\r\nuser\r\n$7\r\ndefault\r\n$5\r\ntimes\r\n:2\r\n"
+        b"*2\r\n%4\r\n$7\r\ncommand\r\n$3\r\ndel\r\n$11\r\nclient_name\r\n$0\r\n\r\n"
+        b"$4\r\nuser\r\n$7\r\ndefault\r\n$5\r\ntimes\r\n:2\r\n"
     )
 
 

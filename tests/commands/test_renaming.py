@@ -1,4 +1,6 @@
-"""RENAME and RENAMENX: as Redis answers, for whom the right was given, and what becomes of the lives and of the old name."""
+"""RENAME and RENAMENX: as Redis answers, for whom the right was given, and what becomes of the lives and of the old
+name.
+"""
 
 import pytest
 
@@ -14,11 +16,16 @@ def free(client: Client) -> Client:
 
 
 STEPS = (
-    "RENAME no a", "RENAME no no", "RENAMENX no a", "SET a 1 EX 100", "RENAME a b", "EXISTS a", "GET b", "TTL b", "RENAME b b", "RENAMENX b b",
-    "SET c 3 EX 50", "RENAMENX b c", "GET c", "RENAME b c", "GET c", "TTL c", "EXISTS b", "RENAME b c", "SET b 2 EX 100", "GET b", "RENAMENX b d",
-    "DBSIZE", "HSET h f 1 g 2", "EXPIRE h 70", "RENAME h i", "TYPE i", "HGETALL i", "HLEN i", "TTL i", "EXISTS h", "HSET h f 9", "HGETALL h",
-    "RENAME i h", "HGETALL h", "SADD s m", "RENAME s h", "SMEMBERS h", "HGET h f", "ZADD z 2 b 1 a", "RENAME z h", "ZRANGE h 0 -1 WITHSCORES",
-    "RENAME h c", "TYPE c", "ZRANK c b", "SET h x EX 9", "RENAME h c", "GET c", "TTL c", "MULTI", "RENAME c e", "GET e", "EXISTS c", "EXEC",
+    "RENAME no a", "RENAME no no", "RENAMENX no a", "SET a 1 EX 100", "RENAME a b", "EXISTS a", "GET b", "TTL b",
+    "RENAME b b", "RENAMENX b b",
+    "SET c 3 EX 50", "RENAMENX b c", "GET c", "RENAME b c", "GET c", "TTL c", "EXISTS b", "RENAME b c",
+    "SET b 2 EX 100", "GET b", "RENAMENX b d",
+    "DBSIZE", "HSET h f 1 g 2", "EXPIRE h 70", "RENAME h i", "TYPE i", "HGETALL i", "HLEN i", "TTL i", "EXISTS h",
+    "HSET h f 9", "HGETALL h",
+    "RENAME i h", "HGETALL h", "SADD s m", "RENAME s h", "SMEMBERS h", "HGET h f", "ZADD z 2 b 1 a", "RENAME z h",
+    "ZRANGE h 0 -1 WITHSCORES",
+    "RENAME h c", "TYPE c", "ZRANK c b", "SET h x EX 9", "RENAME h c", "GET c", "TTL c", "MULTI", "RENAME c e", "GET e",
+    "EXISTS c", "EXEC",
     "RENAME a", "RENAMENX a b c",
 )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""EVAL and its kin over a node: the checks of commands inside scripts, what stays refused, and scripts that run for long.
+"""EVAL and its kin over a node: the checks of commands inside scripts, what stays refused, and scripts that run for
+long.
 
 Bytes are compared with a real redis-server here for a handful; the oracle has thousands more.
 """
@@ -24,7 +25,8 @@ def test_a_script_reads_and_writes_as_its_client(client: Client) -> None:
     assert run(client, "return redis.call('set', KEYS[1], ARGV[1], 'EX', 100)", b"v", keys=(b"k",)) == b"+OK\r\n"
     assert client(b"GET", b"k") == b"$1\r\nv\r\n"
     assert client(b"TTL", b"k") == b":100\r\n"
-    assert run(client, "return {redis.call('get', KEYS[1]), redis.call('get', 'nokey'), redis.call('incr', 'n')}", keys=(b"k",)) == (
+    assert run(client, "return {redis.call('get', KEYS[1]), redis.call('get', 'nokey'), redis.call('incr', 'n')}",
+               keys=(b"k",)) == (
         b"*3\r\n$1\r\nv\r\n$-1\r\n:1\r\n"
     )
 
@@ -32,9 +34,12 @@ def test_a_script_reads_and_writes_as_its_client(client: Client) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "return redis.call('nosuch')", "return redis.call('get')", "return redis.call('multi')", "return redis.call('incr', KEYS[1])",
-        "local r = redis.pcall('incr', KEYS[1]) return r.err", "return {1, {2, {ok = 'x'}}, {err = 'E y'}, 3.9, false}", "error('x')",
-        "return redis.call({})", "return nothing", "x = 1", "return 1 +", "return cjson.encode({a = {1, 2}})", "error({err = 'MY thing'})",
+        "return redis.call('nosuch')", "return redis.call('get')", "return redis.call('multi')",
+        "return redis.call('incr', KEYS[1])",
+        "local r = redis.pcall('incr', KEYS[1]) return r.err", "return {1, {2, {ok = 'x'}}, {err = 'E y'}, 3.9, false}",
+        "error('x')",
+        "return redis.call({})", "return nothing", "x = 1", "return 1 +", "return cjson.encode({a = {1, 2}})",
+        "error({err = 'MY thing'})",
         "redis.setresp(3) return redis.call('get', 'nokey')", "return redis.call('set', KEYS[1], 'v', 'PX', 'x')",
         "return redis.call('exists', KEYS[1]) .. redis.sha1hex('x')", "#!lua flags=bogus\nreturn 1",
         "#!lua flags=no-writes\nredis.call('set','k','v')",
@@ -53,11 +58,16 @@ def test_a_redis_answers_alike(client: Client, reference: Reference, text: str) 
 @pytest.mark.parametrize(
     "argv",
     [
-        (b"EVAL", b"return 1"), (b"EVAL", b"return 1", b"x"), (b"EVAL", b"return 1", b"2", b"k"), (b"EVAL", b"return 1", b"-1"),
-        (b"EVALSHA", b"abc", b"0"), (b"EVALSHA", b"f" * 40, b"0"), (b"EVAL_RO", b"return redis.call('set', 'k', 'v')", b"0"),
-        (b"EVAL_RO", b"#!lua\nreturn 1", b"0"), (b"EVAL_RO", b"return redis.call('publish', 'c', 'm')", b"0"), (b"SCRIPT", b"FLUSH", b"x"),
-        (b"SCRIPT", b"KILL"), (b"SCRIPT", b"EXISTS", b"a", b"b"), (b"SCRIPT", b"LOAD", b"return 1"), (b"SCRIPT", b"LOAD", b"return +"),
-        (b"SCRIPT", b"NOSUCH"), (b"SCRIPT",), (b"SCRIPT", b"FLUSH"), (b"COMMAND", b"GETKEYS", b"EVAL", b"x", b"1", b"k", b"a"),
+        (b"EVAL", b"return 1"), (b"EVAL", b"return 1", b"x"), (b"EVAL", b"return 1", b"2", b"k"),
+        (b"EVAL", b"return 1", b"-1"),
+        (b"EVALSHA", b"abc", b"0"), (b"EVALSHA", b"f" * 40, b"0"),
+        (b"EVAL_RO", b"return redis.call('set', 'k', 'v')", b"0"),
+        (b"EVAL_RO", b"#!lua\nreturn 1", b"0"), (b"EVAL_RO", b"return redis.call('publish', 'c', 'm')", b"0"),
+        (b"SCRIPT", b"FLUSH", b"x"),
+        (b"SCRIPT", b"KILL"), (b"SCRIPT", b"EXISTS", b"a", b"b"), (b"SCRIPT", b"LOAD", b"return 1"),
+        (b"SCRIPT", b"LOAD", b"return +"),
+        (b"SCRIPT", b"NOSUCH"), (b"SCRIPT",), (b"SCRIPT", b"FLUSH"),
+        (b"COMMAND", b"GETKEYS", b"EVAL", b"x", b"1", b"k", b"a"),
         (b"COMMAND", b"GETKEYS", b"EVAL", b"x", b"0"), (b"COMMAND", b"DOCS", b"evalsha_ro"),
     ],
 )  # fmt: skip
@@ -93,8 +103,12 @@ def test_what_is_refused_stays_refused_inside(client: Client) -> None:
     client(b"SET", b"k", b"v")
     assert run(client, "return redis.call('flushall')").startswith(b"-NOPERM 'flushall' is refused by design")
     assert run(client, "return redis.pcall('lpush', 'l', 'v')").startswith(b"-NOPERM 'lpush' is refused by design")
-    assert run(client, "return redis.call('del', KEYS[1])", keys=(b"k",)).startswith(b"-NOPERM 'del' is refused by design")
-    assert run(client, "return redis.call('expire', KEYS[1], -1)", keys=(b"k",)).startswith(b"-NOPERM 'expire' is refused by design")
+    assert run(client, "return redis.call('del', KEYS[1])", keys=(b"k",)).startswith(
+        b"-NOPERM 'del' is refused by design"
+    )
+    assert run(client, "return redis.call('expire', KEYS[1], -1)", keys=(b"k",)).startswith(
+        b"-NOPERM 'expire' is refused by design"
+    )
     assert client(b"GET", b"k") == b"$1\r\nv\r\n"
 
 
@@ -110,7 +124,9 @@ def test_letting_go_works_inside_for_whom_it_was_given(client: Client) -> None:
 
 
 def test_the_user_of_the_client_is_asked_for_each_command(client: Client) -> None:
-    client(b"ACL", b"SETUSER", b"low", b"on", b"nopass", b"+eval", b"+get", b"+set", b"+publish", b"~a*", b"resetchannels")
+    client(
+        b"ACL", b"SETUSER", b"low", b"on", b"nopass", b"+eval", b"+get", b"+set", b"+publish", b"~a*", b"resetchannels"
+    )
     low = client.other()
     low(b"AUTH", b"low", b"x")
     assert run(low, "return redis.call('set', KEYS[1], 'v')", keys=(b"a1",)) == b"+OK\r\n"
@@ -118,17 +134,23 @@ def test_the_user_of_the_client_is_asked_for_each_command(client: Client) -> Non
         b"-ERR The user executing the script can't run this command or subcommand script: "
     )
     assert run(low, "return redis.call('get', 'b')").startswith(
-        b"-ERR The user executing the script can't access at least one of the keys mentioned in the command arguments script: "
+        b"-ERR The user executing the script can't access at least one of the keys mentioned in the command arguments "
+        b"script: "
     )
     assert b"can't publish to the channel" in run(low, "return redis.call('publish', 'c', 'm')")
     assert run(low, "return redis.acl_check_cmd('get', 'a')") == b":1\r\n"
-    assert run(low, "return {redis.acl_check_cmd('get', 'b'), redis.acl_check_cmd('del', 'a')}") == b"*2\r\n$-1\r\n$-1\r\n"
+    assert (
+        run(low, "return {redis.acl_check_cmd('get', 'b'), redis.acl_check_cmd('del', 'a')}") == b"*2\r\n$-1\r\n$-1\r\n"
+    )
     assert run(low, "return 1", keys=(b"b",)).startswith(b"-NOPERM")
     assert b"$3\r\nlua\r\n" in client(b"ACL", b"LOG")
 
 
 def test_a_script_sees_one_time_and_its_own_database(client: Client) -> None:
-    assert run(client, "redis.call('select', 3) redis.call('set', 'k', 'in3') return redis.call('get', 'k')") == b"$3\r\nin3\r\n"
+    assert (
+        run(client, "redis.call('select', 3) redis.call('set', 'k', 'in3') return redis.call('get', 'k')")
+        == b"$3\r\nin3\r\n"
+    )
     assert client(b"GET", b"k") == b"$-1\r\n"
     assert run(client, "return redis.call('get', 'k')") == b"$-1\r\n"
     client(b"SELECT", b"3")
@@ -137,10 +159,16 @@ def test_a_script_sees_one_time_and_its_own_database(client: Client) -> None:
 
 def test_a_ttl_that_nobody_named_is_none_inside(client: Client) -> None:
     client(b"SET", b"k", b"v")
-    lives = "return {redis.call('ttl', 'k'), redis.call('pttl', 'k'), redis.call('expiretime', 'k'), redis.call('pexpiretime', 'k')}"
+    lives = (
+        "return {redis.call('ttl', 'k'), redis.call('pttl', 'k'), "
+        "redis.call('expiretime', 'k'), redis.call('pexpiretime', 'k')}"
+    )
     assert run(client, lives) == b"*4\r\n:-1\r\n:-1\r\n:-1\r\n:-1\r\n"
     assert client(b"TTL", b"k") == b":3600\r\n"
-    window = "local n = redis.call('incr', 'c') if redis.call('pttl', 'c') == -1 then redis.call('pexpire', 'c', 5000) end return n"
+    window = (
+        "local n = redis.call('incr', 'c') "
+        "if redis.call('pttl', 'c') == -1 then redis.call('pexpire', 'c', 5000) end return n"
+    )
     assert run(client, window) == b":1\r\n"
     assert client(b"PTTL", b"c") == b":5000\r\n"
     assert run(client, window) == b":2\r\n"
@@ -178,8 +206,10 @@ def test_full_memory_stops_a_script_before_its_first_write(client: Client) -> No
 def test_no_value_of_a_script_reaches_info_or_the_log(rig: Rig) -> None:
     client = rig.connect()
     client(b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0")
-    for text in ("error({err = ARGV[1]})", "return {err = ARGV[1]}", "error(ARGV[1])", "redis.log(3, ARGV[1])", "return redis.call(ARGV[1])",
-                 "return redis.call('set', 'k', ARGV[1], ARGV[1])", "redis.call('echo', ARGV[1])", "return cjson.decode(ARGV[1])"):  # fmt: skip
+    for text in ("error({err = ARGV[1]})", "return {err = ARGV[1]}", "error(ARGV[1])", "redis.log(3, ARGV[1])",
+                 "return redis.call(ARGV[1])",
+                 "return redis.call('set', 'k', ARGV[1], ARGV[1])", "redis.call('echo', ARGV[1])",
+                 "return cjson.decode(ARGV[1])"):  # fmt: skip
         run(client, text, b"Secret-Value")
     told = client(b"INFO", b"everything") + client(b"SLOWLOG", b"GET", b"-1") + "".join(rig.lines).encode()
     assert b"Secret-Value" not in told
@@ -200,7 +230,13 @@ def slow(rig: Rig) -> Client:
 def test_others_are_told_that_a_script_runs_for_long(rig: Rig) -> None:
     client = slow(rig)
     other = rig.connect()
-    for argv in ((b"GET", b"k"), (b"SET", b"k", b"v"), (b"EVAL", b"return 1", b"0"), (b"EXEC",), (b"CONFIG", b"GET", b"x")):
+    for argv in (
+        (b"GET", b"k"),
+        (b"SET", b"k", b"v"),
+        (b"EVAL", b"return 1", b"0"),
+        (b"EXEC",),
+        (b"CONFIG", b"GET", b"x"),
+    ):
         assert BUSY[1:-2] in other(*argv)
     assert other(b"SCRIPT", b"KILL") == b"+OK\r\n"
     assert client.wake().startswith(b"-ERR Script killed by user with SCRIPT KILL... script: ")

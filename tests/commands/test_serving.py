@@ -11,7 +11,8 @@ from .rig import Rig, request
 
 
 def served(
-    serving: Serving, rig: Rig, *commands: tuple[bytes, ...], keys: tuple[bytes, ...] = (b"k",), kind: int = RUN, rights: bytes = b""
+    serving: Serving, rig: Rig, *commands: tuple[bytes, ...], keys: tuple[bytes, ...] = (b"k",), kind: int = RUN,
+    rights: bytes = b""
 ) -> Served:
     payload = b"".join(request(*command) for command in commands)
     forward = Forward(1, 1, kind, 0, 0, 2, b"web", rights, pack_keys(keys), b"", b"", payload)
@@ -21,7 +22,8 @@ def served(
 
 
 def test_replies_and_what_the_keys_hold_come_back(rig: Rig) -> None:
-    found = served(Serving(rig.node), rig, (b"INCR", b"k"), (b"APPEND", b"k", b"1"), (b"SET", b"other", b"1", b"NX"), keys=(b"k", b"other", b"none"))
+    found = served(Serving(rig.node), rig, (b"INCR", b"k"), (b"APPEND", b"k", b"1"), (b"SET", b"other", b"1", b"NX"),
+                   keys=(b"k", b"other", b"none"))
     assert (found.outcome, found.replies) == (DONE, b":1\r\n:2\r\n+OK\r\n")
     (piece,) = found.records.pieces
     assert len(list(slices(piece))) == 2 and b"11" in piece and not found.records.collections
@@ -35,11 +37,13 @@ def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:
 def test_what_lets_go_may_where_its_client_may(rig: Rig) -> None:
     serving = Serving(rig.node)
     assert served(serving, rig, (b"SET", b"k", b"1"), (b"DEL", b"k"), rights=LETS_GO).replies == b"+OK\r\n:1\r\n"
-    assert served(serving, rig, (b"SET", b"k", b"1"), (b"GETDEL", b"k")).replies == b"+OK\r\n$1\r\n1\r\n", "its name was checked already"
+    assert served(serving, rig, (b"SET", b"k", b"1"),
+                  (b"GETDEL", b"k")).replies == b"+OK\r\n$1\r\n1\r\n", "its name was checked already"
 
 
 ENDING = [
-    (b"EXPIRE", b"k", b"-5"), (b"PEXPIREAT", b"k", b"1"), (b"GETEX", b"k", b"EXAT", b"1"), (b"SET", b"k", b"v", b"XX", b"EXAT", b"1"),
+    (b"EXPIRE", b"k", b"-5"), (b"PEXPIREAT", b"k", b"1"), (b"GETEX", b"k", b"EXAT", b"1"),
+    (b"SET", b"k", b"v", b"XX", b"EXAT", b"1"),
     (b"HEXPIRE", b"h", b"0", b"FIELDS", b"1", b"f"), (b"HGETEX", b"h", b"EXAT", b"1", b"FIELDS", b"1", b"f"),
     (b"BITOP", b"AND", b"k", b"none", b"none"), (b"ZUNIONSTORE", b"k", b"1", b"none"), (b"SINTERSTORE", b"k", b"none"),
 ]  # fmt: skip
@@ -47,7 +51,9 @@ ENDING = [
 
 @pytest.mark.parametrize("words", ENDING, ids=lambda words: words[0].decode())
 @pytest.mark.parametrize("kind", [RUN, ALONE, TOGETHER])
-def test_what_ends_a_key_by_its_arguments_may_where_its_client_may_let_go(rig: Rig, words: tuple[bytes, ...], kind: int) -> None:
+def test_what_ends_a_key_by_its_arguments_may_where_its_client_may_let_go(
+    rig: Rig, words: tuple[bytes, ...], kind: int
+) -> None:
     serving, client = Serving(rig.node), rig.connect()
     client(b"SET", b"k", b"1")
     client(b"HSET", b"h", b"f", b"1")
@@ -62,7 +68,13 @@ def test_what_ends_a_key_by_its_arguments_may_where_its_client_may_let_go(rig: R
 
 def test_nothing_but_what_is_about_keys_is_run(rig: Rig) -> None:
     serving = Serving(rig.node)
-    for words in ((b"CONFIG", b"SET", b"maxclients", b"1"), (b"SHUTDOWN",), (b"ACL", b"SETUSER", b"x"), (b"CLIENT", b"KILL", b"ID", b"1"), (b"NO",)):
+    for words in (
+        (b"CONFIG", b"SET", b"maxclients", b"1"),
+        (b"SHUTDOWN",),
+        (b"ACL", b"SETUSER", b"x"),
+        (b"CLIENT", b"KILL", b"ID", b"1"),
+        (b"NO",),
+    ):
         assert served(serving, rig, words).replies == b"-ERR this command cannot be forwarded\r\n"
 
 

@@ -18,8 +18,17 @@ SETS: tuple[Maker, ...] = (
     lambda rng: [b"SRANDMEMBER", a_key(rng), a_count(rng)],
     lambda rng: [b"SSCAN", a_key(rng), b"0", b"COUNT", b"1000"],
     lambda rng: [rng.choice((b"SINTER", b"SUNION", b"SDIFF")), *(a_key(rng) for _ in range(rng.randrange(1, 4)))],
-    lambda rng: [rng.choice((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")), *(a_key(rng) for _ in range(rng.randrange(2, 4)))],
-    lambda rng: [b"SINTERCARD", rng.choice((b"2", b"1", b"0", b"x", b"9")), a_key(rng), a_key(rng), *rng.choice(LIMITS)],
+    lambda rng: [
+        rng.choice((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")),
+        *(a_key(rng) for _ in range(rng.randrange(2, 4))),
+    ],
+    lambda rng: [
+        b"SINTERCARD",
+        rng.choice((b"2", b"1", b"0", b"x", b"9")),
+        a_key(rng),
+        a_key(rng),
+        *rng.choice(LIMITS),
+    ],
     lambda rng: [b"SMOVE", a_key(rng), a_key(rng), a_name(rng)],
     lambda rng: [b"SPOP", a_key(rng), rng.choice((b"0", b"100", b"-1"))],
 )

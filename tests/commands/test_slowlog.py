@@ -20,7 +20,8 @@ def entry(number: int, *argv: bytes, name: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    "line", ["SLOWLOG", "SLOWLOG GET", "SLOWLOG GET -1", "SLOWLOG GET -2", "SLOWLOG GET x", "SLOWLOG GET 1 2", "SLOWLOG LEN",
+    "line",
+    ["SLOWLOG", "SLOWLOG GET", "SLOWLOG GET -1", "SLOWLOG GET -2", "SLOWLOG GET x", "SLOWLOG GET 1 2", "SLOWLOG LEN",
              "SLOWLOG LEN x", "SLOWLOG RESET", "SLOWLOG FOO"],
 )  # fmt: skip
 def test_replies_are_those_of_a_real_server(client: Client, reference: Reference, line: str) -> None:

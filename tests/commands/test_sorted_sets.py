@@ -35,9 +35,11 @@ def test_scores_are_read_and_told_as_in_redis(
     client(b"HELLO", proto)
     reference(b"HELLO", proto)
     for argv in (
-        (b"ZADD", b"z", score, b"a"), (b"ZSCORE", b"z", b"a"), (b"ZINCRBY", b"z", score, b"a"), (b"ZINCRBY", b"z", b"0.1", b"b"),
+        (b"ZADD", b"z", score, b"a"), (b"ZSCORE", b"z", b"a"), (b"ZINCRBY", b"z", score, b"a"),
+        (b"ZINCRBY", b"z", b"0.1", b"b"),
         (b"ZADD", b"z", b"INCR", score, b"b"), (b"ZMSCORE", b"z", b"a", b"no", b"b"), (b"ZSCAN", b"z", b"0"),
-        (b"ZRANGE", b"z", b"0", b"-1", b"WITHSCORES"), (b"ZCOUNT", b"z", score, b"+inf"), (b"ZCOUNT", b"z", b"-inf", b"(" + score),
+        (b"ZRANGE", b"z", b"0", b"-1", b"WITHSCORES"), (b"ZCOUNT", b"z", score, b"+inf"),
+        (b"ZCOUNT", b"z", b"-inf", b"(" + score),
     ):  # fmt: skip
         assert client(*argv) == reference(*argv), argv
 
@@ -144,14 +146,17 @@ def test_listeners_are_told(free: Client) -> None:
     listener(b"PSUBSCRIBE", b"__keyevent@0__:*")
     told = []
     for script in (
-        b"ZADD z 1 a", b"ZADD z 1 a", b"ZINCRBY z 1 a", b"ZADD z 4 b 5 c 6 d 7 e 8 f", b"ZREM z b", b"ZPOPMIN z", b"ZPOPMAX z",
-        b"ZREMRANGEBYRANK z 0 0", b"ZREMRANGEBYSCORE z 6 6", b"ZUNIONSTORE y 1 z", b"ZRANGESTORE x z 0 -1", b"ZREMRANGEBYLEX z - +",
+        b"ZADD z 1 a", b"ZADD z 1 a", b"ZINCRBY z 1 a", b"ZADD z 4 b 5 c 6 d 7 e 8 f", b"ZREM z b", b"ZPOPMIN z",
+        b"ZPOPMAX z",
+        b"ZREMRANGEBYRANK z 0 0", b"ZREMRANGEBYSCORE z 6 6", b"ZUNIONSTORE y 1 z", b"ZRANGESTORE x z 0 -1",
+        b"ZREMRANGEBYLEX z - +",
     ):  # fmt: skip
         listener.pushed()
         free(*script.split(b" "))
         told.append([part.split(b"\r\n")[0] for part in listener.pushed().split(b"\r\n__keyevent@0__:")[2::2]])
     assert told == [
-        [b"zadd"], [], [b"zincr"], [b"zadd"], [b"zrem"], [b"zpopmin"], [b"zpopmax"], [b"zremrangebyrank"], [b"zremrangebyscore"],
+        [b"zadd"], [], [b"zincr"], [b"zadd"], [b"zrem"], [b"zpopmin"], [b"zpopmax"], [b"zremrangebyrank"],
+        [b"zremrangebyscore"],
         [b"zunionstore"], [b"zrangestore"], [b"zremrangebylex"],
     ]  # fmt: skip
 

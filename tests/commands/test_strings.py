@@ -128,7 +128,8 @@ def test_a_comparison_is_with_the_value_or_with_its_digest(client: Client) -> No
     assert client(b"SET", b"b", b"1", b"IFDNE", digest) == OK
 
 
-@pytest.mark.parametrize("digest", [b"", b"x", b"b6acb9d84a38ff7", b"b6acb9d84a38ff744", b"b6acb9d84a38ff7g", b"b6acb9d84a38ff7\n"])
+@pytest.mark.parametrize("digest", [b"", b"x", b"b6acb9d84a38ff7", b"b6acb9d84a38ff744", b"b6acb9d84a38ff7g",
+                                    b"b6acb9d84a38ff7\n"])
 def test_a_digest_is_sixteen_hexadecimal_digits(client: Client, digest: bytes) -> None:
     for comparison in (b"IFDEQ", b"IFDNE"):
         wrong = b"-ERR The digest must be exactly 16 hexadecimal characters\r\n"
@@ -136,7 +137,8 @@ def test_a_digest_is_sixteen_hexadecimal_digits(client: Client, digest: bytes) -
 
 
 def test_comparisons_exclude_each_other(client: Client) -> None:
-    assert client(b"SET", b"a", b"v", b"IFEQ", b"x", b"IFNE", b"y") == SYNTAX == client(b"SET", b"a", b"v", b"IFDEQ", b"0" * 16, b"XX")
+    assert client(b"SET", b"a", b"v", b"IFEQ", b"x", b"IFNE", b"y") == SYNTAX == client(b"SET", b"a", b"v", b"IFDEQ",
+                                                                                        b"0" * 16, b"XX")
 
 
 @pytest.mark.parametrize("options", [b"NX IFEQ x", b"IFEQ x NX", b"XX IFEQ x", b"IFEQ", b"NX GET IFEQ"])

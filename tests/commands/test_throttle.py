@@ -44,13 +44,15 @@ def test_who_is_refused_writes_nothing(client: Client) -> None:
 
 
 def test_a_quantity_of_zero_looks_and_writes_nothing(client: Client) -> None:
-    assert client(b"CL.THROTTLE", b"a", b"4", b"5", b"10", b"0") == reply(0, 5, 5, -1, 0) and client(b"EXISTS", b"a") == b":0\r\n"
+    assert client(b"CL.THROTTLE", b"a", b"4", b"5", b"10", b"0") == reply(0, 5, 5, -1, 0) and client(b"EXISTS",
+                                                                                                     b"a") == b":0\r\n"
     client(b"CL.THROTTLE", b"a", b"4", b"5", b"10", b"3")
     assert client(b"CL.THROTTLE", b"a", b"4", b"5", b"10", b"0") == reply(0, 5, 2, -1, 6)
 
 
 def test_what_costs_more_than_the_bucket_holds_is_never_let_through(client: Client) -> None:
-    assert client(b"CL.THROTTLE", b"a", b"1", b"1", b"1", b"3") == reply(1, 2, 2, -1, 0) and client(b"EXISTS", b"a") == b":0\r\n"
+    assert client(b"CL.THROTTLE", b"a", b"1", b"1", b"1", b"3") == reply(1, 2, 2, -1, 0) and client(b"EXISTS",
+                                                                                                    b"a") == b":0\r\n"
     assert client(b"CL.THROTTLE", b"a", b"1", b"1", b"1", b"2") == reply(0, 2, 0, -1, 2)
 
 
@@ -66,9 +68,12 @@ NEGATIVE = b"-ERR burst and quantity must not be negative\r\n"
         (b"x 1 1", NOT_AN_INTEGER), (b"1 1.5 1", NOT_AN_INTEGER), (b"1 1 1 9223372036854775808", NOT_AN_INTEGER),
         (b"-1 1 1", NEGATIVE), (b"1 1 1 -1", NEGATIVE),
         (b"1 0 1", b"-ERR Zero rates are not supported\r\n"), (b"1 1 0", b"-ERR Zero rates are not supported\r\n"),
-        (b"1 1000000001 1", b"-ERR Zero rates are not supported\r\n"), (b"1 -5 1", b"-ERR Zero rates are not supported\r\n"),
-        (b"1 1 9223372036854775807", b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
-        (b"9223372036854775807 9 9", b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
+        (b"1 1000000001 1", b"-ERR Zero rates are not supported\r\n"),
+        (b"1 -5 1", b"-ERR Zero rates are not supported\r\n"),
+        (b"1 1 9223372036854775807",
+         b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
+        (b"9223372036854775807 9 9",
+         b"-ERR the limit takes more than 2678400000 ms to refill, which is how long a key may live\r\n"),
     ],
 )  # fmt: skip
 def test_a_wrong_limit_is_told_and_writes_nothing(client: Client, words: bytes, error: bytes) -> None:
@@ -77,7 +82,8 @@ def test_a_wrong_limit_is_told_and_writes_nothing(client: Client, words: bytes, 
 
 def test_a_key_that_holds_something_else_is_an_error_and_survives(client: Client) -> None:
     client(b"SET", b"a", b"text", b"EX", b"50")
-    assert client(b"CL.THROTTLE", b"a", b"1", b"1", b"1") == NOT_AN_INTEGER and client(b"GET", b"a") == b"$4\r\ntext\r\n"
+    assert client(b"CL.THROTTLE", b"a", b"1", b"1", b"1") == NOT_AN_INTEGER and client(b"GET",
+                                                                                       b"a") == b"$4\r\ntext\r\n"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -89,7 +95,8 @@ def test_a_key_that_holds_something_else_is_an_error_and_survives(client: Client
 def test_no_more_goes_through_than_a_bucket_lets(
     engine: str, burst: int, count: int, period: int, actions: list[tuple[int, int]]
 ) -> None:
-    """The model is a bucket of tokens, filled at the rate. An interval of whole nanoseconds is at most 1 shorter than the exact
+    """The model is a bucket of tokens, filled at the rate. An interval of whole nanoseconds is at most 1 shorter than
+    the exact
     one, so the command may let through a little more than the model, never less; both agree but on that edge."""
     client = Rig(ENGINES[engine]).connect()
     tokens, edge = Fraction(burst + 1), Fraction(1, 10**6)
@@ -97,7 +104,9 @@ def test_no_more_goes_through_than_a_bucket_lets(
         client.advance(after_ms)
         tokens = min(Fraction(burst + 1), tokens + Fraction(after_ms * count, period * 1000))
         words = (b"%d" % number for number in (burst, count, period, quantity))
-        limited, limit, left, retry_s, reset_s = (int(line[1:]) for line in client(b"CL.THROTTLE", b"a", *words).split(b"\r\n")[1:-1])
+        limited, limit, left, retry_s, reset_s = (
+            int(line[1:]) for line in client(b"CL.THROTTLE", b"a", *words).split(b"\r\n")[1:-1]
+        )
         if limited:
             assert tokens < quantity
         else:

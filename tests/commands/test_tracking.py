@@ -16,11 +16,14 @@ from .test_invalidation import read, tracker
         "CLIENT TRACKING on FOO", "CLIENT TRACKING on REDIRECT", "CLIENT TRACKING off", "CLIENT GETREDIR",
         "CLIENT TRACKINGINFO", "CLIENT CACHING yes", "CLIENT TRACKING on BCAST PREFIX a PREFIX ab",
         "CLIENT TRACKING on; CLIENT TRACKINGINFO; CLIENT GETREDIR; CLIENT TRACKING on BCAST; CLIENT CACHING yes",
-        "CLIENT TRACKING on BCAST; CLIENT TRACKINGINFO; CLIENT TRACKING on BCAST PREFIX a; CLIENT TRACKING on OPTIN OPTOUT",
+        "CLIENT TRACKING on BCAST; CLIENT TRACKINGINFO; CLIENT TRACKING on BCAST PREFIX a; CLIENT TRACKING on OPTIN "
+        "OPTOUT",
         "CLIENT TRACKING on BCAST PREFIX b PREFIX a; CLIENT TRACKING on BCAST PREFIX c; CLIENT TRACKINGINFO",
         "CLIENT TRACKING on BCAST PREFIX a; CLIENT TRACKING on BCAST; CLIENT TRACKING on BCAST PREFIX a",
-        "CLIENT TRACKING on OPTIN; CLIENT TRACKING on OPTOUT; CLIENT CACHING no; CLIENT CACHING yes; CLIENT TRACKINGINFO",
-        "CLIENT TRACKING on OPTOUT NOLOOP; CLIENT CACHING yes; CLIENT CACHING no; CLIENT CACHING foo; CLIENT TRACKINGINFO",
+        "CLIENT TRACKING on OPTIN; CLIENT TRACKING on OPTOUT; CLIENT CACHING no; CLIENT CACHING yes; CLIENT "
+        "TRACKINGINFO",
+        "CLIENT TRACKING on OPTOUT NOLOOP; CLIENT CACHING yes; CLIENT CACHING no; CLIENT CACHING foo; CLIENT "
+        "TRACKINGINFO",
         "CLIENT TRACKING on OPTIN; CLIENT CACHING yes; GET gone; CLIENT TRACKINGINFO",
         "HELLO 3; CLIENT TRACKING on BCAST NOLOOP; CLIENT TRACKINGINFO; RESET; CLIENT TRACKINGINFO",
     ],
@@ -79,15 +82,19 @@ def test_what_client_caching_says_is_for_one_command_that_no_fast_path_may_take(
 
 
 SPENDERS = (
-    b"GET a", b"GET", b"SET a 1", b"INCR word", b"NOSUCH", b"CLIENT ID", b"CLIENT NOSUCH", b"CLIENT CACHING", b"CLIENT", b"PING", b"PING a b",
-    b"SELECT 99", b"EXEC", b"DISCARD", b"MULTI|GET a|EXEC", b"MULTI|NOSUCH|EXEC", b"MULTI|GET a|DISCARD", b"MULTI", b"MULTI|GET a",
+    b"GET a", b"GET", b"SET a 1", b"INCR word", b"NOSUCH", b"CLIENT ID", b"CLIENT NOSUCH", b"CLIENT CACHING", b"CLIENT",
+    b"PING", b"PING a b",
+    b"SELECT 99", b"EXEC", b"DISCARD", b"MULTI|GET a|EXEC", b"MULTI|NOSUCH|EXEC", b"MULTI|GET a|DISCARD", b"MULTI",
+    b"MULTI|GET a",
     b"AUTH wrong", b"EXPIRE a x", b"CLIENT SETNAME x", b"CLIENT TRACKINGINFO", b"OBJECT NOSUCH a", b"WATCH a", b"WATCH",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("line", SPENDERS)
 @pytest.mark.parametrize(("mode", "said"), [(b"OPTIN", b"YES"), (b"OPTOUT", b"NO")])
-def test_any_command_spends_client_caching_as_in_redis(client: Client, reference: Reference, mode: bytes, said: bytes, line: bytes) -> None:
+def test_any_command_spends_client_caching_as_in_redis(
+    client: Client, reference: Reference, mode: bytes, said: bytes, line: bytes
+) -> None:
     told = []
     for one in (client, reference):
         one(b"RESET")

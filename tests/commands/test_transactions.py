@@ -255,7 +255,9 @@ def test_fast_paths_rest_while_queueing(client: Client) -> None:
 
 
 def test_a_command_that_is_not_plain_keeps_its_place_among_those_that_are(client: Client) -> None:
-    """The session keeps plain commands itself until another comes, and may find at EXEC that one was not as plain as it looked."""
+    """The session keeps plain commands itself until another comes, and may find at EXEC that one was not as plain as it
+    looked.
+    """
     client(b"MULTI")
     for argv in ((b"SET", b"k", b"1"), (b"INCR", b"k"), (b"SET", b"k", b"7", b"GET"), (b"INCR", b"k"), (b"GET", b"k")):
         assert client(*argv) == b"+QUEUED\r\n"

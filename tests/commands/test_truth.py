@@ -46,23 +46,31 @@ def oracle(rig: Rig) -> Oracle:
 
 
 DECIDE = (  # and the keys that they decide by
-    (b"INCR k", b"k"), (b"DECR k", b"k"), (b"INCRBY k 2", b"k"), (b"DECRBY k 2", b"k"), (b"INCRBYFLOAT k 1.5", b"k"), (b"INCREX k", b"k"),
-    (b"APPEND k v", b"k"), (b"SETRANGE k 1 v", b"k"), (b"SETBIT k 1 1", b"k"), (b"SETNX k v", b"k"), (b"SET k v NX", b"k"),
-    (b"SET k v EX 10 XX", b"k"), (b"SET k v KEEPTTL", b"k"), (b"SET k v GET", b"k"), (b"SET k v IFEQ w", b"k"), (b"GETSET k v", b"k"),
+    (b"INCR k", b"k"), (b"DECR k", b"k"), (b"INCRBY k 2", b"k"), (b"DECRBY k 2", b"k"), (b"INCRBYFLOAT k 1.5", b"k"),
+    (b"INCREX k", b"k"),
+    (b"APPEND k v", b"k"), (b"SETRANGE k 1 v", b"k"), (b"SETBIT k 1 1", b"k"), (b"SETNX k v", b"k"),
+    (b"SET k v NX", b"k"),
+    (b"SET k v EX 10 XX", b"k"), (b"SET k v KEEPTTL", b"k"), (b"SET k v GET", b"k"), (b"SET k v IFEQ w", b"k"),
+    (b"GETSET k v", b"k"),
     (b"GETEX k EX 10", b"k"), (b"EXPIRE k 10", b"k"), (b"PEXPIRE k 10", b"k"), (b"EXPIREAT k 9999999999", b"k"),
     (b"PEXPIREAT k 9999999999999", b"k"), (b"MSETNX k v j w", b"k j"), (b"MSETEX 2 k v j w NX EX 10", b"k j"),
-    (b"MSETEX 1 k v KEEPTTL", b"k"), (b"COPY k j", b"k j"), (b"COPY k j REPLACE", b"k j"), (b"BITOP AND k j i", b"j i"), (b"WATCH k j", b"k j"),
+    (b"MSETEX 1 k v KEEPTTL", b"k"), (b"COPY k j", b"k j"), (b"COPY k j REPLACE", b"k j"), (b"BITOP AND k j i", b"j i"),
+    (b"WATCH k j", b"k j"),
 )  # fmt: skip
 BLIND = (
-    b"SET k v", b"SET k v EX 10", b"SET k v PX 10", b"SETEX k 10 v", b"PSETEX k 10 v", b"MSET k v j w", b"MSETEX 1 k v EX 10",
+    b"SET k v", b"SET k v EX 10", b"SET k v PX 10", b"SETEX k 10 v", b"PSETEX k 10 v", b"MSET k v j w",
+    b"MSETEX 1 k v EX 10",
     b"PING", b"ECHO hello", b"DBSIZE", b"INFO", b"SELECT 1", b"MULTI", b"PUBLISH c m", b"RESPRAM STATE", b"CLIENT ID",
 )  # fmt: skip
-READ = (b"GET k", b"MGET k", b"STRLEN k", b"EXISTS k", b"TTL k", b"PTTL k", b"TYPE k", b"GETRANGE k 0 1", b"GETBIT k 0", b"BITCOUNT k",
+READ = (b"GET k", b"MGET k", b"STRLEN k", b"EXISTS k", b"TTL k", b"PTTL k", b"TYPE k", b"GETRANGE k 0 1", b"GETBIT k 0",
+        b"BITCOUNT k",
         b"BITPOS k 1", b"TOUCH k", b"EXPIRETIME k", b"OBJECT ENCODING k", b"SUBSTR k 0 1")  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "keys"), DECIDE)
-def test_who_reads_before_it_writes_asks_even_for_what_is_here(client: Client, oracle: Oracle, words: bytes, keys: bytes) -> None:
+def test_who_reads_before_it_writes_asks_even_for_what_is_here(
+    client: Client, oracle: Oracle, words: bytes, keys: bytes
+) -> None:
     client(b"SET", b"k", b"1")
     assert client(*words.split()) == b"" and oracle.asked == [(0, key) for key in keys.split()]
     answer = client.wake()
@@ -89,7 +97,9 @@ def test_the_command_acts_on_what_was_learnt(rig: Rig, client: Client, oracle: O
     assert client.wake() == b":1001\r\n"
 
 
-def test_beyond_its_patience_the_client_is_told_to_come_again_and_nothing_is_changed(rig: Rig, client: Client, oracle: Oracle) -> None:
+def test_beyond_its_patience_the_client_is_told_to_come_again_and_nothing_is_changed(
+    rig: Rig, client: Client, oracle: Oracle
+) -> None:
     oracle.knows = False
     assert client(b"INCR", b"k") == b""
     rig.advance(HOLD_MS - 1)
@@ -156,7 +166,9 @@ def test_a_transaction_kept_by_the_session_waits_as_well(rig: Rig, client: Clien
     assert client.wake() == b"*2\r\n:1\r\n:2\r\n"
 
 
-def test_fast_paths_are_off_while_this_node_may_not_know_and_come_back(rig: Rig, client: Client, oracle: Oracle) -> None:
+def test_fast_paths_are_off_while_this_node_may_not_know_and_come_back(
+    rig: Rig, client: Client, oracle: Oracle
+) -> None:
     assert not rig.engine.hot_reads and not rig.engine.hot_writes
     assert client(b"RESPRAM", b"STATE") == b"+joining\r\n"
     assert client(b"INCR", b"k") == b""

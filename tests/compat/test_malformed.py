@@ -1,8 +1,8 @@
 """Bytes that are no request, to a redis-server and to respram: the same answers, to the byte.
 
-Each input goes over a connection of its own, whole or in pieces cut anywhere, and its end is the end of the connection: what has
-been answered by then is compared. One difference is on purpose and left out: Redis takes a count of arguments up to 2,147,483,647
-and waits for them, respram refuses more than 1,048,576 at once.
+Each input goes over a connection of its own, whole or in pieces cut anywhere, and its end is the end of the connection:
+what has been answered by then is compared. One difference is on purpose and left out: Redis takes a count of arguments
+up to 2,147,483,647 and waits for them, respram refuses more than 1,048,576 at once.
 """
 
 import contextlib
@@ -28,10 +28,13 @@ NUMBERS = (
 )  # fmt: skip
 LONG = (65_530, 65_536, 65_537, 66_000, 70_000)  # around 64 KiB, at which a line that has no end is given up
 WHOLE = (
-    b"PING\0\r\n", b"PI\0NG\r\nPING\r\n", b"*1\0\r\n$4\r\nPING\r\n", b"*1\r\n\0\r\n", b"*1\r\n$4\0\r\nPING\r\n", b"'\0'\r\n",
-    b"a" * 70_000, b"PING " + b"a" * 60_000 + b"\r\n", b"*" + b"1" * 70_000, b"*1\r\n$" + b"1" * 70_000, b"*1\r\n" + b"x" * 70_000,
+    b"PING\0\r\n", b"PI\0NG\r\nPING\r\n", b"*1\0\r\n$4\r\nPING\r\n", b"*1\r\n\0\r\n", b"*1\r\n$4\0\r\nPING\r\n",
+    b"'\0'\r\n",
+    b"a" * 70_000, b"PING " + b"a" * 60_000 + b"\r\n", b"*" + b"1" * 70_000, b"*1\r\n$" + b"1" * 70_000,
+    b"*1\r\n" + b"x" * 70_000,
     b"*" + b"1" * 65_000 + b"\r\n", b"*1\r\n$" + b"1" * 65_000 + b"\r\n", b"*1\r\n" + b"x" * 65_000 + b"\r\n",
-    b"a\0" + b"b" * 70_000 + b"\r\n", b"*1\r\n\r\n", b"*1\r\n\n\r\n", b"*1\rX$4\rYPINGab", b"*1\r\n\xff\r\n", b"*1\r\n'\r\n",
+    b"a\0" + b"b" * 70_000 + b"\r\n", b"*1\r\n\r\n", b"*1\r\n\n\r\n", b"*1\rX$4\rYPINGab", b"*1\r\n\xff\r\n",
+    b"*1\r\n'\r\n",
 )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""The matrix itself: what an entry must say, what a verdict is made of, what the page says of it, and one run for real."""
+"""The matrix itself: what an entry must say, what a verdict is made of, what the page says of it, and one run for real.
+"""
 
 import json
 import re
@@ -33,7 +34,14 @@ GOOD = 'title = "A client"\nlanguage = "Python"\ninstall = "none"\n[[run]]\ncomm
 
 
 def entry(group: str = "clients", **more: object) -> Entry:
-    facts = {"folder": Path("x"), "group": group, "title": "A client", "language": "Python", "install": "none", "runs": ()}
+    facts = {
+        "folder": Path("x"),
+        "group": group,
+        "title": "A client",
+        "language": "Python",
+        "install": "none",
+        "runs": (),
+    }
     return Entry(**{**facts, **more})  # type: ignore[arg-type]
 
 
@@ -41,7 +49,8 @@ def entry(group: str = "clients", **more: object) -> Entry:
 def test_there_are_entries_of_both_kinds_and_a_core_of_them() -> None:
     assert {one.group for one in FOUND} == {"clients", "frameworks"}
     core = {one.name for one in FOUND if one.core}
-    assert core >= {"redis_py", "redis_py_5", "node_redis", "ioredis", "hiredis", "redis_cli", "django", "flask_session", "celery", "keyv"}
+    assert core >= {"redis_py", "redis_py_5", "node_redis", "ioredis", "hiredis", "redis_cli", "django",
+                    "flask_session", "celery", "keyv"}
     assert all(one.install in KINDS for one in FOUND)
 
 
@@ -51,7 +60,9 @@ def test_an_entry_pins_every_version_and_names_no_host(one: Entry) -> None:
         if path.name in ("requirements.txt", "sources.txt"):
             assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line) for line in path.read_text().split())
         if path.name == "package.json":
-            assert all(re.fullmatch(r"[0-9.]+", version) for version in json.loads(path.read_text())["dependencies"].values())
+            assert all(
+                re.fullmatch(r"[0-9.]+", version) for version in json.loads(path.read_text())["dependencies"].values()
+            )
             assert (path.parent / "package-lock.json").exists()
         if path.name in ("package-lock.json", "requirements.txt"):
             assert "resolved" not in path.read_text() and "--index" not in path.read_text()
@@ -153,12 +164,18 @@ def test_what_may_let_go_is_held_against_redis_check_by_check() -> None:
     text = table(rows)
     assert "| Frame (a) |  | Python | 1/2 | works except | as Redis | by design: clear (a delete) |" in text
     assert "other than Redis: clear (expected=refused got=NOPERM), get (not reached)" in text
-    assert "1 of 2 runs of frameworks and suites come out as on Redis in every check; of their 4 checks 2 differ" in summary(rows)
+    assert (
+        "1 of 2 runs of frameworks and suites come out as on Redis in every check; of their 4 checks 2 differ"
+        in summary(rows)
+    )
     assert "as on Redis" not in summary([Row(frame, Run("", ()), plain, 1.0)])
 
 
 def test_rows_are_kept_between_two_runs_as_they_were() -> None:
-    frame, plain = entry(group="frameworks", runs=(Run("a", ()),)), judge(["version 1", "limit clear a delete", "ok get", "done"])
+    frame, plain = (
+        entry(group="frameworks", runs=(Run("a", ()),)),
+        judge(["version 1", "limit clear a delete", "ok get", "done"]),
+    )
     rows = [Row(frame, Run("a", ()), plain, 1.5, judge(["ok get", "figure ms=3", "done"]), None)]
     assert rows_from(frame, rows_into(rows)) == rows
     assert rows_from(entry(group="frameworks", runs=(Run("b", ()),)), rows_into(rows)) == []
@@ -218,7 +235,8 @@ def test_a_program_gets_nodes_of_its_own_and_a_restart(
     place = tmp_path / "clients" / "small"
     place.mkdir(parents=True)
     (place / "entry.toml").write_text(
-        f'title = "small"\nlanguage = "Python"\ninstall = "none"\nfree = true\nseconds = 300\n[[run]]\ncommand = ["{sys.executable}", "p.py"]\n'
+        'title = "small"\nlanguage = "Python"\ninstall = "none"\nfree = true\nseconds = 300\n[[run]]\ncommand = '
+        f'["{sys.executable}", "p.py"]\n'
     )
     (place / "p.py").write_text(PROGRAM.replace("ANSWER", answer))
     monkeypatch.setattr("compat.install.CACHE", tmp_path / "cache")
@@ -229,11 +247,14 @@ def test_a_program_gets_nodes_of_its_own_and_a_restart(
     assert ("expected=b'$1" in capsys.readouterr().out) == (code == 1)
 
 
-def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_does_not_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = tmp_path / "clients" / "stuck"
     place.mkdir(parents=True)
     (place / "entry.toml").write_text(
-        'title = "stuck"\nlanguage = "C"\ninstall = "none"\nfree = true\nseconds = 1\n[[run]]\ncommand = ["sleep", "60"]\n'
+        'title = "stuck"\nlanguage = "C"\ninstall = "none"\nfree = true\nseconds = 1\n[[run]]\ncommand = ["sleep", '
+        '"60"]\n'
     )
     monkeypatch.setattr("compat.install.CACHE", tmp_path / "cache")
     monkeypatch.setattr("compat.matrix.entries", lambda: folder.entries(tmp_path))
@@ -243,7 +264,12 @@ def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
 
 def test_the_engine_of_the_page_is_the_one_that_a_node_takes() -> None:
     assert engine_of("pure") == "pure"
-    built = subprocess.run([sys.executable, "-c", "import respram.engine.native._native"], capture_output=True, check=False).returncode == 0
+    built = (
+        subprocess.run(
+            [sys.executable, "-c", "import respram.engine.native._native"], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
     assert engine_of("auto") == ("native" if built else "pure")
 
 

@@ -1,4 +1,5 @@
-"""The oracle on real servers: it finds nothing between two Redis, every fault of a faulty server, and nothing in respram.
+"""The oracle on real servers: it finds nothing between two Redis, every fault of a faulty server, and nothing in
+respram.
 
 Here the streams are few, so that it takes seconds; `make oracle` plays many.
 """
@@ -126,7 +127,9 @@ FAULTS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
 
 
 @pytest.mark.parametrize(("family", "spoil"), FAULTS, ids=[family for family, _ in FAULTS])
-def test_a_single_wrong_byte_is_found_and_shrunk_to_what_shows_it(redis: Place, family: str, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_single_wrong_byte_is_found_and_shrunk_to_what_shows_it(
+    redis: Place, family: str, spoil: Callable[[bytes], bytes]
+) -> None:
     with faulty(redis, spoil) as other, redis_server() as reference:
         rows = hold(reference, other, SEED, 150, [family], SECONDS)
     row = rows[0]
@@ -137,7 +140,9 @@ def test_a_single_wrong_byte_is_found_and_shrunk_to_what_shows_it(redis: Place, 
     assert f"{family} stream" in told(rows) and "expected" in told(rows)
 
 
-def test_a_reply_that_never_comes_and_a_connection_that_ends_are_heard(redis: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reply_that_never_comes_and_a_connection_that_ends_are_heard(
+    redis: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transcript, "REPLY_S", 3.0)
     steps = (Send(0, (b"ECHO", b"here")), Send(0, (b"ECHO", b"lost")), Send(0, (b"ECHO", b"here")), Send(1, (b"QUIT",)))
     stream = Stream("connection", 0, 2, steps)
@@ -152,7 +157,11 @@ def test_replies_that_only_one_way_of_sending_spoils_are_found(redis: Place) -> 
     wrong = b"-ERR wrong number of arguments for 'get' command\r\n"
     unknown = b"-ERR unknown command 'NOSUCH', with args beginning with: \r\n"
     tally = Tally()
-    with faulty(redis, lambda data: data.replace(wrong + unknown, unknown + wrong)) as other, watching(redis) as left, watching(other) as right:
+    with (
+        faulty(redis, lambda data: data.replace(wrong + unknown, unknown + wrong)) as other,
+        watching(redis) as left,
+        watching(other) as right,
+    ):
         contend(left, right, Stream("connection", 0, 2, steps), tally)
     # (Split, the pieces may come together all the same.)
     ways = {one.way for one in tally.differences}
@@ -179,10 +188,12 @@ def test_shrinking_keeps_what_fails_and_drops_the_rest() -> None:
 
 def test_deletes_are_drawn_for_nobody_but_the_refusals_and_who_may_let_go() -> None:
     """Else Redis would lose a key that respram keeps, and everything behind would differ."""
-    deletes = {b"del", b"unlink", b"getdel", b"flushall", b"flushdb", b"persist", b"rename", b"renamenx", b"move", b"swapdb", b"restore"}
+    deletes = {b"del", b"unlink", b"getdel", b"flushall", b"flushdb", b"persist", b"rename", b"renamenx", b"move",
+               b"swapdb", b"restore"}
     seen = 0
     for family, entry in FAMILIES.items():
-        if entry.mirrored and family not in ("arity", "letting-go", "hashes", "sets"):  # in `arity` they have the wrong number of arguments
+        # in `arity` they have the wrong number of arguments
+        if entry.mirrored and family not in ("arity", "letting-go", "hashes", "sets"):
             for number in range(30):
                 for step in stream_of(family, SEED, number).steps:
                     if isinstance(step, Send):
@@ -203,7 +214,12 @@ def test_the_command_line_prints_a_row_per_family_and_writes_the_report(
     redis: Place, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.txt"
-    assert command_line.main(["--itself", "--seed", "5", "--commands", "60", "--families", "bits,newer", "--report", str(report)]) == 0
+    assert (
+        command_line.main(
+            ["--itself", "--seed", "5", "--commands", "60", "--families", "bits,newer", "--report", str(report)]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "seed 5" in shown and "not played" in shown
     assert [line.split()[-1] for line in shown.splitlines() if line.startswith("bits")] == ["100"]
@@ -216,12 +232,20 @@ def test_the_command_line_prints_a_row_per_family_and_writes_the_report(
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    with pytest.raises(ServerError, match=r"nobody at 127\.0\.0\.1:1"), watching(Place("nobody", "127.0.0.1", 1, is_redis=True)):
+    with (
+        pytest.raises(ServerError, match=r"nobody at 127\.0\.0\.1:1"),
+        watching(Place("nobody", "127.0.0.1", 1, is_redis=True)),
+    ):
         pass
 
 
 def test_a_transcript_tells_connections_apart(redis: Place) -> None:
-    steps: tuple[Step, ...] = (Send(1, (b"SUBSCRIBE", b"c")), Send(0, (b"PUBLISH", b"c", b"m")), Sleep(1), Raw(0, b"PING\r\n"))
+    steps: tuple[Step, ...] = (
+        Send(1, (b"SUBSCRIBE", b"c")),
+        Send(0, (b"PUBLISH", b"c", b"m")),
+        Sleep(1),
+        Raw(0, b"PING\r\n"),
+    )
     with watching(redis) as server:
         whole = play(server, Stream("pubsub", 0, 2, steps), "whole", 0)
         glued = play(server, Stream("pubsub", 0, 2, steps), "glued", 0, whole)

@@ -17,11 +17,13 @@ def case(command: str, expected: bytes, got: bytes) -> Case:
 
 
 def hello(version: bytes, proto: int, number: int) -> bytes:
-    return b"*6\r\n$7\r\nversion\r\n$%d\r\n%b\r\n$5\r\nproto\r\n:%d\r\n$2\r\nid\r\n:%d\r\n" % (len(version), version, proto, number)
+    return b"*6\r\n$7\r\nversion\r\n$%d\r\n%b\r\n$5\r\nproto\r\n:%d\r\n$2\r\nid\r\n:%d\r\n" % (len(version), version,
+                                                                                               proto, number)
 
 
 def line(**fields: str) -> bytes:
-    known = {"id": "1", "name": "", "flags": "N", "db": "0", "sub": "0", "psub": "0", "multi": "-1", "events": "r", "cmd": "client|info",
+    known = {"id": "1", "name": "", "flags": "N", "db": "0", "sub": "0", "psub": "0", "multi": "-1", "events": "r",
+             "cmd": "client|info",
              "user": "default", "redir": "-1", "resp": "2"}  # fmt: skip
     text = " ".join(f"{name}={value}" for name, value in (known | fields).items()).encode() + b"\n"
     return b"$%d\r\n%b\r\n" % (len(text), text)
@@ -37,7 +39,9 @@ def bulk(text: bytes) -> bytes:
 
 ENTRY = b"*10\r\n$6\r\nobject\r\n:-2\r\n*0\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n%b"
 SLOW = b"*1\r\n*6\r\n:1\r\n:%d\r\n:9\r\n%b$1\r\na\r\n$0\r\n\r\n"
-SERVER = bulk(b"# Server\r\nredis_version:7\r\nredis_mode:standalone\r\nprocess_id:1\r\ntcp_port:1\r\nuptime_in_seconds:1\r\n")
+SERVER = bulk(
+    b"# Server\r\nredis_version:7\r\nredis_mode:standalone\r\nprocess_id:1\r\ntcp_port:1\r\nuptime_in_seconds:1\r\n"
+)
 
 PASSES = [  # the rule, a command, what Redis said, what respram said
     ("clock", "ttl k", b":100\r\n", b":99\r\n"),
@@ -49,16 +53,19 @@ PASSES = [  # the rule, a command, what Redis said, what respram said
     ("default-ttl", "pexpiretime k", b":-1\r\n", b":%d\r\n" % (NOW_MS + 5000 + DEFAULT_TTL_MS)),
     ("max-ttl", "pttl k", b":%d\r\n" % (MAX_TTL_MS * 3), b":%d\r\n" % MAX_TTL_MS),
     ("iteration-order", "keys *", strings(b"a", b"b"), strings(b"b", b"a")),
-    ("iteration-order", "scan 0", b"*2\r\n$1\r\n0\r\n" + strings(b"a", b"b"), b"*2\r\n$1\r\n0\r\n" + strings(b"b", b"a")),
+    ("iteration-order", "scan 0", b"*2\r\n$1\r\n0\r\n" + strings(b"a", b"b"),
+     b"*2\r\n$1\r\n0\r\n" + strings(b"b", b"a")),
     ("iteration-order", "config get a b", strings(b"a", b"1", b"b", b"2"), strings(b"b", b"2", b"a", b"1")),
-    ("iteration-order", "command info object", b"*1\r\n" + ENTRY % strings(b"a", b"b"), b"*1\r\n" + ENTRY % strings(b"b", b"a")),
+    ("iteration-order", "command info object", b"*1\r\n" + ENTRY % strings(b"a", b"b"),
+     b"*1\r\n" + ENTRY % strings(b"b", b"a")),
     ("iteration-order", "command docs x", b"%1\r\n+x\r\n%1\r\n+subcommands\r\n%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n",
      b"%1\r\n+x\r\n%1\r\n+subcommands\r\n%2\r\n+b\r\n:2\r\n+a\r\n:1\r\n"),
     ("identity", "client id", b":7\r\n", b":9\r\n"),
     ("identity", "hello", hello(b"7.0.15", 2, 3), hello(b"7.2.4", 2, 9)),
     ("identity", "client trackinginfo", b"%1\r\n+redirect\r\n:5\r\n", b"%1\r\n+redirect\r\n:6\r\n"),
     ("client-lines", "client info", line(id="4"), line(id="5", **{"lib-name": ""})),
-    ("newer-texts", "hello 3", b"-NOAUTH otherwise the HELLO AUTH x\r\n", b"-NOAUTH otherwise the HELLO <proto> AUTH x\r\n"),
+    ("newer-texts", "hello 3", b"-NOAUTH otherwise the HELLO AUTH x\r\n",
+     b"-NOAUTH otherwise the HELLO <proto> AUTH x\r\n"),
     ("newer-commands", "command list", strings(b"get", b"del"), strings(b"get", b"increx")),
     ("newer-commands", "command docs set", b"%1\r\n+set\r\n%2\r\n+since\r\n+1\r\n+history\r\n*0\r\n",
      b"%1\r\n+set\r\n%2\r\n+since\r\n+1\r\n+history\r\n*1\r\n+x\r\n"),
@@ -66,13 +73,15 @@ PASSES = [  # the rule, a command, what Redis said, what respram said
      b"-ERR x - argument must be between 0 and 5 inclusive\r\n"),
     ("refused-containers", "script nosuch", b"-ERR unknown subcommand 'nosuch'. Try SCRIPT HELP.\r\n",
      b"-NOPERM 'script' is refused by design: why\r\n"),
-    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n", b"*5\r\n+CLIENT x\r\n+z\r\n+y\r\n+HELP\r\n+c\r\n"),
+    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n",
+     b"*5\r\n+CLIENT x\r\n+z\r\n+y\r\n+HELP\r\n+c\r\n"),
     ("object-encoding", "object encoding k", bulk(b"raw"), bulk(b"embstr")),
     ("object-encoding", "object refcount k", b":1\r\n", b":2147483647\r\n"),
     ("own-numbers", "memory usage k", b":56\r\n", b":99\r\n"),
     ("own-numbers", "info server", SERVER, SERVER.replace(b"tcp_port:1", b"tcp_port:2")),
     ("own-numbers", "memory doctor", bulk(b"Hi Sam"), bulk(b"fine")),
-    ("slow-log-words", "slowlog get", SLOW % (1, strings(b"set", b"k", b"secret")), SLOW % (2, strings(b"set", b"k", b"(6 bytes)"))),
+    ("slow-log-words", "slowlog get", SLOW % (1, strings(b"set", b"k", b"secret")),
+     SLOW % (2, strings(b"set", b"k", b"(6 bytes)"))),
 ]  # fmt: skip
 
 FAILS = [
@@ -94,7 +103,8 @@ FAILS = [
     ("iteration-order", "config get a b", strings(b"a", b"1", b"b", b"2"), strings(b"a", b"2", b"b", b"1")),
     ("iteration-order", "command info object", b"*1\r\n" + ENTRY % strings(b"a", b"b"),
     b"*1\r\n" + ENTRY.replace(b":-2", b":-3") % strings(b"b", b"a")),
-    ("iteration-order", "command docs x", b"%1\r\n+x\r\n%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n", b"%1\r\n+x\r\n%2\r\n+b\r\n:2\r\n+a\r\n:1\r\n"),
+    ("iteration-order", "command docs x", b"%1\r\n+x\r\n%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n",
+     b"%1\r\n+x\r\n%2\r\n+b\r\n:2\r\n+a\r\n:1\r\n"),
     ("identity", "client id", b":7\r\n", b":0\r\n"),
     ("identity", "client id", b":7\r\n", b"$1\r\n7\r\n"),
     ("identity", "hello", hello(b"7.0.15", 2, 3), hello(b"7.2.4", 3, 9)),
@@ -103,15 +113,20 @@ FAILS = [
     ("client-lines", "client info", line(), line(db="3")),
     ("client-lines", "client info", line(), line(cmd="get")),
     ("client-lines", "client info", line(), line(extra="1")),
-    ("newer-texts", "hello 3", b"-NOAUTH otherwise the HELLO AUTH x\r\n", b"-NOAUTH otherwise the HELLO <proto> AUTH y\r\n"),
+    ("newer-texts", "hello 3", b"-NOAUTH otherwise the HELLO AUTH x\r\n",
+     b"-NOAUTH otherwise the HELLO <proto> AUTH y\r\n"),
     ("newer-commands", "command list", strings(b"get", b"del"), strings(b"get", b"invented")),
-    ("newer-commands", "command docs get", b"%1\r\n+get\r\n%1\r\n+history\r\n*0\r\n", b"%1\r\n+get\r\n%1\r\n+history\r\n*1\r\n+x\r\n"),
+    ("newer-commands", "command docs get", b"%1\r\n+get\r\n%1\r\n+history\r\n*0\r\n",
+     b"%1\r\n+get\r\n%1\r\n+history\r\n*1\r\n+x\r\n"),
     ("own-limits", "config set timeout x", b"-ERR x - argument couldn't be parsed into an integer\r\n",
      b"-ERR x - argument must be between 0 and 5 inclusive\r\n"),
-    ("refused-containers", "script nosuch", b"-ERR unknown subcommand 'nosuch'. Try SCRIPT HELP.\r\n", b"-ERR unknown command\r\n"),
+    ("refused-containers", "script nosuch", b"-ERR unknown subcommand 'nosuch'. Try SCRIPT HELP.\r\n",
+     b"-ERR unknown command\r\n"),
     ("refused-containers", "script load x", b"$1\r\nx\r\n", b"-NOPERM 'script' is refused by design: why\r\n"),
-    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n", b"*4\r\n+CLIENT y\r\n+a\r\n+HELP\r\n+b\r\n"),
-    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n$1\r\nb\r\n"),
+    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n",
+     b"*4\r\n+CLIENT y\r\n+a\r\n+HELP\r\n+b\r\n"),
+    ("help-texts", "client help", b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n+b\r\n",
+     b"*4\r\n+CLIENT x\r\n+a\r\n+HELP\r\n$1\r\nb\r\n"),
     ("object-encoding", "object encoding k", bulk(b"raw"), bulk(b"listpack")),
     ("object-encoding", "object refcount k", b":1\r\n", b":2\r\n"),
     ("own-numbers", "memory usage k", b":56\r\n", b":0\r\n"),
@@ -147,8 +162,16 @@ def test_every_difference_by_design_has_its_section_and_every_section_its_differ
 
 
 def test_replies_are_cut_wherever_the_bytes_are_cut() -> None:
-    replies = [b"+OK\r\n", b"$3\r\na\r\n\r\n", b"*2\r\n:1\r\n*1\r\n$-1\r\n", b"%1\r\n+a\r\n~1\r\n,1.5\r\n", b"_\r\n", b"=5\r\ntxt:x\r\n", b"*-1\r\n",
-        b">1\r\n+m\r\n"]
+    replies = [
+        b"+OK\r\n",
+        b"$3\r\na\r\n\r\n",
+        b"*2\r\n:1\r\n*1\r\n$-1\r\n",
+        b"%1\r\n+a\r\n~1\r\n,1.5\r\n",
+        b"_\r\n",
+        b"=5\r\ntxt:x\r\n",
+        b"*-1\r\n",
+        b">1\r\n+m\r\n",
+    ]
     data = b"".join(replies)
     assert cut(data) == (replies, b"")
     for at in range(len(data)):

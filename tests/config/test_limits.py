@@ -91,7 +91,11 @@ def test_every_bound_beside_the_table_says_what_for() -> None:
     found = [one for source in sources() for one in bounds(source.text)]
     assert len(found) > 60
     assert [name for name, reason in found if not reason] == []
-    assert list(bounds("A_MAX = 1\nB_MAX: int = 2  # of it\n# of that\nC_MAX = 3\n")) == [("A_MAX", False), ("B_MAX", True), ("C_MAX", True)]
+    assert list(bounds("A_MAX = 1\nB_MAX: int = 2  # of it\n# of that\nC_MAX = 3\n")) == [
+        ("A_MAX", False),
+        ("B_MAX", True),
+        ("C_MAX", True),
+    ]
 
 
 def bounds(text: str) -> Iterator[tuple[str, bool]]:

@@ -15,23 +15,29 @@ from respram.errors import ConfigError
 SECRET = "open-sesame-" + "x" * 8
 # A value for each option that differs from its default and fits all the others' defaults.
 OTHER = {
-    "bind": "::1,127.0.0.1", "port": "7000", "peer-port": "17000", "join": "10.0.0.1:1,[fd00::1]:2", "advertise": "10.0.0.9:3",
+    "bind": "::1,127.0.0.1", "port": "7000", "peer-port": "17000", "join": "10.0.0.1:1,[fd00::1]:2",
+    "advertise": "10.0.0.9:3",
     "peer-bind": "127.0.0.2", "network": "green", "tree-root": "yes", "cluster-secret": SECRET,
-    "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET, "unprotected": "yes",
+    "enclave": "blue", "default-ttl": "60", "max-ttl": "7200", "maxmemory": "64mb", "requirepass": SECRET,
+    "unprotected": "yes",
     "engine": "pure", "seal-memory": "no", "notify-keyspace-events": "Ex", "log-level": "debug", "log-format": "json",
     "maxclients": "77", "timeout": "5",
     "auth-timeout": "7",
     "tcp-keepalive": "9", "tcp-backlog": "12", "client-query-buffer-limit": "512mb", "proto-max-bulk-len": "8mb",
     "output-buffer-limit": "96mb", "output-soft-limit": "32mb", "output-soft-seconds": "7", "output-stall-seconds": "8",
     "pubsub-output-buffer-limit": "16mb", "pubsub-output-soft-limit": "4mb", "slowlog-log-slower-than": "-1",
-    "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17", "args-limit": "1025",
-    "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15", "aclfile": "/etc/respram/users",
-    "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no", "decide": "local",
+    "slowlog-max-len": "3", "tracking-table-max-keys": "11", "multi-commands-limit": "13", "multi-keys-limit": "17",
+    "args-limit": "1025",
+    "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15",
+    "aclfile": "/etc/respram/users",
+    "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no",
+    "decide": "local",
     "suspicion-ms": "6000", "isolation-window-ms": "7000",
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",
     "tree-rest-ms": "14000", "tree-outside-percent": "15", "lua-time-limit": "700",
-    "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608", "metrics-port": "9121",
+    "unixsocket": "/run/respram.sock", "script-time-max": "9000", "script-memory-limit": "8388608",
+    "metrics-port": "9121",
     "metrics-bind": "127.0.0.3", "otlp-endpoint": "http://collector:4318", "otlp-interval": "60",
     "cluster": "yes", "cluster-announce": "10.0.0.9:6379", "cluster-announce-tls-port": "6380",
 }  # fmt: skip
@@ -59,7 +65,9 @@ def complaint(flags: dict[str, str], variables: dict[str, str] | None = None) ->
 def test_tls_is_set_up_wholly_or_not_at_all() -> None:
     files = {"tls-cert": "c", "tls-key": "k", "tls-ca": "a"}
     assert load({"unixsocket": "/s", "unixsocketperm": "0770"}, {}).unixsocketperm == 0o770
-    assert "--unixsocket;" in complaint({"unixsocketperm": "770"}) and "octal" in complaint({"unixsocket": "/s", "unixsocketperm": "780"})
+    assert "--unixsocket;" in complaint({"unixsocketperm": "770"}) and "octal" in complaint(
+        {"unixsocket": "/s", "unixsocketperm": "780"}
+    )
     assert "shorter" in complaint({"unixsocket": "/" + "s" * 200})
     config = load({"tls-port": "7001", **files}, {})
     assert (config.tls_port, config.tls_cert, config.tls_auth_clients) == (7001, "c", "yes")
@@ -89,7 +97,8 @@ def test_each_option_is_a_flag_a_variable_and_a_key_of_the_file(option: Option, 
 def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) -> None:
     file = tmp_path / "respram.toml"
     file.write_text('default_ttl = 30\nmax-ttl = 300\nport = 7001\nbind = ["127.0.0.1", "::1"]\nunprotected = true\n')
-    variables = {"RESPRAM_CONFIG": str(file), "RESPRAM_MAX_TTL": "400", "RESPRAM_PORT": "7002", "PORT": "1", "RESPRAM_SERVICE_HOST": "x"}
+    variables = {"RESPRAM_CONFIG": str(file), "RESPRAM_MAX_TTL": "400", "RESPRAM_PORT": "7002", "PORT": "1",
+                 "RESPRAM_SERVICE_HOST": "x"}
     config = load({"port": "7003"}, variables)
     assert (config.default_ttl_s, config.max_ttl_s, config.port, config.peer_port) == (30, 400, 7003, 16379)
     assert config.bind == ("127.0.0.1", "::1")
@@ -109,18 +118,23 @@ def test_the_defaults_of_the_options_are_those_of_config_and_limits() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("port", "65536", "0 to 65535"), ("port", "", "0 to 65535"), ("port", "1_0", "0 to 65535"), ("port", "+1", "0 to 65535"),
+        ("port", "65536", "0 to 65535"), ("port", "", "0 to 65535"), ("port", "1_0", "0 to 65535"),
+        ("port", "+1", "0 to 65535"),
         ("peer-port", "-1", "0 to 65535"), ("bind", "", "such as 127.0.0.1"), ("bind", "a b;c", "such as 127.0.0.1"),
         ("join", "10.0.0.1", "HOST:PORT"), ("join", "a:1,b", "HOST:PORT"), ("join", "fd00::1:2", "HOST:PORT"),
         ("advertise", "host:0", "HOST:PORT"), ("enclave", "two words", "characters"), ("enclave", "", "characters"),
         ("default-ttl", "0", "1 to"), ("default-ttl", "1.5", "1 to"), ("max-ttl", "99999999999", "1 to 315360000"),
         ("maxmemory", "12", "at least 1mb"), ("maxmemory", "4tb", "at least 1mb"), ("maxmemory", "-1", "at least 1mb"),
-        ("engine", "fast", "auto, native, pure"), ("log-level", "loud", "debug, info"), ("unprotected", "maybe", "yes or no"),
+        ("engine", "fast", "auto, native, pure"), ("log-level", "loud", "debug, info"),
+        ("unprotected", "maybe", "yes or no"),
         ("notify-keyspace-events", "Q", "letters of"), ("requirepass-file", "", "path"), ("maxclients", "0", "1 to"),
-        ("proto-max-bulk-len", "1gb", "512mb"), ("output-soft-seconds", "0", "1 to"), ("slowlog-log-slower-than", "-2", "-1 to"),
+        ("proto-max-bulk-len", "1gb", "512mb"), ("output-soft-seconds", "0", "1 to"),
+        ("slowlog-log-slower-than", "-2", "-1 to"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_told_with_its_place_and_what_is_expected(name: str, text: str, expected: str, tmp_path: Path) -> None:
+def test_a_wrong_value_is_told_with_its_place_and_what_is_expected(
+    name: str, text: str, expected: str, tmp_path: Path
+) -> None:
     (option,) = [one for one in OPTIONS if one.name == name]
     file = tmp_path / "respram.toml"
     file.write_text(f'{option.key} = "{text}"\n')
@@ -132,7 +146,9 @@ def test_a_wrong_value_is_told_with_its_place_and_what_is_expected(name: str, te
 def test_settings_that_do_not_fit_together_are_refused() -> None:
     assert "--max-ttl 50" in complaint({"default-ttl": "60", "max-ttl": "50"})
     assert "two different ports" in complaint({"port": "7000", "peer-port": "7000"})
-    assert "--client-query-buffer-limit" in complaint({"proto-max-bulk-len": "64mb", "client-query-buffer-limit": "32mb"})
+    assert "--client-query-buffer-limit" in complaint(
+        {"proto-max-bulk-len": "64mb", "client-query-buffer-limit": "32mb"}
+    )
     assert "--output-buffer-limit" in complaint({"output-buffer-limit": "1mb"})
     assert "--pubsub-output-soft-limit" in complaint({"pubsub-output-soft-limit": "33mb"})
     assert load({"port": "0", "peer-port": "0"}, {}).port == 0
@@ -172,8 +188,10 @@ def test_no_complaint_and_no_representation_shows_the_password(tmp_path: Path) -
     broken = tmp_path / "broken.toml"
     broken.write_text(f"requirepass = {SECRET}\n")
     lines = [
-        complaint({"requirepass": long}), complaint({}, {"RESPRAM_REQUIREPASS": long}), complaint({}, {"RESPRAM_REQUIREPASS": torn}),
-        complaint({"requirepass-file": str(password_file)}), complaint({"config": str(toml)}), complaint({"config": str(broken)}),
+        complaint({"requirepass": long}), complaint({}, {"RESPRAM_REQUIREPASS": long}),
+        complaint({}, {"RESPRAM_REQUIREPASS": torn}),
+        complaint({"requirepass-file": str(password_file)}), complaint({"config": str(toml)}),
+        complaint({"config": str(broken)}),
         complaint({"requirepass": SECRET, "bind": "0.0.0.0", "port": "1", "peer-port": "1"}),
     ]  # fmt: skip
     config = load({"requirepass": SECRET}, {})
@@ -185,9 +203,12 @@ def test_no_complaint_and_no_representation_shows_the_password(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"port = ", "not valid TOML"), (b"prot = 1\n", "did you mean port?"), (b"zzzzzzz = 1\n", "unknown key 'zzzzzzz'; take it out"),
-        (b"port = 1.5\n", "must be a string"), (b"[port]\na = 1\n", "must be a string"), (b"bind = [1]\n", "must be a string"),
-        (b"\xff\xfe", "not UTF-8"), (b"#" * (FILE_BYTES_MAX + 1), "longer than 1mb"), (b"unprotected = 3\n", "yes or no"),
+        (b"port = ", "not valid TOML"), (b"prot = 1\n", "did you mean port?"),
+        (b"zzzzzzz = 1\n", "unknown key 'zzzzzzz'; take it out"),
+        (b"port = 1.5\n", "must be a string"), (b"[port]\na = 1\n", "must be a string"),
+        (b"bind = [1]\n", "must be a string"),
+        (b"\xff\xfe", "not UTF-8"), (b"#" * (FILE_BYTES_MAX + 1), "longer than 1mb"),
+        (b"unprotected = 3\n", "yes or no"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -210,7 +231,12 @@ def test_a_variable_that_kubernetes_set_is_recognised() -> None:
 def test_the_engine_gets_the_settings_in_its_own_units() -> None:
     config = load({"default-ttl": "5", "max-ttl": "50", "maxmemory": "2mb", "proto-max-bulk-len": "3mb"}, {})
     settings = config.engine_settings(7, b"s" * 16)
-    assert (settings.node, settings.secret, settings.default_ttl_ms, settings.max_ttl_ms) == (7, b"s" * 16, 5000, 50_000)
+    assert (settings.node, settings.secret, settings.default_ttl_ms, settings.max_ttl_ms) == (
+        7,
+        b"s" * 16,
+        5000,
+        50_000,
+    )
     assert (settings.memory_bytes_max, settings.bulk_bytes_max, settings.outbox_bytes_max) == (2 * MIB, 3 * MIB, 0)
     assert config.engine_settings(7, b"s" * 16, outbox_bytes_max=9).outbox_bytes_max == 9
 

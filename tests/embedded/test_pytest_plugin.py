@@ -40,10 +40,20 @@ def test_the_fixtures_are_there_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(PROJECT)
     (tmp_path / "pytest.ini").write_text("[pytest]\nrespram_settings =\n    default_ttl=7\n")
     words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, capture_output=True, text=True, timeout=SOON_S, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SOON_S,
+        check=False,
+    )
     assert "1 failed, 5 passed" in done.stdout, done.stdout[-3000:]
 
 
 def test_the_plugin_imports_no_server_until_it_is_asked(tmp_path: Path) -> None:
-    program = "import sys, respram.embedded.pytest_plugin; assert not [one for one in sys.modules if one.startswith('respram.server')]"
+    program = (
+        "import sys, respram.embedded.pytest_plugin; "
+        "assert not [one for one in sys.modules if one.startswith('respram.server')]"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=SOON_S)

@@ -50,7 +50,12 @@ def test_a_server_is_there_in_a_third_of_a_second_of_a_core(engine: str) -> None
 
 
 def test_two_servers_do_not_meet() -> None:
-    with respram.Server(engine="pure") as one, respram.Server(engine="pure") as other, one.client() as client, other.client() as further:
+    with (
+        respram.Server(engine="pure") as one,
+        respram.Server(engine="pure") as other,
+        one.client() as client,
+        other.client() as further,
+    ):
         client.set("a", "b")
         assert further.get("a") is None and one.port != other.port
 
@@ -72,7 +77,11 @@ def test_what_is_wrong_is_told_before_anything_starts() -> None:
 
 
 def test_time_is_moved_on_without_waiting_for_it() -> None:
-    with respram.Server(engine="pure", notify_keyspace_events="Ex") as server, server.client() as client, client.pubsub() as events:
+    with (
+        respram.Server(engine="pure", notify_keyspace_events="Ex") as server,
+        server.client() as client,
+        client.pubsub() as events,
+    ):
         events.subscribe("__keyevent@0__:expired")
         assert events.get_message(timeout=SOON_S)
         client.set("a", "b", ex=3600)
@@ -95,7 +104,10 @@ def test_the_native_engine_lives_in_real_time() -> None:
 
 
 def test_a_server_ends_with_its_parent_however_that_ends() -> None:
-    program = "import respram, time\nserver = respram.Server(engine='pure')\nserver.start()\nprint(server.port, flush=True)\ntime.sleep(60)"
+    program = (
+        "import respram, time\nserver = respram.Server(engine='pure')\nserver.start()\n"
+        "print(server.port, flush=True)\ntime.sleep(60)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     port = int(parent.stdout.readline())
@@ -145,7 +157,9 @@ def test_the_asynchronous_twin(engine: str, in_loop: bool) -> None:
 
 
 def test_a_clock_that_was_put_ahead_goes_back_with_the_last_node_in_the_loop() -> None:
-    """A node of the native engine that came next took the system's time for a key and the clock's for its end: it was gone at once."""
+    """A node of the native engine that came next took the system's time for a key and the clock's for its end: it was
+    gone at once.
+    """
 
     async def main() -> None:
         async with respram.AsyncServer(in_loop=True, engine="pure") as lasting:
@@ -166,7 +180,8 @@ def test_an_enclave_holds_the_same_keys(engine: str) -> None:
         if engine == "pure":
             for node in nodes:
                 node.advance(601)
-            for client in (first, last):  # that was no stop of the process: nobody has to ask the others what happened meanwhile
+            # that was no stop of the process: nobody has to ask the others what happened meanwhile
+            for client in (first, last):
                 assert client.execute_command("RESPRAM", "STATE") == b"ready"
             assert first.get("a") is None and last.get("a") is None
     assert not [node for node in nodes if node.is_running]

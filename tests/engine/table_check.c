@@ -1,4 +1,5 @@
-/* The index beside a plain array: whatever is put in, replaced and taken out, and each rule of its lines after every step.
+/* The index beside a plain array: whatever is put in, replaced and taken out, and each rule of its lines after every
+ * step.
  *
  * It is compiled together with table.c, so that it sees the lines; what table.c asks of pages is taken down here. */
 #include <stdbool.h>
@@ -7,7 +8,8 @@
 #include <sys/mman.h>
 
 static bool refuses; /* memory, as a machine that has none left */
-static void *some_pages(size_t bytes) { return refuses ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+static void *some_pages(size_t bytes) { return refuses ? MAP_FAILED
+    : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
 static void *some_bytes(size_t align, size_t bytes) { return refuses ? NULL : aligned_alloc(align, bytes); }
 #define mmap(at, bytes, rights, flags, file, offset) some_pages(bytes)
 #define aligned_alloc(align, bytes) some_bytes(align, bytes)
@@ -17,7 +19,8 @@ static void *some_bytes(size_t align, size_t bytes) { return refuses ? NULL : al
 
 #define RECORDS_MAX 4096
 #define STEPS 40000
-#define CHECK(what) do { if (!(what)) { fprintf(stderr, "line %d, step %d, seed %u: %s\n", __LINE__, step, seed, #what); exit(1); } } while (0)
+#define CHECK(what) do { if (!(what)) { \
+    fprintf(stderr, "line %d, step %d, seed %u: %s\n", __LINE__, step, seed, #what); exit(1); } } while (0)
 
 typedef struct { Record *record; uint64_t hash; } Entry;
 
@@ -35,7 +38,8 @@ void give_pages(void *at, size_t bytes) { given_bytes += bytes; given_at = at; m
 static uint64_t state;
 static uint64_t draw(void) { state ^= state << 13; state ^= state >> 7; return state ^= state << 17; }
 
-/* Hashes of four kinds: any; of eight homes, so that lines overflow; of two tags, so that keys decide; of one home, so that counts stick. */
+/* Hashes of four kinds: any; of eight homes, so that lines overflow; of two tags, so that keys decide; of one home,
+ * so that counts stick. */
 enum { ANY, FEW_HOMES, FEW_TAGS, ONE_HOME, KINDS };
 static uint64_t draw_hash(int kind) {
     uint64_t hash = draw();
@@ -56,7 +60,8 @@ static Record *record_with(uint64_t hash, uint64_t number, uint32_t key_bytes) {
     return record;
 }
 
-/* Each record stands where a search finds it, and `passed` counts those that went by: exactly, or at least while lines are moved. */
+/* Each record stands where a search finds it, and `passed` counts those that went by: exactly, or at least while
+ * lines are moved. */
 static void check_lines(const Lines *lines, uint64_t from, bool exactly, bool stuck) {
     CHECK(lines->count && !(lines->count & (lines->count - 1)));
     unsigned *passed = calloc(lines->count, sizeof *passed);
@@ -69,7 +74,8 @@ static void check_lines(const Lines *lines, uint64_t from, bool exactly, bool st
                 continue;
             CHECK(tag & 0x80);
             records++;
-            for (uint64_t by = home_of(lines, record_of(lines->lines[at].slots[place])->hash); by != at; by = (by + 1) & (lines->count - 1))
+            for (uint64_t by = home_of(lines, record_of(lines->lines[at].slots[place])->hash); by != at;
+                by = (by + 1) & (lines->count - 1))
                 passed[by]++;
         }
     }
@@ -158,7 +164,8 @@ static void removal(Table *table, Entry *entries, int *count) {
         CHECK(!table->old.count || table->moved >= before.moved + MOVED_BY_REMOVAL);
     } else if (before.next.count && (uint64_t)*count < before.now.count * UNREADY_FILL) {
         CHECK(table->ready < before.ready || !before.ready);
-        CHECK(before.ready < SLICE_LINES ? !table->next.count : table->ready % SLICE_LINES == 0 && given_bytes == SLICE_LINES * 64);
+        CHECK(before.ready < SLICE_LINES ? !table->next.count : table->ready % SLICE_LINES == 0
+            && given_bytes == SLICE_LINES * 64);
         CHECK(!given_bytes || given_at == (const char *)&before.next.lines[table->ready]);
     } else if (before.now.count >= SHRINK_LINES_MIN && (uint64_t)*count < before.now.count) {
         CHECK(table->now.count == before.now.count / 4 && table->old.lines == before.now.lines);
@@ -213,10 +220,12 @@ int main(int argc, char **argv) {
         Table table = {0};
         table.lead = kind == FEW_TAGS ? 8 : 0;
         bool stuck = kind == ONE_HOME;
-        int count = 0, most = kind == FEW_HOMES ? 240 : stuck ? 600 : RECORDS_MAX, aim = most; /* of few homes so few that no count sticks */
+        /* of few homes so few that no count sticks */
+        int count = 0, most = kind == FEW_HOMES ? 240 : stuck ? 600 : RECORDS_MAX, aim = most;
         uint64_t number = 0;
         for (step = 0; step < STEPS; step++) {
-            if (step % 1250 == 0) /* nearly all, nearly none, or around the places where lines are readied and given back */
+            /* nearly all, nearly none, or around the places where lines are readied and given back */
+            if (step % 1250 == 0)
                 switch (draw() % 4) {
                 case 0: aim = most; break;
                 case 1: aim = (int)(draw() % (uint64_t)most) / 16; break;

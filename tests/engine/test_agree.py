@@ -32,29 +32,34 @@ key = st.sampled_from(KEYS)
 number = st.one_of(st.integers(-20, 20), st.sampled_from([2**63 - 1, -(2**63), 2**63, 31 * 86_400, 10**18, 2**64])).map(
     lambda value: b"%d" % value
 )
-moment = st.one_of(st.integers(NOW // 1000 - 1, NOW // 1000 + 60), st.integers(NOW - 9, NOW + 900), number.map(int)).map(
-    lambda value: b"%d" % value
-)
+moment = st.one_of(
+    st.integers(NOW // 1000 - 1, NOW // 1000 + 60), st.integers(NOW - 9, NOW + 900), number.map(int)
+).map(lambda value: b"%d" % value)
 word = st.one_of(
     st.binary(max_size=12), number, st.sampled_from([b"+5", b"05", b"-0", b"5 ", b"x" * 300, b"1" * 20, b"", b"12"])
 )
 fraction = st.one_of(
     st.integers(-(10**19), 10**19).map(lambda value: b"%d" % value),
     st.tuples(st.integers(-999, 10**6), st.integers(0, 10**17)).map(lambda both: b"%d.%d" % both),
-    st.sampled_from([b"0.1", b"-0", b"0.0", b"-0.3", b"1.", b".5", b"1e3", b"inf", b"007", b"00.1", b"99999999999999999.9", b"1.50", b"-", b""]),
+    st.sampled_from([b"0.1", b"-0", b"0.0", b"-0.3", b"1.", b".5", b"1e3", b"inf", b"007", b"00.1",
+                     b"99999999999999999.9", b"1.50", b"-", b""]),
 )
 heap = st.sampled_from([b"heap", b"hoard"])  # keys of collections
 member = st.sampled_from([b"m", b"", b"\x00\xff", b"n" * 30])
-score = st.one_of(st.integers(-5, 5).map(lambda value: b"%d" % value), st.sampled_from([b"0.5", b"-0", b"1.", b"inf", b"1e3", b""]))
+score = st.one_of(
+    st.integers(-5, 5).map(lambda value: b"%d" % value), st.sampled_from([b"0.5", b"-0", b"1.", b"inf", b"1e3", b""])
+)
 bound = st.one_of(score, score.map(b"(%b".__mod__), st.sampled_from([b"-inf", b"+inf", b"(+INF", b"\rinf", b"("]))
 option = st.one_of(
     st.sampled_from(b"EX PX NX XX ex pX nX xx GET KEEPTTL EXAT PXAT IFEQ GT lt BYTE".split()), word
 )
 name = st.sampled_from(
     b"GET SET MGET EXISTS TTL PTTL STRLEN PING ECHO SETEX PSETEX INCR DECR INCRBY DECRBY get Set pSetEx "
-    b"SETNX EXPIRE PEXPIRE GETEX pexpire GETSET MSET MSETNX APPEND GETRANGE SUBSTR SETRANGE SETBIT GETBIT BITCOUNT EXPIREAT "
+    b"SETNX EXPIRE PEXPIRE GETEX pexpire GETSET MSET MSETNX APPEND GETRANGE SUBSTR SETRANGE SETBIT GETBIT BITCOUNT "
+    b"EXPIREAT "
     b"PEXPIREAT EXPIRETIME PEXPIRETIME TYPE TOUCH DBSIZE SELECT getrange "
-    b"RENAME SELECT1 SELECT0 RESP3 RESP2 COOL WARM GUARD UNGUARD DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP KEEP RUN RUN TAKE".split()
+    b"RENAME SELECT1 SELECT0 RESP3 RESP2 COOL WARM GUARD UNGUARD DOUBT WAIT FAIL STORE RETIME DROP QUIT GE SETT KEEP "
+    b"KEEP RUN RUN TAKE".split()
 )
 likely = st.one_of(
     st.tuples(st.sampled_from([b"GET", b"INCR", b"TTL", b"PTTL", b"STRLEN"]), key),
@@ -63,7 +68,8 @@ likely = st.one_of(
     st.tuples(st.sampled_from([b"SETEX", b"PSETEX"]), key, number, word),
     st.tuples(st.sampled_from([b"INCRBY", b"DECRBY"]), key, number),
     st.tuples(st.just(b"BITPOS"), key, st.sampled_from([b"0", b"1", b"2"])),
-    st.tuples(st.just(b"BITPOS"), key, st.sampled_from([b"0", b"1"]), number, number, st.sampled_from([b"BYTE", b"byte", b"BIT"])),
+    st.tuples(st.just(b"BITPOS"), key, st.sampled_from([b"0", b"1"]), number, number,
+              st.sampled_from([b"BYTE", b"byte", b"BIT"])),
     st.tuples(st.just(b"BITPOS"), key, st.sampled_from([b"0", b"1"]), number),
     st.tuples(st.just(b"COPY"), key, key),
     st.tuples(st.just(b"COPY"), key, key, st.sampled_from([b"REPLACE", b"replace", b"DB"])),
@@ -72,18 +78,21 @@ likely = st.one_of(
     st.tuples(st.just(b"HSET"), heap, member, word, member, word),
     st.tuples(st.sampled_from([b"HINCRBY", b"ZADD"]), heap, member, number),
     st.tuples(st.sampled_from([b"ZADD", b"ZINCRBY"]), heap, score, member),
-    st.tuples(st.sampled_from([b"SADD", b"SREM", b"HGET", b"HEXISTS", b"SISMEMBER", b"ZSCORE", b"ZRANK"]), heap, member),
+    st.tuples(st.sampled_from([b"SADD", b"SREM", b"HGET", b"HEXISTS", b"SISMEMBER", b"ZSCORE", b"ZRANK"]), heap,
+              member),
     st.tuples(st.sampled_from([b"HGETALL", b"HLEN", b"SCARD", b"ZCARD", b"TYPE", b"GET", b"INCR", b"PTTL"]), heap),
     st.tuples(st.just(b"SADD"), heap, member, member),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), heap, number),
     st.tuples(st.just(b"ZRANGE"), heap, number, number, st.sampled_from([b"withscores", b"REV", b"byscore"])),
-    st.tuples(st.just(b"ZRANGE"), heap, number, number, st.sampled_from([b"WITHSCORES", b"REV"]), st.sampled_from([b"rev", b"withscores"])),
+    st.tuples(st.just(b"ZRANGE"), heap, number, number, st.sampled_from([b"WITHSCORES", b"REV"]),
+              st.sampled_from([b"rev", b"withscores"])),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound, st.just(b"WITHSCORES"), st.just(b"limit"), number, number),
     st.tuples(st.sampled_from([b"MULTI", b"EXEC", b"DISCARD"])),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number),
     st.tuples(st.just(b"SETNX"), key, word),
-    st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"KEEPTTL", b"GET", b"xx"]), st.sampled_from([b"GET", b"NX", b"keepttl"])),
+    st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"KEEPTTL", b"GET", b"xx"]),
+              st.sampled_from([b"GET", b"NX", b"keepttl"])),
     st.tuples(st.just(b"SET"), key, word, st.just(b"IFEQ"), word, st.sampled_from([b"GET", b"KEEPTTL"])),
     st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"EXAT", b"PXAT"]), moment),
     st.tuples(st.sampled_from([b"GETSET", b"APPEND"]), key, word),
@@ -91,7 +100,8 @@ likely = st.one_of(
     st.tuples(st.sampled_from([b"GETRANGE", b"SUBSTR", b"BITCOUNT"]), key, number, number),
     st.tuples(st.sampled_from([b"SETRANGE", b"setbit"]), key, number, st.one_of(word, st.sampled_from([b"0", b"1"]))),
     st.tuples(st.sampled_from([b"GETBIT", b"SELECT"]), st.one_of(key, number), number),
-    st.tuples(st.sampled_from([b"TYPE", b"TOUCH", b"EXPIRETIME", b"PEXPIRETIME", b"SELECT", b"BITCOUNT"]), st.one_of(key, number)),
+    st.tuples(st.sampled_from([b"TYPE", b"TOUCH", b"EXPIRETIME", b"PEXPIRETIME", b"SELECT", b"BITCOUNT"]),
+              st.one_of(key, number)),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number, st.sampled_from([b"NX", b"XX", b"gt", b"LT"])),
     st.tuples(st.sampled_from([b"EXPIREAT", b"PEXPIREAT"]), key, moment, st.sampled_from([b"NX", b"XX", b"gt", b"LT"])),
     st.tuples(st.just(b"GETEX"), key, st.sampled_from([b"EX", b"px", b"EXAT"]), number),
@@ -109,7 +119,8 @@ broken = st.one_of(
     st.sampled_from(
         [
             b"*0\r\n", b"*-1\r\n", b"*1\r\n:1\r\n", b"*2147483647\r\n", b"*1\r\n$-1\r\n", b"*1\rX$4\rXPINGXX",
-            b"*01\r\n", b"*1\r\n$04\r\nPING\r\n", b"*11\r\n", b"*1\r\n$16385\r\n", b"\r\n", b"*\r\n", b"$\r\n", b"*1\r\n\r\n",
+            b"*01\r\n", b"*1\r\n$04\r\nPING\r\n", b"*11\r\n", b"*1\r\n$16385\r\n", b"\r\n", b"*\r\n", b"$\r\n",
+            b"*1\r\n\r\n",
             b"*1\r\n$0\r\n\r\n", b"*" + b"1" * 65_600, b"x" * 65_600, b"*1\r\n$" + b"1" * 65_600,
         ]
     ),
@@ -240,7 +251,9 @@ class Side:
         if writable:
             assert not any(given)
         session = self.session
-        self.seen.append((session.more, session.suspended, session.closing, session.retried, session.kept, session.defaulted))
+        self.seen.append(
+            (session.more, session.suspended, session.closing, session.retried, session.kept, session.defaulted)
+        )
         self.seen.append((session.begun, session.midway))
 
     def take(self, step: object) -> None:
@@ -305,7 +318,8 @@ def walk(engine: Engine, db: int, now: int) -> list[bytes]:
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(LIMITS), st.booleans(), steps)
-@example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])  # closed with a command kept
+# closed with a command kept
+@example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])
 @example(LIMITS[0], True, ["reads off", Bytes(b"SET a b GET\r\n", [], False)])  # it writes, and asks
 @example(LIMITS[0], True, ["observe", Bytes(b"KEEP\r\nSET a b\r\nRUN\r\n", [], False)])  # what is heard of it, when
 def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[object]) -> None:
@@ -330,7 +344,9 @@ def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[ob
 
 
 def ended(engine: Engine) -> dict[str, int]:
-    return {name: count for name, count in engine.counters().items() if name not in ("record_overhead_bytes", "stub_bytes")}
+    return {
+        name: count for name, count in engine.counters().items() if name not in ("record_overhead_bytes", "stub_bytes")
+    }
 
 
 def run_out(side: Side) -> None:
@@ -343,11 +359,21 @@ def run_out(side: Side) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(likely, odd), min_size=1, max_size=12), st.integers(1, 8), st.sampled_from(LIMITS), st.booleans())
-def test_what_is_kept_for_later_is_kept_and_run_alike(commands: list[tuple[bytes, ...]], room: int, limits: Settings, run: bool) -> None:
-    """KEEP, some commands of any kind and number of arguments, then RUN or TAKE: as MULTI, EXEC and a command that is not hot do."""
+@given(
+    st.lists(st.one_of(likely, odd), min_size=1, max_size=12), st.integers(1, 8), st.sampled_from(LIMITS), st.booleans()
+)
+def test_what_is_kept_for_later_is_kept_and_run_alike(
+    commands: list[tuple[bytes, ...]], room: int, limits: Settings, run: bool
+) -> None:
+    """KEEP, some commands of any kind and number of arguments, then RUN or TAKE: as MULTI, EXEC and a command that is
+    not hot do.
+    """
     sides = [Side(make, limits) for make in ENGINES.values()]
-    data = request(b"KEEP", *([b"x"] * room)) + b"".join(request(*argv) for argv in commands) + request(b"RUN" if run else b"TAKE")
+    data = (
+        request(b"KEEP", *([b"x"] * room))
+        + b"".join(request(*argv) for argv in commands)
+        + request(b"RUN" if run else b"TAKE")
+    )
     for side in sides:
         side.take(Bytes(data, [len(data) // 2], True))
     assert sides[0].seen == sides[1].seen

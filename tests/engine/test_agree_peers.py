@@ -1,4 +1,6 @@
-"""The two engines as peers see them: after any writes, merges and time the same ids, digests, filters and dumps, to the bit."""
+"""The two engines as peers see them: after any writes, merges and time the same ids, digests, filters and dumps, to the
+bit.
+"""
 
 from functools import partial
 from typing import cast
@@ -38,7 +40,8 @@ steps = st.lists(
         st.tuples(st.just("store"), st.integers(0, 15), keys, lives),
         st.tuples(st.just("merge"), st.lists(records, max_size=20)),
         st.tuples(st.just("wait"), st.integers(0, 20_000)),
-        st.tuples(st.just("expire"), st.just(1_000)),  # all that is due: which of it a small budget takes is an engine's own
+        # all that is due: which of it a small budget takes is an engine's own
+        st.tuples(st.just("expire"), st.just(1_000)),
         st.tuples(st.just("back"), st.sampled_from([3_000, 40_000])),  # the clock is set back, and trusted again
     ),
     min_size=1,
@@ -95,7 +98,9 @@ def dumped(engine: Engine, bytes_max: int, now: int) -> list[Found]:
 
 @settings(max_examples=150, deadline=None)
 @given(steps, st.integers(-20, 2), st.integers(-2, 60), st.integers(0, 22), st.integers(1, 400))
-def test_engines_compare_alike(plan: list[tuple[object, ...]], young: int, ahead: int, shift: int, bytes_max: int) -> None:
+def test_engines_compare_alike(
+    plan: list[tuple[object, ...]], young: int, ahead: int, shift: int, bytes_max: int
+) -> None:
     engines, now = made(), NOW
     for step in plan:
         if step[0] == "wait":

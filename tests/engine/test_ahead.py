@@ -110,7 +110,8 @@ REFUSED = """
 import ctypes, platform, struct
 set_scheduler = {"x86_64": 144, "aarch64": 119}.get(platform.machine())
 if set_scheduler:
-    steps = [(0x20, 0, 0, 0), (0x15, 0, 1, set_scheduler), (6, 0, 0, 0x00050001), (6, 0, 0, 0x7FFF0000)]  # EPERM; all else may be
+    # EPERM; all else may be
+    steps = [(0x20, 0, 0, 0), (0x15, 0, 1, set_scheduler), (6, 0, 0, 0x00050001), (6, 0, 0, 0x7FFF0000)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     assert prctl(38, 1, 0, 0, 0) == 0, ctypes.get_errno()  # no new privileges

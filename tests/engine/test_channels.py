@@ -104,7 +104,9 @@ def test_a_message_goes_to_each_listener_in_its_protocol_and_is_counted(side: Si
     side.take(1, (b"LISTEN", b"news"), (b"LISTEN", b"news"), (b"LISTEN", b"more"))
     side.take(2, (b"RESP", b"3"), (b"LISTEN", b"news"))
     said = side.take(0, (b"PUBLISH", b"news", b"hello"), (b"PUBLISH", b"more", b""), (b"PUBLISH", b"nobody", b"x"))
-    frame, empty = (b"3\r\n$7\r\nmessage\r\n$4\r\n" + rest for rest in (b"news\r\n$5\r\nhello\r\n", b"more\r\n$0\r\n\r\n"))
+    frame, empty = (
+        b"3\r\n$7\r\nmessage\r\n$4\r\n" + rest for rest in (b"news\r\n$5\r\nhello\r\n", b"more\r\n$0\r\n\r\n")
+    )
     assert said == b":2\r\n:1\r\n:0\r\n"
     assert side.seen[-1] == (0, said, {1: b"*" + frame + b"*" + empty, 2: b">" + frame}, [])
     side.take(1, (b"UNLISTEN", b"news"))

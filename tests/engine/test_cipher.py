@@ -1,4 +1,6 @@
-"""The cipher of the native engine: the machine's libcrypto and `cryptography` make the same bytes, whichever way is taken."""
+"""The cipher of the native engine: the machine's libcrypto and `cryptography` make the same bytes, whichever way is
+taken.
+"""
 
 import os
 from collections.abc import Callable
@@ -16,7 +18,9 @@ from .rig import NOW, SETTINGS
 
 pytestmark = pytest.mark.skipif(PURE_ONLY, reason="the native engine was not built")
 U64 = st.integers(0, 2**64 - 1)
-POSITIONS = st.one_of(st.integers(0, 2**63 - 2**32), st.integers(0, 2**31 - 1).map(lambda count: count << 32 | LONG_FIRST))
+POSITIONS = st.one_of(
+    st.integers(0, 2**63 - 2**32), st.integers(0, 2**31 - 1).map(lambda count: count << 32 | LONG_FIRST)
+)
 
 
 def ring_of(key: bytes) -> Ring:
@@ -29,7 +33,8 @@ def skip_without_library() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES), U64, POSITIONS, st.binary(max_size=300), st.integers(1, 80), st.booleans())
+@given(st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES), U64, POSITIONS, st.binary(max_size=300), st.integers(1, 80),
+       st.booleans())
 def test_libcrypto_and_cryptography_agree_to_the_bit(
     key: bytes, sealer: int, position: int, piece: bytes, times: int, by_gcm: bool
 ) -> None:
@@ -44,7 +49,8 @@ def test_libcrypto_and_cryptography_agree_to_the_bit(
     cipher.run_into(sealer, position, value, out)
     assert out == wanted + bytes(3)
     counters = b"".join(
-        (sealer << 64 | position + number).to_bytes(BLOCK_BYTES, "big") for number in range((len(value) + BLOCK_BYTES - 1) // BLOCK_BYTES)
+        (sealer << 64 | position + number).to_bytes(BLOCK_BYTES, "big")
+        for number in range((len(value) + BLOCK_BYTES - 1) // BLOCK_BYTES)
     )
     keystream = bytearray(len(counters) + BLOCK_BYTES)
     known.encrypt(counters, keystream)
@@ -58,7 +64,8 @@ def test_a_cipher_takes_what_fits_and_nothing_else() -> None:
 
     cipher = Cipher(os.urandom(KEY_BYTES), False)
     for wrong in (
-        lambda: Cipher(b"short", False), lambda: cipher.blocks(bytes(BLOCK_BYTES + 1)), lambda: cipher.run_into(1, 2, b"abc", bytearray(2)),
+        lambda: Cipher(b"short", False), lambda: cipher.blocks(bytes(BLOCK_BYTES + 1)),
+        lambda: cipher.run_into(1, 2, b"abc", bytearray(2)),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"32 bytes|whole blocks|no room"):
             wrong()
@@ -98,4 +105,6 @@ def test_another_ring_another_keystream_and_many_keys_at_once() -> None:
     for key, (value, _) in made.items():
         entry = reader.lookup(0, key, NOW)
         assert entry is not None and entry.value == value
-        assert bytes(reader.feed(session, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), NOW)) == b"$%d\r\n%b\r\n" % (len(value), value)
+        assert bytes(
+            reader.feed(session, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), NOW)
+        ) == b"$%d\r\n%b\r\n" % (len(value), value)

@@ -63,9 +63,13 @@ def test_what_is_there_keeps_its_deadline_and_other_forms_are_for_the_commands(e
     assert reply == b"$4\r\n10.6\r\n" or (engine.name == "native" and reply == b"+cold\r\n")
     assert ask(b"PTTL", b"k") == b":5000\r\n"
     if reply == b"$4\r\n10.6\r\n":
-        assert ask(b"INCRBYFLOAT", b"k", b"-10.6") == b"$1\r\n0\r\n" and ask(b"INCRBYFLOAT", b"new", b"3.0") == b"$1\r\n3\r\n"
+        assert (
+            ask(b"INCRBYFLOAT", b"k", b"-10.6") == b"$1\r\n0\r\n"
+            and ask(b"INCRBYFLOAT", b"new", b"3.0") == b"$1\r\n3\r\n"
+        )
         assert ask(b"INCRBYFLOAT", b"new", b"-0") == b"$1\r\n3\r\n"
-    for odd in (b"1e3", b"inf", b"nan", b"0x1", b"1.", b".5", b"+1", b" 1", b"01", b"-", b"", b"1.2.3", b"1" * 19, b"0." + b"1" * 18):
+    for odd in (b"1e3", b"inf", b"nan", b"0x1", b"1.", b".5", b"+1", b" 1", b"01", b"-", b"", b"1.2.3", b"1" * 19,
+                b"0." + b"1" * 18):
         assert ask(b"INCRBYFLOAT", b"k", odd) == b"+cold\r\n", odd
     ask(b"SET", b"word", b"abc")
     assert ask(b"INCRBYFLOAT", b"word", b"1") == b"+cold\r\n" and ask(b"INCRBYFLOAT", b"k") == b"+cold\r\n"

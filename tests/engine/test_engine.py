@@ -60,7 +60,13 @@ def test_a_protocol_error_is_answered_behind_what_came_before_and_closes(engine:
 
 def test_a_nul_hides_the_end_of_its_line_and_a_whole_line_may_be_long(engine: Engine) -> None:
     """As in Redis, which looks for the end as C looks through a string: nothing is cut off, nothing runs."""
-    for hidden in (b"*1\r\n\0\r\n", b"*1\0\r\n$4\r\nPING\r\n", b"PING\0\r\nPING\r\n", b"*1\r\n$4\0\r\nPING\r\n", b"'\0'\r\n"):
+    for hidden in (
+        b"*1\r\n\0\r\n",
+        b"*1\0\r\n$4\r\nPING\r\n",
+        b"PING\0\r\nPING\r\n",
+        b"*1\r\n$4\0\r\nPING\r\n",
+        b"'\0'\r\n",
+    ):
         for pieces in ([hidden], [hidden[at : at + 1] for at in range(len(hidden))]):
             session = open_session(engine)
             assert b"".join(feed(engine, session, piece) for piece in pieces) == b"" and not session.closing
@@ -104,10 +110,13 @@ def test_fast_paths_decline_what_they_do_not_know(engine: Engine) -> None:
         [b"SET", b"a", b"1", b"PX", b"99999999999999"], [b"MGET"], [b"PING", b"a", b"b"], [b"TTL"],
         [b"SET", b"a", b"1", b"NX", b"XX"], [b"SET", b"a", b"v" * ((1 << 20) + 1), b"EX", b"9"],
         [b"DECRBY", b"m", b"-9223372036854775808"], [b"SET", b"a", b"1", b"EX", b"+5"],
-        [b"SET", b"a", b"1", b"IFEQ", b"x", b"NX"], [b"SET", b"a", b"", b"PX", b"1"], [b"SET", b"a", b"1", b"PXAT", b"1"],
+        [b"SET", b"a", b"1", b"IFEQ", b"x", b"NX"], [b"SET", b"a", b"", b"PX", b"1"],
+        [b"SET", b"a", b"1", b"PXAT", b"1"],
         [b"GETSET", b"a"], [b"MSET", b"a", b"1", b"b"], [b"MSETNX", b"a"], [b"APPEND", b"n", b"v" * DRAFT_BYTES_MAX],
-        [b"GETRANGE", b"n", b"0", b"x"], [b"SETRANGE", b"n", b"-1", b"x"], [b"SETRANGE", b"n", b"%d" % DRAFT_BYTES_MAX, b"x"],
-        [b"SETBIT", b"n", b"0", b"2"], [b"SETBIT", b"n", b"-1", b"1"], [b"GETBIT", b"n", b"x"], [b"BITCOUNT", b"n", b"0"],
+        [b"GETRANGE", b"n", b"0", b"x"], [b"SETRANGE", b"n", b"-1", b"x"],
+        [b"SETRANGE", b"n", b"%d" % DRAFT_BYTES_MAX, b"x"],
+        [b"SETBIT", b"n", b"0", b"2"], [b"SETBIT", b"n", b"-1", b"1"], [b"GETBIT", b"n", b"x"],
+        [b"BITCOUNT", b"n", b"0"],
         [b"BITCOUNT", b"n", b"0", b"1", b"BIT"], [b"EXPIRE", b"n", b"9", b"NX", b"GT"], [b"EXPIREAT", b"n", b"5"],
         [b"SELECT", b"16"], [b"SELECT", b"x"], [b"DBSIZE", b"x"], [b"TYPE"], [b"GETEX", b"n", b"PERSIST"],
     ]  # fmt: skip
@@ -331,7 +340,8 @@ def test_memory_is_counted_and_given_back(engine: Engine) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize(("text", "kept"), [(b"GET" + b" " * 60_000 + b"k\r\n", 1_000), (request(b"PING", *[b""] * 1_000), 0)])
+@pytest.mark.parametrize(("text", "kept"),
+                         [(b"GET" + b" " * 60_000 + b"k\r\n", 1_000), (request(b"PING", *[b""] * 1_000), 0)])
 def test_what_is_kept_takes_few_pages_more_than_it_counts(engine: Engine, text: bytes, kept: int) -> None:
     """A line of blanks, or arguments that are empty, hold no bytes; 32 MiB of them may be kept."""
 
@@ -408,12 +418,18 @@ def test_who_hears_of_a_letting_go_forgets_too_and_in_any_order() -> None:
 
 @pytest.mark.parametrize("plain", [0, 512])
 def test_a_session_closed_by_what_its_commands_cause_runs_no_more_of_them(engine: Engine, plain: int) -> None:
-    """A client that takes nothing may be closed by the news of its own writes. With 512 commands before, all this is in what an
+    """A client that takes nothing may be closed by the news of its own writes. With 512 commands before, all this is in
+    what an
     earlier call left over."""
     cold = Cold()
     session = open_session(engine, cold)
     engine.observer = lambda event, db, key: engine.close(session)
-    batch = request(b"PING") * plain + request(b"SET", b"a", b"1") + request(b"RENAME", b"x" * 5_000, b"y") + request(b"SET", b"b", b"1")
+    batch = (
+        request(b"PING") * plain
+        + request(b"SET", b"a", b"1")
+        + request(b"RENAME", b"x" * 5_000, b"y")
+        + request(b"SET", b"b", b"1")
+    )
     assert feed(engine, session, batch) == b"+PONG\r\n" * plain + b"+OK\r\n" * (not plain)
     assert feed(engine, session, b"") == b"+OK\r\n" * (plain > 0)
     assert session.closing and session.buffered_bytes == 0 and feed(engine, session, request(b"PING")) == b""

@@ -53,7 +53,8 @@ class Pair:
             self.ask(records(space))
         assert sorted(self.events[0]) == sorted(self.events[1])
         self.ask(lambda engine: {
-            name: count for name, count in engine.counters().items() if name not in OWN_COUNTS and not name.startswith("hot_")
+            name: count for name, count in engine.counters().items() if name not in OWN_COUNTS
+            and not name.startswith("hot_")
         })  # fmt: skip
 
 
@@ -182,7 +183,9 @@ def test_a_head_written_behind_the_end_of_the_one_that_lives_here_is_another_col
             engine.found(0, b"k", HASH, NOW + 300, False, NOW)
             engine.put_member(0, b"k", b"f", b"old", None, NOW)
             head = Record(0, b"k", b"", NOW + clock_ms << 16, 9, NOW + 30_000, kind=HASH)
-            added = Record(16, member_key(b"k", b"g"), b"new", (NOW + clock_ms << 16) + 1, 9, NOW + 30_000, implicit=True)
+            added = Record(
+                16, member_key(b"k", b"g"), b"new", (NOW + clock_ms << 16) + 1, 9, NOW + 30_000, implicit=True
+            )
             engine.merge(pack(head) + pack(added), NOW + 100)
             engine.expire(NOW + 100, 1000)
             assert names_in(engine, NOW + 100) == kept

@@ -1,4 +1,6 @@
-"""Collections against a model: one node writes, another hears of it with cuts, and what the other kept brings nothing back."""
+"""Collections against a model: one node writes, another hears of it with cuts, and what the other kept brings nothing
+back.
+"""
 
 from dataclasses import dataclass, field
 
@@ -26,7 +28,9 @@ class Collection:
     def seen(self, now_ms: int) -> dict[bytes, tuple[bytes, int | None]]:
         if now_ms >= self.deadline_ms:
             return {}
-        return {one: (value, own_ms) for one, (value, own_ms) in self.members.items() if own_ms is None or now_ms < own_ms}
+        return {
+            one: (value, own_ms) for one, (value, own_ms) in self.members.items() if own_ms is None or now_ms < own_ms
+        }
 
 
 def everything(engine: Engine, now_ms: int) -> bytes:
@@ -53,7 +57,14 @@ class Collections(RuleBasedStateMachine):
             return None
         return one
 
-    @rule(key=key, kind=st.sampled_from((HASH, SET)), name=name, value=st.binary(max_size=40), ttl=ttl, own=st.one_of(st.none(), ttl))
+    @rule(
+        key=key,
+        kind=st.sampled_from((HASH, SET)),
+        name=name,
+        value=st.binary(max_size=40),
+        ttl=ttl,
+        own=st.one_of(st.none(), ttl),
+    )
     def put(self, key: bytes, kind: int, name: bytes, value: bytes, ttl: int, own: int | None) -> None:
         there, own_ms = self.there(key), None if own is None else self.now + own
         if there is not None and there.kind != kind:
@@ -136,7 +147,9 @@ class Collections(RuleBasedStateMachine):
             assert (entry.kind, entry.deadline_ms) == (there.kind, there.deadline_ms)
             if there.kind:
                 members = engine.members(0, key, 0, 100, self.now).members
-                assert {one.name: (one.value, one.deadline_ms if one.own else None) for one in members} == there.seen(self.now)
+                assert {one.name: (one.value, one.deadline_ms if one.own else None) for one in members} == there.seen(
+                    self.now
+                )
                 assert entry.length == len(members)
 
 

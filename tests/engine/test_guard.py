@@ -15,9 +15,11 @@ from respram.glob import GLOB_BYTES_MAX, glob_match, glob_steps
 from .conftest import PURE_ONLY
 from .rig import NOW, SETTINGS, Cold, request
 
-PIECES = [b"a", b"b", b"c", b"-", b"*", b"**", b"?", b"[", b"]", b"^", b"\\", b"[a-c]", b"[^b]", b"[c-a]", b"[\\]]", b"\xff", b"[\x01-\xfe]"]
+PIECES = [b"a", b"b", b"c", b"-", b"*", b"**", b"?", b"[", b"]", b"^", b"\\", b"[a-c]", b"[^b]", b"[c-a]", b"[\\]]",
+          b"\xff", b"[\x01-\xfe]"]
 PATTERN = st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join)
-TEXT = st.lists(st.sampled_from([b"a", b"b", b"c", b"-", b"]", b"*", b"\\", b"\x00", b"\xff"]), max_size=9).map(b"".join)
+TEXT = st.lists(st.sampled_from([b"a", b"b", b"c", b"-", b"]", b"*", b"\\", b"\x00", b"\xff"]),
+                max_size=9).map(b"".join)
 
 
 @pytest.mark.skipif(PURE_ONLY, reason="the native engine was not built")
@@ -33,7 +35,8 @@ def test_the_native_engine_matches_as_the_other_does(pattern: bytes, text: bytes
 def test_patterns_too_long_match_nothing_in_either() -> None:
     from respram.engine.native import matches
 
-    for pattern, text in ((b"a" * GLOB_BYTES_MAX, b"a" * GLOB_BYTES_MAX), (b"a" * (GLOB_BYTES_MAX + 1),) * 2, (b"*" * 20_000, b"x"), (b"x", b"")):
+    for pattern, text in ((b"a" * GLOB_BYTES_MAX, b"a" * GLOB_BYTES_MAX), (b"a" * (GLOB_BYTES_MAX + 1),) * 2,
+                          (b"*" * 20_000, b"x"), (b"x", b"")):
         assert matches(pattern, text) == (glob_match(pattern, text), glob_steps(pattern, len(text)))
 
 
@@ -46,11 +49,15 @@ def guarded(engine: Engine, patterns: dict[bytes, int]) -> Callable[..., bytes]:
 
 def test_every_key_is_asked_for_with_the_rights_that_the_command_needs(engine: Engine) -> None:
     ask = guarded(engine, {b"rw:*": READ | WRITE, b"r:*": READ, b"w:*": WRITE, b"both": READ, b"bot?": WRITE})
-    for fast in ((b"SET", b"rw:1", b"v"), (b"GET", b"r:1"), (b"MGET", b"r:1", b"rw:1"), (b"EXISTS", b"w:1", b"r:1", b"rw:"),
-                 (b"SETEX", b"w:1", b"9", b"v"), (b"MSET", b"w:1", b"r:1", b"rw:1", b"no"), (b"PING",), (b"DBSIZE",), (b"GET", b"both")):  # fmt: skip
+    for fast in ((b"SET", b"rw:1", b"v"), (b"GET", b"r:1"), (b"MGET", b"r:1", b"rw:1"),
+                 (b"EXISTS", b"w:1", b"r:1", b"rw:"),
+                 (b"SETEX", b"w:1", b"9", b"v"), (b"MSET", b"w:1", b"r:1", b"rw:1", b"no"), (b"PING",), (b"DBSIZE",),
+                 (b"GET", b"both")):  # fmt: skip
         assert ask(*fast) != b"+cold\r\n", fast
-    for cold in ((b"SET", b"w:1", b"v"), (b"SET", b"r:1", b"v"), (b"GET", b"w:1"), (b"MGET", b"r:1", b"w:1"), (b"MGET", b"r:1", b"other"),
-                 (b"EXISTS", b"r:1", b"other"), (b"MSET", b"w:1", b"1", b"r:1", b"2"), (b"GET", b""), (b"INCR", b"both")):  # fmt: skip
+    for cold in ((b"SET", b"w:1", b"v"), (b"SET", b"r:1", b"v"), (b"GET", b"w:1"), (b"MGET", b"r:1", b"w:1"),
+                 (b"MGET", b"r:1", b"other"),
+                 (b"EXISTS", b"r:1", b"other"), (b"MSET", b"w:1", b"1", b"r:1", b"2"), (b"GET", b""),
+                 (b"INCR", b"both")):  # fmt: skip
         assert ask(*cold) == b"+cold\r\n", cold
 
 
@@ -70,7 +77,10 @@ def test_a_search_that_takes_long_is_left_to_the_commands(engine: Engine) -> Non
     assert ask(b"GET", key) == b"+cold\r\n" and ask(b"GET", b"a" * 200) == b"$-1\r\n"
     many = guarded(engine, {b"%d" % number * 20: READ for number in range(10, 1_000)} | {b"a*": READ})
     assert many(b"GET", b"a") == b"$-1\r\n"
-    assert guarded(engine, {b"%d" % number * 60: READ for number in range(10, 1_000)} | {b"a*": READ})(b"GET", b"a") == b"+cold\r\n"
+    assert (
+        guarded(engine, {b"%d" % number * 60: READ for number in range(10, 1_000)} | {b"a*": READ})(b"GET", b"a")
+        == b"+cold\r\n"
+    )
     assert guarded(engine, {})(b"GET", b"a") == b"+cold\r\n"
 
 
@@ -86,6 +96,11 @@ def test_a_session_keeps_its_guard_and_can_have_another(engine: Engine) -> None:
 
 def test_what_a_fast_command_needs_is_in_the_table() -> None:
     needed = {command.name: needs(command) for command in HOT}
-    assert needed[b"get"] == READ and needed[b"set"] == READ | WRITE and needed[b"setex"] == WRITE and needed[b"exists"] == 0
+    assert (
+        needed[b"get"] == READ
+        and needed[b"set"] == READ | WRITE
+        and needed[b"setex"] == WRITE
+        and needed[b"exists"] == 0
+    )
     assert needed[b"expire"] == WRITE and needed[b"incr"] == READ | WRITE and needed[b"ping"] == 0
     assert make("pure", SETTINGS).guard({}) is not None

@@ -46,10 +46,12 @@ def fed(engine: Engine, session: Session, *commands: bytes) -> bytes:
 
 def test_what_is_decided_elsewhere_is_taken_with_all_that_follows_it(engine: Engine) -> None:
     taking, session = made(engine, a=1, b=1, c=2)
-    assert fed(engine, session, b"SET a 1", b"INCR a", b"SET b 1 nx", b"incr a", b"INCR c", b"INCR d", b"GET a") == b"+OK\r\n"
+    assert fed(engine, session, b"SET a 1", b"INCR a", b"SET b 1 nx", b"incr a", b"INCR c", b"INCR d",
+               b"GET a") == b"+OK\r\n"
     assert session.suspended and session.taken
     one = request(b"INCR", b"a") + request(b"SET", b"b", b"1", b"nx") + request(b"incr", b"a")
-    here, there = Group(0, 1, request(b"INCR", b"d"), pack_keys([b"d"])), Group(2, 1, request(b"INCR", b"c"), pack_keys([b"c"]))
+    here, there = Group(0, 1, request(b"INCR", b"d"), pack_keys([b"d"])), Group(2, 1, request(b"INCR", b"c"),
+                                                                                pack_keys([b"c"]))
     assert taking.runs == [Run(b"\0\0\0\1\2", [Group(1, 3, one, pack_keys([b"a", b"b"])), there, here])]
     assert fed(engine, session, b"PING") == b"", "nothing overtakes what is away"
     engine.resume(session)
@@ -65,18 +67,21 @@ def test_any_cut_of_the_input_comes_to_the_same(engine: Engine) -> None:
         while session.suspended:
             engine.resume(session)
             out += bytes(engine.feed(session, b"", NOW))
-        assert b"".join(run.groups[0].payload for run in taking.runs) == request(b"INCR", b"a") * 2 and out == b"$-1\r\n"
+        assert b"".join(run.groups[0].payload for run in taking.runs) == request(b"INCR",
+                                                                                 b"a") * 2 and out == b"$-1\r\n"
 
 
 def test_what_needs_no_decision_stays(engine: Engine) -> None:
     taking, session = made(engine, a=1)
-    assert fed(engine, session, b"SET a 1", b"SET a 2 EX 10", b"SETEX a 9 3", b"GET a", b"GETEX a", b"MSET a 4", b"TTL a").startswith(b"+OK\r\n")
+    assert fed(engine, session, b"SET a 1", b"SET a 2 EX 10", b"SETEX a 9 3", b"GET a", b"GETEX a", b"MSET a 4",
+               b"TTL a").startswith(b"+OK\r\n")
     assert not taking.seen and not session.suspended
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"SET a 1 NX", b"SET a 1 xx", b"SET a 1 GET", b"SET a 1 KEEPTTL", b"SET a 1 IFEQ 0", b"SETNX a 1", b"GETSET a 1", b"INCRBY a 2", b"APPEND a x",
+    [b"SET a 1 NX", b"SET a 1 xx", b"SET a 1 GET", b"SET a 1 KEEPTTL", b"SET a 1 IFEQ 0", b"SETNX a 1", b"GETSET a 1",
+     b"INCRBY a 2", b"APPEND a x",
      b"SETRANGE a 0 x", b"SETBIT a 1 1", b"EXPIRE a 10", b"PEXPIREAT a 9999999999999", b"GETEX a EX 10", b"DECR a"],
 )  # fmt: skip
 def test_what_looks_before_it_writes_goes(engine: Engine, line: bytes) -> None:
@@ -101,7 +106,9 @@ def test_without_a_table_all_is_decided_here(engine: Engine) -> None:
 def test_what_cannot_be_sent_is_answered_and_the_rest_is_dispatched_by_itself(engine: Engine) -> None:
     taking, session = made(engine, a=1)
     taking.refuses = True
-    assert fed(engine, session, b"INCR a", b"INCR a", b"PING") == b"+cold\r\n+cold\r\n+PONG\r\n" and len(taking.seen) == 2
+    assert (
+        fed(engine, session, b"INCR a", b"INCR a", b"PING") == b"+cold\r\n+cold\r\n+PONG\r\n" and len(taking.seen) == 2
+    )
 
 
 def test_only_what_the_user_may_and_what_has_the_right_arity_travels_in_company(engine: Engine) -> None:
@@ -115,7 +122,9 @@ def test_only_what_the_user_may_and_what_has_the_right_arity_travels_in_company(
 
 def test_a_command_of_several_keys_travels_alone(engine: Engine) -> None:
     taking, session = made(engine, a=1)
-    assert fed(engine, session, b"MSETNX a 1 b 2") == b"+cold\r\n" and taking.seen == [[b"MSETNX", b"a", b"1", b"b", b"2"]]
+    assert fed(engine, session, b"MSETNX a 1 b 2") == b"+cold\r\n" and taking.seen == [
+        [b"MSETNX", b"a", b"1", b"b", b"2"]
+    ]
 
 
 def test_a_command_may_be_taken_by_itself(engine: Engine) -> None:
@@ -203,11 +212,16 @@ def test_what_only_its_home_keeps_from_a_fast_path_is_gathered_without_dispatch(
     engine.gather = gather
     assert fed(engine, session, b"INCR c", b"INCR a", b"INCR b", b"GET a") == b":1\r\n"
     assert session.suspended and session.taken and not taking.seen
-    assert [(group.home, group.payload) for group in gathered[0].groups] == [(1, request(b"INCR", b"a")), (2, request(b"INCR", b"b"))]
+    assert [(group.home, group.payload) for group in gathered[0].groups] == [
+        (1, request(b"INCR", b"a")),
+        (2, request(b"INCR", b"b")),
+    ]
     engine.resume(session)
     assert fed(engine, session) == b"$-1\r\n"
     takes = False
-    assert fed(engine, session, b"INCR a", b"PING") == b"" and len(gathered) == 2 and taking.seen == [[b"INCR", b"a"]], "dispatch sent it on"
+    assert (
+        fed(engine, session, b"INCR a", b"PING") == b"" and len(gathered) == 2 and taking.seen == [[b"INCR", b"a"]]
+    ), "dispatch sent it on"
     assert taking.runs[-1].groups == [Group(1, 1, request(b"INCR", b"a"), pack_keys([b"a"]))]
 
 
@@ -251,9 +265,11 @@ def test_replies_are_cut(engine: Engine) -> None:
     assert engine.cut_replies(lines, [1, 0, 2, 1]) == [b":1\r\n", b"", b"+OK\r\n-ERR x\r\n", b"_\r\n"]
     bulks = b"$-1\r\n$0\r\n\r\n$4\r\n\r\n$1\r\n:1\r\n"
     assert engine.cut_replies(bulks, [1, 1, 1, 1]) == [b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\n\r\n$1\r\n", b":1\r\n"]
-    assert engine.weave_replies(b"\0\1\0\2", [b":1\r\n$2\r\n\r\n\r\n", b"_\r\n", b":9\r\n"]) == b":1\r\n_\r\n$2\r\n\r\n\r\n:9\r\n"
+    assert engine.weave_replies(b"\0\1\0\2",
+                                [b":1\r\n$2\r\n\r\n\r\n", b"_\r\n", b":9\r\n"]) == b":1\r\n_\r\n$2\r\n\r\n\r\n:9\r\n"
     for data, count in (
-        (b":1\r\n", 2), (b":1\r\n:2\r\n", 1), (b":1\r\n:2", 2), (b":1\r\n:2\r", 2), (b"$1\r\na\r\n:2\r\n", 1), (b"$1\r\na\r\n", 2),
+        (b":1\r\n", 2), (b":1\r\n:2\r\n", 1), (b":1\r\n:2", 2), (b":1\r\n:2\r", 2), (b"$1\r\na\r\n:2\r\n", 1),
+        (b"$1\r\na\r\n", 2),
         (b"$3\r\na\r\n", 1), (b"$x\r\na\r\n", 1),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r".*"):

@@ -81,7 +81,8 @@ def test_every_key_is_found_at_every_step_of_every_move(native: Engine) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_table_that_comes_and_goes_holds_what_a_dict_holds_and_ends_small(native: Engine, seed: int) -> None:
-    """Tides of random height: beyond 10,240 records the next lines are made ready, and given back where the tide turns."""
+    """Tides of random height: beyond 10,240 records the next lines are made ready, and given back where the tide turns.
+    """
     rng = random.Random(seed)
     model: dict[bytes, tuple[bytes, int]] = {}
     now, highest = NOW, 0

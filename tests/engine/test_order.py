@@ -71,7 +71,9 @@ def test_members_come_and_go_in_order(changes: list[tuple[bytes, float]], random
 
 @given(st.dictionaries(names, scores, max_size=60), scores, st.none() | names, st.booleans())
 @settings(deadline=None, max_examples=300)
-def test_a_place_is_the_number_of_those_before_it(held: dict[bytes, float], score: float, name: bytes | None, after: bool) -> None:
+def test_a_place_is_the_number_of_those_before_it(
+    held: dict[bytes, float], score: float, name: bytes | None, after: bool
+) -> None:
     tree = Order()
     for one, its in held.items():
         tree.add(one, SCORE.pack(its))

@@ -1,4 +1,6 @@
-"""The order of sorted sets through the engine's contract: whatever became of the members, the ranks are those of a sorted list."""
+"""The order of sorted sets through the engine's contract: whatever became of the members, the ranks are those of a
+sorted list.
+"""
 
 from math import inf
 
@@ -38,7 +40,9 @@ steps = st.lists(
 
 
 def check(engine: Engine, now_ms: int, key: bytes = b"z") -> None:
-    items: list[Item] = sorted((score_of(member.value), member.name) for member in engine.members(0, key, 0, 1 << 20, now_ms).members)
+    items: list[Item] = sorted(
+        (score_of(member.value), member.name) for member in engine.members(0, key, 0, 1 << 20, now_ms).members
+    )
     assert engine.ranked(0, key, 0, 1 << 20, False, now_ms) == items
     assert engine.ranked(0, key, max(len(items) - 1, 0), 1 << 20, True, now_ms) == items[::-1]
     for rank, (score, name) in enumerate(items):
@@ -54,7 +58,9 @@ def check(engine: Engine, now_ms: int, key: bytes = b"z") -> None:
 @pytest.mark.parametrize("name", ENGINES)
 @given(script=steps)
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_ranks_are_those_of_a_sorted_list_whatever_becomes_of_the_members(name: str, sealed: bool, script: list[tuple[object, ...]]) -> None:
+def test_ranks_are_those_of_a_sorted_list_whatever_becomes_of_the_members(
+    name: str, sealed: bool, script: list[tuple[object, ...]]
+) -> None:
     engine, peer = (make(name, SETTINGS._replace(node=node)) for node in (1, 2))
     if sealed:
         for one in (engine, peer):
@@ -67,7 +73,9 @@ def test_ranks_are_those_of_a_sorted_list_whatever_becomes_of_the_members(name: 
             assert isinstance(member, bytes) and isinstance(score, float) and isinstance(tail, bytes)
             if entry is None or entry.kind != ZSET:
                 engine.found(0, b"z", ZSET, now_ms + HOUR, True, now_ms)
-            engine.put_member(0, b"z", member, with_score(score, tail), None if life is None else now_ms + int(str(life)), now_ms)
+            engine.put_member(
+                0, b"z", member, with_score(score, tail), None if life is None else now_ms + int(str(life)), now_ms
+            )
         elif what == "let go":
             assert isinstance(given_[0], bytes)
             engine.let_go_member(0, b"z", given_[0], now_ms)
@@ -99,7 +107,9 @@ def test_the_order_of_many_takes_little_memory_and_gives_it_back(name: str) -> N
     engine.found(0, b"z", ZSET, NOW + HOUR, True, NOW)
     for number in range(20_000):
         engine.put_member(0, b"z", b"m%05d" % number, with_score(float(number * 7919 % 20_000)), None, NOW)
-    assert engine.ranked(0, b"z", 12_345, 3, False, NOW) == [(float(score), b"m%05d" % (score * 17_679 % 20_000)) for score in range(12_345, 12_348)]
+    assert engine.ranked(0, b"z", 12_345, 3, False, NOW) == [
+        (float(score), b"m%05d" % (score * 17_679 % 20_000)) for score in range(12_345, 12_348)
+    ]
     full = engine.used_bytes()
     engine.let_go(0, b"z", NOW, b"del")
     assert engine.ranked(0, b"z", 0, 10, False, NOW) == []

@@ -83,7 +83,8 @@ def test_a_name_agrees_with_its_vectors_and_says_its_database() -> None:
     for (db, key), expected in vectors.items():
         assert stub_name(db, key).hex() == expected
         assert stub_name(db, key)[-1] & 0xF == db
-    assert len({stub_name(db, key) for db in range(16) for key in (b"", b"\0", b"\0\0", b"a" * 64, b"a" * 64 + b"\0", b"a" * 128)}) == 96
+    assert len({stub_name(db, key) for db in range(16)
+                for key in (b"", b"\0", b"\0\0", b"a" * 64, b"a" * 64 + b"\0", b"a" * 128)}) == 96
 
 
 def test_filter_positions_agree_with_their_vectors() -> None:
@@ -212,7 +213,9 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
             else:
                 peer.expire(now, ms)
             records = {one.key if one.named else stub_name(0, one.key): one for one in held(peer)}
-            versions = {key: [old for old in versions.get(key, []) if old != one] + [one] for key, one in records.items()}
+            versions = {
+                key: [old for old in versions.get(key, []) if old != one] + [one] for key, one in records.items()
+            }
         cut = Cut((now >> 10) + back, (now >> 10) + ahead)
         then = [[one for one in known if one.clock >> 26 <= cut.stamp][-1:] for known in versions.values()]
         ids = {mark(one): end_of(one) >> shift for known in then for one in known if end_of(one) > cut.end}
@@ -240,7 +243,9 @@ def test_an_overwrite_on_its_way_makes_no_difference() -> None:
         cut = Cut((later - 1_000 >> 10) - 1, later + 2_000 >> 10)
         was = other.digest(cut, later)
         assert was is not None and was.records == 20
-        assert one.digest(cut, later) == was and one.bucket_digests(cut, 0, later) == other.bucket_digests(cut, 0, later)
+        assert one.digest(cut, later) == was and one.bucket_digests(cut, 0, later) == other.bucket_digests(
+            cut, 0, later
+        )
         other.merge(one.drain(1 << 20), later + 2)
         assert other.digest(cut, later + 2) == was
         settled = Cut((later >> 10) + 1, later + 2_000 >> 10)
@@ -282,7 +287,9 @@ def test_stamps_from_a_wrong_clock_are_given_anew(peer: Engine) -> None:
 
 
 def test_a_fresh_stamp_remembers_as_long_as_the_old_one(peer: Engine) -> None:
-    """Under a max-ttl that was lowered since, too: who was away may have the older value for as long as it was given. It was cut."""
+    """Under a max-ttl that was lowered since, too: who was away may have the older value for as long as it was given.
+    It was cut.
+    """
     day_ms = 86_400_000
     peer.store(0, b"k", b"old", NOW + 20 * day_ms, False, NOW, b"set")
     peer.store(0, b"k", b"new", NOW + day_ms + 60_000, False, NOW + day_ms, b"set")

@@ -12,8 +12,10 @@ from .rig import SETTINGS, request
 piece = st.one_of(
     st.lists(st.binary(max_size=40), min_size=1, max_size=5).map(lambda argv: request(*argv)),
     st.sampled_from(
-        [b"PING\r\n", b"\r\n", b"\n", b"*0\r\n", b"*-1\r\n", b"*1\r\n+A\r\n", b"*2\r\n$1\r\na\r\n:1\r\n", b"*1\r\n$-1\r\n",
-         b"*01\r\n$1\r\na\r\n", b"*1\r\n$1\r\naXY", b"*1\r\n*1\r\n$1\r\na\r\n", b"*1000001\r\n", b"%1\r\n", b"$3\r\nGET\r\n",
+        [b"PING\r\n", b"\r\n", b"\n", b"*0\r\n", b"*-1\r\n", b"*1\r\n+A\r\n", b"*2\r\n$1\r\na\r\n:1\r\n",
+         b"*1\r\n$-1\r\n",
+         b"*01\r\n$1\r\na\r\n", b"*1\r\n$1\r\naXY", b"*1\r\n*1\r\n$1\r\na\r\n", b"*1000001\r\n", b"%1\r\n",
+         b"$3\r\nGET\r\n",
          b"get 'a b' \"\\x00\\n\"\r\n", b"a\"b\r\n", b"*1\r\n(12\r\n", b"*1\r\n_\r\n", b"*1\r\n#t\r\n", b"a\x00b c\n"]
     ),
     st.binary(max_size=30),

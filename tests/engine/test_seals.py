@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 PAD_BYTES = PAD_BLOCKS * BLOCK_BYTES
 SIZES = (
-    0, 1, 15, 16, 17, 64, 200, 1_023, 1_024, 1_025, 2_047, 2_048, 2_049, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 5_000, PAD_BYTES,
+    0, 1, 15, 16, 17, 64, 200, 1_023, 1_024, 1_025, 2_047, 2_048, 2_049, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1,
+    5_000, PAD_BYTES,
     3 * PAD_BYTES + 41, 300_000,
 )  # fmt: skip
 
@@ -150,7 +151,9 @@ def test_records_travel_as_they_lie_and_open_where_the_key_is(make: Callable[...
 
 @pytest.mark.parametrize("position", [0, LONG_FIRST, 77, 5 << 32 | LONG_FIRST, 5 << 32 | 1, (1 << 63) - 2])
 def test_long_values_open_wherever_their_blocks_are(one: Sealed, position: int) -> None:
-    """A boot that has sealed 2**31 long values goes on like with all others; and another version may place them otherwise."""
+    """A boot that has sealed 2**31 long values goes on like with all others; and another version may place them
+    otherwise.
+    """
     key, value = one.ring.take(), os.urandom(LONG_BYTES + 33)
     seal = Seal(key.id, 9, position)
     packed = pack(Record(0, b"k", run_through(key, 9, position, value), NOW << 16, 7, NOW + 50_000, seal=seal))
@@ -244,7 +247,8 @@ def test_behind_a_change_of_keys_nothing_is_sealed_with_the_old_one(one: Sealed)
     one.ask(b"SET", b"long", b"x" * LONG_BYTES)
     keys = {record.key: record.seal.key for record in one.held() if record.seal is not None}
     assert keys == {b"before": old, b"behind": one.ring.current, b"long": one.ring.current}
-    assert one.ask(b"MGET", b"before", b"behind").endswith(b"$40\r\n" + b"v" * 40 + b"\r\n$40\r\n" + b"w" * 40 + b"\r\n")
+    assert one.ask(b"MGET", b"before",
+                   b"behind").endswith(b"$40\r\n" + b"v" * 40 + b"\r\n$40\r\n" + b"w" * 40 + b"\r\n")
     while one.engine.expire(NOW + 5_000_000_000, 100):
         pass
     assert one.engine.seal_keys() == {one.ring.current}
@@ -257,10 +261,12 @@ def test_sealing_begins_before_the_first_record(engine: Engine) -> None:
 
 
 # -- no block twice ---------------------------------------------------------------------------------
-VALUES = st.sampled_from([0, 1, 16, 17, 100, 1_500, 2_048, 5_000, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 5, 2 * PAD_BYTES + 5])
+VALUES = st.sampled_from([0, 1, 16, 17, 100, 1_500, 2_048, 5_000, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 5,
+                          2 * PAD_BYTES + 5])
 STEPS = st.lists(st.one_of(
     st.tuples(st.just("set"), st.integers(0, 5), VALUES), st.tuples(st.just("incr"), st.integers(0, 2), st.just(0)),
-    st.tuples(st.just("retime"), st.integers(0, 5), st.integers(1, 5_000)), st.tuples(st.just("learn"), st.just(0), st.just(0)),
+    st.tuples(st.just("retime"), st.integers(0, 5), st.integers(1, 5_000)),
+    st.tuples(st.just("learn"), st.just(0), st.just(0)),
     st.tuples(st.just("plain"), st.integers(0, 5), VALUES), st.tuples(st.just("back"), st.just(0), st.just(0)),
 ), min_size=1, max_size=40)  # fmt: skip
 

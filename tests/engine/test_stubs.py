@@ -15,8 +15,10 @@ from tests.engine.conftest import ENGINES
 NOW = 1_800_000_000_000
 DAY_MS = 86_400_000
 SETTINGS = Settings(
-    node=1, secret=b"0123456789abcdef", default_ttl_ms=3_600_000, max_ttl_ms=31 * DAY_MS, memory_bytes_max=0, bulk_bytes_max=1 << 20,
-    args_max=1 << 20, inline_bytes_max=1 << 16, query_bytes_max=1 << 30, clock_offset_ms_max=2_000, feed_commands_max=512,
+    node=1, secret=b"0123456789abcdef", default_ttl_ms=3_600_000, max_ttl_ms=31 * DAY_MS, memory_bytes_max=0,
+    bulk_bytes_max=1 << 20,
+    args_max=1 << 20, inline_bytes_max=1 << 16, query_bytes_max=1 << 30, clock_offset_ms_max=2_000,
+    feed_commands_max=512,
     feed_reply_bytes_max=1 << 20, outbox_bytes_max=0,
 )  # fmt: skip
 
@@ -59,7 +61,10 @@ def test_a_node_that_is_alone_keeps_none(name: str) -> None:
 
 
 def test_who_can_have_peers_or_keeps_files_remembers_and_says_what_it_costs(name: str) -> None:
-    for begin in (lambda engine: engine.track(7), lambda engine: engine.configure(SETTINGS._replace(outbox_bytes_max=1 << 20))):
+    for begin in (
+        lambda engine: engine.track(7),
+        lambda engine: engine.configure(SETTINGS._replace(outbox_bytes_max=1 << 20)),
+    ):
         engine = make(name, SETTINGS)
         begin(engine)  # type: ignore[no-untyped-call]
         before = engine.used_bytes()

@@ -24,7 +24,10 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     words = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Werror", "-DRESPRAM_PLAIN_BLOCKS", f"-I{CORE}"]
     made = subprocess.run(
-        [compiler, *words, str(Path(__file__).with_name("table_check.c")), "-o", str(program)], capture_output=True, text=True, check=False
+        [compiler, *words, str(Path(__file__).with_name("table_check.c")), "-o", str(program)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     return program

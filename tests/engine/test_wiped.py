@@ -239,7 +239,9 @@ def test_a_sealed_value_is_never_found_though_it_is_served(sealed_child: Child) 
     for number, value in enumerate(values):
         assert child.feed(request(b"GET", b"k%d" % number)) == b"$%d\r\n%b\r\n" % (len(value), value)
     asked = b"".join(request(b"GET", b"k%d" % number) for number in range(len(sizes)))
-    assert child.feed(asked + request(b"MGET", b"k0", b"again", b"n")).endswith(mark(5) + b"\r\n$16\r\n7654321987654322\r\n")
+    assert child.feed(asked + request(b"MGET", b"k0", b"again", b"n")).endswith(
+        mark(5) + b"\r\n$16\r\n7654321987654322\r\n"
+    )
     for number in range(6):
         assert child.forgets(mark(number)), number
     assert not child.holds(b"765432198765432")

@@ -17,7 +17,8 @@ NAME = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parent.parent.parent / "build/axe/node_modules/axe-core/axe.min.js"
 ANSWER_S = 60.0
 WORDS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-proxy-server", "--remote-debugging-pipe", "--hide-scrollbars",
 )  # fmt: skip
 
@@ -64,7 +65,10 @@ class Page:
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.send(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
         self.send("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
@@ -84,7 +88,8 @@ class Page:
     def violations(self) -> list[str]:
         """What axe-core finds, by rule and place."""
         self.run(AXE.read_text() + "; 0")
-        found = self.run("axe.run().then((found) => found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.html).join(' | ')))")
+        found = self.run("axe.run().then((found) => found.violations.map((one) => one.id + ': ' + one.nodes.map((node) "
+                         "=> node.html).join(' | ')))")
         assert isinstance(found, list)
         return found
 

@@ -22,7 +22,9 @@ Use = Callable[[Client], Awaitable[None]]
 
 @asynccontextmanager
 async def over_stdio(node: LiveNode, gateway: LiveGateway) -> AsyncIterator[Client]:
-    command = StdioServerParameters(command=sys.executable, args=["-m", "respram", "mcp", "--url", f"redis://127.0.0.1:{node.port}"])
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "respram", "mcp", "--url", f"redis://127.0.0.1:{node.port}"]
+    )
     async with Client(stdio_client(command)) as client:
         yield client
 
@@ -52,7 +54,9 @@ async def call(client: Client, name: str, **words: object) -> dict[str, Any]:
 
 
 @BOTH
-def test_an_agent_is_told_what_is_forgotten_and_that_nothing_is_deleted(connect: Any, node: LiveNode, gateway: LiveGateway) -> None:
+def test_an_agent_is_told_what_is_forgotten_and_that_nothing_is_deleted(
+    connect: Any, node: LiveNode, gateway: LiveGateway
+) -> None:
     async def use(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(tools) == NAMES
@@ -66,18 +70,28 @@ def test_an_agent_is_told_what_is_forgotten_and_that_nothing_is_deleted(connect:
 
 
 @BOTH
-def test_store_retrieve_exists_and_list(connect: Any, node: LiveNode, gateway: LiveGateway, direct: "redis.Redis") -> None:
+def test_store_retrieve_exists_and_list(
+    connect: Any, node: LiveNode, gateway: LiveGateway, direct: "redis.Redis"
+) -> None:
     async def use(client: Client) -> None:
         stored = await call(client, "repram_store", data="päyload", ttl_seconds=3600)
         assert stored["stored"] and stored["ttl_seconds"] == 3600 and stored["confirmed"] and len(stored["key"]) == 36
         got = await call(client, "repram_retrieve", key=stored["key"])
-        assert got["found"] and got["data"] == "päyload" and got["encoding"] == "utf-8" and 0 < got["remaining_ttl_seconds"] <= 3600
+        assert (
+            got["found"]
+            and got["data"] == "päyload"
+            and got["encoding"] == "utf-8"
+            and 0 < got["remaining_ttl_seconds"] <= 3600
+        )
         assert direct.get(stored["key"]) == "päyload".encode()
         await call(client, "repram_store", data="1", key="agents:b", ttl_seconds=3600)
         await call(client, "repram_store", data="1", key="agents:a", ttl_seconds=3600)
         again = await call(client, "repram_store", data="2", key="agents:a", ttl_seconds=3600, only_if_absent=True)
         assert not again["stored"] and 0 < again["ttl_seconds"] <= 3600 and direct.get("agents:a") == b"1"
-        assert await call(client, "repram_list_keys", prefix="agents:") == {"keys": ["agents:a", "agents:b"], "more": False}
+        assert await call(client, "repram_list_keys", prefix="agents:") == {
+            "keys": ["agents:a", "agents:b"],
+            "more": False,
+        }
         assert await call(client, "repram_list_keys", prefix="agents:", limit=1) == {"keys": ["agents:a"], "more": True}
         there = await call(client, "repram_exists", key="agents:a")
         assert there["exists"] and 0 < there["remaining_ttl_seconds"] <= 3600
@@ -118,10 +132,12 @@ def test_watch_returns_as_soon_as_something_happens_and_not_before(
 
 
 @BOTH
-def test_what_is_asked_wrongly_is_an_error_that_repeats_no_data(connect: Any, node: LiveNode, gateway: LiveGateway) -> None:
+def test_what_is_asked_wrongly_is_an_error_that_repeats_no_data(connect: Any, node: LiveNode,
+                                                                gateway: LiveGateway) -> None:
     async def use(client: Client) -> None:
         for name, words in (
-            ("repram_store", {"data": "x", "ttl_seconds": 0}), ("repram_retrieve", {"key": ""}), ("repram_list_keys", {"limit": 0}),
+            ("repram_store", {"data": "x", "ttl_seconds": 0}), ("repram_retrieve", {"key": ""}),
+            ("repram_list_keys", {"limit": 0}),
             ("repram_watch", {"wait_seconds": 1e9}), ("repram_store", {"data": "x", "key": "k" * 5000}),
         ):  # fmt: skip
             assert (await client.call_tool(name, words)).is_error, name
@@ -129,7 +145,8 @@ def test_what_is_asked_wrongly_is_an_error_that_repeats_no_data(connect: Any, no
     run(connect, node, gateway, use)
 
 
-def test_over_http_the_rights_are_those_of_the_requests_login(node: LiveNode, gateway: LiveGateway, direct: "redis.Redis") -> None:
+def test_over_http_the_rights_are_those_of_the_requests_login(node: LiveNode, gateway: LiveGateway,
+                                                              direct: "redis.Redis") -> None:
     import httpx
 
     direct.execute_command("ACL", "SETUSER", "agent", "on", ">word", "~mine:*", "&*", "+@all", "-@admin", "-@dangerous")
@@ -141,7 +158,9 @@ def test_over_http_the_rights_are_those_of_the_requests_login(node: LiveNode, ga
     got = httpx.post(f"{gateway.base}/mcp", json=body, headers=headers, trust_env=False)
     assert got.json()["result"]["isError"] and "secret" not in got.text and not direct.exists("yours:1")
     body["params"]["arguments"]["key"] = "mine:1"  # type: ignore[index]
-    assert not httpx.post(f"{gateway.base}/mcp", json=body, headers=headers, trust_env=False).json()["result"]["isError"]
+    assert not httpx.post(f"{gateway.base}/mcp", json=body, headers=headers, trust_env=False).json()["result"][
+        "isError"
+    ]
     wrong = {**headers, "Authorization": "Bearer agent:other"}
     assert httpx.post(f"{gateway.base}/mcp", json=body, headers=wrong, trust_env=False).json()["result"]["isError"]
     assert "secret" not in gateway.log()

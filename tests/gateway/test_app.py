@@ -38,7 +38,8 @@ def test_reprams_published_examples_run_unchanged(engine: str) -> None:
         said = {}
         for line in EXAMPLES.strip().splitlines():
             line = line.replace("localhost:8080", f"localhost:{gateway.port}").replace("{key}", "other")
-            done = subprocess.run(["bash", "-c", line.replace("curl", "curl -sS --noproxy '*' -w '\\n%{http_code}'", 1)], capture_output=True, text=True, timeout=SOON_S, check=True)  # noqa: E501
+            words = ["bash", "-c", line.replace("curl", "curl -sS --noproxy '*' -w '\\n%{http_code}'", 1)]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=SOON_S, check=True)
             body, _, code = done.stdout.rpartition("\n")
             said[line.partition(" ")[2].replace(str(gateway.port), "8080")] = code, body
         (created, ok), (read, hello), *_ = said.values()
@@ -68,9 +69,16 @@ def test_a_gateway_is_mounted_below_another_application(node: LiveNode) -> None:
             assert (await client.get("/store/openapi.json")).json()["servers"] == [{"url": "/store"}]
             page = (await client.get("/store/v1/keys?prefix=mount&limit=1")).json()
             assert page == {"keys": ["mount/1"]}
-            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "repram_exists", "arguments": {"key": "mount/1"}}}
+            body = {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/call",
+                "params": {"name": "repram_exists", "arguments": {"key": "mount/1"}},
+            }
             accept = {"Accept": "application/json, text/event-stream"}
-            assert (await client.post("/store/mcp", json=body, headers=accept)).json()["result"]["structuredContent"]["exists"]
+            assert (await client.post("/store/mcp", json=body, headers=accept)).json()["result"]["structuredContent"][
+                "exists"
+            ]
         await app.close()
 
     asyncio.run(main())
@@ -96,7 +104,9 @@ def test_a_page_of_an_allowed_origin_may_read_the_answer(node: LiveNode) -> None
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             headers = {"Origin": "https://app.example"}
             got = await client.get("/v1/keys", headers=headers)
-            assert got.headers["access-control-allow-origin"] == "https://app.example" and got.headers["vary"] == "Origin"
+            assert (
+                got.headers["access-control-allow-origin"] == "https://app.example" and got.headers["vary"] == "Origin"
+            )
             assert (await client.options("/v1/data/x", headers=headers)).status_code == 204
         await app.close()
 

@@ -17,7 +17,9 @@ def put(client: httpx.Client, key: str, value: bytes = b"hello", **more: object)
     return client.put(f"/v1/data/{key}", content=value, **more)  # type: ignore[arg-type]
 
 
-def test_a_value_comes_back_as_it_was_with_the_truth_about_its_life(client: httpx.Client, direct: "redis.Redis") -> None:
+def test_a_value_comes_back_as_it_was_with_the_truth_about_its_life(
+    client: httpx.Client, direct: "redis.Redis"
+) -> None:
     value = bytes(range(256)) * 3
     done = put(client, "data:life", value, headers={"X-TTL": "300"})
     assert (done.status_code, done.text) == (201, "OK")
@@ -34,7 +36,8 @@ def test_a_value_comes_back_as_it_was_with_the_truth_about_its_life(client: http
 
 
 def test_a_cache_never_keeps_a_value_beyond_its_life(client: httpx.Client) -> None:
-    """What remains fresh is max-age less Age (RFC 9111, 4.2): never more than the key has left, also when it has aged."""
+    """What remains fresh is max-age less Age (RFC 9111, 4.2): never more than the key has left, also when it has aged.
+    """
     put(client, "data:aged", headers={"X-TTL": "60"})
     for wait in (0.0, 1.2):
         time.sleep(wait)
@@ -51,7 +54,9 @@ def test_a_cache_never_keeps_a_value_beyond_its_life(client: httpx.Client) -> No
     assert got.headers["cache-control"] == "no-store"
 
 
-def test_the_query_wins_over_the_header_and_neither_means_the_nodes_default(client: httpx.Client, direct: "redis.Redis") -> None:
+def test_the_query_wins_over_the_header_and_neither_means_the_nodes_default(
+    client: httpx.Client, direct: "redis.Redis"
+) -> None:
     put(client, "data:both?ttl=50", headers={"X-TTL": "300"})
     assert 45 < direct.ttl("data:both") <= 50
     put(client, "data:neither")
@@ -82,13 +87,24 @@ def test_what_is_not_there_is_a_problem_that_names_no_key(client: httpx.Client) 
 def test_nothing_is_deleted_and_the_answer_says_why(client: httpx.Client, direct: "redis.Redis") -> None:
     put(client, "data:stays")
     got = client.delete("/v1/data/data:stays")
-    assert got.status_code == 405 and got.headers["allow"] == "GET, HEAD, PUT" and "time to live" in got.json()["detail"]
+    assert (
+        got.status_code == 405 and got.headers["allow"] == "GET, HEAD, PUT" and "time to live" in got.json()["detail"]
+    )
     assert direct.get("data:stays") == b"hello"
 
 
 def test_keys_are_bytes(client: httpx.Client, direct: "redis.Redis") -> None:
-    for path, key in (("data:a/b%2Fc", b"data:a/b/c"), ("data:%FF%00%25", b"data:\xff\0%"), ("data:+ %20", b"data:+  ")):
-        assert client.put(httpx.URL(str(client.base_url), raw_path=f"/v1/data/{path}".replace(" ", "%20").encode()), content=b"1").status_code == 201
+    for path, key in (
+        ("data:a/b%2Fc", b"data:a/b/c"),
+        ("data:%FF%00%25", b"data:\xff\0%"),
+        ("data:+ %20", b"data:+  "),
+    ):
+        assert (
+            client.put(
+                httpx.URL(str(client.base_url), raw_path=f"/v1/data/{path}".replace(" ", "%20").encode()), content=b"1"
+            ).status_code
+            == 201
+        )
         assert direct.get(key) == b"1"
 
 
@@ -129,7 +145,9 @@ def test_a_posted_value_gets_a_uuid(client: httpx.Client, direct: "redis.Redis")
     assert got.headers["location"] == f"/v1/data/{key}" and direct.get(key) == b"posted"
 
 
-def test_a_value_that_is_too_large_is_refused_whether_it_says_its_size_or_not(client: httpx.Client, direct: "redis.Redis") -> None:
+def test_a_value_that_is_too_large_is_refused_whether_it_says_its_size_or_not(
+    client: httpx.Client, direct: "redis.Redis"
+) -> None:
     large = 16 * 1024 * 1024 + 1
     assert put(client, "data:large", b"x" * large).status_code == 413
     chunked = put(client, "data:large", iter([b"x" * (large // 4)] * 5))  # type: ignore[arg-type]
@@ -147,7 +165,9 @@ def test_a_stored_page_is_only_bytes(client: httpx.Client) -> None:
     """What anybody may store must not run in the gateway's own origin."""
     put(client, "data:page", b"<script>alert(1)</script>", headers={"Content-Type": "text/html"})
     got = client.get("/v1/data/data:page")
-    assert got.headers["content-type"] == "application/octet-stream" and got.headers["x-content-type-options"] == "nosniff"
+    assert (
+        got.headers["content-type"] == "application/octet-stream" and got.headers["x-content-type-options"] == "nosniff"
+    )
     assert "sandbox" in got.headers["content-security-policy"]
 
 

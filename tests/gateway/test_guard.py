@@ -12,17 +12,20 @@ GUARD = Guard(Rules())
 
 
 def ask(guard: Guard = GUARD, *, is_page: bool = False, **headers: str) -> int:
-    denied = guard.check({name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}, is_page=is_page)
+    denied = guard.check({name.replace("_", "-").encode(): value.encode() for name, value in headers.items()},
+                         is_page=is_page)
     return 200 if denied is None else denied.status
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost:1", "[::1]:8080", "[::1]", "10.0.0.7", "a.localhost", "LOCALHOST"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost:1", "[::1]:8080", "[::1]", "10.0.0.7",
+                                  "a.localhost", "LOCALHOST"])
 def test_addresses_and_localhost_are_ours(host: str) -> None:
     assert ask(host=host) == 200
 
 
 @pytest.mark.parametrize("host", [
-    "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:8080", "", "x@127.0.0.1.nip.io", "[::1", "127.0.0.1:x",
+    "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:8080", "", "x@127.0.0.1.nip.io",
+    "[::1", "127.0.0.1:x",
     "127.1.evil", "0x7f.1.evil", "127.0.0.1, evil.example",
 ])  # fmt: skip
 def test_a_name_that_was_bent_to_point_here_is_not(host: str) -> None:
@@ -36,7 +39,8 @@ def test_a_name_that_was_allowed_is_ours() -> None:
 
 
 @pytest.mark.parametrize("origin", [
-    "http://evil.example", "null", "https://127.0.0.1.evil.example", "http://127.0.0.1:9999", "file://", "", "http://127.0.0.1:8080/x",
+    "http://evil.example", "null", "https://127.0.0.1.evil.example", "http://127.0.0.1:9999", "file://", "",
+    "http://127.0.0.1:8080/x",
     "http://[", "chrome-extension://abc",
 ])  # fmt: skip
 def test_pages_of_others_may_not_ask(origin: str) -> None:
@@ -86,7 +90,9 @@ def test_a_page_of_another_origin_gets_nothing_on_any_face(gateway: LiveGateway,
             got = client.get(path, headers=headers)
             assert got.status_code in (403, 421), (path, headers)
             assert "access-control-allow-origin" not in got.headers
-    preflight = client.options("/v1/data/x", headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "PUT"})
+    preflight = client.options(
+        "/v1/data/x", headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "PUT"}
+    )
     assert preflight.status_code == 403
 
 
@@ -104,7 +110,9 @@ def test_the_rights_are_those_of_the_login() -> None:
             assert client.put("/v1/data/other:1", content=b"1", headers=root).status_code == 201
             got = client.get("/v1/data/other:1", auth=app)
             assert got.status_code == 403 and "other" not in got.text
-            assert client.get("/v1/keys", auth=app).json() == {"keys": ["app:1"]}, "names that one may not read are not shown"
+            assert client.get("/v1/keys", auth=app).json() == {"keys": ["app:1"]}, (
+                "names that one may not read are not shown"
+            )
             assert client.get("/v1/keys", headers=root).json() == {"keys": ["app:1", "other:1"]}
             assert "private" in client.get("/v1/data/app:1", auth=app).headers["cache-control"]
             codes = [client.get("/v1/keys", auth=("app", f"wrong{one}")).status_code for one in range(GUESSES_MAX + 2)]

@@ -58,12 +58,21 @@ def test_a_prefix_is_no_pattern(client: httpx.Client, direct: "redis.Redis") -> 
 
 
 def test_what_is_asked_wrongly_is_refused(client: httpx.Client) -> None:
-    for query in ("limit=0", "limit=-1", "limit=x", "limit=", "prefix=" + "x" * 5000, "&".join(f"a{one}=1" for one in range(30))):
+    for query in (
+        "limit=0",
+        "limit=-1",
+        "limit=x",
+        "limit=",
+        "prefix=" + "x" * 5000,
+        "&".join(f"a{one}=1" for one in range(30)),
+    ):
         assert client.get(f"/v1/keys?{query}").status_code == 400, query
 
 
 def test_an_event_is_spelled_so_that_no_name_can_end_it() -> None:
-    assert spell_event(Event("set", b"a\n\ndata: x", 5)) == b'event: set\ndata: {"key": "a\\n\\ndata: x", "ttl_ms": 5}\n\n'
+    assert (
+        spell_event(Event("set", b"a\n\ndata: x", 5)) == b'event: set\ndata: {"key": "a\\n\\ndata: x", "ttl_ms": 5}\n\n'
+    )
     assert spell_event(Event("expired", b"\xff\n", 0)) == b'event: expired\ndata: {"key_encoded": "%FF%0A"}\n\n'
     assert spell_event(Event("lost", b"", 0, 7)) == b'event: lost\ndata: {"count": 7}\n\n'
 
@@ -77,7 +86,9 @@ def events_of(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
             yield name, json.loads(line.removeprefix("data: "))
 
 
-def test_a_watcher_hears_of_writes_and_of_the_end(gateway: LiveGateway, client: httpx.Client, direct: "redis.Redis") -> None:
+def test_a_watcher_hears_of_writes_and_of_the_end(
+    gateway: LiveGateway, client: httpx.Client, direct: "redis.Redis"
+) -> None:
     with client.stream("GET", "/v1/watch?prefix=watch:") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines()

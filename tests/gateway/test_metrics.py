@@ -42,12 +42,17 @@ def test_requests_are_counted_by_route_and_never_by_key() -> None:
             name = "respram_gateway_requests_total,method=%s,route=%s,status=%d"
             data = "/v1/data/{key}"
             assert [found[name % one] for one in (
-                ("PUT", data, 201), ("GET", data, 200), ("GET", data, 404), ("DELETE", data, 405), ("GET", "other", 404),
+                ("PUT", data, 201), ("GET", data, 200), ("GET", data, 404), ("DELETE", data, 405),
+                ("GET", "other", 404),
                 ("other", "/v1/keys", 405),
             )] == [1] * 6  # fmt: skip
             assert found[f"respram_gateway_answer_seconds_count,route={data}"] == 4
             assert found[f"respram_gateway_answer_seconds_bucket,le=+Inf,route={data}"] == 4
-            assert found["respram_gateway_node_up"] == 1 and found["respram_node_keys"] == 1 and found["respram_node_writes_total"] == 1
+            assert (
+                found["respram_gateway_node_up"] == 1
+                and found["respram_node_keys"] == 1
+                and found["respram_node_writes_total"] == 1
+            )
             assert found["respram_gateway_body_bytes"] == 0 and found["respram_gateway_watchers"] == 0
 
 
@@ -67,7 +72,9 @@ def test_a_user_sees_what_the_node_shows_it(node: LiveNode, gateway: LiveGateway
     direct.execute_command("ACL", "SETUSER", "looker", "on", ">looker-word", "~*", "+info", "+ping")
     with gateway.client() as client:
         def ask(login: str) -> httpx.Response:
-            return client.get("/v1/metrics", headers={"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"})
+            return client.get(
+                "/v1/metrics", headers={"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+            )
 
         assert "respram_node_keys" in samples(ask("looker:looker-word"))
         found = samples(ask("reader:reader-word"))

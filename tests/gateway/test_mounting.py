@@ -1,4 +1,6 @@
-"""The two lines of docs/gateway.md in a FastAPI application, served by uvicorn: both applications answer, neither disturbs the other."""
+"""The two lines of docs/gateway.md in a FastAPI application, served by uvicorn: both applications answer, neither
+disturbs the other.
+"""
 
 import asyncio
 import contextlib
@@ -85,7 +87,10 @@ def test_what_is_mounted_ends_with_the_application() -> None:
             api = fastapi.FastAPI(lifespan=lambda _: closing(app))
             api.mount("/store", app)
             transport = httpx.ASGITransport(api)
-            async with api.router.lifespan_context(api), httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            async with (
+                api.router.lifespan_context(api),
+                httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+            ):
                 assert (await client.put("/store/v1/data/a", content=b"1")).status_code == 201
                 link = await app.nodes.link()
             async with asyncio.timeout(SOON_S):

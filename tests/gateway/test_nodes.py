@@ -1,4 +1,5 @@
-"""Several nodes behind one gateway: the next one when one fails, most of the enclave for a write, links within bounds."""
+"""Several nodes behind one gateway: the next one when one fails, most of the enclave for a write, links within bounds.
+"""
 
 import asyncio
 import os
@@ -27,7 +28,10 @@ def test_facts_are_read_out_of_flat_arrays_and_lines() -> None:
 def test_when_a_node_ends_the_next_one_is_asked() -> None:
     first, second = start(), start()
     try:
-        with serving(f"redis://127.0.0.1:{first.port}", f"redis://127.0.0.1:{second.port}") as gateway, gateway.client() as client:
+        with (
+            serving(f"redis://127.0.0.1:{first.port}", f"redis://127.0.0.1:{second.port}") as gateway,
+            gateway.client() as client,
+        ):
             assert client.put("/v1/data/a", content=b"1").status_code == 201
             first.stop()
             assert client.get("/v1/data/a").status_code == 404, "the second one does not hold it: they are no enclave"
@@ -42,7 +46,11 @@ def test_when_a_node_ends_the_next_one_is_asked() -> None:
 
 
 def test_a_node_that_stands_still_is_left_for_the_next() -> None:
-    with running() as first, running() as second, serving(*(f"redis://127.0.0.1:{one.port}" for one in (first, second))) as gateway:
+    with (
+        running() as first,
+        running() as second,
+        serving(*(f"redis://127.0.0.1:{one.port}" for one in (first, second))) as gateway,
+    ):
         client = httpx.Client(base_url=gateway.base, timeout=SOON_S, trust_env=False)
         assert client.put("/v1/data/a", content=b"1").status_code == 201
         os.kill(first.process.pid, signal.SIGSTOP)

@@ -20,7 +20,8 @@ from respram.gateway.openapi import document
 from tests.gateway.faces import LiveGateway
 
 CHECKS = (
-    not_a_server_error, content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance,
+    not_a_server_error, content_type_conformance, response_headers_conformance, response_schema_conformance,
+    status_code_conformance,
     unsupported_method,
 )  # fmt: skip
 BODY_BYTES_MAX = 16 << 20

@@ -1,4 +1,6 @@
-"""The live page in a real browser: what it shows, whatever keys are called, for eyes of all kinds and windows of all sizes."""
+"""The live page in a real browser: what it shows, whatever keys are called, for eyes of all kinds and windows of all
+sizes.
+"""
 
 import os
 import threading
@@ -27,7 +29,10 @@ def test_the_files_have_a_policy_and_come_from_here_alone(client: httpx.Client) 
     assert page.headers["x-frame-options"] == "DENY" and "set-cookie" not in page.headers
     for name in ("page.js", "page.css", "uplot.js", "uplot.css"):
         got = client.get(f"/{name}")
-        assert got.status_code == 200 and client.get(f"/{name}", headers={"If-None-Match": got.headers["etag"]}).status_code == 304
+        assert (
+            got.status_code == 200
+            and client.get(f"/{name}", headers={"If-None-Match": got.headers["etag"]}).status_code == 304
+        )
         assert name in page.text
     for text in (page.text, client.get("/page.js").text, client.get("/page.css").text):
         assert "http:" not in text and "https:" not in text and "innerHTML" not in text
@@ -40,7 +45,12 @@ def test_keys_are_listed_with_their_lives_and_no_value(client: httpx.Client, dir
     found = client.get("/v1/live/keys?prefix=page:")
     assert "secret" not in found.text
     first, second = found.json()["keys"]
-    assert first["name"] == "page:1" and 55_000 < first["ttl_ms"] <= 60_000 and first["bytes"] == 6 and second["path"] == "page%3A%FF"
+    assert (
+        first["name"] == "page:1"
+        and 55_000 < first["ttl_ms"] <= 60_000
+        and first["bytes"] == 6
+        and second["path"] == "page%3A%FF"
+    )
 
 
 def test_one_overview_is_made_for_all_who_watch(gateway: LiveGateway, node: LiveNode, direct: "redis.Redis") -> None:
@@ -64,7 +74,9 @@ def test_one_overview_is_made_for_all_who_watch(gateway: LiveGateway, node: Live
 def page() -> Iterator[Page]:
     if NAME is None or not AXE.exists():
         assert not os.environ.get("RESPRAM_REQUIRE_ALL"), "the check installs chromium and axe-core"
-        pytest.skip("this needs chromium (Debian: apt install chromium) and axe-core (npm install --prefix build/axe axe-core)")
+        pytest.skip(
+            "this needs chromium (Debian: apt install chromium) and axe-core (npm install --prefix build/axe axe-core)"
+        )
     with browser() as made:
         yield made
 
@@ -73,7 +85,11 @@ def page() -> Iterator[Page]:
 def busy() -> Iterator[LiveGateway]:
     """Two nodes with keys that come and go."""
     settings: dict[str, str] = {EVENTS[0].removeprefix("--").replace("-", "_"): EVENTS[1]}
-    with respram.Enclave(2, engine="pure", **settings) as nodes, serving(*(node.url for node in nodes)) as gateway, nodes[0].client() as client:
+    with (
+        respram.Enclave(2, engine="pure", **settings) as nodes,
+        serving(*(node.url for node in nodes)) as gateway,
+        nodes[0].client() as client,
+    ):
         for number, name in enumerate(HOSTILE):
             client.set(name, "<b>value</b>", ex=500 + number)
         ended = threading.Event()
@@ -119,7 +135,10 @@ def test_names_and_values_are_text_whatever_they_are(page: Page, busy: LiveGatew
     page.until("document.querySelectorAll('#keys tr').length === 2")
     page.run("document.querySelector('#keys button').click(); 0")
     page.until("document.querySelector('#keys td.value').textContent === '<b>value</b>'")
-    assert page.run("document.title") == "respram" and page.run("document.querySelectorAll('#keys b, #keys img, #keys script').length") == 0
+    assert (
+        page.run("document.title") == "respram"
+        and page.run("document.querySelectorAll('#keys b, #keys img, #keys script').length") == 0
+    )
     assert page.complaints == []
 
 
@@ -130,7 +149,9 @@ def test_it_can_be_used_by_the_keyboard_alone(page: Page, busy: LiveGateway) -> 
     for _ in range(6):
         for kind in ("keyDown", "keyUp"):
             page.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
-        seen.append(page.run("document.activeElement.id || document.activeElement.className || document.activeElement.tagName"))
+        seen.append(
+            page.run("document.activeElement.id || document.activeElement.className || document.activeElement.tagName")
+        )
     assert seen[0] == "skip" and "prefix" in seen and "BUTTON" in seen
 
 

@@ -39,11 +39,14 @@ def test_a_body_that_drips_for_ever_holds_nobody_up(gateway: LiveGateway, client
 
 
 @pytest.mark.parametrize("data", [
-    b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"PUT /v1/data/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+    b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+    b"PUT /v1/data/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     b"PUT /v1/data/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"PUT /v1/data/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    b"GET /v1/data/%zz%f HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET http://evil/v1/keys HTTP/1.1\r\nHost: evil\r\n\r\n",
-    b"GET //evil/../v1/keys HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"GET /v1/data/%zz%f HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://evil/v1/keys HTTP/1.1\r\nHost: evil\r\n\r\n",
+    b"GET //evil/../v1/keys HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ])  # fmt: skip
 def test_bytes_that_are_no_request_harm_nobody(data: bytes, gateway: LiveGateway, client: httpx.Client) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port)) as wire:
@@ -54,7 +57,11 @@ def test_bytes_that_are_no_request_harm_nobody(data: bytes, gateway: LiveGateway
         while piece := wire.recv(1 << 16):
             answer += piece
         assert b" 500 " not in answer[:20]
-    assert client.get("/v1/health").status_code == 200 and "Traceback" not in gateway.log() and gateway.process.poll() is None
+    assert (
+        client.get("/v1/health").status_code == 200
+        and "Traceback" not in gateway.log()
+        and gateway.process.poll() is None
+    )
 
 
 def test_https_where_a_certificate_is_given(node: LiveNode, tmp_path: "object") -> None:
@@ -62,7 +69,8 @@ def test_https_where_a_certificate_is_given(node: LiveNode, tmp_path: "object") 
 
     assert isinstance(tmp_path, Path)
     done = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost",
          "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")],
         capture_output=True, check=False,
     )  # fmt: skip

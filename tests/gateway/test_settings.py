@@ -30,7 +30,8 @@ def test_flags_win_over_variables_and_urls_are_hidden_in_a_file(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("words", [
-    {"port": "x"}, {"max-body": "0"}, {"allow-host": "a/b"}, {"allow-origin": "evil"}, {"quorum": "all"}, {"tls-cert": "x"},
+    {"port": "x"}, {"max-body": "0"}, {"allow-host": "a/b"}, {"allow-origin": "evil"}, {"quorum": "all"},
+    {"tls-cert": "x"},
     {"url-file": "/nowhere"}, {"bind": "a b/c"}, {"max-connections": "0"},
 ])  # fmt: skip
 def test_what_is_wrong_is_one_line(words: dict[str, str]) -> None:

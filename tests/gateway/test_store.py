@@ -1,4 +1,6 @@
-"""What is asked of a node, without HTTP: listings whose memory is bounded, reads that fit together, conditions that race."""
+"""What is asked of a node, without HTTP: listings whose memory is bounded, reads that fit together, conditions that
+race.
+"""
 
 import asyncio
 import random
@@ -24,7 +26,9 @@ def with_store(node: LiveNode, use: Callable[[Store], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 7, 40, 1000])
-def test_a_listing_in_small_passes_is_the_same_listing(node: LiveNode, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+def test_a_listing_in_small_passes_is_the_same_listing(
+    node: LiveNode, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
     """However little may be held at once, and however long the names are."""
     seed = random.randrange(1 << 30)
     print("seed", seed)  # noqa: T201

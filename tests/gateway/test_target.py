@@ -18,7 +18,8 @@ def test_the_usual_forms_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "", "node:6379", "http://node", "redis://", "redis://node:x", "redis://node:99999", "redis://node/x", "redis://node/16",
+    "", "node:6379", "http://node", "redis://", "redis://node:x", "redis://node:99999", "redis://node/x",
+    "redis://node/16",
     "redis://node?ssl_what=1", "rediss://node?ssl_ca_certs=/nowhere", "redis://:hunter2@node/x", "redis://:hunter2@:x",
 ])  # fmt: skip
 def test_what_is_none_is_refused_without_being_repeated(text: str) -> None:

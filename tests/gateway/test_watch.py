@@ -41,7 +41,11 @@ def test_a_slow_watcher_is_told_how_many_it_missed() -> None:
 def test_watchers_share_one_subscription_and_leave_nothing_behind(node: LiveNode) -> None:
     async def use(hub: Hub) -> None:
         link = await hub.nodes.link()
-        async with hub.watch(None, b"share:") as one, hub.watch(None, b"share:") as other, hub.watch(None, b"else:") as third:
+        async with (
+            hub.watch(None, b"share:") as one,
+            hub.watch(None, b"share:") as other,
+            hub.watch(None, b"else:") as third,
+        ):
             assert await link.call(b"PUBSUB", b"NUMPAT") == 2
             await link.call(b"SET", b"share:1", b"x", b"EX", b"90")
             for watcher in (one, other):

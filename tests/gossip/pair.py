@@ -33,7 +33,15 @@ class Pair:
         self.lines: list[str] = []
         self.bytes = 0
 
-    def stock(self, bench: Bench, keys: range, ttl_ms: int = 100_000, clock_ms: int = OLD_MS, size: int = 20, apart_ms: int = 10) -> None:
+    def stock(
+        self,
+        bench: Bench,
+        keys: range,
+        ttl_ms: int = 100_000,
+        clock_ms: int = OLD_MS,
+        size: int = 20,
+        apart_ms: int = 10,
+    ) -> None:
         for key in keys:
             record = Record(0, b"k%d" % key, b"v" * size, clock_ms << 16, 5, EPOCH_MS + ttl_ms + key * apart_ms)
             bench.engine.merge(pack(record), bench.now.wall_ms)

@@ -23,7 +23,9 @@ def member(number: int, enclave: bytes = b"main", ready: bool = True, clients: b
 
 
 def hello(one: Member, **changes: object) -> Hello:
-    said = Hello(VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one), pack_terms(Terms()))
+    said = Hello(
+        VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one), pack_terms(Terms())
+    )
     return replace(said, **changes)  # type: ignore[arg-type]
 
 

@@ -28,7 +28,11 @@ def meet(one: Bench, link: int, number: int, terms: Terms, enclave: bytes = b"ma
 
 
 def warnings(one: Bench) -> list[str]:
-    return [said.details for said in one.effects if isinstance(said, Report) and said.event == "unequal_settings" and said.warns]
+    return [
+        said.details
+        for said in one.effects
+        if isinstance(said, Report) and said.event == "unequal_settings" and said.warns
+    ]
 
 
 def test_terms_survive_packing_and_more_of_them_is_passed_over() -> None:
@@ -60,7 +64,11 @@ def test_a_smaller_limit_is_taken_over_and_told_on_and_both_sides_warn() -> None
 def test_a_greater_limit_there_is_said_and_changes_nothing_here() -> None:
     one = bench()
     meet(one, 1, 0x200, Terms(48 * HOUR_MS, 512 * MIB, False))
-    assert [line.split()[1] for line in warnings(one)] == ["setting=max-ttl", "setting=proto-max-bulk-len", "setting=seal-memory"]
+    assert [line.split()[1] for line in warnings(one)] == [
+        "setting=max-ttl",
+        "setting=proto-max-bulk-len",
+        "setting=seal-memory",
+    ]
     assert one.core.agreement.current == HERE and one.core.agreement.unequal
     one.say(1, wire.Terms(pack_terms(HERE)))
     assert len(warnings(one)) == 3, "it has taken over what holds here"
@@ -88,8 +96,12 @@ def test_what_lives_too_long_is_cut_and_what_is_too_large_leaves_a_stub() -> Non
     payload, count = one.core.agreement.cut(b"".join(map(pack, records)))
     assert count == 3
     long, large, key = unpack(payload)
-    assert (key.key, key.value, key.shadow_ms) == (b"k" * 2_000, None, EPOCH_MS + 60_000), "a stub may be as large as its key"
-    assert long == replace(records[1], clock=(EPOCH_MS << 16) + 1, node=ME, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms)
+    assert (key.key, key.value, key.shadow_ms) == (b"k" * 2_000, None, EPOCH_MS + 60_000), (
+        "a stub may be as large as its key"
+    )
+    assert long == replace(
+        records[1], clock=(EPOCH_MS << 16) + 1, node=ME, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms
+    )
     assert long.seal == Seal(5, 9, 7), "its value lies as it was sealed"
     assert (large.value, large.db, large.deadline_ms, large.shadow_ms) == (None, 3, EPOCH_MS, EPOCH_MS + 60_000)
     assert one.core.agreement.cut(b"\xff" * 10) == (b"", 0)
@@ -107,5 +119,7 @@ def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers
     one.say(1, wire.Terms(pack_terms(lower)))  # it has taken it over
     one.take(one.core.choose(48 * HOUR_MS, HERE.value_bytes_max, one.now))
     assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={HOUR_MS} now={HOUR_MS}"]
-    assert one.core.agreement.current == lower and [said for said in one.effects if isinstance(said, Agreed)][-1] == Agreed(lower)
+    assert one.core.agreement.current == lower and [said for said in one.effects if isinstance(said, Agreed)][
+        -1
+    ] == Agreed(lower)
     assert len(one.sent(wire.Terms, 1)) == 1, "nothing has changed for the others"

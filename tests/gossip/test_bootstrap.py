@@ -1,4 +1,6 @@
-"""Joining: a near source, a dump under credit, going on elsewhere, READY by an equal digest, alone when nobody is there."""
+"""Joining: a near source, a dump under credit, going on elsewhere, READY by an equal digest, alone when nobody is
+there.
+"""
 
 
 

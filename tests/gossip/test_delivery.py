@@ -22,7 +22,13 @@ def stand() -> tuple[Alone, Delivery, Link]:
 
 def push(host: Alone, delivery: Delivery, link: Link, number: int) -> None:
     assert link.peer is not None
-    enqueue(link.peer, Batch(ME, number, 0, RECORDS_KIND, b"x" * 100, host.now.ms, number, number), host.policy, host.now.ms, number)
+    enqueue(
+        link.peer,
+        Batch(ME, number, 0, RECORDS_KIND, b"x" * 100, host.now.ms, number, number),
+        host.policy,
+        host.now.ms,
+        number,
+    )
     delivery.pump(link)
 
 

@@ -1,4 +1,5 @@
-"""The source of a dump: chunks one a turn within the joiner's credit, two joiners at a time, and nothing held up by it."""
+"""The source of a dump: chunks one a turn within the joiner's credit, two joiners at a time, and nothing held up by it.
+"""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,7 +28,9 @@ def test_chunks_are_made_one_a_turn_and_only_within_the_joiners_credit() -> None
     bench = source()
     bench.say(1, Dump(0))
     for made in (0, 0, 1, 2):
-        assert len(bench.sent(Dumped)) == made, "clients of the source wait for one thing at a time, not for all that fits"
+        assert len(bench.sent(Dumped)) == made, (
+            "clients of the source wait for one thing at a time, not for all that fits"
+        )
         assert bench.core.next_deadline() == bench.ms
         bench.take(bench.core.tick(bench.now))
     bench.wait(1)
@@ -44,7 +47,9 @@ def test_chunks_are_made_one_a_turn_and_only_within_the_joiners_credit() -> None
         bench.say(1, Ack(bench.sent(Dumped)[-1].seq, b""))
         bench.wait(1)
     chunks = bench.sent(Dumped)
-    assert sum(len(one.payload) for one in chunks) == sum(len(packed(b"k%d" % number, 1_000)) for number in range(3_000))
+    assert sum(len(one.payload) for one in chunks) == sum(
+        len(packed(b"k%d" % number, 1_000)) for number in range(3_000)
+    )
     assert bench.core.neighbours.links[1].dump_point is None and not bench.core.neighbours.links[1].feeding
 
 

@@ -56,7 +56,8 @@ def test_large_filters_go_in_parts_and_large_records_in_parts() -> None:
 
 
 def test_a_small_filter_hardly_passes_over_anything_and_a_large_one_stays_small() -> None:
-    """Halves of 2,000 records each: one round and not a second for what two filters of 1% would have left, 40 in all."""
+    """Halves of 2,000 records each: one round and not a second for what two filters of 1% would have left, 40 in all.
+    """
     pair = Pair()
     pair.stock(pair.one, range(2_000))
     pair.stock(pair.other, range(2_000, 4_000))

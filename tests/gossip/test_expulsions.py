@@ -1,4 +1,5 @@
-"""Lists of who is put out: taken where they are signed, told on once, the newest of each authority; and nothing grows."""
+"""Lists of who is put out: taken where they are signed, told on once, the newest of each authority; and nothing grows.
+"""
 
 from respram.gossip.effects import Expelled
 from respram.gossip.expulsions import LIST_BYTES_MAX, LISTS_MAX
@@ -36,7 +37,11 @@ def test_a_list_holds_at_once_and_is_told_to_all_but_its_teller_once() -> None:
     for _ in range(3):
         bench.say(1, Expulsions(packed(b"ca 1")))
     assert held(bench) == [(b"ca 1",)]
-    assert [bench.sent(Expulsions, link) for link in (1, 2, 3)] == [[], [Expulsions(packed(b"ca 1"))], [Expulsions(packed(b"ca 1"))]]
+    assert [bench.sent(Expulsions, link) for link in (1, 2, 3)] == [
+        [],
+        [Expulsions(packed(b"ca 1"))],
+        [Expulsions(packed(b"ca 1"))],
+    ]
     bench.forget()
     bench.meet(4, member(4))
     assert bench.sent(Expulsions, 4) == [Expulsions(packed(b"ca 1"))], "a new link begins with it"
@@ -44,7 +49,14 @@ def test_a_list_holds_at_once_and_is_told_to_all_but_its_teller_once() -> None:
 
 def test_of_two_lists_the_newer_holds_and_an_old_one_brings_nobody_back() -> None:
     bench = stand()
-    for text, good in ((b"ca 2 two", True), (b"ca 1 one", True), (b"other 1", True), (b"forged 9", False), (b"ca 3", True), (b"", False)):
+    for text, good in (
+        (b"ca 2 two", True),
+        (b"ca 1 one", True),
+        (b"other 1", True),
+        (b"forged 9", False),
+        (b"ca 3", True),
+        (b"", False),
+    ):
         taken, effects = bench.core.expel(text, bench.now)
         bench.take(effects)
         assert taken is good, text

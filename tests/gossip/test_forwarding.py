@@ -52,7 +52,9 @@ def ask(bench: Bench, *keys: bytes, kind: int = RUN, commands: bytes = INCR) -> 
     return token
 
 
-def forward(number: int, *keys: bytes, below: int = 1, again: int = 0, kind: int = RUN, records: bytes = b"") -> Forward:
+def forward(
+    number: int, *keys: bytes, below: int = 1, again: int = 0, kind: int = RUN, records: bytes = b""
+) -> Forward:
     return Forward(number, below, kind, again, 0, 2, b"", b"", pack_keys(keys), b"", records, INCR)
 
 
@@ -64,7 +66,14 @@ def serves(bench: Bench) -> list[Serve]:
     return [one for one in bench.effects if isinstance(one, Serve)]
 
 
-def serve(bench: Bench, number: int, replies: bytes = b":1\r\n", records: tuple[bytes, ...] = (), outcome: int = DONE, who: int = OTHER) -> None:
+def serve(
+    bench: Bench,
+    number: int,
+    replies: bytes = b":1\r\n",
+    records: tuple[bytes, ...] = (),
+    outcome: int = DONE,
+    who: int = OTHER,
+) -> None:
     bench.take(bench.core.served(who, number, outcome, replies, list(records), bench.now))
 
 

@@ -1,4 +1,5 @@
-"""Homes: every node makes the same map by itself, a change moves its share alone, and who gains slots waits a moment."""
+"""Homes: every node makes the same map by itself, a change moves its share alone, and who gains slots waits a moment.
+"""
 
 from dataclasses import replace
 from itertools import pairwise

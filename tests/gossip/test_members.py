@@ -159,9 +159,13 @@ def test_hearsay_cannot_use_up_the_incarnations_of_a_member() -> None:
     witness.learn(member(7), 0)
     for now_ms in range(0, 100_000, 10):
         for ahead in (INCARNATION_MAX, AHEAD_MAX, 1):
-            victim.learn(replace(victim.me, incarnation=min(victim.me.incarnation + ahead, INCARNATION_MAX), status=DEAD), now_ms)
+            victim.learn(
+                replace(victim.me, incarnation=min(victim.me.incarnation + ahead, INCARNATION_MAX), status=DEAD), now_ms
+            )
             known = witness.members[7]
-            witness.learn(replace(known, incarnation=min(known.incarnation + ahead, INCARNATION_MAX), status=SUSPECT), now_ms)
+            witness.learn(
+                replace(known, incarnation=min(known.incarnation + ahead, INCARNATION_MAX), status=SUSPECT), now_ms
+            )
     assert victim.me.incarnation <= 1 + AHEAD_MAX + 101 and victim.me.status == ALIVE and victim.implausible > 1000
     assert witness.members[7].incarnation <= 1 + AHEAD_MAX + 100 and witness.implausible > 1000
 

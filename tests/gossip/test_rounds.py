@@ -63,7 +63,9 @@ def test_the_pace_is_that_of_a_busy_time_while_members_come_back_from_the_dead()
 
 
 def test_peers_that_lack_nothing_have_nothing_to_ask_of_each_other() -> None:
-    """One wrote a key three times, the second version never left: digests of that moment differ, and nothing is lacking."""
+    """One wrote a key three times, the second version never left: digests of that moment differ, and nothing is
+    lacking.
+    """
     pair = Pair()
     differ_by_what_never_left(pair)
     pair.round()

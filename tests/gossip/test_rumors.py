@@ -166,7 +166,9 @@ def test_a_peer_that_stays_away_costs_one_queue_and_one_line() -> None:
 
 
 def test_what_was_written_before_anybody_was_met_goes_to_the_first_who_are() -> None:
-    """Comparison leaves what is younger than a second alone: a node that is stopped before it is that old would take it along."""
+    """Comparison leaves what is younger than a second alone: a node that is stopped before it is that old would take it
+    along.
+    """
     bench = Bench(roots=[b"10.0.0.9:7"])
     bench.write(b"a")
     bench.write(b"b")

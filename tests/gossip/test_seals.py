@@ -226,7 +226,8 @@ def test_a_forgotten_key_is_asked_for_and_the_record_comes_again() -> None:
     assert forgetful.find(key) is not None
     newer = new_ring(EPOCH_MS + 1)
     newer.take()
-    enclave.rings[0].learn(newer.export(), EPOCH_MS + 50)  # it rules from now on, but node 0 has a pad of the first key left
+    # it rules from now on, but node 0 has a pad of the first key left
+    enclave.rings[0].learn(newer.export(), EPOCH_MS + 50)
     enclave.settle(3_000)
     assert forgetful.current == newer.current != key
     enclave.replicas[1].engine.expire(EPOCH_MS + 100_000, 1_000)

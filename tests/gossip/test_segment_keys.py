@@ -39,7 +39,10 @@ def test_keys_of_others_are_kept_until_their_bucket_ends_or_their_file_is_gone()
     bench = Bench()
     bench.meet(1, member(1))
     bench.say(1, Keys(pack([entry(7), entry(8, EPOCH_MS + 3_000), entry(9, EPOCH_MS - 1)]), b""))
-    assert bench.core.segment_keys.keys.get(entry(7).id) == entry(7).key and bench.core.segment_keys.keys.get(entry(9).id) is None
+    assert (
+        bench.core.segment_keys.keys.get(entry(7).id) == entry(7).key
+        and bench.core.segment_keys.keys.get(entry(9).id) is None
+    )
     bench.wait(2_500)
     assert bench.core.segment_keys.keys.get(entry(8).id) == entry(8).key
     bench.wait(2_000)
@@ -108,7 +111,12 @@ def test_an_end_that_no_bucket_has_and_a_key_for_another_id_are_refused() -> Non
     bench.meet(1, member(1))
     most_ms = EPOCH_MS + 1_000 + Policy().clock_offset_ms_max + BUCKET_MS_MAX
     wrong = Entry(entry(7).id, LATER_MS, entry(8).key)
-    ends = [entry(1, most_ms), entry(2, most_ms + 1), entry(3, (1 << 64) - 1), Entry(entry(4).id, (1 << 64) - 1, NO_KEY)]
+    ends = [
+        entry(1, most_ms),
+        entry(2, most_ms + 1),
+        entry(3, (1 << 64) - 1),
+        Entry(entry(4).id, (1 << 64) - 1, NO_KEY),
+    ]
     bench.say(1, Keys(pack([*ends, wrong]), b""))
     keys = bench.core.segment_keys.keys
     assert [one.id for one in keys.entries()] == [entry(1).id] and keys.refused == 4 and not keys.has_tombstones

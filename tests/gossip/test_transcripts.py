@@ -1,7 +1,8 @@
 """The protocol's conversations as text: who says what to whom, in which order, between whole replicas in virtual time.
 
-Each file of `transcripts/` is one of them. A change of the protocol shows here as a difference that can be read; whoever can
-explain it records anew, with `python -m tests.gossip.test_transcripts`. Times are left out, and numbers that are drawn.
+Each file of `transcripts/` is one of them. A change of the protocol shows here as a difference that can be read;
+whoever can explain it records anew, with `python -m tests.gossip.test_transcripts`. Times are left out, and numbers
+that are drawn.
 """
 
 import re
@@ -77,12 +78,15 @@ def tell(message: Message) -> str:
         case wire.Members():
             return f"{word} {members(message.entries)}{' and yours?' if message.buckets else ''}"
         case wire.Vouch():
-            numbers = [int.from_bytes(message.numbers[at : at + 8], "little") for at in range(0, len(message.numbers), 8)]
+            numbers = [
+                int.from_bytes(message.numbers[at : at + 8], "little") for at in range(0, len(message.numbers), 8)
+            ]
             return f"{word} {', '.join(name((number >> 16) - 1) for number in numbers)}"
         case wire.Ping() | wire.Pong():
             return f"{word} {members(message.news)}".rstrip()
         case wire.Push():
-            return f"{word} seq {message.seq}: batch {message.number} of {name((message.origin >> 16) - 1)}{', pass it on' if message.spread else ''}"
+            onward = ", pass it on" if message.spread else ""
+            return f"{word} seq {message.seq}: batch {message.number} of {name((message.origin >> 16) - 1)}{onward}"
         case wire.Ack():
             return f"{word} {message.seq}{f', refused {len(message.refused) // 8}' if message.refused else ''}"
         case wire.Announce() | wire.Want():
@@ -266,7 +270,8 @@ def a_write_among_many() -> list[str]:
 CONVERSATIONS: dict[str, Callable[[], list[str]]] = {
     one.__name__: one
     for one in (
-        a_node_joins, a_write_and_a_wait, a_write_without_a_wait, another_network, a_clock_that_is_wrong, a_miss_while_joining,
+        a_node_joins, a_write_and_a_wait, a_write_without_a_wait, another_network, a_clock_that_is_wrong,
+        a_miss_while_joining,
         a_node_falls_silent, a_node_leaves, a_cut_heals, a_write_among_many,
     )
 }  # fmt: skip

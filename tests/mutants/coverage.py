@@ -1,7 +1,8 @@
 """Runs the whole suite over a package that counts, and prints which lines of Python and of C it never reached.
 
-`make coverage` makes the copy of the tree and starts this in it: the C core there is built with --coverage. Nodes that tests start
-as processes of their own are counted too: coverage.py starts with each interpreter, and gcov adds up in files.
+`make coverage` makes the copy of the tree and starts this in it: the C core there is built with --coverage. Nodes that
+tests start as processes of their own are counted too: coverage.py starts with each interpreter, and gcov adds up in
+files.
 """
 
 import json

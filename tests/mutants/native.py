@@ -2,9 +2,10 @@
 
     python -m tests.mutants.native --files table.c merge.c --most 200 --seed 1
 
-Each mutant is one changed place: a comparison, an operator, a constant, a condition or a statement. It is compiled into a copy of
-the package in build/mutants, the tests of the engine run against it until the first one fails, and what survives is printed with its
-line. A mutant that does not compile does not count. One that hangs or crashes the interpreter counts as noticed.
+Each mutant is one changed place: a comparison, an operator, a constant, a condition or a statement. It is compiled into
+a copy of the package in build/mutants, the tests of the engine run against it until the first one fails, and what
+survives is printed with its line. A mutant that does not compile does not count. One that hangs or crashes the
+interpreter counts as noticed.
 """
 
 import argparse
@@ -82,7 +83,8 @@ def mutants(file: str, source: str) -> Iterator[Mutant]:
 
 
 class Bench:
-    """A copy of the package whose C core can be built anew in a second: one file is compiled, all objects are linked."""
+    """A copy of the package whose C core can be built anew in a second: one file is compiled, all objects are linked.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place

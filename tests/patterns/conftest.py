@@ -155,7 +155,9 @@ class World:
         return start
 
     def expire(self, *keys: str | bytes) -> None:
-        """Ends the life of keys now. Tests that look at a key before its end give it a long one: then no machine is too slow."""
+        """Ends the life of keys now. Tests that look at a key before its end give it a long one: then no machine is too
+        slow.
+        """
         for key in keys:
             assert self.raw.pexpire(key, 1), key
         self.until(lambda: not self.raw.exists(*keys))

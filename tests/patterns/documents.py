@@ -13,7 +13,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def document(number: str) -> str:
-    """A document's text. The tests of a checkout that comes without the documents skip; where they lie, nothing does."""
+    """A document's text. The tests of a checkout that comes without the documents skip; where they lie, nothing does.
+    """
     if not SEEDS.is_dir():
         pytest.skip(f"the documents are not beside this checkout: {SEEDS} is missing")
     (path,) = SEEDS.glob(f"{number}_*.txt")

@@ -1,7 +1,8 @@
-"""Document 003's Rust read as Python: a line-by-line rewriting of just what that document uses. No compiler; it fails on what it does not know.
+"""Document 003's Rust read as Python: a line-by-line rewriting of just what that document uses.
+No compiler; it fails on what it does not know.
 
-Types, borrows and awaits go; `if let Some(x) = y` asks for None; a struct is a Thing with its fields; macros become what they print or
-compare. The indentation of the document is Python's already.
+Types, borrows and awaits go; `if let Some(x) = y` asks for None; a struct is a Thing with its fields; macros become
+what they print or compare. The indentation of the document is Python's already.
 """
 
 import itertools
@@ -21,18 +22,24 @@ def defined(found: "re.Match[str]") -> str:
 
 
 RULES = tuple((re.compile(pattern), put) for pattern, put in (
-    (r"/\*.*?\*/", ""), (r"(?:^|\s)//.*$", ""), (r"\.await\??", ""), (r"&mut |&(?=\w)", ""), (r"\?(?=[;.,)])", ""), (r"\?$", ""),
+    (r"/\*.*?\*/", ""), (r"(?:^|\s)//.*$", ""), (r"\.await\??", ""), (r"&mut |&(?=\w)", ""), (r"\?(?=[;.,)])", ""),
+    (r"\?$", ""),
     (r"\.as_bytes\(\)\.to_vec\(\)", ".encode()"), (r"\.to_string\(\)|\.clone\(\)", ""), (r"\.(hash|id)\(\)", r".\1"),
-    (r"String::from_utf8\((\w+)\)", r"\1.decode()"), (r"vec!\[(.*?)\]", r"[\1]"), (r"\bVec::new\(\)", "[]"), (r"\bHashMap::new\(\)", "{}"),
+    (r"String::from_utf8\((\w+)\)", r"\1.decode()"), (r"vec!\[(.*?)\]", r"[\1]"), (r"\bVec::new\(\)", "[]"),
+    (r"\bHashMap::new\(\)", "{}"),
     (r"\.into_iter\(\)\.filter\(\|l\| l\.starts_with\((\w+)\)\)\.collect\(\)", r".beginning(\1)"),
-    (r"format!\((\"[^\"]*\"), (.*?)\)(?=[;)]|$)", r"\1.format(\2)"), (r"println!\((\"[^\"]*\"), (.*)\);", r"printed(\1.format(\2))"),
-    (r"assert_eq!\((.*), (.*)\);", r"assert \1 == \2"), (r"(\S+)\.insert\((.+), (.+)\);", r"\1[\2] = \3"), (r"\.push\(", ".append("),
+    (r"format!\((\"[^\"]*\"), (.*?)\)(?=[;)]|$)", r"\1.format(\2)"),
+    (r"println!\((\"[^\"]*\"), (.*)\);", r"printed(\1.format(\2))"),
+    (r"assert_eq!\((.*), (.*)\);", r"assert \1 == \2"), (r"(\S+)\.insert\((.+), (.+)\);", r"\1[\2] = \3"),
+    (r"\.push\(", ".append("),
     (r"^(\s*)(?:async )?fn (\w+)\((.*)\) -> .*\{$", defined),
     (r"\b(if|while) let Some\((\w+)\) = (.+) \{$", r"\1 (\2 := \3) is not None:"), (r"\} else \{$", "else:"),
-    (r"\bfor \((\w+), (\w+)\) in (.+) \{$", r"for \1, \2 in pairs(\3):"), (r"\bfor (\w+) in (.+) \{$", r"for \1 in \2:"),
+    (r"\bfor \((\w+), (\w+)\) in (.+) \{$", r"for \1, \2 in pairs(\3):"),
+    (r"\bfor (\w+) in (.+) \{$", r"for \1 in \2:"),
     (r"\bif !(.+) \{$", r"if not \1:"), (r"\bif (.+) \{$", r"if \1:"),
     (r"\blet (?:mut )?(\w+)(?:: [^=]+)? = ", r"\1 = "),
-    (r"^(\s*)return Ok\((.*)\);", r"\1return \2"), (r"^(\s*)Ok\(\(\)\)$", r"\1return None"), (r"^(\s*)Ok\((.*)\)$", r"\1return \2"),
+    (r"^(\s*)return Ok\((.*)\);", r"\1return \2"), (r"^(\s*)Ok\(\(\)\)$", r"\1return None"),
+    (r"^(\s*)Ok\((.*)\)$", r"\1return \2"),
     (r"^(\s*)Err\(Error::new\((.*)\)\)$", r"\1raise LookupError(\2)"),
     (r"\b([A-Z]\w+) \{ (.*?),? *\};", fields), (r"\b[A-Z]\w+ \{$", "Thing("),
     (r"\bSome\((.*)\)(?=[,;]|$)", r"\1"), (r"\b(\w+)::(\w+)", r"\1_\2"), (r"\b(\w+)::(\w+)", r"\1_\2"),
@@ -132,7 +139,8 @@ def names(client: Any, printed: list[str]) -> dict[str, Any]:
 
     clock = type("Clock", (), {"timestamp": lambda self: 1_781_234_567})
     return {
-        "ContentStore_new": stores.new, "ContentStore_from_id": stores.from_id, "store_new": stores.new, "ContentRef_new": ContentRef,
+        "ContentStore_new": stores.new, "ContentStore_from_id": stores.from_id, "store_new": stores.new,
+        "ContentRef_new": ContentRef,
         "serde_json_to_vec": to_vec, "serde_json_from_slice": from_slice, "bincode_serialize": bincode.serialize,
         "bincode_deserialize": bincode.kept.__getitem__, "chrono_Utc_now": clock, "Thing": Thing, "pairs": pairs,
         "printed": printed.append, "store": stores.new(),

@@ -39,7 +39,8 @@ def test_namespaces_are_apart_and_can_be_discovered(world: World) -> None:
     world(main.set("commit", "1"))
     world(dev.set("commit", "2"))
     world(data.set("repo:r:main:commit", "3"))
-    assert [world(each.get(name)) for each, name in ((main, "commit"), (dev, "commit"), (data, "repo:r:main:commit"))] == [
+    assert [world(each.get(name))
+            for each, name in ((main, "commit"), (dev, "commit"), (data, "repo:r:main:commit"))] == [
         "1", "2", "3",
     ]  # fmt: skip
     assert world(data.list_namespaces()) == ["default", "repo:r:dev", "repo:r:main"]

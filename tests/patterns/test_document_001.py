@@ -1,4 +1,6 @@
-"""Document 001's own code: each block runs as it stands on a DataStore, with the functions that it leaves to its reader filled in."""
+"""Document 001's own code: each block runs as it stands on a DataStore, with the functions that it leaves to its reader
+filled in.
+"""
 
 import asyncio
 import base64

@@ -11,7 +11,8 @@ from tests.patterns.documents import blocks
 from tests.patterns.rust import Thing, names, python
 
 TITLES = (
-    "stores", "content", "labels", "actor", "versions", "dedup", "shared", "linked", "cached", "snapshot", "message", "environment",
+    "stores", "content", "labels", "actor", "versions", "dedup", "shared", "linked", "cached", "snapshot", "message",
+    "environment",
     "log", "migration", "sync",
 )  # fmt: skip
 
@@ -20,7 +21,9 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(node_port: int) -> Iterator[Run]:
-    """Runs the block of a title with the functions that the document leaves to its reader; the names that it leaves behind."""
+    """Runs the block of a title with the functions that the document leaves to its reader; the names that it leaves
+    behind.
+    """
     client = redis.Redis(port=node_port)
     printed: list[str] = []
 
@@ -77,7 +80,8 @@ def test_versions_lists_and_caches(run: Run) -> None:
 def test_messages_and_dependencies(run: Run) -> None:
     sent: list[Any] = []
     processed: list[bytes] = []
-    message = run("message", generate_large_data=lambda: b"large" * 1000, send_message_to_actor=lambda to, what: sent.append((to, what)),
+    message = run("message", generate_large_data=lambda: b"large" * 1000,
+                  send_message_to_actor=lambda to, what: sent.append((to, what)),
                   process_large_data=processed.append)  # fmt: skip
     assert sent[0][0] == "actor-2"
     message["handle_message"](sent[0][1])

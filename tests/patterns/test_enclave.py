@@ -1,7 +1,7 @@
 """Patterns on three nodes: what reaches the others, and what two nodes may do at the same moment.
 
-Who decides is the key's home, so of all that race for a key one wins. What is written without a look stays a race: it is run
-until it happens, each time with a new name.
+Who decides is the key's home, so of all that race for a key one wins. What is written without a look stays a race: it
+is run until it happens, each time with a new name.
 """
 
 import json

@@ -45,7 +45,8 @@ def kind(output: str) -> str:
     """What must be alike in two runs. A number alone on its line stays; elsewhere any but nothing becomes N."""
     output = re.sub(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])", "NODE", output)
     output = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", output)
-    output = re.sub(r"(?<=records_repaired:)\d+", "SOME", output)  # a busy machine may have repaired one while the node joined
+    # a busy machine may have repaired one while the node joined
+    output = re.sub(r"(?<=records_repaired:)\d+", "SOME", output)
     lines = (
         line if line.isdigit() else re.sub(r"(?<![\w.])(?!0\b)\d[\d.]*s?\b", "N", line) for line in output.splitlines()
     )
@@ -69,7 +70,8 @@ def performed(commands: list[str], folder: Path) -> list[str]:
     (folder / "page.sh").write_text("\n".join(script) + "\n")
     (folder / "tests").symlink_to(ROOT / "tests")
     with subprocess.Popen(
-        ["bash", "page.sh"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["bash", "page.sh"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
         env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **ports}, start_new_session=True,
     ) as process:  # fmt: skip
         try:

@@ -1,4 +1,6 @@
-"""The pages say what is true: each example is run as it stands, twice, and on three nodes; and the map leaves out no pattern."""
+"""The pages say what is true: each example is run as it stands, twice, and on three nodes; and the map leaves out no
+pattern.
+"""
 
 import itertools
 import re
@@ -42,7 +44,9 @@ def sources() -> list[str]:
 
 
 def made_for(ports: tuple[int, ...], database: int) -> Any:
-    """A stand-in for the module redis, whose clients go to the nodes in turn and wait for the others after each command."""
+    """A stand-in for the module redis, whose clients go to the nodes in turn and wait for the others after each
+    command.
+    """
     turn = itertools.count()
     waiting: dict[int, Any] = {port: redis.Redis(port=port) for port in ports}
 
@@ -149,14 +153,16 @@ NAMED = {
         "Avoiding collisions",
     ),
     "Agent Data Store patterns": (
-        "Cache-aside (lazy loading)", "Write-through cache", "Cache with TTL check", "Running counter", "Append to list",
+        "Cache-aside (lazy loading)", "Write-through cache", "Cache with TTL check", "Running counter",
+        "Append to list",
         "Aggregate statistics", "Hierarchical keys", "Dynamic namespaces", "Namespace discovery", "State machine",
         "Batch processing", "Lock (advisory)", "Index", "Not: large binary data", "Not: real-time coordination",
         "Not: sensitive credentials",
     ),
     "Theater store patterns": (
         "1 Creating and managing stores", "2 Content storage and retrieval", "3 Content tagging with labels",
-        "4 Actor-specific storage", "5 Versioned content", "6 Content deduplication", "7 Shared resources between actors",
+        "4 Actor-specific storage", "5 Versioned content", "6 Content deduplication",
+        "7 Shared resources between actors",
         "8 Content-based data structures", "9 Cached computation results", "10 Snapshot and restore",
         "11 Content-based messaging", "12 Dependency injection for actors", "13 Append-only logs",
         "14 Actor migration and state transfer", "15 Content synchronization",
@@ -165,7 +171,8 @@ NAMED = {
         "1 Live video streaming", "2 IoT sensor storage (hash-addressed)", "3 Multi-endpoint fanout",
         "4 Custom binary protocol", "Request-response", "Publish-subscribe", "Bidirectional streaming",
         "File transfer with progress", "Multiplexed application", "Retry and reconnection", "Keep-alive monitoring",
-        "Content distribution", "Session/Stream API", "Agnostic primitives", "Adaptive priority", "Probabilistic delivery",
+        "Content distribution", "Session/Stream API", "Agnostic primitives", "Adaptive priority",
+        "Probabilistic delivery",
         "Session continuity", "Affinity pooling",
     ),
     "REPRAM hybrid consensus and sync": (

@@ -46,7 +46,8 @@ def kinds(found: list[Any]) -> list[str]:
 
 
 def few(failed: list[str]) -> None:
-    """A node that got no time of the processor for too long asks the others before it decides again, and says so meanwhile. Who is told
+    """A node that got no time of the processor for too long asks the others before it decides again, and says so
+    meanwhile. Who is told
     that had no turn; it is no reason to give two a turn."""
     assert len(failed) <= FAILED_MAX, failed
 
@@ -125,7 +126,9 @@ def test_an_item_of_a_batch_is_noted_once(apart: Apart) -> None:
 
 
 def test_no_two_versions_have_one_number(apart: Apart) -> None:
-    found = races(apart, lambda client, name: Versions(ContentStore(client, name, ttl_s=60), "document").publish(b"content"))
+    found = races(
+        apart, lambda client, name: Versions(ContentStore(client, name, ttl_s=60), "document").publish(b"content")
+    )
     assert {kind for each in found for kind in kinds(each)} <= {"int", "StoreAway"}
     for each in found:
         numbers = [one for one in each if isinstance(one, int)]

@@ -1,4 +1,6 @@
-"""Document 004's own code, with its import lines changed and its placeholders filled in; and what its names do beyond it."""
+"""Document 004's own code, with its import lines changed and its placeholders filled in; and what its names do beyond
+it.
+"""
 
 import asyncio
 import collections
@@ -32,7 +34,8 @@ from tests.ports import reserve
 
 PACKAGE = "seigr_toolset_transmissions"
 SEED = b"seed_32_bytes_minimum_required!!"
-NAMES = ("BinaryStorage", "ContentDistribution", "EndpointManager", "FrameDispatcher", "KademliaDHT", "PubSubManager", "STCWrapper",
+NAMES = ("BinaryStorage", "ContentDistribution", "EndpointManager", "FrameDispatcher", "KademliaDHT", "PubSubManager",
+         "STCWrapper",
          "StreamDecoder", "StreamEncoder", "DHTNode", "ConnectionTimeoutError")  # fmt: skip
 
 
@@ -86,7 +89,8 @@ async def sessions() -> tuple[seigr.STTNode, seigr.STTNode, Any, Any]:
 
 def test_every_block_of_the_document_is_run_here() -> None:
     marks = ("stream_video", "store_sensor_readings", "broadcast_to_viewers", "FRAME_MY_HANDSHAKE", "handle_request",
-             "PubSubManager", "send_loop", "send_file_with_progress", "stream_video = session", "robust_connect", "reconnect()",
+             "PubSubManager", "send_loop", "send_file_with_progress", "stream_video = session", "robust_connect",
+             "reconnect()",
              "ContentDistribution")  # fmt: skip
     found = blocks("004", "python")
     assert len(found) == len(marks)
@@ -109,7 +113,8 @@ def test_live_video_is_streamed(on_store: Callable[[Scenario], None]) -> None:
         camera = types.SimpleNamespace(capture=lambda: b"raw %d " % len(shown) * 20_000)
         encoder = types.SimpleNamespace(encode=lambda raw: b"H" + raw)
         decoder = types.SimpleNamespace(decode=lambda data: data[1:])
-        here = names(session_id=b"s" * 8, stream_id=1, your_h264_encoder=encoder, your_h264_decoder=decoder, camera=camera,
+        here = names(session_id=b"s" * 8, stream_id=1, your_h264_encoder=encoder, your_h264_decoder=decoder,
+                     camera=camera,
                      transport=types.SimpleNamespace(send_to_peer=send_to_peer), display=display)  # fmt: skip
         await run(code("async def stream_video()"), here)
         with pytest.raises(Done):

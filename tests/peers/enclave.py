@@ -37,7 +37,12 @@ class Member:
     def start(self, wait: bool = True) -> None:
         """`wait` False: a client may come before the node has begun with its peers."""
         words = ["--peer-port", str(self.peer_port), *(["--join", self.join] if self.join else []), *self.args]
-        self.node = start(*words, engine=self.engine, env={"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {}, port=self.port)
+        self.node = start(
+            *words,
+            engine=self.engine,
+            env={"RESPRAM_CLUSTER_SECRET": self.secret} if self.secret else {},
+            port=self.port,
+        )
         if wait:
             until(lambda: "peer_state" in self.info(), "the node did not begin with its peers")
 
@@ -95,7 +100,11 @@ class Member:
 
 @contextlib.contextmanager
 def enclave(
-    count: int, *args: str, engines: tuple[str, ...] = (USUAL,), secret: str = SECRET, each: Callable[[int], tuple[str, ...]] = lambda _: ()
+    count: int,
+    *args: str,
+    engines: tuple[str, ...] = (USUAL,),
+    secret: str = SECRET,
+    each: Callable[[int], tuple[str, ...]] = lambda _: (),
 ) -> Iterator[list[Member]]:
     """So many nodes, started and known to each other. `each` gives further words by number."""
     ports = [reserve() for _ in range(count)]

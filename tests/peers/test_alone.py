@@ -1,4 +1,6 @@
-"""A node that was told to join and meets nobody does not look healthy: what is wrong stands in its log, and `ping --ready` fails."""
+"""A node that was told to join and meets nobody does not look healthy: what is wrong stands in its log, and `ping
+--ready` fails.
+"""
 
 import contextlib
 import subprocess
@@ -35,7 +37,9 @@ def state(member: Member) -> bytes:
 
 def ping_ready(node: LiveNode | None) -> int:
     assert node is not None
-    return subprocess.run([sys.executable, "-m", "respram", "ping", "--port", str(node.port), "--ready"], capture_output=True).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "respram", "ping", "--port", str(node.port), "--ready"], capture_output=True
+    ).returncode
 
 
 def warned(member: Member, words: str) -> bool:

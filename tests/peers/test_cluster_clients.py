@@ -1,4 +1,6 @@
-"""A real cluster client on live nodes: it sends keys home, and goes on when a node is killed, comes back, stops or is another's."""
+"""A real cluster client on live nodes: it sends keys home, and goes on when a node is killed, comes back, stops or is
+another's.
+"""
 
 import pytest
 import redis
@@ -14,7 +16,9 @@ KEYS = [f"key-{number}" for number in range(200)]
 
 
 def connect(*members: Member) -> "RedisCluster":
-    return RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", member.port) for member in members], socket_timeout=SOON_S)
+    return RedisCluster(
+        startup_nodes=[ClusterNode("127.0.0.1", member.port) for member in members], socket_timeout=SOON_S
+    )
 
 
 def forwarded(members: list[Member]) -> int:
@@ -52,13 +56,18 @@ def test_a_client_finds_every_home_and_goes_on_when_nodes_come_and_go(engine: st
         client = connect(members[0])
 
         def goes_home() -> bool:
-            """A client that knew no homes would have two of three forwarded. Slots that have just come wait for a moment, which counts as well."""
+            """A client that knew no homes would have two of three forwarded. Slots that have just come wait for a
+            moment, which counts as well.
+            """
             before = forwarded(members)
             until_served(client)
             return forwarded(members) - before <= len(KEYS) // 10
 
         until(goes_home, "commands do not come to their homes")
-        assert masters(members[0]) == masters(members[1]) == masters(members[2]) and sum(masters(members[0]).values()) == 16_384
+        assert (
+            masters(members[0]) == masters(members[1]) == masters(members[2])
+            and sum(masters(members[0]).values()) == 16_384
+        )
 
         members[1].kill()
         until_served(client)
@@ -92,7 +101,10 @@ def test_who_is_no_cluster_client_is_served_by_any_node() -> None:
 
 
 def test_addresses_are_those_that_each_node_was_told_to_announce() -> None:
-    said = [("--cluster-announce", f"node-{number}.example:7000", "--cluster-announce-tls-port", "7001") for number in range(2)]
+    said = [
+        ("--cluster-announce", f"node-{number}.example:7000", "--cluster-announce-tls-port", "7001")
+        for number in range(2)
+    ]
     with enclave(2, "--cluster", "yes", each=lambda number: said[number]) as members:
         until_ready(members)
 
@@ -106,7 +118,10 @@ def test_addresses_are_those_that_each_node_was_told_to_announce() -> None:
 def test_a_node_without_the_option_is_stood_in_for() -> None:
     with enclave(3, each=lambda number: ("--cluster", "yes") if number else ()) as members:
         until_ready(members)
-        until(lambda: all(set(masters(member)) == {members[1].port, members[2].port} for member in members[1:]), "another is shown")
+        until(
+            lambda: all(set(masters(member)) == {members[1].port, members[2].port} for member in members[1:]),
+            "another is shown",
+        )
         with pytest.raises(redis.ResponseError, match="cluster support disabled"):
             members[0].client.execute_command("CLUSTER", "SLOTS")
         client = connect(members[1])
@@ -124,7 +139,9 @@ def test_a_lone_node_is_a_cluster_until_and_after_the_first_peer_comes() -> None
         assert masters(alone) == {alone.port: 16_384}
         peer.start()
         until_ready([alone, peer])
-        until(lambda: set(masters(alone)) == set(masters(peer)) == {alone.port, peer.port}, "they do not know each other")
+        until(
+            lambda: set(masters(alone)) == set(masters(peer)) == {alone.port, peer.port}, "they do not know each other"
+        )
         until_served(client)
         client.close()
     finally:

@@ -31,14 +31,18 @@ class Authority:
         self.serials[number] = certificate.serial_number
         files = [self.folder / f"{number}.pem", self.folder / f"{number}.key"]
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        plain = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         files[1].write_bytes(plain)
         return "--peer-cert", str(files[0]), "--peer-key", str(files[1]), "--peer-ca", str(self.path)
 
     def revoked(self, list_number: int, *numbers: int, key: Ed25519PrivateKey | None = None) -> bytes:
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject).last_update(now)
-        builder = builder.next_update(now + timedelta(days=30)).add_extension(x509.CRLNumber(list_number), critical=False)
+        builder = builder.next_update(now + timedelta(days=30)).add_extension(
+            x509.CRLNumber(list_number), critical=False
+        )
         for number in numbers:
             entry = x509.RevokedCertificateBuilder().serial_number(self.serials[number]).revocation_date(now).build()
             builder = builder.add_revoked_certificate(entry)
@@ -62,10 +66,13 @@ def test_one_node_is_out_on_all_at_once_and_does_not_come_back(tmp_path: Path) -
         members[0].client.set("after", "v", ex=300)
         until(lambda: members[1].client.get("after") == b"v", "the others lost each other")
         members[2].client.set("theirs", "v", ex=300)
-        assert members[0].client.execute_command("RESPRAM", "EXPEL", authority.revoked(6)) in (b"OK", True)  # an old list is no way back
+        # an old list is no way back
+        assert members[0].client.execute_command("RESPRAM", "EXPEL", authority.revoked(6)) in (b"OK", True)
         members[2].stop()
         members[2].start()  # nor is a restart, with all that it knows
-        until(lambda: members[0].info()["links_expelled"] or members[1].info()["links_expelled"], "it did not knock again")
+        until(
+            lambda: members[0].info()["links_expelled"] or members[1].info()["links_expelled"], "it did not knock again"
+        )
         assert members[2].info()["enclave_peers_linked"] == 0 and members[2].client.dbsize() == 0
         assert members[0].client.get("theirs") is None and members[0].info()["enclave_peers_linked"] == 1
         members[1].stop()

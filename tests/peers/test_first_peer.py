@@ -70,7 +70,11 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         words = ["--port", "0", "--peer-port", str(taken.getsockname()[1])]
         ended = subprocess.run(
-            [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S, check=False
+            [sys.executable, "-m", "respram", "serve", *words],
+            capture_output=True,
+            text=True,
+            timeout=SOON_S,
+            check=False,
         )
     assert (
         ended.returncode == 1 and ended.stderr.strip().count("\n") == 0 and "choose another --peer-port" in ended.stderr

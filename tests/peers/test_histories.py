@@ -10,7 +10,10 @@ from tests.trials.histories import CALM, KEYS, play
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_history_of_real_clients_is_in_order(engine: str) -> None:
     stayed, changed = play(3, CALM, wait=0, engine=engine)
-    assert stayed.histories + changed.histories == 3 * KEYS and stayed.operations + changed.operations >= 450, (stayed, changed)
+    assert stayed.histories + changed.histories == 3 * KEYS and stayed.operations + changed.operations >= 450, (
+        stayed,
+        changed,
+    )
     assert not stayed.disordered, stayed
     if not stayed.histories:
         pytest.skip("a busy machine: nodes suspected each other in each round")

@@ -66,7 +66,9 @@ def test_all_nodes_name_the_same_home(nodes: list[Member]) -> None:
 def test_of_three_who_want_one_name_one_gets_it(nodes: list[Member]) -> None:
     clients = [member.connect() for member in nodes]
     for number in range(RACES):
-        granted = at_once(*(lambda client=client, n=number: client.set(f"lock:{n}", "x", nx=True, ex=60) for client in clients))
+        granted = at_once(
+            *(lambda client=client, n=number: client.set(f"lock:{n}", "x", nx=True, ex=60) for client in clients)
+        )
         assert sum(map(bool, granted)) == 1, f"race {number}: {granted}"
 
 
@@ -80,7 +82,11 @@ def test_no_increment_is_lost(nodes: list[Member]) -> None:
             pipe.execute()
 
     at_once(*(lambda member=member: count(member) for member in nodes))
-    assert [int(member.client.incr("counter") or 0) for member in nodes] == [3 * COUNTS + 1, 3 * COUNTS + 2, 3 * COUNTS + 3]
+    assert [int(member.client.incr("counter") or 0) for member in nodes] == [
+        3 * COUNTS + 1,
+        3 * COUNTS + 2,
+        3 * COUNTS + 3,
+    ]
 
 
 def test_a_chain_of_getset_has_no_fork_and_appends_are_all_there(nodes: list[Member]) -> None:
@@ -95,7 +101,9 @@ def test_a_chain_of_getset_has_no_fork_and_appends_are_all_there(nodes: list[Mem
 
     at_once(*(lambda m=member, n=name: chain(m, n) for member, name in zip(nodes, "abc", strict=True)))
     last = home(nodes, "chain").client.get("chain")
-    assert len(seen) == len(set(seen)) == 150 and b"" in seen and last not in seen, "each value was taken by exactly one"
+    assert len(seen) == len(set(seen)) == 150 and b"" in seen and last not in seen, (
+        "each value was taken by exactly one"
+    )
     assert sorted(home(nodes, "letters").client.execute_command("GET", "letters")) == sorted(b"abc" * 50)
 
 
@@ -136,7 +144,13 @@ def test_errors_are_those_of_the_own_node(nodes: list[Member]) -> None:
         key = f"wrong:{number}"
         client = away(nodes, key).client
         client.set(key, "text")
-        for words in (("INCR", key), ("INCRBY", key, "x"), ("SET", key, "v", "NX", "XX"), ("EXPIRE", key, "x"), ("GETEX", key, "EX")):
+        for words in (
+            ("INCR", key),
+            ("INCRBY", key, "x"),
+            ("SET", key, "v", "NX", "XX"),
+            ("EXPIRE", key, "x"),
+            ("GETEX", key, "EX"),
+        ):
             here, there = (said(one, words) for one in (client, home(nodes, key).client))
             assert here == there and here.startswith(("ERR ", "value ", "syntax ", "")), (here, there)
 
@@ -207,7 +221,9 @@ def test_wait_counts_what_another_node_wrote_for_its_client(nodes: list[Member])
 
 def test_wait_gives_up_in_time_where_a_home_cannot_pass_its_writes_on(nodes: list[Member]) -> None:
     asked = nodes[0].connect()
-    key = next(key for key in map("far:{}".format, range(1000)) if not asked.execute_command("RESPRAM", "HOME", key)[b"here"])
+    key = next(
+        key for key in map("far:{}".format, range(1000)) if not asked.execute_command("RESPRAM", "HOME", key)[b"here"]
+    )
     assert asked.set(key, "x", nx=True, ex=60)
     assert asked.execute_command("WAIT", 2, 50_000) == 2
     until(lambda: asked.execute_command("WAIT", 9, 300) == 2, "WAIT gave up before its time, each time")
@@ -218,7 +234,9 @@ def test_wait_gives_up_in_time_where_a_home_cannot_pass_its_writes_on(nodes: lis
 
 
 def test_each_member_is_popped_once_whoever_waits_where(nodes: list[Member]) -> None:
-    """Two who wait on each node, and members that come from all nodes: nobody gets what another got, and nothing is left over."""
+    """Two who wait on each node, and members that come from all nodes: nobody gets what another got, and nothing is
+    left over.
+    """
     count, got = 60, list[bytes]()
     waiters = [member.connect() for member in nodes for _ in range(2)]
 

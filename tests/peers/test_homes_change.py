@@ -1,4 +1,6 @@
-"""Decisions while members come and go, on live nodes: in order, nothing is granted twice; after a death, others decide within seconds."""
+"""Decisions while members come and go, on live nodes: in order, nothing is granted twice; after a death, others decide
+within seconds.
+"""
 
 import threading
 import time
@@ -31,7 +33,9 @@ class Races:
         while not self.stopped.is_set():
             name = f"race:{self.done}"
             grants: list[bool] = []
-            threads = [threading.Thread(target=self.want, args=(client, name, grants)) for client in (self.one, self.two)]
+            threads = [
+                threading.Thread(target=self.want, args=(client, name, grants)) for client in (self.one, self.two)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:

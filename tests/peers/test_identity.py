@@ -23,10 +23,14 @@ def greeted(member: Member, trust: Trust, number: int) -> bytes:
     """What a node answers to a HELLO with this number, up to its end or its first frames."""
     me = Entry(number, b"default", b"127.0.9.9:7000")
     hello = Hello(
-        VERSION, b"respram", number, me.enclave, me.address, time.time_ns() // 1_000_000, 0, pack_member(me), pack_terms(Terms()),
+        VERSION, b"respram", number, me.enclave, me.address, time.time_ns() // 1_000_000, 0, pack_member(me),
+        pack_terms(Terms()),
     )  # fmt: skip
     heard = b""
-    with socket.create_connection(("127.0.0.1", member.peer_port), SOON_S) as sock, trust.dialling.wrap_socket(sock) as link:
+    with (
+        socket.create_connection(("127.0.0.1", member.peer_port), SOON_S) as sock,
+        trust.dialling.wrap_socket(sock) as link,
+    ):
         link.sendall(encode(hello))
         while b"REFUSE" not in heard and b"MEMBERS" not in heard and (piece := link.recv(1 << 16)):
             heard += piece

@@ -40,7 +40,8 @@ def lie(members: list[Member], rng: Random) -> list[socket.socket]:
             pack_terms(Terms()),
         )
         invented = [
-            Entry(rng.getrandbits(64) | 1, b"default", b"127.0.%d.%d:%d" % (rng.randrange(10, 250), rng.randrange(1, 255), rng.randrange(1, 65_536)),
+            Entry(rng.getrandbits(64) | 1, b"default",
+                  b"127.0.%d.%d:%d" % (rng.randrange(10, 250), rng.randrange(1, 255), rng.randrange(1, 65_536)),
                   rng.randrange(1, 9), 0, True, rng.randrange(len(ROLES)), me.number)
             for _ in range(INVENTED)
         ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A node that joins decides nothing in ignorance: what others hold is asked for, from the first answer on.
 
-A node is killed and comes back empty, or with an old snapshot, and a client is there before its peers are. Every answer must be the one
-that a node with everything would give, or LOADING.
+A node is killed and comes back empty, or with an old snapshot, and a client is there before its peers are. Every answer
+must be the one that a node with everything would give, or LOADING.
 """
 
 import contextlib
@@ -94,7 +94,11 @@ def test_blind_writes_are_served_at_once_and_keep_their_place(engine: str) -> No
     with three(engine) as members:
         client = reborn(members[2])
         began = time.monotonic()
-        assert client.set("blind", b"v", ex=LIFE_S) and client.mset({"a": b"1", "b": b"2"}) and client.psetex("c", 60_000, b"3")
+        assert (
+            client.set("blind", b"v", ex=LIFE_S)
+            and client.mset({"a": b"1", "b": b"2"})
+            and client.psetex("c", 60_000, b"3")
+        )
         in_time(time.monotonic() - began, 0.5, "blind writes")
         assert client.get("blind") == b"v"
         with client.pipeline(transaction=False) as pipe:
@@ -146,7 +150,9 @@ def test_where_nobody_answers_in_time_the_client_is_told_to_come_again(engine: s
 
 
 def test_two_of_three_that_come_back_at_once_decide_what_the_third_would(engine: str) -> None:
-    """Both are killed, and at the first PONG of each a client of its own counts, takes and appends, with one at the third."""
+    """Both are killed, and at the first PONG of each a client of its own counts, takes and appends, with one at the
+    third.
+    """
     with three(engine) as members:
         source, asked = members[0].client, [f"n:{number}" for number in range(20)]
         for key in asked:
@@ -174,7 +180,10 @@ def test_two_of_three_that_come_back_at_once_decide_what_the_third_would(engine:
             counted = sorted(int(str(told[at][key][0])) for at in told)
             assert counted == [1001, 1002, 1003], (key, counted)
             assert [told[at][key][1] for at in told] == [None] * 3, (key, "a lock that is held was given away")
-            assert sorted(bool(told[at][key][2]) for at in told) == [False, False, True], (key, "a free lock has one owner")
+            assert sorted(bool(told[at][key][2]) for at in told) == [False, False, True], (
+                key,
+                "a free lock has one owner",
+            )
         until_ready(members)
         keys = [name for key in asked for name in (key, f"held:{key}")]
         until(partial(all_say, members, keys, [b"1003", b"somebody"] * len(asked)), "they differ")

@@ -85,7 +85,9 @@ def cut_and_mend(cut_s: float) -> None:
         until_linked(members)
         written_bytes = sum(len(key) * 2 for keys in written for key in keys)
         in_time(took_s, 15, "equal again")
-        assert carried < 40 * written_bytes + 200_000 + 100_000 * took_s, f"equal after {took_s:.2f} s and {carried} bytes"
+        assert carried < 40 * written_bytes + 200_000 + 100_000 * took_s, (
+            f"equal after {took_s:.2f} s and {carried} bytes"
+        )
 
 
 def test_nodes_that_were_cut_off_from_each_other_become_equal_again() -> None:

@@ -91,7 +91,9 @@ def test_a_node_is_ready_when_it_holds_what_the_others_hold(three: list[Member])
         newcomer_joining.start()
         try:
             assert main(["ping", "--port", str(newcomer_joining.port)], {}) == 0
-            assert main(["ping", "--port", str(newcomer_joining.port), "--ready"], {}) == 1, "alone, and still looking for its root"
+            assert main(["ping", "--port", str(newcomer_joining.port), "--ready"], {}) == 1, (
+                "alone, and still looking for its root"
+            )
         finally:
             newcomer_joining.stop()
     finally:
@@ -135,10 +137,16 @@ def test_publications_and_events_reach_subscribers_on_every_node(three: list[Mem
         while not told or told[-1][0] != b"__keyevent@0__:expired":
             heard = listener.get_message(timeout=SOON_S)
             told.append((heard["channel"], heard["data"]))
-        # Who shortened its life was another node, the key's home: on all but that one a change of a key is told as `set`.
+        # Who shortened its life was another node, the key's home: on all but that one a change of a key is told as
+        # `set`.
         told = [one for number, one in enumerate(told) if number < 3 or one != (b"__keyevent@0__:set", b"brief")]
         # On the writer's node the event comes with the write, elsewhere with the push: before what was published later.
-        expected = [(b"__keyevent@0__:set", b"brief"), (b"news", b"first"), (b"news", b"second"), (b"__keyevent@0__:expired", b"brief")]
+        expected = [
+            (b"__keyevent@0__:set", b"brief"),
+            (b"news", b"first"),
+            (b"news", b"second"),
+            (b"__keyevent@0__:expired", b"brief"),
+        ]
         assert told == expected, member.port
         listener.close()
         listener.connection_pool.disconnect()
@@ -164,7 +172,11 @@ def test_concurrent_overwrites_of_the_same_keys_end_in_one_value_everywhere(thre
     def one_value_everywhere() -> bool:
         values = [member.client.mget(keys) for member in three]
         deadlines = [[member.client.pexpiretime(key) for key in keys] for member in three]
-        return None not in values[0] and values[0] == values[1] == values[2] and deadlines[0] == deadlines[1] == deadlines[2]
+        return (
+            None not in values[0]
+            and values[0] == values[1] == values[2]
+            and deadlines[0] == deadlines[1] == deadlines[2]
+        )
 
     until(one_value_everywhere, f"the values differ, seed {seed}")
 
@@ -189,7 +201,9 @@ def test_a_killed_node_loses_nothing_that_a_living_one_had() -> None:
                 number += 1
             client.close()
 
-        threads = [threading.Thread(target=keep_writing, args=(member, f"n{number}")) for number, member in enumerate(members)]
+        threads = [
+            threading.Thread(target=keep_writing, args=(member, f"n{number}")) for number, member in enumerate(members)
+        ]
         for thread in threads:
             thread.start()
         time.sleep(0.5)
@@ -280,5 +294,7 @@ def test_a_full_node_among_others_refuses_and_lives_on() -> None:
         time.sleep(2)
         assert members[2].client.get("k0") == b"x" * 100_000
         after = members[0].info()["peer_sent_bytes"]
-        assert isinstance(before, int) and isinstance(after, int) and after - before < 30_000_000, "nobody shouts at the deaf"
+        assert isinstance(before, int) and isinstance(after, int) and after - before < 30_000_000, (
+            "nobody shouts at the deaf"
+        )
         assert until_equal(members[:2], 150) == 150

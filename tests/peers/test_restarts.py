@@ -1,4 +1,6 @@
-"""The short form of a trial: nodes restart one after the other under a client that fails over and knows what every answer must be."""
+"""The short form of a trial: nodes restart one after the other under a client that fails over and knows what every
+answer must be.
+"""
 
 import pytest
 

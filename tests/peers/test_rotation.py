@@ -1,4 +1,5 @@
-"""The cluster secret is exchanged under the eyes of clients: three nodes, two secrets for a while, nobody turned away."""
+"""The cluster secret is exchanged under the eyes of clients: three nodes, two secrets for a while, nobody turned away.
+"""
 
 import contextlib
 import re
@@ -6,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,14 @@ def reload(member: Member, file: Path, content: str) -> None:
     until(lambda: member.log().count("event=peer_reload") > before, "nothing was read again")
 
 
+def linked_to(node: Member, count: int) -> bool:
+    return bool(node.info()["enclave_peers_linked"] == count)
+
+
+def is_untrusted(node: Member) -> bool:
+    return "event=link_untrusted" in node.log()
+
+
 @pytest.mark.slow
 def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(3)]
@@ -74,7 +84,10 @@ def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> 
                     reload(member, file, step)
                     assert "event=peer_reloaded what=secret" in member.log()
             until_linked(members)
-            until(lambda: any("event=seal_key_made" in member.log() for member in members), "values are sealed with the keys of before")
+            until(
+                lambda: any("event=seal_key_made" in member.log() for member in members),
+                "values are sealed with the keys of before",
+            )
             members[0].client.set("after", "all", ex=300)
             until(lambda: all(member.client.get("after") == b"all" for member in members), "the nodes lost each other")
         assert not faults, faults[:5]
@@ -87,9 +100,9 @@ def test_a_cluster_secret_is_exchanged_and_no_client_notices(tmp_path: Path) -> 
             joiner.start()
             try:
                 if linked:
-                    until(lambda joiner=joiner: joiner.info()["enclave_peers_linked"] == 3, "the new secret is not believed")  # type: ignore[misc]
+                    until(partial(linked_to, joiner, 3), "the new secret is not believed")
                 else:
-                    until(lambda joiner=joiner: "event=link_untrusted" in joiner.log(), "the old secret is still believed")  # type: ignore[misc]
+                    until(partial(is_untrusted, joiner), "the old secret is still believed")
             finally:
                 joiner.stop()
 
@@ -101,6 +114,8 @@ def test_a_wrong_secret_file_changes_nothing(tmp_path: Path) -> None:
         until_ready(members)
         for content, why in (("short", "none that"), ("", "empty"), (f"{OLD}\n{OLD}", "twice")):
             reload(members[0], file, content)
-            assert re.search(f"event=peer_reload_failed reason=the cluster secret .*{why}", members[0].log()), members[0].log()
+            assert re.search(f"event=peer_reload_failed reason=the cluster secret .*{why}", members[0].log()), members[
+                0
+            ].log()
         members[0].client.set("k", "v", ex=100)
         until(lambda: members[1].client.get("k") == b"v", "the peers lost each other")

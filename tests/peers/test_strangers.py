@@ -27,7 +27,10 @@ def test_garbage_on_the_peer_port_hurts_nobody_and_is_counted() -> None:
             with socket.create_connection(("127.0.0.1", members[0].peer_port), SOON_S) as sock:
                 opening = draw.choice((b"*1\r\n$4\r\nPING\r\n", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", b""))
                 sock.sendall(opening + draw.randbytes(draw.randrange(200)))
-        until(lambda: members[0].info()["links_garbage"] or members[0].info()["links_silent"], f"nothing was counted, seed {seed}")
+        until(
+            lambda: members[0].info()["links_garbage"] or members[0].info()["links_silent"],
+            f"nothing was counted, seed {seed}",
+        )
         members[1].client.set("k", "v", ex=100)
         until(lambda: members[0].client.get("k") == b"v", "the peers must not notice")
         assert members[0].node is not None

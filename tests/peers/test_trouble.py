@@ -1,4 +1,6 @@
-"""Peers in trouble, as real processes: one that fills up while it is asked, one that stands still, one that dies in a full swing."""
+"""Peers in trouble, as real processes: one that fills up while it is asked, one that stands still, one that dies in a
+full swing.
+"""
 
 import threading
 import time
@@ -101,11 +103,15 @@ def stand_still(writes_bytes: int, value_bytes: int, still_s: float) -> None:
         seen = members[0].info()
         assert seen["enclave_peers_lagging"] == 1 or seen["enclave_members"] == 2, "neither lagging nor dead"
         waits.sort()
-        until(lambda: members[2].client.get(fill_up[(number - 1) % window]) == b"y" * value_bytes, "the third node waits for the second")
+        until(
+            lambda: members[2].client.get(fill_up[(number - 1) % window]) == b"y" * value_bytes,
+            "the third node waits for the second",
+        )
         members[1].thaw()
         until_linked(members)
         until(lambda: members[0].info()["enclave_peers_lagging"] == 0, "it lags for ever")
-        # Then values: a digest tells of some seconds ago, when perhaps nothing had been overwritten yet, and is equal then.
+        # Then values: a digest tells of some seconds ago, when perhaps nothing had been overwritten yet, and is equal
+        # then.
         until(lambda: set(members[1].client.mget(fill_up)) == {b"y" * value_bytes}, "what it missed does not come")
         assert until_equal(members, window) == window
         assert 0 < waiting <= 16 * MIB, f"{waiting} bytes waited"
@@ -125,7 +131,8 @@ def test_a_peer_that_stands_still_for_a_minute_is_made_level() -> None:
 
 @pytest.mark.slow
 def test_two_of_three_may_die_in_full_swing() -> None:
-    """What the survivor had is on all of them again; what only the dead had, and nobody had acknowledged, may be lost."""
+    """What the survivor had is on all of them again; what only the dead had, and nobody had acknowledged, may be lost.
+    """
     with enclave(3) as members:
         until_ready(members)
         stop, written = threading.Event(), 0

@@ -1,4 +1,6 @@
-"""The sandbox: what a script cannot reach, cannot keep, and cannot hold up. Each attack is followed by ordinary work."""
+"""The sandbox: what a script cannot reach, cannot keep, and cannot hold up.
+Each attack is followed by ordinary work.
+"""
 
 import random
 from collections.abc import Iterator
@@ -24,7 +26,8 @@ def still_works(runtime: Runtime) -> Iterator[None]:
     yield
     assert runtime.failure is None
     runtime.is_worn()  # as whoever owns it asks after each script: it collects
-    again = evaluate(runtime, "local t = {} for i = 1, 100 do t[i] = ('%d'):format(i) end return table.concat(t, ','):sub(1, 5)")
+    again = evaluate(runtime,
+                     "local t = {} for i = 1, 100 do t[i] = ('%d'):format(i) end return table.concat(t, ','):sub(1, 5)")
     assert (again.kind, again.value) == (BULK, b"1,2,3")
     assert evaluate(runtime, "return redis.call('echo', 'x')").value == b"x"
     assert evaluate(runtime, "return tostring(string.rep) == tostring(('').rep)").value == b":1\r\n"
@@ -40,7 +43,8 @@ def failure(runtime: Runtime, text: str, host: Echo | None = None) -> bytes:
 # -- nothing of the host, and nothing that lasts ---------------------------------------------------
 @pytest.mark.parametrize(
     "name",
-    ["python", "os", "io", "package", "require", "debug", "module", "dofile", "loadfile", "print", "newproxy", "getfenv", "setfenv", "lupa",
+    ["python", "os", "io", "package", "require", "debug", "module", "dofile", "loadfile", "print", "newproxy",
+     "getfenv", "setfenv", "lupa",
      "host_call", "NOTHING"],
 )  # fmt: skip
 def test_there_is_no_way_out_by_name(runtime: Runtime, name: str) -> None:
@@ -81,7 +85,8 @@ def test_no_userdata_but_the_empty_null_can_be_reached(runtime: Runtime) -> None
         "x = 1", "_G.x = 1", "rawset(_G, 'x', 1)", "string.x = 1", "string.rep = nil", "rawset(string, 'rep', nil)",
         "table.insert(string, 'x')", "table.insert(_G, 1, 'x')", "setmetatable(_G, {})", "setmetatable(string, {})",
         "getmetatable(_G).__index = 1", "getmetatable('').__index = {}", "rawset(getmetatable(''), '__index', {})",
-        "getmetatable('').__index.rep = nil", "redis.call = nil", "rawset(redis, 'call', function() end)", "math.random = nil",
+        "getmetatable('').__index.rep = nil", "redis.call = nil", "rawset(redis, 'call', function() end)",
+        "math.random = nil",
         "cjson.null = 1", "coroutine.create = nil", "local t = getmetatable(redis) t.x = 1",
     ],
 )  # fmt: skip
@@ -108,9 +113,12 @@ def test_what_scripts_share_cannot_be_changed(runtime: Runtime, text: str) -> No
         "local code = {'\\27', 'Lua\\81\\0\\1\\4\\8\\4\\8\\0'} local i = 0 "
         "assert(not load(function() i = i + 1 return code[i] end)) return 1",
         "assert(string.dump == nil) return 1",
-        "local t = setmetatable({}, {__index = function(_, k) return k end}) assert(redis.pcall('echo', t.x) == 'x') return 1",
-        "local t = setmetatable({}, {__tostring = function() return 'x' end}) assert(redis.pcall('echo', t).err) return 1",
-        "assert(redis.pcall('echo', redis.call).err) assert(redis.pcall(cjson.null).err) assert(redis.pcall(nil).err) return 1",
+        "local t = setmetatable({}, {__index = function(_, k) return k end}) assert(redis.pcall('echo', t.x) == 'x') "
+        "return 1",
+        "local t = setmetatable({}, {__tostring = function() return 'x' end}) assert(redis.pcall('echo', t).err) "
+        "return 1",
+        "assert(redis.pcall('echo', redis.call).err) assert(redis.pcall(cjson.null).err) assert(redis.pcall(nil).err) "
+        "return 1",
         "assert(redis.pcall('echo', coroutine.create(function() end)).err) return 1",
         "local seen = {} for k in pairs(redis) do seen[#seen + 1] = k end assert(#seen > 15) return 1",
         "collectgarbage('stop') collectgarbage('setpause', 1) assert(collectgarbage('count') > 0) return 1",
@@ -129,11 +137,18 @@ def test_nothing_of_one_script_is_there_for_the_next(runtime: Runtime) -> None:
 def test_errors_are_strings_and_tables_never_objects_of_the_host(runtime: Runtime) -> None:
     host = Echo()
     with pytest.raises(RuntimeError, match="a bug of the host"):
-        evaluate(runtime, "local ok, e = pcall(redis.call, 'fail') while true do pcall(redis.call, 'echo', type(e)) end", host=host)
+        evaluate(
+            runtime,
+            "local ok, e = pcall(redis.call, 'fail') while true do pcall(redis.call, 'echo', type(e)) end",
+            host=host,
+        )
     assert set(map(tuple, host.called[1:])) <= {(b"echo", b"string")}
-    outcome = evaluate(runtime, "local ok, e = pcall(redis.call, 'fault', 'BAD thing') return type(e) .. e", host=Echo())
+    outcome = evaluate(
+        runtime, "local ok, e = pcall(redis.call, 'fault', 'BAD thing') return type(e) .. e", host=Echo()
+    )
     assert outcome.value == b"stringBAD thing"
-    outcome = evaluate(runtime, "local ok, e = xpcall(function() redis.call('fault', 'BAD x') end, function(e) return e end) return e.err")
+    outcome = evaluate(runtime, "local ok, e = xpcall(function() redis.call('fault', 'BAD x') end, function(e) return "
+                                "e end) return e.err")
     assert outcome.value == b"BAD x"
 
 
@@ -157,7 +172,8 @@ def test_a_level_that_is_none_is_refused(runtime: Runtime, level: str) -> None:
         "while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end",
         "table.sort({3, 2, 1, 5}, function() while true do end end)",
         "setmetatable({}, {__index = function() while true do end end}).x()",
-        "local t = setmetatable({}, {__eq = function() while true do end end}) return t == setmetatable({}, getmetatable(t))",
+        "local t = setmetatable({}, {__eq = function() while true do end end}) return t == setmetatable({}, "
+        "getmetatable(t))",
         "load(function() return ' ' end)",
         "load(function() while true do end end)",
         "while true do redis.pcall('echo', 'x') end",
@@ -191,14 +207,18 @@ SLOWLY = "local t = {} while true do t[#t + 1] = redis.pcall('big') end"
     "text",
     [
         "return string.rep('x', 1e9)", "return ('x'):rep(2^53)", "local s = 'x' while true do s = s .. s end",
-        "local t = {} for i = 1, 1e9 do t[i] = {} end", "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
+        "local t = {} for i = 1, 1e9 do t[i] = {} end",
+        "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
         "local t = {} for i = 1, 1e9 do t[i] = coroutine.create(function() end) end",
         "local t = {} for i = 1, 1e9 do t[i] = function() return i end end",
-        "local s = ('x'):rep(1e6) return s:gsub('.', s)", "local t = {} for i = 1, 9 do t[i] = redis.call('big') .. i end return #t",
-        "local s = ('x'):rep(7e6) return cjson.encode({s, s, s, s})", "local s = ('x'):rep(7e6) return cmsgpack.pack(s, s, s, s)",
+        "local s = ('x'):rep(1e6) return s:gsub('.', s)",
+        "local t = {} for i = 1, 9 do t[i] = redis.call('big') .. i end return #t",
+        "local s = ('x'):rep(7e6) return cjson.encode({s, s, s, s})",
+        "local s = ('x'):rep(7e6) return cmsgpack.pack(s, s, s, s)",
         "local s = ('x'):rep(7e6) return table.concat({s, s, s, s})", "local s = ('x'):rep(7e6) return {s, s, s, s}",
         "local s = ('\\1'):rep(4e6) return cjson.encode(s)", "return struct.pack('c2000000000', 'x')",
-        "local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(100) .. #t end end) error('full') end",
+        "local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(100) .. #t end end) "
+        "error('full') end",
         "local function f(n) local t = {} for i = 1, 1000 do t[i] = n .. i end return t, f(n + 1) end return f(1)",
         SLOWLY,
     ],
@@ -241,7 +261,8 @@ WIDE = b"local function f(" + b", ".join(b"a%d" % number for number in range(200
     [
         WIDE, b"function x:y(a, b, c, d, ...) end", b"local f = function(a, b, --[[ c ]] c, d, e, ...) end",
         b"--\rlocal f = function(a, b, c, d, e, ...) end",
-        b"local s = \"\\\r\n\" local f = function(a, b, c, d, e, ...) return \"\" end", b"local s = [=[ ]] ]=] local f = function(a,b,c,d,e,...)end",
+        b"local s = \"\\\r\n\" local f = function(a, b, c, d, e, ...) return \"\" end",
+        b"local s = [=[ ]] ]=] local f = function(a,b,c,d,e,...)end",
     ],
 )  # fmt: skip
 def test_parameters_that_lua_has_no_room_for_are_refused(runtime: Runtime, text: bytes) -> None:
@@ -249,12 +270,17 @@ def test_parameters_that_lua_has_no_room_for_are_refused(runtime: Runtime, text:
         runtime.compile(text)
     outcome = evaluate(runtime, "local f, e = loadstring(ARGV[1]) return e", text)
     assert b"four parameters" in outcome.value
-    outcome = evaluate(runtime, "local given = {ARGV[1]} local f, e = load(function() return table.remove(given) end) return e", text)
+    outcome = evaluate(
+        runtime, "local given = {ARGV[1]} local f, e = load(function() return table.remove(given) end) return e", text
+    )
     assert b"four parameters" in outcome.value
 
 
 def test_few_parameters_before_the_rest_are_fine(runtime: Runtime) -> None:
-    text = "local function f(a, b, c, d, ...) return d + select('#', ...) end return f(1, 2, 3, 4, 5, 6) -- function(a, b, c, d, e, ...)"
+    text = (
+        "local function f(a, b, c, d, ...) return d + select('#', ...) end "
+        "return f(1, 2, 3, 4, 5, 6) -- function(a, b, c, d, e, ...)"
+    )
     assert evaluate(runtime, text).value == 6
 
 
@@ -293,9 +319,18 @@ def test_what_does_not_compile_is_told_with_its_own_text(runtime: Runtime) -> No
 
 
 PIECES = (
-    "a", "b", ".", "%a", "%d", "[ab]", "[^a]", "[a-c]", "%s", "(", ")", "()", "*", "+", "-", "?", "^", "$", "%b()", "%f[%w]", "%1", "%", "[",
+    "a", "b", ".", "%a", "%d", "[ab]", "[^a]", "[a-c]", "%s", "(", ")", "()", "*", "+", "-", "?", "^", "$", "%b()",
+    "%f[%w]", "%1", "%", "[",
 )  # fmt: skip
-CALLS = ("find(s, p)", "match(s, p)", "gsub(s, p, '<%0>')", "gsub(s, p, {a = 1, b = 'x'})", "find(s, p, 2)", "gsub(s, p, '%1', 2)", "gmatch(s, p)()")
+CALLS = (
+    "find(s, p)",
+    "match(s, p)",
+    "gsub(s, p, '<%0>')",
+    "gsub(s, p, {a = 1, b = 'x'})",
+    "find(s, p, 2)",
+    "gsub(s, p, '%1', 2)",
+    "gmatch(s, p)()",
+)
 
 
 def test_random_patterns_match_as_in_c(runtime: Runtime) -> None:
@@ -307,7 +342,8 @@ def test_random_patterns_match_as_in_c(runtime: Runtime) -> None:
         pattern = "".join(rng.choice(PIECES) for _ in range(rng.randint(1, 6)))
         subject = "".join(rng.choice("ab1 ()") for _ in range(rng.randint(0, 8)))
         text = (
-            f"local s, p = ARGV[1], ARGV[2] local ok, a, b, c = pcall(function() return string.{rng.choice(CALLS)} end) "
+            f"local s, p = ARGV[1], ARGV[2] local ok, a, b, c = pcall(function() return string.{rng.choice(CALLS)} "
+            "end) "
             "return {tostring(ok), tostring(a), tostring(b), tostring(c)}"
         )
         expected = evaluate(runtime, text, subject.encode(), pattern.encode()).value

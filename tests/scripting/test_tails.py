@@ -27,13 +27,16 @@ def test_a_call_at_the_end_is_no_tail_call_any_more(text: bytes, expected: bytes
 
 @pytest.mark.parametrize(
     "text",
-    [b"return 1", b"return {f()}", b"return f(), 2", b"return x", b"return x:y(1)[2]", b"return", b"local s = 'return f()'",
+    [b"return 1", b"return {f()}", b"return f(), 2", b"return x", b"return x:y(1)[2]", b"return",
+     b"local s = 'return f()'",
      b"-- return f()\nlocal x", b"--[[ return f() ]] local x", b"return [[ return f() ]]"],
 )  # fmt: skip
 def test_what_is_no_call_alone_stays_as_it_is(text: bytes) -> None:
     assert keep_tails(text) == text
 
 
-@pytest.mark.parametrize("text", [b"return f(", b"return 'x", b"return [[x", b"]] return )", b"end end return", b"\0return f()\xff"])
+@pytest.mark.parametrize(
+    "text", [b"return f(", b"return 'x", b"return [[x", b"]] return )", b"end end return", b"\0return f()\xff"]
+)
 def test_what_is_no_lua_breaks_nothing(text: bytes) -> None:
     assert isinstance(keep_tails(text), bytes)

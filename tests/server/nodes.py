@@ -87,14 +87,21 @@ def into(lines: list[str]) -> Callable[..., None]:
 
 
 async def start_party(
-    number: int, port: int, join: tuple[int, ...], trust: Trust | None = None, host: str = "127.0.0.1", **settings: object
+    number: int,
+    port: int,
+    join: tuple[int, ...],
+    trust: Trust | None = None,
+    host: str = "127.0.0.1",
+    **settings: object,
 ) -> Party:
     lines: list[str] = []
     config = Config(
         engine="pure", peer_port=port, join=tuple(Address(host, one) for one in join), **settings  # type: ignore[arg-type]
     )
     node = make_node(config, number, trust, lines.append)
-    driver = await peer_setup.start(config, node, asyncio.get_running_loop(), trust, peer_setup.listen(config), into(lines))
+    driver = await peer_setup.start(
+        config, node, asyncio.get_running_loop(), trust, peer_setup.listen(config), into(lines)
+    )
     return Party(driver, node, port, lines)
 
 

@@ -34,7 +34,12 @@ class Nothing:
 
 @pytest.mark.parametrize(
     ("gcm", "ctr", "wins"),
-    [((30,) * 5, (50,) * 5, True), ((80,) * 5, (50,) * 5, False), ((900, 30, 900, 900, 900), (40,) * 5, True), ((40,) * 5, (40,) * 5, False)],
+    [
+        ((30,) * 5, (50,) * 5, True),
+        ((80,) * 5, (50,) * 5, False),
+        ((900, 30, 900, 900, 900), (40,) * 5, True),
+        ((40,) * 5, (40,) * 5, False),
+    ],
 )
 def test_the_shortest_look_of_each_decides(gcm: tuple[int, ...], ctr: tuple[int, ...], wins: bool) -> None:
     assert cipher.is_gcm_faster(None, watch(*gcm, *ctr)) is wins

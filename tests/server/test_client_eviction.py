@@ -41,7 +41,11 @@ def test_the_largest_go_first_and_no_more_than_have_to() -> None:
     small, middle, large = Fake("small", (1, 1, 1)), Fake("middle", (0, 0, 40)), Fake("large", (10, 50, 0))
     assert held_bytes(cast(Holder, small)) == 3
     assert chosen(103, small, middle, large) == [] and chosen(102, small, middle, large) == ["large"]
-    assert chosen(42, small, middle, large) == ["large", "middle"] and chosen(1, small, middle, large) == ["large", "middle", "small"]
+    assert chosen(42, small, middle, large) == ["large", "middle"] and chosen(1, small, middle, large) == [
+        "large",
+        "middle",
+        "small",
+    ]
     assert chosen(0, small, middle, large) == [], "0 is no limit"
 
 
@@ -56,7 +60,10 @@ def test_looks_come_often_enough_and_not_for_every_byte() -> None:
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_flood_of_half_commands_is_cut_and_a_bystander_served(engine: str) -> None:
     """40 clients announce 16 MB each and send 8: 320 MB, of which a node with a limit of 32 keeps no more than that."""
-    with running("--maxmemory-clients", "32mb", engine=engine) as node, redis.Redis(port=node.port, socket_timeout=SOON_S) as bystander:
+    with (
+        running("--maxmemory-clients", "32mb", engine=engine) as node,
+        redis.Redis(port=node.port, socket_timeout=SOON_S) as bystander,
+    ):
         bystander.set("k", "v", ex=600)
         before, grown = rss_bytes(node), 0
         attackers = [node.connect() for _ in range(40)]

@@ -139,7 +139,12 @@ def test_each_command_has_its_error(outcome: str, word: bytes) -> None:
     bench.decide(1, outcome)
     bench.decide(2, ANSWERED, b":1\r\n")
     ((told, commands),) = client.heard
-    assert told.startswith(word) and told.endswith(b"\r\n:1\r\n") and commands == 2 and sum(bench.node.stats.errors.values()) == 1
+    assert (
+        told.startswith(word)
+        and told.endswith(b"\r\n:1\r\n")
+        and commands == 2
+        and sum(bench.node.stats.errors.values()) == 1
+    )
 
 
 def test_homes_that_have_parted_are_asked_one_by_one() -> None:
@@ -163,7 +168,12 @@ def several(*keys: bytes) -> tuple[Forwarded, list[Forwarded]]:
 
 @pytest.mark.parametrize(
     ("outcome", "replies", "told"),
-    [(ANSWERED, b":1\r\n*1\r\n+x\r\n", b":1\r\n*1\r\n+x\r\n"), (CLOSED, b":1\r\n", b""), (NOTHING, b"", b"-LOADING"), (UNKNOWN, b"", b"-UNCERTAIN")],
+    [
+        (ANSWERED, b":1\r\n*1\r\n+x\r\n", b":1\r\n*1\r\n+x\r\n"),
+        (CLOSED, b":1\r\n", b""),
+        (NOTHING, b"", b"-LOADING"),
+        (UNKNOWN, b"", b"-UNCERTAIN"),
+    ],
 )
 def test_commands_of_one_client_are_answered_in_one_piece(outcome: str, replies: bytes, told: bytes) -> None:
     bench, client = Bench(), Client()
@@ -183,7 +193,10 @@ def test_commands_of_one_client_whose_homes_have_parted_are_asked_for_one_by_one
     bench.loop.turn()
     bench.decide(1, APART)
     bench.loop.turn()
-    assert [(request.kind, request.commands) for request in bench.replica.sent[1:]] == [(ALONE, incr(b"a")), (ALONE, incr(b"b"))]
+    assert [(request.kind, request.commands) for request in bench.replica.sent[1:]] == [
+        (ALONE, incr(b"a")),
+        (ALONE, incr(b"b")),
+    ]
     bench.decide(3, ANSWERED, b"*1\r\n+x\r\n")
     assert not client.heard
     bench.decide(2, NOTHING)

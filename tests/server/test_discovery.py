@@ -135,7 +135,10 @@ def test_a_long_answer_comes_over_tcp() -> None:
     short = name_server(lambda query: response(query, [], 0x8380), lambda query: response(query, [], 0x8380))
     with short as server, pytest.raises(DnsError, match="over TCP too"):
         ask(server)
-    with name_server(lambda query: response(query, [], 0x8380), lambda query: b"") as server, pytest.raises(DnsError, match="another question"):
+    with (
+        name_server(lambda query: response(query, [], 0x8380), lambda query: b"") as server,
+        pytest.raises(DnsError, match="another question"),
+    ):
         ask(server)
 
 
@@ -184,8 +187,10 @@ AT = len(QUERY) - 11
 @pytest.mark.parametrize(
     "record",
     [
-        b"", b"\0", b"\xc0", b"\xc0\x0c", b"\xc0\x0c\0\x21\0\1\0\0\0\0\xff\xff", srv("a", 1)[:-1], srv("a", 1, spelled=b""),
-        srv("a", 1, spelled=b"\xff\xff"), srv("a", 1, spelled=b"\x40a\0"), srv("a", 1, spelled=b"\x05a"), srv("a", 1, spelled=b"\1a\0xx"),
+        b"", b"\0", b"\xc0", b"\xc0\x0c", b"\xc0\x0c\0\x21\0\1\0\0\0\0\xff\xff", srv("a", 1)[:-1],
+        srv("a", 1, spelled=b""),
+        srv("a", 1, spelled=b"\xff\xff"), srv("a", 1, spelled=b"\x40a\0"), srv("a", 1, spelled=b"\x05a"),
+        srv("a", 1, spelled=b"\1a\0xx"),
         srv("a", 1, spelled=b"\3a b\0"), srv("a", 1, spelled=b"\3a\0b\0"), srv("a", 1, owner=bytes((0xC0, AT))),
         srv("a", 1, owner=struct.pack(">H", 0xC000 | AT + 1)), srv("a", 1, spelled=struct.pack(">H", 0xC000 | AT + 18)),
         srv("a", 1, spelled=(b"\x3f" + b"a" * 63) * 4 + b"\0"),
@@ -197,7 +202,9 @@ def test_a_malformed_record_is_an_error(record: bytes) -> None:
 
 
 def test_pointers_only_lead_backwards_and_end() -> None:
-    chain = b"\1a\0" + b"".join(struct.pack(">H", 0xC000 | max(3 + 2 * (step - 1), 0) if step else 0xC000) for step in range(40))
+    chain = b"\1a\0" + b"".join(
+        struct.pack(">H", 0xC000 | max(3 + 2 * (step - 1), 0) if step else 0xC000) for step in range(40)
+    )
     assert read_name(chain, 3) == ("a", 5)
     with pytest.raises(DnsError, match="circles"):
         read_name(chain, 3 + 2 * 39)
@@ -209,7 +216,12 @@ def test_pointers_only_lead_backwards_and_end() -> None:
 
 @given(st.binary(max_size=120))
 def test_no_bytes_break_the_parser(noise: bytes) -> None:
-    for data in (noise, QUERY[:2] + noise, response(QUERY, [noise]), response(QUERY, [srv("a.b", 1), noise], count=65_535)):
+    for data in (
+        noise,
+        QUERY[:2] + noise,
+        response(QUERY, [noise]),
+        response(QUERY, [srv("a.b", 1), noise], count=65_535),
+    ):
         if answers(data, QUERY):
             with suppress(DnsError, Truncated):
                 assert all(target.port and target.host for target in parse_answer(data, QUERY))
@@ -247,7 +259,10 @@ def test_no_such_name_is_said_once_and_for_all() -> None:
 # -- the system's settings and this node ----------------------------------------------------------
 def test_the_name_servers_are_those_of_the_system(tmp_path: Path) -> None:
     conf = tmp_path / "resolv.conf"
-    conf.write_text("# nameserver 9.9.9.9\nnameserver 10.0.0.1\nnameserver fd00::1\nnameserver nonsense\nsearch x\n" + "nameserver 10.0.0.3\n" * 5)
+    conf.write_text(
+        "# nameserver 9.9.9.9\nnameserver 10.0.0.1\nnameserver fd00::1\nnameserver nonsense\nsearch x\n"
+        + "nameserver 10.0.0.3\n" * 5
+    )
     assert name_servers(conf) == [Address("10.0.0.1", 53), Address("fd00::1", 53), Address("10.0.0.3", 53)]
     assert name_servers(tmp_path / "none") == [Address("127.0.0.1", 53)]
 

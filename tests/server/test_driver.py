@@ -161,11 +161,15 @@ def test_who_is_not_there_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("forgetful", [True, False])
-def test_a_node_that_was_given_no_secret_hears_of_it_and_so_does_one_that_meets_it(trust: Trust, forgetful: bool) -> None:
+def test_a_node_that_was_given_no_secret_hears_of_it_and_so_does_one_that_meets_it(
+    trust: Trust, forgetful: bool
+) -> None:
     async def main() -> None:
         async with parties(1, trust if forgetful else None) as (one,):
             late = await start_party(9, reserve(), (one.port,), None if forgetful else trust)
-            await until(lambda: [line for line in late.lines if f"event=unreached address=127.0.0.1:{one.port} " in line])
+            await until(
+                lambda: [line for line in late.lines if f"event=unreached address=127.0.0.1:{one.port} " in line]
+            )
             [line] = [line for line in late.lines if "event=unreached" in line]
             assert ("a node with a cluster secret" if forgetful else "a node without a cluster secret") in line
             assert not late.driver.replica.core.neighbours.greeted()

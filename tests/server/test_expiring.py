@@ -42,7 +42,9 @@ def ring_ids(folder: Path) -> set[bytes]:
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-def test_what_is_over_goes_with_its_keys_and_what_is_not_can_be_restored(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_over_goes_with_its_keys_and_what_is_not_can_be_restored(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main(folder: Path) -> None:
         now_ms = await stopped(folder, kind, 100_000, 400_000, 6_000_000)
         old = {path.name: path.read_bytes() for path in folder.glob("*.segment")}
@@ -56,14 +58,20 @@ def test_what_is_over_goes_with_its_keys_and_what_is_not_can_be_restored(tmp_pat
         for name, content in old.items():  # an old copy of the segments is of no use beside the new ring
             (folder / name).write_bytes(content)
         bench = await restarted(folder, kind, now_ms + 50_000, monkeypatch)
-        assert bench.get(b"k6000000") == b"plain-marker" and bench.get(b"k100000") is None and bench.get(b"k400000") is None
+        assert (
+            bench.get(b"k6000000") == b"plain-marker"
+            and bench.get(b"k100000") is None
+            and bench.get(b"k400000") is None
+        )
         await bench.close()
 
     run(main, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-def test_a_value_that_is_over_leaves_a_segment_that_is_not(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_is_over_leaves_a_segment_that_is_not(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Far buckets are wide: of two values in one, the first is over long before the second."""
     async def main(folder: Path) -> None:
         day_ms = 86_400_000
@@ -74,7 +82,8 @@ def test_a_value_that_is_over_leaves_a_segment_that_is_not(tmp_path: Path, kind:
         assert len(ring_ids(folder) - before) == 1, "under a fresh key"
         assert not list(folder.glob("*.part")) and len(list(folder.glob("*.segment"))) == done.kept
         assert expire(folder, SECRET, now_ms + 20 * day_ms).rewritten == 0
-        bench = await restarted(folder, kind, now_ms + day_ms, monkeypatch)  # by a clock that was set back: the files are as they are
+        # by a clock that was set back: the files are as they are
+        bench = await restarted(folder, kind, now_ms + day_ms, monkeypatch)
         held = {number for number in range(10, 31) if bench.get(b"k%d" % (day_ms * number))}
         assert held == set(range(21, 31)), held
         await bench.close()
@@ -94,7 +103,8 @@ def test_a_collection_that_is_over_leaves_what_keeps_its_members_away(
         assert bench.engine.put_member(0, b"h", b"f", b"old", None, now_ms)
         away = bench.engine.dump(0, 1 << 20, now_ms).payload
         bench.engine.retime(0, b"h", now_ms + 11 * day_ms, False, now_ms + 1, b"expire")
-        assert bench.engine.put_member(0, b"h", b"late", b"old", now_ms + 30 * day_ms, now_ms + 2)  # younger than its head
+        # younger than its head
+        assert bench.engine.put_member(0, b"h", b"late", b"old", now_ms + 30 * day_ms, now_ms + 2)
         away += bench.engine.dump(0, 1 << 20, now_ms + 2).payload
         assert sorted(record.db for record in unpack(away)) == [0, 0, 16, 16, 16]
         unseen = Record(16, member_key(b"h", b"unseen"), b"old", from_ms(now_ms + 3), 9, now_ms + 30 * day_ms)

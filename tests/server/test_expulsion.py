@@ -26,7 +26,14 @@ def test_a_list_is_good_if_an_authority_that_is_believed_has_signed_it(tmp_path:
     assert expulsion.check(data, trust) == (authority.certificate.subject.public_bytes(), 7)
     der = expulsion.load(data).public_bytes(serialization.Encoding.DER)
     assert expulsion.check(der, trust) == expulsion.check(data, trust)
-    for bad in (authority.revoked(7, 1, key=Ed25519PrivateKey.generate()), other.revoked(7, 1), b"", b"noise", data[:200], der[:-1]):
+    for bad in (
+        authority.revoked(7, 1, key=Ed25519PrivateKey.generate()),
+        other.revoked(7, 1),
+        b"",
+        b"noise",
+        data[:200],
+        der[:-1],
+    ):
         assert expulsion.check(bad, trust) is None
     assert expulsion.check(data, foreign) is None and expulsion.check(data, None) is None
 
@@ -38,7 +45,9 @@ def test_names_are_those_of_the_certificates_that_peers_show(tmp_path: Path) -> 
     shown = x509.load_pem_x509_certificate(Path(path).read_bytes()).public_bytes(serialization.Encoding.DER)
     name = expulsion.name_of(shown)
     assert name == (authority.certificate.subject.public_bytes(), authority.serials[1])
-    assert expulsion.names([authority.revoked(1, 1)]) == {name} and name not in expulsion.names([authority.revoked(1, 2)])
+    assert expulsion.names([authority.revoked(1, 1)]) == {name} and name not in expulsion.names(
+        [authority.revoked(1, 2)]
+    )
     assert expulsion.name_of(None) is None and expulsion.names([]) == frozenset()
 
 

@@ -30,7 +30,9 @@ guard.keys[:3] = b"key"
 
 
 def probe(before: str = "") -> list[str]:
-    ran = subprocess.run([sys.executable, "-c", PROBE.format(before=before)], capture_output=True, text=True, cwd=ROOT, timeout=SOON_S)
+    ran = subprocess.run(
+        [sys.executable, "-c", PROBE.format(before=before)], capture_output=True, text=True, cwd=ROOT, timeout=SOON_S
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()
 
@@ -47,7 +49,11 @@ def test_where_nothing_may_be_locked_it_says_so_and_goes_on(monkeypatch: pytest.
     limit = "import respram.server.guard as g; g.may_lock_all = lambda: False"
     assert probe(limit)[3] == "False"
     monkeypatch.setattr(resource, "getrlimit", lambda what: (8 << 20, 8 << 20))
-    for capabilities, allowed in (("000001ffffffffff", True), (f"{1 << 14:016x}", True), (f"{~(1 << 14) & 0xFFFF:016x}", False)):
+    for capabilities, allowed in (
+        ("000001ffffffffff", True),
+        (f"{1 << 14:016x}", True),
+        (f"{~(1 << 14) & 0xFFFF:016x}", False),
+    ):
         monkeypatch.setattr(Path, "read_text", lambda path, said=capabilities: f"Name:\tx\nCapEff:\t{said}\n")
         assert may_lock_all() is allowed
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -86,7 +92,8 @@ def until(wire: Wire, sent: bytes, end: bytes) -> bytes:
     return got
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or PURE_ONLY, reason="only root may look into a process without dumps; native only")
+@pytest.mark.skipif(os.geteuid() != 0 or PURE_ONLY,
+                    reason="only root may look into a process without dumps; native only")
 @pytest.mark.parametrize(
     ("sealed", "words"),
     [

@@ -51,7 +51,10 @@ def test_a_node_that_still_fills_up_lives_and_is_not_ready() -> None:
         assert (status, state) in ((503, "joining\n"), (200, "isolated\n"), (200, "ready\n"))
 
 
-@pytest.mark.parametrize("data", [b"\0" * 20_000, b"GET /metrics HTTP/1.1\r\n" + b"a: b\r\n" * 5000, b"\r\n\r\n", b"GET\r\n\r\n", b"GET /metrics"])
+@pytest.mark.parametrize(
+    "data",
+    [b"\0" * 20_000, b"GET /metrics HTTP/1.1\r\n" + b"a: b\r\n" * 5000, b"\r\n\r\n", b"GET\r\n\r\n", b"GET /metrics"],
+)
 def test_what_is_no_request_harms_nobody(data: bytes) -> None:
     with respram.Server(engine="pure", metrics_port=0) as server:
         with socket.create_connection(("127.0.0.1", server.metrics_port)) as wire:
@@ -64,8 +67,12 @@ def test_what_is_no_request_harms_nobody(data: bytes) -> None:
 
 
 def test_addresses_are_told_from_names() -> None:
-    assert all(is_address(host) for host in ("127.0.0.1", "127.0.0.1:80", "[::1]:80", "[::1]", "localhost:1", "LOCALHOST"))
-    assert not any(is_address(host) for host in ("evil.example", "evil.example:80", "", "127.0.0.1.evil", "localhost.evil"))
+    assert all(
+        is_address(host) for host in ("127.0.0.1", "127.0.0.1:80", "[::1]:80", "[::1]", "localhost:1", "LOCALHOST")
+    )
+    assert not any(
+        is_address(host) for host in ("evil.example", "evil.example:80", "", "127.0.0.1.evil", "localhost.evil")
+    )
 
 
 def test_a_port_that_is_taken_is_told() -> None:

@@ -83,7 +83,8 @@ def test_addresses_are_spelled_as_redis_spells_them() -> None:
 
 
 def test_a_unix_socket_serves_clients_and_goes_with_its_node(tmp_path: Path) -> None:
-    """Its permissions are those asked for; what a killed node left is replaced, what is in use or is no socket is not."""
+    """Its permissions are those asked for; what a killed node left is replaced, what is in use or is no socket is not.
+    """
     path = tmp_path / "node.sock"
     loop = asyncio.new_event_loop()
     pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)

@@ -1,4 +1,5 @@
-"""While a node restores its snapshot it decides nothing: LOADING, as Redis says it, until it knows what its keys hold."""
+"""While a node restores its snapshot it decides nothing: LOADING, as Redis says it, until it knows what its keys hold.
+"""
 
 import asyncio
 import signal
@@ -19,14 +20,18 @@ from tests.trials.stops import KEY, until_loaded
 
 
 @pytest.mark.parametrize(("engine", "keys"), [(name, 30_000 if name == "native" else 8_000) for name in ENGINES])
-def test_nobody_decides_by_what_is_not_read_yet_and_no_end_in_the_middle_loses_anything(engine: str, keys: int, tmp_path: Path) -> None:
+def test_nobody_decides_by_what_is_not_read_yet_and_no_end_in_the_middle_loses_anything(
+    engine: str, keys: int, tmp_path: Path
+) -> None:
     count = asyncio.run(restores.run(4, keys, 5, engine, tmp_path, (signal.SIGKILL, signal.SIGTERM)))
     assert count.ends == 4 and not count.wrong and not count.lost, f"{count} {count.examples}"
 
 
 def test_what_a_node_says_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first file stays in the reader's hands for as long as the test asks."""
-    config = Config(port=0, peer_port=reserve(), engine="pure", snapshot_dir=str(tmp_path / "snapshots"), snapshot_key=KEY)
+    config = Config(
+        port=0, peer_port=reserve(), engine="pure", snapshot_dir=str(tmp_path / "snapshots"), snapshot_key=KEY
+    )
     load = restoring.Earlier._load
 
     async def begin(held: asyncio.Event) -> App:
@@ -72,7 +77,11 @@ def test_what_a_node_says_while_it_loads(tmp_path: Path, monkeypatch: pytest.Mon
         held.set()
         while (state := await ask(app, b"RESPRAM", b"STATE")) == b"+loading\r\n":
             await asyncio.sleep(0.001)
-        assert state == b"+ready\r\n" and await ask(app, b"INCR", b"counter") == b":1001\r\n" and await ask(app, b"PING") == b"+PONG\r\n"
+        assert (
+            state == b"+ready\r\n"
+            and await ask(app, b"INCR", b"counter") == b":1001\r\n"
+            and await ask(app, b"PING") == b"+PONG\r\n"
+        )
         await end(app)
 
     asyncio.run(main())
@@ -81,7 +90,14 @@ def test_what_a_node_says_while_it_loads(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_empty_directory_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY + "\n")
-    node = start("--snapshot-dir", str(tmp_path / "snapshots"), "--snapshot-key-file", str(tmp_path / "key"), engine="auto", port=reserve())
+    node = start(
+        "--snapshot-dir",
+        str(tmp_path / "snapshots"),
+        "--snapshot-key-file",
+        str(tmp_path / "key"),
+        engine="auto",
+        port=reserve(),
+    )
     try:
         asyncio.run(until_loaded(node.port))
         assert node.connect().ask(b"PING\r\n", 7) == b"+PONG\r\n" and "WARNING" not in node.log()

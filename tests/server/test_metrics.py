@@ -45,7 +45,11 @@ def test_numbers_tell_what_happened(engine: str) -> None:
             assert time.monotonic() < end
         found = samples(server.metrics_port)
         assert found["respram_commands_total,command=set"] == 2 and found["respram_commands_total,command=get"] >= 2
-        assert found["respram_keys"] == 1 and found["respram_keyspace_hits_total"] >= 1 and found["respram_keyspace_misses_total"] >= 1
+        assert (
+            found["respram_keys"] == 1
+            and found["respram_keyspace_hits_total"] >= 1
+            and found["respram_keyspace_misses_total"] >= 1
+        )
         assert found["respram_refusals_total,command=del"] == 1 and found["respram_errors_total,word=NOPERM"] == 1
         assert found["respram_forgotten_values_total"] == 1 and found["respram_forgotten_bytes_total"] == 100
         assert found["respram_expiry_lag_seconds_count"] == found["respram_expiry_lag_seconds_bucket,le=+Inf"] == 1

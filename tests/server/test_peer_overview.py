@@ -13,7 +13,13 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
     async def main() -> None:
         async with parties(2) as (one, two):
             (row,) = one.driver.linked()
-            assert (row.number, row.host, row.port, row.enclave, row.role) == (2, b"127.0.0.1", two.port, b"default", b"root")
+            assert (row.number, row.host, row.port, row.enclave, row.role) == (
+                2,
+                b"127.0.0.1",
+                two.port,
+                b"default",
+                b"root",
+            )
             assert row.queue_bytes == 0 and 0 <= row.heard_ms < 10_000
             for link in one.driver.links.values():
                 link.write = lambda data: None  # type: ignore[method-assign]
@@ -27,7 +33,9 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
             assert isinstance(facts["replication_lag_ms_max"], int) and facts["replication_lag_ms_max"] > 20
             (peer,) = one.driver.replica.core.neighbours.of_enclave()
             peer.lagging_ms = clock.micros() // 1000 - 500
-            assert one.driver.linked()[0].state == b"lagging" and peer_overview.lag_ms(peer, clock.micros() // 1000) >= 500
+            assert (
+                one.driver.linked()[0].state == b"lagging" and peer_overview.lag_ms(peer, clock.micros() // 1000) >= 500
+            )
             peer.lagging_ms = None
 
     run(main)
@@ -97,7 +105,8 @@ def test_each_state_of_a_peer_has_its_name() -> None:
     replica = Replica(bench.engine, core, 1 << 20)
     rows = {row.number: row for row in peer_overview.linked(replica, bench.ms)}
     assert {number: row.state for number, row in rows.items()} == {
-        0x200: b"online", 0x300: b"joining", 0x400: b"differs", 0x500: b"lagging", 0x600: b"unlinked", 0x700: b"foreign",
+        0x200: b"online", 0x300: b"joining", 0x400: b"differs", 0x500: b"lagging", 0x600: b"unlinked",
+        0x700: b"foreign",
     }  # fmt: skip
     assert rows[0x200].in_flight_bytes == 0 and rows[0x300].in_flight_bytes > 1_000 and rows[0x600].queue_bytes > 1_000
     facts = dict(peer_overview.facts(replica, {}, bench.ms))

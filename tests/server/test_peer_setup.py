@@ -65,7 +65,8 @@ def test_a_taken_peer_port_is_one_clear_error_and_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("root", "names_itself", "is_root"), [("auto", True, True), ("auto", False, False), ("yes", False, True), ("no", True, False)]
+    ("root", "names_itself", "is_root"),
+    [("auto", True, True), ("auto", False, False), ("yes", False, True), ("no", True, False)],
 )
 def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
     async def main() -> None:
@@ -82,7 +83,9 @@ def test_who_is_a_root(root: str, names_itself: bool, is_root: bool) -> None:
 
 def test_the_core_keeps_to_what_the_operator_set() -> None:
     async def main() -> None:
-        party = await start_party(1, reserve(), (), limits=Limits(tree_leaves_max=7, suspicion_ms=9_000, peer_queue_bytes_max=1 << 20))
+        party = await start_party(
+            1, reserve(), (), limits=Limits(tree_leaves_max=7, suspicion_ms=9_000, peer_queue_bytes_max=1 << 20)
+        )
         policy = party.driver.replica.core.policy
         assert (policy.leaves_max, policy.suspicion_ms, policy.queue_bytes_max) == (7, 9_000, 1 << 20)
         assert policy.branches_max == 15
@@ -108,9 +111,12 @@ def test_a_name_that_dns_does_not_know_keeps_the_node_looking(monkeypatch: pytes
         lines: list[str] = []
         config = Config(engine="pure", peer_port=reserve(), join=(Service("_nowhere._tcp.invalid"),))
         node = make_node(config, 1, None, lines.append)
-        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), into(lines))
+        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config),
+                                        into(lines))
         assert any("event=join_unresolved" in line and "srv:_nowhere._tcp.invalid" in line for line in lines)
-        assert driver.replica.core.state == "joining" and driver.replica.core.partners.roots == [b"srv:_nowhere._tcp.invalid"]
+        assert driver.replica.core.state == "joining" and driver.replica.core.partners.roots == [
+            b"srv:_nowhere._tcp.invalid"
+        ]
         await until(lambda: driver.replica.core.state == "alone")
         assert any("event=alone" in line for line in lines)
         await driver.stop()
@@ -126,7 +132,8 @@ def test_a_name_that_cannot_be_resolved_yet_is_somebody_to_look_for() -> None:
         port = reserve()
         config = Config(engine="pure", peer_port=port, join=(Address("127.0.0.1", port), Address("later.invalid", 7)))
         node = make_node(config, 1, None, lines.append)
-        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config), into(lines))
+        driver = await peer_setup.start(config, node, asyncio.get_running_loop(), None, peer_setup.listen(config),
+                                        into(lines))
         core = driver.replica.core
         assert core.state == "joining" and core.partners.roots == [b"later.invalid:7"] and core.me.role == 3
         await driver.stop()
@@ -197,7 +204,9 @@ def test_nodes_meet_over_ipv6() -> None:
         one = await start_party(1, first, (first,), host="::1", peer_bind=("::1",))
         other = await start_party(2, port, (first,), host="::1", peer_bind=("::1",))
         assert f"listen=[::1]:{port} address=[::1]:{port} " in other.lines[-1]
-        await until(lambda: one.driver.replica.core.neighbours.greeted() and other.driver.replica.core.neighbours.greeted())
+        await until(
+            lambda: one.driver.replica.core.neighbours.greeted() and other.driver.replica.core.neighbours.greeted()
+        )
         [link] = other.driver.links.values()
         assert link.remote == f"[::1]:{first}", "an address as one would write it"
         for party in (one, other):

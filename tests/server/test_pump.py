@@ -157,7 +157,10 @@ def test_long_values_and_crowds_of_short_commands_follow_each_other(bench: Bench
     theirs, client = bench.connect()
     theirs.settimeout(None)
     values = [bytes([65 + number]) * 16_384 for number in range(20)]
-    batch = b"".join(request(b"SET", b"k", value) + request(b"GET", b"k") for value in values) + request(b"ECHO", b"x" * 90) * 900
+    batch = (
+        b"".join(request(b"SET", b"k", value) + request(b"GET", b"k") for value in values)
+        + request(b"ECHO", b"x" * 90) * 900
+    )
     wanted = b"".join(b"+OK\r\n$16384\r\n%b\r\n" % value for value in values) + (b"$90\r\n" + b"x" * 90 + b"\r\n") * 900
     for _ in range(3):
         feeder = threading.Thread(target=theirs.sendall, args=(batch,), daemon=True)
@@ -422,7 +425,8 @@ def test_a_bug_in_a_batch_that_goes_on_costs_its_client(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("plain", "place"), [(0, 3), (64, 1)])
 def test_a_bug_in_one_batch_leaves_no_other_unfinished(slicing: Bench, plain: int, place: int) -> None:
-    """Whether it is met in the first turn of that batch, as the last of all, or in a later one, with others behind it."""
+    """Whether it is met in the first turn of that batch, as the last of all, or in a later one, with others behind it.
+    """
     reports: list[object] = []
     slicing.loop.set_exception_handler(lambda loop, context: reports.append(context["exception"]))
     one, broken = breaking(slicing)
@@ -510,7 +514,9 @@ def test_messages_reach_their_listeners_in_order(telling: tuple[Bench, dict[Sess
     one, _ = listening(bench, clients, b"a", b"b")
     two, _ = listening(bench, clients, b"b")
     wanted = b"".join(message(b"a", b"%d" % number) + message(b"b", b"%d" % number) for number in range(100))
-    sent = b"".join(request(b"PUBLISH", b"a", b"%d" % number) + request(b"PUBLISH", b"b", b"%d" % number) for number in range(100))
+    sent = b"".join(
+        request(b"PUBLISH", b"a", b"%d" % number) + request(b"PUBLISH", b"b", b"%d" % number) for number in range(100)
+    )
     assert bench.exchange(publisher, sent, 800) == b":1\r\n:2\r\n" * 100
     assert bench.exchange(one, b"", len(wanted)) == wanted
     wanted = b"".join(message(b"b", b"%d" % number) for number in range(100))
@@ -526,7 +532,9 @@ def test_a_listener_that_is_not_watched_gets_its_messages_too(telling: tuple[Ben
     assert bench.exchange(theirs, b"", len(message(b"a", b"m"))) == message(b"a", b"m")
 
 
-def test_a_listener_that_does_not_read_gets_all_of_it_in_order_when_it_does(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+def test_a_listener_that_does_not_read_gets_all_of_it_in_order_when_it_does(
+    telling: tuple[Bench, dict[Session, Seen]],
+) -> None:
     bench, clients = telling
     publisher, _ = bench.connect()
     theirs, client = listening(bench, clients, b"a")
@@ -542,7 +550,9 @@ def test_a_listener_that_does_not_read_gets_all_of_it_in_order_when_it_does(tell
     assert got + client.kept == wanted
 
 
-def test_a_message_comes_before_the_replies_to_later_commands_of_its_listener(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+def test_a_message_comes_before_the_replies_to_later_commands_of_its_listener(
+    telling: tuple[Bench, dict[Session, Seen]],
+) -> None:
     """All of it is read in one turn: the publisher was there first."""
     bench, clients = telling
     publisher, _ = bench.connect()
@@ -550,12 +560,15 @@ def test_a_message_comes_before_the_replies_to_later_commands_of_its_listener(te
     client.session.proto = 3
     publisher.sendall(request(b"PUBLISH", b"a", b"m"))
     theirs.sendall(request(b"ECHO", b"x"))
-    wanted = {message(b"a", b"m", b">") + b"$1\r\nx\r\n", b"$1\r\nx\r\n" + message(b"a", b"m", b">")}  # whoever is served first
+    # whoever is served first
+    wanted = {message(b"a", b"m", b">") + b"$1\r\nx\r\n", b"$1\r\nx\r\n" + message(b"a", b"m", b">")}
     assert bench.exchange(theirs, b"", len(min(wanted))) in wanted
     assert bench.exchange(publisher, b"", 4) == b":1\r\n"
 
 
-def test_a_listener_that_is_gone_is_told_so_and_costs_the_publisher_nothing(telling: tuple[Bench, dict[Session, Seen]]) -> None:
+def test_a_listener_that_is_gone_is_told_so_and_costs_the_publisher_nothing(
+    telling: tuple[Bench, dict[Session, Seen]],
+) -> None:
     bench, clients = telling
     publisher, _ = bench.connect()
     theirs, client = listening(bench, clients, b"a")

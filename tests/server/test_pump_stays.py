@@ -123,7 +123,8 @@ def test_more_ready_clients_than_one_turn_serves_are_no_stay(staying: Bench) -> 
     """Where a turn is full, the loop's own descriptor may be among those that had no place in it."""
     clients = []
     for _ in range(300):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a read takes one packet, however many wait
+        # a read takes one packet, however many wait
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         staying.open += [ours, theirs]
         session = staying.engine.session(staying.cold)

@@ -24,7 +24,8 @@ def lone(folder: Path, secret: str = "k" * 43, more: tuple[str, ...] = ()) -> It
     key_file = folder.parent / "snapshot.key"
     key_file.touch(0o600)
     key_file.write_text(secret + "\n")
-    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), *more, engine="auto")
+    node = start("--snapshot-dir", str(folder), "--snapshot-interval", "1", "--snapshot-key-file", str(key_file), *more,
+                 engine="auto")
     client = redis.Redis(port=node.port, socket_timeout=SOON_S)
     try:
         until(lambda: not client.info("persistence")["snapshot_restoring"], "it does not end restoring")
@@ -68,7 +69,9 @@ def test_another_secret_opens_nothing_and_says_so(tmp_path: Path) -> None:
     with lone(folder, secret="z" * 43) as (client, node):
         assert client.dbsize() == 0 and client.info("persistence")["snapshot_locked_files"]
         (line,) = [line for line in node.log().splitlines() if "WARNING" in line]
-        assert re.search(r"event=snapshot_locked why='keys\.ring: another key or damaged' files=\d+ bytes=\d+ keys_that_end=20", line), line
+        assert re.search(
+            r"event=snapshot_locked why='keys\.ring: another key or damaged' files=\d+ bytes=\d+ keys_that_end=20", line
+        ), line
 
 
 def test_files_that_are_of_no_use_cost_a_line_each_and_no_other_record(tmp_path: Path) -> None:
@@ -88,7 +91,12 @@ def test_files_that_are_of_no_use_cost_a_line_each_and_no_other_record(tmp_path:
     stale.write_bytes(whole[0].read_bytes()[:10] + (1).to_bytes(8, "little") + whole[0].read_bytes()[18:])
     with lone(folder) as (client, node):
         log = node.log()
-        for why, path in (("truncated", cut), ("corrupt", flipped), ("foreign", folder / "alien.segment"), ("stale", stale)):
+        for why, path in (
+            ("truncated", cut),
+            ("corrupt", flipped),
+            ("foreign", folder / "alien.segment"),
+            ("stale", stale),
+        ):
             assert log.count(f"event=snapshot_{why} files=1 names={path.name}") == 1, log
         assert client.get("far") == b"away" and 0 < client.dbsize() < 1_001
         assert not stale.exists() and (folder / "alien.segment").exists() and "event=bug" not in log
@@ -112,8 +120,17 @@ def test_a_disk_that_takes_nothing_more_leaves_the_node_alone(tmp_path: Path) ->
 def test_a_second_node_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     with lone(folder):
-        words = ["--snapshot-dir", str(folder), "--snapshot-key-file", str(tmp_path / "snapshot.key"), "--port", str(reserve())]
-        refused = subprocess.run([sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S)
+        words = [
+            "--snapshot-dir",
+            str(folder),
+            "--snapshot-key-file",
+            str(tmp_path / "snapshot.key"),
+            "--port",
+            str(reserve()),
+        ]
+        refused = subprocess.run(
+            [sys.executable, "-m", "respram", "serve", *words], capture_output=True, text=True, timeout=SOON_S
+        )
         assert refused.returncode == 2 and "another node uses it" in refused.stderr and refused.stderr.count("\n") == 1
 
 

@@ -63,7 +63,8 @@ def test_a_fresh_secret_is_taken_and_never_the_same() -> None:
 
 @pytest.mark.parametrize(
     "thought_of",
-    ["short", "a" * 40, "correct horse battery staple", "Zk3-qT8vJx0_LmW4sYb7Rd", "4f1c8ea07be2295d3c6a90bd17f4e852" * 2, "x" * 5000,
+    ["short", "a" * 40, "correct horse battery staple", "Zk3-qT8vJx0_LmW4sYb7Rd",
+     "4f1c8ea07be2295d3c6a90bd17f4e852" * 2, "x" * 5000,
      "Vw3kq0ZtY7cN1xLs8RbH5uJg2Df6PaEoMiTz9yXnW4Q", "rs1_correct-horse-battery-staple",
      "rs1_" + "A" * 49, "rs1_" + "correct-horse-battery-staple-1" + "A" * 19,
      spell_secret(bytes(32)), spell_secret(b"password" * 4), ONE[:-1], ONE + "A", ONE.swapcase()],
@@ -100,10 +101,13 @@ def test_any_bits_survive_spelling(bits: bytes) -> None:
 # -- who believes whom ----------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("one", "two", "agree"),
-    [("old", "old", True), ("old", "old+new", True), ("old+new", "new+old", True), ("new+old", "new", True), ("old", "new", False),
+    [("old", "old", True), ("old", "old+new", True), ("old+new", "new+old", True), ("new+old", "new", True),
+     ("old", "new", False),
      ("old", "other", False), ("new+old", "other", False)],
 )  # fmt: skip
-def test_peers_agree_when_each_believes_the_others_first_secret(trusts: dict[str, Trust], one: str, two: str, agree: bool) -> None:
+def test_peers_agree_when_each_believes_the_others_first_secret(
+    trusts: dict[str, Trust], one: str, two: str, agree: bool
+) -> None:
     for server, client in ((one, two), (two, one)):
         if agree:
             ends = shake(trusts[server].accepting, trusts[client].dialling)
@@ -207,7 +211,9 @@ def test_own_certificates_serve_instead_of_a_secret(tmp_path: Path) -> None:
 
 def test_a_certificate_that_peers_would_turn_away_is_found_at_the_start(tmp_path: Path) -> None:
     own, foreign = own_pki(tmp_path, "own"), own_pki(tmp_path, "foreign")
-    with pytest.raises(ConfigError, match=r"own\.cert\.pem would be turned away .*: unable to get local issuer certificate"):
+    with pytest.raises(
+        ConfigError, match=r"own\.cert\.pem would be turned away .*: unable to get local issuer certificate"
+    ):
         trust_by_certificates(OwnCertificates(own.certificate, own.key, foreign.authority))
 
 

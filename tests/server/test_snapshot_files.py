@@ -15,7 +15,9 @@ OWNER = owner_of("respram", "default")
 KEY = b"k" * 32
 
 
-def segment(folder: Path, number: int = 26_000_000, parts: tuple[bytes, ...] = (b"one", b"two"), owner: bytes = OWNER) -> Path:
+def segment(
+    folder: Path, number: int = 26_000_000, parts: tuple[bytes, ...] = (b"one", b"two"), owner: bytes = OWNER
+) -> Path:
     header = Header(Bucket(16, number), owner, b"%016d" % number, 1)
     sealer = Sealer(header, KEY)
     data = sealer.header + b"".join(sealer.frame(part, last=part == parts[-1]) for part in parts)
@@ -44,7 +46,9 @@ def test_what_is_found_is_ours_and_the_rest_is_named_or_left_alone(tmp_path: Pat
     (tmp_path / (files.RING + files.PART)).write_bytes(b"left over")
     found, bad = files.look(tmp_path, OWNER)
     assert [one.path for one in found] == [good] and found[0].size == good.stat().st_size
-    assert sorted(bad) == sorted([("cut.segment", "truncated"), ("alien.segment", "foreign"), (foreign.name, "foreign")])
+    assert sorted(bad) == sorted(
+        [("cut.segment", "truncated"), ("alien.segment", "foreign"), (foreign.name, "foreign")]
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [good.name, foreign.name, "cut.segment", "alien.segment", "notes.txt", "notes.txt.part"]
     )

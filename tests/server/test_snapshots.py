@@ -121,7 +121,9 @@ def test_only_buckets_that_changed_are_written_anew_under_fresh_keys(tmp_path: P
     run(main, tmp_path)
 
 
-def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
         bench.set(b"a", 3_000_000)
@@ -214,7 +216,9 @@ def test_a_full_disk_stops_snapshots_and_nothing_else(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("step", ["sync", "rename", "replace"])
-def test_whichever_step_fails_what_was_there_stays_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_whichever_step_fails_what_was_there_stays_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
         bench.set(b"a", 1_000_000)
@@ -279,7 +283,9 @@ def test_values_under_a_seal_that_is_not_here_yet_are_read_again_when_it_is(tmp_
     run(main, tmp_path)
 
 
-def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bucket_that_is_passing_is_left_alone_until_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a node whose records end all the time would walk over all of them at every interval."""
     async def main(folder: Path) -> None:
         bench = Bench(folder)
@@ -318,7 +324,9 @@ def test_a_bug_is_reported_and_shows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run(main, tmp_path)
 
 
-def test_a_ring_that_a_peer_has_filled_holds_up_no_snapshot_and_a_key_without_room_fails_it_loudly(tmp_path: Path) -> None:
+def test_a_ring_that_a_peer_has_filled_holds_up_no_snapshot_and_a_key_without_room_fails_it_loudly(
+    tmp_path: Path,
+) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
         ring = bench.snapshots.ring

@@ -106,14 +106,18 @@ def test_who_says_it_twice_gets_one_stop() -> None:
         assert node.log().count("event=stopping ") == 1 and "event=bug" not in node.log()
 
 
-def test_a_wait_that_nobody_can_answer_delays_the_stop_within_its_bound_and_what_is_behind_it_is_not_run(tmp_path: Path) -> None:
+def test_a_wait_that_nobody_can_answer_delays_the_stop_within_its_bound_and_what_is_behind_it_is_not_run(
+    tmp_path: Path,
+) -> None:
     with enclave(2, each=lambda number: ("--snapshot-dir", str(tmp_path / str(number)))) as members:
         until_ready(members)
         one, two = members
         assert one.node is not None
         two.freeze()
         wire = connected(one.node)
-        wire.sock.sendall(request(b"SET", b"before", b"1") + request(b"WAIT", b"1", b"0") + request(b"SET", b"behind", b"1"))
+        wire.sock.sendall(
+            request(b"SET", b"before", b"1") + request(b"WAIT", b"1", b"0") + request(b"SET", b"behind", b"1")
+        )
         assert wire.take(5) == b"+OK\r\n"
         began = time.monotonic()
         one.node.process.send_signal(signal.SIGTERM)
@@ -224,11 +228,14 @@ def test_more_than_one_read_can_take_is_answered_up_to_some_command_and_all_of_t
 def test_tls_clients_are_stopped_the_same_way(tmp_path: Path) -> None:
     certificate, key = tmp_path / "node.crt", tmp_path / "node.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2",
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
+         "-days", "2",
          "-subj", "/CN=localhost"], check=True, capture_output=True,
     )  # fmt: skip
     port = reserve()
-    with lone("--tls-port", str(port), "--tls-cert", str(certificate), "--tls-key", str(key), "--tls-auth-clients", "no") as node:
+    with lone(
+        "--tls-port", str(port), "--tls-cert", str(certificate), "--tls-key", str(key), "--tls-auth-clients", "no"
+    ) as node:
         context = ssl.create_default_context(cafile=str(certificate))
         context.check_hostname = False
         with context.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S)) as sock:
@@ -249,7 +256,9 @@ def test_a_disk_that_takes_nothing_at_the_stop_is_said_and_the_earlier_snapshot_
     with lone("--snapshot-interval", "1", folder=tmp_path) as node:
         wire = connected(node)
         wire.ask(request(b"SET", b"early", b"1", b"EX", b"900"), 5)
-        until(lambda: b"snapshot_records:1" in _reply(wire, request(b"INFO", b"persistence")), "no snapshot was written")
+        until(
+            lambda: b"snapshot_records:1" in _reply(wire, request(b"INFO", b"persistence")), "no snapshot was written"
+        )
         _, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (16_384, hard))
         wire.ask(request(b"SET", b"late", b"x" * 100_000, b"EX", b"900"), 5)

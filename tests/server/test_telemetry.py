@@ -1,4 +1,5 @@
-"""What a collector is sent, read back from the bytes that arrive at one; and a collector that is slow, wrong or gone."""
+"""What a collector is sent, read back from the bytes that arrive at one; and a collector that is slow, wrong or gone.
+"""
 
 import asyncio
 import contextlib
@@ -46,7 +47,8 @@ class Collector:
             if path != "/v1/metrics":
                 continue
             for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                assert {one.key for one in resource.resource.attributes} >= {"service.name", "service.instance.id", "respram.enclave"}
+                assert {one.key for one in resource.resource.attributes} >= {"service.name", "service.instance.id",
+                                                                             "respram.enclave"}
                 for metric in resource.scope_metrics[0].metrics:
                     kind = metric.WhichOneof("data")
                     for point in getattr(metric, str(kind)).data_points:
@@ -59,7 +61,8 @@ class Collector:
         return [
             (span.name, (span.end_time_unix_nano - span.start_time_unix_nano) // 1_000)
             for path, body in list(self.bodies) if path == "/v1/traces"
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans for span in resource.scope_spans[0].spans
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for span in resource.scope_spans[0].spans
         ]  # fmt: skip
 
 
@@ -106,14 +109,18 @@ def test_a_node_sends_numbers_and_slow_commands_without_keys_or_values(collector
         until(lambda: collector.numbers().get("respram_keys") == 1, "the numbers did not come")
         until(lambda: "OBJECT IDLETIME" in dict(collector.spans()), "the spans did not come")
         found = collector.numbers()
-        assert found["respram_commands,command=set"] == 1 and found["respram_command_duration_seconds,command=object|idletime"] == 1
+        assert (
+            found["respram_commands,command=set"] == 1
+            and found["respram_command_duration_seconds,command=object|idletime"] == 1
+        )
         assert any(name.startswith("respram_info,") and "engine=pure" in name for name in found)
         assert all(0 <= took < SOON_S * 1_000_000 for _, took in collector.spans())
         sent = len(collector.spans())
         client.execute_command("OBJECT", "IDLETIME", KEY)
         until(lambda: len(collector.spans()) > sent, "later ones follow")
         assert dict.fromkeys(name for name, _ in collector.spans()).keys() <= {
-            "OBJECT IDLETIME", "MSET", "SET", "CLIENT SETINFO", "HELLO", "RESPRAM STATE", "INFO", "QUIT", "CLIENT SETNAME", "PING",
+            "OBJECT IDLETIME", "MSET", "SET", "CLIENT SETINFO", "HELLO", "RESPRAM STATE", "INFO", "QUIT",
+            "CLIENT SETNAME", "PING",
         }  # fmt: skip
         assert [name for name, _ in collector.spans()].count("OBJECT IDLETIME") == 2, "each is sent once"
     everything = b"".join(body for _, body in collector.bodies)
@@ -133,7 +140,9 @@ def test_the_numbers_are_those_of_the_page(collector: Collector) -> None:
         telemetry.start()
         await telemetry.close()
         names = {name.partition(",")[0] for name in collector.numbers()}
-        assert names == {f"{one.name}_info" if getattr(one, "kind", "") == "info" else one.name for one in families if one.rows}
+        assert names == {
+            f"{one.name}_info" if getattr(one, "kind", "") == "info" else one.name for one in families if one.rows
+        }
         assert collector.numbers()["respram_keys"] == 1
 
     asyncio.run(main())
@@ -187,7 +196,10 @@ def test_a_collector_that_stands_still_costs_one_batch_and_no_stop(collector: Co
 
 
 def test_a_node_stops_though_its_collector_never_answers() -> None:
-    with respram.Server(engine="pure", otlp_endpoint=f"http://127.0.0.1:{reserve()}", otlp_interval=1) as server, server.client() as client:
+    with (
+        respram.Server(engine="pure", otlp_endpoint=f"http://127.0.0.1:{reserve()}", otlp_interval=1) as server,
+        server.client() as client,
+    ):
         client.set(KEY, VALUE, ex=60)
 
 
@@ -200,13 +212,20 @@ def test_slow_commands_are_told_once_however_the_log_is_cut() -> None:
     assert [one.id for one in slow_since([slow(9), slow(8)], 2)] == [8, 9], "what the log dropped is lost"
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "collector:4318", "http://user:word@collector", "http://a/?b=c", "http://a b", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://a", "collector:4318", "http://user:word@collector", "http://a/?b=c", "http://a b", "http://"]
+)
 def test_an_endpoint_that_is_no_plain_url_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", f"--otlp-endpoint={url}"], {}) == 2
-    assert "--otlp-endpoint must be a URL" in capsys.readouterr().err and place_of("http://collector:4318/x") == "collector:4318"
+    assert (
+        "--otlp-endpoint must be a URL" in capsys.readouterr().err
+        and place_of("http://collector:4318/x") == "collector:4318"
+    )
 
 
-def test_without_the_extra_a_node_says_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_a_node_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "respram.server.telemetry", None)
     assert importlib.util.find_spec("opentelemetry") is not None
     assert main(["serve", "--port=0", "--otlp-endpoint=http://127.0.0.1:4318"], {}) == 2

@@ -1,4 +1,5 @@
-"""Clients behind TLS, against a real process: the same answers, certificates checked, exchanged, and bad ones refused."""
+"""Clients behind TLS, against a real process: the same answers, certificates checked, exchanged, and bad ones refused.
+"""
 
 import contextlib
 import datetime
@@ -35,9 +36,11 @@ def certificate(folder: Path, name: str, signer: Signer | None = None) -> Signer
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     uses = dict.fromkeys((
-        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only", "decipher_only",
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only",
+        "decipher_only",
     ), False)  # fmt: skip
-    signing, serving = (x509.KeyUsage(digital_signature=not signs, key_cert_sign=signs, **uses) for signs in (True, False))
+    signing, serving = (x509.KeyUsage(digital_signature=not signs, key_cert_sign=signs, **uses)
+                        for signs in (True, False))
     made = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(signer[0].subject if signer else subject)
         .public_key(key.public_key()).serial_number(x509.random_serial_number())
@@ -46,7 +49,8 @@ def certificate(folder: Path, name: str, signer: Signer | None = None) -> Signer
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         # What Python's own contexts ask for from 3.13 on, when they are a client's.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key((signer[1] if signer else key).public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key((signer[1] if signer else key).public_key()),
+                       critical=False)
         .add_extension(signing if signer is None else serving, critical=True)
         .sign(signer[1] if signer else key, hashes.SHA256())
     )  # fmt: skip
@@ -111,7 +115,8 @@ def test_replies_are_the_same_however_the_bytes_are_cut(secure: Secure) -> None:
 
 
 def test_large_values_and_long_pipelines_go_both_ways(secure: Secure) -> None:
-    """More than any buffer on the way holds, with the reader late: what the kernel leaves must not be lost or doubled."""
+    """More than any buffer on the way holds, with the reader late: what the kernel leaves must not be lost or doubled.
+    """
     wire = secure.connect()
     value = bytes(range(256)) * (16 << 10)  # 4 MiB
     wire.sock.sendall(request(b"SET", b"big", value, b"EX", b"60"))
@@ -240,7 +245,11 @@ def test_files_that_are_wrong_are_named(folder: Path, wrong: dict[str, str], com
 def test_an_unfinished_handshake_has_its_time(folder: Path) -> None:
     near, far = socket.socketpair()
     near.setblocking(False)
-    context = make_context(Config(tls_port=1, tls_cert=str(folder / "server.crt"), tls_key=str(folder / "server.key"), tls_auth_clients="no"))
+    context = make_context(
+        Config(
+            tls_port=1, tls_cert=str(folder / "server.crt"), tls_key=str(folder / "server.key"), tls_auth_clients="no"
+        )
+    )
     line = TlsSocket(near, context, lambda reason: None)
     assert not line.overdue(line.accepted_ms + 9_000) and line.overdue(line.accepted_ms + 11_000)
     line.close()

@@ -27,13 +27,16 @@ class Enclave:
 
     def _node(self, number: int) -> SegmentKeySharing:
         def greeted() -> list[object]:
-            return [SimpleNamespace(id=other, same_enclave=True) for other in range(COUNT) if self.linked(number, other)]
+            return [SimpleNamespace(id=other, same_enclave=True) for other in range(COUNT)
+                    if self.linked(number, other)]
 
         host = SimpleNamespace(
             now=SimpleNamespace(ms=0, wall_ms=0), policy=Policy(direct_peers_max=10, keys_ms=1000),
             at=lambda *_: None, send=lambda other, message: self._deliver(number, other, message),
         )  # fmt: skip
-        return SegmentKeySharing(cast(Any, host), cast(Any, SimpleNamespace(enclave={})), cast(Any, SimpleNamespace(greeted=greeted)))
+        return SegmentKeySharing(
+            cast(Any, host), cast(Any, SimpleNamespace(enclave={})), cast(Any, SimpleNamespace(greeted=greeted))
+        )
 
     def linked(self, one: int, other: int) -> bool:
         return one != other and frozenset((one, other)) not in self.cut
@@ -42,7 +45,9 @@ class Enclave:
         for entry in unpack(message.entries):
             if entry.key == NO_KEY and entry.id in self.destroyed:
                 self.destroyed[entry.id].add(receiver)
-        self.nodes[receiver].receive(cast(Any, SimpleNamespace(id=sender, same_enclave=True, peer=SimpleNamespace(number=sender + 1))), message)
+        self.nodes[receiver].receive(
+            cast(Any, SimpleNamespace(id=sender, same_enclave=True, peer=SimpleNamespace(number=sender + 1))), message
+        )
 
     def meet(self, one: int, other: int) -> None:
         for here, there in ((one, other), (other, one)):
@@ -95,7 +100,9 @@ class Enclave:
 def test_no_destroyed_key_comes_back_in_any_order_of_cuts_crashes_and_returns(seed: int) -> None:
     enclave = Enclave(Random(seed))
     for _ in range(150):
-        enclave.rng.choice((enclave.make, enclave.make, enclave.destroy, enclave.destroy, enclave.part, enclave.heal, enclave.crash))()
+        enclave.rng.choice(
+            (enclave.make, enclave.make, enclave.destroy, enclave.destroy, enclave.part, enclave.heal, enclave.crash)
+        )()
         enclave.check()
     while enclave.cut:
         enclave.heal()

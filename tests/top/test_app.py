@@ -10,7 +10,8 @@ from respram.top.app import Top, numbers_of
 from tests.ports import reserve
 
 NOW = {
-    "state": "ready", "keys": 1234, "used_memory": 5, "clients": 6, "forgotten_values": 7, "stubs": 8, "refused_deletes": 9, "refused_others": 1,
+    "state": "ready", "keys": 1234, "used_memory": 5, "clients": 6, "forgotten_values": 7, "stubs": 8,
+    "refused_deletes": 9, "refused_others": 1,
     "late_by_ms": 0, "late_at_ms": 0, "writes": 10, "hits": 20, "misses": 30, "forgotten_bytes": 40, "at_ms": 1000,
     "minute": {"seconds": [1] * 60, "looked": 60, "keys": 60},
     "nodes": [
@@ -22,7 +23,9 @@ NOW = {
 
 def text_of(app: Top) -> str:
     """The words of the picture that Textual makes of its screen."""
-    return " ".join(html.unescape(one).replace("\xa0", " ") for one in re.findall(r">([^<>]+)</text>", app.export_screenshot()))
+    return " ".join(
+        html.unescape(one).replace("\xa0", " ") for one in re.findall(r">([^<>]+)</text>", app.export_screenshot())
+    )
 
 
 def test_the_numbers_are_one_line() -> None:
@@ -40,7 +43,9 @@ def test_the_screen_shows_an_enclave_and_what_passes() -> None:
             await pilot.pause()
             text = text_of(app)
             assert "keys 1,234" in text and "60 of 60 keys; 10 in ten seconds" in text and "50 a second" in text
-            assert "10.0.0.2:1" in text and "lagging" in text and "5 ms" in text and "bytes wiped" in text and "59" in text
+            assert (
+                "10.0.0.2:1" in text and "lagging" in text and "5 ms" in text and "bytes wiped" in text and "59" in text
+            )
             assert "paused" in text
 
     asyncio.run(main())

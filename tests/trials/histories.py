@@ -2,10 +2,10 @@
 
     python -m tests.trials.histories --rounds 20 --trouble kills --wait 1
 
-Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a pause; in the middle a
-node is killed, stopped in order, or does not run for a while, and comes back; or two of the three are killed at once.
-What was told LOADING was not done; what was told UNCERTAIN, and what a connection took along, may have been done.
-With --wait a client counts on nothing that WAIT did not say to be held.
+Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a
+pause; in the middle a node is killed, stopped in order, or does not run for a while, and comes back; or two of the
+three are killed at once. What was told LOADING was not done; what was told UNCERTAIN, and what a connection took along,
+may have been done. With --wait a client counts on nothing that WAIT did not say to be held.
 """
 
 import argparse
@@ -96,7 +96,9 @@ class Client:
 
     def _connected(self) -> "redis.Redis":
         while self.client is None:
-            client = redis.Redis(port=self.ports[self.at], socket_timeout=PATIENCE_S, protocol=3, retry=Retry(NoBackoff(), 0))
+            client = redis.Redis(
+                port=self.ports[self.at], socket_timeout=PATIENCE_S, protocol=3, retry=Retry(NoBackoff(), 0)
+            )
             try:
                 client.ping()
                 self.client = client
@@ -115,7 +117,9 @@ class Client:
 def one_round(number: int, members: list[Member], trouble: str, wait: int, told: Told) -> dict[bytes, list[Operation]]:
     histories: dict[bytes, list[Operation]] = {}
     lock = threading.Lock()
-    clients = [Client(one, number, [member.port for member in members], wait, told, lock, histories) for one in range(CLIENTS)]
+    clients = [
+        Client(one, number, [member.port for member in members], wait, told, lock, histories) for one in range(CLIENTS)
+    ]
     threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:
         thread.start()
@@ -151,7 +155,9 @@ def _is_ready(member: Member) -> bool:
 
 
 def play(rounds: int, trouble: str, wait: int, engine: str = "auto") -> tuple[Told, Told]:
-    """Of the rounds in which the map of homes stayed as it was, and of the others: a busy machine makes nodes suspect each other."""
+    """Of the rounds in which the map of homes stayed as it was, and of the others: a busy machine makes nodes suspect
+    each other.
+    """
     stayed, changed = Told(), Told()
     with enclave(3, engines=(engine,)) as members:
         until_ready(members)

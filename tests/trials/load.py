@@ -31,7 +31,8 @@ class Writer:
                     await asyncio.sleep(pause_s)
 
     async def _batch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        writer.write(b"".join(_set(self.key(self.sent + at + 1), b"%d" % (self.sent + at + 1)) for at in range(self.depth)))
+        writer.write(b"".join(_set(self.key(self.sent + at + 1), b"%d" % (self.sent + at + 1))
+                              for at in range(self.depth)))
         self.sent += self.depth
         got = b""
         while self.acknowledged < self.sent:
@@ -79,7 +80,9 @@ async def missing(port: int, writer: Writer, step: int = 500) -> list[int]:
     async with connected(port) as (reader, sender):
         for first in range(1, writer.acknowledged + 1, step):
             numbers = range(first, min(first + step, writer.acknowledged + 1))
-            sender.write(b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers)))
+            sender.write(
+                b"".join(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in map(writer.key, numbers))
+            )
             for number in numbers:
                 head = await reader.readline()
                 if head == b"$-1\r\n":

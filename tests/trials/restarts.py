@@ -2,16 +2,16 @@
 
     python -m tests.trials.restarts --rounds 100
 
-Three nodes; one is stopped (SIGTERM), or killed with --kill, and started again, and another follows when it says that it is ready: in
-turns the one that the client uses and one that it does not. One client counts with INCR and takes locks with SET NX all the time. It stays
-where it is until its connection ends; then
-it goes to another node, and in every second round to the one that has just come back, on its first PONG. A counter that
-answers anything but the next number is wrong; so is a lock that is given away twice, or refused although nobody holds it.
+Three nodes; one is stopped (SIGTERM), or killed with --kill, and started again, and another follows when it says that
+it is ready: in turns the one that the client uses and one that it does not. One client counts with INCR and takes locks
+with SET NX all the time. It stays where it is until its connection ends; then it goes to another node, and in every
+second round to the one that has just come back, on its first PONG. A counter that answers anything but the next number
+is wrong; so is a lock that is given away twice, or refused although nobody holds it.
 
-A connection that ends without an answer leaves one open question: the number may have been counted or not. Either is right, once.
-A kill may take what was acknowledged a moment ago and not sent yet; so with --kill each write is followed by WAIT. Where WAIT says that
-nobody else holds the write yet, or where the connection ends before it says anything, the kill may rightly take it: that is an open
-question, too.
+A connection that ends without an answer leaves one open question: the number may have been counted or not. Either is
+right, once. A kill may take what was acknowledged a moment ago and not sent yet; so with --kill each write is followed
+by WAIT. Where WAIT says that nobody else holds the write yet, or where the connection ends before it says anything, the
+kill may rightly take it: that is an open question, too.
 """
 
 import argparse
@@ -63,7 +63,8 @@ class Count:
 
     def __str__(self) -> str:
         return (
-            f"rounds={self.rounds} incrs={self.incrs} wrong_incrs={self.wrong_incrs} locks={self.locks} taken_twice={self.taken_twice} "
+            f"rounds={self.rounds} incrs={self.incrs} wrong_incrs={self.wrong_incrs} locks={self.locks} "
+            f"taken_twice={self.taken_twice} "
             f"refused_free={self.refused_free} loading={self.loading} "
             f"unheld={self.unheld} moves={self.moves} slowest_answer_ms={self.slowest_s * 1000:.0f}"
         )
@@ -101,7 +102,9 @@ class Counter:
         self.count.incrs += 1
         if answer - 1 not in self.values[number]:
             self.count.wrong_incrs += 1
-            self.count.note(f"INCR answered {answer}, not {sorted(value + 1 for value in self.values[number])} on node {self.at}")
+            self.count.note(
+                f"INCR answered {answer}, not {sorted(value + 1 for value in self.values[number])} on node {self.at}"
+            )
         self.values[number] = {answer} if self.is_held else self.values[number] | {answer}
 
     def _lock(self) -> None:
@@ -122,7 +125,9 @@ class Counter:
             self.held.append(name)
 
     def _ask(self, *words: object) -> object:
-        """An answer; "nil" for nil; None: the connection ended, and nobody knows. LOADING is asked again, here or elsewhere."""
+        """An answer; "nil" for nil; None: the connection ended, and nobody knows. LOADING is asked again, here or
+        elsewhere.
+        """
         if self.wanted is not None and self.wanted != self.at:
             self._settle_and_move(self.wanted)
         began = time.monotonic()
@@ -148,7 +153,9 @@ class Counter:
         raise AssertionError("LOADING for ever")
 
     def _hold(self) -> bool:
-        """Whether enough others hold what was answered: where not, a kill may take it, and the client does not count on it."""
+        """Whether enough others hold what was answered: where not, a kill may take it, and the client does not count on
+        it.
+        """
         if not self.replicas:
             return True
         try:
@@ -209,7 +216,9 @@ def roll(rounds: int, seed: int, engine: str, kill: bool = False) -> Count:
 
 
 def _restart(members: list[Member], counter: Counter, number: int, kill: bool) -> None:
-    """One node goes and comes back, and the client goes on: it ends when the client was answered often enough, not after a time."""
+    """One node goes and comes back, and the client goes on: it ends when the client was answered often enough, not
+    after a time.
+    """
     at, moves, answers = counter.at, counter.count.moves, counter.count.answers
     place = (at + number % 2) % len(members)  # the node where the client is, or the next one
     member = members[place]
@@ -225,7 +234,9 @@ def _restart(members: list[Member], counter: Counter, number: int, kill: bool) -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="rolling restarts under a client that fails over and knows what every answer must be")
+    parser = argparse.ArgumentParser(
+        description="rolling restarts under a client that fails over and knows what every answer must be"
+    )
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", default="auto")

@@ -1,9 +1,11 @@
-"""A node that restores its snapshot: killed, or stopped in order, in the middle of it, while clients decide by what keys hold.
+"""A node that restores its snapshot: killed, or stopped in order, in the middle of it, while clients decide by what
+keys hold.
 
     python -m tests.trials.restores --ends 50
 
-Every counter stood at 1000 when the snapshot was written. Whoever increments one while the node restores must be told LOADING, or
-1001 and so on: never 1. However often the node is ended before it has read everything, the next one has it all.
+Every counter stood at 1000 when the snapshot was written. Whoever increments one while the node restores must be told
+LOADING, or 1001 and so on: never 1. However often the node is ended before it has read everything, the next one has it
+all.
 """
 
 import argparse
@@ -72,7 +74,8 @@ async def fill(port: int, keys: int) -> None:
 
 
 async def decide(port: int, truth: Truth, rng: random.Random, count: Count, place: int) -> None:
-    """Increments counters at random until the connection ends. Each client has counters of its own: answers of two connections may be
+    """Increments counters at random until the connection ends. Each client has counters of its own: answers of two
+    connections may be
     read in another order than they were given in."""
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         async with connected(port) as (reader, writer):
@@ -120,7 +123,14 @@ async def run(ends: int, keys: int, seed: int, engine: str, folder: Path, number
     key_file.touch(0o600)
     key_file.write_text(KEY + "\n")
     port = reserve()
-    words = ("--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file), "--snapshot-interval", "3600")
+    words = (
+        "--snapshot-dir",
+        str(folder / "snapshots"),
+        "--snapshot-key-file",
+        str(key_file),
+        "--snapshot-interval",
+        "3600",
+    )
     node = start(*words, engine=engine, port=port)
     await until_loaded(port)
     await fill(port, keys)

@@ -2,9 +2,9 @@
 
     python -m tests.trials.stops --stops 200 --writes 1000000
 
-`alone`: a node with snapshots is stopped and started again, and must hold all that it acknowledged. `peers`: one node of three is
-stopped, and both others must hold all that it acknowledged, at the moment when its process has ended; then it comes back and the
-next one is stopped. Writers write before, at and behind the signal, as fast as they are answered.
+`alone`: a node with snapshots is stopped and started again, and must hold all that it acknowledged. `peers`: one node
+of three is stopped, and both others must hold all that it acknowledged, at the moment when its process has ended; then
+it comes back and the next one is stopped. Writers write before, at and behind the signal, as fast as they are answered.
 """
 
 import argparse
@@ -44,7 +44,9 @@ class Count:
         )
 
 
-async def stop_under_load(node: LiveNode, name: str, writes_least: int, rng: random.Random, count: Count) -> list[Writer]:
+async def stop_under_load(
+    node: LiveNode, name: str, writes_least: int, rng: random.Random, count: Count
+) -> list[Writer]:
     """SIGTERM once so many writes are acknowledged; returns when the process has ended."""
     writers = [Writer(f"{name}.{at}", node.port, DEPTHS[at % len(DEPTHS)]) for at in range(WRITERS)]
     tasks = [asyncio.create_task(writer.run()) for writer in writers]
@@ -71,7 +73,9 @@ async def check(port: int, writers: list[Writer], count: Count, where: str) -> N
         lost = await missing(port, writer)
         count.lost += len(lost)
         if lost and len(count.examples) < 8:
-            count.examples.append(f"{where}: {writer.name} {len(lost)} of {writer.acknowledged}, from {lost[0]} to {lost[-1]}")
+            count.examples.append(
+                f"{where}: {writer.name} {len(lost)} of {writer.acknowledged}, from {lost[0]} to {lost[-1]}"
+            )
 
 
 async def alone(stops: int, writes: int, seed: int, engine: str, folder: Path) -> Count:
@@ -81,7 +85,14 @@ async def alone(stops: int, writes: int, seed: int, engine: str, folder: Path) -
     key_file.touch(0o600)
     key_file.write_text(KEY + "\n")
     port = reserve()
-    words = ("--snapshot-dir", str(folder / "snapshots"), "--snapshot-key-file", str(key_file), "--snapshot-interval", "1")
+    words = (
+        "--snapshot-dir",
+        str(folder / "snapshots"),
+        "--snapshot-key-file",
+        str(key_file),
+        "--snapshot-interval",
+        "1",
+    )
     before: list[Writer] = []
     for number in range(stops + 1):
         node = start(*words, engine=engine, port=port)
@@ -109,7 +120,9 @@ async def among_peers(stops: int, writes: int, seed: int, engine: str) -> Count:
     return count
 
 
-async def _stop_member(member: Member, members: list[Member], number: int, writes: int, rng: random.Random, count: Count) -> None:
+async def _stop_member(
+    member: Member, members: list[Member], number: int, writes: int, rng: random.Random, count: Count
+) -> None:
     assert member.node is not None
     writers = await stop_under_load(member.node, f"p{number}", writes, rng, count)
     for other in members:
@@ -132,7 +145,9 @@ async def until_loaded(port: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="SIGTERM under load, and every acknowledged write looked for afterwards")
+    parser = argparse.ArgumentParser(
+        description="SIGTERM under load, and every acknowledged write looked for afterwards"
+    )
     parser.add_argument("--stops", type=int, default=200, help="altogether, half of them alone and half among peers")
     parser.add_argument("--writes", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)

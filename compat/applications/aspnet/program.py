@@ -15,7 +15,12 @@ def sets():
 
 
 check("set", sets)
-check("get", lambda: same(node.execute_command("HMGET", "session", "absexp", "sldexp", "data"), [b"-1", b"12000000000", b"payload"]))
+check(
+    "get",
+    lambda: same(
+        node.execute_command("HMGET", "session", "absexp", "sldexp", "data"), [b"-1", b"12000000000", b"payload"]
+    ),
+)
 check("refresh", lambda: same(bool(node.execute_command("EXPIRE", "session", 1200)), True))
 check("remove", lambda: same(node.execute_command("DEL", "session"), 1))
 check("removed", lambda: same(node.execute_command("HMGET", "session", "absexp", "sldexp"), [None, None]))

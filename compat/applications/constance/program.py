@@ -7,7 +7,8 @@ from telling import HOST, PORT, check, same, say, true
 
 settings.configure(
     INSTALLED_APPS=["constance"], CONSTANCE_CONFIG={"GREETING": ("Hello", "what is said"), "LIMIT": (5, "how many")},
-    CONSTANCE_REDIS_CONNECTION={"host": HOST, "port": PORT, "db": 0}, CONSTANCE_BACKEND="constance.backends.redisd.RedisBackend",
+    CONSTANCE_REDIS_CONNECTION={"host": HOST, "port": PORT, "db": 0},
+    CONSTANCE_BACKEND="constance.backends.redisd.RedisBackend",
 )  # fmt: skip
 import django  # noqa: E402
 

@@ -1,4 +1,6 @@
-"""Directus with cache, limits, locks and messages between its processes in Redis: bootstrap, two processes, records, logout."""
+"""Directus with cache, limits, locks and messages between its processes in Redis: bootstrap, two processes, records,
+logout.
+"""
 
 import json
 import os
@@ -16,18 +18,24 @@ START_S = 240
 MAIL, PASSWORD = "ada@example.com", "a long password of ada"
 POINTS = 100  # requests of one address within ten seconds
 COMMAND = ["node", "node_modules/directus/cli.js"]
-SQL = "CREATE DATABASE directus; CREATE USER ada@localhost IDENTIFIED BY 'secret'; GRANT ALL ON directus.* TO ada@localhost;"
+SQL = """
+CREATE DATABASE directus; CREATE USER ada@localhost IDENTIFIED BY 'secret'; GRANT ALL ON directus.* TO ada@localhost;
+"""
 
 
 def settings(database, port):
     return {
         **os.environ,
-        "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}", "SECRET": "0123456789abcdef0123456789abcdef",
-        "DB_CLIENT": "mysql", "DB_SOCKET_PATH": f"{database}/db.sock", "DB_DATABASE": "directus", "DB_USER": "ada", "DB_PASSWORD": "secret",
+        "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SECRET": "0123456789abcdef0123456789abcdef",
+        "DB_CLIENT": "mysql", "DB_SOCKET_PATH": f"{database}/db.sock", "DB_DATABASE": "directus", "DB_USER": "ada",
+        "DB_PASSWORD": "secret",
         "ADMIN_EMAIL": MAIL, "ADMIN_PASSWORD": PASSWORD, "TELEMETRY": "false", "LOG_STYLE": "raw", "SERVE_APP": "false",
         "REDIS": f"redis://{HOST}:{PORT}", "CACHE_ENABLED": "true", "CACHE_STORE": "redis", "CACHE_TTL": "5m",
-        "CACHE_AUTO_PURGE": "true", "CACHE_STATUS_HEADER": "x-cache", "SYNCHRONIZATION_STORE": "redis", "MESSENGER_STORE": "redis",
-        "RATE_LIMITER_ENABLED": "true", "RATE_LIMITER_STORE": "redis", "RATE_LIMITER_POINTS": str(POINTS), "RATE_LIMITER_DURATION": "10",
+        "CACHE_AUTO_PURGE": "true", "CACHE_STATUS_HEADER": "x-cache", "SYNCHRONIZATION_STORE": "redis",
+        "MESSENGER_STORE": "redis",
+        "RATE_LIMITER_ENABLED": "true", "RATE_LIMITER_STORE": "redis", "RATE_LIMITER_POINTS": str(POINTS),
+        "RATE_LIMITER_DURATION": "10",
     }  # fmt: skip
 
 
@@ -39,7 +47,9 @@ class Client:
     def __call__(self, path, words=None, method=None):
         """The status, the headers, and what came."""
         data = None if words is None else json.dumps(words).encode()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
         request = urllib.request.Request(self.base + path, data, headers, method=method)
         try:
             answer = urllib.request.urlopen(request, timeout=60)
@@ -79,7 +89,10 @@ def use(first, second):
     held = {}
 
     def login():
-        true(first("/auth/login", {"email": MAIL, "password": "a wrong password"})[0] == 401, "no way in with a wrong password")
+        true(
+            first("/auth/login", {"email": MAIL, "password": "a wrong password"})[0] == 401,
+            "no way in with a wrong password",
+        )
         found = first.ask("/auth/login", {"email": MAIL, "password": PASSWORD})["data"]
         first.token = second.token = found["access_token"]
         held["refresh"] = found["refresh_token"]
@@ -98,7 +111,8 @@ def use(first, second):
         first.ask("/items/lots", {"name": "one"})
         same(first.ask("/items/lots?fields=name")["data"], [{"name": "one"}])
         true(until(lambda: first("/items/lots?fields=name")[1].get("x-cache") == "HIT", 60), "a hit")
-        true(until(lambda: second("/items/lots?fields=name")[1].get("x-cache") == "HIT", 60), "a hit at the other process")
+        true(until(lambda: second("/items/lots?fields=name")[1].get("x-cache") == "HIT", 60),
+             "a hit at the other process")
 
     def purged():
         first.ask("/items/lots/1", {"name": "two"}, "PATCH")
@@ -127,7 +141,8 @@ def use(first, second):
             first.ask("/auth/refresh", {"refresh_token": token, "mode": "json"}, expected=401)
 
     for name, call in (
-        ("login", login), ("a-new-table-is-seen-by-both", collection), ("cached", cached), ("purged", purged), ("cleared", cleared),
+        ("login", login), ("a-new-table-is-seen-by-both", collection), ("cached", cached), ("purged", purged),
+        ("cleared", cleared),
         ("dropped", dropped), ("limited", limited), ("logout", logout), ("login-again", login),
     ):  # fmt: skip
         check(name, call)
@@ -143,7 +158,9 @@ def main():
             for number, port in enumerate(ports):
                 with Path(f"directus-{number}.log").open("w") as log:
                     words = [*COMMAND, "start"]
-                    processes.append(subprocess.Popen(words, env=settings(database, port), stdout=log, stderr=subprocess.STDOUT))
+                    processes.append(
+                        subprocess.Popen(words, env=settings(database, port), stdout=log, stderr=subprocess.STDOUT)
+                    )
             clients = [Client(port) for port in ports]
             for number, client in enumerate(clients):
                 words = (processes[number], client, f"directus-{number}.log")

@@ -1,4 +1,6 @@
-"""docker-registry with its cache of blob descriptors in Redis: push, pull, mount into another repository, delete, and what is gone is gone."""
+"""docker-registry with its cache of blob descriptors in Redis: push, pull, mount into another repository, delete, and
+what is gone is gone.
+"""
 
 import hashlib
 import json
@@ -31,7 +33,9 @@ class Registry:
 
     def __call__(self, method, path, body=None, **headers):
         url = path if path.startswith("http") else self.base + path
-        request = urllib.request.Request(url, body, {name.replace("_", "-"): value for name, value in headers.items()}, method=method)
+        request = urllib.request.Request(
+            url, body, {name.replace("_", "-"): value for name, value in headers.items()}, method=method
+        )
         try:
             answer = urllib.request.urlopen(request, timeout=10)
         except urllib.error.HTTPError as error:
@@ -62,7 +66,8 @@ def starts(process, registry):
 
 def trouble():
     """What the registry logs of its cache, which it does without where it can."""
-    lines = [line for line in Path("registry.log").read_text().splitlines() if "level=error" in line and "unknown tag" not in line]
+    lines = [line for line in Path("registry.log").read_text().splitlines() if "level=error" in line
+             and "unknown tag" not in line]
     lines = [line for line in lines if 'err.code="blob unknown"' not in line]
     true(not lines, "no error of the cache", lines[:1])
 
@@ -74,7 +79,8 @@ def main():
     with TemporaryDirectory() as place:
         port = reserve()
         Path("config.yml").write_text(CONFIG.format(place=place, port=port, host=HOST, redis=PORT))
-        process = subprocess.Popen(["docker-registry", "serve", "config.yml"], stdout=Path("registry.log").open("w"), stderr=subprocess.STDOUT)
+        process = subprocess.Popen(["docker-registry", "serve", "config.yml"], stdout=Path("registry.log").open("w"),
+                                   stderr=subprocess.STDOUT)
         registry, layer, settings = Registry(port), b"layer " * 1000, b'{"architecture":"amd64"}'
         pushed = {}
 
@@ -82,8 +88,10 @@ def main():
             pushed["layer"], pushed["config"] = registry.push_blob("app", layer), registry.push_blob("app", settings)
             manifest = json.dumps({
                 "schemaVersion": 2, "mediaType": manifest_type,
-                "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(settings), "digest": pushed["config"]},
-                "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": len(layer), "digest": pushed["layer"]}],
+                "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(settings),
+                           "digest": pushed["config"]},
+                "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": len(layer),
+                            "digest": pushed["layer"]}],
             }).encode()  # fmt: skip
             status, headers, _ = registry("PUT", "/v2/app/manifests/1.0", manifest, Content_Type=manifest_type)
             same(status, 201)
@@ -114,7 +122,8 @@ def main():
         try:
             check("starts", lambda: starts(process, registry))
             for name, call in (
-                ("push", push), ("pull", pull), ("mount", mount), ("not-in-a-repository-that-has-it-not", not_theirs), ("delete", delete),
+                ("push", push), ("pull", pull), ("mount", mount), ("not-in-a-repository-that-has-it-not", not_theirs),
+                ("delete", delete),
                 ("delete-manifest", delete_manifest), ("cache-in-order", trouble),
             ):  # fmt: skip
                 check(name, call)

@@ -1,4 +1,6 @@
-"""limits, and two limiters of web frameworks over it: `program.py fixed|moving|sliding|slowapi|flask`. Counts, resets, and opens again."""
+"""limits, and two limiters of web frameworks over it: `program.py fixed|moving|sliding|slowapi|flask`.
+Counts, resets, and opens again.
+"""
 
 import sys
 import time

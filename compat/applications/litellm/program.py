@@ -1,4 +1,6 @@
-"""LiteLLM's proxy with its cache and its counters in the node: answers are kept, told apart, and gone in time; models have limits."""
+"""LiteLLM's proxy with its cache and its counters in the node: answers are kept, told apart, and gone in time; models
+have limits.
+"""
 
 import json
 import os
@@ -34,7 +36,9 @@ class Proxy:
 
     def __call__(self, path, words=None):
         body = None if words is None else json.dumps(words).encode()
-        request = urllib.request.Request(self.base + path, body, {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.base + path, body, {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        )
         try:
             answer = urllib.request.urlopen(request, timeout=30)
         except urllib.error.HTTPError as error:
@@ -42,7 +46,9 @@ class Proxy:
         return answer.status, answer.headers, answer.read()
 
     def ask(self, text, model="parrot", **more):
-        status, headers, body = self("/chat/completions", {"model": model, "messages": [{"role": "user", "content": text}], **more})
+        status, headers, body = self(
+            "/chat/completions", {"model": model, "messages": [{"role": "user", "content": text}], **more}
+        )
         return status, headers, json.loads(body).get("id")
 
 
@@ -62,7 +68,15 @@ def main():
     say("version", version("litellm"))
     port = reserve()
     Path("config.yaml").write_text(CONFIG.format(host=HOST, port=PORT, key=KEY))
-    words = [str(Path(sys.executable).parent / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
+    words = [
+        str(Path(sys.executable).parent / "litellm"),
+        "--config",
+        "config.yaml",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
     process = subprocess.Popen(words, stdout=Path("litellm.log").open("w"), stderr=subprocess.STDOUT, env=env)
     proxy = Proxy(port)

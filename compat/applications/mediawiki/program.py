@@ -49,7 +49,8 @@ class Browser:
 
     def login(self, password=PASSWORD):
         return self(
-            action="clientlogin", username="Ada", password=password, logintoken=self.token("login"), loginreturnurl="http://localhost/",
+            action="clientlogin", username="Ada", password=password, logintoken=self.token("login"),
+            loginreturnurl="http://localhost/",
         )["clientlogin"]["status"]  # fmt: skip
 
     def cookies(self):
@@ -61,7 +62,8 @@ class Browser:
 
 
 def install(place, port):
-    words = ["php", str(WIKI / "maintenance" / "install.php"), "--dbtype", "sqlite", "--dbname", "wiki", "--dbpath", place, "--confpath", place]
+    words = ["php", str(WIKI / "maintenance" / "install.php"), "--dbtype", "sqlite", "--dbname", "wiki", "--dbpath",
+             place, "--confpath", place]
     words += ["--server", f"http://127.0.0.1:{port}", "--scriptpath", "", "--pass", PASSWORD, "Wiki", "Ada"]
     # The installer will not begin where the package's own settings are seen.
     env = {**os.environ, "MW_CONFIG_FILE": f"{place}/LocalSettings.php"}
@@ -126,7 +128,13 @@ def main():
                 thief.take(kept)
                 same(thief.name(), None)
 
-            for name, call in (("login", login), ("edit", edit), ("delete", delete), ("logout", logout), ("old-cookie-is-dead", old_cookie)):
+            for name, call in (
+                ("login", login),
+                ("edit", edit),
+                ("delete", delete),
+                ("logout", logout),
+                ("old-cookie-is-dead", old_cookie),
+            ):
                 check(name, call)
             check("login-again", lambda: same(ada.login(), "PASS"))
         finally:

@@ -1,4 +1,6 @@
-"""oauth2-proxy with its sessions in Redis: login at a provider of our own, the page, logout, and the old cookie is worth nothing."""
+"""oauth2-proxy with its sessions in Redis: login at a provider of our own, the page, logout, and the old cookie is
+worth nothing.
+"""
 
 import json
 import re
@@ -66,7 +68,12 @@ class Browser:
         body = answer.read().decode(errors="replace")
         for line in answer.headers.get_all("Set-Cookie") or []:
             name, _, value = line.split(";", 1)[0].partition("=")
-            gone = not value or "Max-Age=0" in line or "01 Jan 1970" in line or re.search(r"Expires=\w+, \d+ \w+ (19|200)", line)
+            gone = (
+                not value
+                or "Max-Age=0" in line
+                or "01 Jan 1970" in line
+                or re.search(r"Expires=\w+, \d+ \w+ (19|200)", line)
+            )
             self.cookies.pop(name, None)
             if not gone:
                 self.cookies[name] = value
@@ -80,10 +87,13 @@ class Browser:
 
 def start(provider, port):
     words = [
-        "./proxy", "--provider=digitalocean", f"--login-url={provider}/login", f"--redeem-url={provider}/token", f"--profile-url={provider}/profile",
-        f"--validate-url={provider}/profile", "--client-id=i", "--client-secret=s", "--cookie-secret=0123456789abcdef0123456789abcdef",
+        "./proxy", "--provider=digitalocean", f"--login-url={provider}/login", f"--redeem-url={provider}/token",
+        f"--profile-url={provider}/profile",
+        f"--validate-url={provider}/profile", "--client-id=i", "--client-secret=s",
+        "--cookie-secret=0123456789abcdef0123456789abcdef",
         "--cookie-secure=false", "--email-domain=*", "--upstream=static://202", f"--http-address=127.0.0.1:{port}",
-        f"--redirect-url=http://127.0.0.1:{port}/oauth2/callback", "--session-store-type=redis", f"--redis-connection-url=redis://{HOST}:{PORT}",
+        f"--redirect-url=http://127.0.0.1:{port}/oauth2/callback", "--session-store-type=redis",
+        f"--redis-connection-url=redis://{HOST}:{PORT}",
         "--cookie-expire=1h", "--cookie-refresh=1s", "--skip-provider-button=true",
     ]
     return subprocess.Popen(words, stdout=Path("proxy.log").open("w"), stderr=subprocess.STDOUT)

@@ -1,4 +1,6 @@
-"""A site in PHP whose sessions phpredis keeps: login with a new id, the old id dead, requests side by side, logout, the cookie dead."""
+"""A site in PHP whose sessions phpredis keeps: login with a new id, the old id dead, requests side by side, logout, the
+cookie dead.
+"""
 
 import http.client
 import os
@@ -15,7 +17,8 @@ from telling import check, same, say, true
 PHP = shutil.which("php") or "php"
 port = reserve()
 site = subprocess.Popen(
-    [PHP, "-d", "display_errors=1", "-S", f"127.0.0.1:{port}", "site.php"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    [PHP, "-d", "display_errors=1", "-S", f"127.0.0.1:{port}", "site.php"], stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
     env={**os.environ, "LOCKING": sys.argv[1], "PHP_CLI_SERVER_WORKERS": "4"},
 )  # fmt: skip
 
@@ -25,7 +28,9 @@ def ask(path, cookie=""):
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
     link.request("GET", path, headers={"Cookie": f"PHPSESSID={cookie}"} if cookie else {})
     answer = link.getresponse()
-    given = [value.partition("=")[2].partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
+    given = [
+        value.partition("=")[2].partition(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"
+    ]
     return answer.read().decode(), (given[-1] if given else cookie)
 
 
@@ -59,7 +64,10 @@ try:
             break
         except OSError:
             time.sleep(0.05)
-    say("version", subprocess.run([PHP, "-r", "echo phpversion('redis');"], capture_output=True, text=True, check=False).stdout)
+    say(
+        "version",
+        subprocess.run([PHP, "-r", "echo phpversion('redis');"], capture_output=True, text=True, check=False).stdout,
+    )
     check("visit", visits)
     check("login-with-a-new-id", logs_in)
     check("old-id-is-dead", lambda: same(ask("/", state["first"])[0], "nobody 0"))

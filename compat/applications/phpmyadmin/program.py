@@ -109,7 +109,9 @@ def use(port):
         kept.extend(ada.jar)
 
     def of_old(cookies):
-        """Who holds only the session's cookie of earlier is nobody. (phpMyAdmin's other cookies hold the password, encrypted.)"""
+        """Who holds only the session's cookie of earlier is nobody. (phpMyAdmin's other cookies hold the password,
+        encrypted.)
+        """
         thief = Browser(port)
         thief.take([cookie for cookie in cookies if cookie.name.startswith("phpMyAdmin")])
         held = thief.session()
@@ -125,7 +127,9 @@ def use(port):
 
     def side_by_side():
         pages = []
-        threads = [threading.Thread(target=lambda: pages.append(ada("index.php?route=/server/databases"))) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: pages.append(ada("index.php?route=/server/databases"))) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -149,7 +153,9 @@ def use(port):
 
 
 def main():
-    told = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "phpmyadmin"], capture_output=True, text=True, check=False).stdout
+    told = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Version}", "phpmyadmin"], capture_output=True, text=True, check=False
+    ).stdout
     say("version", told.partition(":")[2] or told)
     with mariadb(USERS) as database, TemporaryDirectory() as name:
         place, port = Path(name), reserve()

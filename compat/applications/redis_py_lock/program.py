@@ -1,4 +1,6 @@
-"""redis-py's Lock as its users hold it: taken, contested, extended, renewed, given back, lost, and free when its time is up."""
+"""redis-py's Lock as its users hold it: taken, contested, extended, renewed, given back, lost, and free when its time
+is up.
+"""
 
 import time
 from importlib.metadata import version

@@ -1,4 +1,6 @@
-"""Superset's own tables in sqlite, its roles, and a user: what `superset db upgrade`, `superset init` and `fab create-admin` do."""
+"""Superset's own tables in sqlite, its roles, and a user: what `superset db upgrade`, `superset init` and `fab
+create-admin` do.
+"""
 
 import sys
 

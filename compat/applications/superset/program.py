@@ -174,7 +174,9 @@ def use(process, port, home, env):
         ada.api(made["form"], expected=404)
 
     def locks():
-        done = subprocess.run([sys.executable, "-c", LOCKS], env=env, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", LOCKS], env=env, capture_output=True, text=True, timeout=240, check=False
+        )
         told = [line for line in done.stdout.splitlines() if line.startswith("told: ")]
         same(told or done.stderr[-200:], ["told: held", "told: free"])
 

@@ -1,4 +1,6 @@
-"""Superset with its sessions, caches and locks in Redis; without RESPRAM_PORT, as while it is laid out, with none of them."""
+"""Superset with its sessions, caches and locks in Redis; without RESPRAM_PORT, as while it is laid out, with none of
+them.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""Wagtail with django-redis for its cache and its sessions: an editor logs in, writes a page, publishes, deletes, logs out; old cookies are dead."""
+"""Wagtail with django-redis for its cache and its sessions: an editor logs in, writes a page, publishes, deletes, logs
+out; old cookies are dead.
+"""
 
 import re
 import tempfile
@@ -10,8 +12,10 @@ from telling import HOST, PORT, check, same, say, true
 
 place = tempfile.TemporaryDirectory()
 settings.configure(
-    SECRET_KEY="k" * 50, DEBUG=False, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True, STATIC_URL="/static/", MEDIA_ROOT=place.name,
-    MEDIA_URL="/media/", WAGTAIL_SITE_NAME="Site", WAGTAILADMIN_BASE_URL="http://testserver", DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    SECRET_KEY="k" * 50, DEBUG=False, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True, STATIC_URL="/static/",
+    MEDIA_ROOT=place.name,
+    MEDIA_URL="/media/", WAGTAIL_SITE_NAME="Site", WAGTAILADMIN_BASE_URL="http://testserver",
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(place.name, "db"))}},
     CACHES={
         name: {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"redis://{HOST}:{PORT}/0", "KEY_PREFIX": name}
@@ -19,9 +23,12 @@ settings.configure(
     },
     SESSION_ENGINE="django.contrib.sessions.backends.cache", SESSION_CACHE_ALIAS="default",
     INSTALLED_APPS=[
-        "wagtail.contrib.redirects", "wagtail.contrib.settings", "wagtail.contrib.simple_translation", "wagtail.embeds", "wagtail.sites",
-        "wagtail.users", "wagtail.snippets", "wagtail.documents", "wagtail.images", "wagtail.search", "wagtail.admin", "wagtail", "modelcluster",
-        "taggit", "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "django.contrib.messages",
+        "wagtail.contrib.redirects", "wagtail.contrib.settings", "wagtail.contrib.simple_translation", "wagtail.embeds",
+        "wagtail.sites",
+        "wagtail.users", "wagtail.snippets", "wagtail.documents", "wagtail.images", "wagtail.search", "wagtail.admin",
+        "wagtail", "modelcluster",
+        "taggit", "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
+        "django.contrib.sessions", "django.contrib.messages",
         "django.contrib.staticfiles",
     ],
     MIDDLEWARE=[
@@ -30,7 +37,8 @@ settings.configure(
         "django.contrib.messages.middleware.MessageMiddleware",
     ],
     TEMPLATES=[{
-        "BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {"context_processors": [
+        "BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
+        "OPTIONS": {"context_processors": [
             "django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
             "django.contrib.messages.context_processors.messages",
         ]},
@@ -60,7 +68,9 @@ def csrf(client, where):
 
 def login(client):
     token = csrf(client, "/admin/login/")
-    answer = client.post("/admin/login/", {"username": "ada", "password": PASSWORD, "next": "/admin/", "csrfmiddlewaretoken": token})
+    answer = client.post(
+        "/admin/login/", {"username": "ada", "password": PASSWORD, "next": "/admin/", "csrfmiddlewaretoken": token}
+    )
     same(answer.status_code, 302)
     same(client.get("/admin/").status_code, 200)
 
@@ -79,7 +89,8 @@ def main():
 
     def edits():
         where = f"/admin/pages/{home.pk}/edit/"
-        form = {"title": "Changed", "slug": home.slug, "csrfmiddlewaretoken": csrf(client, where), "action-publish": "1", "comments-TOTAL_FORMS": 0}
+        form = {"title": "Changed", "slug": home.slug, "csrfmiddlewaretoken": csrf(client, where),
+                "action-publish": "1", "comments-TOTAL_FORMS": 0}
         form |= {"comments-INITIAL_FORMS": 0, "comments-MIN_NUM_FORMS": 0, "comments-MAX_NUM_FORMS": ""}
         same(client.post(where, form).status_code, 302)
         same(Page.objects.get(pk=home.pk).title, "Changed")
@@ -109,10 +120,12 @@ def main():
 
     def caches():
         cache.set("k", [1, "two"], 60)
-        same([cache.get("k"), cache.incr("n", 1) if cache.add("n", 1, 60) else None, cache.delete("k"), cache.get("k")], [[1, "two"], 2, True, None])
+        same([cache.get("k"), cache.incr("n", 1) if cache.add("n", 1, 60) else None, cache.delete("k"), cache.get("k")],
+             [[1, "two"], 2, True, None])
 
     for name, call in (
-        ("login", enters), ("edit-and-publish", edits), ("change-the-site", moves_the_site), ("delete-a-page", deletes), ("logout", leaves),
+        ("login", enters), ("edit-and-publish", edits), ("change-the-site", moves_the_site), ("delete-a-page", deletes),
+        ("logout", leaves),
         ("old-cookie-is-dead", old_cookie), ("login-again", lambda: login(client)), ("cache", caches),
         ("cache-clear-by-pattern", lambda: true(cache.delete_pattern("*") >= 0, "a count")),
     ):  # fmt: skip

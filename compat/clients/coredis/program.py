@@ -167,9 +167,19 @@ async def heard(listener):
 
 async def publish(client):
     async with client.pubsub(channels=["news"], patterns=["ne?t"], ignore_subscribe_messages=True) as listener:
-        same([await client.publish("news", "one"), await client.publish("next", b"two"), await client.publish("nobody", "x")], [1, 1, 0])
+        same(
+            [
+                await client.publish("news", "one"),
+                await client.publish("next", b"two"),
+                await client.publish("nobody", "x"),
+            ],
+            [1, 1, 0],
+        )
         got = [await heard(listener) for _ in range(2)]
-        same([(one["type"], one["channel"], one["data"]) for one in got], [("message", b"news", b"one"), ("pmessage", b"next", b"two")])
+        same(
+            [(one["type"], one["channel"], one["data"]) for one in got],
+            [("message", b"news", b"one"), ("pmessage", b"next", b"two")],
+        )
 
 
 async def expired(client):
@@ -237,11 +247,15 @@ async def encrypted(client):
 
 
 CHECKS = {
-    "connect": connect, "resp2": None, "resp3": resp3, "set-ex": form("set-ex", ex=60), "set-px": form("set-px", px=60_000),
+    "connect": connect, "resp2": None, "resp3": resp3, "set-ex": form("set-ex", ex=60),
+    "set-px": form("set-px", px=60_000),
     "set-exat": form("set-exat", exat=in_ms(60_000) // 1000 + 1), "set-pxat": form("set-pxat", pxat=in_ms(60_000)),
-    "set-keepttl": keep, "default-ttl": default, "get": get, "get-missing": missing, "mget": mget, "set-nx": nx, "expire": expire,
-    "ttl": ttl, "incr": incr, "scan": scan, "pipeline": pipeline, "multi": multi, "watch": watch, "publish-subscribe": publish,
-    "expired-event": expired, "binary": binary, "mebibyte": mebibyte, "auth": auth, "auth-refused": auth_refused, "select": select,
+    "set-keepttl": keep, "default-ttl": default, "get": get, "get-missing": missing, "mget": mget, "set-nx": nx,
+    "expire": expire,
+    "ttl": ttl, "incr": incr, "scan": scan, "pipeline": pipeline, "multi": multi, "watch": watch,
+    "publish-subscribe": publish,
+    "expired-event": expired, "binary": binary, "mebibyte": mebibyte, "auth": auth, "auth-refused": auth_refused,
+    "select": select,
     "del-refused": delete, "del-in-multi": delete_in_multi, "restart": survive, "tls": encrypted,
 }  # fmt: skip
 

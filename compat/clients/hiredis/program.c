@@ -32,13 +32,15 @@ static int differs(const char *expected, redisReply *reply) {
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         snprintf(why, sizeof why, "expected=%s got=:%lld", expected, reply->integer);
     } else {
-        snprintf(why, sizeof why, "expected=%s got=type %d %.200s", expected, reply->type, reply->str ? reply->str : "");
+        snprintf(why, sizeof why, "expected=%s got=type %d %.200s", expected, reply->type, reply->str ? reply->str
+            : "");
     }
     return 0;
 }
 
 static int text_is(redisReply *reply, const char *expected) {
-    int good = reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) && !strcmp(reply->str, expected);
+    int good = reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)
+        && !strcmp(reply->str, expected);
     if (!good) differs(expected, reply);
     if (reply) freeReplyObject(reply);
     return good;
@@ -88,7 +90,8 @@ static int check_resp2(void) {
 }
 
 static int check_set_ex(void) { return text_is(ASK("SET a v EX 60"), "OK") && number_in(ASK("PTTL a"), 55000, 60000); }
-static int check_set_px(void) { return text_is(ASK("SET b v PX 60000"), "OK") && number_in(ASK("PTTL b"), 55000, 60000); }
+static int check_set_px(void) { return text_is(ASK("SET b v PX 60000"), "OK") && number_in(ASK("PTTL b"), 55000, 60000);
+    }
 static int check_set_exat(void) {
     return text_is(ASK("SET c v EXAT %lld", now_ms() / 1000 + 60), "OK") && number_in(ASK("TTL c"), 55, 60);
 }
@@ -98,13 +101,15 @@ static int check_set_pxat(void) {
 static int check_keepttl(void) {
     return text_is(ASK("SET a w KEEPTTL"), "OK") && text_is(ASK("GET a"), "w") && number_in(ASK("TTL a"), 50, 60);
 }
-static int check_default_ttl(void) { return text_is(ASK("SET bare v"), "OK") && number_in(ASK("TTL bare"), 1, 1LL << 40); }
+static int check_default_ttl(void) { return text_is(ASK("SET bare v"), "OK")
+    && number_in(ASK("TTL bare"), 1, 1LL << 40); }
 static int check_get(void) { return text_is(ASK("GET b"), "v"); }
 static int check_missing(void) { return is_nil(ASK("GET missing")); }
 
 static int check_mget(void) {
     redisReply *reply = ASK("MGET b missing c");
-    int good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 && !strcmp(reply->element[0]->str, "v") &&
+    int good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3
+        && !strcmp(reply->element[0]->str, "v") &&
                reply->element[1]->type == REDIS_REPLY_NIL && !strcmp(reply->element[2]->str, "v");
     if (!good) differs("v, nil, v", reply);
     if (reply) freeReplyObject(reply);
@@ -112,15 +117,18 @@ static int check_mget(void) {
 }
 
 static int check_nx(void) {
-    return text_is(ASK("SET once a EX 60 NX"), "OK") && is_nil(ASK("SET once b EX 60 NX")) && text_is(ASK("GET once"), "a");
+    return text_is(ASK("SET once a EX 60 NX"), "OK") && is_nil(ASK("SET once b EX 60 NX"))
+        && text_is(ASK("GET once"), "a");
 }
 static int check_expire(void) {
-    return text_is(ASK("SET s v EX 600"), "OK") && number_in(ASK("EXPIRE s 100"), 1, 1) && number_in(ASK("TTL s"), 95, 100) &&
+    return text_is(ASK("SET s v EX 600"), "OK") && number_in(ASK("EXPIRE s 100"), 1, 1)
+        && number_in(ASK("TTL s"), 95, 100) &&
            number_in(ASK("PEXPIRE missing 5"), 0, 0);
 }
 static int check_ttl(void) { return number_in(ASK("TTL missing"), -2, -2) && number_in(ASK("TTL b"), 50, 60); }
 static int check_incr(void) {
-    return number_in(ASK("INCR n"), 1, 1) && number_in(ASK("INCRBY n 5"), 6, 6) && text_is(ASK("INCRBYFLOAT f 1.5"), "1.5");
+    return number_in(ASK("INCR n"), 1, 1) && number_in(ASK("INCRBY n 5"), 6, 6)
+        && text_is(ASK("INCRBYFLOAT f 1.5"), "1.5");
 }
 
 static int check_scan(void) {
@@ -131,7 +139,8 @@ static int check_scan(void) {
     }
     do {
         redisReply *reply = ASK("SCAN %s MATCH scan:* COUNT 17", cursor);
-        if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return differs("cursor and keys", reply);
+        if (!reply || reply->type != REDIS_REPLY_ARRAY
+            || reply->elements != 2) return differs("cursor and keys", reply);
         snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
         for (size_t i = 0; i < reply->element[1]->elements; i++) {
             int number = atoi(reply->element[1]->element[i]->str + 5);
@@ -166,7 +175,8 @@ static int check_pipeline(void) {
 }
 
 static int check_multi(void) {
-    if (!text_is(ASK("MULTI"), "OK") || !text_is(ASK("SET m 1 EX 60"), "QUEUED") || !text_is(ASK("INCR m"), "QUEUED")) return 0;
+    if (!text_is(ASK("MULTI"), "OK") || !text_is(ASK("SET m 1 EX 60"), "QUEUED")
+        || !text_is(ASK("INCR m"), "QUEUED")) return 0;
     redisReply *reply = ASK("EXEC");
     int good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->integer == 2;
     if (!good) differs("OK, 2", reply);
@@ -196,7 +206,8 @@ static int heard(redisContext *listener, const char *kind, const char *message) 
 static int check_publish(void) {
     redisContext *listener = connect_to("RESPRAM_PORT");
     redisAppendCommand(listener, "SUBSCRIBE news");
-    int good = heard(listener, "subscribe", NULL) && number_in(ASK("PUBLISH news one"), 1, 1) && heard(listener, "message", "one");
+    int good = heard(listener, "subscribe", NULL) && number_in(ASK("PUBLISH news one"), 1, 1)
+        && heard(listener, "message", "one");
     redisAppendCommand(listener, "UNSUBSCRIBE");
     good = good && heard(listener, "unsubscribe", NULL) && text_is(redisCommand(listener, "PING"), "PONG");
     redisFree(listener);
@@ -206,7 +217,8 @@ static int check_publish(void) {
 static int check_expired(void) {
     redisContext *listener = connect_to("RESPRAM_PORT");
     redisAppendCommand(listener, "SUBSCRIBE __keyevent@0__:expired");
-    int good = heard(listener, "subscribe", NULL) && text_is(ASK("SET brief v PX 80"), "OK") && heard(listener, "message", "brief");
+    int good = heard(listener, "subscribe", NULL) && text_is(ASK("SET brief v PX 80"), "OK")
+        && heard(listener, "message", "brief");
     redisFree(listener);
     return good && is_nil(ASK("GET brief"));
 }
@@ -228,7 +240,8 @@ static int check_binary(void) {
 static int check_mebibyte(void) {
     char *bytes = malloc(MEBIBYTE);
     for (int i = 0; i < MEBIBYTE; i++) bytes[i] = (char)(i % 251);
-    int good = text_is(ASK("SET large %b EX 60", bytes, (size_t)MEBIBYTE), "OK") && number_in(ASK("STRLEN large"), MEBIBYTE, MEBIBYTE) &&
+    int good = text_is(ASK("SET large %b EX 60", bytes, (size_t)MEBIBYTE), "OK")
+        && number_in(ASK("STRLEN large"), MEBIBYTE, MEBIBYTE) &&
                same_bytes(ASK("GET large"), bytes, MEBIBYTE);
     free(bytes);
     return good;
@@ -237,7 +250,8 @@ static int check_mebibyte(void) {
 static int check_auth(void) {
     redisContext *open_node = node;
     node = connect_to("RESPRAM_AUTH_PORT");
-    int good = is_error(ASK("GET a"), "NOAUTH Authentication required.") && text_is(ASK("AUTH %s", getenv("RESPRAM_PASSWORD")), "OK") &&
+    int good = is_error(ASK("GET a"), "NOAUTH Authentication required.")
+        && text_is(ASK("AUTH %s", getenv("RESPRAM_PASSWORD")), "OK") &&
                text_is(ASK("PING"), "PONG");
     redisFree(node);
     node = open_node;
@@ -254,7 +268,8 @@ static int check_auth_refused(void) {
 }
 
 static int check_select(void) {
-    return text_is(ASK("SELECT 5"), "OK") && text_is(ASK("SET there v EX 60"), "OK") && text_is(ASK("SELECT 0"), "OK") &&
+    return text_is(ASK("SELECT 5"), "OK") && text_is(ASK("SET there v EX 60"), "OK")
+        && text_is(ASK("SELECT 0"), "OK") &&
            is_nil(ASK("GET there")) && is_error(ASK("SELECT 99"), "DB index is out of range");
 }
 
@@ -264,9 +279,11 @@ static int check_del(void) {
 }
 
 static int check_del_in_multi(void) {
-    if (!text_is(ASK("MULTI"), "OK") || !text_is(ASK("SET sibling v EX 60"), "QUEUED") || !text_is(ASK("DEL sibling"), "QUEUED")) return 0;
+    if (!text_is(ASK("MULTI"), "OK") || !text_is(ASK("SET sibling v EX 60"), "QUEUED")
+        || !text_is(ASK("DEL sibling"), "QUEUED")) return 0;
     redisReply *reply = ASK("EXEC");
-    int good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STATUS &&
+    int good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+        && reply->element[0]->type == REDIS_REPLY_STATUS &&
                reply->element[1]->type == REDIS_REPLY_ERROR;
     if (!good) differs("OK and an error", reply);
     if (reply) freeReplyObject(reply);

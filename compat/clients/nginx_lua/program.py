@@ -1,4 +1,5 @@
-"""nginx with lua-nginx-redis (Debian's name of lua-resty-redis), as Debian packages them: each check is a request to nginx.
+"""nginx with lua-nginx-redis (Debian's name of lua-resty-redis), as Debian packages them: each check is a request to
+nginx.
 
 The checks themselves are in `checks.lua` and run in a worker of nginx, on its own sockets.
 """

@@ -1,4 +1,6 @@
-"""redis-benchmark: its own tests of strings, one by one, pipelined or not. What is checked is that it runs, not how fast."""
+"""redis-benchmark: its own tests of strings, one by one, pipelined or not.
+What is checked is that it runs, not how fast.
+"""
 
 import re
 import subprocess
@@ -30,5 +32,8 @@ check("resp3", lambda: passes("-3", "-t", "get,set"))
 check("threads", lambda: passes("--threads", "2", "-t", "get"))
 check("auth", lambda: passes("-a", PASSWORD, "-t", "get", port=AUTH_PORT))
 check("own-command", lambda: passes("set", "bench:__rand_int__", "v", "ex", "60"))
-check("lists-refused", lambda: true("refused by design" in "".join(run("-t", "lpush")[:2]), "a refusal", run("-t", "lpush")))
+check(
+    "lists-refused",
+    lambda: true("refused by design" in "".join(run("-t", "lpush")[:2]), "a refusal", run("-t", "lpush")),
+)
 say("done")

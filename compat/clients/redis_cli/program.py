@@ -1,4 +1,5 @@
-"""redis-cli and valkey-cli, `program.py redis-cli|valkey-cli`: what people type into it, at a terminal and in scripts."""
+"""redis-cli and valkey-cli, `program.py redis-cli|valkey-cli`: what people type into it, at a terminal and in scripts.
+"""
 
 import fcntl
 import os
@@ -114,20 +115,31 @@ def form(name, *options):
 
 def kept():
     cli("set", "kept", "a", "ex", "60")
-    same([cli("set", "kept", "b", "keepttl"), cli("get", "kept"), 50 < int(cli("ttl", "kept")) <= 60], ["OK", "b", True])
+    same(
+        [cli("set", "kept", "b", "keepttl"), cli("get", "kept"), 50 < int(cli("ttl", "kept")) <= 60], ["OK", "b", True]
+    )
 
 
 def shortened():
     cli("set", "shortened", "v", "ex", "600")
-    same([cli("expire", "shortened", "100"), cli("expire", "missing", "100"), 95 < int(cli("ttl", "shortened")) <= 100], ["1", "0", True])
+    same(
+        [cli("expire", "shortened", "100"), cli("expire", "missing", "100"), 95 < int(cli("ttl", "shortened")) <= 100],
+        ["1", "0", True],
+    )
 
 
 def once():
-    same([cli("set", "once", "a", "ex", "60", "nx"), cli("set", "once", "b", "ex", "60", "nx"), cli("get", "once")], ["OK", "", "a"])
+    same(
+        [cli("set", "once", "a", "ex", "60", "nx"), cli("set", "once", "b", "ex", "60", "nx"), cli("get", "once")],
+        ["OK", "", "a"],
+    )
 
 
 def counted():
-    same([cli("incr", "n"), cli("incrby", "n", "5"), cli("decr", "n"), cli("incrbyfloat", "f", "1.5")], ["1", "6", "5", "1.5"])
+    same(
+        [cli("incr", "n"), cli("incrby", "n", "5"), cli("decr", "n"), cli("incrbyfloat", "f", "1.5")],
+        ["1", "6", "5", "1.5"],
+    )
 
 
 def typed_in(*lines):
@@ -137,7 +149,10 @@ def typed_in(*lines):
 
 def delete_in_multi():
     said = typed_in("MULTI", "SET sibling v EX 60", "DEL sibling", "EXEC", "GET sibling")
-    same((said[:4], "NOPERM 'del' is refused by design" in said[4], said[-1]), (["OK", "QUEUED", "QUEUED", "OK"], True, "v"))
+    same(
+        (said[:4], "NOPERM 'del' is refused by design" in said[4], said[-1]),
+        (["OK", "QUEUED", "QUEUED", "OK"], True, "v"),
+    )
 
 
 def watched():
@@ -145,11 +160,17 @@ def watched():
     try:
         read_until(master, rb"> ")
         cli("set", "watched", "1", "ex", "60")
-        for given, answer in (("watch watched", rb"OK"), ("multi", rb"OK"), ("set watched 3 ex 60", rb"QUEUED"), ("exec", rb"\(nil\)")):
+        for given, answer in (
+            ("watch watched", rb"OK"),
+            ("multi", rb"OK"),
+            ("set watched 3 ex 60", rb"QUEUED"),
+            ("exec", rb"\(nil\)"),
+        ):
             if given == "multi":
                 same(cli("set", "watched", "2", "ex", "60"), "OK")
             os.write(master, given.encode() + b"\r")
-            read_until(master, rb"(?s)" + answer + rb"\r\n.*> ")  # typed before the next prompt, it would be thrown away
+            # typed before the next prompt, it would be thrown away
+            read_until(master, rb"(?s)" + answer + rb"\r\n.*> ")
         same(cli("get", "watched"), "2")
     finally:
         process.kill()
@@ -164,7 +185,9 @@ def heard(channel, act, *words):
     try:
         while not all(word in said for word in words) and time.monotonic() < end:
             act()
-            while select.select([process.stdout], [], [], 0.2)[0] and (piece := os.read(process.stdout.fileno(), 65536)):
+            while select.select([process.stdout], [], [], 0.2)[0] and (
+                piece := os.read(process.stdout.fileno(), 65536)
+            ):
                 said += piece
     finally:
         process.terminate()
@@ -177,7 +200,9 @@ def binary():
     value = bytes(range(255, -1, -1)) + b"\r\n$-1\r\n"
     name = "".join(f"\\x{code:02x}" for code in range(256))
     same(cli("-x", "set", "bytes", given=value), "OK")
-    same(cli(given=f'SET "{name}" v EX 60\nGET "{name}"\nSTRLEN bytes\n'.encode()).split(), ["OK", "v", str(len(value))])
+    same(
+        cli(given=f'SET "{name}" v EX 60\nGET "{name}"\nSTRLEN bytes\n'.encode()).split(), ["OK", "v", str(len(value))]
+    )
     result = subprocess.run([CLI, "-h", HOST, "-p", str(PORT), "get", "bytes"], capture_output=True, check=True)
     same(result.stdout, value + b"\n")
 
@@ -196,7 +221,9 @@ def encrypted():
 
 
 def survived():
-    """One that stays open tells at the next command that the connection is gone, and connects again by itself for the one after."""
+    """One that stays open tells at the next command that the connection is gone, and connects again by itself for the
+    one after.
+    """
     process, master = at_a_terminal()
     try:
         read_until(master, rb"> ")
@@ -225,14 +252,32 @@ def main():
     check("mebibyte", mebibyte)
     check("stdin", lambda: same(cli("-x", "set", "whole", given=b"a\nb"), "OK") or same(cli("strlen", "whole"), "3"))
     modes()
-    check("publish-subscribe", lambda: heard("news", lambda: cli("publish", "news", "hello"), b"subscribe", b"message", b"news", b"hello"))
-    check("expired-event", lambda: heard("__keyevent@0__:expired", lambda: cli("set", "brief", "v", "px", "50"), b"message", b"brief"))
-    check("select", lambda: same([cli("-n", "5", "get", "a"), cli("-n", "99", "ping")], ["", "PONG\nSELECT 99 failed: ERR DB index is out of range"]))
+    check(
+        "publish-subscribe",
+        lambda: heard("news", lambda: cli("publish", "news", "hello"), b"subscribe", b"message", b"news", b"hello"),
+    )
+    check(
+        "expired-event",
+        lambda: heard("__keyevent@0__:expired", lambda: cli("set", "brief", "v", "px", "50"), b"message", b"brief"),
+    )
+    check(
+        "select",
+        lambda: same(
+            [cli("-n", "5", "get", "a"), cli("-n", "99", "ping")],
+            ["", "PONG\nSELECT 99 failed: ERR DB index is out of range"],
+        ),
+    )
     check("auth", lambda: same(cli("--no-auth-warning", "-a", PASSWORD, "ping", port=AUTH_PORT), "PONG"))
     check("auth-refused", lambda: contains(cli("ping", port=AUTH_PORT), "NOAUTH Authentication required."))
-    check("del-refused", lambda: contains(cli("del", "a"), "NOPERM 'del' is refused by design") or same(cli("get", "a"), "v"))
+    check(
+        "del-refused",
+        lambda: contains(cli("del", "a"), "NOPERM 'del' is refused by design") or same(cli("get", "a"), "v"),
+    )
     check("del-in-multi", delete_in_multi)
-    check("exit-code", lambda: same(subprocess.run([CLI, "-e", "-p", str(PORT), "del", "a"], capture_output=True).returncode, 1))
+    check(
+        "exit-code",
+        lambda: same(subprocess.run([CLI, "-e", "-p", str(PORT), "del", "a"], capture_output=True).returncode, 1),
+    )
     check("restart", survived)
     check("tls", encrypted)
     say("done")
@@ -252,7 +297,12 @@ def strings():
     check("expire", shortened)
     check("ttl", lambda: same([cli("ttl", "missing"), 40 < int(cli("ttl", "set-ex")) <= 60], ["-2", True]))
     check("incr", counted)
-    check("multi", lambda: same(typed_in("MULTI", "SET m 1 EX 60", "INCR m", "GET m", "EXEC"), ["OK", *["QUEUED"] * 3, "OK", "2", "2"]))
+    check(
+        "multi",
+        lambda: same(
+            typed_in("MULTI", "SET m 1 EX 60", "INCR m", "GET m", "EXEC"), ["OK", *["QUEUED"] * 3, "OK", "2", "2"]
+        ),
+    )
     check("watch", watched)
 
 

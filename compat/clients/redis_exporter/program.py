@@ -1,4 +1,5 @@
-"""The exporter for Prometheus, as Debian packages it: what it reads from a node, and what it says when there is none."""
+"""The exporter for Prometheus, as Debian packages it: what it reads from a node, and what it says when there is none.
+"""
 
 import re
 import socket

@@ -130,7 +130,12 @@ def strings(client):
     check("set-nx", nx)
     check("expire", expire)
     check("ttl", lambda: same([client.ttl("missing"), 50 < client.ttl("set-ex") <= 60], [-2, True]))
-    check("incr", lambda: same([client.incr("n"), client.incrby("n", 5), client.decr("n"), client.incrbyfloat("f", 1.5)], [1, 6, 5, 1.5]))
+    check(
+        "incr",
+        lambda: same(
+            [client.incr("n"), client.incrby("n", 5), client.decr("n"), client.incrbyfloat("f", 1.5)], [1, 6, 5, 1.5]
+        ),
+    )
 
 
 def several(client):
@@ -180,7 +185,10 @@ def publish(client):
     same([listener.get_message(timeout=5)["type"] for _ in range(2)], ["subscribe", "psubscribe"])
     same([client.publish("news", "one"), client.publish("next", b"two"), client.publish("nobody", "x")], [1, 1, 0])
     got = [listener.get_message(timeout=5) for _ in range(2)]
-    same([(one["type"], one["channel"], one["data"]) for one in got], [("message", b"news", b"one"), ("pmessage", b"next", b"two")])
+    same(
+        [(one["type"], one["channel"], one["data"]) for one in got],
+        [("message", b"news", b"one"), ("pmessage", b"next", b"two")],
+    )
     listener.close()
 
 

@@ -42,7 +42,9 @@ def connect(port=PORT, protocol=OWN_RESP, **more):
 def with_wrong_password():
     """The newest tries a wrong password four times, for some seconds, unless it is told not to."""
     no_backoff = importlib.import_module(f"{MODULE}.backoff").NoBackoff()
-    return connect(AUTH_PORT, password="wrong", retry=importlib.import_module(f"{MODULE}.asyncio.retry").Retry(no_backoff, 0))
+    return connect(
+        AUTH_PORT, password="wrong", retry=importlib.import_module(f"{MODULE}.asyncio.retry").Retry(no_backoff, 0)
+    )
 
 
 async def with_defaults():
@@ -121,7 +123,8 @@ async def strings(client):
         true(95 < await client.ttl("shortened") <= 100, "100 s")
 
     async def nx():
-        same([await client.set("once", "a", ex=60, nx=True), await client.set("once", "b", ex=60, nx=True)], [True, None])
+        same([await client.set("once", "a", ex=60, nx=True), await client.set("once", "b", ex=60, nx=True)],
+             [True, None])
         same(await client.get("once"), b"a")
 
     async def missing():
@@ -141,7 +144,8 @@ async def strings(client):
         same(await client.incrbyfloat("f", 1.5), 1.5)
 
     for name, call in (
-        ("set-keepttl", keep), ("default-ttl", default), ("get", get), ("get-missing", missing), ("mget", mget), ("set-nx", nx),
+        ("set-keepttl", keep), ("default-ttl", default), ("get", get), ("get-missing", missing), ("mget", mget),
+        ("set-nx", nx),
         ("expire", expire), ("ttl", ttl), ("incr", incr),
     ):  # fmt: skip
         await check_soon(name, call)
@@ -188,9 +192,19 @@ async def publish(client):
         await listener.subscribe("news")
         await listener.psubscribe("ne?t")
         same([(await listener.get_message(timeout=5))["type"] for _ in range(2)], ["subscribe", "psubscribe"])
-        same([await client.publish("news", "one"), await client.publish("next", b"two"), await client.publish("nobody", "x")], [1, 1, 0])
+        same(
+            [
+                await client.publish("news", "one"),
+                await client.publish("next", b"two"),
+                await client.publish("nobody", "x"),
+            ],
+            [1, 1, 0],
+        )
         got = [await listener.get_message(timeout=5) for _ in range(2)]
-        same([(one["type"], one["channel"], one["data"]) for one in got], [("message", b"news", b"one"), ("pmessage", b"next", b"two")])
+        same(
+            [(one["type"], one["channel"], one["data"]) for one in got],
+            [("message", b"news", b"one"), ("pmessage", b"next", b"two")],
+        )
 
 
 async def expired(client):

@@ -129,7 +129,9 @@ async def pipeline(client):
     for number in range(200):
         batch.set(f"pipe:{number}", str(number), expiry=MINUTE)
         batch.get(f"pipe:{number}")
-    same(await client.exec(batch, raise_on_error=True), [one for number in range(200) for one in ("OK", b"%d" % number)])
+    same(
+        await client.exec(batch, raise_on_error=True), [one for number in range(200) for one in ("OK", b"%d" % number)]
+    )
 
 
 async def multi(client):
@@ -151,7 +153,9 @@ async def watch(client):
 
 
 async def listening(mode, *names):
-    """Subscriptions are part of a client's configuration; in RESP2 the client refuses them, so the listener speaks RESP3."""
+    """Subscriptions are part of a client's configuration; in RESP2 the client refuses them, so the listener speaks
+    RESP3.
+    """
     subscriptions = GlideClientConfiguration.PubSubSubscriptions({mode: set(names)}, callback=None, context=None)
     return await connected(protocol=3, pubsub_subscriptions=subscriptions)
 
@@ -238,10 +242,14 @@ SOON = datetime.now(UTC) + timedelta(seconds=60.9)
 CHECKS = {
     "connect": connect, "resp2": protocol, "resp3": protocol, "set-ex": form("set-ex", ExpiryType.SEC, 60),
     "set-px": form("set-px", ExpiryType.MILLSEC, 60_000), "set-exat": form("set-exat", ExpiryType.UNIX_SEC, SOON),
-    "set-pxat": form("set-pxat", ExpiryType.UNIX_MILLSEC, SOON), "set-keepttl": keep, "default-ttl": default, "get": get,
-    "get-missing": missing, "mget": mget, "set-nx": nx, "expire": expire, "ttl": ttl, "incr": incr, "scan": scan, "pipeline": pipeline,
-    "multi": multi, "watch": watch, "publish-subscribe": publish, "expired-event": expired, "binary": binary, "mebibyte": mebibyte,
-    "auth": auth, "auth-refused": auth_refused, "select": select, "del-refused": delete, "del-in-multi": delete_in_multi,
+    "set-pxat": form("set-pxat", ExpiryType.UNIX_MILLSEC, SOON), "set-keepttl": keep, "default-ttl": default,
+    "get": get,
+    "get-missing": missing, "mget": mget, "set-nx": nx, "expire": expire, "ttl": ttl, "incr": incr, "scan": scan,
+    "pipeline": pipeline,
+    "multi": multi, "watch": watch, "publish-subscribe": publish, "expired-event": expired, "binary": binary,
+    "mebibyte": mebibyte,
+    "auth": auth, "auth-refused": auth_refused, "select": select, "del-refused": delete,
+    "del-in-multi": delete_in_multi,
     "restart": survive, "tls": encrypted,
 }  # fmt: skip
 

@@ -14,7 +14,10 @@ from telling import HOST, PORT, Refused, check_soon, raises_soon, same, say
 
 async def unadapted():
     async with Cache(Cache.REDIS, endpoint=HOST, port=PORT, namespace="plain") as cache:
-        same([await cache.set("a", {"b": 1}, ttl=60), await cache.get("a"), await cache.increment("n", 2)], [True, {"b": 1}, 2])
+        same(
+            [await cache.set("a", {"b": 1}, ttl=60), await cache.get("a"), await cache.increment("n", 2)],
+            [True, {"b": 1}, 2],
+        )
         await raises_soon(cache.delete("a"), "refused by design")
         await raises_soon(cache.clear(), "refused by design")
         same(await cache.get("a"), {"b": 1})

@@ -38,7 +38,10 @@ def failed():
 
 
 def many():
-    same(group(add.s(number, number) for number in range(20)).apply_async().get(timeout=20), [2 * number for number in range(20)])
+    same(
+        group(add.s(number, number) for number in range(20)).apply_async().get(timeout=20),
+        [2 * number for number in range(20)],
+    )
 
 
 def stored():
@@ -61,7 +64,9 @@ def chorded():
 
 
 say("version", celery.__version__)
-with start_worker(app, perform_ping_check=False, pool="threads", concurrency=2, loglevel="critical", shutdown_timeout=10):
+with start_worker(
+    app, perform_ping_check=False, pool="threads", concurrency=2, loglevel="critical", shutdown_timeout=10
+):
     check("result", one)
     check("failure", failed)
     check("group", many)

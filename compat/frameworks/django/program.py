@@ -30,7 +30,12 @@ settings.configure(
         "django.contrib.auth.middleware.AuthenticationMiddleware",
     ],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    CACHES={"default": store(), "other": store(KEY_PREFIX="other"), "again": store(), **{f"node{port}": store(port) for port in ENCLAVE}},
+    CACHES={
+        "default": store(),
+        "other": store(KEY_PREFIX="other"),
+        "again": store(),
+        **{f"node{port}": store(port) for port in ENCLAVE},
+    },
     SESSION_ENGINE=ENGINE,
     USE_TZ=True,
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
@@ -68,7 +73,9 @@ cache, other, again = caches["default"], caches["other"], caches["again"]
 
 
 def by_design(name, call, what, left=None):
-    """With the adapter it works; without, the refusal reaches the application as an error. `left` looks at what it leaves behind."""
+    """With the adapter it works; without, the refusal reaches the application as an error. `left` looks at what it
+    leaves behind.
+    """
 
     def run():
         if ADAPTED:

@@ -16,7 +16,10 @@ from django.core.cache import cache  # noqa: E402
 def stored():
     value = {"a": [1, 2.5, None], "b": b"\x00\xff"}
     cache.set("value", value, 60)
-    same((cache.get("value"), cache.get("missing"), "value" in cache, cache.add("value", 1, 60)), (value, None, True, False))
+    same(
+        (cache.get("value"), cache.get("missing"), "value" in cache, cache.add("value", 1, 60)),
+        (value, None, True, False),
+    )
     true(50 < cache.ttl("value") <= 60, "60 s", cache.ttl("value"))
 
 

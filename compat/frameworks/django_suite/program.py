@@ -19,12 +19,13 @@ SETTINGS = f"""
 import django.core.cache.backends.redis as place
 from respram.adapters.django_cache import RespramCache, RespramCacheClient
 place.RedisCache, place.RedisCacheClient = RespramCache, RespramCacheClient
-DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3"}}, "other": {{"ENGINE": "django.db.backends.sqlite3"}}}}
+DATABASES = {{name: {{"ENGINE": "django.db.backends.sqlite3"}} for name in ("default", "other")}}
 SECRET_KEY = "of the matrix"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 USE_TZ = False
-CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://{HOST}:{PORT}"}}}}
+BACKEND = "django.core.cache.backends.redis.RedisCache"
+CACHES = {{"default": {{"BACKEND": BACKEND, "LOCATION": "redis://{HOST}:{PORT}"}}}}
 """
 RESULT = re.compile(r"(ok|FAIL|ERROR|skipped .*|expected failure)$")
 
@@ -36,7 +37,9 @@ def main():
     Path("matrix_settings.py").write_text(SETTINGS)
     environment = {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{os.environ['RESPRAM_SOURCE']}"}
     words = [sys.executable, "runtests.py", "--settings=matrix_settings", "--parallel=1", "-v", "2", "--noinput"]
-    run = subprocess.run([*words, "cache.tests.RedisCacheTests"], cwd=TESTS, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [*words, "cache.tests.RedisCacheTests"], cwd=TESTS, env=environment, capture_output=True, text=True
+    )
     said, name = {}, ""
     for line in run.stderr.splitlines() + run.stdout.splitlines():
         begun = re.match(r"(test_\w+) \(cache\.tests\.", line)

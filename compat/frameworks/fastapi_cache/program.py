@@ -37,7 +37,10 @@ async def clear():
 
 def viewed(client):
     first = client.get("/view?word=a")
-    same([client.get("/view?word=a").json(), client.get("/view?word=b").json()["call"]], [first.json(), first.json()["call"] + 1])
+    same(
+        [client.get("/view?word=a").json(), client.get("/view?word=b").json()["call"]],
+        [first.json(), first.json()["call"] + 1],
+    )
     true("max-age" in client.get("/view?word=a").headers["cache-control"], "max-age")
 
 

@@ -13,7 +13,10 @@ sys.path.append(os.environ["RESPRAM_SOURCE"])
 ADAPTED = sys.argv[1].startswith("respram")
 calls = itertools.count(1)
 app = flask.Flask("matrix")
-cache = Cache(app, config={"CACHE_TYPE": sys.argv[1], "CACHE_REDIS_HOST": HOST, "CACHE_REDIS_PORT": PORT, "CACHE_KEY_PREFIX": "fc:"})
+cache = Cache(
+    app,
+    config={"CACHE_TYPE": sys.argv[1], "CACHE_REDIS_HOST": HOST, "CACHE_REDIS_PORT": PORT, "CACHE_KEY_PREFIX": "fc:"},
+)
 
 
 @app.get("/view")
@@ -28,7 +31,10 @@ def doubled(number):
 
 
 def stored():
-    same([cache.set("a", {"b": 1}, timeout=60), cache.get("a"), cache.get("missing"), cache.has("a")], [True, {"b": 1}, None, True])
+    same(
+        [cache.set("a", {"b": 1}, timeout=60), cache.get("a"), cache.get("missing"), cache.has("a")],
+        [True, {"b": 1}, None, True],
+    )
     same([bool(cache.add("a", 2)), bool(cache.add("new", 2)), cache.get("new")], [False, True, 2])
     same([bool(cache.set_many({"x": 1, "y": 2}, timeout=60)), cache.get_many("x", "y", "z")], [True, [1, 2, None]])
 

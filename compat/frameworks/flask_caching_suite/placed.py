@@ -1,4 +1,5 @@
-"""A plugin for pytest: the adapter in the backend's place, and the node of this run where the suite looks at port 6360."""
+"""A plugin for pytest: the adapter in the backend's place, and the node of this run where the suite looks at port 6360.
+"""
 
 import os
 

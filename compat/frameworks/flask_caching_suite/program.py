@@ -1,4 +1,6 @@
-"""Flask-Caching's own tests for its Redis backend, on the adapter; without it each test ends with a clear, which is refused."""
+"""Flask-Caching's own tests for its Redis backend, on the adapter; without it each test ends with a clear, which is
+refused.
+"""
 
 from importlib.metadata import version
 from pathlib import Path

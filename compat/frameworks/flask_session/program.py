@@ -75,9 +75,12 @@ def left_everywhere():
     client, cookie = entered(apps[0])
     for app in apps:
         true(until(lambda app=app: who(cookie, app) == "ada", 15), "the session on every node")
-    # Each request saves the session that it read. One that is still on its way, or comes while the logout is, would write it again.
+    # Each request saves the session that it read. One that is still on its way, or comes while the logout is, would
+    # write it again.
     nodes = [redis.Redis(HOST, port) for port in ENCLAVE]
-    true(until(lambda: len({node.pexpiretime(f"flask:{cookie}") for node in nodes}) == 1, 15), "saved alike on all nodes")
+    true(
+        until(lambda: len({node.pexpiretime(f"flask:{cookie}") for node in nodes}) == 1, 15), "saved alike on all nodes"
+    )
     same(client.get("/leave").text, "out")
     for port, app in zip(ENCLAVE, apps, strict=True):
         true(until(lambda port=port: not redis.Redis(HOST, port).get(f"flask:{cookie}"), 15), "no session on any node")

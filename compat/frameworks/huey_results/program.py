@@ -10,7 +10,10 @@ store = RedisExpireStorage(name="matrix", host=HOST, port=PORT, expire_time=60)
 
 def kept():
     store.put_data("task", b"result", is_result=True)
-    same([store.peek_data("task"), store.has_data_for_key("task"), store.has_data_for_key("other")], [b"result", True, False])
+    same(
+        [store.peek_data("task"), store.has_data_for_key("task"), store.has_data_for_key("other")],
+        [b"result", True, False],
+    )
     life = store.conn.ttl(store.result_key("task"))
     true(0 < life <= 60, "60 s", life)
 

@@ -1,4 +1,6 @@
-"""A Pydantic AI agent that uses the tools of `respram mcp`. The model is a function: what is tried is the framework's MCP client."""
+"""A Pydantic AI agent that uses the tools of `respram mcp`.
+The model is a function: what is tried is the framework's MCP client.
+"""
 
 import asyncio
 import json
@@ -39,9 +41,16 @@ async def agent():
     async with made:
         answer = json.loads((await made.run("plan something")).output)
     stored, retrieved, exists, listed = answer
-    true({"repram_store", "repram_retrieve", "repram_exists", "repram_list_keys", "repram_watch"} <= set(offered), "five tools", offered)
+    true(
+        {"repram_store", "repram_retrieve", "repram_exists", "repram_list_keys", "repram_watch"} <= set(offered),
+        "five tools",
+        offered,
+    )
     true(stored["stored"] and 0 < stored["ttl_seconds"] <= 60, "stored for a minute", stored)
-    same([retrieved["found"], retrieved["data"], exists["exists"], listed["keys"]], [True, "the plan", False, ["agents:plan"]])
+    same(
+        [retrieved["found"], retrieved["data"], exists["exists"], listed["keys"]],
+        [True, "the plan", False, ["agents:plan"]],
+    )
     same(redis.Redis(HOST, PORT).get("agents:plan"), b"the plan")
 
 

@@ -20,7 +20,13 @@ RESULT = re.compile(r"--- (PASS|FAIL|SKIP): (\S+) ")
 def main():
     os.chmod("server", 0o700)
     say("version", re.search(r"redigo v(\S+)", Path("go.mod").read_text())[1])
-    words = ["./suite", "-test.v", "-test.timeout=100s", f"-redis-server={os.path.abspath('server')}", f"-redis-port={reserve()}"]
+    words = [
+        "./suite",
+        "-test.v",
+        "-test.timeout=100s",
+        f"-redis-server={os.path.abspath('server')}",
+        f"-redis-port={reserve()}",
+    ]
     said = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     limits, told = suite.listed("limits.txt"), 0
     for state, name in RESULT.findall(said.stdout):

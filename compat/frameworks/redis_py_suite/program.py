@@ -13,13 +13,21 @@ from telling import HOST, PORT, say
 
 FILES = {
     "blocking": ("test_commands", "test_pipeline", "test_encoding", "test_pubsub", "test_cache"),
-    "asyncio": ("test_asyncio/test_commands", "test_asyncio/test_pipeline", "test_asyncio/test_encoding", "test_asyncio/test_pubsub"),
+    "asyncio": (
+        "test_asyncio/test_commands",
+        "test_asyncio/test_pipeline",
+        "test_asyncio/test_encoding",
+        "test_asyncio/test_pubsub",
+    ),
 }[sys.argv[1]]
 LEAST = {"blocking": 300, "asyncio": 350}[sys.argv[1]]  # tests; fewer are no run of the suite
 
 say("version", version("redis"))
 allowed = " or ".join(line for line in Path("allowed.txt").read_text().split("\n") if line and not line.startswith("#"))
 tests = next(Path("sources").glob("*/tests"))
-words = ["-p", "cleaning", "--timeout=10", "--tb=line", "-o", "addopts=", "-m", "not onlycluster and not redismod", "-k", allowed]
-suite.run(tests.parent, [*words, f"--redis-url=redis://{HOST}:{PORT}/0", *(f"tests/{name}.py" for name in FILES)], LEAST)
+words = ["-p", "cleaning", "--timeout=10", "--tb=line", "-o", "addopts=", "-m", "not onlycluster and not redismod",
+         "-k", allowed]
+suite.run(
+    tests.parent, [*words, f"--redis-url=redis://{HOST}:{PORT}/0", *(f"tests/{name}.py" for name in FILES)], LEAST
+)
 say("done")

@@ -82,9 +82,12 @@ def left_everywhere():
     cookie = visit("/enter/ada", port=first)[1]
     for port in ENCLAVE:
         true(until(lambda port=port: visit("/who", cookie, port)[0] == "ada", 15), "the session on every node")
-    # Each request saves the session that it read. One that is still on its way, or comes while the logout is, would write it again.
+    # Each request saves the session that it read. One that is still on its way, or comes while the logout is, would
+    # write it again.
     nodes = [redis.Redis(HOST, port) for port in ENCLAVE]
-    true(until(lambda: len({node.pexpiretime(f"star:{cookie}") for node in nodes}) == 1, 15), "saved alike on all nodes")
+    true(
+        until(lambda: len({node.pexpiretime(f"star:{cookie}") for node in nodes}) == 1, 15), "saved alike on all nodes"
+    )
     visit("/leave", cookie, first)
     for port in ENCLAVE:
         true(until(lambda port=port: not redis.Redis(HOST, port).get(f"star:{cookie}"), 15), "no session on any node")

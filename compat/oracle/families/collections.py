@@ -1,4 +1,6 @@
-"""Families about hashes and sets. Their user may let go, as Redis's may: HDEL, SREM, SPOP and SMOVE are drawn with the others."""
+"""Families about hashes and sets.
+Their user may let go, as Redis's may: HDEL, SREM, SPOP and SMOVE are drawn with the others.
+"""
 
 from collections.abc import Callable
 
@@ -41,7 +43,8 @@ def _pairs(draw: Draw) -> list[bytes]:
 
 def _odd_scan(draw: Draw) -> tuple[bytes, ...]:
     return draw.pick((
-        (b"0", b"COUNT", b"1000"), (b"0", b"MATCH", b"f*", b"COUNT", b"1000"), (b"0", b"COUNT", b"0"), (b"0", b"COUNT", b"x"), (b"0", b"MATCH"),
+        (b"0", b"COUNT", b"1000"), (b"0", b"MATCH", b"f*", b"COUNT", b"1000"), (b"0", b"COUNT", b"0"),
+        (b"0", b"COUNT", b"x"), (b"0", b"MATCH"),
         (b"x",), (b"", b"COUNT", b"1000"), (b"0", b"FOO", b"1"),
     ))  # fmt: skip
 
@@ -53,15 +56,19 @@ def _count(draw: Draw) -> bytes:
 
 def hashes(draw: Draw, proto: int, count: int) -> Plan:
     makers: tuple[Maker, ...] = (
-        lambda one: send(one, 0, b"HSET", one.key(), *_pairs(one)), lambda one: send(one, 0, b"HSET", one.key(), *_pairs(one)),
-        lambda one: send(one, 0, b"HSET", one.key(), *_names(one)), lambda one: send(one, 0, b"HMSET", one.key(), *_pairs(one)),
-        lambda one: send(one, 0, b"HSETNX", one.key(), _name(one), _value(one)), lambda one: send(one, 0, b"HGET", one.key(), _name(one)),
+        lambda one: send(one, 0, b"HSET", one.key(), *_pairs(one)),
+        lambda one: send(one, 0, b"HSET", one.key(), *_pairs(one)),
+        lambda one: send(one, 0, b"HSET", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"HMSET", one.key(), *_pairs(one)),
+        lambda one: send(one, 0, b"HSETNX", one.key(), _name(one), _value(one)),
+        lambda one: send(one, 0, b"HGET", one.key(), _name(one)),
         lambda one: send(one, 0, b"HMGET", one.key(), *_names(one)), lambda one: send(one, 0, b"HGETALL", one.key()),
         lambda one: send(one, 0, one.pick((b"HKEYS", b"HVALS", b"HLEN")), one.key()),
         lambda one: send(one, 0, one.pick((b"HEXISTS", b"HSTRLEN")), one.key(), _name(one)),
         lambda one: send(one, 0, b"HINCRBY", one.key(), _name(one), one.pick((*INTEGERS, *NOT_INTEGERS))),
         lambda one: send(one, 0, b"HINCRBYFLOAT", one.key(), _name(one), one.pick((*FLOATS, *NOT_FLOATS))),
-        lambda one: send(one, 0, b"HDEL", one.key(), *_names(one)), lambda one: send(one, 0, b"HSCAN", one.key(), *_odd_scan(one)),
+        lambda one: send(one, 0, b"HDEL", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"HSCAN", one.key(), *_odd_scan(one)),
         lambda one: send(one, 0, b"HRANDFIELD", one.key(), _count(one), *one.pick(((), (b"WITHVALUES",), (b"FOO",)))),
     )  # fmt: skip
     return _as_one_who_lets_go(each(draw, count, *makers, *OTHERS))
@@ -69,16 +76,23 @@ def hashes(draw: Draw, proto: int, count: int) -> Plan:
 
 def sets(draw: Draw, proto: int, count: int) -> Plan:
     makers: tuple[Maker, ...] = (
-        lambda one: send(one, 0, b"SADD", one.key(), *_names(one)), lambda one: send(one, 0, b"SADD", one.key(), *_names(one)),
-        lambda one: send(one, 0, b"SADD", one.key(), *_names(one)), lambda one: send(one, 0, b"SREM", one.key(), *_names(one)),
-        lambda one: send(one, 0, b"SISMEMBER", one.key(), _name(one)), lambda one: send(one, 0, b"SMISMEMBER", one.key(), *_names(one)),
-        lambda one: send(one, 0, one.pick((b"SMEMBERS", b"SCARD")), one.key()), lambda one: send(one, 0, b"SSCAN", one.key(), *_odd_scan(one)),
+        lambda one: send(one, 0, b"SADD", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"SADD", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"SADD", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"SREM", one.key(), *_names(one)),
+        lambda one: send(one, 0, b"SISMEMBER", one.key(), _name(one)),
+        lambda one: send(one, 0, b"SMISMEMBER", one.key(), *_names(one)),
+        lambda one: send(one, 0, one.pick((b"SMEMBERS", b"SCARD")), one.key()),
+        lambda one: send(one, 0, b"SSCAN", one.key(), *_odd_scan(one)),
         lambda one: send(one, 0, b"SRANDMEMBER", one.key(), _count(one)),
-        lambda one: send(one, 0, one.pick((b"SINTER", b"SUNION", b"SDIFF")), *(one.key() for _ in range(one.number(1, 3)))),
+        lambda one: send(one, 0, one.pick((b"SINTER", b"SUNION", b"SDIFF")),
+                         *(one.key() for _ in range(one.number(1, 3)))),
         lambda one: send(
-            one, 0, one.pick((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")), one.key(), *(one.key() for _ in range(one.number(1, 3)))
+            one, 0, one.pick((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")), one.key(),
+            *(one.key() for _ in range(one.number(1, 3)))
         ),
-        lambda one: send(one, 0, b"SINTERCARD", one.pick((b"2", b"1", b"0", b"x", b"9")), one.key(), one.key(), *one.pick((
+        lambda one: send(one, 0, b"SINTERCARD", one.pick((b"2", b"1", b"0", b"x", b"9")), one.key(), one.key(),
+                         *one.pick((
             (), (b"LIMIT", b"1"), (b"LIMIT", b"0"), (b"LIMIT", b"-1"), (b"LIMIT",), (b"FOO", b"1"),
         ))),
         lambda one: send(one, 0, b"SMOVE", one.key(), one.key(), _name(one)),

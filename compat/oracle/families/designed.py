@@ -1,4 +1,5 @@
-"""Families without a mirror: what respram refuses, what it bounds otherwise, and commands of servers newer than the oracle's.
+"""Families without a mirror: what respram refuses, what it bounds otherwise, and commands of servers newer than the
+oracle's.
 
 Every step says the replies that are right. The texts are part of what respram promises its clients, so they
 are written out here a second time, and not taken from its source.
@@ -31,13 +32,18 @@ FOLLOWING = b"there is no master and no replica; nodes of one enclave find each 
 NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
 
 DELETES: tuple[tuple[Word, ...], ...] = (
-    (b"DEL", b"k0"), (b"DEL", b"k0", b"k1", b"nokey"), (b"UNLINK", b"k0"), (b"GETDEL", b"k0"), (b"FLUSHALL",), (b"FLUSHALL", b"ASYNC"), (b"FLUSHDB",),
-    (b"FLUSHDB", b"SYNC"), (b"PERSIST", b"k0"), (b"RENAME", b"k0", b"k1"), (b"RENAMENX", b"k0", b"fresh"), (b"MOVE", b"k0", b"1"),
+    (b"DEL", b"k0"), (b"DEL", b"k0", b"k1", b"nokey"), (b"UNLINK", b"k0"), (b"GETDEL", b"k0"), (b"FLUSHALL",),
+    (b"FLUSHALL", b"ASYNC"), (b"FLUSHDB",),
+    (b"FLUSHDB", b"SYNC"), (b"PERSIST", b"k0"), (b"RENAME", b"k0", b"k1"), (b"RENAMENX", b"k0", b"fresh"),
+    (b"MOVE", b"k0", b"1"),
     (b"SWAPDB", b"0", b"1"),
-    (b"RESTORE", b"k0", b"0", b"x"), (b"MIGRATE", b"127.0.0.1", b"1", b"k0", b"0", b"10"), (b"DELEX", b"k0"), (b"DELIFEQ", b"k0", b"v"),
-    (b"EXPIRE", b"k0", b"0"), (b"EXPIRE", b"k0", b"-1"), (b"PEXPIRE", b"k0", b"0"), (b"PEXPIRE", b"k0", b"-9223372036854775808"),
+    (b"RESTORE", b"k0", b"0", b"x"), (b"MIGRATE", b"127.0.0.1", b"1", b"k0", b"0", b"10"), (b"DELEX", b"k0"),
+    (b"DELIFEQ", b"k0", b"v"),
+    (b"EXPIRE", b"k0", b"0"), (b"EXPIRE", b"k0", b"-1"), (b"PEXPIRE", b"k0", b"0"),
+    (b"PEXPIRE", b"k0", b"-9223372036854775808"),
     (b"EXPIREAT", b"k0", b"1"),
-    (b"EXPIREAT", b"k0", b"0"), (b"PEXPIREAT", b"k0", b"1"), (b"PEXPIREAT", b"k0", At(-1000, seconds=False)), (b"EXPIREAT", b"k0", b"-5"),
+    (b"EXPIREAT", b"k0", b"0"), (b"PEXPIREAT", b"k0", b"1"), (b"PEXPIREAT", b"k0", At(-1000, seconds=False)),
+    (b"EXPIREAT", b"k0", b"-5"),
     (b"SET", b"k0", b"lost", b"EXAT", b"1"), (b"SET", b"k0", b"lost", b"PXAT", At(-1000, seconds=False)),
     (b"SET", b"k0", b"lost", b"XX", b"GET", b"PXAT", b"1"),
     (b"GETEX", b"k0", b"PERSIST"), (b"GETEX", b"k0", b"EXAT", b"1"), (b"GETEX", b"k0", b"PXAT", At(-1, seconds=False)),
@@ -46,9 +52,11 @@ DELETES: tuple[tuple[Word, ...], ...] = (
 OTHERS: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
     ((b"LPUSH", b"l", b"v"), TYPE), ((b"BLPOP", b"l", b"0"), TYPE), ((b"LRANGE", b"l", b"0", b"-1"), TYPE),
     ((b"XADD", b"x", b"*", b"f", b"v"), TYPE),
-    ((b"GEOADD", b"g", b"1", b"1", b"v"), TYPE), ((b"PFADD", b"p", b"v"), TYPE), ((b"XREAD", b"STREAMS", b"x", b"0"), TYPE), ((b"SORT", b"l"), TYPE),
+    ((b"GEOADD", b"g", b"1", b"1", b"v"), TYPE), ((b"PFADD", b"p", b"v"), TYPE),
+    ((b"XREAD", b"STREAMS", b"x", b"0"), TYPE), ((b"SORT", b"l"), TYPE),
     ((b"FCALL", b"f", b"0"), SCRIPT), ((b"FCALL_RO", b"f", b"0"), SCRIPT), ((b"FUNCTION", b"LIST"), SCRIPT),
-    ((b"SAVE",), SAVING), ((b"BGSAVE",), SAVING), ((b"BGREWRITEAOF",), SAVING), ((b"REPLICAOF", b"NO", b"ONE"), FOLLOWING),
+    ((b"SAVE",), SAVING), ((b"BGSAVE",), SAVING), ((b"BGREWRITEAOF",), SAVING),
+    ((b"REPLICAOF", b"NO", b"ONE"), FOLLOWING),
     ((b"SLAVEOF", b"h", b"1"), FOLLOWING),
     ((b"MONITOR",), b"nobody watches over others' shoulders; INFO and SLOWLOG tell how the node is doing"),
     ((b"DEBUG", b"SLEEP", b"0"), b"nobody reaches into a running node; INFO and MEMORY tell how it is doing"),
@@ -93,7 +101,8 @@ def refusals(draw: Draw, proto: int, count: int) -> Plan:
         steps += [told(draw, OK, b"SET", b"k0", value, b"EX", b"1000"), told(draw, OK, b"SET", b"k1", b"one")]
         for _ in range(draw.number(1, 6)):
             steps += draw.pick((one_delete, one_delete, one_delete, one_other, in_transaction, on_nothing))(draw, proto)
-        steps += [told(draw, bulk(value), b"GET", b"k0"), told(draw, b":2\r\n", b"EXISTS", b"k0", b"k1"), told(draw, b":1000\r\n", b"TTL", b"k0")]
+        steps += [told(draw, bulk(value), b"GET", b"k0"), told(draw, b":2\r\n", b"EXISTS", b"k0", b"k1"),
+                  told(draw, b":1000\r\n", b"TTL", b"k0")]
     return Plan(tuple(steps))
 
 
@@ -118,18 +127,23 @@ def in_transaction(draw: Draw, proto: int) -> list[Step]:
     assert isinstance(name, bytes)
     replies = [OK, refusal(name, why(words)), bulk(b"sibling")]
     return [
-        told(draw, OK, b"MULTI"), told(draw, QUEUED, b"SET", b"k2", b"sibling", b"EX", b"100"), told(draw, QUEUED, name, *words[1:]),
+        told(draw, OK, b"MULTI"), told(draw, QUEUED, b"SET", b"k2", b"sibling", b"EX", b"100"),
+        told(draw, QUEUED, name, *words[1:]),
         told(draw, QUEUED, b"GET", b"k2"), told(draw, b"*3\r\n" + b"".join(replies), b"EXEC"),
     ]  # fmt: skip
 
 
 def on_nothing(draw: Draw, proto: int) -> list[Step]:
-    """Where there is no key, nothing would be deleted, and Redis's own answer stands; so it does for Redis's own errors."""
+    """Where there is no key, nothing would be deleted, and Redis's own answer stands; so it does for Redis's own
+    errors.
+    """
     choices: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
-        (ZERO, (b"EXPIRE", b"nokey", b"0")), (ZERO, (b"PEXPIREAT", b"nokey", b"1")), (nil(proto), (b"GETEX", b"nokey", b"PERSIST")),
+        (ZERO, (b"EXPIRE", b"nokey", b"0")), (ZERO, (b"PEXPIREAT", b"nokey", b"1")),
+        (nil(proto), (b"GETEX", b"nokey", b"PERSIST")),
         (nil(proto), (b"SET", b"nokey", b"v", b"XX", b"EXAT", b"1")),
         (b"-ERR invalid expire time in 'set' command\r\n", (b"SET", b"k0", b"v", b"EX", b"0")),
-        (b"-ERR invalid expire time in 'setex' command\r\n", (b"SETEX", b"k0", b"-1", b"v")), (NOT_AN_INTEGER, (b"EXPIRE", b"k0", b"x")),
+        (b"-ERR invalid expire time in 'setex' command\r\n", (b"SETEX", b"k0", b"-1", b"v")),
+        (NOT_AN_INTEGER, (b"EXPIRE", b"k0", b"x")),
         (b"-ERR wrong number of arguments for 'del' command\r\n", (b"DEL",)),
         (b"-ERR wrong number of arguments for 'lpush' command\r\n", (b"LPUSH", b"l")),
     )  # fmt: skip
@@ -143,7 +157,8 @@ def newer(draw: Draw, proto: int, count: int) -> Plan:
     number = 0
     while len(steps) < count:
         number += 1
-        scene = draw.pick((compare_and_set, compare_digests, many_at_once, limiter, floating, field_lives, about_the_library, spelt_wrong))
+        scene = draw.pick((compare_and_set, compare_digests, many_at_once, limiter, floating, field_lives,
+                           about_the_library, spelt_wrong))
         steps += scene(draw, proto, b"n%d" % number)
     return Plan(tuple(steps))
 
@@ -151,23 +166,29 @@ def newer(draw: Draw, proto: int, count: int) -> Plan:
 def compare_and_set(draw: Draw, proto: int, key: bytes) -> list[Step]:
     one, two, three = b"one", b"", draw.rng.randbytes(5)
     return [
-        told(draw, nil(proto), b"SET", key, two, b"IFEQ", one), told(draw, ZERO, b"EXISTS", key), told(draw, OK, b"SET", key, one, b"EX", b"500"),
+        told(draw, nil(proto), b"SET", key, two, b"IFEQ", one), told(draw, ZERO, b"EXISTS", key),
+        told(draw, OK, b"SET", key, one, b"EX", b"500"),
         told(draw, nil(proto), b"SET", key, two, b"IFEQ", b"other"), told(draw, bulk(one), b"GET", key),
-        told(draw, OK, b"SET", key, two, draw.case(b"IFEQ"), one, *draw.pick(((b"EX", b"500"), (b"KEEPTTL",)))), told(draw, b":500\r\n", b"TTL", key),
-        told(draw, bulk(two), b"SET", key, three, b"GET", b"IFEQ", two), told(draw, bulk(three), b"SET", key, b"no", b"IFEQ", b"x", b"get"),
+        told(draw, OK, b"SET", key, two, draw.case(b"IFEQ"), one, *draw.pick(((b"EX", b"500"), (b"KEEPTTL",)))),
+        told(draw, b":500\r\n", b"TTL", key),
+        told(draw, bulk(two), b"SET", key, three, b"GET", b"IFEQ", two),
+        told(draw, bulk(three), b"SET", key, b"no", b"IFEQ", b"x", b"get"),
         told(draw, bulk(three), b"GET", key), told(draw, SYNTAX, b"SET", key, b"v", b"IFEQ"),
         told(draw, SYNTAX, b"SET", key, b"v", b"NX", b"IFEQ", three),
     ]  # fmt: skip
 
 
 def compare_digests(draw: Draw, proto: int, key: bytes) -> list[Step]:
-    text, other, digest, wrong = b"Hello world", draw.rng.randbytes(draw.number(12, 300)), b"b6acb9d84a38ff74", b"0" * 16
+    text, other, digest, wrong = b"Hello world", draw.rng.randbytes(draw.number(12,
+                                                                                300)), b"b6acb9d84a38ff74", b"0" * 16
     return [
         told(draw, nil(proto), b"DIGEST", key), told(draw, nil(proto), b"SET", key, text, draw.case(b"IFDEQ"), wrong),
         told(draw, OK, b"SET", key, text, *draw.pick(((b"IFNE", text), (b"IFDNE", digest))), b"EX", b"500"),
         told(draw, bulk(digest), b"DIGEST", key), told(draw, nil(proto), b"SET", key, other, b"IFNE", text),
-        told(draw, bulk(text), b"SET", key, other, b"IFDNE", digest, b"GET"), told(draw, nil(proto), b"SET", key, other, b"IFDEQ", wrong),
-        told(draw, OK, b"SET", key, other, b"IFDEQ", draw.pick((digest, digest.upper())), b"KEEPTTL"), told(draw, b":500\r\n", b"TTL", key),
+        told(draw, bulk(text), b"SET", key, other, b"IFDNE", digest, b"GET"),
+        told(draw, nil(proto), b"SET", key, other, b"IFDEQ", wrong),
+        told(draw, OK, b"SET", key, other, b"IFDEQ", draw.pick((digest, digest.upper())), b"KEEPTTL"),
+        told(draw, b":500\r\n", b"TTL", key),
         told(draw, OK, b"SET", key, text, b"IFDNE", digest), told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ"),
         told(draw, SYNTAX, b"SET", key, b"v", b"IFDEQ", digest, b"IFEQ", text), told(draw, bulk(text), b"GET", key),
     ]  # fmt: skip
@@ -178,44 +199,59 @@ def numbers(*replies: int) -> bytes:
 
 
 def field_lives(draw: Draw, proto: int, key: bytes) -> list[Step]:
-    """HSETEX and HGETEX of Redis 8, and HSCAN NOVALUES of 7.4. Conditions tell what life a field has: seconds would go by."""
+    """HSETEX and HGETEX of Redis 8, and HSCAN NOVALUES of 7.4. Conditions tell what life a field has: seconds would go
+    by.
+    """
     lives: tuple[tuple[Word, Word], ...] = (
-        (b"EX", b"5000"), (b"PX", b"5000000"), (b"EXAT", At(5_000_000, seconds=True)), (b"PXAT", At(5_000_000, seconds=False)),
+        (b"EX", b"5000"), (b"PX", b"5000000"), (b"EXAT", At(5_000_000, seconds=True)),
+        (b"PXAT", At(5_000_000, seconds=False)),
     )  # fmt: skip
     life, other = draw.pick(lives), draw.rng.randbytes(draw.number(0, 90))
     two = draw.pick(((draw.case(b"FNX"), *life), (*life, draw.case(b"FNX"))))
     arity = b"-ERR wrong number of arguments for 'hsetex' command\r\n"
     return [
-        told(draw, ZERO, b"HSETEX", key, draw.case(b"FXX"), b"FIELDS", b"1", b"a", b"1"), told(draw, ZERO, b"EXISTS", key),
+        told(draw, ZERO, b"HSETEX", key, draw.case(b"FXX"), b"FIELDS", b"1", b"a", b"1"),
+        told(draw, ZERO, b"EXISTS", key),
         told(draw, ONE, b"HSETEX", key, *two, b"FIELDS", b"2", b"a", other, b"b", b"2"),
         told(draw, numbers(0, 0, -2), b"HEXPIRE", key, b"7", b"NX", b"FIELDS", b"3", b"a", b"b", b"c"),
-        told(draw, ZERO, b"HSETEX", key, b"FNX", b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, bulk(other), b"HGET", key, b"a"),
-        told(draw, ZERO, b"HSETEX", key, b"FXX", *life, b"FIELDS", b"2", b"a", b"9", b"c", b"9"), told(draw, b":2\r\n", b"HLEN", key),
+        told(draw, ZERO, b"HSETEX", key, b"FNX", b"FIELDS", b"2", b"a", b"9", b"c", b"9"),
+        told(draw, bulk(other), b"HGET", key, b"a"),
+        told(draw, ZERO, b"HSETEX", key, b"FXX", *life, b"FIELDS", b"2", b"a", b"9", b"c", b"9"),
+        told(draw, b":2\r\n", b"HLEN", key),
         told(draw, ONE, b"HSETEX", key, b"FXX", draw.case(b"KEEPTTL"), b"FIELDS", b"1", b"a", b"3"),
         told(draw, ONE, b"HSETEX", key, b"FXX", b"FIELDS", b"1", b"b", b"4"),
-        told(draw, numbers(0), b"HEXPIRE", key, b"7", b"NX", b"FIELDS", b"1", b"a"), told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
-        told(draw, b"*3\r\n" + bulk(b"3") + nil(proto) + bulk(b"3"), b"HGETEX", key, b"EX", b"3000", b"FIELDS", b"3", b"a", b"none", b"a"),
+        told(draw, numbers(0), b"HEXPIRE", key, b"7", b"NX", b"FIELDS", b"1", b"a"),
+        told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
+        told(draw, b"*3\r\n" + bulk(b"3") + nil(proto) + bulk(b"3"), b"HGETEX", key, b"EX", b"3000", b"FIELDS", b"3",
+             b"a", b"none", b"a"),
         told(draw, b"*1\r\n" + bulk(b"4"), b"HGETEX", key, b"FIELDS", b"1", b"b"),
-        told(draw, numbers(0), b"HEXPIRE", key, b"4000", b"LT", b"FIELDS", b"1", b"a"), told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
+        told(draw, numbers(0), b"HEXPIRE", key, b"4000", b"LT", b"FIELDS", b"1", b"a"),
+        told(draw, numbers(-1), b"HTTL", key, b"FIELDS", b"1", b"b"),
         told(draw, numbers(0, 1), b"HEXPIRE", key, b"2500", draw.case(b"NX"), b"FIELDS", b"2", b"a", b"b"),
         told(draw, numbers(1, 1, -2), b"HEXPIRE", key, b"1000", b"LT", b"FIELDS", b"3", b"a", b"b", b"none"),
         told(draw, b"*2\r\n" + nil(proto) * 2, b"HGETEX", key + b"x", b"EX", b"50", b"FIELDS", b"2", b"a", b"b"),
         told(draw, ONE, b"HSET", key + b"y", b"only", b"1"),
-        told(draw, b"*2\r\n" + bulk(b"0") + b"*1\r\n" + bulk(b"only"), b"HSCAN", key + b"y", b"0", draw.case(b"NOVALUES")),
-        told(draw, SYNTAX, b"HSETEX", key, b"FNX", b"FXX", b"FIELDS", b"1", b"a", b"b"), told(draw, arity, b"HSETEX", key, b"FIELDS", b"1", b"a"),
-        told(draw, b"-ERR invalid expire time in 'hsetex' command\r\n", b"HSETEX", key, b"EX", b"0", b"FIELDS", b"1", b"a", b"b"),
+        told(draw, b"*2\r\n" + bulk(b"0") + b"*1\r\n" + bulk(b"only"), b"HSCAN", key + b"y", b"0",
+             draw.case(b"NOVALUES")),
+        told(draw, SYNTAX, b"HSETEX", key, b"FNX", b"FXX", b"FIELDS", b"1", b"a", b"b"),
+        told(draw, arity, b"HSETEX", key, b"FIELDS", b"1", b"a"),
+        told(draw, b"-ERR invalid expire time in 'hsetex' command\r\n", b"HSETEX", key, b"EX", b"0", b"FIELDS", b"1",
+             b"a", b"b"),
     ]  # fmt: skip
 
 
 def many_at_once(draw: Draw, proto: int, key: bytes) -> list[Step]:
     other = key + b"b"
     lives: tuple[tuple[Word, Word], ...] = (
-        (b"EX", b"700"), (b"PX", b"700000"), (b"EXAT", At(700_000, seconds=True)), (b"PXAT", At(700_000, seconds=False)),
+        (b"EX", b"700"), (b"PX", b"700000"), (b"EXAT", At(700_000, seconds=True)),
+        (b"PXAT", At(700_000, seconds=False)),
     )  # fmt: skip
     life = draw.pick(lives)
     return [
-        told(draw, ZERO, b"MSETEX", b"2", key, b"1", other, b"2", b"XX", *life), told(draw, ZERO, b"EXISTS", key, other),
-        told(draw, ONE, b"MSETEX", b"2", key, b"1", other, b"2", *life, b"nx"), told(draw, b"*2\r\n" + bulk(b"1") + bulk(b"2"), b"MGET", key, other),
+        told(draw, ZERO, b"MSETEX", b"2", key, b"1", other, b"2", b"XX", *life),
+        told(draw, ZERO, b"EXISTS", key, other),
+        told(draw, ONE, b"MSETEX", b"2", key, b"1", other, b"2", *life, b"nx"),
+        told(draw, b"*2\r\n" + bulk(b"1") + bulk(b"2"), b"MGET", key, other),
         told(draw, b":700\r\n", b"TTL", other), told(draw, ZERO, b"MSETEX", b"1", key, b"3", b"NX", b"EX", b"5"),
         told(draw, ONE, b"MSETEX", b"2", key, b"4", other, b"5", b"KEEPTTL"), told(draw, b":700\r\n", b"TTL", key),
         told(draw, bulk(b"5"), b"GET", other),
@@ -229,18 +265,22 @@ def limiter(draw: Draw, proto: int, key: bytes) -> list[Step]:
     """Fixed windows: so many in a window, which the first opens, and who is refused does not count."""
     most = draw.number(1, 4)
     steps: list[Step] = [
-        told(draw, b"*2\r\n:%d\r\n:1\r\n" % at, b"INCREX", key, b"UBOUND", b"%d" % most, b"EX", b"300", b"ENX") for at in range(1, most + 1)
+        told(draw, b"*2\r\n:%d\r\n:1\r\n" % at, b"INCREX", key, b"UBOUND", b"%d" % most, b"EX", b"300", b"ENX")
+        for at in range(1, most + 1)
     ]
     steps += [told(draw, b"*2\r\n:%d\r\n:0\r\n" % most, b"INCREX", key, b"EX", b"300", b"enx", b"UBOUND", b"%d" % most),
         told(draw, b":300\r\n", b"TTL", key)]
     step = draw.number(2, 50)
     return [
         *steps, told(draw, b"*2\r\n:%d\r\n:%d\r\n" % (most + step, step), b"INCREX", key, b"BYINT", b"%d" % step),
-        told(draw, b"*2\r\n:%d\r\n:5\r\n" % (most + step + 5), b"INCREX", key, b"BYINT", b"100", b"SATURATE", b"UBOUND", b"%d" % (most + step + 5)),
-        told(draw, b"*2\r\n:0\r\n:-%d\r\n" % (most + step + 5), b"INCREX", key, b"byint", b"-1000", b"LBOUND", b"0", b"saturate"),
+        told(draw, b"*2\r\n:%d\r\n:5\r\n" % (most + step + 5), b"INCREX", key, b"BYINT", b"100", b"SATURATE", b"UBOUND",
+             b"%d" % (most + step + 5)),
+        told(draw, b"*2\r\n:0\r\n:-%d\r\n" % (most + step + 5), b"INCREX", key, b"byint", b"-1000", b"LBOUND", b"0",
+             b"saturate"),
         told(draw, b":300\r\n", b"TTL", key), told(draw, NOT_AN_INTEGER, b"INCREX", key, b"BYINT", b"x"),
         told(draw, SYNTAX, b"INCREX", key, b"FOO", b"1"),
-        told(draw, bulk(b"0"), b"GET", key), told(draw, b"*2\r\n:0\r\n:0\r\n", b"INCREX", key, draw.case(b"NX"), b"EX", b"9"),
+        told(draw, bulk(b"0"), b"GET", key),
+        told(draw, b"*2\r\n:0\r\n:0\r\n", b"INCREX", key, draw.case(b"NX"), b"EX", b"9"),
         told(draw, b"*2\r\n:1\r\n:1\r\n", b"INCREX", key, draw.case(b"XX")),
         told(draw, b"*2\r\n%b:0\r\n" % nil(proto), b"INCREX", key + b"x", b"XX", b"EX", b"9"),
     ]  # fmt: skip
@@ -253,7 +293,8 @@ def floating(draw: Draw, proto: int, key: bytes) -> list[Step]:
     return [
         told(draw, pair(b"1.5", b"1.5"), b"INCREX", key, b"BYFLOAT", b"1.5"),
         told(draw, pair(b"1.5", b"0"), b"INCREX", key, b"BYFLOAT", b"10", b"UBOUND", b"2"),
-        told(draw, pair(b"2", b"0.5"), b"INCREX", key, b"BYFLOAT", b"10", b"UBOUND", b"2", b"SATURATE"), told(draw, bulk(b"2"), b"GET", key),
+        told(draw, pair(b"2", b"0.5"), b"INCREX", key, b"BYFLOAT", b"10", b"UBOUND", b"2", b"SATURATE"),
+        told(draw, bulk(b"2"), b"GET", key),
     ]  # fmt: skip
 
 
@@ -262,17 +303,21 @@ def about_the_library(draw: Draw, proto: int, key: bytes) -> list[Step]:
         told(draw, OK, b"CLIENT", draw.case(b"SETINFO"), draw.case(b"LIB-NAME"), b"a(b)"),
         told(draw, OK, b"CLIENT", b"SETINFO", b"lib-ver", b"1.2.3"),
         Send(0, (b"CLIENT", b"SETINFO", b"FOO", b"x"), expect=(b"-ERR Unrecognized option 'FOO'\r\n",)),
-        Send(0, (b"CLIENT", b"SETINFO", b"lib-ver", b"a b"), expect=(b"-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n",)),
+        Send(0, (b"CLIENT", b"SETINFO", b"lib-ver", b"a b"),
+             expect=(b"-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n",)),
         told(draw, OK, b"CLIENT", b"NO-TOUCH", draw.case(b"ON")), told(draw, OK, b"CLIENT", b"NO-TOUCH", b"off"),
         told(draw, SYNTAX, b"CLIENT", b"NO-TOUCH", b"x"),
-        Send(0, (b"CLIENT", b"MAINT_NOTIFICATIONS", b"ON"), expect=(b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n",)),
+        Send(0, (b"CLIENT", b"MAINT_NOTIFICATIONS", b"ON"),
+             expect=(b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n",)),
     ]  # fmt: skip
 
 
 def spelt_wrong(draw: Draw, proto: int, key: bytes) -> list[Step]:
     return [
-        told(draw, b"-ERR wrong number of arguments for 'increx' command\r\n", b"INCREX"), told(draw, NOT_AN_INTEGER, b"INCREX", key, b"EX", b"x"),
-        told(draw, SYNTAX, b"INCREX", key, b"EX"), told(draw, b"-ERR invalid expire time in 'increx' command\r\n", b"INCREX", key, b"EX", b"0"),
+        told(draw, b"-ERR wrong number of arguments for 'increx' command\r\n", b"INCREX"),
+        told(draw, NOT_AN_INTEGER, b"INCREX", key, b"EX", b"x"),
+        told(draw, SYNTAX, b"INCREX", key, b"EX"),
+        told(draw, b"-ERR invalid expire time in 'increx' command\r\n", b"INCREX", key, b"EX", b"0"),
         told(draw, SYNTAX, b"MSETEX", b"1", key, b"v", b"FOO"), told(draw, ZERO, b"EXISTS", key),
     ]  # fmt: skip
 
@@ -282,7 +327,9 @@ MAX_TTL_S = 31 * 86_400
 
 
 def limits(draw: Draw, proto: int, count: int) -> Plan:
-    """The life that a key has when none is named, the longest there is, and sizes that Redis does not bound, or bounds otherwise."""
+    """The life that a key has when none is named, the longest there is, and sizes that Redis does not bound, or bounds
+    otherwise.
+    """
     steps: list[Step] = []
     number = 0
     while len(steps) < count:
@@ -299,9 +346,12 @@ def limits(draw: Draw, proto: int, count: int) -> Plan:
 
 def unnamed_life(draw: Draw, key: bytes) -> list[Step]:
     write: Send = draw.pick((
-        told(draw, OK, b"SET", key, b"v"), told(draw, ONE, b"SETNX", key, b"v"), told(draw, OK, b"MSET", key, b"v"), told(draw, ONE, b"INCR", key),
-        told(draw, ONE, b"APPEND", key, b"v"), told(draw, ZERO, b"SETBIT", key, b"0", b"1"), told(draw, b":3\r\n", b"SETRANGE", key, b"2", b"v"),
-        told(draw, ONE, b"MSETNX", key, b"v"), told(draw, bulk(b"1.5"), b"INCRBYFLOAT", key, b"1.5"), told(draw, OK, b"SET", key, b"v", b"KEEPTTL"),
+        told(draw, OK, b"SET", key, b"v"), told(draw, ONE, b"SETNX", key, b"v"), told(draw, OK, b"MSET", key, b"v"),
+        told(draw, ONE, b"INCR", key),
+        told(draw, ONE, b"APPEND", key, b"v"), told(draw, ZERO, b"SETBIT", key, b"0", b"1"),
+        told(draw, b":3\r\n", b"SETRANGE", key, b"2", b"v"),
+        told(draw, ONE, b"MSETNX", key, b"v"), told(draw, bulk(b"1.5"), b"INCRBYFLOAT", key, b"1.5"),
+        told(draw, OK, b"SET", key, b"v", b"KEEPTTL"),
     ))  # fmt: skip
     return [write, told(draw, b":3600\r\n", b"TTL", key), told(draw, b":3600000\r\n", b"PTTL", key)]
 
@@ -315,17 +365,23 @@ def longest_life(draw: Draw, key: bytes) -> list[Step]:
         [told(draw, OK, b"SET", key, b"v", b"PX", far + b"000")],
         [told(draw, OK, b"SET", key, b"v"), told(draw, ONE, b"EXPIREAT", key, At(MAX_TTL_S * 5000, seconds=True))],
     ))  # fmt: skip
-    return [*write, told(draw, b":%d\r\n" % MAX_TTL_S, b"TTL", key), told(draw, b":%d000\r\n" % MAX_TTL_S, b"PTTL", key)]
+    return [*write, told(draw, b":%d\r\n" % MAX_TTL_S, b"TTL", key),
+            told(draw, b":%d000\r\n" % MAX_TTL_S, b"PTTL", key)]
 
 
 def implicit_conditions(draw: Draw, key: bytes) -> list[Step]:
     """A life that nobody named counts as none for NX, XX, GT and LT; one that was named does not."""
     return [
-        told(draw, OK, b"SET", key, b"v"), told(draw, ZERO, b"EXPIRE", key, b"50", b"XX"), told(draw, ZERO, b"EXPIRE", key, b"99999", b"GT"),
-        told(draw, ONE, b"EXPIRE", key, b"5000", b"LT") if draw.chance(0.5) else told(draw, ONE, b"EXPIRE", key, b"5000", b"NX"),
-        told(draw, ZERO, b"EXPIRE", key, b"40", b"NX"), told(draw, b":5000\r\n", b"TTL", key), told(draw, ONE, b"EXPIRE", key, b"6000", b"GT"),
-        told(draw, ZERO, b"EXPIRE", key, b"7000", b"LT"), told(draw, ONE, b"EXPIRE", key, b"300", b"XX"), told(draw, b":300\r\n", b"TTL", key),
-        told(draw, ONE, b"APPEND", key + b"x", b"v"), told(draw, b":2\r\n", b"APPEND", key, b"w"), told(draw, b":300\r\n", b"TTL", key),
+        told(draw, OK, b"SET", key, b"v"), told(draw, ZERO, b"EXPIRE", key, b"50", b"XX"),
+        told(draw, ZERO, b"EXPIRE", key, b"99999", b"GT"),
+        told(draw, ONE, b"EXPIRE", key, b"5000", b"LT") if draw.chance(0.5)
+        else told(draw, ONE, b"EXPIRE", key, b"5000", b"NX"),
+        told(draw, ZERO, b"EXPIRE", key, b"40", b"NX"), told(draw, b":5000\r\n", b"TTL", key),
+        told(draw, ONE, b"EXPIRE", key, b"6000", b"GT"),
+        told(draw, ZERO, b"EXPIRE", key, b"7000", b"LT"), told(draw, ONE, b"EXPIRE", key, b"300", b"XX"),
+        told(draw, b":300\r\n", b"TTL", key),
+        told(draw, ONE, b"APPEND", key + b"x", b"v"), told(draw, b":2\r\n", b"APPEND", key, b"w"),
+        told(draw, b":300\r\n", b"TTL", key),
     ]  # fmt: skip
 
 
@@ -333,5 +389,6 @@ def lengths(draw: Draw, key: bytes) -> list[Step]:
     return [
         told(draw, b"-ERR Client names may have at most 1024 bytes\r\n", b"CLIENT", b"SETNAME", b"n" * 1025),
         told(draw, OK, b"CLIENT", b"SETNAME", b"n" * 1024),
-        told(draw, bulk(b"n" * 1024), b"CLIENT", b"GETNAME"), told(draw, ZERO, b"EXISTS", key), told(draw, OK, b"CLIENT", b"SETNAME", b""),
+        told(draw, bulk(b"n" * 1024), b"CLIENT", b"GETNAME"), told(draw, ZERO, b"EXISTS", key),
+        told(draw, OK, b"CLIENT", b"SETNAME", b""),
     ]  # fmt: skip

@@ -33,7 +33,8 @@ PASSED = (b"0", b"-1", b"1", b"-9223372036854775808", b"-9223372036854775807", b
 # -- time to live ---------------------------------------------------------------------------------
 def expiry(draw: Draw, proto: int, count: int) -> Plan:
     drawn = each(
-        draw, count, plain_set, set_command, expire, expire, expire, expire, expire_odd, expire_absent, life, life, getex, exists,
+        draw, count, plain_set, set_command, expire, expire, expire, expire, expire_odd, expire_absent, life, life,
+        getex, exists,
         getset, append, incr,
     )  # fmt: skip
     steps: list[Step] = list(drawn.steps)
@@ -53,8 +54,20 @@ def exact_deadline(draw: Draw) -> list[Step]:
         [write, Send(0, (b"EXPIREAT" if seconds else b"PEXPIREAT", b"exact", moment))],
         [write, Send(0, (b"GETEX", b"exact", b"EXAT" if seconds else b"PXAT", moment))],
     ))  # fmt: skip
-    after = draw.pick(((b"APPEND", b"exact", b"w"), (b"SET", b"exact", b"w", b"KEEPTTL"), (b"GET", b"exact"), (b"SETRANGE", b"exact", b"3", b"x")))
-    return [*steps, Send(0, after), Send(0, (b"EXPIRETIME", b"exact"), exact=True), Send(0, (b"PEXPIRETIME", b"exact"), exact=True)]
+    after = draw.pick(
+        (
+            (b"APPEND", b"exact", b"w"),
+            (b"SET", b"exact", b"w", b"KEEPTTL"),
+            (b"GET", b"exact"),
+            (b"SETRANGE", b"exact", b"3", b"x"),
+        )
+    )
+    return [
+        *steps,
+        Send(0, after),
+        Send(0, (b"EXPIRETIME", b"exact"), exact=True),
+        Send(0, (b"PEXPIRETIME", b"exact"), exact=True),
+    ]
 
 
 def conditions(draw: Draw) -> tuple[bytes, ...]:
@@ -79,7 +92,8 @@ def expire(draw: Draw) -> Send:
 def expire_odd(draw: Draw) -> Send:
     """Numbers that are none, or overflow in seconds, or with the present time added."""
     name = draw.pick((b"EXPIRE", b"PEXPIRE", b"EXPIREAT"))
-    bad: tuple[bytes, ...] = BAD_LIVES if name == b"PEXPIRE" else (*BAD_LIVES, b"9223372036854776", b"9223372036854775807")
+    bad: tuple[bytes, ...] = BAD_LIVES if name == b"PEXPIRE" else (*BAD_LIVES, b"9223372036854776",
+                                                                   b"9223372036854775807")
     return send(draw, 0, name, draw.key(), draw.pick(bad), *conditions(draw))
 
 
@@ -102,18 +116,29 @@ def deadline_passes(draw: Draw) -> list[Step]:
         )
     )
     looks: tuple[tuple[bytes, ...], ...] = (
-        (b"GET", b"gone"), (b"EXISTS", b"gone", b"gone"), (b"TTL", b"gone"), (b"PEXPIRETIME", b"gone"), (b"TYPE", b"gone"),
-        (b"STRLEN", b"gone"), (b"SET", b"gone", b"x", b"XX"), (b"KEYS", b"gone"), (b"EXPIRE", b"gone", b"10"), (b"MGET", b"gone", b"k0"),
-        (b"GETEX", b"gone"), (b"TOUCH", b"gone"), (b"COPY", b"gone", b"k1"), (b"OBJECT", b"ENCODING", b"gone"), (b"APPEND", b"gone", b"x"),
-        (b"INCR", b"gone"), (b"SETRANGE", b"gone", b"2", b"x"), (b"SET", b"gone", b"y", b"KEEPTTL"), (b"SETNX", b"gone", b"z"),
+        (b"GET", b"gone"), (b"EXISTS", b"gone", b"gone"), (b"TTL", b"gone"), (b"PEXPIRETIME", b"gone"),
+        (b"TYPE", b"gone"),
+        (b"STRLEN", b"gone"), (b"SET", b"gone", b"x", b"XX"), (b"KEYS", b"gone"), (b"EXPIRE", b"gone", b"10"),
+        (b"MGET", b"gone", b"k0"),
+        (b"GETEX", b"gone"), (b"TOUCH", b"gone"), (b"COPY", b"gone", b"k1"), (b"OBJECT", b"ENCODING", b"gone"),
+        (b"APPEND", b"gone", b"x"),
+        (b"INCR", b"gone"), (b"SETRANGE", b"gone", b"2", b"x"), (b"SET", b"gone", b"y", b"KEEPTTL"),
+        (b"SETNX", b"gone", b"z"),
     )  # fmt: skip
     after = draw.shuffled(looks)[: draw.number(3, 10)]
-    return [*write, Sleep(60), *(Send(0, look) for look in after), Send(0, (b"GET", b"gone")), Send(0, (b"TTL", b"gone"))]
+    return [
+        *write,
+        Sleep(60),
+        *(Send(0, look) for look in after),
+        Send(0, (b"GET", b"gone")),
+        Send(0, (b"TTL", b"gone")),
+    ]
 
 
 # -- several keys ---------------------------------------------------------------------------------
 def multi_key(draw: Draw, proto: int, count: int) -> Plan:
-    return each(draw, count, plain_set, mset, mset, msetnx, mget, mget, exists, touch, copy, copy, copy, get, strlen, life, dbsize, select)
+    return each(draw, count, plain_set, mset, mset, msetnx, mget, mget, exists, touch, copy, copy, copy, get, strlen,
+                life, dbsize, select)
 
 
 def pairs(draw: Draw) -> list[bytes]:
@@ -164,15 +189,21 @@ def select(draw: Draw) -> Send:
 
 # -- walking --------------------------------------------------------------------------------------
 NAMES = (
-    b"a", b"ab", b"abc", b"abcd", b"b", b"hello", b"hallo", b"hxllo", b"hllo", b"heello", b"h[llo", b"h]llo", b"h-llo", b"h^llo", b"h\\llo",
-    b"*", b"?", b"[", b"]", b"\\", b"user:1", b"user:12", b"user:1:name", b"", b" ", b"\n", b"\x00", b"\xff", b"A", b"aB", b"a*b", b"a?b",
+    b"a", b"ab", b"abc", b"abcd", b"b", b"hello", b"hallo", b"hxllo", b"hllo", b"heello", b"h[llo", b"h]llo", b"h-llo",
+    b"h^llo", b"h\\llo",
+    b"*", b"?", b"[", b"]", b"\\", b"user:1", b"user:12", b"user:1:name", b"", b" ", b"\n", b"\x00", b"\xff", b"A",
+    b"aB", b"a*b", b"a?b",
     b"k0", b"k9", b"key-1", b"-", b"^", b"a-c", b"[a]", b"aaaaaaaaaaaaaaaa",
 )  # fmt: skip
 PATTERNS = (
-    b"*", b"?", b"??", b"a*", b"*b", b"*b*", b"h?llo", b"h*llo", b"h[ae]llo", b"h[^e]llo", b"h[a-b]llo", b"h[b-a]llo", b"h[]llo", b"h[", b"h[a",
-    b"h[a-", b"[a-z]*", b"[^a-z]*", b"\\*", b"\\?", b"\\[", b"\\", b"a\\", b"h\\[llo", b"h\\\\llo", b"[\\]]", b"[]]", b"[[]", b"h[\\^]llo",
-    b"h[^^]llo", b"user:*", b"user:?", b"user:*:*", b"", b"**", b"***a***", b"*a*a*a*a*a*b", b"[k-k][0-9]", b"k[0-9]", b"[A-Z]", b"[a-Z]",
-    b"\xff", b"[\xf0-\xff]", b"\x00", b"a[*]b", b"a[?]b", b"[-]", b"[a-]", b"[--a]", b"[^]", b"[^", b"[]", b"abc", b"ABC", b"?*?", b"*?",
+    b"*", b"?", b"??", b"a*", b"*b", b"*b*", b"h?llo", b"h*llo", b"h[ae]llo", b"h[^e]llo", b"h[a-b]llo", b"h[b-a]llo",
+    b"h[]llo", b"h[", b"h[a",
+    b"h[a-", b"[a-z]*", b"[^a-z]*", b"\\*", b"\\?", b"\\[", b"\\", b"a\\", b"h\\[llo", b"h\\\\llo", b"[\\]]", b"[]]",
+    b"[[]", b"h[\\^]llo",
+    b"h[^^]llo", b"user:*", b"user:?", b"user:*:*", b"", b"**", b"***a***", b"*a*a*a*a*a*b", b"[k-k][0-9]", b"k[0-9]",
+    b"[A-Z]", b"[a-Z]",
+    b"\xff", b"[\xf0-\xff]", b"\x00", b"a[*]b", b"a[?]b", b"[-]", b"[a-]", b"[--a]", b"[^]", b"[^", b"[]", b"abc",
+    b"ABC", b"?*?", b"*?",
 )  # fmt: skip
 
 
@@ -197,7 +228,8 @@ def scan(draw: Draw, proto: int, count: int) -> Plan:
 def pattern(draw: Draw) -> bytes:
     if draw.chance(0.7):
         return draw.pick(PATTERNS)
-    return b"".join(draw.some((b"*", b"?", b"[", b"]", b"^", b"-", b"\\", b"a", b"b", b"h", b"l", b"o", b"k", b"0"), 0, 7))
+    return b"".join(draw.some((b"*", b"?", b"[", b"]", b"^", b"-", b"\\", b"a", b"b", b"h", b"l", b"o", b"k", b"0"), 0,
+                              7))
 
 
 def walk(draw: Draw) -> Walk:
@@ -205,7 +237,8 @@ def walk(draw: Draw) -> Walk:
     if draw.chance(0.7):
         options.append((draw.case(b"MATCH"), pattern(draw)))
     if draw.chance(0.6):
-        options.append((draw.case(b"COUNT"), draw.pick((b"1", b"2", b"7", b"10", b"100", b"5000", b"9223372036854775807"))))
+        options.append((draw.case(b"COUNT"),
+                        draw.pick((b"1", b"2", b"7", b"10", b"100", b"5000", b"9223372036854775807"))))
     if draw.chance(0.2):
         options.append((draw.case(b"TYPE"), draw.pick((b"string", b"STRING", b"list", b"hash", b"zset"))))
     return Walk(0, tuple(word for option in draw.shuffled(options) for word in option))
@@ -216,10 +249,13 @@ def keys_command(draw: Draw) -> Send:
 
 
 def scan_wrong(draw: Draw) -> Send:
-    cursor = draw.pick((b"abc", b" 0", b"0 ", b"1.5", b"18446744073709551616", b"99999999999999999999999", b"0x", b"0a", b"-"))
+    cursor = draw.pick((b"abc", b" 0", b"0 ", b"1.5", b"18446744073709551616", b"99999999999999999999999", b"0x", b"0a",
+                        b"-"))
     wrong: tuple[tuple[bytes, ...], ...] = (
-        (b"0", b"COUNT", b"0"), (b"0", b"COUNT", b"-1"), (b"0", b"COUNT", b"abc"), (b"0", b"COUNT", b""), (b"0", b"COUNT"), (b"0", b"MATCH"),
-        (b"0", b"FOO"), (b"0", b"FOO", b"1"), (b"0", b"TYPE"), (b"0", b"MATCH", b"*", b"COUNT"), (cursor,), (cursor, b"COUNT", b"0"),
+        (b"0", b"COUNT", b"0"), (b"0", b"COUNT", b"-1"), (b"0", b"COUNT", b"abc"), (b"0", b"COUNT", b""),
+        (b"0", b"COUNT"), (b"0", b"MATCH"),
+        (b"0", b"FOO"), (b"0", b"FOO", b"1"), (b"0", b"TYPE"), (b"0", b"MATCH", b"*", b"COUNT"), (cursor,),
+        (cursor, b"COUNT", b"0"),
         (cursor, b"FOO"), (b"0", b"COUNT", b"9223372036854775808"),
     )  # fmt: skip
     return send(draw, 0, b"SCAN", *draw.pick(wrong))
@@ -244,10 +280,12 @@ def write_one(draw: Draw) -> Send:
 
 # -- letting go -----------------------------------------------------------------------------------
 def letting_go(draw: Draw, proto: int, count: int) -> Plan:
-    """As a user with the right: on Redis +@all has it anyway. SET with a time that has passed is left out, because there
+    """As a user with the right: on Redis +@all has it anyway. SET with a time that has passed is left out, because
+    there
     the key lives on until somebody looks."""
     become = [
-        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", b"+del", b"+unlink", b"+getdel")),
+        Send(0,
+             (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", b"+del", b"+unlink", b"+getdel")),
         Send(0, (b"AUTH", b"free", b"any")),
     ]
     drawn = each(

@@ -149,7 +149,8 @@ else
     return 0
 end
 """, 1, ((b"7",), (b"x",))),
-    ("Laravel: add", b"return redis.call('exists',KEYS[1])<1 and redis.call('setex',KEYS[1],ARGV[2],ARGV[1])", 1, ((b"7", b"100"),)),
+    ("Laravel: add", b"return redis.call('exists',KEYS[1])<1 and redis.call('setex',KEYS[1],ARGV[2],ARGV[1])", 1,
+     ((b"7", b"100"),)),
     ("Laravel: limiter", b"""
 local c
 c = redis.call('incrby', KEYS[1], 1)
@@ -196,9 +197,12 @@ if ttl > 0 then
 end
 
 return { allowed_num, new_tokens }
-""", 2, ((b"10", b"1000", b"1700000000", b"1"), (b"0.5", b"100", b"1700000007", b"200"), (b"3", b"7000", b"1700000100", b"3"))),
+""", 2,
+((b"10", b"1000", b"1700000000", b"1"), (b"0.5", b"100", b"1700000007", b"200"), (b"3", b"7000", b"1700000100", b"3"))),
     ("bucket4j: compare and swap", b"""
-if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('psetex', KEYS[1], ARGV[3], ARGV[2]); return 1; else return 0; end
+if redis.call('get', KEYS[1]) == ARGV[1] then
+  redis.call('psetex', KEYS[1], ARGV[3], ARGV[2]); return 1;
+else return 0; end
 """, 1, ((b"7", b"8", b"100000"), (b"x", b"y", b"100000"))),
     ("bucket4j: set if absent", b"""
 if redis.call('set', KEYS[1], ARGV[1], 'nx', 'px', ARGV[2]) then return 1; else return 0; end
@@ -235,7 +239,8 @@ def one_of_a_library(draw: Draw) -> Send:
 
 # -- random ones ------------------------------------------------------------------------------------
 def scripts(draw: Draw, proto: int, count: int) -> Plan:
-    return Plan(tuple(draw.pick((of_a_command, of_a_command, of_values, of_values, of_libraries, of_errors))(draw) for _ in range(count)))
+    return Plan(tuple(draw.pick((of_a_command, of_a_command, of_values, of_values, of_libraries, of_errors))(draw)
+                      for _ in range(count)))
 
 
 def run(draw: Draw, text: bytes, arguments: tuple[Word, ...] = ()) -> Send:
@@ -246,7 +251,8 @@ def run(draw: Draw, text: bytes, arguments: tuple[Word, ...] = ()) -> Send:
 def of_a_command(draw: Draw) -> Send:
     """A command of another family, through `redis.call` or `pcall`, and something done with its reply."""
     maker = draw.pick((
-        strings.set_command, strings.get, strings.setnx, strings.getset, strings.incr, strings.append, strings.setrange, strings.getrange,
+        strings.set_command, strings.get, strings.setnx, strings.getset, strings.incr, strings.append, strings.setrange,
+        strings.getrange,
     ))  # fmt: skip
     argv = maker(draw).argv
     how = draw.pick((b"call", b"pcall"))
@@ -268,15 +274,18 @@ def of_a_command(draw: Draw) -> Send:
 def of_values(draw: Draw) -> Send:
     value = expression(draw, draw.number(0, 3))
     around = draw.pick((
-        b"return %b", b"return {%b, 1}", b"return tostring(type(%b))", b"redis.setresp(3) return %b", b"return cjson.encode(%b)",
-        b"return cmsgpack.pack(%b)", b"return cjson.encode(cmsgpack.unpack(cmsgpack.pack(%b)))", b"return {cjson.encode(%b)}",
+        b"return %b", b"return {%b, 1}", b"return tostring(type(%b))", b"redis.setresp(3) return %b",
+        b"return cjson.encode(%b)",
+        b"return cmsgpack.pack(%b)", b"return cjson.encode(cmsgpack.unpack(cmsgpack.pack(%b)))",
+        b"return {cjson.encode(%b)}",
         b"local v = %b return v", b"return (function(...) return select('#', ...) end)(%b)",
     ))  # fmt: skip
     return run(draw, around % value, (draw.value(), draw.integer()))
 
 
 NUMBERS = (
-    b"0", b"1", b"-1", b"3.9", b"-3.9", b"1e15", b"1e16", b"2^31", b"2^53", b"-2^63", b"1e300", b"0.1", b"1/3", b"255", b"65536", b"-129",
+    b"0", b"1", b"-1", b"3.9", b"-3.9", b"1e15", b"1e16", b"2^31", b"2^53", b"-2^63", b"1e300", b"0.1", b"1/3", b"255",
+    b"65536", b"-129",
     b"100000",
 )  # fmt: skip
 TEXTS = (b"''", b"'x'", b"'10'", b"'0x10'", b"'a b\\r\\nc'", b"'\\0\\1\\127\\200'", b"'\"/\\\\'", b"ARGV[1]",
@@ -286,7 +295,8 @@ TEXTS = (b"''", b"'x'", b"'10'", b"'0x10'", b"'a b\\r\\nc'", b"'\\0\\1\\127\\200
 def expression(draw: Draw, depth: int) -> bytes:
     how = draw.number(0, 9)
     if how < 3 or depth == 0:
-        return draw.pick((draw.pick(NUMBERS), draw.pick(TEXTS), draw.pick(TEXTS), draw.pick((b"true", b"false", b"nil", b"cjson.null"))))
+        return draw.pick((draw.pick(NUMBERS), draw.pick(TEXTS), draw.pick(TEXTS),
+                          draw.pick((b"true", b"false", b"nil", b"cjson.null"))))
     inner = [expression(draw, depth - 1) for _ in range(draw.number(0, 4))]
     if how < 6:
         return b"{%b}" % b", ".join(inner)
@@ -294,7 +304,8 @@ def expression(draw: Draw, depth: int) -> bytes:
         names = draw.shuffled((b"a", b"b", b"ok", b"err", b"double", b"map", b"set", b"big_number", b"name", b"zeta"))
         return b"{%b}" % b", ".join(b"%b = %b" % pair for pair in zip(names, inner, strict=False))
     if how == 7:
-        return b"{[%b] = %b}" % (draw.pick((b"1", b"2", b"4", b"12", b"-1", b"1.5", b"'1'")), expression(draw, depth - 1))
+        return b"{[%b] = %b}" % (draw.pick((b"1", b"2", b"4", b"12", b"-1", b"1.5", b"'1'")),
+                                 expression(draw, depth - 1))
     if how == 8:
         name = draw.pick((b"map", b"set", b"double", b"ok", b"err", b"big_number"))
         return b"{%b = %b}" % (name, expression(draw, depth - 1))
@@ -302,45 +313,61 @@ def expression(draw: Draw, depth: int) -> bytes:
 
 
 FUNCTIONS = (
-    b"string.len", b"string.sub", b"string.upper", b"string.reverse", b"string.byte", b"string.char", b"string.find", b"string.match",
-    b"string.gsub", b"string.format", b"tonumber", b"type", b"math.floor", b"math.max", b"math.abs", b"math.fmod", b"select",
-    b"unpack", b"table.concat", b"bit.band", b"bit.bor", b"bit.bxor", b"bit.lshift", b"bit.rshift", b"bit.arshift", b"bit.rol", b"bit.tohex",
-    b"bit.tobit", b"bit.bswap", b"struct.pack", b"struct.unpack", b"struct.size", b"cmsgpack.pack", b"cmsgpack.unpack", b"cjson.encode",
+    b"string.len", b"string.sub", b"string.upper", b"string.reverse", b"string.byte", b"string.char", b"string.find",
+    b"string.match",
+    b"string.gsub", b"string.format", b"tonumber", b"type", b"math.floor", b"math.max", b"math.abs", b"math.fmod",
+    b"select",
+    b"unpack", b"table.concat", b"bit.band", b"bit.bor", b"bit.bxor", b"bit.lshift", b"bit.rshift", b"bit.arshift",
+    b"bit.rol", b"bit.tohex",
+    b"bit.tobit", b"bit.bswap", b"struct.pack", b"struct.unpack", b"struct.size", b"cmsgpack.pack", b"cmsgpack.unpack",
+    b"cjson.encode",
     b"cjson.decode",
-    b"redis.sha1hex", b"redis.status_reply", b"redis.error_reply", b"redis.setresp", b"rawequal", b"next", b"ipairs", b"loadstring",
+    b"redis.sha1hex", b"redis.status_reply", b"redis.error_reply", b"redis.setresp", b"rawequal", b"next", b"ipairs",
+    b"loadstring",
     b"setmetatable", b"rawget", b"rawset", b"math.random", b"redis.log",
 )  # fmt: skip
 ARGUMENTS = (
-    *NUMBERS[:12], *TEXTS, b"nil", b"true", b"{}", b"{1, 2, 3}", b"{a = 1}", b"'>I2'", b"'<i4d'", b"'bc0'", b"'s'", b"'(%w+)'", b"'.-x'", b"'%d*'",
-    b"'[1,2,{\"a\":null}]'", b"'{\"x\":1.5e3}'", b"'[1,'", b"'\"\\\\u00e9\"'", b"'return 1'", b"'return ++'", b"'%5.2f|%d'", b"'\\146\\1\\2'",
+    *NUMBERS[:12], *TEXTS, b"nil", b"true", b"{}", b"{1, 2, 3}", b"{a = 1}", b"'>I2'", b"'<i4d'", b"'bc0'", b"'s'",
+    b"'(%w+)'", b"'.-x'", b"'%d*'",
+    b"'[1,2,{\"a\":null}]'", b"'{\"x\":1.5e3}'", b"'[1,'", b"'\"\\\\u00e9\"'", b"'return 1'", b"'return ++'",
+    b"'%5.2f|%d'", b"'\\146\\1\\2'",
     )  # fmt: skip
 
 
 def of_libraries(draw: Draw) -> Send:
-    """A function with arguments that need not suit it: the values or the message. Left out is what ends redis-server 7.0:
+    """A function with arguments that need not suit it: the values or the message. Left out is what ends redis-server
+    7.0:
     an error that is a table without a text, and string.rep beyond its memory."""
     arguments = b", ".join(draw.some(ARGUMENTS, 0, 4))
     call = b"%b(%b)" % (draw.pick(FUNCTIONS), arguments)
     seeded = b"math.randomseed(7) "
     text = draw.pick((
-        b"return %b", b"return {%b}", b"local v = %b return v", b"return {pcall(function() return %b end)}", b"return (%b)",
+        b"return %b", b"return {%b}", b"local v = %b return v", b"return {pcall(function() return %b end)}",
+        b"return (%b)",
         b"local t = {%b} return #t", b"return {select('#', %b)}",
     ))  # fmt: skip
     return run(draw, seeded + text % call, (draw.value(), draw.integer()))
 
 
 BROKEN = (
-    b"return nosuch", b"x = 1", b"error(%b)", b"error({err = 'CODE ' .. tostring(%b)})", b"error(%b, 0)", b"error(%b, 2)",
+    b"return nosuch", b"x = 1", b"error(%b)", b"error({err = 'CODE ' .. tostring(%b)})", b"error(%b, 0)",
+    b"error(%b, 2)",
     b"local t = nil return t[%b]", b"return %b .. {}",
-    b"return {} + %b", b"return #5", b"return %b < {}", b"local t = {} t[nil] = %b", b"return redis.call({%b})", b"return redis.call(%b)",
-    b"return redis.pcall()", b"return redis.call('get', nil, %b)", b"return\n\nfoo(%b)", b"return assert(false, %b)", b"return assert(nil)",
+    b"return {} + %b", b"return #5", b"return %b < {}", b"local t = {} t[nil] = %b", b"return redis.call({%b})",
+    b"return redis.call(%b)",
+    b"return redis.pcall()", b"return redis.call('get', nil, %b)", b"return\n\nfoo(%b)", b"return assert(false, %b)",
+    b"return assert(nil)",
     b"return 1 2",
-    b"return +", b"if", b"local function f() error(%b) end f()", b"local function f() return redis.call('nosuch', %b) end return f()",
-    b"return pcall(error, %b)", b"return {pcall(redis.call, 'incr', %b)}", b"return redis.error_reply(%b)", b"return redis.status_reply(%b)",
+    b"return +", b"if", b"local function f() error(%b) end f()",
+    b"local function f() return redis.call('nosuch', %b) end return f()",
+    b"return pcall(error, %b)", b"return {pcall(redis.call, 'incr', %b)}", b"return redis.error_reply(%b)",
+    b"return redis.status_reply(%b)",
     b"return {err = %b}", b"return {ok = %b}", b"coroutine.wrap(function() error(%b) end)()",
     b"return {coroutine.resume(coroutine.create(error), %b)}",
-    b"string.x = %b", b"_G.x = %b", b"rawset(_G, 'x', %b)", b"setmetatable(_G, %b)", b"return {xpcall(function() error(%b) end, tostring)}",
-    b"return redis.call('set', KEYS[1], %b, 'EX', 100)", b"return redis.call('multi', %b)", b"return redis.call('eval', %b, 0)",
+    b"string.x = %b", b"_G.x = %b", b"rawset(_G, 'x', %b)", b"setmetatable(_G, %b)",
+    b"return {xpcall(function() error(%b) end, tostring)}",
+    b"return redis.call('set', KEYS[1], %b, 'EX', 100)", b"return redis.call('multi', %b)",
+    b"return redis.call('eval', %b, 0)",
 )  # fmt: skip
 SAID = (b"'said'", b"'-CODE said'", b"'CODE said'", b"5", b"nil", b"true", b"'a\\nb'", b"ARGV[1]", b"''")
 

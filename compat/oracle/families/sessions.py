@@ -24,7 +24,8 @@ from compat.oracle.families.strings import (
 from compat.oracle.stream import Send, Sleep, Step, Word
 
 WRONG = (  # errors at queueing: these abort the transaction
-    (b"NOSUCH",), (b"NOSUCH", b"a", b"b"), (b"GET",), (b"SET", b"k0"), (b"SUBSTR", b"k0"), (b"CLIENT", b"NOSUCH"), (b"EXPIRE", b"k0"), (b"WATCH",),
+    (b"NOSUCH",), (b"NOSUCH", b"a", b"b"), (b"GET",), (b"SET", b"k0"), (b"SUBSTR", b"k0"), (b"CLIENT", b"NOSUCH"),
+    (b"EXPIRE", b"k0"), (b"WATCH",),
     (b"EXEC", b"x"), (b"MULTI", b"x"), (b"DISCARD", b"x"),
 )  # fmt: skip
 
@@ -41,7 +42,8 @@ def transactions(draw: Draw, proto: int, count: int) -> Plan:
 
 
 def command_of(draw: Draw, conn: int) -> Send:
-    makers = (plain_set, set_command, get, get, mget, mset, incr, incrby, append, strlen, expire, getex, life, exists, copy, setbit, setrange)
+    makers = (plain_set, set_command, get, get, mget, mset, incr, incrby, append, strlen, expire, getex, life, exists,
+              copy, setbit, setrange)
     drawn = draw.pick(makers)(draw)
     return Send(conn, drawn.argv)
 
@@ -52,8 +54,10 @@ def transaction(draw: Draw, conn: int) -> list[Step]:
         if draw.chance(0.08):
             steps.append(Send(conn, draw.pick(WRONG)))
         elif draw.chance(0.06):
-            steps.append(Send(conn, draw.pick(((b"MULTI",), (b"WATCH", b"k0"), (b"UNWATCH",), (b"PING",), (b"SELECT", b"1"), (b"SELECT", b"99"),
-                                               (b"ECHO", b"x"), (b"PUBLISH", b"c", b"m"), (b"OBJECT", b"ENCODING", b"nokey")))))  # fmt: skip
+            steps.append(Send(conn, draw.pick(((b"MULTI",), (b"WATCH", b"k0"), (b"UNWATCH",), (b"PING",),
+                                               (b"SELECT", b"1"), (b"SELECT", b"99"),
+                                               (b"ECHO", b"x"), (b"PUBLISH", b"c", b"m"),
+                                               (b"OBJECT", b"ENCODING", b"nokey")))))  # fmt: skip
         else:
             steps.append(command_of(draw, conn))
     if draw.chance(0.2):
@@ -77,15 +81,28 @@ def watched(draw: Draw, conn: int) -> list[Step]:
     for _ in range(draw.number(0, 2)):
         steps.append(command_of(draw, other))
     if draw.chance(0.3):
-        steps.append(Send(other, draw.pick(((b"SET", keys[0], b"w"), (b"INCR", keys[0]), (b"GET", keys[0]), (b"APPEND", keys[0], b""),
-                                            (b"EXPIRE", keys[0], b"%d" % draw.ttl_s()), (b"MSET", keys[0], b"1")))))  # fmt: skip
+        steps.append(Send(other, draw.pick(((b"SET", keys[0], b"w"), (b"INCR", keys[0]), (b"GET", keys[0]),
+                                            (b"APPEND", keys[0], b""),
+                                            (b"EXPIRE", keys[0], b"%d" % draw.ttl_s()),
+                                            (b"MSET", keys[0], b"1")))))  # fmt: skip
     if draw.chance(0.1):
-        steps += [Send(other, (b"SELECT", b"1")), Send(other, (b"SET", keys[0], b"elsewhere")), Send(other, (b"SELECT", b"0"))]
+        steps += [
+            Send(other, (b"SELECT", b"1")),
+            Send(other, (b"SET", keys[0], b"elsewhere")),
+            Send(other, (b"SELECT", b"0")),
+        ]
     return [*steps, *transaction(draw, conn)]
 
 
 def loose(draw: Draw, conn: int) -> list[Step]:
-    return [Send(conn, draw.pick(((b"EXEC",), (b"DISCARD",), (b"UNWATCH",), (b"WATCH", b"k0", b"k1"), (b"SELECT", b"0"), (b"GET", b"k0"))))]
+    return [
+        Send(
+            conn,
+            draw.pick(
+                ((b"EXEC",), (b"DISCARD",), (b"UNWATCH",), (b"WATCH", b"k0", b"k1"), (b"SELECT", b"0"), (b"GET", b"k0"))
+            ),
+        )
+    ]
 
 
 # -- messages -------------------------------------------------------------------------------------
@@ -151,8 +168,10 @@ def unsubscribe(draw: Draw, conn: int, channels: set[bytes], patterns: dict[int,
 def while_subscribed(draw: Draw, conn: int) -> Send:
     """Some of these are refused on a subscribed connection in RESP2, and none in RESP3."""
     words = draw.pick((
-        (b"PING",), (b"PING", b"x"), (b"GET", b"k0"), (b"SET", b"k0", b"v"), (b"MULTI", b"x"), (b"EXEC",), (b"DISCARD",), (b"NOSUCH",), (b"GET",),
-        (b"ECHO", b"x"), (b"CLIENT", b"GETNAME"), (b"PUBLISH", b"a1", b"self"), (b"SELECT", b"0"), (b"HELLO", b"9"), (b"PING", b"x", b"y"),
+        (b"PING",), (b"PING", b"x"), (b"GET", b"k0"), (b"SET", b"k0", b"v"), (b"MULTI", b"x"), (b"EXEC",),
+        (b"DISCARD",), (b"NOSUCH",), (b"GET",),
+        (b"ECHO", b"x"), (b"CLIENT", b"GETNAME"), (b"PUBLISH", b"a1", b"self"), (b"SELECT", b"0"), (b"HELLO", b"9"),
+        (b"PING", b"x", b"y"),
         (b"SUBSCRIBE",), (b"UNWATCH",), (b"COMMAND", b"COUNT", b"x"),
     ))  # fmt: skip
     return Send(conn, (draw.case(words[0]), *words[1:]))
@@ -162,7 +181,8 @@ def shards(draw: Draw, conn: int) -> list[Step]:
     """Shard channels without a cluster: a kind of their own, one at a time here."""
     name = draw.pick((b"s1", b"s2"))
     return [
-        send(draw, conn, b"SSUBSCRIBE", name), send(draw, 2, b"SPUBLISH", name, draw.value()), send(draw, 2, b"PUBLISH", name, b"no"),
+        send(draw, conn, b"SSUBSCRIBE", name), send(draw, 2, b"SPUBLISH", name, draw.value()),
+        send(draw, 2, b"PUBLISH", name, b"no"),
         send(draw, 2, b"PUBSUB", b"SHARDNUMSUB", b"s1", b"s2"), send(draw, 2, b"PUBSUB", b"SHARDCHANNELS"),
         send(draw, conn, b"SUNSUBSCRIBE", *((name,) if draw.chance(0.6) else ())), send(draw, conn, b"SUNSUBSCRIBE"),
     ]  # fmt: skip
@@ -170,7 +190,8 @@ def shards(draw: Draw, conn: int) -> list[Step]:
 
 def about_channels(draw: Draw) -> Send:
     words = draw.pick((
-        (b"CHANNELS",), (b"CHANNELS", b"a*"), (b"channels", b"nothing"), (b"CHANNELS", b"a", b"b"), (b"NUMSUB",), (b"NUMSUB", b"a1", b"b1", b"a1"),
+        (b"CHANNELS",), (b"CHANNELS", b"a*"), (b"channels", b"nothing"), (b"CHANNELS", b"a", b"b"), (b"NUMSUB",),
+        (b"NUMSUB", b"a1", b"b1", b"a1"),
         (b"NUMPAT",), (b"numpat",), (b"NUMPAT", b"x"), (b"NOSUCH",), (b"SHARDNUMSUB",),
     ))  # fmt: skip
     return send(draw, 2, b"PUBSUB", *words)
@@ -184,11 +205,16 @@ def notifications(draw: Draw, count: int) -> Plan:
     """Connection 1 hears of what 0 does, through one pattern, so that the order is that of the events."""
     pattern = draw.pick((b"__key*", b"__keyspace@0__:*", b"__keyevent@*__:*", b"__keyevent@0__:set"))
     steps: list[Step] = [send(draw, 1, b"PSUBSCRIBE", pattern)]
-    makers = (plain_set, set_command, set_command, get, getex, incr, incrby, append, setrange, setbit, copy, mset, mget, expire, exists, life)
+    makers = (plain_set, set_command, set_command, get, getex, incr, incrby, append, setrange, setbit, copy, mset, mget,
+              expire, exists, life)
     for _ in range(count - 6):
         steps.append(draw.pick(makers)(draw))
     if draw.chance(0.4):
         steps += [Send(0, (b"SET", b"gone", b"v", b"PX", b"20")), Sleep(350), Send(0, (b"GET", b"gone"))]
-    moves: tuple[tuple[Word, ...], ...] = ((b"SELECT", b"3"), (b"SET", b"k0", b"v"), (b"COPY", b"k0", b"k1", b"DB", b"4"))
+    moves: tuple[tuple[Word, ...], ...] = (
+        (b"SELECT", b"3"),
+        (b"SET", b"k0", b"v"),
+        (b"COPY", b"k0", b"k1", b"DB", b"4"),
+    )
     steps += [Send(0, words) for words in moves]
     return Plan(tuple(steps), ((b"notify-keyspace-events", draw.pick(CLASSES)),))

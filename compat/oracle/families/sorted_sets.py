@@ -1,6 +1,7 @@
 """Sorted sets: every command, as a user who may take members away; on Redis +@all has that anyway.
 
-Names that are walked by name have one score all, because with several Redis itself does not say what such a range covers.
+Names that are walked by name have one score all, because with several Redis itself does not say what such a range
+covers.
 """
 
 from compat.oracle.draw import INTEGERS, NOT_FLOATS, NOT_INTEGERS, Draw, send
@@ -8,26 +9,33 @@ from compat.oracle.families.plan import Plan
 from compat.oracle.families.strings import each, life
 from compat.oracle.stream import Send, Word
 
-BY_NAME = (b"+zrem", b"+zpopmin", b"+zpopmax", b"+zmpop", b"+zremrangebyrank", b"+zremrangebyscore", b"+zremrangebylex", b"+del")
+BY_NAME = (b"+zrem", b"+zpopmin", b"+zpopmax", b"+zmpop", b"+zremrangebyrank", b"+zremrangebyscore", b"+zremrangebylex",
+           b"+del")
 KEYS = (b"z0", b"z1", b"z2", b"a b")
 NAMES = (b"a", b"b", b"c", b"d", b"e", b"ab", b"abc", b"", b"B", b"\x00", b"\xff", b"a\x00b", b"member:10", b"member:9")
 SCORES = (
-    b"0", b"1", b"-1", b"2", b"3", b"10", b"0.1", b"0.2", b"-0.5", b"1.5", b"3.14159265358979", b"1e3", b"1e17", b"1e22", b"1e300", b"-1e300",
-    b"1e-5", b"5e-324", b"1e308", b"1.7976931348623157e308", b"123456789.123456789", b"9007199254740993", b"4611686018427387904",
-    b"-4611686018427387905", b"0.30000000000000004", b"inf", b"-inf", b"+inf", b"Infinity", b"0x10", b"0x1p-3", b"-0", b"+5", b"005", b".5", b"5.",
+    b"0", b"1", b"-1", b"2", b"3", b"10", b"0.1", b"0.2", b"-0.5", b"1.5", b"3.14159265358979", b"1e3", b"1e17",
+    b"1e22", b"1e300", b"-1e300",
+    b"1e-5", b"5e-324", b"1e308", b"1.7976931348623157e308", b"123456789.123456789", b"9007199254740993",
+    b"4611686018427387904",
+    b"-4611686018427387905", b"0.30000000000000004", b"inf", b"-inf", b"+inf", b"Infinity", b"0x10", b"0x1p-3", b"-0",
+    b"+5", b"005", b".5", b"5.",
 )  # fmt: skip
 ODD_SCORES = (*NOT_FLOATS, b"1e400", b"-1e400", b"1e-400", b"nan", b"(1", b"1e5000", b"0x", b"1\x00")
 ENDS = (
     *SCORES, b"(0", b"(1", b"(2", b"(-inf", b"(inf", b"(10", b"(0.1", b"(", b"", b" 1", b"(nan", b"nan", b"1e400",
     b"-1e400", b"1\x00x", b"((1", b"[1", b"x",
 )  # fmt: skip
-NAME_ENDS = (b"-", b"+", b"[a", b"(a", b"[c", b"(c", b"[", b"(", b"[\xff", b"[member:9", b"(zz", b"-a", b"+a", b"a", b"", b"[ab")
+NAME_ENDS = (b"-", b"+", b"[a", b"(a", b"[c", b"(c", b"[", b"(", b"[\xff", b"[member:9", b"(zz", b"-a", b"+a", b"a",
+             b"", b"[ab")
 RANKS = (b"0", b"1", b"2", b"3", b"5", b"100", b"-1", b"-2", b"-3", b"-100", *INTEGERS[-4:])
 DRAWS = (
-    (b"100",), (b"0",), (b"50", b"WITHSCORES"), (b"9223372036854775807", b"withscores"), (b"x",), (b"1", b"FOO"), (b"1", b"WITHSCORES", b"x"),
+    (b"100",), (b"0",), (b"50", b"WITHSCORES"), (b"9223372036854775807", b"withscores"), (b"x",), (b"1", b"FOO"),
+    (b"1", b"WITHSCORES", b"x"),
 )  # fmt: skip
 POPS = (
-    (), (), (b"COUNT", b"2"), (b"COUNT", b"0"), (b"COUNT", b"x"), (b"count", b"100"), (b"COUNT",), (b"FOO", b"1"), (b"COUNT", b"1", b"COUNT", b"1"),
+    (), (), (b"COUNT", b"2"), (b"COUNT", b"0"), (b"COUNT", b"x"), (b"count", b"100"), (b"COUNT",), (b"FOO", b"1"),
+    (b"COUNT", b"1", b"COUNT", b"1"),
 )  # fmt: skip
 
 TIMEOUTS = (b"0.01", b"0.001", b"0.02", b"1e-3", b".01", b"0x1p-7")
@@ -35,10 +43,12 @@ TIMEOUTS = (b"0.01", b"0.001", b"0.02", b"1e-3", b".01", b"0x1p-7")
 
 def sorted_sets(draw: Draw, proto: int, count: int) -> Plan:
     become = [
-        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME)), Send(0, (b"AUTH", b"free", b"any")),
+        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME)),
+        Send(0, (b"AUTH", b"free", b"any")),
     ]  # fmt: skip
     writes = (zadd, zadd, zadd, zadd, zadd_plain, zadd_plain, zadd_plain, zincrby, zincrby)
-    reads = (zscore, zmscore, zcard, zcount, zrank, zrank, zrange, zrange, zrange, by_score, by_score, zscan, zrandmember, other_type)
+    reads = (zscore, zmscore, zcard, zcount, zrank, zrank, zrange, zrange, zrange, by_score, by_score, zscan,
+             zrandmember, other_type)
     takes = (zrem, zpop, zmpop, remove_range, remove_range)
     several = (union, union, union, intercard, range_store, store, store)
     drawn = each(draw, count, *writes, *reads, *takes, *several, everything, everything, life, exists)
@@ -49,26 +59,32 @@ def sorted_sets(draw: Draw, proto: int, count: int) -> Plan:
 def sorted_names(draw: Draw, proto: int, count: int) -> Plan:
     """All scores are one: ranges by name."""
     become = [
-        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME)), Send(0, (b"AUTH", b"free", b"any")),
+        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME)),
+        Send(0, (b"AUTH", b"free", b"any")),
     ]  # fmt: skip
     score = draw.pick(SCORES)
 
     def add(draw: Draw) -> Send:
         return send(draw, 0, b"ZADD", key(draw), *(word for name in draw.some(NAMES, 1, 6) for word in (score, name)))
 
-    drawn = each(draw, count, add, add, add, by_name, by_name, by_name, by_name, remove_names, zrank, zrem, everything, name_store)
+    drawn = each(draw, count, add, add, add, by_name, by_name, by_name, by_name, remove_names, zrank, zrem, everything,
+                 name_store)
     leave = [Send(0, (b"AUTH", b"default", b"any")), Send(0, (b"ACL", b"DELUSER", b"free"))]
     return Plan((*become, *drawn.steps, *leave))
 
 
 def sorted_waits(draw: Draw, proto: int, count: int) -> Plan:
-    """Pops that may wait: what is there is taken at once, what is not is waited for until the time is up, and nothing waits in MULTI."""
+    """Pops that may wait: what is there is taken at once, what is not is waited for until the time is up, and nothing
+    waits in MULTI.
+    """
     waits = (b"+bzpopmin", b"+bzpopmax", b"+bzmpop")
     become = [
-        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME, *waits)), Send(0, (b"AUTH", b"free", b"any")),
+        Send(0, (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", *BY_NAME, *waits)),
+        Send(0, (b"AUTH", b"free", b"any")),
     ]  # fmt: skip
     drawn = each(
-        draw, count, zadd_plain, zadd_plain, bzpop, bzpop, bzpop, bzmpop, bzmpop, waits_not, zrem, zcard, exists, everything, other_type
+        draw, count, zadd_plain, zadd_plain, bzpop, bzpop, bzpop, bzmpop, bzmpop, waits_not, zrem, zcard, exists,
+        everything, other_type
     )
     transaction = [Send(0, (b"MULTI",)), bzpop(draw), bzmpop(draw), zadd_plain(draw), bzpop(draw), Send(0, (b"EXEC",))]
     leave = [Send(0, (b"AUTH", b"default", b"any")), Send(0, (b"ACL", b"DELUSER", b"free"))]
@@ -85,7 +101,8 @@ def bzpop(draw: Draw) -> Send:
 
 def bzmpop(draw: Draw) -> Send:
     keys = some_keys(draw)
-    return send(draw, 0, b"BZMPOP", draw.pick(TIMEOUTS), b"%d" % len(keys), *keys, draw.pick((b"MIN", b"MAX", b"min")), *draw.pick(POPS))
+    return send(draw, 0, b"BZMPOP", draw.pick(TIMEOUTS), b"%d" % len(keys), *keys, draw.pick((b"MIN", b"MAX", b"min")),
+                *draw.pick(POPS))
 
 
 def waits_not(draw: Draw) -> Send:
@@ -93,7 +110,8 @@ def waits_not(draw: Draw) -> Send:
     wrong = draw.pick((b"-1", b"-0.1", b"inf", b"-inf", b"nan", b"1e400", b"9223372036854775807", *NOT_FLOATS))
     return draw.pick((
         send(draw, 0, b"BZPOPMIN", key(draw), wrong), send(draw, 0, b"BZPOPMAX", key(draw), key(draw), wrong),
-        send(draw, 0, b"BZMPOP", wrong, b"1", key(draw), b"MIN"), send(draw, 0, b"BZMPOP", b"0.01", number(draw, 0.5), key(draw), b"MIN"),
+        send(draw, 0, b"BZMPOP", wrong, b"1", key(draw), b"MIN"),
+        send(draw, 0, b"BZMPOP", b"0.01", number(draw, 0.5), key(draw), b"MIN"),
         send(draw, 0, b"BZMPOP", b"0.01", b"1", key(draw), b"FOO"), send(draw, 0, b"BZPOPMIN", b"0.01"),
     ))  # fmt: skip
 
@@ -134,7 +152,8 @@ def zadd(draw: Draw) -> Send:
 
 
 def zadd_plain(draw: Draw) -> Send:
-    return send(draw, 0, b"ZADD", key(draw), *(word for name in draw.some(NAMES, 1, 6) for word in (draw.pick(SCORES), name)))
+    return send(draw, 0, b"ZADD", key(draw),
+                *(word for name in draw.some(NAMES, 1, 6) for word in (draw.pick(SCORES), name)))
 
 
 def zincrby(draw: Draw) -> Send:
@@ -145,10 +164,14 @@ def other_type(draw: Draw) -> Send:
     """A string under a key of its own, and what a command of sorted sets says to it."""
     return draw.pick(
         (
-            send(draw, 0, b"SET", b"text", b"v"), send(draw, 0, b"ZADD", b"text", b"1", b"a"), send(draw, 0, b"ZSCORE", b"text", b"a"),
-            send(draw, 0, b"ZRANGE", b"text", b"0", b"-1"), send(draw, 0, b"ZUNION", b"2", b"text", key(draw)), send(draw, 0, b"ZCARD", b"text"),
-            send(draw, 0, b"GET", key(draw)), send(draw, 0, b"INCR", key(draw)), send(draw, 0, b"APPEND", key(draw), b"x"),
-            send(draw, 0, b"SET", key(draw), b"v", b"GET"), send(draw, 0, b"STRLEN", key(draw)), send(draw, 0, b"MGET", key(draw), b"text"),
+            send(draw, 0, b"SET", b"text", b"v"), send(draw, 0, b"ZADD", b"text", b"1", b"a"),
+            send(draw, 0, b"ZSCORE", b"text", b"a"),
+            send(draw, 0, b"ZRANGE", b"text", b"0", b"-1"), send(draw, 0, b"ZUNION", b"2", b"text", key(draw)),
+            send(draw, 0, b"ZCARD", b"text"),
+            send(draw, 0, b"GET", key(draw)), send(draw, 0, b"INCR", key(draw)),
+            send(draw, 0, b"APPEND", key(draw), b"x"),
+            send(draw, 0, b"SET", key(draw), b"v", b"GET"), send(draw, 0, b"STRLEN", key(draw)),
+            send(draw, 0, b"MGET", key(draw), b"text"),
         )
     )  # fmt: skip
 
@@ -192,7 +215,9 @@ def by_name(draw: Draw) -> Send:
     if draw.chance(0.3):
         return send(draw, 0, b"ZLEXCOUNT", key(draw), *ends)
     if draw.chance(0.5):
-        return send(draw, 0, draw.pick((b"ZRANGEBYLEX", b"ZREVRANGEBYLEX")), key(draw), *ends, *options(draw, (), limit=0.5))
+        return send(
+            draw, 0, draw.pick((b"ZRANGEBYLEX", b"ZREVRANGEBYLEX")), key(draw), *ends, *options(draw, (), limit=0.5)
+        )
     return send(draw, 0, b"ZRANGE", key(draw), *ends, *options(draw, (b"BYLEX",), limit=0.4))
 
 
@@ -262,9 +287,16 @@ def sources(draw: Draw) -> list[bytes]:
 def weights(draw: Draw, count: int) -> list[bytes]:
     parts: list[list[bytes]] = []
     if draw.chance(0.4):
-        parts.append([draw.case(b"WEIGHTS"), *(score_word(draw) for _ in range(count if draw.chance(0.95) else draw.number(0, 3)))])
+        parts.append(
+            [
+                draw.case(b"WEIGHTS"),
+                *(score_word(draw) for _ in range(count if draw.chance(0.95) else draw.number(0, 3))),
+            ]
+        )
     if draw.chance(0.4):
-        parts.append([draw.case(b"AGGREGATE"), draw.case(b"FOO" if draw.chance(0.04) else draw.pick((b"SUM", b"MIN", b"MAX")))])
+        parts.append(
+            [draw.case(b"AGGREGATE"), draw.case(b"FOO" if draw.chance(0.04) else draw.pick((b"SUM", b"MIN", b"MAX")))]
+        )
     return [word for part in draw.shuffled(parts) for word in part]
 
 
@@ -277,7 +309,9 @@ def union(draw: Draw) -> Send:
 
 
 def intercard(draw: Draw) -> Send:
-    words = draw.pick(((), (b"LIMIT", b"1"), (b"LIMIT", b"0"), (b"LIMIT", b"-1"), (b"LIMIT", b"x"), (b"LIMIT",), (b"WITHSCORES",)))
+    words = draw.pick(
+        ((), (b"LIMIT", b"1"), (b"LIMIT", b"0"), (b"LIMIT", b"-1"), (b"LIMIT", b"x"), (b"LIMIT",), (b"WITHSCORES",))
+    )
     return send(draw, 0, b"ZINTERCARD", *sources(draw), *words)
 
 
@@ -289,8 +323,10 @@ def store(draw: Draw) -> Send:
 
 def range_store(draw: Draw) -> Send:
     if draw.chance(0.5):
-        return send(draw, 0, b"ZRANGESTORE", draw.pick((key(draw), b"out")), key(draw), number(draw), number(draw), *options(draw, ()))
-    return send(draw, 0, b"ZRANGESTORE", b"out", key(draw), draw.pick(ENDS), draw.pick(ENDS), *options(draw, (b"BYSCORE",), limit=0.4))
+        return send(draw, 0, b"ZRANGESTORE", draw.pick((key(draw), b"out")), key(draw), number(draw), number(draw),
+                    *options(draw, ()))
+    return send(draw, 0, b"ZRANGESTORE", b"out", key(draw), draw.pick(ENDS), draw.pick(ENDS),
+                *options(draw, (b"BYSCORE",), limit=0.4))
 
 
 def name_store(draw: Draw) -> Send:

@@ -11,9 +11,12 @@ from compat.oracle.families.plan import Plan
 from compat.oracle.stream import At, Send, Word
 
 # Beyond 16 MiB, the longest string on both sides, and never near it: nothing that large is ever made.
-BAD_BIT_OFFSETS = (b"-1", b"134217728", b"536870912", b"4294967295", b"4294967296", b"9223372036854775807", b"abc", b"", b"1.5", b" 1", b"01")
-BAD_OFFSETS = (b"-1", b"16777216", b"16777217", b"536870912", b"9223372036854775807", b"abc", b"", b"1.5", b"-9223372036854775808")
-INDEXES = (b"0", b"1", b"2", b"3", b"5", b"8", b"43", b"100", b"-1", b"-2", b"-3", b"-5", b"-100", b"9223372036854775807", b"-9223372036854775808")
+BAD_BIT_OFFSETS = (b"-1", b"134217728", b"536870912", b"4294967295", b"4294967296", b"9223372036854775807", b"abc", b"",
+                   b"1.5", b" 1", b"01")
+BAD_OFFSETS = (b"-1", b"16777216", b"16777217", b"536870912", b"9223372036854775807", b"abc", b"", b"1.5",
+               b"-9223372036854775808")
+INDEXES = (b"0", b"1", b"2", b"3", b"5", b"8", b"43", b"100", b"-1", b"-2", b"-3", b"-5", b"-100",
+           b"9223372036854775807", b"-9223372036854775808")
 
 
 def each(draw: Draw, count: int, *makers: Callable[[Draw], Send]) -> Plan:
@@ -23,7 +26,9 @@ def each(draw: Draw, count: int, *makers: Callable[[Draw], Send]) -> Plan:
 
 # -- SET ------------------------------------------------------------------------------------------
 def strings_set(draw: Draw, proto: int, count: int) -> Plan:
-    return each(draw, count, set_command, set_command, set_command, set_command, setnx, setex, psetex, getset, get, life, life)
+    return each(
+        draw, count, set_command, set_command, set_command, set_command, setnx, setex, psetex, getset, get, life, life
+    )
 
 
 def set_command(draw: Draw) -> Send:
@@ -97,7 +102,11 @@ def getex(draw: Draw) -> Send:
     words = expiration(draw, ()) if draw.chance(0.7) else ()
     if draw.chance(0.1):
         # Wrong from here on, whatever it was: PERSIST alone would be a delete and is not drawn.
-        words = (*words, draw.pick((b"FOO", b"", b"EX", b"NX", b"KEEPTTL", b"GET")), *([b"10"] if draw.chance(0.3) else ()))
+        words = (
+            *words,
+            draw.pick((b"FOO", b"", b"EX", b"NX", b"KEEPTTL", b"GET")),
+            *([b"10"] if draw.chance(0.3) else ()),
+        )
     return send(draw, 0, b"GETEX", draw.key(), *words)
 
 
@@ -115,7 +124,9 @@ def exists(draw: Draw) -> Send:
 
 # -- counting -------------------------------------------------------------------------------------
 def counters(draw: Draw, proto: int, count: int) -> Plan:
-    return each(draw, count, number_set, number_set, incr, incrby, incrby, incrbyfloat, incrbyfloat, incrbyfloat, get, life)
+    return each(
+        draw, count, number_set, number_set, incr, incrby, incrby, incrbyfloat, incrbyfloat, incrbyfloat, get, life
+    )
 
 
 def number_set(draw: Draw) -> Send:
@@ -134,7 +145,15 @@ def incrby(draw: Draw) -> Send:
 
 def incrbyfloat(draw: Draw) -> Send:
     how = draw.number(0, 9)
-    step = draw.pick(NOT_FLOATS) if how == 0 else draw.integer(0.3) if how == 1 else some_float(draw) if how < 5 else draw.pick(FLOATS)
+    step = (
+        draw.pick(NOT_FLOATS)
+        if how == 0
+        else draw.integer(0.3)
+        if how == 1
+        else some_float(draw)
+        if how < 5
+        else draw.pick(FLOATS)
+    )
     return send(draw, 0, b"INCRBYFLOAT", draw.key(), step)
 
 
@@ -151,7 +170,9 @@ def some_float(draw: Draw) -> bytes:
 
 # -- parts ----------------------------------------------------------------------------------------
 def ranges(draw: Draw, proto: int, count: int) -> Plan:
-    return each(draw, count, plain_set, append, append, getrange, getrange, getrange, setrange, setrange, strlen, get, life)
+    return each(
+        draw, count, plain_set, append, append, getrange, getrange, getrange, setrange, setrange, strlen, get, life
+    )
 
 
 def append(draw: Draw) -> Send:
@@ -177,7 +198,8 @@ FULL = b"full"  # a source of BITOP that is never empty: an empty result deletes
 
 
 def bits(draw: Draw, proto: int, count: int) -> Plan:
-    drawn = each(draw, count, plain_set, setbit, setbit, getbit, getbit, bitcount, bitcount, bitpos, bitpos, bitop, bitop, get, life)
+    drawn = each(draw, count, plain_set, setbit, setbit, getbit, getbit, bitcount, bitcount, bitpos, bitpos, bitop,
+                 bitop, get, life)
     return Plan((send(draw, 0, b"SET", FULL, b"\x0f\xf0\xaa" + draw.blob()), *drawn.steps))
 
 

@@ -3,7 +3,8 @@
 
 What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
 does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
-core.pxd declares the core; session.pxi, channels.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi are parts of this file.
+core.pxd declares the core; session.pxi, channels.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi
+are parts of this file.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
@@ -40,14 +41,17 @@ DEF WAITING_MANY = 32  # sessions with a delivery before them: to send to so man
 DEF WAITING_BYTES_MUCH = 262144  # or so many bytes
 DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
 
-cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN, b"incrbyfloat", b"copy_to", b"hincrby", b"zincr")  # by the number of the note
+# by the number of the note
+cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
+                     b"incrbyfloat", b"copy_to", b"hincrby", b"zincr")
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
 
 from respram.engine.api import Member, Members
 
-cdef tuple MEMBER_EVENTS = (b"hset", b"sadd", b"zadd", b"hdel", b"srem", b"zrem", b"hexpired", b"sexpired", b"zexpired")  # from NOTE_PUT on
+# from NOTE_PUT on
+cdef tuple MEMBER_EVENTS = (b"hset", b"sadd", b"zadd", b"hdel", b"srem", b"zrem", b"hexpired", b"sexpired", b"zexpired")
 
 
 cdef inline bytes bytes_of(Span span):
@@ -171,7 +175,8 @@ cdef class NativeEngine:
         while at < end:
             memcpy(&key_bytes, at + 2, 4)
             if self.told is not None:
-                self.told((EVENTS[at[0]] if at[0] < NOTE_PUT else MEMBER_EVENTS[at[0] - NOTE_PUT]), at[1], PyBytes_FromStringAndSize(<const char *>at + NOTE_HEAD_BYTES, key_bytes))
+                self.told((EVENTS[at[0]] if at[0] < NOTE_PUT else MEMBER_EVENTS[at[0] - NOTE_PUT]), at[1],
+                          PyBytes_FromStringAndSize(<const char *>at + NOTE_HEAD_BYTES, key_bytes))
             at += NOTE_HEAD_BYTES + key_bytes
         if lost:
             raise MemoryError
@@ -207,7 +212,8 @@ cdef class NativeEngine:
         else:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
-                turn = feed_start(self.c, &session.c, <uint8_t *>view.buf, <size_t>view.len, not view.readonly, now, False)
+                turn = feed_start(self.c, &session.c, <uint8_t *>view.buf, <size_t>view.len, not view.readonly, now,
+                                  False)
                 if turn == TURN_COLD:
                     self.serve_cold(session, now_ms)
             finally:
@@ -252,7 +258,8 @@ cdef class NativeEngine:
                     self.tell_notes(session)
                 if self.c.channels.waiting_count:
                     channels_hand_over(self.c, self.deliver)
-                if session.c.closing and not session.c.midway:  # by what was told or sent before this command; an EXEC is finished
+                # by what was told or sent before this command; an EXEC is finished
+                if session.c.closing and not session.c.midway:
                     feed_abandon(self.c)
                     return 0
                 if self.gathered(session):
@@ -309,7 +316,8 @@ cdef class NativeEngine:
                 constants[number].is_text = PyBytes_CheckExact(value)
                 constants[number].number = 0.0 if PyBytes_CheckExact(value) else value
                 constants[number].text = span_of(value if PyBytes_CheckExact(value) else b"")
-            return programs_teach(self.c, span_of(name), span_of(steps), program.registers, constants, <size_t>count) != 0
+            return programs_teach(self.c, span_of(name), span_of(steps), program.registers, constants,
+                                  <size_t>count) != 0
         finally:
             free(constants)
 
@@ -401,7 +409,9 @@ cdef class NativeEngine:
         self.gathers = gather
 
     cdef bint gathered(self, NativeSession session) except -1:
-        """Whether the command under way and what follows it is on its way to its homes: nothing else keeps it from its fast path."""
+        """Whether the command under way and what follows it is on its way to its homes: nothing else keeps it from its
+        fast path.
+        """
         if self.gathers is None or not home_gathers(self.c, &session.c):
             return False
         run = homes_take(self.c, &session.c)
@@ -482,7 +492,8 @@ cdef class NativeEngine:
         cdef const Family *family
         if record_kind(record):
             family = family_settled(self.c, record, now_ms)
-            return Entry(b"", family.count - family.dying, record_deadline_ms(record), bool(record.flags & RECORD_IMPLICIT),
+            return Entry(b"", family.count - family.dying, record_deadline_ms(record),
+                         bool(record.flags & RECORD_IMPLICIT),
                          record.clock, self.c.nodes.numbers[record.node], record_kind(record), family.version)
         if with_value and length:
             if self.c.moved > self.c.moved_max or length > self.c.moved_max - self.c.moved:
@@ -604,7 +615,8 @@ cdef class NativeEngine:
         cdef Span span = span_of(key)
         if not 1 <= kind <= 3 or not 0 <= deadline_ms <= TIME_MS_MAX:
             raise ValueError("kind or deadline out of range")
-        if not family_found(self.c, db, keyspace_hash(self.c, span), span, <uint8_t>kind, deadline_ms, implicit, now_ms):
+        if not family_found(self.c, db, keyspace_hash(self.c, span), span, <uint8_t>kind, deadline_ms, implicit,
+                            now_ms):
             raise MemoryError
         if self.c.notes.len or self.c.notes_lost:
             self.tell_notes(None)
@@ -618,7 +630,8 @@ cdef class NativeEngine:
             self.look(0)
         return None if record is NULL else self.shown(record)
 
-    def put_member(self, int db, bytes key not None, bytes name not None, bytes value not None, deadline_ms, int64_t now_ms):
+    def put_member(self, int db, bytes key not None, bytes name not None, bytes value not None, deadline_ms,
+                   int64_t now_ms):
         cdef Record *head = self.head(db, key, now_ms)
         cdef truth is_new = 0
         cdef int64_t own_ms = 0 if deadline_ms is None else deadline_ms
@@ -710,7 +723,8 @@ cdef class NativeEngine:
         return touched
 
     def next_due_ms(self, int64_t now_ms):
-        cdef int64_t due_ms = 0 if self.c.work_first is not NULL or self.c.graves.count else wheel_next_ms(&self.c.wheel)
+        cdef bint is_due = self.c.work_first is not NULL or self.c.graves.count
+        cdef int64_t due_ms = 0 if is_due else wheel_next_ms(&self.c.wheel)
         cdef int64_t stubs_ms = stubs_next_ms(&self.c.stubs)
         if due_ms < 0 or 0 <= stubs_ms < due_ms:
             due_ms = stubs_ms

@@ -1,13 +1,14 @@
 /* AES-256 from the machine's own libcrypto, for seal.c. There is no AES in here, and none of ours anywhere.
  *
  * The library is looked for at run time, once in a process, and not linked: so one wheel runs with whichever OpenSSL a
- * machine has (3 or 4), and where there is none, or one that fails the trial, the lender of seal.h does the same through
- * `cryptography`. Only what OpenSSL keeps stable between versions is called, by prototypes written down here, so that a
- * build needs no headers. The table of functions is written once, before anybody reads it; nothing else is shared:
- * a Cipher belongs to one engine, whose calls never overlap.
+ * machine has (3 or 4), and where there is none, or one that fails the trial, the lender of seal.h does the same
+ * through `cryptography`. Only what OpenSSL keeps stable between versions is called, by prototypes written down here,
+ * so that a build needs no headers. The table of functions is written once, before anybody reads it; nothing else is
+ * shared: a Cipher belongs to one engine, whose calls never overlap.
  *
- * What a call costs beside the AES, OpenSSL 3.0: 10 ns by ECB, 90 ns by CTR, which has to be set to its first block. No call lets go of the interpreter's lock, however long the value is. Keys are copied by libcrypto into its own
- * memory, and wiped there when a Cipher is freed.
+ * What a call costs beside the AES, OpenSSL 3.0: 10 ns by ECB, 90 ns by CTR, which has to be set to its first block. No
+ * call lets go of the interpreter's lock, however long the value is. Keys are copied by libcrypto into its own memory,
+ * and wiped there when a Cipher is freed.
  */
 #include "engine.h"
 
@@ -40,7 +41,8 @@ static struct Libcrypto {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct Cipher {
-    Context *blocks; /* ECB: counter blocks to keystream. None of them comes twice, so this is CTR for many values at once */
+    /* ECB: counter blocks to keystream. None of them comes twice, so this is CTR for many values at once */
+    Context *blocks;
     Context *run;    /* CTR, set to its first block before each value */
     Context *whole;  /* GCM, likewise; NULL: CTR is the faster way */
 };
@@ -48,8 +50,10 @@ struct Cipher {
 /* -- loading -------------------------------------------------------------------------------------- */
 static const char *const NAMES[] = {
 #ifdef __APPLE__
-    "libcrypto.3.dylib", "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib", "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
-    "libcrypto.4.dylib", "/opt/homebrew/opt/openssl/lib/libcrypto.4.dylib", "/usr/local/opt/openssl/lib/libcrypto.4.dylib",
+    "libcrypto.3.dylib", "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib",
+        "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
+    "libcrypto.4.dylib", "/opt/homebrew/opt/openssl/lib/libcrypto.4.dylib",
+    "/usr/local/opt/openssl/lib/libcrypto.4.dylib",
 #else
     "libcrypto.so.3", "libcrypto.so.4",
 #endif
@@ -62,9 +66,12 @@ static bool find(void *library, const char *name, void *place) {
 }
 
 static bool has_all(void *library, struct Libcrypto *table) {
-    return find(library, "OpenSSL_version_num", &table->version_num) && find(library, "OpenSSL_version", &table->version)
-        && find(library, "EVP_CIPHER_CTX_new", &table->new_context) && find(library, "EVP_CIPHER_CTX_free", &table->free_context)
-        && find(library, "EVP_CIPHER_CTX_set_padding", &table->set_padding) && find(library, "EVP_EncryptInit_ex2", &table->init)
+    return find(library, "OpenSSL_version_num", &table->version_num)
+        && find(library, "OpenSSL_version", &table->version)
+        && find(library, "EVP_CIPHER_CTX_new", &table->new_context)
+        && find(library, "EVP_CIPHER_CTX_free", &table->free_context)
+        && find(library, "EVP_CIPHER_CTX_set_padding", &table->set_padding)
+        && find(library, "EVP_EncryptInit_ex2", &table->init)
         && find(library, "EVP_EncryptUpdate", &table->update) && find(library, "EVP_aes_256_ecb", &table->ecb)
         && find(library, "EVP_aes_256_ctr", &table->ctr) && find(library, "EVP_aes_256_gcm", &table->gcm);
 }
@@ -182,6 +189,7 @@ bool cipher_blocks(Cipher *cipher, const uint8_t *blocks, size_t count, uint8_t 
 bool cipher_run(Cipher *cipher, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out) {
     uint8_t first[BLOCK_BYTES];
     block_put(first, sealer, position);
-    Context *context = cipher->whole && (uint32_t)position == LONG_FIRST ? cipher->whole : cipher->run; /* the nonce is the first 12 bytes */
+    /* the nonce is the first 12 bytes */
+    Context *context = cipher->whole && (uint32_t)position == LONG_FIRST ? cipher->whole : cipher->run;
     return libcrypto.init(context, NULL, NULL, first, NULL) == 1 && pass(context, bytes.bytes, bytes.len, out);
 }

@@ -57,16 +57,18 @@ static bool increment(Engine *engine, Session *session, const Command *command, 
 }
 
 /* -- INCRBYFLOAT --------------------------------------------------------------------------------
- * Redis adds two long doubles of x86 and prints the sum with 17 decimals. Where a long double is another number the command is
- * for `dispatch`, which does that arithmetic in exact integers; and so are exponents, hexadecimals, infinities and more than
- * FLOAT_DIGITS_MAX digits: below, digits and the power of ten are exact, so that one division rounds as strtold does. */
+ * Redis adds two long doubles of x86 and prints the sum with 17 decimals. Where a long double is another number the
+ * command is for `dispatch`, which does that arithmetic in exact integers; and so are exponents, hexadecimals,
+ * infinities and more than FLOAT_DIGITS_MAX digits: below, digits and the power of ten are exact, so that one
+ * division rounds as strtold does. */
 #define FLOAT_DIGITS_MAX 18
 #define FLOAT_BYTES_MAX 20 /* with a sign and a point */
 #define FLOAT_TEXT_BYTES 48 /* of the sum: a sign, 19 digits, a point, 17 decimals */
 
 #if LDBL_MANT_DIG == 64
 static bool plain_float(Span text, long double *number) {
-    static const long double POWERS[] = {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L,
+    static const long double POWERS[] =
+        {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L,
                                          1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L};
     bool negative = text.len && text.bytes[0] == '-', point = false;
     size_t digits = 0, decimals = 0;
@@ -133,7 +135,8 @@ HANDLER(incrbyfloat) {
     Span value = {text, print_float(number + step, text)};
     Life life = life_of(engine, record, now_ms);
     uint64_t defaulted = record == NULL;
-    bool stored = keyspace_store(engine, session->db, command->hash, key, value, life.deadline_ms, life.implicit, now_ms,
+    bool stored = keyspace_store(engine, session->db, command->hash, key, value, life.deadline_ms, life.implicit,
+        now_ms,
                                  NOTE_INCRBYFLOAT);
     if (stored) {
         engine->defaulted += defaulted;

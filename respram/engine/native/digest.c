@@ -1,19 +1,15 @@
-/* Counts and sums of record ids, by granule of their end: kept as records and stubs come and go, where there may be peers.
- *
- * A record of such a node has a trace of 32 bytes before its header: its id, where its granule lists it, and its
+/* Counts and sums of record ids, by granule of their end: kept as records and stubs come and go, where there may be
+ * peers. A record of such a node has a trace of 32 bytes before its header: its id, where its granule lists it, and its
  * neighbours in a partition of the dump (dump.c). A lone node's records have none, and no code runs for them.
  *
- * A granule is found by its number in a table of pointers. It lists its records by their addresses, 8 bytes
- * each, so that a walk in order of ends can prefetch them far ahead (a linked list would be a cache miss for
- * each). An overwrite leaves a NULL in the old list, which is one store that nobody waits for, and goes to the
- * end of the new one, which is warm; a list with more holes than records is made dense before it would grow.
+ * A granule is found by its number in a table of pointers. It lists its records by their addresses, 8 bytes each, so
+ * that a walk in order of ends can prefetch them far ahead. An overwrite leaves a NULL in the old list, which nobody
+ * waits for, and goes to the end of the new one, which is warm; a list with more holes than records is made dense.
  *
- * Records written in the last 16 s are counted a second time by granules of stamp and end, so that a cut can
- * leave the young out without looking at any of them; and what they replaced is taken off there, so that a cut before
- * their stamp still has the version of then: else nodes would differ by every overwrite that is on its way. In this table too a key with the usual life hits the
- * place of the write before it. Entries that count nothing any more go when the table would grow.
- *
- * Cost of an overwrite: an id (20 ns for a short key), three or four lines of these tables, mostly warm.
+ * Records written in the last 16 s are counted a second time by granules of stamp and end, so that a cut can leave the
+ * young out without looking at them. What they replaced is taken off there: a cut before their stamp still has the
+ * version of then, else nodes would differ by every overwrite that is on its way. Entries that count nothing any more
+ * go when the table would grow. An overwrite costs an id (20 ns for a short key) and three or four lines, mostly warm.
  */
 #include "engine.h"
 
@@ -51,7 +47,8 @@ static uint64_t identity(const Engine *engine, const Record *record) {
     if (record->db >= DATABASES)
         return digest_id(engine, record->clock, record->node, record->db, key, record_shadow_ms(record));
     Name name = stub_name(record->db, key);
-    return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES}, record_shadow_ms(record));
+    return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES},
+        record_shadow_ms(record));
 }
 
 /* -- granules ------------------------------------------------------------------------------------ */
@@ -338,9 +335,11 @@ static Granule *uncount(Engine *engine, Record *record, Before before) {
 void digest_change(Engine *engine, Record *record, Before before) {
     Digests *digests = &engine->digests;
     Trace *trace = trace_of(record);
-    Granule *end = digests->room_end, *stamp = digests->room_stamp, *end_before = granule_of(trace), *stamp_before = NULL;
+    Granule *end = digests->room_end, *stamp = digests->room_stamp, *end_before = granule_of(trace),
+        *stamp_before = NULL;
     if (end_before) {
-        int64_t gone = stamp->number > before.stamp ? stamp->number : before.stamp; /* a cut between the two still has it */
+        /* a cut between the two still has it */
+        int64_t gone = stamp->number > before.stamp ? stamp->number : before.stamp;
         stamp_before = uncount(engine, record, before);
         if (gone >= digests->young_from)
             replace_young(digests, gone, before.end, trace->id);
@@ -377,7 +376,7 @@ void digest_drop(Engine *engine, Record *record, uint64_t successor) {
         release_granule(engine, stamp);
 }
 
-/* -- stubs: like records, but listed by themselves; where no digests are kept they are listed and no more ------------- */
+/* -- stubs: like records, but listed by themselves; where no digests are kept they are listed and no more ---------- */
 bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
     Digests *digests = &engine->digests;
     if (digests->kept && !make_young_room(digests, now_ms))
@@ -491,7 +490,8 @@ static bool recount(Engine *engine, int64_t young_from) {
                 return false;
             count_young(digests, stamp_of(record->clock), granule->number, trace_of(record)->id);
         }
-        for (uint32_t number = granule ? granule->first_stub : 0; number; number = stub_at(&engine->stubs, number)->next) {
+        for (uint32_t number = granule ? granule->first_stub : 0; number;
+            number = stub_at(&engine->stubs, number)->next) {
             const Stub *stub = stub_at(&engine->stubs, number);
             if (stamp_of(stub_clock(stub)) < young_from)
                 continue;

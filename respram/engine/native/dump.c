@@ -1,11 +1,11 @@
 /* All records in the order of their points, in pieces that any peer can go on from.
  *
- * A point is a hash of the key's name (of a member's, a mark's or a script's key itself) under the enclave's key; its upper 14 bits name a partition. Each
- * partition is a ring through the traces of its records, joined when a key is new and left when it is gone: an
- * overwrite does not touch it. So a piece of a dump looks at the partitions that it sends and at no other, and
- * sorts some sixty of a million records at a time; a walk along the table would look at everything for every
- * piece. The walk around a ring is one cache miss after another: with rings four times as long, one piece in four took
- * 110 us instead of 30, and clients waited for it. So many rings are 256 KiB.
+ * A point is a hash of the key's name (of a member's, a mark's or a script's key itself) under the enclave's key; its
+ * upper 14 bits name a partition. Each partition is a ring through the traces of its records, joined when a key is new
+ * and left when it is gone: an overwrite does not touch it. So a piece of a dump looks at the partitions that it sends
+ * and at no other, and sorts some sixty of a million records at a time; a walk along the table would look at everything
+ * for every piece. The walk around a ring is one cache miss after another: with rings four times as long, one piece in
+ * four took 110 us instead of 30, and clients waited for it. So many rings are 256 KiB.
  */
 #include "engine.h"
 
@@ -64,8 +64,8 @@ static const Record *record_with(const Links *links) {
     return (const Record *)((const uint8_t *)links - offsetof(Trace, links) + sizeof(Trace));
 }
 
-/* The record of a name; NULL: there is none. A ring is a miss for each of its records, and what a trace has of the point
- * tells nearly all of them apart: 5 us of a million records. Only stubs that come from afar ask. */
+/* The record of a name; NULL: there is none. A ring is a miss for each of its records, and what a trace has of the
+ * point tells nearly all of them apart: 5 us of a million records. Only stubs that come from afar ask. */
 Record *dump_find(const Engine *engine, const Name *name) {
     uint32_t point = name_point(engine->digests.ids_key, name);
     const Links *ring = &engine->digests.partitions[point >> PARTITION_SHIFT];
@@ -131,7 +131,8 @@ bool dump_records(Engine *engine, uint64_t first, uint64_t bytes_max, int64_t no
                 is_full = true;
                 break;
             }
-            is_whole = all[at].record ? dump_pack(engine, all[at].record, out) : stub_pack(engine, all[at].stub, NULL, out);
+            is_whole = all[at].record ? dump_pack(engine, all[at].record, out)
+                : stub_pack(engine, all[at].stub, NULL, out);
         }
     }
     buffer_clear(&placed, 0);

@@ -1,9 +1,11 @@
 /* The native engine: what its parts are called and how they hang together.
  *
  * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
- * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c, seal.c, merge.c, outbox.c, walk.c (the
- * store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c,
- * glob.c, guard.c, reads.c, writes.c, counts.c, parts.c, programs.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c,
+ * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers
+ * compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, writes.c, counts.c, parts.c,
+ * programs.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c
+ * serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -54,7 +56,8 @@ typedef struct Granule { /* 1,024 ms */
     uint32_t ending;         /* records that end in it */
     uint32_t held, capacity; /* places in use, and all */
     uint32_t written;        /* records and stubs whose stamp lies in it */
-    uint32_t stubs, first_stub; /* that end in it, and the number of one; they are listed where digests are not kept, too */
+    /* that end in it, and the number of one; they are listed where digests are not kept, too */
+    uint32_t stubs, first_stub;
 } Granule;
 
 typedef struct Tally { /* of young records */
@@ -137,7 +140,9 @@ typedef struct Kin { /* before each member, and before its trace */
 } Kin;
 
 /* -- the engine ---------------------------------------------------------------------------------- */
-enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5, NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11, NOTE_HINCRBY = 12, NOTE_ZINCR = 13,
+enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5,
+    NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
+    NOTE_HINCRBY = 12, NOTE_ZINCR = 13,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
@@ -153,7 +158,8 @@ enum {
 #define HOT_NUMBER(name, ...) HOT_##name,
 enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
 #undef HOT_NUMBER
-_Static_assert(HOT_COUNT <= 128 && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
+_Static_assert(HOT_COUNT <= 128
+    && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -245,8 +251,8 @@ typedef struct Feed { /* one call of `feed` */
     size_t reply_start; /* before it lie the replies of earlier calls, which nobody has sent yet */
 } Feed;
 
-/* How late values were destroyed: by how many ms, counted by bound (engine/api.py has the same list, the last count is for
- * what lies beyond), and the last that was later than LATE_MS. */
+/* How late values were destroyed: by how many ms, counted by bound (engine/api.py has the same list, the last count
+ * is for what lies beyond), and the last that was later than LATE_MS. */
 #define LATE_BOUNDS 11
 #define LATE_MS 100
 typedef struct Lateness {
@@ -256,8 +262,10 @@ typedef struct Lateness {
 } Lateness;
 
 /* -- programs.c: scripts that the engine runs itself ------------------------------------------------- */
-enum { OP_NIL, OP_BOOL, OP_CONST, OP_MOVE, OP_KEY, OP_ARG, OP_COUNT, OP_LEN, OP_CALL, OP_TIME, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_CONCAT,
-       OP_EQ, OP_LT, OP_LE, OP_NOT, OP_NUMBER, OP_STRING, OP_FLOOR, OP_CEIL, OP_ABS, OP_MIN, OP_MAX, OP_JUMP, OP_UNLESS, OP_WHEN, OP_RETURN,
+enum { OP_NIL, OP_BOOL, OP_CONST, OP_MOVE, OP_KEY, OP_ARG, OP_COUNT, OP_LEN, OP_CALL, OP_TIME, OP_ADD, OP_SUB, OP_MUL,
+    OP_DIV, OP_MOD, OP_CONCAT,
+       OP_EQ, OP_LT, OP_LE, OP_NOT, OP_NUMBER, OP_STRING, OP_FLOOR, OP_CEIL, OP_ABS, OP_MIN, OP_MAX, OP_JUMP, OP_UNLESS,
+       OP_WHEN, OP_RETURN,
        OP_RETURN_LIST, OP_COUNT_OF }; /* as in respram/program.py, which says what each does */
 
 #define REGISTERS_MAX 64 /* program.py has these, and says why */
@@ -300,7 +308,8 @@ typedef struct Engine {
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t stub_rows, stub_key_bytes; /* of the other spaces, whose stubs are records */
     uint64_t writes, expired, hits, misses, defaulted;
-    uint64_t moved, moved_max; /* bytes of values read and written; where the command under way has had its share (api.py) */
+    /* bytes of values read and written; where the command under way has had its share (api.py) */
+    uint64_t moved, moved_max;
     Lateness late;
     uint64_t calls[HOT_COUNT];
     bool hot_reads, hot_writes; /* false: only `dispatch` may */
@@ -347,7 +356,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
 void keyspace_remove(Engine *engine, Record *record, uint64_t cleared);
 bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content *content, int64_t deadline_ms,
                   bool implicit, int64_t now_ms, uint8_t note);
-bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note);
+bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
+    uint8_t note);
 bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_ms);
 void keyspace_end(Engine *engine, Record *record, int64_t now_ms);
 void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms);
@@ -473,7 +483,8 @@ void args_free(Args *args);
 Scanned inline_split(const uint8_t *line, size_t len, size_t line_at, Args *args, Buffer *words, Fault *fault);
 
 /* writer.c: replies. Each needs room that was reserved before. */
-#define REPLY_HEAD_BYTES 32 /* more than a number, a nil or a bulk's frame takes, with room for a tag behind its value */
+/* more than a number, a nil or a bulk's frame takes, with room for a tag behind its value */
+#define REPLY_HEAD_BYTES 32
 bool reply_reserve(Engine *engine, size_t bytes);
 void reply_text(Engine *engine, const char *text, size_t len);
 void reply_integer(Engine *engine, char mark, int64_t number);
@@ -488,7 +499,9 @@ typedef struct Row {
     const char *name;
     uint64_t first, last; /* words that cover the name, in small letters */
     size_t name_bytes, least, most; /* arguments, the name among them */
-    int first_key, last_key, key_step; /* first 0: it has none; below 0: where they are is not for a table to say. A last one below 0 counts from the end */
+    /* first 0: it has none; below 0: where they are is not for a table to say. A last one below 0 counts from the
+     * end */
+    int first_key, last_key, key_step;
     uint8_t needs; /* rights to each of them */
     Handler handler;
     unsigned shape;
@@ -511,7 +524,8 @@ bool guard_allows_key(const Guard *guard, Span key, uint8_t modes);
 bool guard_allows(const Guard *guard, const Row *row, const Command *command);
 
 static inline bool hot_permitted(const Session *session, const Row *row, const Command *command) {
-    return session->permitted[command->hot / 64] >> command->hot % 64 & 1 && (likely(!session->guard) || guard_allows(session->guard, row, command));
+    return session->permitted[command->hot / 64] >> command->hot % 64 & 1
+        && (likely(!session->guard) || guard_allows(session->guard, row, command));
 }
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 static inline bool hot_has_key(uint8_t hot) {
@@ -532,7 +546,8 @@ bool programs_call(Engine *engine, Session *session, Command *command, int64_t n
 void programs_free(Engine *engine);
 
 /* multi.c: hot commands in MULTI */
-bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms); /* in MULTI; false: it is for `dispatch` */
+/* in MULTI; false: it is for `dispatch` */
+bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms);
 bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_bytes_max,
               Command *command); /* false: `command` is for `dispatch`, then it goes on */
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */

@@ -1,8 +1,10 @@
-/* Collections: a head, its members and the index between them. Decision 0120 has the shape, pure/family.py is the judge.
+/* Collections: a head, its members and the index between them. Decision 0120 has the shape, pure/family.py is the
+ * judge.
  *
- * Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and keeps a
- * `Family` for each head. Its members stand in an array (places.c); the first `dying` of them are cleared: they are seen by
- * nobody, and slices wipe them. A family is found by a table of its own kind of records, its anchors, so growing it stalls nobody either.
+ * Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and
+ * keeps a `Family` for each head. Its members stand in an array (places.c); the first `dying` of them are cleared: they
+ * are seen by nobody, and slices wipe them. A family is found by a table of its own kind of records, its anchors, so
+ * growing it stalls nobody either.
  */
 #include "engine.h"
 
@@ -37,7 +39,8 @@ Span member_name(Span member) {
 }
 
 bool member_key(Buffer *out, Span key, Span name) {
-    uint8_t head[NAME_LENGTH_BYTES] = {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)(key.len >> 16), (uint8_t)(key.len >> 24)};
+    uint8_t head[NAME_LENGTH_BYTES] =
+        {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)(key.len >> 16), (uint8_t)(key.len >> 24)};
     out->len = 0;
     return buffer_reserve(out, NAME_LENGTH_BYTES + key.len + name.len) && buffer_append(out, head, sizeof head)
            && buffer_append(out, key.bytes, key.len) && buffer_append(out, name.bytes, name.len);
@@ -159,7 +162,8 @@ bool family_is_dying(const Engine *engine, const Record *member) {
     return kin->family && kin->place < kin->family->dying;
 }
 
-/* A member's value goes, or the cleared one is replaced. The hole is filled from the end, that among the dying from theirs. */
+/* A member's value goes, or the cleared one is replaced. The hole is filled from the end, that among the dying from
+ * theirs. */
 void family_unlink(Engine *engine, Record *record) {
     Kin *kin = kin_of(engine, record);
     Family *family = kin->family;
@@ -250,8 +254,8 @@ static void clear(Engine *engine, Family *family, uint64_t clock) {
     enqueue(engine, family);
 }
 
-/* A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are over, and what
- * is there is of another head that has not come yet: then the clock is 0. */
+/* A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are
+ * over, and what is there is of another head that has not come yet: then the clock is 0. */
 void family_head_goes(Engine *engine, const Record *head, uint64_t cleared) {
     Family *family = family_of(engine, head);
     count_empty(engine, family, -1);
@@ -288,8 +292,8 @@ static uint64_t latest_of(const Engine *engine, int db, Span key) {
     return latest;
 }
 
-/* Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the latest clock, and
- * the last end among them. */
+/* Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the
+ * latest clock, and the last end among them. */
 static uint64_t outlived(const Engine *engine, int db, Span key, int64_t *last_ms) {
     uint64_t shown = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
@@ -304,7 +308,8 @@ static uint64_t outlived(const Engine *engine, int db, Span key, int64_t *last_m
 }
 
 /* Before the record of a key changes that is a head, or becomes one: what can fail. */
-static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, uint8_t kind, uint64_t clock,
+static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, uint8_t kind,
+    uint64_t clock,
                     uint16_t node, int64_t now_ms) {
     if (!kind)
         return true;
@@ -335,7 +340,8 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
 }
 
 /* Before any change of a record: what can fail. */
-bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key, const Content *content,
+bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,
+    const Content *content,
                    uint64_t clock, uint16_t node, int64_t now_ms) {
     if (is_member(db))
         return !content || with_room(engine, db, member_head(key)) != NULL;
@@ -373,7 +379,8 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
     const Record *record = table_find(&engine->tables[db], hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     if (stub)
-        return stub_shadow_ms(stub_at(&engine->stubs, stub)) > now_ms && clock <= stub_clock(stub_at(&engine->stubs, stub));
+        return stub_shadow_ms(stub_at(&engine->stubs, stub)) > now_ms
+        && clock <= stub_clock(stub_at(&engine->stubs, stub));
     if (!record || record_end_ms(record) <= now_ms)
         return false; /* nothing that ended with it can be alive anywhere */
     if (record_deadline_ms(record) > now_ms)
@@ -461,7 +468,8 @@ static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t no
     int64_t deadline_ms = record_deadline_ms(head);
     for (uint64_t place = from; place-- > stop;) {
         const Record *record = family_member(family, place);
-        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms || record_deadline_ms(record) >= deadline_ms)
+        if (!(record->flags & RECORD_IMPLICIT) || record_deadline_ms(record) <= now_ms
+            || record_deadline_ms(record) >= deadline_ms)
             continue;
         if (!keyspace_again(engine, record, deadline_ms, true, now_ms, NOTE_NONE)) {
             stop = place; /* without memory they keep what they have */
@@ -472,8 +480,9 @@ static uint64_t raise(Engine *engine, Family *family, uint64_t count, int64_t no
     return from - stop ? from - stop : 1;
 }
 
-/* EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps its end: who
- * raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it back. */
+/* EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps
+ * its end: who raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it
+ * back. */
 void family_lengthen(Engine *engine, const Record *head, int64_t now_ms) {
     Family *family = family_of(engine, head);
     family->raising = family->count;
@@ -507,7 +516,8 @@ uint64_t family_work(Engine *engine, int64_t now_ms, uint64_t budget) {
 }
 
 /* -- for commands ---------------------------------------------------------------------------------- */
-bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit, int64_t now_ms) {
+bool family_found(Engine *engine, int db, uint64_t hash, Span key, uint8_t kind, int64_t deadline_ms, bool implicit,
+    int64_t now_ms) {
     Content content = {.kind = kind};
     return keyspace_put(engine, db, hash, key, &content, deadline_ms, implicit, now_ms, NOTE_NONE);
 }
@@ -522,7 +532,8 @@ Record *family_find(Engine *engine, const Record *head, Span name, int64_t now_m
 }
 
 /* A local write of a member; `deadline_ms` of 0: that of its head. False: no memory. */
-bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms, bool *is_new) {
+bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t deadline_ms, int64_t now_ms,
+    bool *is_new) {
     int space = record_kind(head) * DATABASES + head->db;
     int64_t head_deadline_ms = record_deadline_ms(head);
     if (!member_key(&engine->name, record_key(head), name))
@@ -532,7 +543,8 @@ bool family_put(Engine *engine, Record *head, Span name, Span value, int64_t dea
     Span member = {engine->name.bytes, engine->name.len};
     uint64_t hash = keyspace_hash(engine, member);
     *is_new = keyspace_row(engine, space, hash, member, now_ms) == NULL;
-    return keyspace_store(engine, space, hash, member, value, deadline_ms ? deadline_ms : head_deadline_ms, !deadline_ms, now_ms,
+    return keyspace_store(engine, space, hash, member, value, deadline_ms ? deadline_ms
+        : head_deadline_ms, !deadline_ms, now_ms,
                           NOTE_NONE);
 }
 
@@ -544,7 +556,8 @@ bool family_let_go(Engine *engine, const Record *head, Span name, int64_t now_ms
     return keyspace_let_go(engine, space, keyspace_hash(engine, member), member, now_ms, found);
 }
 
-/* A head for a peer that asks for it, with as many of its members as there is room for; the mark first, the head last. */
+/* A head for a peer that asks for it, with as many of its members as there is room for; the mark first, the head
+ * last. */
 bool family_fetch(Engine *engine, const Record *head, uint64_t bytes_max, int64_t now_ms, Buffer *out) {
     Span key = record_key(head);
     const Record *mark = table_find(&engine->tables[MARKS + head->db], keyspace_hash(engine, key), key);

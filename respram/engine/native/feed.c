@@ -274,7 +274,8 @@ static void finish_reply(Engine *engine) {
 static Turn over(Engine *engine) {
     Feed *feed = &engine->feed;
     Session *session = feed->session;
-    always(engine->reply.len <= engine->reply.capacity && engine->reply.len >= feed->reply_start && feed->at <= feed->end);
+    always(engine->reply.len <= engine->reply.capacity && engine->reply.len >= feed->reply_start
+        && feed->at <= feed->end);
     finish_reply(engine);
     session->defaulted += engine->defaulted - feed->defaulted_before;
     if (session->closing) {
@@ -334,7 +335,8 @@ static Turn go_on(Engine *engine) {
                 return over(engine);
             }
         }
-        if (unlikely(feed->commands_left <= 0 || feed->bytes_left <= 0 || engine->moved - feed->moved_before > FEED_MOVED_BYTES_MAX)) {
+        if (unlikely(feed->commands_left <= 0 || feed->bytes_left <= 0
+            || engine->moved - feed->moved_before > FEED_MOVED_BYTES_MAX)) {
             session->more = true;
             go_back(engine);
             return over(engine);
@@ -346,7 +348,8 @@ static Turn go_on(Engine *engine) {
             prepare(engine, command);
         size_t before = engine->reply.len;
         if (command->hot == COLD
-            || !(session->hot ? hot_run(engine, session, command, feed->now_ms) : kept_turn(engine, session, command, feed->now_ms))) {
+            || !(session->hot ? hot_run(engine, session, command, feed->now_ms)
+            : kept_turn(engine, session, command, feed->now_ms))) {
             always(session->midway || engine->reply.len == before); /* who declines has said nothing */
             return cold(engine);
         }
@@ -378,7 +381,8 @@ Turn feed_start(Engine *engine, Session *session, uint8_t *data, size_t len, boo
     engine->feed = (Feed){
         .session = session, .data = data, .at = data, .end = len ? data + len : data, .writable = writable && len,
         .now_ms = now_ms, .commands_left = engine->settings.feed_commands_max,
-        .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len, .defaulted_before = engine->defaulted,
+        .bytes_left = engine->settings.feed_reply_bytes_max, .reply_start = engine->reply.len,
+        .defaulted_before = engine->defaulted,
         .moved_before = engine->moved,
     };
     engine->batch.count = engine->batch.next = 0;

@@ -1,7 +1,8 @@
 /* Hot commands of hashes and sets. The twin of pure/fields.py.
  *
- * A member is a record of its own, under the key of its collection and its name; the head says that the collection is there. Where
- * there is none, HSET, HINCRBY and SADD begin one. Names are looked up one by one: their keys are made in one buffer of the engine.
+ * A member is a record of its own, under the key of its collection and its name; the head says that the collection is
+ * there. Where there is none, HSET, HINCRBY and SADD begin one. Names are looked up one by one: their keys are made in
+ * one buffer of the engine.
  */
 #include "hot.h"
 
@@ -9,7 +10,8 @@
 #define MEMBERS_AHEAD 4 /* of a walk: so many records further its memory is asked for */
 
 /* The head of a collection of this kind, or NULL where there is no key. False: another kind of key. */
-static bool head_of(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms, Record **head) {
+static bool head_of(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms,
+    Record **head) {
     *head = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
     return !*head || record_kind(*head) == kind;
 }
@@ -22,13 +24,15 @@ static void count(Engine *engine, const Record *head) {
 /* A collection where there is no key; its first member has to follow. NULL: no memory. */
 static Record *begin(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Span key = command_arg(command, 1);
-    if (!family_found(engine, session->db, command->hash, key, kind, now_ms + engine->settings.default_ttl_ms, true, now_ms))
+    if (!family_found(engine, session->db, command->hash, key, kind, now_ms + engine->settings.default_ttl_ms, true,
+        now_ms))
         return NULL;
     engine->defaulted++;
     return family_head(engine, session->db, command->hash, key, now_ms);
 }
 
-/* Whether names, each with a value where `pairs`, are what a command may bring. Which of them is too long `dispatch` says. */
+/* Whether names, each with a value where `pairs`, are what a command may bring. Which of them is too long `dispatch`
+ * says. */
 static bool are_short(const Engine *engine, const Command *command, bool pairs) {
     size_t key_bytes = NAME_LENGTH_BYTES + command_arg(command, 1).len, all = 0;
     for (size_t number = 2; number < command->argc; number += 1 + pairs) {
@@ -43,7 +47,8 @@ static bool are_short(const Engine *engine, const Command *command, bool pairs) 
 /* -- writing --------------------------------------------------------------------------------------- */
 HANDLER(hset) {
     Record *head;
-    if (command->argc < 4 || command->argc % 2 || command->argc > HOT_ARGS_MAX || engine_full(engine) || !are_short(engine, command, true)
+    if (command->argc < 4 || command->argc % 2 || command->argc > HOT_ARGS_MAX || engine_full(engine)
+        || !are_short(engine, command, true)
         || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *before = head;
@@ -52,7 +57,8 @@ HANDLER(hset) {
     int64_t added = 0;
     for (size_t number = 2; number < command->argc; number += 2) {
         bool is_new;
-        if (!family_put(engine, head, command_arg(command, number), command_arg(command, number + 1), 0, now_ms, &is_new))
+        if (!family_put(engine, head, command_arg(command, number), command_arg(command, number + 1), 0, now_ms,
+            &is_new))
             return false; /* what is put stays, and `dispatch` says that there is no memory */
         added += is_new;
     }
@@ -78,7 +84,8 @@ HANDLER(hincrby) {
     if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
         return false;
     uint8_t digits[DIGITS_BYTES];
-    bool is_new, stored = family_put(engine, head, name, (Span){digits, digits_of(number, digits)}, own_ms, now_ms, &is_new);
+    bool is_new, stored = family_put(engine, head, name, (Span){digits, digits_of(number, digits)}, own_ms, now_ms,
+        &is_new);
     wipe(digits, sizeof digits);
     if (!stored)
         return false;
@@ -126,7 +133,8 @@ HANDLER(sadd) {
 HANDLER(srem) {
     Record *head;
     bool found = false;
-    if (command->argc != 3 || !head_of(engine, session, command, SET, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES)
+    if (command->argc != 3 || !head_of(engine, session, command, SET, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES)
         || (head && !family_let_go(engine, head, command_arg(command, 2), now_ms, &found)))
         return false;
     count(engine, head);
@@ -179,7 +187,8 @@ HANDLER(hmget) {
             continue;
         }
         value_bytes += record_value_bytes(member);
-        if (value_bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, REPLY_HEAD_BYTES * left + record_value_bytes(member)))
+        if (value_bytes > HOT_REPLY_BYTES_MAX
+            || !reply_reserve(engine, REPLY_HEAD_BYTES * left + record_value_bytes(member)))
             return give_up(engine, reply_start, moved);
         reply_value(engine, member);
     }
@@ -220,7 +229,8 @@ HANDLER(hgetall) {
 /* HEXISTS and SISMEMBER. */
 static bool has(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    if (command->argc != 3 || !head_of(engine, session, command, kind, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc != 3 || !head_of(engine, session, command, kind, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     bool found = head && family_find(engine, head, command_arg(command, 2), now_ms);
     count(engine, head);
@@ -239,7 +249,8 @@ HANDLER(sismember) {
 /* HLEN and SCARD. */
 static bool length(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     count(engine, head);

@@ -150,8 +150,8 @@ static uint32_t slice_end(const Granule *granule, uint32_t from, int64_t budget)
     return granule->held - from > budget ? from + (uint32_t)budget : granule->held;
 }
 
-/* Behind the records the stubs: the first to look at; 0: no more. One that is gone from where a slice stopped takes those
- * behind it along, and the next comparison has them. */
+/* Behind the records the stubs: the first to look at; 0: no more. One that is gone from where a slice stopped takes
+ * those behind it along, and the next comparison has them. */
 static uint32_t stub_from(const Engine *engine, const Granule *granule, uint32_t place) {
     if (!(place & STUB_PLACE))
         return granule->first_stub;

@@ -1,9 +1,9 @@
 /* Glob patterns over bytes, compiled. respram/glob.py says the same in Python, quirk by quirk, and is the judge.
  *
- * A pattern is cut at its stars into pieces of fixed length: the first is anchored at the beginning, the last at the end, and
- * each of the others is taken where it first fits. So the time is bounded by the length of the pattern times that of the text,
- * where it has two stars or more, and by the pattern's length alone where it has fewer: `glob_steps` says which. Pieces of plain
- * bytes between two stars are found by memmem, in the time of the text alone.
+ * A pattern is cut at its stars into pieces of fixed length: the first is anchored at the beginning, the last at the
+ * end, and each of the others is taken where it first fits. So the time is bounded by the length of the pattern times
+ * that of the text, where it has two stars or more, and by the pattern's length alone where it has fewer: `glob_steps`
+ * says which. Pieces of plain bytes between two stars are found by memmem, in the time of the text alone.
  */
 #include "engine.h"
 

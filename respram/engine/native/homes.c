@@ -1,8 +1,10 @@
-/* Which node decides: a table of slots, and the commands that are decided elsewhere taken out of a batch. The twin of pure/homes.py.
+/* Which node decides: a table of slots, and the commands that are decided elsewhere taken out of a batch. The twin
+ * of pure/homes.py.
  *
- * While `engine->homes` is NULL (alone, or every node decides for itself) all of it costs one comparison a command. Else a hot
- * command that looks before it writes has the slot of its key looked up: 0, and it runs here; another number, and it goes to
- * `dispatch`, which takes it with all behind it that are alike (home_run), and sends each home its own in one piece.
+ * While `engine->homes` is NULL (alone, or every node decides for itself) all of it costs one comparison a command.
+ * Else a hot command that looks before it writes has the slot of its key looked up: 0, and it runs here; another
+ * number, and it goes to `dispatch`, which takes it with all behind it that are alike (home_run), and sends each home
+ * its own in one piece.
  */
 #include "homes.h"
 
@@ -13,8 +15,8 @@
 
 #define TAG_BYTES 24 /* more than a mark, a length and its end of line take */
 
-/* CRC16 (XMODEM): polynomial 0x1021. CRC[n]: of a byte with n zeros behind it, so that eight bytes are looked up at a time and
- * none waits for the one before. */
+/* CRC16 (XMODEM): polynomial 0x1021. CRC[n]: of a byte with n zeros behind it, so that eight bytes are looked up at
+ * a time and none waits for the one before. */
 #define CRC_BYTES 8
 static uint16_t CRC[CRC_BYTES][256];
 static bool crc_filled;
@@ -45,8 +47,8 @@ unsigned slot_of(Span key) {
     }
     unsigned crc = 0;
     for (; len >= CRC_BYTES; bytes += CRC_BYTES, len -= CRC_BYTES)
-        crc = CRC[7][bytes[0] ^ crc >> 8] ^ CRC[6][bytes[1] ^ (crc & 255)] ^ CRC[5][bytes[2]] ^ CRC[4][bytes[3]] ^ CRC[3][bytes[4]]
-              ^ CRC[2][bytes[5]] ^ CRC[1][bytes[6]] ^ CRC[0][bytes[7]];
+        crc = CRC[7][bytes[0] ^ crc >> 8] ^ CRC[6][bytes[1] ^ (crc & 255)] ^ CRC[5][bytes[2]] ^ CRC[4][bytes[3]]
+              ^ CRC[3][bytes[4]] ^ CRC[2][bytes[5]] ^ CRC[1][bytes[6]] ^ CRC[0][bytes[7]];
     for (size_t at = 0; at < len; at++)
         crc = (crc << 8 & 0xffff) ^ CRC[0][crc >> 8 ^ bytes[at]];
     return crc % HOME_SLOTS;
@@ -91,7 +93,8 @@ size_t reply_end(Span replies, size_t at) {
     end += 2;
     if (bytes[at] == '$' && bytes[at + 1] != '-') {
         int64_t len;
-        if (!span_int64((Span){bytes + at + 1, end - 2 - at - 1}, &len) || len < 0 || (uint64_t)len + 2 > replies.len - end)
+        if (!span_int64((Span){bytes + at + 1, end - 2 - at - 1}, &len) || len < 0
+            || (uint64_t)len + 2 > replies.len - end)
             return 0;
         end += (size_t)len + 2;
     }
@@ -119,11 +122,13 @@ void homes_free(Engine *engine) {
     engine->homes = NULL;
 }
 
-/* Whether an option of SET makes it look first; a value cannot be among them, and what stands behind IFEQ does no harm. */
+/* Whether an option of SET makes it look first; a value cannot be among them, and what stands behind IFEQ does no
+ * harm. */
 static bool looks(const Command *command) {
     for (size_t at = 3; at < command->argc; at++) {
         Span word = command_arg(command, at);
-        if (IS(word, "nx") || IS(word, "xx") || IS(word, "get") || IS(word, "keepttl") || IS(word, "ifeq") || IS(word, "ifne")
+        if (IS(word, "nx") || IS(word, "xx") || IS(word, "get") || IS(word, "keepttl") || IS(word, "ifeq")
+            || IS(word, "ifne")
             || IS(word, "ifdeq") || IS(word, "ifdne"))
             return true;
     }
@@ -158,7 +163,8 @@ unsigned home_of(const Engine *engine, const Command *command) {
 
 /* Whether what leaves the fast paths of this session may leave it for its home alone. */
 bool home_gathers(const Engine *engine, const Session *session) {
-    return engine->homes && session->hot && !session->decides && !session->midway && engine->hot_reads && engine->hot_writes;
+    return engine->homes && session->hot && !session->decides && !session->midway && engine->hot_reads
+        && engine->hot_writes;
 }
 
 static bool can_travel(const Session *session, const Command *command) {
@@ -182,7 +188,8 @@ static bool add_command(Buffer *out, const Command *command) {
         return false;
     for (size_t number = 0; number < command->argc; number++) {
         Span arg = command_arg(command, number);
-        if (!add_head(out, '$', arg.len) || (arg.len && !buffer_append(out, arg.bytes, arg.len)) || !buffer_append(out, "\r\n", 2))
+        if (!add_head(out, '$', arg.len) || (arg.len && !buffer_append(out, arg.bytes, arg.len))
+            || !buffer_append(out, "\r\n", 2))
             return false;
     }
     return true;
@@ -214,10 +221,11 @@ static HomeGroup *group_of(HomeRun *run, unsigned home) {
     return &run->group[run->groups++];
 }
 
-/* For `dispatch`, which is asked about the first of them: the command under way and all behind it that are decided about by one key,
- * grouped by their homes; each group as a client would send it, and its distinct keys (u32 bytes | key). Within a group the order is
- * kept, and of one key all are in one group. What is decided here travels along, so that it does not end the run. False: the
- * first has to travel by itself, or memory is short. They are taken: nobody dispatches them again. */
+/* For `dispatch`, which is asked about the first of them: the command under way and all behind it that are decided
+ * about by one key, grouped by their homes; each group as a client would send it, and its distinct keys (u32 bytes |
+ * key). Within a group the order is kept, and of one key all are in one group. What is decided here travels along,
+ * so that it does not end the run. False: the first has to travel by itself, or memory is short. They are taken:
+ * nobody dispatches them again. */
 bool home_run(Engine *engine, const Session *session, HomeRun *run) {
     Batch *batch = &engine->batch;
     size_t bytes = 0;
@@ -236,7 +244,8 @@ bool home_run(Engine *engine, const Session *session, HomeRun *run) {
         if (!group)
             break;
         size_t payload_len = group->payload.len, keys_len = group->keys.len;
-        if (!add_command(&group->payload, command) || (is_new(batch, number) && !add_key(&group->keys, command_arg(command, 1)))) {
+        if (!add_command(&group->payload, command)
+            || (is_new(batch, number) && !add_key(&group->keys, command_arg(command, 1)))) {
             buffer_cut(&group->payload, payload_len);
             buffer_cut(&group->keys, keys_len);
             break;

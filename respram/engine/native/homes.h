@@ -6,7 +6,8 @@
 
 #define HOME_SLOTS 16384
 #define RUN_GROUPS_MAX 16
-#define RUN_BYTES_MAX ((size_t)64 << 10) /* of commands that travel together; one alone may be longer. api.py has it, too */
+/* of commands that travel together; one alone may be longer. api.py has it, too */
+#define RUN_BYTES_MAX ((size_t)64 << 10)
 
 unsigned slot_of(Span key);
 int slot_away(Span keys, const uint8_t *table, bool *cut_short);

@@ -1,4 +1,5 @@
-# Part of _native.pyx: what travels to a home and what comes back, translated. NativeEngine has a method of a line for each.
+# Part of _native.pyx: what travels to a home and what comes back, translated. NativeEngine has a method of a line for
+# each.
 
 
 cdef object homes_take(Engine *c, const CSession *session):
@@ -14,7 +15,8 @@ cdef object homes_take(Engine *c, const CSession *session):
         for number in range(run.groups):
             group = &run.group[number]
             groups.append(Group(
-                group.home, group.commands, PyBytes_FromStringAndSize(<char *>group.payload.bytes, <Py_ssize_t>group.payload.len),
+                group.home, group.commands, PyBytes_FromStringAndSize(<char *>group.payload.bytes,
+                                                                      <Py_ssize_t>group.payload.len),
                 PyBytes_FromStringAndSize(<char *>group.keys.bytes, <Py_ssize_t>group.keys.len)))
         return Run(PyBytes_FromStringAndSize(<char *>run.order, <Py_ssize_t>run.commands), groups)
     except BaseException:

@@ -1,5 +1,5 @@
-/* The fast paths: the common, successful form of ordinary commands. Here is the table; the handlers are in reads.c, writes.c,
- * counts.c and parts.c.
+/* The fast paths: the common, successful form of ordinary commands. Here is the table; the handlers are in reads.c,
+ * writes.c, counts.c and parts.c.
  *
  * A handler answers and returns true, or declines with false before it has changed or written anything;
  * then the command takes the way of all others, to `dispatch`, which knows every form and every
@@ -54,16 +54,18 @@ uint8_t hot_name(Span name) {
     return row->first == first && row->last == last && row->name_bytes == name.len ? hot : COLD;
 }
 
-/* Whether the switches let this command be answered here: misses that are told or asked for are the business of `dispatch`, and
- * so are writes that somebody observes. */
+/* Whether the switches let this command be answered here: misses that are told or asked for are the business of
+ * `dispatch`, and so are writes that somebody observes. */
 static inline bool is_allowed(const Engine *engine, unsigned shape) {
-    return (engine->hot_writes || !(shape & (SHAPE_WRITES | SHAPE_DECIDES))) && (engine->hot_reads || !(shape & SHAPE_ASKS));
+    return (engine->hot_writes || !(shape & (SHAPE_WRITES | SHAPE_DECIDES)))
+        && (engine->hot_reads || !(shape & SHAPE_ASKS));
 }
 
 /* A session that tracks has read these keys, or looked for them. */
 static void note_seen(Engine *engine, const Session *session, const Row *row, const Command *command) {
     size_t last = row->last_key < 0 ? command->argc - 1 : (size_t)row->last_key;
-    for (size_t at = (size_t)row->first_key; row->first_key && at <= last && at < command->argc; at += (size_t)row->key_step)
+    for (size_t at = (size_t)row->first_key; row->first_key && at <= last && at < command->argc;
+        at += (size_t)row->key_step)
         engine_note(engine, NOTE_SEEN, session->db, command_arg(command, at));
 }
 
@@ -88,7 +90,8 @@ bool hot_run(Engine *engine, Session *session, const Command *command, int64_t n
         return false;
     if (unlikely(session->tracks) && row->first_key < 0)
         return false; /* which keys it reads is seen by who runs it */
-    if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape) || !row->handler(engine, session, command, now_ms))
+    if (!hot_permitted(session, row, command) || !is_allowed(engine, row->shape)
+        || !row->handler(engine, session, command, now_ms))
         return false;
     engine->calls[command->hot]++;
     if (unlikely(session->tracks) && row->shape & SHAPE_READS)

@@ -59,7 +59,8 @@ static inline Life life_of(const Engine *engine, const Record *record, int64_t n
                   : (Life){now_ms + engine->settings.default_ttl_ms, true};
 }
 
-/* Puts the value of a record (NULL: none) into the draft, in plain, with room for so many bytes in all. False: there is none. */
+/* Puts the value of a record (NULL: none) into the draft, in plain, with room for so many bytes in all. False: there
+ * is none. */
 bool draft_open(Engine *engine, const Record *record, size_t bytes);
 void draft_wipe(Engine *engine);
 bool integer_of(Engine *engine, const Record *record, int64_t *number);

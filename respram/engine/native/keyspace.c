@@ -85,7 +85,8 @@ void engine_configure(Engine *engine, const Settings *settings) {
 }
 
 uint64_t engine_used_bytes(const Engine *engine) {
-    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes + engine->family_bytes
+    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes
+        + engine->family_bytes
                      + stubs_bytes(&engine->stubs);
     for (int db = 0; db < SPACES; db++)
         bytes += table_bytes(&engine->tables[db]);
@@ -220,8 +221,8 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     return record;
 }
 
-/* Makes `record` (NULL: a new one) hold this version; without a value, a stub, but of a key, whose stub is none of the records
- * (stub_bury). What there was of the key before is that record or the stub with this number, or neither. */
+/* Makes `record` (NULL: a new one) hold this version; without a value, a stub, but of a key, whose stub is none of
+ * the records (stub_bury). What there was of the key before is that record or the stub with this number, or neither. */
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms, uint32_t stub) {
@@ -257,7 +258,8 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     }
     if (unlikely(record->flags & RECORD_KIND) && !stays)
         family_head_goes(engine, record, cleared);
-    else if (is_member(db) && !is_new && kin_of(engine, record)->family && (!content || family_is_dying(engine, record)))
+    else if (is_member(db) && !is_new && kin_of(engine, record)->family
+        && (!content || family_is_dying(engine, record)))
         family_unlink(engine, record);
     if (record->flags & RECORD_STUB)
         count_stub(engine, record, -1);
@@ -298,13 +300,15 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     return record;
 }
 
-/* Out of table and counts; wheel and digests have let go of it already. With a head goes what is as old as this clock. */
+/* Out of table and counts; wheel and digests have let go of it already. With a head goes what is as old as this
+ * clock. */
 void keyspace_forget(Engine *engine, Record *record, uint64_t cleared) {
     if (unlikely(record->flags & RECORD_KIND))
         family_head_goes(engine, record, cleared);
     else if (is_member(record->db) && kin_of(engine, record)->family)
         family_unlink(engine, record);
-    dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record)) == record);
+    dear(table_find(&engine->tables[record->db], keyspace_hash(engine, record_key(record)), record_key(record))
+        == record);
     if (record->flags & RECORD_STUB)
         count_stub(engine, record, -1);
     else
@@ -339,10 +343,12 @@ static uint64_t next_clock(const Engine *engine, const Record *replaced, uint32_
     return replaced ? latest(clock, replaced->clock + 1) : clock;
 }
 
-/* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold the older
- * value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for longer. */
+/* The shadow rule for a local write: how long what it replaces would still have lived. Where nobody else can hold
+ * the older value, no peer and no file, there is nothing to be remembered, but of a head: its members may live for
+ * longer. */
 static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_t stub, int64_t deadline_ms) {
-    bool is_remembered = engine->digests.kept || engine->settings.outbox_bytes_max || (replaced && replaced->flags & RECORD_KIND);
+    bool is_remembered = engine->digests.kept || engine->settings.outbox_bytes_max
+        || (replaced && replaced->flags & RECORD_KIND);
     if (!(replaced || stub) || !is_remembered)
         return 0;
     int64_t last_ms = replaced ? record_end_ms(replaced) : stub_shadow_ms(stub_at(&engine->stubs, stub));
@@ -424,7 +430,8 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
 }
 
 /* The same of a record; its key lies in it, so both go by way of a buffer. */
-bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms, uint8_t note) {
+bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, bool implicit, int64_t now_ms,
+    uint8_t note) {
     Span key = record_key(record);
     size_t value_bytes = record_value_bytes(record);
     if (!buffer_reserve(&engine->scratch, key.len + value_bytes))
@@ -437,7 +444,8 @@ bool keyspace_again(Engine *engine, const Record *record, int64_t deadline_ms, b
     engine->moved += value_bytes;
     Content content = {.bytes = {engine->scratch.bytes + key.len, value_bytes}, .position = record->position,
                        .seal = engine->nodes.seals[record->node], .kind = (uint8_t)record_kind(record)};
-    bool stored = keyspace_put(engine, record->db, keyspace_hash(engine, key), key, &content, deadline_ms, implicit, now_ms, note);
+    bool stored = keyspace_put(engine, record->db, keyspace_hash(engine, key), key, &content, deadline_ms, implicit,
+        now_ms, note);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);
     return stored;
 }
@@ -467,7 +475,8 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 }
 
 /* -- forgetting ---------------------------------------------------------------------------------- */
-/* Of a space whose stubs are records: it stays one, under its key. Without memory for a smaller block it keeps the one it has. */
+/* Of a space whose stubs are records: it stays one, under its key. Without memory for a smaller block it keeps the
+ * one it has. */
 static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
     if (is_member(record->db) && kin_of(engine, record)->family)
         family_unlink(engine, record);

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define PACKED_HEADER_BYTES 34
-#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | PACKED_SEALED | PACKED_ADOPTED | RECORD_KIND | PACKED_NAMED)
+#define FLAGS_KNOWN (RECORD_IMPLICIT | RECORD_STUB | RECORD_SHADOWED | RECORD_KIND \
+                     | PACKED_SEALED | PACKED_ADOPTED | PACKED_NAMED)
 
 typedef struct Arrived {
     Span key, value;
@@ -33,8 +34,8 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
     return number;
 }
 
-/* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a stub.
- * Only a key's stub with a shadow goes by a name. */
+/* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a
+ * stub. Only a key's stub with a shadow goes by a name. */
 static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
     if (flags & RECORD_KIND && (flags & (RECORD_STUB | PACKED_SEALED) || value_bytes || db >= DATABASES))
         return true;
@@ -83,7 +84,8 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
     }
     if (key_bytes + value_bytes > (uint64_t)(end - from))
         return false;
-    if (is_member(record->db) && (key_bytes < NAME_LENGTH_BYTES || number_at(from, NAME_LENGTH_BYTES) > key_bytes - NAME_LENGTH_BYTES))
+    if (is_member(record->db)
+        && (key_bytes < NAME_LENGTH_BYTES || number_at(from, NAME_LENGTH_BYTES) > key_bytes - NAME_LENGTH_BYTES))
         return false;
     record->key = (Span){from, key_bytes};
     record->value = (Span){from + key_bytes, value_bytes};
@@ -107,7 +109,8 @@ static bool is_acceptable(const Engine *engine, const Arrived *record, Known kno
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
            && record->shadow_ms <= (uint64_t)(now_ms + SHADOW_MS_MAX)
-           && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB) /* of a key too large here */
+           /* of a key too large here */
+           && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB)
            && (known.record || known.stub || !engine_full(engine));
 }
 
@@ -119,8 +122,8 @@ static const Name *name_arrived(Arrived *record) {
     return &record->name;
 }
 
-/* By its key; a stub that came without one by its name, and where there is a record it has its key again: in `found_key`, since the
- * record may go. False: no memory. */
+/* By its key; a stub that came without one by its name, and where there is a record it has its key again: in
+ * `found_key`, since the record may go. False: no memory. */
 static bool find_known(Engine *engine, Arrived *arrived, Buffer *found_key, uint64_t *hash, Known *known) {
     *known = (Known){0};
     if (arrived->flags & PACKED_NAMED) {
@@ -231,7 +234,8 @@ static bool write(Engine *engine, Known known, uint64_t hash, const Arrived *new
     }
     int32_t node = nodes_intern(&engine->nodes, newer->node, &content.seal);
     bool written = node >= 0
-                   && keyspace_write(engine, known.record, newer->db, hash, newer->key, is_live ? &content : NULL, newer->clock,
+                   && keyspace_write(engine, known.record, newer->db, hash, newer->key, is_live ? &content
+                   : NULL, newer->clock,
                                      (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms,
                                      newer->flags & RECORD_IMPLICIT, now_ms, known.stub);
     seal_done(engine, &content, written);
@@ -243,7 +247,8 @@ static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int
     Seal none = {0};
     uint64_t ended = newer->deadline_ms << 16;
     if (newer->flags & RECORD_KIND
-        && !keyspace_mark(engine, newer->db, hash, newer->key, ended > newer->clock ? ended : newer->clock, newer->node, shadow_ms, now_ms))
+        && !keyspace_mark(engine, newer->db, hash, newer->key, ended > newer->clock ? ended
+        : newer->clock, newer->node, shadow_ms, now_ms))
         return false;
     int32_t node = nodes_intern(&engine->nodes, newer->node, &none);
     return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock, (uint16_t)node,
@@ -292,7 +297,8 @@ static void tell(Engine *engine, const Seen *seen, const Arrived *newer, bool is
  * taking the older record away. A member of what has ended here stays as a stub, for as long as others may keep it. */
 static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t now_ms) {
     Seen seen = {0};
-    bool is_told = unlikely(engine->observed) && !(newer->flags & PACKED_NAMED); /* else nothing can be seen of it, before or after */
+    /* else nothing can be seen of it, before or after */
+    bool is_told = unlikely(engine->observed) && !(newer->flags & PACKED_NAMED);
     if (is_told) {
         seen = look(engine, newer, now_ms);
         known.record = table_find(&engine->tables[newer->db], hash, newer->key); /* looking destroys what is overdue */

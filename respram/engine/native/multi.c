@@ -5,16 +5,17 @@
  * here it costs little more than outside of MULTI.
  *
  * While `session->keeping` is above 0, a hot command of a right number of arguments is copied to `session->kept`
- * and answered +QUEUED: a Kept, its args, their bytes, eight bytes aligned. Only the arguments themselves are copied, and
- * a command that names no more keys has few of them: else a line of blanks, or a PING of a thousand empty arguments,
- * would take a hundred times what it counts for. Its key is hashed on arrival. Everything
- * else, and all from the first such command on, is for `dispatch`, which takes out what is kept here and keeps it itself.
- * EXEC runs what is kept, in windows whose lines and records are prefetched; a command that turns out not to be
- * hot is handed back, answered by `dispatch`, and the run goes on.
+ * and answered +QUEUED: a Kept, its args, their bytes, eight bytes aligned. Only the arguments themselves are copied,
+ * and a command that names no more keys has few of them: else a line of blanks, or a PING of a thousand empty
+ * arguments, would take a hundred times what it counts for. Its key is hashed on arrival. Everything else, and all from
+ * the first such command on, is for `dispatch`, which takes out what is kept here and keeps it itself. EXEC runs what
+ * is kept, in windows whose lines and records are prefetched; a command that turns out not to be hot is handed back,
+ * answered by `dispatch`, and the run goes on.
  *
- * MULTI, EXEC and DISCARD are answered here too where nothing speaks against it: the session has `keeps`, nothing is watched, both
- * switches are on, and no other node decides. `dispatch` learns of such a MULTI with the first command that it gets (`begun`). Where
- * EXEC comes to a command that is for `dispatch`, the head and the replies so far stand in the reply, and EXEC itself is handed over (`midway`).
+ * MULTI, EXEC and DISCARD are answered here too where nothing speaks against it: the session has `keeps`, nothing is
+ * watched, both switches are on, and no other node decides. `dispatch` learns of such a MULTI with the first command
+ * that it gets (`begun`). Where EXEC comes to a command that is for `dispatch`, the head and the replies so far stand
+ * in the reply, and EXEC itself is handed over (`midway`).
  */
 #include "homes.h"
 #include "hot.h"
@@ -35,7 +36,8 @@ static const char QUEUED[] = "+QUEUED\r\n";
 
 /* What is not kept: no command, and those that are about commands. */
 static bool is_alone(uint8_t hot) {
-    return hot == COLD || hot == HOT_eval || hot == HOT_evalsha || hot == HOT_multi || hot == HOT_exec || hot == HOT_discard;
+    return hot == COLD || hot == HOT_eval || hot == HOT_evalsha || hot == HOT_multi || hot == HOT_exec
+        || hot == HOT_discard;
 }
 
 /* How many keys, or members of one, EXEC will look up for it. */
@@ -139,7 +141,8 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
             window_end = prefetch_window(engine, session);
         kept_next(session, command);
         always(session->kept_at <= session->kept.len && command->hot != COLD && command->hot < HOT_COUNT);
-        if (unlikely(engine->moved >= engine->moved_max)) /* it has had its share: `dispatch` says so for each of the rest */
+        /* it has had its share: `dispatch` says so for each of the rest */
+        if (unlikely(engine->moved >= engine->moved_max))
             return false;
         size_t before = engine->reply.len;
         if (!hot_run(engine, session, command, now_ms)) {
@@ -147,7 +150,8 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
             return false;
         }
         engine->feed.bytes_left -= (int64_t)(engine->reply.len - before);
-        if (unlikely(engine->reply.len - engine->feed.reply_start > reply_bytes_max)) { /* all of it runs, and nobody will read the replies */
+        /* all of it runs, and nobody will read the replies */
+        if (unlikely(engine->reply.len - engine->feed.reply_start > reply_bytes_max)) {
             session->closing = true;
             drop_replies(engine);
         }
@@ -194,7 +198,8 @@ static bool discard(Engine *engine, Session *session) {
 
 static bool exec(Engine *engine, Session *session, int64_t now_ms) {
     if (!engine->hot_reads || !engine->hot_writes || engine_full(engine)
-        || (engine->homes && !session->decides && kept_home(engine, session)) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        || (engine->homes && !session->decides && kept_home(engine, session))
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     size_t before = engine->reply.len;
     reply_integer(engine, '*', (int64_t)session->kept_count);
@@ -214,7 +219,8 @@ static bool exec(Engine *engine, Session *session, int64_t now_ms) {
 bool kept_turn(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     if (command->hot != HOT_exec && command->hot != HOT_discard)
         return keep(engine, session, command);
-    if (!session->begun || session->watches || command->argc != 1 || !hot_permitted(session, &ROWS[command->hot], command)
+    if (!session->begun || session->watches || command->argc != 1
+        || !hot_permitted(session, &ROWS[command->hot], command)
         || !(command->hot == HOT_exec ? exec(engine, session, now_ms) : discard(engine, session)))
         return false;
     engine->calls[command->hot]++;

@@ -1,9 +1,10 @@
 /* A key's name: 124 bits of BLAKE2s over database and key, and 4 bits that are the database.
  *
- * A stub holds its key's name and not the key (stubs.c). Two keys of one name would be one key to it: one could be lost by
- * the letting go of the other. So the name is a hash that nobody can find a collision of, also who knows how it is made: 2**62 tries
- * for a pair, 2**124 for a given key. It has no secret in it, so that it means the same to a peer, and in a file, whatever
- * the secret was then; a secret comes in where names are placed (dump.c, stubs.c). docs/decisions/0081 has the reasons.
+ * A stub holds its key's name and not the key (stubs.c). Two keys of one name would be one key to it: one could be lost
+ * by the letting go of the other. So the name is a hash that nobody can find a collision of, also who knows how it is
+ * made: 2**62 tries for a pair, 2**124 for a given key. It has no secret in it, so that it means the same to a peer,
+ * and in a file, whatever the secret was then; a secret comes in where names are placed (dump.c, stubs.c).
+ * docs/decisions/0081 has the reasons.
  *
  * About 130 ns for a key of up to 64 bytes. record.py says the same in Python.
  */
@@ -15,7 +16,8 @@
 #define ROUNDS 10
 #define PARAMETERS UINT32_C(0x01010010) /* 16 bytes of digest, no key, fanout and depth 1 */
 
-static const uint32_t IV[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+static const uint32_t IV[8] =
+    {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 static const uint8_t SIGMA[ROUNDS][16] = {
     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
     {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},

@@ -1,8 +1,9 @@
 /* Members of a sorted set in their order: a tree that counts. The twin of pure/order.py, which says how it works.
  *
- * A leaf of 1 KiB holds up to 63 scores with their records, an inner node of 2 KiB up to 72 children, for each its first member and
- * how many stand below it. Scores stand beside the pointers, so that a search reads a record's name only where scores are equal.
- * About 24 bytes a member, where Redis's skip list takes 40. What leaves a node is wiped: a score is a value.
+ * A leaf of 1 KiB holds up to 63 scores with their records, an inner node of 2 KiB up to 72 children, for each its
+ * first member and how many stand below it. Scores stand beside the pointers, so that a search reads a record's name
+ * only where scores are equal. About 24 bytes a member, where Redis's skip list takes 40. What leaves a node is wiped:
+ * a score is a value.
  */
 #include "order.h"
 
@@ -244,7 +245,8 @@ static void join_nodes(Inner *parent, size_t left_at, uint32_t height, Arena *ar
     look_again(parent, left_at, height);
 }
 
-static void take_out(const Order *order, void *node, uint32_t height, Arena *arena, const Record *record, const Wanted *wanted) {
+static void take_out(const Order *order, void *node, uint32_t height, Arena *arena, const Record *record,
+    const Wanted *wanted) {
     if (!height) {
         Leaf *leaf = node;
         size_t at = bisect(order, leaf->items, leaf->count, wanted, false);

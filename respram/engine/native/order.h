@@ -4,7 +4,8 @@
 
 #include "store.h"
 
-#define ORDER_HEIGHT_MAX 12 /* inner nodes above each other: at least 18 children each make more members than memory holds */
+/* inner nodes above each other: at least 18 children each make more members than memory holds */
+#define ORDER_HEIGHT_MAX 12
 
 typedef struct Ranked { /* the score stands here in plain, sealed or not: without it there is no order */
     double score;
@@ -17,27 +18,31 @@ typedef struct Order {
     uint32_t name_at;
 } Order;
 
-typedef struct OrderRoom { /* nodes kept ready, so that a member that is stored finds its place without asking for memory */
+/* nodes kept ready, so that a member that is stored finds its place without asking for memory */
+typedef struct OrderRoom {
     void *leaf;
     void *inners[ORDER_HEIGHT_MAX];
     uint32_t count;
 } OrderRoom;
 
-/* Orders whose members are cleared. Giving back the 20,000 nodes of 10^6 members at once would stop the engine for milliseconds. */
+/* Orders whose members are cleared. Giving back the 20,000 nodes of 10^6 members at once would stop the engine for
+ * milliseconds. */
 typedef struct Graves {
     Order *orders;
     uint32_t count, capacity;
 } Graves;
 
 void order_bury(Order *order, Graves *graves, Arena *arena); /* it is empty after this */
-bool order_dig(Graves *graves, Arena *arena); /* gives back one node, and all that is above it alone; false: there was none */
+/* gives back one node, and all that is above it alone; false: there was none */
+bool order_dig(Graves *graves, Arena *arena);
 void order_give_graves(Graves *graves, Arena *arena);
 
 bool order_make_room(OrderRoom *room, Arena *arena); /* for one more member, in whichever order */
 void order_give_room(OrderRoom *room, Arena *arena);
 void order_add(Order *order, OrderRoom *room, double score, Record *record); /* it is not in it, and there is room */
 void order_remove(Order *order, Arena *arena, double score, const Record *record);
-void order_moved(Order *order, double score, const Record *before, Record *after); /* the old address may be gone already */
+/* the old address may be gone already */
+void order_moved(Order *order, double score, const Record *before, Record *after);
 void order_clear(Order *order, Arena *arena); /* at once: for a few, and at the end */
 uint64_t order_count(const Order *order);
 /* How many stand before (score, name), or `after`: before or at it. Without a name: the score, whatever the name. */

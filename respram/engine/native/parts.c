@@ -1,7 +1,7 @@
 /* Hot commands that read and write parts of a value. The twin of pure/parts.py.
  *
- * A value is opened into the draft, worked on there, and stored as a whole: what is sealed is sealed anew, and what peers are
- * told is the result. The draft is wiped at once.
+ * A value is opened into the draft, worked on there, and stored as a whole: what is sealed is sealed anew, and what
+ * peers are told is the result. The draft is wiped at once.
  */
 #include "hot.h"
 
@@ -32,7 +32,8 @@ void draft_wipe(Engine *engine) {
 /* GETRANGE and SUBSTR. */
 HANDLER(getrange) {
     int64_t start, end;
-    if (command->argc != 4 || !span_int64(command_arg(command, 2), &start) || !span_int64(command_arg(command, 3), &end))
+    if (command->argc != 4 || !span_int64(command_arg(command, 2), &start)
+        || !span_int64(command_arg(command, 3), &end))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
     int64_t len = record ? (int64_t)record_value_bytes(record) : 0;
@@ -60,11 +61,13 @@ HANDLER(getrange) {
 SAME(substr, hot_getrange)
 
 /* The draft becomes the value, under the old deadline and mark. */
-static bool rewrite(Engine *engine, const Session *session, const Command *command, const Record *record, int64_t now_ms, uint8_t note) {
+static bool rewrite(Engine *engine, const Session *session, const Command *command, const Record *record,
+    int64_t now_ms, uint8_t note) {
     Life life = life_of(engine, record, now_ms);
     uint64_t defaulted = record == NULL;
     Span value = {engine->draft.bytes, engine->draft.len};
-    bool stored = keyspace_store(engine, session->db, command->hash, command_arg(command, 1), value, life.deadline_ms, life.implicit,
+    bool stored = keyspace_store(engine, session->db, command->hash, command_arg(command, 1), value, life.deadline_ms,
+        life.implicit,
                                  now_ms, note);
     draft_wipe(engine);
     engine->defaulted += stored ? defaulted : 0;
@@ -97,7 +100,8 @@ static void extend(Engine *engine, size_t bytes) {
 
 HANDLER(setrange) {
     int64_t offset;
-    if (command->argc != 4 || !span_int64(command_arg(command, 2), &offset) || offset < 0 || offset > (int64_t)DRAFT_BYTES_MAX
+    if (command->argc != 4 || !span_int64(command_arg(command, 2), &offset) || offset < 0
+        || offset > (int64_t)DRAFT_BYTES_MAX
         || engine_full(engine) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span key = command_arg(command, 1), piece = command_arg(command, 3);
@@ -154,7 +158,8 @@ HANDLER(setbit) {
 
 HANDLER(getbit) {
     int64_t offset;
-    if (command->argc != 3 || !bit_offset(engine, command_arg(command, 2), &offset) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc != 3 || !bit_offset(engine, command_arg(command, 2), &offset)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
     size_t at = (size_t)(offset >> 3);
@@ -195,7 +200,8 @@ static int64_t ones(const uint8_t *bytes, size_t len) {
 HANDLER(bitcount) {
     int64_t start = 0, end = -1;
     if ((command->argc != 2 && command->argc != 4 && !(command->argc == 5 && IS(command_arg(command, 4), "byte")))
-        || (command->argc > 2 && (!span_int64(command_arg(command, 2), &start) || !span_int64(command_arg(command, 3), &end)))
+        || (command->argc > 2 && (!span_int64(command_arg(command, 2), &start)
+        || !span_int64(command_arg(command, 3), &end)))
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
@@ -248,7 +254,8 @@ static int64_t first_bit(const uint8_t *bytes, size_t start, size_t end, bool wa
 /* BITPOS key bit [start [end [BYTE]]]. Zeros go on behind the value, unless an end was named. */
 HANDLER(bitpos) {
     int64_t wanted, start = 0, end = -1;
-    if (command->argc < 3 || command->argc > 6 || !span_int64(command_arg(command, 2), &wanted) || (wanted != 0 && wanted != 1)
+    if (command->argc < 3 || command->argc > 6 || !span_int64(command_arg(command, 2), &wanted)
+        || (wanted != 0 && wanted != 1)
         || (command->argc > 3 && !span_int64(command_arg(command, 3), &start))
         || (command->argc > 4 && !span_int64(command_arg(command, 4), &end))
         || (command->argc > 5 && !IS(command_arg(command, 5), "byte")) || !reply_reserve(engine, REPLY_HEAD_BYTES))
@@ -285,7 +292,8 @@ HANDLER(copy) {
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span source = command_arg(command, 1), target = command_arg(command, 2);
-    if (target.len > HOT_BYTES_MAX || (source.len == target.len && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))
+    if (target.len > HOT_BYTES_MAX
+        || (source.len == target.len && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))
         return false;
     const Record *record = keyspace_row(engine, session->db, keyspace_hash(engine, source), source, now_ms);
     uint64_t hash = keyspace_hash(engine, target);
@@ -297,7 +305,8 @@ HANDLER(copy) {
         if (!draft_open(engine, record, 0))
             return false;
         engine->moved += engine->draft.len;
-        stored = keyspace_store(engine, session->db, hash, target, (Span){engine->draft.bytes, engine->draft.len}, life.deadline_ms,
+        stored = keyspace_store(engine, session->db, hash, target, (Span){engine->draft.bytes, engine->draft.len},
+            life.deadline_ms,
                                 life.implicit, now_ms, NOTE_COPY_TO);
         draft_wipe(engine);
         if (!stored)

@@ -1,4 +1,5 @@
-/* Patterns that channels are compared with, compiled. The twin of pure/patterns.py; what narrows the search down is in commands/patterns.py. */
+/* Patterns that channels are compared with, compiled. The twin of pure/patterns.py; what narrows the search down is
+ * in commands/patterns.py. */
 #include "engine.h"
 
 #include <stdlib.h>

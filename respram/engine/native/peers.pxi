@@ -71,7 +71,8 @@ cdef object peers_lacking(Engine *c, bloom, selection, cursor, bytes_max, budget
     check_tracked(c, 0)
     memset(&found, 0, sizeof(found))
     try:
-        if not filter_lacking(c, &bits.filter, &chosen.selection, &spot, <uint64_t>max(within(bytes_max), 0), within(budget),
+        if not filter_lacking(c, &bits.filter, &chosen.selection, &spot, <uint64_t>max(within(bytes_max), 0),
+                              within(budget),
                               &found):
             raise MemoryError
         return Found(PyBytes_FromStringAndSize(<char *>found.bytes, <Py_ssize_t>found.len), cursor_of(spot))

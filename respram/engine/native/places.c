@@ -1,5 +1,5 @@
-/* The members of a family in an array of chunks: a hole is filled by the last, a draw is one index, growing moves nothing, and a walk
- * downwards sees every member that stays.
+/* The members of a family in an array of chunks: a hole is filled by the last, a draw is one index, growing moves
+ * nothing, and a walk downwards sees every member that stays.
  */
 #include "engine.h"
 
@@ -10,7 +10,8 @@
 #define MORE_CHUNKS 8
 
 Record **place_at(const Family *family, uint64_t place) {
-    return place < CHUNK_MEMBERS ? &family->first[place] : &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS];
+    return place < CHUNK_MEMBERS ? &family->first[place]
+        : &family->more[place / CHUNK_MEMBERS - 1][place % CHUNK_MEMBERS];
 }
 
 Record *family_member(const Family *family, uint64_t place) {

@@ -33,7 +33,8 @@
 
 #define REQUESTS_MAX 64
 #define PIECE_BYTES ((size_t)16 << 10)
-#define STACK_BYTES ((size_t)256 << 10) /* address space; what the C library keeps for each thread comes out of it too */
+/* address space; what the C library keeps for each thread comes out of it too */
+#define STACK_BYTES ((size_t)256 << 10)
 
 typedef struct Request {
     uint8_t *start; /* of what is still to be done */
@@ -61,7 +62,8 @@ static Request next_piece(size_t piece_bytes) {
 
 static void *work(void *nothing) {
     struct sched_param lowest = {.sched_priority = 0};
-    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), piece_bytes = page_bytes > PIECE_BYTES ? page_bytes : PIECE_BYTES;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), piece_bytes = page_bytes > PIECE_BYTES ? page_bytes
+        : PIECE_BYTES;
     (void)nothing;
     pthread_setname_np(pthread_self(), "respram-pages");
     bool gives_way = pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest) == 0;

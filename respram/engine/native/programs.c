@@ -1,9 +1,10 @@
-/* Scripts as programs: EVAL and EVALSHA of those that the engine was taught. The twin of pure/programs.py; respram/program.py
- * says what a program is, scripting/compiler.py makes them.
+/* Scripts as programs: EVAL and EVALSHA of those that the engine was taught. The twin of pure/programs.py;
+ * respram/program.py says what a program is, scripting/compiler.py makes them.
  *
- * A step that calls a command runs its fast path, takes the reply back out of the engine's buffer and keeps it in `log`, whose
- * bytes are what values point at. Wherever something is odd the run declines, before or after a write: then
- * `dispatch` takes the log, and Lua goes on from there. Numbers are doubles, as in Lua, but there is no infinity and no -0.
+ * A step that calls a command runs its fast path, takes the reply back out of the engine's buffer and keeps it in
+ * `log`, whose bytes are what values point at. Wherever something is odd the run declines, before or after a write:
+ * then `dispatch` takes the log, and Lua goes on from there. Numbers are doubles, as in Lua, but there is no infinity
+ * and no -0.
  */
 #include "hot.h"
 #include "programs.h"
@@ -43,7 +44,8 @@ typedef struct Run {
 
 static Span span_of(const Run *run, const Value *value) {
     const Programs *programs = &run->engine->programs;
-    const uint8_t *bytes = value->where == HERE ? value->bytes : (value->where == IN_LOG ? programs->log.bytes : programs->made.bytes) + value->at;
+    const uint8_t *bytes = value->where == HERE ? value->bytes
+        : (value->where == IN_LOG ? programs->log.bytes : programs->made.bytes) + value->at;
     return (Span){bytes, value->len};
 }
 
@@ -143,12 +145,14 @@ static Value member(const Run *run, bool is_key, const Value *place) {
 }
 
 static bool is_inside(uint8_t hot) {
-    return hot != COLD && hot != HOT_select && hot != HOT_eval && hot != HOT_evalsha && hot != HOT_multi && hot != HOT_exec && hot != HOT_discard;
+    return hot != COLD && hot != HOT_select && hot != HOT_eval && hot != HOT_evalsha && hot != HOT_multi
+        && hot != HOT_exec && hot != HOT_discard;
 }
 
 /* What a script is told of a life that nobody named: see commands/scripts.py. */
 static bool is_endless(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
-    if (command->hot != HOT_ttl && command->hot != HOT_pttl && command->hot != HOT_expiretime && command->hot != HOT_pexpiretime)
+    if (command->hot != HOT_ttl && command->hot != HOT_pttl && command->hot != HOT_expiretime
+        && command->hot != HOT_pexpiretime)
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
     return record && record->flags & RECORD_IMPLICIT;
@@ -176,7 +180,8 @@ static bool value_of(const Run *run, size_t at, Value *value) {
         if (line.bytes[0] == '-')
             *value = truth_value(false);
         else
-            *value = (Value){.kind = TEXT, .where = IN_LOG, .at = at + line.len + 3, .len = log->len - at - line.len - 5};
+            *value = (Value){.kind = TEXT, .where = IN_LOG, .at = at + line.len + 3,
+            .len = log->len - at - line.len - 5};
         return true;
     default:
         return false;
@@ -190,7 +195,8 @@ static bool gather(Run *run, const Value *values, size_t count, Arg *args) {
         uint8_t digits[NUMBER_BYTES];
         Span text;
         size_t before = made->len;
-        if (!argument_of(run, &values[number], digits, &text) || made->len + text.len > LOG_BYTES_MAX || !buffer_reserve(made, text.len))
+        if (!argument_of(run, &values[number], digits, &text) || made->len + text.len > LOG_BYTES_MAX
+            || !buffer_reserve(made, text.len))
             return false;
         if (values[number].kind == TEXT)
             text = span_of(run, &values[number]); /* it may have moved */
@@ -200,8 +206,8 @@ static bool gather(Run *run, const Value *values, size_t count, Arg *args) {
     return true;
 }
 
-/* Runs a command's fast path and puts its reply behind `log`, which has room for a short one. False: it declined, or there
- * is no memory for what it has answered (`broken`). */
+/* Runs a command's fast path and puts its reply behind `log`, which has room for a short one. False: it declined, or
+ * there is no memory for what it has answered (`broken`). */
 static bool run_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken) {
     size_t before = engine->reply.len;
     command->hot = hot_name(command_arg(command, 0));
@@ -244,10 +250,12 @@ static bool call(Run *run, const Value *values, size_t count, Value *into) {
     Programs *programs = &engine->programs;
     Arg args[CALL_ARGS_MAX];
     size_t text_at = programs->made.len, log_at = programs->log.len;
-    if (log_at > LOG_BYTES_MAX / 2 || !gather(run, values, count, args) || !buffer_reserve(&programs->log, NUMBER_BYTES))
+    if (log_at > LOG_BYTES_MAX / 2 || !gather(run, values, count, args)
+        || !buffer_reserve(&programs->log, NUMBER_BYTES))
         return false;
     Command command = {.text = programs->made.bytes + text_at, .args = args, .argc = count};
-    return run_inside(engine, run->session, &command, run->now_ms, &programs->log, &run->broken) && value_of(run, log_at, into);
+    return run_inside(engine, run->session, &command, run->now_ms, &programs->log, &run->broken)
+        && value_of(run, log_at, into);
 }
 
 /* The time as Redis's TIME has it, in whole seconds; the log has it as a reply, for Lua to see the same. */
@@ -310,7 +318,8 @@ static bool of_one(Run *run, uint16_t op, const Value *value, Value *into) {
             *into = *value;
             return true;
         }
-        return text_of(run, value, digits, &text) && concatenate(run, value, &(Value){.kind = TEXT, .bytes = digits}, into);
+        return text_of(run, value, digits, &text)
+            && concatenate(run, value, &(Value){.kind = TEXT, .bytes = digits}, into);
     case OP_NUMBER:
         if (value->kind != NUMBER && value->kind != TEXT) {
             *into = (Value){.kind = NIL};
@@ -495,7 +504,8 @@ static bool evaluate(Engine *engine, Session *session, const Command *command, i
         || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
         || !reply_reserve(engine, sizeof NO_MEMORY))
         return false;
-    Run run = {.engine = engine, .session = session, .command = command, .taught = taught, .now_ms = now_ms, .keys = (size_t)keys};
+    Run run = {.engine = engine, .session = session, .command = command, .taught = taught, .now_ms = now_ms,
+        .keys = (size_t)keys};
     int proto = session->proto;
     const Step *last = NULL;
     session->proto = 2; /* of replies to a script */

@@ -1,7 +1,7 @@
 /* The order of a sorted set's family: what order.c is told of its members, and asked for commands.
  *
- * A member's score stands before its record (engine.h), as the order has it: what is in the record may be sealed, and is gone by
- * the time when it has to leave the order.
+ * A member's score stands before its record (engine.h), as the order has it: what is in the record may be sealed, and
+ * is gone by the time when it has to leave the order.
  */
 #include "hot.h"
 
@@ -16,7 +16,8 @@ void ranking_leave(Engine *engine, Family *family, const Record *record) {
         order_remove(&family->order, &engine->arena, *score_of(engine, record), record);
 }
 
-/* There is room for it. Without the cipher the score counts as 0: it is as wrong as the value will be when it is read. */
+/* There is room for it. Without the cipher the score counts as 0: it is as wrong as the value will be when it is
+ * read. */
 void ranking_enter(Engine *engine, Family *family, Record *record) {
     if (!is_ordered(family))
         return;

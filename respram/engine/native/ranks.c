@@ -11,7 +11,8 @@
 #define REPLY_BYTES_MAX (REPLY_HEAD_BYTES + TOLD_BYTES_MAX)
 #define RANKED_AT_ONCE 32       /* members that a range takes out of the order together */
 
-static const double POWERS[DIGITS_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+static const double POWERS[DIGITS_MAX + 1] =
+    {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 /* A plain number of few digits: they and the power of ten are exact, so one division rounds as `strtod` does. */
 static bool plain(Span word, double *score) {
@@ -64,7 +65,8 @@ static bool head_of(Engine *engine, const Session *session, const Command *comma
 }
 
 /* A member that is there under another score, or a new one. What it has of a deadline stays. */
-static bool put(Engine *engine, Record *head, const Record *member, Span name, double score, int64_t now_ms, bool *is_new,
+static bool put(Engine *engine, Record *head, const Record *member, Span name, double score, int64_t now_ms,
+    bool *is_new,
                 bool *is_changed) {
     *is_new = false;
     *is_changed = !member || *score_of(engine, member) != score;
@@ -114,8 +116,10 @@ HANDLER(zincrby) {
 }
 
 /* A member for a command that reads; its key is counted as a hit or a miss. False: it is for `dispatch`. */
-static bool find(Engine *engine, Session *session, const Command *command, int64_t now_ms, Record **head, const Record **member) {
-    if (command->argc != 3 || !head_of(engine, session, command, now_ms, head) || !reply_reserve(engine, REPLY_BYTES_MAX))
+static bool find(Engine *engine, Session *session, const Command *command, int64_t now_ms, Record **head,
+    const Record **member) {
+    if (command->argc != 3 || !head_of(engine, session, command, now_ms, head)
+        || !reply_reserve(engine, REPLY_BYTES_MAX))
         return false;
     *member = *head ? family_find(engine, *head, command_arg(command, 2), now_ms) : NULL;
     engine->hits += *head != NULL;
@@ -142,7 +146,8 @@ HANDLER(zrank) {
         return false;
     Span name = command_arg(command, 2);
     if (member)
-        reply_integer(engine, ':', (int64_t)family_place(engine, head, *score_of(engine, member), &name, false, now_ms));
+        reply_integer(engine, ':',
+        (int64_t)family_place(engine, head, *score_of(engine, member), &name, false, now_ms));
     else
         reply_nil(engine, session->proto);
     return true;
@@ -150,7 +155,8 @@ HANDLER(zrank) {
 
 HANDLER(zcard) {
     Record *head;
-    if (command->argc != 2 || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc != 2 || !head_of(engine, session, command, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     engine->hits += head != NULL;
@@ -215,7 +221,8 @@ HANDLER(zrange) {
     Record *head;
     Told told = {0};
     int64_t first, last;
-    if (command->argc < 4 || command->argc > 6 || !span_int64(command_arg(command, 2), &first) || !span_int64(command_arg(command, 3), &last))
+    if (command->argc < 4 || command->argc > 6 || !span_int64(command_arg(command, 2), &first)
+        || !span_int64(command_arg(command, 3), &last))
         return false;
     for (size_t number = 4; number < command->argc; number++) {
         Span word = command_arg(command, number);
@@ -270,7 +277,8 @@ HANDLER(zrangebyscore) {
         Span word = command_arg(command, number);
         if (IS(word, "withscores")) {
             told.scores = true;
-        } else if (IS(word, "limit") && number + 2 < command->argc && span_int64(command_arg(command, number + 1), &offset)
+        } else if (IS(word, "limit") && number + 2 < command->argc
+            && span_int64(command_arg(command, number + 1), &offset)
                    && span_int64(command_arg(command, number + 2), &limit)) {
             number += 2;
         } else {
@@ -281,7 +289,8 @@ HANDLER(zrangebyscore) {
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     if (family) {
-        uint64_t start = order_place(&family->order, low, NULL, above), stop = order_place(&family->order, high, NULL, !below);
+        uint64_t start = order_place(&family->order, low, NULL, above),
+            stop = order_place(&family->order, high, NULL, !below);
         if (offset >= 0 && start < stop && (uint64_t)offset < stop - start) {
             told.start = start + (uint64_t)offset;
             told.count = stop - told.start;

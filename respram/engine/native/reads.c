@@ -32,7 +32,8 @@ static size_t find_some(const Engine *engine, Session *session, const Command *c
     for (size_t number = 0; number < count; number++)
         table_prefetch_record(table, hashes[number]);
     for (size_t number = 0; number < count; number++)
-        records[number] = keyspace_row(engine, session->db, hashes[number], command_arg(command, from + number), now_ms);
+        records[number] = keyspace_row(engine, session->db, hashes[number], command_arg(command, from + number),
+        now_ms);
     return count;
 }
 

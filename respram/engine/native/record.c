@@ -54,7 +54,8 @@ void record_put_value(Record *record, const Content *content) {
     uint8_t *restrict out = value_place(record);
     if (!stream) {
         if (content->cipher) /* it cannot fail half-way: it was tried, and takes no memory */
-            always(cipher_run(content->cipher, content->seal.sealer, seal_position(&content->seal, content->position), content->bytes, out));
+            always(cipher_run(content->cipher, content->seal.sealer, seal_position(&content->seal, content->position),
+                content->bytes, out));
         else
             memcpy(out, bytes, len);
         return;
@@ -121,7 +122,8 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     record_get_value(record, out + key.len);
 }
 
-/* A stub needs no deadline: its shadow lies behind it. Its stamp's own time stands there, or the shadow, if that is sooner. */
+/* A stub needs no deadline: its shadow lies behind it. Its stamp's own time stands there, or the shadow, if that is
+ * sooner. */
 bool stub_pack(const Engine *engine, uint32_t number, const Span *key, Buffer *buffer) {
     const Stub *stub = stub_at(&engine->stubs, number);
     size_t key_bytes = key ? key->len : NAME_BYTES, size = PACKED_HEADER_BYTES + 8 + key_bytes;

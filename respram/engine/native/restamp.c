@@ -26,7 +26,8 @@ static int find_ahead(void *context, const Record *record) {
     Search *search = context;
     if (record->clock <= search->latest)
         return 0;
-    Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record, 0, record->db, record_key(record)};
+    Ahead ahead = {record->clock, search->engine->nodes.numbers[record->node], (Record *)record, 0, record->db,
+        record_key(record)};
     return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
 }
 
@@ -78,7 +79,8 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
     uint64_t hash = keyspace_hash(engine, record_key(record));
     record = keyspace_write(engine, record, record->db, hash, record_key(record), is_stub ? NULL : &content, clock,
                             (uint16_t)node, sooner(record_deadline_ms(record), horizon_ms),
-                            sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT, now_ms, 0);
+                            sooner(record_shadow_ms(record), now_ms + SHADOW_MS_MAX), record->flags & RECORD_IMPLICIT,
+                            now_ms, 0);
     if (record)
         outbox_add(engine, record->db, hash, record_key(record), record->key_bytes + content.bytes.len);
     buffer_clear(&engine->scratch, SCRATCH_KEPT_BYTES_MAX);

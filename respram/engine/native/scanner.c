@@ -49,8 +49,8 @@ void fault_say(Fault *fault, const char *text) {
     memcpy(fault->text, text, fault->len);
 }
 
-/* The end of the line that the scan stands in, as Redis finds it: the first `mark`, unless a NUL comes before it. A line that is
- * whole may be as long as it is; one that is not may not grow beyond the limit. NULL: it has not come. */
+/* The end of the line that the scan stands in, as Redis finds it: the first `mark`, unless a NUL comes before it. A
+ * line that is whole may be as long as it is; one that is not may not grow beyond the limit. NULL: it has not come. */
 static const uint8_t *line_end(Scan *scan, const uint8_t *text, size_t len, uint8_t mark) {
     size_t from = scan->searched > scan->at ? scan->searched : scan->at;
     const uint8_t *start = text + from, *found = from < len ? memchr(start, mark, len - from) : NULL;

@@ -1,11 +1,11 @@
 /* Sealing: values lie in their records as AES-256-CTR ciphertext. respram/seal.py says what a seal is.
  *
- * The cipher is libcrypto's, found at run time (cipher.c), or where there is none the binding's, which is called for it.
- * Counter blocks are laid side by side in a pad and encrypted together. Through the binding 4 blocks take 0.3 us and
- * 1,024 take 2.6, so what matters there is the number of calls.
+ * The cipher is libcrypto's, found at run time (cipher.c), or where there is none the binding's, which is called for
+ * it. Counter blocks are laid side by side in a pad and encrypted together. Through the binding 4 blocks take 0.3 us
+ * and 1,024 take 2.6, so what matters there is the number of calls.
  *
- *   writes   keystream is made ahead, through the binding 16 KiB in one call: enough for 256 values of 64 bytes. What is
- *            used of it is wiped. Whole blocks are used; what does not fit takes a new pad.
+ *   writes   keystream is made ahead, through the binding 16 KiB in one call: enough for 256 values of 64 bytes. What
+ *            is used of it is wiped. Whole blocks are used; what does not fit takes a new pad.
  *   replies  ciphertext is copied into the reply, its counter blocks into a pad, and when the batch is
  *            over, or the pad full, all are encrypted in one call and XORed into the reply.
  *   others   a value that is needed at once (INCR, commands in Python) costs a call of its own.
@@ -13,18 +13,18 @@
  * To lay, encrypt, XOR and wipe are four passes over memory where one would do, and a value of more than
  * half a pad leaves most of what was made ahead unused. So a long one (LONG_BYTES) is passed through the
  * cipher itself, from where it lies to where it goes. The call for that costs 0.7 us, whence the limit:
- * at 4 KiB keystream is still cheaper by a fifth, at 8 KiB they are even, at 10 KB it is dearer by a quarter. By cipher.c a call
- * costs 0.09 us, so there values go through it from RUN_BYTES on, and on to their record or reply without a stop. Which blocks
- * a value has is the same either way.
+ * at 4 KiB keystream is still cheaper by a fifth, at 8 KiB they are even, at 10 KB it is dearer by a quarter. By
+ * cipher.c a call costs 0.09 us, so there values go through it from RUN_BYTES on, and on to their record or reply
+ * without a stop. Which blocks a value has is the same either way.
  *
  * A long value's blocks are at `count of long values << 32 | 2`, under a sealer of their own: so its counter
  * blocks are those that GCM would use for the nonce sealer | count, and the binding may take GCM for it
  * where the processor does that faster than CTR (VAES: 16 KiB in 1.5 us instead of 2.6). It is the same
  * stream; the tag that comes behind it is wiped.
  *
- * A position is 64 bits, of which a record keeps the low 32 (of a long value the high ones). The rest of its seal (key, sealer, the
- * high half) is interned with the node number of its stamp, see nodes.c: so sealing takes four bytes
- * of a record. A position only grows, whichever key is in force: see `refill`.
+ * A position is 64 bits, of which a record keeps the low 32 (of a long value the high ones). The rest of its seal (key,
+ * sealer, the high half) is interned with the node number of its stamp, see nodes.c: so sealing takes four bytes of a
+ * record. A position only grows, whichever key is in force: see `refill`.
  */
 #include "engine.h"
 
@@ -190,7 +190,8 @@ static bool refill(Engine *engine) {
     return true;
 }
 
-/* Encrypts the next blocks of the pad: all of it where the binding has to be called, else not many more than are needed. */
+/* Encrypts the next blocks of the pad: all of it where the binding has to be called, else not many more than are
+ * needed. */
 static bool make_ahead(Engine *engine, size_t needed) {
     Seals *seals = &engine->seals;
     Pad *pad = &seals->pads[PAD_AHEAD];
@@ -236,8 +237,8 @@ static void set_long_seal(Engine *engine, Content *content, uint32_t key) {
         set_seal(content, node, key, spend(seals, blocks_of(content->bytes.len)));
 }
 
-/* Where a call of the binding does it, a long value is sealed into the engine's scratch, so that it cannot fail half-way
- * in its record. */
+/* Where a call of the binding does it, a long value is sealed into the engine's scratch, so that it cannot fail
+ * half-way in its record. */
 static bool seal_long(Engine *engine, Span value, Content *content) {
     Seals *seals = &engine->seals;
     uint32_t key = seal_key(engine, seals->lender.take(seals->lender.context));

@@ -7,8 +7,10 @@
 #define BLOCK_BYTES 16
 #define PAD_BLOCKS 1024
 #define PAD_BYTES ((size_t)PAD_BLOCKS * BLOCK_BYTES)
-#define PIECE_BLOCKS 64 /* made ahead at a time by a cipher of our own: a KiB of blocks and one of stream stay in the nearest cache */
-#define RUN_BYTES 2048 /* values from here on go through such a cipher by themselves: 112 ns a KiB and 90 a call, not 150 a KiB */
+/* made ahead at a time by a cipher of our own: a KiB of blocks and one of stream stay in the nearest cache */
+#define PIECE_BLOCKS 64
+/* values from here on go through such a cipher by themselves: 112 ns a KiB and 90 a call, not 150 a KiB */
+#define RUN_BYTES 2048
 #define NOTES_MAX 256
 #define LONG_BYTES (PAD_BYTES / 2) /* values from here on are passed through the cipher, each by a call of its own */
 #define GCM_TAG_BYTES 16 /* the lender may write so much behind a long value, see run_through */
@@ -36,11 +38,14 @@ bool cipher_run(Cipher *cipher, uint64_t sealer, uint64_t position, Span bytes, 
 
 typedef struct Lender { /* false or 0: it cannot be, or there is no memory */
     void *context;
-    bool ciphers_here, by_gcm; /* `encrypt` and `run_through` are cipher.c's business; and by GCM, where that is the faster way */
+    /* `encrypt` and `run_through` are cipher.c's business; and by GCM, where that is the faster way */
+    bool ciphers_here, by_gcm;
     bool (*encrypt)(void *context, uint32_t key, int pad, size_t blocks); /* the pad's blocks into its stream */
     /* `room`: GCM_TAG_BYTES behind the end of `out` may be written over */
-    bool (*run_through)(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out, bool room);
-    /* From now on `key` is the key of this id; where ciphers are here, its bytes are pointed at, until `take` or `lend` is called. */
+    bool (*run_through)(void *context, uint32_t key, uint64_t sealer, uint64_t position, Span bytes, uint8_t *out,
+        bool room);
+    /* From now on `key` is the key of this id; where ciphers are here, its bytes are pointed at, until `take` or
+     * `lend` is called. */
     bool (*lend)(void *context, uint64_t id, uint32_t key, const uint8_t **bytes);
     uint64_t (*take)(void *context); /* the id of the key to seal with */
 } Lender;

@@ -1,5 +1,5 @@
-# Part of _native.pyx: the keys by the core's numbers, and the cipher that it borrows where the machine has no libcrypto.
-# See seal.c, cipher.c and respram/seal.py.
+# Part of _native.pyx: the keys by the core's numbers, and the cipher that it borrows where the machine has no
+# libcrypto. See seal.c, cipher.c and respram/seal.py.
 
 DEF NONCE_BYTES = 12  # of GCM
 
@@ -42,7 +42,8 @@ cdef class Keys:
         return 0
 
     cdef object piece(self, int pad, size_t blocks):
-        cdef object view = PyMemoryView_FromMemory(<char *>self.c.seals.pads[pad].blocks, blocks * BLOCK_BYTES, PyBUF_READ)
+        cdef object view = PyMemoryView_FromMemory(<char *>self.c.seals.pads[pad].blocks, blocks * BLOCK_BYTES,
+                                                   PyBUF_READ)
         (<list>self.pieces[pad])[blocks] = view
         return view
 
@@ -116,7 +117,8 @@ cdef truth keys_lend(void *context, uint64_t id_, uint32_t key, const uint8_t **
         while len(keys.ciphers) <= key:
             for each in (keys.ciphers, keys.resets, keys.runs, keys.wholes):
                 each.append(None)
-        keys.ciphers[key], keys.resets[key], keys.runs[key] = found.encrypt, found.run.reset_nonce, found.run.update_into
+        keys.ciphers[key], keys.resets[key] = found.encrypt, found.run.reset_nonce
+        keys.runs[key] = found.run.update_into
         keys.wholes[key] = found.whole
     except MemoryError:
         return 0
@@ -131,7 +133,8 @@ cdef uint64_t keys_take(void *context) noexcept:
 
 
 cdef class Cipher:
-    """AES-256 from the machine's libcrypto under one key: what the core calls, for whoever measures it or compares it."""
+    """AES-256 from the machine's libcrypto under one key: what the core calls, for whoever measures it or compares it.
+    """
 
     cdef CCipher *c
 

@@ -25,9 +25,9 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* What must hold where one part hands over to the next. A node whose memory is not what it believes stops, before it tells
- * anybody a wrong value. `always` is checked in every build and looks only at what is at hand; `dear` may search, and is
- * checked where the sanitizers are (-DRESPRAM_CHECKED). */
+/* What must hold where one part hands over to the next. A node whose memory is not what it believes stops, before it
+ * tells anybody a wrong value. `always` is checked in every build and looks only at what is at hand; `dear` may
+ * search, and is checked where the sanitizers are (-DRESPRAM_CHECKED). */
 #define always(x) do { if (unlikely(!(x))) __builtin_trap(); } while (0)
 #ifdef RESPRAM_CHECKED
 #define dear(x) always(x)
@@ -85,14 +85,16 @@ void unmap_pages(void *pages, size_t bytes);
 
 /* -- prefault.c: pages before they are needed ------------------------------------------------------- */
 bool pages_ahead(void *from, size_t bytes); /* false: not now, or never; they come when they are written */
-void pages_withdraw(const void *from, size_t bytes); /* before they are given back: what was asked of them is not done */
+/* before they are given back: what was asked of them is not done */
+void pages_withdraw(const void *from, size_t bytes);
 
 /* -- record.c ------------------------------------------------------------------------------------ */
 enum { RECORD_IMPLICIT = 1, RECORD_STUB = 2, RECORD_SHADOWED = 4 }; /* as packed, see record.py */
 #define KIND_SHIFT 5
 enum { RECORD_KIND = 3 << KIND_SHIFT }; /* the head of a collection: HASH, SET or ZSET; else 0 */
 enum { HASH = 1, SET = 2, ZSET = 3 };
-enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 }; /* in the packed form alone: here the writer's entry in Nodes says it */
+/* in the packed form alone: here the writer's entry in Nodes says it */
+enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 };
 enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */
 
 static inline bool is_member(int space) {

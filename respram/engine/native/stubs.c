@@ -1,19 +1,19 @@
 /* What is left of a key whose value is gone before its time: a name, a stamp and how long they must be remembered.
  *
- * An overwrite that shortens a life outlives its own value, until nobody can still bring back what it replaced: that is a
- * stub. Sessions that are let go of leave millions of them, which no key shows, so each is small: 44 bytes, and at most 4 of
- * the buckets. What makes it small is that it has no key, whatever the key's length, but a name (names.c); no id, which
- * is made again from what is here; no neighbours in the wheel, since all stubs of a granule are forgotten together, up to
- * 1,024 ms after they could be; and numbers of 32 bits instead of addresses.
+ * An overwrite that shortens a life outlives its own value, until nobody can still bring back what it replaced: that is
+ * a stub. Sessions that are let go of leave millions of them, which no key shows, so each is small: 44 bytes, and at
+ * most 4 of the buckets. What makes it small is that it has no key, whatever the key's length, but a name (names.c); no
+ * id, which is made again from what is here; no neighbours in the wheel, since all stubs of a granule are forgotten
+ * together, up to 1,024 ms after they could be; and numbers of 32 bits instead of addresses.
  *
- * A key of databases 0 to 15 has a record or a stub, never both. Members and marks (decision 0120) have no names: their stubs are records.
- * Who finds no record asks for the stub, by name; while there are no stubs
- * nobody makes a name for that.
+ * A key of databases 0 to 15 has a record or a stub, never both. Members and marks (decision 0120) have no names: their
+ * stubs are records. Who finds no record asks for the stub, by name; while there are no stubs nobody makes a name for
+ * that.
  *
  * Buckets grow one at a time (linear hashing: Litwin, 1980), and shrink so, between 1 and 1.5 stubs to a bucket: no
- * rehash stops the process, and there are never two tables. They are chosen by the point under the enclave's key, its bits
- * reversed, so that nobody can aim at one bucket, and those of a partition of the dump are few and known. Places come from slabs of
- * 4,096, which go back to the system when they are empty.
+ * rehash stops the process, and there are never two tables. They are chosen by the point under the enclave's key, its
+ * bits reversed, so that nobody can aim at one bucket, and those of a partition of the dump are few and known. Places
+ * come from slabs of 4,096, which go back to the system when they are empty.
  *
  * A granule (digest.c) lists its stubs, counts them and sums their ids where digests are kept: to digests, filters and
  * dumps a stub is a record like any other.
@@ -325,7 +325,8 @@ int stubs_walk(const Stubs *stubs, SeeStub see, void *context) {
 
 static int walk_bucket(const Stubs *stubs, uint64_t bucket, uint32_t partition, SeeStub see, void *context) {
     for (uint32_t number = *bucket_at(stubs, bucket); number; number = stub_at(stubs, number)->chain)
-        if (name_point(stubs->place_key, &stub_at(stubs, number)->name) >> (32 - PARTITION_BITS) == partition && see(context, number))
+        if (name_point(stubs->place_key, &stub_at(stubs, number)->name) >> (32 - PARTITION_BITS) == partition
+        && see(context, number))
             return -1;
     return 0;
 }
@@ -408,8 +409,8 @@ bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t cloc
     return true;
 }
 
-/* A record's value is over, and its shadow is not: the same version as a stub. The record is still there then, but in no
- * granule and no partition. False: no memory, and nothing has changed. */
+/* A record's value is over, and its shadow is not: the same version as a stub. The record is still there then, but
+ * in no granule and no partition. False: no memory, and nothing has changed. */
 static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     uint32_t number = stubs_take(&engine->stubs);
     if (!number)
@@ -434,7 +435,8 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     return true;
 }
 
-/* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end. */
+/* The clock up to which what ended with this record is cleared: members may be younger than their head, not than its
+ * end. */
 uint64_t family_ended_at(const Record *record) {
     if (!(record->flags & RECORD_KIND))
         return record->clock;
@@ -449,9 +451,10 @@ uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms) {
     return record_end_ms(head) > now_ms ? family_ended_at(head) : 0;
 }
 
-/* Whether what is under the key has ended, for a version with this stamp that takes its place. A peer's clock may be ahead: what
- * still lives here had ended for whoever wrote a head of the same kind behind its deadline. */
-bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms) {
+/* Whether what is under the key has ended, for a version with this stamp that takes its place. A peer's clock may be
+ * ahead: what still lives here had ended for whoever wrote a head of the same kind behind its deadline. */
+bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node,
+    int64_t now_ms) {
     int64_t deadline_ms = record_deadline_ms(record);
     if (record->flags & RECORD_STUB || deadline_ms <= now_ms)
         return true;
@@ -503,13 +506,14 @@ bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clo
     return true;
 }
 
-/* The value is gone; its key's name and its stamp stay until the shadow has passed. A mark remembers until when a head that has ended
- * took members: a stub has no deadline. Without memory for that the record stays, wiped and not to be seen, and is looked at
- * again. */
+/* The value is gone; its key's name and its stamp stay until the shadow has passed. A mark remembers until when a
+ * head that has ended took members: a stub has no deadline. Without memory for that the record stays, wiped and not
+ * to be seen, and is looked at again. */
 bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
     Span key = record_key(record);
     uint64_t ended = record->flags & RECORD_KIND ? family_ended_at(record) : 0;
-    if ((ended && !keyspace_mark(engine, record->db, keyspace_hash(engine, key), key, ended, engine->nodes.numbers[record->node],
+    if ((ended && !keyspace_mark(engine, record->db, keyspace_hash(engine, key), key, ended,
+        engine->nodes.numbers[record->node],
                                  record_shadow_ms(record), now_ms))
         || !stub_of_record(engine, record, now_ms)) {
         Span value = record_value(record);

@@ -1,4 +1,5 @@
-/* Stubs: what is remembered of a key whose value is gone, as long as an older value could come back. stubs.c has the reasons.
+/* Stubs: what is remembered of a key whose value is gone, as long as an older value could come back. stubs.c has the
+ * reasons.
  *
  * Included by engine.h, behind store.h.
  */
@@ -82,7 +83,8 @@ bool keyspace_mark(Engine *engine, int db, uint64_t hash, Span key, uint64_t clo
 uint64_t family_cleared_by(const Record *head, uint64_t clock, int64_t now_ms);
 void keyspace_forget(Engine *engine, Record *record, uint64_t cleared);
 uint64_t family_ended_at(const Record *record);
-bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node, int64_t now_ms);
+bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, uint64_t clock, uint16_t node,
+    int64_t now_ms);
 uint64_t digest_id(const Engine *engine, uint64_t clock, uint16_t node, int db, Span named, int64_t shadow_ms);
 bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms);
 void digest_add_stub(Engine *engine, uint32_t number);

@@ -40,7 +40,8 @@
 #define SHRINK_LINES_MIN 1024  /* smaller tables are not worth it */
 #define MAP_BYTES_MIN ((size_t)256 << 10) /* smaller lines come from the C library */
 #define SLICE_LINES 1024       /* 64 KiB are asked for, or given back, at a time */
-#else /* under the sanitizers, where a thousand records are many: all that happens to large tables happens to small ones */
+/* Under the sanitizers a thousand records are many: all that happens to large tables happens to small ones. */
+#else
 #define SHRINK_LINES_MIN 16
 #define MAP_BYTES_MIN ((size_t)4 << 10)
 #define SLICE_LINES 64

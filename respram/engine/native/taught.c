@@ -1,4 +1,5 @@
-/* The programs that the engine was taught, by the names that EVALSHA and EVAL give: what is a dict in pure/programs.py. */
+/* The programs that the engine was taught, by the names that EVALSHA and EVAL give: what is a dict in
+ * pure/programs.py. */
 #include "programs.h"
 
 #include <stdlib.h>
@@ -34,7 +35,8 @@ static bool is_sound(const Taught *taught) {
         if (step->op == OP_CONST ? step->b >= taught->constants
             : step->op == OP_CALL ? !step->c || step->c > CALL_ARGS_MAX || (size_t)step->b + step->c > registers
             : step->op == OP_RETURN_LIST ? (size_t)step->a + step->b > registers
-            : step->op != OP_JUMP && step->op != OP_BOOL && step->op != OP_COUNT && (step->b >= registers || step->c >= registers))
+            : step->op != OP_JUMP && step->op != OP_BOOL && step->op != OP_COUNT
+            && (step->b >= registers || step->c >= registers))
             return false;
     }
     return true;
@@ -47,7 +49,8 @@ bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, con
     size_t texts = 0, number_of_steps = steps.len / sizeof(Step);
     for (size_t number = 0; number < count; number++)
         texts += constants[number].text.len;
-    Taught *taught = calloc(1, sizeof(Taught) + number_of_steps * sizeof(Step) + count * sizeof(Constant) + texts + name.len);
+    Taught *taught = calloc(1,
+        sizeof(Taught) + number_of_steps * sizeof(Step) + count * sizeof(Constant) + texts + name.len);
     if (!taught)
         return false;
     *taught = (Taught){.hash = hash_key(engine->settings.secret, name.bytes, name.len), .name_bytes = name.len,

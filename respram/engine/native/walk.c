@@ -196,7 +196,8 @@ static bool count_over(void *context, Record *record) {
     } else if (is_member(record->db) && record->db % DATABASES == over->db) {
         Family *family = kin_of(over->engine, record)->family;
         Span key = member_head(record_key(record));
-        const Record *head = family->headed ? family_head(over->engine, over->db, keyspace_hash(over->engine, key), key, over->now_ms) : NULL;
+        const Record *head = family->headed
+            ? family_head(over->engine, over->db, keyspace_hash(over->engine, key), key, over->now_ms) : NULL;
         if (head && family->count != family->dying && family->counted != over->engine->changes
             && family_is_empty(over->engine, head, over->now_ms)) {
             family->counted = over->engine->changes;

@@ -159,7 +159,8 @@ static bool show_list(const Links *ring, bool (*see)(void *, Record *), void *co
     return true;
 }
 
-/* Shows what stands in slots that have begun, all that may be overdue, until `see` has enough. It may not change the wheel. */
+/* Shows what stands in slots that have begun, all that may be overdue, until `see` has enough. It may not change the
+ * wheel. */
 void wheel_each_begun(const Wheel *wheel, int64_t now_ms, bool (*see)(void *context, Record *record), void *context) {
     bool more = show_list(&wheel->visiting.links, see, context);
     for (int number = 0; more && number < WHEEL_SLOTS; number++)

@@ -11,7 +11,8 @@ static bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_
         return ttl_of(engine, digits, 1, ttl_ms);
     bool seconds = IS(unit, "exat");
     int64_t at_ms;
-    if ((!seconds && !IS(unit, "pxat")) || !span_int64(digits, &at_ms) || (seconds && __builtin_mul_overflow(at_ms, 1000, &at_ms))
+    if ((!seconds && !IS(unit, "pxat")) || !span_int64(digits, &at_ms)
+        || (seconds && __builtin_mul_overflow(at_ms, 1000, &at_ms))
         || at_ms <= now_ms || at_ms - now_ms > engine->settings.max_ttl_ms)
         return false;
     *ttl_ms = at_ms - now_ms;
@@ -97,11 +98,13 @@ static bool take_back(Engine *engine, size_t reply_start) {
 }
 
 /* SET with an option that looks at what is there first. */
-static bool set_looking(Engine *engine, const Session *session, const Command *command, const Options *options, int64_t now_ms) {
+static bool set_looking(Engine *engine, const Session *session, const Command *command, const Options *options,
+    int64_t now_ms) {
     Span key = command_arg(command, 1), value = command_arg(command, 2);
     size_t reply_start = engine->reply.len;
     bool looked;
-    if (engine_full(engine) || (options->gets && !engine->hot_reads) || value.len > HOT_BYTES_MAX || key.len > HOT_BYTES_MAX
+    if (engine_full(engine) || (options->gets && !engine->hot_reads) || value.len > HOT_BYTES_MAX
+        || key.len > HOT_BYTES_MAX
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
@@ -117,7 +120,8 @@ static bool set_looking(Engine *engine, const Session *session, const Command *c
         if (options->keeps || !options->ttl_ms)
             life = life_of(engine, options->keeps ? record : NULL, now_ms);
         uint64_t defaulted = !options->ttl_ms && !(options->keeps && record);
-        if (!keyspace_store(engine, session->db, command->hash, key, value, life.deadline_ms, life.implicit, now_ms, NOTE_MERGED))
+        if (!keyspace_store(engine, session->db, command->hash, key, value, life.deadline_ms, life.implicit, now_ms,
+            NOTE_MERGED))
             return take_back(engine, reply_start);
         engine->defaulted += defaulted;
     }
@@ -153,7 +157,8 @@ HANDLER(getset) {
     bool there = record != NULL;
     if (!reply_old(engine, session, record))
         return false;
-    if (!keyspace_store(engine, session->db, command->hash, key, value, now_ms + engine->settings.default_ttl_ms, true, now_ms,
+    if (!keyspace_store(engine, session->db, command->hash, key, value, now_ms + engine->settings.default_ttl_ms, true,
+        now_ms,
                         NOTE_MERGED))
         return take_back(engine, reply_start);
     engine->hits += there;
@@ -163,7 +168,8 @@ HANDLER(getset) {
 }
 
 /* Hashes some keys of pairs together, so that their cache misses overlap. */
-static size_t hash_some(const Engine *engine, const Session *session, const Command *command, size_t from, uint64_t *hashes) {
+static size_t hash_some(const Engine *engine, const Session *session, const Command *command, size_t from,
+    uint64_t *hashes) {
     const Table *table = &engine->tables[session->db];
     size_t count = 0;
     for (size_t at = from; at < command->argc && count < KEYS_AT_ONCE; at += 2, count++) {
@@ -182,7 +188,8 @@ static bool store_pairs(Engine *engine, const Session *session, const Command *c
         count = hash_some(engine, session, command, from, hashes);
         for (size_t number = 0; number < count; number++) {
             Span key = command_arg(command, from + 2 * number), value = command_arg(command, from + 2 * number + 1);
-            if (!keyspace_store(engine, session->db, hashes[number], key, value, now_ms + engine->settings.default_ttl_ms, true,
+            if (!keyspace_store(engine, session->db, hashes[number], key, value,
+                now_ms + engine->settings.default_ttl_ms, true,
                                 now_ms, NOTE_MERGED))
                 return false;
             engine->defaulted++;
@@ -216,7 +223,8 @@ HANDLER(msetnx) {
         uint64_t hashes[KEYS_AT_ONCE];
         count = hash_some(engine, session, command, from, hashes);
         for (size_t number = 0; number < count; number++)
-            there |= keyspace_row(engine, session->db, hashes[number], command_arg(command, from + 2 * number), now_ms) != NULL;
+            there |= keyspace_row(engine, session->db, hashes[number], command_arg(command, from + 2 * number),
+            now_ms) != NULL;
     }
     if (!there && !store_pairs(engine, session, command, now_ms))
         return false;
@@ -267,12 +275,14 @@ static bool conditions_of(const Command *command, bool *nx, bool *xx, char *comp
 }
 
 /* EXPIRE and its kin: the same value under a new deadline. */
-static bool retime(Engine *engine, const Session *session, const Command *command, int64_t unit_ms, int64_t from_ms, int64_t now_ms) {
+static bool retime(Engine *engine, const Session *session, const Command *command, int64_t unit_ms, int64_t from_ms,
+    int64_t now_ms) {
     Span key = command_arg(command, 1);
     int64_t number, ttl_ms;
     bool nx, xx, found = true;
     char compare;
-    if (command->argc < 3 || !conditions_of(command, &nx, &xx, &compare) || !span_int64(command_arg(command, 2), &number)
+    if (command->argc < 3 || !conditions_of(command, &nx, &xx, &compare)
+        || !span_int64(command_arg(command, 2), &number)
         || __builtin_mul_overflow(number, unit_ms, &number) || __builtin_sub_overflow(number, from_ms, &ttl_ms)
         || ttl_ms <= 0 || ttl_ms > engine->settings.max_ttl_ms || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
@@ -310,12 +320,14 @@ HANDLER(getex) {
     int64_t ttl_ms = 0;
     bool found = false;
     if ((command->argc != 2 && command->argc != 4)
-        || (command->argc == 4 && !life_from(engine, command_arg(command, 2), command_arg(command, 3), now_ms, &ttl_ms)))
+        || (command->argc == 4 && !life_from(engine, command_arg(command, 2), command_arg(command, 3), now_ms,
+        &ttl_ms)))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
     if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record_value_bytes(record) : 0)))
         return false;
-    if (ttl_ms && !keyspace_retime(engine, session->db, command->hash, key, now_ms + ttl_ms, false, now_ms, NOTE_EXPIRE, &found))
+    if (ttl_ms && !keyspace_retime(engine, session->db, command->hash, key, now_ms + ttl_ms, false, now_ms, NOTE_EXPIRE,
+        &found))
         return false;
     if (ttl_ms && record)
         record = keyspace_row(engine, session->db, command->hash, key, now_ms); /* it may have moved */

@@ -104,7 +104,8 @@ static uint64_t long_value(const uint8_t *data, size_t len) {
         for (size_t stripe = 0; stripe < BLOCK_STRIPES; stripe++)
             accumulate(sums, data + start + STRIPE_BYTES * stripe, SECRET + 8 * stripe);
         for (int lane = 0; lane < 8; lane++)
-            sums[lane] = (sums[lane] ^ sums[lane] >> 47 ^ u64(SECRET + sizeof SECRET - STRIPE_BYTES + 8 * lane)) * P32_1;
+            sums[lane] = (sums[lane] ^ sums[lane] >> 47 ^ u64(SECRET + sizeof SECRET - STRIPE_BYTES
+            + 8 * lane)) * P32_1;
     }
     for (size_t stripe = 0; stripe < (len - 1 - last) / STRIPE_BYTES; stripe++)
         accumulate(sums, data + last + STRIPE_BYTES * stripe, SECRET + 8 * stripe);

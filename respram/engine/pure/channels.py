@@ -21,7 +21,8 @@ class Channels:
         self.listeners: dict[bytes, dict[Session, None]] = {}
         self.patterns: dict[bytes, dict[Session, None]] = {}
         self.pattern_bytes = 0
-        self.heard: dict[Session, dict[tuple[bytes, bool], None]] = {}  # names, and whether they are patterns, of each listener
+        # names, and whether they are patterns, of each listener
+        self.heard: dict[Session, dict[tuple[bytes, bool], None]] = {}
         self.frames: dict[Session, list[bytes]] = {}  # published, and not delivered yet
         self.frames_bytes = 0
         self.spread: list[tuple[bytes, bytes]] = []

@@ -8,7 +8,8 @@ from respram.engine.pure.keyspace import Keyspace
 from respram.integers import INT64_MAX, INT64_MIN, parse_int
 from respram.longdouble import formatted, rounded
 
-FLOAT_DIGITS_MAX = 18  # of a number that INCRBYFLOAT adds here: they and their power of ten are long doubles without rounding
+# of a number that INCRBYFLOAT adds here: they and their power of ten are long doubles without rounding
+FLOAT_DIGITS_MAX = 18
 _PLAIN = re.compile(rb"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 

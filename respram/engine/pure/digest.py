@@ -72,7 +72,8 @@ class Digests:
             tally[1] += row.id
 
     def drop(self, row: Row, clock: int) -> None:
-        """Before anything about the row changes. `clock` is that of what takes its place; its own where nothing does."""
+        """Before anything about the row changes. `clock` is that of what takes its place; its own where nothing does.
+        """
         end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
         granule = self.granules[end]
         del granule.rows[row]
@@ -164,7 +165,8 @@ class Digests:
         return sum(count for stamp, count in self.stamps.items() if stamp >= since)
 
     def walk(self, selection: Selection, cursor: int, budget: int) -> Iterator[tuple[int, list[Row]]]:
-        """Rows of the selection's buckets, whenever written, by granule: the cursor of the first and the rows from there on.
+        """Rows of the selection's buckets, whenever written, by granule: the cursor of the first and the rows from
+        there on.
         The last piece is empty, and its cursor says where to go on."""
         cut, shift, buckets, _ = selection
         begun, place = cursor >> PLACE_BITS, cursor & (1 << PLACE_BITS) - 1

@@ -1,7 +1,8 @@
-"""Collections: a head, its members and the index between them. The twin of native/family.c; decision 0120 has the shape.
+"""Collections: a head, its members and the index between them.
+The twin of native/family.c; decision 0120 has the shape.
 
-Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and keeps a
-`Family` for each head: which members it has, in an array, and in their order where its kind has one (`ORDERS`).
+Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and
+keeps a `Family` for each head: which members it has, in an array, and in their order where its kind has one (`ORDERS`).
 """
 
 from typing import Protocol
@@ -50,7 +51,8 @@ class Store(Protocol):
     def sealed(self, value: bytes) -> tuple[bytes, Seal | None]: ...
     def packed(self, row: Row) -> bytes: ...
     def put(
-        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int, event: bytes,
+        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int,
+        event: bytes,
         kind: int = 0,
     ) -> None: ...  # fmt: skip
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool: ...
@@ -74,10 +76,13 @@ def is_empty(keyspace: Store, head: Row, now_ms: int) -> bool:
 
 
 def settled(keyspace: Store, head: Row, now_ms: int) -> Family:
-    """The family of a head, without members that are past their deadlines: what of them was not destroyed yet is now."""
+    """The family of a head, without members that are past their deadlines: what of them was not destroyed yet is now.
+    """
     family = family_of(keyspace, head)
     if family.rows and now_ms >= family.soonest_ms:
-        for row in [row for row in keyspace.wheel.overdue(now_ms) if row.family is family and row.deadline_ms <= now_ms]:
+        for row in [
+            row for row in keyspace.wheel.overdue(now_ms) if row.family is family and row.deadline_ms <= now_ms
+        ]:
             keyspace.wheel.remove(row)
             keyspace.end(row, now_ms)
         family.soonest_ms = now_ms + 1
@@ -116,7 +121,8 @@ def _move(family: Family, row: Row, place: int) -> None:
 
 
 def unlink(keyspace: Store, row: Row) -> None:
-    """Before a member's value goes, or is replaced by another while it is dying. The hole is filled from the end, that among the
+    """Before a member's value goes, or is replaced by another while it is dying. The hole is filled from the end, that
+    among the
     dying from theirs."""
     family = row.family
     assert family is not None
@@ -175,7 +181,8 @@ def _note_change(keyspace: Store, family: Family) -> None:
 
 
 def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
-    """A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are over, and
+    """A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are
+    over, and
     what is there is of another head that has not come yet: then the clock is 0."""
     family = family_of(keyspace, row)
     _count_empty(keyspace, family, -1)
@@ -196,7 +203,8 @@ def before_head(
 ) -> bool:
     """Before the record of a key changes that is a head, or becomes one. Whether it is the same head after that.
 
-    A peer's clock may be ahead: what still lives here had ended for whoever wrote a head of the same kind behind its deadline.
+    A peer's clock may be ahead: what still lives here had ended for whoever wrote a head of the same kind behind its
+    deadline.
     """
     is_own, is_over, is_early = node == keyspace.settings.node, True, False
     cleared, end_ms, of = 0, 0, node
@@ -221,7 +229,8 @@ def before_head(
 
 
 def _outlived(keyspace: Store, db: int, key: bytes) -> tuple[int, int]:
-    """Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the latest clock and
+    """Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the
+    latest clock and
     the last end among them."""
     shown = last_ms = 0
     for kind in (HASH, SET, ZSET):
@@ -239,7 +248,9 @@ def _latest(keyspace: Store, db: int, key: bytes) -> int:
 
 
 def ended_at(row: Row) -> int:
-    """The clock up to which what ended with this record is cleared: members may be younger than their head, not than its end."""
+    """The clock up to which what ended with this record is cleared: members may be younger than their head, not than
+    its end.
+    """
     return max(row.clock, from_ms(row.deadline_ms)) if row.kind else row.clock
 
 
@@ -319,7 +330,8 @@ def work(keyspace: Store, now_ms: int, budget: int) -> int:
 
 
 def lengthen(keyspace: Store, head: Row, now_ms: int) -> None:
-    """EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps its end:
+    """EXPIRE has made the deadline of a head later: its implicit members get it too. What this node has not seen keeps
+    its end:
     who raised it on hearing of the head, without knowing what has replaced it elsewhere, would bring it back."""
     family = family_of(keyspace, head)
     family.raising = len(family.rows)
@@ -380,7 +392,9 @@ def put_member(
     is_new = keyspace.row(space, name, now_ms) is None
     value, seal = keyspace.sealed(value)
     is_implicit = deadline_ms is None
-    keyspace.put(space, name, value, seal, head.deadline_ms if deadline_ms is None else deadline_ms, is_implicit, now_ms, b"")
+    keyspace.put(
+        space, name, value, seal, head.deadline_ms if deadline_ms is None else deadline_ms, is_implicit, now_ms, b""
+    )
     return is_new
 
 
@@ -414,7 +428,9 @@ def draw_member(keyspace: Store, db: int, key: bytes, draw: int, now_ms: int) ->
 
 
 def fetch(keyspace: Store, head: Row, now_ms: int) -> bytes:
-    """A head for a peer that asks for it, with as many of its members as there is room for; the mark first, the head last."""
+    """A head for a peer that asks for it, with as many of its members as there is room for; the mark first, the head
+    last.
+    """
     mark = keyspace.tables[MARKS + head.db].get(head.key)
     payload = [keyspace.packed(mark)] if mark is not None and mark.shadow_ms > now_ms else []
     size = 0

@@ -199,11 +199,14 @@ class Wire:
                 session.more = True
                 return
             argv = queue.popleft()
-            reply = self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv, now_ms)
+            reply = (
+                self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv, now_ms)
+            )
             if reply is None:
                 self.notes.tell(session)
                 self.channels.hand_over()
-                if session.closing and not session.midway:  # by what was told or said before this command; an EXEC is finished
+                # by what was told or said before this command; an EXEC is finished
+                if session.closing and not session.midway:
                     self.close(session)
                     return
                 if not session.midway:  # else a part of an EXEC's share may be spent already
@@ -252,7 +255,9 @@ class Wire:
             self.calls[command.name] += 1
             if session.tracks and command.shape == b"reads" and command.first_key:
                 last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key
-                self.notes.kept += [(api.SEEN, session.db, key) for key in argv[command.first_key : last + 1 : command.key_step]]
+                self.notes.kept += [
+                    (api.SEEN, session.db, key) for key in argv[command.first_key : last + 1 : command.key_step]
+                ]
         return reply
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
@@ -261,7 +266,10 @@ class Wire:
             return False
         table = self.keyspace.tables[db]
         last = command.last_key if command.last_key > 0 else len(argv) - 1
-        return any((row := table.get(key)) is not None and row.kind for key in argv[command.first_key : last + 1 : command.key_step])
+        return any(
+            (row := table.get(key)) is not None and row.kind
+            for key in argv[command.first_key : last + 1 : command.key_step]
+        )
 
     def _queued_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
         """In MULTI. None: it is for `dispatch`."""
@@ -346,7 +354,8 @@ class Wire:
             order.append(list(groups).index(home))
         self._taken = len(order)
         return Run(bytes(order), [
-            Group(home, len(taken), b"".join(map(pack_command, taken)), pack_keys(dict.fromkeys(argv[1] for argv in taken)))
+            Group(home, len(taken), b"".join(map(pack_command, taken)),
+                  pack_keys(dict.fromkeys(argv[1] for argv in taken)))
             for home, taken in groups.items()
         ])  # fmt: skip
 

@@ -16,7 +16,13 @@ Reply = bytes | None
 
 # -- writing ------------------------------------------------------------------------------------------
 def hset(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    if len(argv) < 4 or len(argv) % 2 or len(argv) > HOT_ARGS_MAX or keyspace.full() or not _are_short(keyspace, argv, 2):
+    if (
+        len(argv) < 4
+        or len(argv) % 2
+        or len(argv) > HOT_ARGS_MAX
+        or keyspace.full()
+        or not _are_short(keyspace, argv, 2)
+    ):
         return None
     there = _is_there(keyspace, session, argv, HASH, now_ms)
     if there is None:
@@ -186,7 +192,9 @@ def _tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes])
 
 
 def _are_short(keyspace: Keyspace, argv: list[bytes], step: int) -> bool:
-    """Whether names, with what stands behind each up to `step`, are what a command may bring. Which is too long `dispatch` says."""
+    """Whether names, with what stands behind each up to `step`, are what a command may bring. Which is too long
+    `dispatch` says.
+    """
     key_bytes = NAME_LENGTH.size + len(argv[1])
     sizes = [sum(map(len, argv[at : at + step])) for at in range(2, len(argv), step)]
     return key_bytes + max(sizes) <= keyspace.settings.bulk_bytes_max and key_bytes + sum(sizes) <= HOT_BYTES_MAX

@@ -6,7 +6,9 @@ from respram.engine.pure.keyspace import Keyspace
 from respram.engine.replication import Found, Selection
 
 
-def lacking(keyspace: Keyspace, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int) -> Found:
+def lacking(
+    keyspace: Keyspace, bloom: RecordFilter, selection: Selection, cursor: int, bytes_max: int, budget: int
+) -> Found:
     assert keyspace.digests is not None
     payload: list[bytes] = []
     size = 0

@@ -1,4 +1,5 @@
-"""The fast paths: the common, successful form of ordinary commands. Here is the table; the handlers are in the files it names.
+"""The fast paths: the common, successful form of ordinary commands.
+Here is the table; the handlers are in the files it names.
 
 Each takes (keyspace, session, argv, now_ms) and answers with reply bytes, or with None to decline before it has changed
 anything: then the command goes to `respram/commands/`, which knows every form and every error. What is here

@@ -43,8 +43,10 @@ ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take beside
 class Keyspace:
     __slots__ = (
         "settings", "hot_reads", "tables", "partitions", "live", "wheel", "outbox", "observer", "clock",
-        "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired", "stubs",
-        "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved", "moved_max",
+        "late", "late_sum_ms", "wiped_bytes", "late_last_at_ms", "late_last_by_ms", "record_bytes", "writes", "expired",
+        "stubs",
+        "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
+        "moved_max",
         "seals", "in_use", "families", "run_program", "publish",
     )  # fmt: skip
 
@@ -53,7 +55,8 @@ class Keyspace:
         self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
-        self.run_program: Callable[[Session, list[bytes], int], bytes | None]  # programs.py sets it: it needs the fast paths, too
+        # programs.py sets it: it needs the fast paths, too
+        self.run_program: Callable[[Session, list[bytes], int], bytes | None]
         self.publish: Callable[[Session, list[bytes]], bytes | None]  # and feed.py this
         self.live = [0] * SPACES  # rows with a value, past their deadline or not
         self.wheel = Wheel()
@@ -61,7 +64,8 @@ class Keyspace:
         self.observer: Observer | None = None
         self.clock = 0  # of the last stamp given here or merged
         self.record_bytes = 0
-        self.stubs: dict[bytes, Row] = {}  # of databases 0 to 15, by the names of their keys; a key has a row or a stub, never both
+        # of databases 0 to 15, by the names of their keys; a key has a row or a stub, never both
+        self.stubs: dict[bytes, Row] = {}
         self.named: dict[bytes, Row] = {}  # rows of these by the names of their keys, where digests are kept
         self.stub_rows = self.stub_key_bytes = 0  # of the other spaces, whose stubs are rows
         self.writes = self.expired = 0
@@ -163,7 +167,8 @@ class Keyspace:
         return self.seals.seal(value) if self.seals is not None and self.seals.writes else (value, None)
 
     def put(
-        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int, event: bytes,
+        self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int,
+        event: bytes,
         kind: int = 0,
     ) -> None:  # fmt: skip
         """A local write of what is sealed already, where it is to be. Without an event nobody is told of it."""
@@ -229,7 +234,8 @@ class Keyspace:
             return False
         before_ms = row.deadline_ms
         self.moved += len(row.value)
-        self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)  # the seal says where it was made
+        # the seal says where it was made
+        self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)
         if row.kind and deadline_ms > before_ms:
             family.lengthen(self, row, now_ms)
         return True
@@ -258,7 +264,8 @@ class Keyspace:
         self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None:  # fmt: skip
-        """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here, and the stubs
+        """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here,
+        and the stubs
         of members and marks."""
         assert value is not None or db >= DATABASES
         stays = False
@@ -353,7 +360,8 @@ class Keyspace:
         )
 
     def remove(self, row: Row, cleared: int = 0, successor: int = 0) -> None:
-        """Takes a row or a stub out of table, index and counts; the wheel has let go of it already. With a head goes what is as
+        """Takes a row or a stub out of table, index and counts; the wheel has let go of it already. With a head goes
+        what is as
         old as the clock `cleared`. `successor`: the clock of what takes its place."""
         if row.value is None and row.db < DATABASES:
             if self.digests is not None:
@@ -385,7 +393,8 @@ class Keyspace:
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
         due = self.wheel.take_due(now_ms, budget)
-        for row in sorted(due, key=lambda row: row.value is not None):  # marks first: the end of a head writes its mark anew
+        # marks first: the end of a head writes its mark anew
+        for row in sorted(due, key=lambda row: row.value is not None):
             self.end(row, now_ms)
         done = len(due) + self.wheel.cascade(now_ms, budget - len(due))
         return done + family.work(self, now_ms, budget - done)
@@ -453,7 +462,8 @@ class Keyspace:
         self.wheel.place(row, until_ms, now_ms)
 
     def _become_named(self, row: Row, now_ms: int) -> None:
-        """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline."""
+        """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline.
+        """
         ended = 0
         if row.kind:
             ended = family.ended_at(row)
@@ -469,7 +479,8 @@ class Keyspace:
         is_stub = row.value is None and row.db < DATABASES
         deadline_ms = min(to_ms(row.clock), row.shadow_ms) if is_stub else row.deadline_ms
         return pack(Record(
-            row.db, row.key if key is None else key, row.value, row.clock, row.node, deadline_ms, row.shadow_ms, row.implicit,
+            row.db, row.key if key is None else key, row.value, row.clock, row.node, deadline_ms, row.shadow_ms,
+            row.implicit,
             row.seal, row.kind, is_stub and key is None,
         ))  # fmt: skip
 

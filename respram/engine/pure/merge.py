@@ -10,7 +10,8 @@ from respram.errors import PeerError
 from respram.record import DATABASES, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
 from respram.stamp import from_ms, to_ms
 
-SHADOW_MS_MAX = 3_651 * 86_400_000  # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
+# as long as any node's --max-ttl may be: a cut record remembers the end that it was given
+SHADOW_MS_MAX = 3_651 * 86_400_000
 
 
 def merge(keyspace: Keyspace, payload: bytes, now_ms: int) -> Merged:
@@ -36,7 +37,8 @@ def _opens(keyspace: Keyspace, seal: Seal) -> bool:
 
 
 def _known(keyspace: Keyspace, record: Record) -> tuple[Record, Row | None]:
-    """What there is of its key: a row, a stub, or nothing. A stub that came without a key finds both by its name, and where
+    """What there is of its key: a row, a stub, or nothing. A stub that came without a key finds both by its name, and
+    where
     there is a row it has its key again."""
     if not record.named:
         return record, keyspace.found(record.db, record.key)
@@ -74,7 +76,8 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         shadow_ms = record.deadline_ms  # of a clock that is ahead of this one
     keyspace.clock = max(keyspace.clock, record.clock)
     value = record.value if record.deadline_ms > now_ms else None
-    if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock, now_ms):
+    if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock,
+                                                                        now_ms):
         value = None  # it stays as a stub, for as long as others may keep it
     seen = None if keyspace.observer is None or record.named else _Seen(keyspace, record, now_ms)
     if not record.named:
@@ -118,7 +121,9 @@ class _Seen:
         if key_after and not self.key_before:
             keyspace.observer(NEW, self.db, self.key)
         if is_member(self.record.db) and (value is not None or self.member_before):
-            family.told_of_member(keyspace, family.LET_GO if value is None else family.EVENTS, self.record.db, self.record.key, now_ms)
+            family.told_of_member(
+                keyspace, family.LET_GO if value is None else family.EVENTS, self.record.db, self.record.key, now_ms
+            )
         if self.key_before and not key_after:
             keyspace.observer(EXPIRED, self.db, self.key)
         elif key_after and self.record.db < DATABASES:

@@ -1,11 +1,11 @@
 """Members of a sorted set in their order: a tree that counts. The twin of native/order.c.
 
-A B+ tree of (score, name): leaves hold members, inner nodes for each child its first member and how many stand below it. So to
-put, to take out, to find the rank of a member and to go to a rank are a walk from the root down, four nodes at 10^6 members.
-A skip list would take as many comparisons and twice the memory, each of its steps a cache miss.
+A B+ tree of (score, name): leaves hold members, inner nodes for each child its first member and how many stand below
+it. So to put, to take out, to find the rank of a member and to go to a rank are a walk from the root down, four nodes
+at 10^6 members. A skip list would take as many comparisons and twice the memory, each of its steps a cache miss.
 
-Nodes split in halves when they are full. One that shrinks is joined with a neighbour as soon as both are three quarters of a
-node or less, so there is no borrowing, and nodes are about two thirds full after whatever came and went.
+Nodes split in halves when they are full. One that shrinks is joined with a neighbour as soon as both are three quarters
+of a node or less, so there is no borrowing, and nodes are about two thirds full after whatever came and went.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -122,7 +122,11 @@ class Inner:
         self._look_again(at)
         room = (LEAF_MAX if child.height == 0 else INNER_MAX) * 3 // 4
         for left in (at - 1, at):
-            if left >= 0 and left + 1 < len(self.children) and len(self.children[left]) + len(self.children[left + 1]) <= room:
+            if (
+                left >= 0
+                and left + 1 < len(self.children)
+                and len(self.children[left]) + len(self.children[left + 1]) <= room
+            ):
                 self.children[left].absorb(self.children[left + 1])  # type: ignore[arg-type]  # siblings are of one kind
                 self._cut(left + 1, left + 2)
                 self._look_again(left)
@@ -188,7 +192,9 @@ class Order:
             self.root = self.root.children[0] if len(self.root) else Leaf([])
 
     def place(self, score: float, name: bytes | None, after: bool) -> int:
-        """How many stand before (score, name), or `after`: before or at it. Without a name: the score, whatever the name."""
+        """How many stand before (score, name), or `after`: before or at it. Without a name: the score, whatever the
+        name.
+        """
         if name is not None:
             return self.root.place((score, name), after)
         if not after:
@@ -211,7 +217,9 @@ def place(
     return 0 if order is None else order.place(score, name, after)
 
 
-def ranked(keyspace: "Keyspace", db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int) -> list[Item]:
+def ranked(
+    keyspace: "Keyspace", db: int, key: bytes, start: int, count: int, downwards: bool, now_ms: int
+) -> list[Item]:
     order = _order(keyspace, db, key, now_ms)
     found = [] if order is None else order.from_rank(start, count, downwards)
     for _ in found:

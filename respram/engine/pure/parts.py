@@ -1,6 +1,7 @@
 """Hot commands that read and write parts of a value. The twin of native/parts.c.
 
-A value is opened, worked on, and stored as a whole: what is sealed is sealed anew, and what peers are told is the result.
+A value is opened, worked on, and stored as a whole: what is sealed is sealed anew, and what peers are told is the
+result.
 """
 
 from respram.engine.api import DRAFT_BYTES_MAX, HOT_BYTES_MAX, Session

@@ -1,4 +1,6 @@
-"""Patterns that channels are compared with. The twin of native/patterns.c; what narrows the search down is in commands/patterns.py."""
+"""Patterns that channels are compared with.
+The twin of native/patterns.c; what narrows the search down is in commands/patterns.py.
+"""
 
 from respram.glob import Glob, compile_glob, fits
 

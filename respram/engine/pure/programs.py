@@ -1,7 +1,8 @@
 """Scripts as programs: EVAL and EVALSHA of those that the engine was taught. The twin of native/programs.c.
 
-A run goes through the fast paths of the commands that it calls, with their replies in RESP2, and keeps these replies. It declines
-wherever it meets something odd, before or after a write; `take_replies` hands out what it got, and Lua goes on from there.
+A run goes through the fast paths of the commands that it calls, with their replies in RESP2, and keeps these replies.
+It declines wherever it meets something odd, before or after a write; `take_replies` hands out what it got, and Lua goes
+on from there.
 """
 
 import math
@@ -80,7 +81,9 @@ class Programs:
         self._log.clear()
         return reply
 
-    def _steps(self, program: Program, session: Session, keys: list[bytes], arguments: list[bytes], now_ms: int) -> Value | list[Value]:
+    def _steps(
+        self, program: Program, session: Session, keys: list[bytes], arguments: list[bytes], now_ms: int
+    ) -> Value | list[Value]:
         steps, constants = program.decoded, program.constants
         values: list[Value] = [None] * program.registers
         at = 0

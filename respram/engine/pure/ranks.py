@@ -1,7 +1,7 @@
 """Hot commands of sorted sets: one member at a time, where the set is there. The twin of native/ranks.c.
 
-A score is read here where it is a plain number of at most 15 digits, which a double holds to the last of them; all others are
-for `dispatch`.
+A score is read here where it is a plain number of at most 15 digits, which a double holds to the last of them; all
+others are for `dispatch`.
 """
 
 import re
@@ -104,7 +104,13 @@ def zrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     start = max(first + size if first < 0 else first, 0)
     end = min(last + size if last < 0 else last, size - 1)
     return _range(
-        keyspace, session, order, size - 1 - start if downwards else start, max(end - start + 1, 0), downwards, b"withscores" in words
+        keyspace,
+        session,
+        order,
+        size - 1 - start if downwards else start,
+        max(end - start + 1, 0),
+        downwards,
+        b"withscores" in words,
     )
 
 
@@ -195,7 +201,11 @@ def _put(keyspace: Keyspace, head: Row, row: Row | None, name: bytes, score: flo
 
 
 def _plain(word: bytes) -> float | None:
-    if len(word) > DIGITS_MAX + 2 or PLAIN.fullmatch(word) is None or len(word.strip(b"-").replace(b".", b"")) > DIGITS_MAX:
+    if (
+        len(word) > DIGITS_MAX + 2
+        or PLAIN.fullmatch(word) is None
+        or len(word.strip(b"-").replace(b".", b"")) > DIGITS_MAX
+    ):
         return None
     return parse_double(word)
 

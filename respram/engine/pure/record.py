@@ -1,4 +1,5 @@
-"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold; and the family of a collection's.
+"""A record as the pure engine keeps it: a mutable row, one per key, that the wheel can hold; and the family of a
+collection's.
 
 The row of a key's stub has the name of the key instead of the key.
 """
@@ -45,7 +46,8 @@ ORDERS: dict[int, Callable[[], Order]] = {}  # by kind; made with the family
 
 class Family:
     __slots__ = (
-        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "order", "raising",
+        "space", "key", "rows", "dying", "headed", "latest", "version", "soonest_ms", "last_ms", "shown", "order",
+        "raising",
         "queued",
     )  # fmt: skip
 

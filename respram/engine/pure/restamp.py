@@ -17,11 +17,13 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
         keyspace.clock += 1
         value = row.value
         deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, now_ms + SHADOW_MS_MAX)
-        if value is None and row.db < DATABASES:  # without its key no peer can be told of it here: they find that they lack it
+        # without its key no peer can be told of it here: they find that they lack it
+        if value is None and row.db < DATABASES:
             keyspace.bury(row, row.key, keyspace.clock, node, shadow_ms, now_ms)
             continue
         keyspace.write(
-            row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms, row.kind
+            row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms,
+            row.kind
         )
         keyspace.outbox.add(row.db, row.key, len(row.key) + len(value or b""))
     return len(ahead)

@@ -22,7 +22,8 @@ from respram.integers import parse_int
 UNTRUSTED_ARGS_MAX = 10  # before AUTH, as in Redis
 UNTRUSTED_BULK_BYTES_MAX = 16384  # of one argument before AUTH, as in Redis
 
-LONG_COUNT = re.compile(rb"\*[-+]?\d{4}")  # hiredis would allocate for it before any argument came, and knows no limit; args_max has 4 digits
+# hiredis would allocate for it before any argument came, and knows no limit; args_max has 4 digits
+LONG_COUNT = re.compile(rb"\*[-+]?\d{4}")
 STAR, DOLLAR = 0x2A, 0x24
 
 Command = list[bytes]
@@ -99,7 +100,8 @@ class Scanner:
         return len(packed) == len(data)
 
     def _line_end(self, mark: bytes) -> int:
-        """As Redis finds it: the first `mark`, unless a NUL comes before it. A line that is whole may be as long as it is; one
+        """As Redis finds it: the first `mark`, unless a NUL comes before it. A line that is whole may be as long as it
+        is; one
         that is not may not grow beyond the limit. -1: it has not come."""
         end = self.buffer.find(mark, self.at)
         return -1 if end >= 0 and self.buffer.find(b"\0", self.at, end) >= 0 else end

@@ -22,7 +22,9 @@ def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
 
 
 def _is_shown(keyspace: Keyspace, row: Row, now_ms: int) -> bool:
-    return row.value is not None and row.deadline_ms > now_ms and not (row.kind and family.is_empty(keyspace, row, now_ms))
+    return (
+        row.value is not None and row.deadline_ms > now_ms and not (row.kind and family.is_empty(keyspace, row, now_ms))
+    )
 
 
 def scan(keyspace: Keyspace, db: int, cursor: int, count: int, now_ms: int) -> Scan:

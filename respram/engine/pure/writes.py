@@ -65,15 +65,26 @@ def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int) -> Options | No
     return options
 
 
-def _set_looking(keyspace: Keyspace, session: Session, argv: list[bytes], options: Options, now_ms: int) -> bytes | None:
+def _set_looking(
+    keyspace: Keyspace, session: Session, argv: list[bytes], options: Options, now_ms: int
+) -> bytes | None:
     """SET with an option that looks at what is there first."""
     key, value = argv[1], argv[2]
-    if keyspace.full() or (options.gets and not keyspace.hot_reads) or len(value) > HOT_BYTES_MAX or len(key) > HOT_BYTES_MAX:
+    if (
+        keyspace.full()
+        or (options.gets and not keyspace.hot_reads)
+        or len(value) > HOT_BYTES_MAX
+        or len(key) > HOT_BYTES_MAX
+    ):
         return None
     row = keyspace.row(session.db, key, now_ms)
     matches = options.expected is None or (row is not None and keyspace.read(row) == options.expected)
     answer = old_value(keyspace, session, row) if options.gets else b""
-    writes = matches and not (options.condition == b"NX" and row is not None) and not (options.condition == b"XX" and row is None)
+    writes = (
+        matches
+        and not (options.condition == b"NX" and row is not None)
+        and not (options.condition == b"XX" and row is None)
+    )
     if writes:
         if options.keeps and row is not None:
             keyspace.store(session.db, key, value, row.deadline_ms, row.implicit, now_ms, b"set")
