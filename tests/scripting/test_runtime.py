@@ -2,7 +2,9 @@
 Each attack is followed by ordinary work.
 """
 
+import gc
 import random
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -351,3 +353,14 @@ def test_random_patterns_match_as_in_c(runtime: Runtime) -> None:
         matched += expected.count(b"true")
     assert matched > 500
     careful.close()
+
+
+def test_a_runtime_that_is_closed_is_freed() -> None:
+    """The collector does not see what Lua holds: a ring through Lua leaves 430 KiB behind at each SCRIPT FLUSH."""
+    made = Runtime(MEMORY_BYTES, b"7.2.4")
+    evaluate(made, "return 1")
+    gone = weakref.ref(made), weakref.ref(made._lua)
+    made.close()
+    del made
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
