@@ -464,11 +464,12 @@ async def _serve(config: Config, say: Callable[[str], None] | None = None) -> in
     loop = asyncio.get_running_loop()
     app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
-    app.listen()
-    await app.show()
+    # Before anybody can connect: who is stopped right after it was reached still answers, hands over and exits with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
+    app.listen()
+    await app.show()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

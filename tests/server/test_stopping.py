@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -286,6 +287,20 @@ def test_a_node_that_is_stopped_while_it_joins_hands_over_what_it_acknowledged()
             assert ended(one.node) == 0
             missing = [at for at in range(acknowledged) if two.client.get(f"j{number}:{at}") is None]
             assert not missing or "event=stopping_left" in one.log(), (number, acknowledged, missing, one.log())
+
+
+def test_a_node_that_is_stopped_as_soon_as_it_can_be_reached_ends_in_order() -> None:
+    """Its port is open a moment before it serves, and a signal that nobody has asked for yet would kill it."""
+    for _ in range(6):
+        port = reserve()
+        words = [sys.executable, "-m", "respram", "serve", "--port", str(port), "--peer-port", "0", "--engine", "pure"]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + SOON_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                process.send_signal(signal.SIGTERM)
+                break
+        assert process.wait(SOON_S) == 0
 
 
 def _start_at_once(member: Member) -> None:
