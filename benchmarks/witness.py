@@ -66,8 +66,8 @@ def united(spans: Iterable[Span]) -> list[Span]:
 @contextmanager
 def watching(programs: Programs, where: Affinity) -> Iterator[Watch]:
     """Witnesses on the server's processor and the client's, while what is in the `with` goes on. Where both go about on
-    two
-    processors, each gap of either counts: for every server alike, and rather too much than too little."""
+    two processors, each gap of either counts: for every server alike, and rather too much than too little.
+    """
     watch = Watch()
     if len(where.server | where.client) > SHARED_MAX:
         watch.why_not = "servers and clients have no processor each"

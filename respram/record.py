@@ -82,8 +82,8 @@ class Record:
 
 def stub_name(db: int, key: bytes) -> bytes:
     """124 bits of BLAKE2s over database and key, and 4 that are the database. No two keys are known to have one name,
-    nor
-    can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c."""
+    nor can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c.
+    """
     name = hashlib.blake2s(key, digest_size=STUB_NAME_BYTES, salt=bytes((db,)), person=b"stubname").digest()
     return name[:-1] + bytes((name[-1] & 0xF0 | db,))
 
@@ -221,8 +221,8 @@ def _names_a_member(key: bytes) -> bool:
 
 def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Of each packed record of an engine's own payload: where it starts and ends, its end in time (the later of
-    deadline
-    and shadow), and when its value dies, where that is sooner; else 0."""
+    deadline and shadow), and when its value dies, where that is sooner; else 0.
+    """
     at, size, heads = 0, len(payload), _HEADS
     while at < size:
         flags, _, key_bytes, value_bytes, _, _, deadline_ms = HEADER.unpack_from(payload, at)
@@ -237,8 +237,8 @@ def ends(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
     """Where each packed record of an engine's own payload lies: (database, key), start, end. The name of one that has
-    no
-    key stands under a database of its own, so that it is no key."""
+    no key stands under a database of its own, so that it is no key.
+    """
     found = []
     at = 0
     while at < len(payload):

@@ -168,8 +168,8 @@ class Replica:
 
     def published(self, kind: bytes, now: Now) -> list[Output]:
         """The same of what the engine has published by itself, with `kind` before each channel. Where there is nobody
-        to tell, the
-        engine keeps nothing more from now on, until a link is opened."""
+        to tell, the engine keeps nothing more from now on, until a link is opened.
+        """
         self.engine.spreads = bool(self.core.neighbours.of_enclave()) or self.core.state == JOINING
         published = self.engine.take_published()
         outputs = self.flush(now)

@@ -116,8 +116,8 @@ class Ring:
 
     def renew_by(self, now_ms: int) -> None:
         """Somebody who knows the keys so far may be out from now on: nothing is to be sealed with them any more.
-        `is_due` says when
-        another has to be made here, unless one comes from elsewhere before."""
+        `is_due` says when another has to be made here, unless one comes from elsewhere before.
+        """
         self._least_ms = max(now_ms, self._current.made_ms + 1)
         self._renew_ms = now_ms + (RENEW_SPREAD_MS * self._own_draw >> 16)
 
@@ -237,8 +237,8 @@ class Ring:
 
     def _choose(self) -> None:
         """The newest in use is what everybody comes to. An own key that was never used is needed no more, unless it is
-        the only one
-        that somebody who is out cannot know."""
+        the only one that somebody who is out cannot know.
+        """
         before = self._current
         newest = max((one for one in self._keys.values() if one.used), key=lambda one: (one.made_ms, one.id))
         if not before.used and newest.made_ms < self._least_ms <= before.made_ms:

@@ -387,8 +387,8 @@ def untested(paths: list[str], exists: Callable[[str], bool]) -> Iterator[str]:
 
 def import_circles(files: list[Source]) -> list[frozenset[str]]:
     """Sets of modules that can all reach each other by imports, at the top, in functions or for types. That a module's
-    package
-    comes along with it does not count: it is no dependence that anybody wrote."""
+    package comes along with it does not count: it is no dependence that anybody wrote.
+    """
     names = {source.path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in files}
     needs: dict[str, list[str]] = {}
     for name, source in names.items():

@@ -53,8 +53,8 @@ def permitted(names: AbstractSet[bytes]) -> int:
 
 def needs(command: Command) -> int:
     """The rights to each of its keys that a command may need, whatever its arguments: bits of READ and WRITE, none
-    where it only
-    looks whether a key is there. Where the rights are fewer, whoever knows the arguments is asked."""
+    where it only looks whether a key is there. Where the rights are fewer, whoever knows the arguments is asked.
+    """
     flags = {flag for spec in command.key_specs for flag in spec.flags}
     return READ * (b"access" in flags) | WRITE * (not flags.isdisjoint(CHANGES))
 

@@ -150,8 +150,8 @@ def _holds(conn: Conn, key: bytes, found: Filter, item: int, generation: int) ->
 
 def _add(conn: Conn, key: bytes, found: Filter, item: int) -> bool | None:
     """Whether the item was new; None: the filter is full, and does not grow. An item that an older generation holds is
-    put
-    into the newest too: it is remembered for the window from now on."""
+    put into the newest too: it is remembered for the window from now on.
+    """
     *older, newest = found.facts.living(conn.now_ms)
     if _holds(conn, key, found, item, newest):
         return False

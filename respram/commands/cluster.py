@@ -63,8 +63,8 @@ def _shown(value: Reply) -> bytes:
 
 def state(conn: Conn, argv: list[bytes]) -> Reply:
     """One word for probes: `loading` until its own snapshot is read, then `joining` until it has what the others have.
-    A node without
-    peers is ready."""
+    A node without peers is ready.
+    """
     node = conn.node
     if node.loading:
         return Simple(b"loading")

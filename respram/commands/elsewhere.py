@@ -156,8 +156,8 @@ def may_have_company(conn: Conn) -> bool:
 
 def _send_several(conn: Conn, first: Forwarded, keys: list[bytes], is_script: bool) -> NoReturn:
     """With those that follow, are of its kind, and whose keys all have the same home. What is none of that ends it, and
-    so does
-    whatever dispatch would have a word to say about."""
+    so does whatever dispatch would have a word to say about.
+    """
     node, session = conn.node, conn.session
     homes, engine = node.homes, node.engine
     assert homes is not None
@@ -226,8 +226,8 @@ def _text_of(conn: Conn, argv: list[bytes]) -> bytes | None:
 
 def deputy_of(conn: Conn, keys: Iterable[bytes]) -> bytes:
     """What a command may at its home that dispatch has let pass here: anything, but to end a key by a time that has
-    passed
-    the client needs the right to DEL, and only the handler sees the time."""
+    passed the client needs the right to DEL, and only the handler sees the time.
+    """
     return LETS_GO if all(may_let_go(conn, key) for key in keys) else b""
 
 

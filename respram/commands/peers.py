@@ -110,8 +110,8 @@ class Truth(Protocol):
 
     def ask(self, waiter: Waiter, names: Sequence[tuple[int, bytes]]) -> int:
         """Asks what these keys (database, key) hold. The milliseconds to wait for at most (the waiter is woken before
-        that);
-        0: there is nobody to ask."""
+        that); 0: there is nobody to ask.
+        """
 
     def learnt(self, waiter: Waiter) -> bool:
         """Whether the engine holds the newest of all that this waiter has asked for since it waited last."""

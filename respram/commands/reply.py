@@ -73,8 +73,8 @@ class Breath:
 
 class Each(NamedTuple):
     """What is made one by one while it is written, for commands that may have more to say than fits, or much to look
-    at. At
-    a `Breath` other clients may run. Nothing but AllowanceError may be raised in it."""
+    at. At a `Breath` other clients may run. Nothing but AllowanceError may be raised in it.
+    """
 
     items: "Iterator[Reply | Breath]"
     # an array; `~`: a set; `%`: a map, of names and values in turns; `=`: pieces of one text; ``: replies of their own

@@ -81,8 +81,8 @@ def _tell(conn: Conn, argv: list[bytes], wanted: Wanted, *, free: bool) -> Reply
 
 def _in_steps(conn: Conn, key: bytes, rank: int, count: int, wanted: Wanted) -> Iterator[Reply | Breath]:
     """Up to the member that is the last of them now. Each step begins behind the member that was told last, wherever
-    that is or would
-    be by then."""
+    that is or would be by then.
+    """
     engine, db, down = conn.node.engine, conn.session.db, wanted.reverse
     ((end_score, end_name),) = engine.ranked(
         db, key, rank - count + 1 if down else rank + count - 1, 1, False, conn.now_ms

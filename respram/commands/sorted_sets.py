@@ -86,8 +86,8 @@ def tell_if_empty(conn: Conn, key: bytes) -> None:
 
 def items_of(conn: Conn, key: bytes, start: int, count: int, downwards: bool = False, told: bool = True) -> list[Item]:
     """Members by rank, taken from the engine in pieces. OverrunError where they are to be told and are more than the
-    client
-    may hold unread."""
+    client may hold unread.
+    """
     engine, found, left = conn.node.engine, list[Item](), room(conn)
     while len(found) < count:
         rank = start - len(found) if downwards else start + len(found)

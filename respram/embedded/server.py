@@ -131,8 +131,8 @@ class Server:
 
 class AsyncServer:
     """The same for asynchronous programs. `in_loop=True` runs the node in this very loop: nothing is started, and it is
-    there in
-    milliseconds; the node then shares the loop's time, and the seal keys lie in memory that is not locked."""
+    there in milliseconds; the node then shares the loop's time, and the seal keys lie in memory that is not locked.
+    """
 
     def __init__(self, *, in_loop: bool = False, port: int = 0, engine: str = "auto", **settings: Setting) -> None:
         self._server = Server(port=port, engine=engine, log=subprocess.DEVNULL, **settings)

@@ -269,8 +269,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def guard(self, patterns: Mapping[bytes, int]) -> Guard:
         """For sessions of a user with these key patterns, each with the rights READ | WRITE (catalog/hot.py): a fast
-        command with a
-        key that none of them allows, or that it takes long to find one for, is for `dispatch`."""
+        command with a key that none of them allows, or that it takes long to find one for, is for `dispatch`.
+        """
         ...
 
     def feed(self, session: Session, data: bytes | bytearray | memoryview, now_ms: int) -> bytes | memoryview:
@@ -297,8 +297,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def teach(self, name: bytes, program: Program) -> bool:
         """From now on EVALSHA and EVAL of that name (a digest, or a script's text) run the program. False: there is no
-        memory for it,
-        or it is none that could be run."""
+        memory for it, or it is none that could be run.
+        """
 
     def unteach(self, name: bytes) -> None:
         """The name is for `dispatch` again."""
@@ -310,8 +310,9 @@ class Engine(Replicating, Ranking, Protocol):
 
     def take_replies(self) -> bytes:
         """For `dispatch`, when it gets an EVAL or EVALSHA: the replies of the commands that a program ran before it
-        declined, one
-        behind the other, in RESP2. They have had their effect: whoever runs the script now begins with them."""
+        declined, one behind the other, in RESP2. They have had their effect: whoever runs the script now begins with
+        them.
+        """
 
     def allow(self, own_bytes: int) -> None:
         """For `dispatch`: from here on the command may read values of 2 x `bulk_bytes_max` together, which is as many
@@ -322,8 +323,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def spend(self, size: int) -> None:
         """For `dispatch`, before work that no value or member shows: it counts for so many bytes, at 1 us a KiB.
-        AllowanceError: the command
-        has not so much left of its share."""
+        AllowanceError: the command has not so much left of its share.
+        """
 
     def spent(self) -> bool:
         """Whether all of that has been read or written. A write is never refused, and counts."""
@@ -336,9 +337,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def use_homes(self, homes: bytes | None) -> None:
         """Who decides about which slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node.
-        A hot command that
-        looks before it writes, and whose key's slot has another number, goes to `dispatch`. None: this node decides
-        about all.
+        A hot command that looks before it writes, and whose key's slot has another number, goes to `dispatch`. None:
+        this node decides about all.
         """
 
     def kept_home(self, session: Session) -> int:
@@ -348,8 +348,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def take(self, session: Session) -> None:
         """For `dispatch`, which will answer None: the command under way is not to be dispatched again. Whoever took it
-        says the
-        reply to the client by itself, and then resumes the session."""
+        says the reply to the client by itself, and then resumes the session.
+        """
 
     def take_next(self, session: Session) -> None:
         """Behind `take`: one more, the one that `behind` has shown."""
@@ -360,8 +360,8 @@ class Engine(Replicating, Ranking, Protocol):
     def take_run(self, session: Session) -> Run | None:
         """The same, with all hot commands behind it that are decided about by one key, as far as they are read and
         within RUN_COMMANDS_MAX, RUN_GROUPS_MAX and RUN_BYTES_MAX; those that are decided here travel along. None:
-        nothing is taken, because
-        this one is not hot, or is decided here."""
+        nothing is taken, because this one is not hot, or is decided here.
+        """
 
     def slot_away(self, keys: bytes, table: bytes) -> int:
         """The slot of the first of these packed keys that has another number than 0 in a table as of `use_homes`; -1:
@@ -378,8 +378,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def close(self, session: Session) -> None:
         """Wipes and frees what the session had buffered. The session must not be used again. In the midst of its own
-        feed (what is
-        told to the observer may close it) nothing more of it is dispatched, and the rest is done when the feed is over.
+        feed (what is told to the observer may close it) nothing more of it is dispatched, and the rest is done when the
+        feed is over.
         """
 
     # -- publications -----------------------------------------------------------------------------
@@ -437,8 +437,8 @@ class Engine(Replicating, Ranking, Protocol):
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
         """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped,
-        and
-        its shadow covers what it replaced, so that no older value comes back. False: there is no live record."""
+        and its shadow covers what it replaced, so that no older value comes back. False: there is no live record.
+        """
 
     def digest_value(self, value: bytes) -> int:
         """XXH3-64 of the bytes (pure/xxh3.py): what DIGEST tells, as fast as this engine can."""
@@ -471,16 +471,16 @@ class Engine(Replicating, Ranking, Protocol):
 
     def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
         """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None)
-        with that of the
-        collection. There has to be a head. Whether the member is new; MemoryError as in `store`."""
+        with that of the collection. There has to be a head. Whether the member is new; MemoryError as in `store`.
+        """
 
     def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
         """False: there was none. With the last one the collection is missing, though nobody lets go of its head."""
 
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
         """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their
-        values
-        become MEMBERS_BYTES_MAX."""
+        values become MEMBERS_BYTES_MAX.
+        """
 
     def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
         """One of them, chosen evenly by `draw` (64 random bits)."""
@@ -518,7 +518,6 @@ class Engine(Replicating, Ranking, Protocol):
         """hits, misses, writes, expired, stubs, stub_bytes (their memory, which no key shows), records (with a value),
         defaulted (fast writes that named no TTL), record_overhead_bytes (of one record, besides key and value), and
         each fast path's commands by lower-case name (`hot_get`). Of the values that were destroyed at their deadlines:
-        `late_0` to `late_11` by
-        LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one was (`late_last_at_ms`,
-        `late_last_by_ms`).
+        `late_0` to `late_11` by LATE_BOUNDS_MS, `late_sum_ms`, `wiped_bytes`, and when and how late the last late one
+        was (`late_last_at_ms`, `late_last_by_ms`).
         """

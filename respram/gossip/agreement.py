@@ -121,8 +121,8 @@ class Agreement:
 
 def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_max: int) -> Iterator[Record]:
     """Of a payload what is beyond these limits, as a node of this number may keep it. A value, or a key, that is too
-    large leaves
-    a stub, which may be as large as its key is."""
+    large leaves a stub, which may be as large as its key is.
+    """
     last_ms = now_ms + terms.max_ttl_ms
     try:
         for record in unpack(payload):

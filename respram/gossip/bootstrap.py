@@ -199,9 +199,8 @@ class Bootstrap:
 
     def equal(self, peer: Peer) -> None:
         """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for.
-        (Without the
-        dump it says nothing of what is younger than a second, and of an empty node next to one that was just written
-        to: all of it.)
+        (Without the dump it says nothing of what is younger than a second, and of an empty node next to one that was
+        just written to: all of it.)
         """
         if (
             self.host.state == JOINING
@@ -248,8 +247,8 @@ class Bootstrap:
 
     def doubt(self) -> None:
         """This node was stopped, and others may have decided in its place: it counts as a joiner that lacks the
-        difference, until a digest
-        covers all that was written by now."""
+        difference, until a digest covers all that was written by now.
+        """
         self.host.state, self.doubted, self.asking = JOINING, True, False
         self.started_ms = self.company_ms = self.level_since_ms = self.host.now.ms
         self.source, self.by_snapshot = 0, False

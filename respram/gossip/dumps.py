@@ -32,9 +32,8 @@ class Dumps:
 
     def feed(self, link: Link) -> None:
         """Goes on with a dump. One chunk a turn, so that clients of the source wait for one and not for all that fit;
-        and none
-        in the turn of the acknowledgement that made room, nor in the next: that takes as long as a chunk, and clients
-        look in between.
+        and none in the turn of the acknowledgement that made room, nor in the next: that takes as long as a chunk, and
+        clients look in between.
         """
         if not link.feeding and self._has_room(link):
             link.feeding = True

@@ -197,8 +197,8 @@ class Forwarding:
 
     def _ahead(self, asked: Asked) -> bytes:
         """Writes of this node's clients reach the home before the forward, on the same link; but not while they wait
-        here. And what
-        other homes decided for these clients is known here, and may still be on its way to this one."""
+        here. And what other homes decided for these clients is known here, and may still be on its way to this one.
+        """
         one, lags = asked.request, self.lags(asked.home)
         self._forget_strays()
         if not lags and one.kind == RUN and not self.strays:
@@ -216,8 +216,8 @@ class Forwarding:
 
     def _note_strays(self, asked: Asked) -> None:
         """Of a command with several keys the home of the first decides about all: the homes of the others hear of it
-        from there, and
-        may be asked by this node before."""
+        from there, and may be asked by this node before.
+        """
         if asked.request.kind == RUN:
             return
         until_ms = self.host.now.ms + self.host.policy.forward_stray_ms

@@ -190,8 +190,8 @@ class Probes:
 
     def dialled(self, address: bytes, refused: bool) -> None:
         """An attempt to connect came to nothing. `refused`: nobody listens there. (A process that is ending may still
-        listen when its links
-        are closed already.)"""
+        listen when its links are closed already.)
+        """
         for number in [
             one for one in self.ended if (member := self.book.get(one)) is None or member.address == address
         ]:
@@ -281,8 +281,8 @@ class Probes:
 
     def _is_cut_off(self) -> bool:
         """Members of the enclave are thought dead, and there is no link to anybody. They may as well be alive, and it
-        is this node
-        that nobody can talk to: it must not say that it is ready, however long that lasts."""
+        is this node that nobody can talk to: it must not say that it is ready, however long that lasts.
+        """
         if any(link.same_enclave for link in self.neighbours.greeted()):
             return False
         members = self.book.members

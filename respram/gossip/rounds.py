@@ -65,9 +65,8 @@ class Rounds:
 
     def reunited(self) -> None:
         """Somebody came back from the dead, and with them perhaps all that lay beyond a cut. A node that found nothing
-        new on its
-        own side must not have slowed down, nor slow down, before it has asked the other: the last of all to be level
-        would be it.
+        new on its own side must not have slowed down, nor slow down, before it has asked the other: the last of all to
+        be level would be it.
         """
         self.reunited_until_ms = self.host.now.ms + self.host.policy.reunion_ms
         self.note_change()
@@ -123,8 +122,8 @@ class Rounds:
 
     def adapt(self, progress: bool, equal: bool) -> None:
         """The pace: at once after progress, once a second while there is something to do, slower while nothing happens
-        or
-        nothing helps (a peer whose memory is full differs for ever, and must not cost a transfer every second)."""
+        or nothing helps (a peer whose memory is full differs for ever, and must not cost a transfer every second).
+        """
         policy = self.host.policy
         if progress:
             self.interval_ms = policy.round_ms_least

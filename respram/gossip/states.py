@@ -1,7 +1,7 @@
 """What a node is to its peers and clients: JOINING until it holds what its enclave holds, then READY; ALONE while it
 was told to join and has met nobody; ISOLATED while under half of its partners answer. `bootstrap.py` says when it is
-ready or alone,
-`probes.py` when it is isolated."""
+ready or alone, `probes.py` when it is isolated.
+"""
 
 JOINING, ALONE, READY, ISOLATED = "joining", "alone", "ready", "isolated"
 DOUBTFUL = frozenset({JOINING, ALONE})  # what is here may be old, or not all: truths.py

@@ -207,8 +207,7 @@ class Tree:
 
     def next_turn_ms(self, this_time: bool) -> int:
         """How long until a random moment in the third of the node's role: leaves first, then branches, then trunks, by
-        the
-        clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next
+        the clock on the wall, so that nobody's parent moves while its children choose. `this_time` False: of the next
         period.
         """
         period_ms = self.host.policy.rebalance_ms

@@ -88,8 +88,8 @@ class Witnesses:
 
     def _hear(self, number: int, witness: int) -> None:
         """One voice. (Whoever vouches for the most has to do without its oldest, where there are too many: a liar
-        pushes
-        out no word of others.)"""
+        pushes out no word of others.)
+        """
         self.heard[number] = witness
         self.heard_from.setdefault(witness, {})[number] = None
         if witness == self.believed:

@@ -84,8 +84,8 @@ class Presence(Generic[C]):
     @operation
     def members(self) -> Steps[list[str]]:
         """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest
-        by
-        the call that ends a walk. Raises TooMany."""
+        by the call that ends a walk. Raises TooMany.
+        """
         walk = ("SCAN", self.cursor, "MATCH", glob_escaped(self.prefix) + b"*", "COUNT", SCAN_COUNT)
         fields, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)
         self.cursor = 0 if int(cursor) == 0 else cursor

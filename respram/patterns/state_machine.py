@@ -1,8 +1,7 @@
 """State machine with staleness: a job's state in one key that its workers must keep fresh. Nothing else may live here.
 
     jobs = StateMachine(client, {"queued": ["in_progress"], "in_progress": ["complete", "failed"]}, ttl_s=600)
-    jobs.begin("job-9f3a", "queued")
-    jobs.move("job-9f3a", "queued", "in_progress")
+    jobs.begin("job-9f3a", "queued") jobs.move("job-9f3a", "queued", "in_progress")
     jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
 
 Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.

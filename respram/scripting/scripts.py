@@ -80,8 +80,8 @@ class Scripts:
 
     def _teach(self, digest: bytes, entry: Cached) -> None:
         """Has the engine run it, by its digest and by its text, where it is one that can be. One that says of itself
-        what it
-        does (`#!lua flags=`) passes checks that only `dispatch` makes."""
+        what it does (`#!lua flags=`) passes checks that only `dispatch` makes.
+        """
         entry.program = compile_script(entry.text) if entry.flags is None else None
         if entry.program is not None and not (
             self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program)
@@ -116,8 +116,8 @@ class Scripts:
         may_wait: bool, slice_us: int
     ) -> Outcome | None:
         """The outcome, or None: it is not over, and `resume` has to be called until it is. After the slice it gives
-        way, or, where it may
-        not wait, ends."""
+        way, or, where it may not wait, ends.
+        """
         assert self.running is None
         if entry.generation != self._generation:
             self._compile(entry)

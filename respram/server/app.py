@@ -224,8 +224,8 @@ class App:
 
     def _close_unproven(self) -> None:
         """Where clients need a password by now, the peer port, which asks nobody for a proof, is no way round it: as if
-        the node had
-        been started with that password."""
+        the node had been started with that password.
+        """
         if self.waiting_listeners and not self.config.peer_port_given and not self.node.users[DEFAULT].open:
             for listener in self.waiting_listeners:
                 self.loop.remove_reader(listener)
@@ -448,8 +448,8 @@ class App:
 
 def run(config: Config, say: Callable[[str], None] | None = None) -> int:
     """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. `say` is told once
-    when the
-    node is ready, and how to reach it."""
+    when the node is ready, and how to reach it.
+    """
     logs.set_up(config.log_level, config.log_format)
     process.give_back_large_blocks()
     process.raise_descriptor_limit(config.limits.clients_max + SPARE_DESCRIPTORS)

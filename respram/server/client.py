@@ -57,8 +57,8 @@ class Client:
     # -- in ---------------------------------------------------------------------------------------
     def unusual(self) -> bool:
         """The batch just fed has to wait, or was the last. (Most forwards are back before their client sends more: to
-        be no longer
-        watched, and again, is two calls of the kernel.)"""
+        be no longer watched, and again, is two calls of the kernel.)
+        """
         if self.closed:
             return False
         if self.session.taken and self.reading and not self.session.closing:
@@ -269,8 +269,8 @@ class Client:
 
     def _end_output(self) -> None:
         """The other side reads the end behind the last reply. To close here would be a reset, where it has sent more
-        than was read,
-        and a reset can overtake replies."""
+        than was read, and a reset can overtake replies.
+        """
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -298,8 +298,8 @@ class Client:
 def _free(loop: asyncio.AbstractEventLoop, waiting: deque[memoryview]) -> None:
     """What nobody will read, a slice at a time: to give 256 MiB back to the system at once took up to 90 ms. The last
     goes first: pieces too small for blocks of their own lie in the heap, which shrinks from its end; from the front all
-    of it
-    would go back with the last piece (115 ms)."""
+    of it would go back with the last piece (115 ms).
+    """
     freed = 0
     while waiting and freed < FREED_AT_ONCE_BYTES:
         freed += len(waiting.pop())

@@ -418,9 +418,8 @@ class Driver:
 
     def beat(self, now_ms: int) -> None:
         """Every few milliseconds, and before any command of `dispatch`. A gap means that this process was stopped: what
-        it holds may be
-        old, and before a client is answered by it that has to be known. (After such a gap the engine leaves all to
-        `dispatch`.)
+        it holds may be old, and before a client is answered by it that has to be known. (After such a gap the engine
+        leaves all to `dispatch`.)
         """
         engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
         until_ms, ahead_ms = engine.awake_until_ms, clock.ahead_ms()

@@ -132,8 +132,8 @@ def _part(one: files.Found, made: Entry) -> Path:
 
 def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int) -> Ended:
     """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may
-    lie
-    in another file."""
+    lie in another file.
+    """
     ended: Ended = {}
     for one in found:
         entry = keys.get(one.header.key_id)

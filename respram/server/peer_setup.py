@@ -107,8 +107,8 @@ def listen(config: Config) -> list[socket.socket]:
 
 def clients_address(config: Config, peer_host: str, port: int, tls_port: int) -> bytes:
     """Where cluster clients find this node, as it is told to the others. Its own host where it listens at one; who
-    listens everywhere
-    is found where its peers find it."""
+    listens everywhere is found where its peers find it.
+    """
     if config.cluster == "no" or not (port or tls_port or config.cluster_announce):
         return b""
     everywhere = not set(EVERYWHERE).isdisjoint(config.bind)
@@ -120,8 +120,8 @@ def clients_address(config: Config, peer_host: str, port: int, tls_port: int) ->
 
 def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
     """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node
-    is
-    not alone."""
+    is not alone.
+    """
     return [str(one).encode() for one in (*found.addresses, *found.unresolved) if one not in own]
 
 

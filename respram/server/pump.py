@@ -78,8 +78,8 @@ class Pump(Protocol):
 
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
         """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and
-        nothing of
-        its client is read before it is over."""
+        nothing of its client is read before it is over.
+        """
 
     def note_activity(self) -> None:
         """Once a second: brings the clients' `last_active_ms` up to date."""

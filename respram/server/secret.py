@@ -90,9 +90,8 @@ def fresh_secret() -> str:
 
 def spell_secret(bits: bytes) -> str:
     """What is derived from a secret is shown to strangers (a certificate), who may try secrets against it for as long
-    as they like: so a
-    secret must be drawn, not thought of. No estimate can tell the two apart. This form can: nobody thinks of its
-    checksum.
+    as they like: so a secret must be drawn, not thought of. No estimate can tell the two apart. This form can: nobody
+    thinks of its checksum.
     """
     return SECRET_PREFIX + _letters(bits) + _letters(sha256(SECRET_PREFIX.encode() + bits).digest()[:CHECK_BYTES])
 

@@ -37,8 +37,8 @@ def name_of(bucket: Bucket, key_id: bytes) -> str:
 
 def claim(folder: Path) -> int:
     """Makes the directory, for its owner alone, and keeps other processes out for as long as this one lives. OSError,
-    also where
-    others could put files in the place of ours."""
+    also where others could put files in the place of ours.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid not in (os.geteuid(), 0):

@@ -200,8 +200,8 @@ class Snapshots:
 
     async def stop(self, end_s: float) -> bool:
         """The last snapshot, as much of it as can be had until then (loop time); False: not all of it. Nobody is served
-        any more. What an
-        earlier boot left and is not read yet stays as it is, with its keys: the next boot reads both."""
+        any more. What an earlier boot left and is not read yet stays as it is, with its keys: the next boot reads both.
+        """
         complete = True
         if self._task is not None:
             self._task.cancel()
@@ -301,8 +301,8 @@ class Snapshots:
 
     def _passes(self, bucket: Bucket, now_ms: int) -> bool:
         """The bucket that is just passing loses records all the time. It is not for that written anew, least of all by
-        a walk
-        over everything: what is on disk will do for its last minute, unless a value in it has to go."""
+        a walk over everything: what is on disk will do for its last minute, unless a value in it has to go.
+        """
         held = self.current.get(bucket)
         return held is not None and bucket.number == now_ms >> bucket.shift and not 0 < held.stale_ms <= now_ms
 

@@ -85,8 +85,8 @@ IN_STEPS = {
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_long_reply_is_made_in_steps_between_which_others_write(engine: str, proto: int) -> None:
     """Who is there all the while is told once, whoever comes and goes; in the order that there is, where there is one.
-    (The fast
-    paths tell up to 8 MiB in one go, which takes them 20 ms.)"""
+    (The fast paths tell up to 8 MiB in one go, which takes them 20 ms.)
+    """
     rig, client = filled(engine, hot=False)
     rig.node.micros = iter(range(0, 1 << 60, 100)).__next__  # each look at the clock finds it a bit on
     other = rig.connect()

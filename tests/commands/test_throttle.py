@@ -96,8 +96,8 @@ def test_no_more_goes_through_than_a_bucket_lets(
     engine: str, burst: int, count: int, period: int, actions: list[tuple[int, int]]
 ) -> None:
     """The model is a bucket of tokens, filled at the rate. An interval of whole nanoseconds is at most 1 shorter than
-    the exact
-    one, so the command may let through a little more than the model, never less; both agree but on that edge."""
+    the exact one, so the command may let through a little more than the model, never less; both agree but on that edge.
+    """
     client = Rig(ENGINES[engine]).connect()
     tokens, edge = Fraction(burst + 1), Fraction(1, 10**6)
     for after_ms, quantity in actions:

@@ -419,8 +419,8 @@ def test_who_hears_of_a_letting_go_forgets_too_and_in_any_order() -> None:
 @pytest.mark.parametrize("plain", [0, 512])
 def test_a_session_closed_by_what_its_commands_cause_runs_no_more_of_them(engine: Engine, plain: int) -> None:
     """A client that takes nothing may be closed by the news of its own writes. With 512 commands before, all this is in
-    what an
-    earlier call left over."""
+    what an earlier call left over.
+    """
     cold = Cold()
     session = open_session(engine, cold)
     engine.observer = lambda event, db, key: engine.close(session)

@@ -47,8 +47,8 @@ def kinds(found: list[Any]) -> list[str]:
 
 def few(failed: list[str]) -> None:
     """A node that got no time of the processor for too long asks the others before it decides again, and says so
-    meanwhile. Who is told
-    that had no turn; it is no reason to give two a turn."""
+    meanwhile. Who is told that had no turn; it is no reason to give two a turn.
+    """
     assert len(failed) <= FAILED_MAX, failed
 
 

@@ -21,8 +21,8 @@ KEYS = [f"counter:{number}" for number in range(30)]
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_node_that_was_stopped_decides_nothing_by_what_it_held(engine: str) -> None:
     """SIGSTOP for as long as the others need to take its slots over. What clients sent it meanwhile is answered first
-    of all when
-    it goes on; 7 of 30 counters went back by five."""
+    of all when it goes on; 7 of 30 counters went back by five.
+    """
     with enclave(3, engines=(engine,)) as members:
         until_ready(members)
         asked, stopped, _ = members

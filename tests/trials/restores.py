@@ -75,8 +75,8 @@ async def fill(port: int, keys: int) -> None:
 
 async def decide(port: int, truth: Truth, rng: random.Random, count: Count, place: int) -> None:
     """Increments counters at random until the connection ends. Each client has counters of its own: answers of two
-    connections may be
-    read in another order than they were given in."""
+    connections may be read in another order than they were given in.
+    """
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         async with connected(port) as (reader, writer):
             while True:

@@ -281,8 +281,8 @@ def write_one(draw: Draw) -> Send:
 # -- letting go -----------------------------------------------------------------------------------
 def letting_go(draw: Draw, proto: int, count: int) -> Plan:
     """As a user with the right: on Redis +@all has it anyway. SET with a time that has passed is left out, because
-    there
-    the key lives on until somebody looks."""
+    there the key lives on until somebody looks.
+    """
     become = [
         Send(0,
              (b"ACL", b"SETUSER", b"free", b"on", b"nopass", b"~*", b"&*", b"+@all", b"+del", b"+unlink", b"+getdel")),

@@ -122,8 +122,8 @@ def _move(family: Family, row: Row, place: int) -> None:
 
 def unlink(keyspace: Store, row: Row) -> None:
     """Before a member's value goes, or is replaced by another while it is dying. The hole is filled from the end, that
-    among the
-    dying from theirs."""
+    among the dying from theirs.
+    """
     family = row.family
     assert family is not None
     was_seen = row.place >= family.dying
@@ -182,8 +182,8 @@ def _note_change(keyspace: Store, family: Family) -> None:
 
 def head_goes(keyspace: Store, row: Row, cleared: int) -> None:
     """A head with a value is none any more: its members are cleared up to this clock. Where its end is over, they are
-    over, and
-    what is there is of another head that has not come yet: then the clock is 0."""
+    over, and what is there is of another head that has not come yet: then the clock is 0.
+    """
     family = family_of(keyspace, row)
     _count_empty(keyspace, family, -1)
     family.headed = False
@@ -230,8 +230,8 @@ def before_head(
 
 def _outlived(keyspace: Store, db: int, key: bytes) -> tuple[int, int]:
     """Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the
-    latest clock and
-    the last end among them."""
+    latest clock and the last end among them.
+    """
     shown = last_ms = 0
     for kind in (HASH, SET, ZSET):
         family = keyspace.families.found.get((kind * DATABASES + db, key))

@@ -265,8 +265,8 @@ class Keyspace:
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None:  # fmt: skip
         """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here,
-        and the stubs
-        of members and marks."""
+        and the stubs of members and marks.
+        """
         assert value is not None or db >= DATABASES
         stays = False
         if db < DATABASES and (kind or (row is not None and row.kind)):
@@ -361,8 +361,8 @@ class Keyspace:
 
     def remove(self, row: Row, cleared: int = 0, successor: int = 0) -> None:
         """Takes a row or a stub out of table, index and counts; the wheel has let go of it already. With a head goes
-        what is as
-        old as the clock `cleared`. `successor`: the clock of what takes its place."""
+        what is as old as the clock `cleared`. `successor`: the clock of what takes its place.
+        """
         if row.value is None and row.db < DATABASES:
             if self.digests is not None:
                 self.digests.drop(row, max(successor, row.clock))

@@ -38,8 +38,8 @@ def _opens(keyspace: Keyspace, seal: Seal) -> bool:
 
 def _known(keyspace: Keyspace, record: Record) -> tuple[Record, Row | None]:
     """What there is of its key: a row, a stub, or nothing. A stub that came without a key finds both by its name, and
-    where
-    there is a row it has its key again."""
+    where there is a row it has its key again.
+    """
     if not record.named:
         return record, keyspace.found(record.db, record.key)
     row = keyspace.named.get(record.key)
