@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         Path(args.results or ROOT / "RESULTS.md").write_text(page(rows, engine_of(args.engine)))
     if not args.names and not args.core:
         readme = ROOT.parent / "README.md"
-        readme.write_text(with_summary(readme.read_text(), f"Real clients and frameworks, unmodified: {summary(rows)}"))
+        readme.write_text(with_summary(readme.read_text(), summary(rows)))
     lost = [row for row in rows if row.verdict.missing]
     return int(any(not row.verdict.is_good for row in rows if not row.verdict.missing) or args.require and bool(lost))
 
