@@ -80,6 +80,13 @@ static void check(const Engine *engine, int64_t now_ms) {
     }
     if (held != live + engine->stub_rows || held != engine->wheel.records)
         abort();
+    uint64_t table_total = 0;
+    for (int space = 0; space < SPACES; space++)
+        table_total += table_bytes(&engine->tables[space]);
+    for (int number = 0; number < MEMBER_SPACES; number++)
+        table_total += table_bytes(&engine->families[number]);
+    if (table_total != engine->table_bytes)
+        abort();
 }
 
 /* -- what peers compare ------------------------------------------------------------------------- */

@@ -93,6 +93,7 @@ static void check_lines(const Lines *lines, uint64_t from, bool exactly, bool st
 static void check(const Table *table, const Entry *entries, int count, bool stuck) {
     CHECK(table_records(table) == (uint64_t)count);
     CHECK(table_bytes(table) == 64 * (table->now.count + table->old.count - table->unmapped + table->ready));
+    CHECK(*table->total == table_bytes(table));
     CHECK(sizeof(Line) == 64);
     if (table->now.count)
         check_lines(&table->now, 0, true, stuck);
@@ -187,7 +188,8 @@ static void replacement(Table *table, Entry *entries, int count) {
 /* Without memory for larger lines the present ones are used to the last slot but one, where a search still ends. */
 static void fill_without_memory(int most_lines) {
     static Entry entries[RECORDS_MAX];
-    Table table = {0};
+    uint64_t total = 0;
+    Table table = {.total = &total};
     int count = 0;
     while ((int)table.now.count < most_lines || table.old.count)
         insert(&table, entries, &count, (uint64_t)count + 1, ANY);
@@ -217,7 +219,8 @@ int main(int argc, char **argv) {
     state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     int grown = 0, shrunk = 0, readied = 0, taken_back = 0;
     for (int kind = 0; kind < KINDS; kind++) {
-        Table table = {0};
+        uint64_t total = 0;
+        Table table = {.total = &total};
         table.lead = kind == FEW_TAGS ? 8 : 0;
         bool stuck = kind == ONE_HOME;
         /* of few homes so few that no count sticks */
@@ -252,7 +255,7 @@ int main(int argc, char **argv) {
         check(&table, entries, count, stuck);
         table_free(&table);
         step = -1;
-        CHECK(!table.now.count && !table.old.count && !table.next.count && table_bytes(&table) == 0);
+        CHECK(!table.now.count && !table.old.count && !table.next.count && table_bytes(&table) == 0 && !total);
     }
     fill_without_memory(16);  /* a block */
     fill_without_memory(256); /* pages */

@@ -290,6 +290,7 @@ typedef struct Programs {
 typedef struct Engine {
     Settings settings;
     Table tables[SPACES];
+    uint64_t table_bytes;  /* of all tables, those of families among them */
     uint64_t live[SPACES]; /* records with a value, past their deadline or not */
     Table families[MEMBER_SPACES];
     Family *work_first, *work_last;

@@ -25,6 +25,10 @@ Engine *engine_new(const Settings *settings) {
     engine->moved_max = UINT64_MAX;
     for (int space = DATABASES; space < MARKS; space++)
         engine->tables[space].lead = kin_bytes(space);
+    for (int space = 0; space < SPACES; space++)
+        engine->tables[space].total = &engine->table_bytes;
+    for (int number = 0; number < MEMBER_SPACES; number++)
+        engine->families[number].total = &engine->table_bytes;
     wheel_init(&engine->wheel);
     memcpy(engine->stubs.place_key, settings->secret, sizeof engine->stubs.place_key);
     return engine;
@@ -85,14 +89,8 @@ void engine_configure(Engine *engine, const Settings *settings) {
 }
 
 uint64_t engine_used_bytes(const Engine *engine) {
-    uint64_t bytes = engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes
-        + engine->family_bytes
-                     + stubs_bytes(&engine->stubs);
-    for (int db = 0; db < SPACES; db++)
-        bytes += table_bytes(&engine->tables[db]);
-    for (int number = 0; engine->family_bytes && number < MEMBER_SPACES; number++)
-        bytes += table_bytes(&engine->families[number]);
-    return bytes;
+    return engine->arena.used_bytes + engine->outbox.capacity * 16 + engine->digests.bytes
+        + engine->family_bytes + stubs_bytes(&engine->stubs) + engine->table_bytes;
 }
 
 /* The command under way may read as much as the two largest values, and what it brought itself. */

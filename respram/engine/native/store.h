@@ -191,6 +191,7 @@ typedef struct Table {
     uint64_t ready;
     size_t lead; /* bytes before a record that a write reads too */
     uint64_t records_hint; /* of a table of families: how many there are */
+    uint64_t *total, counted; /* the bytes of all tables that share it; of them, this one's */
 } Table;
 
 Record *table_find(const Table *table, uint64_t hash, Span key);

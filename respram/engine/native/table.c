@@ -199,6 +199,13 @@ static void take_out(Lines *lines, uint32_t hash, uint64_t at, int place) {
 }
 
 /* -- growing and shrinking ----------------------------------------------------------------------- */
+/* Its bytes have changed: the total of all tables is kept, because every write compares it with the limit. */
+static void count_bytes(Table *table) {
+    uint64_t bytes = table_bytes(table);
+    *table->total += bytes - table->counted;
+    table->counted = bytes;
+}
+
 static bool lines_take(Lines *lines, uint64_t count) {
     if (count > (UINT64_C(1) << 32))
         return false; /* a record keeps 32 bits of its hash */
@@ -240,6 +247,7 @@ static void ready_some(Table *table) {
             pages_ahead(&next->lines[table->ready + SLICE_LINES], SLICE_LINES * sizeof(Line));
         *(volatile uint8_t *)&next->lines[table->ready].passed = 0;
     }
+    count_bytes(table);
 }
 
 /* The table empties instead: a slice goes back. */
@@ -251,6 +259,7 @@ static void unready_some(Table *table) {
         lines_give(&table->next);
         table->ready = 0;
     }
+    count_bytes(table);
 }
 
 static bool start_moving(Table *table, uint64_t count) {
@@ -264,6 +273,7 @@ static bool start_moving(Table *table, uint64_t count) {
     table->old = table->now;
     table->now = lines;
     table->moved = table->unmapped = 0;
+    count_bytes(table);
     return true;
 }
 
@@ -292,6 +302,7 @@ static void give_back_behind(Table *table) {
     lines -= lines % SLICE_LINES;
     give_pages(&table->old.lines[table->unmapped], lines * sizeof(Line));
     table->unmapped += lines;
+    count_bytes(table);
 }
 
 static void move_some(Table *table, uint64_t lines) {
@@ -305,13 +316,17 @@ static void move_some(Table *table, uint64_t lines) {
     if (table->moved == old->count) {
         lines_give(old);
         table->moved = table->unmapped = 0;
+        count_bytes(table);
     }
 }
 
 bool table_make_room(Table *table) {
     Lines *now = &table->now;
-    if (!now->count)
-        return lines_take(now, LINES_MIN);
+    if (!now->count) {
+        bool taken = lines_take(now, LINES_MIN);
+        count_bytes(table);
+        return taken;
+    }
     if (unlikely(table->old.count))
         move_some(table, MOVED_BY_WRITE);
     else if (unlikely(now->records >= now->count * PREPARE_FILL && now->count * 2 * sizeof(Line) >= MAP_BYTES_MIN))
@@ -366,5 +381,6 @@ void table_free(Table *table) {
         lines_give(&table->old);
     if (table->next.count)
         lines_give(&table->next);
+    *table->total -= table->counted;
     memset(table, 0, sizeof *table);
 }
