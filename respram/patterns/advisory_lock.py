@@ -28,6 +28,8 @@ from respram.patterns.errors import PatternError, ResourceLocked
 from respram.patterns.settle import Settle
 from respram.patterns.steps import C, Steps, call, operation
 
+CLAIMS_MAX = 3  # of one who finds nobody there when it asks who holds the lock: that one has just let go
+
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
@@ -45,13 +47,16 @@ class AdvisoryLock(Generic[C]):
     def acquire(self, resource: str, agent: str) -> Steps[HeldLock]:
         """Raises ResourceLocked, which says by whom and for how long at most."""
         token = self._token(resource)
-        claim = yield from token.claim.steps(agent)
-        if claim is None:
-            held = yield from token.held.steps()
-            raise ResourceLocked(
-                resource, held.holder if held else "someone who just let go", held.remaining_s if held else 0.0
-            )
-        return HeldLock(resource, claim)
+        held = None
+        for _ in range(CLAIMS_MAX):
+            claim = yield from token.claim.steps(agent)
+            if claim is not None:
+                return HeldLock(resource, claim)
+            if (held := (yield from token.held.steps())) is not None:
+                break
+        raise ResourceLocked(
+            resource, held.holder if held else "someone who just let go", held.remaining_s if held else 0.0
+        )
 
     @operation
     def extend(self, held: HeldLock) -> Steps[HeldLock]:
@@ -65,7 +70,9 @@ class AdvisoryLock(Generic[C]):
         yield from self._token(held.resource).let_go.steps(held.claim)
 
     @operation
-    def guarded(self, resource: str, agent: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
+    def guarded(
+        self, resource: str, agent: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Steps[Any]:
         """Acquires, calls, releases, also when the function raises; its result."""
         held = yield from self.acquire.steps(resource, agent)
         try:

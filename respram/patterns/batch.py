@@ -26,7 +26,19 @@ from respram.patterns.errors import Contended, ContentMissing
 from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
 from respram.patterns.settle import Settle
-from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, Steps, call, get, operation, pause, ttl_ms
+from respram.patterns.steps import (
+    CHANGE_PAUSE_S,
+    CHANGE_TRIES_MAX,
+    C,
+    Steps,
+    call,
+    get,
+    newest,
+    newest_here,
+    operation,
+    pause,
+    ttl_ms,
+)
 
 PIECES_LONGER = 1.25  # pieces outlive the checkpoint that names them, so that not each item has to prolong all
 
@@ -89,7 +101,7 @@ class Batch(Generic[C]):
                 yield from turn.release.steps(held)
 
     def _run(self, items: Sequence[Any], process: Callable[..., Any]) -> Steps[BatchProgress]:
-        before = yield from get(self.key)
+        before = yield from newest_here(self.key)
         now = checkpoint(before, self.name)
         end = max(now.processed, min(now.returned + self.batch_size, len(items)))
         results = yield from self._results(now, now.returned)
@@ -138,10 +150,12 @@ class Batch(Generic[C]):
             found = yield Watch((self.key,))
             if found is not None:
                 if found[0] != before:
-                    raise Contended(
-                        f"another run of {self._what()} moved the checkpoint; this one stops at {now.processed - 1}"
-                    )
-                if (yield Commit((*commands, ("SET", self.key, value, "PX", ttl_ms(self.ttl_s))))) is not None:
+                    # Where this node has not heard of `before` yet, its home has.
+                    if (yield from newest(self.key)) != before:
+                        raise Contended(
+                            f"another run of {self._what()} moved the checkpoint; this one stops at {now.processed - 1}"
+                        )
+                elif (yield Commit((*commands, ("SET", self.key, value, "PX", ttl_ms(self.ttl_s))))) is not None:
                     return value
             yield from pause(CHANGE_PAUSE_S * attempt)
         raise Contended(

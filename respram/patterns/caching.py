@@ -5,8 +5,12 @@
     cache.through("report.txt", analyse)                     # computes always, stores always
     cache.aside("rates", fetch_rates, fresh_s=60)            # TTL-checked: older than a minute counts as missing
 
-Not promised: that the function runs once. Callers that miss at the same moment all call it; the last one's
-result stays. When the node is away, StoreAway is raised, and the caller decides whether to compute without a cache.
+What holds where: a result that was stored through one node is found through another some milliseconds later; until then
+it is computed once more. With `exact=True` it is found at once, while the members of the enclave are stable
+(docs/peers.md): results are written at the key's home, and a miss asks there before it computes, for a round trip
+between nodes each. Not promised: that the function runs once. Callers that miss at the same moment all call it; the
+last one's result stays. When the node is away, StoreAway is raised, and the caller decides whether to compute without a
+cache.
 """
 
 from collections.abc import Callable
@@ -16,7 +20,7 @@ from typing import Any, Generic
 from respram.patterns.data_store import decoded, encoded
 from respram.patterns.json_values import Json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import C, Steps, ask, ask_all, call, operation, put
+from respram.patterns.steps import C, Steps, ask, ask_all, at_home, call, newest, operation, put, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Cache(Generic[C]):
     client: C
     name: str
     ttl_s: float = 600.0
+    exact: bool = False  # write at the key's home, and look there before anything is computed
 
     def key(self, name: str) -> bytes:
         return key("cache", level(self.name), level(name))
@@ -39,11 +44,7 @@ class Cache(Generic[C]):
     def look(self, name: str) -> Steps[Cached | None]:
         """What is cached, whatever its age."""
         found, now = yield from ask_all(("GET", self.key(name)), ("TIME",))
-        if found is None:
-            return None
-        value, metadata, _ = decoded(found, name)
-        # By the node's clock, which all readers and writers share, not by theirs.
-        return Cached(value, "cache", max(0.0, seconds(now) - metadata.get("stored_s", 0.0)))
+        return cached(found, now, name)
 
     @operation
     def aside(
@@ -53,18 +54,37 @@ class Cache(Generic[C]):
 
         A cached None, False or 0 counts as cached. What `load` raises is raised, and nothing is stored.
         """
-        found = yield from self.look.steps(name)
-        if found is not None and (fresh_s is None or found.age_s < fresh_s):
+        found: Cached | None = yield from self.look.steps(name)
+        if self.exact and not usable(found, fresh_s):
+            (now,) = yield from ask_all(("TIME",))
+            found = cached((yield from newest(self.key(name))), now, name)
+        if found is not None and usable(found, fresh_s):
             return found
         return (yield from self.through.steps(name, load, *args, **kwargs))
 
     @operation
-    def through(self, name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Cached]:
+    def through(self, name: str, compute: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Cached]:
         """Calls `compute` and stores its result."""
         value = yield from call(compute, *args, **kwargs)
         now = yield from ask("TIME")
-        yield from put(self.key(name), encoded(value, {"stored_s": seconds(now)}), self.ttl_s)
+        stored = encoded(value, {"stored_s": seconds(now)})
+        if self.exact:
+            yield from at_home(self.key(name), ("SET", self.key(name), stored, "PX", ttl_ms(self.ttl_s)))
+        else:
+            yield from put(self.key(name), stored, self.ttl_s)
         return Cached(value, "fresh", 0.0)
+
+
+def cached(found: bytes | None, now: tuple[int, int], name: str) -> Cached | None:
+    if found is None:
+        return None
+    value, metadata, _ = decoded(found, name)
+    # By the node's clock, which all readers and writers share, not by theirs.
+    return Cached(value, "cache", max(0.0, seconds(now) - metadata.get("stored_s", 0.0)))
+
+
+def usable(found: Cached | None, fresh_s: float | None) -> bool:
+    return found is not None and (fresh_s is None or found.age_s < fresh_s)
 
 
 def seconds(time: tuple[int, int]) -> float:

@@ -46,7 +46,7 @@ class CircuitBreaker(Generic[C]):
         return (yield from exists(self.key))
 
     @operation
-    def guard(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
+    def guard(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
         """Calls the function if the service is well. Raises CircuitOpen without calling it."""
         if not (yield from self.closed.steps()):
             raise CircuitOpen(

@@ -24,7 +24,19 @@ from typing import Generic
 from respram.patterns.effects import Command, Commit, Steps, Watch
 from respram.patterns.errors import BadName, Contended, ContentCorrupt, ContentMissing, Unreadable
 from respram.patterns.naming import KEYS_MAX, key, level, scan, unlevel
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask_all, ask_atomic, exists, get, operation, pause, ttl_ms
+from respram.patterns.steps import (
+    CHANGE_PAUSE_S,
+    CHANGE_TRIES_MAX,
+    C,
+    ask_all,
+    ask_atomic,
+    at_home,
+    exists,
+    get,
+    operation,
+    pause,
+    ttl_ms,
+)
 
 TOGETHER_MAX = 256  # contents read in one round trip
 LATE_S = 0.2  # how long content, or a label, may be on its way between nodes before it counts as missing
@@ -142,10 +154,13 @@ class ContentStore(Generic[C]):
     def label(self, label: str, ref: ContentRef) -> Steps[None]:
         """Points the label at content that is there; what it pointed at before stays stored. Raises ContentMissing."""
         content_key = self.content_key(ref)
-        for _ in range(CHANGE_TRIES_MAX):
+        for attempt in range(CHANGE_TRIES_MAX):
             # Watched, so that content which expires just now makes no label that points nowhere.
             found = yield Watch((content_key,), values=False)
             if found is not None and found[0] is None:
+                if (yield from at_home(content_key, ("EXISTS", content_key)))[0]:
+                    yield from pause(CHANGE_PAUSE_S * attempt)  # it was stored through another node a moment ago
+                    continue
                 raise ContentMissing(
                     f"content {ref.hash[:12]} is not in store {self.id!r}; label {label!r} was not moved"
                 )

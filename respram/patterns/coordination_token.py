@@ -23,8 +23,8 @@ from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import document, to_json
 from respram.patterns.naming import LOCK, key
 from respram.patterns.settle import LETTING_GO_S as LETTING_GO_S
-from respram.patterns.settle import Settle, claimed
-from respram.patterns.steps import C, Steps, ask, ask_all, change, get, operation
+from respram.patterns.settle import Settle, claimed, let_go
+from respram.patterns.steps import C, Steps, ask_all, get, operation, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +75,23 @@ class CoordinationToken(Generic[C]):
     def refresh(self, claim: Claim) -> Steps[Claim]:
         """Begins the time anew. Raises ClaimLost when it is too late or another holds the token."""
         sent_s = time.monotonic()
-        yield from self._rewrite(claim, self.ttl_s)
-        left_ms: int = yield from ask("PTTL", self.key)
+        again = ("SET", self.key, claim.proof, "IFEQ", claim.proof, "PX", ttl_ms(self.ttl_s))
+        ours, left_ms = yield from ask_all(again, ("PTTL", self.key))
+        if not ours:
+            raise self._lost()
         return Claim(claim.holder, claim.proof, sure_until_s(sent_s, self.ttl_s, left_ms))
 
     @operation
     def let_go(self, claim: Claim) -> Steps[None]:
         """Frees the token now rather than at the end of its time. Raises ClaimLost rather than free another's claim."""
-        yield from self._rewrite(claim, LETTING_GO_S)
+        if not (yield from let_go(self.key, claim.proof)):
+            raise self._lost()
 
     @operation
     def held(self) -> Steps[Held | None]:
         """Who holds it and for how long at most; None means free. Raises StoreAway when that cannot be known."""
         found, left_ms = yield from ask_all(("GET", self.key), ("PTTL", self.key))
-        if found is None or left_ms < 0:
+        if not found or left_ms < 0:
             return None
         return Held(document(found, f"token {self.name!r}", holder=str)["holder"], left_ms / 1000)
 
@@ -97,15 +100,8 @@ class CoordinationToken(Generic[C]):
         """Whether the node still holds just this claim."""
         return (yield from get(self.key)) == claim.proof
 
-    def _rewrite(self, claim: Claim, ttl_s: float) -> Steps[None]:
-        def if_ours(found: bytes | None) -> bytes:
-            if found != claim.proof:
-                raise ClaimLost(
-                    f"the claim on {self.name!r} is no longer held: stop the work it protects, and claim anew"
-                )
-            return claim.proof
-
-        yield from change(self.key, if_ours, ttl_s)
+    def _lost(self) -> ClaimLost:
+        return ClaimLost(f"the claim on {self.name!r} is no longer held: stop the work it protects, and claim anew")
 
 
 def sure_until_s(sent_s: float, ttl_s: float, left_ms: int) -> float:

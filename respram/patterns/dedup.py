@@ -20,8 +20,8 @@ from typing import Any, Generic
 
 from respram.patterns.errors import PatternError
 from respram.patterns.naming import key, level
-from respram.patterns.settle import LETTING_GO_S, Settle, claimed
-from respram.patterns.steps import C, Steps, ask, call, change, exists, operation, ttl_ms
+from respram.patterns.settle import Settle, claimed, let_go
+from respram.patterns.steps import C, Steps, ask, call, exists, operation, ttl_ms
 
 DONE = b"done"
 
@@ -54,7 +54,7 @@ class Dedup(Generic[C]):
         return (yield from exists(self.key(event_id)))
 
     @operation
-    def process(self, event_id: str, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Outcome]:
+    def process(self, event_id: str, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Outcome]:
         """Calls the handler unless the event is done or under way. What the handler raises is raised."""
         mine = uuid.uuid4().bytes
         if not (yield from self._claimed(event_id, mine, self.running_s)):
@@ -65,7 +65,7 @@ class Dedup(Generic[C]):
             # Only our own mark is shortened: the handler may have outlived it, and another may be at work.
             # Where that fails the mark ends by itself, and what the handler raised is the news.
             with contextlib.suppress(PatternError):
-                yield from change(self.key(event_id), lambda found: mine if found == mine else None, LETTING_GO_S)
+                yield from let_go(self.key(event_id), mine)
             raise
         yield from ask("SET", self.key(event_id), DONE, "PX", ttl_ms(self.window_s))
         return Outcome(True, result)

@@ -6,12 +6,13 @@ what it holds. What is not I/O (checking what is sent, reading errors) is writte
 """
 
 import asyncio
+import contextlib
 import inspect
 import queue
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis.exceptions
@@ -46,6 +47,8 @@ TOGETHER_MAX = 16  # nodes that one AskAny asks at the same time
 
 CANCELS_MAX = 10  # how often a question that is not needed any more is cancelled
 CANCEL_S = 0.01  # and how long that may take
+
+ANSWER_S = 2.0  # how long a cancelled task waits for an answer: a node says within 1.5 s that it has none
 
 Good = Callable[[list[Any]], bool]
 
@@ -155,9 +158,10 @@ class Driver:
 
     def perform(self, effect: Effect) -> Any:
         match effect:
-            case Ask(commands, elsewhere, atomic):
+            case Ask(commands, elsewhere, atomic, whole):
                 check_sizes(commands)
                 client: Any = elsewhere or self.client
+                del whole  # nothing cancels a blocking call
                 if len(commands) == 1 and not atomic:
                     return [client.execute_command(*commands[0], **RAW)]
                 with client.pipeline(transaction=atomic) as pipe:
@@ -260,13 +264,10 @@ class AsyncDriver:
 
     async def perform(self, effect: Effect) -> Any:
         match effect:
-            case Ask(commands, elsewhere, atomic):
+            case Ask(commands, elsewhere, atomic, whole):
                 check_sizes(commands)
-                client: Any = elsewhere or self.client
-                if len(commands) == 1 and not atomic:
-                    return [await client.execute_command(*commands[0], **RAW)]
-                async with client.pipeline(transaction=atomic) as pipe:
-                    return checked(await queued(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+                asking = self.ask(commands, elsewhere or self.client, atomic)
+                return await (answered(asking) if whole else asking)
             case AskAny(commands, clients, good):
                 check_sizes(commands)
                 return await self.ask_any(effect, commands, clients, good)
@@ -312,6 +313,12 @@ class AsyncDriver:
                 return message(await self.listening.get_message(timeout=timeout_s))
         raise AssertionError(f"{type(effect).__name__} in an operation that is no stream")
 
+    async def ask(self, commands: tuple[Command, ...], client: Any, atomic: bool) -> list[Any]:
+        if len(commands) == 1 and not atomic:
+            return [await client.execute_command(*commands[0], **RAW)]
+        async with client.pipeline(transaction=atomic) as pipe:
+            return checked(await queued(pipe, commands, {} if atomic else RAW).execute(raise_on_error=False))
+
     async def ask_any(
         self, effect: Effect, commands: tuple[Command, ...], clients: tuple[Any, ...], good: Good
     ) -> list[Any]:
@@ -348,7 +355,27 @@ class AsyncDriver:
             await self.listening.aclose()
 
 
-async def ended(tasks: list[asyncio.Task[int]]) -> None:
+async def answered(asking: Coroutine[Any, Any, T]) -> T:
+    """Awaits it to its end, also where the task that waits is cancelled; then the cancellation is raised.
+
+    A command that was sent cannot be called back. Were its connection dropped at once, the node could carry it out
+    after the command that is to undo it.
+    """
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        end = time.monotonic() + ANSWER_S
+        while not task.done() and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):  # said again; it is raised below
+                await asyncio.wait((task,), timeout=left)
+        await ended([task])
+        if task.done() and not task.cancelled():
+            task.exception()  # taken note of, so that asyncio does not warn of it
+        raise
+
+
+async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Cancels the tasks; none is waited for that does not end, since what it waits for may be a node that never
     answers.
     """

@@ -11,12 +11,15 @@ Command = tuple[bytes | str | int, ...]
 class Ask:
     """Commands in one round trip. Outcome: the list of their replies.
 
-    `client` sends them to another node than the pattern's own; `atomic` puts MULTI and EXEC around them.
+    `client` sends them to another node than the pattern's own; `atomic` puts MULTI and EXEC around them. With `whole` a
+    task that is cancelled meanwhile learns it only once the node has answered: what the pattern does about it comes
+    after.
     """
 
     commands: tuple[Command, ...]
     client: object = None
     atomic: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

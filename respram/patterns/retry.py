@@ -45,7 +45,7 @@ class Retry(Generic[C]):
         yield from ask("PING")
 
     @operation
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
         """The function's result; what its last attempt raised, or what is not in `on`, is raised."""
         for seconds in self.pauses_s():
             try:

@@ -8,20 +8,21 @@
     sessions.end(session_id)                      # at logout
 
 Logout and rotation overwrite the old session with an empty value that lives one millisecond, since nothing can be
-deleted; an ended session is never written again. Not promised: that a save or a load (it writes a new deadline) on
-another node in the same instant as an `end` or a `save` loses: the later stamp wins.
+deleted; an ended session is never written again. What holds where: each of these is done at the session's home, so what
+returned through one node holds through every other, while the members of the enclave are stable (docs/peers.md); with
+`--decide local` it holds through the same node. Not promised: that a session that was ended while a node died or was
+cut off stays so (the later stamp wins; a load writes a new deadline).
 """
 
 import secrets
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.coordination_token import LETTING_GO_S
-from respram.patterns.effects import Commit, Watch
 from respram.patterns.errors import Contended, SessionEnded
 from respram.patterns.json_values import Json, from_json, to_json
 from respram.patterns.naming import key, level
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, Steps, ask, change, operation, put, ttl_ms
+from respram.patterns.settle import LETTING_GO_S, let_go
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, Steps, at_home, change, newest, operation, ttl_ms
 
 ID_BYTES = 32  # 256 random bits: cannot be guessed
 
@@ -37,16 +38,19 @@ class Sessions(Generic[C]):
     @operation
     def create(self, data: Json) -> Steps[str]:
         session_id = secrets.token_urlsafe(ID_BYTES)
-        yield from put(self.key(session_id), to_json(data), self.ttl_s)
+        yield from self._begin(session_id, to_json(data))
         return session_id
 
     @operation
     def load(self, session_id: str) -> Steps[Json]:
         """The state, or None when the session ended; a None that was stored reads the same. Its time begins anew."""
-        found = yield from ask("GETEX", self.key(session_id), "PX", ttl_ms(self.ttl_s)) if session_id else _nothing()
+        if not session_id:
+            return None
+        name = self.key(session_id)
+        (found,) = yield from at_home(name, ("GETEX", name, "PX", ttl_ms(self.ttl_s)))
         if found == b"":
             # The mark of an ended session, in its last millisecond; reading it has prolonged it.
-            yield from put(self.key(session_id), b"", LETTING_GO_S)
+            yield from self.end.steps(session_id)
         return from_json(found, "a session") if found else None
 
     @operation
@@ -63,29 +67,24 @@ class Sessions(Generic[C]):
 
     @operation
     def rotate(self, session_id: str) -> Steps[str]:
-        """Moves the state to a new id and ends the old one, both or neither. Raises SessionEnded."""
+        """Moves the state to a new id and ends the old one. Raises SessionEnded."""
         new = secrets.token_urlsafe(ID_BYTES)
         for _ in range(CHANGE_TRIES_MAX):
-            found = yield Watch((self.key(session_id),))
-            if found is not None and not found[0]:
+            found = yield from newest(self.key(session_id))
+            if not found:
                 raise SessionEnded("the session ended in the meantime: send the user to the login")
-            if found is not None and (
-                yield Commit(
-                    (
-                        ("SET", self.key(new), found[0], "PX", ttl_ms(self.ttl_s)),
-                        ("SET", self.key(session_id), b"", "PX", ttl_ms(LETTING_GO_S)),
-                    )
-                )
-            ):
+            # The new one first, each at its own home: until the old one ended, nobody knows the new id.
+            yield from self._begin(new, found)
+            if (yield from let_go(self.key(session_id), found)):
                 return new
         raise Contended("the session changed under every attempt to rotate it; it is as it was: try again")
 
     @operation
     def end(self, session_id: str) -> Steps[None]:
-        """Logout. Once it returns, no load or save on this node finds the session."""
-        yield from put(self.key(session_id), b"", LETTING_GO_S)
+        """Logout. Once it returns, no load or save finds the session, through any node."""
+        name = self.key(session_id)
+        yield from at_home(name, ("SET", name, b"", "PX", ttl_ms(LETTING_GO_S)))
 
-
-def _nothing() -> Steps[None]:
-    return None
-    yield  # makes it a generator
+    def _begin(self, session_id: str, value: bytes) -> Steps[None]:
+        name = self.key(session_id)
+        yield from at_home(name, ("SET", name, value, "PX", ttl_ms(self.ttl_s)))

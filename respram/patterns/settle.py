@@ -14,12 +14,13 @@ arrived by then, unless a link is behind by more. That is as good as the links a
 promised: an answer while a node is away: Unsettled says so, and nothing stands.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from respram.patterns.effects import AskAny, Command, Pause
-from respram.patterns.errors import Unsettled
-from respram.patterns.steps import Steps, ask_all, change, ttl_ms
+from respram.patterns.effects import Ask, AskAny, Command, Pause
+from respram.patterns.errors import PatternError, Unsettled
+from respram.patterns.steps import Steps, ask_all, ttl_ms
 
 PAUSE_S = 0.02  # a node sends what it wrote every 2 ms: ten times that
 LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
@@ -45,11 +46,21 @@ def claimed(
     The GET recognises our own claim when a client library sent the SET twice.
     """
     claim: tuple[Command, ...] = (("SET", key, mine, "NX", "PX", ttl_ms(ttl_s)), ("GET", key))
+    wait: tuple[Command, ...] = ()
+    if settle is not None:
+        wait = (("WAIT", settle.nodes, max(1, round(settle.timeout_s * 1000))),)
+    try:
+        _, found, *replies = yield Ask((*claim, *more, *wait), whole=True)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # Whoever is cancelled, or told nothing, does not know that it holds the key, and nobody else may have it.
+        with contextlib.suppress(PatternError):
+            yield from let_go(key, mine)
+        raise
     if settle is None:
-        _, found, *replies = yield from ask_all(*claim, *more)
         return found == mine, replies
-    wait: Command = ("WAIT", settle.nodes, max(1, round(settle.timeout_s * 1000)))
-    _, found, *replies, held = yield from ask_all(*claim, *more, wait)
+    held = replies.pop()
     if found != mine:
         return False, replies
     if held < settle.nodes:
@@ -57,8 +68,15 @@ def claimed(
         raise Unsettled(
             f"{held} of {settle.nodes} other nodes took the claim within {settle.timeout_s} s; it was let go"
         )
-    if (yield from stands(key, mine, settle)):
-        return True, replies
+    try:
+        if (yield from stands(key, mine, settle)):
+            return True, replies
+    except (GeneratorExit, Unsettled):
+        raise
+    except BaseException:
+        with contextlib.suppress(PatternError):
+            yield from let_go(key, mine)
+        raise
     # Where ours is not outranked everywhere yet, it is let go here; a later claim of another's is left alone.
     yield from let_go(key, mine)
     return False, replies
@@ -80,5 +98,10 @@ def stands(key: bytes, mine: bytes, settle: Settle) -> Steps[bool]:
     return True
 
 
-def let_go(key: bytes, mine: bytes) -> Steps[None]:
-    yield from change(key, lambda found: mine if found == mine else None, LETTING_GO_S)
+def let_go(key: bytes, mine: bytes) -> Steps[bool]:
+    """Frees the key if it is still ours: the next claim of anyone, through any node, finds it free. False: it was not.
+
+    A node takes an empty value with a life of a millisecond for letting go at once.
+    """
+    replies = yield Ask((("SET", key, b"", "IFEQ", mine, "PX", ttl_ms(LETTING_GO_S)),), whole=True)
+    return bool(replies[0])

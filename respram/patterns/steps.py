@@ -9,6 +9,7 @@ Effects, the two decorators and the few steps that nearly every pattern takes ma
 """
 
 import functools
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -19,7 +20,7 @@ from redis.asyncio import Redis as AsyncRedis
 from respram.patterns import drivers
 from respram.patterns.effects import Ask, Call, Command, Commit, Effect, Hand, Pause, Watch
 from respram.patterns.effects import Steps as Steps
-from respram.patterns.errors import BadTtl, Contended, TimedOut
+from respram.patterns.errors import BadTtl, Contended, PatternError, TimedOut
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,7 @@ C_co = TypeVar("C_co", Redis, AsyncRedis, covariant=True)
 
 CHANGE_TRIES_MAX = 64  # compare-and-set gives up after so many lost races: by then one key is the bottleneck
 CHANGE_PAUSE_S = 0.001  # first pause after a lost race; grows linearly, so that writers fall out of step
+NEVER = secrets.token_bytes(32)  # no key holds it
 TTL_S_MAX = 31_536_000_000.0  # a thousand years: beyond it a number of seconds is surely a mistake
 
 
@@ -93,12 +95,12 @@ class _Bound:
     def __init__(self, function: Any, owner: Any, run: Any, run_async: Any) -> None:
         self.function, self.owner, self.run, self.run_async = function, owner, run, run_async
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         client = self.owner.client
         run = self.run_async if isinstance(client, AsyncRedis) else self.run
         return run(client, self.function(self.owner, *args, **kwargs))
 
-    def steps(self, *args: Any, **kwargs: Any) -> Any:
+    def steps(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(self.owner, *args, **kwargs)
 
 
@@ -119,7 +121,7 @@ def ask_atomic(*commands: Command) -> Steps[list[Any]]:
     return replies
 
 
-def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps[Any]:
+def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
     """The caller's own function, plain or async; async ones need the asyncio client."""
     return (yield Call(function, args, kwargs))
 
@@ -157,10 +159,40 @@ def put(key: bytes, value: bytes, ttl_s: float) -> Steps[None]:
     yield from ask("SET", key, value, "PX", ttl_ms(ttl_s))
 
 
+def at_home(key: bytes, *commands: Command) -> Steps[list[Any]]:
+    """Commands on one key, all or none, where its home decides, whatever they are; their replies in order.
+
+    What was done about the key before through any node is in them, while the members of the enclave are stable (with
+    `--decide local`: through this one). It costs a round trip between two nodes where the home is another. A comparison
+    that is never true makes it a decision.
+    """
+    *replies, _ = yield from ask_atomic(*commands, ("SET", key, b"", "IFEQ", NEVER))
+    return replies
+
+
+def newest(key: bytes) -> Steps[bytes | None]:
+    """The key's value at its home."""
+    replies: list[bytes | None] = yield from at_home(key, ("GET", key))
+    return replies[0]
+
+
+def newest_here(key: bytes) -> Steps[bytes | None]:
+    """The key's value at its home, once this node has it too: what was written before it has come by then."""
+    found = yield from newest(key)
+    for attempt in range(CHANGE_TRIES_MAX):
+        if (yield from get(key)) == found:
+            break
+        yield Pause(CHANGE_PAUSE_S * attempt)
+        found = yield from newest(key)
+    return found
+
+
 def change(key: bytes, edit: Callable[[bytes | None], bytes | None], ttl_s: float) -> Steps[bytes | None]:
     """Compare-and-set by WATCH and MULTI: `edit` gets the value (None: missing) and returns the new one.
 
-    None from `edit` leaves the key as it is. `edit` may run several times, and must have no effects of its own.
+    None from `edit`, or a PatternError that it raises, leaves the key as it is. `edit` may run several times, and must
+    have no effects of its own. Where it declines, the key's home is asked whether this is what there is: what was
+    written through another node may be on its way to this one.
     No update is lost among the clients of all nodes while the members of the enclave are stable (with `--decide local`:
     of one node). While a node dies or is cut off the later stamp wins, and one update can be lost. Raises Contended
     after CHANGE_TRIES_MAX lost races. When the connection breaks at the EXEC, the new value may have been written
@@ -170,13 +202,24 @@ def change(key: bytes, edit: Callable[[bytes | None], bytes | None], ttl_s: floa
     for attempt in range(CHANGE_TRIES_MAX):
         found = yield Watch((key,))
         if found is not None:
-            new = edit(found[0])
+            new, refusal = edited(edit, found[0])
             if new is None:
-                return None
-            if (yield Commit((("SET", key, new, "PX", expiry),))) is not None:
+                if (yield from newest(key)) == found[0]:
+                    if refusal is not None:
+                        raise refusal
+                    return None
+            elif (yield Commit((("SET", key, new, "PX", expiry),))) is not None:
                 return new
         yield Pause(CHANGE_PAUSE_S * attempt)
     raise Contended(f"key {key[:80]!r} changed under {CHANGE_TRIES_MAX} attempts; nothing was written: try again later")
+
+
+def edited(edit: Callable[[bytes | None], bytes | None], found: bytes | None) -> tuple[bytes | None, Exception | None]:
+    """What an edit makes of a value, or how it refuses."""
+    try:
+        return edit(found), None
+    except PatternError as error:
+        return None, error
 
 
 def wait_until(check: Callable[[], Steps[T | None]], timeout_s: float, poll_s: float, what: str) -> Steps[T]:

@@ -22,7 +22,7 @@ from respram.patterns.errors import ClaimLost
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.naming import key, level
 from respram.patterns.settle import Settle
-from respram.patterns.steps import C, Steps, ask, call, change, get, operation
+from respram.patterns.steps import C, Steps, ask, call, change, get, newest, operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Workflow(Generic[C]):
         (its result is not noted), and what `execute` raises; the job stays where it was. Completed: nothing happens.
         """
         lock = AdvisoryLock(self.client, self.step_ttl_s, self.settle)
-        held = yield from lock.acquire.steps(f"workflow:{self.name}:{job}", agent)
+        held = yield from lock.acquire.steps(f"workflow:{level(self.name)}:{level(job)}", agent)
         try:
-            before = yield from get(self.key(job))
+            before = yield from newest(self.key(job))
             now: Progress = self._read(before, job)
             if now.next_step is None:
                 return now

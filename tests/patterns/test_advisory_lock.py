@@ -1,10 +1,25 @@
 """The advisory lock: held, expired, overrun."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from respram.patterns import AdvisoryLock, ClaimLost, HeldLock, ResourceLocked, key
+from respram.patterns import (
+    AdvisoryLock,
+    Cache,
+    CircuitBreaker,
+    ClaimLost,
+    CoordinationToken,
+    Dedup,
+    HeldLock,
+    ResourceLocked,
+    Retry,
+    key,
+)
+from respram.patterns.advisory_lock import CLAIMS_MAX
+from respram.patterns.steps import operation
 from tests.patterns.conftest import World
 
 
@@ -16,7 +31,7 @@ def test_who_comes_second_is_told_who_holds_it_and_for_how_long(world: World) ->
     assert caught.value.locked_by == "agent-a" and 4 < caught.value.remaining_s <= 5
     world(lock.extend(held))
     world(lock.release(held))
-    world.until(lambda: acquired(world, lock))
+    assert acquired(world, lock)
 
 
 def acquired(world: World, lock: AdvisoryLock) -> bool:  # type: ignore[type-arg]
@@ -129,3 +144,74 @@ def test_a_context_whose_time_was_up_says_so_unless_its_block_failed(world: Worl
 
 def test_guarded_work_takes_keyword_arguments(world: World) -> None:
     assert world(AdvisoryLock(world.client, ttl_s=60).guarded(world.name, "a", int, "ff", base=16)) == 255
+
+
+def test_a_lock_is_free_as_soon_as_it_was_released(world: World) -> None:
+    lock = AdvisoryLock(world.client, ttl_s=60)
+    seen: list[str] = []
+    for _ in range(50):
+        used(world, lock, lambda held: seen.append(held.claim.holder))
+    assert len(seen) == 50
+
+
+def test_whoever_meets_one_that_has_just_let_go_claims_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim, refused = CoordinationToken.claim.function, [True, True]
+
+    def refusing(self: Any, holder: str) -> Any:
+        if refused:
+            refused.pop()
+            return None
+        return (yield from claim(self, holder))
+
+    monkeypatch.setattr(CoordinationToken, "claim", operation(refusing))
+    assert world(AdvisoryLock(world.client, ttl_s=60).acquire(world.name, "a"))
+    refused += [True] * CLAIMS_MAX
+    with pytest.raises(ResourceLocked, match="just let go"):
+        world(AdvisoryLock(world.client, ttl_s=60).acquire(f"{world.name}:2", "a"))
+
+
+def test_a_task_that_is_cancelled_leaves_no_lock_behind(world: World) -> None:
+    """Cancelled at many moments: before the claim is sent, while it is answered, in the block, while it is released."""
+    if world.kind != "asyncio":
+        pytest.skip("tasks are asyncio's")
+    lock = AdvisoryLock(world.client, ttl_s=600)
+
+    async def hold(name: str, again: int) -> None:
+        for _ in range(again):
+            async with lock.holding(name, "a"):
+                await asyncio.sleep(0)
+
+    async def every() -> list[int]:
+        left = []
+        for number in range(150):
+            name = f"{world.name}:{number}"
+            task = asyncio.ensure_future(hold(name, 3))
+            for _ in range(number % 50):
+                await asyncio.sleep(0)
+            if number >= 50:
+                await asyncio.sleep(number / 100_000)
+            for _ in range(1 + number % 2):  # some are told twice
+                task.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait((task,))
+            if await world.client.exists(f"lock:{name}"):
+                left.append(number)
+        return left
+
+    assert world(every()) == []
+
+
+def test_arguments_of_any_name_reach_the_function(world: World) -> None:
+    def echo(**named: int) -> dict[str, int]:
+        return named
+
+    names = "self resource agent function name compute load event_id handler client args"
+    named = {name: number for number, name in enumerate(names.split())}
+    assert world(AdvisoryLock(world.client, 60).guarded(world.name, "a", echo, **named)) == named
+    breaker = CircuitBreaker(world.client, world.name, 60)
+    world(breaker.report_healthy())
+    assert world(breaker.guard(echo, **named)) == named
+    assert world(Retry(world.client).call(echo, **named)) == named
+    assert world(Dedup(world.client, world.name).process("1", echo, **named)).result == named
+    assert world(Cache(world.client, world.name, 60).through("t", echo, **named)).value == named
+    assert world(Cache(world.client, world.name, 60).aside("a", echo, **named)).value == named

@@ -1,8 +1,10 @@
 """Claims: rivals, refreshes, late holders, and a node that is away."""
 
 import time
+from typing import Any
 
 import pytest
+import redis
 
 from respram.patterns import ClaimLost, CoordinationToken, StoreAway
 from respram.patterns.coordination_token import sure_until_s
@@ -67,3 +69,38 @@ def test_a_node_that_is_away_is_never_taken_for_a_free_token(world: World) -> No
         world(token.held())
     with pytest.raises(StoreAway):
         world(token.claim("w"))
+
+
+def test_whoever_claims_next_finds_a_token_free_that_was_let_go(world: World) -> None:
+    mine, theirs = (CoordinationToken(each, world.name, ttl_s=60) for each in (world.client, world.another()))
+    for _ in range(50):
+        for token in (mine, mine, theirs):
+            claim = world(token.claim("w"))
+            assert claim is not None
+            world(token.let_go(claim))
+            assert world(token.held()) is None
+
+
+def test_a_claim_that_was_answered_by_an_error_does_not_stand(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node took the claim, and the client was told nothing of it."""
+    world(world.client.ping())
+    lost = world.another()
+    token = CoordinationToken(lost, world.name, ttl_s=60)
+    pipeline = type(lost.pipeline())
+    execute = pipeline.execute
+
+    def away(pipe: Any, **options: Any) -> Any:
+        if world.kind == "asyncio":
+
+            async def asked() -> None:
+                await execute(pipe, **options)
+                raise redis.ConnectionError
+
+            return asked()
+        execute(pipe, **options)
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(pipeline, "execute", away)
+    with pytest.raises(StoreAway):
+        world(token.claim("w"))
+    assert not world.raw.exists(token.key)

@@ -64,6 +64,14 @@ def test_what_the_handler_raised_is_raised_though_the_event_cannot_be_given_back
         raise StoreAway
         yield
 
-    monkeypatch.setattr(dedup, "change", away)
+    monkeypatch.setattr(dedup, "let_go", away)
     with pytest.raises(ZeroDivisionError):
         world(Dedup(world.client, world.name).process("1", lambda: 1 // 0))
+
+
+def test_an_event_whose_handler_failed_is_free_for_the_next_at_once(world: World) -> None:
+    dedup = Dedup(world.client, world.name, window_s=60, running_s=60)
+    for number in range(50):
+        with pytest.raises(ZeroDivisionError):
+            world(dedup.process(str(number), lambda: 1 // 0))
+        assert world(dedup.process(str(number), lambda: "done")).done

@@ -274,3 +274,23 @@ def test_a_node_that_is_still_joining_is_told_from_one_that_does_not_answer() ->
     loading = exceptions.BusyLoadingError("the node is joining its peers, and cannot know this key yet")
     named = drivers.readable(loading, Ask((("SET", b"k", b"secret", "NX"),)))
     assert isinstance(named, StoreAway) and "joining" in str(named) and "secret" not in str(named)
+
+
+def test_a_cancelled_task_waits_for_an_answer_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "ANSWER_S", 0.01)
+    ended: list[str] = []
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("asking")
+
+    async def cancelled() -> bool:
+        task = asyncio.ensure_future(drivers.answered(never()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        return task.cancelled()
+
+    assert asyncio.run(cancelled()) and ended == ["asking"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from respram.patterns import BadTtl, Contended, TimedOut
-from respram.patterns.effects import Commit, Pause, Watch
+from respram.patterns.effects import Ask, Commit, Pause, Watch
 from respram.patterns.steps import CHANGE_TRIES_MAX, TTL_S_MAX, change, ttl_ms, wait_until
 
 
@@ -38,7 +38,10 @@ def test_a_change_writes_what_the_edit_makes_of_what_is_there() -> None:
 
 
 def test_an_edit_that_declines_writes_nothing() -> None:
-    assert answer(change(b"k", lambda found: None, 2), lambda effect: [b"a"]) == (None, [Watch((b"k",))])
+    result, effects = answer(
+        change(b"k", lambda found: None, 2), lambda effect: [b"a"] if isinstance(effect, Watch) else [b"a", None]
+    )
+    assert result is None and [type(effect) for effect in effects] == [Watch, Ask]
 
 
 def test_a_lost_race_is_tried_again_with_what_is_there_by_then() -> None:
@@ -76,3 +79,20 @@ def test_waiting_looks_at_once_and_once_more_at_the_end() -> None:
     with pytest.raises(TimedOut, match="the answer"):
         answer(wait_until(check, 0, 1, "the answer"), lambda effect: None)
     assert looks == [1]
+
+
+def test_a_value_that_the_home_does_not_have_is_looked_at_again_before_an_edit_refuses() -> None:
+    here, home = iter([[b"old"], [b"old"], [b"new"]]), iter([[b"new", None]] * 3)
+
+    def reply(effect: Any) -> Any:
+        return next(here) if isinstance(effect, Watch) else next(home) if isinstance(effect, Ask) else [True]
+
+    def edit(found: bytes | None) -> bytes:
+        if found != b"new":
+            raise Contended("moved")
+        return b"newer"
+
+    assert answer(change(b"k", edit, 2), reply)[0] == b"newer"
+    here, home = iter([[b"old"]]), iter([[b"old", None]])
+    with pytest.raises(Contended, match="moved"):
+        answer(change(b"k", edit, 2), reply)

@@ -87,3 +87,17 @@ def test_the_result_of_a_step_that_another_overtook_is_not_noted(world: World) -
     with pytest.raises(ClaimLost):
         world(flow(world).advance("j", "a", lambda *_: world.raw.set(flow(world).key("j"), theirs, px=5000)))
     assert world(flow(world).progress("j")).results == {"fetch": "theirs"}
+
+
+def test_steps_follow_each_other_without_a_pause(world: World) -> None:
+    long = Workflow(world.another(), world.name, tuple(str(number) for number in range(50)), ttl_s=60)
+    for number in range(50):
+        assert len(world(long.advance("j", "a", lambda step, progress: step)).completed) == number + 1
+
+
+def test_names_with_colons_lock_no_other_job(world: World) -> None:
+    def inner(step: str, progress: Progress) -> str:
+        assert not world.raw.exists(f"lock:workflow:{world.name}:a:b")
+        return "done"
+
+    assert world(Workflow(world.another(), world.name, STEPS).advance("a:b", "x", inner)).results == {"fetch": "done"}
