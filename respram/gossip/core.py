@@ -104,7 +104,7 @@ class Core:
         self.greeting = Greeting(
             self, book, books, near, witnesses, self.delivery, self.boot, self.truths, self.forwarding, self.rounds,
             self.other_ids,
-            self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions,
+            self.tree, self.segment_keys, self.agreement, self.seals, self.expulsions, self.probes,
         )  # fmt: skip
         self.inbox = Inbox(
             self, near, self.delivery, self.greeting, books, witnesses, self.probes, self.tree, self.seals,
@@ -387,6 +387,8 @@ class Core:
                 self.probes.probe()
             case timers.PingUnanswered(nonce):
                 self.probes.unanswered(nonce)
+            case timers.QuestionDue(link_id, asked_ms, due_ms):
+                self.probes.question_due(link_id, asked_ms, due_ms)
             case timers.Verdict(number, incarnation):
                 self.probes.verdict(number, incarnation)
             case timers.EndedDial(number):

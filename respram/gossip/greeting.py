@@ -27,6 +27,7 @@ from respram.gossip.members import (
 )
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.other_ids import OtherIds
+from respram.gossip.probes import Probes
 from respram.gossip.rounds import Rounds
 from respram.gossip.seals import Seals
 from respram.gossip.segment_keys import SegmentKeySharing
@@ -75,6 +76,7 @@ class Greeting:
     agreement: Agreement
     seals: Seals
     expulsions: Expulsions
+    probes: Probes
     refusals: int = 0  # links refused
 
     def greet(self, link: Link) -> None:
@@ -114,9 +116,7 @@ class Greeting:
             self.neighbours.hangup(link, reason, quietly=True)
             return
         peer = self.neighbours.peer(member.number)
-        if peer.link is not None and (
-            self._is_in_use(peer, peer.link) or not self._replaces(link, peer.link, member.number)
-        ):
+        if peer.link is not None and not self._gives_way(peer, peer.link, link):
             self.neighbours.hangup(link, "one link is enough", quietly=True)
             return
         self.other_ids.meet(peer, message.capabilities & MARK)
@@ -165,12 +165,19 @@ class Greeting:
         ]
         return any(one.number != message.node and one.link is not None and one.heard_ms > since_ms for one in holders)
 
-    def _is_in_use(self, peer: Peer, link: Link) -> bool:
-        """The present link has stood for a while and somebody speaks on it: whoever else says that number is another,
-        or too early.
+    def _gives_way(self, peer: Peer, old: Link, new: Link) -> bool:
+        """Whether a peer's new link replaces the one that stands. Where somebody speaks on that one, whoever else says
+        the number is another, or too early. Where nobody does, and the new one has not proven its number, the old one
+        is asked: it may be silent because the machine is slow. Who has come back by another way comes again.
         """
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
-        return link.opened_ms < since_ms < peer.heard_ms
+        if old.opened_ms < since_ms < peer.heard_ms or not self._replaces(new, old, peer.number):
+            return False
+        both_dialled = new.dialled != old.dialled and old.opened_ms >= since_ms
+        if both_dialled or new.shown == peer.number:
+            return True
+        self.probes.question(peer)
+        return False
 
     def _replaces(self, new: Link, old: Link, number: int) -> bool:
         """Both sides must come to the same answer: the link that the lower number dialled stays, else the newer."""
@@ -215,7 +222,9 @@ class Greeting:
         """Another number at this address was an earlier boot of the same node: it will not come back."""
         for number in list(self.book.at_address.get(member.address, {})):
             if number != member.number:
-                old = self.book[number]
+                old, link = self.book[number], self.neighbours.link_to(number)
+                if link is not None:
+                    self.neighbours.hangup(link, "its address has another number", quietly=True)
                 self.books.learn_member(replace(old, status=LEFT))
 
     def met(self, member: Member, came_back: bool) -> None:
@@ -270,8 +279,10 @@ class Greeting:
             self.host.at(self.host.now.ms + self.host.jitter(FIRST_MS), FindParent())
         if peer is None:
             return
-        if peer.link is not None and peer.heard_ms > self.host.now.ms - self.host.policy.probe_ms and not own_word:
+        since_ms = self.host.now.ms - self.host.policy.suspicion_ms
+        if peer.link is not None and peer.heard_ms > since_ms and not own_word:
             self.books.tell(peer.link, [member])  # it speaks to us, and will deny it
+            self.probes.question(peer)
             return
         if peer.link is not None:
             if own_word and member.status == LEFT:

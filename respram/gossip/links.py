@@ -127,6 +127,7 @@ class Link:
     refused: list[int] = field(default_factory=list)
     ack_timer: bool = False
     nudged: bool = False
+    questioned: bool = False  # whoever is behind it was asked whether it is there
 
     @property
     def dialled(self) -> bool:

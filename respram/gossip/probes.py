@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 
 from respram.gossip.books import Books
 from respram.gossip.effects import Host, TrustClock
-from respram.gossip.links import Link
+from respram.gossip.links import Link, Peer
 from respram.gossip.members import ALIVE, DEAD, SUSPECT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import ISOLATED, JOINING, READY
-from respram.gossip.timers import EndedDial, PingUnanswered, ProbeTurn, Verdict, WindowTurn
+from respram.gossip.timers import EndedDial, PingUnanswered, ProbeTurn, QuestionDue, Verdict, WindowTurn
 from respram.wire.messages import Ping, Pong, Probe, Probed
 
 EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
@@ -164,6 +164,30 @@ class Probes:
                 del self.asked[message.nonce]
                 self._suspect(asked.node)
 
+    # -- a link that stands, and somebody says that nobody is behind it ---------------------------------
+    def question(self, peer: Peer) -> None:
+        """Hearsay ends no link, nor does another that says the same number: whoever is there answers in time."""
+        link = peer.link
+        if link is None or link.questioned:
+            return
+        link.questioned = True
+        self.next_nonce()
+        self.host.send(link.id, Ping(self.nonce, self.host.now.wall_ms, self.book.news()))
+        due_ms = self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt)
+        self.host.at(due_ms, QuestionDue(link.id, self.host.now.ms, due_ms))
+
+    def question_due(self, link_id: int, asked_ms: int, due_ms: int) -> None:
+        link = self.neighbours.links.get(link_id)
+        if link is None or link.peer is None:
+            return
+        link.questioned = False
+        if link.peer.heard_ms >= asked_ms:
+            return
+        if self.host.now.ms - due_ms > self.host.policy.late_ms:
+            self.question(link.peer)  # this node was slow: the answer may not be read yet
+        else:
+            self.neighbours.hangup(link, "silent when it was asked")
+
     # -- a link that ended ----------------------------------------------------------------------------
     def closed(self, number: int) -> None:
         """The other side ended the link to a member, or its machine did."""
@@ -228,7 +252,13 @@ class Probes:
                 self.books.tell(link, [suspect])
 
     def suspected(self, member: Member) -> None:
-        """A suspicion is out: whoever does not deny it in time is dead."""
+        """A suspicion is out: whoever does not deny it in time is dead. Many partners are pinged seldom, so one with a
+        link is asked at once: its silence until now says nothing.
+        """
+        peer = self.neighbours.peers.get(member.number)
+        if peer is not None and peer.link is not None:
+            self.books.tell(peer.link, [member])
+            self.question(peer)
         self.host.at(
             self.host.now.ms + self.host.policy.suspicion_ms * (1 + self.doubt),
             Verdict(member.number, member.incarnation),

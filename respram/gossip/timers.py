@@ -34,6 +34,15 @@ class ResendDue:
     link: int
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionDue:
+    """Whoever is behind the link was asked whether it is there, and must have answered."""
+
+    link: int
+    asked_ms: int
+    due_ms: int
+
+
 # -- of one moment ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class JobsDue:
@@ -170,8 +179,9 @@ class RebalanceTurn:
 
 
 Timer = (
-    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | EndedDial | Verdict | PullExpired
-    | TruthTurn | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire | FindParent
+    GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | EndedDial | Verdict | QuestionDue
+    | PullExpired | TruthTurn | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire
+    | FindParent
     | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 

@@ -26,6 +26,8 @@ from tests.peers.enclave import Member, enclave, rss_bytes, until, until_ready
 MEMORY = "32mb"
 GROWTH_BYTES_MAX = (32 + 96) << 20  # records, and books, keys and queues at their bounds
 LINKS = 4
+# So old is a link of nodes without a secret before nobody else can say its number: until then both may have dialled.
+FRESH_S = 3.0
 ESTABLISHED = "01"  # in /proc/net/tcp
 PIECE = 40  # messages at a time
 MESSAGES_OF_LINK_MAX = 400
@@ -84,6 +86,8 @@ def fuzz(members: list[Member], messages: int, end_s: float, seed: int) -> Outco
     assert len(honest) == 2
     standing = connections({int(address.rpartition(b":")[2]) for address in honest.values()})
     assert standing
+    begun_s = time.monotonic()
+    until(lambda: time.monotonic() > begun_s + FRESH_S, "time stands still")
     before = [rss_bytes(member) for member in members]
     hostile = Hostile(seed, lambda: time.time_ns() // 1_000_000, honest)
     outcome, ports = Outcome(), [int(address.rpartition(b":")[2]) for address in honest.values()]

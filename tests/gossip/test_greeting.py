@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from respram.gossip.effects import Dial, Report
-from respram.gossip.members import DEAD, INCARNATION_MAX, LEFT, pack_member, unpack_members
+from respram.gossip.effects import Dial, Report, Send
+from respram.gossip.members import ALIVE, DEAD, INCARNATION_MAX, LEFT, SUSPECT, pack_member, unpack_members
 from respram.gossip.policy import Policy
 from respram.sim.world import EPOCH_MS
-from respram.wire.messages import Hello, Members, Push, Refuse, Same
+from respram.wire.messages import Hello, Members, Ping, Push, Refuse, Same
 
 from .rig import ME, Bench, hello, member
 
@@ -216,7 +216,42 @@ def test_whoever_says_the_number_of_a_neighbour_that_speaks_takes_no_link_from_i
     assert list(bench.hangups()) == [2]
     link = bench.core.neighbours.link_to(0x200)
     assert link is not None and link.id == 1
-    bench.wait(2_500)  # it says nothing any more: it may have come back by another way
-    bench.meet(3, member(0x200))
+    bench.wait(2_500)  # it says nothing any more: it may have come back by another way, or be slow. It is asked
+    bench.forget()
+    for number in (3, 4):
+        bench.meet(number, member(0x200))
+    assert list(bench.hangups()) == [3, 4]
+    assert link.questioned
+    bench.forget()
+    bench.say(1, Same(1))
+    bench.wait(3_900)
+    assert not bench.hangups(), "it was there"
+    bench.meet(5, member(0x200))
+    bench.wait(5_000)
+    assert list(bench.hangups()) == [5, 1], "it was silent"
+    bench.meet(6, member(0x200))
     link = bench.core.neighbours.link_to(0x200)
-    assert link is not None and link.id == 3
+    assert link is not None and link.id == 6
+
+
+def test_hearsay_of_a_neighbours_end_ends_no_link_before_it_was_asked() -> None:
+    """Among many partners one is pinged every few seconds: its silence in between says nothing."""
+    for status in (SUSPECT, DEAD, LEFT):
+        for answers in (True, False):
+            bench = Bench()
+            bench.meet(1, member(0x200))
+            bench.meet(2, member(0x300))
+            for _ in range(4):
+                bench.wait(700)
+                bench.say(2, Same(1))
+            bench.effects.clear()
+            bench.say(2, Members(0, pack_member(replace(member(0x200), status=status, incarnation=3))))
+            asked = [one.message for one in bench.effects if isinstance(one, Send) and one.link == 1]
+            assert any(isinstance(one, Ping) for one in asked) and any(isinstance(one, Members) for one in asked)
+            assert 1 not in bench.hangups()
+            if answers:
+                bench.say(1, Members(0, pack_member(replace(member(0x200), incarnation=4))))
+                assert bench.core.book[0x200].status == ALIVE
+            bench.wait(4_500)
+            link = bench.core.neighbours.link_to(0x200)
+            assert (link is not None) is answers, (status, answers)
