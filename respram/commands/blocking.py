@@ -18,11 +18,13 @@ from respram.errors import ClientError
 from respram.integers import INT64_MAX, parse_float, parse_ratio
 from respram.record import ZSET
 
+KEYS_MAX = 1_024  # that one client waits for: each is looked at whenever it is woken
 WAIT_MS_MAX = 3_600_000  # of a wait without an end at another node, and between two looks at a wait here
 COMMANDS = frozenset({b"bzpopmin", b"bzpopmax", b"bzmpop"})
 
 NOT_A_TIMEOUT = ClientError(b"ERR timeout is not a float or out of range")
 NEGATIVE = ClientError(b"ERR timeout is negative")
+TOO_MANY_KEYS = ClientError(b"ERR nobody may wait for more than %d keys" % KEYS_MAX)
 
 
 def parse_timeout(word: bytes) -> int:
@@ -43,6 +45,8 @@ def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:
     """To be returned by a handler that found nothing: raises Suspend, unless the time is up or nothing may wait."""
     if conn.executing:
         return NIL_ARRAY
+    if len(keys) > KEYS_MAX:
+        raise TOO_MANY_KEYS
     if not conn.blocked_until_ms:
         conn.unblocked = b""
         conn.blocked_until_ms = conn.now_ms + (timeout_ms or INT64_MAX // 2)

@@ -3,6 +3,7 @@
 `docs/operating.md` gives the sum for the defaults, and a test compares it and tries to hold more.
 """
 
+from respram.commands.blocking import KEYS_MAX
 from respram.commands.node import NAME_BYTES, QUEUED_BYTES
 from respram.commands.pubsub import SUBSCRIPTION_BYTES_MAX
 from respram.commands.tracking import PREFIX_BYTES_MAX, PREFIXES_MAX
@@ -18,5 +19,6 @@ def most_held(limits: Limits) -> dict[str, int]:
         "output": max(limits.output_buffer_bytes_max, limits.pubsub_output_bytes_max),
         "subscribed": SUBSCRIPTION_BYTES_MAX + limits.subscriptions_max * NAME_BYTES,
         "watched": WATCHED_BYTES_MAX + WATCHED_KEYS_MAX * NAME_BYTES,
-        "prefixes": PREFIXES_MAX * PREFIX_BYTES_MAX,
+        "prefixes": PREFIXES_MAX * (PREFIX_BYTES_MAX + NAME_BYTES),
+        "waited_for": KEYS_MAX * NAME_BYTES,
     }

@@ -3,22 +3,20 @@
 Two ways, as in Redis. By default the node remembers which client read which key, in a table bounded
 by `tracking-table-max-keys`, and tells each once. With BCAST it remembers nothing: a client hears of
 every change under its prefixes. Keys are told without their database, so a client may hear of a key
-it did not read, never the other way round. Redis gathers what a BCAST client is to hear until its
-event loop turns; here each change is told by itself, for nothing would bound such a gathering.
+it did not read, never the other way round. Whom a change concerns is found here; who is told at once and who later is
+decided in `telling.py`.
 
 A client that changes a key itself finds the push behind its own command's reply: a push before it
 would make it drop the value it is about to store.
 """
 
 from respram.catalog import Command, find
-from respram.commands.acl_rights import READ, may_touch
-from respram.commands.node import Conn, Node, Tracking
-from respram.commands.reply import Push, encode
+from respram.commands.node import Conn, Node
+from respram.commands.telling import note_prefix, note_reader, tell, wants
 
 # of the table of read keys, whoever read them; beyond it the oldest are invalidated, as beyond their number
 TRACKED_BYTES_MAX = 48 << 20
 TRACKED_KEY_BYTES = 350  # that a key takes in it besides its bytes: an entry, and the dict of its readers
-CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
 
 
 def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
@@ -72,10 +70,9 @@ def invalidate(node: Node, key: bytes) -> None:
     """A key changed, expired, or was merged: tells whoever may have cached it."""
     author = node.current or _author(node)
     _tell_readers(node, key, author)
-    for prefix, listeners in tuple(node.prefixes.items()):
-        if key.startswith(prefix):
-            for listener in tuple(listeners):
-                _tell(listener, key, author)
+    for length in tuple(node.prefix_lengths):  # a change costs the same however many prefixes there are
+        if length <= len(key) and (prefix := key[:length]) in node.prefixes:
+            note_prefix(node, prefix, key, author)
 
 
 def _author(node: Node) -> Conn | None:
@@ -89,37 +86,9 @@ def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
         return
     node.tracked_bytes -= len(key) + TRACKED_KEY_BYTES
     for reader in readers:
-        if reader.tracking is not None and not reader.tracking.broadcast:
-            _tell(reader, key, author)
-
-
-def _tell(reader: Conn, key: bytes, author: Conn | None) -> None:
-    wish = reader.tracking
-    if wish is None or (wish.no_loop and reader is author) or not _may_know(reader, key):
-        return
-    target: Conn | None = reader
-    if wish.redirect:
-        target = reader.node.clients.get(wish.redirect)
-        if target is None:
-            _tell_broken(reader, wish)
-            return
-    assert target is not None
-    if target.session.proto == 3:
-        target.push(encode(Push([b"invalidate", [key]]), 3), after_reply=True)
-    elif wish.redirect and target.subscribed:
-        target.push(encode(Push([b"message", CHANNEL, [key]]), 2), after_reply=True)
-
-
-def _may_know(reader: Conn, key: bytes) -> bool:
-    """A client with BCAST hears of keys that it never read: of those only that its user may read. Redis tells it all
-    names.
-    """
-    account = reader.account
-    return account.unrestricted or any(rights.all_keys or may_touch(rights, key, READ) for rights in account.rights)
-
-
-def _tell_broken(reader: Conn, wish: Tracking) -> None:
-    """The connection that invalidations go to has gone: its owner must stop trusting its cache."""
-    wish.redirect_broken = True
-    if reader.session.proto == 3:
-        reader.push(encode(Push([b"tracking-redir-broken", wish.redirect]), 3), after_reply=True)
+        if reader.tracking is None or reader.tracking.broadcast or not wants(reader, key, author):
+            continue
+        if reader is author:
+            tell(reader, [key])  # behind its reply
+        else:
+            note_reader(node, reader, key)

@@ -11,7 +11,7 @@ so they stand in one file.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -245,7 +245,8 @@ class Conn:
         """What it has in the node's memory, besides input and replies that wait."""
         names = len(self.channels) + len(self.patterns) + len(self.shard_channels)
         writing = self.writing.held_bytes if self.writing is not None else 0
-        prefixes = sum(map(len, self.tracking.prefixes)) if self.tracking is not None else 0
+        named = self.tracking.prefixes if self.tracking is not None else ()
+        prefixes = sum(map(len, named)) + len(named) * NAME_BYTES
         return (
             self.queued_bytes + self.queued * QUEUED_BYTES + self.subscription_bytes + (names + len(self.blocked_on))
             * NAME_BYTES
@@ -336,11 +337,20 @@ class Node:
     shard_channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     trackers: dict[Conn, None] = field(default_factory=dict)
     prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
+    prefix_lengths: dict[int, int] = field(default_factory=dict)  # how many of them are so long
     tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
     tracked_bytes: int = 0  # what that takes, about
     # who waits for a key, longest first
     blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
+    # -- who is told later, see telling.py: keys by client and by prefix, None is all keys
+    soon: Callable[[Callable[[], None]], object] = lambda work: work()  # in the loop's next turn, where there is a loop
+    untold: "dict[Conn, dict[bytes, None] | None]" = field(default_factory=dict)
+    gathered: "dict[bytes, dict[bytes, Conn | None] | None]" = field(default_factory=dict)
+    noted_bytes: int = 0
+    told: int = 0  # clients, in this turn
+    telling: Iterator[None] | None = None
+    ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # who is to be woken yet, by key
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0

@@ -9,6 +9,7 @@ PAUSE) calls it afterwards. A forgotten call is a lost event, so there is this o
 from respram.commands.invalidation import invalidate, see
 from respram.commands.node import Conn, Node, Watched
 from respram.commands.pubsub import publish
+from respram.commands.telling import wake_waiting
 from respram.engine.api import EXPIRED, NEW, SEEN
 from respram.record import DATABASES
 
@@ -109,8 +110,7 @@ def observe(node: Node) -> None:
         if name == NEW and node.awaited:
             appeared(node, db, key)
         if name == NEW and node.blocked:
-            for conn in node.blocked.get((db, key), ()):
-                conn.wake()
+            wake_waiting(node, db, key)
         if node.trackers and name != NEW:
             invalidate(node, key)
         event(node, name, db, key)

@@ -3,7 +3,7 @@
 What follows from it (who is told of which key, and when) is in `invalidation.py`.
 """
 
-from respram.commands.node import Conn, Tracking
+from respram.commands.node import Conn, Node, Tracking
 from respram.commands.notify import observe
 from respram.commands.reply import OK, Flags, Reply
 from respram.commands.texts import NOT_AN_INTEGER, SYNTAX
@@ -11,7 +11,7 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 PREFIXES_MAX = 128  # BCAST prefixes of one client: each change is compared with all of them
-PREFIX_BYTES_MAX = 4096  # length of one of them
+PREFIX_BYTES_MAX = 256  # length of one of them: a change looks for its key's beginnings of every length that there is
 
 SWITCHED_BROADCAST = ClientError(
     b"ERR You can't switch BCAST mode on/off before disabling tracking for this client, "
@@ -46,12 +46,19 @@ def client_tracking(conn: Conn, argv: list[bytes]) -> Reply:
             fresh = [b""]  # all keys, whatever prefixes there were: Redis compares only those it is given
         asked.prefixes = old + fresh
         for prefix in fresh:
-            conn.node.prefixes.setdefault(prefix, {})[conn] = None
+            _listeners(conn.node, prefix)[conn] = None
     conn.tracking = asked
     conn.node.trackers[conn] = None
     conn.settle()
     observe(conn.node)
     return OK
+
+
+def _listeners(node: Node, prefix: bytes) -> dict[Conn, None]:
+    if prefix not in node.prefixes:
+        node.prefixes[prefix] = {}
+        node.prefix_lengths[len(prefix)] = node.prefix_lengths.get(len(prefix), 0) + 1
+    return node.prefixes[prefix]
 
 
 def forget_tracking(conn: Conn) -> None:
@@ -65,6 +72,9 @@ def forget_tracking(conn: Conn) -> None:
         del listeners[conn]
         if not listeners:
             del node.prefixes[prefix]
+            node.prefix_lengths[len(prefix)] -= 1
+            if not node.prefix_lengths[len(prefix)]:
+                del node.prefix_lengths[len(prefix)]
     conn.tracking = None
     del node.trackers[conn]
     if not node.trackers:

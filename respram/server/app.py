@@ -127,7 +127,7 @@ class App:
             engine=self._engine(settings),
             number=number, run_id=secrets.token_hex(20).encode(), started_ms=clock.now_ms(), pid=os.getpid(),
             micros=clock.micros, wall_us=clock.wall_us, draw=partial(secrets.randbits, 64), usage=process.usage,
-            stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(),
+            stop=self.stop, log=self.journal, requirepass=config.requirepass.encode(), soon=self.loop.call_soon,
         )  # fmt: skip
 
     def _snapshots(self) -> Snapshots:

@@ -42,7 +42,7 @@ def fill(client: Client) -> dict[str, bytes]:
         b"TRACKING",
         b"ON",
         b"BCAST",
-        *(part for number in range(128) for part in (b"PREFIX", b"%04096d" % number)),
+        *(part for number in range(128) for part in (b"PREFIX", b"%0256d" % number)),
     )
     refused["prefixes"] = client(b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", b"one more")
     client(b"MULTI")

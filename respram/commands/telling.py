@@ -1,0 +1,200 @@
+"""Who hears of a changed key, and who is woken by one that came: some at once, the others in the turns of the loop that
+follow.
+
+One command may change thousands of keys, and thousands of clients may hear of each of them, or wait for it. So a change
+costs the loop a bounded time: AT_ONCE clients are told in one turn. For the others it is noted, by client where they
+read the key, and by prefix where they hear of all (BCAST), and they are told in slices of SLICE_US. What is noted has a
+bound, too: whoever would have more to hear than that is told that all keys may have changed, as Redis says it after
+FLUSHALL.
+"""
+
+from collections.abc import Iterator
+from operator import length_hint
+
+from respram.commands.acl_rights import READ, may_touch
+from respram.commands.node import Conn, Node, Tracking
+from respram.commands.reply import Push, Reply, encode
+from respram.record import ZSET
+
+AT_ONCE = 64  # clients told in one turn of the loop without a note
+SLICE_US = 2_000  # of telling in one turn
+KEYS_MAX = 1_024  # noted for one client or one prefix; beyond it: all keys
+NOTED_BYTES_MAX = 1 << 20  # of all notes together; beyond it the same
+NOTE_BYTES = 150  # that a note takes besides the key's bytes
+WAKES = 32  # clients that wait for a key, woken in one turn
+CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
+ALL = None  # instead of keys
+
+Made = dict[tuple[int, Conn | None, int, bool], bytes]  # pushes by who may know the same and hears it alike
+
+
+def note_reader(node: Node, reader: Conn, key: bytes) -> None:
+    """A key that it read has changed."""
+    if _is_early(node):
+        tell(reader, [key])
+        return
+    noted = node.untold.setdefault(reader, {})
+    if noted is ALL or key in noted:
+        return
+    if len(noted) >= KEYS_MAX or not _has_room(node, key):
+        node.untold[reader] = ALL
+    else:
+        noted[key] = None
+
+
+def note_prefix(node: Node, prefix: bytes, key: bytes, author: Conn | None) -> None:
+    """A key under it has changed, by this client last."""
+    listeners = node.prefixes[prefix]
+    noted = node.gathered.get(prefix, {})
+    if not noted and len(listeners) + node.told <= AT_ONCE:
+        for listener in tuple(listeners):
+            if wants(listener, key, author) and _is_early(node):
+                tell(listener, [key])
+        return
+    if noted is not ALL:
+        if key not in noted and (len(noted) >= KEYS_MAX or not _has_room(node, key)):
+            node.gathered[prefix] = ALL
+        else:
+            noted[key] = author
+            node.gathered[prefix] = noted
+    _is_early(node)
+
+
+def _is_early(node: Node) -> bool:
+    """Whether this turn has room for one more; what it has not is told later."""
+    node.told += 1
+    if node.told == 1:
+        node.soon(lambda: _tell_some(node))
+    return node.told <= AT_ONCE
+
+
+def _has_room(node: Node, key: bytes) -> bool:
+    if node.noted_bytes > NOTED_BYTES_MAX:
+        return False
+    node.noted_bytes += len(key) + NOTE_BYTES
+    return True
+
+
+def _tell_some(node: Node) -> None:
+    node.told = 0
+    if node.telling is None:
+        if not (node.untold or node.gathered):
+            return
+        node.telling = _tellings(node)
+    node.told = 1  # it comes again
+    end_us = node.micros() + SLICE_US
+    for _ in node.telling:
+        if node.micros() > end_us:
+            node.soon(lambda: _tell_some(node))
+            return
+    node.telling, node.told = None, 0
+
+
+def _tellings(node: Node) -> Iterator[None]:
+    """Everybody with something to hear, one after the other. What is noted meanwhile comes behind."""
+    while node.untold or node.gathered:
+        untold, gathered = node.untold, node.gathered
+        node.untold, node.gathered, node.noted_bytes = {}, {}, 0
+        for reader, keys in untold.items():
+            if reader.tracking is not None and not reader.tracking.broadcast:
+                tell(reader, keys if keys is ALL else list(keys))
+                yield
+        for prefix, changed in gathered.items():
+            made: Made = {}
+            for listener in tuple(node.prefixes.get(prefix, ())):
+                _tell_listener(listener, changed, made)
+                yield
+
+
+def _tell_listener(
+    listener: Conn, changed: "dict[bytes, Conn | None] | None", made: Made
+) -> None:
+    """All keys of a prefix in one push, which is made once for all who may know the same."""
+    wish, account = listener.tracking, listener.account
+    if wish is None or not wish.broadcast:
+        return
+    if changed is ALL:
+        tell(listener, ALL)
+        return
+    alone = listener if wish.no_loop and listener in changed.values() else None
+    target = _target(listener, wish)
+    if target is None:
+        return
+    name = 0 if account.unrestricted else id(account), alone, target.session.proto, bool(wish.redirect)
+    if name not in made:
+        keys = [key for key, author in changed.items() if wants(listener, key, author)]
+        made[name] = _said(keys, target, wish) if keys else b""
+    if made[name]:
+        target.push(made[name], after_reply=True)
+
+
+def tell(reader: Conn, keys: list[bytes] | None) -> None:
+    """Now. None: all keys may have changed."""
+    wish = reader.tracking
+    if wish is None:
+        return
+    target = _target(reader, wish)
+    if target is not None and (said := _said(keys, target, wish)):
+        target.push(said, after_reply=True)
+
+
+def _said(keys: list[bytes] | None, target: Conn, wish: Tracking) -> bytes:
+    """b"": the other side cannot hear it."""
+    told: Reply = None if keys is None else [*keys]
+    if target.session.proto == 3:
+        return encode(Push([b"invalidate", told]), 3)
+    if wish.redirect and target.subscribed:
+        return encode(Push([b"message", CHANNEL, told]), 2)
+    return b""
+
+
+def _target(reader: Conn, wish: Tracking) -> Conn | None:
+    if not wish.redirect:
+        return reader
+    target = reader.node.clients.get(wish.redirect)
+    if target is None:
+        _tell_broken(reader, wish)
+    return target
+
+
+def _tell_broken(reader: Conn, wish: Tracking) -> None:
+    """The connection that invalidations go to has gone: its owner must stop trusting its cache."""
+    wish.redirect_broken = True
+    if reader.session.proto == 3:
+        reader.push(encode(Push([b"tracking-redir-broken", wish.redirect]), 3), after_reply=True)
+
+
+def wants(listener: Conn, key: bytes, author: Conn | None) -> bool:
+    """A client with BCAST hears of keys that it never read: of those only that its user may read. Redis tells it all
+    names.
+    """
+    wish, account = listener.tracking, listener.account
+    if wish is None or (wish.no_loop and listener is author):
+        return False
+    return account.unrestricted or any(rights.all_keys or may_touch(rights, key, READ) for rights in account.rights)
+
+
+# -- who waits for a key ------------------------------------------------------------------------------
+def wake_waiting(node: Node, db: int, key: bytes) -> None:
+    """A key is there that clients wait for: the longest first, some in each turn of the loop for as long as it is."""
+    waiting = iter(tuple(node.blocked.get((db, key), ())))
+    is_first = (db, key) not in node.ripe
+    node.ripe[db, key] = waiting
+    if is_first:
+        _wake_some(node, db, key, sure=True)
+
+
+def _wake_some(node: Node, db: int, key: bytes, sure: bool = False) -> None:
+    waiting = node.ripe.get((db, key))
+    if waiting is None:
+        return
+    entry = None if sure else node.engine.peek(db, key, node.wall_us() // 1000)
+    if sure or entry is not None and entry.kind == ZSET:
+        still = node.blocked.get((db, key), {})
+        for _, conn in zip(range(WAKES), waiting, strict=False):
+            if conn in still:
+                conn.wake()
+        if length_hint(waiting):
+            node.soon(lambda: _wake_some(node, db, key))
+            return
+    del node.ripe[db, key]
