@@ -300,6 +300,22 @@ class Engine(Replicating, Ranking, Protocol):
         memory for it, or it is none that could be run.
         """
 
+    def open_lua(self, path: bytes) -> bytes | None:
+        """For `scripting/`: the engine may run scripts by the Lua that is in this shared library, which is loaded. The
+        library of the engine's own whose `respram_lua_open` that Lua has to call at once; None: it cannot, and Python
+        runs them all.
+        """
+
+    def limit_lua(self, bytes_max: int, worn_bytes: int) -> None:
+        """Of all that Lua uses: what a script may come to, and what may be left behind before Python has to look."""
+
+    def close_lua(self) -> None:
+        """That Lua ends. What was taught of it is for `dispatch` again."""
+
+    def teach_script(self, name: bytes, script: int) -> bool:
+        """As `teach`, of a script that this Lua has compiled and keeps under that number. The engine may decline at any
+        time, as with a program."""
+
     def unteach(self, name: bytes) -> None:
         """The name is for `dispatch` again."""
 

@@ -24,6 +24,7 @@ class Cached:
     generation: int = -1
     shared_until_ms: int = 0  # when its text is to be looked for among those of the enclave
     program: Program | None = None  # what the engine runs in its place, where it was recognised
+    kept: int = 0  # else the number under which the engine has its Lua run it; 0: it does not
 
     @property
     def size(self) -> int:

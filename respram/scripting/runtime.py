@@ -12,6 +12,9 @@ where little is left it takes the limit off, and the sandbox arms again.
 **Time.** A hook calls `host_tick` every HOOK_INSTRUCTIONS instructions, in every coroutine. What then happens is for
 the `Host` to say: go on, or end the script. It may also let others run meanwhile, by switching to another greenlet.
 
+**Without Python.** Most scripts never come here: the engine runs them by this same Lua (`Inside`, native/lua.c), and
+hands over those for which it needs the host.
+
 **Between scripts** nothing of one is left for the next, but for the settings of cjson and the state of math.random, as
 in Redis. A script that left much memory behind costs a new runtime (`is_worn`). What Lua has freed is not wiped: its
 strings are as much out of reach as Python's own.
@@ -36,6 +39,13 @@ DEPTH_MAX = 7_994  # tables within tables that an answer may have; where Redis's
 
 PARAMETERS = b"user_script: more than four parameters before '...' are not supported"
 MODULES = ("patterns", "random", "cjson", "cmsgpack", "struct", "bit", "replies")
+# What the engine's library has for this Lua; none where Lua cannot load libraries.
+OPEN = b"""
+return function(path)
+  local open = package.loadlib(path, 'respram_lua_open')
+  if open then return open() end
+end
+"""
 BULK, NUMBER, RESP, NULLED, FAILED, BROKEN = range(1, 7)  # kinds of outcome, as sandbox.lua numbers them
 STATUS, FAULT, ENCODED = range(1, 4)  # kinds of replies that are no plain value
 KILLED, OVERTIME = 1, 2  # why a script is ended
@@ -83,6 +93,14 @@ class Host(Protocol):
         """Now and then. 0: the script may go on; else KILLED or OVERTIME."""
 
 
+class Inside(Protocol):
+    """The engine, which may run scripts by itself: engine/api.py."""
+
+    def open_lua(self, path: bytes) -> bytes | None: ...
+    def limit_lua(self, bytes_max: int, worn_bytes: int) -> None: ...
+    def close_lua(self) -> None: ...
+
+
 class NoLuaError(Exception):
     """lupa or greenlet is not installed."""
 
@@ -119,7 +137,10 @@ Script = Any  # a function of Lua, as lupa hands it out
 
 
 class Runtime:
-    def __init__(self, memory_bytes_max: int, version: bytes, pattern_steps_max: int = PATTERN_STEPS_MAX) -> None:
+    def __init__(
+        self, memory_bytes_max: int, version: bytes, pattern_steps_max: int = PATTERN_STEPS_MAX, *,
+        inside: Inside | None = None
+    ) -> None:
         try:
             from lupa import lua51
         except ImportError:
@@ -133,8 +154,11 @@ class Runtime:
         )  # fmt: skip
         self._error = lua51.LuaError
         self._no_limit()
-        self._set_up(version, pattern_steps_max)
+        self._inside = inside  # outlives Lua, which may call into it
+        self._set_up(version, pattern_steps_max, self._open_inside(lua51.__file__.encode("utf-8", "surrogateescape")))
         self.base_bytes = self.used_bytes()
+        if inside is not None:
+            inside.limit_lua(self.base_bytes + memory_bytes_max, self.base_bytes + WORN_BYTES)
         # Of all that Lua uses: below this a small answer is not tight, whatever else `_is_tight` would look at.
         self._roomy_bytes = self.base_bytes + max(memory_bytes_max - SPARE_BYTES - SMALL_BYTES, 0) * 2 // 3
 
@@ -174,6 +198,15 @@ class Runtime:
             raise failure
         return Outcome(*found) if isinstance(found, tuple) else Outcome(found)
 
+    def keep(self, script: Script) -> int:
+        """The number under which the engine may run it."""
+        number = self._keep(script)
+        assert isinstance(number, int)
+        return number
+
+    def drop(self, number: int) -> None:
+        self._drop(number)
+
     def used_bytes(self) -> int:
         used = self._lua.get_memory_used(total=True)
         assert isinstance(used, int)
@@ -188,11 +221,21 @@ class Runtime:
 
     def close(self) -> None:
         """Cuts the ring of Lua, its functions and this object, so that all of it is freed at once."""
-        self._run = self._stage_call = self._load = self._idle_again = _closed
+        self._run = self._stage_call = self._load = self._idle_again = self._keep = self._drop = _closed
         self._lua = None
+        if self._inside is not None:
+            self._inside.close_lua()
 
     # -- setting up -------------------------------------------------------------------------------
-    def _set_up(self, version: bytes, pattern_steps_max: int) -> None:
+    def _open_inside(self, path: bytes) -> tuple[Any, ...]:
+        """What stands for the host's functions where the engine runs a script; nothing: it does not."""
+        library = self._inside.open_lua(path) if self._inside is not None else None
+        if library is None:
+            return ()
+        opened = self._lua.execute(OPEN)(library)
+        return opened if isinstance(opened, tuple) else ()
+
+    def _set_up(self, version: bytes, pattern_steps_max: int, inside: tuple[Any, ...]) -> None:
         lua = self._lua
         modules = lua.table()
         for name in MODULES:
@@ -205,9 +248,9 @@ class Runtime:
             self._host_may(),
             self._host_setresp(), self._guarded(_float_bytes), self._guarded(_float_from),
             self._guarded(lambda text: not has_too_many_parameters(text)), modules,
-            self.memory_bytes_max, HOOK_INSTRUCTIONS, pattern_steps_max,
+            self.memory_bytes_max, HOOK_INSTRUCTIONS, pattern_steps_max, *inside,
         )  # fmt: skip
-        self._run, self._stage_call, self._load, self._idle_again, set_depth = functions
+        self._run, self._stage_call, self._load, self._idle_again, self._keep, self._drop, set_depth = functions
         set_depth(DEPTH_MAX)
 
     def _stage(self, is_key: bool, values: list[bytes]) -> None:

@@ -51,6 +51,10 @@ class Pupil(Protocol):
     """Who runs the programs of scripts that were recognised: the engine."""
 
     def teach(self, name: bytes, program: Program) -> bool: ...
+    def teach_script(self, name: bytes, script: int) -> bool: ...
+    def open_lua(self, path: bytes) -> bytes | None: ...
+    def limit_lua(self, bytes_max: int, worn_bytes: int) -> None: ...
+    def close_lua(self) -> None: ...
     def unteach(self, name: bytes) -> None: ...
 
 
@@ -64,7 +68,7 @@ class Scripts:
         self._version = version
         self._micros = micros
         self._generation = 0
-        self._runtime = Runtime(bounds.memory_bytes_max, version)
+        self._runtime = Runtime(bounds.memory_bytes_max, version, inside=pupil)
         self._worker = _Worker()
 
     # -- the cache --------------------------------------------------------------------------------
@@ -79,20 +83,31 @@ class Scripts:
         return digest
 
     def _teach(self, digest: bytes, entry: Cached) -> None:
-        """Has the engine run it, by its digest and by its text, where it is one that can be. One that says of itself
-        what it does (`#!lua flags=`) passes checks that only `dispatch` makes.
+        """Has the engine run it, by its digest and by its text: as a program where it is one that can be, else by Lua.
+        One that says of itself what it does (`#!lua flags=`) passes checks that only `dispatch` makes.
         """
-        entry.program = compile_script(entry.text) if entry.flags is None else None
-        if entry.program is not None and not (
-            self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program)
-        ):
+        if entry.flags is not None:
+            return
+        entry.program = compile_script(entry.text)
+        if entry.program is not None:
+            if self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program):
+                return
+            self._unteach(digest, entry)
+        self._teach_script(digest, entry)
+
+    def _teach_script(self, digest: bytes, entry: Cached) -> None:
+        entry.kept = self._runtime.keep(entry.made)
+        if not (self.pupil.teach_script(digest, entry.kept) and self.pupil.teach_script(entry.text, entry.kept)):
             self._unteach(digest, entry)
 
     def _unteach(self, digest: bytes, entry: Cached) -> None:
-        if entry.program is not None:
-            self.pupil.unteach(digest)
-            self.pupil.unteach(entry.text)
-            entry.program = None
+        if entry.program is None and not entry.kept:
+            return
+        self.pupil.unteach(digest)
+        self.pupil.unteach(entry.text)
+        if entry.kept and entry.generation == self._generation:
+            self._runtime.drop(entry.kept)
+        entry.program, entry.kept = None, 0
 
     def flush(self) -> None:
         self.cache.clear()
@@ -107,7 +122,7 @@ class Scripts:
 
     def _renew(self) -> None:
         self._runtime.close()
-        self._runtime = Runtime(self.bounds.memory_bytes_max, self._version)
+        self._runtime = Runtime(self.bounds.memory_bytes_max, self._version, inside=self.pupil)
         self._generation += 1
 
     # -- running ----------------------------------------------------------------------------------
@@ -121,6 +136,8 @@ class Scripts:
         assert self.running is None
         if entry.generation != self._generation:
             self._compile(entry)
+            if entry.kept:
+                self._teach_script(digest, entry)
         now_us = self._micros()
         self.running = Run(digest, host, now_us, now_us + slice_us, may_wait)
         return self._after(self._worker.enter(self._runtime.run, entry.made, host, keys, arguments, proto))

@@ -239,8 +239,14 @@ def one_of_a_library(draw: Draw) -> Send:
 
 # -- random ones ------------------------------------------------------------------------------------
 def scripts(draw: Draw, proto: int, count: int) -> Plan:
-    return Plan(tuple(draw.pick((of_a_command, of_a_command, of_values, of_values, of_libraries, of_errors))(draw)
-                      for _ in range(count)))
+    """A script that was loaded is run by the engine where it can be; one that is new, by Lua with all it has."""
+    plan: list[Send] = []
+    while len(plan) < count:
+        one = draw.pick((of_a_command, of_a_command, of_values, of_values, of_libraries, of_errors))(draw)
+        if draw.chance(0.6):
+            plan.append(Send(0, (b"SCRIPT", b"LOAD", one.argv[1])))
+        plan.append(one)
+    return Plan(tuple(plan))
 
 
 def run(draw: Draw, text: bytes, arguments: tuple[Word, ...] = ()) -> Send:

@@ -321,6 +321,18 @@ cdef class NativeEngine:
         finally:
             free(constants)
 
+    def open_lua(self, bytes path not None):
+        return __file__.encode("utf-8", "surrogateescape") if lua_begin(self.c, PyBytes_AS_STRING(path)) else None
+
+    def limit_lua(self, size_t bytes_max, size_t worn_bytes):
+        lua_limit(self.c, bytes_max, worn_bytes)
+
+    def close_lua(self):
+        lua_end(self.c)
+
+    def teach_script(self, bytes name not None, uint32_t script):
+        return programs_teach_script(self.c, span_of(name), script) != 0
+
     def unteach(self, bytes name not None):
         programs_unteach(self.c, span_of(name))
 

@@ -4,8 +4,8 @@
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c,
  * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers
  * compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, writes.c, counts.c, parts.c,
- * programs.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c
- * serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * programs.c, lua.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and
+ * nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -281,8 +281,11 @@ typedef struct Constant {
 } Constant;
 
 struct Taught;
+struct Lua;
 typedef struct Programs {
     struct Taught **taught; /* chains by the hash of their names; NULL: there are none */
+    struct Lua *lua;        /* lua.c; NULL: Python runs what is no program */
+    uint32_t lua_generation;
     Buffer log;  /* the replies of the run under way, or of one that declined, until they are taken */
     Buffer made; /* texts of the run under way */
 } Programs;
@@ -540,11 +543,15 @@ static inline Span command_arg(const Command *command, size_t number) {
     return span;
 }
 
-/* taught.c, programs.c */
+/* taught.c, programs.c, lua.c */
 bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, const Constant *constants, size_t count);
 void programs_unteach(Engine *engine, Span name);
 bool programs_call(Engine *engine, Session *session, Command *command, int64_t now_ms);
 void programs_free(Engine *engine);
+bool programs_teach_script(Engine *engine, Span name, uint32_t script);
+bool lua_begin(Engine *engine, const char *path);
+void lua_limit(Engine *engine, size_t bytes_max, size_t worn_bytes);
+void lua_end(Engine *engine);
 
 /* multi.c: hot commands in MULTI */
 /* in MULTI; false: it is for `dispatch` */

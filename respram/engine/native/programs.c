@@ -12,9 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOG_KEPT_BYTES_MAX 65536
 #define DIGITS_MAX 15 /* a double holds them all */
-#define NUMBER_BYTES 32
 #define EXACT_MAX 9007199254740992.0
 #define WHOLE_MAX 4503599627370496.0 /* from here on all doubles are whole */
 
@@ -126,13 +124,19 @@ static bool text_of(const Run *run, const Value *value, uint8_t digits[NUMBER_BY
     return value->kind == TEXT;
 }
 
-/* As Redis spells numbers that become arguments: `%.17g`. */
+/* As Redis spells numbers that become arguments: `%.17g`. False: it is infinite, none, or -0. */
+bool programs_spell(double number, uint8_t digits[NUMBER_BYTES], Span *text) {
+    if (!is_ordinary(number))
+        return false;
+    if (!spell(number, 1e15, digits, text))
+        *text = (Span){digits, (size_t)snprintf((char *)digits, NUMBER_BYTES, "%.17g", number)};
+    return true;
+}
+
 static bool argument_of(const Run *run, const Value *value, uint8_t digits[NUMBER_BYTES], Span *text) {
     if (value->kind != NUMBER)
         return text_of(run, value, digits, text);
-    if (!spell(value->number, 1e15, digits, text))
-        *text = (Span){digits, (size_t)snprintf((char *)digits, NUMBER_BYTES, "%.17g", value->number)};
-    return true;
+    return programs_spell(value->number, digits, text);
 }
 
 /* -- steps --------------------------------------------------------------------------------------- */
@@ -208,7 +212,7 @@ static bool gather(Run *run, const Value *values, size_t count, Arg *args) {
 
 /* Runs a command's fast path and puts its reply behind `log`, which has room for a short one. False: it declined, or
  * there is no memory for what it has answered (`broken`). */
-static bool run_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken) {
+bool programs_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken) {
     size_t before = engine->reply.len;
     command->hot = hot_name(command_arg(command, 0));
     if (!is_inside(command->hot))
@@ -236,7 +240,7 @@ bool programs_call(Engine *engine, Session *session, Command *command, int64_t n
     if (!buffer_reserve(log, NUMBER_BYTES))
         return false;
     session->proto = 2;
-    bool done = run_inside(engine, session, command, now_ms, log, &broken);
+    bool done = programs_inside(engine, session, command, now_ms, log, &broken);
     session->proto = proto;
     if (broken) {
         buffer_clear(log, LOG_KEPT_BYTES_MAX);
@@ -254,7 +258,7 @@ static bool call(Run *run, const Value *values, size_t count, Value *into) {
         || !buffer_reserve(&programs->log, NUMBER_BYTES))
         return false;
     Command command = {.text = programs->made.bytes + text_at, .args = args, .argc = count};
-    return run_inside(engine, run->session, &command, run->now_ms, &programs->log, &run->broken)
+    return programs_inside(engine, run->session, &command, run->now_ms, &programs->log, &run->broken)
         && value_of(run, log_at, into);
 }
 
@@ -495,25 +499,33 @@ static void forget(Engine *engine, bool with_log) {
         buffer_clear(&engine->programs.log, LOG_KEPT_BYTES_MAX);
 }
 
-/* EVALSHA digest count [key ...] [argument ...], and EVAL with the text. */
-static bool evaluate(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
-    int64_t keys;
-    const Taught *taught;
-    forget(engine, true);
-    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !span_int64(command_arg(command, 2), &keys) || keys < 0
-        || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
-        || !reply_reserve(engine, sizeof NO_MEMORY))
-        return false;
+static bool run_program(Engine *engine, Session *session, const Command *command, const Taught *taught, size_t keys,
+    int64_t now_ms, bool *broken) {
     Run run = {.engine = engine, .session = session, .command = command, .taught = taught, .now_ms = now_ms,
-        .keys = (size_t)keys};
+        .keys = keys};
     int proto = session->proto;
     const Step *last = NULL;
     session->proto = 2; /* of replies to a script */
     bool done = run_steps(&run, &last);
     session->proto = proto;
-    if (done)
-        done = answer(&run, &run.values[last->a], last->op == OP_RETURN ? 1 : last->b, last->op == OP_RETURN_LIST);
-    if (run.broken && reply_reserve(engine, sizeof NO_MEMORY)) {
+    *broken = run.broken;
+    return done
+        && answer(&run, &run.values[last->a], last->op == OP_RETURN ? 1 : last->b, last->op == OP_RETURN_LIST);
+}
+
+/* EVALSHA digest count [key ...] [argument ...], and EVAL with the text. */
+static bool evaluate(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
+    int64_t keys;
+    Taught *taught;
+    forget(engine, true);
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !span_int64(command_arg(command, 2), &keys) || keys < 0
+        || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
+        || !reply_reserve(engine, sizeof NO_MEMORY))
+        return false;
+    bool broken = false, done = taught->script
+        ? lua_evaluate(engine, session, command, taught, (size_t)keys, now_ms, &broken)
+        : run_program(engine, session, command, taught, (size_t)keys, now_ms, &broken);
+    if (broken && reply_reserve(engine, sizeof NO_MEMORY)) {
         reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1);
         done = true;
     }

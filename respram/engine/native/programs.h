@@ -12,11 +12,24 @@ typedef struct Taught {
     struct Taught *next;
     uint64_t hash;
     size_t name_bytes, steps, registers, constants;
+    uint32_t script, generation; /* of the Lua that has it; 0: it is a program */
+    unsigned debt;               /* of a script that has declined */
     Constant *constant; /* with their texts, and the name, behind them */
     uint8_t *name;
     Step step[];
 } Taught;
 
-const Taught *taught_find(const Engine *engine, Span name);
+Taught *taught_find(const Engine *engine, Span name);
+
+#define NUMBER_BYTES 32
+#define LOG_KEPT_BYTES_MAX 65536
+
+/* programs.c */
+bool programs_spell(double number, uint8_t digits[NUMBER_BYTES], Span *text);
+bool programs_inside(Engine *engine, Session *session, Command *command, int64_t now_ms, Buffer *log, bool *broken);
+
+/* lua.c */
+bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taught *taught, size_t keys,
+                  int64_t now_ms, bool *broken);
 
 #endif

@@ -9,11 +9,11 @@ static Taught **bucket_of(const Engine *engine, uint64_t hash) {
     return &engine->programs.taught[hash % PROGRAM_BUCKETS];
 }
 
-const Taught *taught_find(const Engine *engine, Span name) {
+Taught *taught_find(const Engine *engine, Span name) {
     if (!engine->programs.taught)
         return NULL;
     uint64_t hash = hash_key(engine->settings.secret, name.bytes, name.len);
-    for (const Taught *taught = *bucket_of(engine, hash); taught; taught = taught->next)
+    for (Taught *taught = *bucket_of(engine, hash); taught; taught = taught->next)
         if (taught->hash == hash && taught->name_bytes == name.len && !memcmp(taught->name, name.bytes, name.len))
             return taught;
     return NULL;
@@ -76,15 +76,27 @@ bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, con
     return true;
 }
 
+/* A script that Lua has compiled, under the number that the sandbox gave it. */
+bool programs_teach_script(Engine *engine, Span name, uint32_t script) {
+    static const uint16_t NEVER[] = {OP_NIL, 0, 0, 0, OP_RETURN, 0, 0, 0};
+    if (!engine->programs.lua
+        || !programs_teach(engine, name, (Span){(const uint8_t *)NEVER, sizeof NEVER}, 1, NULL, 0))
+        return false;
+    Taught *taught = taught_find(engine, name);
+    taught->script = script;
+    taught->generation = engine->programs.lua_generation;
+    return true;
+}
+
 void programs_unteach(Engine *engine, Span name) {
-    const Taught *found = taught_find(engine, name);
+    Taught *found = taught_find(engine, name);
     if (!found)
         return;
     Taught **place = bucket_of(engine, found->hash);
     while (*place != found)
         place = &(*place)->next;
     *place = found->next;
-    free((Taught *)found);
+    free(found);
 }
 
 void programs_free(Engine *engine) {
@@ -95,6 +107,7 @@ void programs_free(Engine *engine) {
         }
     }
     free(engine->programs.taught);
+    lua_end(engine);
     buffer_clear(&engine->programs.log, 0);
     buffer_clear(&engine->programs.made, 0);
 }

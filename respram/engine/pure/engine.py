@@ -110,6 +110,18 @@ class PureEngine:
     def teach(self, name: bytes, program: Program) -> bool:
         return self.wire.programs.teach(name, program)
 
+    def open_lua(self, path: bytes) -> bytes | None:
+        return None
+
+    def limit_lua(self, bytes_max: int, worn_bytes: int) -> None:
+        """There is none."""
+
+    def close_lua(self) -> None:
+        """There is none."""
+
+    def teach_script(self, name: bytes, script: int) -> bool:
+        return False
+
     def unteach(self, name: bytes) -> None:
         self.wire.programs.unteach(name)
 

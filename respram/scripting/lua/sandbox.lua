@@ -10,7 +10,7 @@
 
 local host_call, host_tick, host_arm, host_log, host_sha1, host_may, host_setresp, host_float, host_unfloat, host_fits, modules,
     memory_max, hook_count,
-    pattern_steps_max = ...
+    pattern_steps_max, fast_command, fast_bind = ...
 
 local assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select, setfenv,
     setmetatable, tonumber, tostring, type, unpack, xpcall = assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs,
@@ -29,6 +29,36 @@ local NOTHING = setmetatable({}, {
   __newindex = function(_, name) error("sandbox: global " .. tostring(name), 2) end,
 })
 setfenv(1, NOTHING)
+
+-- -- a run by the engine --------------------------------------------------------------------------------------
+-- Scripts are run by the host, or by the engine (native/lua.c), to which no function of the host is known: `fast` is true
+-- then. Such a run ends where it would need one (`hand_over`), and the host runs the script from its beginning; its
+-- commands are answered as they were. So nothing that lasts may have been changed before.
+local FAST_TICKS_MAX = 100 -- calls of the hook in a run by the engine, some 1 ms
+local FAST_STEPS_MAX, STEPS_OF_A_TICK = 1000000, 20000 -- of a pattern: what one may need, and how it counts
+local fast, ticks = false, 0
+local dying = false -- the hook strikes at every instruction until the runner is reached
+local hook
+
+local function hand_over()
+  dying = true
+  sethook(hook, "", 1)
+  error("handed over", 0)
+end
+
+local function by_host(called)
+  return function(...)
+    if fast then hand_over() end
+    return select(1, called(...))
+  end
+end
+
+local function all_by_host(library, ...)
+  for _, name in ipairs({ ... }) do library[name] = by_host(library[name]) end
+end
+
+host_log, host_sha1, host_may, host_setresp = by_host(host_log), by_host(host_sha1), by_host(host_may), by_host(host_setresp)
+host_float, host_unfloat, host_fits = by_host(host_float), by_host(host_unfloat), by_host(host_fits)
 
 -- -- errors ----------------------------------------------------------------------------------------------------
 -- A wrapped function has to fail as the C function would in whose place it stands: with the place of its caller.
@@ -114,6 +144,7 @@ end
 for _, name in ipairs({ "assert", "error", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "gcinfo" }) do
   GLOBALS[name] = CONSTANTS[name]
 end
+all_by_host(GLOBALS, "gcinfo") -- no two runs are told the same
 GLOBALS._VERSION = CONSTANTS._VERSION
 GLOBALS._G = ENVIRONMENT
 
@@ -196,8 +227,6 @@ function GLOBALS.pcall(...)
   return as_message(pcall(...))
 end
 
-local dying = false -- the hook strikes at every instruction until the runner is reached
-
 -- Lua calls a handler where the error was thrown. Of one that the hook throws that is inside the hook, where no other hook
 -- stops it: the script's own handler is left out then.
 function GLOBALS.xpcall(...)
@@ -257,10 +286,9 @@ function GLOBALS.collectgarbage(option, ...)
   if option == "stop" or option == "restart" or option == "setpause" or option == "setstepmul" then return 0 end
   return select(1, relay(pcall(collectgarbage, option, ...)))
 end
+all_by_host(GLOBALS, "collectgarbage")
 
 -- -- coroutines: each has a hook of its own, or a script would leave its limits inside one ---------------------
-local hook
-
 local function create(...)
   local made = relay(pcall(coroutine.create, ...))
   sethook(made, hook, "", hook_count)
@@ -290,13 +318,17 @@ local SEARCH_BYTES_MAX = 1000000000 -- compared in the search for a plain string
 local matcher = modules.patterns(throw)
 
 local function is_bounded(subject, pattern)
-  if #subject * #pattern > SEARCH_BYTES_MAX then return false end
+  local steps_max = fast and FAST_STEPS_MAX or pattern_steps_max
+  if #subject * #pattern > (fast and FAST_STEPS_MAX or SEARCH_BYTES_MAX) then return false end
   local length, cost, at = #subject + 1, #pattern + 1, 1
   if byte(pattern, 1) ~= 94 then cost = cost * length end
   local quantifiers = 0
   while true do
     at = find(pattern, "[*+?%-%%]", at)
-    if not at then return true end
+    if not at then
+      if fast then ticks = ticks + cost / STEPS_OF_A_TICK end
+      return true
+    end
     local mark = byte(pattern, at)
     if mark == 63 then
       cost = cost * 2
@@ -308,7 +340,7 @@ local function is_bounded(subject, pattern)
       cost = cost * length
     end
     quantifiers = quantifiers + 1
-    if cost > pattern_steps_max or quantifiers > 60 then return false end
+    if cost > steps_max or quantifiers > 60 then return false end
     at = at + 1
   end
 end
@@ -318,6 +350,7 @@ local function bounded(native, careful)
     local subject, pattern = ...
     local left, right = type(subject), type(pattern)
     if (left == "string" or left == "number") and (right == "string" or right == "number") and not is_bounded(tostring(subject), tostring(pattern)) then
+      if fast then hand_over() end
       return select(1, careful(...))
     end
     return select(1, relay(pcall(native, ...)))
@@ -382,11 +415,15 @@ GLOBALS.table = protect(TABLE)
 
 local MATH = copy(math)
 modules.random(MATH, throw, argument_error, type_error)
+all_by_host(MATH, "random", "randomseed")
 GLOBALS.math = protect(MATH)
 
 -- -- libraries that come with Redis ----------------------------------------------------------------------------
 local NULL = newproxy(false) -- cjson.null: a userdata without a metatable
-GLOBALS.cjson = protect(modules.cjson(NULL, throw, argument_error, type_error))
+local CJSON = modules.cjson(NULL, throw, argument_error, type_error)
+all_by_host(CJSON, "encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision", "encode_keep_buffer",
+  "encode_invalid_numbers", "decode_invalid_numbers") -- settings outlive a script
+GLOBALS.cjson = protect(CJSON)
 GLOBALS.cmsgpack = protect(modules.cmsgpack(throw, argument_error, type_error, host_float, host_unfloat))
 GLOBALS.struct = protect(modules.struct(throw, argument_error, type_error, host_float, host_unfloat))
 GLOBALS.bit = protect(modules.bit(argument_error, type_error))
@@ -441,11 +478,12 @@ local function arguments_fault(...)
   end
 end
 
-local STATUS, FAULT, ENCODED = 1, 2, 3
+local STATUS, FAULT, ENCODED, DECLINED = 1, 2, 3, 9
 
 local function answer(value, kind, text, armed_off)
   if armed_off then host_arm() end
   if kind == nil then return value end
+  if kind == DECLINED then hand_over() end
   if kind == STATUS then return { ok = text } end
   if kind == ENCODED then return (parse(text, 1)) end
   return error_table(text, true), true
@@ -454,6 +492,11 @@ end
 local REDIS = {}
 
 function REDIS.call(...)
+  if fast then
+    local value, kind, text = fast_command(...)
+    if kind == nil then return value end
+    error((answer(value, kind, text)), 0)
+  end
   local fault = arguments_fault(...)
   if fault then error(error_table(fault), 0) end
   local value, kind, text, armed_off = host_call(...)
@@ -464,6 +507,11 @@ function REDIS.call(...)
 end
 
 function REDIS.pcall(...)
+  if fast then
+    local value, kind, text = fast_command(...)
+    if kind == nil then return value end
+    return (answer(value, kind, text))
+  end
   local fault = arguments_fault(...)
   if fault then return error_table(fault) end
   local value, kind, text, armed_off = host_call(...)
@@ -549,7 +597,13 @@ local KILLED = { [1] = "Script killed by user with SCRIPT KILL...", [2] = "Scrip
 local running = false
 
 hook = function()
-  local reason = host_tick()
+  local reason
+  if fast then
+    ticks = ticks + 1
+    reason = (dying or ticks > FAST_TICKS_MAX) and 2
+  else
+    reason = host_tick()
+  end
   if not (reason and running) then return end
   sethook(hook, "", 1)
   dying = true
@@ -560,6 +614,7 @@ end
 -- Where an uncaught error came from. Redis looks at the function that failed and, where that is one of C, at its caller. A
 -- run of frames of the sandbox, with the C function that the innermost of them called, stands for one function of C.
 local function with_place(err)
+  if fast then return err end -- it is the host's to tell
   local level = 2
   local frame = getinfo(level, "Sl")
   if frame and frame.what == "C" and is_sandbox(getinfo(level + 1, "S")) then
@@ -643,6 +698,39 @@ local function run(script, proto, count, ...)
   return finish(proto, xpcall(script, with_place))
 end
 
+local KEPT, FREE = {}, {} -- compiled scripts that the engine may run, by number; numbers that are free again
+
+local function keep(script)
+  local number = #FREE > 0 and table.remove(FREE) or #KEPT + 1
+  KEPT[number] = script
+  return number
+end
+
+local function drop(number)
+  KEPT[number] = false
+  FREE[#FREE + 1] = number
+end
+
+local function finish_fast(proto, ok, value)
+  running, fast = false, false
+  if dying then
+    dying, ok = false, false
+    sethook(hook, "", hook_count)
+  end
+  GLOBALS.KEYS, GLOBALS.ARGV = nil, nil
+  if ok then return outcome(ok, value, proto) end
+end
+
+-- As `run`, for the engine. No outcome: the host is to run it.
+local function run_fast(number, proto, keys, argv)
+  if running or not KEPT[number] then return nil end
+  GLOBALS.KEYS, GLOBALS.ARGV = keys, argv
+  replies.version = 2
+  fast, ticks, running = true, 0, true
+  return finish_fast(proto, xpcall(KEPT[number], with_place))
+end
+if fast_bind then fast_bind(run_fast) end
+
 -- Keys, then arguments, in pieces, before `run`.
 local function stage(is_key, ...)
   KEYS, ARGV = KEYS or {}, ARGV or {}
@@ -659,7 +747,7 @@ local function load_script(text)
 end
 
 local function idle_again() -- after an error that reached the host
-  running, dying = false, false
+  running, dying, fast = false, false, false
   KEYS, ARGV = nil, nil
   GLOBALS.KEYS, GLOBALS.ARGV = nil, nil
   sethook(hook, "", hook_count)
@@ -669,4 +757,4 @@ end
 for name in next, copy(CONSTANTS) do CONSTANTS[name] = nil end
 GLOBALS.__redis__all = select -- for `return f()`, which would lose the frame and with it the line: see tails.py
 sethook(hook, "", hook_count)
-return run, stage, load_script, idle_again, replies.set_depth
+return run, stage, load_script, idle_again, keep, drop, replies.set_depth

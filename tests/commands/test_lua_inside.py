@@ -1,0 +1,172 @@
+"""Scripts that the engine runs by Lua, without Python: they answer and do what they do with it, or they hand over.
+
+The judge is the same node with its fast paths off (`Pair`), as for programs. Where a run hands over, its commands have
+had their effect: nothing may be done twice, and nothing left out.
+"""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from compat.oracle.draw import Draw
+from compat.oracle.families.scripts import scripts
+from compat.oracle.stream import Send
+from respram.scripting.cache import digest_of
+from respram.scripting.compiler import compile_script
+
+from ..engine.conftest import ENGINES
+from .test_programs import KEYS, Pair, stir
+
+pytest.importorskip("lupa")
+
+SEED = 20_261_130
+RANDOM_SCRIPTS = 1_500
+LUA = "local f = function() end "  # what no program has
+
+
+@pytest.fixture
+def pair() -> Pair:
+    if "native" not in ENGINES:
+        pytest.skip("the pure engine leaves all of Lua to Python")
+    made = Pair("native")
+    for client in made.clients:
+        client(b"ACL", b"SETUSER", b"default", b"+del", b"+unlink")
+    return made
+
+
+def run(pair: Pair, text: str, keys: tuple[bytes, ...] = (), arguments: tuple[bytes, ...] = ()) -> tuple[bytes, int]:
+    """The answer, and how many scripts the engine ran by itself for it: 1 or 0."""
+    whole = (LUA + text).encode("latin-1")
+    assert compile_script(whole) is None
+    pair(b"SCRIPT", b"LOAD", whole)
+    before = pair.ran()
+    answer = pair(b"EVALSHA", digest_of(whole), b"%d" % len(keys), *keys, *arguments)
+    pair.state()
+    return answer, pair.ran() - before
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("return 1", b":1\r\n"), ("return 1.9", b":1\r\n"), ("return -1.9", b":-1\r\n"), ("return nil", b"$-1\r\n"),
+        ("return false", b"$-1\r\n"), ("return true", b":1\r\n"), ("return 'x'", b"$1\r\nx\r\n"),
+        ("return ''", b"$0\r\n\r\n"), ("return {1, 'x', {2}}", b"*3\r\n:1\r\n$1\r\nx\r\n*1\r\n:2\r\n"),
+        ("return {ok = 'FINE'}", b"+FINE\r\n"), ("return redis.status_reply('FINE')", b"+FINE\r\n"),
+        ("return redis.call('SET', KEYS[1], 'v')", b"+OK\r\n"),
+        ("redis.call('SET', KEYS[1], 'v') return redis.call('GET', KEYS[1])", b"$1\r\nv\r\n"),
+        ("return redis.call('GET', KEYS[1])", b"$-1\r\n"),
+        ("return redis.call('MGET', 'a', 'b')", b"*2\r\n$-1\r\n$-1\r\n"),
+        ("redis.call('SET', KEYS[1], 7) return redis.call('INCRBY', KEYS[1], 2.0)", b":9\r\n"),
+        ("redis.call('SET', KEYS[1], 1e15) return redis.call('GET', KEYS[1])", b"$16\r\n1000000000000000\r\n"),
+        ("redis.call('SET', KEYS[1], 0.1) return redis.call('GET', KEYS[1])", b"$19\r\n0.10000000000000001\r\n"),
+        ("redis.call('HSET', KEYS[1], 'f', 'v') return redis.call('HGETALL', KEYS[1])",
+         b"*2\r\n$1\r\nf\r\n$1\r\nv\r\n"),
+        ("local t = cjson.decode(ARGV[1]) return t.a", b":5\r\n"), ("return {#KEYS, #ARGV, KEYS[2], ARGV[2]}",
+                                                                  b"*2\r\n:1\r\n:1\r\n"),
+        ("return string.format('%s-%03d', ARGV[1]:sub(2, 4), 7)", b"$7\r\n\"a\"-007\r\n"),
+        ("local n = 0 for w in ('a,b,c'):gmatch('[^,]+') do n = n + #w end return n", b":3\r\n"),
+        ("return select(2, pcall(error, 'x'))", b"$1\r\nx\r\n"),
+        ("local c = coroutine.wrap(function() coroutine.yield(redis.call('INCR', KEYS[1])) end) return c()", b":1\r\n"),
+        ("local r = redis.pcall('SET', KEYS[1], 'v', 'PX', 'x') return type(r)", None),
+        ("return redis.call('TIME')[1] + 0", None),
+    ],
+)  # fmt: skip
+def test_the_engine_runs_it(pair: Pair, text: str, answer: bytes | None) -> None:
+    told, ran = run(pair, text, (b"a",), (b'{"a":5}',))
+    assert ran == 1 or "pcall('SET" in text
+    assert answer is None or told == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis.call('INCR', KEYS[1]) return redis.call('OBJECT', 'ENCODING', KEYS[1])",  # a command without a fast path
+        "redis.call('INCR', KEYS[1]) error('own')", "redis.call('INCR', KEYS[1]) return {err = 'own'}",
+        "redis.call('INCR', KEYS[1]) return redis.call('INCR', KEYS[1], 1)",
+        "redis.call('INCR', KEYS[1]) return redis.call()", "redis.call('INCR', KEYS[1]) return redis.call('GET', {})",
+        "redis.call('INCR', KEYS[1]) return redis.call('NOSUCH')",
+        "redis.call('SET', KEYS[1], 'x') return redis.call('INCR', KEYS[1])",
+        "redis.call('INCR', KEYS[1]) redis.call('SELECT', 1) return redis.call('INCR', KEYS[1])",
+        "redis.call('INCR', KEYS[1]) return redis.sha1hex('x')",
+        "redis.call('INCR', KEYS[1]) redis.setresp(3) return 1",
+        "redis.call('INCR', KEYS[1]) redis.log(1, 'x') return 1",
+        "math.randomseed(7) return {redis.call('INCR', KEYS[1]), math.random(1000), math.random(1000)}",
+        "redis.call('INCR', KEYS[1]) return loadstring('return 7')()",
+        "redis.call('INCR', KEYS[1]) return collectgarbage('step')",
+        "redis.call('INCR', KEYS[1]) return cmsgpack.unpack(cmsgpack.pack(0.5)) * 2",
+        "redis.call('INCR', KEYS[1]) cjson.encode_max_depth(3) local ok = pcall(cjson.encode, {{{{1}}}}) "
+        "cjson.encode_max_depth(1000) return tostring(ok)",
+        "local n = redis.call('INCR', KEYS[1]) for i = 1, 300000 do n = n + 1 end "
+        "return n + redis.call('INCR', KEYS[1])",
+        "local n = redis.call('INCR', KEYS[1]) local s = string.rep('x', 3000000) "
+        "return #s + redis.call('INCR', KEYS[1])",
+        "local n = redis.call('INCR', KEYS[1]) local ok = pcall(string.rep, 'x', 3000000) "
+        "return {tostring(ok), redis.call('INCR', KEYS[1])}",
+        "for i = 1, 30 do redis.call('INCR', KEYS[1]) pcall(function() error('x') end) end "
+        "return {pcall(redis.call, 'OBJECT', 'FREQ', KEYS[1])}",
+        "redis.call('INCR', KEYS[1]) local c = coroutine.create(function() redis.call('INCR', KEYS[1]) "
+        "redis.call('OBJECT', 'ENCODING', KEYS[1]) redis.call('INCR', KEYS[1]) end) "
+        "local ok = coroutine.resume(c) redis.call('INCR', KEYS[1]) return tostring(ok)",
+        "local ok = pcall(function() redis.call('OBJECT', 'ENCODING', KEYS[1]) end) for i = 1, 5 do "
+        "redis.call('INCR', KEYS[1]) end return tostring(ok)",
+        "return redis.call('INCR', KEYS[1]) / 0", "return redis.call('SET', KEYS[1], -0.0)",
+        "local r = ('x'):rep(100):match('.-.-b') return redis.call('INCR', KEYS[1])",
+        "redis.call('SET', KEYS[1], ('v'):rep(700000)) "
+        "return #(redis.call('GET', KEYS[1]) .. redis.call('GET', KEYS[1]))",
+        "for i = 1, 2000 do redis.call('GETRANGE', KEYS[1], 0, -1) "
+        "redis.call('APPEND', KEYS[1], 'some text more') end return 1",
+    ],
+)  # fmt: skip
+def test_what_is_handed_over_is_done_once(pair: Pair, text: str) -> None:
+    run(pair, text, (b"a",))
+    run(pair, text, (b"b",))
+    for name in (b"a", b"b", b"c"):
+        pair(b"GET", name)
+    assert run(pair, "return redis.call('INCR', KEYS[1])", (b"c",)) == (b":1\r\n", 1)
+
+
+def test_a_script_that_declines_for_ever_is_left_to_python(pair: Pair) -> None:
+    """It would cost both runs each time."""
+    text = LUA + "redis.call('INCR', KEYS[1]) return redis.call('OBJECT', 'ENCODING', KEYS[1])"
+    for _ in range(40):
+        pair(b"EVAL", text.encode(), b"1", b"a")
+    assert pair(b"GET", b"a") == b"$2\r\n40\r\n"
+    assert pair.ran() == 0
+
+
+def test_a_flushed_cache_leaves_nothing_to_the_engine(pair: Pair) -> None:
+    text = (LUA + "return redis.call('INCR', KEYS[1])").encode()
+    for number in range(1, 4):
+        pair(b"SCRIPT", b"LOAD", text)
+        before = pair.ran()
+        assert pair(b"EVALSHA", digest_of(text), b"1", b"a") == b":%d\r\n" % number
+        assert pair.ran() == before + 1
+        pair(b"SCRIPT", b"FLUSH")
+        assert pair(b"EVALSHA", digest_of(text), b"1", b"a").startswith(b"-NOSCRIPT")
+
+
+def test_a_script_that_was_dropped_is_none_of_the_engines(pair: Pair) -> None:
+    """Numbers of scripts are used again; what was taught under one may not come to run another's."""
+    for rig in pair.rigs:
+        rig.node.limits = replace(rig.node.limits, scripts_max=3)  # read when the first script comes
+    texts = [(LUA + f"return {number}").encode() for number in range(12)]
+    for _ in range(3):
+        for number, text in enumerate(texts):
+            assert pair(b"EVAL", text, b"0") == b":%d\r\n" % number
+            assert pair(b"EVAL", text, b"0") == b":%d\r\n" % number
+
+
+def test_random_scripts_do_with_the_engine_what_they_do_with_python(pair: Pair) -> None:
+    rng = random.Random(SEED)
+    draw = Draw(f"{SEED}")
+    for _ in range(RANDOM_SCRIPTS):
+        stir(pair, rng)
+        for one in scripts(draw, 2, 1).steps:
+            assert isinstance(one, Send)
+            argv = [word for word in one.argv if isinstance(word, bytes)]
+            if argv[0].upper().startswith(b"EVAL"):
+                argv[3] = rng.choice(KEYS)
+            pair(*argv)
+        pair.state()
+    assert pair.ran() > RANDOM_SCRIPTS // 5, f"seed {SEED}"
