@@ -8,15 +8,17 @@ import pytest
 
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Hangup
+from respram.gossip.forwarding import Request
 from respram.gossip.members import Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
 from respram.record import Record, pack
 from respram.replica import Bug, Output, Replica, Write
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
+from respram.slots import pack_command, pack_keys, slot_of
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
-from respram.wire.messages import Message, Nudge, Push
+from respram.wire.messages import RUN, Message, Nudge, Push
 from tests.engine.each import each_engine  # noqa: F401 (every test here runs on each engine)
 
 ms = [0]
@@ -108,6 +110,54 @@ def test_who_asks_whether_a_flush_is_due_may_leave_out_what_would_change_nothing
     assert end.wrote(now()) == [] and end.next_deadline() == due_ms
     wire.wait(2)
     assert not end.will_flush(1)
+
+
+def asked(keys: list[bytes], touches: bool) -> Request:
+    commands = b"".join(pack_command([b"INCR", key]) for key in keys)
+    return Request(RUN, 0, 2, b"", b"", pack_keys(keys), b"", commands, touches=touches)
+
+
+def away(wire: Wire) -> list[bytes]:
+    """Keys that the other replica decides about."""
+    wire.wait(10_000)
+    homes = wire.ends[0].core.homes
+    found = [key for key in map(b"k%d".__mod__, range(200)) if homes.home_of(slot_of(key)) == 2]
+    assert len(found) > 2
+    return found
+
+
+def test_what_a_home_decides_by_goes_before_the_forward_and_other_writes_do_not() -> None:
+    wire = Wire()
+    one, other, *_ = away(wire)
+    end = wire.ends[0]
+    wire.write(0, one)
+    assert end.forward(asked([other], touches=False), now())[0] and pushes(end) == 0
+    token, outputs = end.forward(asked([other, one], touches=False), now())
+    assert token and pushes(end) == 1
+    words = [message.word for output in outputs if isinstance(output, Write)
+             for message in read_frames(output.data)]
+    assert words == [b"PUSH", b"FORWARD"]
+    wire.write(0, one)
+    assert end.forward(asked([other], touches=True), now())[0] and pushes(end) == 2
+
+
+def test_what_is_decided_here_waits_for_no_flush() -> None:
+    wire = Wire()
+    there = away(wire)
+    here = next(key for key in map(b"k%d".__mod__, range(200)) if key not in there)
+    wire.write(0, here)
+    assert wire.ends[0].forward(asked([here], touches=False), now())[0]
+    assert pushes(wire.ends[0]) == 0
+
+
+def pushes(end: Replica) -> int:
+    return end.sent[b"PUSH"].frames if b"PUSH" in end.sent else 0
+
+
+def read_frames(data: bytes) -> list[Message]:
+    frames = Frames(1 << 20)
+    frames.greeted = True
+    return frames.push(data)
 
 
 def test_wait_counts_the_peer_once_it_has_merged() -> None:

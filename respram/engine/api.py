@@ -520,6 +520,10 @@ class Engine(Replicating, Ranking, Protocol):
         """Packed local writes since the last call, the newest version of each key, oldest key first;
         at most about `bytes_max` (one record may pass it); b"" when there are none."""
 
+    def waits(self, db: int, keys: bytes) -> bool:
+        """Whether a local write of one of these packed keys is still to be drained, or may be among what was dropped.
+        ValueError: a length runs past the end."""
+
     def outbox_overflowed(self) -> bool:
         """Whether writes were dropped from the outbox since the last call (peers are LAGGING)."""
 

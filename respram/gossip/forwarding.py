@@ -64,6 +64,7 @@ class Request:
     commands: bytes
     patience_ms: int = 0  # beyond that of any forward: a script may take its time; or less, where some of it is spent
     version: int = 0  # of the map by which all its keys have one home
+    touches: bool = True  # maybe others than its keys, as a script may: all that was written here goes first
 
 
 @dataclass(slots=True)

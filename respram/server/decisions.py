@@ -209,7 +209,7 @@ class Decisions:
         batch = self._batches.pop(place)
         request = Request(
             RUN, batch.db, batch.proto, b"", batch.rights, b"".join(batch.keys), b"", b"".join(batch.payloads),
-            version=self.version,
+            version=self.version, touches=False,
         )  # fmt: skip
         self._send_soon(
             request, lambda outcome, replies, home: self._tell_batch(batch, outcome, replies, home, request)
@@ -267,7 +267,7 @@ class Decisions:
         commands = split_commands(request.commands)
         apart = Apart(batch, [b""] * len(commands), len(commands))
         for number, (payload, key) in enumerate(commands):
-            one = Request(RUN, batch.db, batch.proto, b"", batch.rights, pack_keys([key]), b"", payload)
+            one = Request(RUN, batch.db, batch.proto, b"", batch.rights, pack_keys([key]), b"", payload, touches=False)
             self._send_soon(one, self._teller(apart, number))
 
     def _teller(self, apart: Apart, number: int) -> Told:

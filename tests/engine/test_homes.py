@@ -5,6 +5,7 @@ from array import array
 import pytest
 
 from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, RUN_GROUPS_MAX, Engine, Group, Run, Session
+from respram.record import SET
 from respram.slots import SLOTS, pack_command, pack_keys, slot_of, unpack_keys
 
 from .rig import NOW, request
@@ -278,3 +279,30 @@ def test_replies_are_cut(engine: Engine) -> None:
             engine.weave_replies(bytes(count), [data])
     with pytest.raises(ValueError, match="fewer"):
         engine.weave_replies(b"\1", [b":1\r\n"])
+
+
+def test_it_is_known_whether_a_write_of_a_key_waits_for_the_peers(engine: Engine) -> None:
+    assert not engine.waits(0, pack_keys([b"a"]))
+    engine.store(0, b"a", b"v", NOW + 60_000, False, NOW, b"set")
+    assert engine.waits(0, pack_keys([b"a"])) and engine.waits(0, pack_keys([b"x", b"a"]))
+    assert not engine.waits(0, pack_keys([b"x", b"y"])) and not engine.waits(1, pack_keys([b"a"]))
+    assert not engine.waits(0, b"")
+    while engine.drain(1 << 16):
+        pass
+    assert not engine.waits(0, pack_keys([b"a", b"x"]))
+    assert not engine.waits(0, pack_keys([b"all"]))
+    engine.found(0, b"all", SET, NOW + 60_000, False, NOW)
+    while engine.drain(1 << 16):
+        pass
+    engine.put_member(0, b"all", b"one", b"", None, NOW)
+    assert engine.waits(0, pack_keys([b"all"])), "a member waits under a name of its own"
+    for cut in range(1, len(pack_keys([b"ab"]))):
+        with pytest.raises(ValueError, match="cut short"):
+            engine.waits(0, pack_keys([b"ab"])[:cut])
+
+
+def test_a_key_that_was_dropped_from_an_outbox_that_was_full_counts_as_waiting(engine: Engine) -> None:
+    for number in range(1_100):
+        engine.store(0, b"%d" % number, b"x" * 1000, NOW + 500, False, NOW, b"set")
+    assert engine.waits(0, pack_keys([b"0"])) and engine.outbox_overflowed()
+    assert not engine.waits(0, pack_keys([b"0"]))

@@ -763,6 +763,10 @@ cdef class NativeEngine:
         finally:
             buffer_clear(&drained, 0)
 
+    def waits(self, int db, bytes keys not None):
+        check_place(db, 0)
+        return homes_waits(self.c, db, keys)
+
     def outbox_overflowed(self):
         overflowed = self.c.outbox.overflowed
         self.c.outbox.overflowed = False

@@ -36,6 +36,24 @@ cdef object homes_slot_away(bytes keys, bytes table):
     return slot
 
 
+cdef bint homes_waits(Engine *c, int db, bytes keys) except -1:
+    cdef Span all_ = span_of(keys), key
+    cdef size_t at = 0
+    cdef uint32_t len_
+    cdef bint waits = c.outbox.overflowed
+    while at < all_.len:
+        if all_.len - at < 4:
+            raise ValueError("keys cut short")
+        memcpy(&len_, all_.bytes + at, 4)
+        at += 4
+        if len_ > all_.len - at:
+            raise ValueError("keys cut short")
+        key.bytes, key.len = all_.bytes + at, len_
+        at += len_
+        waits = waits or outbox_has(c, db, key)
+    return waits
+
+
 cdef list homes_cut(bytes data, list counts):
     cdef Span replies = span_of(data)
     cdef size_t at = 0, start, number, count

@@ -113,6 +113,18 @@ void outbox_add(Engine *engine, int db, uint64_t hash, Span key, size_t record_b
         overflow(engine);
 }
 
+/* Whether something of this key waits. Members of a collection wait under names of their own: of a collection it is
+ * said while anything waits. */
+bool outbox_has(const Engine *engine, int db, Span key) {
+    const Outbox *outbox = &engine->outbox;
+    if (!outbox->count)
+        return false;
+    uint64_t hash = keyspace_hash(engine, key);
+    const Record *record = table_find(&engine->tables[db], hash, key);
+    return (record && record_kind(record)) || outbox->index[index_place(outbox, db, hash, key)]
+           || outbox->index[index_place(outbox, MARKS + db, hash, key)];
+}
+
 /* Takes a place out of the index: what follows in the same run moves up, so that no search breaks off. */
 static void index_remove(Outbox *outbox, uint64_t place) {
     uint64_t mask = outbox->capacity * 2 - 1, hole = place;

@@ -33,6 +33,7 @@ from respram.engine.ranking import Item
 from respram.engine.replication import Bucket, Cut, Digest, Fetched, Found, Selection
 from respram.program import Program
 from respram.seal import Ring
+from respram.slots import unpack_keys
 
 
 class PureEngine:
@@ -312,6 +313,9 @@ class PureEngine:
 
     def drain(self, bytes_max: int) -> bytes:
         return self.keyspace.drain(bytes_max)
+
+    def waits(self, db: int, keys: bytes) -> bool:
+        return self.keyspace.waits(db, unpack_keys(keys))
 
     def outbox_overflowed(self) -> bool:
         overflowed, self.keyspace.outbox.overflowed = self.keyspace.outbox.overflowed, False

@@ -484,6 +484,16 @@ class Keyspace:
             row.seal, row.kind, is_stub and key is None,
         ))  # fmt: skip
 
+    def waits(self, db: int, keys: list[bytes]) -> bool:
+        """(Members of a collection wait under names of their own: of a collection it is said while anything waits.)"""
+        outbox = self.outbox
+        if outbox.overflowed or not outbox.used_bytes:
+            return outbox.overflowed
+        return any(
+            outbox.has(db, key) or outbox.has(MARKS + db, key) or (row := self.tables[db].get(key)) and row.kind
+            for key in keys
+        )
+
     def drain(self, bytes_max: int) -> bytes:
         payload: list[bytes] = []
         size = 0

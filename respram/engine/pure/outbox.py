@@ -27,6 +27,9 @@ class Outbox:
             self.used_bytes = 0
             self.overflowed = True
 
+    def has(self, db: int, key: bytes) -> bool:
+        return (db, key) in self._keys
+
     def take(self) -> tuple[int, bytes] | None:
         """The key that has waited longest."""
         for entry in self._keys:
