@@ -3,13 +3,20 @@
 COMMAND and its kin answer from it, dispatch checks arity and flags against it, and
 `python -m respram.catalog.page` prints docs/commands.md from it. Which function serves a command is
 said in `respram/commands/`.
+
+Facts only, as COMMAND INFO and COMMAND DOCS tell them. Where a command is the one that Redis 7.0 has,
+its entry tells what Redis tells, so that clients which compare find nothing to stumble over.
 """
 
+from respram.catalog.acl import ENTRIES as ACL
+from respram.catalog.cluster import ENTRIES as CLUSTER
+from respram.catalog.connection import ENTRIES as CONNECTION
 from respram.catalog.entry import Argument, Command, KeySpec, parse_entries
 from respram.catalog.hashes import ENTRIES as HASHES
 from respram.catalog.keyspace import ENTRIES as KEYSPACE
 from respram.catalog.letting_go import ENTRIES as LETTING_GO
 from respram.catalog.modules import ENTRIES as MODULES
+from respram.catalog.pubsub import ENTRIES as PUBSUB
 from respram.catalog.refused import REFUSED
 from respram.catalog.scripting import ENTRIES as SCRIPTING
 from respram.catalog.server import ENTRIES as SERVER
@@ -48,7 +55,8 @@ def _refused() -> dict[bytes, Command]:
 # What is served, to whom it may be, containers with their subcommands inside: the view of COMMAND.
 COMMANDS: dict[bytes, Command] = {
     name: command
-    for entries in (KEYSPACE, HASHES, SETS, SORTED_SETS, MODULES, LETTING_GO, SCRIPTING, SERVER)
+    for entries in (KEYSPACE, HASHES, SETS, SORTED_SETS, MODULES, LETTING_GO, SCRIPTING,
+                    CONNECTION, PUBSUB, ACL, SERVER, CLUSTER)  # fmt: skip
     for name, command in parse_entries(entries).items()
 }
 _REFUSED = _refused()
