@@ -56,7 +56,7 @@ def _refused() -> dict[bytes, Command]:
 COMMANDS: dict[bytes, Command] = {
     name: command
     for entries in (KEYSPACE, HASHES, SETS, SORTED_SETS, MODULES, LETTING_GO, SCRIPTING,
-                    CONNECTION, PUBSUB, ACL, SERVER, CLUSTER)  # fmt: skip
+                    CONNECTION, PUBSUB, ACL, SERVER, CLUSTER)
     for name, command in parse_entries(entries).items()
 }
 _REFUSED = _refused()

@@ -8,6 +8,7 @@ is a file, too, and far below the limit.
 import asyncio
 import random
 import resource
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,19 @@ KEYS = [f"counter:{number}" for number in range(100)]
 LIFE_S = 3_000
 DISK_BYTES = 65_536  # of one file; a segment that holds BULK does not fit
 BULK = b"x" * 200_000
+
+
+def each_with_snapshots(tmp_path: Path) -> Callable[[int], tuple[str, ...]]:
+    """The words of each node of an enclave: a directory of its own, one key for all, a snapshot every second."""
+    key_file = tmp_path / "snapshot.key"
+    key_file.touch(0o600)
+    key_file.write_text("k" * 43 + "\n")
+
+    def each(number: int) -> tuple[str, ...]:
+        here = str(tmp_path / str(number))
+        return "--snapshot-dir", here, "--snapshot-key-file", str(key_file), "--snapshot-interval", "1"
+
+    return each
 
 
 def fill_disk(member: Member) -> None:
@@ -66,21 +80,7 @@ def test_nodes_with_full_disks_restart_one_after_the_other_and_lose_nothing(engi
 
 def restart_with_full_disks(engine: str, tmp_path: Path, nodes: int) -> None:
     """Each has a snapshot of before, which no longer holds: it is stopped under load, then killed, and comes back."""
-    key_file = tmp_path / "snapshot.key"
-    key_file.touch(0o600)
-    key_file.write_text("k" * 43 + "\n")
-
-    def each(number: int) -> tuple[str, ...]:
-        return (
-            "--snapshot-dir",
-            str(tmp_path / str(number)),
-            "--snapshot-key-file",
-            str(key_file),
-            "--snapshot-interval",
-            "1",
-        )
-
-    with enclave(3, each=each, engines=(engine,)) as members:
+    with enclave(3, each=each_with_snapshots(tmp_path), engines=(engine,)) as members:
         until_ready(members)
         for key in KEYS:
             members[0].client.set(key, 1_000, ex=LIFE_S)
@@ -123,21 +123,7 @@ def restart_with_full_disks(engine: str, tmp_path: Path, nodes: int) -> None:
 
 def test_a_node_that_is_killed_with_a_full_disk_while_it_restores_has_it_all_in_the_end(tmp_path: Path) -> None:
     """The earlier segments stay as they are for as long as nothing can be written in their place."""
-    key_file = tmp_path / "snapshot.key"
-    key_file.touch(0o600)
-    key_file.write_text("k" * 43 + "\n")
-
-    def each(number: int) -> tuple[str, ...]:
-        return (
-            "--snapshot-dir",
-            str(tmp_path / str(number)),
-            "--snapshot-key-file",
-            str(key_file),
-            "--snapshot-interval",
-            "1",
-        )
-
-    with enclave(2, each=each) as members:
+    with enclave(2, each=each_with_snapshots(tmp_path)) as members:
         until_ready(members)
         one, other = members
         with one.client.pipeline(transaction=False) as pipe:
