@@ -22,7 +22,7 @@ NATIVE := $(foreach kind,c h pyx pxd pxi,$(wildcard respram/*/*.$(kind) respram/
 
 # Files in which something is held to a time.
 TIMED := tests/abuse tests/peers tests/benchmarks/test_load.py tests/benchmarks/test_witness.py \
-	tests/server/test_app.py tests/server/test_client.py tests/server/test_driver.py tests/server/test_stopping.py
+	tests/server/test_app.py tests/server/test_serve.py tests/server/test_client.py tests/server/test_driver.py tests/server/test_stopping.py
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test lint types unit test-slow test-timing soak trials trials-stops trials-restores trials-restarts attacks fuzz-clients attacks-long sim sim-safety oracle build dev lock clean distclean

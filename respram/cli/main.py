@@ -238,7 +238,7 @@ def _server() -> Callable[[Config, Callable[[str], None] | None], int]:
     """What imports make stays, and looking for garbage among it is a tenth of the start."""
     gc.disable()
     try:
-        from respram.server.app import run
+        from respram.server.serve import run
     finally:
         gc.enable()
     return run

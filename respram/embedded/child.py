@@ -21,8 +21,8 @@ from respram.embedded.words import config_of
 from respram.errors import ConfigError
 from respram.seal import RING_BYTES
 from respram.server import logs, process
-from respram.server.app import SPARE_DESCRIPTORS, loop_factory
 from respram.server.guard import guard_memory
+from respram.server.serve import SPARE_DESCRIPTORS, loop_factory
 
 LINE_BYTES = 1 << 10  # no command is longer
 

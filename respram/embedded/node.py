@@ -43,7 +43,7 @@ class Node:
 
     @property
     def peer_port(self) -> int:
-        sockets = self.app.peer_listeners or self.app.waiting_listeners
+        sockets = self.app.meeting.listeners or self.app.meeting.awaiting
         return int(sockets[0].getsockname()[1]) if sockets else 0
 
     def put_ahead(self, ms: int) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import pytest
 
-import respram.server.app
+import respram.server.serve
 from respram import __version__
 from respram.cli.main import EVERYDAY, HELP_COLUMNS, default_of, everyday_help, main, parse_flags, serve_help
 from respram.config.limits import Limits
 from respram.config.options import OPTIONS, Option
 from respram.config.settings import Config
 from respram.errors import BindError, ConfigError
-from respram.server.app import reach
+from respram.server.serve import reach
 from tests.live import SOON_S
 
 Run = Callable[..., tuple[int, str, str]]
@@ -33,7 +33,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
         configs.append(config)
         return 0
 
-    monkeypatch.setattr(respram.server.app, "run", run)
+    monkeypatch.setattr(respram.server.serve, "run", run)
     return configs
 
 
@@ -96,7 +96,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1(run: Run, monkeypatch: pytest.
     def taken(config: Config, say: object) -> int:
         raise BindError(f"cannot listen on port {config.port}")
 
-    monkeypatch.setattr(respram.server.app, "run", taken)
+    monkeypatch.setattr(respram.server.serve, "run", taken)
     assert run("serve", "--port", "7001") == (1, "", "respram: cannot listen on port 7001\n")
 
 
@@ -106,12 +106,12 @@ def test_a_node_that_cannot_have_what_was_asked_for_says_so_in_one_line(
     def refuse(config: Config, say: object) -> int:
         raise ConfigError("--engine native:\nit is not built")
 
-    monkeypatch.setattr(respram.server.app, "run", refuse)
+    monkeypatch.setattr(respram.server.serve, "run", refuse)
     assert run("serve") == (2, "", "respram: --engine native: it is not built\n")
 
 
 def test_the_exit_code_of_the_node_is_that_of_the_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(respram.server.app, "run", lambda config, say: 3)
+    monkeypatch.setattr(respram.server.serve, "run", lambda config, say: 3)
     assert run("serve")[0] == 3
 
 

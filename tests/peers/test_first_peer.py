@@ -16,6 +16,7 @@ import redis
 
 from respram.config.settings import Config
 from respram.server.app import App
+from respram.server.meeting import Meeting
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S, LiveNode, running
 from tests.peers.enclave import until
@@ -85,9 +86,9 @@ def test_the_usual_port_taken_is_no_reason_not_to_start() -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = replace(Config(), peer_port=taken.getsockname()[1])
-        app = SimpleNamespace(config=config, journal=said.append, waiting_listeners=[])
-        App._await_first_peer(cast(App, app))
-    assert not app.waiting_listeners and "event=peers_off" in said[0]
+        one = SimpleNamespace(config=config, log=said.append, awaiting=[])
+        Meeting._await_first_peer(cast(Meeting, one))
+    assert not one.awaiting and "event=peers_off" in said[0]
 
 
 def test_a_password_closes_the_port_at_which_nobody_has_to_prove_anything() -> None:
@@ -99,7 +100,7 @@ def test_a_password_closes_the_port_at_which_nobody_has_to_prove_anything() -> N
         app = App(config, asyncio.get_running_loop())
         app.listen()
         try:
-            address = app.waiting_listeners[0].getsockname()
+            address = app.meeting.awaiting[0].getsockname()
             reader, writer = await asyncio.open_connection(*app.listeners[0].sockets[0].getsockname())
             writer.write(b"CONFIG SET requirepass secret\r\n")
             assert await reader.readexactly(5) == b"+OK\r\n"
@@ -107,7 +108,7 @@ def test_a_password_closes_the_port_at_which_nobody_has_to_prove_anything() -> N
                 _, stranger = await asyncio.open_connection(*address)
                 stranger.close()
             await asyncio.sleep(0.05)
-            assert not app.waiting_listeners and not app.peer_listeners and app.meeting is None
+            assert not app.meeting.awaiting and not app.meeting.listeners and app.meeting.task is None
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection(*address)
             writer.close()

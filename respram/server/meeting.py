@@ -1,0 +1,171 @@
+"""A node's way to its peers: the port at which they come in, the first of them to a node that was alone, the driver
+that has them all from there on, and what proves them, which is read anew on SIGHUP.
+
+Who is alone pays nothing for peers: it listens, and makes digests and an outbox when somebody comes.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from respram.commands.acl_user import DEFAULT
+from respram.commands.node import Node
+from respram.config.settings import Config
+from respram.errors import BindError, ConfigError
+from respram.seal import Ring
+from respram.server import clock, expulsion, logs, peer_setup
+from respram.server.beginning import Beginning
+from respram.server.driver import Driver
+from respram.server.listener import spell
+from respram.server.secret import Trust
+from respram.snapshot.keys import SegmentKeys
+
+
+class Meeting:
+    def __init__(
+        self, config: Config, node: Node, loop: asyncio.AbstractEventLoop, log: logs.Journal, trust: Trust | None,
+        ring: Ring | None,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.node = node
+        self.loop = loop
+        self.log = log
+        self.trust = trust
+        self.ring = ring
+        self.segment_keys: SegmentKeys | None = None  # where there are snapshots
+        self.driver: Driver | None = None
+        self.listeners: list[socket.socket] = []
+        self.awaiting: list[socket.socket] = []  # the first peer of a node that is alone
+        self.task: asyncio.Task[None] | None = None
+        self.renewing: asyncio.Task[None] | None = None
+        self.on_met: Callable[[Driver], None] = lambda driver: None
+        self.on_failed: Callable[[], None] = lambda: None
+        self.beginning = Beginning() if config.has_peers else None
+        node.truth = self.beginning
+
+    # -- listening, and the first peer ------------------------------------------------------------
+    def listen(self) -> None:
+        """BindError where the port is taken."""
+        if self.config.has_peers:
+            self.listeners = peer_setup.listen(self.config)
+        elif self.config.may_meet:
+            self._await_first_peer()
+
+    def _await_first_peer(self) -> None:
+        """Two nodes may start on one machine with the usual peer port: one has it."""
+        try:
+            self.awaiting = peer_setup.listen(self.config)
+        except BindError as error:
+            if self.config.peer_port_given:
+                raise
+            self.log(f"event=peers_off why='{error}'")
+        for listener in self.awaiting:
+            self.loop.add_reader(listener, self.grow)
+        if self.awaiting:
+            spelled = ",".join(spell(one.getsockname()).decode() for one in self.awaiting)
+            self.log(f"event=peers_awaited listen={spelled}")
+
+    def close_unproven(self) -> None:
+        """Where clients need a password by now, the peer port, which asks nobody for a proof, is no way round it: as if
+        the node had been started with that password.
+        """
+        if self.awaiting and not self.config.peer_port_given and not self.node.users[DEFAULT].open:
+            self.await_nobody()
+            self.log("event=peers_off why='clients need a password now, and peers could come in without one'")
+
+    def await_nobody(self) -> None:
+        for listener in self.awaiting:
+            self.loop.remove_reader(listener)
+            listener.close()
+        self.awaiting = []
+
+    def grow(self) -> None:
+        """Somebody is at the port of a node that was alone."""
+        self.close_unproven()
+        if not self.awaiting:
+            return
+        for listener in self.awaiting:
+            self.loop.remove_reader(listener)
+        listeners, self.awaiting = self.awaiting, []
+        begun = self.loop.time()
+        try:
+            peer_setup.grow(self.config, self.node, clock.now_ms())
+        except MemoryError:
+            self.log("event=peers_failed why='no memory for digests: this node stays alone'", logs.ERROR)
+            for listener in listeners:
+                listener.close()
+            return
+        self.log(f"event=first_peer took_ms={(self.loop.time() - begun) * 1000:.0f}")
+        self.listeners = listeners
+        self.begin()
+
+    # -- the driver -------------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Where there can be peers. Who awaits the first one begins with it, and it may come before the loop's first
+        turn is over.
+        """
+        if self.listeners:
+            self.task = self.loop.create_task(self._meet())
+            self.task.add_done_callback(self._met)
+
+    async def _meet(self) -> None:
+        """Clients are served meanwhile."""
+        driver = self.driver = await peer_setup.start(
+            self.config, self.node, self.loop, self.trust, self.listeners, self.log, self.ring, self.segment_keys
+        )
+        driver.trust = self.trust  # it may have been renewed meanwhile
+        driver.on_expelled = self._renew_seals
+        if self.config.peer_crl and self.trust is not None:
+            driver.expel(expulsion.read_file(self.config.peer_crl, self.trust))
+        if self.beginning is not None:
+            self.beginning.end()
+        self.on_met(driver)
+
+    def _met(self, meeting: "asyncio.Task[None]") -> None:
+        """A node that was to have peers and cannot is not to look as if it had."""
+        if not meeting.cancelled() and meeting.exception() is not None:
+            self.loop.call_exception_handler({"exception": meeting.exception()})
+            self.on_failed()
+
+    async def finish(self, end_s: float) -> None:
+        """A node that is stopped before it has its driver waits for it, if there is something to tell."""
+        engine = self.node.engine
+        if self.task is not None and not self.task.done():
+            if engine.waiting_bytes():
+                await asyncio.wait([self.task], timeout=end_s - self.loop.time())
+            self.task.cancel()
+        for idle in self.listeners if self.driver is None else ():
+            idle.close()
+        if self.driver is None and engine.waiting_bytes():
+            self.log(f"event=stopping_left what=writes peers=0 bytes={engine.waiting_bytes()}")
+
+    # -- what proves peers ------------------------------------------------------------------------
+    def reload(self) -> None:
+        """The cluster secret and certificates of peers anew. Wrong ones change nothing."""
+        if self.config.cluster_secret_file or self.config.peer_cert:
+            self.renewing = self.loop.create_task(self._renew_trust())
+
+    async def _renew_trust(self) -> None:
+        try:
+            trust = await self.loop.run_in_executor(None, peer_setup.renewed_trust, self.config, self.trust)
+        except ConfigError as error:
+            logs.logger.error("event=peer_reload_failed reason=%s", error)
+            return
+        before, self.trust = self.trust, trust
+        ended = self.driver.renew(trust) if self.driver is not None else 0
+        if self.config.peer_crl and self.driver is not None:
+            self._expel_by_file(self.driver, trust)
+        if before is not None and before.believes_more_than(trust):
+            self._renew_seals()
+        logs.logger.info("event=peer_reloaded what=%s links_ended=%d", trust.source, ended)
+
+    def _expel_by_file(self, driver: Driver, trust: Trust) -> None:
+        try:
+            driver.expel(expulsion.read_file(self.config.peer_crl, trust))
+        except ConfigError as error:
+            logs.logger.error("event=peer_reload_failed reason=%s", error)
+
+    def _renew_seals(self) -> None:
+        """Whoever is out now knows the keys so far."""
+        if self.ring is not None:
+            self.ring.renew_by(clock.now_ms())
