@@ -16,19 +16,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
+from tests.forked import Forked
 from tests.ports import reserve
 
 # When a test gives up waiting for what must come. It is far more than anything takes, and no test measures by it: on a
 # machine whose cores are all busy, ten times the usual time is no fault of what is tested.
 SOON_S = 150.0
+Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
 LISTENS = re.compile(r"event=listen clients=\S*?:(\d+)[ ,]")
 
 
 @dataclass(slots=True)
 class LiveNode:
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: "Process"
     log_path: Path
     wires: "list[Wire]" = field(default_factory=list)
 
@@ -100,12 +103,12 @@ def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, p
         port = reserve()
     words = ["--port", str(port), "--peer-port", "0", "--engine", engine, *args]
     with os.fdopen(handle, "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "respram", "serve", *words],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **(env or {})},
-        )
+        environment = {**os.environ, **(env or {})}
+        if environment.get("TESTS_FORK") == "no":
+            command = [sys.executable, "-m", "respram", "serve", *words]
+            process: Process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        else:
+            process = Forked(["serve", *words], environment, log)
     node = LiveNode(port, process, Path(name))
     end = time.monotonic() + SOON_S
     while time.monotonic() < end and process.poll() is None:

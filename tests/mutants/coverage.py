@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
         **os.environ,
         "COVERAGE_PROCESS_START": str(HERE / ".coveragerc"),
         "COVERAGE_FILE": str(HERE / ".coverage"),
+        "TESTS_FORK": "no",  # it starts with an interpreter
     }
     selected = arguments or ["-m", "not slow"]
     command = [
