@@ -196,6 +196,22 @@ build/fuzz/%: fuzz/fuzz_%.c $(CORE) $(wildcard respram/engine/native/*.h)
 	@mkdir -p build/fuzz
 	$(CLANG) -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra $(SANITIZE) -fsanitize=fuzzer -Irespram/engine/native $< $(CORE) -o $@
 
+# The core and its own tests for arm64, run by an emulator: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user
+# (Debian). What the binding does is tried where the wheels are made, on such machines.
+ARM64_CC ?= aarch64-linux-gnu-gcc
+ARM64_RUN ?= qemu-aarch64
+.PHONY: arm64
+arm64: ## the C core built for arm64, its fuzzers' corpus and the check of its table under qemu-user
+	@mkdir -p build/arm64
+	$(ARM64_CC) -static -std=c11 -O1 -D_GNU_SOURCE -Wall -Werror -DRESPRAM_PLAIN_BLOCKS -Irespram/engine/native \
+		tests/engine/table_check.c -o build/arm64/table
+	@for seed in 1 2 3; do $(ARM64_RUN) build/arm64/table $$seed || exit 1; done
+	@for target in scanner store; do \
+		$(ARM64_CC) -static -std=c11 -O3 -g -D_GNU_SOURCE -pthread -fno-strict-aliasing -DRESPRAM_PLAIN_BLOCKS -DRESPRAM_CHECKED \
+			-Irespram/engine/native fuzz/replay.c fuzz/fuzz_$$target.c $(CORE) -o build/arm64/$$target -lm || exit 1; \
+		echo "arm64: $$target"; $(ARM64_RUN) build/arm64/$$target fuzz/corpus/$$target/* || exit 1; \
+	done
+
 # In a copy of the tree, so that the engine in use is not replaced. What needs the real block allocator
 # or the real address space is left out.
 asan: dev ## the engine's and the commands' tests with the C core under AddressSanitizer and UBSan
