@@ -55,7 +55,9 @@ function draw() {
       series: [{ label: "seconds left" }, { label: "keys", fill: colour("--due"), stroke: colour("--due"), paths: bars, points: { show: false } }],
     }, [[...Array(60).keys()], Array(60).fill(0)], byId("minute")),
     rates: new uPlot({
-      ...size("rates"), height: 200, cursor: { show: false }, axes: axes(),
+      ...size("rates"), height: 200, cursor: { show: false }, legend: { live: false }, axes: axes(),
+      // Without a range of its own a single second is drawn amid years.
+      scales: { x: { range: (_, low, high) => [(high ?? Date.now() / 1000) - KEPT, high ?? Date.now() / 1000] }, y: { range: (_, low, high) => [0, Math.max(high ?? 1, 1) * 1.1] } },
       series: [{}, ["writes", "--write", []], ["reads", "--read", [8, 4]], ["misses", "--miss", [2, 3]]].map((one) =>
         Array.isArray(one) ? { label: one[0], stroke: colour(one[1]), width: 2, dash: one[2], points: { show: false } } : one),
     }, [times, writes, reads, misses], byId("rates")),
