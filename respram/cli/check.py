@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from respram.cli.terminal import coloured, progress
 from respram.cli.workload import LINE_BYTES_MAX, Workload, is_clean, of_capture, of_info, report
 from respram.errors import ConfigError
 
 CHECK_TIMEOUT_S = 10.0  # of all questions together
 ANSWER_BYTES_MAX = 16 << 20  # INFO of a server with very many commands and databases is some hundred kilobytes
 DEFAULT_PORT = 6379
+LOOK_LINES = 10_000  # of a capture between two looks at how much of it is read
+STYLES = (("refused by design", "bold red"), ("unknown commands", "bold red"), ("refused,", "bold yellow"),
+          ("served with", "bold yellow"))  # of headings
 
 CHECK_HELP = """respram check: what of a workload that runs on Redis would be refused by respram, and how often.
 
@@ -41,7 +45,9 @@ def run(
         except OSError as error:
             complain(f"respram: no answer from {_place(url)}: {error.strerror or error}")
             return 1
-    say(report(found).rstrip("\n"))
+    say = coloured(say, STYLES)
+    for line in report(found).splitlines():
+        say(line)
     return 0 if is_clean(found) else 1
 
 
@@ -78,9 +84,17 @@ def _read(path: str) -> Workload:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Lines; one beyond LINE_BYTES_MAX comes in pieces, so that the memory for it is bounded."""
-    with path.open("rb") as file:
-        while line := file.readline(LINE_BYTES_MAX + 1):
-            yield line
+    shown, number = progress(), 0
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            while line := file.readline(LINE_BYTES_MAX + 1):
+                number += 1
+                if number % LOOK_LINES == 0:
+                    shown.show("reading the capture", file.tell(), size, "bytes")
+                yield line
+    finally:
+        shown.close()
 
 
 # -- a server -------------------------------------------------------------------------------------

@@ -17,13 +17,14 @@ from itertools import combinations
 from types import FrameType
 from typing import NamedTuple
 
+from respram.cli.terminal import Progress, progress
 from respram.cli.watching import View, check_terminal, url_of
 from respram.config.options import PORT_MAX, Address, read_whole
 from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
 
 NODES_MAX = 16  # on one machine; more is a matter of several
-READY_S = 20.0  # after which what the nodes said is told, ready or not
+READY_S = 60.0  # after which what the nodes said is told, ready or not
 HELD_LINES_MAX = 1_000  # until then
 STOP_S = 8.0  # a node promises to stop in 5
 LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
@@ -152,6 +153,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     view = View(planned.urls, environment, say)
     processes: list[subprocess.Popen[bytes]] = []
     stopping = False
+    shown = progress(lines=False)
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopping
@@ -160,6 +162,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
     def tell(line: str) -> None:
         nonlocal stopping
         try:
+            shown.close()
             view.tell(line)
         except OSError:  # as with `| head`: nobody would know of the nodes
             stopping = True
@@ -186,6 +189,8 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
                 and not _nobody_reads()
                 and all(process.poll() is None for process in processes)
             ):
+                if not beginning.is_over:
+                    shown.show("starting nodes", len(processes) - len(beginning.left), len(processes), "ready")
                 _pass_lines(selector, beginning, 0.2)
                 if time.monotonic() > end_s:
                     beginning.give_up()
@@ -196,8 +201,9 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
             ends = [process.poll() for process in processes]
             failed = [number for number, code in enumerate(ends, 1) if code is not None]
             view.stop(failed=bool(failed) and not stopping)
-            _stop_all(processes, selector, tell)
+            _stop_all(processes, selector, tell, shown)
     finally:
+        shown.close()
         view.stop(failed=False)
         for process in processes:
             if process.poll() is None:
@@ -265,13 +271,15 @@ def _end_of(code: int | None) -> str:
 
 
 def _stop_all(
-    processes: "list[subprocess.Popen[bytes]]", selector: selectors.BaseSelector, say: Callable[[str], None]
-) -> None:
+    processes: "list[subprocess.Popen[bytes]]", selector: selectors.BaseSelector, say: Callable[[str], None],
+    shown: Progress,
+) -> None:  # fmt: skip
     for process in processes:
         if process.poll() is None:
             process.terminate()
     steps = int(STOP_S / 0.05)
     while selector.get_map() and steps:
+        shown.show("stopping nodes", len(processes) - len(selector.get_map()), len(processes), "stopped")
         _pass_lines(selector, say, 0.05)
         steps -= 1
 

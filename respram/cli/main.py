@@ -4,26 +4,23 @@ one.
 Words in, an exit code out: 0 done, 1 the machine did not allow it (a taken port, no answer), 2 the
 command line or a setting is wrong. Every failure is one line on standard error that says what to
 change. Printing belongs here and nowhere else.
+
+Each command imports what it needs when it is asked for: a health check every few seconds does not pay for the others.
 """
 
-import difflib
 import gc
 import os
 import sys
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from respram import __version__
-from respram.cli.check import CHECK_HELP
-from respram.cli.check import run as run_check
-from respram.cli.cluster import CLUSTER_FLAGS, CLUSTER_HELP
-from respram.cli.cluster import run as run_cluster
-from respram.cli.ping import PING_FLAGS, PING_HELP, run_ping
-from respram.cli.snapshot import SNAPSHOT_HELP
-from respram.cli.snapshot import run as run_snapshot
-from respram.config.options import BY_NAME, OPTIONS, UNITS, Option
-from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
+
+if TYPE_CHECKING:
+    from respram.cli.terminal import Terminal
+    from respram.config.options import Option
+    from respram.config.settings import Config
 
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
 
@@ -104,30 +101,32 @@ def _command(words: list[str], variables: Mapping[str, str]) -> int:
         return _look(name, rest, variables, asked=asked)
     elif name in ("gateway", "mcp"):
         return _face(name, rest, variables, asked=asked)
-    elif name == "ping" and asked:
-        print(PING_HELP, end="")
     elif name == "ping":
-        return run_ping(parse_flags(rest, PING_FLAGS), variables, print, lambda line: print(line, file=sys.stderr))
-    elif name == "cluster" and asked:
-        print(CLUSTER_HELP, end="")
+        return _ping(rest, variables, asked=asked)
     elif name == "cluster":
-        return run_cluster(parse_flags(rest, _serve_flags() | CLUSTER_FLAGS), variables, _say)
+        return _cluster(rest, variables, asked=asked)
     elif name == "secret":
         parse_flags(rest, {})
         _print_secret()
-    elif name == "snapshot" and asked:
-        print(SNAPSHOT_HELP, end="")
     elif name == "snapshot":
-        return run_snapshot(rest, variables, print, lambda line: print(line, file=sys.stderr))
-    elif name == "check" and asked:
-        print(CHECK_HELP, end="")
+        return _snapshot(rest, variables, asked=asked)
     elif name == "check":
-        return run_check(rest, variables, print, lambda line: print(line, file=sys.stderr))
+        return _check(rest, variables, asked=asked)
     else:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean respram {near[0]}?" if near else f"say respram {', '.join(COMMANDS)} or --help"
+        near = _nearest(name, COMMANDS)
+        hint = f"did you mean respram {near}?" if near else f"say respram {', '.join(COMMANDS)} or --help"
         raise ConfigError(f"unknown command {name[:40]!a}; {hint}")
     return 0
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _say(line: str) -> None:
@@ -160,8 +159,8 @@ def parse_flags(words: list[str], known: Mapping[str, bool]) -> dict[str, str]:
     for word in left:
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean --{near[0]}?" if near else "--help lists all of them"
+            near = _nearest(name, known)
+            hint = f"did you mean --{near}?" if near else "--help lists all of them"
             raise ConfigError(f"unknown argument {word.partition('=')[0][:40]!a}; {hint}")
         if equals:
             flags[name] = value
@@ -176,11 +175,15 @@ def parse_flags(words: list[str], known: Mapping[str, bool]) -> dict[str, str]:
 
 
 def _serve_flags() -> dict[str, bool]:
+    from respram.config.options import OPTIONS
+
     return {"config": True} | {option.name: bool(option.metavar) for option in OPTIONS}
 
 
 def serve_help() -> str:
     """One line per option, however long: what it takes, its default and unit, what it does."""
+    from respram.config.options import OPTIONS
+
     rows = [
         ("--config FILE", "none", "A TOML file with settings."),
         ("--gateway PORT", "none", "Also start `respram gateway` on that port."),
@@ -191,6 +194,10 @@ def serve_help() -> str:
 
 def everyday_help() -> str:
     """The options that most nodes are started with, in groups and no wider than HELP_COLUMNS."""
+    import textwrap
+
+    from respram.config.options import BY_NAME
+
     lines = [HELP_HEAD.partition("  option ")[0].rstrip("\n")]
     for title, names in EVERYDAY.items():
         lines += ["", f"{title}:"]
@@ -207,7 +214,9 @@ def everyday_help() -> str:
     return "\n".join(lines) + "\n"
 
 
-def default_of(option: Option) -> str:
+def default_of(option: "Option") -> str:
+    from respram.config.options import UNITS
+
     unit = option.unit if option.unit in (*UNITS.values(), "count") else ""
     return f"{option.default or 'none'} {unit}".rstrip()
 
@@ -220,21 +229,23 @@ def _print_secret() -> None:
 
 
 def _serve(flags: dict[str, str], variables: Mapping[str, str]) -> int:
-    # Imported here, so that --help, --version and a wrong setting need neither uvloop nor an engine.
+    # A wrong setting is told before uvloop or an engine is imported.
+    from respram.config.settings import load
+
     gateway_port = flags.pop("gateway", None)
     if gateway_port is None:
         config = load(flags, variables)
-        return _server()(config, _say_ready())
+        return _server()(config, _terminal())
     from respram.cli.gateway import beside, read_port
 
     # Somebody is to watch: whoever wants other events says so.
     spoken = "notify-keyspace-events" in flags or "RESPRAM_NOTIFY_KEYSPACE_EVENTS" in variables or "config" in flags
     config = load(flags if spoken else {**flags, "notify-keyspace-events": "K$gx"}, variables)
     with beside(config, read_port(gateway_port), variables):
-        return _server()(config, _say_ready())
+        return _server()(config, _terminal())
 
 
-def _server() -> Callable[[Config, Callable[[str], None] | None], int]:
+def _server() -> "Callable[[Config, Terminal | None], int]":
     """What imports make stays, and looking for garbage among it is a tenth of the start."""
     gc.disable()
     try:
@@ -244,9 +255,49 @@ def _server() -> Callable[[Config, Callable[[str], None] | None], int]:
     return run
 
 
-def _say_ready() -> Callable[[str], None] | None:
-    """Who sits at a terminal is told when the node is ready; a log file has its lines."""
-    return (lambda line: print(line, file=sys.stderr, flush=True)) if sys.stderr.isatty() else None
+def _terminal() -> "Terminal | None":
+    """Who sits at a terminal is shown what takes long, and told when the node is ready; a log file has its lines."""
+    if not sys.stderr.isatty():
+        return None
+    from respram.cli.terminal import Terminal
+
+    return Terminal()
+
+
+def _ping(words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli import ping
+
+    if asked:
+        print(ping.PING_HELP, end="")
+        return 0
+    return ping.run_ping(parse_flags(words, ping.PING_FLAGS), variables, print, _tell)
+
+
+def _cluster(words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli import cluster
+
+    if asked:
+        print(cluster.CLUSTER_HELP, end="")
+        return 0
+    return cluster.run(parse_flags(words, _serve_flags() | cluster.CLUSTER_FLAGS), variables, _say)
+
+
+def _snapshot(words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli import snapshot
+
+    if asked:
+        print(snapshot.SNAPSHOT_HELP, end="")
+        return 0
+    return snapshot.run(words, variables, print, _tell)
+
+
+def _check(words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:
+    from respram.cli import check
+
+    if asked:
+        print(check.CHECK_HELP, end="")
+        return 0
+    return check.run(words, variables, print, _tell)
 
 
 def _manual(words: list[str], *, asked: bool) -> int:
@@ -261,6 +312,8 @@ def _manual(words: list[str], *, asked: bool) -> int:
 
 def _completion(words: list[str], *, asked: bool) -> int:
     from respram.cli import completion, status
+    from respram.cli.cluster import CLUSTER_FLAGS
+    from respram.cli.ping import PING_FLAGS
     from respram.gateway import settings
 
     if asked:
@@ -284,7 +337,7 @@ def _look(name: str, words: list[str], variables: Mapping[str, str], *, asked: b
         return 0
     if name == "top":
         return top.run_top(words, variables, parse_flags)
-    return status.run_status(words, variables, parse_flags, print, lambda line: print(line, file=sys.stderr))
+    return status.run_status(words, variables, parse_flags, print, _tell)
 
 
 def _face(name: str, words: list[str], variables: Mapping[str, str], *, asked: bool) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from respram.cli.terminal import progress
 from respram.config.settings import read_snapshot_key
 from respram.errors import ConfigError
 
@@ -23,18 +24,28 @@ code 0: done, or a running node does it. 1: something that has ended may still o
 def run(
     words: list[str], variables: Mapping[str, str], say: Callable[[str], None], complain: Callable[[str], None]
 ) -> int:
-    from respram.server.expiring import expire
+    from respram.server.expiring import PASSES, expire
 
     folder, key_file = _asked(words, variables)
     secret = read_snapshot_key(key_file) if key_file else ""
+    shown, read = progress(), 0
+    size = sum(path.stat().st_size for path in folder.glob("*.segment")) if folder.is_dir() else 0
+
+    def tell(more: int) -> None:
+        nonlocal read
+        read += more
+        shown.show("reading segments", read, PASSES * size, "bytes")
+
     try:
-        done = expire(folder, secret, time.time_ns() // 1_000_000)
+        done = expire(folder, secret, time.time_ns() // 1_000_000, tell)
     except BlockingIOError:
         say(f"{folder}: a node runs on it, and forgets by itself")
         return 0
     except OSError as error:
         complain(f"respram: {folder} cannot be worked on: {error.strerror or error}")
         return 1
+    finally:
+        shown.close()
     say(
         f"{folder}: {done.segments} segments; {done.removed} over and removed, {done.rewritten} written anew without "
         f"{done.values} values, "

@@ -1,26 +1,35 @@
 """`respram status`: one screen about an enclave, for people and for scripts. No extra is needed for it."""
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from respram.cli.gateway import take_urls
+from respram.cli.terminal import coloured, progress
+from respram.config.options import read_whole
+from respram.errors import ConfigError
 from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.live import look_once
 from respram.gateway.settings import read_targets
+from respram.gateway.target import Target
 
-FLAGS = {"url": True, "url-file": True, "json": False}
+FLAGS = {"url": True, "url-file": True, "json": False, "wait": True}
 HELP = """respram status: one screen about an enclave.
 
   --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it for others to fall back on
   --url-file FILE   a file of such URLs, one a line
   --json            the same as one JSON object
+  --wait SECONDS    look until all is well, at most so long: how far a node has filled up is shown meanwhile
 
 Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its
 peers, 4 the login is wrong or may not ask.
 """
+WAIT_S_MAX = 24 * 3600
+LOOK_S = 0.5  # between two looks
+STYLES = (("state      ready", "bold green"), ("state", "bold yellow"), ("problem", "bold red"))
 LAG_MS_MAX = 10_000  # behind which a peer is a problem
-GOOD = ("", "online", "alive", "ready")
+GOOD = ("", "online", "alive", "ready", "left")
 
 
 def run_status(
@@ -31,7 +40,7 @@ def run_status(
     flags = parse(rest, FLAGS)
     targets = read_targets(flags, urls, variables)
     try:
-        found = look_once(targets)
+        found = _look(targets, _seconds(flags.get("wait", "0")))
     except NodesGone:
         complain(f"respram: no node answers at {', '.join(map(str, targets))}")
         return 1
@@ -42,9 +51,50 @@ def run_status(
     if "json" in flags:
         say(json.dumps({**found, "problems": problems}))
     else:
+        say = coloured(say, STYLES)
         for line in screen(found, problems):
             say(line)
     return 3 if problems else 0
+
+
+def _seconds(text: str) -> int:
+    try:
+        return read_whole(text, 0, WAIT_S_MAX)
+    except ValueError as error:
+        raise ConfigError(f"--wait must be {error}") from None
+
+
+def _look(targets: Sequence[Target], wait_s: int) -> Mapping[str, Any]:
+    """The last look: the first one without problems, or the one when the time was up. NodesGone, and what else is
+    refused.
+    """
+    end_s = time.monotonic() + wait_s
+    shown = progress()
+    try:
+        while True:
+            over = time.monotonic() >= end_s
+            try:
+                found = look_once(targets)
+            except NodesGone:
+                if over:
+                    raise
+                shown.show("waiting for a node", 0, 0)
+            else:
+                if over or not problems_of(found):
+                    return found
+                shown.show(*_step(found))
+            time.sleep(LOOK_S)
+    finally:
+        shown.close()
+
+
+def _step(found: Mapping[str, Any]) -> tuple[str, int, int, str]:
+    """What is waited for: of the asked node how far it has filled up, of the others how many are well."""
+    if found["state"] == "joining" and not found["reduced"]:
+        return "filling up from peers", found["bootstrap_percent"], 100, ""
+    others = [node for node in found["nodes"] if not node["own"]]
+    good = sum(node["state"] in GOOD and node["lag_ms"] <= LAG_MS_MAX for node in others)
+    return f"{found['state']}, waiting for nodes", good, len(others), "well"
 
 
 def problems_of(found: Mapping[str, Any]) -> list[str]:
@@ -62,6 +112,7 @@ def screen(found: Mapping[str, Any], problems: list[str]) -> list[str]:
     about = "about " if found["minute"]["looked"] < found["minute"]["keys"] else ""
     lines = [
         f"state      {found['state']}"
+        + (f", {found['bootstrap_percent']}% filled up" if found["state"] == "joining" and not found["reduced"] else "")
         + (f"   respram {found['version']}, {found['engine']} engine" if found["version"] else ""),
         f"keys       {found['keys']:,}   {about}{sum(seconds):,} end within a minute, {about}{sum(seconds[:10]):,} "
         "within ten seconds",

@@ -21,6 +21,8 @@ NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and i
 NOT_A_LIST = ClientError(b"ERR that is no revocation list which an authority of this node's peers has signed")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
 
+UNREADY = (b"loading", b"joining")  # of what `state` says
+
 
 # -- RESPRAM --------------------------------------------------------------------------------------
 def peers(conn: Conn, argv: list[bytes]) -> Reply:
@@ -65,12 +67,16 @@ def state(conn: Conn, argv: list[bytes]) -> Reply:
     """One word for probes: `loading` until its own snapshot is read, then `joining` until it has what the others have.
     A node without peers is ready.
     """
-    node = conn.node
+    return Simple(state_of(conn.node))
+
+
+def state_of(node: Node) -> bytes:
+    """loading, joining, ready or isolated."""
     if node.loading:
-        return Simple(b"loading")
+        return b"loading"
     if node.truth is not None:
-        return Simple(node.truth.state())
-    return Simple(b"ready" if node.peers is None else node.peers.state())
+        return node.truth.state()
+    return b"ready" if node.peers is None else node.peers.state()
 
 
 def topology(conn: Conn, argv: list[bytes]) -> Reply:

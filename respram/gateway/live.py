@@ -31,6 +31,7 @@ NUMBERS = {
     "used_memory": "used_memory", "forgotten_values": "forgotten_values", "forgotten_bytes": "forgotten_bytes",
     "late_at_ms": "forgotten_late_last_at_ms", "late_by_ms": "forgotten_late_last_by_ms",
     "refused_deletes": "refused_deletes",
+    "bootstrap_percent": "bootstrap_percent",
     "refused_others": "refused_others", "denied_auth": "acl_access_denied_auth",
 }  # fmt: skip
 RIGHTS = ("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
@@ -175,7 +176,8 @@ def nodes_of(rows: object, fields: dict[str, str]) -> list[Overview]:
         one = facts(row)
         peer = lags.get(one.get("node", ""), {})
         own = one.get("node") == fields.get("node_number")
-        state = peer.get("state") or (one.get("status", "") if one.get("ready") != "0" else "joining")
+        status = one.get("status", "")  # who leaves is not ready either
+        state = peer.get("state") or ("joining" if one.get("ready") == "0" and status in ("", "alive") else status)
         nodes.append({
             "id": one.get("node", ""), "address": one.get("address", ""), "enclave": one.get("enclave", ""),
             "role": one.get("role", ""),

@@ -14,7 +14,7 @@ key is there.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer,
 from respram.stamp import from_ms
 
 Ended = dict[tuple[int, bytes], int]  # collections by database and key: the clock up to which their members are over
+Tell = Callable[[int], None]
 
+PASSES = 2  # over a segment: what collections it ends, and its values
 FRAME_BYTES_MAX = 1 << 31  # nobody asks for less memory here: a segment is read by frames as they are
 OWNER = slice(len(MAGIC) + 10, len(MAGIC) + 26)  # of a header
 
@@ -44,18 +46,20 @@ class Done:
     next_ms: int = 0  # when the next bucket ends; 0: nothing is left
 
 
-def expire(folder: Path, secret: str, now_ms: int) -> Done:
-    """BlockingIOError: a node uses the directory, and forgets by itself. ConfigError: it cannot be done."""
+def expire(folder: Path, secret: str, now_ms: int, tell: Tell = lambda size: None) -> Done:
+    """BlockingIOError: a node uses the directory, and forgets by itself. ConfigError: it cannot be done. `tell` hears
+    of bytes that were read; each segment is read at most PASSES times.
+    """
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no directory; name that of --snapshot-dir")
     claim = files.claim(folder)
     try:
-        return _expire(folder, secret, now_ms)
+        return _expire(folder, secret, now_ms, tell)
     finally:
         files.release(claim)
 
 
-def _expire(folder: Path, secret: str, now_ms: int) -> Done:
+def _expire(folder: Path, secret: str, now_ms: int, tell: Tell) -> Done:
     done = Done()
     content = files.read_ring(folder, RING_BYTES_MAX)
     done.ring_is_locked = bool(content) and not secret
@@ -65,14 +69,14 @@ def _expire(folder: Path, secret: str, now_ms: int) -> Done:
         done.segments += len(found)
         living = [one for one in found if one.header.bucket.end_ms > now_ms]
         over = [one for one in found if one.header.bucket.end_ms <= now_ms]
-        ended = _ended(found, keys, now_ms)
+        ended = _ended(found, keys, now_ms, tell)
         fresh: dict[bytes, Entry] = {}  # by the key that it replaces
         parts: list[Path] = []
         for one in living:
             entry = keys.get(one.header.key_id)
             if entry is None and one.header.bucket.start_ms > now_ms:
                 continue
-            made = None if entry is None else _rewrite(one, entry, now_ms, ended, done)
+            made = None if entry is None else _rewrite(one, entry, now_ms, ended, done, tell)
             if made is None and content:  # without a ring file nobody on this machine has a key
                 done.doubtful += 1
             elif made is not None and made.id != one.header.key_id:
@@ -130,7 +134,7 @@ def _part(one: files.Found, made: Entry) -> Path:
     return one.path.with_name(files.name_of(one.header.bucket, made.id) + files.PART)
 
 
-def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int) -> Ended:
+def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int, tell: Tell) -> Ended:
     """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may
     lie in another file.
     """
@@ -140,7 +144,7 @@ def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int) -> E
         if entry is None:
             continue
         try:
-            for record in _records(one, bytes(entry.key)):
+            for record in _records(one, bytes(entry.key), tell):
                 is_head = bool(record.kind) and record.deadline_ms <= now_ms
                 if is_head or MARKS <= record.db < MARKS + DATABASES:
                     name = (record.db % DATABASES, record.key)
@@ -159,14 +163,16 @@ def _is_over(record: Record, ended: Ended, now_ms: int) -> bool:
     return is_member(record.db) and record.clock <= ended.get((record.db % DATABASES, key_of(record.key)), -1)
 
 
-def _rewrite(one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Done) -> Entry | None:
+def _rewrite(
+    one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Done, tell: Tell
+) -> Entry | None:
     """The segment without what is over, as a part file; its old key where nothing is; None where it cannot be read
     whole.
     """
     values = 0
     pieces: list[bytes] = []
     try:
-        for record in _records(one, bytes(entry.key)):
+        for record in _records(one, bytes(entry.key), tell):
             if not _is_over(record, ended, now_ms):
                 pieces.append(pack(record))
                 continue
@@ -200,6 +206,7 @@ def _rewrite(one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Do
     return made
 
 
-def _records(one: files.Found, key: bytes) -> Iterator[Record]:
+def _records(one: files.Found, key: bytes, tell: Tell) -> Iterator[Record]:
     for payload in files.read(one, key, FRAME_BYTES_MAX):
+        tell(len(payload))
         yield from unpack(payload)

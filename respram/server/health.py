@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from respram.commands.cluster import UNREADY, state_of
 from respram.commands.node import Node
 from respram.errors import BindError, ConfigError
 from respram.server import clock
@@ -96,8 +97,8 @@ class Health:
         return 404, PLAIN, b"/metrics, /livez, /readyz\n"
 
     def _ready(self) -> Answer:
-        state = self.node.peers.state() if self.node.peers is not None else b"ready"
-        return (503 if state == b"joining" else 200), PLAIN, state + b"\n"
+        state = state_of(self.node)
+        return (503 if state in UNREADY else 200), PLAIN, state + b"\n"
 
     async def _metrics(self) -> Answer:
         """Numbers are copied here, in far less than a millisecond; the text is made on another thread."""

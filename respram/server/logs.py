@@ -49,8 +49,20 @@ def read_field(text: str) -> str | int:
     return int(text) if plain else text
 
 
+class _Errors:
+    """Standard error as it is at that moment: a bar on the terminal puts itself between (cli/terminal.py)."""
+
+    @staticmethod
+    def write(text: str) -> int:
+        return sys.stderr.write(text)
+
+    @staticmethod
+    def flush() -> None:
+        sys.stderr.flush()
+
+
 def set_up(level: str, style: str = "text") -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Errors())
     handler.setFormatter(
         JsonFormatter() if style == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from respram import __version__
+from respram.commands.cluster import UNREADY, state_of
 from respram.commands.info import counters, total_commands, used_bytes
 from respram.commands.node import Node
 from respram.commands.stats import MICROS_BOUNDS
@@ -194,8 +195,10 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
 
 
 def is_ready(node: Node) -> bool:
-    """What `respram ping --ready` asks: not while the node fills up. Who is alone, or isolated, has what there is."""
-    return node.peers is None or node.peers.state() != b"joining"
+    """What `respram ping --ready` asks: not while the node reads its snapshot or fills up. Who is alone, or isolated,
+    has what there is.
+    """
+    return state_of(node) not in UNREADY
 
 
 # -- as text --------------------------------------------------------------------------------------

@@ -84,6 +84,12 @@ def members(replica: Replica) -> list[MemberFacts]:
     ]
 
 
+def filled(replica: Replica) -> int:
+    """How far a node that joins has filled up, in percent."""
+    boot = replica.core.boot
+    return 100 if boot.dumped or replica.core.state != "joining" else boot.point * 100 // POINTS
+
+
 def map_version(replica: Replica) -> tuple[object, ...]:
     core = replica.core
     linked = frozenset(number for number, peer in core.neighbours.peers.items() if peer.link is not None)
@@ -119,7 +125,7 @@ def facts(replica: Replica, faults: Mapping[str, int], now_ms: int) -> list[tupl
         ("replication_lag_ms_max", max((lag_ms(peer, now_ms) for peer in peers), default=0)),
         ("replication_queue_bytes", sum(peer.queue_bytes for peer in core.neighbours.peers.values())),
         ("outbox_waiting_bytes", replica.engine.waiting_bytes()),
-        ("bootstrap_percent", 100 if boot.dumped or core.state != "joining" else boot.point * 100 // POINTS),
+        ("bootstrap_percent", filled(replica)),
         ("bootstrap_records", boot.records),
         ("bootstrap_bytes", boot.bytes),
         ("batches_sent", rumors.number),

@@ -65,6 +65,7 @@ class Earlier:
         self.number = number  # of this boot
         # by the key's id: nobody has given it yet, or the file is being read
         self.locked: dict[bytes, files.Found] = {}
+        self.all_bytes = self.read_bytes = 0  # of the files that were there, and of what was read of them
         self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
         self.ring_fault = ""  # why the ring file gave no keys, where it should have
         self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
@@ -133,6 +134,7 @@ class Earlier:
         for reason in sorted({reason for _, reason in bad}):
             self._tell(reason, [name for name, why in bad if why == reason])
         self.locked = {one.header.key_id: one for one in found if one.header.bucket.end_ms > now_ms}
+        self.all_bytes = sum(one.size for one in self.locked.values())
         self.ring.wanted = set(self.locked)
         return len(bad)
 
@@ -173,6 +175,7 @@ class Earlier:
         records = strange = 0
         while True:
             payloads, fault = await self.in_thread(_some, frames)
+            self.read_bytes += sum(map(len, payloads))
             for payload in (part for whole in payloads for part in split(whole, merge_bytes)):
                 merged = self._merge(payload)
                 records += merged.new

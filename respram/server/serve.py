@@ -13,21 +13,20 @@ from functools import partial
 from pathlib import Path
 
 from respram import __version__
-from respram.commands.node import Node
 from respram.config.settings import Config
 from respram.seal import RING_BYTES
 from respram.server import health, logs, process
 from respram.server.app import App
 from respram.server.guard import guard_memory
+from respram.server.showing import Leaving, Showing, Terminal, beginning
 
-READY_LOOK_S = 0.05  # between two looks whether the node is ready, for who waits at a terminal
 SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
 GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
 
 
-def run(config: Config, say: Callable[[str], None] | None = None) -> int:
-    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. `say` is told once
-    when the node is ready, and how to reach it.
+def run(config: Config, terminal: Terminal | None = None) -> int:
+    """Serves until told to stop. Raises BindError where a port cannot be had; else the exit code. The terminal is
+    shown what takes long, and told once when the node is ready, and how to reach it.
     """
     logs.set_up(config.log_level, config.log_format)
     process.give_back_large_blocks()
@@ -36,10 +35,10 @@ def run(config: Config, say: Callable[[str], None] | None = None) -> int:
         health.quiet_telemetry()
     runner = asyncio.Runner(loop_factory=loop_factory())
     with runner:
-        return runner.run(_serve(config, say))
+        return runner.run(_serve(config, terminal))
 
 
-async def _serve(config: Config, say: Callable[[str], None] | None = None) -> int:
+async def _serve(config: Config, terminal: Terminal | None = None) -> int:
     loop = asyncio.get_running_loop()
     app = App(config, loop, guard_memory(RING_BYTES) if config.seal_memory else None)
     loop.set_exception_handler(partial(_report_bug, app.journal))
@@ -57,11 +56,15 @@ async def _serve(config: Config, say: Callable[[str], None] | None = None) -> in
     app.sweep()
     app.meet()
     app.remember()
-    if say is not None:
-        _say_ready(app, say)
+    showing = Showing(loop, app.journal, lambda: beginning(app.node, app.snapshots, app.meeting.driver), terminal)
+    showing.begin(lambda: terminal.say(_ready_line(app)) if terminal is not None else None)
     reason = await app.stopping
+    showing.end()
     logs.logger.info("event=stopping reason=%s clients=%d", reason, len(app.clients))
+    showing.step = Leaving(app.snapshots, app.meeting.driver).step
+    showing.begin()
     await app.drain()
+    showing.end()
     if app.ring is not None:
         app.ring.wipe()
     logs.logger.info("event=stopped")
@@ -99,18 +102,8 @@ def _announce(app: App) -> None:
         config.maxmemory_bytes)  # fmt: skip
 
 
-def _say_ready(app: App, say: Callable[[str], None]) -> None:
-    """Looks again and again until the node has restored and joined; only who waits at a terminal asks for it."""
-    if app.stopping.done():
-        return
-    if is_ready(app.node):
-        say(f"ready: {reach(app.listeners[0].name, app.listeners[0].spelled())}")
-    else:
-        app.loop.call_later(READY_LOOK_S, _say_ready, app, say)
-
-
-def is_ready(node: Node) -> bool:
-    return not node.loading and (node.peers is None or node.peers.state() == b"ready")
+def _ready_line(app: App) -> str:
+    return f"ready: {reach(app.listeners[0].name, app.listeners[0].spelled())}"
 
 
 def reach(listener: str, spelled: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 import respram
 from respram.cli.main import main
 from respram.cli.status import problems_of
+from respram.gateway.live import nodes_of
 from tests.ports import reserve
 
 
@@ -29,6 +30,16 @@ def test_the_exit_code_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) ->
         assert main(["status", "--url", f"redis://:wrong@127.0.0.1:{server.port}"]) == 4
         assert "wrong" not in capsys.readouterr().err.replace("refused", "")
     assert main(["status", "--help"]) == 0
+
+
+def test_a_node_that_left_in_order_is_no_problem_and_does_not_join() -> None:
+    node = {"node": "2", "address": "a:1", "enclave": "e", "role": "trunk", "parent": "", "ready": "0"}
+    rows = [[part.encode() for pair in {**node, "status": status}.items() for part in pair]
+            for status in ("left", "dead", "alive")]
+    states = [one["state"] for one in nodes_of(rows, {"node_number": "1"})]
+    assert states == ["left", "dead", "joining"]
+    problems = problems_of({"state": "ready", "nodes": nodes_of(rows, {"node_number": "1"})})
+    assert problems == ["a:1 is dead", "a:1 is joining"]
 
 
 def test_problems_are_named() -> None:

@@ -125,8 +125,8 @@ def test_it_is_readable_at_every_size_and_for_everybody(
     assert page.run("document.querySelectorAll('#enclave li').length") == 2
     assert "keys are forgotten" in page.run("document.getElementById('minute-summary').textContent")
     assert page.run("plots.rates.scales.x.max - plots.rates.scales.x.min") == 120, "seconds, however few there are"
-    assert page.run("[...document.querySelectorAll('td[data-until]')].every((one) => { const text = "
-                    "document.createRange(); text.selectNodeContents(one); return text.getClientRects().length === 1; })")
+    assert page.run("[...document.querySelectorAll('td[data-until]')].every((one) => { const text = document."
+                    "createRange(); text.selectNodeContents(one); return text.getClientRects().length === 1; })")
     assert page.run("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)")
     page.picture(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 10_000

@@ -8,7 +8,11 @@ import socket
 import pytest
 
 import respram
+from respram.config.options import Address
+from respram.config.settings import Config
 from respram.errors import BindError
+from respram.server import metrics
+from respram.server.app import App
 from respram.server.health import Health, is_address
 from tests.engine.conftest import ENGINES
 from tests.live import SOON_S
@@ -49,6 +53,26 @@ def test_a_node_that_still_fills_up_lives_and_is_not_ready() -> None:
         assert ask(server.metrics_port, "/livez")[0] == 200
         status, _, state = ask(server.metrics_port, "/readyz")
         assert (status, state) in ((503, "joining\n"), (200, "isolated\n"), (200, "ready\n"))
+
+
+def test_a_node_that_has_not_begun_with_its_peers_or_reads_its_snapshot_is_not_ready() -> None:
+    async def main() -> None:
+        config = Config(port=0, peer_port=0, engine="pure", metrics_port=0, join=(Address("127.0.0.1", 1),))
+        app = App(config, asyncio.get_running_loop())
+        app.listen()
+        await app.show()
+        assert app.health is not None and app.node.peers is None
+        request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert (await app.health.answer(request))[::2] == (503, b"joining\n")
+        assert not metrics.is_ready(app.node)
+        app.node.loading = True
+        assert (await app.health.answer(request))[::2] == (503, b"loading\n")
+        assert not metrics.is_ready(app.node)
+        await app.drain()
+        assert app.ring is not None
+        app.ring.wipe()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
