@@ -4,6 +4,7 @@ The judge is the same node with its fast paths off (`Pair`), as for programs. Wh
 had their effect: nothing may be done twice, and nothing left out.
 """
 
+import json
 import random
 from dataclasses import replace
 
@@ -67,7 +68,8 @@ def run(pair: Pair, text: str, keys: tuple[bytes, ...] = (), arguments: tuple[by
         ("return string.format('%s-%03d', ARGV[1]:sub(2, 4), 7)", b"$7\r\n\"a\"-007\r\n"),
         ("local n = 0 for w in ('a,b,c'):gmatch('[^,]+') do n = n + #w end return n", b":3\r\n"),
         ("return select(2, pcall(error, 'x'))", b"$1\r\nx\r\n"),
-        ("local c = coroutine.wrap(function() coroutine.yield(redis.call('INCR', KEYS[1])) end) return c()", b":1\r\n"),
+        ("local c = coroutine.wrap(function() coroutine.yield(redis.call('INCR', KEYS[1])) end) return c()",
+    b":1\r\n"),
         ("local r = redis.pcall('SET', KEYS[1], 'v', 'PX', 'x') return type(r)", None),
         ("return redis.call('TIME')[1] + 0", None),
     ],
@@ -155,6 +157,75 @@ def test_a_script_that_was_dropped_is_none_of_the_engines(pair: Pair) -> None:
         for number, text in enumerate(texts):
             assert pair(b"EVAL", text, b"0") == b":%d\r\n" % number
             assert pair(b"EVAL", text, b"0") == b":%d\r\n" % number
+
+
+JSONS = (
+    b"{}", b"[]", b"null", b"true", b"false", b"1", b"-0", b"0", b"01", b"-", b"1.", b".5", b"1.5e3", b"1e400",
+    b"-1E-2", b"0x10",
+    b"1.2.3", b"nan", b"inf", b"tru", b"truex", b"nullx", b"12345678901234567890", b"0.1", b"123456789012345",
+    b"1234567890123456",
+    b'""', b'"x', b'"a\\nb\\/\\u00e9\\u20ac\\u0000\\ud83d\\ude00"', b'"\\ud83d"', b'"\\x"', b'"\\u12g4"', b'"\x00"',
+    b'"\x7f\x01/\\""',
+    b"[1,2,]", b"[,1]", b"{,}", b'{"a":1,}', b'{"a" : [1, 2, {"b":null}], "c":"d"}', b'{"a":1,"a":2}', b"{1:2}",
+    b'{"a"}', b"[1 2]",
+    b" [ 1 , 2 ] ", b"[1]x", b"\x00\x00[]", b"[" * 60 + b"]" * 60, b"[" * 70 + b"]" * 70, b"[[1,null,3],{}]",
+    b"\xef\xbb\xbf1",
+    b'{"10":1,"9":2,"8":3,"x":4,"longer name of a key that is hashed in part only, as all long ones are":5}', b"",
+)  # fmt: skip
+VALUES = (
+    "{}", "{1, 2, 3}", "{a = 1}", "{1, nil, 3}", "{[12] = 1}", "{[3] = 1, [4] = 2}", "{[1.5] = 1}", "{[0] = 1}",
+    "{[-1] = 'x', a = 2}",
+    "{[2^40] = 1}", "{cjson.null, true, false}", "cjson.null", "nil", "1/0", "0/0", "-0", "1e14",
+    "123456789012345", "0.1", "1/3", "-5",
+    "'\\0\\1\\31\\127\\200/\"\\\\\\b\\f'", "{{{}}}", "function() end", "{[true] = 1}", "{[{}] = 1}", "string",
+    "redis", "_G",
+    "setmetatable({}, {__index = function() return 7 end})", "setmetatable({1, 2}, {})",
+    "(function() local t = {} t.t = t return t end)()",
+    "(function() local t = {} for i = 1, 70 do t = {t} end return t end)()",
+    "{['a/b'] = 'c\\nd', x = {y = {1, {z = 2}}}}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", ["", "cjson.encode_sparse_array(true) ", "cjson.encode_number_precision(3) "])
+def test_cjson_is_the_same_inside(pair: Pair, settings: str) -> None:
+    """A script that changes a setting hands over; the next ones have it, too."""
+    run(pair, settings + "return 1")
+    before = pair.ran()
+    back = (
+        "local ok, v = pcall(cjson.decode, ARGV[1]) local o, w = pcall(cjson.encode, {v}) "
+        "return {tostring(ok), type(v), tostring(w)}"
+    )
+    for text in JSONS:
+        run(pair, back, (), (text,))
+    for value in VALUES:
+        run(pair, f"local ok, v = pcall(cjson.encode, {value}) return {{tostring(ok), tostring(v)}}")
+    assert pair.ran() - before > (len(JSONS) + len(VALUES)) * 2 // 3
+    run(pair, "cjson.encode_sparse_array(false) cjson.encode_number_precision(14) return 1")
+
+
+def test_random_json_is_the_same_inside(pair: Pair) -> None:
+    rng = random.Random(SEED)
+
+    def value(depth: int) -> object:
+        how = rng.randrange(9 if depth else 5)
+        if how < 2:
+            return rng.choice((0, 1, -7, 3.25, 1e20, 0.1, 2**53, 123456789012345678))
+        if how < 4:
+            return "".join(rng.choice('ab/"\\\n\t\x01\u00e9\u20ac{}[],:') for _ in range(rng.randrange(8)))
+        if how == 4:
+            return rng.choice((True, False, None))
+        if how < 7:
+            return [value(depth - 1) for _ in range(rng.randrange(5))]
+        return {rng.choice("abcdefgh") * rng.randrange(4): value(depth - 1) for _ in range(rng.randrange(6))}
+
+    back = "local ok, v = pcall(cjson.decode, ARGV[1]) return {tostring(ok), ok and cjson.encode(v) or v}"
+    for _ in range(600):
+        made = json.dumps(value(4), ensure_ascii=rng.random() < 0.5, indent=rng.choice((None, None, 1)))
+        text = bytearray(made.encode())
+        for _ in range(rng.choice((0, 0, 0, 1, 3))):
+            text[rng.randrange(len(text))] = rng.choice(b'[]{}:,"\\0e.-xu \x00')
+        run(pair, back, (), (bytes(text),))
+    assert pair.ran() > 400
 
 
 def test_random_scripts_do_with_the_engine_what_they_do_with_python(pair: Pair) -> None:

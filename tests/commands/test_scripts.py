@@ -42,7 +42,7 @@ def test_a_script_reads_and_writes_as_its_client(client: Client) -> None:
         "error({err = 'MY thing'})",
         "redis.setresp(3) return redis.call('get', 'nokey')", "return redis.call('set', KEYS[1], 'v', 'PX', 'x')",
         "return redis.call('exists', KEYS[1]) .. redis.sha1hex('x')", "#!lua flags=bogus\nreturn 1",
-        "#!lua flags=no-writes\nredis.call('set','k','v')",
+        "#!lua flags=no-writes\nredis.call('set','k','v')", "rawset({}, nil, 1)", "return rawset({}, 0 / 0, 1)",
     ],
 )  # fmt: skip
 def test_a_redis_answers_alike(client: Client, reference: Reference, text: str) -> None:

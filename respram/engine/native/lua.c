@@ -29,6 +29,14 @@ enum { FAULT = 2, DECLINED = 9 };           /* kinds of replies, likewise */
 /* The one whose script runs, or between `lua_begin` and the call of `respram_lua_open` that follows at once. */
 static _Thread_local Lua *current;
 
+Lua *lua_inside(void) {
+    return current && current->inside ? current : NULL;
+}
+
+Lua *lua_opened(void) {
+    return current;
+}
+
 /* -- memory: Lua's own allocator, under a limit -------------------------------------------------- */
 static void *allocate(void *with, void *block, size_t old, size_t wanted) {
     Lua *lua = with;
@@ -263,13 +271,15 @@ static int bind(lua_State *state) {
     return 0;
 }
 
-/* Called by the Lua that Python has just made: what stands for redis.call, and what takes the function that runs. */
+/* Called by the Lua that Python has just made: what stands for redis.call, what takes the function that
+ * runs, and what makes a cjson. */
 __attribute__((visibility("default"))) int respram_lua_open(lua_State *state) {
     if (!current)
         return 0;
     current->pushcclosure(state, run_command, 0);
     current->pushcclosure(state, bind, 0);
-    return 2;
+    current->pushcclosure(state, json_open, 0);
+    return 3;
 }
 
 static bool has_all(void *library, Lua *lua) {

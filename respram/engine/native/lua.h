@@ -22,6 +22,12 @@ typedef void *(*LuaAlloc)(void *, void *, size_t, size_t);
     X(void, pushlstring, (lua_State *, const char *, size_t)) \
     X(void, pushcclosure, (lua_State *, LuaFunction, int)) \
     X(void, createtable, (lua_State *, int, int)) \
+    X(void, pushvalue, (lua_State *, int)) \
+    X(int, toboolean, (lua_State *, int)) \
+    X(int, rawequal, (lua_State *, int, int)) \
+    X(int, getmetatable, (lua_State *, int)) \
+    X(int, next, (lua_State *, int)) \
+    X(void, rawset, (lua_State *, int)) \
     X(void, rawseti, (lua_State *, int, int)) \
     X(void, rawgeti, (lua_State *, int, int)) \
     X(void, setfield, (lua_State *, int, const char *)) \
@@ -31,9 +37,10 @@ typedef void *(*LuaAlloc)(void *, void *, size_t, size_t);
     X(LuaAlloc, getallocf, (lua_State *, void **)) \
     X(void, setallocf, (lua_State *, LuaAlloc, void *))
 
-enum { LUA_NUMBER = 3, LUA_STRING = 4 }; /* of lua_type */
+enum { LUA_NIL, LUA_BOOLEAN, LUA_NUMBER = 3, LUA_STRING, LUA_TABLE }; /* of lua_type */
 #define LUA_GCCOUNT 3
 #define LUA_REGISTRY (-10000)
+#define LUA_UPVALUE (-10003) /* the first of the function that is called */
 
 typedef struct Lua {
     void *library;
@@ -59,5 +66,12 @@ typedef struct Lua {
 #undef DECLARE_FUNCTION
     int (*ref)(lua_State *, int);
 } Lua;
+
+/* lua.c */
+Lua *lua_inside(void); /* whose script the engine is running; NULL: it runs none */
+Lua *lua_opened(void);
+
+/* json.c */
+int json_open(lua_State *state);
 
 #endif

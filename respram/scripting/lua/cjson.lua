@@ -62,7 +62,10 @@ local function utf8(code)
   return char(0xf0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
 end
 
-return function(null, throw, argument_error, type_error)
+-- `open_inside`: where the engine runs scripts, what makes it a cjson for ordinary texts and tables.
+return function(null, throw, argument_error, type_error, open_inside)
+  local inside_encode, inside_decode
+  if open_inside then inside_encode, inside_decode = open_inside(null) end
   local new
 
   new = function()
@@ -70,6 +73,7 @@ return function(null, throw, argument_error, type_error)
       sparse_convert = false, sparse_ratio = 2, sparse_safe = 10, encode_depth = 1000, decode_depth = 1000,
       encode_invalid = 0, decode_invalid = 1, keep_buffer = true, precision = "%.14g", digits = 14,
     }
+    local is_set = not open_inside -- whether a setting may be another than these
 
     -- -- encoding ------------------------------------------------------------------------------------------------
     local function refuse(value, reason)
@@ -305,6 +309,7 @@ return function(null, throw, argument_error, type_error)
 
     -- -- settings: they last, as in Redis -------------------------------------------------------------------------
     local function at_most(most, ...)
+      is_set = true
       if select("#", ...) > most then argument_error(most + 1, "found too many arguments") end
       return ...
     end
@@ -348,6 +353,10 @@ return function(null, throw, argument_error, type_error)
 
     function library.encode(...)
       if select("#", ...) ~= 1 then argument_error(1, "expected 1 argument") end
+      if not is_set then
+        local text = inside_encode((...))
+        if text then return text end
+      end
       local out = {}
       write((...), 0, out)
       return concat(out)
@@ -355,6 +364,10 @@ return function(null, throw, argument_error, type_error)
 
     function library.decode(...)
       local data = data_of(select("#", ...), (...))
+      if not is_set then
+        local done, found = inside_decode(data)
+        if done then return found end
+      end
       if #data >= 2 and (byte(data, 1) == 0 or byte(data, 2) == 0) then throw("JSON parser does not support UTF-16 or UTF-32") end
       local kind, at, value, where = token(data, 1)
       local found

@@ -10,7 +10,7 @@
 
 local host_call, host_tick, host_arm, host_log, host_sha1, host_may, host_setresp, host_float, host_unfloat, host_fits, modules,
     memory_max, hook_count,
-    pattern_steps_max, fast_command, fast_bind = ...
+    pattern_steps_max, fast_command, fast_bind, fast_json = ...
 
 local assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select, setfenv,
     setmetatable, tonumber, tostring, type, unpack, xpcall = assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs,
@@ -93,12 +93,16 @@ local function type_error(index, expected, count, value)
   argument_error(index, format("%s expected, got %s", expected, index > count and "no value" or type(value)))
 end
 
+local PLACELESS = { -- what Lua says within a function of C without telling where
+  ["not enough memory"] = true, ["invalid key to 'next'"] = true, ["table index is nil"] = true, ["table index is NaN"] = true,
+}
+
 -- What a native function said through `pcall`, where it has neither its name nor its place, said again with both.
 local function say_again(message)
   if type(message) == "string" then
     local _, _, index, rest = find(message, "^bad argument #(%d+) to '%?' %((.*)%)$")
     if index then argument_error(tonumber(index), rest) end
-    if message == "not enough memory" or message == "invalid key to 'next'" then error(message, 0) end
+    if PLACELESS[message] then error(message, 0) end
     throw(message)
   end
   error(message, 0)
@@ -317,39 +321,57 @@ GLOBALS.coroutine = protect(COROUTINE)
 local SEARCH_BYTES_MAX = 1000000000 -- compared in the search for a plain string, about 0.1 s
 local matcher = modules.patterns(throw)
 
-local function is_bounded(subject, pattern)
-  local steps_max = fast and FAST_STEPS_MAX or pattern_steps_max
-  if #subject * #pattern > (fast and FAST_STEPS_MAX or SEARCH_BYTES_MAX) then return false end
-  local length, cost, at = #subject + 1, #pattern + 1, 1
-  if byte(pattern, 1) ~= 94 then cost = cost * length end
-  local quantifiers = 0
-  while true do
-    at = find(pattern, "[*+?%-%%]", at)
-    if not at then
-      if fast then ticks = ticks + cost / STEPS_OF_A_TICK end
-      return true
-    end
+local SHAPES_MAX, SHAPE_BYTES_MAX = 200, 100 -- patterns that are remembered, and how long they may be
+local powers, factors, shapes = {}, {}, 0
+
+-- What a pattern takes in C at most: a factor, times a power of the subject's length. No power: too much for any.
+local function shape_of(pattern)
+  local power, factor = powers[pattern], factors[pattern]
+  if power then return power, factor end
+  power, factor = byte(pattern, 1) == 94 and 0 or 1, #pattern + 1
+  local at, quantifiers = find(pattern, "[*+?%-%%]"), 0
+  while at do
     local mark = byte(pattern, at)
     if mark == 63 then
-      cost = cost * 2
+      factor = factor * 2
     elseif mark == 37 then
       local class = byte(pattern, at + 1)
-      if class == 98 or (class and class >= 48 and class <= 57) then cost = cost * length end -- %b, %1
+      if class == 98 or (class and class >= 48 and class <= 57) then power = power + 1 end -- %b, %1
       at = at + 1
     else
-      cost = cost * length
+      power = power + 1
     end
     quantifiers = quantifiers + 1
-    if cost > steps_max or quantifiers > 60 then return false end
-    at = at + 1
+    if quantifiers > 60 then return nil end
+    at = find(pattern, "[*+?%-%%]", at + 1)
   end
+  if #pattern <= SHAPE_BYTES_MAX then
+    if shapes == SHAPES_MAX then powers, factors, shapes = {}, {}, 0 end
+    powers[pattern], factors[pattern], shapes = power, factor, shapes + 1
+  end
+  return power, factor
+end
+
+local function is_bounded(subject, pattern)
+  if #subject * #pattern > (fast and FAST_STEPS_MAX or SEARCH_BYTES_MAX) then return false end
+  local power, cost = shape_of(pattern)
+  if not power then return false end
+  cost = cost * (#subject + 1) ^ power
+  if fast then
+    if cost > FAST_STEPS_MAX then return false end
+    ticks = ticks + cost / STEPS_OF_A_TICK
+    return true
+  end
+  return cost <= pattern_steps_max
 end
 
 local function bounded(native, careful)
   return function(...)
     local subject, pattern = ...
     local left, right = type(subject), type(pattern)
-    if (left == "string" or left == "number") and (right == "string" or right == "number") and not is_bounded(tostring(subject), tostring(pattern)) then
+    if left == "number" then subject, left = tostring(subject), "string" end
+    if right == "number" then pattern, right = tostring(pattern), "string" end
+    if left == "string" and right == "string" and not is_bounded(subject, pattern) then
       if fast then hand_over() end
       return select(1, careful(...))
     end
@@ -420,7 +442,7 @@ GLOBALS.math = protect(MATH)
 
 -- -- libraries that come with Redis ----------------------------------------------------------------------------
 local NULL = newproxy(false) -- cjson.null: a userdata without a metatable
-local CJSON = modules.cjson(NULL, throw, argument_error, type_error)
+local CJSON = modules.cjson(NULL, throw, argument_error, type_error, fast_json)
 all_by_host(CJSON, "encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision", "encode_keep_buffer",
   "encode_invalid_numbers", "decode_invalid_numbers") -- settings outlive a script
 GLOBALS.cjson = protect(CJSON)
