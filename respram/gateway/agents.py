@@ -9,6 +9,7 @@ here.
 import asyncio
 import contextlib
 import logging
+import re
 import time
 import uuid
 from collections.abc import MutableMapping
@@ -24,10 +25,11 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from respram import __version__
-from respram.gateway.answers import Problem, Receive, Scope, Send, problem_of
+from respram.gateway.answers import Message, Problem, Receive, Scope, Send, problem_of
 from respram.gateway.faults import BadRequest, Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.guard import Denied, Guard
 from respram.gateway.names import quoted, text_of
+from respram.gateway.requests import Budget, headers_of, read_body
 from respram.gateway.store import Condition, Store
 from respram.gateway.target import Login
 from respram.gateway.watch import Hub, Silent
@@ -35,6 +37,9 @@ from respram.gateway.watch import Hub, Silent
 FAULTS = (BadRequest, Busy, NodesGone, Refusal, WrongLogin, Silent)
 DATA_CHARS_MAX = 4 << 20  # of one value
 REQUEST_BYTES_MAX = 6 * DATA_CHARS_MAX  # JSON may spell a character in six bytes
+STRUCTURE_BYTES_MAX = 64 << 10  # of a request, without the texts in it: what is made of them takes many times as much
+TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # of JSON; the last one may have no end
+TEXTS_MAX = 4_096  # of a request that is long
 KEY_CHARS_MAX = 4_096  # of a key's name
 KEYS_MAX = 1_000  # that one call lists
 WATCH_S_MAX = 300.0  # that one call waits
@@ -246,7 +251,8 @@ def quiet() -> None:
 class Agents:
     """`/mcp`: streamable HTTP without sessions, so that any gateway may answer any request."""
 
-    def __init__(self, store: Store, hub: Hub, guard: Guard) -> None:
+    def __init__(self, store: Store, hub: Hub, guard: Guard, budget: Budget) -> None:
+        self._budget = budget
         self._app = make_server(store, hub, guard).streamable_http_app(
             streamable_http_path="/mcp", stateless_http=True, json_response=True,
             max_request_body_size=REQUEST_BYTES_MAX,
@@ -270,7 +276,13 @@ class Agents:
             "root_path": "",
             "app": self._app,
         }
-        await self._app(inner, receive, send)
+        body, taken = await read_body(receive, headers_of(scope), REQUEST_BYTES_MAX, self._budget)
+        try:
+            if len(body) > STRUCTURE_BYTES_MAX and len(TEXTS.sub(b"", body, TEXTS_MAX)) > STRUCTURE_BYTES_MAX:
+                raise Problem(413, "What is no text has at most 64 KiB in a call.", ((b"connection", b"close"),))
+            await self._app(inner, _replayed(body, receive), send)
+        finally:
+            self._budget.give(taken)
 
     async def _run(self) -> None:
         """The SDK's task group belongs to one task: it is entered and left in this one."""
@@ -283,6 +295,16 @@ class Agents:
             self._stop.set()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._running
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body that was read already, and then what comes behind it: that the client has gone."""
+    pieces = [body]
+
+    async def replayed() -> Message:
+        return {"type": "http.request", "body": pieces.pop(), "more_body": False} if pieces else await receive()
+
+    return replayed
 
 
 @contextlib.contextmanager

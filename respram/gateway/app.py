@@ -95,7 +95,7 @@ class Gateway:
         if mcp:
             from respram.gateway.agents import Agents
 
-            self._mounted[b"/mcp"] = Agents(self.store, self.hub, self.guard)
+            self._mounted[b"/mcp"] = Agents(self.store, self.hub, self.guard, self.budget)
         self.traffic = Traffic({**self._routes, **self._files, **self._mounted})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,17 +2,78 @@
 
 A wrapper around uvicorn's protocol, and one look a second over all connections. The head of a request has HEAD_S and
 HEAD_BYTES_MAX; an answer that the client does not take at all has STUCK_S. Bodies are timed where they are read.
+
+While an answer is under way uvicorn collects what comes behind its request, for as long as it comes: the head of the
+next one, trailers of a body, whole requests by the thousand. Each has a bound here (`Bounded`).
 """
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 << 10  # of a request's first line and headers together
 STUCK_S = 30.0
 LOOK_S = 1.0
+PIPELINED_MAX = 64  # requests that wait behind one that is being answered
+QUIET_BYTES_MAX = 64 << 10  # that come in a row and complete nothing: the middle of one header, for one
+
+
+class TooMuchError(Exception):
+    """Inside the parser, which ends with it."""
+
+
+class Bounded:
+    """Between the parser and uvicorn's protocol: what it tells, with bounds on what is collected of it."""
+
+    def __init__(self, inner: HttpToolsProtocol) -> None:
+        self.inner = inner
+        self.steps = 0  # whatever has been completed
+        self.fields_bytes = 0  # of the present message: its target, its headers and its trailers
+        inner.parser = httptools.HttpRequestParser(self)
+        inner.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+
+    def on_message_begin(self) -> None:
+        self.steps += 1
+        self.fields_bytes = 0
+        self.inner.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._collect(len(url))
+        self.inner.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.steps += 1
+        self._collect(len(name) + len(value))
+        self.inner.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.steps += 1
+        if len(self.inner.pipeline) >= PIPELINED_MAX:
+            self._end()
+        self.inner.on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.steps += 1
+        self.inner.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.steps += 1
+        self.inner.on_message_complete()
+
+    def _collect(self, count: int) -> None:
+        self.fields_bytes += count
+        if self.fields_bytes > HEAD_BYTES_MAX:
+            self._end()
+
+    def _end(self) -> None:
+        """uvicorn says 400 of it, where it does not stand in the middle of another answer."""
+        cycle: RequestResponseCycle | None = self.inner.cycle
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.inner.transport.abort()
+        raise TooMuchError
 
 
 class Patience:
@@ -39,8 +100,10 @@ class Guarded(asyncio.Protocol):
     def __init__(self, patience: Patience, inner: HttpToolsProtocol) -> None:
         self.patience = patience
         self.inner = inner
+        self.bounded = Bounded(inner)
         self.since_s = 0.0  # when the head that is awaited began, or the connection
         self.head_bytes = 0
+        self.quiet_bytes = 0
         self.unsent = (0, 0.0)  # bytes that the client has not taken, and since when they are so many
         self.transport: asyncio.Transport | None = None
 
@@ -55,8 +118,13 @@ class Guarded(asyncio.Protocol):
         self.inner.connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        was_idle = not self._answering()
+        was_idle, steps = not self._answering(), self.bounded.steps
         self.inner.data_received(data)
+        self.quiet_bytes = 0 if self.bounded.steps != steps else self.quiet_bytes + len(data)
+        if self.quiet_bytes > QUIET_BYTES_MAX and self._answering():
+            assert self.transport is not None
+            self.transport.abort()
+            return
         if self._answering() or not was_idle:
             self.head_bytes, self.since_s = 0, 0.0
             return

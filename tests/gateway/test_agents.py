@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.gateway.faces import LiveGateway
-from tests.live import LiveNode
+from tests.gateway.faces import LiveGateway, serving
+from tests.live import SOON_S, LiveNode
 
 NAMES = {"repram_store", "repram_retrieve", "repram_exists", "repram_list_keys", "repram_watch"}
 
@@ -164,3 +165,33 @@ def test_over_http_the_rights_are_those_of_the_requests_login(node: LiveNode, ga
     wrong = {**headers, "Authorization": "Bearer agent:other"}
     assert httpx.post(f"{gateway.base}/mcp", json=body, headers=wrong, trust_env=False).json()["result"]["isError"]
     assert "secret" not in gateway.log()
+
+
+async def answered(gateway: LiveGateway, body: bytes, **headers: str) -> httpx.Response:
+    said = {"content-type": "application/json", "accept": "application/json, text/event-stream", **headers}
+    async with httpx.AsyncClient(base_url=gateway.base, timeout=SOON_S, trust_env=False) as client:
+        return await client.post("/mcp", content=body, headers=said)
+
+
+CALL = (
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+    b'"params":{"name":"repram_store","arguments":{"data":"%b","x":[%b0]}}}'
+)
+
+
+@pytest.mark.parametrize("inside", [b"{},", b"[],", b'"",', b"0,"])
+def test_a_call_that_is_more_structure_than_text_is_refused_before_anything_is_made_of_it(
+    gateway: LiveGateway, inside: bytes
+) -> None:
+    """20 MB of `{},` took a gateway 600 MB, and all others 1.5 s."""
+    assert asyncio.run(answered(gateway, CALL % (b"", inside * 100_000))).status_code == 413
+    small = asyncio.run(answered(gateway, CALL % (b'\\"{}' * 100_000, inside * 100)))
+    assert small.status_code == 200, "braces in a text are text"
+
+
+def test_bodies_of_calls_count_with_all_others(node: LiveNode) -> None:
+    """40 calls that were not whole lay in a gateway with 770 MB."""
+    with serving(f"redis://127.0.0.1:{node.port}", words=("--max-bodies", "1mb")) as gateway:
+        assert asyncio.run(answered(gateway, CALL % (b"x" * 2_000_000, b""))).status_code == 503
+        assert asyncio.run(answered(gateway, CALL % (b"x" * 500_000, b""))).status_code == 200
+        assert asyncio.run(answered(gateway, CALL % (b"x" * 500_000, b""))).status_code == 200, "it was given back"

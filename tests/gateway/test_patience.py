@@ -18,7 +18,9 @@ def with_server(
     body: bytes = b"ok",
     head_s: float = 0.3,
     patience: Patience | None = None,
+    streams: bool = False,
 ) -> None:
+    """`streams`: the answer never comes to its end."""
     for name, value in (("HEAD_S", head_s), ("STUCK_S", 0.5), ("LOOK_S", 0.05)):
         monkeypatch.setattr(patience_file, name, value)
 
@@ -28,6 +30,12 @@ def with_server(
         send: Callable[[object], Awaitable[None]],
     ) -> None:
         await receive()
+        if streams:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            while (await receive())["type"] != "http.disconnect":  # type: ignore[index]
+                pass
+            return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
 
@@ -119,3 +127,53 @@ def test_whoever_comes_to_an_end_is_served_and_may_ask_again(monkeypatch: pytest
         writer.close()
 
     with_server(monkeypatch, use, head_s=2.0)
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+FIELD = b"A: " + b"b" * 100 + b"\r\n"
+BEHIND = {  # a request whose answer is under way, and what uvicorn collects behind it
+    "head": (GET, b"GET / HTTP/1.1\r\n", FIELD * 500),
+    "value": (GET, b"GET / HTTP/1.1\r\nA: ", b"b" * 50_000),
+    "target": (GET, b"GET /", b"b" * 50_000),
+    "trailers": (CHUNKED, b"", FIELD * 500),
+    "trailer": (CHUNKED, b"A: ", b"b" * 50_000),
+    "requests": (GET, b"", GET * 500),
+}
+
+
+@pytest.mark.parametrize("what", BEHIND)
+def test_what_comes_behind_a_request_that_is_being_answered_has_an_end(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Half a gigabyte of headers lay in a gateway, behind one GET /v1/watch."""
+    first, begin, piece = BEHIND[what]
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(first)
+        await reader.readuntil(b"ok")
+        writer.write(begin)
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 64 << 20 and not reader.at_eof():
+                writer.write(piece)
+                sent += len(piece)
+                async with asyncio.timeout(SOON_S):
+                    await writer.drain()
+                await asyncio.sleep(0)
+        assert sent < 64 << 20, "it is closed long before"
+        writer.close()
+
+    with_server(monkeypatch, use, head_s=SOON_S, streams=True)
+
+
+def test_some_requests_may_wait_behind_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET * 20)
+        for _ in range(20):
+            assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    with_server(monkeypatch, use)
