@@ -9,7 +9,7 @@ ARGS ?=
 # Which interpreter makes the environment: the first of these that runs and is new enough.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 # Compiled modules whose stubs must say what they are. What is there for the other module alone has none.
-STUBS := respram.engine.native._native $(if $(wildcard respram/server/_pump*.so),respram.server._pump)
+STUBS := respram.engine.native._native respram.wire._fields $(if $(wildcard respram/server/_pump*.so),respram.server._pump)
 # Parallel test processes; every one may start nodes of its own. Many tests wait for nodes more than they work: at two a core
 # both cores were idle for half of the time.
 WORKERS ?= $(shell echo $$(( 3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))

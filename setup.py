@@ -76,9 +76,10 @@ def extensions() -> list[Extension]:
     pump = []
     if sys.platform == "linux":  # it is made of epoll
         pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=flags)]
+    fields = Extension("respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags)
     # The generated file goes to build/, so that the source folder holds sources only.
     made = cythonize(
-        [extension, *pump],
+        [extension, fields, *pump],
         build_dir="build/cython",
         language_level=3,
         quiet=True,

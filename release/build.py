@@ -109,7 +109,8 @@ def _build_constraints(work: Path) -> Path:
 def holds_everything(made: Path) -> None:
     """A wheel without its compiled parts, or one that brings tests along, must not leave the house."""
     names = zipfile.ZipFile(made).namelist()
-    for part in ("respram/engine/native/_native", *(["respram/server/_pump"] if sys.platform == "linux" else [])):
+    pump = ["respram/server/_pump"] if sys.platform == "linux" else []
+    for part in ("respram/engine/native/_native", "respram/wire/_fields", *pump):
         if not any(name.startswith(part) and name.endswith(".so") for name in names):
             raise ReleaseError(f"{made.name} lacks {part}")
     foreign = [name for name in names if not name.startswith(("respram/", "respram-"))]

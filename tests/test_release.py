@@ -106,8 +106,9 @@ def test_the_provenance_names_every_file_and_all_that_went_in(tmp_path: Path) ->
 
 
 def test_a_wheel_without_its_compiled_parts_is_refused(tmp_path: Path) -> None:
-    names = ["respram/__init__.py", "respram/engine/native/_native.abi3.so", "respram/server/_pump.abi3.so"]
-    for left_out, extra in (("", ""), (names[1], ""), ("", "tests/test_release.py")):
+    names = ["respram/__init__.py", "respram/engine/native/_native.abi3.so", "respram/wire/_fields.abi3.so",
+             "respram/server/_pump.abi3.so"]
+    for left_out, extra in (("", ""), (names[1], ""), (names[2], ""), ("", "tests/test_release.py")):
         path = tmp_path / "respram-1-cp311-abi3-linux_x86_64.whl"
         with zipfile.ZipFile(path, "w") as made:
             for name in [*names, *([extra] if extra else [])]:

@@ -4,11 +4,18 @@ Numbers have one spelling and a range, bytes a length; anything else is a PeerEr
 the word and the field, never what was in it.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from respram.errors import PeerError
-from respram.integers import parse_uint
+from respram.wire.fields import Kinds
 from respram.wire.messages import MESSAGES, Message
+
+try:
+    from respram.wire._fields import pack_fields, read_fields
+except ImportError:  # it was built without a compiler
+    from respram.wire.fields import pack_fields, read_fields
 
 
 class Field(NamedTuple):
@@ -20,6 +27,8 @@ class Field(NamedTuple):
 class Layout(NamedTuple):
     message: type[Message]
     fields: tuple[Field, ...]
+    kinds: Kinds  # the same without names
+    values: Callable[[Message], tuple[int | bytes, ...]]
     head: bytes  # of every frame of it: the array header and the word
 
 
@@ -29,7 +38,14 @@ def _layout(message: type[Message]) -> Layout:
         Field(name, get_args(hint)[0] is int, get_args(hint)[1]) for name, hint in hints.items() if name != "word"
     )
     head = b"*%d\r\n$%d\r\n%b\r\n" % (len(fields) + 1, len(message.word), message.word)
-    return Layout(message, fields, head)
+    kinds = tuple((one.is_number, one.most) for one in fields)
+    return Layout(message, fields, kinds, _getter([one.name for one in fields]), head)
+
+
+def _getter(names: list[str]) -> Callable[[Message], tuple[int | bytes, ...]]:
+    if len(names) > 1:
+        return cast(Callable[[Message], tuple[int | bytes, ...]], attrgetter(*names))
+    return lambda message: tuple(getattr(message, name) for name in names)
 
 
 LAYOUTS = {message.word: _layout(message) for message in MESSAGES}
@@ -38,30 +54,18 @@ ARGS_MAX = max(len(layout.fields) for layout in LAYOUTS.values()) + 1  # no mess
 
 def encode(message: Message) -> bytes:
     layout = LAYOUTS[message.word]
-    out = [layout.head]
-    for name, is_number, _ in layout.fields:
-        value: Any = getattr(message, name)
-        text = b"%d" % value if is_number else value
-        out.append(b"$%d\r\n%b\r\n" % (len(text), text))
-    return b"".join(out)
+    return pack_fields(layout.head, layout.values(message))
 
 
 def decode(argv: list[bytes]) -> Message:
     layout = LAYOUTS.get(argv[0])
     if layout is None:
         raise PeerError("unknown message")
-    word = argv[0].decode()
-    if len(argv) != len(layout.fields) + 1:
-        raise PeerError(f"{word} has the wrong number of fields")
-    values: list[int | bytes] = []
-    for (name, is_number, most), data in zip(layout.fields, argv[1:], strict=True):
-        if is_number:
-            number = parse_uint(data)
-            if number is None or number > most:
-                raise PeerError(f"{word} {name} is not a number in range")
-            values.append(number)
-        elif len(data) > most:
-            raise PeerError(f"{word} {name} is too long")
-        else:
-            values.append(data)
+    if len(argv) != len(layout.kinds) + 1:
+        raise PeerError(f"{argv[0].decode()} has the wrong number of fields")
+    values = read_fields(argv, layout.kinds)
+    if isinstance(values, int):
+        wrong = layout.fields[values]
+        fault = "is not a number in range" if wrong.is_number else "is too long"
+        raise PeerError(f"{argv[0].decode()} {wrong.name} {fault}")
     return cast(Message, cast(Any, layout.message)(*values))

@@ -3,13 +3,20 @@
 import contextlib
 import random
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from respram.errors import PeerError
+from respram.wire import _fields as native
+from respram.wire import codec
+from respram.wire import fields as pure
+from respram.wire import frames as wire_frames
+from respram.wire._fields import NativeSplitter
 from respram.wire.codec import encode
+from respram.wire.fields import Splitter
 from respram.wire.frames import STRANGER_FRAME_BYTES_MAX, Frames
 from respram.wire.messages import Hello, Members, Message, Push, Same
 
@@ -17,6 +24,16 @@ from .test_codec import anything
 
 HELLO = Hello(1, b"net", 7, b"enclave", b"127.0.0.1:1", 1_800_000_000_000, 0, b"entry", b"terms")
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True, scope="module", params=["pure", "native"])
+def each_twin(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire_frames, "SPLITTER", Splitter if request.param == "pure" else NativeSplitter)
+        twin = pure if request.param == "pure" else native
+        patch.setattr(codec, "read_fields", twin.read_fields)
+        patch.setattr(codec, "pack_fields", twin.pack_fields)
+        yield
 
 
 def greeted(frame_bytes_max: int = MIB) -> Frames:
