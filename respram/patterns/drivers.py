@@ -35,7 +35,7 @@ from respram.patterns.effects import (
     Use,
     Watch,
 )
-from respram.patterns.errors import StoreAway, StoreRefused, ValueTooLarge, WrongCredentials
+from respram.patterns.errors import HomeAway, StoreAway, StoreRefused, ValueTooLarge, WrongCredentials
 
 T = TypeVar("T")
 
@@ -51,6 +51,8 @@ CANCEL_S = 0.01  # and how long that may take
 ANSWER_S = 2.0  # how long a cancelled task waits for an answer: a node says within 1.5 s that it has none
 
 Good = Callable[[list[Any]], bool]
+
+UNCERTAIN = "UNCERTAIN"  # how a node begins to say that a key's home was lost between question and answer
 
 LARGE_BYTES = 1024 * 1024  # the least that a node's limit can be set to: below it, size is not the reason
 
@@ -435,10 +437,12 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
         named = WrongCredentials(f"the node wants other credentials: {said(error)}")
     elif isinstance(error, redis.exceptions.ResponseError) and "invalid bulk length" in str(error):
         named = ValueTooLarge(f"the node takes no value of {size} bytes (its proto-max-bulk-len); nothing was written")
+    elif isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(UNCERTAIN):
+        named = HomeAway(f"{said(error)}: look before it is done again")
     elif isinstance(error, redis.exceptions.ResponseError):
         named = StoreRefused(f"the node refused: {said(error)}")
     elif isinstance(error, redis.exceptions.BusyLoadingError):
-        named = StoreAway(f"the node cannot answer this yet: {said(error)}: ask another, or try again (Retry)")
+        named = HomeAway(f"the node cannot answer this yet: {said(error)}: ask another, or try again (Retry)")
     elif isinstance(error, AWAY):
         named = StoreAway(
             "the node does not answer; what was under way may or may not have been done: check address and port,"

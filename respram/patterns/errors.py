@@ -12,6 +12,13 @@ class StoreAway(PatternError, ConnectionError):
     """No node answered. Nothing is known about what was under way: ask again before acting on it."""
 
 
+class HomeAway(StoreAway):
+    """The node answers, but cannot decide about this key yet: the node that does is away, or this one still joins.
+
+    It is no reason to leave the node: ask again in a moment. What was under way may have been done.
+    """
+
+
 class NodeRefused(StoreAway, ConnectionRefusedError):
     """No node of the store took the connection: by the name that a caller of sockets expects."""
 

@@ -36,6 +36,7 @@ from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, ask_all,
 
 CHUNK_BYTES = 64 * 1024  # one chunk: small beside the node's limits, large beside its key
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held in memory whole; files: FileTransfer
+SKIP_MAX = 16 * 1024 * 1024  # chunks of one message: it has a byte in each at least
 READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
 POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
 LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
@@ -58,6 +59,15 @@ class StreamEncoder(Generic[C]):
     def send(self, message: bytes) -> Steps[int]:
         """Writes a message; the number of its first chunk. Raises ValueTooLarge, StreamEnded, Contended: nothing sent.
         """
+        return (yield from self.place(message))[0]
+
+    def place(self, message: bytes, at: int = 0, life: int = 0) -> Steps[tuple[int, int]]:
+        """As `send`; the number of its first chunk, and the life of the stream that it belongs to.
+
+        A writer that knows where the stream stands says so: on a node that has heard less, the message takes number
+        `at` all the same, and a stream that the node has not heard of at all goes on with `life`. So what is missing
+        before it is missing for the readers too, who are told.
+        """
         if len(message) > MESSAGE_BYTES_MAX:
             raise ValueTooLarge(
                 f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
@@ -65,20 +75,30 @@ class StreamEncoder(Generic[C]):
         cuts = range(0, max(1, len(message)), self.chunk_bytes)
         pieces = [message[cut : cut + self.chunk_bytes] for cut in cuts]
         return (
-            yield from self._write([(LAST if at == len(pieces) - 1 else MORE) + each for at, each in enumerate(pieces)])
+            yield from self._write(
+                [(LAST if number == len(pieces) - 1 else MORE) + each for number, each in enumerate(pieces)], at, life
+            )
         )
 
     @operation
     def close(self) -> Steps[None]:
         """Says that no more will come. What was sent can still be read until its time is up."""
-        yield from self._write([], closed=1)
+        yield from self.end()
 
-    def _write(self, chunks: list[bytes], closed: int = 0) -> Steps[int]:
+    def end(self, at: int = 0, life: int = 0) -> Steps[None]:
+        """As `close`, by a writer that knows where the stream stands."""
+        yield from self._write([], at, life, closed=1)
+
+    def _write(self, chunks: list[bytes], least: int, known: int, closed: int = 0) -> Steps[tuple[int, int]]:
         expiry = ttl_ms(self.ttl_s)
         for attempt in range(CHANGE_TRIES_MAX):
             found: list[bytes | None] | None = yield Watch((head_key(self.name),))
             if found is not None:
                 seq, life, ended = head_of(found[0], self.name)
+                life = life or known
+                if life == known:
+                    seq = max(seq, least)
+                life = life or secrets.randbits(64) | 1
                 if ended and not closed:
                     raise StreamEnded(f"stream {self.name!r} is closed; nothing was sent: open one with another name")
                 writes: list[Command] = []
@@ -89,7 +109,7 @@ class StreamEncoder(Generic[C]):
                 # A writer with a shorter ttl_s must not shorten the head's life: the numbers would begin anew too
                 # early. A closed stream's head ends with its chunks: its name is free again when there is nothing left
                 # to read.
-                head = HEAD.pack(seq + len(chunks), life or secrets.randbits(64) | 1, closed)
+                head = HEAD.pack(seq + len(chunks), life, closed)
                 kept = ttl_ms(self.ttl_s + HEAD_KEPT_S)
                 if closed:
                     # Another writer's chunks may live longer than this one's: the head had HEAD_KEPT_S more than the
@@ -102,7 +122,7 @@ class StreamEncoder(Generic[C]):
                     writes.append(("SET", head_key(self.name), head, "KEEPTTL"))
                     writes.append(("PEXPIRE", head_key(self.name), kept, "GT"))
                 if (yield Commit(tuple(writes))) is not None:
-                    return seq
+                    return seq, life
             yield from pause(CHANGE_PAUSE_S * attempt)
         raise Contended(
             f"stream {self.name!r} has too many writers at once; nothing was sent: give each its own stream"
@@ -167,6 +187,27 @@ class StreamDecoder(Generic[C]):
         return self.position
 
     @operation
+    def skip_unreadable(self) -> Steps[int]:
+        """Goes on behind a message that `receive` cannot read (Unreadable, Tampered, WrongKey); the new position.
+
+        The chunks of a message end in one millisecond: that is how its end is known where nothing else can be read.
+        """
+        yield from self._head()  # Unreadable too: then there is nothing behind it
+        first = self.position or 0
+        self.position = first + 1
+        for at in range(first, first + SKIP_MAX, READ_AHEAD):
+            asked: list[Command] = [("PEXPIRETIME", chunk_key(self.name, seq)) for seq in range(at, at + READ_AHEAD)]
+            ends: list[int] = yield from ask_all(*asked)
+            if at == first:
+                last = ends[0]
+            for seq, end in enumerate(ends, at):
+                if end != last or end < 0:
+                    self.position = max(seq, first + 1)
+                    return self.position
+        self.position = first + SKIP_MAX
+        return self.position
+
+    @operation
     def skip_to_newest(self) -> Steps[int]:
         """Goes on with whatever is sent from now on; the new position."""
         self.position, self.life, _ = yield from self._head()
@@ -218,7 +259,7 @@ class StreamDecoder(Generic[C]):
                 return None, None if self.life else first
             self.life = life or self.life
             for data in found[1:]:
-                if data is None:
+                if data is None or at >= head:  # what the head does not name is not of the stream yet, or never
                     if head > at:
                         return None, at
                     if ended and not parts:

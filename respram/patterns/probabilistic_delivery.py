@@ -32,6 +32,7 @@ class ChanceSender(Generic[C]):
     seed: int | None = None  # None: another run makes other choices
     offered: int = 0
     sent: int = 0
+    dropped: int = 0  # left out by chance
     draws: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,9 +44,9 @@ class ChanceSender(Generic[C]):
         return self.encoder.client
 
     @property
-    def dropped(self) -> int:
-        """How many chance left out."""
-        return self.offered - self.sent
+    def failed(self) -> int:
+        """How many were to be sent and were not, or not surely: the stream raised. The reader misses them too."""
+        return self.offered - self.sent - self.dropped
 
     @operation
     def send(self, frame: bytes, chance: float | None = None) -> Steps[bool]:
@@ -56,6 +57,7 @@ class ChanceSender(Generic[C]):
         number, self.offered = self.offered, self.offered + 1
         # The draw is made for every frame: another chance for one of them changes no other's fate.
         if self.draws.random() >= wanted:
+            self.dropped += 1
             return False
         yield from self.encoder.send.steps(NUMBER.pack(number) + frame)
         self.sent += 1

@@ -18,11 +18,19 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from respram.patterns.effects import Steps
-from respram.patterns.errors import ChunkExpired, RemoteError, TimedOut, Unreadable, ValueTooLarge
+from respram.patterns.errors import (
+    ChunkExpired,
+    RemoteError,
+    Tampered,
+    TimedOut,
+    Unreadable,
+    ValueTooLarge,
+    WrongKey,
+)
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.naming import key
 from respram.patterns.settle import Settle, claimed
-from respram.patterns.steps import C, call, get, operation, put, wait_until
+from respram.patterns.steps import C, call, get, operation, pause, put, wait_until
 
 ID_BYTES = 16
 SERVE_S = 1.0  # how soon `serve` looks whether it is to stop
@@ -101,6 +109,13 @@ class Responder(Generic[C]):
                 # Those who asked have stopped waiting; the ones that are left may not have.
                 yield from self.decoder.skip_to_oldest.steps()
                 continue
+            except (Unreadable, Tampered, WrongKey) as error:
+                # Not of a Requester. Were it left where it is, nobody behind it would ever be answered.
+                try:
+                    yield from self.decoder.skip_unreadable.steps()
+                except Unreadable:  # the stream's head is another's: until its time is up, nobody can ask
+                    yield from pause(min(timeout_s, SERVE_S))
+                return False, error
             if len(message) < ID_BYTES:
                 return False, Unreadable(
                     f"a message in the stream of {self.service!r} was not sent by Requester; it was skipped"

@@ -259,14 +259,23 @@ class STTNode:
 
     async def stop(self) -> None:
         """Closes every session, and beats no more."""
-        for session in list(self.node.sessions.values()):
-            await session.close()
-        await cancelled([self.task] if self.task else [])
-        self.task = None
+        try:
+            for session in list(self.node.sessions.values()):
+                await session.close()
+        finally:
+            await cancelled([self.task] if self.task else [])
+            self.task = None
 
     async def _attend(self) -> None:
         while True:
-            await self.node.attend(ATTEND_S)
+            try:
+                await self.node.attend(ATTEND_S)
+            except Exception as error:
+                # A handler's, most likely. The sessions need their beats, and the program its news.
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"node {self.node.node_id!r} goes on with its sessions", "exception": error}
+                )
+                await asyncio.sleep(ATTEND_S)
 
 
 @dataclass(frozen=True, slots=True)

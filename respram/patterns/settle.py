@@ -18,9 +18,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from respram.patterns.effects import Ask, AskAny, Command, Pause
+from respram.patterns.effects import AskAny, Command, Pause
 from respram.patterns.errors import PatternError, Unsettled
-from respram.patterns.steps import Steps, ask_all, ttl_ms
+from respram.patterns.steps import Steps, ask_all, ask_whole, ttl_ms
 
 PAUSE_S = 0.02  # a node sends what it wrote every 2 ms: ten times that
 LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
@@ -50,7 +50,7 @@ def claimed(
     if settle is not None:
         wait = (("WAIT", settle.nodes, max(1, round(settle.timeout_s * 1000))),)
     try:
-        _, found, *replies = yield Ask((*claim, *more, *wait), whole=True)
+        _, found, *replies = yield from ask_whole(*claim, *more, *wait)
     except GeneratorExit:
         raise
     except BaseException:
@@ -103,5 +103,5 @@ def let_go(key: bytes, mine: bytes) -> Steps[bool]:
 
     A node takes an empty value with a life of a millisecond for letting go at once.
     """
-    replies = yield Ask((("SET", key, b"", "IFEQ", mine, "PX", ttl_ms(LETTING_GO_S)),), whole=True)
-    return bool(replies[0])
+    (ours,) = yield from ask_whole(("SET", key, b"", "IFEQ", mine, "PX", ttl_ms(LETTING_GO_S)))
+    return bool(ours)

@@ -115,6 +115,12 @@ def ask_all(*commands: Command) -> Steps[list[Any]]:
     return (yield Ask(commands)) if commands else []
 
 
+def ask_whole(*commands: Command) -> Steps[list[Any]]:
+    """As `ask_all`, and whoever is cancelled meanwhile learns it once the node has answered."""
+    replies: list[Any] = yield Ask(commands, whole=True)
+    return replies
+
+
 def ask_atomic(*commands: Command) -> Steps[list[Any]]:
     """Several commands, all or none, nothing in between; their replies in order."""
     replies: list[Any] = yield Ask(commands, atomic=True)

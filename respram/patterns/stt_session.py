@@ -12,13 +12,15 @@ A session is a random id that both sides know, kept alive by beats from both; ev
 beats when it is due, and `attend` beats for those who have nothing else to do. A stream is two live streams, one each
 way. Continuity: when the node does not answer, the session goes on through another of the pool. The reader goes on by
 position; the writer sends again what the other node has not heard of, from the last `KEPT_MAX` messages. What is not to
-be had any more is told (ChunkExpired), never passed over. Not promised: that the peer has processed what was sent; that
+be had any more is told (ChunkExpired), never passed over. A node that answers that a key's home is away is asked again,
+for HOME_S. Not promised: that the peer has processed what was sent; that
 a message outlives `ttl_s`; that nothing comes twice after a node was lost in the middle of a send. Who knows the peers'
 names can read along: give `sealer`, or a sealer per stream.
 """
 
 import functools
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,17 +31,22 @@ from respram.patterns.affinity_pool import AffinityPool
 from respram.patterns.effects import Steps, Use
 from respram.patterns.errors import (
     BadName,
+    ChunkExpired,
+    HomeAway,
+    PatternError,
     SessionClosed,
     SessionTimedOut,
     StoreAway,
     StreamEnded,
+    Tampered,
     TimedOut,
     Unreadable,
     WrongCredentials,
+    WrongKey,
 )
 from respram.patterns.json_values import document, to_json
 from respram.patterns.keep_alive import KeepAlive
-from respram.patterns.live_stream import CHUNK_BYTES, POLL_S, StreamDecoder, StreamEncoder, head_key, head_of
+from respram.patterns.live_stream import CHUNK_BYTES, LATE_S, POLL_S, StreamDecoder, StreamEncoder, head_key, head_of
 from respram.patterns.naming import key, level
 from respram.patterns.sealing import Sealer
 from respram.patterns.steps import C, call, exists, get, operation, pause, put
@@ -54,6 +61,8 @@ KEPT_BYTES_MAX = 4 * 1024 * 1024  # and their bytes: older ones are let go first
 ALIVE_S = 3.0  # without a beat for so long a session counts as closed
 BEATS_PER_LIFE = 4
 TTL_S = 10.0  # of what is sent
+HOME_S = 5.0  # how long a node is asked again that cannot ask a key's home: another takes its place in 0.3 to 2.5 s
+WRITING_S = 0.002  # how soon one who sends looks again whether another one of the same stream is done
 
 OnClosed = Callable[[bytes, str], Any]
 
@@ -70,6 +79,7 @@ class STTNode(Generic[C]):
     sessions: "dict[bytes, STTSession[C]]" = field(default_factory=dict)
     closed_handlers: list[OnClosed] = field(default_factory=list)
     offers: StreamDecoder[C] = field(init=False)
+    passed_over: int = 0  # messages among the offers that no node of this library sent, or not with this secret
 
     def __post_init__(self) -> None:
         if not self.node_id:
@@ -78,7 +88,8 @@ class STTNode(Generic[C]):
 
     @property
     def client(self) -> C:
-        return self.client_of(self.node_id)
+        """Any of the clients: of which kind they are. Which one is asked, `steady` says, since none may be there."""
+        return next(iter(self.store.clients.values())) if isinstance(self.store, AffinityPool) else self.store
 
     def client_of(self, peer_id: str, prefer: str | None = None) -> C:
         return self.store.client_of(peer_id, prefer) if isinstance(self.store, AffinityPool) else self.store
@@ -94,11 +105,11 @@ class STTNode(Generic[C]):
         `peer_addr` is the node of the pool to go through, if it is one of them; else the peer's own by affinity.
         """
         session = self._session(secrets.token_bytes(SESSION_BYTES), peer_id, peer_addr)
-        # The beat comes first: an offer without one is of a session that is over.
-        yield from session.steady(lambda: session.beat.steps())
-        yield from session.steady(lambda: self._offer(session, timeout))
+        # A beat comes first, and again while the peer is waited for: without one an offer is of a session that is over.
+        yield from session.through(lambda _: session.sign())
+        yield from session.through(lambda _: self._offer(session, timeout))
         end = time.monotonic() + timeout
-        while not (yield from session.steady(lambda: exists(answer_key(session.session_id)))):
+        while not (yield from session.through(lambda _: session.accepted())):
             if time.monotonic() >= end:
                 raise SessionTimedOut(
                     f"peer {peer_id!r} did not accept within {timeout} s: it is away, or accepts nothing"
@@ -108,31 +119,107 @@ class STTNode(Generic[C]):
 
     @operation
     def accept(self, timeout: float = 10.0) -> Steps["STTSession[C]"]:
-        """The session of the next peer that connects. Raises TimedOut."""
-        if self.offers.position is None:
-            yield from self.offers.skip_to_oldest.steps()
+        """The session of the next peer that connects. Raises TimedOut, StoreAway.
+
+        What is no offer is passed over and counted, in `passed_over`; so are offers of sessions that are over.
+        """
         end = time.monotonic() + timeout
-        while True:
-            message = yield from self.offers.receive.steps(max(0.0, end - time.monotonic()))
-            fields = document(message, "an offer of a session", **{"session": str, "from": str})
-            try:
-                session_id = bytes.fromhex(fields["session"])
-            except ValueError:
-                raise Unreadable("an offer of a session was not made by this library; it was skipped") from None
-            link = KeepAlive(self.client, session_id.hex(), self.node_id, fields["from"], self.alive_s)
-            if (yield from exists(link.key(fields["from"]))):
-                break  # the others are of sessions that are over: their side beats no more
-        session = self._session(session_id, fields["from"], None)
-        yield from put(answer_key(session_id), b"accepted", self.ttl_s)
+        try:
+            session_id, peer_id = yield from self.steady(self.node_id, None, lambda _: self._offered(end))
+        except TimedOut:
+            raise TimedOut(f"no peer connected within {timeout} s") from None
+        session = self._session(session_id, peer_id, None)
+        yield from session.through(lambda _: put(answer_key(session_id), b"accepted", self.ttl_s))
         return (yield from self._begin(session))
+
+    def steady(self, peer_id: str, prefer: str | None, make: Callable[[str], Steps[T]]) -> Steps[T]:
+        """The steps that `make` gives for a node of the pool, on the peer's; on the next when that is away.
+
+        Only the node that did not answer counts as away. Raises what the last one raised.
+        """
+        pool = self.store
+        failed, busy_s, begun_s = 0, 0.0, time.monotonic()
+        while True:
+            place = pool.node_of(peer_id, prefer) if isinstance(pool, AffinityPool) else ""
+            yield Use(pool.clients[place] if isinstance(pool, AffinityPool) else pool)
+            try:
+                return (yield from make(place))
+            except StoreAway as error:
+                attempt_s, begun_s = time.monotonic() - begun_s, time.monotonic()
+                if attempt_s > HOME_S:  # of a long wait: whatever was before is over
+                    failed, busy_s, attempt_s = 0, 0.0, 0.0
+                if isinstance(error, HomeAway):
+                    busy_s += attempt_s
+                    if busy_s >= HOME_S:
+                        raise
+                    yield from pause(POLL_S)
+                    continue
+                failed += 1
+                if not isinstance(pool, AffinityPool) or failed >= len(pool.clients):
+                    raise
+                pool.away(place)
+
+    def _offered(self, end: float) -> Steps[tuple[bytes, str]]:
+        """The next offer of a session that is alive: its id, and whose it is. Where it raises, the place is kept."""
+        kept = self.offers.position, self.offers.life
+        try:
+            if self.offers.position is None:
+                yield from self.offers.skip_to_oldest.steps()
+            while True:
+                offer = yield from self._next_offer(max(0.0, end - time.monotonic()))
+                if offer is None:
+                    self.passed_over += 1
+                    if time.monotonic() >= end:
+                        raise TimedOut("only messages of others came")
+                    continue
+                session_id, peer_id = offer
+                link = KeepAlive(self.client, session_id.hex(), self.node_id, peer_id, self.alive_s)
+                if (yield from exists(link.key(peer_id))):
+                    return offer
+                # The others are of sessions that are over: their side beats no more.
+                kept = self.offers.position, self.offers.life
+        except StoreAway:
+            self.offers.position, self.offers.life = kept
+            raise
+
+    def _next_offer(self, wait_s: float) -> Steps[tuple[bytes, str] | None]:
+        """What the next message offers; None when it is no offer. Raises TimedOut."""
+        try:
+            message = yield from self.offers.receive.steps(wait_s)
+        except ChunkExpired:
+            # Whoever offered it has stopped waiting.
+            yield from self.offers.skip_to_oldest.steps()
+            return None
+        except (Unreadable, Tampered, WrongKey):
+            try:
+                yield from self.offers.skip_unreadable.steps()
+            except Unreadable:  # the stream's head is another's: until its time is up, nobody offers anything
+                yield from pause(min(wait_s, POLL_S))
+            return None
+        try:
+            fields = document(message, "an offer of a session", **{"session": str, "from": str})
+            peer_id = str(fields["from"])
+            level(peer_id)
+            session_id = bytes.fromhex(fields["session"])
+        except (PatternError, ValueError):
+            return None
+        return (session_id, peer_id) if len(session_id) == SESSION_BYTES and peer_id else None
 
     @operation
     def attend(self, seconds: float, stop: Callable[[], bool] | None = None) -> Steps[int]:
-        """Beats for every session for so long; how many were closed meanwhile."""
+        """Beats for every session for so long; how many were closed meanwhile. What a handler raises ends it, once
+        every session had its beat.
+        """
         end, closed = time.monotonic() + seconds, 0
         while True:
+            failure: Exception | None = None
             for session in list(self.sessions.values()):
-                closed += not (yield from session.alive.steps())
+                try:
+                    closed += not (yield from session.alive.steps())
+                except Exception as error:  # of a handler, most likely: the other sessions get their beat first
+                    failure = failure or error
+            if failure is not None:
+                raise failure
             left = end - time.monotonic()
             if left <= 0 or (stop is not None and stop()):
                 return closed
@@ -151,7 +238,8 @@ class STTNode(Generic[C]):
 
     def _begin(self, session: "STTSession[C]") -> Steps["STTSession[C]"]:
         self.sessions[session.session_id] = session
-        yield from session.beat.steps()
+        session.begun_s, session.beat_s = time.monotonic(), 0.0
+        yield from session.steady(lambda _: session.pulse())
         return session
 
 
@@ -168,11 +256,13 @@ class STTSession(Generic[C]):
     beat_s: float = 0.0  # when the last beat was sent
     met: bool = False  # whether the peer's beat was seen: until then its absence is no news
     begun_s: float = field(default_factory=time.monotonic)
+    place: str | None = None  # the node of the pool that it went through last
     moves: int = 0  # how many times the session went on through another node
+    ending: str = ""  # why it is to be closed, found while something else was under way
 
     @property
     def client(self) -> C:
-        return self.node.client_of(self.peer_id, self.prefer)
+        return self.node.client
 
     def open_stream(
         self, stream_id: int | None = None, max_frame_size: int = CHUNK_BYTES, sealer: Sealer | None = None
@@ -197,71 +287,116 @@ class STTSession(Generic[C]):
     @operation
     def beat(self) -> Steps[bool]:
         """One beat if it is due, or the session's end; whether it is alive."""
+        if not self.closed:
+            yield from self.steady(lambda _: self.pulse())
+        return not self.closed
+
+    @operation
+    def alive(self) -> Steps[bool]:
+        """As `beat`; where no node answers, or none takes the credentials, it is closed, and False."""
+        try:
+            return (yield from self.beat.steps())
+        except (WrongCredentials, StoreAway):
+            if not self.closed:  # it is a handler's
+                raise
+        return False
+
+    @operation
+    def close(self) -> Steps[bool]:
+        """Closes the streams and the session; whether the peer could be told. If not, it finds the session silent.
+
+        Nothing happens when it is closed already.
+        """
+        if self.closed:
+            return False
+        told = True
+        try:
+            for stream in list(self.streams.values()):
+                if not stream.closing:
+                    stream.closing = True
+                    yield from self.through(stream.end)
+            yield from self.through(lambda _: self._bye())
+        except PatternError:
+            told = False
+        finally:
+            self.ending = "closed"
+        yield from self._end(self.ending)
+        return told
+
+    def sign(self) -> Steps[None]:
+        """This side's beat if it is due, whatever the peer does."""
+        now_s = time.monotonic()
+        if not self.beat_s or now_s - self.beat_s >= self.node.alive_s / BEATS_PER_LIFE:
+            link = KeepAlive(self.client, self.session_id.hex(), self.node.node_id, self.peer_id, self.node.alive_s)
+            yield from put(link.key(self.node.node_id), b"", self.node.alive_s)
+            self.beat_s = now_s
+
+    def accepted(self) -> Steps[bool]:
+        """Whether the peer has taken the offer; beats meanwhile."""
+        yield from self.sign()
+        return (yield from exists(answer_key(self.session_id)))
+
+    def pulse(self) -> Steps[None]:
+        """One beat if it is due; where the session is over, `ending` says why."""
         link = KeepAlive(self.client, self.session_id.hex(), self.node.node_id, self.peer_id, self.node.alive_s)
         now_s = time.monotonic()
-        if self.beat_s and now_s - self.beat_s < self.node.alive_s / BEATS_PER_LIFE:
-            return not self.closed
+        if self.closed or (self.beat_s and now_s - self.beat_s < self.node.alive_s / BEATS_PER_LIFE):
+            return
         there = yield from link.tick.steps()
         self.beat_s = now_s
         if there:
             self.met = True
         elif self.met or now_s - self.begun_s >= self.node.alive_s:
             bye = yield from get(bye_key(self.session_id, self.peer_id))
-            yield from self._end("closed" if bye is not None else "timeout")
-        return not self.closed
+            self.ending = "closed" if bye is not None else "timeout"
 
-    @operation
-    def alive(self) -> Steps[bool]:
-        """As `beat`, through another node where this one is away; False once the session is closed."""
-        if self.closed:
-            return False
+    def through(self, make: Callable[[str], Steps[T]]) -> Steps[T]:
+        """As the node's `steady`, for this peer, noting which node of the pool it was."""
+
+        def noted(place: str) -> Steps[T]:
+            self.moves += self.place not in (None, place)
+            self.place = place
+            return make(place)
+
+        return (yield from self.node.steady(self.peer_id, self.prefer, noted))
+
+    def steady(self, make: Callable[[str], Steps[T]]) -> Steps[T]:
+        """As `through`; the session ends where no node answers, none takes the credentials, or the peer is gone."""
         try:
-            return (yield from self.steady(lambda: self.beat.steps()))
+            result = yield from self.through(make)
         except WrongCredentials:
             yield from self._end("auth_failure")
+            raise
         except StoreAway:
             yield from self._end("store away")
-        return False
+            raise
+        except TimedOut:
+            yield from self._end(self.ending)
+            raise
+        yield from self._end(self.ending)
+        return result
 
-    @operation
-    def close(self) -> Steps[None]:
-        """Closes the streams and tells the peer; nothing happens when it is closed already."""
-        if self.closed:
-            return
-        for stream in list(self.streams.values()):
-            yield from stream.close.steps()
+    def _bye(self) -> Steps[None]:
         yield from put(bye_key(self.session_id, self.node.node_id), b"bye", self.node.ttl_s)
         link = KeepAlive(self.client, self.session_id.hex(), self.node.node_id, self.peer_id, self.node.alive_s)
         yield from put(link.key(self.node.node_id), b"", 0.001)
-        yield from self._end("closed")
-
-    def steady(self, make: Callable[[], Steps[T]]) -> Steps[T]:
-        """The steps on this session's client; on the next node's when it is away. Raises what the last node raised."""
-        yield Use(self.client)
-        for _ in range(self._nodes()):
-            try:
-                return (yield from make())
-            except StoreAway:
-                yield from self._move()
-        return (yield from make())
-
-    def _nodes(self) -> int:
-        return len(self.node.store.clients) - 1 if isinstance(self.node.store, AffinityPool) else 0
-
-    def _move(self) -> Steps[None]:
-        pool = self.node.store
-        if isinstance(pool, AffinityPool):
-            pool.away(pool.node_of(self.peer_id, self.prefer))
-        self.moves += 1
-        yield Use(self.client)
 
     def _end(self, reason: str) -> Steps[None]:
-        if self.closed:
+        """Ends the session and tells every handler, then raises what the first of them raised. Without a reason
+        nothing happens.
+        """
+        if self.closed or not reason:
             return
         self.closed = reason
         self.node.sessions.pop(self.session_id, None)
+        failure: Exception | None = None
         for handler in self.node.closed_handlers:
-            yield from call(handler, self.session_id, reason)
+            try:
+                yield from call(handler, self.session_id, reason)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
 
 @dataclass(slots=True)
@@ -273,10 +408,11 @@ class STTStream(Generic[C]):
     max_frame_size: int = CHUNK_BYTES
     sealer: Sealer | None = None
     decoder: StreamDecoder[C] = field(init=False)
-    next_seq: int = 0  # what the writer's next frame is numbered, as far as it knows
-    life: int = 0
-    moves: int = 0  # of the session, that this stream has followed
+    next_seq: int = 0  # what the next frame is numbered, as far as the writer knows
+    life: int = 0  # of the stream that it writes
+    place: str | None = None  # the node of the pool that it sent through last
     kept: "deque[tuple[int, bytes]]" = field(default_factory=deque)  # the last messages, by their first frame
+    writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, by tasks too
     closing: bool = False
     ended: bool = False  # the peer closed its side, and all of it was read
 
@@ -298,7 +434,7 @@ class STTStream(Generic[C]):
             raise StreamEnded(
                 f"stream {self.stream_id} is closed: {self.session.closed or 'by this side'}; nothing was sent"
             )
-        return (yield from self.session.steady(lambda: self._send(message)))
+        return (yield from self.session.steady(lambda place: self._alone(self._send(place, message))))
 
     @operation
     def receive(self, timeout_s: float | None = None) -> Steps[bytes]:
@@ -319,37 +455,74 @@ class STTStream(Generic[C]):
                         f"the session with {self.session.peer_id!r} is closed: {self.session.closed}"
                     ) from None
                 if end is not None and time.monotonic() >= end:
-                    raise
+                    raise TimedOut(
+                        f"nothing came in stream {self.stream_id} within {timeout_s} s: the peer is silent"
+                    ) from None
 
     @operation
     def close(self) -> Steps[None]:
         """This side will send no more; it may still receive."""
         if not self.is_closed():
-            yield from self.session.steady(lambda: self._encoder().close.steps())
-        self.closing = True
+            self.closing = True
+            yield from self.session.steady(self.end)
 
-    def _receive(self, wait_s: float) -> Steps[bytes]:
+    def end(self, place: str) -> Steps[None]:
+        """Writes the end of the stream through a node of the pool."""
+        yield from self._alone(self._end(place))
+
+    def _receive(self, wait_s: float, _place: str) -> Steps[bytes]:
         self.decoder.client = self.client
-        yield from self.session.beat.steps()
+        yield from self.session.pulse()
         return (yield from self.decoder.receive.steps(wait_s))
 
-    def _send(self, message: bytes) -> Steps[int]:
-        yield from self.session.beat.steps()
-        if self.moves != self.session.moves:
-            yield from self._catch_up()
-        seq = yield from self._encoder().send.steps(message)
+    def _alone(self, steps: Steps[T]) -> Steps[T]:
+        """One at a time, so that numbers and what is kept stay in order, whichever threads or tasks send."""
+        while not self.writing.acquire(blocking=False):
+            yield from pause(WRITING_S)
+        try:
+            return (yield from steps)
+        finally:
+            self.writing.release()
+
+    def _send(self, place: str, message: bytes) -> Steps[int]:
+        yield from self.session.pulse()
+        yield from self._catch_up(place)
+        seq, self.life = yield from self._encoder().place(message, self.next_seq, self.life)
+        self.next_seq = seq + self._frames(message)
         self._keep(seq, message)
         return seq
 
-    def _catch_up(self) -> Steps[None]:
-        """Sends again what the node that the session moved to has not heard of."""
-        found = yield from get(head_key(self._name()))
-        head, _, _ = head_of(found, self._name())
-        lost = [(seq, message) for seq, message in self.kept if seq >= head]
-        self.kept.clear()
-        for _, message in lost:
-            self._keep((yield from self._encoder().send.steps(message)), message)
-        self.moves = self.session.moves
+    def _end(self, place: str) -> Steps[None]:
+        yield from self._catch_up(place)
+        yield from self._encoder().end(self.next_seq, self.life)
+
+    def _catch_up(self, place: str) -> Steps[None]:
+        """Sends again, under their old numbers, what the node that the session moved to has not heard of."""
+        if self.place not in (None, place) and self.kept:
+            until = time.monotonic() + LATE_S
+            while True:
+                found = yield from get(head_key(self._name()))
+                head, life, ended = head_of(found, self._name())
+                if life not in (0, self.life):
+                    self.life, self.next_seq, head = life, head, 0  # it began anew there: all is sent behind that
+                # What is on its way between nodes comes by itself.
+                if head >= self.next_seq or time.monotonic() >= until:
+                    break
+                yield from pause(POLL_S)
+            if not ended:
+                yield from self._resend(head)
+        self.place = place
+
+    def _resend(self, head: int) -> Steps[None]:
+        """Where it fails, whoever comes next begins with what was not sent."""
+        for number, (seq, message) in enumerate(self.kept):
+            if seq >= head:
+                at, self.life = yield from self._encoder().place(message, seq, self.life)
+                self.kept[number] = (at, message)
+                self.next_seq = max(self.next_seq, at + self._frames(message))
+
+    def _frames(self, message: bytes) -> int:
+        return max(1, -(-len(message) // self.max_frame_size))
 
     def _keep(self, seq: int, message: bytes) -> None:
         self.kept.append((seq, message))

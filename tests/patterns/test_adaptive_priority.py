@@ -2,7 +2,18 @@
 
 import pytest
 
-from respram.patterns import BadName, MultiplexReceiver, MultiplexSender, PrioritySender, StoreAway, TooMany
+from respram.patterns import (
+    BadName,
+    MultiplexReceiver,
+    MultiplexSender,
+    PrioritySender,
+    StoreAway,
+    StreamEnded,
+    TimedOut,
+    TooMany,
+    ValueTooLarge,
+)
+from respram.patterns.live_stream import MESSAGE_BYTES_MAX
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -59,3 +70,30 @@ def test_a_message_that_could_not_be_sent_stays_the_first(world: World) -> None:
     with pytest.raises(StoreAway):
         world(one.send_next())
     assert list(one.queues["a"]) == [b"first"] and one.sent == {"a": 0}
+
+
+def test_two_who_drain_send_each_message_once_and_in_order(world: World) -> None:
+    one = sender(world, {"audio": 2, "video": 1})
+    for number in range(40):
+        one.enqueue("audio", b"%d" % number)
+        one.enqueue("video", b"%d" % number)
+    assert sum(world.together(one.drain, one.drain, one.drain)) == 80 and one.sent == {"audio": 40, "video": 40}
+    receiver = MultiplexReceiver(world.another(), world.name, ("audio", "video"))
+    received = [world(receiver.receive(1)) for _ in range(80)]
+    for channel in ("audio", "video"):
+        assert [data for name, data in received if name == channel] == [b"%d" % number for number in range(40)]
+    with pytest.raises(TimedOut):
+        world(receiver.receive(0.01))
+
+
+def test_a_message_that_no_stream_takes_is_refused_and_a_closed_channel_holds_up_no_other(world: World) -> None:
+    one = sender(world, {"audio": 1, "video": 8})
+    with pytest.raises(ValueTooLarge):
+        one.enqueue("video", b"x" * (MESSAGE_BYTES_MAX + 1))
+    world(one.sender.close("video"))
+    for number in range(5):
+        one.enqueue("video", b"lost")
+        one.enqueue("audio", b"%d" % number)
+    with pytest.raises(StreamEnded):
+        world(one.drain())
+    assert one.sent == {"audio": 5, "video": 0} and one.discard("video") == 5 and world(one.drain()) == 0

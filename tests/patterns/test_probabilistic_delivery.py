@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import BadName, ChanceReader, ChanceSender, StreamDecoder, StreamEncoder, Unreadable
+from respram.patterns import BadName, ChanceReader, ChanceSender, StreamDecoder, StreamEncoder, StreamEnded, Unreadable
 from respram.patterns.live_stream import chunk_key
 from tests.patterns.conftest import World
 
@@ -58,3 +58,13 @@ def test_what_is_no_chance_and_no_frame_is_said(world: World) -> None:
     world(StreamEncoder(world.client, world.name, 60).send(b"short"))
     with pytest.raises(Unreadable):
         world(ChanceReader(StreamDecoder(world.client, world.name)).receive(1))
+
+
+def test_a_frame_that_the_stream_refused_was_not_left_out_by_chance(world: World) -> None:
+    one = sender(world, world.name, 1.0)
+    world(one.send(b"a"))
+    world(one.encoder.close())
+    with pytest.raises(StreamEnded):
+        world(one.send(b"b"))
+    world(one.send(b"c", chance=0.0))
+    assert (one.offered, one.sent, one.dropped, one.failed) == (3, 1, 1, 1)

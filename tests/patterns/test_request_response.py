@@ -8,15 +8,20 @@ from respram.patterns import (
     RemoteError,
     Requester,
     Responder,
+    Sealer,
     StoreAway,
     StreamEncoder,
     TimedOut,
     Unreadable,
     ValueTooLarge,
     drivers,
+    new_secret,
     settle,
     steps,
 )
+from respram.patterns.live_stream import chunk_key, head_key
+from respram.patterns.request_response import ID_BYTES
+from tests.live import SOON_S
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
@@ -96,7 +101,7 @@ def test_an_answer_that_is_too_large_is_told_to_both_sides(world: World, monkeyp
 
 
 def test_a_claim_that_was_sent_twice_is_still_one_s_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    twice = steps.ask_all
+    twice = steps.ask_whole
 
     def resent(*commands: Any) -> Any:
         # What a client library does when the connection broke after the first of two attempts.
@@ -104,7 +109,7 @@ def test_a_claim_that_was_sent_twice_is_still_one_s_own(world: World, monkeypatc
             (yield from twice(commands[0], *commands))[1:] if commands[0][0] == "SET" else (yield from twice(*commands))
         )
 
-    monkeypatch.setattr(settle, "ask_all", resent)
+    monkeypatch.setattr(settle, "ask_whole", resent)
     requester, responder = Requester(world.client, world.name), Responder(world.another(), world.name)
     answers = world.together(lambda: requester.call(b"once", 5), lambda: responder.serve_one(shout, 5))
     assert answers == [b"ONCE", True]
@@ -140,3 +145,29 @@ def test_a_server_goes_on_after_a_handler_that_failed_and_answers_with_an_error(
 def test_a_server_whose_node_is_away_ends(world: World) -> None:
     with pytest.raises(StoreAway):
         world(Responder(world.another(port=reserve()), world.name).serve(shout))
+
+
+def test_messages_that_no_requester_could_have_written_are_told_and_stepped_over(world: World) -> None:
+    stream = f"requests:{world.name}"
+    requester, responder = Requester(world.client, world.name, 60), Responder(world.another(), world.name, 60)
+    world(StreamEncoder(world.client, stream, 60, chunk_bytes=4, sealer=Sealer(new_secret())).send(b"of many chunks"))
+    world(StreamEncoder(world.client, stream, 60).send(b"x" * ID_BYTES))
+    world.raw.set(chunk_key(stream, 4), b"by another program", px=60_000)
+    told: list[Exception] = []
+    handled: list[bytes] = []
+
+    def handle(request: bytes) -> bytes:
+        handled.append(request)
+        return shout(request)
+
+    served = world.together(
+        lambda: requester.call(b"now", SOON_S),
+        lambda: responder.serve(handle, lambda: b"now" in handled, told.append, 0.01),
+    )
+    assert served[0] == b"NOW" and [type(each) for each in told] == [Unreadable, Unreadable]
+    # The head of the stream too may be another program's, for a while.
+    world.raw.set(head_key(stream), b"no head", px=60_000)
+    world(responder.serve(shout, lambda: len(told) == 4, told.append, 0.001))
+    with pytest.raises(Unreadable):
+        world(responder.serve_one(shout, 0.001))
+    world.expire(head_key(stream))
