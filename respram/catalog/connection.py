@@ -138,9 +138,11 @@ multi 1 noscript,loading,stale,fast,allow_busy transaction 1.2.0 transactions -
   is Mark the start of a transaction block
   costs O(1)
 unwatch 1 noscript,loading,stale,fast,allow_busy transaction 2.2.0 transactions -
+  shape answers hot
   is Forget about all watched keys
   costs O(1)
 watch -2 noscript,loading,stale,fast,allow_busy transaction 2.2.0 transactions 1/-1/1
+  shape answers,asks hot
   is Watch the given keys to determine execution of the MULTI/EXEC block
   costs O(1) for every key.
   keys 1 range -1 1 0 RO

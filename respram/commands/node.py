@@ -206,10 +206,17 @@ class Conn:
         return self.queue is not None or self.session.begun
 
     def catch_up(self) -> None:
-        """Takes over a MULTI that the engine has answered by itself. Before anything asks for `queue`."""
+        """Takes over a MULTI and a WATCH that the engine has answered by itself. Before anything asks for `queue`
+        and `watched`.
+        """
         if self.session.begun:
             self.session.begun = False
             self.queue = []
+        if self.session.watched:
+            for watched, stamp in self.session.take_watched():
+                self.watched[watched] = stamp
+                self.watched_bytes += len(watched[1])
+            self.session.watches = True
 
     def settle(self) -> None:
         """Tells the session whether fast paths are right for this connection. To be called by

@@ -175,7 +175,7 @@ class Session(Protocol):
     exec_bytes_max: int  # of the replies of an EXEC that the engine answers itself
     # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
     begun: bool
-    watches: bool  # EXEC is for `dispatch`
+    watches: bool  # `dispatch` knows of keys under WATCH: EXEC is for it
     # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
     midway: bool
     keeping: int  # in MULTI: hot commands are kept, and answered QUEUED, while they look up so many keys; 0: none is
@@ -207,6 +207,12 @@ class Session(Protocol):
         """Hands them out, in order, and forgets them."""
 
     def drop_queued(self) -> None: ...
+    @property
+    def watched(self) -> bool:
+        """Whether the engine has answered a WATCH, and keeps the stamps for the next EXEC."""
+
+    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int]]]:
+        """Hands them out and forgets them: database and key, clock and node."""
 
 
 # (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same

@@ -88,7 +88,9 @@ likely = st.one_of(
               st.sampled_from([b"rev", b"withscores"])),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound, st.just(b"WITHSCORES"), st.just(b"limit"), number, number),
-    st.tuples(st.sampled_from([b"MULTI", b"EXEC", b"DISCARD"])),
+    st.tuples(st.sampled_from([b"MULTI", b"EXEC", b"DISCARD", b"UNWATCH"])),
+    st.tuples(st.just(b"WATCH"), key),
+    st.tuples(st.just(b"WATCH"), key, st.one_of(key, heap)),
     st.tuples(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), key, number),
     st.tuples(st.just(b"SETNX"), key, word),
     st.tuples(st.just(b"SET"), key, word, st.sampled_from([b"KEEPTTL", b"GET", b"xx"]),
@@ -254,7 +256,7 @@ class Side:
         self.seen.append(
             (session.more, session.suspended, session.closing, session.retried, session.kept, session.defaulted)
         )
-        self.seen.append((session.begun, session.midway))
+        self.seen.append((session.begun, session.midway, session.watched))
 
     def take(self, step: object) -> None:
         engine = self.engine

@@ -62,6 +62,7 @@ cdef extern from "engine.h":
         bint faulted
         CFault fault
         CSubscriber subscriber
+        Buffer watched
     ctypedef struct Nodes:
         uint64_t *numbers
     ctypedef struct Table:
@@ -208,6 +209,8 @@ cdef extern from "engine.h":
     bint kept_next(CSession *, Command *)
     unsigned kept_home(const Engine *, const CSession *)
     void kept_drop(CSession *)
+    bint watched_next(const CSession *, size_t *, int *, Span *, uint64_t *, uint64_t *)
+    void watched_drop(CSession *)
     void feed_forget(Engine *)
     Turn feed_start(Engine *, CSession *, uint8_t *, size_t, bint, int64_t, bint)
     const Command *feed_cold(const Engine *)

@@ -232,6 +232,7 @@ typedef struct Session {
     Args args;
     Buffer kept; /* hot commands in MULTI, run up to `kept_at` */
     size_t kept_at;
+    Buffer watched; /* keys under WATCH, with their stamps: see multi.c */
     uint64_t keeps, exec_bytes_max, keeping, kept_work; /* keys that those kept may look up, and do */
     uint64_t kept_count, kept_bytes; /* of their arguments */
     uint64_t defaulted; /* its fast writes that named no TTL */
@@ -562,6 +563,8 @@ bool kept_run(Engine *engine, Session *session, int64_t now_ms, size_t reply_byt
 bool kept_next(Session *session, Command *command); /* takes the next out without running it */
 unsigned kept_home(const Engine *engine, const Session *session);
 void kept_drop(Session *session);
+bool watched_next(const Session *session, size_t *at, int *db, Span *key, uint64_t *clock, uint64_t *node);
+void watched_drop(Session *session);
 
 /* xxh3.c */
 uint64_t xxh3(Span value); /* the digest that DIGEST tells */

@@ -47,6 +47,7 @@ void session_close(Session *session) {
     pending_clear(session, 0);
     kept_drop(session);
     buffer_clear(&session->kept, 0);
+    buffer_clear(&session->watched, 0);
 }
 
 size_t session_buffered_bytes(const Session *session) {

@@ -150,7 +150,7 @@ static Value member(const Run *run, bool is_key, const Value *place) {
 
 static bool is_inside(uint8_t hot) {
     return hot != COLD && hot != HOT_select && hot != HOT_eval && hot != HOT_evalsha && hot != HOT_multi
-        && hot != HOT_exec && hot != HOT_discard;
+        && hot != HOT_exec && hot != HOT_discard && hot != HOT_watch && hot != HOT_unwatch;
 }
 
 /* What a script is told of a life that nobody named: see commands/scripts.py. */

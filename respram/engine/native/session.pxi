@@ -236,6 +236,21 @@ cdef class NativeSession:
     def drop_queued(self):
         kept_drop(&self.c)
 
+    @property
+    def watched(self):
+        return self.c.watched.len > 0
+
+    def take_watched(self):
+        cdef size_t at = 0
+        cdef int db
+        cdef Span key
+        cdef uint64_t clock, node
+        taken = []
+        while watched_next(&self.c, &at, &db, &key, &clock, &node):
+            taken.append(((db, bytes_of(key)), (clock, node)))
+        watched_drop(&self.c)
+        return taken
+
 
 cdef list argv_of(const Command *command):
     cdef size_t number

@@ -28,7 +28,7 @@ from respram.engine.pure.guard import Guard
 from respram.engine.pure.homes import Homes
 from respram.engine.pure.hot import HANDLERS, Handler
 from respram.engine.pure.keyspace import Keyspace
-from respram.engine.pure.multi import QUEUED, Kept
+from respram.engine.pure.multi import QUEUED, Kept, is_changed
 from respram.engine.pure.programs import Programs
 from respram.engine.pure.scanner import Scanner
 from respram.slots import pack_command, pack_keys
@@ -39,6 +39,7 @@ class PureSession:
         "db", "proto", "hot", "trusted", "closing", "suspended", "retried", "owner", "dispatch", "scanner",
         "queue", "more", "keeping", "keep", "defaulted", "permitted", "guard", "tracks", "decides", "taken",
         "keeps", "exec_bytes_max", "begun", "watches", "midway",
+        "watching",
     )  # fmt: skip
 
     def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
@@ -63,6 +64,7 @@ class PureSession:
         self.exec_bytes_max = sys.maxsize
         self.begun = self.watches = self.midway = False
         self.keep = Kept()
+        self.watching: dict[tuple[int, bytes], tuple[int, int]] = {}  # keys under WATCH, with their stamps
         self.defaulted = 0
 
     @property
@@ -93,9 +95,19 @@ class PureSession:
     def drop_queued(self) -> None:
         self.keep.drop()
 
+    @property
+    def watched(self) -> bool:
+        return bool(self.watching)
+
+    def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int]]]:
+        taken = list(self.watching.items())
+        self.watching.clear()
+        return taken
+
     def leave(self) -> None:
         """MULTI is over, and the engine had answered it."""
         self.keep.drop()
+        self.watching.clear()
         self.begun = self.midway = False
         self.keeping = 0
         self.hot = True
@@ -294,8 +306,12 @@ class Wire:
         keyspace = self.keyspace
         if not (keyspace.hot_reads and self.hot_writes) or keyspace.full():
             return None
-        if self.homes.table is not None and not session.decides and self.kept_home(session):
+        if self.homes.table is not None and not session.decides and (session.watching or self.kept_home(session)):
             return None
+        if session.watching:
+            if is_changed(keyspace, session.watching, now_ms):
+                return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
+            session.watching.clear()  # whatever EXEC itself does to them
         self.say(b"*%d\r\n" % session.kept)
         keyspace.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
         argv = self._run_queued(session, now_ms, session.exec_bytes_max)
@@ -406,6 +422,7 @@ class Wire:
         self.channels.leave(session)
         session.queue.clear()
         session.drop_queued()
+        session.watching.clear()
         session.scanner.wipe()
 
 

@@ -79,6 +79,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"multi": multi.multi,
     b"exec": multi.without_multi,
     b"discard": multi.without_multi,
+    b"watch": multi.watch,
+    b"unwatch": multi.unwatch,
     b"del": writes.delete,
     b"unlink": writes.delete,
     b"publish": channels.publish,

@@ -19,7 +19,7 @@ PLAIN = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?\Z")
 DIGITS_MAX = 15  # of a number in a text: a double holds them all
 EXACT_MAX = 2.0**53  # below it a double and an integer are the same
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
-NOT_INSIDE = frozenset({b"select", b"eval", b"evalsha", b"multi", b"exec", b"discard"})
+NOT_INSIDE = frozenset({b"select", b"eval", b"evalsha", b"multi", b"exec", b"discard", b"watch", b"unwatch"})
 
 
 class Status(NamedTuple):
