@@ -4,7 +4,7 @@ Notation: `entry.py`. Where Redis 7.0 has a command, its entry tells what Redis 
 
 ENTRIES = """
 hdel -3 write,fast,by_name hash 2.0.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Delete one or more hash fields
   costs O(N) where N is the number of fields to be removed.
   keys 1 range 0 1 0 RW,delete
@@ -75,7 +75,7 @@ hincrbyfloat 4 write,denyoom,fast hash 2.6.0 hash 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 field:string increment:double
 hkeys 2 readonly hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get all the fields in a hash
   costs O(N) where N is the size of the hash.
   tip nondeterministic_output_order
@@ -94,7 +94,7 @@ hmget -3 readonly,fast hash 2.0.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 field:string*
 hmset -4 write,denyoom,fast hash 2.0.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set multiple hash fields to multiple values
   costs O(N) where N is the number of fields being set.
   keys 1 range 0 1 0 RW,update
@@ -162,13 +162,13 @@ hsetex -6 write,denyoom,fast hash 8.0.0 hash 1/1/1
   args milliseconds:integer=PX unix-time-seconds:unix-time=EXAT unix-time-milliseconds:unix-time=PXAT keepttl:=KEEPTTL )
   args fields:block=FIELDS( numfields:integer data:block*( field:string value:string ) )
 hsetnx 4 write,denyoom,fast hash 2.0.0 hash 1/1/1
-  shape decides
+  shape decides hot
   is Set the value of a hash field, only if the field does not exist
   costs O(1)
   keys 1 range 0 1 0 RW,insert
   args key:key#0 field:string value:string
 hstrlen 3 readonly,fast hash 3.2.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get the length of the value of a hash field
   costs O(1)
   keys 1 range 0 1 0 RO
@@ -181,7 +181,7 @@ httl -5 readonly,fast hash 7.4.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 fields:block=FIELDS( numfields:integer field:string* )
 hvals 2 readonly hash 2.0.0 hash 1/1/1
-  shape reads
+  shape reads hot
   is Get all the values in a hash
   costs O(N) where N is the size of the hash.
   tip nondeterministic_output_order

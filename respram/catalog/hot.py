@@ -18,7 +18,7 @@ COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers look at 
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
 
-SLOTS_BITS = 8  # of the perfect hash: more slots than twice the rows
+SLOTS_BITS = 9  # of the perfect hash: so many more slots than rows that one is soon found
 NAME_BYTES_MAX = 16  # of a hot command: two words cover it
 MULTIPLIERS = 1_000_000  # tried until one has no collision
 ODD = 0x9E3779B97F4A7C15

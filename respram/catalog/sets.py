@@ -57,14 +57,14 @@ sismember 3 readonly,fast set 1.0.0 set 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0 member:string
 smembers 2 readonly set 1.0.0 set 1/1/1
-  shape reads
+  shape reads hot
   is Get all the members in a set
   costs O(N) where N is the set cardinality.
   tip nondeterministic_output_order
   keys 1 range 0 1 0 RO,access
   args key:key#0
 smismember -3 readonly,fast set 6.2.0 set 1/1/1
-  shape reads
+  shape reads hot 1024
   is Returns the membership associated with the given elements for a set
   costs O(N) where N is the number of elements being checked for membership
   keys 1 range 0 1 0 RO,access
@@ -93,7 +93,7 @@ srandmember -2 readonly set 1.0.0 set 1/1/1
   since 2.6.0 Added the optional `count` argument.
   args key:key#0 count:integer?@2.6.0
 srem -3 write,fast,by_name set 1.0.0 set 1/1/1
-  shape decides hot 3
+  shape decides hot 1024
   is Remove one or more members from a set
   costs O(N) where N is the number of members to be removed.
   keys 1 range 0 1 0 RW,delete

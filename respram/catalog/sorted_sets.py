@@ -28,7 +28,7 @@ bzpopmin -3 write,noscript,blocking,fast,by_name sortedset,blocking 5.0.0 sorted
   since 6.0.0 `timeout` is interpreted as a double instead of an integer.
   args key:key*#0 timeout:double
 zadd -4 write,denyoom,fast sortedset 1.2.0 sorted-set 1/1/1
-  shape decides hot 4
+  shape decides hot 1024
   is Add one or more members to a sorted set, or update its score if it already exists
   costs O(log(N)) for each item added, where N is the number of elements in the sorted set.
   keys 1 range 0 1 0 RW,update
@@ -44,7 +44,7 @@ zcard 2 readonly,fast sortedset 1.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0
 zcount 4 readonly,fast sortedset 2.0.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot
   is Count the members in a sorted set with scores within the given values
   costs O(log(N)) with N being the number of elements in the sorted set.
   keys 1 range 0 1 0 RO,access
@@ -107,7 +107,7 @@ zmpop -4 write,movablekeys,by_name sortedset 7.0.0 sorted-set -
   keys 1 keynum 0 1 1 RW,access,delete
   args numkeys:integer key:key*#0 where:oneof( min:=MIN max:=MAX ) count:integer=COUNT?
 zmscore -3 readonly,fast sortedset 6.2.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the score associated with the given members in a sorted set
   costs O(N) where N is the number of members being requested.
   keys 1 range 0 1 0 RO,access
@@ -134,7 +134,7 @@ zrandmember -2 readonly sortedset 6.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 options:block?( count:integer withscores:=WITHSCORES? )
 zrange -4 readonly sortedset 1.2.0 sorted-set 1/1/1
-  shape reads hot 6
+  shape reads hot 10
   is Return a range of members in a sorted set
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.
   keys 1 range 0 1 0 RO,access
@@ -181,7 +181,7 @@ zrank 3 readonly,fast sortedset 2.0.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 member:string
 zrem -3 write,fast,by_name sortedset 1.2.0 sorted-set 1/1/1
-  shape decides
+  shape decides hot 1024
   is Remove one or more members from a sorted set
   costs O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be
     removed.
@@ -210,7 +210,7 @@ zremrangebyscore 4 write,by_name sortedset 1.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RW,delete
   args key:key#0 min:double max:double
 zrevrange -4 readonly sortedset 1.2.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 8
   is Return a range of members in a sorted set, by index, with scores ordered from high to low
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.
   keys 1 range 0 1 0 RO,access
@@ -230,7 +230,7 @@ zrevrangebylex -4 readonly sortedset 2.8.9 sorted-set 1/1/1
   instead `ZRANGE` with the `REV` and `BYLEX` arguments
   args key:key#0 max:string min:string offset_count:block=LIMIT?( offset:integer count:integer )
 zrevrangebyscore -4 readonly sortedset 2.2.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 8
   is Return a range of members in a sorted set, by score, with scores ordered from high to low
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being
     returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it
@@ -243,7 +243,7 @@ zrevrangebyscore -4 readonly sortedset 2.2.0 sorted-set 1/1/1
   args key:key#0 max:double min:double withscores:=WITHSCORES? offset_count:block=LIMIT?( offset:integer
   args count:integer )
 zrevrank 3 readonly,fast sortedset 2.0.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot
   is Determine the index of a member in a sorted set, with scores ordered from high to low
   costs O(log(N))
   keys 1 range 0 1 0 RO,access

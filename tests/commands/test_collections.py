@@ -1,5 +1,7 @@
 """Collections as keys: their time, their events, what is seen of them and what is not."""
 
+import pytest
+
 from .rig import NIL, Client, Rig, array, bulk
 
 
@@ -96,3 +98,35 @@ def test_a_scan_finds_every_member_that_stays(client: Client) -> None:
         step += 1
         assert step < 200
     assert seen >= set(stay)
+
+
+@pytest.mark.parametrize(("line", "reply"), [
+    (b"HMSET h f v g w", b"+OK\r\n"),
+    (b"HSETNX h a x", b":0\r\n"),
+    (b"HSETNX fresh f x", b":1\r\n"),
+    (b"HKEYS h", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    (b"HVALS h", b"*2\r\n$1\r\n1\r\n$2\r\n22\r\n"),
+    (b"HSTRLEN h b", b":2\r\n"),
+    (b"SMEMBERS s", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    (b"SMISMEMBER s a x b", b"*3\r\n:1\r\n:0\r\n:1\r\n"),
+    (b"ZADD z 3 c 4 d", b":2\r\n"),
+    (b"ZADD z XX CH 3 a 9 x", b":1\r\n"),
+    (b"ZADD fresh 1 a 2 b", b":2\r\n"),
+    (b"ZADD fresh XX 1 a", b":0\r\n"),
+    (b"ZCOUNT z (1 +inf", b":1\r\n"),
+    (b"ZMSCORE z b x", b"*2\r\n$1\r\n2\r\n$-1\r\n"),
+    (b"ZREVRANK z a", b":1\r\n"),
+    (b"ZREVRANGE z 0 0 WITHSCORES", b"*2\r\n$1\r\nb\r\n$1\r\n2\r\n"),
+    (b"ZREVRANGEBYSCORE z +inf 0 LIMIT 1 5", b"*1\r\n$1\r\na\r\n"),
+    (b"ZRANGE z 0 9 BYSCORE LIMIT 0 1", b"*1\r\n$1\r\na\r\n"),
+    (b"ZRANGE z 9 0 BYSCORE REV", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n"),
+])  # fmt: skip
+def test_ordinary_commands_are_answered_by_the_engine_alone(
+    rig: Rig, client: Client, line: bytes, reply: bytes
+) -> None:
+    client(b"HSET", b"h", b"a", b"1", b"b", b"22")
+    client(b"SADD", b"s", b"a", b"b")
+    client(b"ZADD", b"z", b"1", b"a", b"2", b"b")
+    before = rig.node.stats.commands
+    assert client(*line.split()) == reply
+    assert rig.node.stats.commands == before or not rig.hot, "dispatch was asked"

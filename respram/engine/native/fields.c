@@ -45,7 +45,8 @@ static bool are_short(const Engine *engine, const Command *command, bool pairs) 
 }
 
 /* -- writing --------------------------------------------------------------------------------------- */
-HANDLER(hset) {
+/* HSET and HMSET. */
+static bool set_fields(Engine *engine, Session *session, const Command *command, bool counts, int64_t now_ms) {
     Record *head;
     if (command->argc < 4 || command->argc % 2 || command->argc > HOT_ARGS_MAX || engine_full(engine)
         || !are_short(engine, command, true)
@@ -64,7 +65,38 @@ HANDLER(hset) {
     }
     count(engine, before);
     engine_note(engine, NOTE_PUT + HASH - HASH, session->db, command_arg(command, 1));
-    reply_integer(engine, ':', added);
+    if (counts)
+        reply_integer(engine, ':', added);
+    else
+        reply_text(engine, "+OK\r\n", 5);
+    return true;
+}
+
+HANDLER(hset) {
+    return set_fields(engine, session, command, true, now_ms);
+}
+
+HANDLER(hmset) {
+    return set_fields(engine, session, command, false, now_ms);
+}
+
+HANDLER(hsetnx) {
+    Record *head;
+    if (command->argc != 4 || engine_full(engine) || !are_short(engine, command, true)
+        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span name = command_arg(command, 2);
+    const Record *before = head;
+    bool is_new = !head || !family_find(engine, head, name, now_ms);
+    if (is_new) {
+        if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+            return false;
+        if (!family_put(engine, head, name, command_arg(command, 3), 0, now_ms, &is_new))
+            return false;
+        engine_note(engine, NOTE_PUT + HASH - HASH, session->db, command_arg(command, 1));
+    }
+    count(engine, before);
+    reply_integer(engine, ':', is_new);
     return true;
 }
 
@@ -129,23 +161,36 @@ HANDLER(sadd) {
     return true;
 }
 
-/* One of them, for whom it was given by name. With the last one the key is gone. */
-HANDLER(srem) {
+/* HDEL, SREM and ZREM, for whom they were given by name. With the last member the key is gone. */
+bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    bool found = false;
-    if (command->argc != 3 || !head_of(engine, session, command, SET, now_ms, &head)
-        || !reply_reserve(engine, REPLY_HEAD_BYTES)
-        || (head && !family_let_go(engine, head, command_arg(command, 2), now_ms, &found)))
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, kind, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
+    int64_t gone = 0;
+    for (size_t number = 2; head && number < command->argc; number++) {
+        bool found = false;
+        if (!family_let_go(engine, head, command_arg(command, number), now_ms, &found))
+            return false; /* what is gone stays so, and `dispatch` says that there is no memory */
+        gone += found;
+    }
     count(engine, head);
     Span key = command_arg(command, 1);
-    if (found) {
-        engine_note(engine, NOTE_LET_GO + SET - HASH, session->db, key);
+    if (gone) {
+        engine_note(engine, (uint8_t)(NOTE_LET_GO + kind - HASH), session->db, key);
         if (!keyspace_row(engine, session->db, command->hash, key, now_ms))
             engine_note(engine, NOTE_DEL, session->db, key);
     }
-    reply_integer(engine, ':', found);
+    reply_integer(engine, ':', gone);
     return true;
+}
+
+HANDLER(hdel) {
+    return let_go_members(engine, session, command, HASH, now_ms);
+}
+
+HANDLER(srem) {
+    return let_go_members(engine, session, command, SET, now_ms);
 }
 
 /* -- reading --------------------------------------------------------------------------------------- */
@@ -196,14 +241,17 @@ HANDLER(hmget) {
     return true;
 }
 
-/* As they came, as long as none went. */
-HANDLER(hgetall) {
+enum { NAMES = 1, VALUES = 2 };
+
+/* HGETALL and its kin: the parts of each member, as they came, as long as none went. `mark` is RESP3's. */
+static bool tell_members(Engine *engine, Session *session, const Command *command, uint8_t kind, unsigned parts,
+                         char mark, int64_t now_ms) {
     Record *head;
-    if (command->argc != 2 || !head_of(engine, session, command, HASH, now_ms, &head))
+    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     uint64_t from = family ? family->dying : 0, end = family ? family->count : 0;
-    size_t bytes = REPLY_HEAD_BYTES;
+    size_t bytes = REPLY_HEAD_BYTES, of_each = parts == (NAMES | VALUES) ? 2 : 1;
     for (uint64_t place = from; place < end && bytes <= HOT_REPLY_BYTES_MAX; place++) {
         if (place + MEMBERS_AHEAD < end)
             __builtin_prefetch(family_member(family, place + MEMBERS_AHEAD));
@@ -214,15 +262,54 @@ HANDLER(hgetall) {
         return false;
     engine->moved += bytes; /* a walk counts for what it tells, its frames too */
     count(engine, head);
-    if (session->proto == 3)
-        reply_integer(engine, '%', (int64_t)(end - from));
-    else
-        reply_integer(engine, '*', (int64_t)(end - from) * 2);
+    uint64_t told = (end - from) * (session->proto == 3 && mark == '%' ? 1 : of_each);
+    reply_integer(engine, session->proto == 3 ? mark : '*', (int64_t)told);
     for (uint64_t place = from; place < end; place++) {
         const Record *member = family_member(family, place);
-        reply_bulk(engine, member_name(record_key(member)));
-        reply_value(engine, member);
+        if (parts & NAMES)
+            reply_bulk(engine, member_name(record_key(member)));
+        if (parts & VALUES)
+            reply_value(engine, member);
     }
+    return true;
+}
+
+HANDLER(hgetall) {
+    return tell_members(engine, session, command, HASH, NAMES | VALUES, '%', now_ms);
+}
+
+HANDLER(hkeys) {
+    return tell_members(engine, session, command, HASH, NAMES, '*', now_ms);
+}
+
+HANDLER(hvals) {
+    return tell_members(engine, session, command, HASH, VALUES, '*', now_ms);
+}
+
+HANDLER(smembers) {
+    return tell_members(engine, session, command, SET, NAMES, '~', now_ms);
+}
+
+HANDLER(hstrlen) {
+    Record *head;
+    if (command->argc != 3 || !head_of(engine, session, command, HASH, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    const Record *member = head ? family_find(engine, head, command_arg(command, 2), now_ms) : NULL;
+    count(engine, head);
+    reply_integer(engine, ':', member ? (int64_t)record_value_bytes(member) : 0);
+    return true;
+}
+
+HANDLER(smismember) {
+    Record *head;
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, SET, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES * command->argc))
+        return false;
+    count(engine, head);
+    reply_integer(engine, '*', (int64_t)command->argc - 2);
+    for (size_t number = 2; number < command->argc; number++)
+        reply_integer(engine, ':', head && family_find(engine, head, command_arg(command, number), now_ms));
     return true;
 }
 

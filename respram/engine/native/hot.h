@@ -65,5 +65,6 @@ bool draft_open(Engine *engine, const Record *record, size_t bytes);
 void draft_wipe(Engine *engine);
 bool integer_of(Engine *engine, const Record *record, int64_t *number);
 bool is_sealed(const Engine *engine, const Record *record);
+bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Hot commands of sorted sets: one member at a time, where the set is there. The twin of pure/ranks.py. */
+/* Hot commands of sorted sets: members by name, by rank and by score. The twin of pure/ranks.py. */
 #include "hot.h"
 
 #include <math.h>
@@ -81,8 +81,7 @@ static bool put(Engine *engine, Record *head, const Record *member, Span name, d
     return stored;
 }
 
-/* What ZADD and ZINCRBY share: the set has to be there. */
-static bool change(Engine *engine, Session *session, const Command *command, bool adds_up, int64_t now_ms) {
+HANDLER(zincrby) { /* the set has to be there */
     Record *head;
     double score;
     bool is_new, is_changed;
@@ -93,26 +92,95 @@ static bool change(Engine *engine, Session *session, const Command *command, boo
     if (name.len > HOT_BYTES_MAX)
         return false;
     const Record *member = family_find(engine, head, name, now_ms);
-    if (adds_up && member)
+    if (member)
         score += *score_of(engine, member);
     if (isnan(score) || !put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
         return false;
     engine->hits++;
     if (is_changed)
-        engine_note(engine, adds_up ? NOTE_ZINCR : NOTE_PUT + ZSET - HASH, session->db, command_arg(command, 1));
-    if (adds_up)
-        reply_score(engine, session, score);
-    else
-        reply_integer(engine, ':', is_new);
+        engine_note(engine, NOTE_ZINCR, session->db, command_arg(command, 1));
+    reply_score(engine, session, score);
     return true;
 }
 
-HANDLER(zadd) {
-    return change(engine, session, command, false, now_ms);
+enum { ONLY_NEW = 1, ONLY_OLD = 2, ONLY_GREATER = 4, ONLY_LESS = 8, COUNT_CHANGED = 16 };
+
+/* ZADD's words but INCR, and where the pairs begin. False: what `dispatch` has to judge. */
+static bool add_words(const Command *command, unsigned *words, size_t *at) {
+    *words = 0;
+    for (*at = 2; *at < command->argc; ++*at) {
+        Span word = command_arg(command, *at);
+        if (IS(word, "nx"))
+            *words |= ONLY_NEW;
+        else if (IS(word, "xx"))
+            *words |= ONLY_OLD;
+        else if (IS(word, "gt"))
+            *words |= ONLY_GREATER;
+        else if (IS(word, "lt"))
+            *words |= ONLY_LESS;
+        else if (IS(word, "ch"))
+            *words |= COUNT_CHANGED;
+        else
+            break;
+    }
+    unsigned apart = *words & (ONLY_NEW | ONLY_GREATER | ONLY_LESS);
+    return *at < command->argc && (command->argc - *at) % 2 == 0 && !(apart & (apart - 1))
+        && (*words & (ONLY_NEW | ONLY_OLD)) != (ONLY_NEW | ONLY_OLD);
 }
 
-HANDLER(zincrby) {
-    return change(engine, session, command, true, now_ms);
+static bool may_add(unsigned words, bool is_there, double before, double score) {
+    if (!is_there)
+        return !(words & ONLY_OLD);
+    return !(words & ONLY_NEW || (words & ONLY_LESS && score >= before) || (words & ONLY_GREATER && score <= before));
+}
+
+HANDLER(zadd) {
+    Record *head;
+    unsigned words;
+    size_t first, bytes = 0;
+    double score;
+    if (command->argc > HOT_ARGS_MAX || !add_words(command, &words, &first) || engine_full(engine)
+        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    for (size_t number = first; number < command->argc; number += 2) {
+        bytes += command_arg(command, number + 1).len;
+        if (!plain(command_arg(command, number), &score) || bytes > HOT_BYTES_MAX)
+            return false;
+    }
+    Span key = command_arg(command, 1);
+    const Record *before = head;
+    int64_t added = 0, updated = 0;
+    for (size_t number = first; number < command->argc; number += 2) {
+        Span name = command_arg(command, number + 1);
+        bool is_new, is_changed;
+        plain(command_arg(command, number), &score);
+        if (head && number > first) /* what was put may have moved it */
+            head = family_head(engine, session->db, command->hash, key, now_ms);
+        const Record *member = head ? family_find(engine, head, name, now_ms) : NULL;
+        if (!may_add(words, member != NULL, member ? *score_of(engine, member) : 0, score))
+            continue;
+        if (!head) {
+            if (!family_found(engine, session->db, command->hash, key, ZSET,
+                              now_ms + engine->settings.default_ttl_ms, true, now_ms))
+                return false;
+            engine->defaulted++;
+            head = family_head(engine, session->db, command->hash, key, now_ms);
+        }
+        if (!put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
+            return false; /* what is put stays, and `dispatch` says that there is no memory */
+        added += !member;
+        updated += member && is_changed;
+    }
+    engine->hits += before != NULL;
+    engine->misses += before == NULL;
+    if (added + updated)
+        engine_note(engine, NOTE_PUT + ZSET - HASH, session->db, key);
+    reply_integer(engine, ':', words & COUNT_CHANGED ? added + updated : added);
+    return true;
+}
+
+HANDLER(zrem) {
+    return let_go_members(engine, session, command, ZSET, now_ms);
 }
 
 /* A member for a command that reads; its key is counted as a hit or a miss. False: it is for `dispatch`. */
@@ -139,18 +207,47 @@ HANDLER(zscore) {
     return true;
 }
 
-HANDLER(zrank) {
+HANDLER(zmscore) {
+    Record *head;
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, now_ms, &head)
+        || !reply_reserve(engine, REPLY_BYTES_MAX * command->argc))
+        return false;
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+    reply_integer(engine, '*', (int64_t)command->argc - 2);
+    for (size_t number = 2; number < command->argc; number++) {
+        const Record *member = head ? family_find(engine, head, command_arg(command, number), now_ms) : NULL;
+        if (member)
+            reply_score(engine, session, *score_of(engine, member));
+        else
+            reply_nil(engine, session->proto);
+    }
+    return true;
+}
+
+/* ZRANK and ZREVRANK. */
+static bool rank(Engine *engine, Session *session, const Command *command, bool downwards, int64_t now_ms) {
     Record *head;
     const Record *member;
     if (!find(engine, session, command, now_ms, &head, &member))
         return false;
     Span name = command_arg(command, 2);
-    if (member)
+    if (member) {
+        int64_t place = (int64_t)family_place(engine, head, *score_of(engine, member), &name, false, now_ms);
         reply_integer(engine, ':',
-        (int64_t)family_place(engine, head, *score_of(engine, member), &name, false, now_ms));
-    else
+                      downwards ? (int64_t)order_count(&family_of(engine, head)->order) - 1 - place : place);
+    } else {
         reply_nil(engine, session->proto);
+    }
     return true;
+}
+
+HANDLER(zrank) {
+    return rank(engine, session, command, false, now_ms);
+}
+
+HANDLER(zrevrank) {
+    return rank(engine, session, command, true, now_ms);
 }
 
 HANDLER(zcard) {
@@ -217,38 +314,6 @@ static bool tell(Engine *engine, const Session *session, const Family *family, T
     return true;
 }
 
-HANDLER(zrange) {
-    Record *head;
-    Told told = {0};
-    int64_t first, last;
-    if (command->argc < 4 || command->argc > 6 || !span_int64(command_arg(command, 2), &first)
-        || !span_int64(command_arg(command, 3), &last))
-        return false;
-    for (size_t number = 4; number < command->argc; number++) {
-        Span word = command_arg(command, number);
-        if (IS(word, "withscores"))
-            told.scores = true;
-        else if (IS(word, "rev") && !told.downwards)
-            told.downwards = true;
-        else
-            return false;
-    }
-    if (!head_of(engine, session, command, now_ms, &head))
-        return false;
-    const Family *family = head ? family_of(engine, head) : NULL;
-    int64_t size = family ? (int64_t)order_count(&family->order) : 0;
-    int64_t start = first < 0 ? first + size : first, end = last < 0 ? last + size : last;
-    if (start < 0)
-        start = 0;
-    if (end >= size)
-        end = size - 1;
-    if (start <= end) {
-        told.count = (uint64_t)(end - start) + 1;
-        told.start = (uint64_t)(told.downwards ? size - 1 - start : start);
-    }
-    return tell(engine, session, family, told);
-}
-
 /* An end of a range of scores, in the forms that are no work to read. */
 static bool bound_of(Span word, double *score, bool *exclusive) {
     *exclusive = word.len && word.bytes[0] == '(';
@@ -264,39 +329,119 @@ static bool bound_of(Span word, double *score, bool *exclusive) {
     return true;
 }
 
-HANDLER(zrangebyscore) {
-    Record *head;
-    Told told = {0};
-    double low, high;
-    bool above, below;
-    int64_t offset = 0, limit = -1;
-    if (command->argc < 4 || command->argc > 8 || !bound_of(command_arg(command, 2), &low, &above)
-        || !bound_of(command_arg(command, 3), &high, &below))
-        return false;
+typedef struct Words { /* behind the key and the two ends */
+    bool by_score, downwards, scores, limited;
+    int64_t offset, limit;
+} Words;
+
+/* `free`: they may say kind and direction, too. False: what `dispatch` has to judge. */
+static bool range_words(const Command *command, bool free, Words *words) {
+    bool kinded = !free, turned = !free;
+    words->limit = -1;
     for (size_t number = 4; number < command->argc; number++) {
         Span word = command_arg(command, number);
         if (IS(word, "withscores")) {
-            told.scores = true;
+            words->scores = true;
         } else if (IS(word, "limit") && number + 2 < command->argc
-            && span_int64(command_arg(command, number + 1), &offset)
-                   && span_int64(command_arg(command, number + 2), &limit)) {
+                   && span_int64(command_arg(command, number + 1), &words->offset)
+                   && span_int64(command_arg(command, number + 2), &words->limit)) {
+            words->limited = true;
             number += 2;
+        } else if (IS(word, "rev") && !turned) {
+            words->downwards = turned = true;
+        } else if (IS(word, "byscore") && !kinded) {
+            words->by_score = kinded = true;
         } else {
             return false;
         }
     }
+    return words->by_score || !words->limited;
+}
+
+/* The ranks between two ranks; below 0 they count from the end. */
+static void cover_ranks(const Family *family, int64_t first, int64_t last, Told *told) {
+    int64_t size = family ? (int64_t)order_count(&family->order) : 0;
+    int64_t start = first < 0 ? first + size : first, end = last < 0 ? last + size : last;
+    if (start < 0)
+        start = 0;
+    if (end >= size)
+        end = size - 1;
+    if (start <= end) {
+        told->count = (uint64_t)(end - start) + 1;
+        told->start = (uint64_t)(told->downwards ? size - 1 - start : start);
+    }
+}
+
+typedef struct Ends { /* of a range of scores */
+    double low, high;
+    bool above, below; /* they are not in it */
+} Ends;
+
+static bool read_ends(Span low, Span high, Ends *ends) {
+    return bound_of(low, &ends->low, &ends->above) && bound_of(high, &ends->high, &ends->below);
+}
+
+/* Its first rank, and how many it has. */
+static uint64_t cover_scores(const Family *family, const Ends *ends, uint64_t *start) {
+    *start = order_place(&family->order, ends->low, NULL, ends->above);
+    uint64_t stop = order_place(&family->order, ends->high, NULL, !ends->below);
+    return stop > *start ? stop - *start : 0;
+}
+
+/* ZRANGE and its older forms. */
+static bool range(Engine *engine, Session *session, const Command *command, Words words, bool free, int64_t now_ms) {
+    Record *head;
+    Ends ends;
+    int64_t first, last;
+    if (command->argc < 4 || !range_words(command, free, &words))
+        return false;
+    Span one = command_arg(command, 2), other = command_arg(command, 3);
+    if (words.by_score ? !read_ends(words.downwards ? other : one, words.downwards ? one : other, &ends)
+                       : !span_int64(one, &first) || !span_int64(other, &last))
+        return false;
     if (!head_of(engine, session, command, now_ms, &head))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
-    if (family) {
-        uint64_t start = order_place(&family->order, low, NULL, above),
-            stop = order_place(&family->order, high, NULL, !below);
-        if (offset >= 0 && start < stop && (uint64_t)offset < stop - start) {
-            told.start = start + (uint64_t)offset;
-            told.count = stop - told.start;
-            if (limit >= 0 && (uint64_t)limit < told.count)
-                told.count = (uint64_t)limit;
+    Told told = {.downwards = words.downwards, .scores = words.scores};
+    if (!words.by_score) {
+        cover_ranks(family, first, last, &told);
+    } else if (family) {
+        uint64_t start, count = cover_scores(family, &ends, &start);
+        if (words.offset >= 0 && (uint64_t)words.offset < count) {
+            told.count = count - (uint64_t)words.offset;
+            told.start = told.downwards ? start + told.count - 1 : start + (uint64_t)words.offset;
+            if (words.limit >= 0 && (uint64_t)words.limit < told.count)
+                told.count = (uint64_t)words.limit;
         }
     }
     return tell(engine, session, family, told);
+}
+
+HANDLER(zrange) {
+    return range(engine, session, command, (Words){0}, true, now_ms);
+}
+
+HANDLER(zrevrange) {
+    return range(engine, session, command, (Words){.downwards = true}, false, now_ms);
+}
+
+HANDLER(zrangebyscore) {
+    return range(engine, session, command, (Words){.by_score = true}, false, now_ms);
+}
+
+HANDLER(zrevrangebyscore) {
+    return range(engine, session, command, (Words){.by_score = true, .downwards = true}, false, now_ms);
+}
+
+HANDLER(zcount) {
+    Record *head;
+    Ends ends;
+    uint64_t start;
+    if (command->argc != 4 || !read_ends(command_arg(command, 2), command_arg(command, 3), &ends)
+        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+    reply_integer(engine, ':', head ? (int64_t)cover_scores(family_of(engine, head), &ends, &start) : 0);
+    return true;
 }

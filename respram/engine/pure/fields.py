@@ -16,6 +16,15 @@ Reply = bytes | None
 
 # -- writing ------------------------------------------------------------------------------------------
 def hset(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    added = _set(keyspace, session, argv, now_ms)
+    return None if added is None else b":%d\r\n" % added
+
+
+def hmset(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return None if _set(keyspace, session, argv, now_ms) is None else b"+OK\r\n"
+
+
+def _set(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> int | None:
     if (
         len(argv) < 4
         or len(argv) % 2
@@ -33,7 +42,23 @@ def hset(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     pairs = zip(argv[2::2], argv[3::2], strict=True)
     added = sum(family.put_member(keyspace, session.db, argv[1], name, value, None, now_ms) for name, value in pairs)
     _tell(keyspace, b"hset", session, argv)
-    return b":%d\r\n" % added
+    return added
+
+
+def hsetnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    if len(argv) != 4 or keyspace.full() or not _are_short(keyspace, argv, 2):
+        return None
+    there = _is_there(keyspace, session, argv, HASH, now_ms)
+    if there is None:
+        return None
+    _count(keyspace, there)
+    if there and _member(keyspace, session, argv, HASH, argv[2], now_ms) is not None:
+        return b":0\r\n"
+    if not there:
+        _begin(keyspace, session, argv, HASH, now_ms)
+    family.put_member(keyspace, session.db, argv[1], argv[2], argv[3], None, now_ms)
+    _tell(keyspace, b"hset", session, argv)
+    return b":1\r\n"
 
 
 def hincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
@@ -77,18 +102,28 @@ def sadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     return b":%d\r\n" % added
 
 
+def hdel(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return let_go_members(keyspace, session, argv, HASH, now_ms)
+
+
 def srem(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    """One of them, for whom it was given by name. With the last one the key is gone."""
-    there = _is_there(keyspace, session, argv, SET, now_ms) if len(argv) == 3 else None
+    return let_go_members(keyspace, session, argv, SET, now_ms)
+
+
+def let_go_members(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> Reply:
+    """For whom it was given by name. With the last member the key is gone."""
+    there = _is_there(keyspace, session, argv, kind, now_ms) if 3 <= len(argv) <= HOT_ARGS_MAX else None
     if there is None:
         return None
     _count(keyspace, there)
-    found = there and family.let_go_member(keyspace, session.db, argv[1], argv[2], now_ms)
-    if found:
-        _tell(keyspace, b"srem", session, argv)
+    gone = 0
+    if there:
+        gone = sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in argv[2:])
+    if gone:
+        _tell(keyspace, family.LET_GO[kind], session, argv)
         if keyspace.row(session.db, argv[1], now_ms) is None:
             _tell(keyspace, b"del", session, argv)
-    return b":%d\r\n" % found
+    return b":%d\r\n" % gone
 
 
 # -- reading ------------------------------------------------------------------------------------------
@@ -114,21 +149,64 @@ def hmget(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
 
 
 def hgetall(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    """As they came, as long as none went."""
-    there = _is_there(keyspace, session, argv, HASH, now_ms) if len(argv) == 2 else None
+    rows = _rows(keyspace, session, argv, HASH, now_ms)
+    if rows is None:
+        return None
+    head = b"%%%d\r\n" % len(rows) if session.proto == 3 else b"*%d\r\n" % (2 * len(rows))
+    return head + b"".join(bulk(name_of(row.key)) + bulk(keyspace.read(row)) for row in rows)
+
+
+def hkeys(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    rows = _rows(keyspace, session, argv, HASH, now_ms)
+    return None if rows is None else b"*%d\r\n%b" % (len(rows), b"".join(bulk(name_of(row.key)) for row in rows))
+
+
+def hvals(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    rows = _rows(keyspace, session, argv, HASH, now_ms)
+    return None if rows is None else b"*%d\r\n%b" % (len(rows), b"".join(bulk(keyspace.read(row)) for row in rows))
+
+
+def smembers(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    rows = _rows(keyspace, session, argv, SET, now_ms)
+    if rows is None:
+        return None
+    mark = b"~" if session.proto == 3 else b"*"
+    return b"%b%d\r\n%b" % (mark, len(rows), b"".join(bulk(name_of(row.key)) for row in rows))
+
+
+def _rows(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> list[Row] | None:
+    """All members, as they came, as long as none went. None: too many to be told at once, or another kind of key."""
+    there = _is_there(keyspace, session, argv, kind, now_ms) if len(argv) == 2 else None
     if there is None:
         return None
     rows: list[Row] = []
     if there:
-        its = keyspace.families.found[HASH * DATABASES + session.db, argv[1]]
+        its = keyspace.families.found[kind * DATABASES + session.db, argv[1]]
         rows = its.rows[its.dying :]
     size = FRAME_BYTES + sum(2 * FRAME_BYTES + len(row.key) + len(row.value or b"") for row in rows)
     if size > HOT_REPLY_BYTES_MAX:
         return None
     keyspace.moved += size  # a walk counts for what it tells, its frames too
     _count(keyspace, there)
-    head = b"%%%d\r\n" % len(rows) if session.proto == 3 else b"*%d\r\n" % (2 * len(rows))
-    return head + b"".join(bulk(name_of(row.key)) + bulk(keyspace.read(row)) for row in rows)
+    return rows
+
+
+def hstrlen(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    there = _is_there(keyspace, session, argv, HASH, now_ms) if len(argv) == 3 else None
+    if there is None:
+        return None
+    _count(keyspace, there)
+    row = _member(keyspace, session, argv, HASH, argv[2], now_ms) if there else None
+    return b":%d\r\n" % (0 if row is None else len(row.value or b""))
+
+
+def smismember(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    there = _is_there(keyspace, session, argv, SET, now_ms) if 3 <= len(argv) <= HOT_ARGS_MAX else None
+    if there is None:
+        return None
+    _count(keyspace, there)
+    found = (there and _member(keyspace, session, argv, SET, name, now_ms) is not None for name in argv[2:])
+    return b"*%d\r\n%b" % (len(argv) - 2, b"".join(b":%d\r\n" % one for one in found))
 
 
 def hexists(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:

@@ -1,14 +1,15 @@
-"""Hot commands of sorted sets: one member at a time, where the set is there. The twin of native/ranks.c.
+"""Hot commands of sorted sets: members by name, by rank and by score. The twin of native/ranks.c.
 
 A score is read here where it is a plain number of at most 15 digits, which a double holds to the last of them; all
 others are for `dispatch`.
 """
 
 import re
+from dataclasses import dataclass
 from math import inf, isnan
 
-from respram.engine.api import HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, Session
-from respram.engine.pure import family
+from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, Session
+from respram.engine.pure import family, fields
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.reads import NIL, bulk
@@ -21,20 +22,56 @@ from respram.record import DATABASES, ZSET, member_key
 PLAIN = re.compile(rb"-?[0-9]+(\.[0-9]*)?")
 MEMBER_BYTES, SCORE_BYTES = 64, 64  # of a reply besides its names, as the native engine counts them
 ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
+ADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch"})
 DIGITS_MAX = 15  # a double holds so many to the last of them
 
 
 def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    if len(argv) != 4:
+    at, words = 2, set[bytes]()
+    while at < len(argv) and (word := argv[at].lower()) in ADD_WORDS:
+        words.add(word)
+        at += 1
+    if len(argv) > HOT_ARGS_MAX or at >= len(argv) or (len(argv) - at) % 2 or keyspace.full():
         return None
-    score = _plain(argv[2])
-    head = _head(keyspace, session, argv[1], now_ms)
-    if score is None or head is None or keyspace.full() or len(argv[3]) > HOT_BYTES_MAX:
+    if {b"nx", b"xx"} <= words or len(words & {b"nx", b"gt", b"lt"}) > 1:
         return None
-    row = _member(keyspace, head, argv[3], now_ms)
-    keyspace.hits += 1
-    _put(keyspace, head, row, argv[3], score, now_ms, b"zadd")
-    return b":0\r\n" if row is not None else b":1\r\n"
+    head = keyspace.row(session.db, argv[1], now_ms)
+    if head is not None and head.kind != ZSET:
+        return None
+    scores, names = [_plain(word) for word in argv[at::2]], argv[at + 1 :: 2]
+    if None in scores or sum(map(len, names)) > HOT_BYTES_MAX:
+        return None
+    keyspace.hits += head is not None
+    keyspace.misses += head is None
+    added = updated = 0
+    for score, name in zip(scores, names, strict=True):
+        assert score is not None
+        row = _member(keyspace, head, name, now_ms) if head is not None else None
+        before = None if row is None else score_of(keyspace.read(row))
+        if not _may_add(words, before, score):
+            continue
+        if head is None:
+            family.found(
+                keyspace, session.db, argv[1], ZSET, now_ms + keyspace.settings.default_ttl_ms, True, now_ms
+            )  # fmt: skip
+            keyspace.defaulted += 1
+            head = keyspace.head(session.db, argv[1], now_ms)
+            assert head is not None
+        added += row is None
+        updated += _put(keyspace, head, row, name, score, now_ms) and row is not None
+    if added or updated:
+        _tell(keyspace, b"zadd", session, argv)
+    return b":%d\r\n" % (added + updated if b"ch" in words else added)
+
+
+def _may_add(words: set[bytes], before: float | None, score: float) -> bool:
+    if before is None:
+        return b"xx" not in words
+    return not (b"nx" in words or (b"lt" in words and score >= before) or (b"gt" in words and score <= before))
+
+
+def zrem(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return fields.let_go_members(keyspace, session, argv, ZSET, now_ms)
 
 
 def zincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -49,7 +86,8 @@ def zincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
     if isnan(score):
         return None
     keyspace.hits += 1
-    _put(keyspace, head, row, argv[3], score, now_ms, b"zincr")
+    if _put(keyspace, head, row, argv[3], score, now_ms):
+        _tell(keyspace, b"zincr", session, argv)
     return _told(session, score)
 
 
@@ -63,7 +101,27 @@ def zscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     return NIL[session.proto] if row is None else _told(session, score_of(keyspace.read(row)))
 
 
+def zmscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    head = keyspace.row(session.db, argv[1], now_ms) if 3 <= len(argv) <= HOT_ARGS_MAX else None
+    if not 3 <= len(argv) <= HOT_ARGS_MAX or (head is not None and head.kind != ZSET):
+        return None
+    keyspace.hits += head is not None
+    keyspace.misses += head is None
+    rows = [None if head is None else _member(keyspace, head, name, now_ms) for name in argv[2:]]
+    nil = NIL[session.proto]
+    told = (nil if row is None else _told(session, score_of(keyspace.read(row))) for row in rows)
+    return b"*%d\r\n%b" % (len(rows), b"".join(told))
+
+
 def zrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _rank(keyspace, session, argv, False, now_ms)
+
+
+def zrevrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _rank(keyspace, session, argv, True, now_ms)
+
+
+def _rank(keyspace: Keyspace, session: Session, argv: list[bytes], downwards: bool, now_ms: int) -> bytes | None:
     if len(argv) != 3:
         return None
     head = keyspace.row(session.db, argv[1], now_ms)
@@ -74,7 +132,8 @@ def zrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
         return NIL[session.proto]
     order = family.family_of(keyspace, head).order
     assert isinstance(order, Order)
-    return b":%d\r\n" % order.place(score_of(keyspace.read(row)), argv[2], False)
+    place = order.place(score_of(keyspace.read(row)), argv[2], False)
+    return b":%d\r\n" % (len(order) - 1 - place if downwards else place)
 
 
 def zcard(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -90,56 +149,110 @@ def zcard(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
     return b":%d\r\n" % family.family_of(keyspace, head).count
 
 
+@dataclass(slots=True)
+class Words:
+    """Behind the key and the two ends."""
+
+    by_score: bool = False
+    downwards: bool = False
+    scores: bool = False
+    limited: bool = False
+    offset: int = 0
+    limit: int = -1
+
+
 def zrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """By rank alone."""
-    words = [word.lower() for word in argv[4:]]
-    if not 4 <= len(argv) <= 6 or not {b"withscores", b"rev"}.issuperset(words) or words.count(b"rev") > 1:
-        return None
-    first, last = parse_int(argv[2]), parse_int(argv[3])
-    head = keyspace.row(session.db, argv[1], now_ms)
-    if first is None or last is None or (head is not None and head.kind != ZSET):
-        return None
-    order, downwards = _order(keyspace, head), b"rev" in words
-    size = len(order) if order is not None else 0
-    start = max(first + size if first < 0 else first, 0)
-    end = min(last + size if last < 0 else last, size - 1)
-    return _range(
-        keyspace,
-        session,
-        order,
-        size - 1 - start if downwards else start,
-        max(end - start + 1, 0),
-        downwards,
-        b"withscores" in words,
-    )
+    return _tell_range(keyspace, session, argv, Words(), now_ms, free=True)
+
+
+def zrevrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _tell_range(keyspace, session, argv, Words(downwards=True), now_ms, free=False)
 
 
 def zrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    if not 4 <= len(argv) <= 8:
+    return _tell_range(keyspace, session, argv, Words(by_score=True), now_ms, free=False)
+
+
+def zrevrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _tell_range(keyspace, session, argv, Words(by_score=True, downwards=True), now_ms, free=False)
+
+
+def zcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    ends = _ends(argv[2], argv[3]) if len(argv) == 4 else None
+    head = keyspace.row(session.db, argv[1], now_ms) if ends is not None else None
+    if ends is None or (head is not None and head.kind != ZSET):
         return None
-    low, high = _bound(argv[2]), _bound(argv[3])
-    offset, limit, scores = 0, -1, False
-    words = argv[4:]
-    while words:
-        option = words[0].lower()
-        if option == b"withscores":
-            scores, words = True, words[1:]
-        elif option == b"limit" and len(words) > 2:
-            one, other = parse_int(words[1]), parse_int(words[2])
-            if one is None or other is None:
-                return None
-            offset, limit, words = one, other, words[3:]
-        else:
-            return None
+    keyspace.hits += head is not None
+    keyspace.misses += head is None
+    order = _order(keyspace, head)
+    return b":%d\r\n" % (0 if order is None else _cover(order, ends)[1])
+
+
+def _tell_range(
+    keyspace: Keyspace, session: Session, argv: list[bytes], words: Words, now_ms: int, *, free: bool
+) -> bytes | None:  # fmt: skip
+    if len(argv) < 4 or not _read_words(argv[4:], words, free):
+        return None
+    one, other = argv[2:4]
+    ends, first, last = None, None, None
+    if words.by_score:
+        ends = _ends(other, one) if words.downwards else _ends(one, other)
+    else:
+        first, last = parse_int(one), parse_int(other)
+    if ends is None and (first is None or last is None):
+        return None
     head = keyspace.row(session.db, argv[1], now_ms)
-    if low is None or high is None or (head is not None and head.kind != ZSET):
+    if head is not None and head.kind != ZSET:
         return None
     order = _order(keyspace, head)
     start = count = 0
-    if order is not None and offset >= 0:
-        start = order.place(low[0], None, low[1]) + offset
-        count = max(order.place(high[0], None, not high[1]) - start, 0)
-    return _range(keyspace, session, order, start, count if limit < 0 else min(count, limit), False, scores)
+    if ends is None:
+        assert first is not None and last is not None
+        size = len(order) if order is not None else 0
+        start = max(first + size if first < 0 else first, 0)
+        count = max(min(last + size if last < 0 else last, size - 1) - start + 1, 0)
+        start = size - 1 - start if words.downwards else start
+    elif order is not None and words.offset >= 0:
+        start, count = _cover(order, ends)
+        count = max(count - words.offset, 0)
+        start = start + count - 1 if words.downwards else start + words.offset
+        count = count if words.limit < 0 else min(count, words.limit)
+    return _range(keyspace, session, order, start, count, words.downwards, words.scores)
+
+
+def _read_words(rest: list[bytes], words: Words, free: bool) -> bool:
+    """`free`: they may say kind and direction, too. False: what `dispatch` has to judge."""
+    kinded = turned = not free
+    while rest:
+        word = rest[0].lower()
+        if word == b"withscores":
+            words.scores, rest = True, rest[1:]
+        elif word == b"limit" and len(rest) > 2:
+            offset, limit = parse_int(rest[1]), parse_int(rest[2])
+            if offset is None or limit is None:
+                return False
+            words.limited, words.offset, words.limit, rest = True, offset, limit, rest[3:]
+        elif word == b"rev" and not turned:
+            words.downwards = turned = True
+            rest = rest[1:]
+        elif word == b"byscore" and not kinded:
+            words.by_score = kinded = True
+            rest = rest[1:]
+        else:
+            return False
+    return words.by_score or not words.limited
+
+
+def _ends(low: bytes, high: bytes) -> tuple[tuple[float, bool], tuple[float, bool]] | None:
+    one, other = _bound(low), _bound(high)
+    return None if one is None or other is None else (one, other)
+
+
+def _cover(order: Order, ends: tuple[tuple[float, bool], tuple[float, bool]]) -> tuple[int, int]:
+    """The first rank of a range of scores, and how many it has."""
+    (low, above), (high, below) = ends
+    start = order.place(low, None, above)
+    return start, max(order.place(high, None, not below) - start, 0)
 
 
 def _order(keyspace: Keyspace, head: Row | None) -> Order | None:
@@ -191,13 +304,18 @@ def _counted(keyspace: Keyspace, head: Row | None, name: bytes, now_ms: int) -> 
     return None if head is None else _member(keyspace, head, name, now_ms)
 
 
-def _put(keyspace: Keyspace, head: Row, row: Row | None, name: bytes, score: float, now_ms: int, event: bytes) -> None:
+def _put(keyspace: Keyspace, head: Row, row: Row | None, name: bytes, score: float, now_ms: int) -> bool:
+    """Whether something has changed."""
     if row is not None and score_of(keyspace.read(row)) == score:
-        return
+        return False
     deadline_ms = None if row is None or row.implicit else row.deadline_ms
     family.put_member(keyspace, head.db, head.key, name, with_score(score + 0.0), deadline_ms, now_ms)
+    return True
+
+
+def _tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes]) -> None:
     if keyspace.observer is not None:
-        keyspace.observer(event, head.db, head.key)
+        keyspace.observer(event, session.db, argv[1])
 
 
 def _plain(word: bytes) -> float | None:
