@@ -1,28 +1,32 @@
-"""The tools over both transports, with the SDK's own client."""
+"""The tools over both transports, with the SDK's own client. It is imported by the tests that run it: that takes a
+second of a core, and each process of a run collects every file."""
 
 import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import redis
-from mcp import Client, StdioServerParameters, stdio_client
-from mcp.client.streamable_http import streamable_http_client
 
 from tests.gateway.faces import LiveGateway, serving
 from tests.live import SOON_S, LiveNode
 
+if TYPE_CHECKING:
+    from mcp import Client
+
 NAMES = {"repram_store", "repram_retrieve", "repram_exists", "repram_list_keys", "repram_watch"}
 
-Use = Callable[[Client], Awaitable[None]]
+Use = Callable[["Client"], Awaitable[None]]
 
 
 @asynccontextmanager
-async def over_stdio(node: LiveNode, gateway: LiveGateway) -> AsyncIterator[Client]:
+async def over_stdio(node: LiveNode, gateway: LiveGateway) -> "AsyncIterator[Client]":
+    from mcp import Client, StdioServerParameters, stdio_client
+
     command = StdioServerParameters(
         command=sys.executable, args=["-m", "respram", "mcp", "--url", f"redis://127.0.0.1:{node.port}"]
     )
@@ -31,7 +35,10 @@ async def over_stdio(node: LiveNode, gateway: LiveGateway) -> AsyncIterator[Clie
 
 
 @asynccontextmanager
-async def over_http(node: LiveNode, gateway: LiveGateway) -> AsyncIterator[Client]:
+async def over_http(node: LiveNode, gateway: LiveGateway) -> "AsyncIterator[Client]":
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
     async with Client(streamable_http_client(f"{gateway.base}/mcp")) as client:
         yield client
 
@@ -47,7 +54,7 @@ def run(connect: Any, node: LiveNode, gateway: LiveGateway, use: Use) -> None:
     asyncio.run(main())
 
 
-async def call(client: Client, name: str, **words: object) -> dict[str, Any]:
+async def call(client: "Client", name: str, **words: object) -> dict[str, Any]:
     result = await client.call_tool(name, words)
     assert not result.is_error, result.content
     assert isinstance(result.structured_content, dict)
@@ -58,7 +65,7 @@ async def call(client: Client, name: str, **words: object) -> dict[str, Any]:
 def test_an_agent_is_told_what_is_forgotten_and_that_nothing_is_deleted(
     connect: Any, node: LiveNode, gateway: LiveGateway
 ) -> None:
-    async def use(client: Client) -> None:
+    async def use(client: "Client") -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(tools) == NAMES
         assert all(tool.description and tool.output_schema and tool.annotations for tool in tools.values())
@@ -74,7 +81,7 @@ def test_an_agent_is_told_what_is_forgotten_and_that_nothing_is_deleted(
 def test_store_retrieve_exists_and_list(
     connect: Any, node: LiveNode, gateway: LiveGateway, direct: "redis.Redis"
 ) -> None:
-    async def use(client: Client) -> None:
+    async def use(client: "Client") -> None:
         stored = await call(client, "repram_store", data="päyload", ttl_seconds=3600)
         assert stored["stored"] and stored["ttl_seconds"] == 3600 and stored["confirmed"] and len(stored["key"]) == 36
         got = await call(client, "repram_retrieve", key=stored["key"])
@@ -111,7 +118,7 @@ def test_bytes_that_are_no_text_come_in_base64_and_names_that_are_none_are_not_l
     direct.set("raw:1", b"\xff\0", ex=60)
     direct.set(b"raw:\xff", 1, ex=60)
 
-    async def use(client: Client) -> None:
+    async def use(client: "Client") -> None:
         got = await call(client, "repram_retrieve", key="raw:1")
         assert (got["data"], got["encoding"]) == ("/wA=", "base64")
         assert await call(client, "repram_list_keys", prefix="raw:") == {"keys": ["raw:1"], "more": False}
@@ -123,7 +130,7 @@ def test_bytes_that_are_no_text_come_in_base64_and_names_that_are_none_are_not_l
 def test_watch_returns_as_soon_as_something_happens_and_not_before(
     connect: Any, node: LiveNode, gateway: LiveGateway, direct: "redis.Redis"
 ) -> None:
-    async def use(client: Client) -> None:
+    async def use(client: "Client") -> None:
         assert await call(client, "repram_watch", prefix="heard:", wait_seconds=0.2) == {"events": [], "lost": 0}
         threading.Timer(0.5, lambda: direct.set("heard:1", 1, ex=60)).start()
         got = await call(client, "repram_watch", prefix="heard:", wait_seconds=20)
@@ -135,7 +142,7 @@ def test_watch_returns_as_soon_as_something_happens_and_not_before(
 @BOTH
 def test_what_is_asked_wrongly_is_an_error_that_repeats_no_data(connect: Any, node: LiveNode,
                                                                 gateway: LiveGateway) -> None:
-    async def use(client: Client) -> None:
+    async def use(client: "Client") -> None:
         for name, words in (
             ("repram_store", {"data": "x", "ttl_seconds": 0}), ("repram_retrieve", {"key": ""}),
             ("repram_list_keys", {"limit": 0}),

@@ -8,9 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import fastapi
 import httpx
-import uvicorn
 
 import respram
 from respram.gateway import gateway
@@ -22,6 +20,9 @@ PAGE = Path(__file__).parent.parent.parent / "docs/gateway.md"
 
 def test_the_two_lines_of_the_page_mount_it() -> None:
     """As they stand there, but for the port."""
+    import fastapi
+    import uvicorn
+
     code = next(one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "api.mount" in one)
     assert len(code.strip().splitlines()) == 2
 
@@ -81,6 +82,8 @@ async def closing(app: Gateway) -> AsyncIterator[None]:
 
 
 def test_what_is_mounted_ends_with_the_application() -> None:
+    import fastapi
+
     async def main() -> None:
         async with respram.AsyncServer(engine="pure") as node:
             app = gateway(node.url)

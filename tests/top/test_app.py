@@ -1,13 +1,17 @@
-"""The terminal's view, drawn by Textual without a terminal: what is on the screen."""
+"""The terminal's view, drawn by Textual without a terminal: what is on the screen. Textual is imported by the tests
+that draw: each process of a run collects every file."""
 
 import asyncio
 import html
 import re
+from typing import TYPE_CHECKING
 
 import respram
 from respram.gateway.target import read_url
-from respram.top.app import Top, numbers_of
 from tests.ports import reserve
+
+if TYPE_CHECKING:
+    from respram.top.app import Top
 
 NOW = {
     "state": "ready", "keys": 1234, "used_memory": 5, "clients": 6, "forgotten_values": 7, "stubs": 8,
@@ -21,7 +25,7 @@ NOW = {
 }  # fmt: skip
 
 
-def text_of(app: Top) -> str:
+def text_of(app: "Top") -> str:
     """The words of the picture that Textual makes of its screen."""
     return " ".join(
         html.unescape(one).replace("\xa0", " ") for one in re.findall(r">([^<>]+)</text>", app.export_screenshot())
@@ -29,11 +33,15 @@ def text_of(app: Top) -> str:
 
 
 def test_the_numbers_are_one_line() -> None:
+    from respram.top.app import numbers_of
+
     assert numbers_of(NOW).startswith("state ready   keys 1,234   memory 5") and "refused 10" in numbers_of(NOW)
     assert numbers_of({**NOW, "late_by_ms": 5}).endswith("last late one by 5 ms")
 
 
 def test_the_screen_shows_an_enclave_and_what_passes() -> None:
+    from respram.top.app import Top
+
     async def main() -> None:
         app = Top([read_url(f"redis://127.0.0.1:{reserve()}")])
         async with app.run_test(size=(140, 45)) as pilot:
@@ -52,6 +60,8 @@ def test_the_screen_shows_an_enclave_and_what_passes() -> None:
 
 
 def test_it_watches_a_real_node_and_says_when_that_is_gone() -> None:
+    from respram.top.app import Top
+
     async def main() -> None:
         async with respram.AsyncServer(engine="pure") as server:
             app = Top([read_url(server.url)])
