@@ -8,14 +8,8 @@ The Driver is the `Peers` of `commands/cluster.py`: what commands ask of other n
 """
 
 import asyncio
-import contextlib
-import secrets
 import socket
-import ssl
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import cast
 
 from respram.commands import pubsub
 from respram.commands.node import Node
@@ -23,12 +17,6 @@ from respram.commands.notify import observe
 from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
 from respram.commands.redirects import slots_moved
 from respram.commands.serving import Served, Serving
-from respram.config.limits import of_policy
-from respram.config.options import Address, read_address
-from respram.config.settings import Config
-from respram.engine.api import Engine
-from respram.engine.ids import mark_of
-from respram.gossip.core import Core
 from respram.gossip.effects import (
     Acknowledged,
     Agreed,
@@ -41,61 +29,26 @@ from respram.gossip.effects import (
     Learnt,
     Serve,
 )
-from respram.gossip.members import LEAF, ROOT, Member
-from respram.gossip.policy import Policy, Terms
+from respram.gossip.policy import Terms
 from respram.gossip.quorum import Left
-from respram.gossip.seals import Keyring
 from respram.gossip.timers import Now
 from respram.replica import Bug, Output, Replica, Write
 from respram.server import clock, discovery, expulsion, logs, peer_overview
 from respram.server.decisions import Decisions
-from respram.server.door import STRANGERS_MAX, Door, Places
-from respram.server.peer import (
-    CLIENT_PORT,
-    CROWDED,
-    EXPELLED,
-    FAULTS,
-    NO_PEER,
-    TOLD,
-    Link,
-)
-from respram.server.secret import Trust, number_shown
+from respram.server.links import Links, now
+from respram.server.secret import Trust
 from respram.server.waiting import Name, Waiting
-from respram.snapshot.keys import Entry, SegmentKeys
+from respram.snapshot.keys import Entry
 from respram.wire.messages import Forward
 
-DIAL_S = 5.0  # until a connection stands; the handshake has its own time
-WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
 # after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
 HELD_S = 0.05
 LOOK_SOON_S = 5.0  # the same while no peer is linked
-FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
 AFTER_BUG_S = 1.0
-UNREACHED_MAX = 1024  # addresses remembered as told of in the log
 HOME = b"home"  # of --decide
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
-RENEWED = "renewed"  # why links end when a secret is believed no longer
-
-
-
-def make_replica(
-    engine: Engine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
-    keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None, clients: bytes = b"",
-) -> Replica:  # fmt: skip
-    role = ROOT if is_root else LEAF
-    me = Member(number, config.enclave.encode(), str(address).encode(), role=role, clients=clients)
-    numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
-    policy = replace(
-        numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
-        terms=Terms(config.max_ttl_s * 1000, config.limits.bulk_bytes_max, config.seal_memory),
-        join_wait_ms=config.limits.join_wait_s * 1000, serve_alone=config.serve_alone == "yes",
-    )  # fmt: skip
-    core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
-    if segment_keys is not None:
-        core.segment_keys.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
-    return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 
 class Driver:
@@ -106,39 +59,27 @@ class Driver:
         self.replica = replica
         self.node = node
         self.loop = loop
-        self.trust = trust
         self.log = log
-        self.links: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
-        self.dials: dict[asyncio.Task[None], None] = {}
+        self.links = Links(replica, loop, trust, log, self.carry)
         self.waiting = Waiting()
-        self.faults = dict.fromkeys(FAULTS, 0)
-        self.expelled: frozenset[expulsion.Named] = frozenset()
         self.on_expelled: Callable[[], None] = lambda: None
-        replica.core.expulsions.read = lambda data: expulsion.check(data, self.trust)
-        self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
+        replica.core.expulsions.read = lambda data: expulsion.check(data, self.links.trust)
         self.stopped = False
-        self.deaf = False
         self._unsure: bool | None = None  # not said yet: whoever stood in for this driver is relieved by its first word
         self._pulls_useful = False
         self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
         self._homes_version = self._told_version = -1
         self._told_members: dict[int, int] = {}
-        self._next_link = 1
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
         self._held: list[Output] | None = None  # what is not sent yet, after a stop; see `beat`
         self._ahead_ms = clock.ahead_ms()  # at the last beat
-        self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
-        self.strangers = Places(STRANGERS_MAX)  # numbers of links
-        self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
-        self._known: frozenset[str] = frozenset()  # hosts that were to be joined, or where members are; see `_is_known`
-        self._known_until_s = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     # -- start and end ----------------------------------------------------------------------------
     async def start(self, listeners: list[socket.socket]) -> None:
-        self.door.open(listeners)
+        self.links.door.open(listeners)
         self.carry(self.replica.start(now()))
 
     def hand_over(self) -> None:
@@ -161,28 +102,23 @@ class Driver:
 
     def deafen(self) -> None:
         """From here on nothing that peers send is taken: what they do not see acknowledged they keep for others."""
-        self.deaf = True
-        self.door.close()
+        self.links.deafen()
 
     async def stop(self) -> None:
         """Says farewell, and gives it a moment to leave."""
         self.stopped = True
         if self._looking is not None:
             self._looking.cancel()
-        self.door.close()
+        self.links.door.close()
         self.carry(self.replica.leave(now()))
         if self._timer is not None:
             self._timer.cancel()
-        for task in tuple(self.dials):
-            task.cancel()
-        for link in tuple(self.links.values()):
-            link.close("stopping")
-        end = self.loop.time() + FAREWELL_S
-        while self.links and self.loop.time() < end:
-            await asyncio.sleep(0.005)
-        for link in tuple(self.links.values()):
-            link.abort("stopping")
-        self.handshakes.shutdown(wait=False, cancel_futures=True)
+        await self.links.farewell()
+
+    def expel(self, data: bytes) -> bool:
+        good, outputs = self.replica.expel(data, now())
+        self.carry(outputs)
+        return good
 
     def keep_looking(self, roots_of: Callable[[discovery.Found], list[bytes]], failures: tuple[str, ...]) -> None:
         """Resolves --join again and again; names of machines stay, their addresses do not."""
@@ -198,152 +134,14 @@ class Driver:
             if found.addresses:
                 self.carry(self.replica.set_roots(roots_of(found), now()))
 
-    # -- links ------------------------------------------------------------------------------------
-    def _let_in(self, sock: socket.socket, address: str) -> None:
-        for one in [one for one in self.links.values() if one.number in self.strangers and self._greeted(one)]:
-            self.strangers.remove(one.number)
-        rival = self.links.get(cast(int, self.strangers.rival_of(address, self._is_known)))
-        if rival is not None:
-            self.strangers.remove(rival.number)
-            rival.abort(CROWDED)
-        link = self._link(b"", self.trust.accepting if self.trust else None)
-        self.strangers.add(link.number, address)
-        task = self.loop.create_task(self._begin(link, sock))
-        self.dials[task] = None
-        task.add_done_callback(self.dials.pop)
-
-    async def _begin(self, link: Link, sock: socket.socket) -> None:
-        try:
-            await self.loop.connect_accepted_socket(lambda: link, sock)
-        except OSError:  # gone already
-            self.links.pop(link.number, None)
-            self.strangers.remove(link.number)
-            sock.close()
-
-    def _turned_away(self, reason: str) -> None:
-        if reason in self.faults:
-            self.faults[reason] += 1
-
-    def _is_known(self, host: str) -> bool:
-        """Whether this node was told to join somebody there, or a member is there; found anew once a second."""
-        if self.loop.time() >= self._known_until_s:
-            self._known_until_s = self.loop.time() + 1.0
-            self._known = peer_overview.hosts(self.replica)
-        return host in self._known
-
-    def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
-        link = Link(
-            self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes
-        )
-        self._next_link += 1
-        self.links[link.number] = link
-        return link
-
-    def renew(self, trust: Trust) -> int:
-        """Other secrets or certificates, for links from now on. Where somebody is believed no longer, the present links
-        end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended.
-        """
-        before, self.trust = self.trust, trust
-        if before is None or not before.believes_more_than(trust):
-            return 0
-        links = tuple(self.links.values())
-        for link in links:
-            link.close(RENEWED)
-        return len(links)
-
-    def expel(self, data: bytes) -> bool:
-        good, outputs = self.replica.expel(data, now())
-        self.carry(outputs)
-        return good
-
-    def _put_out(self, lists: tuple[bytes, ...]) -> None:
-        self.expelled = expulsion.names(lists)
-        for link in tuple(self.links.values()):
-            if link.opened and expulsion.name_of(link.certificate()) in self.expelled:
-                link.abort(EXPELLED)
-        self.on_expelled()
-
-    def _greeted(self, link: Link) -> bool:
-        known = self.replica.core.neighbours.links.get(link.number)
-        return known is not None and known.peer is not None
-
-    def link_opened(self, link: Link) -> None:
-        if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
-            link.abort(EXPELLED)
-            return
-        self.carry(self.replica.opened(link.number, link.address, now(), number_shown(link.certificate())))
-
-    def link_received(self, link: Link, data: bytes) -> None:
-        if self.deaf:
-            return
-        self.carry(self.replica.received(link.number, data, now()))
-
-    def link_ended(self, link: Link, reason: str) -> None:
-        self.links.pop(link.number, None)
-        self.strangers.remove(link.number)
-        if reason in FAULTS:
-            self.faults[reason] += 1
-        if reason in TOLD:
-            tls = f" tls='{link.told}'" if link.told else ""
-            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}", logs.WARNING)
-        if self._greeted(link):
-            self.unreached.pop(link.address, None)
-        elif link.answered_as_redis:
-            self._tell_unreached(link.address, CLIENT_PORT)
-        elif link.address and reason in NO_PEER and link.address not in self.unreached:
-            task = self.loop.create_task(self._find_out(link.address, NO_PEER[reason]))
-            self.dials[task] = None
-            task.add_done_callback(self.dials.pop)
-        if link.opened:
-            self.carry(self.replica.closed(link.number, now()))
-        elif link.address:
-            self.carry(self.replica.dial_failed(link.address, now()))
-
-    async def _dial(self, address: bytes) -> None:
-        link = self._link(address, self.trust.dialling if self.trust else None)
-        try:
-            host, port = read_address(address.decode())
-            async with asyncio.timeout(DIAL_S):
-                await self.loop.create_connection(lambda: link, host, port)
-        except (OSError, ValueError, TimeoutError) as error:
-            self.links.pop(link.number, None)
-            self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
-            self.carry(self.replica.dial_failed(address, now(), isinstance(error, ConnectionRefusedError)))
-
-    async def _find_out(self, address: bytes, why: str) -> None:
-        """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would
-        answer.
-        """
-        host, port = read_address(address.decode())
-        answer = b""
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(DIAL_S):
-                reader, writer = await asyncio.open_connection(host, port)
-                try:
-                    writer.write(b"PING\r\n")
-                    answer = await reader.read(1)
-                finally:
-                    writer.transport.abort()
-        self._tell_unreached(address, CLIENT_PORT if answer in (b"+", b"-") else why)
-
-    def _tell_unreached(self, address: bytes, why: str) -> None:
-        """Once, until somebody who can be a peer answers there."""
-        is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
-        if not is_told and len(self.unreached) < UNREACHED_MAX:
-            self.unreached[address] = None
-            self.log(
-                f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}", logs.WARNING
-            )
-
     # -- the replica's wishes ---------------------------------------------------------------------
     def carry(self, outputs: list[Output]) -> None:
         for output in outputs:
             if isinstance(output, Write):
-                link = self.links.get(output.link)
                 if self._held is not None:
                     self._held.append(output)
-                elif link is not None:
-                    link.write(output.data)
+                else:
+                    self.links.write(output.link, output.data)
             elif isinstance(output, Acknowledged):
                 self.waiting.acknowledged(self.replica.holders)
             elif isinstance(output, Answered):
@@ -351,17 +149,14 @@ class Driver:
             elif isinstance(output, Deliver):
                 self._deliver(output.channel, output.message)
             elif isinstance(output, Dial):
-                task = self.loop.create_task(self._dial(output.address))
-                self.dials[task] = None
-                task.add_done_callback(self.dials.pop)
+                self.links.dial(output.address)
             elif isinstance(output, Hangup):
-                link = self.links.get(output.link)
-                if link is not None:
-                    link.close(output.reason)
+                self.links.hang_up(output.link, output.reason)
             elif isinstance(output, Agreed):
                 self._agree(output.terms)
             elif isinstance(output, Expelled):
-                self._put_out(output.lists)
+                self.links.put_out(output.lists)
+                self.on_expelled()
             elif isinstance(output, Bug):
                 self.loop.call_exception_handler({"message": "a link ended by a mistake", "exception": output.error})
             elif isinstance(output, Learnt):
@@ -574,9 +369,5 @@ class Driver:
     def facts(self) -> list[tuple[str, object]]:
         return [
             ("forwarded_commands", self.decisions.forwarded),
-            *peer_overview.facts(self.replica, self.faults, now().ms),
+            *peer_overview.facts(self.replica, self.links.faults, now().ms),
         ]
-
-
-def now() -> Now:
-    return Now(clock.micros() // 1000, clock.now_ms())

@@ -113,7 +113,7 @@ class Meeting:
         driver = self.driver = await peer_setup.start(
             self.config, self.node, self.loop, self.trust, self.listeners, self.log, self.ring, self.segment_keys
         )
-        driver.trust = self.trust  # it may have been renewed meanwhile
+        driver.links.trust = self.trust  # it may have been renewed meanwhile
         driver.on_expelled = self._renew_seals
         if self.config.peer_crl and self.trust is not None:
             driver.expel(expulsion.read_file(self.config.peer_crl, self.trust))
@@ -152,7 +152,7 @@ class Meeting:
             logs.logger.error("event=peer_reload_failed reason=%s", error)
             return
         before, self.trust = self.trust, trust
-        ended = self.driver.renew(trust) if self.driver is not None else 0
+        ended = self.driver.links.renew(trust) if self.driver is not None else 0
         if self.config.peer_crl and self.driver is not None:
             self._expel_by_file(self.driver, trust)
         if before is not None and before.believes_more_than(trust):

@@ -7,18 +7,26 @@ import secrets
 import socket
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from respram.commands.node import Node
+from respram.config.limits import of_policy
 from respram.config.options import Address
 from respram.config.settings import Config, read_cluster_secret
 from respram.engine import make
 from respram.engine.api import Engine, Settings
+from respram.engine.ids import mark_of
 from respram.errors import BindError
+from respram.gossip.core import Core
 from respram.gossip.identity import belongs_to_a_key
+from respram.gossip.members import LEAF, ROOT, Member
+from respram.gossip.policy import Policy, Terms
+from respram.gossip.seals import Keyring
+from respram.replica import Replica
 from respram.seal import Ring
 from respram.server import discovery
 from respram.server.discovery import Found
-from respram.server.driver import Driver, make_replica
+from respram.server.driver import Driver
 from respram.server.secret import (
     OwnCertificates,
     Trust,
@@ -128,6 +136,24 @@ def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
 def _leads_here(one: Address, here: AbstractSet[Address]) -> bool:
     """Who listens at all addresses is found at each of this machine's."""
     return any(at.port == one.port and at.host in EVERYWHERE and discovery.is_local(one.host) for at in here)
+
+
+def make_replica(
+    engine: Engine, config: Config, number: int, address: Address, roots: list[bytes], is_root: bool, ids_key: int,
+    keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None, clients: bytes = b"",
+) -> Replica:  # fmt: skip
+    role = ROOT if is_root else LEAF
+    me = Member(number, config.enclave.encode(), str(address).encode(), role=role, clients=clients)
+    numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
+    policy = replace(
+        numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
+        terms=Terms(config.max_ttl_s * 1000, config.limits.bulk_bytes_max, config.seal_memory),
+        join_wait_ms=config.limits.join_wait_s * 1000, serve_alone=config.serve_alone == "yes",
+    )  # fmt: skip
+    core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
+    if segment_keys is not None:
+        core.segment_keys.keys, core.boot.restoring = segment_keys, bool(config.snapshot_dir)
+    return Replica(engine, core, config.limits.bulk_bytes_max * 2)
 
 
 async def start(

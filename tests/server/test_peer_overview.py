@@ -21,7 +21,7 @@ def test_rows_follow_the_links_and_the_writes_on_their_way() -> None:
                 b"root",
             )
             assert row.queue_bytes == 0 and 0 <= row.heard_ms < 10_000
-            for link in one.driver.links.values():
+            for link in one.driver.links.table.values():
                 link.write = lambda data: None  # type: ignore[method-assign]
             one.store(b"k", b"x" * 1000)
             one.driver.flush()

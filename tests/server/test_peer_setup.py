@@ -207,7 +207,7 @@ def test_nodes_meet_over_ipv6() -> None:
         await until(
             lambda: one.driver.replica.core.neighbours.greeted() and other.driver.replica.core.neighbours.greeted()
         )
-        [link] = other.driver.links.values()
+        [link] = other.driver.links.table.values()
         assert link.remote == f"[::1]:{first}", "an address as one would write it"
         for party in (one, other):
             await party.driver.stop()
@@ -221,7 +221,7 @@ def test_names_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with parties(2) as (one, _):
             late = await start_party(9, reserve(), (reserve(),))
-            assert not late.driver.links
+            assert not late.driver.links.table
             found = discovery.Found((Address("127.0.0.1", one.port),), ())
 
             async def find(*_: object) -> object:

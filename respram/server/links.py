@@ -1,0 +1,216 @@
+"""Connections to peers: who is let in, who is dialled, what became of them, and what the log is told of it.
+
+Their number is bounded: strangers by the door and by their places, members by the replica, which asks for each. What
+arrives goes to the replica, whose outputs the driver carries out.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+from respram.config.options import read_address
+from respram.gossip.timers import Now
+from respram.replica import Output, Replica
+from respram.server import clock, expulsion, logs, peer_overview
+from respram.server.door import STRANGERS_MAX, Door, Places
+from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, Link
+from respram.server.secret import Trust, number_shown
+
+DIAL_S = 5.0  # until a connection stands; the handshake has its own time
+WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
+FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
+UNREACHED_MAX = 1024  # addresses remembered as told of in the log
+RENEWED = "renewed"  # why links end when a secret is believed no longer
+
+
+class Links:
+    def __init__(
+        self, replica: Replica, loop: asyncio.AbstractEventLoop, trust: Trust | None, log: Callable[..., None],
+        carry: Callable[[list[Output]], None],
+    ) -> None:  # fmt: skip
+        self.replica = replica
+        self.loop = loop
+        self.trust = trust
+        self.log = log
+        self.carry = carry
+        self.table: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
+        self.dials: dict[asyncio.Task[None], None] = {}
+        self.faults = dict.fromkeys(FAULTS, 0)
+        self.expelled: frozenset[expulsion.Named] = frozenset()
+        self.unreached: dict[bytes, None] = {}  # addresses whose failure was logged
+        self.deaf = False
+        self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
+        self.strangers = Places(STRANGERS_MAX)  # numbers of links
+        self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
+        self._next_link = 1
+        self._known: frozenset[str] = frozenset()  # hosts that were to be joined, or where members are; see `_is_known`
+        self._known_until_s = 0.0
+
+    def write(self, number: int, data: bytes) -> None:
+        if (link := self.table.get(number)) is not None:
+            link.write(data)
+
+    def hang_up(self, number: int, reason: str) -> None:
+        if (link := self.table.get(number)) is not None:
+            link.close(reason)
+
+    def dial(self, address: bytes) -> None:
+        self._do(self._dial(address))
+
+    def deafen(self) -> None:
+        """From here on nothing that peers send is taken."""
+        self.deaf = True
+        self.door.close()
+
+    async def farewell(self) -> None:
+        """All end; what is still to be sent has a moment to leave."""
+        for task in tuple(self.dials):
+            task.cancel()
+        for link in tuple(self.table.values()):
+            link.close("stopping")
+        end = self.loop.time() + FAREWELL_S
+        while self.table and self.loop.time() < end:
+            await asyncio.sleep(0.005)
+        for link in tuple(self.table.values()):
+            link.abort("stopping")
+        self.handshakes.shutdown(wait=False, cancel_futures=True)
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        task = self.loop.create_task(work)
+        self.dials[task] = None
+        task.add_done_callback(self.dials.pop)
+
+    def _let_in(self, sock: socket.socket, address: str) -> None:
+        for one in [one for one in self.table.values() if one.number in self.strangers and self._greeted(one)]:
+            self.strangers.remove(one.number)
+        rival = self.table.get(cast(int, self.strangers.rival_of(address, self._is_known)))
+        if rival is not None:
+            self.strangers.remove(rival.number)
+            rival.abort(CROWDED)
+        link = self._link(b"", self.trust.accepting if self.trust else None)
+        self.strangers.add(link.number, address)
+        self._do(self._begin(link, sock))
+
+    async def _begin(self, link: Link, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: link, sock)
+        except OSError:  # gone already
+            self.table.pop(link.number, None)
+            self.strangers.remove(link.number)
+            sock.close()
+
+    def _turned_away(self, reason: str) -> None:
+        if reason in self.faults:
+            self.faults[reason] += 1
+
+    def _is_known(self, host: str) -> bool:
+        """Whether this node was told to join somebody there, or a member is there; found anew once a second."""
+        if self.loop.time() >= self._known_until_s:
+            self._known_until_s = self.loop.time() + 1.0
+            self._known = peer_overview.hosts(self.replica)
+        return host in self._known
+
+    def _link(self, address: bytes, context: ssl.SSLContext | None) -> Link:
+        link = Link(
+            self._next_link, address, context, self.replica.frame_bytes_max + WINDOW_BYTES, self, self.handshakes
+        )
+        self._next_link += 1
+        self.table[link.number] = link
+        return link
+
+    def renew(self, trust: Trust) -> int:
+        """Other secrets or certificates, for links from now on. Where somebody is believed no longer, the present links
+        end too, for theirs may be among them; whoever knows a good secret is linked again in a moment. How many ended.
+        """
+        before, self.trust = self.trust, trust
+        if before is None or not before.believes_more_than(trust):
+            return 0
+        links = tuple(self.table.values())
+        for link in links:
+            link.close(RENEWED)
+        return len(links)
+
+    def put_out(self, lists: tuple[bytes, ...]) -> None:
+        """Those whose certificates the lists name."""
+        self.expelled = expulsion.names(lists)
+        for link in tuple(self.table.values()):
+            if link.opened and expulsion.name_of(link.certificate()) in self.expelled:
+                link.abort(EXPELLED)
+
+    def _greeted(self, link: Link) -> bool:
+        known = self.replica.core.neighbours.links.get(link.number)
+        return known is not None and known.peer is not None
+
+    def link_opened(self, link: Link) -> None:
+        if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
+            link.abort(EXPELLED)
+            return
+        self.carry(self.replica.opened(link.number, link.address, now(), number_shown(link.certificate())))
+
+    def link_received(self, link: Link, data: bytes) -> None:
+        if self.deaf:
+            return
+        self.carry(self.replica.received(link.number, data, now()))
+
+    def link_ended(self, link: Link, reason: str) -> None:
+        self.table.pop(link.number, None)
+        self.strangers.remove(link.number)
+        if reason in FAULTS:
+            self.faults[reason] += 1
+        if reason in TOLD:
+            tls = f" tls='{link.told}'" if link.told else ""
+            self.log(f"event=link_{reason} remote={link.remote} why={TOLD[reason]}{tls}", logs.WARNING)
+        if self._greeted(link):
+            self.unreached.pop(link.address, None)
+        elif link.answered_as_redis:
+            self._tell_unreached(link.address, CLIENT_PORT)
+        elif link.address and reason in NO_PEER and link.address not in self.unreached:
+            self._do(self._find_out(link.address, NO_PEER[reason]))
+        if link.opened:
+            self.carry(self.replica.closed(link.number, now()))
+        elif link.address:
+            self.carry(self.replica.dial_failed(link.address, now()))
+
+    async def _dial(self, address: bytes) -> None:
+        link = self._link(address, self.trust.dialling if self.trust else None)
+        try:
+            host, port = read_address(address.decode())
+            async with asyncio.timeout(DIAL_S):
+                await self.loop.create_connection(lambda: link, host, port)
+        except (OSError, ValueError, TimeoutError) as error:
+            self.table.pop(link.number, None)
+            self._tell_unreached(address, getattr(error, "strerror", None) or type(error).__name__)
+            self.carry(self.replica.dial_failed(address, now(), isinstance(error, ConnectionRefusedError)))
+
+    async def _find_out(self, address: bytes, why: str) -> None:
+        """A port for clients waits for the end of a line, which no greeting of a peer has: it is asked what it would
+        answer.
+        """
+        host, port = read_address(address.decode())
+        answer = b""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(DIAL_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    writer.write(b"PING\r\n")
+                    answer = await reader.read(1)
+                finally:
+                    writer.transport.abort()
+        self._tell_unreached(address, CLIENT_PORT if answer in (b"+", b"-") else why)
+
+    def _tell_unreached(self, address: bytes, why: str) -> None:
+        """Once, until somebody who can be a peer answers there."""
+        is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
+        if not is_told and len(self.unreached) < UNREACHED_MAX:
+            self.unreached[address] = None
+            self.log(
+                f"event=unreached address={ascii(address.decode('ascii', 'replace'))[1:-1]} why={why!r}", logs.WARNING
+            )
+
+
+def now() -> Now:
+    return Now(clock.micros() // 1000, clock.now_ms())

@@ -1,0 +1,86 @@
+"""Connections to peers between the replica, which asks for them, and sockets: who is dialled, who is let in."""
+
+import asyncio
+
+import pytest
+
+from respram.server.door import BARE_MAX, STRANGERS_MAX
+from respram.server.links import now
+from respram.server.peer import CROWDED, LOST
+from respram.server.secret import Trust, trust_by_secret
+from tests.ports import reserve
+from tests.secrets import secret_of
+from tests.server.nodes import parties, run, start_party, until
+
+
+@pytest.fixture(scope="module")
+def trust() -> Trust:
+    return trust_by_secret((secret_of("links"),))
+
+
+def test_who_is_not_there_is_told_once() -> None:
+    async def main() -> None:
+        gone, port = reserve(), reserve()
+        one = await start_party(1, port, (port, gone))
+        await until(lambda: [line for line in one.lines if "event=unreached" in line])
+        one.driver.carry(one.driver.replica.set_roots([b"127.0.0.1:%d" % gone], now()))
+        for _ in range(3):
+            await one.driver.links._dial(b"127.0.0.1:%d" % gone)
+        await one.driver.links._dial(b"nonsense")
+        unreached = [line for line in one.lines if "event=unreached" in line]
+        assert len(unreached) == 2 and str(gone) in unreached[0] and "nonsense" in unreached[1]
+        assert not one.driver.links.table, "a dial that failed leaves nothing behind"
+        await one.driver.stop()
+
+    run(main)
+
+
+@pytest.mark.parametrize("forgetful", [True, False])
+def test_a_node_that_was_given_no_secret_hears_of_it_and_so_does_one_that_meets_it(
+    trust: Trust, forgetful: bool
+) -> None:
+    async def main() -> None:
+        async with parties(1, trust if forgetful else None) as (one,):
+            late = await start_party(9, reserve(), (one.port,), None if forgetful else trust)
+            await until(
+                lambda: [line for line in late.lines if f"event=unreached address=127.0.0.1:{one.port} " in line]
+            )
+            [line] = [line for line in late.lines if "event=unreached" in line]
+            assert ("a node with a cluster secret" if forgetful else "a node without a cluster secret") in line
+            assert not late.driver.replica.core.neighbours.greeted()
+            await late.driver.stop()
+
+    run(main)
+
+
+def test_strangers_make_room_for_each_other_and_peers_stay() -> None:
+    async def main() -> None:
+        async with parties(2) as (one, _):
+            writers = []
+            for _ in range(BARE_MAX + 10):
+                reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+                writers.append((reader, writer))
+            await until(lambda: one.driver.links.faults[CROWDED] >= 10)
+            assert len(one.driver.links.table) <= 2, "who has said nothing has no link"
+            for _, writer in writers:
+                writer.write(b"*1")  # and no more
+            await until(lambda: len(one.driver.links.strangers) == STRANGERS_MAX)
+            await until(lambda: len(one.driver.links.table) <= STRANGERS_MAX + 2)
+            assert len(one.driver.replica.core.neighbours.greeted()) == 1
+            for _, writer in writers:
+                writer.close()
+
+    run(main)
+
+
+def test_an_orderly_stop_is_noticed_at_once_and_a_silent_end_soon() -> None:
+    async def main() -> None:
+        async with parties(3) as (one, two, three):
+            await one.driver.stop()
+            await until(lambda: any("event=left" in line for line in two.lines), 2)
+            for link in tuple(three.driver.links.table.values()):
+                link.abort(LOST)
+            await until(lambda: not [link for link in two.driver.links.table.values() if link.closing])
+            await until(lambda: len(two.driver.replica.core.neighbours.greeted()) == 1)
+
+    run(main)
