@@ -100,7 +100,7 @@ class Leaving:
         self.written = snapshots.written if snapshots is not None else 0
 
     def step(self) -> Step | None:
-        if self.driver is not None and not self.driver.deaf:
+        if self.driver is not None and not self.driver.links.deaf:
             left = self.driver.replica.left()
             self.most = max(self.most, left.bytes)
             return Step("handing writes over", self.most - left.bytes, self.most, "bytes")
