@@ -151,6 +151,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
     """How many peers hold all that was written here before, as soon as there are enough of them or the time is up.
 
     What was decided at other nodes for this connection was written there: each of them is asked, and the least counts.
+    One that has said its last word, or is lost, will not say more: then nobody waits for the rest of the time.
     """
     wanted = parse_int(argv[1])
     if wanted is None:
@@ -177,7 +178,8 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
             conn.decided_at[fence.member] = fence.holders
     elsewhere = [*conn.decided_at.values(), *(fence.holders or 0 for fence in conn.fences)]
     count = min([others.holders(number), *elsewhere])
-    if count < wanted and conn.now_ms < until_ms and not conn.unblocked and not conn.executing:
+    is_final = any(fence.holders is not None and fence.holders < wanted for fence in conn.fences)
+    if count < wanted and conn.now_ms < until_ms and not (is_final or conn.unblocked or conn.executing):
         others.notice(conn, number, wanted)
         raise Suspend(until_ms)
     conn.wait_state = None

@@ -46,6 +46,7 @@ from respram.gossip.rumors import Rumors, pack_publication
 from respram.gossip.seals import Keyring, Seals
 from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.states import JOINING
+from respram.gossip.takeover import Takeover
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
 from respram.gossip.truths import Truths
@@ -97,6 +98,7 @@ class Core:
         self.forwarding = Forwarding(self, book, near, self.homes)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
         self.doubts = Doubts(self, book, near, self.probes, self.homes, self.boot)
+        self.takeover = Takeover(self, book, near, self.probes, self.homes, self.repair)
         self.pulls = Pulls(self, book, near, self.truths)
         # -- who comes and goes
         self.partners = Partners(self, book, near, witnesses, self.tree, self.probes, self.boot, self.rounds,
@@ -117,7 +119,8 @@ class Core:
         near.last_number = self.last_number
         near.on_met, near.on_part = self.rumors.hand_early, self.greeting.part
         books.on_suspected = self.probes.suspected
-        self.probes.on_pong = self.doubts.ponged
+        self.probes.on_pong = self._ponged
+        self.homes.on_due, self.rounds.on_ended = self.takeover.begin, self.takeover.compared
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
         self.forwarding.lags = self.rumors.lags
@@ -419,6 +422,8 @@ class Core:
                 self.witnesses.due()
             case timers.SlotsSettle(version):
                 self.homes.settle(version)
+            case timers.TakeoverTurn(version):
+                self.takeover.turn(version)
             case timers.DoubtDue(began_ms):
                 self.doubts.due(began_ms)
             case timers.ForwardsTurn():
@@ -431,6 +436,10 @@ class Core:
                 self.tree.turn()
             case _:
                 assert_never(timer)
+
+    def _ponged(self, link: Link, nonce: int) -> None:
+        self.doubts.ponged(link, nonce)
+        self.takeover.ponged(link, nonce)
 
     def _link_timer(self, link: Link, timer: timers.GreetingDue | timers.AckDue | timers.ResendDue) -> None:
         match timer:

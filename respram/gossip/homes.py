@@ -15,8 +15,8 @@ and shares differ by 4% instead of 1%.
 The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of
 it: a newcomer costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views
 differ while news travel. That is the one window in which two may decide, and it is kept small: a home that gains slots
-waits for `settle_ms` before it decides about them, which is longer than news and the former home's last records are on
-their way.
+waits for `settle_ms`, which is longer than news and the former home's last records are usually on their way, and then has
+the others say so (takeover.py) before it decides about them.
 
 More than HOMES_MAX members: those with the lowest scores of their own numbers are left out, by everybody alike.
 """
@@ -106,7 +106,8 @@ class Homes:
     settling: frozenset[int] = frozenset()  # slots that came to this node just now
     held: bool = False  # none of this node's slots settles: it was stopped, and does not know yet what that means
     on_change: Callable[[], None] = lambda: None
-    _gained: bool = False  # slots, while it was held
+    on_due: Callable[[int], None] = lambda version: None  # slots have waited their time: `taken_over` follows
+    _gained: bool = False  # some of the slots that settle came from others
     _seen: int = -1  # `changes` of the book when the map was made
     _places: tuple[int, bytes] | None = None  # `table` as bytes, and of which version
 
@@ -178,7 +179,7 @@ class Homes:
         gained = {slot for slot, (old, new) in enumerate(zip(before, self.map.owner, strict=True)) if new == me != old}
         settling = gained | self.settling if had_any or self.held else set()
         self.settling = frozenset(slot for slot in settling if self.map.owner[slot] == me)
-        self._gained = self.held and (self._gained or bool(gained))
+        self._gained = bool(self.settling) and (self._gained or bool(gained))
         if self.settling:
             self.host.at(self.host.now.ms + self.host.policy.settle_ms, SlotsSettle(self.version))
         self.on_change()
@@ -198,14 +199,24 @@ class Homes:
             self.host.at(
                 self.host.now.ms + (self.host.policy.settle_ms if self._gained else 0), SlotsSettle(self.version)
             )
-            self._gained = False
             self.on_change()
 
     def settle(self, version: int) -> None:
         if version == self.version and self.settling and not self.held:
-            self.settling = frozenset()
-            self.version += 1
-            self.on_change()
+            if self._gained:
+                self.on_due(version)
+            else:
+                self._settle()
+
+    def taken_over(self, version: int) -> None:
+        """All others have said that they do not decide about these slots, or have had their time to."""
+        if version == self.version and self.settling and not self.held:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.settling, self._gained = frozenset(), False
+        self.version += 1
+        self.on_change()
 
     def _eligible(self) -> Iterable[int]:
         book = self.book

@@ -105,7 +105,9 @@ class Policy:
     truth_peers_max: int = 3  # asked at a time
 
     # -- homes --
-    settle_ms: int = 250  # a home waits so long before it decides about slots that it has just got
+    settle_ms: int = 250  # a home waits so long before it asks about slots that it has just got (takeover.py)
+    takeover_turn_ms: int = 25  # how often it looks who can be asked by now
+    takeover_ms_max: int = 1_000  # then it decides without those who have not answered
 
     # -- forwards --
     forward_ms: int = 1_500  # a client waits for its key's home so long (many clients give up after 2 s)

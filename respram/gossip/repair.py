@@ -36,6 +36,7 @@ from respram.gossip.timers import RoundTurn
 from respram.wire.messages import Buckets, Digest, Same
 
 YOUNG_MS, ENDING_MS = 1_000, 2_000  # records younger, and those that end sooner, are left out of a digest
+YOUNGEST_AHEAD = 4  # granules by which a stamp of this moment may lie ahead of the clock: of a comparison without youth
 SINCE_MARGIN = 4  # granules before the last equal cut: stamps may have run ahead of the clock then
 
 _DIGEST = Struct("<IIIQQ")
@@ -71,7 +72,7 @@ class Repair:
 
     def begin(self) -> None:
         """Compare with somebody, the LAGGING and the long unreachable first."""
-        rounds, policy = self.rounds, self.host.policy
+        rounds = self.rounds
         if not self.has_dump():
             return  # the dump brings it: what filters find meanwhile would come twice
         if rounds.own is not None:
@@ -83,12 +84,33 @@ class Repair:
         if peer is None or peer.link is None:
             return
         cut = Cut((self.host.now.wall_ms - YOUNG_MS >> 10) - 1, self.host.now.wall_ms + ENDING_MS >> 10)
+        self._open(peer, peer.link, cut)
+
+    def compare(self, peer: Peer) -> Round | None:
+        """Now, with this one, and with all that is there: the young records and those that end soon. How it ended:
+        `on_ended`. (A round with somebody else is dropped: the next one does its work.)
+        """
+        if peer.link is None:
+            return None
+        self.rounds.own = None
+        cut = Cut((self.host.now.wall_ms >> 10) + YOUNGEST_AHEAD, self.host.now.wall_ms >> 10)
+        self._open(peer, peer.link, cut)
+        if self.rounds.own is not None:
+            self.rounds.own.urgent = True
+        return self.rounds.own
+
+    def _covered(self, cut: Cut) -> int:
+        """Of the granule that is not over yet more may come."""
+        return min(cut.stamp, (self.host.now.wall_ms >> 10) - 1)
+
+    def _open(self, peer: Peer, link: Link, cut: Cut) -> None:
         digest = self.host.store.digest(cut, self.host.now.wall_ms)
         if digest is None:
             return
-        rounds.own = Round(self.host.rng.getrandbits(16), peer, cut, True, self.host.now.ms + policy.round_patience_ms)
+        until_ms = self.host.now.ms + self.host.policy.round_patience_ms
+        self.rounds.own = Round(self.host.rng.getrandbits(16), peer, cut, self._covered(cut), True, until_ms)
         payload = _DIGEST.pack(cut.stamp, cut.end, digest.records & U32, digest.sum, self.book.sum)
-        self.host.send(peer.link.id, Digest(rounds.own.id, payload))
+        self.host.send(link.id, Digest(self.rounds.own.id, payload))
 
     def choose(self) -> Peer | None:
         """Nobody who is still filling up: it compares by itself when it has its dump."""
@@ -117,18 +139,20 @@ class Repair:
             return
         self.rounds.own = None
         self.rounds.done += 1
-        self.equal(round.peer, round.cut)
+        self.equal(round.peer, round.covers)
         self.rounds.adapt(progress=False, equal=True)
+        self.rounds.on_ended(round, True)
 
-    def equal(self, peer: Peer, cut: Cut) -> None:
+    def equal(self, peer: Peer, stamp: int) -> None:
+        """All that has a stamp up to this granule."""
         self.rounds.equal += 1
-        peer.equal_stamp = max(peer.equal_stamp, cut.stamp)
+        peer.equal_stamp = max(peer.equal_stamp, stamp)
         peer.since_failed = peer.follow_up = peer.unreachable = peer.differs = False
         peer.fruitless = peer.rest_until_ms = 0
         if peer.lagging_ms is not None and self.host.now.ms - peer.lagging_ms > 4 * YOUNG_MS:
             peer.lagging_ms = None
             self.host.report("level", f"peer={peer.number:016x}")
-        self.quorum.equal(peer, cut.stamp)
+        self.quorum.equal(peer, stamp)
         self.neighbours.count_differing()
         self.on_equal(peer)
 
@@ -140,7 +164,7 @@ class Repair:
         if message.shift not in SHIFTS or len(message.payload) % _BUCKET.size:
             raise PeerError("BUCKETS cannot be read")
         peer = round.peer
-        if self.rounds.rests(peer):
+        if self.rounds.rests(peer) and not round.urgent:
             self.rounds.finish(round, given_up=True)
             return
         self.neighbours.set_differs(peer)
@@ -197,12 +221,12 @@ class Repair:
             return
         if (own.records & U32, own.sum) == (records, total):
             self.host.send(link.id, Same(message.round))
-            self.equal(peer, cut)
+            self.equal(peer, self._covered(cut))
         else:
             if not self.rounds.rests(peer):
                 self.neighbours.set_differs(peer)
             self.rounds.others[peer.number] = Round(
-                message.round, peer, cut, False, self.host.now.ms + self.host.policy.round_patience_ms
+                message.round, peer, cut, self._covered(cut), False, self.host.now.ms + self.host.policy.round_patience_ms
             )
             shift, buckets = self._buckets(cut)
             payload = b"".join(_BUCKET.pack(one[0], one[1] & U32, one[2]) for one in buckets)

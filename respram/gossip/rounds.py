@@ -3,6 +3,7 @@
 What a round says stands in `repair.py` (who differs, and where) and `exchange.py` (filters and records).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from respram.engine.replication import Cut, Selection
@@ -25,6 +26,7 @@ class Round:
     id: int
     peer: Peer
     cut: Cut
+    covers: int  # where both are equal: all that has a stamp up to this granule
     begun: bool  # by this node
     until_ms: int
     selection: Selection | None = None
@@ -35,6 +37,7 @@ class Round:
     moved: int = 0  # records new here, parts sent there
     refused: bool = False  # the other side did not keep what was sent
     by_since: bool = False
+    urgent: bool = False  # somebody waits for it (takeover.py): nothing is left out, and no rest is kept
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +50,7 @@ class Rounds:
     order: list[int] = field(default_factory=list)
     soon_ms: int = 0  # when a round is due before the pace's; 0: none is
     busy: bool = False  # something was written or merged since the last round
+    on_ended: Callable[[Round, bool], None] = lambda round, wholly: None  # whether neither side lacks anything now
     reunited_until_ms: int = 0  # members came back lately: until then the pace is not slowed
     # -- numbers for INFO
     done: int = 0
@@ -115,7 +119,8 @@ class Rounds:
             return
         self.own = None
         self.done += 1
-        peer.since_failed = peer.since_failed or (round.by_since and not round.more)
+        self.on_ended(round, round.got_all and not (given_up or round.more))
+        peer.since_failed = peer.since_failed or (round.by_since and not (round.more or round.urgent))
         progress = bool(round.moved) and not given_up and not round.refused
         peer.follow_up = progress
         self.adapt(progress, equal=False)

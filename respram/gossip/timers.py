@@ -103,6 +103,13 @@ class SlotsSettle:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeoverTurn:
+    """Who has to say that it does not decide about these slots has said so, or is asked again."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardsTurn:
     """Forwards that are not answered are looked at."""
 
@@ -180,8 +187,8 @@ class RebalanceTurn:
 
 Timer = (
     GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | EndedDial | Verdict | QuestionDue
-    | PullExpired | TruthTurn | SlotsSettle | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue | KeysExpire
-    | FindParent
+    | PullExpired | TruthTurn | SlotsSettle | TakeoverTurn | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue
+    | KeysExpire | FindParent
     | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
 )  # fmt: skip
 

@@ -12,17 +12,19 @@ and asks another. So each decision has to be made on the newest acknowledged rec
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import permutations
 from random import Random
 
 from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, Request
+from respram.gossip.homes import Map
 from respram.gossip.policy import Policy
 from respram.record import unpack
 from respram.sim.checker import Checker, Name, Stamp, Violation, watched
 from respram.sim.network import Faults
 from respram.sim.world import Node, World, engine_of
-from respram.slots import pack_keys
+from respram.slots import pack_keys, slot_of
 from respram.wire.messages import DONE, RUN
 
 ASK, FORWARD = "ask", "forward"
@@ -94,12 +96,15 @@ class _Client:
         return self._wait(node, name)
 
     def _forwarded(self, node: Node, name: Name) -> bool:
+        return self.asks_home(node, name) and self._wait(node, name)
+
+    def asks_home(self, node: Node, name: Name) -> bool:
         request = Request(RUN, name[0], 2, b"", b"", pack_keys([name[1]]), b"", b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n")
         token, outputs = node.replica.forward(request, self.world.time_of(node))
         self.world.carry(node, outputs)
         if not token or not self._until(node, lambda: token in node.decided):
             return False
-        return node.decided[token] == ANSWERED and self._wait(node, name)
+        return node.decided[token] == ANSWERED
 
     def serve(self, node: Node, serve: Serve) -> None:
         """A home runs what it was sent."""
@@ -168,6 +173,72 @@ def stopped(seed: int, way: str = FORWARD, for_ms: int = 12_000) -> Counted:
         sleeper, sleeper.replica.stopped(for_ms, world.time_of(sleeper), local=way != FORWARD)
     )  # as the driver does before any command
     refused += sum(not client.adds_one(sleeper, name) for name in names)
+    return Counted(ledger.decisions, ledger.while_joining, refused, 0)
+
+
+def lagging(seed: int) -> Counted:
+    """A home dies, and of its last decisions one of the two others has heard alone: the client's node, which got them
+    with the answers and so can say, as WAIT does, that they are held. The third node decides next.
+    """
+    rng = Random(seed)
+    world, ledger, client = _started(seed, FORWARD, 3, rng, Policy())
+    names = [(0, key) for key in client._keys]
+    refused = sum(not client.adds_one(rng.choice(world.nodes), name) for name in names)
+    ways = [(home, other, _inherited(names, home, other)) for home, other in permutations(world.nodes, 2)]
+    home, other, mine = rng.choice([way for way in ways if way[2]])
+    [witness] = [node for node in world.nodes if node not in (home, other)]
+    world.network.cut = {(home.place, other.place)}  # what it pushes there is lost
+    for name in mine:
+        if client.asks_home(witness, name):
+            [record] = unpack(witness.engine.fetch(*name, world.time_of(witness).wall_ms))
+            ledger.acknowledged(name, record.stamp, record.deadline_ms)
+        else:
+            refused += 1
+    world.crash(home)
+    world.network.cut = set()
+    for name in mine:
+        refused += not client.adds_one(other, name)
+    return Counted(ledger.decisions, ledger.while_joining, refused, 0)
+
+
+def _inherited(names: list[Name], home: Node, heir: Node) -> list[Name]:
+    """The keys of one node that another will be the home of, when the first is gone."""
+    now, then = home.replica.core.homes.map, Map()
+    numbers = home.replica.core.me.number, heir.replica.core.me.number
+    then.change({number: 1 for number in now.members if number != numbers[0]})
+    return [name for name in names if (now.owner[slot := slot_of(name[1])], then.owner[slot]) == numbers]
+
+
+def starved(seed: int) -> Counted:
+    """A node comes back while another gets no processor: for less than what that one notices (`stopped_ms`), and for
+    longer than slots wait by themselves. Its client asks it the moment it runs again.
+    """
+    rng = Random(seed)
+    policy = Policy()
+    world, ledger, client = _started(seed, FORWARD, 3, rng, policy)
+    names = [(0, key) for key in client._keys]
+    refused = 0
+    newcomer, busy = rng.sample(world.nodes, 2)
+    world.crash(newcomer)
+    world.run_until(world.now_ms + 5_000)
+    refused += sum(not client.adds_one(busy, name) for name in names)
+    number = busy.replica.core.me.number
+    were_its = [name for name in names if busy.replica.core.homes.home_of(slot_of(name[1])) == number]
+    world.restart(newcomer)
+    client.checker.forget(newcomer)
+    while newcomer.replica.core.state != "ready":
+        world.run_until(world.now_ms + 1)
+    world.stall(busy, policy.stopped_ms - 100)  # it has not read yet that somebody is ready
+    homes = newcomer.replica.core.homes
+    moved = [name for name in were_its if homes.is_here(slot_of(name[1]))][:1]
+    world.run_until(world.now_ms + policy.settle_ms + 100)
+    for name in moved:
+        refused += not client.asks_home(newcomer, name)
+        entry = newcomer.engine.peek(*name, world.time_of(newcomer).wall_ms)
+        assert entry is not None
+        ledger.acknowledged(name, (entry.clock, entry.node), entry.deadline_ms)
+    world.now_ms = max(world.now_ms, busy.stalled_until_ms)
+    refused += sum(not client.asks_home(busy, name) for name in moved)
     return Counted(ledger.decisions, ledger.while_joining, refused, 0)
 
 

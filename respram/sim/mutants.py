@@ -12,10 +12,11 @@ from respram.gossip.doubts import Doubts
 from respram.gossip.exchange import Exchange
 from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
+from respram.gossip.takeover import Takeover
 from respram.gossip.truths import Truths
 
 NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
-OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home")
+OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home", "no-takeover")
 
 
 @contextmanager
@@ -28,7 +29,8 @@ def mutated(name: str) -> Iterator[None]:
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
     `unmerged`: the client is answered without the records. `no-settling`: a home decides at once about slots that it
-    has just got. `any-home`: a node runs whatever it is sent."""
+    has just got. `any-home`: a node runs whatever it is sent. `no-takeover`: after a moment a home decides about new
+    slots without asking anybody."""
     holders: tuple[Any, ...]
     wrong: Any
     if name == "no-salt":
@@ -59,6 +61,8 @@ def mutated(name: str) -> Iterator[None]:
         holders, attribute, wrong = (Homes,), "is_settled", lambda *args: True
     elif name == "any-home":
         holders, attribute, wrong = (Homes,), "is_here", lambda *args: True
+    elif name == "no-takeover":
+        holders, attribute, wrong = (Takeover,), "begin", lambda one, version: one.homes.taken_over(version)
     elif name == "outlived":
         holders, attribute, wrong = (family,), "_outlived", lambda *args: (0, 0)
     elif name == "never-stopped":

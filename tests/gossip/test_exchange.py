@@ -120,7 +120,7 @@ def test_what_cannot_be_read_ends_the_link_and_nothing_else(message: Message) ->
     bench.meet(2, Member(0x300, b"main", b"third:1", ready=True))
     core = bench.core
     cut = Cut(1, 1)
-    core.rounds.others[OTHER] = rounds.Round(7, core.neighbours.peers[OTHER], cut, False, 1 << 40)
+    core.rounds.others[OTHER] = rounds.Round(7, core.neighbours.peers[OTHER], cut, cut.stamp, False, 1 << 40)
     bench.say(1, message)
     assert list(bench.hangups()) == [1]
 

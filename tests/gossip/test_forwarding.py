@@ -173,7 +173,7 @@ def test_a_home_that_stops_in_order_has_run_what_it_answered_and_nothing_else() 
     (sent,) = bench.sent(Forward, 1)
     bench.say(1, Members(0, pack_member(replace(member(OTHER, ready=False), incarnation=2, status=LEFT))), Bye())
     assert not decided(bench)
-    bench.wait(400)
+    bench.wait(bench.core.policy.settle_ms + bench.core.policy.takeover_ms_max + 50)
     again = [*bench.sent(Forward, 2), *(one.forward for one in serves(bench))]
     assert again and again[-1].number != sent.number, "it is asked elsewhere, under another number"
     if again[-1] in bench.sent(Forward, 2):
@@ -335,7 +335,7 @@ def test_a_home_that_has_just_got_its_slots_asks_for_patience() -> None:
     bench.forget()
     bench.say(9, forward(1, mine))
     assert [one.outcome for one in bench.sent(Answer)] == [LATER]
-    bench.wait(260)
+    bench.wait(bench.core.policy.settle_ms + bench.core.policy.takeover_ms_max + 50)
     bench.say(9, forward(2, mine))
     assert serves(bench)
 

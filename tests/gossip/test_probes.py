@@ -91,6 +91,7 @@ def test_who_is_suspected_again_has_the_whole_time_to_deny_it(denial_is_seen: bo
     suspicion_ms = bench.core.policy.suspicion_ms
     bench.core.books.learn_member(replace(member(0x200), status=SUSPECT))
     answer(bench, {1}, suspicion_ms - 1_000)
+    bench.core.now = bench.now
     if denial_is_seen:
         bench.core.books.learn_member(replace(member(0x200), incarnation=2))
     bench.core.books.learn_member(replace(member(0x200), incarnation=2, status=SUSPECT))

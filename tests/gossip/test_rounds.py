@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from respram.engine.replication import Cut
 from respram.gossip.members import ALIVE, DEAD
 from respram.gossip.repair import Repair
 from respram.gossip.timers import Now
@@ -122,7 +121,7 @@ def test_a_round_that_moves_something_or_an_equal_digest_ends_the_rest() -> None
     assert filters(pair.round()) == 2, "counted from the start again"
     peer = pair.one.core.neighbours.peers[0x200]
     peer.rest_until_ms = 8_000
-    pair.one.core.repair.equal(peer, Cut(1, 1))
+    pair.one.core.repair.equal(peer, 1)
     assert not pair.one.core.rounds.rests(peer)
 
 

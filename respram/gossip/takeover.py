@@ -1,0 +1,121 @@
+"""Before a node decides about slots that have come to it: does anybody else still decide, and does it hold what they do?
+
+A time alone cannot tell. `settle_ms` is enough where processes run when they want to; on a starved machine the former
+home may not have read yet that it is none any more, and what a dead one pushed to others may still lack here. So after
+it each other member with slots is asked, as in doubts.py: MEMBERS with this node's own entry, then PING. Its PONG says
+that it has read the entry, and decides about these slots no more. Behind the PONG the two are compared (repair.py), the
+young records included: what it held then is here then. When all have answered and are compared, the slots are settled.
+
+A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and
+counts that. Its keys are answered with LOADING until then.
+"""
+
+from dataclasses import dataclass, field
+
+from respram.gossip.effects import Host
+from respram.gossip.homes import Homes
+from respram.gossip.links import Link
+from respram.gossip.members import AddressBook, bucket_of, pack_all
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.probes import Probes
+from respram.gossip.repair import Repair
+from respram.gossip.rounds import Round
+from respram.gossip.timers import TakeoverTurn
+from respram.wire.messages import Members, Ping
+
+
+@dataclass(slots=True, eq=False)
+class Takeover:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    probes: Probes
+    homes: Homes
+    repair: Repair
+    version: int = 0  # of the map about which the others are asked; 0: nothing is under way
+    until_ms: int = 0
+    unasked: set[int] = field(default_factory=set)  # members without a link so far
+    asked: dict[int, int] = field(default_factory=dict)  # by the nonce of its PING: a member that has not answered
+    answered: list[int] = field(default_factory=list)  # members that are to be compared with
+    comparing: Round | None = None
+    link: int = 0  # on which it is compared
+    unanswered: int = 0  # times that slots were settled without somebody's answer
+
+    def begin(self, version: int) -> None:
+        """The slots of this map have waited their time."""
+        self.version, self.until_ms = version, self.host.now.ms + self.host.policy.takeover_ms_max
+        self.asked.clear()
+        self.answered.clear()
+        self.comparing = None
+        self.unasked = set(self.homes.map.members) - {self.book.me.number}
+        self._go_on()
+        if self.version:
+            self.host.at(self.host.now.ms + self.host.policy.takeover_turn_ms, TakeoverTurn(version))
+
+    def turn(self, version: int) -> None:
+        """Who had no link is asked when there is one, and nobody is waited for for ever."""
+        if version != self.version:
+            return
+        if version != self.homes.version or self.host.now.ms >= self.until_ms:
+            self.unanswered += version == self.homes.version
+            self._end()
+            return
+        self._go_on()
+        if self.version:
+            self.host.at(self.host.now.ms + self.host.policy.takeover_turn_ms, TakeoverTurn(version))
+
+    def ponged(self, link: Link, nonce: int) -> None:
+        if link.peer is not None and self.asked.get(nonce) == link.peer.number:
+            self.answered.append(self.asked.pop(nonce))
+            self._go_on()
+
+    def compared(self, round: Round, wholly: bool) -> None:
+        """A round has ended. One that brought not everything is begun again."""
+        if round is not self.comparing:
+            return
+        self.comparing = None
+        if not wholly:
+            self.answered.append(round.peer.number)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self.comparing is not None and self.link not in self.neighbours.links:
+            self.unasked.add(self.comparing.peer.number)
+            self.comparing = None
+        self._ask()
+        while self.answered and self.comparing is None:
+            number = self.answered.pop(0)
+            peer = self.neighbours.peers.get(number)
+            if peer is None or peer.link is None:
+                self.unasked.add(number)
+                return
+            if not peer.foreign:  # ids under another key can be compared with nobody's
+                self.comparing, self.link = self.repair.compare(peer), peer.link.id
+        if not (self.unasked or self.asked or self.answered or self.comparing):
+            self._end()
+
+    def _ask(self) -> None:
+        me = self.book.me
+        lost = [nonce for nonce, number in self.asked.items() if self.neighbours.link_to(number) is None]
+        self.unasked.update(map(self.asked.pop, lost))
+        for number in sorted(self.unasked):
+            link = self.neighbours.link_to(number)
+            if link is None:
+                member = self.book.get(number)
+                if member is not None:
+                    self.neighbours.dial(member.address)
+                continue
+            self.unasked.remove(number)
+            nonce = self.probes.next_nonce()
+            self.asked[nonce] = number
+            self.host.send(link.id, Members(1 << bucket_of(me.number), pack_all([me])))
+            self.host.send(link.id, Ping(nonce, self.host.now.wall_ms, b""))
+
+    def _end(self) -> None:
+        version, self.version = self.version, 0
+        self.unasked.clear()
+        self.asked.clear()
+        self.answered.clear()
+        self.comparing = None
+        self.homes.taken_over(version)
