@@ -60,7 +60,7 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
         fence = Fence(conn, number)
         conn.fences.append(fence)
         asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
-        forwarded = Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key or b""]), b"", asked, patience_ms)
+        forwarded = Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key or b""]), b"", asked, patience_ms, number)
         if key is None or homes.is_here(slot_of(key)) or not homes.forward(fence, forwarded):
             fence.holders = conn.decided_at.pop(number)  # it is gone: whether others have all of it nobody can tell
 

@@ -61,6 +61,7 @@ class Forwarded:
     watched: bytes
     commands: bytes
     patience_ms: int = 0
+    only: int = 0  # this member, or nobody: what is asked is about it
 
 
 class Asker(Protocol):

@@ -64,6 +64,7 @@ class Request:
     commands: bytes
     patience_ms: int = 0  # beyond that of any forward: a script may take its time; or less, where some of it is spent
     version: int = 0  # of the map by which all its keys have one home
+    only: int = NOBODY  # this member is asked, and no other home of the slot
     touches: bool = True  # maybe others than its keys, as a script may: all that was written here goes first
 
 
@@ -145,6 +146,9 @@ class Forwarding:
     def _route(self, asked: Asked) -> None:
         """To whoever is the home now, if it can be reached; else it waits for the next turn."""
         home, asked.towards = asked.towards or self.homes.home_of(asked.slot), NOBODY
+        if asked.request.only not in (NOBODY, home):
+            self._conclude(asked, NOTHING)
+            return
         here = home == self.book.me.number
         slots: tuple[int, ...] = (asked.slot,)
         if asked.request.kind == RUN and (here or asked.request.version != self.homes.version):

@@ -286,7 +286,7 @@ class Decisions:
 
 def _request(one: Forwarded, version: int = 0) -> Request:
     return Request(one.kind, one.db, one.proto, one.client, one.rights, one.keys, one.watched, one.commands,
-                   one.patience_ms, version)
+                   one.patience_ms, version, one.only)
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:

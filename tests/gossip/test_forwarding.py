@@ -340,6 +340,28 @@ def test_a_home_that_has_just_got_its_slots_asks_for_patience() -> None:
     assert serves(bench)
 
 
+@pytest.mark.parametrize("trouble", ["dead", "another view", "dead before"])
+def test_what_is_about_one_member_is_asked_of_no_other(trouble: str) -> None:
+    """A WAIT for what it wrote: from another home it would count what that one wrote."""
+    bench = pair(OTHER, THIRD)
+    key = key_of(bench, OTHER)
+    dead = replace(bench.core.book[OTHER], status=DEAD)
+    if trouble == "dead before":
+        bench.take(bench.core.introduce([dead], bench.now))
+    request = Request(ALONE, 0, 2, b"", b"", pack_keys([key]), b"", INCR, 3_600_000, only=OTHER)
+    token, effects = bench.core.forward(request, bench.now)
+    bench.take(effects)
+    if trouble == "another view":
+        (sent,) = bench.sent(Forward, 1)
+        bench.say(1, Answer(sent.number, NOT_HOME, THIRD, b"", b""))
+    elif trouble == "dead":
+        bench.take(bench.core.introduce([dead], bench.now))
+        bench.wait(bench.core.policy.forward_turn_ms * 2)
+    (one,) = decided(bench)
+    assert one.token == token and one.outcome in (NOTHING, UNKNOWN)
+    assert not bench.sent(Forward, 2) and not serves(bench)
+
+
 def test_a_node_that_joins_is_nobodys_home() -> None:
     bench = Bench(roots=[b"root:7000"])
     bench.meet(1, member(OTHER))
