@@ -15,8 +15,8 @@ and shares differ by 4% instead of 1%.
 The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of
 it: a newcomer costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views
 differ while news travel. That is the one window in which two may decide, and it is kept small: a home that gains slots
-waits for `settle_ms`, which is longer than news and the former home's last records are usually on their way, and then has
-the others say so (takeover.py) before it decides about them.
+waits for `settle_ms`, which is longer than news and the former home's last records are usually on their way, and then
+has the others say so (takeover.py) before it decides about them.
 
 More than HOMES_MAX members: those with the lowest scores of their own numbers are left out, by everybody alike.
 """

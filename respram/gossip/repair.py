@@ -225,9 +225,8 @@ class Repair:
         else:
             if not self.rounds.rests(peer):
                 self.neighbours.set_differs(peer)
-            self.rounds.others[peer.number] = Round(
-                message.round, peer, cut, self._covered(cut), False, self.host.now.ms + self.host.policy.round_patience_ms
-            )
+            until_ms = self.host.now.ms + self.host.policy.round_patience_ms
+            self.rounds.others[peer.number] = Round(message.round, peer, cut, self._covered(cut), False, until_ms)
             shift, buckets = self._buckets(cut)
             payload = b"".join(_BUCKET.pack(one[0], one[1] & U32, one[2]) for one in buckets)
             self.host.send(link.id, Buckets(message.round, shift, payload))

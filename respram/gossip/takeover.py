@@ -1,4 +1,4 @@
-"""Before a node decides about slots that have come to it: does anybody else still decide, and does it hold what they do?
+"""Before a node decides about slots that came to it: does anybody else still decide, and does it hold what they do?
 
 A time alone cannot tell. `settle_ms` is enough where processes run when they want to; on a starved machine the former
 home may not have read yet that it is none any more, and what a dead one pushed to others may still lack here. So after

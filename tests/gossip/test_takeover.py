@@ -1,4 +1,4 @@
-"""Before a node decides about slots that came to it, all others have said that they do not, and it holds what they do."""
+"""Before a node decides about slots that came to it, all others have said that they do not, and they are compared."""
 
 from dataclasses import replace
 from itertools import pairwise
