@@ -83,6 +83,10 @@ class ContentStore(Generic[C]):
     def label_key(self, label: str) -> bytes:
         return self._labels() + key(level(label))
 
+    def versions_key(self, name: str) -> bytes:
+        """Where Versions notes which numbers of a document there are."""
+        return key("versions", level(self.id), level(name))
+
     @operation
     def store(self, content: bytes) -> Steps[ContentRef]:
         """Stores the content if it is not there; if it is, lengthens its life and sends no bytes."""
@@ -145,8 +149,12 @@ class ContentStore(Generic[C]):
         ref: ContentRef | None = yield from self.get_by_label.steps(label)
         if ref is None or not (yield from self.touch.steps(ref)):
             return False
-        _, there = yield from ask_all(
-            ("PEXPIRE", self.label_key(label), ttl_ms(self.ttl_s), "GT"), ("EXISTS", self.label_key(label))
+        # A label of Versions is counted in a record, which must not end before it. Of any other there is none.
+        counted = self.versions_key(label.rpartition(":")[0] or label)
+        _, _, there = yield from ask_all(
+            ("PEXPIRE", self.label_key(label), ttl_ms(self.ttl_s), "GT"),
+            ("PEXPIRE", counted, ttl_ms(self.ttl_s), "GT"),
+            ("EXISTS", self.label_key(label)),
         )
         return bool(there)
 

@@ -19,14 +19,14 @@ from typing import Generic
 
 from respram.patterns import roster
 from respram.patterns.effects import Steps
-from respram.patterns.errors import ContentMissing, StreamEnded, TimedOut
+from respram.patterns.errors import BadName, ContentMissing, StreamEnded, TimedOut
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.naming import encoded, key
 from respram.patterns.sealing import Sealer
 from respram.patterns.steps import C, ask, ask_all, hand, operation, pause, stream
 
 BASE = key("roster", "endpoint")
-SHARED = "endpoints"  # the stream of what is broadcast
+SHARED = "endpoint:"  # the stream of what is broadcast: of an endpoint without a name, which there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Endpoints(Generic[C]):
     @operation
     def register(self, name: str) -> Steps["EndpointReader[C]"]:
         """Registers for ttl_s; a reader of what is sent from now on."""
+        if not name:
+            raise BadName("an endpoint needs a name")
         own = StreamDecoder(self.client, f"endpoint:{name}", sealer=self.sealers.get(name, self.sealer))
         decoders = [own]
         if name not in self.sealers:

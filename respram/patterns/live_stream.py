@@ -22,6 +22,7 @@ from typing import Generic
 
 from respram.patterns.effects import Command, Commit, Steps, Watch
 from respram.patterns.errors import (
+    BadName,
     ChunkExpired,
     Contended,
     StreamEnded,
@@ -133,7 +134,8 @@ class StreamEncoder(Generic[C]):
 class StreamDecoder(Generic[C]):
     """One reader. `position` is the next chunk it wants, in the stream's `life`: keep both to go on later, on any node.
 
-    Without a position it begins with the oldest message.
+    Without a position it begins with the oldest message. A position counts in a life alone: another's chunks could be
+    taken for those that follow, so BadName is raised for one without the other.
     """
 
     client: C
@@ -142,6 +144,10 @@ class StreamDecoder(Generic[C]):
     sealer: Sealer | None = None
     missing_since_s: float | None = None  # when the next chunk was first found missing (monotonic)
     life: int = 0  # of the stream, in which `position` counts; 0: not known
+
+    def __post_init__(self) -> None:
+        if self.position and not self.life:
+            raise BadName(f"chunk {self.position} of which life of stream {self.name!r}? keep `position` and `life`")
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:

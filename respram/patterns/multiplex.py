@@ -84,4 +84,4 @@ class MultiplexReceiver(Generic[C]):
 
 
 def stream_name(name: str, channel: str) -> str:
-    return f"{level(name)}/{level(channel)}"
+    return "/".join(level(each).replace("/", "%2F") for each in (name, channel))

@@ -4,9 +4,9 @@ No client, no pattern's rule here.
 A name is a field with a time to live of its own, so it leaves by itself when nobody enters it again. Two nodes that
 enter two names in the same moment write two records, and both stay. The hash lives as long as the longest of its names.
 Where a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again
-only when little of the name's time is left: `KEPT_S` longer than the sign of life. Readers then ask for the keys of the
-names in a second round trip. Where the name itself is the sign of life (`entering`, `staying`), one round trip says who
-is there.
+only when little of the name's time is left. Readers then ask for the keys of the names in a second round trip. A member
+that died is asked for as long as its name is kept: KEPT_LIVES of its signs of life, and no longer than KEPT_S. Where
+the name itself is the sign of life (`entering`, `staying`), one round trip says who is there.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,9 @@ from respram.patterns.errors import TooMany
 from respram.patterns.naming import KEYS_MAX, encoded
 from respram.patterns.steps import ask_all, ttl_ms
 
-KEPT_S = 3600.0  # how long a name outlives the sign of life that it was entered with, so that it is not written at each
+KEPT_LIVES = 10  # how many signs of life a name outlives the one that it was entered with: it is written at every 40th
+KEPT_S = 3600.0  # at most
+GROUP = 50  # keys that one EXISTS asks for
 TOGETHER_MAX = 1000  # keys asked for in one round trip
 
 KeyOf = Callable[[str], bytes]
@@ -30,7 +32,7 @@ def look(base: bytes, name: str) -> Command:
 def entered(base: bytes, name: str, reply: list[int], ttl_s: float) -> Steps[None]:
     """Sees to it that the name is in the group for longer than ttl_s."""
     if reply[0] <= ttl_ms(ttl_s):
-        yield from ask_all(*entering(base, name, ttl_s + KEPT_S))
+        yield from ask_all(*entering(base, name, ttl_s + min(KEPT_S, KEPT_LIVES * ttl_s)))
 
 
 def entering(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
@@ -81,6 +83,13 @@ def alive(every: list[str], key_of: KeyOf) -> Steps[list[str]]:
     found: list[str] = []
     for at in range(0, len(every), TOGETHER_MAX):
         asked = every[at : at + TOGETHER_MAX]
-        there = yield from ask_all(*(("EXISTS", key_of(name)) for name in asked))
-        found += [name for name, count in zip(asked, there, strict=True) if count]
+        groups = [asked[start : start + GROUP] for start in range(0, len(asked), GROUP)]
+        asking: list[Command] = [("EXISTS", *(key_of(name) for name in group)) for group in groups]
+        counts = yield from ask_all(*asking)
+        # Mostly a group is there as a whole; or none of it is, where many went away together.
+        mixed = [name for group, count in zip(groups, counts, strict=True) if 0 < count < len(group) for name in group]
+        there = yield from ask_all(*(("EXISTS", key_of(name)) for name in mixed))
+        gone = {name for name, count in zip(mixed, there, strict=True) if not count}
+        for group, count in zip(groups, counts, strict=True):
+            found += [name for name in group if count and name not in gone]
     return found

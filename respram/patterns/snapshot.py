@@ -13,11 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import Generic
 
-from respram.patterns.content_store import ContentStore
+from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Steps
-from respram.patterns.errors import ContentMissing
+from respram.patterns.errors import Contended, ContentMissing
 from respram.patterns.json_values import Json, from_json, to_json
-from respram.patterns.steps import C, operation
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, operation, ttl_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,27 @@ class Snapshots(Generic[C]):
 
     @operation
     def take(self, state: Json, moment_ms: int | None = None) -> Steps[int]:
-        """Stores the state under the moment (Unix milliseconds; now without one) and as the latest; the moment."""
-        moment = time.time_ns() // 1_000_000 if moment_ms is None else moment_ms
-        ref = yield from self.store.store_at_label.steps(f"{self.name}:{moment}", to_json(state))
+        """Stores the state under the moment (Unix milliseconds) and as the latest; the moment.
+
+        Without a moment it is now, or the first one after that which no snapshot has. Raises Contended.
+        """
+        data = to_json(state)
+        if moment_ms is None:
+            ref: ContentRef = yield from self.store.store.steps(data)
+            moment = yield from self._claimed(time.time_ns() // 1_000_000, ref)
+        else:
+            moment = moment_ms
+            ref = yield from self.store.store_at_label.steps(f"{self.name}:{moment}", data)
         yield from self.store.label.steps(f"{self.name}:latest", ref)
         return moment
+
+    def _claimed(self, now_ms: int, ref: ContentRef) -> Steps[int]:
+        expiry = ttl_ms(self.store.ttl_s)
+        for moment in range(now_ms, now_ms + CHANGE_TRIES_MAX):
+            label = self.store.label_key(f"{self.name}:{moment}")
+            if (yield from ask("SET", label, ref.hash.encode(), "NX", "PX", expiry)):
+                return moment
+        raise Contended(f"{CHANGE_TRIES_MAX} snapshots of {self.name!r} have the moments from now on: try again")
 
     @operation
     def restore(self, moment_ms: int | None = None) -> Steps[Json]:

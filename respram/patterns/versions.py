@@ -23,7 +23,6 @@ from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Steps
 from respram.patterns.errors import Contended, ContentMissing, Unreadable
 from respram.patterns.json_values import from_json, to_json
-from respram.patterns.naming import key, level
 from respram.patterns.settle import Settle, claimed
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, ask_all, change, operation, ttl_ms
 
@@ -85,7 +84,7 @@ class Versions(Generic[C]):
 
     @property
     def key(self) -> bytes:
-        return key("versions", level(self.store.id), level(self.name))
+        return self.store.versions_key(self.name)
 
     def _known(self) -> Steps[list[int]]:
         noted, latest = yield from ask_all(("GET", self.key), ("EXISTS", self.store.label_key(self.label(None))))
@@ -99,6 +98,7 @@ class Versions(Generic[C]):
 
     def _note(self, number: int) -> Steps[None]:
         known: list[int] = yield from self._known()
+        (left_ms,) = yield from ask_all(("PTTL", self.key))
         gone = set(known) - set((yield from self._alive(known)))
 
         def edit(found: bytes | None) -> bytes:
@@ -106,7 +106,9 @@ class Versions(Generic[C]):
             every = sorted({*known, *numbers_of(found, self.name), number})
             return to_json([each for each in every[-NUMBERS_MAX:] if each not in gone or each == every[-1]])
 
-        yield from change(self.key, edit, self.store.ttl_s)
+        # The record lives as long as the longest of its labels: another's ttl_s may be longer. Without the record
+        # counting would begin at 1 again.
+        yield from change(self.key, edit, max(self.store.ttl_s, left_ms / 1000))
 
     def _alive(self, known: list[int]) -> Steps[list[int]]:
         there = yield from ask_all(*(("EXISTS", self.store.label_key(self.label(each))) for each in known))

@@ -3,6 +3,7 @@
 import pytest
 
 from respram.patterns import (
+    BadName,
     ContentMissing,
     Endpoints,
     Sealer,
@@ -84,3 +85,13 @@ def test_a_reader_hands_out_messages_until_its_stream_is_closed(world: World) ->
     with pytest.raises(StreamEnded):
         world(reader.receive(1))
     world(reader.skip_to_newest())
+
+
+def test_a_stream_of_another_s_reaches_no_endpoint(world: World) -> None:
+    with pytest.raises(BadName):
+        world(Endpoints(world.client, 60).register(""))
+    reader = world(Endpoints(world.client, 60).register(world.name))
+    for name in ("endpoints", "endpoint", world.name, f"endpoints:{world.name}"):
+        world(StreamEncoder(world.client, name, 60).send(b"not for them"))
+    world(Endpoints(world.client, 60).broadcast(b"for all"))
+    assert world(reader.receive(1)) == b"for all"

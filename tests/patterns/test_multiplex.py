@@ -11,6 +11,7 @@ from respram.patterns import (
     StreamEnded,
     TimedOut,
     WrongKey,
+    multiplex,
     new_secret,
 )
 from respram.patterns.live_stream import chunk_key
@@ -72,3 +73,9 @@ def test_a_channel_with_a_secret_of_its_own_is_read_with_it_only(world: World) -
     assert {world(receiver.receive(1)) for _ in range(2)} == {("chat", b"private"), ("video", b"public")}
     with pytest.raises(WrongKey):
         world(MultiplexReceiver(world.another(), world.name, ("chat",), {"chat": Sealer(new_secret())}).receive(1))
+
+
+def test_no_two_names_with_their_channels_are_one_stream() -> None:
+    pairs = [("a", "b/c"), ("a/b", "c"), ("a%2Fb", "c"), ("a", "b:c"), ("a:b", "c"), ("a", "b")]
+    assert len({multiplex.stream_name(*each) for each in pairs}) == len(pairs)
+    assert multiplex.stream_name("meeting-3", "video") == "meeting-3/video"

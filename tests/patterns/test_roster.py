@@ -68,8 +68,38 @@ def test_a_second_sign_of_life_writes_nothing_until_little_time_is_left(world: W
     assert world.raw.execute_command("HPEXPIRETIME", group.base, "FIELDS", 1, "ada") == deadline
     world.raw.execute_command("HPEXPIRE", group.base, 59_000, "FIELDS", 1, "ada")
     group.enter("ada")
-    assert group.left_ms("ada") > 3_000_000
+    assert 600_000 < group.left_ms("ada") <= 660_000
+    group.enter("seldom", 7200)
+    assert group.left_ms("seldom") <= 10_800_000
     assert world.raw.pttl(group.base) >= group.left_ms("ada") - 1, "the hash lives as long as its names"
+
+
+def test_many_that_beat_once_and_died_are_asked_for_in_few_commands_and_not_for_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = Group(world)
+    names = [f"n{number:04}" for number in range(3000)]
+    with world.raw.pipeline(transaction=False) as pipeline:
+        for name in names:
+            for each in roster.entering(group.base, name, 60):
+                pipeline.execute_command(*each)
+        for name in (names[0], *names[500:600], names[2999]):
+            pipeline.set(group.key_of(name), b"", px=60_000)
+        pipeline.execute()
+    asked: list[Any] = []
+    for driver in (drivers.Driver, drivers.AsyncDriver):
+        before = driver.perform
+
+        def perform(self: Any, effect: Any, before: Callable[..., Any] = before) -> Any:
+            asked.extend(effect.commands)
+            return before(self, effect)
+
+        monkeypatch.setattr(driver, "perform", perform)
+    assert group.alive() == [names[0], *names[500:600], names[2999]]
+    assert len(asked) <= 1 + 60 + 2 * roster.GROUP
+    for ttl_s in (1, 3, 30):
+        group.enter(f"once-{ttl_s}", ttl_s)
+        assert group.left_ms(f"once-{ttl_s}") <= 11_000 * ttl_s
 
 
 def test_a_name_leaves_by_itself_and_is_never_given_less_time_where_others_entered_it(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from respram.patterns import ContentMissing, ContentStore, Snapshots
+from respram.patterns import Contended, ContentMissing, ContentStore, Snapshots, snapshot
 from tests.patterns.conftest import World
 
 
@@ -26,3 +26,14 @@ def test_a_snapshot_that_is_gone_is_missing(world: World) -> None:
     assert world(snapshots.moments()) == []
     with pytest.raises(ContentMissing):
         world(snapshots.restore())
+
+
+def test_no_two_snapshots_have_one_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: 1_781_234_567_890_000_000)
+    snapshots = Snapshots(ContentStore(world.client, world.name, 60), "game")
+    taken = world.together(*(lambda level=level: snapshots.take({"level": level}) for level in range(5)))
+    assert sorted(taken) == [1_781_234_567_890 + number for number in range(5)] == world(snapshots.moments())
+    assert [world(snapshots.restore(moment)) for moment in taken] == [{"level": level} for level in range(5)]
+    monkeypatch.setattr(snapshot, "CHANGE_TRIES_MAX", 5)
+    with pytest.raises(Contended):
+        world(snapshots.take({}))

@@ -60,3 +60,18 @@ def test_what_an_earlier_version_published_is_found_by_its_labels(world: World) 
     world.raw.set(document.key, b'{"x":1}', px=30_000)
     with pytest.raises(Unreadable):
         world(document.numbers())
+
+
+def test_counting_goes_on_as_long_as_any_version_lives(world: World) -> None:
+    long = Versions(ContentStore(world.client, world.name, 600), "document")
+    assert world(long.publish(b"one")) == 1
+    assert world(versions(world).publish(b"two")) == 2
+    assert world.raw.pttl(long.key) > 500_000, "one that lives shorter takes nothing from the record"
+    store = ContentStore(world.client, world.name, 6000)
+    assert world(store.touch_label(long.label(1)))
+    world.expire(store.label_key(long.label(None)), store.label_key(long.label(2)))
+    assert world.raw.pttl(long.key) > 5_000_000
+    assert world(long.publish(b"three")) == 3 and world(long.numbers()) == [1, 3]
+    # A label that no version has prolongs nothing of another.
+    world(store.store_at_label("document", b"plain"))
+    assert world(store.touch_label("document")) and world(store.touch_label(long.label(3)))
