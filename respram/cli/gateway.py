@@ -1,6 +1,7 @@
 """`respram gateway` and `respram mcp`, and a gateway beside a node for `respram serve --gateway PORT`."""
 
 import contextlib
+import importlib.util
 import os
 import select
 import subprocess
@@ -38,6 +39,9 @@ def run_gateway(words: list[str], variables: Mapping[str, str], parse: Parse) ->
     made = settings.load(parse(rest, settings.FLAGS), urls, variables)
     with needing("gateway"):
         from respram.gateway.serving import serve
+
+        if importlib.util.find_spec("mcp") is None:  # imported when an agent asks, and missed now
+            raise ModuleNotFoundError("no module named mcp", name="mcp")
     return serve(made)
 
 

@@ -1,15 +1,13 @@
 """The gateway as an ASGI application: checks who asks, then hands over to the handler of the path.
 
 Stateless: what it keeps are links to nodes. `/v1/data` is answered without a framework in between, because most
-requests go there; the rest are Starlette routes. It can be mounted below any path of another application, FastAPI's for
+requests go there; the rest are a table of paths. It can be mounted below any path of another application, FastAPI's for
 one.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-
-from starlette.types import ASGIApp
 
 from respram.gateway import data, listing
 from respram.gateway.answers import (
@@ -27,6 +25,7 @@ from respram.gateway.answers import (
 )
 from respram.gateway.faults import BadRequest, Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.guard import Denied, Guard, Rules
+from respram.gateway.later import Face, Later
 from respram.gateway.live import Live, keys_with_lives
 from respram.gateway.metrics import Traffic, metrics
 from respram.gateway.nodes import Nodes
@@ -91,12 +90,13 @@ class Gateway:
         self.live = Live(self.store) if page else None
         if page:
             self._routes |= {b"/v1/live": ("GET", self._live), b"/v1/live/keys": ("GET, HEAD", self._live_keys)}
-        self._mounted: dict[bytes, ASGIApp] = {}
-        if mcp:
-            from respram.gateway.agents import Agents
-
-            self._mounted[b"/mcp"] = Agents(self.store, self.hub, self.guard, self.budget)
+        self._mounted: dict[bytes, Face] = {b"/mcp": Later(self._agents, "mcp")} if mcp else {}
         self.traffic = Traffic({**self._routes, **self._files, **self._mounted})
+
+    def _agents(self) -> Face:
+        from respram.gateway.agents import Agents
+
+        return Agents(self.store, self.hub, self.guard, self.budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -109,9 +109,7 @@ class Gateway:
 
     async def close(self) -> None:
         for one in self._mounted.values():
-            close = getattr(one, "close", None)
-            if close is not None:
-                await close()
+            await one.close()
         self.hub.close()
         self.nodes.close()
 
