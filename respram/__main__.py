@@ -2,7 +2,7 @@
 
 import sys
 
-from respram.cli.main import main
+from respram.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(entry())

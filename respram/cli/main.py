@@ -75,7 +75,13 @@ def main(words: Sequence[str], variables: Mapping[str, str] | None = None) -> in
 
 def entry() -> int:
     """What the installed `respram` script calls."""
-    return main(sys.argv[1:])
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # as with `respram man | head`: who reads has enough
+        _quiet()
+        return 1
+    return code
 
 
 def _command(words: list[str], variables: Mapping[str, str]) -> int:
@@ -136,10 +142,14 @@ def _say(line: str) -> None:
     try:
         print(line, flush=True)
     except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _quiet()
         raise
+
+
+def _quiet() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _complain(error: ConfigError, code: int) -> int:

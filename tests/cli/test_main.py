@@ -191,6 +191,16 @@ def test_all_of_the_help_is_there_when_asked_for(run: Run) -> None:
     assert "umask 077" in run("secret", "--help")[1]
 
 
+@pytest.mark.parametrize("words", [["man"], ["completion", "bash"], ["serve", "--help-all"]])
+def test_who_has_read_enough_sees_no_traceback(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "respram", *words], stdout=writer, stderr=subprocess.PIPE,
+                          timeout=SOON_S, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_a_mistyped_command_gets_a_suggestion(run: Run) -> None:
     assert "did you mean respram serve?" in run("sevre")[2] and "say respram serve, " in run("xyz")[2]
 
