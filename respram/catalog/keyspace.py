@@ -325,7 +325,7 @@ randomkey 1 readonly keyspace 1.0.0 generic -
   tip request_policy:all_shards
   tip nondeterministic_output
 scan -2 readonly keyspace 2.8.0 generic -
-  shape reads
+  shape reads hot 6
   is Incrementally iterate the keys space
   costs O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to
     return back to 0. N is the number of elements inside the collection.

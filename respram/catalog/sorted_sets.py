@@ -196,14 +196,14 @@ zremrangebylex 4 write,by_name sortedset 2.8.9 sorted-set 1/1/1
   keys 1 range 0 1 0 RW,delete
   args key:key#0 min:string max:string
 zremrangebyrank 4 write,by_name sortedset 2.0.0 sorted-set 1/1/1
-  shape decides
+  shape decides hot
   is Remove all members in a sorted set within the given indexes
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed
     by the operation.
   keys 1 range 0 1 0 RW,delete
   args key:key#0 start:integer stop:integer
 zremrangebyscore 4 write,by_name sortedset 1.2.0 sorted-set 1/1/1
-  shape decides
+  shape decides hot
   is Remove all members in a sorted set within the given scores
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed
     by the operation.

@@ -119,6 +119,7 @@ def test_a_scan_finds_every_member_that_stays(client: Client) -> None:
     (b"ZREVRANGE z 0 0 WITHSCORES", b"*2\r\n$1\r\nb\r\n$1\r\n2\r\n"),
     (b"ZREVRANGEBYSCORE z +inf 0 LIMIT 1 5", b"*1\r\n$1\r\na\r\n"),
     (b"ZRANGE z 0 9 BYSCORE LIMIT 0 1", b"*1\r\n$1\r\na\r\n"),
+    (b"SCAN 0 MATCH [h]* COUNT 1000", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nh\r\n"),
     (b"ZRANGE z 9 0 BYSCORE REV", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n"),
 ])  # fmt: skip
 def test_ordinary_commands_are_answered_by_the_engine_alone(
@@ -130,3 +131,34 @@ def test_ordinary_commands_are_answered_by_the_engine_alone(
     before = rig.node.stats.commands
     assert client(*line.split()) == reply
     assert rig.node.stats.commands == before or not rig.hot, "dispatch was asked"
+
+
+@pytest.mark.parametrize(("line", "gone", "left"), [
+    (b"ZREMRANGEBYSCORE z 2 (4", 2, [b"a", b"d", b"e"]),
+    (b"ZREMRANGEBYSCORE z -inf +inf", 5, []),
+    (b"ZREMRANGEBYSCORE z 6 9", 0, [b"a", b"b", b"c", b"d", b"e"]),
+    (b"ZREMRANGEBYRANK z 0 -2", 4, [b"e"]),
+    (b"ZREMRANGEBYRANK z -1 -1", 1, [b"a", b"b", b"c", b"d"]),
+    (b"ZREMRANGEBYRANK z 3 1", 0, [b"a", b"b", b"c", b"d", b"e"]),
+    (b"ZREM z a x e a", 2, [b"b", b"c", b"d"]),
+    (b"ZREM missing a", 0, [b"a", b"b", b"c", b"d", b"e"]),
+])  # fmt: skip
+def test_who_was_given_the_right_lets_go_of_members_in_the_engine(
+    rig: Rig, client: Client, line: bytes, gone: int, left: list[bytes]
+) -> None:
+    client(b"ACL", b"SETUSER", b"default", b"+" + line.split()[0].lower())
+    client(b"ZADD", b"z", b"1", b"a", b"2", b"b", b"3", b"c", b"4", b"d", b"5", b"e")
+    before = rig.node.stats.commands
+    assert client(*line.split()) == b":%d\r\n" % gone
+    assert rig.node.stats.commands == before or not rig.hot, "dispatch was asked"
+    assert client(b"ZRANGE", b"z", b"0", b"-1") == array(*map(bulk, left))
+    assert client(b"EXISTS", b"z") == b":%d\r\n" % bool(left)
+
+
+def test_more_members_than_one_command_lets_go_of_in_the_engine_go_all_the_same(client: Client) -> None:
+    client(b"ACL", b"SETUSER", b"default", b"+zremrangebyscore")
+    for first in range(0, 1_500, 300):
+        pairs = ((b"%d" % number, b"m%d" % number) for number in range(first, first + 300))
+        client(b"ZADD", b"z", *(word for pair in pairs for word in pair))
+    assert client(b"ZREMRANGEBYSCORE", b"z", b"(0", b"+inf") == b":1499\r\n"
+    assert client(b"ZRANGE", b"z", b"0", b"-1") == array(bulk(b"m0"))

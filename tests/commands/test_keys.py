@@ -143,7 +143,10 @@ def test_a_line_break_in_an_option_does_not_break_the_reply(client: Client) -> N
     assert client(b"EXPIRE", b"a", b"1", b"x\r\n+OK") == b"-ERR Unsupported option x  +OK\r\n"
 
 
-def test_a_walk_finds_every_key_whatever_order_its_options_have(client: Client) -> None:
+@pytest.mark.parametrize("options", [
+    b"count 20 TYPE string Match key:*", b"MATCH key:* COUNT 20", b"match k*y:[0-9]* count 7 count 20",
+])  # fmt: skip
+def test_a_walk_finds_every_key_whatever_order_its_options_have(client: Client, options: bytes) -> None:
     names = {b"key:%d" % number for number in range(500)}
     for name in names:
         client(b"SET", name, b"v")
@@ -151,7 +154,7 @@ def test_a_walk_finds_every_key_whatever_order_its_options_have(client: Client) 
     found: set[bytes] = set()
     cursor, calls = b"0", 0
     while True:
-        reply = client(b"SCAN", cursor, b"count", b"20", b"TYPE", b"string", b"Match", b"key:*").split(b"\r\n")
+        reply = client(b"SCAN", cursor, *options.split()).split(b"\r\n")
         cursor, calls = reply[2], calls + 1
         found.update(reply[5::2])
         if cursor == b"0":

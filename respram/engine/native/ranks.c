@@ -9,6 +9,7 @@
 #define WHOLE_MAX 1e15          /* below it a whole number is written without a library */
 #define TOLD_BYTES_MAX 32       /* "-1.7976931348623157e+308" is the longest */
 #define REPLY_BYTES_MAX (REPLY_HEAD_BYTES + TOLD_BYTES_MAX)
+#define LET_GO_AT_ONCE 1024     /* members of one command; more are for `dispatch` */
 #define RANKED_AT_ONCE 32       /* members that a range takes out of the order together */
 
 static const double POWERS[DIGITS_MAX + 1] =
@@ -431,6 +432,60 @@ HANDLER(zrangebyscore) {
 
 HANDLER(zrevrangebyscore) {
     return range(engine, session, command, (Words){.by_score = true, .downwards = true}, false, now_ms);
+}
+
+/* Members between two ranks, for whom it was given by name. With the last one the key is gone. */
+static bool let_go_ranks(Engine *engine, const Session *session, const Command *command, const Record *head, Told told,
+                         uint8_t note, int64_t now_ms) {
+    if (told.count > LET_GO_AT_ONCE || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    Span key = command_arg(command, 1);
+    int64_t gone = 0;
+    while (told.count) {
+        Ranked found[RANKED_AT_ONCE];
+        size_t wanted = told.count < RANKED_AT_ONCE ? (size_t)told.count : RANKED_AT_ONCE;
+        size_t got = order_from_rank(&family_of(engine, head)->order, told.start, wanted, false, found);
+        always(got == wanted);
+        for (size_t number = 0; number < got; number++) {
+            bool was_there = false;
+            if (!family_let_go(engine, head, member_name(record_key(found[number].record)), now_ms, &was_there))
+                return false; /* what is gone stays so, and `dispatch` says that there is no memory */
+            gone += was_there;
+        }
+        told.count -= got; /* those behind them have moved up to their ranks */
+    }
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+    if (gone) {
+        engine_note(engine, note, session->db, key);
+        if (!keyspace_row(engine, session->db, command->hash, key, now_ms))
+            engine_note(engine, NOTE_DEL, session->db, key);
+    }
+    reply_integer(engine, ':', gone);
+    return true;
+}
+
+HANDLER(zremrangebyscore) {
+    Record *head;
+    Ends ends;
+    Told told = {0};
+    if (command->argc != 4 || !read_ends(command_arg(command, 2), command_arg(command, 3), &ends)
+        || !head_of(engine, session, command, now_ms, &head))
+        return false;
+    if (head)
+        told.count = cover_scores(family_of(engine, head), &ends, &told.start);
+    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYSCORE, now_ms);
+}
+
+HANDLER(zremrangebyrank) {
+    Record *head;
+    int64_t first, last;
+    Told told = {0};
+    if (command->argc != 4 || !span_int64(command_arg(command, 2), &first)
+        || !span_int64(command_arg(command, 3), &last) || !head_of(engine, session, command, now_ms, &head))
+        return false;
+    cover_ranks(head ? family_of(engine, head) : NULL, first, last, &told);
+    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYRANK, now_ms);
 }
 
 HANDLER(zcount) {

@@ -168,3 +168,83 @@ SAME(pexpiretime, measure)
 SAME(strlen, measure)
 SAME(touch, hot_exists)
 SAME(echo, hot_ping)
+
+/* -- SCAN ------------------------------------------------------------------------------------------ */
+#define SCAN_COUNT 10
+#define SCAN_COUNT_MAX 1024        /* a walk of more keys is for `dispatch` */
+#define SCAN_PATTERN_BYTES_MAX 256 /* a longer pattern, too */
+#define SCAN_STEPS_MAX 65536       /* of comparing keys with it: about 0.1 ms */
+#define SCAN_LOOK_BYTES 128        /* that a key counts for which is walked by */
+
+typedef struct Scanning {
+    const Glob *glob; /* NULL: all match */
+    Buffer keys;      /* as they are told */
+    uint64_t count;
+    size_t steps;
+} Scanning;
+
+static int tell_key(void *context, const Record *record) {
+    Scanning *scanning = context;
+    Span key = record_key(record);
+    if (scanning->glob) {
+        scanning->steps += glob_steps(scanning->glob, key.len);
+        if (scanning->steps > SCAN_STEPS_MAX)
+            return -1;
+        if (!glob_match(scanning->glob, key))
+            return 0;
+    }
+    uint8_t digits[20];
+    size_t len = digits_of((int64_t)key.len, digits);
+    if (scanning->keys.len + key.len > HOT_REPLY_BYTES_MAX
+        || !buffer_reserve(&scanning->keys, REPLY_HEAD_BYTES + key.len))
+        return -1;
+    Buffer *out = &scanning->keys;
+    out->bytes[out->len++] = '$';
+    memcpy(out->bytes + out->len, digits, len);
+    memcpy(out->bytes + out->len + len, "\r\n", 2);
+    out->len += len + 2;
+    if (key.len)
+        memcpy(out->bytes + out->len, key.bytes, key.len);
+    memcpy(out->bytes + out->len + key.len, "\r\n", 2);
+    out->len += key.len + 2;
+    scanning->count++;
+    return 0;
+}
+
+/* With MATCH and COUNT alone. What it looks at may be more than COUNT says, by a line of the table. */
+HANDLER(scan) {
+    int64_t start, count = SCAN_COUNT;
+    Span pattern = {(const uint8_t *)"*", 1};
+    if (command->argc < 2 || command->argc > 6 || command->argc % 2 || !span_int64(command_arg(command, 1), &start)
+        || start < 0)
+        return false;
+    for (size_t number = 2; number < command->argc; number += 2) {
+        Span word = command_arg(command, number), argument = command_arg(command, number + 1);
+        if (IS(word, "match"))
+            pattern = argument;
+        else if (!IS(word, "count") || !span_int64(argument, &count) || count < 1 || count > SCAN_COUNT_MAX)
+            return false;
+    }
+    Scanning scanning = {0};
+    Glob *glob = NULL;
+    if (pattern.len != 1 || pattern.bytes[0] != '*') {
+        if (pattern.len > SCAN_PATTERN_BYTES_MAX || !(glob = glob_compile(pattern)))
+            return false;
+        scanning.glob = glob;
+    }
+    uint64_t cursor = (uint64_t)start;
+    bool told = walk_scan(engine, session->db, &cursor, (uint64_t)count, now_ms, tell_key, &scanning) == 0
+        && cursor <= INT64_MAX && reply_reserve(engine, 3 * REPLY_HEAD_BYTES + scanning.keys.len);
+    if (told) {
+        uint8_t digits[20];
+        engine->moved += (uint64_t)count * SCAN_LOOK_BYTES + scanning.keys.len;
+        reply_text(engine, "*2\r\n", 4);
+        reply_bulk(engine, (Span){digits, digits_of((int64_t)cursor, digits)});
+        reply_integer(engine, '*', (int64_t)scanning.count);
+        reply_text(engine, (const char *)scanning.keys.bytes, scanning.keys.len);
+    }
+    if (glob)
+        glob_free(glob);
+    buffer_clear(&scanning.keys, 0);
+    return told;
+}

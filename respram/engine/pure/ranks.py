@@ -22,6 +22,7 @@ from respram.record import DATABASES, ZSET, member_key
 PLAIN = re.compile(rb"-?[0-9]+(\.[0-9]*)?")
 MEMBER_BYTES, SCORE_BYTES = 64, 64  # of a reply besides its names, as the native engine counts them
 ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
+LET_GO_AT_ONCE = 1024  # members of one command; more are for `dispatch`
 ADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch"})
 DIGITS_MAX = 15  # a double holds so many to the last of them
 
@@ -188,6 +189,50 @@ def zcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     return b":%d\r\n" % (0 if order is None else _cover(order, ends)[1])
 
 
+def zremrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    ends = _ends(argv[2], argv[3]) if len(argv) == 4 else None
+    head = keyspace.row(session.db, argv[1], now_ms) if ends is not None else None
+    if ends is None or (head is not None and head.kind != ZSET):
+        return None
+    order = _order(keyspace, head)
+    start, count = (0, 0) if order is None else _cover(order, ends)
+    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebyscore", now_ms)
+
+
+def zremrangebyrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    first, last = (parse_int(argv[2]), parse_int(argv[3])) if len(argv) == 4 else (None, None)
+    head = keyspace.row(session.db, argv[1], now_ms) if first is not None and last is not None else None
+    if first is None or last is None or (head is not None and head.kind != ZSET):
+        return None
+    order = _order(keyspace, head)
+    start, count = _between(0 if order is None else len(order), first, last)
+    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebyrank", now_ms)
+
+
+def _let_go(
+    keyspace: Keyspace, session: Session, argv: list[bytes], order: Order | None, start: int, count: int,
+    event: bytes, now_ms: int,
+) -> bytes | None:  # fmt: skip
+    """For whom it was given by name. With the last member the key is gone."""
+    if count > LET_GO_AT_ONCE:
+        return None
+    names = [] if order is None or not count else [name for _, name in order.from_rank(start, count, False)]
+    keyspace.hits += order is not None
+    keyspace.misses += order is None
+    gone = sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in names)
+    if gone:
+        _tell(keyspace, event, session, argv)
+        if keyspace.row(session.db, argv[1], now_ms) is None:
+            _tell(keyspace, b"del", session, argv)
+    return b":%d\r\n" % gone
+
+
+def _between(size: int, first: int, last: int) -> tuple[int, int]:
+    """The ranks between two that count from the end where they are below 0: the first, and how many."""
+    start = max(first + size if first < 0 else first, 0)
+    return start, max(min(last + size if last < 0 else last, size - 1) - start + 1, 0)
+
+
 def _tell_range(
     keyspace: Keyspace, session: Session, argv: list[bytes], words: Words, now_ms: int, *, free: bool
 ) -> bytes | None:  # fmt: skip
@@ -209,8 +254,7 @@ def _tell_range(
     if ends is None:
         assert first is not None and last is not None
         size = len(order) if order is not None else 0
-        start = max(first + size if first < 0 else first, 0)
-        count = max(min(last + size if last < 0 else last, size - 1) - start + 1, 0)
+        start, count = _between(size, first, last)
         start = size - 1 - start if words.downwards else start
     elif order is not None and words.offset >= 0:
         start, count = _cover(order, ends)
