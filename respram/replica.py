@@ -99,11 +99,11 @@ class Replica:
     def start(self, now: Now) -> list[Output]:
         return self._done(self.core.start(now), now)
 
-    def opened(self, link: int, address: bytes, now: Now, shown: int = 0) -> list[Output]:
+    def opened(self, link: int, address: bytes, now: Now, shown: int = 0, named: int = 0) -> list[Output]:
         self._frames[link] = Frames(self.frame_bytes_max)
         self.engine.spreads = True  # there may be somebody to tell
         try:
-            return self._done(self.core.opened(link, address, now, shown), now)
+            return self._done(self.core.opened(link, address, now, shown, named), now)
         except Exception as error:
             return self._mistake(link, error, now)
 

@@ -156,13 +156,13 @@ class Core:
             self.partners.call_roots()
         return self._taken()
 
-    def opened(self, link: int, address: bytes, now: Now, shown: int = 0) -> list[Effect]:
+    def opened(self, link: int, address: bytes, now: Now, shown: int = 0, named: int = 0) -> list[Effect]:
         """A connection stands; `address` as it was dialled, b"" when it was accepted. `shown`: the number of the
-        other's key.
+        other's key; `named`: whom its certificate names.
         """
         self.now = now
         self.neighbours.dialling.pop(address, None)
-        self.neighbours.links[link] = Link(link, address, now.ms, shown=shown)
+        self.neighbours.links[link] = Link(link, address, now.ms, shown=shown, named=named)
         self.greeting.greet(self.neighbours.links[link])
         return self._taken()
 

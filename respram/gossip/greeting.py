@@ -10,7 +10,7 @@ from respram.gossip.delivery import Delivery
 from respram.gossip.effects import Host, TrustClock
 from respram.gossip.expulsions import Expulsions
 from respram.gossip.forwarding import Forwarding
-from respram.gossip.identity import belongs_to_a_key
+from respram.gossip.identity import belongs_to, belongs_to_a_key
 from respram.gossip.links import FRAME_BYTES, Link, Peer, drop_queue, unsent_pushes
 from respram.gossip.members import (
     ALIVE,
@@ -142,6 +142,8 @@ class Greeting:
             return "that is my own number"
         if link.shown not in (0, message.node) and belongs_to_a_key(message.node):
             return "that is the number of another's key"
+        if link.named and belongs_to(message.node) not in (0, link.named):
+            return "that is the number of another's certificate"
         off_ms = message.clock_ms - self.host.now.wall_ms
         if abs(off_ms) > policy.clock_offset_ms_max:
             return f"clocks differ by {abs(off_ms)} ms limit {policy.clock_offset_ms_max}"
@@ -174,7 +176,7 @@ class Greeting:
         if old.opened_ms < since_ms < peer.heard_ms or not self._replaces(new, old, peer.number):
             return False
         both_dialled = new.dialled != old.dialled and old.opened_ms >= since_ms
-        if both_dialled or new.shown == peer.number:
+        if both_dialled or new.shown == peer.number or new.named and belongs_to(peer.number) == new.named:
             return True
         self.probes.question(peer)
         return False

@@ -1,17 +1,26 @@
-"""A number that belongs to a key: 48 bits of the key's hash, and 16 bits that say so.
+"""A number that belongs to a key, or to a name.
+
+To a key: 48 bits of the key's hash, and 16 bits that say so.
 
 A node that shares a secret with the others shows a certificate for a key that it made at its start, and that never
 leaves it. Its number is made from that key. So nobody else can say that number in a HELLO, whoever else knows the
 secret: it would have to find a key with the same 48 bits, for which about 2^48 keys have to be made (a core makes some
-2^16 in a second). Other numbers belong to nobody, and are taken as they are: those of nodes of an earlier version, of
-nodes that have certificates of an operator (their keys outlive a start, and a number does not), and of nodes without
-either.
+2^16 in a second).
+
+To a name: a node that has a certificate of an operator keeps its key over many starts, and a number holds for one; and
+the certificate may be renewed with another key while the node runs. What stays is whom the authority has named in it.
+So such a number is 28 bits of the name's hash, 24 that are drawn at each start, and 12 that say so. Who has a
+certificate with another name cannot say it. Nodes that the authority gave one name can say each other's.
+
+Other numbers belong to nobody, and are taken as they are: those of nodes of an earlier version, and of nodes without
+certificates.
 """
 
 from hashlib import blake2b
 
 CHECK_BITS = 16  # so few of the numbers that are drawn look as if they belonged to a key
 KEY_BYTES = 6
+NAME_BITS, START_BITS, NAME_CHECK_BITS = 28, 24, 12
 
 
 def number_of(key: bytes) -> int:
@@ -26,3 +35,25 @@ def belongs_to_a_key(number: int) -> bool:
 
 def _check(digest: bytes) -> int:
     return int.from_bytes(blake2b(digest, digest_size=CHECK_BITS // 8, person=b"respram check").digest())
+
+
+def name_of(name: bytes) -> int:
+    """Of whom a certificate names, as it stands there. Never 0."""
+    return int.from_bytes(blake2b(name, digest_size=8, person=b"respram name").digest()) >> 64 - NAME_BITS or 1
+
+
+def number_of_start(name: int, drawn: int) -> int:
+    """For one start of a node with this name: `drawn` are START_BITS of chance."""
+    told = name << START_BITS | drawn
+    return told << NAME_CHECK_BITS | _name_check(told)
+
+
+def belongs_to(number: int) -> int:
+    """The name; 0: it belongs to none."""
+    told = number >> NAME_CHECK_BITS
+    return told >> START_BITS if number & (1 << NAME_CHECK_BITS) - 1 == _name_check(told) else 0
+
+
+def _name_check(told: int) -> int:
+    data = told.to_bytes(8)
+    return int.from_bytes(blake2b(data, digest_size=2, person=b"respram start").digest()) >> 16 - NAME_CHECK_BITS

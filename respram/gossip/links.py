@@ -103,6 +103,7 @@ class Link:
     member: Member | None = None
     same_enclave: bool = False
     shown: int = 0  # the number of the key whose certificate was shown (identity.py); 0: none was
+    named: int = 0  # whom an operator's certificate names; 0: there is none
     vouches: bool = False  # of this enclave, and knows VOUCH
     # -- sending
     next_seq: int = 1

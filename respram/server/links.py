@@ -18,7 +18,7 @@ from respram.replica import Output, Replica
 from respram.server import clock, expulsion, logs, peer_overview
 from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, Link
-from respram.server.secret import Trust, number_shown
+from respram.server.secret import Trust, name_shown, number_shown
 
 DIAL_S = 5.0  # until a connection stands; the handshake has its own time
 WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
@@ -149,7 +149,9 @@ class Links:
         if self.expelled and expulsion.name_of(link.certificate()) in self.expelled:
             link.abort(EXPELLED)
             return
-        self.carry(self.replica.opened(link.number, link.address, now(), number_shown(link.certificate())))
+        certificate = link.certificate()
+        named = name_shown(certificate) if self.trust is not None and self.trust.name else 0
+        self.carry(self.replica.opened(link.number, link.address, now(), number_shown(certificate), named))
 
     def link_received(self, link: Link, data: bytes) -> None:
         if self.deaf:

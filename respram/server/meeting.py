@@ -5,6 +5,7 @@ Who is alone pays nothing for peers: it listens, and makes digests and an outbox
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -19,6 +20,17 @@ from respram.server.driver import Driver
 from respram.server.listener import spell
 from respram.server.secret import Trust
 from respram.snapshot.keys import SegmentKeys
+
+LOOK_S = 60.0  # between two looks at the files of this node's certificates
+
+
+def _state_of(path: str) -> tuple[int, int, int] | None:
+    """Of a file: another one in its place, or other content, is another state. None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class Meeting:
@@ -38,6 +50,8 @@ class Meeting:
         self.awaiting: list[socket.socket] = []  # the first peer of a node that is alone
         self.task: asyncio.Task[None] | None = None
         self.renewing: asyncio.Task[None] | None = None
+        self.looking: asyncio.Task[None] | None = None
+        self.in_use = self._files()
         self.on_met: Callable[[Driver], None] = lambda driver: None
         self.on_failed: Callable[[], None] = lambda: None
         self.beginning = Beginning() if config.has_peers else None
@@ -107,6 +121,8 @@ class Meeting:
         if self.listeners:
             self.task = self.loop.create_task(self._meet())
             self.task.add_done_callback(self._met)
+        if self.config.peer_cert:
+            self.looking = self.loop.create_task(self._look_for_renewed())
 
     async def _meet(self) -> None:
         """Clients are served meanwhile."""
@@ -130,6 +146,8 @@ class Meeting:
     async def finish(self, end_s: float) -> None:
         """A node that is stopped before it has its driver waits for it, if there is something to tell."""
         engine = self.node.engine
+        if self.looking is not None:
+            self.looking.cancel()
         if self.task is not None and not self.task.done():
             if engine.waiting_bytes():
                 await asyncio.wait([self.task], timeout=end_s - self.loop.time())
@@ -140,18 +158,34 @@ class Meeting:
             self.log(f"event=stopping_left what=writes peers=0 bytes={engine.waiting_bytes()}")
 
     # -- what proves peers ------------------------------------------------------------------------
+    def _files(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Which state of its own certificates this node has in use."""
+        config = self.config
+        return tuple(map(_state_of, (config.peer_cert, config.peer_key, config.peer_ca, config.peer_crl)))
+
+    async def _look_for_renewed(self) -> None:
+        """Certificates that are renewed are taken without a signal."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        if self.config.peer_cert and self._files() != self.in_use:
+            self.reload()
+
     def reload(self) -> None:
         """The cluster secret and certificates of peers anew. Wrong ones change nothing."""
         if self.config.cluster_secret_file or self.config.peer_cert:
             self.renewing = self.loop.create_task(self._renew_trust())
 
     async def _renew_trust(self) -> None:
+        files = self._files()
         try:
             trust = await self.loop.run_in_executor(None, peer_setup.renewed_trust, self.config, self.trust)
         except ConfigError as error:
             logs.logger.error("event=peer_reload_failed reason=%s", error)
             return
-        before, self.trust = self.trust, trust
+        before, self.trust, self.in_use = self.trust, trust, files
         ended = self.driver.links.renew(trust) if self.driver is not None else 0
         if self.config.peer_crl and self.driver is not None:
             self._expel_by_file(self.driver, trust)

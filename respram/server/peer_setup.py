@@ -16,9 +16,9 @@ from respram.config.settings import Config, read_cluster_secret
 from respram.engine import make
 from respram.engine.api import Engine, Settings
 from respram.engine.ids import mark_of
-from respram.errors import BindError
+from respram.errors import BindError, ConfigError
 from respram.gossip.core import Core
-from respram.gossip.identity import belongs_to_a_key
+from respram.gossip.identity import START_BITS, belongs_to_a_key, number_of_start
 from respram.gossip.members import LEAF, ROOT, Member
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.seals import Keyring
@@ -54,13 +54,23 @@ def renewed_trust(config: Config, before: Trust | None = None) -> Trust:
     if config.cluster_secret_file:
         found = parse_secrets(read_cluster_secret(config.cluster_secret_file))
         return trust_by_secret(found, before.key if before is not None else None)
-    return trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
+    trust = trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
+    if before is not None and before.name != trust.name:
+        raise ConfigError(
+            f"--peer-cert {config.peer_cert} names somebody else than at the start, and this node's number belongs to "
+            "that name: start the node anew with it"
+        )
+    return trust
 
 
 def draw_number(trust: Trust | None) -> int:
-    """This boot's number: that of the key, or one that belongs to nobody's."""
+    """This boot's number: that of the key, one of the certificate's name, or one that belongs to nobody's."""
     if trust is not None and trust.number:
         return trust.number
+    if trust is not None and trust.name:
+        while belongs_to_a_key(number := number_of_start(trust.name, secrets.randbits(START_BITS))):
+            pass  # once in 65,536 times
+        return number
     while not (number := secrets.randbits(64)) or belongs_to_a_key(number):
         pass  # once in 65,536 times
     return number

@@ -14,6 +14,7 @@ to a private directory that is removed at once, and the key only ever encrypted 
 Only key material and contexts live in this file: who talks to whom is decided by `peer.py` and the gossip core.
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -36,7 +37,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from respram.errors import ConfigError
-from respram.gossip.identity import number_of
+from respram.gossip.identity import name_of, number_of
 
 SECRETS_MAX = 2  # the present one and, during a rotation, its neighbour
 FRESH_BYTES = 32
@@ -66,6 +67,7 @@ class Trust(NamedTuple):
     source: str  # for the log: "secret" or "certificates"
     key: Ed25519PrivateKey | None = None  # of this process, where it made one
     number: int = 0  # that belongs to that key (identity.py)
+    name: int = 0  # whom an operator's certificate names (identity.py)
 
     def believes_more_than(self, other: "Trust") -> bool:
         """Whether somebody who could come in would be turned away by the other."""
@@ -161,6 +163,19 @@ def number_shown(certificate: bytes | None) -> int:
     return _number_of(x509.load_der_x509_certificate(certificate).public_key()) if certificate is not None else 0
 
 
+def name_shown(certificate: bytes | None) -> int:
+    """Whom a certificate of an operator names: its subject, or the alternative names of one without."""
+    return _name_of(x509.load_der_x509_certificate(certificate)) if certificate is not None else 0
+
+
+def _name_of(found: x509.Certificate) -> int:
+    named = found.subject.public_bytes()
+    if not found.subject.rdns:
+        with contextlib.suppress(x509.ExtensionNotFound, ValueError):
+            named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.public_bytes()
+    return name_of(named)
+
+
 def _number_of(key: CertificatePublicKeyTypes) -> int:
     return number_of(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 
@@ -182,7 +197,8 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
         _load_files(context, own)
     _check_own(accepting, dialling, own)
     first = x509.load_pem_x509_certificates(authority)[0]
-    return Trust(accepting, dialling, ids_key_of(first.fingerprint(hashes.SHA256())), "certificates")
+    mine = _name_of(x509.load_pem_x509_certificates(Path(own.certificate).read_bytes())[0])
+    return Trust(accepting, dialling, ids_key_of(first.fingerprint(hashes.SHA256())), "certificates", name=mine)
 
 
 def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCertificates) -> None:
@@ -251,14 +267,16 @@ def authority_certificate(key: Ed25519PrivateKey) -> x509.Certificate:
     )
 
 
-def node_certificate(authority: Ed25519PrivateKey, key: Ed25519PrivateKey) -> x509.Certificate:
+def node_certificate(
+    authority: Ed25519PrivateKey, key: Ed25519PrivateKey, name: str = PEER_NAME
+) -> x509.Certificate:
     usage = x509.KeyUsage(
         digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
     )  # fmt: skip
     both_ways = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PEER_NAME)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (
         _certificate(subject, _authority_name(authority), key, serial=x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -25,9 +25,9 @@ class Authority:
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         self.serials: dict[int, int] = {}
 
-    def words(self, number: int) -> tuple[str, ...]:
+    def words(self, number: int, name: str = "peer") -> tuple[str, ...]:
         key = Ed25519PrivateKey.generate()
-        certificate = node_certificate(self.key, key)
+        certificate = node_certificate(self.key, key, name)
         self.serials[number] = certificate.serial_number
         files = [self.folder / f"{number}.pem", self.folder / f"{number}.key"]
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

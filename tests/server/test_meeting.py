@@ -4,12 +4,14 @@ tests/peers/test_first_peer.py, test_rotation.py.
 
 import asyncio
 import socket
+from pathlib import Path
 
 from respram.config.settings import Config
 from respram.server import clock
 from respram.server.app import App
 from tests.live import SOON_S
 from tests.ports import reserve
+from tests.server.test_secret import own_pki
 
 
 def test_a_first_peer_that_comes_while_the_node_starts_is_met_once() -> None:
@@ -35,6 +37,34 @@ def test_a_first_peer_that_comes_while_the_node_starts_is_met_once() -> None:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
         assert len(met) == 1 and met[0] is app.meeting.driver is not None and not app.stopping.done()
+        await app.drain()
+
+    asyncio.run(main())
+
+
+def test_a_certificate_that_was_renewed_is_taken_without_a_signal(tmp_path: Path) -> None:
+    own = own_pki(tmp_path, "own")
+
+    async def main() -> None:
+        config = Config(port=0, peer_port=reserve(), engine="pure", peer_cert=own.certificate, peer_key=own.key,
+                        peer_ca=own.authority)
+        app = App(config, asyncio.get_running_loop())
+        meeting, before = app.meeting, app.meeting.trust
+        meeting.look()
+        assert meeting.renewing is None, "there is nothing new"
+        key = Path(own.key).read_bytes()
+        Path(own.key).write_bytes(b"half of it")
+        meeting.look()
+        assert meeting.renewing is not None
+        await meeting.renewing
+        assert meeting.trust is before
+        Path(own.key).write_bytes(key)
+        meeting.look()  # until it is good
+        await meeting.renewing
+        assert meeting.trust is not before
+        last = meeting.renewing
+        meeting.look()
+        assert meeting.renewing is last
         await app.drain()
 
     asyncio.run(main())
