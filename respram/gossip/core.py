@@ -8,17 +8,17 @@
 It composes the concerns, which are objects with a state of their own in files of their own, and is the Host around
 them: it has the time, the timers, the jobs and what is to be sent. Who knows whom is said in `__init__`, top down: a
 concern is given those that it calls, and what has to be told upwards is a callback that is set there. Which message is
-whose: the table in `inbox.py`. The store is the engine as seen through `replication.py`: asked, never written. What is
-to be written leaves as a Merge effect.
+whose: the table in `inbox.py`. Which timer is whose: the `match` of `alarms.py`. The store is the engine as seen
+through `replication.py`: asked, never written. What is to be written leaves as a Merge effect.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import assert_never
 
 from respram.errors import PeerError
 from respram.gossip import timers
 from respram.gossip.agreement import Agreement
+from respram.gossip.alarms import Alarms
 from respram.gossip.books import Books
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.delivery import Delivery
@@ -114,6 +114,11 @@ class Core:
             self.expulsions, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.other_ids, self.boot, self.dumps, self.pulls,
             self.forwarding,
+        )  # fmt: skip
+        self.alarms = Alarms(
+            self, near, self.greeting, self.delivery, self.probes, witnesses, self.partners, self.tree,
+            self.segment_keys, self.homes, self.doubts, self.rumors, self.repair, self.boot, self.truths, self.pulls,
+            self.forwarding, self.takeover,
         )  # fmt: skip
         # -- what is told upwards
         near.last_number = self.last_number
@@ -371,86 +376,12 @@ class Core:
             due_ms, timer = due
             if isinstance(timer, timers.ProbeTurn) and now.ms - due_ms > self.policy.late_ms:
                 self.probes.was_late(now.ms - due_ms)
-            self._timer(timer)
+            self.alarms.ring(timer)
         return self._taken()
-
-    # -- whose a timer is -------------------------------------------------------------------------
-    def _timer(self, timer: Timer) -> None:
-        match timer:
-            case timers.GreetingDue() | timers.AckDue() | timers.ResendDue():
-                if (link := self.neighbours.links.get(timer.link)) is not None:
-                    self._link_timer(link, timer)
-            case timers.JobsDue():
-                self.wake()
-            case timers.RoundTurn():
-                self.repair.paced()
-            case timers.HurriedRoundDue(due_ms):
-                self.repair.hurried(due_ms)
-            case timers.ProbeTurn():
-                self.probes.probe()
-            case timers.PingUnanswered(nonce):
-                self.probes.unanswered(nonce)
-            case timers.QuestionDue(link_id, asked_ms, due_ms):
-                self.probes.question_due(link_id, asked_ms, due_ms)
-            case timers.Verdict(number, incarnation):
-                self.probes.verdict(number, incarnation)
-            case timers.EndedDial(number):
-                self.probes.dial_ended(number)
-            case timers.WindowTurn():
-                self.probes.window()
-            case timers.PartnersTurn():
-                self.witnesses.tend()
-                self.partners.tend()
-            case timers.RotateTurn():
-                self.partners.rotate()
-                self.witnesses.remind()
-            case timers.RootsTurn():
-                self.partners.call_roots()
-            case timers.JoinTurn():
-                self.boot.tick()
-            case timers.KeysExpire():
-                self.segment_keys.expire()
-            case timers.AnnounceDue():
-                self.rumors.announce()
-            case timers.WantDue():
-                self.rumors.want()
-            case timers.PullExpired(token):
-                self.pulls.expired(token)
-            case timers.TruthTurn(token):
-                self.truths.turn(token)
-            case timers.VouchDue():
-                self.witnesses.due()
-            case timers.SlotsSettle(version):
-                self.homes.settle(version)
-            case timers.TakeoverTurn(version):
-                self.takeover.turn(version)
-            case timers.DoubtDue(began_ms):
-                self.doubts.due(began_ms)
-            case timers.ForwardsTurn():
-                self.forwarding.turn()
-            case timers.TreeTurn():
-                self.tree.check()
-            case timers.FindParent():
-                self.tree.find_parent_again()
-            case timers.RebalanceTurn():
-                self.tree.turn()
-            case _:
-                assert_never(timer)
 
     def _ponged(self, link: Link, nonce: int) -> None:
         self.doubts.ponged(link, nonce)
         self.takeover.ponged(link, nonce)
-
-    def _link_timer(self, link: Link, timer: timers.GreetingDue | timers.AckDue | timers.ResendDue) -> None:
-        match timer:
-            case timers.GreetingDue():
-                self.greeting.overdue(link)
-            case timers.AckDue():
-                self.delivery.ack_due(link)
-            case timers.ResendDue():
-                self.delivery.resend_due(link)
-            case _:
-                assert_never(timer)
 
     # -- the Host of the concerns -----------------------------------------------------------------
     def emit(self, effect: Effect) -> None:
