@@ -227,10 +227,10 @@ class Replica:
         return not is_here and self.engine.waits(request.db, request.keys)
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
-        """Of a collection the records say who is in it, and not who was taken out: what was written goes before the
-        answer, on its link.
+        """Of a collection the records say who is in it, and not who was taken out; of COPY to another database and of a
+        script they say nothing of what else was written. Then all that was written goes before the answer, on its link.
         """
-        outputs = self.flush(now) if records.collections and self.engine.waiting_bytes() else []
+        outputs = self.flush(now) if records.partial and self.engine.waiting_bytes() else []
         return outputs + self._done(self.core.served(who, number, outcome, replies, records.pieces, now), now)
 
     def hand_over(self, now: Now) -> list[Output]:

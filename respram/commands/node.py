@@ -126,6 +126,7 @@ class Conn:
     queue_args: int = 0
     spoiled: bool = False  # a command was refused while queueing: EXEC will abort
     executing: bool = False  # inside EXEC: nothing may suspend
+    wrote_beyond: bool = False  # what its commands name as keys of its database: by COPY with DB, or a script
     scripts_us: int = 0  # that the scripts of this EXEC took
     watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)  # stamp at WATCH
     watched_bytes: int = 0  # of the keys together

@@ -18,7 +18,7 @@ from respram.catalog import find
 from respram.commands.acl_rights import BY_NAME, BadRule
 from respram.commands.acl_user import User, apply, full_user, gather
 from respram.commands.dispatch import dispatch
-from respram.commands.elsewhere import TRAVELS
+from respram.commands.elsewhere import SCRIPTS, TRAVELS
 from respram.commands.node import GONE, Conn, Node
 from respram.commands.transactions import leave
 from respram.engine.api import Session
@@ -28,6 +28,7 @@ from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGET
 FREE_MAX = 64  # sessions kept for the next forwards
 RIGHTS_MAX = 64  # users whose rules are remembered
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
+COPY_WORDS = 3  # of a COPY without options
 NO_RECORDS = Fetched([], False)
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
 KEEPS = full_user(by_name=BY_NAME - {b"del"})
@@ -119,6 +120,9 @@ class Serving:
         engine.forget_reply()
         clean = not (session.closing or session.suspended or session.buffered_bytes)
         records = engine.fetch_all(forward.db, forward.keys, now_ms)
+        if conn.wrote_beyond:
+            conn.wrote_beyond = False
+            records = records._replace(partial=True)
         conn.catch_up()
         if conn.queue is not None:
             leave(conn)
@@ -161,6 +165,10 @@ class Serving:
 def _dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     """Nobody becomes an administrator by way of a forward."""
     name = argv[0].lower()
+    if name in SCRIPTS or (name == b"copy" and len(argv) > COPY_WORDS):
+        conn = session.owner
+        assert isinstance(conn, Conn)
+        conn.wrote_beyond = True
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
     if name not in (b"multi", b"exec", b"wait") and name not in TRAVELS and (command is None or not command.key_specs):
         return STRANGE

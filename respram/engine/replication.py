@@ -67,7 +67,7 @@ class Found(NamedTuple):
 
 class Fetched(NamedTuple):
     pieces: list[bytes]  # packed records, about FETCHED_PIECE_BYTES at a time
-    collections: bool  # some are parts of one
+    partial: bool  # they do not say all that was written: some are of a collection, or others were written as well
 
 
 class Replicating(Protocol):

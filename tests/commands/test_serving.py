@@ -26,7 +26,21 @@ def test_replies_and_what_the_keys_hold_come_back(rig: Rig) -> None:
                    keys=(b"k", b"other", b"none"))
     assert (found.outcome, found.replies) == (DONE, b":1\r\n:2\r\n+OK\r\n")
     (piece,) = found.records.pieces
-    assert len(list(slices(piece))) == 2 and b"11" in piece and not found.records.collections
+    assert len(list(slices(piece))) == 2 and b"11" in piece and not found.records.partial
+
+
+@pytest.mark.parametrize("kind", [RUN, ALONE, TOGETHER])
+def test_it_is_said_that_more_was_written_than_the_records_tell(rig: Rig, kind: int) -> None:
+    serving, rights = Serving(rig.node), b"~* &* +@all" if kind == TOGETHER else b""
+
+    def partial(*words: bytes) -> bool:
+        return served(serving, rig, words, keys=(b"k", b"l"), kind=kind, rights=rights).records.partial
+
+    rig.connect()(b"SET", b"k", b"1")
+    assert not partial(b"COPY", b"k", b"l")
+    assert partial(b"COPY", b"k", b"k", b"DB", b"2")
+    assert partial(b"EVAL", b"return 1", b"1", b"k"), "a script may write what it does not name"
+    assert not partial(b"INCR", b"k"), "the session does not keep it"
 
 
 def test_it_decides_whatever_its_own_table_says(rig: Rig) -> None:

@@ -117,6 +117,20 @@ def test_everybody_reads_their_own_writes(nodes: list[Member]) -> None:
         assert client.set(key, "x", nx=True) is None and client.get(key) == b"42"
 
 
+def test_a_copy_in_another_database_can_be_read_at_once(nodes: list[Member]) -> None:
+    for number in range(30):
+        key = f"far:{number}"
+        client = away(nodes, key).connect()
+        client.set(key, "v", ex=60)
+        pipe = client.pipeline(transaction=False)
+        pipe.execute_command("COPY", key, key, "DB", 2)
+        pipe.execute_command("SELECT", 2)
+        pipe.get(key)
+        pipe.execute_command("SELECT", 0)
+        copied, _, found, _ = pipe.execute()
+        assert (copied, found) == (1, b"v"), f"key {number}"
+
+
 def test_what_refused_can_be_read_at_once(nodes: list[Member]) -> None:
     for number in range(50):
         key = f"refused:{number}"
