@@ -25,7 +25,7 @@ from respram.commands.running import OOM, call, count_error
 from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share, share_text
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
-from respram.engine.api import LOOK_BYTES
+from respram.engine.api import LOOK_BYTES, Session
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.scripting.cache import Cached, digest_of
@@ -260,6 +260,41 @@ def _answer(reply: Reply, proto: int) -> Answer:
         return TOO_LONG_FOR_SCRIPTS
 
 
+def run_aside(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """A command without a fast path of a script that the engine runs: its reply. None: Python has to run the script,
+    which is so wherever the command would meet a check that it does not pass.
+    """
+    conn = session.owner
+    assert isinstance(conn, Conn)
+    node = conn.node
+    command = find(argv[0].lower(), b"")
+    if (
+        command is None
+        or command.subcommands
+        or not command.takes(len(argv))
+        or b"noscript" in command.flags
+        or command.name in LIVES
+        or not (keys_of(command, argv) or command.name in SPREADING)
+        or node.truth is not None
+        or acl_check.is_unnamed(conn, command)
+        or not (conn.account.unrestricted or acl_check.denial(conn.account, command, argv) is None)
+        or (command.grows and node.engine.full())
+    ):
+        return None
+    node.engine.allow(LOOK_BYTES * len(argv))
+    outside = conn.executing, conn.now_ms, conn.last_command, node.current
+    conn.executing, conn.now_ms, node.current = True, now_ms, conn
+    try:
+        return encode(call(conn, command, argv), 2, SCRIPT_REPLY_BYTES_MAX) or b"$-1\r\n"
+    except ClientError as error:
+        count_error(conn, error.text)
+        return b"-%b\r\n" % error.text
+    except OverrunError:
+        return b"-%b\r\n" % TOO_LONG_FOR_SCRIPTS.text
+    finally:
+        conn.executing, conn.now_ms, conn.last_command, node.current = outside
+
+
 # -- EVAL and its kin ---------------------------------------------------------------------------------
 def _scripts(conn: Conn, name: bytes) -> Scripts:
     node = conn.node
@@ -276,6 +311,7 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
             node.scripts = Scripts(bounds, REDIS_VERSION, node.micros, node.engine)
         except NoLuaError:
             refuse(conn, name, b"lua")
+        node.engine.aside = run_aside
     node.scripts.bounds.busy_ms = node.limits.script_busy_ms  # CONFIG SET may have changed them
     node.scripts.bounds.time_max_ms = node.limits.script_ms_max
     return node.scripts

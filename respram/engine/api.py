@@ -232,6 +232,7 @@ Observer = Callable[[bytes, int, bytes], None]
 
 # (session, frames): what was published to a session, to be sent to its client at once. A pump may do without it.
 Deliver = Callable[[Session, bytes], None]
+Aside = Callable[[Session, list[bytes], int], bytes | None]
 
 
 class Patterns(Protocol):
@@ -409,6 +410,11 @@ class Engine(Replicating, Ranking, Protocol):
     # a session is delivered before anything else is sent to it, and before `dispatch` is called: nobody can overtake
     # it.
     deliver: Deliver | None
+
+    # -- scripts ----------------------------------------------------------------------------------
+    # While the engine runs a script of a session: a command that has no fast path, and the time. The reply in RESP2;
+    # None: it did nothing, and `dispatch` has to run the script. What it raises is raised by `take_replies`.
+    aside: Aside | None
     spreads: bool  # what is published is kept until it is taken for the peers
 
     def listen(self, session: Session, name: bytes, by_pattern: bool = False) -> None:

@@ -13,6 +13,8 @@ import pytest
 from compat.oracle.draw import Draw
 from compat.oracle.families.scripts import scripts
 from compat.oracle.stream import Send
+from respram.catalog.hot import HOT_NAMES
+from respram.commands.running import HANDLERS
 from respram.scripting.cache import digest_of
 from respram.scripting.compiler import compile_script
 
@@ -23,6 +25,7 @@ pytest.importorskip("lupa")
 
 SEED = 20_261_130
 RANDOM_SCRIPTS = 1_500
+LET_GO = (b"+del", b"+unlink", b"+hdel", b"+zrem", b"+zremrangebyscore")
 LUA = "local f = function() end "  # what no program has
 
 
@@ -32,7 +35,7 @@ def pair() -> Pair:
         pytest.skip("the pure engine leaves all of Lua to Python")
     made = Pair("native")
     for client in made.clients:
-        client(b"ACL", b"SETUSER", b"default", b"+del", b"+unlink")
+        client(b"ACL", b"SETUSER", b"default", *LET_GO)
     return made
 
 
@@ -72,6 +75,14 @@ def run(pair: Pair, text: str, keys: tuple[bytes, ...] = (), arguments: tuple[by
     b":1\r\n"),
         ("local r = redis.pcall('SET', KEYS[1], 'v', 'PX', 'x') return type(r)", None),
         ("return redis.call('TIME')[1] + 0", None),
+        ("return redis.sha1hex('')", b"$40\r\nda39a3ee5e6b4b0d3255bfef95601890afd80709\r\n"),
+        ("return cmsgpack.unpack(cmsgpack.pack(0.5)) * 2", b":1\r\n"), ("return loadstring('return 7')()", b":7\r\n"),
+        ("math.randomseed(7) return math.random(1000)", None), ("return math.random(1000)", None),
+        ("redis.call('ZADD', KEYS[1], 1, 'a', 2, 'b') return redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, 1)", b":1\r\n"),
+        ("redis.call('HSET', KEYS[1], 'a', 1) return redis.call('HDEL', KEYS[1], 'a')", b":1\r\n"),
+        ("redis.call('HSET', KEYS[1], 'a', 1) return redis.call('HINCRBYFLOAT', KEYS[1], 'a', 1)", b"$1\r\n2\r\n"),
+        ("redis.call('SET', KEYS[1], 'x') return redis.pcall('INCR', KEYS[1]).err",
+         b"$43\r\nERR value is not an integer or out of range\r\n"),
     ],
 )  # fmt: skip
 def test_the_engine_runs_it(pair: Pair, text: str, answer: bytes | None) -> None:
@@ -94,6 +105,17 @@ def test_the_engine_runs_it(pair: Pair, text: str, answer: bytes | None) -> None
         "redis.call('INCR', KEYS[1]) redis.setresp(3) return 1",
         "redis.call('INCR', KEYS[1]) redis.log(1, 'x') return 1",
         "math.randomseed(7) return {redis.call('INCR', KEYS[1]), math.random(1000), math.random(1000)}",
+        "math.randomseed(7) redis.call('SET', KEYS[1], math.random(1000)) redis.log(1, 'x') return math.random(1000)",
+        "redis.call('SET', KEYS[1], math.random(1000)) return {err = 'own ' .. math.random(1000)}",
+        "redis.call('ZADD', KEYS[1], 1, 'a', 2, 'b') redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, 1) error('own')",
+        "redis.call('HSET', KEYS[1], 'a', 1) local n = redis.call('HDEL', KEYS[1], 'a') redis.log(1, 'x') return n",
+        "for i = 1, 150 do redis.call('HSET', KEYS[1], i, i) redis.call('HINCRBYFLOAT', KEYS[1], i, 1) end "
+        "redis.log(1, 'x') return 1",
+        "redis.call('SET', KEYS[1], 'x') local r = redis.pcall('INCR', KEYS[1]) redis.log(1, 'x') return r.err",
+        "redis.call('INCR', KEYS[1]) return redis.call('RENAME', KEYS[1], 'c')",
+        "redis.call('INCR', KEYS[1]) redis.call('EXPIRE', KEYS[1], 0) return redis.call('EXISTS', KEYS[1])",
+        "redis.call('INCR', KEYS[1]) redis.call('PERSIST', KEYS[1]) return redis.call('TTL', KEYS[1])",
+        "redis.call('INCR', KEYS[1]) return redis.call('LPUSH', KEYS[1], 1)",
         "redis.call('INCR', KEYS[1]) return loadstring('return 7')()",
         "redis.call('INCR', KEYS[1]) return collectgarbage('step')",
         "redis.call('INCR', KEYS[1]) return cmsgpack.unpack(cmsgpack.pack(0.5)) * 2",
@@ -130,11 +152,57 @@ def test_what_is_handed_over_is_done_once(pair: Pair, text: str) -> None:
 
 def test_a_script_that_declines_for_ever_is_left_to_python(pair: Pair) -> None:
     """It would cost both runs each time."""
-    text = LUA + "redis.call('INCR', KEYS[1]) return redis.call('OBJECT', 'ENCODING', KEYS[1])"
+    text = LUA + "redis.call('INCR', KEYS[1]) redis.log(1, 'x') return redis.call('OBJECT', 'ENCODING', KEYS[1])"
     for _ in range(40):
         pair(b"EVAL", text.encode(), b"1", b"a")
     assert pair(b"GET", b"a") == b"$2\r\n40\r\n"
     assert pair.ran() == 0
+
+
+def test_a_bug_of_the_node_inside_is_one_outside(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    counted = "redis.call('HSET', KEYS[1], 'f', redis.call('INCR', 'c')) "
+    body = counted + "return redis.call('HINCRBYFLOAT', KEYS[1], 'f', 1)"
+    text = (LUA + body).encode()
+    assert b"hincrbyfloat" not in HOT_NAMES, "the test wants a command without a fast path"
+    client = pair.clients[0]
+    assert client(b"EVAL", text, b"1", b"a") == b"$1\r\n2\r\n"
+    assert client(b"EVAL", text, b"1", b"a") == b"$1\r\n3\r\n"
+    with monkeypatch.context() as patched:
+        patched.setitem(HANDLERS, b"hincrbyfloat", fail)
+        with pytest.raises(RuntimeError):
+            client(b"EVAL", text, b"1", b"a")
+    again = pair.rigs[0].connect()
+    assert again(b"GET", b"c") == b"$1\r\n3\r\n"
+    assert again(b"HGET", b"a", b"f") == b"$1\r\n3\r\n"
+    assert again(b"EVAL", text, b"1", b"a") == b"$1\r\n5\r\n"
+
+
+def test_what_a_script_did_is_told_in_its_order(pair: Pair) -> None:
+    """By fast paths, and by commands that have none."""
+    lines = []
+    for rig in pair.rigs:
+        listener = rig.connect()
+        listener(b"HELLO", b"3")
+        listener(b"CLIENT", b"TRACKING", b"ON", b"BCAST")
+        listener(b"PSUBSCRIBE", b"n*")
+        listener(b"SUBSCRIBE", b"news")
+        lines.append(listener.line)
+    for line in lines:
+        line.out.clear()
+    text = (
+        "redis.call('SET', KEYS[1], 1) redis.call('HSET', 'b', 'f', 1) redis.call('HINCRBYFLOAT', 'b', 'f', 1) "
+        "redis.call('INCR', KEYS[1]) redis.call('ZADD', 'c', 1, 'm') redis.call('PUBLISH', 'news', 'y') "
+        "redis.call('HINCRBYFLOAT', 'b', 'f', 1) return redis.call('DEL', KEYS[1])"
+    )
+    answer, ran = run(pair, text, (b"a",))
+    assert (answer, ran) == (b":1\r\n", 1)
+    fast, slow = (b"".join(line.out) for line in lines)
+    assert fast == slow
+    assert b"invalidate" in fast
+    assert b"pmessage" in fast
 
 
 def test_a_flushed_cache_leaves_nothing_to_the_engine(pair: Pair) -> None:

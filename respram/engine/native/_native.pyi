@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from respram.engine.api import (
+    Aside,
     Deliver,
     Dispatch,
     Engine,
@@ -87,6 +88,7 @@ class NativeEngine(Engine):
     hot_writes: bool
     awake_until_ms: int
     deliver: Deliver | None
+    aside: Aside | None
     spreads: bool
     observer: Observer | None
     gather: Gather | None

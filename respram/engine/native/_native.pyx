@@ -87,6 +87,31 @@ include "patterns.pxi"
 include "homes.pxi"
 
 
+cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t now_ms, truth *broken) noexcept:
+    """In the midst of a script. What goes wrong is raised by `take_replies`, which `dispatch` calls next."""
+    cdef NativeEngine engine = <NativeEngine>with_
+    cdef NativeSession session = <NativeSession>c.subscriber.object
+    if engine.asked is None:
+        return False
+    try:
+        if engine.c.notes.len or engine.c.notes_lost:
+            engine.tell_notes(session)
+        if engine.c.channels.waiting_count:
+            channels_hand_over(engine.c, engine.deliver)
+        if session.c.closing:
+            return False
+        reply = engine.asked(session, argv_of(command), now_ms)
+        if reply is None:
+            return False
+        if not buffer_append(&engine.c.programs.log, PyBytes_AS_STRING(reply), <size_t>PyBytes_GET_SIZE(reply)):
+            broken[0] = True
+            return False
+        return True
+    except BaseException as error:
+        engine.failure = error
+        return False
+
+
 cdef enum:
     RANKED_AT_ONCE = 256  # members of a sorted set that are asked of the core at a time
 
@@ -94,6 +119,8 @@ cdef enum:
 cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
+    cdef object asked  # api.py calls it `aside`
+    cdef object failure  # of what was asked, until `take_replies`
     cdef object gathers  # api.py says what it is asked
     cdef public object deliver
     cdef object view  # of the last reply, until the next `feed`
@@ -327,6 +354,15 @@ cdef class NativeEngine:
     def limit_lua(self, size_t bytes_max, size_t worn_bytes):
         lua_limit(self.c, bytes_max, worn_bytes)
 
+    @property
+    def aside(self):
+        return self.asked
+
+    @aside.setter
+    def aside(self, asked):
+        self.asked = asked
+        self.c.programs.aside, self.c.programs.aside_with = run_aside, <void *>self
+
     def close_lua(self):
         lua_end(self.c)
 
@@ -357,6 +393,9 @@ cdef class NativeEngine:
         return reply
 
     def take_replies(self):
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
         if not self.c.programs.log.len:
             return b""
         taken = PyBytes_FromStringAndSize(<char *>self.c.programs.log.bytes, <Py_ssize_t>self.c.programs.log.len)

@@ -112,6 +112,8 @@ cdef extern from "engine.h":
         Span text
     ctypedef struct Programs:
         Buffer log
+        truth (*aside)(void *, CSession *, const Command *, int64_t, truth *) noexcept
+        void *aside_with
     ctypedef struct Ranked:
         double score
         Record *record

@@ -287,6 +287,10 @@ typedef struct Programs {
     struct Taught **taught; /* chains by the hash of their names; NULL: there are none */
     struct Lua *lua;        /* lua.c; NULL: Python runs what is no program */
     uint32_t lua_generation;
+    /* Runs a command of a script that has no fast path, and puts its reply in RESP2 behind the log. False: it has to be
+     * handed over, and nothing has happened. `broken`: there was no memory for what it has answered. */
+    bool (*aside)(void *with, Session *session, const Command *command, int64_t now_ms, bool *broken);
+    void *aside_with;
     Buffer log;  /* the replies of the run under way, or of one that declined, until they are taken */
     Buffer made; /* texts of the run under way */
 } Programs;

@@ -20,6 +20,7 @@
 
 #define TAKEN_BYTES_MAX ((size_t)1 << 20) /* of memory that one run has Lua allocate: a value beyond is Python's */
 #define KEPT_BYTES_MAX 65536
+#define ASIDES_MAX 100 /* commands of one run that have no fast path: nobody looks at the clock between them */
 #define DEPTH_MAX 4 /* of lists within a reply */
 #define DEBT_MAX 64 /* of a script that declines too often: nine times in a row, or once in eight runs for long */
 #define DEBT_OF_ONE 8
@@ -145,6 +146,17 @@ static bool gather(const Lua *lua, lua_State *state, int count, Arg *args) {
     return true;
 }
 
+/* Puts a command's reply behind the log. */
+static bool answer(Lua *lua, Command *command, Buffer *log) {
+    Programs *programs = &lua->engine->programs;
+    if (command->argc == 1 && IS(command_arg(command, 0), "time"))
+        return tell_time(log, lua->now_ms);
+    if (programs_inside(lua->engine, lua->session, command, lua->now_ms, log, &lua->broken))
+        return true;
+    return !lua->broken && programs->aside && lua->asides++ < ASIDES_MAX
+        && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, &lua->broken);
+}
+
 /* redis.call and redis.pcall: one value, or nil, a kind and a text. */
 static int run_command(lua_State *state) {
     Lua *lua = current;
@@ -157,9 +169,7 @@ static int run_command(lua_State *state) {
         || !gather(lua, state, count, args) || !buffer_reserve(log, NUMBER_BYTES))
         return declined(lua, state);
     Command command = {.text = engine->programs.made.bytes, .args = args, .argc = (size_t)count};
-    bool is_time = count == 1 && IS(command_arg(&command, 0), "time");
-    if (is_time ? !tell_time(log, lua->now_ms)
-                : !programs_inside(engine, lua->session, &command, lua->now_ms, log, &lua->broken))
+    if (!answer(lua, &command, log))
         return declined(lua, state);
     const uint8_t *reply = log->bytes + at, *end = log->bytes + log->len;
     lua->settop(state, 0);
@@ -241,7 +251,7 @@ bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taug
     if (lua->used > lua->worn_bytes)
         return false; /* Python collects, or makes another */
     lua->session = session, lua->command = command, lua->taught = taught, lua->now_ms = now_ms, lua->keys = keys;
-    lua->proto = session->proto, lua->taken = 0, lua->kind = 0;
+    lua->proto = session->proto, lua->taken = lua->asides = 0, lua->kind = 0;
     lua->handed = lua->broken = false, lua->inside = true;
     current = lua;
     session->proto = 2; /* of replies to a script */

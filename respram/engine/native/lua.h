@@ -57,6 +57,7 @@ typedef struct Lua {
     const Taught *taught;
     int64_t now_ms;
     size_t keys, used, taken;
+    unsigned asides;
     int proto;
     bool inside, handed, broken;
     int kind; /* of its outcome; the text is in `made` */

@@ -7,6 +7,7 @@ name of its twin in native/.
 from collections.abc import Mapping
 
 from respram.engine.api import (
+    Aside,
     Deliver,
     Dispatch,
     Entry,
@@ -43,6 +44,7 @@ class PureEngine:
     def __init__(self, settings: Settings) -> None:
         self.keyspace = Keyspace(settings)
         self.wire = Wire(self.keyspace, settings)
+        self.aside: Aside | None = None
 
     @property
     def hot_reads(self) -> bool:

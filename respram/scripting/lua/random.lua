@@ -50,4 +50,8 @@ return function(library, throw, argument_error, type_error)
   function library.randomseed(...)
     seed(integer(1, select("#", ...), (...)))
   end
+
+  local function state() return low, middle, high end
+  local function set_state(...) low, middle, high = ... end
+  return state, set_state
 end

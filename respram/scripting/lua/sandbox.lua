@@ -57,8 +57,7 @@ local function all_by_host(library, ...)
   for _, name in ipairs({ ... }) do library[name] = by_host(library[name]) end
 end
 
-host_log, host_sha1, host_may, host_setresp = by_host(host_log), by_host(host_sha1), by_host(host_may), by_host(host_setresp)
-host_float, host_unfloat, host_fits = by_host(host_float), by_host(host_unfloat), by_host(host_fits)
+host_log, host_may, host_setresp = by_host(host_log), by_host(host_may), by_host(host_setresp) -- the others ask nobody
 
 -- -- errors ----------------------------------------------------------------------------------------------------
 -- A wrapped function has to fail as the C function would in whose place it stands: with the place of its caller.
@@ -436,8 +435,7 @@ end
 GLOBALS.table = protect(TABLE)
 
 local MATH = copy(math)
-modules.random(MATH, throw, argument_error, type_error)
-all_by_host(MATH, "random", "randomseed")
+local random_state, set_random_state = modules.random(MATH, throw, argument_error, type_error)
 GLOBALS.math = protect(MATH)
 
 -- -- libraries that come with Redis ----------------------------------------------------------------------------
@@ -560,7 +558,7 @@ function REDIS.sha1hex(...)
   if type(text) == "number" then text = tostring(text) end
   if type(text) ~= "string" then text = "" end
   local digest, armed_off = host_sha1(text)
-  if armed_off then host_arm() end
+  if armed_off and not fast then host_arm() end
   return digest
 end
 
@@ -733,6 +731,8 @@ local function drop(number)
   FREE[#FREE + 1] = number
 end
 
+local low, middle, high -- of math.random, before a run by the engine: one that is handed over begins there again
+
 local function finish_fast(proto, ok, value)
   running, fast = false, false
   if dying then
@@ -740,7 +740,11 @@ local function finish_fast(proto, ok, value)
     sethook(hook, "", hook_count)
   end
   GLOBALS.KEYS, GLOBALS.ARGV = nil, nil
-  if ok then return outcome(ok, value, proto) end
+  if ok then
+    local kind, found = outcome(ok, value, proto)
+    if kind < FAILED then return kind, found end
+  end
+  set_random_state(low, middle, high)
 end
 
 -- As `run`, for the engine. No outcome: the host is to run it.
@@ -748,6 +752,7 @@ local function run_fast(number, proto, keys, argv)
   if running or not KEPT[number] then return nil end
   GLOBALS.KEYS, GLOBALS.ARGV = keys, argv
   replies.version = 2
+  low, middle, high = random_state()
   fast, ticks, running = true, 0, true
   return finish_fast(proto, xpcall(KEPT[number], with_place))
 end
