@@ -147,4 +147,5 @@ class Terminal:
     def say(self, line: str) -> None:
         self.clear()
         with contextlib.suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{line}\n")  # in one piece: whoever reads it has a whole line
+            sys.stderr.flush()

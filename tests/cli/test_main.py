@@ -212,7 +212,7 @@ def test_who_sits_at_a_terminal_is_told_when_the_node_is_ready() -> None:
     os.close(theirs)
     said = b""
     try:
-        while b"ready: redis-cli -p " not in said:
+        while b"\n" not in said.partition(b"ready: redis-cli -p ")[2]:
             said += os.read(ours, 4096)
         port = int(said.partition(b"redis-cli -p ")[2].split()[0])
         with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as one:
