@@ -59,7 +59,7 @@ uint64_t hash_key(const uint64_t secret[2], const uint8_t *bytes, size_t len);
 uint64_t hash_words(const uint64_t secret[2], const uint64_t *words, size_t count, uint8_t byte, Span key);
 
 /* -- arena.c: where record blocks come from ------------------------------------------------------ */
-#define ARENA_CLASSES 48
+#define ARENA_CLASSES 64
 #define ARENA_BLOCK_BYTES_MAX 4096 /* beyond: the allocator of the C library */
 
 typedef struct Slab Slab;
