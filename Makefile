@@ -33,7 +33,8 @@ help: ## what there is to make
 serve: build ## run a node (ARGS="--port 6380")
 	@exec $(VENV)/bin/respram serve $(ARGS)
 
-test: lint types unit ## everything that must pass: ruff, strict mypy, the tests
+test: lint build dev ## everything that must pass: ruff, strict mypy, the tests
+	@$(MAKE) --no-print-directory -j2 types unit  # mypy has one core, and tests wait more than they work
 
 lint: dev ## ruff
 	$(VENV)/bin/ruff check .
