@@ -100,9 +100,12 @@ def checked_name(name: bytes) -> bytes:
     return name
 
 
+PRINTABLE = bytes(range(33, 127))
+
+
 def is_printable(text: bytes) -> bool:
     """Whether there is no blank and nothing beyond ASCII in it."""
-    return all(33 <= byte <= 126 for byte in text)
+    return not text.translate(None, PRINTABLE)
 
 
 def auth(conn: Conn, argv: list[bytes]) -> Reply:

@@ -2,12 +2,14 @@
 others' time.
 """
 
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from respram.catalog import COMMANDS
 from respram.commands.reply import BREATHS_MAX
 from respram.commands.running import READS_TOO_MUCH
 from respram.config.limits import Limits
@@ -199,3 +201,37 @@ def test_commands_on_the_largest_values_hold_nobody_up(node: LiveNode) -> None:
 
     endure(node, attack)
     assert rss_bytes(node) - before < 64 * MIB
+
+
+LONG = 30_000
+STEPS_MAX = 10_000  # calls of Python and of what it calls, for one command
+BEFORE = ((), (b"k",), (b"k", b"5"), (b"LIB-NAME",), (b"3", b"SETNAME"))
+SPARED = {b"shutdown", b"debug", b"acl|setuser"}  # the last one reads patterns, and is an administrator's
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_command_takes_a_step_of_python_for_each_byte_of_an_argument(engine: str) -> None:
+    """CLIENT SETNAME with 16 MB stopped a node for 1.2 s, to say that a name has at most 1,024 bytes."""
+    rig = Rig(ENGINES[engine], hot=False)
+    flat = [one for command in COMMANDS.values() for one in (command.subcommands or (command,))]
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    tried, many = 0, {}
+    spared = SPARED | ({b"keys"} if engine == "pure" else set())  # it reads patterns in Python
+    for name in sorted({one.name for one in flat} - spared):
+        for words in (b"9" * LONG, b"a\n" * (LONG // 2)):
+            for before in BEFORE:
+                client, steps, tried = rig.connect(), 0, tried + 1
+                sys.setprofile(count)
+                try:
+                    client(*name.split(b"|"), *before, words)
+                finally:
+                    sys.setprofile(None)
+                client.close()
+                if steps > STEPS_MAX:
+                    many[name] = steps
+    assert tried > 1_000 and not many, many
