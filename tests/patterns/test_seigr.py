@@ -393,6 +393,7 @@ def test_segments_come_together_in_order_and_a_gap_is_told() -> None:
 
 def test_segments_that_wait_are_bounded_and_a_short_seed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seigr, "PENDING_MAX", 2)
+    monkeypatch.setattr(seigr, "_nodes", {})  # other tests may have said which
 
     async def scenario() -> None:
         stc = seigr.STCWrapper(SEED)
