@@ -1,7 +1,6 @@
 """Patterns on three nodes: what reaches the others, and what two nodes may do at the same moment.
 
-Who decides is the key's home, so of all that race for a key one wins. What is written without a look stays a race: it
-is run until it happens, each time with a new name.
+Who decides is the key's home, so of all that race for a key one wins.
 """
 
 import json
@@ -45,19 +44,10 @@ from tests.live import SOON_S
 from tests.patterns.conftest import World
 from tests.ports import reserve
 
-ATTEMPTS_MAX = 500  # of a race; one to three are what it takes
 RACES = 80  # in each of which exactly one node may win; without homes most of them have two winners
 MOVES = {"queued": ["running"], "running": ["done", "failed"]}
 
 Apart = tuple[World, list[Any]]
-
-
-def race(attempt: Callable[[str], Any]) -> Any:
-    """Repeats an attempt, each time with a new name, until it answers with something true."""
-    for _ in range(ATTEMPTS_MAX):
-        if found := attempt(uuid.uuid4().hex):
-            return found
-    raise AssertionError(f"two nodes never did it at the same time in {ATTEMPTS_MAX} attempts")
 
 
 def agreed(world: World, clients: list[Any], name: bytes) -> bytes | None:
