@@ -25,7 +25,7 @@ HELP = """respram status: one screen about an enclave.
 Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its
 peers, 4 the login is wrong or may not ask.
 """
-WAIT_S_MAX = 24 * 3600
+WAIT_S_MAX = 24 * 3600  # of `--wait`: a day; a node that is not ready then will not be
 LOOK_S = 0.5  # between two looks
 STYLES = (("state      ready", "bold green"), ("state", "bold yellow"), ("problem", "bold red"))
 LAG_MS_MAX = 10_000  # behind which a peer is a problem

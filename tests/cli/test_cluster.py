@@ -170,7 +170,7 @@ def test_a_local_enclave_starts_and_ends_as_one(number: int) -> None:
     assert process.returncode == 0, output
     for node in (b"node 1: ", b"node 2: ", b"node 3: "):
         assert node in output
-    assert output.count(b"event=stopped") == 3
+    assert output.count(b"INFO event=stopped") == 3
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 

@@ -6,7 +6,8 @@ from respram.catalog.hot import EVERY, HOT, permitted
 from respram.commands.acl_rights import BadRule
 from respram.commands.acl_user import SELECTORS_MAX, User, apply, describe, full_user, gather, hash_of
 
-ORDINARY = EVERY & ~permitted({b"del", b"unlink", b"srem"})  # which are given by name alone
+BY_NAME = {b"del", b"unlink", b"srem", b"hdel", b"zrem", b"zremrangebyrank", b"zremrangebyscore"}
+ORDINARY = EVERY & ~permitted(BY_NAME)  # which are given by name alone
 QUIET = ORDINARY & ~permitted({b"publish"})  # of a user who was given no channels
 
 

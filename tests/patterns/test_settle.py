@@ -19,6 +19,7 @@ from respram.patterns import (
     Counter,
     Dedup,
     GrowingList,
+    HomeAway,
     Requester,
     ResourceLocked,
     Responder,
@@ -92,6 +93,13 @@ def raced(world: World, count: int, race: Callable[[str, int], Any]) -> list[lis
         return [[each.result() for each in pair] for pair in futures]
 
 
+def told(pair: list[Any]) -> list[Any]:
+    """The answers of a race. A node that gets no processor for seconds is taken for lost: its keys' askers are told to
+    ask again, which is no answer.
+    """
+    return [each for each in pair if not isinstance(each, HomeAway)]
+
+
 def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(three: Apart) -> None:
     world, clients = three
     settle = settles(clients)
@@ -100,7 +108,7 @@ def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(three: Apart
         return CoordinationToken(clients[node], name, 60, settle[node]).claim("me")
 
     races = raced(world, RACES // 2, claim)
-    assert [each for pair in races for each in pair if isinstance(each, Exception)] == []
+    assert [each for pair in races for each in told(pair) if isinstance(each, Exception)] == []
     granted = [sum(isinstance(each, Claim) for each in pair) for pair in races]
     assert max(granted) == 1, "two said yes"
     assert granted.count(1) > len(races) // 2, "mostly one of the two is granted it"
@@ -109,7 +117,8 @@ def test_no_token_is_granted_twice_in_a_thousand_races_of_two_nodes(three: Apart
 def test_no_event_is_the_first_twice(three: Apart) -> None:
     world, clients = three
     settle = settles(clients)
-    races = raced(world, 200, lambda name, node: Dedup(clients[node], "orders", 60, 60, settle[node]).first(name))
+    first = raced(world, 200, lambda name, node: Dedup(clients[node], "orders", 60, 60, settle[node]).first(name))
+    races = list(map(told, first))
     assert not [each for pair in races for each in pair if not isinstance(each, bool)]
     assert max(map(sum, races)) == 1 and sum(map(sum, races)) > 100
 
@@ -121,8 +130,8 @@ def test_no_lock_is_held_twice_and_no_job_moved_twice_or_begun_twice(three: Apar
     machines = [StateMachine(client, moves, 60, each) for client, each in zip(clients, settle, strict=True)]
     locked = raced(world, 30, lambda name, node: AdvisoryLock(clients[node], 60, settle[node]).acquire(name, "me"))
     begun = raced(world, 30, lambda name, node: machines[node].begin(name, "queued"))
-    assert all(sum(isinstance(each, ResourceLocked) for each in pair) >= 1 for pair in locked)
-    assert all(sum(isinstance(each, BadTransition) for each in pair) >= 1 for pair in begun)
+    assert all(sum(isinstance(each, ResourceLocked | HomeAway) for each in pair) >= 1 for pair in locked)
+    assert all(sum(isinstance(each, BadTransition | HomeAway) for each in pair) >= 1 for pair in begun)
     for _ in range(6):
         job = uuid.uuid4().hex
         world(machines[0].begin(job, "running"))

@@ -54,13 +54,17 @@ def saved(member: Member, records: int) -> bool:
 
 
 def counted(member: Member, key: str, wanted: int) -> None:
-    """INCR answers so, or that the node is loading; nothing else."""
+    """INCR answers so, or that the node is loading, or that nobody knows whether it was done; nothing else."""
 
     def once() -> bool:
         try:
             answer = member.client.incr(key)
         except (redis.exceptions.BusyLoadingError, redis.exceptions.TryAgainError):
             return False
+        except redis.exceptions.ResponseError as error:
+            if not str(error).startswith("UNCERTAIN "):
+                raise
+            return int(member.client.get(key) or 0) == wanted
         assert answer == wanted, (key, answer, wanted)
         return True
 

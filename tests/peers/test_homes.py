@@ -236,7 +236,7 @@ def test_wait_counts_what_another_node_wrote_for_its_client(nodes: list[Member])
 def test_wait_gives_up_in_time_where_a_home_cannot_pass_its_writes_on(nodes: list[Member]) -> None:
     asked = nodes[0].connect()
     key = next(
-        key for key in map("far:{}".format, range(1000)) if not asked.execute_command("RESPRAM", "HOME", key)[b"here"]
+        key for key in map("slow:{}".format, range(1000)) if not asked.execute_command("RESPRAM", "HOME", key)[b"here"]
     )
     assert asked.set(key, "x", nx=True, ex=60)
     assert asked.execute_command("WAIT", 2, 50_000) == 2

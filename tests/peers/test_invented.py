@@ -102,6 +102,10 @@ def until_granted(member: Member, key: bytes) -> None:
             return bool(member.client.set(key, b"v", nx=True, ex=600))
         except redis.exceptions.BusyLoadingError:
             return False
+        except redis.exceptions.ResponseError as error:  # its home got no processor for seconds
+            if not str(error).startswith("UNCERTAIN "):
+                raise
+            return member.client.get(key) is not None
 
     until(granted, "a home that is not there is asked", PATIENCE_S)
 
