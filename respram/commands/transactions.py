@@ -12,7 +12,7 @@ from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
 from respram.commands.elsewhere import send_together
 from respram.commands.node import Conn, Suspend, Watched
-from respram.commands.notify import await_key, forget_watched, observe
+from respram.commands.notify import CHANGED, await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
 from respram.commands.truth import await_truth
@@ -92,6 +92,9 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         take_over(conn)  # another node may decide
     if conn.session.kept:
         return _exec_queued(conn)
+    if CHANGED in conn.watched.values():  # no other node can say so: where its home finds it missing, it came and went
+        leave(conn)
+        return NIL_ARRAY
     commands, own_bytes = conn.queue, conn.queued_bytes + LOOK_BYTES * conn.queue_args
     wait_while_paused(conn, (command for command, _ in commands))
     try:

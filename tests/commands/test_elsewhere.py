@@ -182,6 +182,17 @@ def test_a_transaction_goes_with_what_it_watched(client: Client, away: Away) -> 
     assert replies(client, away, b"EXEC") == b"*-1\r\n"
 
 
+def test_a_key_that_came_and_went_since_it_was_watched_has_changed(client: Client, away: Away) -> None:
+    """Missing here when it was watched, then here, and let go of at its home, where it is missing again."""
+    client(b"WATCH", b"away")
+    away.there.connect()(b"SET", b"away", b"v")
+    client.rig.engine.merge(away.there.engine.fetch(0, b"away", NOW), NOW)
+    assert client(b"GET", b"away") == b"$1\r\nv\r\n"
+    client(b"MULTI")
+    client(b"SET", b"away", b"w", b"PX", b"1000")
+    assert client(b"EXEC") == b"*-1\r\n" and not away.sent
+
+
 def test_a_transaction_of_plain_writes_stays_and_so_does_one_about_the_connection(client: Client, away: Away) -> None:
     client(b"MULTI")
     client(b"SET", b"away", b"1")
