@@ -335,6 +335,7 @@ def _completion(words: list[str], *, asked: bool) -> int:
         "serve": {**_serve_flags(), "gateway": True, "help-all": False}, "cluster": {**_serve_flags(), **CLUSTER_FLAGS},
         "ping": PING_FLAGS,
         "gateway": {**settings.FLAGS, "url": True}, "mcp": urls, "status": status.FLAGS, "top": urls,
+        "check": {"monitor": True}, "snapshot": {"key-file": True},
     }  # fmt: skip
     return completion.complete(words, flags, print)
 

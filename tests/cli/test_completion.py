@@ -15,11 +15,13 @@ def test_bash_offers_commands_and_their_flags(capsys: pytest.CaptureFixture[str]
     program = script + """
 offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _respram; echo "${COMPREPLY[*]}"; }
 offer respram ""; offer respram serve --max-t; offer respram status --j; offer respram top --u
+offer respram check --m; offer respram snapshot --k
 """
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=SOON_S)
-    commands, serve, status, top = done.stdout.splitlines()
+    commands, serve, status, top, check, snapshot = done.stdout.splitlines()
     assert commands.split() == list(COMMANDS)
     assert (serve, status, top) == ("--max-ttl", "--json", "--url --url-file")
+    assert (check, snapshot) == ("--monitor", "--key-file")
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
