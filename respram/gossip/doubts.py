@@ -18,12 +18,11 @@ from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.effects import Host
 from respram.gossip.homes import Homes
 from respram.gossip.links import Link
-from respram.gossip.members import AddressBook, bucket_of, pack_all
+from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.probes import Probes
 from respram.gossip.states import JOINING, READY
 from respram.gossip.timers import DoubtDue
-from respram.wire.messages import Members, Ping
 
 
 @dataclass(slots=True, eq=False)
@@ -61,13 +60,9 @@ class Doubts:
             return
         self.host.state, self.boot.asking = JOINING, True
         self.homes.hold()
-        me = self.book.me
         for link in links:
             assert link is not None and link.peer is not None
-            nonce = self.probes.next_nonce()
-            self.asked[nonce] = link.peer.number
-            self.host.send(link.id, Members(1 << bucket_of(me.number), pack_all([me])))
-            self.host.send(link.id, Ping(nonce, self.host.now.wall_ms, b""))
+            self.asked[self.probes.show_entry(link)] = link.peer.number
         self.host.at(self.host.now.ms + self.host.policy.doubt_ms, DoubtDue(self.began_ms))
 
     def ponged(self, link: Link, nonce: int) -> None:

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from respram.gossip.books import Books
 from respram.gossip.effects import Host, TrustClock
 from respram.gossip.links import Link, Peer
-from respram.gossip.members import ALIVE, DEAD, SUSPECT, AddressBook, Member
+from respram.gossip.members import ALIVE, DEAD, SUSPECT, AddressBook, Member, bucket_of, pack_all
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import ISOLATED, JOINING, READY
 from respram.gossip.timers import EndedDial, PingUnanswered, ProbeTurn, QuestionDue, Verdict, WindowTurn
-from respram.wire.messages import Ping, Pong, Probe, Probed
+from respram.wire.messages import Members, Ping, Pong, Probe, Probed
 
 EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
 NONCES_MAX = 4_096  # probes that wait for an answer; while there are so many nobody is asked
@@ -87,6 +87,13 @@ class Probes:
     def next_nonce(self) -> int:
         self.nonce = (self.nonce + 1) & 0xFFFFFFFF
         return self.nonce
+
+    def show_entry(self, link: Link) -> int:
+        """This node's own entry, and PING behind it: the nonce of the PONG that says that the other has read it."""
+        me, nonce = self.book.me, self.next_nonce()
+        self.host.send(link.id, Members(1 << bucket_of(me.number), pack_all([me])))
+        self.host.send(link.id, Ping(nonce, self.host.now.wall_ms, b""))
+        return nonce
 
     def pinged(self, link: Link, message: Ping) -> None:
         self.host.send(link.id, Pong(message.nonce, self.host.now.wall_ms, self.book.news()))

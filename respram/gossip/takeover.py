@@ -6,8 +6,8 @@ it each other member with slots is asked, as in doubts.py: MEMBERS with this nod
 that it has read the entry, and decides about these slots no more. Behind the PONG the two are compared (repair.py), the
 young records included: what it held then is here then. When all have answered and are compared, the slots are settled.
 
-A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and
-counts that. Its keys are answered with LOADING until then.
+A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and says
+so in its log. Until then who asks about these slots waits, or is told LOADING.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from respram.gossip.effects import Host
 from respram.gossip.homes import Homes
 from respram.gossip.links import Link
-from respram.gossip.members import AddressBook, bucket_of, pack_all
+from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.probes import Probes
 from respram.gossip.repair import Repair
 from respram.gossip.rounds import Round
 from respram.gossip.timers import TakeoverTurn
-from respram.wire.messages import Members, Ping
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +38,6 @@ class Takeover:
     answered: list[int] = field(default_factory=list)  # members that are to be compared with
     comparing: Round | None = None
     link: int = 0  # on which it is compared
-    unanswered: int = 0  # times that slots were settled without somebody's answer
 
     def begin(self, version: int) -> None:
         """The slots of this map have waited their time."""
@@ -57,7 +55,9 @@ class Takeover:
         if version != self.version:
             return
         if version != self.homes.version or self.host.now.ms >= self.until_ms:
-            self.unanswered += version == self.homes.version
+            if version == self.homes.version:
+                left = len(self.unasked) + len(self.asked) + len(self.answered) + (self.comparing is not None)
+                self.host.report("takeover_unanswered", f"members={left}", warns=True)
             self._end()
             return
         self._go_on()
@@ -96,7 +96,6 @@ class Takeover:
             self._end()
 
     def _ask(self) -> None:
-        me = self.book.me
         lost = [nonce for nonce, number in self.asked.items() if self.neighbours.link_to(number) is None]
         self.unasked.update(map(self.asked.pop, lost))
         for number in sorted(self.unasked):
@@ -107,10 +106,7 @@ class Takeover:
                     self.neighbours.dial(member.address)
                 continue
             self.unasked.remove(number)
-            nonce = self.probes.next_nonce()
-            self.asked[nonce] = number
-            self.host.send(link.id, Members(1 << bucket_of(me.number), pack_all([me])))
-            self.host.send(link.id, Ping(nonce, self.host.now.wall_ms, b""))
+            self.asked[self.probes.show_entry(link)] = number
 
     def _end(self) -> None:
         version, self.version = self.version, 0
