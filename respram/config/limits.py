@@ -51,88 +51,99 @@ def of_policy(limits: "Limits") -> dict[str, int]:
 class Limits:
     # -- connections ------------------------------------------------------------------------------
     clients_max: int = bound(
-        10_000, "Connected clients, as in Redis; one more is told so and closed.", "maxclients", 1, 1_000_000
+        10_000, "Connected clients, as in Redis. One more gets an error and is "
+                "disconnected.",
+                "maxclients", 1, 1_000_000
     )
     idle_timeout_s: int = bound(
-        0, "A client that sends nothing for so long is closed; 0 never, as in Redis.", "timeout", 0, 31_536_000
+        0, "A client that sends nothing for this long is disconnected, as in Redis; 0: "
+           "never.",
+           "timeout", 0, 31_536_000
     )
     auth_timeout_s: int = bound(
-        10, "A client that has to authenticate and does not for so long is closed; 0 never.", "auth-timeout", 0, 86_400
+        10, "A client that has not authenticated after this long is disconnected; 0: "
+            "never.",
+            "auth-timeout", 0, 86_400
     )
     tcp_keepalive_s: int = bound(
-        300, "Silence after which the kernel asks whether the client still lives; 0 never asks.", "tcp-keepalive", 0,
+        300, "Silence after which the kernel probes whether the client is still there; 0: never.", "tcp-keepalive", 0,
         32_767
     )  # fmt: skip
     backlog: int = bound(
-        511, "Connections that wait to be accepted, as in Redis; the kernel may allow fewer.", "tcp-backlog", 1, 65_535
+        511, "Connections that may wait to be accepted, as in Redis. The kernel may allow "
+             "fewer.",
+             "tcp-backlog", 1, 65_535
     )
-    subscriptions_max: int = bound(20_000, "Channels and patterns of one client: a table entry each.")
-    patterns_max: int = bound(10_000, "Patterns of one client: a message is compared with each that has no head, at "
-                                      "some 30 ns.")
+    subscriptions_max: int = bound(20_000, "Channels and patterns of one client. Each is an entry of a table.")
+    patterns_max: int = bound(10_000, "Patterns of one client. A message is compared with each that begins with a "
+                                      "wildcard, at some 30 ns.")
 
     # -- one request ------------------------------------------------------------------------------
     query_buffer_bytes_max: int = bound(
         32 * MIB,
-        "Unread input of one client, all arguments of one command together: two of the largest. Redis allows 1 GiB.",
+        "Unread input of one client, and all arguments of one command together: two of the largest. Redis allows "
+        "1 GiB.",
         "client-query-buffer-limit", MIB,
     )  # fmt: skip
     bulk_bytes_max: int = bound(
-        16 * MIB, "One argument, hence one key or value; to work on it takes up to 20 ms, in which nobody else is "
-                  "served. Redis allows 512 MiB.",
+        16 * MIB, "One argument, and so one key or value. Work on one of 16 MiB takes up to 20 ms, and other clients "
+                  "wait meanwhile. Redis allows 512 MiB.",
         "proto-max-bulk-len", MIB, 512 * MIB,
     )  # fmt: skip
     args_max: int = bound(
         32_768,
-        "Arguments of one command, at 0.5 to 2 us each, in which nobody else is served. Redis allows 1,048,576.",
+        "Arguments of one command. Each takes 0.5 to 2 us, and other clients wait meanwhile. Redis allows 1,048,576.",
         "args-limit", 1_024, MIB,
     )  # fmt: skip
     inline_bytes_max: int = bound(64 * KIB,
-                                  "An inline request, or a line of a length, whose end has not come, as in Redis.")
+                                  "An inline request, or a line with a length, that has not ended yet, as in Redis.")
 
     # -- transactions and one turn of the loop ----------------------------------------------------
     multi_commands_max: int = bound(
-        8_192, "Commands queued in one MULTI, unless all are plain. EXEC runs without a pause, at 3 to 5 us each: so "
-               "long all others wait.",
+        8_192, "Commands queued in one MULTI, unless all are plain (see multi-keys-limit). EXEC takes 3 to 5 us for "
+               "each, and other clients wait meanwhile.",
         "multi-commands-limit", 1, MIB,
     )  # fmt: skip
     multi_keys_max: int = bound(
-        131_072, "Keys that the plain commands of one MULTI (those of the engine: GET, SET, INCR...) may name; at 0.1 "
-                 "to 0.3 us each.",
+        131_072, "Keys named by the plain commands of one MULTI, which are those that the engine runs itself (GET, "
+                 "SET, INCR...). Each takes 0.1 to 0.3 us.",
         "multi-keys-limit", 1, 16 * MIB,
     )  # fmt: skip
     multi_args_max: int = bound(
-        65_536, "Arguments of all that is queued in one MULTI, unless all are plain: EXEC takes as long for them as "
+        65_536, "Arguments of all commands queued in one MULTI, unless all are plain. EXEC takes as long for them as "
                 "for two of the largest commands."
     )
     multi_bytes_max: int = bound(
-        32 * MIB, "All that is queued in one MULTI; as much as a query buffer may hold. An argument counts for 48 "
-                  "bytes more than it has."
+        32 * MIB, "Bytes queued in one MULTI: as many as a query buffer may hold. Each argument counts 48 bytes more "
+                  "than its length."
     )
     feed_commands_max: int = bound(
-        512, "Commands of one client in one turn of the loop; 100,000 in one write must not hold up the others."
+        512, "Commands of one client in one turn of the loop. A client that sends 100,000 at once must not hold up "
+             "the others."
     )
     feed_reply_bytes_max: int = bound(
-        96 * KIB, "Reply bytes of one client in one turn: what is answered is sent before more is made."
+        96 * KIB, "Reply bytes of one client in one turn of the loop. They are sent before more replies are made."
     )
 
     # -- scripts ----------------------------------------------------------------------------------
     script_busy_ms: int = bound(
-        5_000, "A script that runs longer gives way: others are told BUSY and may end it, as in Redis. Inside EXEC it "
-               "is ended.",
+        5_000, "A script that runs longer is interrupted: other clients get BUSY and may kill it, as in Redis. "
+               "Inside EXEC it is killed.",
         "lua-time-limit", 1, 600_000,
     )  # fmt: skip
     script_ms_max: int = bound(
-        30_000, "A script that runs longer is ended; what it wrote stays. Redis lets it run for ever.",
+        30_000, "A script that runs longer is killed, and what it wrote stays. Redis never kills a script by itself.",
         "script-time-max", 1, 3_600_000
     )  # fmt: skip
     script_memory_bytes_max: int = bound(
-        64 * MIB, "Memory of Lua: what one script may hold, and what earlier ones left uncollected.",
+        64 * MIB, "Memory of Lua: what one script holds, and what earlier scripts left for the garbage collector.",
         "script-memory-limit",
         4 * MIB, 16 * GIB,
     )  # fmt: skip
-    scripts_max: int = bound(10_000, "Scripts kept for EVALSHA; the one that was used longest ago makes room, and its "
+    scripts_max: int = bound(10_000, "Scripts kept for EVALSHA. The least recently used one is evicted, and its "
                                      "clients send it again.")
-    scripts_bytes_max: int = bound(16 * MIB, "Their texts together; the same.")
+    scripts_bytes_max: int = bound(16 * MIB, "Bytes of all scripts kept for EVALSHA. The least recently used one is "
+                                             "evicted.")
 
     # -- output -----------------------------------------------------------------------------------
     # Redis sets none for ordinary clients, and one that does not read can take its whole memory. These
@@ -140,73 +151,92 @@ class Limits:
     # pipeline that a client library writes before it reads, and still a bound.
     output_buffer_bytes_max: int = bound(
         128 * MIB,
-        "Replies that wait for a client to read them, or the one that is being made; beyond it is closed at once.",
+        "Replies that one client has not read, or one reply in the making. A client that exceeds it is disconnected "
+        "at once.",
         "output-buffer-limit", MIB,
     )  # fmt: skip
     output_soft_bytes_max: int = bound(
-        64 * MIB, "The same, when it lasts longer than output-soft-seconds.", "output-soft-limit", 64 * KIB
+        64 * MIB, "Unread bytes at which a client is disconnected if it stays above them for "
+                  "output-soft-seconds.",
+                  "output-soft-limit", 64 * KIB
     )
-    output_soft_s: int = bound(60, "How long a client may stay beyond output-soft-limit.", "output-soft-seconds", 1,
+    output_soft_s: int = bound(60, "How long a client may stay above a soft limit of its "
+                                   "output.",
+                                   "output-soft-seconds", 1,
                                86_400)
     output_stall_s: int = bound(
-        60, "A client that takes not one byte for so long while replies wait is closed.", "output-stall-seconds", 1,
+        60, "A client that reads no byte for this long while replies wait for it is "
+            "disconnected.",
+            "output-stall-seconds", 1,
         86_400
     )  # fmt: skip
     pubsub_output_bytes_max: int = bound(
-        32 * MIB, "Messages that wait for a subscriber, as in Redis; beyond it is closed at once.",
+        32 * MIB, "Messages that a subscriber has not read, as in Redis. A subscriber that exceeds it is "
+                  "disconnected at once.",
         "pubsub-output-buffer-limit", 64 * KIB,
     )  # fmt: skip
     pubsub_output_soft_bytes_max: int = bound(
-        8 * MIB, "The same, when it lasts longer than output-soft-seconds.", "pubsub-output-soft-limit", 64 * KIB
+        8 * MIB, "Unread bytes at which a client is disconnected if it stays above them for "
+                 "output-soft-seconds.",
+                 "pubsub-output-soft-limit", 64 * KIB
     )
 
     # -- observation ------------------------------------------------------------------------------
     slow_threshold_us: int = bound(
-        10_000, "A command that takes longer enters the slow log, as in Redis; -1 logs nothing.",
+        10_000, "A command that takes longer enters the slow log, as in Redis; -1: none does.",
         "slowlog-log-slower-than", -1, 3_600_000_000
     )  # fmt: skip
     slow_entries_max: int = bound(128, "Entries of the slow log, as in Redis.", "slowlog-max-len", 0, 100_000)
     tracked_keys_max: int = bound(
-        1_000_000, "Keys remembered for client-side caching, as in Redis; beyond it the oldest are invalidated.",
+        1_000_000, "Keys remembered for client-side caching, as in Redis. When the table is full, the oldest are "
+                   "invalidated.",
         "tracking-table-max-keys", 1, 100_000_000,
     )  # fmt: skip
     acl_entries_max: int = bound(
         128, "Entries of ACL LOG, as in Redis.", "acllog-max-len", 0, 100_000
     )  # fmt: skip
-    error_kinds_max: int = bound(128, "First words of errors counted apart, as in Redis; a client may invent words.")
+    error_kinds_max: int = bound(128, "Kinds of errors that are counted apart, as in Redis. The kind is the first "
+                                      "word, which a script may invent.")
 
     # -- records and peers ------------------------------------------------------------------------
     clock_offset_ms_max: int = bound(
-        2_000, "A peer's stamp further ahead of the local clock is not merged: its clock is wrong, or it lies.",
+        2_000, "How far a stamp from a peer may be ahead of the local clock. A record beyond that is refused: the "
+               "clock is wrong, or the peer lies.",
         policy="clock_offset_ms_max",
     )  # fmt: skip
     outbox_bytes_max: int = bound(
-        64 * MIB, "Writes that wait for the peers; beyond it the oldest are dropped and repaired by comparison."
+        64 * MIB, "Writes that wait to be sent to peers. When it is full, the oldest are dropped, and comparison "
+                  "repairs that."
     )
     peer_queue_bytes_max: int = bound(
         16 * MIB,
-        "Writes that wait for one peer; beyond it they are dropped, and the peer is made level by comparison.",
+        "Writes that wait for one slow peer. When it is full, they are dropped, and comparison repairs that.",
         "peer-queue-limit", MIB, 16 * GIB, "queue_bytes_max",
     )  # fmt: skip
-    joiners_max: int = bound(2, "Nodes that a node fills up at a time.", "joiners-at-once", 1, 64, "dumps_max")
+    joiners_max: int = bound(2, "How many joining nodes one node fills up at the same "
+                                "time.",
+                                "joiners-at-once", 1, 64, "dumps_max")
     alone_ms: int = bound(
-        3_000, "Without any peer for so long a joiner says that it is alone; with peers of whom none is ready they "
-               "become level.",
+        3_000, "A joining node that met no peer for this long reports the state alone. If it met peers of which none "
+               "is ready, they compare with each other and become ready.",
         "alone-after-ms", 0, 3_600_000, "alone_ms",
     )  # fmt: skip
     join_wait_s: int = bound(
         30,
-        "How long a node that was told to join, and has met nobody, decides nothing; then --serve-alone says.",
+        "How long a node that has reached no peer of --join refuses commands that decide. Afterwards --serve-alone "
+        "applies.",
         "join-wait",
         0,
         86_400,
     )
     suspicion_ms: int = bound(
-        4_000, "How long a suspected node has to deny that it is dead.", "suspicion-ms", 1_000, 600_000, "suspicion_ms"
+        4_000, "How long a suspected node has to refute that it is "
+               "dead.",
+               "suspicion-ms", 1_000, 600_000, "suspicion_ms"
     )
     isolation_window_ms: int = bound(
         10_000,
-        "A window in which half of the members should answer.",
+        "Length of a window in which half of the members should answer.",
         "isolation-window-ms",
         1_000,
         600_000,
@@ -214,7 +244,7 @@ class Limits:
     )
     isolation_windows_max: int = bound(
         3,
-        "Windows in a row with fewer; then the node is isolated, and goes back to the roots.",
+        "After this many windows in a row with fewer answers the node is isolated, and connects to the roots again.",
         "isolation-windows",
         1,
         100,
@@ -222,12 +252,12 @@ class Limits:
     )
 
     # -- the tree ---------------------------------------------------------------------------------
-    tree_trunks_max: int = bound(32, "Trunks of a root.", "tree-trunks", 1, 10_000, "trunks_max")
-    tree_branches_max: int = bound(15, "Branches of a trunk.", "tree-branches", 1, 10_000, "branches_max")
-    tree_leaves_max: int = bound(25, "Leaves of a branch.", "tree-leaves", 1, 10_000, "leaves_max")
+    tree_trunks_max: int = bound(32, "Trunks (children) of a root.", "tree-trunks", 1, 10_000, "trunks_max")
+    tree_branches_max: int = bound(15, "Branches (children) of a trunk.", "tree-branches", 1, 10_000, "branches_max")
+    tree_leaves_max: int = bound(25, "Leaves (children) of a branch.", "tree-leaves", 1, 10_000, "leaves_max")
     tree_check_ms: int = bound(
         30_000,
-        "How often a node asks its parent whether it is still its child.",
+        "How often a node asks its parent whether it still counts as its child.",
         "tree-check-ms",
         1_000,
         3_600_000,
@@ -242,16 +272,24 @@ class Limits:
         "rebalance_ms",
     )
     tree_better_percent: int = bound(
-        20, "By so much of its latency a parent must be better.", "tree-better-percent", 0, 99, "better_percent"
+        20, "How much lower the latency of a new parent must be, as a share of the present "
+            "one's.",
+            "tree-better-percent", 0, 99, "better_percent"
     )
-    tree_better_ms: int = bound(2, "And by so much at least.", "tree-better-ms", 0, 60_000, "better_least_ms")
+    tree_better_ms: int = bound(2, "How much lower the latency of a new parent must be at "
+                                   "least.",
+                                   "tree-better-ms", 0, 60_000, "better_least_ms")
     tree_better_for_ms: int = bound(
-        300_000, "And for so long, before a node moves to it.", "tree-better-for-ms", 0, 86_400_000, "better_ms"
+        300_000, "How long a new parent must have been better before the node moves to "
+                 "it.",
+                 "tree-better-for-ms", 0, 86_400_000, "better_ms"
     )
-    tree_rest_ms: int = bound(600_000, "Rest after a move.", "tree-rest-ms", 0, 86_400_000, "rest_ms")
+    tree_rest_ms: int = bound(600_000, "How long a node stays after a "
+                                       "move.",
+                                       "tree-rest-ms", 0, 86_400_000, "rest_ms")
     tree_outside_percent: int = bound(
         30,
-        "Links to outside the own branch, of all beyond ten peers.",
+        "Share of the links that lead out of the node's own branch, where it has more than ten peers.",
         "tree-outside-percent",
         0,
         100,
