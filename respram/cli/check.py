@@ -1,6 +1,6 @@
 """`respram check`: asks a running Redis, or reads a capture of MONITOR, and prints what would be refused here.
 
-The only command beside `ping` that opens a socket of its own: it must run where no client library is.
+Like `ping` it opens a socket of its own, because it must run where no client library is installed.
 """
 
 import socket
@@ -14,20 +14,20 @@ from respram.cli.terminal import coloured, progress
 from respram.cli.workload import LINE_BYTES_MAX, Workload, is_clean, of_capture, of_info, report
 from respram.errors import ConfigError
 
-CHECK_TIMEOUT_S = 10.0  # of all questions together
+CHECK_TIMEOUT_S = 10.0  # for all questions together
 ANSWER_BYTES_MAX = 16 << 20  # INFO of a server with very many commands and databases is some hundred kilobytes
 DEFAULT_PORT = 6379
-LOOK_LINES = 10_000  # of a capture between two looks at how much of it is read
+LOOK_LINES = 10_000  # lines of a capture between two updates of the progress
 STYLES = (("refused by design", "bold red"), ("unknown commands", "bold red"), ("refused,", "bold yellow"),
           ("served with", "bold yellow"))  # of headings
 
-CHECK_HELP = """respram check: what of a workload that runs on Redis would be refused by respram, and how often.
+CHECK_HELP = """respram check: list the commands of a workload on Redis that respram would refuse.
 
   respram check redis://[[USER]:PASSWORD@]HOST[:PORT]    asks a running Redis for INFO commandstats and keyspace;
                                                          rediss:// by TLS, SSL_CERT_FILE names an authority of one's own
   respram check --monitor FILE                           reads a capture: redis-cli MONITOR > FILE
 
-Nothing is written to the server. The password may also stand in RESPRAM_REQUIREPASS. Exit code 0: all would be
+Nothing is written to the server. The password may also be in RESPRAM_REQUIREPASS. Exit code 0: everything would be
 served. 1: something would be refused, or there was no answer. 2: wrong arguments.
 """
 

@@ -1,8 +1,8 @@
-"""`respram cluster`: an enclave on this machine for trying things out. Nodes on consecutive ports, stopped together.
+"""`respram cluster`: runs an enclave of several nodes on this machine, to try things out.
 
-Each node is a process of its own, as in earnest; their lines come through with the node's number before them. Whatever
-ends one of them unasked ends all: half an enclave would only puzzle whoever is looking. What `serve` takes is passed
-on.
+Each node is a process of its own, on the next port, as in production. The lines of its log are shown with its number in
+front. All nodes are stopped together; if one ends by itself, the others are stopped too, since half an enclave would
+only be confusing. The options of `serve` are passed on to each node.
 """
 
 import select
@@ -23,27 +23,27 @@ from respram.config.options import PORT_MAX, Address, read_whole
 from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
 
-NODES_MAX = 16  # on one machine; more is a matter of several
-READY_S = 60.0  # after which what the nodes said is told, ready or not
-HELD_LINES_MAX = 1_000  # until then
+NODES_MAX = 16  # more nodes need more than one machine
+READY_S = 60.0  # after which the lines held back are shown, whether the nodes are ready or not
+HELD_LINES_MAX = 1_000  # lines held back until then
 STOP_S = 8.0  # a node promises to stop in 5
-LINE_BYTES_MAX = 4096  # of one node's output that are shown as one line
-# the last: the terminal is gone; a node takes it for a reload
+LINE_BYTES_MAX = 4096  # the longest line of a node's output that is shown whole
+# SIGHUP means here that the terminal is gone; a node takes it for a reload
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - where nodes reach one that listens at all addresses
 
 CLUSTER_FLAGS = {"nodes": True, "watch": False}
-CLUSTER_HELP = """respram cluster: an enclave of several nodes on this machine, until Ctrl-C.
+CLUSTER_HELP = """respram cluster: run an enclave of several nodes on this machine until Ctrl-C.
 
-  --nodes COUNT           how many (default 3, at most 16)
-  --port PORT             for clients of the first node, the others follow (default 6379)
-  --peer-port PORT        for its peers, the others follow (default 16379)
-  --tls-port PORT         for its clients over TLS, the others follow (default none)
-  --watch                 show them in this terminal as `respram top` does, until q is pressed
+  --nodes COUNT           how many nodes (default 3, at most 16)
+  --port PORT             port for clients of the first node; the others take the next ones (default 6379)
+  --peer-port PORT        port for peers of the first node, likewise (default 16379)
+  --tls-port PORT         port for clients over TLS of the first node, likewise (default none)
+  --watch                 show the enclave in this terminal, like `respram top`, until q is pressed
 
-What `respram serve` takes is passed on to each node, but for --join and --advertise. Without a
-cluster secret the nodes talk in the clear, on loopback alone.
+All options of `respram serve` except --join and --advertise are passed on to each node. Without a
+cluster secret the nodes use unencrypted links on loopback.
 """
 
 

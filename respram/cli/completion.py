@@ -1,6 +1,6 @@
-"""`respram completion bash|zsh|fish`: what a shell offers behind `respram`, from the same tables as the help.
+"""`respram completion bash|zsh|fish`: prints a shell's completion script, made from the same tables as the help.
 
-The shell is given words and flags; values are left to it (files, mostly).
+The script offers commands and flags. Values are left to the shell, which offers files.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from respram.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish")
-HELP = """respram completion SHELL: what bash, zsh or fish offers behind `respram`.
+HELP = """respram completion SHELL: print the completion script for bash, zsh or fish.
 
   bash   source <(respram completion bash)
   zsh    source <(respram completion zsh)

@@ -1,4 +1,4 @@
-"""`respram gateway` and `respram mcp`, and a gateway beside a node for `respram serve --gateway PORT`."""
+"""`respram gateway` and `respram mcp`, and the gateway that `respram serve --gateway PORT` starts beside the node."""
 
 import contextlib
 import importlib.util
@@ -40,7 +40,7 @@ def run_gateway(words: list[str], variables: Mapping[str, str], parse: Parse) ->
     with needing("gateway"):
         from respram.gateway.serving import serve
 
-        if importlib.util.find_spec("mcp") is None:  # imported when an agent asks, and missed now
+        if importlib.util.find_spec("mcp") is None:  # imported when an agent asks; its absence shows now
             raise ModuleNotFoundError("no module named mcp", name="mcp")
     return serve(made)
 

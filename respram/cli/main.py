@@ -1,11 +1,10 @@
-"""The `respram` command: `serve` runs a node, `ping` asks one whether it lives, `cluster` runs several, `secret` makes
-one.
+"""The `respram` command: parses the command line and runs one of its commands, such as `serve` or `ping`.
 
-Words in, an exit code out: 0 done, 1 the machine did not allow it (a taken port, no answer), 2 the
-command line or a setting is wrong. Every failure is one line on standard error that says what to
-change. Printing belongs here and nowhere else.
+The exit code is 0 for success, 1 for a failure of the machine (a port that is taken, no answer) and 2 for a wrong
+command line or setting. Every failure is one line on standard error that says what to change. Printing belongs here and
+nowhere else.
 
-Each command imports what it needs when it is asked for: a health check every few seconds does not pay for the others.
+Each command imports what it needs when it runs, so that a health check every few seconds does not pay for the others.
 """
 
 import gc
@@ -25,17 +24,17 @@ if TYPE_CHECKING:
 USAGE = """respram speaks the Redis protocol and forgets on schedule: every key has a time to live, none can be deleted.
 
   respram serve [--help] [OPTIONS]    run a node
-  respram ping [--help] [OPTIONS]     exit 0 when a node answers PONG
-  respram cluster [--help] [OPTIONS]  run several nodes here, for trying it out
-  respram gateway [--help] [OPTIONS]  HTTP, MCP and a live page in front of nodes
-  respram mcp [--help] [OPTIONS]      tools for an agent, on standard input and output
-  respram status [--help] [OPTIONS]   one screen about an enclave, with an exit code
-  respram top [--help] [OPTIONS]      the same in a terminal, as it changes
+  respram ping [--help] [OPTIONS]     check whether a node answers; exit code 0 if it does
+  respram cluster [--help] [OPTIONS]  run several nodes on this machine, to try them out
+  respram gateway [--help] [OPTIONS]  serve HTTP, MCP and a live page in front of nodes
+  respram mcp [--help] [OPTIONS]      serve tools for an agent on standard input and output
+  respram status [--help] [OPTIONS]   print the state of an enclave; the exit code says whether it is well
+  respram top [--help] [OPTIONS]      show an enclave live in the terminal
   respram secret                      print a fresh secret for the nodes of a cluster
-  respram completion SHELL            what bash, zsh or fish offers behind respram
-  respram man                         the manual page, for `respram man | man -l -`
-  respram check [--help] URL          what of a workload on Redis would be refused here
-  respram snapshot [--help] expire    destroy what has ended in a stopped node's snapshots
+  respram completion SHELL            print the completion script for bash, zsh or fish
+  respram man                         print the manual page: respram man | man -l -
+  respram check [--help] URL          list what respram would refuse of a workload on Redis
+  respram snapshot [--help] expire    destroy expired data in the snapshots of a stopped node
   respram --version
 """
 SECRET_HELP = """respram secret: print a fresh secret, 256 random bits, for --cluster-secret-file or a password.
@@ -78,7 +77,7 @@ def entry() -> int:
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # as with `respram man | head`: who reads has enough
+    except BrokenPipeError:  # as with `respram man | head`: the reader has closed the pipe
         _quiet()
         return 1
     return code
@@ -136,8 +135,8 @@ def _tell(line: str) -> None:
 
 
 def _say(line: str) -> None:
-    """Raises OSError once, when nobody listens any more; from then on it goes nowhere, the interpreter's last flush as
-    well.
+    """Prints a line. Raises OSError once, when the reader is gone; after that all output is discarded, the
+    interpreter's last flush included.
     """
     try:
         print(line, flush=True)
@@ -153,7 +152,7 @@ def _quiet() -> None:
 
 
 def _complain(error: ConfigError, code: int) -> int:
-    sys.stderr.write(f"respram: {' '.join(str(error).split(chr(10)))}\n")  # in one piece: others may write there, too
+    sys.stderr.write(f"respram: {' '.join(str(error).split(chr(10)))}\n")  # in one piece: others write there too
     return code
 
 
@@ -191,7 +190,7 @@ def _serve_flags() -> dict[str, bool]:
 
 
 def serve_help() -> str:
-    """One line per option, however long: what it takes, its default and unit, what it does."""
+    """The text of `serve --help-all`: one line per option with its default and its meaning."""
     from respram.config.options import OPTIONS
 
     rows = [

@@ -1,4 +1,4 @@
-"""`respram man`: the manual page, made of the same tables as the help."""
+"""`respram man`: prints the manual page, made from the same tables as the help."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ HELP = """respram man: print the manual page of respram.
 
 
 def page(usage: str, groups: Mapping[str, tuple[str, ...]]) -> str:
-    """In the macros of man(7)."""
+    """The manual page in the macros of man(7)."""
     summary, *lines = usage.splitlines()
     commands = [found.groups() for line in lines if (found := re.match(r"  (respram .*?)\s{2,}(\S.*)", line))]
     out = [

@@ -1,10 +1,10 @@
 """`respram ping`: the health check.
-A plain socket, or TLS by the node's own settings; no client library is needed for it.
+It uses a plain socket, or TLS by the node's own settings, and needs no client library.
 
-Where `RESPRAM_PORT` is 0 and `RESPRAM_TLS_PORT` is set, the node has no plain port and TLS is spoken without being
-asked for, with the node's own certificate: so a container's check needs no words. Host names are not compared: the
-check runs beside the node, which few certificates name. Who is believed is whoever `--tls-ca` signed, or the very
-certificate in `--tls-cert`.
+If `RESPRAM_PORT` is 0 and `RESPRAM_TLS_PORT` is set, the node has no plain port. `ping` then uses TLS with the node's
+own certificate by itself, so a container's check needs no arguments. It trusts a certificate that `--tls-ca` has
+signed, and the very certificate in `--tls-cert`. It does not compare host names, because the check runs beside the node
+and few certificates name that address.
 """
 
 import contextlib
@@ -17,38 +17,38 @@ from respram.config.options import PORT_MAX, read_password, read_whole
 from respram.config.settings import read_password_file
 from respram.errors import ConfigError
 
-PING_TIMEOUT_S = 3.0  # all of a ping together; a health check must end before its caller's patience
+PING_TIMEOUT_S = 3.0  # of a whole ping; a health check must end before its caller gives up
 PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
 GOOD = (b"+OK", b"+PONG", b"+ready", b"+isolated")
 
-LOADING = b"-LOADING"  # it is alive, and answers PONG once its snapshot is read: not to be restarted for that
+LOADING = b"-LOADING"  # the node is alive and reads its snapshot: no reason to restart it
 
 PING_FLAGS = {
     "host": True, "port": True, "unixsocket": True,
     "password-file": True, "ready": False, "tls": False, "tls-ca": True, "tls-cert": True, "tls-key": True,
 }  # fmt: skip
-PING_HELP = """respram ping: exit 0 when a node answers PONG, or that it loads its snapshot, and 1 when it does not.
+PING_HELP = """respram ping: exit with 0 if a node answers PONG or says that it is loading its snapshot, else with 1.
 
   --host HOST             where the node listens (default 127.0.0.1)
   --port PORT             its port for clients (default 6379, or RESPRAM_PORT; with TLS RESPRAM_TLS_PORT)
-  --unixsocket PATH       its Unix socket instead (by itself where RESPRAM_PORT is 0 and RESPRAM_UNIXSOCKET is set)
+  --unixsocket PATH       its Unix socket instead (default if RESPRAM_PORT is 0 and RESPRAM_UNIXSOCKET is set)
   --password-file FILE    a file whose first line is the password (default: RESPRAM_REQUIREPASS_FILE)
 
-  --ready                 fail while the node loads its snapshot, fills up from its peers, or has met none of them
+  --ready                 also fail while the node loads its snapshot, fills up from its peers, or has met none of them
 
-  --tls                   speak TLS (by itself where RESPRAM_PORT is 0 and RESPRAM_TLS_PORT is set)
-  --tls-ca FILE           who signed the node's certificate (default: RESPRAM_TLS_CA)
-  --tls-cert FILE         what to show the node, believed as its own as well (default: RESPRAM_TLS_CERT)
-  --tls-key FILE          its key (default: RESPRAM_TLS_KEY)
+  --tls                   use TLS (default if RESPRAM_PORT is 0 and RESPRAM_TLS_PORT is set)
+  --tls-ca FILE           the authority that signed the node's certificate (default: RESPRAM_TLS_CA)
+  --tls-cert FILE         the certificate to show; also trusted as the node's own (default: RESPRAM_TLS_CERT)
+  --tls-key FILE          the key of that certificate (default: RESPRAM_TLS_KEY)
 
-RESPRAM_REQUIREPASS is used as the password when no file is named.
+Without a file, RESPRAM_REQUIREPASS is the password.
 """
 
 
 class Target(NamedTuple):
     host: str
     port: int
-    secure: Callable[[socket.socket], socket.socket] | None  # how TLS begins, where it does
+    secure: Callable[[socket.socket], socket.socket] | None  # starts TLS on the socket; None: plain
     path: str = ""  # of a Unix socket: it has no host and no port
 
 

@@ -1,5 +1,4 @@
-"""`respram snapshot expire DIR`: what a stopped node's directory holds past its time is destroyed, and what remains is
-said.
+"""`respram snapshot expire DIR`: destroys expired data in the directory of a stopped node, and says what remains.
 """
 
 import time
@@ -11,13 +10,14 @@ from respram.cli.terminal import progress
 from respram.config.settings import read_snapshot_key
 from respram.errors import ConfigError
 
-SNAPSHOT_HELP = """respram snapshot: destroys what has ended in the snapshots of a node that is stopped.
+SNAPSHOT_HELP = """respram snapshot: destroy expired data in the snapshots of a stopped node.
 
   respram snapshot expire DIR [--key-file FILE]
 
-DIR is that of --snapshot-dir. With the node's --snapshot-key-file, keys leave keys.ring as well, and values that are
-over leave segments that are not. For a timer: every minute until the node is started again, or nothing is left. Exit
-code 0: done, or a running node does it. 1: something that has ended may still open. 2: wrong arguments.
+DIR is the directory of --snapshot-dir. With the node's --snapshot-key-file, expired keys are removed from keys.ring
+as well, and expired values from segments that hold others. Let a timer run it every minute until the node starts
+again or nothing is left. Exit code 0: done, or a running node does it itself. 1: expired data may still be readable.
+2: wrong arguments.
 """
 
 
@@ -39,7 +39,7 @@ def run(
     try:
         done = expire(folder, secret, time.time_ns() // 1_000_000, tell)
     except BlockingIOError:
-        say(f"{folder}: a node runs on it, and forgets by itself")
+        say(f"{folder}: a running node uses it and expires its data itself")
         return 0
     except OSError as error:
         complain(f"respram: {folder} cannot be worked on: {error.strerror or error}")
@@ -47,13 +47,13 @@ def run(
     finally:
         shown.close()
     say(
-        f"{folder}: {done.segments} segments; {done.removed} over and removed, {done.rewritten} written anew without "
+        f"{folder}: {done.segments} segments; {done.removed} expired and removed, {done.rewritten} rewritten without "
         f"{done.values} values, "
         f"{done.keys} keys destroyed, {done.kept} left"
     )
     if done.next_ms:
         say(
-            "the next segment is over at "
+            "the next segment expires at "
             f"{datetime.fromtimestamp(done.next_ms / 1000, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}"
         )
     if done.ring_is_locked:

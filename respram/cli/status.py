@@ -1,4 +1,4 @@
-"""`respram status`: one screen about an enclave, for people and for scripts. No extra is needed for it."""
+"""`respram status`: prints the state of an enclave, for people and for scripts. It needs no extra."""
 
 import json
 import time
@@ -15,17 +15,17 @@ from respram.gateway.settings import read_targets
 from respram.gateway.target import Target
 
 FLAGS = {"url": True, "url-file": True, "json": False, "wait": True}
-HELP = """respram status: one screen about an enclave.
+HELP = """respram status: print the state of an enclave.
 
-  --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it for others to fall back on
+  --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it to name nodes to fall back on
   --url-file FILE   a file of such URLs, one a line
-  --json            the same as one JSON object
-  --wait SECONDS    look until all is well, at most so long: how far a node has filled up is shown meanwhile
+  --json            print one JSON object
+  --wait SECONDS    wait until all is well, at most this long, and show how far a node has filled up
 
 Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its
-peers, 4 the login is wrong or may not ask.
+peers, 4 the login is wrong or lacks a right.
 """
-WAIT_S_MAX = 24 * 3600  # of `--wait`: a day; a node that is not ready then will not be
+WAIT_S_MAX = 24 * 3600  # of `--wait`: a day; a node that is not ready by then never will be
 LOOK_S = 0.5  # between two looks
 STYLES = (("state      ready", "bold green"), ("state", "bold yellow"), ("problem", "bold red"))
 LAG_MS_MAX = 10_000  # behind which a peer is a problem

@@ -1,7 +1,7 @@
-"""What is said while something takes long, and in which colours: `rich` where a terminal and the extra are.
+"""Progress bars and colours for what takes long: by `rich`, if there is a terminal and the extra is installed.
 
-A bar that is gone when the work is done; where there is no terminal, or no rich, a line now and then. What is quick
-says nothing at all. Bars and lines go to standard error: what a command prints can be piped as ever.
+A bar disappears when the work is done. Without a terminal or rich, a line is written now and then. Quick work shows
+nothing. Bars and lines go to standard error, so a command's output can still be piped.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ BAR_FIRST_S, BAR_EVERY_S = 0.3, 0.1
 LINE_EVERY_S = {True: 2.0, False: 10.0}  # on a terminal; in a file or a pipe
 
 Say = Callable[[str], None]
-Style = tuple[str, str]  # how lines begin, and what rich calls their style
+Style = tuple[str, str]  # the beginning of a line, and rich's name of its style
 
 
 class Progress(Protocol):
-    """How far something is. `show` may be called as often as there is something new; a total of 0: nobody knows it."""
+    """Shows how far some work is. `show` may be called at every step; a total of 0 means that it is unknown."""
 
     def show(self, what: str, done: int, total: int, unit: str = "") -> None: ...
     def close(self) -> None: ...
@@ -27,7 +27,7 @@ class Progress(Protocol):
 
 def progress(*, lines: bool = True, stream: TextIO | None = None,
              clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Without `lines` nothing is said where there is no bar."""
+    """The best progress display for the stream. Without `lines` nothing is shown where there is no bar."""
     stream = sys.stderr if stream is None else stream
     on_terminal = stream.isatty()
     if on_terminal and has_rich():

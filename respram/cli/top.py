@@ -1,16 +1,16 @@
-"""`respram top`: the live page in a terminal, by the extra respram[top]."""
+"""`respram top`: shows an enclave live in the terminal. It needs the extra respram[top]."""
 
 from collections.abc import Callable, Mapping
 
 from respram.cli.gateway import needing, take_urls
 from respram.gateway.settings import read_targets
 
-HELP = """respram top: an enclave in a terminal, as it changes.
+HELP = """respram top: show an enclave live in the terminal.
 
-  --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it for others to fall back on
+  --url URL         a node (default redis://127.0.0.1:6379, or RESPRAM_URL); repeat it to name nodes to fall back on
   --url-file FILE   a file of such URLs, one a line
 
-q quits, p pauses. It shows what the URL's user may see.
+q quits, p pauses. It shows what the user of the URL may see.
 """
 
 

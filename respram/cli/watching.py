@@ -1,7 +1,7 @@
-"""`respram cluster --watch`: `respram top` over the nodes, in the terminal that started them.
+"""`respram cluster --watch`: shows the nodes live, as `respram top` does, in the terminal that started them.
 
-The view is a process of its own: it takes the terminal, and the nodes go on whatever becomes of it. While it is there,
-what the nodes say is kept and not shown. The nodes stop when the view is quit, and the view ends when one of them does.
+The view is a process of its own. It takes the terminal, and its failure does not harm the nodes. While it runs, the
+nodes' lines are held back. The nodes stop when the user quits the view, and the view ends when a node does.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from respram.errors import ConfigError
 
 STOP_S = 5.0  # for the view to give the terminal back
-LINES_MAX = 200  # of the nodes that are kept, and told where one of them ends unasked
+LINES_MAX = 200  # of the nodes that are held back, and shown if one of them ends by itself
 
 
 class View:
@@ -23,13 +23,13 @@ class View:
         self.say = say
         self.lines: deque[str] = deque(maxlen=LINES_MAX)
         self.process: subprocess.Popen[bytes] | None = None
-        self.code = 0  # 1: it ended, and nobody had quit it
+        self.code = 0  # 1: the view ended by itself
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", "respram", "top"], env=self.environment)
 
     def tell(self, line: str) -> None:
-        """A line of a node: shown while nobody has the terminal."""
+        """Shows a line of a node, or holds it back while the view has the terminal."""
         if self.process is None:
             self.say(line)
         else:
@@ -40,7 +40,7 @@ class View:
         return self.process is not None and self.process.poll() is not None
 
     def stop(self, *, failed: bool) -> None:
-        """Gives the terminal back, and tells what the nodes said last where one of them failed."""
+        """Ends the view, and shows the nodes' last lines if one of them failed."""
         if self.process is None:
             return
         self.code = 1 if self.process.poll() else 0
@@ -56,7 +56,7 @@ class View:
 
 
 def check_terminal() -> None:
-    """ConfigError before anything is started."""
+    """Raises ConfigError unless there is a terminal and the extra; called before anything is started."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigError("--watch needs a terminal; without it the nodes' lines are printed")
     if importlib.util.find_spec("textual") is None:

@@ -51,21 +51,28 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
 
 WORDS = (
-    Word("bind", "HOST", "127.0.0.1", "Where HTTP is spoken, several separated by commas.", read_hosts),
-    Word("port", "PORT", "8080", "Its port; 0 takes any free one and the log names it.", _whole(0, PORT_MAX)),
-    Word("unprotected", "", "no", "Beyond loopback: who does not log in gets the rights of --url.", read_yes),
-    Word("allow-host", "NAME", "", "Names in Host besides addresses and localhost, separated by commas.", _names),
-    Word("allow-origin", "ORIGIN", "", "Pages of other origins that may ask, separated by commas; * for all.",
+    Word("bind", "HOST", "127.0.0.1", "Addresses on which the gateway listens, separated by commas.", read_hosts),
+    Word("port", "PORT", "8080", "Port of the gateway. 0 picks any free port, which the log "
+                                 "names.", _whole(0, PORT_MAX)),
+    Word("unprotected", "", "no", "Allow requests without a login on addresses beyond loopback. They get the rights "
+                                  "of --url.", read_yes),
+    Word("allow-host", "NAME", "", "Names that the header Host may have besides addresses and localhost, separated "
+                                   "by commas.", _names),
+    Word("allow-origin", "ORIGIN", "", "Origins whose pages may send requests, separated by commas; * for all.",
          _origins),
-    Word("max-body", "SIZE", "16mb", "Largest value that is taken.", lambda text: read_size(text, 1, BODY_BYTES_MAX)),
-    Word("max-bodies", "SIZE", "256mb", "Values on their way at once; beyond it requests are told to come later.",
+    Word("max-body", "SIZE", "16mb", "Largest value that a request may "
+                                     "carry.", lambda text: read_size(text, 1, BODY_BYTES_MAX)),
+    Word("max-bodies", "SIZE", "256mb", "Bytes of all values in transit at once. When it is full, requests are "
+                                        "answered 503 with Retry-After.",
          lambda text: read_size(text, 1, 1 << 40)),
-    Word("max-connections", "COUNT", "5000", "Connections at once, those that watch included.", _whole(1, 100_000)),
-    Word("quorum", "majority|none", "majority", "Whether writes wait until most nodes hold them.",
+    Word("max-connections", "COUNT", "5000", "Open connections, watchers included.", _whole(1, 100_000)),
+    Word("quorum", "majority|none", "majority", "Whether a write waits until most nodes of the enclave hold it.",
          lambda text: read_choice(text, ("majority", "none"))),
-    Word("write-timeout", "SECONDS", "5", "How long they wait; then the answer is 202.", _whole(1, 60)),
-    Word("tls-cert", "FILE", "", "A certificate in PEM form: HTTPS instead of HTTP.", read_path),
-    Word("tls-key", "FILE", "", "Its key.", read_path),
+    Word("write-timeout", "SECONDS", "5", "How long a write waits for the quorum. After that the answer is "
+                                          "202.", _whole(1, 60)),
+    Word("tls-cert", "FILE", "", "A certificate in PEM form. With it the gateway speaks HTTPS instead of "
+                                 "HTTP.", read_path),
+    Word("tls-key", "FILE", "", "The key of that certificate.", read_path),
 )  # fmt: skip
 FLAGS = {"url": True, "url-file": True, "lifeline": False} | {word.name: bool(word.metavar) for word in WORDS}
 
@@ -91,9 +98,11 @@ def help_text() -> str:
         (
             "--url URL",
             URL,
-            "A node: redis://[user:password@]host:port/db, rediss://, unix://. Repeat it for others to fall back on.",
+            "A node: redis://[user:password@]host:port/db, rediss://, unix://. Repeat it to name nodes to fall back "
+            "on.",
         ),
-        ("--url-file FILE", "none", "A file of such URLs, one a line: others on the machine can read flags."),
+        ("--url-file FILE", "none", "A file of such URLs, one a line. Other users of the machine can read flags, but "
+                                    "not the file."),
     ]
     rows += [(f"--{word.name} {word.metavar}".rstrip(), word.default or "none", word.why) for word in WORDS]
     return "".join(f"  {flag:<24}  {default:<24}  {why}\n" for flag, default, why in rows)

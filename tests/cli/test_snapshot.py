@@ -10,10 +10,10 @@ from respram.server import snapshot_files as files
 
 def test_the_report_says_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshot", "expire", str(tmp_path)], {}) == 0
-    assert "0 segments; 0 over and removed" in capsys.readouterr().out
+    assert "0 segments; 0 expired and removed" in capsys.readouterr().out
     claim = files.claim(tmp_path)
     assert main(["snapshot", "expire", str(tmp_path)], {}) == 0
-    assert "a node runs on it" in capsys.readouterr().out
+    assert "a running node uses it" in capsys.readouterr().out
     files.release(claim)
     (tmp_path / files.RING).write_bytes(b"locked")
     (tmp_path / "16-1-00000000000000000000000000000000.segment").write_bytes(b"RSPRSEG1")
@@ -35,4 +35,4 @@ def test_wrong_words_change_nothing(words: list[str], phrase: str, capsys: pytes
 
 def test_help_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshot", "--help"], {}) == 0
-    assert "For a timer" in capsys.readouterr().out
+    assert "Let a timer run it" in capsys.readouterr().out
