@@ -178,3 +178,9 @@ def test_a_name_that_is_there_is_not(span: str) -> None:
 
 def test_pages_are_found_at_all() -> None:
     assert len(PAGES) > 30 and sum(1 for page in PAGES for _ in spans(page.read_text())) > 1_000
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_each_page_of_the_documentation_ends_with_a_link_to_the_next_one(page: Path) -> None:
+    found = re.search(r"\nNext: \[[^\]]+\]\(([^)#]+)\)\.\n\Z", page.read_text())
+    assert found and (page.parent / found[1]).resolve().is_file()

@@ -1,6 +1,6 @@
-"""docs/commands.md, made from the catalog: `python -m respram.catalog.page > docs/commands.md`.
+"""Generates docs/commands.md from the catalog: `python -m respram.catalog.page > docs/commands.md`.
 
-What the catalog cannot know is said in the few sentences here. A test compares the file with the page.
+The text that is not in the catalog is here. A test compares the file with the output.
 """
 
 import sys
@@ -27,70 +27,72 @@ REASONS = {
     b"emptying": "No command empties or swaps a database",
     b"renaming": "A key keeps its name and its database",
     b"persisting": "Every key has a TTL",
-    b"script": "respram keeps no functions; EVAL and EVALSHA run scripts",
+    b"script": "respram has no functions; EVAL and EVALSHA run scripts",
     b"type": "respram stores strings, hashes, sets and sorted sets",
-    b"bits": "SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP serve instead",
-    b"comparing": "The work is the product of two lengths: for the client to do",
-    b"watching": "Nobody watches over others' shoulders",
-    b"debugging": "Nobody reaches into a running node",
-    b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does it by itself",
-    b"dumping": "Values come and leave through writing and reading only",
+    b"bits": "Use SETBIT, GETBIT, BITCOUNT, BITPOS and BITOP instead",
+    b"comparing": "Its cost is the product of two lengths: the client has to do it",
+    b"watching": "No client may see the commands of others",
+    b"debugging": "No client may change the inner state of a running node",
+    b"saving": "No command writes data to a disk; with `--snapshot-dir` the node does so by itself",
+    b"dumping": "Values are only written and read, not exported or imported",
     b"following": "There is no master and no replica",
     b"modules": "There are no modules",
-    b"slots": "Slots have their homes by themselves, and nodes find each other by `--join`",
+    b"slots": "Slots are assigned automatically, and nodes find each other by `--join`",
 }
 INTRODUCTION = """\
 # Commands
 
 <!-- Made by `python -m respram.catalog.page > docs/commands.md`. Change the catalog, not this file. -->
 
-Replies and error texts are those of Redis wherever Redis has the same notion. What is different for
-every command:
+Replies and error texts are those of Redis wherever Redis has the same concept. Four things are different for every
+command:
 
-- **Every key has a deadline.** A write that names none gets the node's default TTL, and the key's
-  deadline is marked *implicit*. TTL, PTTL and EXPIRETIME tell the truth; EXPIRE with `NX`, `XX`, `GT` or
-  `LT` treats an implicit deadline as none. A TTL beyond `--max-ttl` is cut to it.
-- **Nothing deletes, unless an operator gave the right to let go.** Without it a command that would delete is refused
-  with `NOPERM`, inside MULTI too, and the key survives: DEL and its kin, EXPIRE with a time that is not in the future,
-  SET with a past `EXAT`, BITOP with an empty result over an existing key. See [Letting go](#letting-go).
-- **Everybody can overwrite with a shorter TTL.** `SET key "" PX 1` reads as missing at once, where there is such a key.
-- A command that changes part of a value (APPEND, SETRANGE, SETBIT, INCR...) keeps deadline and mark.
+- **Every key has a deadline.** A write without a TTL gets the node's default TTL, and the key's deadline is marked
+  *implicit*. TTL, PTTL and EXPIRETIME answer the real deadline; EXPIRE with `NX`, `XX`, `GT` or `LT` treats an implicit
+  deadline as none. A TTL above `--max-ttl` is cut to it.
+- **No user can delete, unless an operator gave the right to let go.** Without it a command that would delete is refused
+  with `NOPERM`, inside MULTI too, and the key survives: DEL and its relatives, EXPIRE with a time that is not in the
+  future, SET with a past `EXAT`, BITOP with an empty result over an existing key. See [Letting go](#letting-go).
+- **Every user can overwrite a key with a shorter TTL.** After `SET key "" PX 1` an existing key reads as missing at
+  once.
+- **A command that changes part of a value** (APPEND, SETRANGE, SETBIT, INCR...) keeps the deadline and its mark.
 """
 TABLE = "| command | since | what it does |\n|---|---|---|\n"
 LETTING_GO = """\
 ## Letting go
 
-Nobody may run these commands unless an operator gave them *by name*: to a user (`ACL SETUSER app +del +unlink`, or a
-line of the users file), or to the default user (`--let-go del,unlink`). `+@all`, `+@write` and `allcommands` do not
-include them. To let go of a key is one write of a record without a value: the key reads as missing at once on this node
-and, as soon as the write has reached them, on all others; the value's bytes are wiped; an older value does not come
-back, after a cut or a restart either. The event is `del` here and `expired` on the other nodes. A command that deletes
-by naming a time that has passed needs the right to `DEL`.
+A user may run these commands only if an operator gave the right *by name*: to a user (`ACL SETUSER app +del +unlink`,
+or a line of the users file), or to the default user (`--let-go del,unlink`). `+@all`, `+@write` and `allcommands` do
+not include them. Letting go of a key writes a record without a value. The key then reads as missing, on this node at
+once and on the others as soon as the write has reached them. The bytes of the value are wiped. An older value does not
+come back, not even after a cut or a restart. The event is `del` on this node and `expired` on the others. A command
+that deletes by naming a time in the past needs the right to `DEL`.
 """
 NOTES = """\
 ## Notes
 
 - **INCREX** counts within bounds and a window, in one step; a limiter of 100 calls a minute is `INCREX calls:42 UBOUND
-  100 EX 60 ENX`. It answers with the new value and the step that was applied. A result beyond `LBOUND` or `UBOUND` is
-  not written: the answer is the value as it is, and 0. With `SATURATE` it stops at the bound instead. `ENX` sets the
-  TTL only where the key has none of its own (it is new, or its deadline is implicit). With `BYFLOAT` both numbers are
-  doubles. `NX` counts only where the key is missing, `XX` only where it is there: else the answer is the value as it is
+  100 EX 60 ENX`. It answers with the new value and the step that was applied. A result outside `LBOUND` and `UBOUND` is
+  not written: the answer is the present value, and 0. With `SATURATE` the value stops at the bound instead. `ENX` sets
+  the TTL only if the key has none of its own (it is new, or its deadline is implicit). With `BYFLOAT` both numbers are
+  doubles. `NX` counts only if the key is missing, `XX` only if it exists; otherwise the answer is the present value
   (nil for a missing key), and 0.
 - **SET ... IFEQ value** writes only if the key holds exactly that value, **IFNE** only if it does not, and the answer
-  is nil if nothing was written. They take the place of the scripts that compare and set. `IFDEQ` and `IFDNE` take a
-  digest instead of the value, as **DIGEST** tells it: XXH3-64, 16 hexadecimal digits. A missing key equals nothing. The
-  digest is for recognizing a value, and no proof of it: who chooses two values can make their digests equal.
-- **CL.THROTTLE** is a rate limit as redis-cell has it, **BF.ADD** and its kin are filters as RedisBloom has them, whose
-  items end: [filters.md](filters.md).
-- **ZUNIONSTORE**, **ZRANGESTORE** and their kin write over what was there, as SET does. A result of nothing lets go of
-  the key, for who may DEL.
-- **EVAL** and its kin run Lua 5.1 as Redis does, where lupa is installed (`pip install 'respram[scripts]'`):
+  is nil if nothing was written. They replace scripts that compare and set. `IFDEQ` and `IFDNE` take a digest instead of
+  the value, as **DIGEST** returns it: XXH3-64, 16 hexadecimal digits. A missing key equals no value. The digest is no
+  proof of a value: somebody who chooses two values can make their digests equal.
+- **CL.THROTTLE** is a rate limit as in redis-cell. **BF.ADD** and its relatives are filters as in RedisBloom, but with
+  items that expire: [filters.md](filters.md).
+- **ZUNIONSTORE**, **ZRANGESTORE** and their relatives overwrite the key, as SET does. An empty result deletes the key,
+  which needs the right to DEL.
+- **EVAL** and its relatives run Lua 5.1 as Redis does, if lupa is installed (`pip install 'respram[scripts]'`):
   [scripts.md](scripts.md).
-- **MSETEX** writes all of its keys or none: 1 or 0.
+- **MSETEX** writes all of its keys (1) or none (0).
 - **SCAN** walks at most 65,536 keys in one call, whatever `COUNT` says.
-- **OBJECT ENCODING** and **REFCOUNT** answer what Redis would say of a freshly SET value, **IDLETIME** the seconds
-  since the last write.
-- **WAIT** counts the peers that hold all that was written on this node before it; `WAIT n 0` gives up after an hour.
+- **OBJECT ENCODING** and **REFCOUNT** answer as Redis would for a freshly SET value, **IDLETIME** the seconds since the
+  last write.
+- **WAIT** counts the peers that hold everything that was written on this node before it; `WAIT n 0` gives up after an
+  hour.
 - **PUBLISH** and **SPUBLISH** reach the subscribers on all nodes of the enclave and count those on their own.
 """
 
@@ -104,6 +106,7 @@ def page() -> str:
     parts.append(NOTES)
     parts.append("## Refused\n\nArity is checked first; the connection stays open.\n")
     parts.append("| reason | commands |\n|---|---|\n" + "".join(_refused_rows()))
+    parts.append("Next: [patterns](patterns/README.md).\n")
     return "\n".join(parts)
 
 
