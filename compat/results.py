@@ -122,14 +122,13 @@ def _granted(rows: list[Row]) -> str:
     alike, differ = sum(not unlike(row) for row in seen), sum(len(unlike(row)) for row in seen)
     checks = sum(row.wanted.counted for row in seen if row.wanted is not None)
     return (
-        f" Where letting go is granted (`--let-go all`), {alike} of {len(seen)} runs of frameworks and suites come out "
-        "as on "
-        f"Redis in every check; of their {checks} checks {differ} differ."
+        f" With the right to let go (`--let-go all`), {alike} of {len(seen)} runs of frameworks and suites come out as "
+        f"on Redis in every check; of their {checks} checks {differ} differ."
     )
 
 
 def summary(rows: list[Row]) -> str:
-    """What of it can be used, first; a refusal counts as what it is for whoever meets it, not as a success."""
+    """The result in a few sentences. A refused command counts as a failure of the check that needed it."""
     ran = [row for row in rows if not row.verdict.missing]
     words = [row.verdict.word for row in ran]
     counted = sum(row.verdict.counted for row in ran)
@@ -140,15 +139,16 @@ def summary(rows: list[Row]) -> str:
         for group in ("clients", "frameworks")
     )
     lost = len(rows) - len(ran)
+    cannot, broken = words.count("cannot"), words.count("fails")
     return (
-        f"{len(ran)} runs of clients and frameworks, unmodified, in {len({row.entry.language for row in ran})} "
-        "languages: "
-        f"{words.count('works')} work, {words.count('works except')} work except where they need what respram refuses, "
-        f"{words.count('cannot')} cannot be used, {words.count('fails')} fail otherwise"
+        f"{len(ran)} runs of unmodified clients and frameworks in {len({row.entry.language for row in ran})} languages: "
+        f"{words.count('works')} pass every check, and {words.count('works except')} pass all but those that need a "
+        "command that respram refuses"
+        f"{f', {cannot} cannot be used' if cannot else ''}{f', {broken} fail for another reason' if broken else ''}"
         f"{f'; {lost} not run' if lost else ''}. "
-        f"Of {counted} checks {limited} met a refusal (a delete, a script, another type of value) and {failed} failed "
-        "otherwise. "
-        f"Of use are {len(clients)} clients and tools, and {len(frameworks)} frameworks and suites.{_granted(rows)}"
+        f"Of {counted} checks {limited} met a refusal (a delete, a script, another type of value), which can break "
+        f"something that matters, such as a logout; {failed} failed for another reason. "
+        f"Usable are {len(clients)} clients and tools, and {len(frameworks)} frameworks and suites.{_granted(rows)}"
     )
 
 

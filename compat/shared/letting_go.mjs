@@ -1,4 +1,4 @@
-// A node-redis client whose deletes are overwrites, for what deletes on its own: connect-redis, Keyv and their like.
+// A node-redis client whose deletes are overwrites, for libraries that delete: connect-redis, Keyv and the like.
 export function lettingGo(client) {
   const [get, mGet, multi] = [client.get.bind(client), client.mGet.bind(client), client.multi.bind(client)];
   const missing = (value) => (value === '' ? null : value);

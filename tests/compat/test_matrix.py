@@ -142,8 +142,8 @@ def test_what_was_not_run_is_said_and_not_counted() -> None:
         Row(entry(group="frameworks", title="Frame"), Run("", ()), Verdict(missing="no php on this machine"), 0.0),
     ]
     said = summary(rows)
-    assert said.startswith("2 runs of clients and frameworks, unmodified, in 1 languages: 1 work, 0 work except")
-    assert "0 cannot be used, 1 fail otherwise; 1 not run. Of 3 checks 0 met a refusal" in said
+    assert said.startswith("2 runs of unmodified clients and frameworks in 1 languages: 1 pass every check, and 0 pass all but")
+    assert "that respram refuses, 1 fail for another reason; 1 not run. Of 3 checks 0 met a refusal" in said
     text = page(rows, "native")
     assert "| A client (sync) | 1 | Python | 2/2 | works |  |  |" in text
     assert "no php on this machine" in text and "a: `expected=1 got=x/y`" in text
