@@ -141,7 +141,8 @@ def summary(rows: list[Row]) -> str:
     lost = len(rows) - len(ran)
     cannot, broken = words.count("cannot"), words.count("fails")
     return (
-        f"{len(ran)} runs of unmodified clients and frameworks in {len({row.entry.language for row in ran})} languages: "
+        f"{len(ran)} runs of unmodified clients and frameworks in {len({row.entry.language for row in ran})} "
+        "languages: "
         f"{words.count('works')} pass every check, and {words.count('works except')} pass all but those that need a "
         "command that respram refuses"
         f"{f', {cannot} cannot be used' if cannot else ''}{f', {broken} fail for another reason' if broken else ''}"

@@ -142,7 +142,7 @@ def test_what_was_not_run_is_said_and_not_counted() -> None:
         Row(entry(group="frameworks", title="Frame"), Run("", ()), Verdict(missing="no php on this machine"), 0.0),
     ]
     said = summary(rows)
-    assert said.startswith("2 runs of unmodified clients and frameworks in 1 languages: 1 pass every check, and 0 pass all but")
+    assert said.startswith("2 runs of unmodified clients and frameworks in 1 languages: 1 pass every check, and 0 pass")
     assert "that respram refuses, 1 fail for another reason; 1 not run. Of 3 checks 0 met a refusal" in said
     text = page(rows, "native")
     assert "| A client (sync) | 1 | Python | 2/2 | works |  |  |" in text
