@@ -1,8 +1,7 @@
-"""How handlers read and rewrite one key: the engine's primitives plus what every command owes.
+"""Reads and rewrites one key for handlers: the engine's primitives plus what every command must do besides.
 
-A read that finds nothing owes a question to the peers, where one of them may know more, and the `keymiss`
-event; a write that changes part of a value owes the key its old deadline and mark. Handlers that go to
-the engine directly do so because they owe neither.
+A read that finds nothing must ask the peers, if one of them may know more, and raise the `keymiss` event. A write that
+changes part of a value must keep the key's deadline and mark. Handlers that use the engine directly need neither.
 """
 
 from respram.commands import notify
@@ -25,14 +24,14 @@ def read_any(conn: Conn, key: bytes) -> Entry | None:
 
 
 def a_string(entry: Entry | None) -> Entry | None:
-    """A collection is none."""
+    """The value of a string; an error for a collection."""
     if entry is not None and entry.kind:
         raise WRONG_TYPE
     return entry
 
 
 def ask_for_missing(conn: Conn, keys: list[bytes]) -> None:
-    """Before several keys are read: one wait for all that are missing, rather than one for each."""
+    """Asks the peers for all missing keys at once, before several keys are read: one wait instead of one for each."""
     peers, session = conn.node.peers, conn.session
     if peers is None or conn.executing or session.retried or not peers.pulls_useful():
         return
@@ -41,7 +40,7 @@ def ask_for_missing(conn: Conn, keys: list[bytes]) -> None:
 
 
 def _missed(conn: Conn, key: bytes) -> None:
-    """Another node may have the key: the first look at it waits for their answer, for some milliseconds."""
+    """Another node may have the key: the first read of it waits some milliseconds for an answer."""
     peers, session = conn.node.peers, conn.session
     if peers is not None and not conn.executing and peers.pulls_useful():
         if not session.retried or (session.db, key) not in conn.pulled:
@@ -50,7 +49,7 @@ def _missed(conn: Conn, key: bytes) -> None:
 
 
 def _pull(conn: Conn, keys: list[bytes]) -> None:
-    """Suspends the command where somebody was asked; it runs again when all have been answered."""
+    """Suspends the command if a peer was asked; it runs again when all answers are there."""
     peers, session = conn.node.peers, conn.session
     assert peers is not None
     if not session.retried:
@@ -64,7 +63,7 @@ def _pull(conn: Conn, keys: list[bytes]) -> None:
 
 
 def room(conn: Conn) -> int:
-    """How long a reply to this client may become, with what it has not read yet."""
+    """How many bytes a reply to this client may have, given what it has not read yet."""
     return max(conn.node.limits.output_buffer_bytes_max - conn.transport.waiting_bytes(), 0)
 
 
@@ -81,7 +80,7 @@ def overrun(conn: Conn) -> None:
 
 
 def glance(conn: Conn, key: bytes) -> Entry | None:
-    """The same without the value."""
+    """The live record without its value, for a command that reads strings."""
     entry = conn.node.engine.peek(conn.session.db, key, conn.now_ms)
     if entry is None:
         _missed(conn, key)

@@ -202,7 +202,7 @@ def _shown(rule: bytes) -> bytes:
 
 
 def too_open(node: Node, user: User) -> bool:
-    """Whether everybody on the network would be let in."""
+    """Whether everyone on the network could connect."""
     return user.name == DEFAULT and user.open and not node.config.unprotected and bool(exposed(node.config.bind))
 
 
@@ -216,7 +216,7 @@ def acl_deluser(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
-    """The new users, and what that means for who is connected. Nothing here can fail."""
+    """Installs the new users, and applies them to connected clients. It cannot fail."""
     node.users = users
     default = users[DEFAULT]
     for other in list(node.clients.values()):
@@ -234,7 +234,7 @@ def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
 
 
 def _hears_too_much(conn: Conn, user: User) -> bool:
-    """Whether it is subscribed to what its user may no longer hear."""
+    """Whether the client is subscribed to a channel that its user may no longer read."""
 
     def may(name: bytes, literal: bool) -> bool:
         return any(may_listen(rights, name, literal) for rights in user.rights)

@@ -45,8 +45,7 @@ class Denial(NamedTuple):
 
 
 def denial(user: User, command: Command, argv: list[bytes]) -> Denial | None:
-    """None where the user's own rights or those of one selector allow all of it. Else what stopped the set that got
-    furthest.
+    """Why a command is denied: the obstacle of the set of rights that got furthest. None if one set allows all of it.
     """
     stopped = []
     for rights in user.rights:
@@ -81,12 +80,12 @@ def _mode(flags: tuple[bytes, ...]) -> int:
 
 
 def is_unnamed(conn: Conn, command: Command) -> bool:
-    """Whether only its name gives the command, and nobody gave it to this user."""
+    """Whether the command has to be given by name, and was not given to this user."""
     return command.by_name and command.name not in conn.account.by_name
 
 
 def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    """Raises what the client is to be told, where its user may not."""
+    """Raises the error for the client if its user may not run the command."""
     if is_unnamed(conn, command):
         refuse_unnamed(conn, command, argv)
     if conn.account.unrestricted:
@@ -105,7 +104,7 @@ def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
 
 
 def note_denied(conn: Conn, reason: bytes, what: bytes, user: bytes, *, in_script: bool = False) -> None:
-    """Counts, and keeps it in the log. `reason` is one of Denial's, or `auth`."""
+    """Counts a denial and adds it to ACL LOG. `reason` is one of Denial's, or `auth`."""
     node = conn.node
     denied = node.stats.denied
     denied[reason] = denied.get(reason, 0) + 1

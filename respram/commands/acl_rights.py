@@ -1,5 +1,4 @@
-"""What may be done: commands, key patterns and channels, the rules they are written in, and the questions asked of
-them.
+"""Rights to commands, key patterns and channels: parsing their rules, describing them, and checking them.
 
 Pure: a rule in, changed rights out, and the rights described as rules again. A user has one such set, and one more for
 each selector (acl_user.py). Redis's notation and texts; left out are rules about a command's first argument.
@@ -61,7 +60,7 @@ class Rights:
         return replace(self, rules=list(self.rules), keys=dict(self.keys), channels=list(self.channels))
 
     def settle(self) -> None:
-        """Works out what the rules come to; to be called when all of them were applied."""
+        """Computes the rights from the rules; to be called after all rules were applied."""
         self.allowed = _outcome(self.everything_first, self.rules)
 
 

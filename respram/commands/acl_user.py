@@ -45,7 +45,7 @@ class User:
 
     @property
     def open(self) -> bool:
-        """Whether a connection is this user without saying a word."""
+        """Whether a new connection is this user without AUTH."""
         return self.enabled and self.nopass
 
     def copy(self) -> "User":
@@ -54,7 +54,7 @@ class User:
         return replace(self, passwords=list(self.passwords), root=self.root.copy(), selectors=selectors)
 
     def settle(self) -> None:
-        """Works out what the rules come to; to be called when all of them were applied."""
+        """Computes the rights from the rules; to be called after all rules were applied."""
         for rights in self.rights:
             rights.settle()
         root = self.root
@@ -94,7 +94,7 @@ def hash_of(password: bytes) -> bytes:
 
 # -- rules ----------------------------------------------------------------------------------------
 def gather(words: list[bytes]) -> tuple[list[bytes], bytes]:
-    """The rules, a selector's words put together to one; and how a selector begins that has no end."""
+    """The rules, with the words of a selector joined; and the beginning of a selector that is not closed."""
     rules: list[bytes] = []
     begun: list[bytes] = []
     for word in words:
@@ -164,7 +164,7 @@ def _resetpass(user: User) -> None:
 
 
 def _reset(user: User) -> None:
-    """As a user is that was just made."""
+    """Resets the user to the state of a new one."""
     _resetpass(user)
     user.enabled, user.sanitize = False, b"sanitize-payload"
     user.root, user.selectors = Rights(), []

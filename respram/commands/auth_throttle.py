@@ -1,10 +1,10 @@
-"""Guessing passwords takes time: after some failures an address has to wait before it may try again.
+"""Throttles password guessing: after some failures an address has to wait before it may try again.
 
 One password of an address is looked at per slot, and the distance of the slots doubles with each failure up
 to a bound. Waiting is a suspension of the connection, so that it costs the node nothing. It comes *before* the
 password is looked at: a guesser who only waited longer for bad answers would hang up and try the next one. A
 success does not clear the count, or whoever has one account could guess others between two logins.
-Who shares an address with a guesser waits as well: that is the price, and the bounds are why it is small.
+Clients that share an address with a guesser wait as well: that is the price, which the bounds keep small.
 """
 
 from ipaddress import ip_address, ip_network
@@ -16,9 +16,9 @@ from respram.errors import ClientError
 FREE_FAILURES = 5  # before anybody has to wait: slips of the hand, and a pool with an old password
 DELAY_MS_FIRST = 50
 DELAY_MS_MAX = 2_000  # at most 43,200 guesses a day and address
-WAIT_MS_MAX = 10_000  # for a slot; beyond it the answer is an error at once, and nothing was looked at
+WAIT_MS_MAX = 10_000  # for a slot; if it would be longer, the answer is an error at once, and no password is checked
 FORGET_MS = 600_000  # after the last failure
-ADDRESSES_MAX = 10_000  # remembered; beyond it the one that failed longest ago is forgotten
+ADDRESSES_MAX = 10_000  # addresses remembered; when it is full, the one that failed longest ago is forgotten
 IPV6_PREFIX = 64  # bits that stand for one place: whoever has one such address has all of them
 
 
@@ -56,7 +56,7 @@ def wait_for_slot(conn: Conn) -> bool:
 
 
 def note_success(conn: Conn) -> None:
-    """Of one that waited: it was no failure after all."""
+    """The password of a connection that waited was right, so its try no longer counts as a failure."""
     guesser = conn.node.guessers.get(origin(conn.address))
     if guesser is not None:
         guesser.failures = max(guesser.failures - 1, FREE_FAILURES)
@@ -78,7 +78,7 @@ def note_failure(conn: Conn, *, waited: bool = False) -> None:
 
 
 def origin(address: bytes) -> bytes:
-    """`ip:port` or `[ip]:port` to what one guesser has: an IPv4 address, or a whole IPv6 network."""
+    """The unit that is throttled for a client at `ip:port` or `[ip]:port`: an IPv4 address, or a whole IPv6 network."""
     host = address.rpartition(b":")[0].strip(b"[]").decode("ascii", "replace").partition("%")[0]
     try:
         parsed = ip_address(host)

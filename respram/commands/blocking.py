@@ -1,10 +1,10 @@
 """Commands that wait for a key: BZPOPMIN, BZPOPMAX and BZMPOP, until a sorted set is there or their time is up.
 
-Who waits is suspended here, on the node of its client, and is woken when one of its keys appears: by a write, or by a
-record from a peer. Then the command runs again as if it were new: where another node decides about the key it is sent
-there with the time that is left, and waits there if somebody else was first. Whoever is woken looks whether its client
-is still there, for a member that is taken for nobody would be lost. (While it waits at another node nobody looks:
-decision 0124.)
+A waiting command is suspended on the node of its client, and woken when one of its keys appears, by a write or by a
+record from a peer. Then it runs again as if it were new. If another node decides about the key, the command is sent
+there with the remaining time, and waits there if another client was first. A woken command checks that its client is
+still connected, since a member popped for a lost client would be lost. (While it waits at another node there is no such
+check: decision 0124.)
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def parse_timeout(word: bytes) -> int:
 
 
 def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:
-    """To be returned by a handler that found nothing: raises Suspend, unless the time is up or nothing may wait."""
+    """Suspends a handler that found nothing, unless the time is up or the command may not wait: then the reply is nil."""
     if conn.executing:
         return NIL_ARRAY
     if len(keys) > KEYS_MAX:
@@ -65,7 +65,7 @@ def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:
 
 
 def first_there(conn: Conn, keys: Sequence[bytes]) -> bool:
-    """Whether a sorted set is under one of them, as far as this node knows."""
+    """Whether one of the keys holds a sorted set, as far as this node knows."""
     if conn.blocked_until_ms and conn.transport.is_gone():
         return False
     engine, db = conn.node.engine, conn.session.db
@@ -74,7 +74,7 @@ def first_there(conn: Conn, keys: Sequence[bytes]) -> bool:
 
 
 def sent_on(conn: Conn, argv: list[bytes]) -> tuple[list[bytes], int]:
-    """The same command with the time that is left, and that time; it waits here no more."""
+    """The command with its remaining time, and that time, to be sent to another node. It stops waiting here."""
     place = 1 if argv[0].lower() == b"bzmpop" else len(argv) - 1
     left_ms = parse_timeout(argv[place])
     if conn.blocked_until_ms:
@@ -85,7 +85,7 @@ def sent_on(conn: Conn, argv: list[bytes]) -> tuple[list[bytes], int]:
 
 
 def forget_blocked(conn: Conn) -> None:
-    """It waits no longer, whatever came of it."""
+    """Removes a client from the list of those that wait."""
     if not conn.blocked_until_ms:
         return
     conn.blocked_until_ms, conn.unblocked = 0, b""

@@ -1,4 +1,4 @@
-"""BF.*: Bloom filters whose items end, as RedisBloom answers. windows.py says how they lie in records.
+"""BF.*: Bloom filters whose items expire, with the replies of RedisBloom. windows.py defines their records.
 
 A filter is a sorted set underneath, as a HyperLogLog is a string in Redis: TYPE says so. Its parts have the number of
 their generation as score, so lanes and parts are found through the order that there is.
@@ -60,13 +60,13 @@ class Filter:
         return Counts(sum(one.put for one in found), sum(one.new for one in found), sum(one.parts for one in found))
 
     def links_of(self, generation: int) -> int:
-        """How many links of a generation somebody has put items into."""
+        """How many links of a generation hold items."""
         return 1 + max((link for lane in self.lanes.values() for its, link in lane if its == generation), default=-1)
 
 
 @dataclass(slots=True)
 class Wanted:
-    """What BF.RESERVE and BF.INSERT may say of a filter that is to be made."""
+    """The parameters of a new filter, from BF.RESERVE or BF.INSERT."""
 
     error: float = 0.01
     capacity: int = 100

@@ -152,7 +152,7 @@ def client_kill(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _kill_filters(conn: Conn, argv: list[bytes]) -> tuple[list[Callable[[Conn], bool]], bool]:
-    """What must hold of a client for it to be closed, and whether the caller is spared."""
+    """The conditions of CLIENT KILL, and whether the caller is spared."""
     matches: list[Callable[[Conn], bool]] = []
     skip_me = True
     for option, value in zip(argv[2::2], argv[3::2], strict=False):

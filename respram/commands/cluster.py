@@ -45,8 +45,7 @@ def peers(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _rows(conn: Conn, rows: list[dict[bytes, Reply]]) -> Reply:
-    """Maps where the protocol has them. In RESP2, where redis-cli would show each name and value on a line of its own:
-    a line a node.
+    """Rows as maps in RESP3. In RESP2, where redis-cli shows each item on a line, one line per node.
     """
     if conn.session.proto == 3:
         return list(rows)
@@ -96,7 +95,7 @@ def topology(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def home(conn: Conn, argv: list[bytes]) -> Reply:
-    """Which node decides about a key, as this one sees it. A node without peers decides about all."""
+    """RESPRAM HOME: which node decides about a key, as this node sees it. A node without peers decides about all."""
     slot, others = slot_of(argv[2]), conn.node.peers
     facts = others.home(slot) if others is not None else HomeFacts(conn.node.number, b"", True, True)
     row: dict[bytes, Reply] = {
@@ -130,7 +129,7 @@ def digest(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def replicas(node: Node) -> list[PeerFacts]:
-    """Those that get this node's records, which clients may take for its replicas: of its enclave, and linked."""
+    """The linked peers of the enclave, which clients may treat as replicas of this node."""
     enclave, peers = node.config.enclave.encode(), node.peers
     linked = peers.linked() if peers is not None else []
     return [one for one in linked if one.heard_ms >= 0 and one.state != b"unlinked" and one.enclave == enclave]

@@ -1,4 +1,4 @@
-"""What commands about hashes, sets and sorted sets share: the collection under a key, and what a change of it owes.
+"""Shared by the commands of hashes, sets and sorted sets: reading, changing and walking the collection of a key.
 
 A collection is a family of records (docs/decisions/0120): the engine has the head, the members and their deadlines. A
 collection that a command begins gets the default TTL, as a string does; clients send EXPIRE behind it. What takes a
@@ -35,12 +35,12 @@ OUT_OF_RANGE = ClientError(b"ERR value is out of range")
 
 
 def read_collection(conn: Conn, key: bytes, kind: int) -> Entry | None:
-    """For a command that reads: a miss is told, and asked of the peers."""
+    """The collection, for a command that reads: a miss raises `keymiss` and asks the peers."""
     return checked(glance(conn, key), kind)
 
 
 def current_collection(conn: Conn, key: bytes, kind: int) -> Entry | None:
-    """For a command that will write: a miss is no event."""
+    """The collection, for a command that will write: a miss is no event."""
     return checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), kind)
 
 
@@ -51,7 +51,7 @@ def checked(entry: Entry | None, kind: int) -> Entry | None:
 
 
 def begin(conn: Conn, key: bytes, kind: int) -> None:
-    """A collection where there is no key; its first member has to follow."""
+    """Creates a collection under a missing key; its first member has to follow."""
     deadline_ms, implicit = deadline_for(conn, None)
     conn.node.engine.found(conn.session.db, key, kind, deadline_ms, implicit, conn.now_ms)
 
@@ -61,18 +61,18 @@ def member(conn: Conn, key: bytes, name: bytes) -> Member | None:
 
 
 def put_member(conn: Conn, key: bytes, name: bytes, value: bytes, deadline_ms: int | None = None) -> bool:
-    """Whether it is new."""
+    """Writes a member, and returns whether it is new."""
     check_length(conn, len(member_key(key, name)) + len(value))
     return conn.node.engine.put_member(conn.session.db, key, name, value, deadline_ms, conn.now_ms)
 
 
 def own_deadline(before: Member | None) -> int | None:
-    """What a member keeps that only gets another value."""
+    """The deadline that a member keeps when only its value changes."""
     return before.deadline_ms if before is not None and before.own else None
 
 
 def let_go_members(conn: Conn, key: bytes, names: list[bytes], event: bytes) -> int:
-    """How many there were. The right to it is the caller's to ask for."""
+    """Lets go of members and returns how many there were. The caller checks the right to it."""
     engine, db = conn.node.engine, conn.session.db
     gone = sum(engine.let_go_member(db, key, name, conn.now_ms) for name in names)
     if gone:
@@ -81,7 +81,7 @@ def let_go_members(conn: Conn, key: bytes, names: list[bytes], event: bytes) -> 
 
 
 def tell_gone(conn: Conn, key: bytes, event: bytes) -> None:
-    """Members went by a command; with the last one the key did."""
+    """Publishes that members were removed, and the key if it was the last one."""
     tell(conn, key, event)
     if conn.node.engine.peek(conn.session.db, key, conn.now_ms) is None:
         tell(conn, key, b"del")
@@ -127,7 +127,7 @@ def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: Callable[[Mem
 
 
 def walked(conn: Conn, key: bytes) -> Iterator[Member | Breath]:
-    """In steps, between which others may write."""
+    """Walks over the members in steps, between which other clients may write."""
     engine, db, cursor = conn.node.engine, conn.session.db, 0
     seen = Seen()  # a walk can meet a member twice that fills a hole
     while True:
@@ -163,7 +163,7 @@ class Seen:
 
 
 def replace(conn: Conn, key: bytes, kind: int, names: dict[bytes, bytes], event: bytes) -> None:
-    """A collection of these members, whatever was under the key."""
+    """Replaces the key by a collection of these members."""
     engine, db = conn.node.engine, conn.session.db
     engine.let_go(db, key, conn.now_ms, b"")
     if names:
@@ -233,7 +233,7 @@ def parse_cursor(text: bytes) -> int:
 
 # -- HRANDFIELD and its kin -------------------------------------------------------------------------------
 def drawn(conn: Conn, key: bytes, count: int) -> list[Member]:
-    """So many different ones, or, of a negative count, so many with repetition."""
+    """Draws this many different members, or with a negative count, this many with repetition."""
     node, db = conn.node, conn.session.db
     entry = node.engine.peek(db, key, conn.now_ms)
     if entry is None or not count:

@@ -1,4 +1,4 @@
-"""From what a client said about time to an absolute deadline: the one place where TTL policy acts.
+"""Turns a client's TTL into an absolute deadline. This is the only place that applies the TTL policy.
 
 Every record has a deadline. A write that names none gets the node's default TTL, and its record is
 marked implicit; a TTL beyond the node's maximum is cut to it. Both are counted, so that INFO can

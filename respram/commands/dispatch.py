@@ -47,7 +47,7 @@ handlers.fill()
 
 
 def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """The engine's way out to all that is not hot. None suspends the session."""
+    """Runs a command that the engine does not answer itself. None suspends the session."""
     conn = session.owner
     assert isinstance(conn, Conn)
     conn.now_ms = conn.last_active_ms = now_ms
@@ -94,7 +94,7 @@ def _encoded(conn: Conn, reply: Reply) -> bytes:
 
 
 def _write_on(conn: Conn, writing: Writing) -> bytes:
-    """For a slice of time; then the others are let in."""
+    """Writes a long reply for a slice of time; then other clients are served."""
     micros = conn.node.micros
     end_us = micros() + SLICE_US
     if not writing.go_on(lambda: micros() > end_us):
@@ -104,7 +104,7 @@ def _write_on(conn: Conn, writing: Writing) -> bytes:
 
 
 def _admit(conn: Conn, argv: list[bytes]) -> Reply:
-    """All the checks, then the call; raises what the client is to be told."""
+    """All the checks, then the call; raises the error for the client."""
     name = argv[0].lower()
     if conn.node.peers is not None:
         conn.node.peers.beat(conn.now_ms)

@@ -1,4 +1,4 @@
-"""Commands that another node decides about: they are taken out of their connection, and their replies come from there.
+"""Forwards commands to the node that decides about their key, and delivers its replies to the client.
 
 A command *decides* when what it does or answers depends on what is there (catalog/keys.py). Two nodes that both decide
 about one key would both say yes; so each slot of the keyspace has one home (gossip/homes.py), and whoever is asked
@@ -49,7 +49,7 @@ Queued = tuple[Command, list[bytes]]
 
 
 def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
-    """What other nodes decided about for this connection was written there: they are asked how many hold it."""
+    """For WAIT: asks the nodes that decided for this connection how many peers hold their writes."""
     homes = conn.node.homes
     conn.fences = []
     for number in sorted(number for number, holders in conn.decided_at.items()
@@ -66,7 +66,7 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
 
 
 def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    """Raises Suspend where another node decides: the command is taken, and does not come back."""
+    """Forwards the command and raises Suspend if another node decides; the command does not run here again."""
     homes, session = conn.node.homes, conn.session
     if homes is None or session.decides or not (decides(command, argv) or command.name in SCRIPTS):
         return
@@ -101,7 +101,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
 
 
 def send_together(conn: Conn, commands: list[Queued]) -> None:
-    """The same for EXEC, whose queue is all here: raises Suspend, or returns where it is to run here."""
+    """Forwards a whole EXEC and raises Suspend, or returns if it is to run here."""
     homes, session = conn.node.homes, conn.session
     if homes is None or session.decides:
         return
@@ -122,7 +122,7 @@ def send_together(conn: Conn, commands: list[Queued]) -> None:
 
 
 def _first_decided(conn: Conn, commands: list[Queued]) -> bytes | None:
-    """The key by whose home all is decided."""
+    """The key whose home decides about the whole transaction."""
     for _, key in conn.watched:
         return key
     for command, argv in commands:
@@ -239,7 +239,7 @@ def deputy_of_run(conn: Conn, run: Run) -> bytes:
 
 
 def rights_of(user: User) -> bytes:
-    """The rules that give a user what it may, and no password."""
+    """The rules of a user's rights, without passwords."""
     selectors = (b"(" + describe_rights(rights) + b")" for rights in user.selectors)
     return b" ".join((describe_rights(user.root), *selectors))
 

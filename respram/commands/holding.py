@@ -1,4 +1,4 @@
-"""What one client may hold in the node's memory: every bound that stands beside what it limits, added up once.
+"""Adds up the memory that one client may hold in a node, from the bounds of the single mechanisms.
 
 `docs/operating.md` gives the sum for the defaults, and a test compares it and tries to hold more.
 """
@@ -12,7 +12,7 @@ from respram.config.limits import Limits
 
 
 def most_held(limits: Limits) -> dict[str, int]:
-    """Bytes by what they are for. Each can be there beside all the others."""
+    """The largest number of bytes by purpose. All of them can be reached at the same time."""
     return {
         "input": limits.query_buffer_bytes_max,
         "queued": limits.multi_bytes_max + limits.multi_commands_max * QUEUED_BYTES,

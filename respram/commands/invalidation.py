@@ -14,7 +14,7 @@ from respram.catalog import Command, find
 from respram.commands.node import Conn, Node
 from respram.commands.telling import note_prefix, note_reader, tell, wants
 
-# of the table of read keys, whoever read them; beyond it the oldest are invalidated, as beyond their number
+# of the table of read keys; when it is full, the oldest are invalidated, as when there are too many keys
 TRACKED_BYTES_MAX = 48 << 20
 TRACKED_KEY_BYTES = 350  # that a key takes in it besides its bytes: an entry, and the dict of its readers
 
@@ -33,8 +33,8 @@ def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
 
 
 def spend_caching(conn: Conn, argv: list[bytes]) -> None:
-    """What CLIENT CACHING said holds for the one command that follows it, or for the one transaction: also where that
-    failed, was refused or is none. Only another CLIENT command leaves it, as in Redis."""
+    """Ends CLIENT CACHING, which applies to the next command or transaction, even if that fails or is refused. Only
+    another CLIENT command leaves it in force, as in Redis."""
     wish = conn.tracking
     if wish is None or wish.caching is None or conn.queue is not None:
         return
@@ -45,7 +45,7 @@ def spend_caching(conn: Conn, argv: list[bytes]) -> None:
 
 
 def see(node: Node, key: bytes) -> None:
-    """A fast path read the key, for the connection that the engine tells of."""
+    """Notes a key that a fast path has read for a tracking connection."""
     reader = _author(node)
     if reader is not None and reader.session.tracks:
         _note(node, key, reader)

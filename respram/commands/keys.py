@@ -1,4 +1,4 @@
-"""Commands about keys whatever their value: existence, time to live, walking the keyspace, copying.
+"""Commands about keys of any type: existence, time to live, walking the keyspace, copying.
 
 EXPIRE and its kin with a time that is not in the future let go of the key, for who may DEL; for others they are
 refused. Where Redis distinguishes keys without a TTL, a key with an implicit deadline takes their place, so that `INCR`
@@ -147,7 +147,7 @@ def _conditions(words: list[bytes]) -> set[bytes]:
 
 
 def _allowed(entry: Entry, conditions: set[bytes], deadline_ms: int) -> bool:
-    """Whether the conditions let a new deadline in. An implicit deadline counts as none: as infinite."""
+    """Whether the conditions allow the new deadline. An implicit deadline counts as none, that is infinite."""
     if b"nx" in conditions:
         return entry.implicit
     if b"xx" in conditions and entry.implicit:

@@ -1,10 +1,10 @@
 """Letting go: DEL, UNLINK, GETDEL, DELEX, DELIFEQ, RENAME (renaming.py), and the commands that delete by naming a time
 that has passed.
 
-To let go of a key is one write: a record without a value, that ends now, whose shadow covers all that it replaced
-(`Engine.let_go`). It replicates and merges like any other, so no older value comes back. Nobody may do it, unless an
-operator gave the command by its name. Who names a time that has passed (EXPIRE k 0, SET k v EXAT 1, GETEX k PXAT 1), or
-combines bits to nothing (BITOP), needs the right to DEL.
+Letting go of a key writes a record without a value that ends now and whose shadow covers the replaced record
+(`Engine.let_go`). It replicates and merges like any other record, so no older value comes back. A user needs the right
+to the command by name. A command with a time in the past (EXPIRE k 0, SET k v EXAT 1, GETEX k PXAT 1) or an empty
+result (BITOP) needs the right to DEL.
 """
 
 from respram.commands.access import ask_for_missing, current
@@ -20,12 +20,12 @@ EVENT = b"del"
 
 
 def let_go(conn: Conn, key: bytes) -> bool:
-    """Whether there was something to let go of. The right to it is the caller's to ask for."""
+    """Lets go of a key, and returns whether it existed. The caller checks the right to it."""
     return conn.node.engine.let_go(conn.session.db, key, conn.now_ms, EVENT)
 
 
 def let_go_or_refuse(conn: Conn, name: bytes, key: bytes) -> bool:
-    """For a command that deletes in this form only; `name` in lower case."""
+    """Lets go of a key for a command that deletes only in this form; `name` in lower case."""
     if not may_let_go(conn, key):
         refuse(conn, name, b"delete", key=key)
     return let_go(conn, key)

@@ -1,8 +1,8 @@
-"""Lives of members: HEXPIRE and its kin, HTTL and its kin, HSETEX, HGETEX, HGETDEL.
+"""TTLs of members: HEXPIRE and its relatives, HTTL and its relatives, HSETEX, HGETEX, HGETDEL.
 
 The words and replies are Redis 7.4's and 8.0's for hashes; HEXPIRE and HTTL take sets and sorted sets as well here. A
 field's deadline may lie behind its hash's: then it ends with the hash, unless that gets more time. A time that is not
-in the future lets go of the field, for who may DEL.
+in the future lets go of the field, if the user may DEL.
 """
 
 from respram.commands.access import glance

@@ -30,9 +30,9 @@ from respram.scripting.scripts import Scripts
 
 DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
 Watched = tuple[int, bytes]  # database, key
-# that a subscribed or watched name takes besides its bytes: entries of two dicts, and a dict of its own
+# overhead of a subscribed or watched name: entries of two dicts, and a dict of its own
 NAME_BYTES = 400
-QUEUED_BYTES = 300  # that a queued command takes besides its arguments' bytes, about
+QUEUED_BYTES = 300  # approximate overhead of a queued command
 
 
 class Suspend(Exception):
@@ -48,19 +48,19 @@ class Transport(Protocol):
     """A client's connection, as its commands know it."""
 
     def deliver(self, data: bytes) -> None:
-        """Bytes out of turn. Handlers use `Conn.push`, which keeps the order."""
+        """Sends bytes out of turn. Handlers use `Conn.push`, which keeps the order."""
 
     def close(self) -> None:
-        """At once, from outside (CLIENT KILL)."""
+        """Closes the connection at once, on behalf of another client (CLIENT KILL)."""
 
     def wake(self) -> None:
         """Ends a suspension before its time."""
 
     def answer(self, data: bytes) -> None:
-        """The reply to what was taken out of the session, which goes on behind it."""
+        """Delivers the reply to a command that was taken out of the session, and resumes the session."""
 
     def waiting_bytes(self) -> int:
-        """Of replies that the client has not taken yet."""
+        """Bytes of replies that the client has not read yet."""
 
     def is_gone(self) -> bool:
         """Whether a client that waits for its reply has hung up. Nobody reads from it meanwhile."""
@@ -77,7 +77,7 @@ class Gone:
         return 0
 
     def is_gone(self) -> bool:
-        """Nothing was seen of it: so runs what another node asks for."""
+        """Always False: a command forwarded by another node has no client here to lose."""
         return False
 
 
@@ -188,7 +188,7 @@ class Conn:
         self.decided_at[member] = 0
 
     def told(self, reply: bytes, commands: int) -> None:
-        """What was decided elsewhere. CLIENT REPLY may want none of it; b"": its own node would have closed it."""
+        """Delivers replies that another node made. CLIENT REPLY may drop them; b"" closes the connection."""
         if not reply:
             self.transport.close()
             return
@@ -250,7 +250,7 @@ class Conn:
 
     @property
     def held_bytes(self) -> int:
-        """What it has in the node's memory, besides input and replies that wait."""
+        """Bytes that the connection holds in the node's memory, besides input and waiting replies."""
         names = len(self.channels) + len(self.patterns) + len(self.shard_channels)
         writing = self.writing.held_bytes if self.writing is not None else 0
         named = self.tracking.prefixes if self.tracking is not None else ()
@@ -262,7 +262,7 @@ class Conn:
         )  # fmt: skip
 
     def newly_held(self) -> int:
-        """By how much a reply under way has grown since this was asked last."""
+        """By how much a reply in the making has grown since the last call."""
         held = self.writing.held_bytes if self.writing is not None else 0
         grown, self.seen_held_bytes = max(held - self.seen_held_bytes, 0), held
         return grown
@@ -273,7 +273,7 @@ class Conn:
 
 
 def deliver(session: Session, frames: bytes) -> None:
-    """What the engine has published to a session, by another one's command."""
+    """Delivers a message that the engine has published to this session."""
     if isinstance(session.owner, Conn):
         session.owner.transport.deliver(frames)
 
@@ -402,7 +402,7 @@ class Node:
         return user.guard
 
     def loaded(self) -> None:
-        """What was to be restored is, as far as it could be."""
+        """The snapshot has been read, as far as possible."""
         self.loading = False
         for conn in self.clients.values():
             conn.settle()

@@ -1,4 +1,4 @@
-"""Keyspace notifications, and the switches that keep observed commands off the fast path.
+"""Keyspace notifications, and the switches that take observed commands off the fast path.
 
 A change reaches the clients that want to know of it through one door: the engine's observer. It is
 installed only while somebody listens. `observe` decides that, and which fast paths the engine may
@@ -135,7 +135,7 @@ def await_key(conn: Conn, watched: Watched) -> None:
 
 
 def appeared(node: Node, db: int, key: bytes) -> None:
-    """A key is new that was missing when it was watched: it has changed, whatever becomes of it."""
+    """A key appeared that was missing when it was watched: for WATCH it has changed."""
     for conn in node.awaited.pop((db, key), ()):
         conn.watched[db, key] = CHANGED
 

@@ -25,7 +25,7 @@ SPECIAL = b"*?[\\"
 
 
 def head_of(pattern: bytes) -> bytes:
-    """The bytes with which whatever it matches begins."""
+    """The bytes with which every match of the pattern begins."""
     for at, byte in enumerate(pattern[:HEAD_BYTES_MAX]):
         if byte in SPECIAL:
             return pattern[:at]
@@ -33,7 +33,7 @@ def head_of(pattern: bytes) -> bytes:
 
 
 def searches(pattern: bytes) -> int:
-    """What it counts for. (A backslash may make this more than need be, and never less.)"""
+    """How much a pattern counts against the bound. (A backslash may make it more than necessary, but never less.)"""
     first, last = pattern.find(b"*"), pattern.rfind(b"*")
     if first == last or not pattern[first:last].strip(b"*"):
         return 0
@@ -41,7 +41,7 @@ def searches(pattern: bytes) -> int:
 
 
 def held_bytes(pattern: bytes) -> int:
-    """What it takes compiled."""
+    """Bytes of the compiled pattern."""
     return 3 * len(pattern) + 40 * pattern.count(b"[") + 100
 
 

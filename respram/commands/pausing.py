@@ -1,4 +1,4 @@
-"""CLIENT PAUSE: until when the node holds back which commands. All that is judged about a pause stands here.
+"""CLIENT PAUSE: until when the node holds back which commands. All decisions about a pause are here.
 
 The state is the node's (`node.pause`). A pause keeps commands off the fast paths, so whoever begins or ends one calls
 `notify.observe` afterwards.

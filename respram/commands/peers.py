@@ -1,4 +1,4 @@
-"""The other nodes, as commands may know them: a Protocol that the server fulfils where there can be any."""
+"""What commands may know of the other nodes: Protocols that the server implements if there can be peers."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class MemberFacts:
 
 @dataclass(frozen=True, slots=True)
 class HomeFacts:
-    """Who decides about a slot, as this node sees it."""
+    """Which node decides about a slot, as this node sees it."""
 
     number: int  # of the member; 0: nobody is ready
     address: bytes  # for peers
@@ -71,21 +71,21 @@ class Asker(Protocol):
     def session(self) -> Session: ...
 
     def decided_by(self, member: int) -> None:
-        """Another node has decided: what it wrote is in its own batches."""
+        """Another node has decided: its writes are in its own batches."""
 
     def told(self, reply: bytes, commands: int) -> None:
         """What they came to, encoded; the session goes on behind them. b"" closes it."""
 
 
 class Decisions(Protocol):
-    """Who decides, while it is not this node about everything."""
+    """Which node decides, if this node does not decide about all keys."""
 
     def is_here(self, slot: int) -> bool: ...
     def forward(self, asker: Asker, forwarded: Forwarded) -> bool:
         """Sends one command, or one transaction, to its home; `told` is called later. False: too many wait already."""
 
     def forward_run(self, asker: Asker, run: Run, rights: bytes) -> bool:
-        """The same for a run of plain commands, of one key each."""
+        """Sends a run of plain commands, of one key each, to their home."""
 
     def forward_several(self, asker: Asker, together: Forwarded, singles: list[Forwarded]) -> bool:
         """The same for commands of one client whose keys all have one home; `singles`: each by itself, if that is not
@@ -104,10 +104,10 @@ class Waiter(Protocol):
 
 
 class Truth(Protocol):
-    """Who knows what this node may not know yet: its peers while it joins, its files while it restores."""
+    """The source for keys that this node may not have yet: its peers while it joins, its files while it restores."""
 
     def state(self) -> bytes:
-        """Why it may not: a word for RESPRAM STATE."""
+        """Why this node may lack keys: a word for RESPRAM STATE."""
 
     def ask(self, waiter: Waiter, names: Sequence[tuple[int, bytes]]) -> int:
         """Asks what these keys (database, key) hold. The milliseconds to wait for at most (the waiter is woken before
@@ -115,7 +115,7 @@ class Truth(Protocol):
         """
 
     def learnt(self, waiter: Waiter) -> bool:
-        """Whether the engine holds the newest of all that this waiter has asked for since it waited last."""
+        """Whether the engine has the newest of all keys that this waiter has asked for since it last waited."""
 
     def forget(self, waiter: Waiter) -> None: ...
 
@@ -141,7 +141,7 @@ class Peers(Protocol):
         """`node.decide` was changed."""
 
     def beat(self, now_ms: int) -> None:
-        """This process runs: a gap since the last time means that it was stopped."""
+        """Called while the process runs: a long gap since the last call means that it was stopped."""
 
     def limits_changed(self) -> None:
         """`node.settings` were changed. What peers allow less of is less when this returns."""
@@ -150,7 +150,7 @@ class Peers(Protocol):
         """Names and numbers for INFO replication."""
 
     def expel(self, data: bytes) -> bool:
-        """Puts out whom a revocation list names. False: no authority of the peers has signed it."""
+        """Expels the nodes on a revocation list. False: no authority of the peers has signed the list."""
 
     def digest(self, at_ms: int) -> tuple[int, int] | None:
         """Count and sum of the records that were settled at that moment; None when it is too long ago."""

@@ -1,4 +1,4 @@
-"""SUBSCRIBE and PUBLISH: messages to whoever listens, kept for nobody.
+"""SUBSCRIBE and PUBLISH: messages to present subscribers, never stored.
 
 Three registries live on the node: channels, patterns and shard channels (which without a cluster are
 channels of their own kind). The engine knows who listens to the first two as well: it answers the plain PUBLISH by
@@ -80,7 +80,7 @@ def _fan_out_many(node: Node, matching: list[bytes], channel: bytes, message: by
 
 
 def _fan_out(listeners: Iterable[Conn], items: list[Reply]) -> int:
-    """Over a copy: a listener whose output is over its limit may be closed, and leave, on the way."""
+    """Delivers to a copy of the list: a listener over its output limit may be closed and removed meanwhile."""
     encoded: dict[int, bytes] = {}
     count = 0
     for listener in tuple(listeners):
@@ -122,7 +122,7 @@ def _subscribe(conn: Conn, argv: list[bytes], own: set[bytes], registry: Registr
 
 
 def _check_room(conn: Conn, names: list[bytes], own: set[bytes]) -> None:
-    """Before anything is changed: a refused SUBSCRIBE subscribes to nothing."""
+    """Checks the limits before anything is changed: a refused SUBSCRIBE subscribes to nothing."""
     fresh = set(names) - own
     size = sum(map(len, fresh))
     count_max = conn.node.limits.subscriptions_max

@@ -29,7 +29,7 @@ ONE_DATABASE = ClientError(b"ERR SELECT is not allowed in cluster mode")
 
 
 def slots_moved(node: Node, now_ms: int) -> None:
-    """The homes are others. Who knows the map as it was is to be told."""
+    """Homes have changed: connections that know the old map are to be told."""
     node.map_changed_ms = now_ms
     if not node.hints_given:
         return
@@ -40,7 +40,7 @@ def slots_moved(node: Node, now_ms: int) -> None:
 
 
 def redirect(conn: Conn, command: Command, argv: list[bytes]) -> None:
-    """Raises what the client is told instead of a reply, where it is to ask another node."""
+    """Raises the error that sends the client to another node, if it has to ask there."""
     # forwarded by a node that serves the client; publications reach all nodes
     if conn.session.decides or b"pubsub" in command.flags:
         return

@@ -49,13 +49,13 @@ DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # wh
 
 
 def reason_of(reason: bytes, right: bytes = b"del") -> bytes:
-    """The sentence; `right` is the command whose right would be needed to let go."""
+    """The sentence with the reason; `right` is the command whose right would be needed."""
     sentence = REASONS[reason]
     return sentence % (b"--let-go %b, or +%b for this user" % (right, right)) if reason == b"delete" else sentence
 
 
 def refuse(conn: Conn, name: bytes, reason: bytes, right: bytes = b"del", key: bytes | None = None) -> NoReturn:
-    """Counts, logs and raises; `name` in lower case."""
+    """Counts and logs a refusal, and raises its error; `name` in lower case."""
     stats = conn.node.stats
     if reason in DELETING:
         conn.refused_deletes += 1
@@ -77,13 +77,13 @@ def refuse(conn: Conn, name: bytes, reason: bytes, right: bytes = b"del", key: b
 
 
 def refuse_unnamed(conn: Conn, command: Command, argv: list[bytes]) -> NoReturn:
-    """For a command that only its name gives, of a user to whom nobody gave it."""
+    """Refuses a command that needs a right by name, for a user without that right."""
     reason = b"delete" if command.writes else b"stopping"
     refuse(conn, command.name, reason, command.name, argv[1] if command.key_specs else None)
 
 
 def sum_up(node: Node, now_ms: int) -> None:
-    """To be called about once a second: says once a minute what was refused again, and who began to name no TTL."""
+    """Logs once a minute what was refused again, and which clients began to omit TTLs. Called about once a second."""
     refusals = node.stats.refusals
     if now_ms < refusals.summed_up_ms + SUMMARY_MS:
         return

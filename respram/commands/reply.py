@@ -1,4 +1,4 @@
-"""What a command answers with, and how that becomes bytes in RESP2 and RESP3.
+"""The types of replies, and their encoding in RESP2 and RESP3.
 
 A handler returns plain Python values; the few shapes that RESP has and Python lacks are the classes
 here. Nothing in this file knows a command.
@@ -68,7 +68,7 @@ class NilArray(NamedTuple):
 
 
 class Breath:
-    """In the midst of an `Each`: nothing to write, and others may be let in."""
+    """A point within an `Each` at which other clients may be served; it writes nothing."""
 
 
 class Each(NamedTuple):
@@ -188,7 +188,7 @@ class Writer:
 
 
 def breathing(items: "Iterator[Reply]", at_once: int = 32) -> "Iterator[Reply | Breath]":
-    """With a breath after so many, which together should take 0.1 ms."""
+    """Inserts a Breath after every so many items, which together should take 0.1 ms."""
     for number, item in enumerate(items):
         yield item
         if not number % at_once:
@@ -212,7 +212,7 @@ class Writing:
         self.joined = len(writer.parts)
 
     def go_on(self, enough: Callable[[], bool]) -> bool:
-        """Until `enough` says so, which is asked at each breath; whether all is written."""
+        """Writes on until `enough`, which is called at each breath, returns True. Returns whether all is written."""
         writer = self.writer
         for item in self.items:
             if isinstance(item, Breath):
@@ -243,12 +243,12 @@ class Writing:
 
     @property
     def held_bytes(self) -> int:
-        """With what a walk keeps to tell no key twice."""
+        """Bytes held, with those by which a walk avoids repeating a key."""
         return self.writer.size + self.count * ITEM_BYTES
 
 
 def split_replies(data: bytes) -> list[bytes]:
-    """RESP2 replies of this node, one behind the other, each by itself."""
+    """Splits a sequence of RESP2 replies of this node into single replies."""
     found, at = [], 0
     while at < len(data):
         end = _end_of(data, at)

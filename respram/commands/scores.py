@@ -31,12 +31,12 @@ def told(score: float) -> Double:
 
 
 def kept(score: float) -> float:
-    """As it is stored. A small sorted set of Redis keeps whole numbers as integers, which know no -0."""
+    """The score as it is stored. A small sorted set of Redis stores whole numbers as integers, which have no -0."""
     return score + 0.0
 
 
 def scanned(score: float, small: bool) -> bytes:
-    """As ZSCAN tells it."""
+    """The score as ZSCAN returns it."""
     if small and abs(score) <= WHOLE_MAX and score == score // 1:
         return b"%d" % score
     return digits_of(score)

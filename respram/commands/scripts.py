@@ -180,7 +180,7 @@ class Calls:
         return _answer(said, self.proto)
 
     def _given(self, argv: list[bytes]) -> Answer | bytes | int:
-        """A command that has run already: its reply."""
+        """The reply of a command that the engine has already run for this script."""
         assert self.replies is not None and self.scripts.running is not None
         command, reply = find(argv[0].lower(), b""), self.replies.popleft()
         assert command is not None
@@ -395,7 +395,7 @@ def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome |
 
 
 def abandon(conn: Conn) -> None:
-    """Ends the script of a client that is gone, for which others are told BUSY."""
+    """Ends the script of a client that is gone, which made other clients get BUSY."""
     node = conn.node
     assert node.scripts is not None and node.scripts.running is not None
     calls = node.scripts.running.host

@@ -1,4 +1,4 @@
-"""What other nodes forward, run here: in sessions of their own, through the ordinary fast paths and dispatch.
+"""Runs the commands that other nodes forward, in sessions of their own, through fast paths and dispatch.
 
 Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a
 session is a user with all rights but the one to DEL, which is brought along where the client has it: it is asked for
@@ -163,7 +163,7 @@ class Serving:
 
 
 def _dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """Nobody becomes an administrator by way of a forward."""
+    """Dispatches a forwarded command; commands of administrators are refused."""
     name = argv[0].lower()
     if name in SCRIPTS or (name == b"copy" and len(argv) > COPY_WORDS):
         conn = session.owner

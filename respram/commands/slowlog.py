@@ -1,4 +1,4 @@
-"""SLOWLOG: commands that took long, without a single value in it.
+"""SLOWLOG: commands that took long, without their values.
 
 Redis keeps the arguments as they came. Here an entry is made of what cannot be a secret: the
 command, its subcommand, the first key (shortened), and of everything else only the length.

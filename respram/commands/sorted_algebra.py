@@ -1,4 +1,4 @@
-"""Several sorted sets at once: union, intersection, difference. Sets take part too, each of their members with score 1.
+"""Union, intersection and difference of sorted sets. Sets take part too, with score 1 for each member.
 
 Redis adds up scores from the smallest set to the largest, and so do we: a sum of doubles depends on the order of its
 parts.

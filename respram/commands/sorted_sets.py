@@ -36,7 +36,7 @@ SCAN_COUNT_MAX = 8_192  # members of one ZSCAN: COUNT is a hint, and nobody may 
 
 
 def sorted_set(conn: Conn, key: bytes) -> Entry | None:
-    """For a command that reads: a miss is told, and asked of the peers."""
+    """The sorted set, for a command that reads: a miss raises `keymiss` and asks the peers."""
     return of_its_type(glance(conn, key))
 
 
@@ -51,7 +51,7 @@ def of_its_type(entry: Entry | None) -> Entry | None:
 
 
 def begin(conn: Conn, key: bytes) -> None:
-    """Before the first member is put where there is no sorted set."""
+    """Creates a sorted set under a missing key, before its first member."""
     deadline_ms, implicit = deadline_for(conn, None)
     conn.node.engine.found(conn.session.db, key, ZSET, deadline_ms, implicit, conn.now_ms)
 
@@ -69,7 +69,7 @@ def put(conn: Conn, key: bytes, name: bytes, score: float) -> None:
 
 
 def let_go_of(conn: Conn, key: bytes, names: list[bytes], event: bytes) -> int:
-    """The right to it is the command's, which only its name gives."""
+    """Removes members. The command itself needs the right by name."""
     engine, db = conn.node.engine, conn.session.db
     gone = sum(engine.let_go_member(db, key, name, conn.now_ms) for name in names)
     if gone:

@@ -1,4 +1,4 @@
-"""A sorted set that a command makes as a whole and keeps under a key: ZRANGESTORE, ZUNIONSTORE and their kin.
+"""Stores a whole sorted set as a command's result: ZRANGESTORE, ZUNIONSTORE and their relatives.
 
 It is a write over whatever was there, as SET is, with the default TTL. A result of nothing is a delete in Redis: it
 lets go of the key for who may DEL, and is refused to others.

@@ -1,4 +1,4 @@
-"""What is counted and noted: the rows behind INFO, SLOWLOG and ACL LOG. Data only; who writes a row says when."""
+"""Counters and entries behind INFO, SLOWLOG and ACL LOG. Data only; the callers decide when to write them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

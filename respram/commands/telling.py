@@ -1,5 +1,5 @@
-"""Who hears of a changed key, and who is woken by one that came: some at once, the others in the turns of the loop that
-follow.
+"""Notifies clients of a changed key, and wakes those that wait for it: some at once, the rest in later turns of the
+loop.
 
 One command may change thousands of keys, and thousands of clients may hear of each of them, or wait for it. So a change
 costs the loop a bounded time: AT_ONCE clients are told in one turn. For the others it is noted, by client where they
@@ -18,8 +18,8 @@ from respram.record import ZSET
 
 AT_ONCE = 64  # clients told in one turn of the loop without a note
 SLICE_US = 2_000  # of telling in one turn
-KEYS_MAX = 1_024  # noted for one client or one prefix; beyond it: all keys
-NOTED_BYTES_MAX = 1 << 20  # of all notes together; beyond it the same
+KEYS_MAX = 1_024  # noted for one client or one prefix; with more, all keys count as changed
+NOTED_BYTES_MAX = 1 << 20  # of all notes together; with more, the same
 NOTE_BYTES = 150  # that a note takes besides the key's bytes
 WAKES = 32  # clients that wait for a key, woken in one turn
 CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
@@ -29,7 +29,7 @@ Made = dict[tuple[int, Conn | None, int, bool], bytes]  # pushes by who may know
 
 
 def note_reader(node: Node, reader: Conn, key: bytes) -> None:
-    """A key that it read has changed."""
+    """Notes for a client that a key it has read has changed."""
     if _is_early(node):
         tell(reader, [key])
         return
@@ -43,7 +43,7 @@ def note_reader(node: Node, reader: Conn, key: bytes) -> None:
 
 
 def note_prefix(node: Node, prefix: bytes, key: bytes, author: Conn | None) -> None:
-    """A key under it has changed, by this client last."""
+    """Notes for a prefix that a key under it has changed, and which client changed it last."""
     listeners = node.prefixes[prefix]
     noted = node.gathered.get(prefix, {})
     if not noted and len(listeners) + node.told <= AT_ONCE:
@@ -61,7 +61,7 @@ def note_prefix(node: Node, prefix: bytes, key: bytes, author: Conn | None) -> N
 
 
 def _is_early(node: Node) -> bool:
-    """Whether this turn has room for one more; what it has not is told later."""
+    """Whether one more client can be told in this turn; the others are told later."""
     node.told += 1
     if node.told == 1:
         node.soon(lambda: _tell_some(node))
@@ -91,7 +91,7 @@ def _tell_some(node: Node) -> None:
 
 
 def _tellings(node: Node) -> Iterator[None]:
-    """Everybody with something to hear, one after the other. What is noted meanwhile comes behind."""
+    """Yields the clients that have to be told, one by one. Those noted meanwhile come last."""
     while node.untold or node.gathered:
         untold, gathered = node.untold, node.gathered
         node.untold, node.gathered, node.noted_bytes = {}, {}, 0
@@ -129,7 +129,7 @@ def _tell_listener(
 
 
 def tell(reader: Conn, keys: list[bytes] | None) -> None:
-    """Now. None: all keys may have changed."""
+    """Sends the invalidation now. None: all keys may have changed."""
     wish = reader.tracking
     if wish is None:
         return
@@ -139,7 +139,7 @@ def tell(reader: Conn, keys: list[bytes] | None) -> None:
 
 
 def _said(keys: list[bytes] | None, target: Conn, wish: Tracking) -> bytes:
-    """b"": the other side cannot hear it."""
+    """The invalidation as bytes; b"" if the other side cannot receive it."""
     told: Reply = None if keys is None else [*keys]
     if target.session.proto == 3:
         return encode(Push([b"invalidate", told]), 3)
@@ -176,7 +176,7 @@ def wants(listener: Conn, key: bytes, author: Conn | None) -> bool:
 
 # -- who waits for a key ------------------------------------------------------------------------------
 def wake_waiting(node: Node, db: int, key: bytes) -> None:
-    """A key is there that clients wait for: the longest first, some in each turn of the loop for as long as it is."""
+    """Wakes the clients that wait for a key, the longest waiting first, some in each turn while the key exists."""
     waiting = iter(tuple(node.blocked.get((db, key), ())))
     is_first = (db, key) not in node.ripe
     node.ripe[db, key] = waiting

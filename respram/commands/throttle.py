@@ -5,8 +5,8 @@ An action moves it on by what the action costs; one that would move it further a
 refused, and writes nothing. So the record is worth nothing once that time has come, and its deadline is exactly then:
 an idle limiter takes no memory, and a forgotten record is the same as a full bucket.
 
-Exact on one node. Where several nodes decide at once each of them sees its own record, and the later write stays: what
-the other one let through is not counted.
+It is exact on one node. If several nodes decide at once, each sees its own record and the later write stays: what the
+other node let through is not counted.
 """
 
 from respram.commands.access import current
@@ -55,7 +55,7 @@ def _number(word: bytes) -> int:
 
 
 def _check_life(conn: Conn, depth_ns: int) -> None:
-    """A record that had to end before its bucket is full would let more through than it was told to."""
+    """Refuses a limit whose record would expire before its bucket is full, since it would let too much through."""
     longest_ms = conn.node.settings.max_ttl_ms
     if depth_ns > longest_ms * MS_NS:
         raise ClientError(
@@ -69,7 +69,7 @@ def _full_at_ns(conn: Conn, key: bytes) -> int:
 
 
 def _seconds(nanoseconds: int) -> int:
-    """Rounded up: who waits so long does not come too early."""
+    """Seconds, rounded up, so that a client that waits that long is not too early."""
     return -(-nanoseconds // SECOND_NS)
 
 

@@ -1,4 +1,4 @@
-"""CLIENT TRACKING and its kin: how a client says that it caches, and asks what it said.
+"""CLIENT TRACKING and its relatives: a client switches tracking on and off, and asks for its settings.
 
 What follows from it (who is told of which key, and when) is in `invalidation.py`.
 """

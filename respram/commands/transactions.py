@@ -136,7 +136,7 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _exec_queued(conn: Conn) -> Reply:
-    """The same of what the session has kept: the engine runs it, and hands back what it finds not to be hot."""
+    """Runs the commands that the session has queued. The engine runs them, and hands back those that are not hot."""
     session, engine = conn.session, conn.node.engine
     if not session.midway and _is_changed(conn):
         leave(conn)
@@ -160,7 +160,7 @@ def _is_changed(conn: Conn) -> bool:
 
 
 def take_over(conn: Conn) -> None:
-    """What the session has kept is queued here from now on."""
+    """Moves the commands that the session has queued into this queue."""
     assert conn.queue is not None
     for argv in conn.session.take_queued():
         conn.queue.append((_hot(argv), argv))
@@ -169,12 +169,12 @@ def take_over(conn: Conn) -> None:
 
 
 def queued_size(argv: list[bytes]) -> int:
-    """What a queued command counts for: short arguments take more than their bytes."""
+    """The bytes that a queued command counts for: short arguments take more than their length."""
     return sum(map(len, argv)) + ARG_BYTES * len(argv)
 
 
 def _hot(argv: list[bytes]) -> Command:
-    """The command of what a session has kept: the engine knows its name and its number of arguments."""
+    """The catalog's entry of a command that a session has queued."""
     command = find(argv[0].lower(), b"")
     assert command is not None
     return command
@@ -204,7 +204,7 @@ def _element(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
 
 
 def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) -> bytes:
-    """b"": its client is closed, because it cannot have so much."""
+    """The reply as bytes; b"" if it was too long, and its client is closed."""
     try:
         return encode(_element(conn, command, argv), conn.session.proto, bytes_max) or b"$-1\r\n"
     except ClientError as error:  # it came while the reply was made
