@@ -42,7 +42,7 @@ def parse_timeout(word: bytes) -> int:
 
 
 def wait_for(conn: Conn, keys: Sequence[bytes], timeout_ms: int) -> Reply:
-    """Suspends a handler that found nothing, unless the time is up or the command may not wait: then the reply is nil."""
+    """Suspends a handler that found nothing. Answers nil if the time is up or the command may not wait."""
     if conn.executing:
         return NIL_ARRAY
     if len(keys) > KEYS_MAX:

@@ -110,7 +110,8 @@ def members(conn: Conn, key: bytes) -> list[Member]:
 
 
 def is_long(conn: Conn, entry: Entry) -> bool:
-    """Whether its members are told in steps: a transaction and a script cannot wait, and have a share of looks instead.
+    """Whether its members are told in steps. (Transactions and scripts cannot be interrupted; they have a limit
+    instead.)
     """
     return entry.length > TOLD_AT_ONCE and not conn.executing
 
