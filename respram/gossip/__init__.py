@@ -1,4 +1,4 @@
-"""The gossip core: who is there, who has what, and what to send next. Sans-IO: messages and `now` in, effects out.
+"""The gossip core: membership, replication and comparison. Sans-IO: messages and `now` in, effects out.
 
 No clock, no randomness, no socket, no log, no callback and no await lives here. Times are integer milliseconds,
 monotonic for timers and Unix for records. Nothing iterates over a set or dict of byte strings in an order that the hash

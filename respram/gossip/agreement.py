@@ -1,10 +1,9 @@
-"""Settings that must be equal in an enclave: HELLO brings the other's, and of two the smaller holds on both sides.
+"""Settings that must be equal in an enclave: HELLO carries them, and the smaller of two applies on both sides.
 
 A record that lives longer, or is larger, than one node allows would be refused there by every comparison, for ever. So
-whoever hears of a smaller limit takes it over for what its clients write from now on, tells its own links, and both
-sides say so at WARNING. What was written before is cut by the node that may not keep it, and the cut travels back:
-`cut` makes a version that follows at once on the one that came, so that any later write still wins, and that remembers
-the old end.
+a node that hears of a smaller limit applies it to its clients' writes from now on and tells its own links, and both
+sides log a WARNING. An older record is cut by the node that may not keep it, and the cut travels back: `cut` makes a
+version that follows at once on the one that came, so that any later write still wins, and that remembers the old end.
 """
 
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def unpack_terms(payload: bytes) -> Terms:
 
 
 def smaller(one: int, other: int) -> int:
-    """0 says nothing."""
+    """The smaller of two limits; 0 means that none is given."""
     return min(one, other) if one and other else one or other
 
 
@@ -78,7 +77,7 @@ class Agreement:
             self._tell()
 
     def choose(self, max_ttl_ms: int, value_bytes_max: int) -> None:
-        """The operator has changed a limit of this node: what of it holds among its peers, who are all told."""
+        """Applies a limit that the operator has changed, as far as the peers allow it, and tells all of them."""
         wanted, asked = Terms(max_ttl_ms, value_bytes_max, self.current.seals), self.current
         new = wanted
         for peer in self.neighbours.of_enclave():
@@ -95,7 +94,7 @@ class Agreement:
                 self.host.report(
                     "unequal_settings", f"setting={name} here={mine} peers={holds} now={holds}", warns=True
                 )
-        self.unequal = self.unequal or new != asked  # what was written before may be beyond it
+        self.unequal = self.unequal or new != asked  # records written before may exceed it
         self.current = new
         if new != wanted:
             self.host.emit(Agreed(new))
@@ -108,8 +107,8 @@ class Agreement:
                 self.host.send(link.id, wire.Terms(pack_terms(self.current)))
 
     def cut(self, payload: bytes) -> tuple[bytes, int]:
-        """Of a payload of which something was refused: what may not be kept as it is, as this node may keep it; and how
-        many records.
+        """From a payload with refused records: those that exceed a limit, cut to what this node may keep, and their
+        number.
         """
         if not self.unequal:
             return b"", 0
@@ -120,8 +119,8 @@ class Agreement:
 
 
 def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_max: int) -> Iterator[Record]:
-    """Of a payload what is beyond these limits, as a node of this number may keep it. A value, or a key, that is too
-    large leaves a stub, which may be as large as its key is.
+    """The records of a payload that exceed these limits, cut to them by the node of this number. A value or a key that
+    is too large leaves a stub, which may be as large as its key.
     """
     last_ms = now_ms + terms.max_ttl_ms
     try:

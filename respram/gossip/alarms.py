@@ -1,4 +1,4 @@
-"""Who does what is due: which timer is whose. Which message is whose: `inbox.py`."""
+"""Dispatches each timer that is due to its concern, as `inbox.py` does with messages."""
 
 from dataclasses import dataclass
 from typing import assert_never

@@ -1,4 +1,4 @@
-"""The address book between nodes: entries learnt and told, and two books that differ made one."""
+"""Exchanges entries of the address book with peers, and merges two books that differ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Books:
             self.tell(link, [self.book.me])
 
     def compare(self, link: Link) -> None:
-        """The books differ: exchange them, but not all the time."""
+        """Exchanges the books, which differ, but not too often."""
         peer = link.peer
         since_ms = self.host.now.ms - self.host.policy.members_ms
         if peer is not None and peer.members_ms <= since_ms and self.asked_ms <= since_ms:

@@ -1,4 +1,4 @@
-"""How a node fills up: roots, the address book, a dump from one near, ready peer, the digests, READY.
+"""Fills up a joining node: roots, the address book, a dump from a near, ready peer, digests, READY.
 
 A joiner's links make it a target of pushes before it asks for a dump, so nothing falls between. The dump goes by points
 of the key hash, in chunks made one a turn and only when less than 1 MiB of them is under way; a source that is lost or
@@ -7,12 +7,12 @@ slow is replaced by another, which goes on at the last point. Then digests are c
 A node that has restored its own snapshot needs no dump: it begins with the digests, unless a peer turns out to have
 more than twice as much. Until its snapshot is read it asks for nothing.
 
-Where nobody is ready for 3 s (everybody was started at once) all who are linked compare with each other, and are ready
-when they are level. A node that has met nobody by then is ALONE, and says so: it goes on dialling, and serves alone
-after --join-wait, or never.
+If no node is ready for 3 s (all were started at once), all linked nodes compare with each other, and are ready when
+they are equal. A node that has met no peer by then is ALONE, and says so. It keeps dialling, and serves alone after
+--join-wait, or never.
 
-READY is a promise: what this node holds is what decisions may be made by. So it follows only from a digest that covers
-all that was written before everybody pushed to this node. Until then who decides asks (truths.py).
+READY is a promise: the node may decide by what it holds. So it requires an equal digest that covers everything written
+before all members pushed to this node. Until then a command that decides asks the peers (truths.py).
 """
 
 from collections.abc import Callable
@@ -82,8 +82,8 @@ class Bootstrap:
 
     # -- nobody there ---------------------------------------------------------------------------------
     def _without_company(self) -> None:
-        """Others may have what this node lacks. It says that it is alone, and decides nothing before the operator's
-        patience is over.
+        """Reports that the node is alone. Since other nodes may have what it lacks, it decides nothing before
+        --join-wait.
         """
         policy = self.host.policy
         waited_ms = self.host.now.ms - self.company_ms
@@ -110,7 +110,8 @@ class Bootstrap:
 
     # -- nobody ready ---------------------------------------------------------------------------------
     def _level_together(self, linked: list[Peer]) -> None:
-        """All were started at once, with what each had restored: nobody can fill another, and all compare with all."""
+        """All nodes were started at once, with what each had restored: none can fill another, so all compare with
+        all."""
         policy, now_ms = self.host.policy, self.host.now.ms
         if now_ms - self.started_ms < policy.alone_ms:
             return
@@ -158,7 +159,7 @@ class Bootstrap:
         self.host.send(source.link.id, Dump(self.point))
 
     def avoid(self, number: int) -> None:
-        """This source does not do, for a second or two: go on with another."""
+        """Avoids this source for a second or two, and goes on with another."""
         if self.source != number:
             return
         self.source = 0
@@ -178,7 +179,7 @@ class Bootstrap:
             self.points_by_seq[message.seq] = message.point
 
     def kept(self, link: Link, seq: int, new: int) -> None:
-        """A frame is in the engine, perhaps a chunk: progress up to the last one without a gap before it."""
+        """Notes that a frame is stored. A chunk of the dump is progress if all chunks before it are stored."""
         if link.peer is None or link.peer.number != self.source or not self.points_by_seq:
             return
         self.records += new if seq in self.points_by_seq else 0
@@ -198,7 +199,7 @@ class Bootstrap:
                 self.repair.begin()
 
     def equal(self, peer: Peer) -> None:
-        """A digest was equal. With a ready peer, behind a dump and with links to all, that is what joining was for.
+        """A digest was equal. The node is ready if the peer is ready, the dump is done and all members are linked.
         (Without the dump it says nothing of what is younger than a second, and of an empty node next to one that was
         just written to: all of it.)
         """
@@ -212,9 +213,9 @@ class Bootstrap:
             self.become_ready(f"level with {peer.number:016x}")
 
     def _covers(self, stamp: int) -> bool:
-        """Whether an equal digest up to this granule leaves nothing out: what is younger was pushed here, by everybody.
-        A node that did not know this one yet pushed to others only, and what it wrote is in no digest for a second.
-        (Beyond direct peers pushes are rumors, and those who are linked have to do.)"""
+        """Whether an equal digest up to this granule is complete, because all members pushed every younger write to
+        this node. A node that did not know this one yet pushed to others only, and what it wrote is in no digest for a
+        second. (Beyond direct peers pushes are rumors, and those who are linked have to do.)"""
         members = list(self.book.enclave)
         peers = [self.neighbours.peers.get(number) for number in members]
         if len(members) > self.host.policy.direct_peers_max:
@@ -237,7 +238,7 @@ class Bootstrap:
                 self.repair.begin()
 
     def compared(self, mine: int, theirs: int) -> None:
-        """How many records both sides have in what differs. A snapshot that brought the smaller part was none."""
+        """Notes how many records each side has in what differs. A snapshot with the smaller part counts as none."""
         if (
             self.host.state == JOINING
             and self.by_snapshot

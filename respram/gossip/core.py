@@ -1,4 +1,4 @@
-"""The heart of a node's dealings with its peers: one object, driven by messages and ticks, answering with effects.
+"""`Core`: the object for all dealings with peers. Messages and ticks drive it, and it answers with effects.
 
     core = Core(me, policy, store, rng, roots)
     effects = core.start(now)
@@ -6,10 +6,10 @@
     core.next_deadline(), core.tick(now)
 
 It composes the concerns, which are objects with a state of their own in files of their own, and is the Host around
-them: it has the time, the timers, the jobs and what is to be sent. Who knows whom is said in `__init__`, top down: a
-concern is given those that it calls, and what has to be told upwards is a callback that is set there. Which message is
-whose: the table in `inbox.py`. Which timer is whose: the `match` of `alarms.py`. The store is the engine as seen
-through `replication.py`: asked, never written. What is to be written leaves as a Merge effect.
+them: it has the time, the timers, the jobs and what is to be sent. `__init__` connects the concerns, top down: each is
+given those that it calls, and reports upwards by callbacks that are set there. The table in `inbox.py` assigns messages
+to concerns, and the `match` of `alarms.py` timers. The store is the engine as seen through `replication.py`, which is
+read and never written: writes leave as Merge effects.
 """
 
 from collections import deque
@@ -184,7 +184,7 @@ class Core:
         return self._taken()
 
     def fault(self, link: int, reason: str, now: Now) -> list[Effect]:
-        """What came on the link cannot be read: it is ended, and nobody else notices."""
+        """Ends a link whose input cannot be read; no other link is affected."""
         self.now = now
         if link in self.neighbours.links:
             self.neighbours.hangup(self.neighbours.links[link], reason)
@@ -261,8 +261,8 @@ class Core:
         return waits, self._taken()
 
     def ask(self, db: int, key: bytes, now: Now) -> tuple[int, list[Effect]]:
-        """For who decides by what a key holds, while `unsure`: the token of the Learnt that will come. 0: nobody can
-        know.
+        """Asks the peers what a key holds, for a decision while `unsure`. Returns the token of the Learnt to come; 0:
+        no peer can know.
         """
         self.now = now
         token = self.truths.ask(db, key)
@@ -283,7 +283,8 @@ class Core:
         return self._taken()
 
     def forward(self, request: Request, now: Now) -> tuple[int, list[Effect]]:
-        """For what is decided elsewhere: the token of the Decided that will come; 0: too many wait already."""
+        """Forwards commands that another node decides. Returns the token of the Decided to come; 0: too many wait
+        already."""
         self.now = now
         token = self.forwarding.submit(request)
         return token, self._taken()
@@ -297,21 +298,21 @@ class Core:
         return self._taken()
 
     def unsure(self) -> bool:
-        """Whether what is here may be old, or not all."""
+        """Whether this node's records may be old or incomplete."""
         return self.truths.needed()
 
     def pulls_useful(self) -> bool:
         return self.pulls.useful()
 
     def last_number(self) -> int:
-        """What WAIT counts acknowledgements of, after a flush."""
+        """The number of the last batch, for which WAIT counts acknowledgements after a flush."""
         return self.rumors.number
 
     def holders(self, number: int) -> int:
         return self.quorum.count(number)
 
     def nudge(self, now: Now) -> list[Effect]:
-        """Somebody waits for acknowledgements: ask for them at once."""
+        """Asks the peers to acknowledge at once, because a client waits."""
         self.now = now
         self.delivery.nudge_all()
         return self._taken()
@@ -330,7 +331,7 @@ class Core:
         return self._taken()
 
     def leave(self, now: Now) -> list[Effect]:
-        """An orderly stop: the others need not wonder."""
+        """Stops in order, and tells the peers, so that they do not suspect a failure."""
         self.now = now
         self.book.set_me(status=LEFT)
         self.forwarding.leave()
@@ -340,14 +341,14 @@ class Core:
         return self._taken()
 
     def hand_over(self, now: Now) -> list[Effect]:
-        """A stop begins: others decide from here on, while this node still answers."""
+        """Begins a stop: other nodes decide from here on, while this node still answers."""
         self.now = now
         self.book.set_me(ready=False)
         self.books.tell_all()
         return self._taken()
 
     def expel(self, data: bytes, now: Now) -> tuple[bool, list[Effect]]:
-        """A list of who is put out."""
+        """Takes a revocation list of expelled nodes."""
         self.now = now
         good = self.expulsions.take(data)
         return good, self._taken()

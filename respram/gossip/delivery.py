@@ -1,4 +1,4 @@
-"""What keeps a link moving: sending what its window allows, acknowledging in time, sending again, giving up.
+"""Drives a link over time: sends what its window allows, acknowledges in time, resends, gives up.
 
 links.py has the arithmetic of one link; here it meets time and the other concerns."""
 
@@ -26,7 +26,7 @@ class Delivery:
         self.arm_resend(link)
 
     def arm_resend(self, link: Link) -> None:
-        """What is in flight is looked after."""
+        """Sets the timer after which unacknowledged frames are sent again."""
         if link.in_flight and not link.resend_timer:
             link.resend_timer = True
             self.host.at(self.host.now.ms + (self.host.policy.resend_ms << link.resends), ResendDue(link.id))

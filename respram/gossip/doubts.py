@@ -1,15 +1,16 @@
-"""After a stop of the process: have others decided in its place?
+"""After a pause of the process: finds out whether other nodes have decided in its place.
 
-A process that did not run (SIGSTOP, a paused machine, no processor for a second) may have been suspected, and whoever
-suspects a member takes its slots over. So before anything is decided here each other member of the enclave is asked,
-and no new word is needed for it: MEMBERS with this node's own entry, which a member answers with its entry where that
-outranks it, and then PING. Links keep their order. Where the PONG has come and nothing had to be denied, that member
-has this node as alive under the incarnation of before the stop; and as only the node itself raises it, that member
-never suspected it. When all have said so, nobody has decided: this node goes on, one round trip later.
+A process that did not run (SIGSTOP, a paused machine, no processor for a second) may have been suspected, and a member
+that suspects another takes its slots over. So before this node decides anything it asks each other member of the
+enclave, with existing messages: MEMBERS with this node's own entry, to which a member answers with its own version of
+that entry if it outranks it, and then PING. Links keep their order. If the PONG has come and nothing had to be denied,
+that member has this node as alive under the incarnation of before the pause. Only the node itself raises it, so that
+member never suspected it. When all members have answered so, no other node has decided, and this node goes on, one
+round trip later.
 
-Meanwhile no slot of this node is settled, so that clients and other nodes wait. Who was suspected, has no link to
-each member, or hears nothing for `doubt_ms` joins again (bootstrap.py), which takes seconds; so does who decides
-without homes, because there others decide at any time.
+Meanwhile no slot of this node is settled, so that clients and other nodes wait. A node that was suspected, lacks a link
+to a member, or hears nothing for `doubt_ms` joins again (bootstrap.py), which takes seconds. So does a node without
+homes, because there other nodes decide at any time.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Doubts:
     asked: dict[int, int] = field(default_factory=dict)
 
     def begin(self, for_ms: int, local: bool) -> None:
-        """This node was stopped for so long. `local`: it decides without homes."""
+        """Begins to ask, after a pause of this length. `local`: this node decides without homes."""
         if self.host.state == READY and self.book.enclave:
             self.since_ms = self.host.now.ms - for_ms
             self.host.report(

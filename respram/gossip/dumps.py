@@ -1,6 +1,6 @@
-"""The serving side of a dump: all records by points of the key hash, one chunk a turn, under the joiner's credit.
+"""Serves a dump: all records in the order of their key hash, one chunk a turn, within the joiner's credit.
 
-A joiner asks for it (bootstrap.py), and a peer whose ids cannot be compared with is owed it (other_ids.py).
+A joiner asks for it (bootstrap.py). A peer whose ids cannot be compared gets it unasked (other_ids.py).
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ class Dumps:
         self.feed(link)
 
     def feed(self, link: Link) -> None:
-        """Goes on with a dump. One chunk a turn, so that clients of the source wait for one and not for all that fit;
-        and none in the turn of the acknowledgement that made room, nor in the next: that takes as long as a chunk, and
-        clients look in between.
+        """Continues a dump, one chunk a turn, so that clients of the source wait for one chunk and not for all that
+        fit. No chunk is made in the turn of the acknowledgement that made room, nor in the next one: that turn takes as
+        long as a chunk, and clients are served in between.
         """
         if not link.feeding and self._has_room(link):
             link.feeding = True

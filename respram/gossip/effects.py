@@ -1,5 +1,4 @@
-"""What the core asks its caller to do, in the order given; what it needs from outside; and what a concern may ask of
-it.
+"""Effects that the core asks its caller to carry out, and the Protocols of its store, its randomness and its host.
 
 The caller's duty: carry the effects out at once and in order; report a Merge's outcome by `Core.merged`; call
 `Core.tick` when `next_deadline` has come, at the next turn of the loop rather than in a loop of its own.
@@ -55,7 +54,7 @@ class Report:
 
     event: str
     details: str = ""
-    warns: bool = False  # somebody has to do something
+    warns: bool = False  # the operator has to act
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A pull has ended, with the record merged or without: whoever waits for the key looks again."""
+    """A pull has ended, with the record merged or without: commands that wait for the key look again."""
 
     db: int
     key: bytes
@@ -104,12 +103,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Peers acknowledged something: whoever waits by WAIT counts again."""
+    """Peers acknowledged something: clients in WAIT count again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """From now on these settings hold here: those of another node are smaller."""
+    """From now on these settings apply here, because those of another node are smaller."""
 
     terms: Terms
 

@@ -1,4 +1,4 @@
-"""The second half of a round: filters both ways, and the records that they lack.
+"""The second half of a round of comparison: filters in both directions, and the records that they lack.
 
 Filters and records are built in slices of the engine's choosing, as jobs that the core runs one slice per tick.
 A job that yields True waits for the other side: what is queued for it has not left yet.
@@ -125,7 +125,8 @@ class Exchange:
                 yield True
 
     def _send_lacking(self, round: Round, bloom: filters.RecordFilter, selection: Selection) -> Iterator[bool]:
-        """Queues what the filter lacks, soonest to end first, within the round's bytes and the link's patience."""
+        """Queues the records that the filter lacks, those with the earliest deadline first, within the round's
+        limits."""
         cursor, left_bytes = 0, self.host.policy.records_bytes_max
         while True:
             part_bytes = min(self.host.policy.records_part_bytes, left_bytes)
@@ -148,7 +149,7 @@ class Exchange:
         self.rounds.finish_if_done(round)
 
     def _queue(self, round: Round, message: Filter | Records) -> bool:
-        """False: enough waits already; try again later. A link that is gone takes everything."""
+        """Queues a frame. False: too much waits already; try again later. A link that is gone accepts everything."""
         link = round.peer.link
         if link is None or not self.rounds.is_current(round):
             return True
@@ -174,7 +175,7 @@ class Exchange:
                     round.more = round.more or message.last == MORE_TO_SEND
 
     def merged(self, link: Link, seq: int, new: int) -> None:
-        """The engine has taken a frame over, perhaps of a round."""
+        """Notes that the engine has merged a frame, perhaps one of a round."""
         peer = link.peer
         if seq not in link.repairs or peer is None:
             return

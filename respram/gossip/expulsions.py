@@ -1,11 +1,10 @@
-"""Who is put out: lists that an authority has signed, told to everybody, and held by every node.
+"""Expelled nodes: revocation lists that an authority has signed, sent to all nodes and kept by each.
 
-A list is a certificate revocation list (X.509) of an authority that peers are believed by. Nodes do not have the
-authority's key, so no node can put out another, and none can take itself off a list. Any node is given a list, and all
-have it a moment later: it is told to all links, and a new link begins with it. Of two lists of one authority the one
-with the higher number holds.
+A list is a certificate revocation list (X.509) of an authority that signs peers. Nodes do not have the authority's key,
+so no node can expel another, and none can take itself off a list. The operator gives a list to any node, which sends it
+to all links, and a new link begins with it. Of two lists of one authority the one with the higher number applies.
 
-What a list means, the caller knows: `read` checks the signature and gives the authority's name and the list's number.
+The caller interprets a list: `read` checks the signature and returns the authority's name and the list's number.
 """
 
 from collections.abc import Callable
@@ -34,7 +33,8 @@ class Expulsions:
     refused: int = 0
 
     def take(self, data: bytes, but: Link | None = None) -> bool:
-        """Whether the list is good. If it is news as well, it holds from now on, and is told to all."""
+        """Takes a list, and returns whether it is valid. If it is new, it applies from now on and is sent to all
+        links."""
         found = self.read(data) if 0 < len(data) <= LIST_BYTES_MAX else None
         if found is None:
             return False
@@ -56,7 +56,7 @@ class Expulsions:
             self.host.send(link.id, Message(_pack([data for _, data in self.lists.values()])))
 
     def heard(self, link: Link, message: Message) -> None:
-        """(An authority that is not believed here may be believed there: that is nobody's fault.)"""
+        """Takes the lists of a peer. (A list of an unknown authority is no fault: the peer may trust it.)"""
         for data in _unpack(message.lists):
             self.refused += not self.take(data, link)
 

@@ -1,10 +1,10 @@
-"""Decisions that are made elsewhere: commands go to their key's home, what they came to comes back.
+"""Forwards commands to their key's home, and brings back replies and records.
 
 Where the client is, a forward is *asked*: `submit` finds the home of its slot (homes.py), sends FORWARD and gets
 ANSWER, or has it run here if the home is here. Where the home is, it is *heard*: run in order, and answered with the
 replies and the records. The records are merged before the client is answered: it reads its own writes.
 
-What may happen on the way, and what becomes of it:
+What can go wrong, and the result:
 
     the home has another view       NOT_HOME, with its own: asked again, there or by the own view, until both agree
     keys with several homes by now  APART: whoever asked takes the commands apart, and asks for each by itself
@@ -14,8 +14,8 @@ What may happen on the way, and what becomes of it:
     twice the home dies before it answers the outcome is UNKNOWN
     the time is up                  NOTHING, if it is certain that nothing was run; else UNKNOWN
 
-So nothing is decided by two views at once where both are alive to say so, and nothing is run twice. A forward that was
-refused is asked again under a new number: the old one can come late, and is answered as it was.
+So two nodes with different views do not both decide as long as both can answer, and nothing is run twice. A forward
+that was refused is sent again under a new number: the old one can arrive late, and gets the same answer as before.
 """
 
 from collections import OrderedDict
@@ -52,7 +52,7 @@ WEIGHT_BYTES = 256  # of a frame beside its payloads
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client wants decided. The fields are those of FORWARD."""
+    """Commands of a client that its key's home decides. The fields are those of FORWARD."""
 
     kind: int
     db: int
@@ -127,7 +127,7 @@ class Forwarding:
 
     # -- where the client is --------------------------------------------------------------------------
     def submit(self, request: Request) -> int:
-        """The token of the Decided that will come; 0: there are too many already."""
+        """Forwards a request, and returns the token of the Decided to come; 0: there are too many already."""
         policy = self.host.policy
         if len(self.open) >= policy.forwards_max:
             return 0
@@ -144,7 +144,7 @@ class Forwarding:
         return asked.token
 
     def _route(self, asked: Asked) -> None:
-        """To whoever is the home now, if it can be reached; else it waits for the next turn."""
+        """Sends a request to the present home, if that can be reached; otherwise it waits for the next turn."""
         home, asked.towards = asked.towards or self.homes.home_of(asked.slot), NOBODY
         if asked.request.only not in (NOBODY, home):
             self._conclude(asked, NOTHING)
@@ -185,7 +185,7 @@ class Forwarding:
         self.bytes_to[home] = self.bytes_to.get(home, 0) + asked.size
 
     def _end(self, asked: Asked) -> None:
-        """It is no longer under way."""
+        """Removes a request that is no longer in transit."""
         if self.under_way.pop(asked.number, None) is not None:
             self.bytes_to[asked.home] -= asked.size
             if not self.bytes_to[asked.home]:
@@ -306,7 +306,7 @@ class Forwarding:
             self.host.at(now_ms + policy.forward_turn_ms, ForwardsTurn())
 
     def _is_lost(self, number: int) -> bool:
-        """It will not answer: it is dead, or suspected and without a link."""
+        """Whether a home will not answer: it is dead, or suspected and without a link."""
         member = self.book.get(number)
         return (
             member is None or not member.is_alive or member.status != ALIVE and self.neighbours.link_to(number) is None
@@ -321,7 +321,7 @@ class Forwarding:
                 asked.parts.clear()
 
     def left(self, link: Link) -> None:
-        """The home has stopped in order, and this is the last it says: what it has not answered by now it has not run.
+        """The home has stopped in order, and this is its last message: it has not run what it has not answered.
         """
         for asked in list(self.under_way.values()):
             if asked.link == link.id and not asked.parts:
@@ -329,7 +329,7 @@ class Forwarding:
                 self._end(asked)
 
     def leave(self) -> None:
-        """This node stops. Whoever waits for what still runs here is told that its outcome is not known."""
+        """This node stops: commands that still run here are answered as UNKNOWN."""
         for who, kept in self.kept.items():
             for number in sorted(kept.running):
                 self._answer(who, Answer(number, FORGOTTEN, self.book.me.number, b"", b""))
@@ -382,7 +382,7 @@ class Forwarding:
         self.host.emit(Serve(who, message))
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
-        """What was to be run has been. Records as they were fetched, one each."""
+        """Answers a forward whose commands have run, with the records of its keys."""
         if who == 0:
             asked = self.under_way.get(number)
             if asked is None:
@@ -409,7 +409,8 @@ class Forwarding:
             kept.drop()
 
     def _send(self, link: Link, answer: Answer, records: list[bytes] | None = None) -> None:
-        """In parts, where it is long. (What is sent again leaves out records that are: they were pushed by then.)"""
+        """Sends an answer, in parts if it is long. (A repeated answer leaves out long records: they were pushed by
+        then.)"""
         part_bytes = self.host.policy.answer_part_bytes
         replies = answer.replies
         if len(replies) + len(answer.records) <= part_bytes:

@@ -1,4 +1,4 @@
-"""Acquaintance: HELLO and its refusals, which of two links stays, and what happens when a peer comes or goes."""
+"""HELLO and its refusals, the choice between two links of one peer, and what happens when a peer comes or goes."""
 
 from dataclasses import dataclass, replace
 
@@ -123,7 +123,7 @@ class Greeting:
         self._welcome(link, peer, member, message)
 
     def refused_there(self, link: Link, message: Refuse) -> None:
-        """It may come after the other's HELLO, where only they know what is wrong."""
+        """The peer has refused this node, perhaps after its HELLO, for a reason that only the peer knows."""
         to = f"peer={link.peer.number:016x} " if link.peer is not None else ""
         self.host.report("refused_there", f"{to}why={_shown(message.reason)[1:-1].replace(' ', '_')}")
         self.neighbours.hangup(link, "refused there", quietly=True)
@@ -182,7 +182,8 @@ class Greeting:
         return False
 
     def _replaces(self, new: Link, old: Link, number: int) -> bool:
-        """Both sides must come to the same answer: the link that the lower number dialled stays, else the newer."""
+        """Whether the new link replaces the old one. Both sides must agree: the link that the lower number dialled
+        stays, else the newer."""
         if new.dialled == old.dialled:
             return True
         return new.dialled == (self.book.me.number < number)
@@ -271,7 +272,7 @@ class Greeting:
             peer.lagging_ms = None  # one of many partners: rumors and comparison reach it without us
 
     def lost(self, member: Member, own_word: bool) -> None:
-        """Somebody died or left, as it says itself or others do."""
+        """A member died or left, by its own word or that of others."""
         peer = self.neighbours.peers.get(member.number)
         event = "died" if member.status == DEAD else "left"
         self.host.report(event, f"peer={member.number:016x} address={_shown(member.address)}")

@@ -33,7 +33,7 @@ from respram.gossip.members import ALIVE, AddressBook, Member
 from respram.gossip.timers import SlotsSettle
 from respram.slots import SLOTS
 
-HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots are enough for one
+HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots per member are enough
 AWAITED = 0xFFFF  # in the table of slots: they are here, and not settled
 NOBODY = 0  # a number that no member has
 BLOCK = 16  # slots in a row with one score
@@ -51,12 +51,12 @@ BIG_ENDIAN = array("H", b"\x01\x00")[0] != 1
 
 
 def rank(number: int) -> int:
-    """By which the members with slots are chosen, where there are too many."""
+    """The order by which members with slots are chosen if there are too many."""
     return int.from_bytes(blake2b(number.to_bytes(8, "little"), digest_size=8).digest(), "little")
 
 
 class Map:
-    """Who is the home of which slot, among members that are added and removed."""
+    """The home of each slot, among members that are added and removed."""
 
     def __init__(self) -> None:
         self.members: dict[int, int] = {}  # number: capacity
@@ -64,7 +64,7 @@ class Map:
         self._best = array("Q", bytes(SLOTS * 8))
 
     def change(self, wanted: dict[int, int]) -> bool:
-        """These members from now on. Whether anything has changed."""
+        """Sets the members, and returns whether anything has changed."""
         if wanted == self.members:
             return False
         gone = {number for number, capacity in self.members.items() if wanted.get(number) != capacity}
@@ -82,7 +82,7 @@ class Map:
         return True
 
     def _give(self, number: int, capacity: int, slots: list[int] | None = None) -> None:
-        """To this member those of the slots in which its score is higher; None: of all."""
+        """Gives a member those of the slots in which its score is higher; None: of all slots."""
         owner, best = self.owner, self._best
         for draw in range(capacity):
             new = scores(number, draw)
@@ -165,7 +165,7 @@ class Homes:
 
     # -- for the core ---------------------------------------------------------------------------------
     def refresh(self) -> None:
-        """After anything that may have changed who is there: one comparison where nothing has."""
+        """Updates the map after a possible change of the members; costs one comparison if nothing has changed."""
         if self.book.changes != self._seen:
             self._seen = self.book.changes
             self._remake()
@@ -185,7 +185,7 @@ class Homes:
         self.on_change()
 
     def hold(self) -> None:
-        """Until `release` nothing is decided about this node's slots, here or elsewhere."""
+        """Stops all decisions about this node's slots, here and elsewhere, until `release`."""
         self.held = True
         self.settling = frozenset(slot for slot, number in enumerate(self.map.owner) if number == self.book.me.number)
         self.version += 1
@@ -209,7 +209,7 @@ class Homes:
                 self._settle()
 
     def taken_over(self, version: int) -> None:
-        """All others have said that they do not decide about these slots, or have had their time to."""
+        """All other members have confirmed that they do not decide about these slots, or have had their time to."""
         if version == self.version and self.settling and not self.held:
             self._settle()
 

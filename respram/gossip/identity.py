@@ -1,4 +1,4 @@
-"""A number that belongs to a key, or to a name.
+"""Numbers of nodes that belong to a key or to a name, so that no other node can claim them.
 
 To a key: 48 bits of the key's hash, and 16 bits that say so.
 
@@ -24,7 +24,7 @@ NAME_BITS, START_BITS, NAME_CHECK_BITS = 28, 24, 12
 
 
 def number_of(key: bytes) -> int:
-    """Of a public key, in its DER form."""
+    """The number that belongs to a public key in DER form."""
     digest = blake2b(key, digest_size=KEY_BYTES, person=b"respram number").digest()
     return int.from_bytes(digest) << CHECK_BITS | _check(digest)
 
@@ -38,18 +38,18 @@ def _check(digest: bytes) -> int:
 
 
 def name_of(name: bytes) -> int:
-    """Of whom a certificate names, as it stands there. Never 0."""
+    """The hash of the name in a certificate; never 0."""
     return int.from_bytes(blake2b(name, digest_size=8, person=b"respram name").digest()) >> 64 - NAME_BITS or 1
 
 
 def number_of_start(name: int, drawn: int) -> int:
-    """For one start of a node with this name: `drawn` are START_BITS of chance."""
+    """A number for one start of a node with this name; `drawn` are START_BITS random bits."""
     told = name << START_BITS | drawn
     return told << NAME_CHECK_BITS | _name_check(told)
 
 
 def belongs_to(number: int) -> int:
-    """The name; 0: it belongs to none."""
+    """The hash of the name to which a number belongs; 0: to none."""
     told = number >> NAME_CHECK_BITS
     return told >> START_BITS if number & (1 << NAME_CHECK_BITS) - 1 == _name_check(told) else 0
 

@@ -1,5 +1,5 @@
-"""Who handles which message: a table.
-An error of the peer's is raised as PeerError and costs its link, nothing else.
+"""Dispatches each message to its concern, by a table. An error of the peer's is raised as PeerError and costs its link,
+nothing else.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ ENCLAVE, NETWORK = True, False  # who may say it: members of the own enclave, or
 
 @dataclass(frozen=True, slots=True)
 class Hearer:
-    """Whose a message is, and from whom it is taken."""
+    """The handler of a message, and the peers from whom it is accepted."""
 
     enclave_only: bool
     hear: Callable[[Link, Any], None]

@@ -1,4 +1,4 @@
-"""Links and the peers behind them: sequence, acknowledgement, the two caps, priorities, LAGGING.
+"""Links and their peers: sequence numbers, acknowledgements, the two limits, priorities, LAGGING.
 
 A *link* is one connection; a *peer* is the node at its other end, and outlives the link: what it has not
 acknowledged is sent again on the next one. Sequenced frames (data) count against the link's window:
@@ -7,8 +7,8 @@ acknowledged is sent again on the next one. Sequenced frames (data) count agains
     sync     filters and records, while less than 2 MiB is in flight
     dump     while less than 1 MiB of dump is in flight; chunks are made only when they fit
 
-Control and acknowledgements are small, bounded by timers, and pass at once. So priority needs no queue of queues:
-whoever is more important may fill more of the window. A frame larger than the window goes when nothing is in flight.
+Control and acknowledgements are small, bounded by timers, and pass at once. So priorities need no queue of queues: a
+more important kind of frame may fill more of the window. A frame larger than the window goes when nothing is in flight.
 
 Waiting pushes are batches shared by all peers, as they were drained: not touched, not unpacked. Only where a slow peer
 lets them grow beyond 1 MiB is the queue searched for overwritten versions: keyed by key, the newer record replaces the
@@ -29,7 +29,7 @@ from respram.gossip.policy import Policy, Terms
 from respram.record import slices, split
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
-FRAME_BYTES = 128  # what a frame weighs beside its payload, at most
+FRAME_BYTES = 128  # the most that a frame has besides its payload
 COMPACT_BATCHES = 8  # fewer large ones are not worth the search
 _U64 = Struct("<Q")
 
@@ -61,7 +61,7 @@ class Flight:
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """What is known of a node as a neighbour, whether or not there is a link at the moment."""
+    """A neighbouring node and what is known of it, whether or not it is linked now."""
 
     number: int
     link: "Link | None" = None
@@ -137,7 +137,7 @@ class Link:
 
 # -- sending --------------------------------------------------------------------------------------
 def enqueue(peer: Peer, batch: Batch, policy: Policy, now_ms: int, own_number: int) -> bool:
-    """Puts a batch behind the others. False: the queue overflowed and was dropped; the peer is LAGGING."""
+    """Appends a batch to the queue. False: the queue overflowed and was dropped; the peer is LAGGING."""
     peer.queue.append(batch)
     peer.queue_bytes += len(batch.payload) + FRAME_BYTES
     if len(peer.queue) >= COMPACT_BATCHES and peer.queue_bytes > max(policy.compact_bytes, peer.compact_at_bytes):
@@ -217,7 +217,7 @@ def launch(link: Link, message: Sequenced, batch: Batch | None, now_ms: int, emi
 
 
 def acknowledge(link: Link, seq: int) -> list[tuple[int, Flight]]:
-    """The frames that this acknowledgement covers, taken out of flight."""
+    """Removes the frames that an acknowledgement covers from those in flight, and returns them."""
     done: list[tuple[int, Flight]] = []
     while link.in_flight:
         first = next(iter(link.in_flight))
@@ -270,7 +270,7 @@ def arrives(link: Link, message: Sequenced, policy: Policy) -> bool:
 
 
 def kept(link: Link, seq: int, in_full: bool) -> None:
-    """The frame has been dealt with; from now on it may be acknowledged."""
+    """The frame has been handled; from now on it may be acknowledged."""
     link.pending.discard(seq)
     link.ahead.add(seq)
     while link.received + 1 in link.ahead:
@@ -281,7 +281,7 @@ def kept(link: Link, seq: int, in_full: bool) -> None:
 
 
 def ack_if_due(link: Link, policy: Policy, emit: Emit) -> bool:
-    """Acknowledges at once where somebody waits, much has come, or something was refused. True: a timer is needed."""
+    """Acknowledges at once if a client waits, much has come, or something was refused. True: a timer is needed."""
     if link.pending:
         return False  # the engine's word comes first, and brings us here again
     if link.nudged or link.refused or link.unacked_bytes >= policy.ack_bytes:

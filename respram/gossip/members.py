@@ -4,10 +4,10 @@ An entry is its member's own word: only the member raises `incarnation`, with ea
 readiness, and to deny a rumor that it is suspected or dead. Of two entries the higher incarnation holds, then the worse
 status. A node's number is fresh at every boot, so what comes back under an address is a new member.
 
-Whoever could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank the
-lie any more. So hearsay may be ahead of what is known by AHEAD_MAX, and by one more for each second since; what is
-further ahead is passed over and counted. At that pace the numbers last for 68 years. What a member says of itself, on
-its own link, holds against hearsay that is implausibly far ahead.
+A liar that could raise an incarnation at will could use the numbers up: then nothing that the member says would outrank
+the lie. So hearsay may exceed the known incarnation by AHEAD_MAX, and by one more for each second since; a higher one
+is ignored and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link,
+overrides hearsay that is implausibly far ahead.
 
 Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
 u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where
@@ -26,7 +26,7 @@ STATUS_BITS, READY_BIT, CLIENTS_BIT = 3, 4, 8
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
-INCARNATION_MAX = (1 << 31) - 1  # half of the field: nobody gets there, and who says so lies
+INCARNATION_MAX = (1 << 31) - 1  # half of the range: no honest node gets there
 AHEAD_MAX = 1_024  # changes of one member that may have passed this node by, and one more for each second
 
 STRANGERS_MAX = 1_024  # proven members without an entry that are kept: those of which word came before their entry did
@@ -53,7 +53,7 @@ class Member:
 
     @property
     def is_alive(self) -> bool:
-        """Suspected members count: they have not had their chance to deny it."""
+        """Whether the member counts as alive. Suspected members do, since they can still deny it."""
         return self.status <= SUSPECT
 
 
@@ -134,7 +134,7 @@ class AddressBook:
         return self.me if number == self.me.number else self.members.get(number)
 
     def set_me(self, **changes: object) -> None:
-        """A change of this node's own entry, under the next incarnation."""
+        """Changes this node's own entry, under the next incarnation."""
         self._tally(self.me, -1)
         self.me = replace(self.me, incarnation=min(self.me.incarnation + 1, INCARNATION_MAX), **changes)  # type: ignore[arg-type]
         self._tally(self.me, 1)
@@ -142,7 +142,7 @@ class AddressBook:
         self._news[self.me.number] = 0
 
     def learn(self, member: Member, now_ms: int, own_word: bool = False) -> Member | None:
-        """Takes an entry over if it is news; the entry that stood there before comes back changed into the new one.
+        """Stores an entry if it is new, and returns the old entry together with the new one.
 
         None: nothing new, implausible, or no room. A rumor about this node itself is denied by a higher incarnation.
         `own_word`: the member itself says so.
@@ -192,8 +192,8 @@ class AddressBook:
             self.proven = {number: None for number in self.proven if number in self.members}
 
     def prove(self, number: int) -> bool:
-        """This member is there. (Word of that may come before its entry does.) False: there is no room for one more
-        without an entry."""
+        """Notes that this member is proven, perhaps before its entry comes. False: no room for one more without an
+        entry."""
         if number not in self.members and len(self.proven) >= len(self.members) + self._members_max:
             return False
         self.proven[number] = None
@@ -201,7 +201,7 @@ class AddressBook:
         return True
 
     def _makes_room(self, member: Member, own_word: bool) -> bool:
-        """In a full book, for one who speaks or is vouched for: in place of one who is only talked about."""
+        """Makes room in a full book for a proven member, by removing one known only from hearsay."""
         if not own_word and member.number not in self.proven:
             return False
         unproven = next((number for number in self.enclave if number not in self.proven), None)
@@ -257,7 +257,7 @@ class AddressBook:
 
     # -- telling others ---------------------------------------------------------------------------
     def news(self) -> bytes:
-        """What was learnt last, each entry about three times the logarithm of the members' number, least told first."""
+        """The entries learnt last, each sent about 3 log(members) times, those sent least often first."""
         if not self._news:
             return b""
         often = 3 * max(len(self.alive), 2).bit_length()
@@ -277,7 +277,7 @@ class AddressBook:
         return _SUMS.pack(*self.sums)
 
     def of_buckets(self, buckets: int, known: "dict[int, Member] | None" = None) -> bytes:
-        """Entries of some buckets, those left out that the other side has `known` to be as good."""
+        """Entries of some buckets, without those of which the other side has a version that is as new."""
         known = known or {}
         return pack_all(
             member

@@ -1,5 +1,5 @@
-"""Links and peers by number, connecting and hanging up.
-What happens when a peer comes or goes is told in greeting.py.
+"""The table of links and peers by number; connects and hangs up. What happens when a peer comes or goes is told in
+greeting.py.
 """
 
 from collections.abc import Callable

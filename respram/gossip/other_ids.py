@@ -1,12 +1,12 @@
-"""Peers whose record ids are made under another key, as while the secret of a cluster is rotated.
+"""Peers whose record ids have another key, as during the rotation of a cluster's secret.
 
 Ids of two keys cannot be compared: every record looks missing, on both sides, for ever. So HELLO carries a mark of the
 key, and between peers whose marks differ there are no digests and no filters. Pushes, pulls and dumps do not know ids;
-with them such peers become level all the same. Whoever may hold what a foreign peer lacks *owes* it a dump: when they
-meet, after pushes to it were dropped or not kept, and after comparison with others brought news. A node pays one such
-debt at a time and rests between two, so a rotation costs some dumps in its background and no storm.
+with them such peers become equal all the same. A node that may hold what a foreign peer lacks *owes* it a dump: when
+they meet, after pushes to it were dropped or refused, and after comparison with others brought news. A node pays one
+such debt at a time and rests between two, so a rotation costs some dumps in its background and no storm.
 
-The price is the reason why this is for a rotation and not for a life: a dump is all records, a filter is ten bits each.
+This is too expensive for more than a rotation: a dump has all records, a filter ten bits for each.
 """
 
 from dataclasses import dataclass
@@ -34,19 +34,19 @@ class OtherIds:
     rest_until_ms: int = 0  # before the next dump
 
     def meet(self, peer: Peer, mark: int) -> None:
-        """HELLO has come: whether the peer's ids are of this node's kind."""
+        """Notes from HELLO whether the peer's ids have the same key as this node's."""
         was_foreign, peer.foreign = peer.foreign, mark != self.host.policy.ids_mark
         if peer.foreign and not was_foreign:
             peer.owed = True
             self.host.report("foreign_ids", f"peer={peer.number:016x}")
 
     def owe_all(self) -> None:
-        """Something came from a peer of the own kind by comparison: nobody pushes that on."""
+        """Owes a dump to all foreign peers, after comparison brought records, which are not pushed on."""
         for peer in self.neighbours.of_enclave():
             peer.owed = peer.owed or peer.foreign
 
     def pay(self) -> None:
-        """With every turn of comparison: the next debt, if none is being paid."""
+        """Starts the next dump that is owed, if none is running; called at every turn of comparison."""
         if self.host.state == JOINING or self.host.now.ms < self.rest_until_ms:
             return
         links = [peer.link for peer in self.neighbours.of_enclave() if peer.foreign and peer.link is not None]

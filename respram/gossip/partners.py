@@ -1,4 +1,4 @@
-"""With whom links are kept: everybody while that is at most ten, else a random handful that slowly changes.
+"""Chooses the peers to keep links with: all of them up to ten, else a random handful that slowly changes.
 
 Beyond ten peers a node keeps about sqrt(N) + ln N + 3 links to random members of its enclave, half of them dialled by
 itself, and replaces one every 10 s. At least 30% of them lie outside its own branch of the tree. Half of
@@ -52,7 +52,7 @@ class Partners:
         return min(count, isqrt(count) + ceil(log(count)) + 3)
 
     def tend(self) -> None:
-        """The timer of the second: dial what is missing."""
+        """Dials missing partners; called once a second."""
         self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.partner_ms), PartnersTurn())
         for address in [
             one for one, since_ms in self.neighbours.dialling.items() if self.host.now.ms - since_ms > DIALLING_MS_MAX
@@ -115,7 +115,7 @@ class Partners:
                 self.neighbours.dial(member.address)
 
     def rotate(self) -> None:
-        """Lets one random link go, so that over time everybody is compared with everybody."""
+        """Drops one random link, so that over time every node is compared with every other."""
         self.host.at(self.host.now.ms + self.host.jitter(self.host.policy.rotate_ms), RotateTurn())
         if len(self.book.enclave) <= self.host.policy.direct_peers_max:
             return
@@ -128,7 +128,7 @@ class Partners:
             self.neighbours.hangup(self.host.rng.choice(own), "rotation", quietly=True)
 
     def is_needed(self, link: Link, peer: Peer) -> bool:
-        """Something is under way, or the tree hangs on it."""
+        """Whether a link has to stay: it has work in transit, or the tree needs it."""
         in_tree = (
             peer.number == self.book.me.parent or peer.number in self.tree.children or peer.number == self.tree.asking
         )

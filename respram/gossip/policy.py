@@ -33,7 +33,7 @@ class Policy:
     in_flight_bytes_max: int = 4 * MIB  # sent and not acknowledged, per link
     sync_in_flight_bytes_max: int = 2 * MIB  # filters and records stop here, so that pushes pass them
     dump_in_flight_bytes_max: int = 1 * MIB  # a joiner's credit; only dump frames count
-    queue_bytes_max: int = 16 * MIB  # writes that wait for the window; beyond it they are dropped: LAGGING
+    queue_bytes_max: int = 16 * MIB  # writes that wait for the window; when it is full, they are dropped: LAGGING
     compact_bytes: int = 1 * MIB  # a queue of this size is searched for overwritten versions
     resend_ms: int = 1_000  # a frame not acknowledged by then is sent again; doubles with each attempt
     resends_max: int = 6  # attempts without any progress; then the link is closed and the peer lags

@@ -9,8 +9,8 @@ A link that the other side has ended says more: its process may be gone. It is d
 (nobody listens there; a paused process still does) and all others who are asked have no link to it either, it is
 suspected without another second's wait, and everybody is told.
 
-Isolated is who hears from under half of its partners (those lost in the last minutes included) in three windows of 10
-s.
+A node is isolated if it hears from fewer than half of its partners (including those lost in the last minutes) in three
+windows of 10 s.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class Probes:
     on_pong: Callable[[Link, int], None] = lambda link, nonce: None
 
     def probe(self) -> None:
-        """The timer of the second."""
+        """Pings a partner; called once a second."""
         policy = self.host.policy
         self.host.at(self.host.now.ms + self.host.jitter(policy.probe_ms), ProbeTurn())
         if not self.order:
@@ -153,7 +153,7 @@ class Probes:
         return peer is not None and peer.heard_ms > since_ms
 
     def ask(self, link: Link, message: Probe) -> None:
-        """Somebody cannot reach a node: can we?"""
+        """Probes a node that another peer cannot reach."""
         if self.neighbours.link_to(message.node) is None:
             self.host.send(link.id, Probed(message.nonce, 0))
         else:
@@ -173,7 +173,7 @@ class Probes:
 
     # -- a link that stands, and somebody says that nobody is behind it ---------------------------------
     def question(self, peer: Peer) -> None:
-        """Hearsay ends no link, nor does another that says the same number: whoever is there answers in time."""
+        """Pings a peer whose link another node doubts: hearsay alone ends no link, and a live peer answers in time."""
         link = peer.link
         if link is None or link.questioned:
             return
@@ -197,7 +197,7 @@ class Probes:
 
     # -- a link that ended ----------------------------------------------------------------------------
     def closed(self, number: int) -> None:
-        """The other side ended the link to a member, or its machine did."""
+        """A member's link was ended by the member or its machine."""
         for nonce, asked in list(self.asked.items()):
             if asked.node == number and asked.for_link:
                 del self.asked[nonce]
@@ -251,7 +251,7 @@ class Probes:
             self.host.at(self.host.now.ms + policy.indirect_patience_ms * (1 + self.doubt), PingUnanswered(self.nonce))
 
     def _suspect(self, number: int) -> None:
-        """At once, and all hear of it now: who decides follows from it."""
+        """Suspects a member at once and tells all peers now, because the homes depend on it."""
         if self._is_lost(number):
             suspect = replace(self.book.members[number], status=SUSPECT)
             self.books.learn_member(suspect)
@@ -272,7 +272,7 @@ class Probes:
         )
 
     def verdict(self, number: int, incarnation: int) -> None:
-        """On one suspicion. (Denied, and suspected again, a member has the time of the new one.)"""
+        """Ends one suspicion. (A member that denied it and is suspected again has the time of the new suspicion.)"""
         member = self.book.members.get(number)
         if member is None or member.status != SUSPECT or member.incarnation != incarnation:
             return
@@ -286,7 +286,7 @@ class Probes:
         self.books.learn_member(replace(member, status=DEAD))
 
     def was_late(self, late_ms: int) -> None:
-        """This node was slow: it has no right to suspect others for what it may have missed itself."""
+        """This node was slow: it extends its patience, since it may have missed answers itself."""
         self.doubt = min(self.host.policy.doubt_max, self.doubt + 1 + late_ms // 1000)
         self.asked = {nonce: asked for nonce, asked in self.asked.items() if asked.for_link}
 
@@ -328,7 +328,7 @@ class Probes:
         )
 
     def dial_the_dead(self) -> None:
-        """About every four seconds: a healed partition is noticed by nobody else."""
+        """Dials a dead member about every four seconds, to notice a healed partition."""
         if self.host.state == JOINING or not self.book.ended_ms or self.host.rng.random() > DEAD_DIALLED_SHARE:
             return
         dead = [number for number in self.book.ended_ms if self.book[number].status == DEAD]

@@ -1,11 +1,10 @@
-"""Lazy pull: on a miss, ask, where somebody may know more; else send nothing.
+"""Lazy pull: after a miss, asks peers if one of them may have the key; otherwise sends nothing.
 
-Somebody may know more while a peer's last digest differed. (A filter of (key, stamp) cannot be
-asked for a key alone, so a differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a
-late answer still merges. Whoever was told of an absent key is not asked again for 250 ms.
+A peer may have the key if its last digest differed. (A filter of (key, stamp) cannot be asked for a key alone, so a
+differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a late answer still merges.
+Whoever was told of an absent key is not asked again for 250 ms.
 
-A guess that may fail, for a node that has everything as far as it knows. One that does not know asks for the truth:
-truths.py.
+This is a guess that may fail, for a node that believes it has everything. A node that does not, uses truths.py.
 """
 
 from collections import OrderedDict
@@ -47,7 +46,7 @@ class Pulls:
     found: int = 0
 
     def useful(self) -> bool:
-        """Whether a miss may be worth asking about at all; while not, nothing need be observed."""
+        """Whether a pull could find something at all; otherwise misses need not be observed."""
         return self.neighbours.differing > 0 and self.host.state not in DOUBTFUL
 
     def pull(self, db: int, key: bytes) -> bool:

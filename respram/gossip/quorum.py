@@ -20,7 +20,7 @@ STAMP_MARGIN = 3  # granules by which a stamp may run ahead of the time of its b
 
 
 class Left(NamedTuple):
-    """What a node that stops now would take with it."""
+    """The writes that would be lost if this node stopped now."""
 
     peers: int  # that lack something of it; 0: nothing is lost
     bytes: int  # that wait for them
@@ -41,7 +41,7 @@ class Quorum:
         marks.append((granule, number))
 
     def sent_to(self, number: int) -> None:
-        """From here on acknowledgements of this batch are counted one by one: it did not go to all."""
+        """Notes the targets of a batch that did not go to all peers: its acknowledgements are counted one by one."""
         holders = self.holders
         holders[number] = set()
         if len(holders) > self.host.policy.numbers_remembered_max:
@@ -65,7 +65,7 @@ class Quorum:
                 return
 
     def holds_through(self, peer: Peer, number: int) -> None:
-        """Known otherwise than by acknowledgements: by an equal digest, by a whole dump."""
+        """Up to which batch a peer holds everything, as shown by an equal digest or a whole dump."""
         if number > peer.held_through:
             peer.held_through = number
             self._count_again()

@@ -71,7 +71,7 @@ class Repair:
             self.begin()
 
     def begin(self) -> None:
-        """Compare with somebody, the LAGGING and the long unreachable first."""
+        """Begins a round with a peer, LAGGING and long unreachable peers first."""
         rounds = self.rounds
         if not self.has_dump():
             return  # the dump brings it: what filters find meanwhile would come twice
@@ -113,7 +113,7 @@ class Repair:
         self.host.send(link.id, Digest(self.rounds.own.id, payload))
 
     def choose(self) -> Peer | None:
-        """Nobody who is still filling up: it compares by itself when it has its dump."""
+        """Chooses the next peer, but none that is filling up: it begins itself when it has its dump."""
         linked = [peer for peer in self.neighbours.of_enclave() if peer.link is not None and not peer.foreign]
         peers = [peer for peer in linked if self.among_joiners or self.book[peer.number].ready]
         if not peers:
@@ -129,7 +129,7 @@ class Repair:
         return self.host.rng.choice(peers)
 
     def _let_go(self) -> None:
-        """Rounds of others that went silent."""
+        """Drops rounds of peers that went silent."""
         for number in [number for number, one in self.rounds.others.items() if one.until_ms <= self.host.now.ms]:
             del self.rounds.others[number]
 
@@ -157,7 +157,7 @@ class Repair:
         self.on_equal(peer)
 
     def bucketed(self, link: Link, message: Buckets) -> None:
-        """The totals differ: find out where, and tell what is here."""
+        """The totals differ: compares the buckets, and sends a filter of those that differ."""
         round = self.rounds.own
         if round is None or round.id != message.round or round.peer.link is not link or round.selection is not None:
             return

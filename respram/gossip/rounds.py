@@ -1,6 +1,6 @@
 """Rounds of comparison: their state, their end, and the pace at which they are begun.
 
-What a round says stands in `repair.py` (who differs, and where) and `exchange.py` (filters and records).
+The messages of a round are in `repair.py` (where records differ) and `exchange.py` (filters and records).
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Rounds:
     repaired: int = 0
 
     def note_change(self) -> None:
-        """Something was written or merged: a pace for quiet times is left within a second."""
+        """Something was written or merged: a slow pace ends within a second."""
         if not self.busy:
             self.busy = True
             if self.interval_ms > self.host.policy.round_ms:
@@ -85,14 +85,15 @@ class Rounds:
             self.host.at(due_ms, HurriedRoundDue(due_ms))
 
     def rests(self, peer: Peer) -> bool:
-        """Whether filters with this peer found lately that neither lacks anything, and would find that again."""
+        """Whether the last filters with this peer found that neither lacks anything, so that new ones would not
+        help."""
         return peer.rest_until_ms > self.host.now.ms and peer.lagging_ms is None and not peer.unreachable
 
     def is_current(self, round: Round) -> bool:
         return (self.own if round.begun else self.others.get(round.peer.number)) is round
 
     def refused(self, peer: Peer) -> None:
-        """The other side did not keep records of ours: sending them again at once would not help."""
+        """The other side refused our records: sending them again at once would not help."""
         for round in (self.own, self.others.get(peer.number)):
             if round is not None and round.peer is peer:
                 round.refused = True

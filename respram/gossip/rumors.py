@@ -110,7 +110,7 @@ class Rumors:
         return self.number
 
     def _keep_early(self, batch: Batch) -> None:
-        """Nobody was met yet. Comparison would bring it to the first peer, but not before it is some seconds old."""
+        """Keeps a batch until the first peer comes. Comparison would bring it too, but only some seconds later."""
         self.early.append(batch)
         self.early_bytes += len(batch.payload) + FRAME_BYTES
         if self.early_bytes > self.host.policy.queue_bytes_max:
@@ -118,7 +118,7 @@ class Rumors:
             self.early_bytes = 0
 
     def hand_early(self, peer: Peer) -> None:
-        """A peer that was just met: it gets what was written before anybody was."""
+        """Sends a new peer the batches that were written before any peer was met."""
         if self.host.state != JOINING:
             self.early.clear()
             self.early_bytes = 0
@@ -128,7 +128,7 @@ class Rumors:
                 self.push(peer, batch)
 
     def lags(self, number: int) -> bool:
-        """Whether writes of this node may not be on their way to a peer yet."""
+        """Whether writes of this node may not have been sent to a peer yet."""
         peer = self.neighbours.peers.get(number)
         return peer is None or bool(peer.queue) or peer.lagging_ms is not None or self.spreads()
 

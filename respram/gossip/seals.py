@@ -1,4 +1,4 @@
-"""Seal keys, from node to node of an enclave, and on each link before any record that is sealed with them.
+"""Exchanges seal keys among the nodes of an enclave, on each link before any record that is sealed with them.
 
 Records travel as they lie, so who is to read them needs the key. When two nodes of an enclave meet, each sends the
 keys it knows to be in use; when one learns of another, or takes its own into use, it tells all its links, and that
@@ -37,7 +37,7 @@ class Seals:
     asked_ms: int = -ASK_MS
 
     def greet(self, link: Link) -> None:
-        """To a new neighbour in the enclave, before the first push."""
+        """Sends the keys in use to a new neighbour, before the first push."""
         if self.keyring is not None and (keys := self.keyring.export()):
             self.host.send(link.id, wire.Seals(0, keys))
 
@@ -63,7 +63,7 @@ class Seals:
             self.greet(link)
 
     def lack(self, link: Link) -> None:
-        """The link brought records that cannot be opened here."""
+        """Asks a peer for its keys, after it sent records that cannot be decrypted here."""
         if self.keyring is not None and self.host.now.ms - self.asked_ms >= ASK_MS:
             self.asked_ms = self.host.now.ms
             self.host.send(link.id, wire.Seals(ASKING, self.keyring.export()))

@@ -1,9 +1,10 @@
-"""Keys of snapshot segments among the nodes of an enclave: who holds records holds the keys of all segments as well.
+"""Exchanges the keys of snapshot segments among the nodes of an enclave: each node holds the keys of all nodes.
 
-A node that restarts has lost its keys and finds its files locked; its peers have them. So whoever makes a segment tells
-its key to every node it is linked to, a new link begins with all keys held, and beyond direct peers what is news is
-passed on once. A key is destroyed with its bucket, by each node's own clock, or when its owner says that the file is
-gone: that is told as a tombstone, so that nobody who was cut off meanwhile hands the key back.
+A node that restarts has lost its keys and finds its files locked; its peers have the keys. So a node that makes a
+segment sends its key to every node that it is linked to, and a new link begins with all keys held. A node that is not a
+direct peer gets news once, from a peer that passes it on. Each node destroys a key with its bucket, by its own clock,
+or when the owner says that the file is gone. The owner sends that as a tombstone, so that no node that was cut off
+meanwhile hands the key back.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ class SegmentKeySharing:
     timer: bool = False
 
     def share(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
-        """Keys that were made here, and ids of those whose files are gone: they are in the ring, or out of it, already.
+        """Sends keys made here, and ids of keys whose files are gone. The ring has been updated already.
         """
         ids = list(dropped)
         self._tell(Keys(pack([*entries, *self.keys.tombstones(ids)]), b"".join(ids)), None)
@@ -55,7 +56,7 @@ class SegmentKeySharing:
         self.arm_timer()
 
     def _end_ms_max(self) -> int:
-        """No bucket of an enclave ends later: its records live at most so long, and the wheel behind them is this wide.
+        """The latest end of a bucket in the enclave: the longest life of a record plus the width of a bucket.
         """
         policy = self.host.policy
         return (
@@ -71,7 +72,7 @@ class SegmentKeySharing:
                 self.host.send(link.id, message)
 
     def arm_timer(self) -> None:
-        """A timer while there is a key to be destroyed, or a tombstone, and none else."""
+        """Sets the timer that destroys keys, as long as there is a key or a tombstone."""
         if (len(self.keys) or self.keys.has_tombstones) and not self.timer:
             self.timer = True
             self.host.at(self.host.now.ms + self.host.policy.keys_ms, KeysExpire())

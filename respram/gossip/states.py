@@ -1,6 +1,6 @@
-"""What a node is to its peers and clients: JOINING until it holds what its enclave holds, then READY; ALONE while it
-was told to join and has met nobody; ISOLATED while under half of its partners answer. `bootstrap.py` says when it is
-ready or alone, `probes.py` when it is isolated.
+"""The states of a node: JOINING until it holds what its enclave holds, then READY; ALONE while it was told to join and
+has met no peer; ISOLATED while fewer than half of its partners answer. `bootstrap.py` says when it is ready or alone,
+`probes.py` when it is isolated.
 """
 
 JOINING, ALONE, READY, ISOLATED = "joining", "alone", "ready", "isolated"

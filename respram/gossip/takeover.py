@@ -1,13 +1,14 @@
-"""Before a node decides about slots that came to it: does anybody else still decide, and does it hold what they do?
+"""Confirms, before a node decides about slots that came to it, that no other node decides and no record is missing.
 
-A time alone cannot tell. `settle_ms` is enough where processes run when they want to; on a starved machine the former
-home may not have read yet that it is none any more, and what a dead one pushed to others may still lack here. So after
-it each other member with slots is asked, as in doubts.py: MEMBERS with this node's own entry, then PING. Its PONG says
-that it has read the entry, and decides about these slots no more. Behind the PONG the two are compared (repair.py), the
-young records included: what it held then is here then. When all have answered and are compared, the slots are settled.
+Waiting alone is not enough. `settle_ms` is long enough if processes run when they want to. On a starved machine the
+former home may not have read yet that it has lost the slots, and a dead home's last records may have reached other
+nodes only. So after that time each other member with slots is asked, as in doubts.py: MEMBERS with this node's own
+entry, then PING. Its PONG says that it has read the entry and no longer decides about these slots. Then the two nodes
+compare their records (repair.py), the young ones included, so that this node has what the other had. When all members
+have answered and are compared, the slots are settled.
 
-A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and says
-so in its log. Until then who asks about these slots waits, or is told LOADING.
+A member that cannot be reached must not stop everything: after `takeover_ms_max` this node decides without it, and logs
+that. Until then commands about these slots wait, or get LOADING.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Takeover:
     link: int = 0  # on which it is compared
 
     def begin(self, version: int) -> None:
-        """The slots of this map have waited their time."""
+        """Begins to ask, after the slots of this map have waited for `settle_ms`."""
         self.version, self.until_ms = version, self.host.now.ms + self.host.policy.takeover_ms_max
         self.asked.clear()
         self.answered.clear()
@@ -51,7 +52,7 @@ class Takeover:
             self.host.at(self.host.now.ms + self.host.policy.takeover_turn_ms, TakeoverTurn(version))
 
     def turn(self, version: int) -> None:
-        """Who had no link is asked when there is one, and nobody is waited for for ever."""
+        """Asks members that have a link by now, and gives up after `takeover_ms_max`."""
         if version != self.version:
             return
         if version != self.homes.version or self.host.now.ms >= self.until_ms:
@@ -70,7 +71,7 @@ class Takeover:
             self._go_on()
 
     def compared(self, round: Round, wholly: bool) -> None:
-        """A round has ended. One that brought not everything is begun again."""
+        """A round of comparison has ended; an incomplete one is begun again."""
         if round is not self.comparing:
             return
         self.comparing = None

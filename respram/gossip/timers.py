@@ -1,4 +1,4 @@
-"""What is to be done when: a heap of moments, each with what it is about. One timer outside serves them all.
+"""The timers of the core: a heap of moments, each with an object that says what is due. The caller needs one timer.
 
 A timer that may outlive its reason carries the reason: a verdict the suspicion that it ends, a round the moment that it
 was promised for. Whoever gets it compares.
@@ -36,7 +36,7 @@ class ResendDue:
 
 @dataclass(frozen=True, slots=True)
 class QuestionDue:
-    """Whoever is behind the link was asked whether it is there, and must have answered."""
+    """The peer behind a doubted link must have answered by now."""
 
     link: int
     asked_ms: int
@@ -46,7 +46,7 @@ class QuestionDue:
 # -- of one moment ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class JobsDue:
-    """Jobs that wait for the other side look whether it is still there."""
+    """Jobs that wait for a peer check whether it is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class EndedDial:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who has not denied this very suspicion is dead."""
+    """A member that has not denied this suspicion is dead."""
 
     number: int
     incarnation: int
@@ -83,7 +83,7 @@ class PullExpired:
 
 @dataclass(frozen=True, slots=True)
 class TruthTurn:
-    """Who waits for the truth asks again, or has waited long enough."""
+    """A question about a key is asked again, or its time is up."""
 
     token: int
 
@@ -97,21 +97,21 @@ class DoubtDue:
 
 @dataclass(frozen=True, slots=True)
 class SlotsSettle:
-    """Slots that came to this node are its own to decide about. Only the change made last counts."""
+    """New slots of this node have waited for `settle_ms`. Only the last change counts."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class TakeoverTurn:
-    """Who has to say that it does not decide about these slots has said so, or is asked again."""
+    """Members that have not confirmed a takeover are asked again."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardsTurn:
-    """Forwards that are not answered are looked at."""
+    """Forwards without an answer are checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class WantDue:
 
 @dataclass(frozen=True, slots=True)
 class VouchDue:
-    """Peers are told who has been proven."""
+    """Peers are told of newly proven members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class Timers:
         heappush(self._heap, (due_ms, self._ties, timer))
 
     def due(self, now_ms: int) -> tuple[int, Timer] | None:
-        """The next that has come: when it was due, and what it is about."""
+        """The next timer that is due: its moment and its object."""
         if not self._heap or self._heap[0][0] > now_ms:
             return None
         due_ms, _, timer = heappop(self._heap)

@@ -26,7 +26,7 @@ MISSED_MAX = 2  # confirmations that may be missing
 
 
 def branch_of(member: Member) -> int:
-    """What a member shares with its neighbours in the tree: a branch and its leaves have one in common."""
+    """The number of a member's branch, which a branch and its leaves share."""
     return member.parent if member.role == LEAF else member.number
 
 
@@ -133,7 +133,7 @@ class Tree:
             self.neighbours.dial(self.book[number].address)
 
     def linked(self, link: Link) -> None:
-        """A link came up: perhaps the one to the parent that is to be asked."""
+        """A link came up, perhaps the one to the parent that has to be asked."""
         if link.peer is not None and self.asking == link.peer.number:
             self.host.send(link.id, Attach(self.asking_role))
         elif not self.book.me.parent and not self.asking and not self.is_root:
@@ -198,7 +198,7 @@ class Tree:
         self.better_since = {number: self.better_since.get(number, self.host.now.ms) for number in better}
 
     def turn(self) -> None:
-        """The moment drawn has come. Who has another role by now waits for that role's third."""
+        """Rebalances at the moment drawn, unless the node's role has changed: then it waits for that role's third."""
         third = self.host.policy.rebalance_ms // 3
         is_own = self.host.now.wall_ms % self.host.policy.rebalance_ms // third == min(self.book.me.role, TRUNK)
         if is_own:

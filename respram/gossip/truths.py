@@ -1,10 +1,10 @@
-"""What a key holds, for a node that may not know: it asks who does, and waits.
+"""Finds out what a key holds, for a node that may lack records: it asks ready peers and waits for them.
 
-A joiner's own state is no ground for a decision: it has not got everything yet, what it restored may be old, and a node
-that does not know it does not push to it. So it asks the ready peers that it is linked to, up to three, and waits for
-all of them; for a short time only once one has answered, because a slow one must not cost more than its news is worth.
-Who answers is ready: it says `absent` and means it. Where a peer is lost in the middle, or none is there yet, others
-are asked until the time is up. The wait ends early when this node is ready itself.
+A joiner may not decide by its own records: they are incomplete, restored ones may be old, and nodes that do not know it
+do not push to it. So it asks up to three ready peers that it is linked to, and waits for all of them. Once one has
+answered, it waits for the others only a short time, because a slow peer must not cost more than its news is worth. The
+answer `absent` of a ready peer is reliable. If a peer is lost meanwhile, or none is there yet, other peers are asked
+until the time is up. The wait ends early when this node is ready itself.
 
 A lazy pull (pulls.py) asks on a guess and takes silence for nil; here silence is never an answer.
 """
@@ -46,7 +46,7 @@ class Truths:
         return self.host.state in DOUBTFUL
 
     def ask(self, db: int, key: bytes) -> int:
-        """The token of the Learnt that will come; 0: there is nobody who could know."""
+        """Asks, and returns the token of the Learnt to come; 0: no peer can know."""
         policy, now_ms = self.host.policy, self.host.now.ms
         if self.host.state != JOINING or len(self.open) >= policy.pulls_max:
             return 0
@@ -96,7 +96,7 @@ class Truths:
             self._send(token)
 
     def lost(self, number: int) -> None:
-        """A link has ended: who was asked over it will not answer."""
+        """A link has ended: the peer behind it will not answer."""
         for token, question in list(self.open.items()):
             if number in question.left:
                 question.left.discard(number)
@@ -106,7 +106,7 @@ class Truths:
                     self.host.at(self.host.now.ms, TruthTurn(token))
 
     def settle(self) -> None:
-        """This node knows by itself now, or it has turned out that nobody does."""
+        """Ends all questions: this node is ready now, or no peer can know."""
         for token in list(self.open):
             self._end(token, known=not self.needed())
 

@@ -1,8 +1,8 @@
-"""Which members there are, beyond what is said of them: whoever this node met, and whoever two peers vouch for.
+"""Proves members: a member counts once this node has met it, or two peers vouch for it.
 
-The address book believes what it hears, and one member can tell it of thousands that there are not. So a member
-counts (it gets slots, it is a partner) once it is *proven*: it has said HELLO on a link of this node, or two peers
-vouch for it, each on its own link. A node vouches for all who are proven to it, and tells each peer once.
+The address book accepts hearsay, and one hostile member can invent thousands of others. So a member counts (it gets
+slots, it is a partner) once it is *proven*: it has said HELLO on a link of this node, or two peers vouch for it, each
+on its own link. A node vouches for all who are proven to it, and tells each peer once.
 
 All nodes come to the same set. "Is proven" only ever becomes true, for as long as the member is in the book, and it
 spreads from the members that a newcomer is linked to. In an enclave of N every node has about sqrt(N) links; the
@@ -45,7 +45,7 @@ class Witnesses:
 
     # -- who is proven --------------------------------------------------------------------------------
     def counts(self, number: int) -> bool:
-        """Whether a member of the enclave is there for all that this node can know."""
+        """Whether a member of the enclave counts as proven."""
         return number in self.book.proven or self.believed != 0 and self.heard.get(number) == self.believed
 
     def met(self, number: int) -> None:
@@ -68,7 +68,7 @@ class Witnesses:
                 self._prove(number)
 
     def tend(self) -> None:
-        """The timer of the second: is there one peer alone?"""
+        """Checks once a second whether there is only one peer, whose voice is then enough."""
         links = [link for link in self.neighbours.greeted() if link.same_enclave and link.peer is not None]
         alone = len(links) == 1 and links[0].opened_ms + SOLE_MS <= self.host.now.ms
         believed = links[0].peer.number if alone and links[0].peer is not None else 0
@@ -107,11 +107,11 @@ class Witnesses:
 
     # -- telling others -------------------------------------------------------------------------------
     def linked(self, link: Link) -> None:
-        """To a new link: all."""
+        """Vouches for all proven members on a new link."""
         self._tell_all(link)
 
     def remind(self) -> None:
-        """With every turn of the rotation one peer is told all again."""
+        """Vouches for all proven members again to one peer; called at every rotation of partners."""
         links = [link for link in self.neighbours.greeted() if link.vouches]
         if links:
             self._reminded += 1
