@@ -1,1 +1,1 @@
-"""The only room with I/O, clocks and logging: sockets, the loop, signals, the process."""
+"""The only package with I/O, clocks and logging: sockets, the loop, signals, the process."""

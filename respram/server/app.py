@@ -1,5 +1,5 @@
-"""A node in a loop: makes engine and node, listens, keeps time, stops in order. Its peers are in `meeting.py`, the
-process around it in `serve.py`.
+"""A node in an event loop: creates engine and node, listens, keeps time, stops in order. Its peers are in `meeting.py`,
+the process around it in `serve.py`.
 
 One thread, one loop. Four things run on it: sockets, the expiry clock, a sweep once a second, and
 the end of a batch that was too long for one turn.
@@ -90,7 +90,8 @@ class App:
             self.meeting.segment_keys = self.snapshots.ring
 
     def _ring(self) -> Ring | None:
-        """Who does not seal may have to open what peers have sealed, or this node before its restart."""
+        """The seal keys. A node that does not seal may have to decrypt values of its peers, or of its own earlier
+        start."""
         config = self.config
         if not (config.seal_memory or config.has_peers or config.may_meet or config.snapshot_dir):
             return None
@@ -133,8 +134,7 @@ class App:
             raise ConfigError(f"--aclfile {self.config.aclfile}: {reason}") from None
 
     def reload(self) -> None:
-        """SIGHUP: certificates and the cluster secret anew, for those who connect from now on. Wrong ones change
-        nothing.
+        """SIGHUP: reloads certificates and the cluster secret for new connections. Wrong files change nothing.
         """
         if self.encryption is not None:
             try:
@@ -164,7 +164,7 @@ class App:
         return next((int(sock.getsockname()[1]) for one in listeners for sock in one.sockets), 0)
 
     def meet(self) -> None:
-        """Where there can be peers: looks for them. Clients are served meanwhile."""
+        """Looks for peers, if there can be any. Clients are served meanwhile."""
         self.meeting.begin()
 
     def _met(self, driver: Driver) -> None:
@@ -174,7 +174,7 @@ class App:
             pump.after = driver.wrote
 
     async def show(self) -> None:
-        """Health and metrics, where they are asked for. BindError, ConfigError."""
+        """Starts the port for health and metrics, if there is to be one. Raises BindError, ConfigError."""
         config = self.config
         if config.metrics_port is not None:
             self.health = Health(self.node, local=not exposed(config.metrics_bind))
@@ -186,7 +186,7 @@ class App:
             self.telemetry.start()
 
     def remember(self) -> None:
-        """Snapshots, where they are wanted: the old ones read, new ones written."""
+        """Reads old snapshots and writes new ones, if there is a directory for them."""
         if self.snapshots is not None:
             self.snapshots.start()
 
@@ -272,7 +272,7 @@ class App:
         self.loop.call_later(SWEEP_S, self.sweep)
 
     def _tend(self, ring: Ring, now_ms: int) -> None:
-        """Seal keys: a new one where it is time, and the old ones wiped once no record needs them."""
+        """Makes a new seal key when it is time, and wipes old ones that no record needs."""
         if ring.is_due(now_ms) and ring.make(secrets.token_bytes(KEY_BYTES), now_ms):
             self.journal("event=seal_key_made")
         if ring.current != self.sealing_with:
@@ -282,7 +282,7 @@ class App:
             self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
 
     def relieve(self) -> None:
-        """Closes those who hold most, while all clients together hold too much."""
+        """Disconnects the clients that hold most, while all clients together hold too much."""
         for client, size in client_eviction.too_many(self.clients.values(), self.config.clients_bytes_max):
             self.node.stats.evicted_clients += 1
             self.journal(f"event=clients_limit client={client.conn.id} held_bytes={size}: closed")
@@ -294,7 +294,7 @@ class App:
             self.stopping.set_result(reason)
 
     async def drain(self) -> None:
-        """The orderly stop, as stopping.py has it: nothing that was acknowledged is lost with this node."""
+        """Stops in order, as stopping.py describes it, without losing an acknowledged write."""
         begun_s = self.loop.time()
         if self.health is not None:
             self.health.close()

@@ -1,7 +1,7 @@
-"""Before a node has begun with its peers it knows nothing of what they hold, and says so.
+"""The time before a node has begun with its peers: commands that decide have to wait.
 
-Names of --join are resolved and the driver is made while clients are served already. Who decides by what a key holds
-waits here, and asks the driver as soon as it is there. (`node.truth`: commands/truth.py)
+Names of --join are resolved and the driver is created while clients are served already. A command that decides by what
+a key holds waits here, and asks the driver as soon as it is there. (`node.truth`: commands/truth.py)
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Beginning:
         self.waiters.pop(waiter, None)
 
     def end(self) -> None:
-        """Somebody else knows more. Who waited asks again."""
+        """Another source has replaced this one: waiting commands ask again."""
         waiters, self.waiters = self.waiters, {}
         for waiter in waiters:
             waiter.wake()

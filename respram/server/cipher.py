@@ -1,4 +1,4 @@
-"""Which way through the cipher is the faster one on this machine: measured once, at the start.
+"""Measures once, at the start, which mode of the cipher is faster on this machine.
 
 Long values can be sealed and opened by CTR or by GCM, to the same bytes (see seal.py). Which is faster depends on the
 processor and on the library: with VAES, as servers have it since 2019 or so, `cryptography` takes 1.5 us for 16 KiB by
@@ -22,7 +22,7 @@ LOOKS = 5  # the shortest counts
 
 
 def is_gcm_faster(own: type[OwnCipher] | None = None, micros: Callable[[], int] = clock.micros) -> bool:
-    """`own`: what the engine seals with, where that is not `cryptography`."""
+    """Whether GCM is the faster mode. `own`: the engine's cipher, if that is not `cryptography`."""
     key, value, out = bytes(KEY_BYTES), bytes(VALUE_BYTES), bytearray(VALUE_BYTES + GCM_TAG_BYTES)
     if own is not None:
         by_gcm, by_ctr = (own(key, chosen) for chosen in (True, False))

@@ -1,7 +1,7 @@
-"""One client's connection: all that is not the plain read of plain commands (that is the pump's).
+"""One client's connection: everything except plain reads of plain commands, which are the pump's.
 
-What the kernel does not take at once is copied and kept, up to a limit: who does not read is closed,
-not fed. A batch that must wait (CLIENT PAUSE, WAIT) or that was the last one comes here too.
+Output that the kernel does not take at once is copied and kept, up to a limit; a client that does not read is closed. A
+batch that must wait (CLIENT PAUSE, WAIT) or that was the last one comes here too.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Client:
         self._pause_reading()
 
     def lost(self) -> None:
-        """The other side is gone, or has said all it wanted to."""
+        """The client has disconnected, or closed its side."""
         self.close()
 
     def wake(self) -> None:
@@ -91,7 +91,7 @@ class Client:
             self.loop.call_soon(self._continue)
 
     def answer(self, data: bytes) -> None:
-        """The reply to commands that were taken out of the session, which goes on behind them."""
+        """Delivers the reply to commands that were taken out of the session, and resumes the session."""
         if self.closed:
             return
         if data:
@@ -136,7 +136,7 @@ class Client:
         self.send(data)
 
     def send(self, data: bytes | memoryview) -> None:
-        """As much as the kernel takes now; the rest is kept, in order."""
+        """Sends as much as the kernel takes now, and keeps the rest, in order."""
         if self.closed:
             return
         sent = 0
@@ -165,7 +165,7 @@ class Client:
         return self.out_bytes
 
     def is_gone(self) -> bool:
-        """Asked of the kernel: nothing is read while a command waits."""
+        """Whether the client has hung up. The kernel is asked, because nothing is read while a command waits."""
         look = select.poll()
         look.register(self.sock.fileno(), HUNG_UP)
         return bool(look.poll(0))
@@ -175,7 +175,8 @@ class Client:
         return limits.pubsub_output_bytes_max if self.conn.subscribed else limits.output_buffer_bytes_max
 
     def check_patience(self, now: int) -> None:
-        """Once a second: closes who takes nothing, has too much waiting for too long, does not authenticate, or idles.
+        """Once a second: closes a client that reads nothing, exceeds a soft limit for too long, does not authenticate,
+        or idles.
         """
         limits, conn = self.node.limits, self.conn
         soft = limits.pubsub_output_soft_bytes_max if conn.subscribed else limits.output_soft_bytes_max
@@ -199,7 +200,7 @@ class Client:
             self.close()
 
     def _is_unproven_for_long(self, now: int) -> bool:
-        """A place among the clients is for those who say who they are."""
+        """Whether the client has not authenticated in time."""
         timeout_s = self.node.limits.auth_timeout_s
         if self.conn.authenticated or not timeout_s:
             self.unproven_since_ms = 0
@@ -241,8 +242,7 @@ class Client:
 
     # -- the end ----------------------------------------------------------------------------------
     def finish(self) -> None:
-        """The node stops: one last read. What has come is answered, however many turns that takes, and nothing more is
-        read.
+        """Reads once more when the node stops. What has come is answered, however many turns that takes.
         """
         if self.reading:
             self.pump.read(self)
@@ -253,11 +253,11 @@ class Client:
                 self.loop.call_soon(self._continue)
 
     def is_busy(self, paused: bool) -> bool:
-        """Whether something of what was received is still to be answered. What CLIENT PAUSE holds back will not be."""
+        """Whether received commands still have to be answered. Those that CLIENT PAUSE holds back do not count."""
         return not self.closed and (self.session.more or self.session.suspended and not paused)
 
     def mute(self) -> None:
-        """From here on nothing of this client is executed; what waits for it is sent, and then it sees the end."""
+        """Runs no more commands of this client; waiting replies are sent, then the connection ends."""
         if self.closed:
             return
         self.last_read = self.muted = True

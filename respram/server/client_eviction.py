@@ -1,11 +1,12 @@
-"""What all clients together may have in the node's memory: unread input, queued commands, replies that wait.
+"""Bounds the memory of all clients together: unread input, queued commands, waiting replies.
 
-Each client has limits of its own, and ten thousand of them together could still have more than the machine. Beyond
-`maxmemory-clients` those that hold most are closed, the largest first, until the rest is below it; Redis does the same
-under this name. Who asked for CLIENT NO-EVICT is spared. Nothing of a closed client's unfinished command is executed.
+Each client has limits of its own, but ten thousand of them could still exceed the machine's memory. When all together
+exceed `maxmemory-clients`, the clients that hold most are closed, the largest first, until the rest is below it; Redis
+does the same under this name. A client with CLIENT NO-EVICT is spared. An unfinished command of a closed client is not
+executed.
 
-It is looked at once a second, and after so much input or unread output as `weigh_bytes` says, however fast it comes: so
-between two looks the clients can gain no more than that, one turn of the loop's reads, and what is being answered.
+The sum is taken once a second, and whenever `weigh_bytes` of input or unread output have come. So between two sums the
+clients can gain no more than that, plus one turn of the loop's reads and the replies in the making.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ WEIGH_BYTES_MAX = 32 << 20  # by so much all clients together may pass the limit
 
 
 class Holder(Protocol):
-    """A client, as it is seen here."""
+    """A client and what it holds."""
 
     session: Session
     conn: Conn
@@ -31,7 +32,7 @@ T = TypeVar("T", bound=Holder)
 
 
 def weigh_bytes(bytes_max: int) -> int:
-    """After how much input to look again. 0: there is no limit."""
+    """After how many bytes of input the sum is taken again. 0: there is no limit."""
     return min(max(bytes_max // SHARE, WEIGH_BYTES_MIN), WEIGH_BYTES_MAX) if bytes_max else 0
 
 
@@ -40,7 +41,7 @@ def held_bytes(client: Holder) -> int:
 
 
 def too_many(clients: Iterable[T], bytes_max: int) -> list[tuple[T, int]]:
-    """Those to close, with what each holds."""
+    """The clients to close, with what each holds."""
     held = [(client, size) for client in clients if (size := held_bytes(client))]
     over = sum(size for _, size in held) - bytes_max
     chosen: list[tuple[T, int]] = []

@@ -19,7 +19,7 @@ def wall_us() -> int:
 
 
 def put_ahead(ms: int) -> None:
-    """By so much more than before."""
+    """Moves the clocks further ahead by this much."""
     global _ahead_ns
     _ahead_ns += ms * 1_000_000
 

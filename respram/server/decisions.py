@@ -1,9 +1,8 @@
-"""Clients whose commands are decided elsewhere: what they wait for, put together for the homes and taken apart again.
+"""Groups the clients' commands for other homes into frames, and gives the replies back to the clients.
 
-All that the clients of one turn of the loop want of one home leaves in one frame. Its replies are cut by commands and
-given back to whoever asked, in the order in which each asked. (Replies of plain commands of one key are one line or one
-bulk, so they can be cut.) Where the homes of a frame's keys have parted meanwhile, each of its commands is asked for by
-itself.
+All commands of one turn of the loop for one home leave in one frame. Its replies are split by commands and given to the
+clients in the order of their commands. (Replies to plain commands of one key are one line or one bulk, so they can be
+split.) If the keys of a frame have different homes by then, each of its commands is sent by itself.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, 
 
 
 class Waiting:
-    """One client, and what it asked for in one go. A group's replies are put in when they come."""
+    """One client and the commands that it sent together. The replies of each group are filled in when they come."""
 
     __slots__ = ("asker", "order", "replies", "left", "engine")
 
@@ -76,7 +75,7 @@ class Batch:
         return sum(part.commands for part in self.parts)
 
     def put(self, replies: bytes, engine: Engine, home: int) -> None:
-        """As the member `home` gave them; 0: nobody else decided. Raises ValueError, and then nobody was told."""
+        """Fills in replies of the member `home` (0: this node). Raises ValueError before any client is told."""
         pieces = engine.cut_replies(replies, [part.commands for part in self.parts])
         for part, piece in zip(self.parts, pieces, strict=True):
             if home:
@@ -90,7 +89,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Apart:
-    """A batch whose commands are asked for one by one: the replies that have come."""
+    """A batch whose commands are sent one by one, with the replies so far."""
 
     batch: Batch
     replies: list[bytes]
@@ -172,7 +171,7 @@ class Decisions:
             self._send_soon(_request(one), teller(number))
 
     def gather(self, session: Session, run: Run) -> bool:
-        """What the engine leaves for its homes, in place of dispatch: nothing that dispatch asks keeps it here."""
+        """Takes the commands that the engine leaves for other homes, in place of dispatch, whose checks they pass."""
         conn, node = session.owner, self.node
         assert isinstance(conn, Conn)
         if node.busy is not None or node.engine.full() or not self.forward_run(conn, run, deputy_of_run(conn, run)):
@@ -290,7 +289,7 @@ def _request(one: Forwarded, version: int = 0) -> Request:
 
 
 def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:
-    """What `take_run` put together, command by command, each with its key."""
+    """Splits what `take_run` has joined into commands, each with its key."""
     found, at = [], 0
     while at < len(data):
         start, end = at, data.index(CRLF, at)
@@ -307,7 +306,7 @@ def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def joined(outputs: list[Output]) -> list[Output]:
-    """What goes to one link leaves in one piece, as far as the order of its frames allows."""
+    """Joins the frames for one link into one write, as far as their order allows."""
     found: list[Output] = []
     last_to: dict[int, int] = {}  # link: where its last frame stands, if nothing of it came behind
     for output in outputs:

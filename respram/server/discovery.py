@@ -1,4 +1,4 @@
-"""Where the peers of `--join` are: HOST:PORT by A and AAAA records, `srv:NAME` by SRV records, asked anew each time.
+"""Resolves `--join`: HOST:PORT by A and AAAA records, `srv:NAME` by SRV records, anew each time.
 
 The system's resolver knows no SRV, so `srv:` asks the name servers of resolv.conf itself: one query over UDP, over TCP
 where the answer was cut short. Whatever comes back is hostile until checked: it must answer this very question, every
@@ -62,7 +62,7 @@ class Truncated(Exception):
 
 
 async def find(entries: Sequence[Address | Service], servers: Sequence[Address] | None = None) -> Found:
-    """All addresses of all entries, as DNS has them now."""
+    """Resolves all entries to all their present addresses."""
     loop = asyncio.get_running_loop()
     found: dict[Address, None] = {}
     failures: list[str] = []
@@ -108,7 +108,7 @@ def _reason(failure: Exception) -> str:
 
 # -- SRV ------------------------------------------------------------------------------------------
 def name_servers(conf: Path = RESOLV_CONF) -> list[Address]:
-    """Those that the system asks; the local machine where none is named."""
+    """The system's name servers; the local machine if none is configured."""
     try:
         lines = conf.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -256,7 +256,7 @@ def parse_answer(data: bytes, query: bytes) -> list[Target]:
 
 
 def _read_target(data: bytes, at: int, end: int) -> Target | None:
-    """None for the root name or port 0: the service is said not to be there."""
+    """The target of a record; None for the root name or port 0, which mean that the service does not exist."""
     priority, weight, port = _SRV.unpack_from(data, at)
     name, after = read_name(data, at + _SRV.size)
     if after != end:

@@ -1,10 +1,10 @@
-"""The peer port's door: who of the strangers that connect may begin a handshake.
+"""Admission at the peer port: which connecting strangers may begin a handshake.
 
 Anybody can connect, thousands of times a second, and this costs them nothing. So a connection is a bare socket here
-until its first bytes are there: no transport, no TLS, no timer of its own. Whoever wants in has sent them before its
-connection is accepted, or with the next packet; those who only connect stay bare and take each other's places. Room is
-made at random, so that nobody can tell who goes, and first among connections from the same address (of IPv6: the same
-/64), so that one machine pushes out only itself.
+until its first bytes are there: no transport, no TLS, no timer of its own. A real peer has sent them before its
+connection is accepted, or with the next packet; connections that send nothing stay bare and replace each other. The
+connection to replace is drawn at random, so that an attacker cannot predict it, and first among those from the same
+address (of IPv6: the same /64), so that one machine replaces only its own.
 
 Behind the door a link has its handshake, again within places of its own: `STRANGERS_MAX` at a time, `OF_ADDRESS_MAX`
 from one address. Addresses that this node was told to join, or that members have, are never made to go for others.
@@ -29,7 +29,7 @@ TLS_HANDSHAKE = b"\x16"  # the first byte of everybody who speaks TLS
 
 
 class Places:
-    """Who is in, by address, with room for so many. It only chooses; whoever asks lets in and puts out."""
+    """The connections inside, by address, and their limit. It only chooses; the caller admits and closes."""
 
     def __init__(self, most: int, draw: Callable[[int], int] = randbelow) -> None:
         self.most = most
@@ -45,7 +45,7 @@ class Places:
         return one in self.held
 
     def rival_of(self, address: str, favoured: Callable[[str], bool]) -> object | None:
-        """Who has to go for one more from there. None: nobody, there is room."""
+        """The connection to close for one more from that network. None: there is room."""
         own = self.of_address.get(network_of(address), {})
         if len(own) >= self.of_address_max and not favoured(address):
             return self._any(list(own))
@@ -72,7 +72,8 @@ class Places:
 
 
 def network_of(address: str) -> str:
-    """What one machine can have many addresses of counts as one."""
+    """The network of an address: an IPv4 address, or the /64 of IPv6, since one machine can have many of its
+    addresses."""
     if ":" not in address:
         return address
     try:
@@ -143,7 +144,7 @@ class Door:
             self._keep(sock, address)
 
     def _look(self, sock: socket.socket, address: str) -> bool:
-        """Whether that was all about it here: its first bytes are there, or it is gone."""
+        """Whether a bare connection is done with: its first bytes are there, or it is gone."""
         try:
             first = sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):

@@ -1,4 +1,4 @@
-"""The driver: between the replica, which decides all about peers, and the loop, which has sockets and time.
+"""The driver connects the replica, which makes all decisions about peers, with the loop, which has sockets and time.
 
 It carries out what the replica asks for, in order (bytes to links, dials, lines for the log, publications, clients that
 wait), hands it what arrives, and keeps one timer, at the replica's next deadline. Writes of clients are noticed after
@@ -83,11 +83,11 @@ class Driver:
         self.carry(self.replica.start(now()))
 
     def hand_over(self) -> None:
-        """The stop begins: others decide from here on."""
+        """Begins the stop: other nodes decide from here on."""
         self.carry(self.replica.hand_over(now()))
 
     async def drain(self, end_s: float) -> Left:
-        """Until the peers have acknowledged all that was written here, or until then (loop time): what is left of it.
+        """Waits until the peers have acknowledged all writes, or until this loop time; returns what is left.
         """
         asked_s = 0.0
         while True:
@@ -101,11 +101,11 @@ class Driver:
             await asyncio.sleep(DRAIN_POLL_S)
 
     def deafen(self) -> None:
-        """From here on nothing that peers send is taken: what they do not see acknowledged they keep for others."""
+        """Accepts nothing more from peers: what is not acknowledged, they keep for other nodes."""
         self.links.deafen()
 
     async def stop(self) -> None:
-        """Says farewell, and gives it a moment to leave."""
+        """Says goodbye to the peers, and waits a moment for it to be sent."""
         self.stopped = True
         if self._looking is not None:
             self._looking.cancel()
@@ -173,7 +173,7 @@ class Driver:
         self._settle()
 
     def _settle(self) -> None:
-        """After anything the replica did: its deadline may be another, and misses may be worth a question."""
+        """Updates the timer and the switch for pulls after the replica has run."""
         unsure = self.replica.unsure()
         useful = self.replica.pulls_useful()
         if (unsure, useful) != (self._unsure, self._pulls_useful):
@@ -261,7 +261,7 @@ class Driver:
         publish(self.node, channel[1:], message)
 
     def _agree(self, terms: Terms) -> None:
-        """Smaller limits for what clients write from now on. CONFIG GET shows them."""
+        """Applies a peer's smaller limits to clients' writes from now on. CONFIG GET shows them."""
         node = self.node
         max_ttl_ms = min(terms.max_ttl_ms, node.settings.max_ttl_ms)
         node.settings = node.settings._replace(
@@ -272,7 +272,7 @@ class Driver:
 
     # -- this node's clients ----------------------------------------------------------------------
     def wrote(self) -> bool:
-        """After a turn of the pump: whether there were writes for the peers."""
+        """Takes the writes for peers after a turn of the pump, and returns whether there were any."""
         if self.replica.engine.published():
             self._spread()
             return True
@@ -284,7 +284,7 @@ class Driver:
         return True
 
     def _spread(self) -> None:
-        """What the engine has published by itself, behind what was written."""
+        """Sends publications that the engine has answered itself, after the writes before them."""
         self.carry(self.replica.published(PLAIN, now()))
 
     def publish(self, channel: bytes, message: bytes, shard: bool) -> None:

@@ -1,4 +1,4 @@
-"""`respram snapshot expire DIR`: forgets, for a node that is stopped, what has ended since.
+"""`respram snapshot expire DIR`: destroys expired data of a stopped node.
 
 A running node destroys keys on time. A stopped one cannot: with a key file, `keys.ring` and the segments beside it
 would open values past their deadlines. This does for the directory what the node would do, once; a timer does it again

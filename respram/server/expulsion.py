@@ -1,4 +1,4 @@
-"""Certificates that are believed no longer: revocation lists of the authorities, checked, and who is on them."""
+"""Revoked certificates: loads and checks the revocation lists of the authorities, and finds the names on them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ Named = tuple[bytes, int]  # a certificate: its issuer, its serial number
 
 
 def load(data: bytes) -> x509.CertificateRevocationList:
-    """PEM or DER. ValueError."""
+    """Parses a revocation list in PEM or DER. Raises ValueError."""
     return x509.load_pem_x509_crl(data) if data.lstrip().startswith(PEM) else x509.load_der_x509_crl(data)
 
 
@@ -50,13 +50,13 @@ def _has_signed(authority: x509.Certificate, found: x509.CertificateRevocationLi
 
 
 def names(lists: Iterable[bytes]) -> frozenset[Named]:
-    """All who are on lists that were checked."""
+    """The names of all certificates on the checked lists."""
     found = map(load, lists)
     return frozenset((one.issuer.public_bytes(), entry.serial_number) for one in found for entry in one)
 
 
 def name_of(certificate: bytes | None) -> Named | None:
-    """Of a peer's certificate (DER), as TLS has accepted it."""
+    """The name of a peer's certificate (DER) that TLS has accepted."""
     if not certificate:
         return None
     found = x509.load_der_x509_certificate(certificate)
@@ -64,7 +64,7 @@ def name_of(certificate: bytes | None) -> Named | None:
 
 
 def read_file(path: str, trust: Trust) -> bytes:
-    """--peer-crl. ConfigError."""
+    """Reads the file of --peer-crl. Raises ConfigError."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

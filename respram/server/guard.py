@@ -26,7 +26,8 @@ class Guard(NamedTuple):
 
 
 def guard_memory(key_bytes: int) -> Guard:
-    """To be called once, early: what is locked stays so, and nobody of the same user may look in from then on."""
+    """Locks memory and turns dumps off; to be called once, early. Other processes of the user cannot look in
+    afterwards."""
     libc = ctypes.CDLL(None, use_errno=True)
     keys = mmap.mmap(-1, -(-key_bytes // mmap.PAGESIZE) * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for advice in ("MADV_DONTDUMP", "MADV_DONTFORK"):
@@ -41,7 +42,7 @@ def guard_memory(key_bytes: int) -> Guard:
 
 
 def may_lock_all() -> bool:
-    """Only where there is no limit: with one, memory would end for the node when the limit is reached."""
+    """Whether all memory may be locked. Not if there is a limit, since the node would crash on reaching it."""
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True
     try:

@@ -1,9 +1,8 @@
-"""Three paths over HTTP for those who watch a node: `/livez`, `/readyz` and `/metrics`.
-Off unless `--metrics-port` asks for it.
+"""Serves `/livez`, `/readyz` and `/metrics` over HTTP. Off unless `--metrics-port` asks for it.
 
-So little of HTTP that a framework would be more: one GET, one answer, the connection ends. A request has HEAD_BYTES_MAX
-and REQUEST_S; CONNECTIONS_MAX may be open. On loopback a Host that is a name is refused, so that no page of somebody
-else's reads it (DNS rebinding); beyond, Prometheus comes by whatever name the operator chose.
+It needs so little of HTTP that no framework is used: one GET, one answer, then the connection ends. A request has
+HEAD_BYTES_MAX and REQUEST_S; CONNECTIONS_MAX may be open. On loopback a Host that is a name is refused, so that no page
+of somebody else's reads it (DNS rebinding); beyond, Prometheus comes by whatever name the operator chose.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ class Health:
         self.spell = _spelling()
 
     async def start(self, hosts: Sequence[str], port: int) -> None:
-        """BindError where a port is taken."""
+        """Listens. Raises BindError if a port is taken."""
         for host in hosts:
             try:
                 self.servers.append(await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX))
@@ -101,7 +100,7 @@ class Health:
         return (503 if state in UNREADY else 200), PLAIN, state + b"\n"
 
     async def _metrics(self) -> Answer:
-        """Numbers are copied here, in far less than a millisecond; the text is made on another thread."""
+        """Copies the metrics, in far less than a millisecond; another thread formats them."""
         from respram.server.metrics import look
 
         families = look(self.node, clock.now_ms())
@@ -125,7 +124,7 @@ def make_telemetry(node: Node, loop: asyncio.AbstractEventLoop, log: Callable[[s
 
 
 def quiet_telemetry() -> None:
-    """For a process that is a node alone: the SDK's own log is not the program's."""
+    """Silences the SDK's own log, in a process that is only a node."""
     with _needing("--otlp-endpoint", "opentelemetry"):
         from respram.server.telemetry import silence
     silence()

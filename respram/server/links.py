@@ -1,4 +1,4 @@
-"""Connections to peers: who is let in, who is dialled, what became of them, and what the log is told of it.
+"""Manages the connections to peers: accepts, dials and closes them, and logs what happened.
 
 Their number is bounded: strangers by the door and by their places, members by the replica, which asks for each. What
 arrives goes to the replica, whose outputs the driver carries out.
@@ -62,12 +62,12 @@ class Links:
         self._do(self._dial(address))
 
     def deafen(self) -> None:
-        """From here on nothing that peers send is taken."""
+        """Accepts nothing more from peers."""
         self.deaf = True
         self.door.close()
 
     async def farewell(self) -> None:
-        """All end; what is still to be sent has a moment to leave."""
+        """Ends all links, after a moment for what is still to be sent."""
         for task in tuple(self.dials):
             task.cancel()
         for link in tuple(self.table.values()):
@@ -108,7 +108,7 @@ class Links:
             self.faults[reason] += 1
 
     def _is_known(self, host: str) -> bool:
-        """Whether this node was told to join somebody there, or a member is there; found anew once a second."""
+        """Whether an address belongs to --join or to a member; looked up anew once a second."""
         if self.loop.time() >= self._known_until_s:
             self._known_until_s = self.loop.time() + 1.0
             self._known = peer_overview.hosts(self.replica)
@@ -135,7 +135,7 @@ class Links:
         return len(links)
 
     def put_out(self, lists: tuple[bytes, ...]) -> None:
-        """Those whose certificates the lists name."""
+        """Ends the links of peers whose certificates are on the lists."""
         self.expelled = expulsion.names(lists)
         for link in tuple(self.table.values()):
             if link.opened and expulsion.name_of(link.certificate()) in self.expelled:
@@ -205,7 +205,7 @@ class Links:
         self._tell_unreached(address, CLIENT_PORT if answer in (b"+", b"-") else why)
 
     def _tell_unreached(self, address: bytes, why: str) -> None:
-        """Once, until somebody who can be a peer answers there."""
+        """Logs once that no peer answers at an address, until one does."""
         is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
         if not is_told and len(self.unreached) < UNREACHED_MAX:
             self.unreached[address] = None

@@ -1,4 +1,4 @@
-"""A way in for clients: its sockets, the pump that serves whoever comes, and what is put around their sockets.
+"""A listener for clients: its sockets, the pump that serves its clients, and their encryption.
 
 TCP has the engine's fastest pump and nothing around its sockets, and a Unix socket shares it; TLS has the portable pump
 and the encryption of tls.py.

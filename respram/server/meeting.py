@@ -1,7 +1,7 @@
-"""A node's way to its peers: the port at which they come in, the first of them to a node that was alone, the driver
-that has them all from there on, and what proves them, which is read anew on SIGHUP.
+"""Starts a node's dealings with peers: the peer port, the first peer of a node without any, the driver, and the reload
+of secrets and certificates on SIGHUP.
 
-Who is alone pays nothing for peers: it listens, and makes digests and an outbox when somebody comes.
+A node without peers pays nothing for them: it listens, and makes digests and an outbox when the first peer comes.
 """
 
 import asyncio
@@ -59,14 +59,14 @@ class Meeting:
 
     # -- listening, and the first peer ------------------------------------------------------------
     def listen(self) -> None:
-        """BindError where the port is taken."""
+        """Listens on the peer port. Raises BindError if it is taken."""
         if self.config.has_peers:
             self.listeners = peer_setup.listen(self.config)
         elif self.config.may_meet:
             self._await_first_peer()
 
     def _await_first_peer(self) -> None:
-        """Two nodes may start on one machine with the usual peer port: one has it."""
+        """Waits for a first peer, if the default peer port is free: of two nodes on one machine only one has it."""
         try:
             self.awaiting = peer_setup.listen(self.config)
         except BindError as error:
@@ -94,7 +94,7 @@ class Meeting:
         self.awaiting = []
 
     def grow(self) -> None:
-        """Somebody is at the port of a node that was alone."""
+        """A first peer has connected to a node without peers."""
         self.close_unproven()
         if not self.awaiting:
             return
@@ -115,8 +115,8 @@ class Meeting:
 
     # -- the driver -------------------------------------------------------------------------------
     def begin(self) -> None:
-        """Where there can be peers. Who awaits the first one begins with it, and it may come before the loop's first
-        turn is over.
+        """Begins with the peers, if there can be any. A node that waits for its first peer begins when that comes,
+        perhaps before the loop's first turn is over.
         """
         if self.listeners:
             self.task = self.loop.create_task(self._meet())
@@ -138,13 +138,13 @@ class Meeting:
         self.on_met(driver)
 
     def _met(self, meeting: "asyncio.Task[None]") -> None:
-        """A node that was to have peers and cannot is not to look as if it had."""
+        """Stops a node that was to have peers and cannot, so that it does not look as if it had."""
         if not meeting.cancelled() and meeting.exception() is not None:
             self.loop.call_exception_handler({"exception": meeting.exception()})
             self.on_failed()
 
     async def finish(self, end_s: float) -> None:
-        """A node that is stopped before it has its driver waits for it, if there is something to tell."""
+        """Waits for the driver, if the node is stopped before it has one and has something to tell the peers."""
         engine = self.node.engine
         if self.looking is not None:
             self.looking.cancel()
@@ -174,7 +174,7 @@ class Meeting:
             self.reload()
 
     def reload(self) -> None:
-        """The cluster secret and certificates of peers anew. Wrong ones change nothing."""
+        """Reloads the cluster secret and the certificates for peers. Wrong files change nothing."""
         if self.config.cluster_secret_file or self.config.peer_cert:
             self.renewing = self.loop.create_task(self._renew_trust())
 
@@ -200,6 +200,6 @@ class Meeting:
             logs.logger.error("event=peer_reload_failed reason=%s", error)
 
     def _renew_seals(self) -> None:
-        """Whoever is out now knows the keys so far."""
+        """Makes a new seal key after a peer was excluded, since it knows the present ones."""
         if self.ring is not None:
             self.ring.renew_by(clock.now_ms())

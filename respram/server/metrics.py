@@ -1,4 +1,4 @@
-"""The node in numbers for Prometheus, as families of samples; `faces.py` serves them.
+"""The metrics of a node for Prometheus, as families of samples; `health.py` serves them.
 
 Two steps. `look` runs on the loop and copies numbers, none of which grows with the keys; `spell` makes OpenMetrics text
 of them by prometheus-client, on another thread. No key, no value, no client's address is in any of them. Names follow
@@ -195,15 +195,15 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
 
 
 def is_ready(node: Node) -> bool:
-    """What `respram ping --ready` asks: not while the node reads its snapshot or fills up. Who is alone, or isolated,
-    has what there is.
+    """Whether the node is ready, as for `respram ping --ready`: not while it reads its snapshot or fills up. A node
+    that is alone or isolated is ready.
     """
     return state_of(node) not in UNREADY
 
 
 # -- as text --------------------------------------------------------------------------------------
 class Collected:
-    """A registry's collector of what was looked at."""
+    """The collector of a registry, for metrics that were copied before."""
 
     def __init__(self, families: Iterable[Family | Times]) -> None:
         self.families = families

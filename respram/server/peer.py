@@ -1,9 +1,9 @@
-"""A link: one connection to another node, from the first byte to the last. TLS by memory BIOs, or plain on loopback.
+"""A link: one connection to another node. TLS through memory BIOs, or plain on loopback.
 
 It turns what arrives into plain bytes for its owner, and the owner's bytes into what leaves. TLS is run here rather
-than in the transport, because strangers knock on this port: who does not finish the handshake in time, or sends what is
-no handshake, is closed without a word, counted by kind, and costs the operator no line each. A peer of another cluster
-gets the TLS alert that tells its operator why.
+than in the transport, because strangers connect to this port. A stranger that does not finish the handshake in time, or
+sends something else, is closed without a reply and counted by kind, without a line in the log for each. A peer of
+another cluster gets the TLS alert that tells its operator why.
 
 A peer that sends as fast as it can, or frames of a few bytes each, holds up nobody: its input is worked off for TURN_US
 in one turn of the loop, and nothing more is read meanwhile.
@@ -56,7 +56,7 @@ CLIENT_PORT = (
 
 
 class Owner(Protocol):
-    """Who made the link. `link_ended` comes once, last, whoever closed."""
+    """The owner of a link. `link_ended` is called once, last, whichever side closed."""
 
     def link_opened(self, link: "Link") -> None: ...
     def link_received(self, link: "Link", data: bytes) -> None: ...
@@ -122,7 +122,7 @@ class Link(asyncio.Protocol):
         self._work()
 
     def _work(self) -> None:
-        """What has been read, piece by piece, for as long as a turn of the loop may take."""
+        """Processes what was read, piece by piece, for at most TURN_US."""
         end_us = clock.micros() + TURN_US
         while self._waiting and not self.closing and not self._shaking:
             piece, self._waiting = self._waiting[:WORK_BYTES], self._waiting[WORK_BYTES:]
@@ -134,7 +134,7 @@ class Link(asyncio.Protocol):
             self._waiting = memoryview(b"")
 
     def _pause(self) -> None:
-        """Lets others have their turn. libuv would read up to 32 times in a row, whatever that takes."""
+        """Stops reading for this turn. libuv would read up to 32 times in a row, however long that takes."""
         if not self._paused and self._transport is not None and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
@@ -198,7 +198,7 @@ class Link(asyncio.Protocol):
         self._transport.close()
 
     def abort(self, reason: str) -> None:
-        """Closes without a word."""
+        """Closes at once, without sending what waits."""
         if self._transport is None:  # gone already, or not there yet
             self.closing, self.reason = True, reason if not self.closing else self.reason
         elif not self._transport.is_closing():

@@ -1,4 +1,4 @@
-"""What a node tells of its peers: rows for RESPRAM PEERS and TOPOLOGY, numbers for INFO replication. It only looks."""
+"""What a node reports of its peers: rows for RESPRAM PEERS and TOPOLOGY, figures for INFO replication. Read-only."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -67,7 +67,7 @@ def _split(address: bytes) -> tuple[bytes, int]:
 
 
 def hosts(replica: Replica) -> frozenset[str]:
-    """Where somebody is to be joined, or members are."""
+    """The hosts of --join and of the members."""
     core = replica.core
     return frozenset(
         _split(one)[0].decode() for one in (*core.partners.roots, *islice(core.book.at_address, HOSTS_MAX))
@@ -85,7 +85,7 @@ def members(replica: Replica) -> list[MemberFacts]:
 
 
 def filled(replica: Replica) -> int:
-    """How far a node that joins has filled up, in percent."""
+    """How far a joining node has filled up, in percent."""
     boot = replica.core.boot
     return 100 if boot.dumped or replica.core.state != "joining" else boot.point * 100 // POINTS
 

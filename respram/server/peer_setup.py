@@ -42,7 +42,7 @@ PEER_BACKLOG = 128  # connections that wait to be accepted
 
 
 def make_trust(config: Config) -> Trust | None:
-    """None: peers meet on loopback alone, unproven."""
+    """The proof of identity for peers. None: peers link on loopback only, without proof."""
     if config.peer_cert:
         return trust_by_certificates(OwnCertificates(config.peer_cert, config.peer_key, config.peer_ca))
     return trust_by_secret(parse_secrets(config.cluster_secret)) if config.cluster_secret else None
@@ -100,7 +100,7 @@ def _ids_key(config: Config, trust: Trust | None) -> int:
 
 
 def listen(config: Config) -> list[socket.socket]:
-    """The peer port on each of its hosts. Raises BindError."""
+    """Listens on the peer port on each of its hosts. Raises BindError."""
     listeners: list[socket.socket] = []
     port = config.peer_port
     try:
@@ -137,14 +137,14 @@ def clients_address(config: Config, peer_host: str, port: int, tls_port: int) ->
 
 
 def roots_of(found: Found, own: AbstractSet[Address]) -> list[bytes]:
-    """Whom to dial. What could not be resolved stays a root by its name: there is somebody to look for, and this node
-    is not alone.
+    """The addresses to dial. A name that could not be resolved stays a root: there is a peer to look for.
     """
     return [str(one).encode() for one in (*found.addresses, *found.unresolved) if one not in own]
 
 
 def _leads_here(one: Address, here: AbstractSet[Address]) -> bool:
-    """Who listens at all addresses is found at each of this machine's."""
+    """Whether an address leads to this node. A node that listens at all addresses is reached at each of the
+    machine's."""
     return any(at.port == one.port and at.host in EVERYWHERE and discovery.is_local(one.host) for at in here)
 
 
@@ -170,7 +170,7 @@ async def start(
     config: Config, node: Node, loop: asyncio.AbstractEventLoop, trust: Trust | None, listeners: list[socket.socket],
     log: Callable[..., None], ring: Ring | None = None, segment_keys: SegmentKeys | None = None,
 ) -> Driver:  # fmt: skip
-    """A driver at work. DNS that does not answer delays it by a few seconds and is asked again later."""
+    """Starts a driver. If DNS does not answer, that takes some seconds, and DNS is asked again later."""
     port = listeners[0].getsockname()[1]
     found = await discovery.find(config.join)
     if found.failures:

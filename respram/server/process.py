@@ -1,4 +1,4 @@
-"""What the operating system says of this process and machine."""
+"""Facts about this process and the machine, from the operating system."""
 
 import asyncio
 import contextlib

@@ -1,8 +1,8 @@
-"""The pump: what happens for each read of each client, and nothing else. `_pump.pyx` is its fast twin.
+"""The pump: reads from clients, feeds the engine and sends replies, and nothing else. `_pump.pyx` is its fast twin.
 
 A ready socket is read into one buffer that all clients share, the engine is fed, and the reply is sent
-from the engine's own buffer, at once. Whatever is not plain (a peer that is gone, a kernel that takes
-no more, a batch that must wait or is over) is the client's business: `lost`, `send`, `unusual`.
+from the engine's own buffer, at once. `Client` handles everything else (a client that is gone, a kernel that takes no
+more, a batch that must wait or is the last): `lost`, `send`, `unusual`.
 
 A pump watches its sockets by an epoll of its own, of which the loop sees a single descriptor. Left to
 uvloop, a socket that was reset while it still held data would be read once and never reported again: libuv takes
@@ -38,13 +38,13 @@ class Watched(Protocol):
         """
 
     def crowd(self) -> None:
-        """It has sent more: it is not to be watched until it is answered."""
+        """The client has sent more while a reply is awaited: it is not watched until it is answered."""
 
     def lost(self) -> None: ...
 
 
 class Pump(Protocol):
-    """What reads, feeds and answers clients. The native one is compiled, see _pump.pyx."""
+    """The interface of both pumps. The native one is compiled, see _pump.pyx."""
 
     after: Callable[[], bool] | None  # called when clients may have written: whether they had
     weigh: Callable[[], None] | None  # called when `weigh_bytes` have come in since the last time
@@ -68,13 +68,13 @@ class Pump(Protocol):
 
     def unwatch(self, client: Watched) -> None: ...
     def hold(self, client: Watched, waiting: bool) -> None:
-        """Told when output of a client begins or ends to wait: until then nothing may overtake it."""
+        """Notes that output of a client begins or ends to wait. While it waits, nothing may overtake it."""
 
     def read(self, client: Watched) -> None:
-        """One read, if there is anything: an orderly stop takes what has arrived."""
+        """Reads once, without waiting, so that an orderly stop takes what has arrived."""
 
     def back(self, client: Watched) -> None:
-        """It is answered, and is read again; where it stayed watched."""
+        """The client was answered and is read again, if it stayed watched."""
 
     def feed(self, client: Watched, data: memoryview | bytes) -> None:
         """Out of turn: b"" after a suspension. A batch that is more than one turn's worth goes on by itself, and
@@ -91,7 +91,7 @@ class Pump(Protocol):
         """Bytes received and bytes answered since the last call."""
 
     def close(self) -> None:
-        """After the last client is gone."""
+        """Closes the pump; called after the last client is gone."""
 
 
 class PortablePump:
@@ -142,7 +142,7 @@ class PortablePump:
             self.weigh()
 
     def hold(self, client: Watched, waiting: bool) -> None:
-        """All replies take the way of `send`, which keeps the order."""
+        """Nothing to do: all replies go through `send`, which keeps the order."""
 
     def note_activity(self) -> None:
         """Every read notes it."""
@@ -210,7 +210,7 @@ class PortablePump:
             self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        """One turn's worth for each whose batch is not over; between the turns the others are served."""
+        """Continues each unfinished batch by one turn's worth; other clients are served between the turns."""
         self.called = False
         for client in list(self.unfinished):
             if client in self.unfinished:  # closed by one before it

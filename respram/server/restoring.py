@@ -1,4 +1,4 @@
-"""Restoring: this node's own segments of an earlier boot, read back through the engine's merge.
+"""Restores this node's segments of an earlier start, through the engine's merge.
 
 Merging makes it safe whatever the files hold: what has passed its deadline is refused, what is older than what is here
 changes nothing, and a file that opens late is merged late. Keys come from the ring file, where there is a key file, or
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Restored(NamedTuple):
-    """What came of a file, or of a look at the directory."""
+    """The result of reading a file, or the directory."""
 
     records: int = 0
     read: files.Found | None = None  # in full; of no use once its records are written anew
@@ -71,7 +71,7 @@ class Earlier:
         self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
 
     async def restore(self, may_have_peers: bool, driver: Callable[[], Driver | None]) -> AsyncIterator[Restored]:
-        """All that can be restored now. Where peers can have keys they are waited for, within bounds."""
+        """Restores what can be restored now. If peers may have keys, it waits for them, within bounds."""
         yield Restored(unusable=await self._look())
         await self._open_ring()
         self.ring_is_open = True
@@ -100,7 +100,7 @@ class Earlier:
             yield await self._load(found, seals)
 
     def tell_locked(self) -> None:
-        """After restoring: one warning that names what could not be restored for want of its key."""
+        """Logs one warning after restoring that names the segments whose keys are missing."""
         locked = sorted(self.locked.values(), key=lambda one: one.header.bucket.end_ms)
         if not locked:
             return
@@ -114,7 +114,7 @@ class Earlier:
         )
 
     def forget(self, now_ms: int) -> list[Path]:
-        """Files whose buckets have passed: of no use any more."""
+        """Removes files whose buckets have passed."""
         past = [one for one in self.locked.values() if one.header.bucket.end_ms <= now_ms]
         for one in past:
             del self.locked[one.header.key_id]

@@ -1,4 +1,4 @@
-"""From the cluster's secret to certificates and TLS contexts, or from an operator's own certificates to the same.
+"""Makes certificates and TLS contexts from the cluster's secret, or from an operator's own certificates.
 
     secret --scrypt--> master --HKDF "authority"--> Ed25519 key of the certificate authority
                               --HKDF "record ids"--> the 64-bit key of the record ids
@@ -59,7 +59,7 @@ Master = bytes
 
 
 class Trust(NamedTuple):
-    """How this node proves itself to its peers, and whom it believes."""
+    """How this node proves itself to its peers, and which proofs it accepts."""
 
     accepting: ssl.SSLContext
     dialling: ssl.SSLContext
@@ -70,7 +70,7 @@ class Trust(NamedTuple):
     name: int = 0  # whom an operator's certificate names (identity.py)
 
     def believes_more_than(self, other: "Trust") -> bool:
-        """Whether somebody who could come in would be turned away by the other."""
+        """Whether this trust accepts a peer that the other would refuse."""
         believed, there = (set(one.accepting.get_ca_certs(binary_form=True)) for one in (self, other))
         return not believed <= there
 
@@ -159,7 +159,7 @@ def trust_by_secret(found: tuple[str, ...], own: Ed25519PrivateKey | None = None
 
 
 def number_shown(certificate: bytes | None) -> int:
-    """Which number belongs to the key of a certificate that TLS has found to be good. 0: there is none."""
+    """The number that belongs to the key of a certificate that TLS has accepted. 0: there is none."""
     return _number_of(x509.load_der_x509_certificate(certificate).public_key()) if certificate is not None else 0
 
 
@@ -202,7 +202,7 @@ def trust_by_certificates(own: OwnCertificates) -> Trust:
 
 
 def _check_own(accepting: ssl.SSLContext, dialling: ssl.SSLContext, own: OwnCertificates) -> None:
-    """A handshake with oneself: a certificate that no peer would believe is better found here than in each peer's log.
+    """Makes a handshake with itself, so that a certificate that peers would refuse is found at the start.
     """
     inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = dialling.wrap_bio(outward, inward), accepting.wrap_bio(inward, outward, server_side=True)
@@ -251,7 +251,8 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 def authority_certificate(key: Ed25519PrivateKey) -> x509.Certificate:
-    """The same bytes on every node: nothing in it is drawn, and Ed25519 signs without chance."""
+    """The authority's certificate: the same bytes on every node, since nothing in it is random, not even the
+    signature."""
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,

@@ -117,7 +117,7 @@ def reach(listener: str, spelled: str) -> str:
 
 
 def _report_bug(journal: logs.Journal, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """An exception nobody expected: its kind and place. Its message may hold a value and stays out."""
+    """Logs an unexpected exception: its kind and place, but not its message, which may contain a value."""
     error = context.get("exception")
     frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
     place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))

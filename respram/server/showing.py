@@ -1,7 +1,7 @@
-"""How far a node is while something takes long: reading its snapshots, filling up from its peers, stopping.
+"""Shows progress while a node reads its snapshots, fills up from its peers, or stops.
 
-Who sits at a terminal is shown it as it goes and told when the node is ready; the log has a line every LOG_EVERY_S
-while something lasts (`event=progress`). Nothing here is waited for: it looks, and what it looks at goes on by itself.
+A terminal shows a bar, and a line when the node is ready; the log has a line every LOG_EVERY_S (`event=progress`).
+Nothing waits for this: it only watches.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Terminal(Protocol):
 
 
 class Step(NamedTuple):
-    """What is under way; a total of 0: nobody knows it."""
+    """The work in progress; a total of 0 means that it is unknown."""
 
     what: str
     done: int
@@ -49,7 +49,7 @@ class Showing:
         self._then: Callable[[], None] = lambda: None
 
     def begin(self, then: Callable[[], None] = lambda: None) -> None:
-        """Looks until nothing is under way any more, and calls `then` at that moment."""
+        """Watches until the work is done, and then calls `then`."""
         self.end()
         self._then = then
         self._logged_s = self.loop.time()
@@ -79,7 +79,7 @@ class Showing:
 
 
 def beginning(node: "Node", snapshots: "Snapshots | None", driver: "Driver | None") -> Step | None:
-    """Until the node is ready."""
+    """The steps until the node is ready."""
     if node.loading and snapshots is not None:
         earlier = snapshots.earlier
         return Step("reading snapshots", min(earlier.read_bytes, earlier.all_bytes), earlier.all_bytes, "bytes")
@@ -91,7 +91,7 @@ def beginning(node: "Node", snapshots: "Snapshots | None", driver: "Driver | Non
 
 
 class Leaving:
-    """The stop: what peers have not acknowledged yet, then segments of the last snapshot."""
+    """The steps of a stop: bytes that peers have not acknowledged, then segments of the last snapshot."""
 
     def __init__(self, snapshots: "Snapshots | None", driver: "Driver | None") -> None:
         self.snapshots = snapshots

@@ -131,14 +131,14 @@ def sync(paths: Iterable[Path]) -> int:
 
 
 def rename(folder: Path, parts: Iterable[Path]) -> None:
-    """From `NAME.part` to NAME, for good."""
+    """Renames `NAME.part` to NAME, durably."""
     for path in parts:
         path.rename(path.with_name(path.name.removesuffix(PART)))
     sync([folder])
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Another content under the same name, all or nothing."""
+    """Replaces a file's content, all or nothing."""
     part = path.with_name(path.name + PART)
     remove([part])
     append([(part, content)])
@@ -153,14 +153,14 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def read_ring(folder: Path, bytes_max: int) -> bytes:
-    """b"" where there is none."""
+    """The content of the ring file; b"" if there is none."""
     with contextlib.suppress(FileNotFoundError), open(folder / RING, "rb", opener=_open) as file:
         return file.read(bytes_max + 1)
     return b""
 
 
 def _open(path: str | Path, flags: int) -> int:
-    """Never what a link points at: it may lie anywhere."""
+    """Opens a file, but never through a link, which may lead anywhere."""
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""Snapshots that forget: this node's segments on disk, kept up while it runs, destroyed as their buckets pass.
+"""Writes this node's segments to disk while it runs, and destroys them as their buckets pass.
 
 Every `--snapshot-interval` the engine's digests are compared with those of the segments on disk. Buckets that differ
 are written anew, under fresh keys; the others are left alone. Records come out of the engine as a dump, in steps of a
@@ -139,12 +139,12 @@ class Snapshots:
 
     # -- keeping them up --------------------------------------------------------------------------
     def start(self) -> None:
-        """From restoring on."""
+        """Starts to restore, and then to write."""
         self._task = self.loop.create_task(self._keep())
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Only a bug ends it before the node does: that must show, and the node goes on without snapshots."""
+        """Reports that the task has ended by a bug; the node goes on without snapshots."""
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             self.failure = BUG
@@ -164,7 +164,7 @@ class Snapshots:
                 due_ms = clock.now_ms() + self.config.snapshot_interval_s * 1000
 
     async def restore(self) -> None:
-        """What an earlier boot left. The driver is told, once it is there, whatever came of it."""
+        """Restores what an earlier start left, and tells the driver the result once there is a driver."""
         began_us = clock.micros()
         async for one in self.earlier.restore(self.config.has_peers, lambda: self.driver):
             self._take(one)
@@ -184,7 +184,7 @@ class Snapshots:
         self.on_restored()
 
     async def unlock(self) -> int:
-        """Reads files whose keys came later. How many."""
+        """Reads files whose keys came later, and returns how many."""
         count = 0
         async for one in self.earlier.unlock():
             self._take(one)
@@ -216,7 +216,7 @@ class Snapshots:
         return complete
 
     async def forget(self, now_ms: int) -> None:
-        """Buckets that have passed: keys first, then files."""
+        """Destroys the keys, then the files, of buckets that have passed."""
         self.ring.expire(now_ms)
         past = [bucket for bucket in self.current if bucket.end_ms <= now_ms]
         gone = [self.current.pop(bucket).path for bucket in past]
@@ -227,8 +227,8 @@ class Snapshots:
             await self._try(self._write_ring())
 
     async def write(self, end_s: float | None = None) -> bool:
-        """One pass: everything that differs, written anew; whether it was all. With `end_s` without pauses, and until
-        then.
+        """Rewrites everything that differs, and returns whether that was complete. With `end_s` without pauses, and
+        until then.
         """
         began_us = clock.micros()
         self.writing, self.cut_short = True, False
@@ -255,7 +255,7 @@ class Snapshots:
         return True
 
     async def _drop_stale(self, now_ms: int) -> None:
-        """Values that died in segments that could not be written anew: the key goes, and all of the segment with it."""
+        """Destroys the keys of segments with expired values that could not be rewritten, and so the whole segments."""
         stale = [
             bucket
             for bucket, held in self.current.items()
@@ -365,7 +365,7 @@ class Snapshots:
         return True
 
     def _of_bucket(self, bucket: Bucket, now_ms: int) -> Iterator[bytes]:
-        """Its records, by granules: cheap in all. Nobody writes meanwhile, so that the walk passes none over."""
+        """The records of a bucket, by granules. Nothing is written meanwhile, so that the walk misses none."""
         cut = Cut(ANY_STAMP, (now_ms >> GRANULE_SHIFT) - 1)
         selection = Selection(cut, buckets.DIGEST_SHIFT, frozenset(buckets.narrow_numbers(bucket)), 0)
         nothing, cursor = RecordFilter(1, 0), 0
@@ -375,7 +375,8 @@ class Snapshots:
                 yield payload
 
     def _abandon(self, drafts: Iterable[Draft]) -> None:
-        """Those that did not become final. The thread works in order, so nothing is written behind the removal."""
+        """Removes drafts that did not become final. The thread works in order, so nothing is written after the
+        removal."""
         paths: list[Path] = []
         for draft in drafts:
             held = self.current.get(draft.bucket)
@@ -386,7 +387,7 @@ class Snapshots:
             self._thread.submit(files.remove, paths)
 
     async def _commit(self, drafts: list[Draft]) -> None:
-        """Makes segments final: theirs is the place of what was held for their buckets before."""
+        """Makes segments final, in place of the earlier versions of their buckets."""
         if not drafts:
             return
         sizes = await self.in_thread(lambda: [files.sync([draft.part]) for draft in drafts])
@@ -406,7 +407,7 @@ class Snapshots:
         await self._retire(older)
 
     async def _retire(self, old: list[Held]) -> None:
-        """Versions that are of use no more: noise from here on."""
+        """Destroys versions that are no longer needed; their files are noise from then on."""
         if not old:
             return
         ids = [held.key_id for held in old]

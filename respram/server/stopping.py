@@ -1,4 +1,4 @@
-"""The orderly stop: what was acknowledged is not lost with this node.
+"""The orderly stop, which loses no acknowledged write.
 
     hand over   other nodes decide from here on: the keys that have their home here get another (gossip/homes.py)
     answer      nobody new comes in; what was received is answered, and nothing more is read        until ANSWER_S
@@ -31,7 +31,7 @@ Clients = Callable[[], Iterable[Client]]
 
 
 async def answer(clients: Clients, paused: Callable[[], bool], end_s: float, log: Callable[[str], None]) -> None:
-    """What was received is answered, if that can be done in time; then nothing of any client is executed any more."""
+    """Answers what was received, if there is time; after that no client's command runs."""
     loop = asyncio.get_running_loop()
     for client in list(clients()):
         client.finish()
@@ -45,7 +45,7 @@ async def answer(clients: Clients, paused: Callable[[], bool], end_s: float, log
 
 
 async def save(driver: Driver | None, snapshots: Snapshots | None, begun_s: float, log: Callable[[str], None]) -> bool:
-    """After the clients: the peers, the disk, the farewell. False: the disk did not take what no peer has."""
+    """Drains to the peers, saves, and says goodbye. False: the disk did not take writes that no peer has."""
     held, complete = False, True
     if driver is not None:
         left = await driver.drain(begun_s + DRAIN_S)
@@ -61,7 +61,7 @@ async def save(driver: Driver | None, snapshots: Snapshots | None, begun_s: floa
 
 
 async def flushed(clients: Clients, end_s: float) -> None:
-    """Replies that wait are taken, if their clients read."""
+    """Waits until waiting replies are sent, as far as their clients read."""
     loop = asyncio.get_running_loop()
     while any(client.out for client in clients()) and loop.time() <= end_s:
         await asyncio.sleep(POLL_S)

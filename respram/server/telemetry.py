@@ -1,4 +1,4 @@
-"""The numbers of `metrics.py`, and slow commands as spans, sent to an OpenTelemetry collector by OTLP over HTTP.
+"""Sends the metrics of `metrics.py`, and slow commands as spans, to an OpenTelemetry collector by OTLP over HTTP.
 
 Off unless `--otlp-endpoint` names a collector; only then is the SDK imported. The loop copies the numbers, which takes
 far less than a millisecond, and hands them to a thread, which makes messages of them and sends them. One batch is under
@@ -83,7 +83,7 @@ class Telemetry:
         self._timer = self.loop.call_later(self.interval_s, self._tick)
 
     def send(self) -> bool:
-        """Hands over what there is now; False where the batch before still waits."""
+        """Hands over the present metrics; False if the last batch still waits."""
         with self._turn:
             if self._next is not None:
                 return False
@@ -138,7 +138,7 @@ class Sender:
         self._tracer = provider.get_tracer("respram", __version__)
 
     def send(self, batch: Batch) -> str:
-        """What could not be sent, or nothing."""
+        """Sends a batch, and returns what could not be sent, or an empty text."""
         failed = []
         told = [metric for family in batch.families
                 if (metric := self._metric(family, batch.now_ms * NS_PER_MS)) is not None]
@@ -152,7 +152,7 @@ class Sender:
         return ",".join(failed)
 
     def close(self) -> None:
-        """From any thread: what is under way is not repeated."""
+        """Stops repeating what is in transit; may be called from any thread."""
         self._metrics.shutdown()
         self._spans.shutdown()  # type: ignore[no-untyped-call]
 
@@ -210,7 +210,7 @@ class Ended(SpanProcessor):
 
 
 def resource_of(node: Node) -> Resource:
-    """Who sends. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME come before what stands here."""
+    """The resource that sends. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME override it."""
     own = Resource({
         "service.name": "respram", "service.version": __version__, "service.instance.id": f"{node.number:016x}",
         "respram.enclave": node.config.enclave,
@@ -219,7 +219,7 @@ def resource_of(node: Node) -> Resource:
 
 
 def slow_since(slow_log: Iterable[Slow], first_id: int) -> list[Slow]:
-    """Those that are new, the oldest first; the log has the newest first."""
+    """The new entries of the slow log, oldest first; the log itself has the newest first."""
     found: list[Slow] = []
     for one in slow_log:
         if one.id < first_id:
@@ -236,5 +236,5 @@ def silence() -> None:
 
 
 def place_of(endpoint: str) -> str:
-    """For the log: the host alone."""
+    """The host of a URL, for the log."""
     return urlsplit(endpoint).netloc

@@ -18,7 +18,7 @@ from respram.errors import ConfigError
 from respram.server.clock import now_ms
 
 RECORD_BYTES = 16 * 1024  # the most that one TLS record holds
-HANDSHAKE_MS_MAX = 10_000  # from connecting to the end of the handshake; beyond it is closed
+HANDSHAKE_MS_MAX = 10_000  # from connecting to the end of the handshake; a slower client is closed
 CLIENT_CERTIFICATES = {"yes": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "no": ssl.CERT_NONE}
 WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -69,8 +69,8 @@ class TlsSocket:
 
     # -- out --------------------------------------------------------------------------------------
     def send(self, data: bytes | memoryview) -> int:
-        """How much was taken, at most all. The caller comes again with the rest: OpenSSL has encrypted the record
-        that the kernel did not take, and wants the same bytes again."""
+        """Returns how many bytes were taken. The caller sends the rest again: OpenSSL has encrypted the record that the
+        kernel did not take, and needs the same bytes again."""
         taken, view = 0, memoryview(data)
         while taken < len(view):
             try:
@@ -101,7 +101,7 @@ class TlsSocket:
 
 
 class Encryption:
-    """What the TLS listener puts around its clients' sockets: certificates that can be renewed."""
+    """Wraps the sockets of the TLS listener, with certificates that can be renewed."""
 
     def __init__(self, config: Config, on_failure: Callable[[str], None]) -> None:
         self.config = config
@@ -109,7 +109,7 @@ class Encryption:
         self.context = make_context(config)
 
     def renew(self) -> None:
-        """From the files as they are now, for who connects from now on. ConfigError changes nothing."""
+        """Reloads the certificates from their files, for new connections. A ConfigError changes nothing."""
         self.context = make_context(self.config)
 
     def __call__(self, sock: socket.socket) -> socket.socket:
@@ -146,7 +146,7 @@ def client_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
 
 
 def make_context(config: Config) -> ssl.SSLContext:
-    """What the options say. ConfigError in one line names the file that is wrong."""
+    """Makes the TLS context from the options. ConfigError is one line that names the wrong file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE

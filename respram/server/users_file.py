@@ -1,4 +1,4 @@
-"""The file of --aclfile: read whole, written anew beside it and put in its place, readable for its owner alone."""
+"""Reads the file of --aclfile whole, and replaces it by a new one that only its owner can read."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,8 @@
-"""Which client waits for what another node has to say: acknowledgements (WAIT), a record that is asked for, the truth
-about names.
+"""Clients that wait for other nodes: for acknowledgements (WAIT), for a record, or for the truth about keys.
 
-The driver asks the replica and hands in what it answers; here stands who is woken by it. Each client has an entry at
-most for each of its names, and all of them go with the client (`forget`), so what is kept is bounded by what clients
-may ask for at once.
+The driver asks the replica and hands in its answers; this file decides which clients they wake. Each client has an
+entry at most for each of its names, and all of them go with the client (`forget`), so what is kept is bounded by what
+clients may ask for at once.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ class Waiting:
         self.acks[waiter] = (number, wanted)
 
     def acknowledged(self, holders: Callable[[int], int]) -> None:
-        """Some peer has acknowledged more: wakes who has enough now."""
+        """A peer has acknowledged more: wakes the clients for which that is enough."""
         for waiter, (number, wanted) in tuple(self.acks.items()):
             if holders(number) >= wanted:
                 self.acks.pop(waiter, None)
@@ -39,7 +38,7 @@ class Waiting:
         self.pulls_of.setdefault(waiter, {})[name] = None
 
     def answered(self, name: Name) -> None:
-        """Wakes those for whom this was the last."""
+        """Wakes the clients for which this was the last answer."""
         for waiter in tuple(self.pulling.pop(name, ())):
             left = self.pulls_of.get(waiter)
             if left is not None:
