@@ -44,7 +44,6 @@ class Agreement:
     host: Host
     neighbours: Neighbours
     current: Terms
-    unequal: bool = False  # somebody allows, or allowed, more than this node: what it wrote may have to be cut
     cuts: int = 0
 
     def hello(self) -> bytes:
@@ -66,10 +65,6 @@ class Agreement:
             smaller(here.max_ttl_ms, theirs.max_ttl_ms),
             smaller(here.value_bytes_max, theirs.value_bytes_max),
             here.seals,
-        )
-        self.unequal = self.unequal or (theirs.max_ttl_ms, theirs.value_bytes_max) != (
-            new.max_ttl_ms,
-            new.value_bytes_max,
         )
         if new != here:
             self.current = new
@@ -94,7 +89,6 @@ class Agreement:
                 self.host.report(
                     "unequal_settings", f"setting={name} here={mine} peers={holds} now={holds}", warns=True
                 )
-        self.unequal = self.unequal or new != asked  # records written before may exceed it
         self.current = new
         if new != wanted:
             self.host.emit(Agreed(new))
@@ -108,10 +102,9 @@ class Agreement:
 
     def cut(self, payload: bytes) -> tuple[bytes, int]:
         """From a payload with refused records: those that exceed a limit, cut to what this node may keep, and their
-        number.
+        number. Equal settings are no reason not to look: the peer may have written them under larger ones, or got them
+        from a node that is gone.
         """
-        if not self.unequal:
-            return b"", 0
         me, now_ms = self.neighbours.book.me.number, self.host.now.wall_ms
         cuts = list(cut_to(self.current, payload, me, now_ms, self.host.policy.clock_offset_ms_max))
         self.cuts += len(cuts)
@@ -123,15 +116,16 @@ def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_m
     is too large leaves a stub, which may be as large as its key.
     """
     last_ms = now_ms + terms.max_ttl_ms
+    size_max = terms.value_bytes_max
     try:
         for record in unpack(payload):
             if to_ms(record.clock) > now_ms + clock_offset_ms_max or record.value is None:
                 continue  # refused for another reason
             shadow_ms = max(record.shadow_ms, record.deadline_ms)
             later = replace(record, clock=record.clock + 1, node=me, shadow_ms=shadow_ms)
-            if len(record.key) + len(record.value) > terms.value_bytes_max:
+            if 0 < size_max < len(record.key) + len(record.value):
                 yield replace(later, value=None, deadline_ms=now_ms, seal=None, kind=0)
-            elif record.deadline_ms > last_ms + clock_offset_ms_max:
+            elif terms.max_ttl_ms and record.deadline_ms > last_ms + clock_offset_ms_max:
                 yield replace(later, deadline_ms=last_ms)
     except PeerError:
         return  # it broke off here, which is counted already

@@ -17,7 +17,7 @@ from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, identity_by_name, keyed_hash, point, point_by_name, siphash13
 from respram.engine.replication import DONE, FETCHED_PIECE_BYTES, PLACE_BITS, Bucket, Cut, Fetched, Selection
 from respram.errors import PeerError
-from respram.record import Record, pack, stub_name, unpack
+from respram.record import Record, member_key, pack, stub_name, unpack
 from respram.slots import pack_keys
 
 from .conftest import ENGINES
@@ -469,3 +469,19 @@ def test_what_was_written_alone_does_not_wait_for_peers() -> None:
         assert peer.waiting_bytes() > 0
         peer.drain(1 << 20)
         assert peer.waiting_bytes() == 0
+
+
+def test_a_stub_whose_deadline_is_beyond_the_limit_here_is_taken(peer: Engine) -> None:
+    """What a collection's end leaves of a member keeps the deadline that it had elsewhere: it was refused for ever. A
+    live value that would live so long is refused as ever, and cut by whoever asks for it.
+    """
+    peer.configure(SETTINGS._replace(max_ttl_ms=3_600_000, default_ttl_ms=60_000))
+    day_ms, space = 86_400_000, 16
+    stub = Record(space, member_key(b"hash", b"field"), None, NOW << 16, 5, NOW + day_ms)
+    assert peer.merge(pack(stub), NOW).new == 1
+    assert list(unpack(b"".join(peer.records(space)))) == [stub]
+    for strange in (
+        replace(stub, value=b"v", clock=stub.clock + 1),
+        replace(stub, deadline_ms=NOW + 3_652 * day_ms, clock=stub.clock + 1),
+    ):
+        assert peer.merge(pack(strange), NOW).refused == 1

@@ -45,7 +45,7 @@ def test_terms_survive_packing_and_more_of_them_is_passed_over() -> None:
 def test_equal_settings_are_no_matter() -> None:
     one = bench()
     meet(one, 1, 0x200, HERE)
-    assert not warnings(one) and not one.sent(wire.Terms) and not one.core.agreement.unequal
+    assert not warnings(one) and not one.sent(wire.Terms)
 
 
 def test_a_smaller_limit_is_taken_over_and_told_on_and_both_sides_warn() -> None:
@@ -69,7 +69,7 @@ def test_a_greater_limit_there_is_said_and_changes_nothing_here() -> None:
         "setting=proto-max-bulk-len",
         "setting=seal-memory",
     ]
-    assert one.core.agreement.current == HERE and one.core.agreement.unequal
+    assert one.core.agreement.current == HERE
     one.say(1, wire.Terms(pack_terms(HERE)))
     assert len(warnings(one)) == 3, "it has taken over what holds here"
 
@@ -105,7 +105,25 @@ def test_what_lives_too_long_is_cut_and_what_is_too_large_leaves_a_stub() -> Non
     assert long.seal == Seal(5, 9, 7), "its value lies as it was sealed"
     assert (large.value, large.db, large.deadline_ms, large.shadow_ms) == (None, 3, EPOCH_MS, EPOCH_MS + 60_000)
     assert one.core.agreement.cut(b"\xff" * 10) == (b"", 0)
-    assert bench().core.agreement.cut(payload) == (b"", 0), "where all are equal nothing is looked at"
+    assert bench().core.agreement.cut(payload) == (b"", 0), "these limits allow all of it"
+
+
+def test_what_a_peer_with_equal_settings_kept_of_earlier_ones_is_cut_all_the_same() -> None:
+    """Its operator had lowered the limit before this node came: HELLO brought nothing unequal, and it was refused for
+    ever.
+    """
+    one = bench()
+    meet(one, 1, 0x200, HERE)
+    record = Record(0, b"long", b"v", EPOCH_MS << 16, 9, EPOCH_MS + 48 * HOUR_MS)
+    one.core.now = one.now
+    payload, count = one.core.agreement.cut(pack(record))
+    assert count == 1 and [cut.deadline_ms for cut in unpack(payload)] == [EPOCH_MS + 24 * HOUR_MS]
+
+
+def test_limits_that_are_not_said_cut_nothing() -> None:
+    one = Bench(Policy())
+    one.core.now = one.now
+    assert one.core.agreement.cut(pack(Record(0, b"k", b"v", EPOCH_MS << 16, 9, EPOCH_MS + HOUR_MS))) == (b"", 0)
 
 
 def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers_allow() -> None:
@@ -115,7 +133,7 @@ def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers
     one.take(one.core.choose(HOUR_MS, HERE.value_bytes_max, one.now))
     lower = replace(HERE, max_ttl_ms=HOUR_MS)
     assert one.sent(wire.Terms, 1) == [wire.Terms(pack_terms(lower))] and not one.sent(wire.Terms, 2)
-    assert one.core.agreement.current == lower and one.core.agreement.unequal and not warnings(one)
+    assert one.core.agreement.current == lower and not warnings(one)
     one.say(1, wire.Terms(pack_terms(lower)))  # it has taken it over
     one.take(one.core.choose(48 * HOUR_MS, HERE.value_bytes_max, one.now))
     assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={HOUR_MS} now={HOUR_MS}"]

@@ -80,3 +80,49 @@ def test_a_key_that_one_node_may_not_hold_is_a_stub_on_both(engine: str) -> None
         until(lambda: large.client.dbsize() == 1, "the key stands on one node alone")
         until_equal(members, 1)
         assert small.info()["records_refused"] == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_written_before_the_operator_lowered_the_limit_reaches_who_comes_later(engine: str) -> None:
+    """Both had the same limit when they met, so nothing was cut, and the newcomer refused it for ever."""
+    words = ("--default-ttl", "600", "--join-wait", "0", "--alone-after-ms", "100")
+    limits = (str(2 * DAY_S), "3600")
+    with enclave(2, *words, engines=(engine,), each=lambda number: ("--max-ttl", limits[number])) as members:
+        first, newcomer = members
+        newcomer.stop()
+        first.stop()
+        first.start()
+        until_ready([first])
+        for number in range(50):
+            first.client.set(f"long:{number}", "v", ex=DAY_S)
+        first.client.config_set("max-ttl", 3600)
+        newcomer.start()
+        until_ready(members)
+        until(lambda: newcomer.client.dbsize() == 50, "the values were refused")
+        until_equal(members, 50)
+        for member in members:
+            assert 0 < member.client.ttl("long:7") <= 3600
+            assert member.info()["records_refused"] == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stubs_of_members_that_had_longer_lives_are_on_both(engine: str) -> None:
+    """What a collection's end leaves of its members keeps their deadline, and that was refused for ever."""
+    words = ("--default-ttl", "600", "--join-wait", "0", "--alone-after-ms", "100", "--let-go", "del")
+    limits = (str(2 * DAY_S), "3600")
+    with enclave(2, *words, engines=(engine,), each=lambda number: ("--max-ttl", limits[number])) as members:
+        lax, strict = members
+        strict.stop()
+        lax.stop()
+        lax.start()
+        until_ready([lax])
+        for number in range(20):
+            lax.client.hset(f"hash:{number}", mapping={"a": "1", "b": "2"})
+            lax.client.expire(f"hash:{number}", DAY_S)
+            lax.client.delete(f"hash:{number}")
+        lax.client.set("plain", "v", ex=600)
+        strict.start()
+        until_ready(members)
+        until_equal(members, 61)  # of each hash a stub and two members
+        assert strict.info()["records_refused"] == 0
+        assert [member.client.dbsize() for member in members] == [1, 1]

@@ -107,8 +107,11 @@ static bool is_acceptable(const Engine *engine, const Arrived *record, Known kno
         return false; /* it could not find the record that it is about */
     uint64_t latest_stamp_ms = (uint64_t)(now_ms + settings->clock_offset_ms_max);
     uint64_t horizon_ms = latest_stamp_ms + (uint64_t)settings->max_ttl_ms;
+    uint64_t remembered_ms = (uint64_t)(now_ms + SHADOW_MS_MAX);
+    if (record->flags & RECORD_STUB)
+        horizon_ms = remembered_ms; /* it is no life, but the memory of one that others may have given */
     return record->clock >> 16 <= latest_stamp_ms && record->deadline_ms <= horizon_ms
-           && record->shadow_ms <= (uint64_t)(now_ms + SHADOW_MS_MAX)
+           && record->shadow_ms <= remembered_ms
            /* of a key too large here */
            && (record->key.len + record->value.len <= settings->bulk_bytes_max || record->flags & RECORD_STUB)
            && (known.record || known.stub || !engine_full(engine));

@@ -54,7 +54,8 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
     size = len(record.key) + len(record.value or b"")
     return (
         to_ms(record.clock) <= now_ms + settings.clock_offset_ms_max
-        and record.deadline_ms <= horizon_ms
+        # a stub is no life, but the memory of one that others may have given
+        and record.deadline_ms <= (horizon_ms if record.value is not None else now_ms + SHADOW_MS_MAX)
         and record.shadow_ms <= now_ms + SHADOW_MS_MAX
         and (size <= settings.bulk_bytes_max or record.value is None)  # a key that is too large here ends as a stub
         and (row is not None or not keyspace.full())
