@@ -268,7 +268,11 @@ def test_replies_are_cut(engine: Engine) -> None:
     assert engine.cut_replies(bulks, [1, 1, 1, 1]) == [b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\n\r\n$1\r\n", b":1\r\n"]
     assert engine.weave_replies(b"\0\1\0\2",
                                 [b":1\r\n$2\r\n\r\n\r\n", b"_\r\n", b":9\r\n"]) == b":1\r\n_\r\n$2\r\n\r\n\r\n:9\r\n"
+    nested = [b"*2\r\n:1\r\n*2\r\n$2\r\n\r\n\r\n*-1\r\n", b"%1\r\n+a\r\n~1\r\n_\r\n", b"*0\r\n"]
+    assert engine.cut_replies(b"".join(nested), [1, 1, 1]) == nested
+    assert engine.weave_replies(b"\1\0\1", [nested[1], nested[0] + nested[2]]) == b"".join(nested)
     for data, count in (
+        (b"*2\r\n:1\r\n", 1), (b"*9\r\n:1\r\n", 1), (b"*x\r\n:1\r\n", 1), (b"%1\r\n:1\r\n", 1), (b"*1\r\n", 1),
         (b":1\r\n", 2), (b":1\r\n:2\r\n", 1), (b":1\r\n:2", 2), (b":1\r\n:2\r", 2), (b"$1\r\na\r\n:2\r\n", 1),
         (b"$1\r\na\r\n", 2),
         (b"$3\r\na\r\n", 1), (b"$x\r\na\r\n", 1),

@@ -82,8 +82,8 @@ int slot_away(Span keys, const uint8_t *table, bool *cut_short) {
     return -1;
 }
 
-/* Where the reply that begins here ends, if it is one line or one bulk; 0: it does not. */
-size_t reply_end(Span replies, size_t at) {
+/* Where the line or the bulk that begins here ends; 0: it does not. `inner`: so many replies belong to it. */
+static size_t part_end(Span replies, size_t at, uint64_t *inner) {
     if (at >= replies.len)
         return 0;
     const uint8_t *bytes = replies.bytes, *line_end = memchr(bytes + at, '\r', replies.len - at);
@@ -97,8 +97,26 @@ size_t reply_end(Span replies, size_t at) {
             || (uint64_t)len + 2 > replies.len - end)
             return 0;
         end += (size_t)len + 2;
+    } else if (memchr("*~>%", bytes[at], 4) && bytes[at + 1] != '-') {
+        int64_t count;
+        if (!span_int64((Span){bytes + at + 1, end - 2 - at - 1}, &count) || (uint64_t)count > replies.len - end)
+            return 0;
+        *inner = (uint64_t)count << (bytes[at] == '%');
     }
     return end;
+}
+
+/* Where the reply that begins here ends, with all that belongs to it; 0: it does not. Each part takes bytes, so there
+ * are never more than bytes. */
+size_t reply_end(Span replies, size_t at) {
+    for (uint64_t left = 1; left; left--) {
+        uint64_t inner = 0;
+        at = part_end(replies, at, &inner);
+        if (!at)
+            return 0;
+        left += inner;
+    }
+    return at;
 }
 
 bool homes_use(Engine *engine, const uint8_t *table) {

@@ -65,6 +65,16 @@ def _each(data: bytes) -> Iterator[bytes]:
 
 
 def _end_of(data: bytes, at: int) -> int:
+    """Of a reply with all that belongs to it."""
+    left = 1
+    while left:
+        at, inner = _part_end(data, at)
+        left += inner - 1
+    return at
+
+
+def _part_end(data: bytes, at: int) -> tuple[int, int]:
+    """Of a line or a bulk, and how many replies belong to it."""
     end = data.find(b"\r\n", at) + 2
     if end < 2:
         raise ValueError("a reply is cut short")
@@ -73,4 +83,9 @@ def _end_of(data: bytes, at: int) -> int:
         if length is None or length + 2 > len(data) - end:
             raise ValueError("a reply is cut short")
         end += length + 2
-    return end
+    elif data[at : at + 1] in (b"*", b"~", b">", b"%") and data[at + 1 : at + 2] != b"-":
+        count = parse_uint(data[at + 1 : end - 2])
+        if count is None or count > len(data) - end:
+            raise ValueError("a reply is cut short")
+        return end, 2 * count if data[at : at + 1] == b"%" else count
+    return end, 0
