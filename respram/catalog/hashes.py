@@ -17,21 +17,21 @@ hexists 3 readonly,fast hash 2.0.0 hash 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0 field:string
 hexpire -6 write,denyoom,fast hash 7.4.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the time to live of fields in seconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,update
   args key:key#0 seconds:integer condition:oneof?( nx:=NX xx:=XX gt:=GT lt:=LT )
   args fields:block=FIELDS( numfields:integer field:string* )
 hexpireat -6 write,denyoom,fast hash 7.4.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the moment at which fields end, as Unix seconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,update
   args key:key#0 unix-time-seconds:unix-time condition:oneof?( nx:=NX xx:=XX gt:=GT lt:=LT )
   args fields:block=FIELDS( numfields:integer field:string* )
 hexpiretime -5 readonly,fast hash 7.4.0 hash 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the moment at which fields end, as Unix seconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RO,access
@@ -56,7 +56,7 @@ hgetdel -5 write,fast,by_name hash 8.0.0 hash 1/1/1
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0 fields:block=FIELDS( numfields:integer field:string* )
 hgetex -5 write,fast hash 8.0.0 hash 1/1/1
-  shape decides,asks
+  shape decides,asks hot 1024
   is Get the values of fields and set their time to live
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,access,update
@@ -103,27 +103,27 @@ hmset -4 write,denyoom,fast hash 2.0.0 hash 1/1/1
   instead `HSET` with multiple field-value pairs
   args key:key#0 field_value:block*( field:string value:string )
 hpexpire -6 write,denyoom,fast hash 7.4.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the time to live of fields in milliseconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,update
   args key:key#0 milliseconds:integer condition:oneof?( nx:=NX xx:=XX gt:=GT lt:=LT )
   args fields:block=FIELDS( numfields:integer field:string* )
 hpexpireat -6 write,denyoom,fast hash 7.4.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the moment at which fields end, as Unix milliseconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,update
   args key:key#0 unix-time-milliseconds:unix-time condition:oneof?( nx:=NX xx:=XX gt:=GT lt:=LT )
   args fields:block=FIELDS( numfields:integer field:string* )
 hpexpiretime -5 readonly,fast hash 7.4.0 hash 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the moment at which fields end, as Unix milliseconds
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RO,access
   args key:key#0 fields:block=FIELDS( numfields:integer field:string* )
 hpttl -5 readonly,fast hash 7.4.0 hash 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the time to live of fields in milliseconds
   costs O(N) where N is the number of fields
   tip nondeterministic_output
@@ -154,7 +154,7 @@ hset -4 write,denyoom,fast hash 2.0.0 hash 1/1/1
   since 4.0.0 Accepts multiple `field` and `value` arguments.
   args key:key#0 field_value:block*( field:string value:string )
 hsetex -6 write,denyoom,fast hash 8.0.0 hash 1/1/1
-  shape decides
+  shape decides hot 1024
   is Set the values of fields and their time to live
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,update
@@ -174,7 +174,7 @@ hstrlen 3 readonly,fast hash 3.2.0 hash 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0 field:string
 httl -5 readonly,fast hash 7.4.0 hash 1/1/1
-  shape reads
+  shape reads hot 1024
   is Get the time to live of fields in seconds
   costs O(N) where N is the number of fields
   tip nondeterministic_output

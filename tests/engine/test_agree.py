@@ -44,6 +44,7 @@ fraction = st.one_of(
     st.sampled_from([b"0.1", b"-0", b"0.0", b"-0.3", b"1.", b".5", b"1e3", b"inf", b"007", b"00.1",
                      b"99999999999999999.9", b"1.50", b"-", b""]),
 )
+count = st.sampled_from([b"1", b"1", b"2", b"0", b"x"])
 heap = st.sampled_from([b"heap", b"hoard"])  # keys of collections
 member = st.sampled_from([b"m", b"", b"\x00\xff", b"n" * 30])
 score = st.one_of(
@@ -102,6 +103,17 @@ likely = st.one_of(
               st.sampled_from([b"rev", b"withscores"])),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound),
     st.tuples(st.just(b"ZRANGEBYSCORE"), heap, bound, bound, st.just(b"WITHSCORES"), st.just(b"limit"), number, number),
+    st.tuples(st.sampled_from([b"HEXPIRE", b"HPEXPIRE", b"hexpireat", b"HPEXPIREAT"]), heap, st.one_of(number, moment),
+              st.just(b"FIELDS"), count, member),
+    st.tuples(st.sampled_from([b"HEXPIRE", b"HPEXPIRE"]), heap, number, st.sampled_from([b"NX", b"xx", b"GT", b"lt"]),
+              st.just(b"fields"), st.just(b"2"), member, member),
+    st.tuples(st.sampled_from([b"HTTL", b"HPTTL", b"HEXPIRETIME", b"HPEXPIRETIME", b"HGETEX"]), heap,
+              st.just(b"FIELDS"), count, member),
+    st.tuples(st.just(b"HGETEX"), heap, st.sampled_from([b"EX", b"PXAT"]), st.one_of(number, moment),
+              st.just(b"FIELDS"), st.just(b"2"), member, member),
+    st.tuples(st.just(b"HSETEX"), heap, st.sampled_from([b"EX", b"px"]), number, st.sampled_from([b"FNX", b"fxx"]),
+              st.just(b"FIELDS"), count, member, word),
+    st.tuples(st.just(b"HSETEX"), heap, st.just(b"KEEPTTL"), st.just(b"FIELDS"), st.just(b"1"), member, word),
     st.tuples(st.sampled_from([b"MULTI", b"EXEC", b"DISCARD", b"UNWATCH"])),
     st.tuples(st.just(b"WATCH"), key),
     st.tuples(st.just(b"WATCH"), key, st.one_of(key, heap)),

@@ -4,8 +4,9 @@
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c,
  * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers
  * compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, writes.c, counts.c, parts.c,
- * programs.c, lua.c, json.c, fields.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c,
- * bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may live here.
+ * programs.c, lua.c, json.c, fields.c, lives.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire). hash.c,
+ * xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes may
+ * live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -142,7 +143,7 @@ typedef struct Kin { /* before each member, and before its trace */
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5,
     NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
-    NOTE_HINCRBY = 12, NOTE_ZINCR = 13, NOTE_ZREMRANGEBYSCORE = 14, NOTE_ZREMRANGEBYRANK = 15,
+    NOTE_HINCRBY = 12, NOTE_ZINCR = 13, NOTE_ZREMRANGEBYSCORE = 14, NOTE_ZREMRANGEBYRANK = 15, NOTE_HEXPIRE = 16,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */

@@ -9,20 +9,14 @@
 #define DIGITS_BYTES 20
 #define MEMBERS_AHEAD 4 /* of a walk: so many records further its memory is asked for */
 
-/* The head of a collection of this kind, or NULL where there is no key. False: another kind of key. */
-static bool head_of(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms,
-    Record **head) {
-    *head = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
-    return !*head || record_kind(*head) == kind;
-}
-
 static void count(Engine *engine, const Record *head) {
     engine->hits += head != NULL;
     engine->misses += head == NULL;
 }
 
 /* A collection where there is no key; its first member has to follow. NULL: no memory. */
-static Record *begin(Engine *engine, const Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
+Record *collection_begun(Engine *engine, const Session *session, const Command *command, uint8_t kind,
+    int64_t now_ms) {
     Span key = command_arg(command, 1);
     if (!family_found(engine, session->db, command->hash, key, kind, now_ms + engine->settings.default_ttl_ms, true,
         now_ms))
@@ -31,11 +25,11 @@ static Record *begin(Engine *engine, const Session *session, const Command *comm
     return family_head(engine, session->db, command->hash, key, now_ms);
 }
 
-/* Whether names, each with a value where `pairs`, are what a command may bring. Which of them is too long `dispatch`
- * says. */
-static bool are_short(const Engine *engine, const Command *command, bool pairs) {
+/* Whether names from `first` on, each with a value where `pairs`, are what a command may bring. Which of them is too
+ * long `dispatch` says. */
+bool members_are_short(const Engine *engine, const Command *command, size_t first, bool pairs) {
     size_t key_bytes = NAME_LENGTH_BYTES + command_arg(command, 1).len, all = 0;
-    for (size_t number = 2; number < command->argc; number += 1 + pairs) {
+    for (size_t number = first; number < command->argc; number += 1 + pairs) {
         size_t bytes = command_arg(command, number).len + (pairs ? command_arg(command, number + 1).len : 0);
         all += bytes;
         if (key_bytes + bytes > engine->settings.bulk_bytes_max)
@@ -49,11 +43,11 @@ static bool are_short(const Engine *engine, const Command *command, bool pairs) 
 static bool set_fields(Engine *engine, Session *session, const Command *command, bool counts, int64_t now_ms) {
     Record *head;
     if (command->argc < 4 || command->argc % 2 || command->argc > HOT_ARGS_MAX || engine_full(engine)
-        || !are_short(engine, command, true)
-        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        || !members_are_short(engine, command, 2, true)
+        || !collection_at(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *before = head;
-    if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+    if (!head && !(head = collection_begun(engine, session, command, HASH, now_ms)))
         return false;
     int64_t added = 0;
     for (size_t number = 2; number < command->argc; number += 2) {
@@ -82,14 +76,14 @@ HANDLER(hmset) {
 
 HANDLER(hsetnx) {
     Record *head;
-    if (command->argc != 4 || engine_full(engine) || !are_short(engine, command, true)
-        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc != 4 || engine_full(engine) || !members_are_short(engine, command, 2, true)
+        || !collection_at(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span name = command_arg(command, 2);
     const Record *before = head;
     bool is_new = !head || !family_find(engine, head, name, now_ms);
     if (is_new) {
-        if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+        if (!head && !(head = collection_begun(engine, session, command, HASH, now_ms)))
             return false;
         if (!family_put(engine, head, name, command_arg(command, 3), 0, now_ms, &is_new))
             return false;
@@ -105,7 +99,7 @@ HANDLER(hincrby) {
     int64_t step, number;
     if (command->argc != 4 || !span_int64(command_arg(command, 3), &step) || engine_full(engine)
         || NAME_LENGTH_BYTES + command_arg(command, 1).len + command_arg(command, 2).len + DIGITS_BYTES > HOT_BYTES_MAX
-        || !head_of(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        || !collection_at(engine, session, command, HASH, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span name = command_arg(command, 2);
     const Record *before = head, *member = head ? family_find(engine, head, name, now_ms) : NULL;
@@ -113,7 +107,7 @@ HANDLER(hincrby) {
         || NAME_LENGTH_BYTES + command_arg(command, 1).len + name.len + DIGITS_BYTES > engine->settings.bulk_bytes_max)
         return false;
     int64_t own_ms = member && !(member->flags & RECORD_IMPLICIT) ? record_deadline_ms(member) : 0;
-    if (!head && !(head = begin(engine, session, command, HASH, now_ms)))
+    if (!head && !(head = collection_begun(engine, session, command, HASH, now_ms)))
         return false;
     uint8_t digits[DIGITS_BYTES];
     bool is_new, stored = family_put(engine, head, name, (Span){digits, digits_of(number, digits)}, own_ms, now_ms,
@@ -141,11 +135,12 @@ static bool add(Engine *engine, const Record *head, Span name, int64_t now_ms, b
 
 HANDLER(sadd) {
     Record *head;
-    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || engine_full(engine) || !are_short(engine, command, false)
-        || !head_of(engine, session, command, SET, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || engine_full(engine)
+        || !members_are_short(engine, command, 2, false)
+        || !collection_at(engine, session, command, SET, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *before = head;
-    if (!head && !(head = begin(engine, session, command, SET, now_ms)))
+    if (!head && !(head = collection_begun(engine, session, command, SET, now_ms)))
         return false;
     int64_t added = 0;
     for (size_t number = 2; number < command->argc; number++) {
@@ -164,7 +159,8 @@ HANDLER(sadd) {
 /* HDEL, SREM and ZREM, for whom they were given by name. With the last member the key is gone. */
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, kind, now_ms, &head)
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX
+        || !collection_at(engine, session, command, kind, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     int64_t gone = 0;
@@ -196,7 +192,7 @@ HANDLER(srem) {
 /* -- reading --------------------------------------------------------------------------------------- */
 HANDLER(hget) {
     Record *head;
-    if (command->argc != 3 || !head_of(engine, session, command, HASH, now_ms, &head))
+    if (command->argc != 3 || !collection_at(engine, session, command, HASH, now_ms, &head))
         return false;
     const Record *member = head ? family_find(engine, head, command_arg(command, 2), now_ms) : NULL;
     if (!reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
@@ -219,7 +215,8 @@ static bool give_up(Engine *engine, size_t reply_start, uint64_t moved) {
 
 HANDLER(hmget) {
     Record *head;
-    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, HASH, now_ms, &head)
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX
+        || !collection_at(engine, session, command, HASH, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES * command->argc))
         return false;
     size_t reply_start = engine->reply.len, value_bytes = 0, left = command->argc - 2;
@@ -247,7 +244,7 @@ enum { NAMES = 1, VALUES = 2 };
 static bool tell_members(Engine *engine, Session *session, const Command *command, uint8_t kind, unsigned parts,
                          char mark, int64_t now_ms) {
     Record *head;
-    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head))
+    if (command->argc != 2 || !collection_at(engine, session, command, kind, now_ms, &head))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     uint64_t from = family ? family->dying : 0, end = family ? family->count : 0;
@@ -292,7 +289,7 @@ HANDLER(smembers) {
 
 HANDLER(hstrlen) {
     Record *head;
-    if (command->argc != 3 || !head_of(engine, session, command, HASH, now_ms, &head)
+    if (command->argc != 3 || !collection_at(engine, session, command, HASH, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *member = head ? family_find(engine, head, command_arg(command, 2), now_ms) : NULL;
@@ -303,7 +300,8 @@ HANDLER(hstrlen) {
 
 HANDLER(smismember) {
     Record *head;
-    if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, SET, now_ms, &head)
+    if (command->argc < 3 || command->argc > HOT_ARGS_MAX
+        || !collection_at(engine, session, command, SET, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES * command->argc))
         return false;
     count(engine, head);
@@ -316,7 +314,7 @@ HANDLER(smismember) {
 /* HEXISTS and SISMEMBER. */
 static bool has(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    if (command->argc != 3 || !head_of(engine, session, command, kind, now_ms, &head)
+    if (command->argc != 3 || !collection_at(engine, session, command, kind, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     bool found = head && family_find(engine, head, command_arg(command, 2), now_ms);
@@ -336,7 +334,7 @@ HANDLER(sismember) {
 /* HLEN and SCARD. */
 static bool length(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
-    if (command->argc != 2 || !head_of(engine, session, command, kind, now_ms, &head)
+    if (command->argc != 2 || !collection_at(engine, session, command, kind, now_ms, &head)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;

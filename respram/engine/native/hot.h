@@ -28,6 +28,13 @@ static inline const Record *seen(Engine *engine, const Session *session, uint64_
     return record;
 }
 
+/* The head of a collection of this kind (0: of any), or NULL where there is no key. False: another kind of key. */
+static inline bool collection_at(Engine *engine, const Session *session, const Command *command, uint8_t kind,
+    int64_t now_ms, Record **head) {
+    *head = keyspace_row(engine, session->db, command->hash, command_arg(command, 1), now_ms);
+    return !*head || (kind ? record_kind(*head) == kind : record_kind(*head) != 0);
+}
+
 /* A time to live that needs neither an error nor cutting. */
 static inline bool ttl_of(const Engine *engine, Span digits, int64_t unit_ms, int64_t *ttl_ms) {
     int64_t number;
@@ -65,6 +72,10 @@ bool draft_open(Engine *engine, const Record *record, size_t bytes);
 void draft_wipe(Engine *engine);
 bool integer_of(Engine *engine, const Record *record, int64_t *number);
 bool is_sealed(const Engine *engine, const Record *record);
+Record *collection_begun(Engine *engine, const Session *session, const Command *command, uint8_t kind,
+    int64_t now_ms);
+bool members_are_short(const Engine *engine, const Command *command, size_t first, bool pairs);
+bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms);
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* EX s, PX ms, EXAT s or PXAT ms as a time to live that needs neither an error nor cutting. */
-static bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms) {
+bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms) {
     if (IS(unit, "ex"))
         return ttl_of(engine, digits, 1000, ttl_ms);
     if (IS(unit, "px"))

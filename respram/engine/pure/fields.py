@@ -30,7 +30,7 @@ def _set(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
         or len(argv) % 2
         or len(argv) > HOT_ARGS_MAX
         or keyspace.full()
-        or not _are_short(keyspace, argv, 2)
+        or not are_short(keyspace, argv, 2, 2)
     ):
         return None
     there = _is_there(keyspace, session, argv, HASH, now_ms)
@@ -38,15 +38,15 @@ def _set(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
         return None
     _count(keyspace, there)
     if not there:
-        _begin(keyspace, session, argv, HASH, now_ms)
+        begin(keyspace, session, argv, HASH, now_ms)
     pairs = zip(argv[2::2], argv[3::2], strict=True)
     added = sum(family.put_member(keyspace, session.db, argv[1], name, value, None, now_ms) for name, value in pairs)
-    _tell(keyspace, b"hset", session, argv)
+    tell(keyspace, b"hset", session, argv)
     return added
 
 
 def hsetnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    if len(argv) != 4 or keyspace.full() or not _are_short(keyspace, argv, 2):
+    if len(argv) != 4 or keyspace.full() or not are_short(keyspace, argv, 2, 2):
         return None
     there = _is_there(keyspace, session, argv, HASH, now_ms)
     if there is None:
@@ -55,9 +55,9 @@ def hsetnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     if there and _member(keyspace, session, argv, HASH, argv[2], now_ms) is not None:
         return b":0\r\n"
     if not there:
-        _begin(keyspace, session, argv, HASH, now_ms)
+        begin(keyspace, session, argv, HASH, now_ms)
     family.put_member(keyspace, session.db, argv[1], argv[2], argv[3], None, now_ms)
-    _tell(keyspace, b"hset", session, argv)
+    tell(keyspace, b"hset", session, argv)
     return b":1\r\n"
 
 
@@ -76,29 +76,29 @@ def hincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
     own_ms = row.deadline_ms if row is not None and not row.implicit else None
     _count(keyspace, there)
     if not there:
-        _begin(keyspace, session, argv, HASH, now_ms)
+        begin(keyspace, session, argv, HASH, now_ms)
     digits = b"%d" % (number + step)
     family.put_member(keyspace, session.db, argv[1], argv[2], digits, own_ms, now_ms)
-    _tell(keyspace, b"hincrby", session, argv)
+    tell(keyspace, b"hincrby", session, argv)
     return b":%b\r\n" % digits
 
 
 def sadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
-    if len(argv) < 3 or len(argv) > HOT_ARGS_MAX or keyspace.full() or not _are_short(keyspace, argv, 1):
+    if len(argv) < 3 or len(argv) > HOT_ARGS_MAX or keyspace.full() or not are_short(keyspace, argv, 2, 1):
         return None
     there = _is_there(keyspace, session, argv, SET, now_ms)
     if there is None:
         return None
     _count(keyspace, there)
     if not there:
-        _begin(keyspace, session, argv, SET, now_ms)
+        begin(keyspace, session, argv, SET, now_ms)
     added = 0
     for name in argv[2:]:
         if _member(keyspace, session, argv, SET, name, now_ms) is None:
             family.put_member(keyspace, session.db, argv[1], name, b"", None, now_ms)
             added += 1
     if added:
-        _tell(keyspace, b"sadd", session, argv)
+        tell(keyspace, b"sadd", session, argv)
     return b":%d\r\n" % added
 
 
@@ -120,9 +120,9 @@ def let_go_members(keyspace: Keyspace, session: Session, argv: list[bytes], kind
     if there:
         gone = sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in argv[2:])
     if gone:
-        _tell(keyspace, family.LET_GO[kind], session, argv)
+        tell(keyspace, family.LET_GO[kind], session, argv)
         if keyspace.row(session.db, argv[1], now_ms) is None:
-            _tell(keyspace, b"del", session, argv)
+            tell(keyspace, b"del", session, argv)
     return b":%d\r\n" % gone
 
 
@@ -255,7 +255,7 @@ def _count(keyspace: Keyspace, there: bool) -> None:
     keyspace.misses += not there
 
 
-def _begin(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> None:
+def begin(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> None:
     family.found(keyspace, session.db, argv[1], kind, now_ms + keyspace.settings.default_ttl_ms, True, now_ms)
     keyspace.defaulted += 1
 
@@ -264,15 +264,15 @@ def _member(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, 
     return keyspace.row(kind * DATABASES + session.db, member_key(argv[1], name), now_ms)
 
 
-def _tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes]) -> None:
+def tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes]) -> None:
     if keyspace.observer is not None:
         keyspace.observer(event, session.db, argv[1])
 
 
-def _are_short(keyspace: Keyspace, argv: list[bytes], step: int) -> bool:
-    """Whether names, with what stands behind each up to `step`, are what a command may bring. Which is too long
-    `dispatch` says.
+def are_short(keyspace: Keyspace, argv: list[bytes], first: int, step: int) -> bool:
+    """Whether names from `first` on, with what stands behind each up to `step`, are what a command may bring. Which is
+    too long `dispatch` says.
     """
     key_bytes = NAME_LENGTH.size + len(argv[1])
-    sizes = [sum(map(len, argv[at : at + step])) for at in range(2, len(argv), step)]
+    sizes = [sum(map(len, argv[at : at + step])) for at in range(first, len(argv), step)]
     return key_bytes + max(sizes) <= keyspace.settings.bulk_bytes_max and key_bytes + sum(sizes) <= HOT_BYTES_MAX

@@ -9,7 +9,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import channels, counts, fields, multi, parts, programs, ranks, reads, writes
+from respram.engine.pure import channels, counts, fields, lives, multi, parts, programs, ranks, reads, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -91,6 +91,16 @@ HANDLERS: dict[bytes, Handler] = {
     b"zremrangebyscore": ranks.zremrangebyscore,
     b"zremrangebyrank": ranks.zremrangebyrank,
     b"scan": reads.scan,
+    b"hexpire": lives.hexpire,
+    b"hpexpire": lives.hpexpire,
+    b"hexpireat": lives.hexpireat,
+    b"hpexpireat": lives.hpexpireat,
+    b"httl": lives.httl,
+    b"hpttl": lives.hpttl,
+    b"hexpiretime": lives.hexpiretime,
+    b"hpexpiretime": lives.hpexpiretime,
+    b"hsetex": lives.hsetex,
+    b"hgetex": lives.hgetex,
     b"eval": programs.evaluate,
     b"evalsha": programs.evaluate,
     b"multi": multi.multi,

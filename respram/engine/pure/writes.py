@@ -49,7 +49,7 @@ def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int) -> Options | No
             options.condition = word
         elif word in UNITS and not timed and has_next:
             at += 1
-            options.ttl_ms = _life_ms(keyspace, word, argv[at], now_ms)
+            options.ttl_ms = life_ms(keyspace, word, argv[at], now_ms)
             if options.ttl_ms is None:
                 return None
         elif word == b"GET" and not options.gets:
@@ -201,7 +201,7 @@ def getex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
     """GETEX key [EX s | PX ms | EXAT s | PXAT ms]."""
     if len(argv) not in (2, 4):
         return None
-    ttl_ms = _life_ms(keyspace, argv[2].upper(), argv[3], now_ms) if len(argv) == 4 else None
+    ttl_ms = life_ms(keyspace, argv[2].upper(), argv[3], now_ms) if len(argv) == 4 else None
     if ttl_ms is None and len(argv) == 4:
         return None
     row = keyspace.seen(session.db, argv[1], now_ms)
@@ -213,7 +213,7 @@ def getex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
     return bulk(value)
 
 
-def _life_ms(keyspace: Keyspace, unit: bytes, digits: bytes, now_ms: int) -> int | None:
+def life_ms(keyspace: Keyspace, unit: bytes, digits: bytes, now_ms: int) -> int | None:
     """A time to live that needs neither an error nor cutting."""
     number = parse_int(digits)
     if number is None or unit not in UNITS:
@@ -224,7 +224,7 @@ def _life_ms(keyspace: Keyspace, unit: bytes, digits: bytes, now_ms: int) -> int
 
 
 def _set_with(keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, now_ms: int) -> bytes | None:
-    ttl_ms = _life_ms(keyspace, b"EX" if unit_ms == 1000 else b"PX", argv[2], now_ms) if len(argv) == 4 else None
+    ttl_ms = life_ms(keyspace, b"EX" if unit_ms == 1000 else b"PX", argv[2], now_ms) if len(argv) == 4 else None
     return None if ttl_ms is None else _store(keyspace, session, argv[1], argv[3], ttl_ms, now_ms)
 
 

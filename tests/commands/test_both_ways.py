@@ -1,0 +1,95 @@
+"""Fast paths and `dispatch` answer alike: random commands, on a node with the ones and on a node without them.
+
+The clock of both is the same, so lives are compared to the millisecond. A command comes in forms that a fast path
+takes and in forms that it declines; which of them it is nobody may see.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from respram.config.settings import Config
+from tests.commands.rig import Client, Rig
+from tests.engine.conftest import ENGINES
+
+ROUNDS, STEPS = 12, 150
+LET_GO = ("del", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax")
+KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
+NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
+TIMES = (b"1", b"100", b"5000", b"0", b"-1", b"x", b"9223372036854775807", b"1800000009", b"1800000009000", b"10000000")
+NUMBERS = (b"0", b"1", b"-1", b"5", b"9", b"-9", b"9223372036854775807", b"-9223372036854775808", b"x", b"1.5", b"")
+Make = Callable[[Random], tuple[bytes, ...]]
+
+
+def names(rng: Random, least: int = 1) -> tuple[bytes, ...]:
+    return tuple(rng.choice(NAMES) for _ in range(rng.randint(least, 3)))
+
+
+def fielded(rng: Random, width: int = 1) -> tuple[bytes, ...]:
+    some = names(rng)
+    count = rng.choice((len(some), len(some), len(some), len(some), 0, 7))
+    parts = [part for name in some for part in ((name, rng.choice(NUMBERS)) if width == 2 else (name,))]
+    return (rng.choice((b"FIELDS", b"fields", b"fields", b"fieldz")), b"%d" % count, *parts)
+
+
+def word(rng: Random, *words: bytes) -> tuple[bytes, ...]:
+    """One of them, or none."""
+    chosen = rng.choice((b"", b"", *words))
+    return tuple(chosen.split())
+
+
+def life(rng: Random, *more: bytes) -> tuple[bytes, ...]:
+    if rng.random() < 0.3:
+        return ()
+    unit = rng.choice((b"EX", b"px", b"EXAT", b"PXAT", *more))
+    return (unit,) if unit in more else (unit, rng.choice(TIMES))
+
+
+LIVES: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"HEXPIRE", b"HPEXPIRE", b"HEXPIREAT", b"HPEXPIREAT")), rng.choice(KEYS),
+                 rng.choice(TIMES), *word(rng, b"NX", b"xx", b"GT", b"lt", b"FOO"), *fielded(rng)),
+    lambda rng: (rng.choice((b"HTTL", b"HPTTL", b"HEXPIRETIME", b"HPEXPIRETIME")), rng.choice(KEYS), *fielded(rng)),
+    lambda rng: (b"HGETEX", rng.choice(KEYS), *life(rng, b"PERSIST"), *fielded(rng)),
+    lambda rng: (b"HSETEX", rng.choice(KEYS), *word(rng, b"FNX", b"fxx"), *life(rng, b"KEEPTTL"), *fielded(rng, 2)),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES
+BASE: tuple[Make, ...] = (
+    lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
+    lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),
+    lambda rng: (b"ZADD", rng.choice((b"z", b"y")), rng.choice((b"0", b"0", b"2")), rng.choice(NAMES)),
+    lambda rng: (b"SET", rng.choice((b"text", b"none", b"h")), rng.choice(NUMBERS), *life(rng)),
+    lambda rng: (b"EXPIRE", rng.choice(KEYS), b"20"),
+)
+LOOKS = ((b"HGETALL", b"h"), (b"HGETALL", b"i"), (b"ZRANGE", b"z", b"0", b"-1", b"WITHSCORES"), (b"PTTL", b"h"),
+         (b"HPTTL", b"h", b"FIELDS", b"7", *NAMES), (b"HPTTL", b"s", b"FIELDS", b"7", *NAMES), (b"GET", b"text"),
+         (b"SMEMBERS", b"s"), (b"SMEMBERS", b"t"), (b"ZRANGE", b"y", b"0", b"-1"), (b"PTTL", b"text"))  # fmt: skip
+
+
+def connected(engine: str, hot: bool, proto: bytes) -> Client:
+    client = Rig(ENGINES[engine], hot=hot, config=Config(let_go=LET_GO)).connect()
+    client(b"HELLO", proto)
+    return client
+
+
+@pytest.mark.parametrize("proto", [b"2", b"3"])
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_a_fast_path_answers_as_dispatch_does(engine: str, proto: bytes) -> None:
+    answered: set[bytes] = set()
+    for seed in range(ROUNDS):
+        rng = Random(seed)
+        fast, slow = connected(engine, True, proto), connected(engine, False, proto)
+        said: list[tuple[bytes, ...]] = []
+        for _ in range(STEPS):
+            said.append(rng.choice(COMMANDS if rng.random() < 0.6 else BASE)(rng))
+            reply = fast(*said[-1])
+            assert reply == slow(*said[-1]), (seed, said[-5:])
+            if not reply.startswith(b"-"):
+                answered.add(said[-1][0])
+            if rng.random() < 0.1:
+                milliseconds = rng.choice((1, 60, 3000))
+                fast.advance(milliseconds)
+                slow.advance(milliseconds)
+        for look in LOOKS:
+            assert fast(*look) == slow(*look), (seed, look)
+    assert answered >= {make(Random(seed))[0] for make in COMMANDS for seed in range(20)}
