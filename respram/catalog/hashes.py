@@ -69,7 +69,7 @@ hincrby 4 write,denyoom,fast hash 2.0.0 hash 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 field:string increment:integer
 hincrbyfloat 4 write,denyoom,fast hash 2.6.0 hash 1/1/1
-  shape decides
+  shape decides hot
   is Increment the float value of a hash field by the given amount
   costs O(1)
   keys 1 range 0 1 0 RW,access,update

@@ -15,6 +15,11 @@ EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
 COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers look at the head themselves
+# others that do: what they do to a key is the same whatever is under it
+OF_ANY_KIND = frozenset({
+    b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
+    b"pexpireat", b"del", b"unlink",
+})  # fmt: skip
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
 
@@ -49,6 +54,11 @@ HEADER = """\
 def permitted(names: AbstractSet[bytes]) -> int:
     """These commands as bits by their numbers."""
     return sum(1 << number for number, command in enumerate(HOT, 1) if command.name in names)
+
+
+def looks_itself(command: Command) -> bool:
+    """Whether its handler knows what to do with a collection: others are for `dispatch` where they meet one."""
+    return command.group in COLLECTIONS or command.name in OF_ANY_KIND
 
 
 def needs(command: Command) -> int:
@@ -103,7 +113,7 @@ def _row(command: Command) -> str:
     shape += ["SHAPE_GROWS"] if command.grows else []
     if command.first_key:
         shape.append("SHAPE_KEY" if command.has_key else "SHAPE_KEYS")
-    shape += ["SHAPE_MEMBERS"] if command.group in COLLECTIONS else []
+    shape += ["SHAPE_MEMBERS"] if looks_itself(command) else []
     words = ", ".join(f"UINT64_C(0x{word:016x})" for word in words_of(command.name))
     first = command.first_key or (-1 if command.key_specs else 0)
     keys = f"{first}, {command.last_key}, {command.key_step}, {needs(command)}"

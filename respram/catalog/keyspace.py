@@ -80,7 +80,7 @@ incrbyfloat 3 write,denyoom,fast string 2.6.0 string 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 increment:double
 increx -2 write,denyoom,fast string 8.8.0 string 1/1/1
-  shape decides
+  shape decides hot 1024
   is Count within bounds and within a window of time, in one step
   costs O(1)
   keys 1 range 0 1 0 RW,access,update
@@ -105,7 +105,7 @@ mset -3 write,denyoom string 1.0.1 string 1/-1/2
   keys 1 range -1 2 0 OW,update
   args key_value:block*( key:key#0 value:string )
 msetex -4 write,denyoom,movablekeys string 8.4.0 string -
-  shape decides
+  shape decides hot 1024
   is Set several keys at once, all with the same time to live
   costs O(N) where N is the number of keys to set.
   keys 1 keynum 0 1 2 OW,update

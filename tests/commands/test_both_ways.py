@@ -14,7 +14,7 @@ from tests.commands.rig import Client, Rig
 from tests.engine.conftest import ENGINES
 
 ROUNDS, STEPS = 12, 150
-LET_GO = ("del", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax")
+LET_GO = ("del", "unlink", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax")
 KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
 NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
 TIMES = (b"1", b"100", b"5000", b"0", b"-1", b"x", b"9223372036854775807", b"1800000009", b"1800000009000", b"10000000")
@@ -53,7 +53,22 @@ LIVES: tuple[Make, ...] = (
     lambda rng: (b"HGETEX", rng.choice(KEYS), *life(rng, b"PERSIST"), *fielded(rng)),
     lambda rng: (b"HSETEX", rng.choice(KEYS), *word(rng, b"FNX", b"fxx"), *life(rng, b"KEEPTTL"), *fielded(rng, 2)),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES
+STRINGS: tuple[Make, ...] = (
+    lambda rng: (b"INCREX", rng.choice(KEYS), *word(rng, b"BYINT 3", b"byint -9", b"BYFLOAT 0.5", b"BYINT x"),
+                 *word(rng, b"UBOUND 5", b"ubound 9223372036854775807", b"UBOUND -20"),
+                 *word(rng, b"LBOUND -3", b"lbound 2"), *word(rng, b"SATURATE"), *life(rng, b"PERSIST"),
+                 *word(rng, b"ENX"), *word(rng, b"NX", b"xx")),
+    lambda rng: (b"MSETEX", rng.choice((b"1", b"2", b"2", b"x")), rng.choice(KEYS), rng.choice(NUMBERS),
+                 rng.choice((b"text", b"none", b"more")), rng.choice(NUMBERS), *life(rng, b"KEEPTTL"),
+                 *word(rng, b"NX", b"xx")),
+    lambda rng: (b"HINCRBYFLOAT", rng.choice(KEYS), rng.choice(NAMES), rng.choice((*NUMBERS, b"0.1", b"1e2"))),
+    lambda rng: (rng.choice((b"TYPE", b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"EXISTS", b"TOUCH")),
+                 rng.choice(KEYS)),
+    lambda rng: (rng.choice((b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT")), rng.choice(KEYS), rng.choice(TIMES),
+                 *word(rng, b"NX", b"xx", b"GT", b"lt")),
+    lambda rng: (rng.choice((b"DEL", b"UNLINK")), rng.choice(KEYS)),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES + STRINGS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

@@ -28,10 +28,14 @@
         SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEY) \
     ROW(incrbyfloat, 11, UINT64_C(0x6c66796272636e69), UINT64_C(0x74616f6c66796272), 3, 3, 1, 1, 1, 3, \
         SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEY) \
+    ROW(increx, 6, UINT64_C(0x7865726372636e69), UINT64_C(0x0000000000000000), 2, 1024, 1, 1, 1, 3, \
+        SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEY) \
     ROW(mget, 4, UINT64_C(0x7465676d7465676d), UINT64_C(0x0000000000000000), 2, SIZE_MAX, 1, -1, 1, 1, \
         SHAPE_READS | SHAPE_ASKS | SHAPE_KEYS) \
     ROW(mset, 4, UINT64_C(0x7465736d7465736d), UINT64_C(0x0000000000000000), 3, SIZE_MAX, 1, -1, 2, 2, \
         SHAPE_WRITES | SHAPE_GROWS | SHAPE_KEYS) \
+    ROW(msetex, 6, UINT64_C(0x786574657465736d), UINT64_C(0x0000000000000000), 4, 1024, -1, 0, 0, 2, \
+        SHAPE_DECIDES | SHAPE_GROWS) \
     ROW(msetnx, 6, UINT64_C(0x786e74657465736d), UINT64_C(0x0000000000000000), 3, SIZE_MAX, 1, -1, 2, 2, \
         SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEYS) \
     ROW(psetex, 6, UINT64_C(0x7865746574657370), UINT64_C(0x0000000000000000), 4, 4, 1, 1, 1, 2, \
@@ -59,29 +63,29 @@
     ROW(copy, 4, UINT64_C(0x79706f6379706f63), UINT64_C(0x0000000000000000), 3, 4, 1, 2, 1, 3, \
         SHAPE_DECIDES | SHAPE_ASKS | SHAPE_GROWS | SHAPE_KEYS) \
     ROW(exists, 6, UINT64_C(0x7374736973697865), UINT64_C(0x0000000000000000), 2, SIZE_MAX, 1, -1, 1, 0, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEYS) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEYS | SHAPE_MEMBERS) \
     ROW(expire, 6, UINT64_C(0x6572697069707865), UINT64_C(0x0000000000000000), 3, 5, 1, 1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_KEY) \
+        SHAPE_DECIDES | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(expireat, 8, UINT64_C(0x7461657269707865), UINT64_C(0x7461657269707865), 3, 5, 1, 1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_KEY) \
+        SHAPE_DECIDES | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(expiretime, 10, UINT64_C(0x6974657269707865), UINT64_C(0x656d697465726970), 2, 2, 1, 1, 1, 1, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(pexpire, 7, UINT64_C(0x6572697070786570), UINT64_C(0x0000000000000000), 3, 5, 1, 1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_KEY) \
+        SHAPE_DECIDES | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(pexpireat, 9, UINT64_C(0x6165726970786570), UINT64_C(0x7461657269707865), 3, 5, 1, 1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_KEY) \
+        SHAPE_DECIDES | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(pexpiretime, 11, UINT64_C(0x7465726970786570), UINT64_C(0x656d697465726970), 2, 2, 1, 1, 1, 1, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(pttl, 4, UINT64_C(0x6c7474706c747470), UINT64_C(0x0000000000000000), 2, 2, 1, 1, 1, 1, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(scan, 4, UINT64_C(0x6e6163736e616373), UINT64_C(0x0000000000000000), 2, 6, 0, 0, 0, 0, \
         SHAPE_READS | SHAPE_ASKS) \
     ROW(touch, 5, UINT64_C(0x6863756f63756f74), UINT64_C(0x0000000000000000), 2, SIZE_MAX, 1, -1, 1, 0, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEYS) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEYS | SHAPE_MEMBERS) \
     ROW(ttl, 3, UINT64_C(0x00000000006c7474), UINT64_C(0x0000000000000000), 2, 2, 1, 1, 1, 1, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(type, 4, UINT64_C(0x6570797465707974), UINT64_C(0x0000000000000000), 2, 2, 1, 1, 1, 0, \
-        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY) \
+        SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(hdel, 4, UINT64_C(0x6c6564686c656468), UINT64_C(0x0000000000000000), 3, 1024, 1, 1, 1, 2, \
         SHAPE_DECIDES | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(hexists, 7, UINT64_C(0x7374736969786568), UINT64_C(0x0000000000000000), 3, 3, 1, 1, 1, 0, \
@@ -99,6 +103,8 @@
     ROW(hgetex, 6, UINT64_C(0x7865746574656768), UINT64_C(0x0000000000000000), 5, 1024, 1, 1, 1, 3, \
         SHAPE_DECIDES | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(hincrby, 7, UINT64_C(0x79627263636e6968), UINT64_C(0x0000000000000000), 4, 4, 1, 1, 1, 3, \
+        SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEY | SHAPE_MEMBERS) \
+    ROW(hincrbyfloat, 12, UINT64_C(0x66796272636e6968), UINT64_C(0x74616f6c66796272), 4, 4, 1, 1, 1, 3, \
         SHAPE_DECIDES | SHAPE_GROWS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(hkeys, 5, UINT64_C(0x7379656b79656b68), UINT64_C(0x0000000000000000), 2, 2, 1, 1, 1, 1, \
         SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
@@ -171,9 +177,9 @@
     ROW(zscore, 6, UINT64_C(0x65726f636f63737a), UINT64_C(0x0000000000000000), 3, 3, 1, 1, 1, 1, \
         SHAPE_READS | SHAPE_ASKS | SHAPE_KEY | SHAPE_MEMBERS) \
     ROW(del, 3, UINT64_C(0x00000000006c6564), UINT64_C(0x0000000000000000), 2, 2, 1, -1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_ASKS | SHAPE_KEYS) \
+        SHAPE_DECIDES | SHAPE_ASKS | SHAPE_KEYS | SHAPE_MEMBERS) \
     ROW(unlink, 6, UINT64_C(0x6b6e696c696c6e75), UINT64_C(0x0000000000000000), 2, 2, 1, -1, 1, 2, \
-        SHAPE_DECIDES | SHAPE_ASKS | SHAPE_KEYS) \
+        SHAPE_DECIDES | SHAPE_ASKS | SHAPE_KEYS | SHAPE_MEMBERS) \
     ROW(eval, 4, UINT64_C(0x6c6176656c617665), UINT64_C(0x0000000000000000), 3, 1024, -1, 0, 0, 3, \
         SHAPE_DECIDES | SHAPE_ASKS) \
     ROW(evalsha, 7, UINT64_C(0x6168736c6c617665), UINT64_C(0x0000000000000000), 3, 1024, -1, 0, 0, 3, \
@@ -202,21 +208,21 @@
 #define NAME_MULTIPLIER UINT64_C(0x086dc723bc0ddab3)
 #define NAME_SLOTS_BITS 9
 #define NAME_SLOTS \
-    0, 0, 0, 0, 0, 13, 45, 0, 0, 0, 0, 0, 0, 0, 0, 73, 29, 0, 17, 0, 0, 0, 54, 0, 0, 0, 0, 0, 0, 46, 0, 0, \
-    0, 0, 0, 19, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 48, 69, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 18, 68, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 51, 0, 94, 0, 0, 0, 0, 56, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 86, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 61, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 76, 0, 0, 20, 0, 0, 91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 79, 0, 0, 0, 0, 0, \
-    0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 15, 0, 24, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 90, 0, 0, 0, 0, 0, \
-    0, 26, 0, 0, 0, 0, 0, 0, 0, 93, 0, 0, 0, 0, 0, 0, 50, 0, 0, 6, 35, 0, 84, 14, 49, 64, 0, 0, 0, 0, 0, 95, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 74, 0, 83, 0, \
-    0, 0, 0, 0, 0, 55, 77, 0, 0, 0, 0, 0, 0, 0, 0, 27, 0, 72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 38, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 36, 0, 81, 67, 0, 0, 0, 0, 0, 44, 0, 0, 66, 0, 39, 0, 87, 0, 47, 0, 0, 82, 0, 0, 0, 0, \
-    0, 0, 0, 22, 0, 0, 0, 0, 0, 0, 0, 0, 70, 0, 42, 0, 0, 0, 0, 0, 34, 0, 0, 0, 58, 0, 0, 0, 0, 40, 0, 85, \
-    0, 0, 0, 88, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 43, 0, 0, 0, 52, 0, 0, 65, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, \
-    0, 0, 0, 0, 63, 0, 0, 0, 59, 0, 9, 0, 0, 71, 31, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 57, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, \
-    0, 0, 89, 0, 0, 0, 0, 25, 0, 62, 0, 0, 0, 0, 0, 0, 33, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 4, \
-    0, 0, 23, 0, 30, 0, 21, 0, 0, 0, 92, 0, 0, 0, 0, 0, 0, 75, 0, 0, 0, 78, 0, 53, 0, 41, 0, 37, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 15, 47, 0, 0, 0, 0, 0, 0, 0, 0, 76, 31, 0, 19, 0, 0, 0, 57, 0, 0, 0, 0, 0, 0, 48, 0, 0, \
+    0, 0, 0, 21, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, 51, 72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 83, 20, 71, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 54, 0, 97, 0, 0, 0, 0, 59, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 89, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 79, 0, 0, 22, 0, 0, 94, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 82, 0, 0, 0, 0, 0, \
+    0, 0, 0, 10, 0, 14, 0, 0, 0, 0, 17, 0, 26, 0, 0, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 93, 0, 0, 0, 0, 0, \
+    0, 28, 0, 0, 0, 0, 0, 0, 0, 96, 0, 0, 0, 0, 0, 0, 53, 0, 0, 6, 37, 0, 87, 16, 52, 67, 0, 0, 0, 0, 0, 98, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 49, 77, 0, 86, 0, \
+    0, 0, 0, 0, 0, 58, 80, 0, 0, 0, 0, 0, 0, 0, 0, 29, 0, 75, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 40, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 38, 0, 84, 70, 0, 0, 0, 0, 0, 46, 0, 0, 69, 0, 41, 0, 90, 0, 50, 0, 0, 85, 0, 0, 0, 0, \
+    0, 0, 0, 24, 0, 11, 0, 0, 0, 0, 0, 0, 73, 0, 44, 0, 0, 0, 0, 0, 36, 0, 0, 0, 61, 0, 0, 0, 0, 42, 0, 88, \
+    0, 0, 0, 91, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 45, 0, 0, 0, 55, 0, 0, 68, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, \
+    0, 0, 0, 0, 66, 0, 0, 0, 62, 0, 9, 0, 0, 74, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 34, 0, 0, 0, 0, 0, 0, \
+    0, 0, 92, 0, 0, 0, 0, 27, 0, 65, 0, 0, 0, 0, 0, 0, 35, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 4, \
+    0, 0, 25, 0, 32, 0, 23, 0, 0, 0, 95, 0, 0, 0, 0, 0, 0, 78, 0, 0, 0, 81, 0, 56, 0, 43, 0, 39, 0, 0, 0, 0,
 
 #endif

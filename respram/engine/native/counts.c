@@ -153,3 +153,111 @@ SAME(incr, increment)
 SAME(decr, increment)
 SAME(incrby, increment)
 SAME(decrby, increment)
+
+/* -- INCREX: bounds and a window ------------------------------------------------------------------- */
+typedef struct Increment { /* each word once */
+    int64_t step, low, high, ttl_ms; /* ttl_ms 0: none was named */
+    bool stepped, lowered, raised, saturates, only_new;
+    char condition; /* n or x */
+} Increment;
+
+/* False: floats, an odd form, a mistake, or a time that has passed. */
+static bool read_increment(const Engine *engine, const Command *command, int64_t now_ms, Increment *wanted) {
+    *wanted = (Increment){.step = 1, .low = INT64_MIN, .high = INT64_MAX};
+    for (size_t at = 2; at < command->argc; at++) {
+        Span word = command_arg(command, at), next = at + 1 < command->argc ? command_arg(command, at + 1) : (Span){0};
+        if (!wanted->saturates && IS(word, "saturate")) {
+            wanted->saturates = true;
+        } else if (!wanted->only_new && IS(word, "enx")) {
+            wanted->only_new = true;
+        } else if (!wanted->condition && (IS(word, "nx") || IS(word, "xx"))) {
+            wanted->condition = (char)(word.bytes[0] | 0x20);
+        } else if (!wanted->stepped && IS(word, "byint") && span_int64(next, &wanted->step)) {
+            wanted->stepped = true;
+            at++;
+        } else if (!wanted->lowered && IS(word, "lbound") && span_int64(next, &wanted->low)) {
+            wanted->lowered = true;
+            at++;
+        } else if (!wanted->raised && IS(word, "ubound") && span_int64(next, &wanted->high)) {
+            wanted->raised = true;
+            at++;
+        } else if (!wanted->ttl_ms && at + 1 < command->argc
+                   && life_from(engine, word, next, now_ms, &wanted->ttl_ms)) {
+            at++;
+        } else {
+            return false;
+        }
+    }
+    return wanted->low <= wanted->high && (!wanted->only_new || wanted->ttl_ms);
+}
+
+HANDLER(increx) {
+    Span key = command_arg(command, 1);
+    Increment wanted;
+    int64_t old;
+    if (command->argc < 2 || engine_full(engine) || !read_increment(engine, command, now_ms, &wanted)
+        || !reply_reserve(engine, 3 * REPLY_HEAD_BYTES))
+        return false;
+    const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
+    if (!integer_of(engine, record, &old))
+        return false;
+    __int128 sum = (__int128)old + wanted.step;
+    int64_t value = (int64_t)(sum < wanted.low ? wanted.low : sum > wanted.high ? wanted.high : sum), applied = 0;
+    bool writes = (wanted.saturates || value == sum) && !(wanted.condition == 'n' && record)
+        && !(wanted.condition == 'x' && !record);
+    if (writes) {
+        if (__builtin_sub_overflow(value, old, &applied))
+            return false;
+        bool timed = wanted.ttl_ms && !(wanted.only_new && record && !(record->flags & RECORD_IMPLICIT));
+        Life life = timed ? (Life){now_ms + wanted.ttl_ms, false} : life_of(engine, record, now_ms);
+        uint64_t defaulted = !timed && !record;
+        uint8_t digits[INTEGER_DIGITS_MAX];
+        bool stored = keyspace_store(engine, session->db, command->hash, key, (Span){digits, digits_of(value, digits)},
+                                     life.deadline_ms, life.implicit, now_ms, NOTE_INCRBY);
+        wipe(digits, sizeof digits);
+        if (!stored)
+            return false;
+        engine->defaulted += defaulted;
+    }
+    reply_text(engine, "*2\r\n", 4);
+    if (!writes && !record && wanted.condition == 'x')
+        reply_nil(engine, session->proto);
+    else
+        reply_integer(engine, ':', writes ? value : old);
+    reply_integer(engine, ':', applied);
+    return true;
+}
+
+/* -- HINCRBYFLOAT ---------------------------------------------------------------------------------- */
+#if LDBL_MANT_DIG == 64
+HANDLER(hincrbyfloat) {
+    Record *head;
+    long double number, step;
+    if (command->argc != 4 || engine_full(engine) || !plain_float(command_arg(command, 3), &step)
+        || !collection_at(engine, session, command, HASH, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES + FLOAT_TEXT_BYTES))
+        return false;
+    Span name = command_arg(command, 2);
+    size_t bytes = NAME_LENGTH_BYTES + command_arg(command, 1).len + name.len + FLOAT_TEXT_BYTES;
+    bool there = head != NULL, is_new;
+    const Record *member = head ? family_find(engine, head, name, now_ms) : NULL;
+    if (bytes > HOT_BYTES_MAX || bytes > engine->settings.bulk_bytes_max || !float_of(engine, member, &number))
+        return false;
+    int64_t own_ms = member && !(member->flags & RECORD_IMPLICIT) ? record_deadline_ms(member) : 0;
+    if (!head && !(head = collection_begun(engine, session, command, HASH, now_ms)))
+        return false;
+    uint8_t text[FLOAT_TEXT_BYTES];
+    Span value = {text, print_float(number + step, text)};
+    bool stored = family_put(engine, head, name, value, own_ms, now_ms, &is_new);
+    if (stored) {
+        engine->hits += there;
+        engine->misses += !there;
+        engine_note(engine, NOTE_HINCRBYFLOAT, session->db, command_arg(command, 1));
+        reply_bulk(engine, value);
+    }
+    wipe(text, sizeof text);
+    return stored;
+}
+#else
+HANDLER(hincrbyfloat) { return false; }
+#endif

@@ -176,7 +176,8 @@ unsigned home_of(const Engine *engine, const Command *command) {
     if (!home_decides(command))
         return 0;
     bool script = command->hot == HOT_eval || command->hot == HOT_evalsha;
-    return engine->homes[slot_of(command_arg(command, script ? 3 : 1))];
+    size_t at = script ? 3 : command->hot == HOT_msetex ? 2 : (size_t)ROWS[command->hot].first_key;
+    return at < command->argc ? engine->homes[slot_of(command_arg(command, at))] : 0;
 }
 
 /* Whether what leaves the fast paths of this session may leave it for its home alone. */

@@ -137,10 +137,10 @@ HANDLER(ping) {
 HANDLER(type) {
     if (command->argc != 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
-    if (seen(engine, session, command->hash, command_arg(command, 1), now_ms))
-        reply_text(engine, "+string\r\n", 9);
-    else
-        reply_text(engine, "+none\r\n", 7);
+    static const char *const NAMES[] = {"+string\r\n", "+hash\r\n", "+set\r\n", "+zset\r\n"};
+    const Record *record = seen(engine, session, command->hash, command_arg(command, 1), now_ms);
+    const char *name = record ? NAMES[record_kind(record)] : "+none\r\n";
+    reply_text(engine, name, strlen(name));
     return true;
 }
 

@@ -45,9 +45,9 @@ typedef struct Options { /* of SET */
 } Options;
 
 /* Each option once. False: an odd form, a mistake, or a time that has passed. */
-static bool parse_options(const Engine *engine, const Command *command, int64_t now_ms, Options *options) {
+static bool parse_options(const Engine *engine, const Command *command, size_t at, int64_t now_ms, Options *options) {
     *options = (Options){0};
-    for (size_t at = 3; at < command->argc; at++) {
+    for (; at < command->argc; at++) {
         Span word = command_arg(command, at);
         bool has_next = at + 1 < command->argc;
         if (!options->condition && !options->compares && (IS(word, "nx") || IS(word, "xx"))) {
@@ -139,7 +139,7 @@ static bool set_looking(Engine *engine, const Session *session, const Command *c
 /* SET key value, with its options in any order. */
 HANDLER(set) {
     Options options;
-    if (command->argc < 3 || !parse_options(engine, command, now_ms, &options))
+    if (command->argc < 3 || !parse_options(engine, command, 3, now_ms, &options))
         return false;
     if (unlikely(options.ttl_ms == 1 && !command_arg(command, 2).len))
         return false; /* how everybody lets go: see commands/strings.py */
@@ -229,6 +229,55 @@ HANDLER(msetnx) {
     if (!there && !store_pairs(engine, session, command, now_ms))
         return false;
     reply_integer(engine, ':', !there);
+    return true;
+}
+
+/* Whether none of so many keys is a collection, which is for `dispatch`; and how many are there. */
+static bool count_strings(Engine *engine, const Session *session, const Command *command, size_t end, int64_t now_ms,
+                          size_t *there) {
+    *there = 0;
+    for (size_t at = 2; at < end; at += 2) {
+        Span key = command_arg(command, at);
+        const Record *record = keyspace_row(engine, session->db, keyspace_hash(engine, key), key, now_ms);
+        if (record && record_kind(record))
+            return false;
+        *there += record != NULL;
+    }
+    return true;
+}
+
+/* All or nothing: 1 where all were written, 0 where the condition failed for one of them. */
+HANDLER(msetex) {
+    int64_t count;
+    Options options;
+    size_t bytes = 0, there;
+    bool empty = false;
+    if (command->argc < 4 || command->argc > HOT_ARGS_MAX || !span_int64(command_arg(command, 1), &count) || count < 1
+        || count > ((int64_t)command->argc - 2) / 2 || engine_full(engine))
+        return false;
+    size_t end = 2 + 2 * (size_t)count;
+    if (!parse_options(engine, command, end, now_ms, &options) || options.gets || options.compares)
+        return false;
+    for (size_t at = 1; at < command->argc; at++) {
+        bytes += command->args[at].len;
+        empty |= at < end && at % 2 && at > 1 && !command->args[at].len;
+    }
+    if (bytes > HOT_BYTES_MAX || (options.ttl_ms == 1 && empty) || !reply_reserve(engine, REPLY_HEAD_BYTES)
+        || !count_strings(engine, session, command, end, now_ms, &there))
+        return false; /* an empty value for a millisecond is how everybody lets go: see commands/strings.py */
+    bool writes = !(options.condition == 'n' && there) && !(options.condition == 'x' && there < (size_t)count);
+    for (size_t at = 2; at < end && writes; at += 2) {
+        Span key = command_arg(command, at);
+        uint64_t hash = keyspace_hash(engine, key);
+        const Record *record = options.keeps ? keyspace_row(engine, session->db, hash, key, now_ms) : NULL;
+        Life life = options.ttl_ms ? (Life){now_ms + options.ttl_ms, false} : life_of(engine, record, now_ms);
+        uint64_t defaulted = !options.ttl_ms && !record;
+        if (!keyspace_store(engine, session->db, hash, key, command_arg(command, at + 1), life.deadline_ms,
+                            life.implicit, now_ms, NOTE_MERGED))
+            return false; /* `dispatch` writes all of them again: the values are the same */
+        engine->defaulted += defaulted;
+    }
+    reply_integer(engine, ':', writes);
     return true;
 }
 

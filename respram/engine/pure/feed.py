@@ -7,7 +7,7 @@ import sys
 from collections import deque
 
 from respram.catalog import Command
-from respram.catalog.hot import COLLECTIONS, EVERY, HOT
+from respram.catalog.hot import EVERY, HOT, looks_itself
 from respram.catalog.keys import decides, keys_of
 from respram.engine import api
 from respram.engine.api import (
@@ -274,7 +274,7 @@ class Wire:
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
         """Fast paths know strings alone."""
-        if not command.first_key or command.group in COLLECTIONS:
+        if not command.first_key or looks_itself(command):
             return False
         table = self.keyspace.tables[db]
         last = command.last_key if command.last_key > 0 else len(argv) - 1

@@ -13,6 +13,7 @@ SCAN_COUNT = 10
 SCAN_COUNT_MAX = 1024  # a walk of more keys is for `dispatch`
 SCAN_PATTERN_BYTES_MAX = 256  # a longer pattern, too
 SCAN_LOOK_BYTES = 128  # that a key counts for which is walked by
+KIND_NAMES = (b"string", b"hash", b"set", b"zset")
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 
 
@@ -113,7 +114,8 @@ def pexpiretime(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms:
 def type_(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     if len(argv) != 2:
         return None
-    return b"+none\r\n" if keyspace.seen(session.db, argv[1], now_ms) is None else b"+string\r\n"
+    row = keyspace.seen(session.db, argv[1], now_ms)
+    return b"+none\r\n" if row is None else b"+%b\r\n" % KIND_NAMES[row.kind]
 
 
 def dbsize(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:

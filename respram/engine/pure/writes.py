@@ -37,10 +37,9 @@ def set_(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     return _store(keyspace, session, argv[1], argv[2], options.ttl_ms, now_ms)
 
 
-def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int) -> Options | None:
+def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int, at: int = 3) -> Options | None:
     """None: an odd form, a mistake, or a time that has passed."""
     options = Options()
-    at = 3
     while at < len(argv):
         word, has_next = argv[at].upper(), at + 1 < len(argv)
         timed = options.keeps or options.ttl_ms is not None
@@ -147,6 +146,31 @@ def _may_store_pairs(keyspace: Keyspace, argv: list[bytes]) -> bool:
         and not keyspace.full()
         and sum(map(len, argv[1:])) <= HOT_BYTES_MAX
     )
+
+
+def msetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    """All or nothing: 1 where all were written, 0 where the condition failed for one of them."""
+    count = parse_int(argv[1]) if 4 <= len(argv) <= HOT_ARGS_MAX else None
+    if count is None or not 1 <= count <= (len(argv) - 2) // 2 or keyspace.full():
+        return None
+    end = 2 + 2 * count
+    options = _options(keyspace, argv, now_ms, end)
+    names, values = argv[2:end:2], argv[3:end:2]
+    if options is None or options.gets or options.expected is not None or sum(map(len, argv[1:])) > HOT_BYTES_MAX:
+        return None
+    rows = [keyspace.row(session.db, key, now_ms) for key in names]
+    if (options.ttl_ms == 1 and b"" in values) or any(row is not None and row.kind for row in rows):
+        return None  # the former is how everybody lets go: see commands/strings.py
+    there = sum(row is not None for row in rows)
+    if (options.condition == b"NX" and there) or (options.condition == b"XX" and there < count):
+        return b":0\r\n"
+    for key, value in zip(names, values, strict=True):
+        row = keyspace.row(session.db, key, now_ms) if options.keeps else None
+        if row is not None:
+            keyspace.store(session.db, key, value, row.deadline_ms, row.implicit, now_ms, b"set")
+        else:
+            _put(keyspace, session, key, value, options.ttl_ms, now_ms)
+    return b":1\r\n"
 
 
 def expire(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
