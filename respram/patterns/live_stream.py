@@ -69,17 +69,7 @@ class StreamEncoder(Generic[C]):
         `at` all the same, and a stream that the node has not heard of at all goes on with `life`. So what is missing
         before it is missing for the readers too, who are told.
         """
-        if len(message) > MESSAGE_BYTES_MAX:
-            raise ValueTooLarge(
-                f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
-            )
-        cuts = range(0, max(1, len(message)), self.chunk_bytes)
-        pieces = [message[cut : cut + self.chunk_bytes] for cut in cuts]
-        return (
-            yield from self._write(
-                [(LAST if number == len(pieces) - 1 else MORE) + each for number, each in enumerate(pieces)], at, life
-            )
-        )
+        return (yield from self._write(cut(message, self.chunk_bytes), at, life))
 
     @operation
     def close(self) -> Steps[None]:
@@ -144,6 +134,7 @@ class StreamDecoder(Generic[C]):
     sealer: Sealer | None = None
     missing_since_s: float | None = None  # when the next chunk was first found missing (monotonic)
     life: int = 0  # of the stream, in which `position` counts; 0: not known
+    lone: bool = False  # one writer alone numbers its chunks: one that is there counts, whether the head names it yet
 
     def __post_init__(self) -> None:
         if self.position and not self.life:
@@ -188,8 +179,12 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def skip_to_oldest(self) -> Steps[int]:
-        """Goes on with the oldest message that is whole; the new position."""
-        self.position, self.life = yield from self._oldest()
+        """Goes on with the oldest message that is whole; behind its place where that is what is gone. The new position.
+        """
+        # What lies before a hole was read; it may live still, where a node died before it had passed a chunk on.
+        behind = (self.position or 0) if self.missing_since_s is not None else 0
+        self.position, self.life = yield from self._oldest(behind)
+        self.missing_since_s = None
         return self.position
 
     @operation
@@ -233,12 +228,12 @@ class StreamDecoder(Generic[C]):
         (found,) = yield from ask_all(("GET", head_key(self.name)))
         return head_of(found, self.name)
 
-    def _oldest(self) -> Steps[tuple[int, int]]:
+    def _oldest(self, behind: int = 0) -> Steps[tuple[int, int]]:
         """The first chunk of the oldest whole message, and the life it is of. Chunks expire in order, so it is found by
-        halving.
+        halving; behind a place, if the life is still the one that it counts in.
         """
         high, life, _ = yield from self._head()
-        low = 0
+        low = behind if life == self.life else 0
         while low < high:
             middle = (low + high) // 2
             (there,) = yield from ask_all(("EXISTS", chunk_key(self.name, middle)))
@@ -259,13 +254,14 @@ class StreamDecoder(Generic[C]):
                 # The stream was forgotten and began anew, its numbers too. Whether the old life went on after this
                 # reader's last look nobody knows any more, so it is told even where nothing may have been lost.
                 raise StreamRestarted(self.name, first)
-            if head < first and found[0] is not None:
+            if head < first and found[0] is not None and not self.lone:
                 # This node has not heard of the reader's place yet; or, if its life is not known, the place is of a
                 # former one.
                 return None, None if self.life else first
             self.life = life or self.life
             for data in found[1:]:
-                if data is None or at >= head:  # what the head does not name is not of the stream yet, or never
+                # What the head does not name is not of the stream yet, or never.
+                if data is None or (at >= head and not self.lone):
                     if head > at:
                         return None, at
                     if ended and not parts:
@@ -281,6 +277,16 @@ class StreamDecoder(Generic[C]):
                 if chunk[:1] == LAST:
                     self.position = at
                     return b"".join(parts), None
+
+
+def cut(message: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[bytes]:
+    """The chunks of a message. Raises ValueTooLarge."""
+    if len(message) > MESSAGE_BYTES_MAX:
+        raise ValueTooLarge(
+            f"a message of {len(message)} bytes is over {MESSAGE_BYTES_MAX}; nothing was sent: see FileTransfer"
+        )
+    pieces = [message[at : at + chunk_bytes] for at in range(0, max(1, len(message)), chunk_bytes)]
+    return [*(MORE + each for each in pieces[:-1]), LAST + pieces[-1]]
 
 
 def head_key(name: str) -> bytes:

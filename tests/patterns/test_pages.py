@@ -31,6 +31,7 @@ NO_PATTERN = {
     "effects",
     "errors",
     "json_values",
+    "lanes",
     "pieces",
     "roster",
     "settle",
