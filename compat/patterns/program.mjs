@@ -112,13 +112,29 @@ const head = (next, life, closed) => {
   return bytes;
 };
 
+const claim = (holder) => JSON.stringify({ holder, nonce: hex(randomBytes(16)) });
+// Claims what is free, and lets go of it: another's claim stays as it is, and the key is free at once.
+async function letGo(client, key) {
+  const mine = claim('passing');
+  same('claim', await client.do('SET', key, mine, 'NX', 'PX', 60_000), 'OK');
+  same("letting go of another's", await client.do('SET', key, '', 'IFEQ', claim('passing'), 'PX', 1), null);
+  same('still held', String(await client.do('GET', key)), mine);
+  same('letting go', await client.do('SET', key, '', 'IFEQ', mine, 'PX', 1), 'OK');
+}
+async function enter(client, base, name, ms) {
+  await client.do('HSETEX', base, 'PX', ms, 'FIELDS', 1, name, '');
+  await client.do('PEXPIRE', base, ms, 'NX');
+  await client.do('PEXPIRE', base, ms, 'GT');
+}
+
 async function write(port, name, secret) {
   const client = new Client(port);
   const [ms, group] = [60_000, level(name)];
   await client.do('SET', derived('handoff', name, 'a', 'b'), 'a drop', 'PX', ms);
-  same('claim', await client.do('SET', `lock:${name}`, JSON.stringify({ holder: 'other', nonce: hex(randomBytes(16)) }), 'NX', 'PX', ms), 'OK');
+  same('claim', await client.do('SET', `lock:${name}`, claim('other'), 'NX', 'PX', ms), 'OK');
+  await letGo(client, `lock:${name}:gone`);
   await client.do('SET', `heartbeat:${group}:worker`, 'load 1', 'PX', ms);
-  await client.do('HSETEX', `roster:heartbeat:${group}`, 'PX', ms, 'FIELDS', 1, 'worker', '');
+  await enter(client, `roster:heartbeat:${group}`, 'worker', ms);
   await client.do('SET', `state:${name}`, JSON.stringify({ state: 'queued', detail: { by: 'other' } }), 'PX', ms);
   same('first', await client.do('SET', `dedup:${group}:event%3A1`, randomBytes(16), 'NX', 'PX', ms), 'OK');
   const key = relayKey(secret, name);
@@ -129,6 +145,10 @@ async function write(port, name, secret) {
   await client.do('SET', `${stream}:1`, Buffer.concat([Buffer.from('L'), CHUNKS[1]]), 'PX', ms);
   await client.do('SET', `${stream}:head`, head(2, 12345n, 1), 'PX', ms);
   await client.do('EXEC');
+  const lane = hex(randomBytes(16));
+  await client.do('SET', `stream:lane/${lane}/:0`, 'Lfor all', 'PX', ms);
+  await client.do('SET', `stream:lane/${lane}/:head`, head(1, 12345n, 0), 'PX', ms + 120_000);
+  await enter(client, 'roster:lane', lane, ms);
   const content = Buffer.from('content');
   await client.do('SET', `content:${group}:${sha256(content)}`, content, 'NX', 'PX', ms);
   await client.do('SET', `label:${group}:app%3Aconfig`, sha256(content), 'PX', ms);
@@ -142,6 +162,7 @@ async function read(port, name, secret) {
   same('dead drop', await text(derived('handoff', name, 'a', 'b')), 'a drop');
   same('token is held', await client.do('SET', `lock:${name}`, 'x', 'NX', 'PX', 60_000), null);
   same('token', JSON.parse(await text(`lock:${name}`)).holder, 'python');
+  await letGo(client, `lock:${name}:gone`);
   same('heartbeat', await text(`heartbeat:${group}:worker`), 'load 1');
   same('roster', (await client.do('HKEYS', `roster:heartbeat:${group}`)).map(String), ['worker']);
   const state = JSON.parse(await text(`state:${name}`));
@@ -154,6 +175,9 @@ async function read(port, name, secret) {
   same('stream head', [found.length, found.readBigUInt64BE(0) === 2n, found[16]], [17, true, 1]);
   const chunks = await client.do('MGET', `${stream}:0`, `${stream}:1`);
   same('stream', chunks.map(String), ['Mfirst ', 'Lsecond']);
+  const said = [];
+  for (const lane of await client.do('HKEYS', 'roster:lane')) said.push(String(await client.do('GET', `stream:lane/${lane}/:0`)));
+  same('broadcast', said.includes('Lfor all'), true);
   const hash = await text(`label:${group}:app%3Aconfig`);
   const content = await client.do('GET', `content:${group}:${hash}`);
   same('content', [String(content), sha256(content)], ['content', hash]);

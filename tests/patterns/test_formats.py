@@ -19,6 +19,7 @@ from respram.patterns import (
     DataStore,
     DeadDrop,
     Dedup,
+    Endpoints,
     Heartbeat,
     Presence,
     Sealer,
@@ -31,6 +32,7 @@ from respram.patterns import (
     Workflow,
     derived,
     heartbeat,
+    lanes,
     live_stream,
     new_secret,
     pieces,
@@ -69,6 +71,7 @@ def test_every_key_is_what_the_vectors_say() -> None:
         "dedup": lambda topic, event: Dedup(client, topic).key(event),
         "stream_head": live_stream.head_key,
         "stream_chunk": live_stream.chunk_key,
+        "lane_head": lambda lane, of: live_stream.head_key(lanes.stream_name(lane, of)),
         "content": lambda store, _: ContentStore(client, store).content_key(reference(b"content")),
         "label": lambda store, label: ContentStore(client, store).label_key(label),
         "data_store": lambda namespace, name: DataStore(client).use_namespace(namespace).key(name),
@@ -139,11 +142,15 @@ def test_the_program_agrees_with_every_vector(program: list[str], tmp_path: Path
 
 def test_the_library_reads_what_the_program_wrote(program: list[str], world: World) -> None:
     name, secret = f"{world.name} é:1", new_secret()
+    endpoint = world(Endpoints(world.client, 60).register(world.name))
     assert perform(program, "write", str(world.port), name, secret) == "ok write"
     store = ContentStore(world.client, name, 60)
     assert world(DeadDrop(world.client, name, "a", "b").look()) == b"a drop"
     assert world(CoordinationToken(world.client, name).held()).holder == "other"
     assert world(CoordinationToken(world.client, name).claim("python")) is None
+    assert world(CoordinationToken(world.client, f"{name}:gone").held()) is None
+    assert world(CoordinationToken(world.client, f"{name}:gone").claim("python")).holder == "python"
+    assert world(endpoint.receive(SOON_S)) == b"for all"
     assert world(Presence(world.client, name).members()) == ["worker"]
     assert world(Presence(world.client, name).detail("worker")) == b"load 1"
     state = world(StateMachine(world.client, {"queued": ["done"]}).state(name))
@@ -159,6 +166,10 @@ def test_the_program_reads_what_the_library_wrote(program: list[str], world: Wor
     store = ContentStore(world.client, name, 60)
     world(DeadDrop(world.client, name, "a", "b").leave(b"a drop", 60))
     world(CoordinationToken(world.client, name, 60).claim("python"))
+    gone = CoordinationToken(world.client, f"{name}:gone", 60)
+    world(gone.let_go(world(gone.claim("python"))))
+    lanes._lanes.clear()  # the program looks for the first message of a lane
+    world(Endpoints(world.client, 60).broadcast(b"for all"))
     world(Heartbeat(world.client, "worker", 60, name).beat(b"load 1"))
     world(StateMachine(world.client, {"queued": ["done"]}, 60).begin(name, "queued", {"by": "python"}))
     assert world(Dedup(world.client, name, 60).first("event:1"))

@@ -157,15 +157,36 @@ func head(next, life uint64, closed byte) []byte {
 	return append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, next), life), closed)
 }
 
+func claim(holder string) string {
+	nonce := make([]byte, 16)
+	must(rand.Read(nonce))
+	return fmt.Sprintf(`{"holder":"%s","nonce":"%x"}`, holder, nonce)
+}
+
+// letGo claims what is free, and lets go of it: another's claim stays as it is, and the key is free at once.
+func letGo(c *client, key string) {
+	mine := claim("passing")
+	same[any]("claim", c.do("SET", key, mine, "NX", "PX", ms), "OK")
+	same[any]("letting go of another's", c.do("SET", key, "", "IFEQ", claim("passing"), "PX", 1), nil)
+	same[any]("still held", c.do("GET", key), mine)
+	same[any]("letting go", c.do("SET", key, "", "IFEQ", mine, "PX", 1), "OK")
+}
+
+func enter(c *client, base, name string) {
+	c.do("HSETEX", base, "PX", ms, "FIELDS", "1", name, "")
+	c.do("PEXPIRE", base, ms, "NX")
+	c.do("PEXPIRE", base, ms, "GT")
+}
+
 func write(port, name, secret string) {
 	c, group := dial(port), level(name)
 	nonce := make([]byte, 16)
 	must(rand.Read(nonce))
 	c.do("SET", derived("handoff", name, "a", "b"), "a drop", "PX", ms)
-	claim := fmt.Sprintf(`{"holder":"other","nonce":"%x"}`, nonce)
-	same[any]("claim", c.do("SET", "lock:"+name, claim, "NX", "PX", ms), "OK")
+	same[any]("claim", c.do("SET", "lock:"+name, claim("other"), "NX", "PX", ms), "OK")
+	letGo(c, "lock:"+name+":gone")
 	c.do("SET", "heartbeat:"+group+":worker", "load 1", "PX", ms)
-	c.do("HSETEX", "roster:heartbeat:"+group, "PX", ms, "FIELDS", "1", "worker", "")
+	enter(c, "roster:heartbeat:"+group, "worker")
 	c.do("SET", "state:"+name, `{"state":"queued","detail":{"by":"other"}}`, "PX", ms)
 	same[any]("first", c.do("SET", "dedup:"+group+":event%3A1", nonce, "NX", "PX", ms), "OK")
 	key := relayKey(secret, name)
@@ -175,6 +196,10 @@ func write(port, name, secret string) {
 	c.do("SET", "stream:"+group+":1", "Lsecond", "PX", ms)
 	c.do("SET", "stream:"+group+":head", head(2, 12345, 1), "PX", ms)
 	c.do("EXEC")
+	lane := hex.EncodeToString(nonce)
+	c.do("SET", "stream:lane/"+lane+"/:0", "Lfor all", "PX", ms)
+	c.do("SET", "stream:lane/"+lane+"/:head", head(1, 12345, 0), "PX", ms+120_000)
+	enter(c, "roster:lane", lane)
 	hash := hashOf([]byte("content"))
 	c.do("SET", "content:"+group+":"+hash, "content", "NX", "PX", ms)
 	c.do("SET", "label:"+group+":app%3Aconfig", hash, "PX", ms)
@@ -191,6 +216,7 @@ func read(port, name, secret string) {
 	var claim struct{ Holder, Nonce string }
 	must(0, json.Unmarshal([]byte(get("lock:"+name)), &claim))
 	same("token", claim.Holder, "python")
+	letGo(c, "lock:"+name+":gone")
 	same("heartbeat", get("heartbeat:"+group+":worker"), "load 1")
 	same("roster", fmt.Sprint(c.do("HKEYS", "roster:heartbeat:"+group)), "[worker]")
 	var state struct {
@@ -207,6 +233,11 @@ func read(port, name, secret string) {
 	same("stream next", binary.BigEndian.Uint64([]byte(found)[:8]), 2)
 	same("stream closed", found[16], 1)
 	same("stream", get("stream:"+group+":0")+get("stream:"+group+":1"), "Mfirst Lsecond")
+	said := false
+	for _, lane := range c.do("HKEYS", "roster:lane").([]any) {
+		said = said || get(fmt.Sprintf("stream:lane/%s/:0", lane)) == "Lfor all"
+	}
+	same("broadcast", said, true)
 	hash := get("label:" + group + ":app%3Aconfig")
 	content := get("content:" + group + ":" + hash)
 	same("content", content+" "+hashOf([]byte(content)), "content "+hash)
