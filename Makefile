@@ -53,9 +53,16 @@ unit: dev build ## the tests alone (ARGS="tests/cli/test_main.py -k help")
 	if [ -z "$${RESPRAM_ALLOW_NO_REDIS+set}" ] && ! command -v redis-server >/dev/null; then \
 		echo "unit: no redis-server here; the comparison with it is left out"; \
 		export RESPRAM_ALLOW_NO_REDIS=1; fi; \
+	[ -n "$(ARGS)" ] || $(MAKE) --no-print-directory $(VENV)/.rewritten; \
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not slow")
 
-test-slow: dev build ## the tests that take long; with `make test` these are all
+# pytest rewrites the assertions of all tests and keeps the result. On a fresh clone each test process would do it for
+# itself, all at once and 10 s of a core each; so one does it before them.
+$(VENV)/.rewritten: $(shell find tests -name '*.py') $(VENV)/.dev
+	@$(PY) -m pytest -q --collect-only >/dev/null || true  # what fails is said by those that run the tests
+	@touch $@
+
+test-slow: dev build $(VENV)/.rewritten ## the tests that take long; with `make test` these are all
 	$(PY) -m pytest -q -m slow -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-timing: dev build ## times that a node is held to, on a machine that has nothing else to do
@@ -120,7 +127,7 @@ lock: ## write the lock files anew (needs uv on the PATH)
 		--no-annotate --extra $$extra -c requirements-dev.lock --upgrade pyproject.toml -o requirements-$$extra.lock || exit 1; done
 
 clean: ## what was built and cached
-	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built
+	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)/.built $(VENV)/.rewritten
 	rm -f respram/*/*.so respram/*/*/*.so
 	find respram tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -5,6 +5,8 @@ On a machine with other work, and under the sanitizers, ten inputs may well take
 It called a test of the native engine a failure for that.
 """
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     timing.JUDGED = config.getoption("--timed")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """All that is made while tests are collected lives until the end: the collector would look through it again and
+    again, for half of the time that this takes each process.
+    """
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -199,10 +199,20 @@ class Source(NamedTuple):
     def tree(self) -> ast.Module:
         return _parsed(self.text)
 
+    @property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree."""
+        return _nodes(self.text)
+
 
 @cache
 def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
+
+
+@cache
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_parsed(text)))
 
 
 def sources(folder: str = "respram", pattern: str = "*.py") -> list[Source]:
@@ -212,12 +222,17 @@ def sources(folder: str = "respram", pattern: str = "*.py") -> list[Source]:
 
 
 # -- the rules: each takes one file and yields what is wrong with it ----------------------------------
-def imports(source: Source) -> Iterator[tuple[int, str]]:
+@cache
+def imports(source: Source) -> tuple[tuple[int, str], ...]:
     """Every module that is imported, with its line; relative names and `from a import b` spelt out."""
+    return tuple(_imports(source))
+
+
+def _imports(source: Source) -> Iterator[tuple[int, str]]:
     package = source.path.removesuffix(".py").removesuffix("/__init__").split("/")
     if not source.path.endswith("__init__.py"):
         package = package[:-1]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -247,7 +262,7 @@ def imports_through_a_wall(source: Source) -> Iterator[str]:
 def calls_through_a_wall(source: Source) -> Iterator[str]:
     for wall in CALLS:
         if within(source.path, wall):
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in wall.forbidden:
                     yield f"{source.path}:{node.lineno} calls {node.func.id}: {wall.why}"
 
@@ -256,7 +271,7 @@ def loose_numbers(source: Source) -> Iterator[str]:
     """`int()` of a piece of the wire: of an argument, of a slice, of a match, of a variable."""
     if not source.path.startswith(WIRE_ROOMS):
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("int", "float")
         if not named or not isinstance(node, ast.Call) or not node.args:
             continue
@@ -293,7 +308,7 @@ def long_files(source: Source) -> Iterator[str]:
 
 
 def long_functions(source: Source, most: int = BODY_MAX) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > most:
@@ -301,7 +316,7 @@ def long_functions(source: Source, most: int = BODY_MAX) -> Iterator[str]:
 
 
 def swallowed_errors(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler):
             if node.type is None:
                 yield f"{source.path}:{node.lineno} a bare except also catches what ends the process"
@@ -321,8 +336,8 @@ def inherited_code(source: Source) -> Iterator[str]:
     """Only errors, protocols, plain records, log formatters and asyncio's classes have parents."""
     if source.path.startswith(ADAPTERS):
         return
-    local_errors = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and is_error(node)}
-    for node in ast.walk(source.tree):
+    local_errors = {node.name for node in source.nodes if isinstance(node, ast.ClassDef) and is_error(node)}
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and not is_error(node):
             for parent in node.bases:
                 name = ast.unparse(parent).partition("[")[0]
@@ -339,7 +354,7 @@ def is_error(node: ast.ClassDef) -> bool:
 
 
 def open_dataclasses(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         for mark in node.decorator_list if isinstance(node, ast.ClassDef) else []:
             text = ast.unparse(mark)
             if text.split("(")[0] in ("dataclass", "dataclasses.dataclass") and "slots=True" not in text:

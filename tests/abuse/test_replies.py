@@ -11,6 +11,9 @@ import random
 from collections.abc import Callable
 from itertools import count
 
+import pytest
+
+from tests import dear
 from tests.engine.rig import request
 from tests.live import LiveNode
 
@@ -198,10 +201,11 @@ async def crowd(port: int, seed: int, talkers: int, seconds: float) -> tuple[int
     return checked()
 
 
-def test_everybody_gets_their_own_replies(node: LiveNode) -> None:
+@pytest.mark.parametrize("seconds", dear.first(1, [0.5, 5.0]))
+def test_everybody_gets_their_own_replies(node: LiveNode, seconds: float) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")  # noqa: T201
-    replies, pushes = asyncio.run(asyncio.wait_for(crowd(node.port, seed, 40, 1.5), 300))
+    replies, pushes = asyncio.run(asyncio.wait_for(crowd(node.port, seed, 40, seconds), 300))
     assert replies > 1_000 and pushes > 10  # it goes on until there are so many
     node.connect().ask(b"PING\r\n", 7)
     assert "event=bug" not in node.log()

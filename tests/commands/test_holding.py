@@ -10,6 +10,7 @@ import pytest
 
 from respram.commands.holding import most_held
 from respram.config.limits import Limits
+from tests import dear
 from tests.commands.rig import Client, Rig
 from tests.engine.conftest import ENGINES
 
@@ -57,7 +58,7 @@ def fill(client: Client) -> dict[str, bytes]:
     return refused
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", dear.engines())
 def test_one_client_takes_all_that_it_may_and_no_more(engine: str) -> None:
     rig = Rig(ENGINES[engine])
     client = rig.connect()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from respram.gateway.openapi import document
+from tests import dear
 from tests.gateway.faces import LiveGateway
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ RIGHT = [(label, "positive") for label in ENDING]
 WRONG = [(label, "negative") for label in ENDING if PLACES[label] & {"query", "header"}]
 
 
+@pytest.mark.parametrize("examples", dear.first(1, [20, 100]))
 @pytest.mark.parametrize(("label", "mode"), RIGHT + WRONG)
-def test_answers_are_as_described(label: str, mode: str, gateway: LiveGateway) -> None:
+def test_answers_are_as_described(label: str, mode: str, examples: int, gateway: LiveGateway) -> None:
     """To requests that the document allows, and to others."""
     from schemathesis import GenerationMode
     from schemathesis.checks import not_a_server_error
@@ -63,7 +65,7 @@ def test_answers_are_as_described(label: str, mode: str, gateway: LiveGateway) -
     operation = operations()[label]
     answers: set[int] = set()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=GenerationMode(mode)))
     def holds(case: "schemathesis.Case[Any]") -> None:
         answers.add(case.call_and_validate(base_url=gateway.base, checks=every).status_code)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests import timing
+from tests import dear, timing
 from tests.engine.conftest import ENGINES
 from tests.engine.rig import request
 from tests.live import SOON_S, LiveNode, Wire, start
@@ -29,7 +29,7 @@ TRIES_MAX = 5
 QUICK_S = 3.0  # where nothing has to be waited for to its bound
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", dear.engines())
 def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: str, tmp_path: Path) -> None:
     count = asyncio.run(stops.alone(3, 9_000, 7, engine, tmp_path))
     assert count.stops == 3 and count.writes >= 9_000
@@ -37,7 +37,7 @@ def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: s
     assert not timing.JUDGED or not count.left, "not within the time of a stop"
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", dear.engines())
 def test_a_node_with_peers_leaves_nothing_that_it_acknowledged_behind(engine: str) -> None:
     count = asyncio.run(stops.among_peers(3, 9_000, 7, engine))
     assert count.stops == 3 and count.writes >= 9_000

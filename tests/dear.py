@@ -1,0 +1,26 @@
+"""What `make test` runs of a test that costs much and says the same many times: some of it. The rest is marked slow,
+and runs in `make test-slow`, as CI does each time.
+
+A test belongs here only where its cases differ in a seed, or in an engine beneath code that is the same for both.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import ENGINES
+
+
+def first(count: int, values: Iterable[Any]) -> list[Any]:
+    """All values, of which the first `count` are for `make test`; tuples of them for several parameters."""
+    return [each if place < count else _slow(each) for place, each in enumerate(values)]
+
+
+def _slow(value: Any) -> Any:
+    return pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
+
+
+def engines() -> list[Any]:
+    """All engines, the native one for `make test` where there is one: it is what runs."""
+    return first(1, reversed(ENGINES))
