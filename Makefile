@@ -87,7 +87,7 @@ ATTACKS := tests/abuse tests/snapshot/test_directory.py tests/snapshot/test_tomb
 	tests/server/test_client.py tests/server/test_stopping.py tests/server/test_loading.py \
 	tests/commands/test_holding.py tests/commands/test_patterns.py tests/commands/test_telling.py tests/server/test_client_eviction.py \
 	tests/commands/test_invalidation.py tests/commands/test_config_command.py tests/test_seal.py tests/gossip/test_members.py \
-	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py tests/gateway/test_agents.py tests/gateway/test_data.py tests/gossip/test_segment_keys.py tests/server/test_secret.py tests/server/test_door.py tests/server/test_expiring.py \
+	tests/gossip/test_greeting.py tests/gossip/test_identity.py tests/gateway/test_patience.py tests/gateway/test_turns.py tests/gateway/test_agents.py tests/gateway/test_data.py tests/gossip/test_segment_keys.py tests/server/test_secret.py tests/server/test_door.py tests/server/test_expiring.py \
 	tests/commands/test_acl_check.py tests/commands/test_letting_go.py tests/commands/test_refusals.py tests/commands/test_scripts.py tests/scripting \
 	tests/config/test_settings.py tests/gossip/test_expulsions.py tests/server/test_snapshots.py tests/test_invariants.py
 
@@ -221,17 +221,17 @@ arm64: ## the C core built for arm64, its fuzzers' corpus and the check of its t
 	done
 
 # In a copy of the tree, so that the engine in use is not replaced. What needs the real block allocator
-# or the real address space is left out.
-asan: dev ## the engine's and the commands' tests with the C core under AddressSanitizer and UBSan
+# or the real address space is left out. A report goes to a file: what pytest captures is lost with the process.
+asan: dev ## the engine's, the commands' and the wire's tests with the C core under AddressSanitizer and UBSan
 	rm -rf build/asan && mkdir -p build/asan
 	cp -r respram tests compat benchmarks setup.py pyproject.toml README.md LICENSE build/asan/
 	find build/asan -name '*.so' -delete
 	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
 	cd build/asan && LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-		../../$(PY) -m pytest -q -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
-		$(if $(ARGS),$(ARGS),tests/engine tests/commands)
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=report UBSAN_OPTIONS=print_stacktrace=1:log_path=report \
+		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
+		$(if $(ARGS),$(ARGS),tests/engine tests/wire tests/commands) || { cat report.* 2>/dev/null; exit 1; }
 
 # -- what the tests notice ----------------------------------------------------------------------------
 .PHONY: mutants mutants-native coverage

@@ -39,6 +39,7 @@ DATA_CHARS_MAX = 4 << 20  # of one value
 REQUEST_BYTES_MAX = 6 * DATA_CHARS_MAX  # JSON may spell a character in six bytes
 STRUCTURE_BYTES_MAX = 64 << 10  # of a request, without the texts in it: what is made of them takes many times as much
 TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # of JSON; the last one may have no end
+LONG_CALL_S = 30.0  # for a call of more than that: all the while its body counts against --max-bodies
 TEXTS_MAX = 4_096  # of a request that is long
 KEY_CHARS_MAX = 4_096  # of a key's name
 KEYS_MAX = 1_000  # that one call lists
@@ -280,7 +281,13 @@ class Agents:
         try:
             if len(body) > STRUCTURE_BYTES_MAX and len(TEXTS.sub(b"", body, TEXTS_MAX)) > STRUCTURE_BYTES_MAX:
                 raise Problem(413, "What is no text has at most 64 KiB in a call.", ((b"connection", b"close"),))
-            await self._app(inner, _replayed(body, receive), send)
+            # To watch takes minutes, and says little: a call that says much is over sooner, or ends here.
+            patience = LONG_CALL_S if len(body) > STRUCTURE_BYTES_MAX else None
+            try:
+                async with asyncio.timeout(patience):
+                    await self._app(inner, _replayed(body, receive), send)
+            except TimeoutError:
+                raise Problem(408, "A call of more than 64 KiB took too long.", ((b"connection", b"close"),)) from None
         finally:
             self._budget.give(taken)
 

@@ -14,7 +14,7 @@ from respram.gateway.answers import Problem, Receive, Send, respond
 from respram.gateway.faults import BadRequest
 from respram.gateway.names import quoted
 from respram.gateway.requests import Budget, condition_of, number_of, read_body, tags_of
-from respram.gateway.store import Record, Store, tag
+from respram.gateway.store import Record, Store, tag_of
 from respram.gateway.target import Login
 
 TTL_S_MAX = 10**9  # what a node can count; it cuts a life to its own maximum
@@ -40,7 +40,7 @@ async def read(store: Store, login: Login | None, key: bytes, headers: dict[byte
         return
     budget.take(record.length)
     try:
-        own = tag(record.value)
+        own = await tag_of(record.value)
         fields.append((b"etag", b'"%b"' % own.encode()))
         if b"if-match" in headers:
             wanted = tags_of(headers[b"if-match"], weak=False)
@@ -97,7 +97,7 @@ async def write(
     value, taken = await read_body(receive, headers, bytes_max, budget)
     try:
         stored = await store.put(login, key, value, ttl_s, condition, quorum)
-        own = tag(value)
+        own = await tag_of(value)
     finally:
         budget.give(taken)
     if not stored.written:

@@ -104,15 +104,17 @@ class Nodes:
         return link, state != b"joining"  # a user who may not ask, and a Redis, are taken as ready
 
     @contextlib.asynccontextmanager
-    async def own(self, login: Login | None = None) -> AsyncIterator[Link]:
-        """A link for one user alone, for what blocks it. Busy where too many are in use."""
+    async def own(self, login: Login | None = None, *, beyond: int = 0) -> AsyncIterator[Link]:
+        """A link for one user alone, for what blocks it. Busy where too many are in use; `beyond` are for others than
+        those who wait for a quorum.
+        """
         spare = self._spare.get(login, [])
         while spare and spare[-1].ended:
             spare.pop()
         if spare:
             link = spare.pop()
         else:
-            if self._spare_count >= SPARE_MAX:
+            if self._spare_count >= SPARE_MAX + beyond:
                 raise Busy("too many requests wait for a quorum")
             self._spare_count += 1
             try:

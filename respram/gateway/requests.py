@@ -12,6 +12,8 @@ from respram.gateway.store import Condition
 
 BODY_S = 60.0  # for all of a body
 PIECE_S = 15.0  # for the next piece of it
+WINDOW_S = 2.0  # over which it is asked how fast a body comes
+SLOW_BYTES_S = 64 << 10  # a body that comes slower than this gives way where others need the room
 QUERY_FIELDS_MAX = 20  # nothing here has more than four
 PREFIX_BYTES_MAX = 4_096  # a longer pattern is read by no node
 TTL_DIGITS_MAX = 18  # of any number: what int() reads in no time
@@ -19,12 +21,44 @@ TAGS = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
 TAGS_BYTES_MAX = 8_192  # of a list of entity tags
 
 
+class Body:
+    """A body that is still being read, and how fast it comes: by windows of WINDOW_S, of which the last one counts."""
+
+    def __init__(self, now_s: float) -> None:
+        self.taken = 0
+        self.pieces: list[bytes] = []
+        self.ended = False  # others needed the room
+        self.patience: asyncio.Timeout | None = None
+        self._since_s = now_s
+        self._in_window = 0
+        self._was_slow = False
+
+    def add(self, piece: bytes, now_s: float) -> None:
+        if now_s - self._since_s >= WINDOW_S:
+            self._was_slow = self._lags(now_s)
+            self._since_s, self._in_window = now_s, 0
+        self.pieces.append(piece)
+        self.taken += len(piece)
+        self._in_window += len(piece)
+
+    def is_slow(self, now_s: float) -> bool:
+        return self._was_slow or (now_s - self._since_s >= WINDOW_S and self._lags(now_s))
+
+    def _lags(self, now_s: float) -> bool:
+        return self._in_window < SLOW_BYTES_S * (now_s - self._since_s)
+
+
 class Budget:
-    """Bytes of bodies and values that all requests hold together."""
+    """Bytes of bodies and values that all requests hold together.
+
+    Where there is no room left, bodies that come too slowly give way, those that hold most first: sixteen clients that
+    sent all of 16 MB but the last byte kept everybody else out for a minute.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.left = bytes_max
+        self.bodies: set[Body] = set()
 
     @property
     def taken(self) -> int:
@@ -32,8 +66,22 @@ class Budget:
 
     def take(self, count: int) -> None:
         if count > self.left:
+            self._make_room(count)
+        if count > self.left:
             raise Busy("too many large values are on their way")
         self.left -= count
+
+    def _make_room(self, count: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for body in sorted((one for one in self.bodies if one.is_slow(now_s)), key=lambda one: -one.taken):
+            if count <= self.left:
+                return
+            self.bodies.discard(body)
+            self.give(body.taken)
+            body.taken, body.ended = 0, True
+            body.pieces.clear()
+            if body.patience is not None:
+                body.patience.reschedule(now_s)  # it stands in `receive`, and is told that it took too long
 
     def give(self, count: int) -> None:
         self.left += count
@@ -124,29 +172,34 @@ async def read_body(
     length = headers.get(b"content-length", b"")
     if length.isdigit() and (len(length) > TTL_DIGITS_MAX or int(length) > bytes_max):
         raise too_large
-    pieces: list[bytes] = []
-    taken = 0
+    clock = asyncio.get_running_loop().time
+    end_s = clock() + BODY_S
+    body = Body(clock())
     try:
-        clock = asyncio.get_running_loop().time
-        end_s = clock() + BODY_S
-        async with asyncio.timeout_at(min(clock() + PIECE_S, end_s)) as patience:
+        async with asyncio.timeout_at(min(clock() + PIECE_S, end_s)) as body.patience:
             while True:
                 message = await receive()
+                if body.ended:
+                    raise TimeoutError
                 if message["type"] == "http.disconnect":
                     raise Problem(400, "The body ended early.")
                 piece = message.get("body", b"")
                 if piece:
+                    budget.bodies.discard(body)  # it makes no room for itself
                     budget.take(len(piece))
-                    taken += len(piece)
-                    if taken > bytes_max:
+                    budget.bodies.add(body)
+                    body.add(piece, clock())
+                    if body.taken > bytes_max:
                         raise too_large
-                    pieces.append(piece)
                 if not message.get("more_body", False):
-                    return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), taken
-                patience.reschedule(min(clock() + PIECE_S, end_s))
+                    pieces = body.pieces
+                    return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), body.taken
+                body.patience.reschedule(min(clock() + PIECE_S, end_s))
     except TimeoutError:
-        budget.give(taken)
+        budget.give(body.taken)
         raise Problem(408, "The body took too long.", ((b"connection", b"close"),)) from None
     except BaseException:
-        budget.give(taken)
+        budget.give(body.taken)
         raise
+    finally:
+        budget.bodies.discard(body)

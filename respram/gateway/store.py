@@ -3,15 +3,21 @@
 A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced
 meanwhile, and the read is done again as a transaction. (As one from the start it cost a fifth of all requests per
 second.) The number of seconds since a key was written is what respram answers to OBJECT IDLETIME.
+
+**Long values take turns.** Replies on a shared link come in order, so 60 readers of 16 MB each kept a GET of five bytes
+waiting for 10 s. The shared link therefore carries values of less than LONG_BYTES alone, and the beginning of a longer
+one shows that it is longer. Those are read and written on links of their own, LONG_AT_ONCE at a time.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import heapq
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from respram.gateway.faults import NodesGone, Refusal
+from respram.gateway.faults import Busy, NodesGone, Refusal
 from respram.gateway.link import Link, Reply
 from respram.gateway.nodes import Nodes
 from respram.gateway.target import Login
@@ -20,9 +26,16 @@ SCAN_COUNT = 10_000  # keys that one SCAN walks
 PASS_KEYS_MAX = 100_000  # keys of a listing that are held at once; what comes behind them takes another walk
 PASS_BYTES_MAX = 16 << 20  # and bytes of their names
 SAME_MS = 50  # by how much two lives of one record may differ that were asked for in one go
-READ = b"".join(b"*%d\r\n%b$%%d\r\n%%b\r\n" % (count, words) for count, words in (
-    (2, b"$4\r\nPTTL\r\n"), (2, b"$3\r\nGET\r\n"), (3, b"$6\r\nOBJECT\r\n$8\r\nIDLETIME\r\n"), (2, b"$4\r\nPTTL\r\n"),
-))  # fmt: skip
+LONG_BYTES = 64 << 10  # a value of so many is no business of the shared link
+LONG_AT_ONCE = 4  # such values on their way at the same time, each on a link of its own
+LONG_WAITING_MAX = 256  # requests that wait for their turn with one
+HASHED_BYTES = 256 << 10  # from here on a tag is made on another thread: 16 MB take 20 ms
+BEGINNING = (b"0", b"%d" % (LONG_BYTES - 1))
+READ = (
+    b"*2\r\n$4\r\nPTTL\r\n$%%d\r\n%%b\r\n*4\r\n$8\r\nGETRANGE\r\n$%%d\r\n%%b\r\n$1\r\n0\r\n$%d\r\n%d\r\n"
+    b"*3\r\n$6\r\nOBJECT\r\n$8\r\nIDLETIME\r\n$%%d\r\n%%b\r\n*2\r\n$4\r\nPTTL\r\n$%%d\r\n%%b\r\n"
+) % (len(BEGINNING[1]), LONG_BYTES - 1)
+NO_KEY = -2  # what PTTL says of one that is not there
 TRIES = 3  # of a conditional write, where others write the key meanwhile
 
 
@@ -61,6 +74,11 @@ def tag(value: bytes) -> str:
     return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 
+async def tag_of(value: bytes) -> str:
+    """The same, beside the loop where it takes long."""
+    return tag(value) if len(value) < HASHED_BYTES else await asyncio.to_thread(tag, value)
+
+
 def good(reply: Reply) -> Reply:
     if isinstance(reply, Refusal):
         raise reply
@@ -69,6 +87,16 @@ def good(reply: Reply) -> Reply:
 
 def _number(reply: Reply) -> int:
     return reply if isinstance(reply, int) else -2
+
+
+async def _whole(link: Link, commands: list[tuple[bytes, ...]]) -> list[Reply]:
+    """As one transaction."""
+    *queued, done = await link.batch([(b"MULTI",), *commands, (b"EXEC",)])
+    for one in queued:
+        good(one)
+    good(done)
+    assert isinstance(done, list)
+    return [good(one) for one in done]
 
 
 def _fits(before: Reply, behind: Reply) -> bool:
@@ -81,17 +109,40 @@ class Store:
         self.nodes = nodes
         self.quorum = quorum  # whether a write that says nothing about it waits for most nodes
         self.write_timeout_s = write_timeout_s
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        self._long_waiting = 0  # those whose turn it is among them
 
     async def fetch(self, login: Login | None, key: bytes) -> Record | None:
         size = len(key)
         before, value, age, remaining = await self._once(login, READ % (size, key, size, key, size, key, size, key), 4)
-        if not _fits(before, remaining) or isinstance(value, Refusal):
+        if before == remaining == NO_KEY:
+            return None
+        if isinstance(value, bytes) and len(value) < LONG_BYTES and not _fits(before, remaining):
             remaining, value, age = await self._read(
-                login, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)]
+                login, [(b"PTTL", key), (b"GETRANGE", key, *BEGINNING), (b"OBJECT", b"IDLETIME", key)]
             )
+            if remaining == NO_KEY:
+                return None
+        if not isinstance(value, bytes) or len(value) >= LONG_BYTES:  # also of a user who may GET and no more
+            async with self._turn(login) as link:
+                remaining, value, age = await _whole(
+                    link, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)]
+                )
         if not isinstance(value, bytes):
             return None
         return Record(value, len(value), max(_number(remaining), 0), max(_number(age), 0))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, login: Login | None) -> AsyncIterator[Link]:
+        """A link for one long value, when it is its turn. Busy where too many wait."""
+        if self._long_waiting >= LONG_WAITING_MAX:
+            raise Busy("too many large values are asked for")
+        self._long_waiting += 1
+        try:
+            async with self._long, self.nodes.own(login, beyond=LONG_AT_ONCE) as link:
+                yield link
+        finally:
+            self._long_waiting -= 1
 
     async def facts(self, login: Login | None, key: bytes) -> Record | None:
         """The same without the value."""
@@ -111,16 +162,10 @@ class Store:
 
     async def _read(self, login: Login | None, commands: list[tuple[bytes, ...]]) -> list[Reply]:
         """As one transaction, and once more on another node where the first one ended meanwhile."""
-        whole = [(b"MULTI",), *commands, (b"EXEC",)]
         try:
-            replies = await (await self.nodes.link(login)).batch(whole)
+            return await _whole(await self.nodes.link(login), commands)
         except NodesGone:
-            replies = await (await self.nodes.link(login)).batch(whole)
-        for queued in replies[:-1]:
-            good(queued)
-        done = good(replies[-1])
-        assert isinstance(done, list)
-        return [good(one) for one in done]
+            return await _whole(await self.nodes.link(login), commands)
 
     async def put(
         self,
@@ -135,8 +180,11 @@ class Store:
         wanted = self.quorum if quorum is None else quorum
         others = await self.nodes.acknowledgements(login)
         if not wanted or not others:
-            link = await self.nodes.link(login)
-            stored = await self._put_on(link, key, value, life, condition)
+            if len(value) < LONG_BYTES and not (condition and (condition.match or condition.none_match)):
+                stored = await self._put_on(await self.nodes.link(login), key, value, life, condition)
+            else:  # a condition about a value may be one about a long value
+                async with self._turn(login) as link:
+                    stored = await self._put_on(link, key, value, life, condition)
             return stored._replace(confirmed=others == 0)  # alone, a node is all of its enclave
         async with self.nodes.own(login) as link:
             stored = await self._put_on(link, key, value, life, condition)
@@ -172,7 +220,7 @@ class Store:
         value = await link.call(b"GET", key)
         if not isinstance(value, bytes):
             return (None, False) if match is not None else ((b"NX",), False)
-        own = tag(value)
+        own = await tag_of(value)
         holds = (not match or own in match) and (none_match is None or none_match and own not in none_match)
         return ((b"IFEQ", value) if holds else None), True
 
