@@ -152,7 +152,7 @@ class Runtime:
             encoding=None, attribute_filter=_refuse_attribute, register_eval=False, register_builtins=False,
             unpack_returned_tuples=True, max_memory=1 << 40,
         )  # fmt: skip
-        self._error = lua51.LuaError
+        self.error = lua51.LuaError
         self._no_limit()
         self._inside = inside  # outlives Lua, which may call into it
         self._set_up(version, pattern_steps_max, self._open_inside(lua51.__file__.encode("utf-8", "surrogateescape")))
@@ -186,7 +186,7 @@ class Runtime:
                 found = self._run(script, proto, 0)
             else:
                 found = self._run(script, proto, len(keys), *keys, *arguments)
-        except self._error as error:  # Lua had no memory left to tell of it, or the sandbox has a bug
+        except self.error as error:  # Lua had no memory left to tell of it, or the sandbox has a bug
             self._no_limit()
             self._idle_again()
             found = (BROKEN, str(error).encode() or b"not enough memory")
@@ -223,8 +223,6 @@ class Runtime:
         """Cuts the ring of Lua, its functions and this object, so that all of it is freed at once."""
         self._run = self._stage_call = self._load = self._idle_again = self._keep = self._drop = _closed
         self._lua = None
-        if self._inside is not None:
-            self._inside.close_lua()
 
     # -- setting up -------------------------------------------------------------------------------
     def _open_inside(self, path: bytes) -> tuple[Any, ...]:

@@ -121,8 +121,17 @@ class Scripts:
         entry.generation = self._generation
 
     def _renew(self) -> None:
-        self._runtime.close()
-        self._runtime = Runtime(self.bounds.memory_bytes_max, self._version, inside=self.pupil)
+        """The new Lua stands before the old one goes: where there is no memory for both, scripts go on in the old one,
+        by way of Python, and the next one that leaves it worn tries again.
+        """
+        old = self._runtime
+        try:
+            fresh = Runtime(self.bounds.memory_bytes_max, self._version, inside=self.pupil)
+        except (MemoryError, old.error):
+            self.pupil.close_lua()
+            return
+        old.close()
+        self._runtime = fresh
         self._generation += 1
 
     # -- running ----------------------------------------------------------------------------------
