@@ -21,6 +21,7 @@ FILE_BYTES_MAX = 16 << 20  # of the users file
 GENPASS_BITS = 256
 GENPASS_BITS_MAX = 4096  # as in Redis
 LOG_SHOWN = 10
+SHOWN_BYTES_MAX = 128  # of a rule that is not taken
 SECRET_MARKS = b"><#!"  # rules that may hold a password: never repeated, not even to who sent them
 
 BAD_NAME = ClientError(b"ERR Usernames can't contain spaces or null characters")
@@ -196,9 +197,10 @@ def _check_name(name: bytes) -> None:
 
 
 def _shown(rule: bytes) -> bytes:
-    if any(word[:1] in SECRET_MARKS for word in rule.lstrip(b"(").split()):
+    shown = rule[:SHOWN_BYTES_MAX]
+    if any(word[:1] in SECRET_MARKS for word in shown.lstrip(b"(").split()):
         return rule[:1] + b"..."
-    return rule[:128].translate(ONE_LINE)
+    return shown.translate(ONE_LINE)
 
 
 def too_open(node: Node, user: User) -> bool:

@@ -16,6 +16,7 @@ from respram.engine.api import Guard
 
 DEFAULT = b"default"
 SELECTORS_MAX = 32  # of one user: each is asked until one allows
+SELECTOR_RULES_MAX = 4_096  # words of one: as many patterns and commands as may be in it, twice over
 PASSWORDS_MAX = 100  # of one user: each is compared at each AUTH
 NAME_BYTES_MAX = 1_024  # of a user: it is repeated in each line of CLIENT LIST
 
@@ -124,7 +125,10 @@ def _selector_rule(user: User, text: bytes) -> None:
     if len(user.selectors) >= SELECTORS_MAX:
         raise BadRule(b"A user may have at most %d selectors" % SELECTORS_MAX)
     rights = Rights()
-    for rule in text.split():
+    rules = text.split(None, SELECTOR_RULES_MAX)
+    if len(rules) > SELECTOR_RULES_MAX:
+        raise BadRule(b"A selector may have at most %d rules" % SELECTOR_RULES_MAX)
+    for rule in rules:
         if rule.endswith(b")"):  # read again from a line of the users file it would end the selector
             raise BadRule(SYNTAX)
         grant(rights, rule)
