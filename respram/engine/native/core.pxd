@@ -225,7 +225,7 @@ cdef extern from "engine.h":
 cdef extern from "homes.h":
     int HOME_SLOTS
     enum: RUN_GROUPS_MAX
-    int slot_away(Span, const uint8_t *, bint *)
+    int slot_away(Span, const uint8_t *, truth *)
     size_t reply_end(Span, size_t)
     bint homes_use(Engine *, const uint8_t *)
     ctypedef struct HomeGroup:

@@ -27,7 +27,7 @@ cdef object homes_take(Engine *c, const CSession *session):
 
 
 cdef object homes_slot_away(bytes keys, bytes table):
-    cdef bint cut_short = False
+    cdef truth cut_short = False
     if PyBytes_GET_SIZE(table) != 2 * HOME_SLOTS:
         raise ValueError("a table of homes has 16,384 numbers of 16 bits")
     slot = slot_away(span_of(keys), <const uint8_t *>PyBytes_AS_STRING(table), &cut_short)

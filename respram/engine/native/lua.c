@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define TAKEN_BYTES_MAX ((size_t)1 << 20) /* of memory that one run has Lua allocate: a value beyond is Python's */
-#define KEPT_BYTES_MAX 65536
+#define MADE_KEPT_BYTES_MAX 65536
 #define ASIDES_MAX 100 /* commands of one run that have no fast path: nobody looks at the clock between them */
 #define DEPTH_MAX 4 /* of lists within a reply */
 #define DEBT_MAX 64 /* of a script that declines too often: nine times in a row, or once in eight runs for long */
@@ -130,7 +130,7 @@ static int declined(Lua *lua, lua_State *state) {
 /* The arguments, one behind the other in `made`. */
 static bool gather(const Lua *lua, lua_State *state, int count, Arg *args) {
     Buffer *made = &lua->engine->programs.made;
-    buffer_clear(made, KEPT_BYTES_MAX);
+    buffer_clear(made, MADE_KEPT_BYTES_MAX);
     for (int number = 0; number < count; number++) {
         uint8_t digits[NUMBER_BYTES];
         Span text;
@@ -210,7 +210,7 @@ static int run_protected(lua_State *state) {
             return 0;
         Buffer *made = &lua->engine->programs.made;
         const char *text = lua->tolstring(state, -1, &len);
-        buffer_clear(made, KEPT_BYTES_MAX);
+        buffer_clear(made, MADE_KEPT_BYTES_MAX);
         if (!buffer_append(made, text, len))
             return 0;
     }
