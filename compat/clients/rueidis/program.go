@@ -1,4 +1,4 @@
-// rueidis: commands by builder, one connection for all of a process, RESP3 with a cache of its own: `program 3|2`.
+// rueidis: commands by builder, one connection for all of a process, RESP3 with a cache of its own: `program 3|2|cluster`.
 package main
 
 import (
@@ -361,6 +361,10 @@ func main() {
 				fmt.Println("version", strings.TrimPrefix(module.Version, "v"))
 			}
 		}
+	}
+	if len(os.Args) > 1 && os.Args[1] == "cluster" {
+		onCluster()
+		return
 	}
 	var err error
 	if node, err = connect(port, nil); err != nil {

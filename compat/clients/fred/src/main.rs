@@ -1,4 +1,6 @@
-//! fred, asynchronous on tokio: `program 3|2` by protocol. Each check returns what was expected and what came when it fails.
+//! fred, asynchronous on tokio: `program 3|2` by protocol, or `program cluster`. Each check returns what was expected and what came when it fails.
+
+mod cluster;
 
 use fred::prelude::*;
 use fred::rustls::pki_types::{pem::PemObject, CertificateDer};
@@ -43,6 +45,11 @@ async fn plain() -> Result<Client, Error> {
     connect(port("RESPRAM_PORT"), |_| ()).await
 }
 
+/// A node by itself.
+async fn node_at(at: u16) -> Result<Client, Error> {
+    connect(at, |_| ()).await
+}
+
 fn same<T: PartialEq + Debug>(got: T, expected: T) -> Outcome {
     if got == expected {
         return Ok(());
@@ -66,7 +73,7 @@ fn refused<T: Debug>(got: Result<T, Error>, words: &str) -> Outcome {
 }
 
 async fn check(name: &str, work: impl Future<Output = Outcome>) {
-    match tokio::time::timeout(LIMIT * 2, work).await {
+    match tokio::time::timeout(LIMIT * 4, work).await {
         Ok(Ok(())) => println!("ok {name}"),
         Ok(Err(error)) => println!("fail {name} {}", error.to_string().replace('\n', " ")),
         Err(_) => println!("fail {name} expected=an end got=none in time"),
@@ -283,6 +290,9 @@ async fn encrypted() -> Outcome {
 #[tokio::main]
 async fn main() {
     println!("version {}", env!("FRED_VERSION"));
+    if std::env::args().nth(1).as_deref() == Some("cluster") {
+        return cluster::run().await;
+    }
     let (spoken, other, words) = if is_old() { ("resp2", "resp3", "resp=2") } else { ("resp3", "resp2", "resp=3") };
     let node = plain().await.expect("a node");
     check("connect", async { same(node.ping::<String>(None).await?, "PONG".into()) }).await;
