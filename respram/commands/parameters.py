@@ -236,6 +236,7 @@ def _table() -> dict[bytes, Parameter]:
         b"seal-memory": Parameter(lambda node: b"yes" if node.config.seal_memory else b"no", None),
         b"engine": Parameter(lambda node: node.engine.name.encode(), None),
         b"decide": Parameter(lambda node: node.decide, _decide),
+        b"home-weight": Parameter(lambda node: b"%d" % node.config.home_weight, None),
         b"databases": _fixed(b"%d" % DATABASES),
         b"save": _fixed(b"", NO_DISK),
         b"appendonly": _fixed(b"no", NO_DISK),

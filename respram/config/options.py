@@ -15,6 +15,7 @@ from typing import NamedTuple
 from respram.catalog import COMMANDS, find
 from respram.config.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 from respram.integers import parse_int
+from respram.slots import WEIGHT_MAX
 
 PORT_MAX = 65_535  # of TCP
 MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
@@ -284,6 +285,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("decide", "decide", "home|local", "choice", "home",
            "Which node decides about a key: its home for all nodes, or each node locally.",
            partial(read_choice, choices=("home", "local"))),
+    Option("home-weight", "home_weight", "N", "number", "1",
+           "How many shares of the keys this node decides about; every node has 1 by default.",
+           partial(read_whole, least=1, most=WEIGHT_MAX)),
     Option("cluster", "cluster", "no|yes|strict", "choice", "no",
            "Whether the node answers clients of Redis Cluster. With strict it also redirects them to a slot's home.",
            partial(read_choice, choices=("no", "yes", "strict"))),

@@ -41,6 +41,7 @@ class Config:
     join: tuple[Address | Service, ...] = ()
     serve_alone: str = "yes"
     decide: str = "home"
+    home_weight: int = 1
     advertise: Address | None = None
     cluster: str = "no"
     cluster_announce: Address | None = None

@@ -3,30 +3,29 @@
 Every slot has one *home* among the members of the enclave that are proven (witnesses.py), ready and not suspected, as
 this node sees them: the one with the highest score. A member's scores are a stream of random-looking numbers, made
 from nothing but its own number; so every node computes the same map by itself, and a member that comes or goes moves
-its own share and nothing else (rendezvous hashing). A member of capacity n draws n streams and counts its best: it
-gets n shares.
+its own share and nothing else (rendezvous hashing). A member of weight n draws n streams and counts its best: it gets n
+shares.
 
     scores(member, draw) = SHAKE-128(u64 number | u8 draw, little-endian), read as 1,024 u64, little-endian
 
-Each score is that of 16 slots in a row. Cluster clients are told the map as ranges, and read it anew whenever a node is
-lost: with a score for each slot, three nodes had 10,900 ranges, which took redis-py 0.4 s; with these they have 680,
-and shares differ by 4% instead of 1%.
+Each score is that of a block of 16 slots in a row. Cluster clients are told the map as ranges, and read it anew
+whenever a node is lost: with a score for each slot, three nodes had 10,900 ranges, which took redis-py 0.4 s; with
+these they have 680, and shares differ by 4% instead of 1%.
 
 The map is a table of 16,384 entries. It follows a change of the members within the call in which this node learns of
-it: a newcomer costs 3 ms, one who leaves 0.5 ms for each who stays; nothing is computed where a key is looked up. Views
-differ while news travel. That is the one window in which two may decide, and it is kept small: a home that gains slots
-waits for `settle_ms`, which is longer than news and the former home's last records are usually on their way, and then
-has the others say so (takeover.py) before it decides about them.
+it: a newcomer costs 0.5 ms, one who leaves 0.1 ms for each who stays; nothing is computed where a key is looked up.
+Views differ while news travel. That is the one window in which two may decide, and it is kept small: a home that gains
+slots waits for `settle_ms`, which is longer than news and the former home's last records are usually on their way, and
+then has the others say so (takeover.py) before it decides about them.
 
 More than HOMES_MAX members: those with the lowest scores of their own numbers are left out, by everybody alike.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, shake_128
 from itertools import chain, repeat
-from operator import gt
 
 from respram.gossip.effects import Host
 from respram.gossip.members import ALIVE, AddressBook, Member
@@ -37,14 +36,16 @@ HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 s
 AWAITED = 0xFFFF  # in the table of slots: they are here, and not settled
 NOBODY = 0  # a number that no member has
 BLOCK = 16  # slots in a row with one score
+BLOCKS = SLOTS // BLOCK
 _SCORE_BYTES = 8
 
 
 def scores(number: int, draw: int = 0) -> "array[int]":
-    drawn = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(SLOTS // BLOCK * _SCORE_BYTES))
+    """One for each block of slots."""
+    drawn = array("Q", shake_128(number.to_bytes(8, "little") + bytes((draw,))).digest(BLOCKS * _SCORE_BYTES))
     if BIG_ENDIAN:
         drawn.byteswap()
-    return array("Q", chain.from_iterable(map(repeat, drawn, repeat(BLOCK))))
+    return drawn
 
 
 BIG_ENDIAN = array("H", b"\x01\x00")[0] != 1
@@ -59,39 +60,38 @@ class Map:
     """The home of each slot, among members that are added and removed."""
 
     def __init__(self) -> None:
-        self.members: dict[int, int] = {}  # number: capacity
+        self.members: dict[int, int] = {}  # number: weight
         self.owner = array("Q", bytes(SLOTS * 8))  # by slot; NOBODY: there is no member
-        self._best = array("Q", bytes(SLOTS * 8))
+        self._owner = array("Q", bytes(BLOCKS * 8))  # by block, as the next
+        self._best = array("Q", bytes(BLOCKS * 8))
 
     def change(self, wanted: dict[int, int]) -> bool:
         """Sets the members, and returns whether anything has changed."""
         if wanted == self.members:
             return False
-        gone = {number for number, capacity in self.members.items() if wanted.get(number) != capacity}
-        stay = {number: capacity for number, capacity in self.members.items() if number not in gone}
+        gone = {number for number, weight in self.members.items() if wanted.get(number) != weight}
+        stay = {number: weight for number, weight in self.members.items() if number not in gone}
         if gone:
-            freed = [slot for slot, number in enumerate(self.owner) if number in gone]
-            for slot in freed:
-                self.owner[slot], self._best[slot] = NOBODY, 0
-            for number, capacity in stay.items():
-                self._give(number, capacity, freed)
-        for number, capacity in wanted.items():
+            freed = [block for block, number in enumerate(self._owner) if number in gone]
+            for block in freed:
+                self._owner[block], self._best[block] = NOBODY, 0
+            for number, weight in stay.items():
+                self._give(number, weight, freed)
+        for number, weight in wanted.items():
             if number not in stay:
-                self._give(number, capacity)
+                self._give(number, weight, range(BLOCKS))
         self.members = dict(wanted)
+        self.owner = array("Q", chain.from_iterable(map(repeat, self._owner, repeat(BLOCK))))
         return True
 
-    def _give(self, number: int, capacity: int, slots: list[int] | None = None) -> None:
-        """Gives a member those of the slots in which its score is higher; None: of all slots."""
-        owner, best = self.owner, self._best
-        for draw in range(capacity):
+    def _give(self, number: int, weight: int, blocks: Sequence[int]) -> None:
+        """Gives a member those of the blocks in which its score is higher."""
+        owner, best = self._owner, self._best
+        for draw in range(weight):
             new = scores(number, draw)
-            higher = (
-                enumerate(map(gt, new, best)) if slots is None else ((slot, new[slot] > best[slot]) for slot in slots)
-            )
-            for slot, is_higher in higher:
-                if is_higher:
-                    owner[slot], best[slot] = number, new[slot]
+            for block in blocks:
+                if new[block] > best[block]:
+                    owner[block], best[block] = number, new[block]
 
 
 @dataclass(slots=True, eq=False)
@@ -173,7 +173,7 @@ class Homes:
     def _remake(self) -> None:
         me = self.book.me.number
         before, had_any = self.map.owner[:], bool(self.map.members)
-        if not self.map.change(dict.fromkeys(self._eligible(), 1)):
+        if not self.map.change({number: self.book[number].weight for number in self._eligible()}):
             return
         self.version += 1
         gained = {slot for slot, (old, new) in enumerate(zip(before, self.map.owner, strict=True)) if new == me != old}

@@ -9,9 +9,9 @@ the lie. So hearsay may exceed the known incarnation by AHEAD_MAX, and by one mo
 is ignored and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link,
 overrides hearsay that is implausibly far ahead.
 
-Packed: u64 number | u32 incarnation | u8 status (bits 0-1) and READY (bit 2) | u8 role | u64 parent |
-u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS (bit 3 of the status), then u8 bytes | where
-clients find it: `host:port` or `host:port/port with TLS`.
+Packed: u64 number | u32 incarnation | u8 status (bits 0-1), READY (bit 2), CLIENTS (bit 3), weight - 1 (bits 4-6) |
+u8 role | u64 parent | u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS, then u8 bytes |
+where clients find it: `host:port` or `host:port/port with TLS`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +20,11 @@ from struct import Struct
 
 from respram.engine.ids import M64, SPREAD, keyed_hash
 from respram.errors import PeerError
+from respram.slots import WEIGHT_MAX
 
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
 STATUS_BITS, READY_BIT, CLIENTS_BIT = 3, 4, 8
+WEIGHT_SHIFT = 4
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
@@ -50,6 +52,7 @@ class Member:
     role: int = LEAF
     parent: int = 0  # 0: none
     clients: bytes = b""  # where cluster clients find it; b"": it tells none of them
+    weight: int = 1  # shares of the slots (homes.py)
 
     @property
     def is_alive(self) -> bool:
@@ -58,10 +61,10 @@ class Member:
 
 
 def pack_member(member: Member) -> bytes:
+    flags = member.status | (READY_BIT if member.ready else 0) | (CLIENTS_BIT if member.clients else 0)
     head = _ENTRY.pack(
-        member.number, member.incarnation,
-        member.status | (READY_BIT if member.ready else 0) | (CLIENTS_BIT if member.clients else 0), member.role,
-        member.parent, len(member.enclave), len(member.address),
+        member.number, member.incarnation, flags | (member.weight - 1) << WEIGHT_SHIFT, member.role, member.parent,
+        len(member.enclave), len(member.address),
     )  # fmt: skip
     packed = head + member.enclave + member.address
     return packed + bytes((len(member.clients),)) + member.clients if member.clients else packed
@@ -79,7 +82,7 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
         if end > len(payload):
             raise PeerError("member entry cut short")
         if (
-            flags & ~(STATUS_BITS | READY_BIT | CLIENTS_BIT)
+            flags >> WEIGHT_SHIFT >= WEIGHT_MAX
             or role > ROOT
             or not number
             or not enclave_bytes
@@ -96,8 +99,9 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
             if at > len(payload) or not clients:
                 raise PeerError("member entry cut short")
         yield Member(
-            number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients
-        )
+            number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients,
+            (flags >> WEIGHT_SHIFT) + 1,
+        )  # fmt: skip
 
 
 def outranks(new: Member, old: Member) -> bool:

@@ -153,7 +153,9 @@ def make_replica(
     keyring: Keyring | None = None, segment_keys: SegmentKeys | None = None, clients: bytes = b"",
 ) -> Replica:  # fmt: skip
     role = ROOT if is_root else LEAF
-    me = Member(number, config.enclave.encode(), str(address).encode(), role=role, clients=clients)
+    me = Member(
+        number, config.enclave.encode(), str(address).encode(), role=role, clients=clients, weight=config.home_weight
+    )
     numbers = replace(Policy(), **of_policy(config.limits))  # type: ignore[arg-type]
     policy = replace(
         numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),

@@ -31,7 +31,7 @@ OTHER = {
     "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15",
     "aclfile": "/etc/respram/users",
     "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no",
-    "decide": "local",
+    "decide": "local", "home-weight": "3",
     "suspicion-ms": "6000", "isolation-window-ms": "7000",
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",

@@ -11,9 +11,9 @@ from respram.slots import SLOTS
 from .rig import ME, Bench, member
 
 
-def made(*numbers: int, capacity: int = 1) -> Map:
+def made(*numbers: int, weight: int = 1) -> Map:
     found = Map()
-    found.change(dict.fromkeys(numbers, capacity))
+    found.change(dict.fromkeys(numbers, weight))
     return found
 
 
@@ -42,10 +42,29 @@ def test_a_member_that_goes_moves_its_own_share_alone() -> None:
     assert SLOTS * 0.28 < len(moved) < SLOTS * 0.39
 
 
-def test_a_member_of_twice_the_capacity_gets_twice_the_slots() -> None:
+def test_a_member_of_twice_the_weight_gets_twice_the_slots() -> None:
     found = Map()
     found.change({1: 1, 2: 2, 3: 1})
     assert SLOTS * 0.44 < found.owner.count(2) < SLOTS * 0.56
+
+
+def test_a_weight_that_changes_moves_slots_to_or_from_its_member_alone() -> None:
+    found = made(1, 2, 3)
+    before = found.owner
+    assert found.change({1: 1, 2: 3, 3: 1})
+    moved = {(was, now) for was, now in zip(before, found.owner, strict=True) if was != now}
+    assert moved == {(1, 2), (3, 2)} and before is not found.owner
+    assert found.change({1: 1, 2: 1, 3: 1}) and found.owner == before
+
+
+def test_the_weight_is_the_members_own_word() -> None:
+    bench = Bench()
+    bench.meet(1, member(0x200, weight=3))
+    assert bench.core.homes.map.members == {ME: 1, 0x200: 3}
+    bench.take(bench.core.introduce([replace(bench.core.book[0x200], weight=1)], bench.now))  # no newer incarnation
+    assert bench.core.homes.map.members == {ME: 1, 0x200: 3}
+    bench.take(bench.core.introduce([replace(bench.core.book[0x200], weight=2, incarnation=9)], bench.now))
+    assert bench.core.homes.map.members == {ME: 1, 0x200: 2}
 
 
 def test_only_who_is_ready_and_not_suspected_is_a_home() -> None:
