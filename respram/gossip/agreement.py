@@ -14,24 +14,33 @@ from respram.errors import PeerError
 from respram.gossip.effects import Agreed, Host
 from respram.gossip.links import Link
 from respram.gossip.neighbours import Neighbours
-from respram.gossip.policy import Terms
+from respram.gossip.policy import Said, Terms
 from respram.record import Record, pack, unpack
 from respram.stamp import to_ms
 from respram.wire import messages as wire
 
-_TERMS = Struct("<QQB")  # more may follow: what is not known is passed over
+_TERMS = Struct("<QQB")
+_BOUNDS = Struct("<QQQQ")  # own, near. More may follow: what is not known is passed over
 NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
 
 
-def pack_terms(terms: Terms) -> bytes:
-    return _TERMS.pack(terms.max_ttl_ms, terms.value_bytes_max, terms.seals)
+def pack_said(said: Said) -> bytes:
+    current, own, near = said.current, said.own, said.near
+    return _TERMS.pack(current.max_ttl_ms, current.value_bytes_max, current.seals) + _BOUNDS.pack(
+        own.max_ttl_ms, own.value_bytes_max, near.max_ttl_ms, near.value_bytes_max
+    )
 
 
-def unpack_terms(payload: bytes) -> Terms:
+def unpack_said(payload: bytes) -> Said:
+    """An older node says only what holds there now."""
     if len(payload) < _TERMS.size:
         raise PeerError("settings cannot be read")
     max_ttl_ms, value_bytes_max, seals = _TERMS.unpack_from(payload)
-    return Terms(max_ttl_ms, value_bytes_max, bool(seals))
+    current = Terms(max_ttl_ms, value_bytes_max, bool(seals))
+    if len(payload) < _TERMS.size + _BOUNDS.size:
+        return Said(current, current, current)
+    own_ttl_ms, own_bytes, near_ttl_ms, near_bytes = _BOUNDS.unpack_from(payload, _TERMS.size)
+    return Said(current, Terms(own_ttl_ms, own_bytes, bool(seals)), Terms(near_ttl_ms, near_bytes, bool(seals)))
 
 
 def smaller(one: int, other: int) -> int:
@@ -39,50 +48,51 @@ def smaller(one: int, other: int) -> int:
     return min(one, other) if one and other else one or other
 
 
+def least(one: Terms, other: Terms) -> Terms:
+    """The smaller limits of both, and the first one's sealing."""
+    return Terms(
+        smaller(one.max_ttl_ms, other.max_ttl_ms), smaller(one.value_bytes_max, other.value_bytes_max), one.seals
+    )
+
+
 @dataclass(slots=True, eq=False)
 class Agreement:
     host: Host
     neighbours: Neighbours
     current: Terms
+    own: Terms
     cuts: int = 0
 
-    def hello(self) -> bytes:
-        return pack_terms(self.current)
+    def said(self) -> bytes:
+        return pack_said(Said(self.current, self.own, self._near(self.own)))
 
     def heard(self, link: Link, message: wire.Hello | wire.Terms) -> None:
-        theirs, peer = unpack_terms(message.settings), link.peer
-        if peer is None or peer.terms == theirs:
+        """A peer that was told of a smaller limit tells it on while it holds. Who meets a peer hears of the limits of
+        those who are there: what another has left behind, which is gone, binds no newcomer. Else no restart of one node
+        after the other would end it.
+        """
+        said, peer = unpack_said(message.settings), link.peer
+        if peer is None or peer.said == said:
             return
-        peer.terms = theirs
+        peer.said = said
         here = self.current
+        new = least(here, least(said.own, said.near) if isinstance(message, wire.Hello) else said.current)
         for field, name in NAMES.items():
-            mine, other = getattr(here, field), getattr(theirs, field)
+            mine, other = getattr(here, field), getattr(said.current, field)
             if mine != other and (mine and other or field == "seals"):
-                now = "each_its_own" if field == "seals" else min(mine, other)
+                now = "each_its_own" if field == "seals" else getattr(new, field)
                 told = f"peer={peer.number:016x} setting={name} here={mine} there={other} now={now}"
                 self.host.report("unequal_settings", told, warns=True)
-        new = Terms(
-            smaller(here.max_ttl_ms, theirs.max_ttl_ms),
-            smaller(here.value_bytes_max, theirs.value_bytes_max),
-            here.seals,
-        )
         if new != here:
             self.current = new
             self.host.emit(Agreed(new))
             self._tell()
 
     def choose(self, max_ttl_ms: int, value_bytes_max: int) -> None:
-        """Applies a limit that the operator has changed, as far as the peers allow it, and tells all of them."""
+        """Applies a limit that the operator has changed, as far as those of the peers allow it, and tells all of them.
+        """
         wanted, asked = Terms(max_ttl_ms, value_bytes_max, self.current.seals), self.current
-        new = wanted
-        for peer in self.neighbours.of_enclave():
-            if peer.terms is not None:
-                theirs = peer.terms
-                new = Terms(
-                    smaller(new.max_ttl_ms, theirs.max_ttl_ms),
-                    smaller(new.value_bytes_max, theirs.value_bytes_max),
-                    new.seals,
-                )
+        self.own, new = wanted, self._near(wanted)
         for field, name in NAMES.items():
             mine, holds = getattr(wanted, field), getattr(new, field)
             if mine != holds:
@@ -95,10 +105,18 @@ class Agreement:
         if new != asked:
             self._tell()
 
+    def _near(self, terms: Terms) -> Terms:
+        """The smallest of these and of what the operators of the linked peers have given."""
+        for peer in self.neighbours.of_enclave():
+            if peer.link is not None and peer.said is not None:
+                terms = least(terms, peer.said.own)
+        return terms
+
     def _tell(self) -> None:
+        said = self.said()
         for link in self.neighbours.greeted():
             if link.same_enclave:
-                self.host.send(link.id, wire.Terms(pack_terms(self.current)))
+                self.host.send(link.id, wire.Terms(said))
 
     def cut(self, payload: bytes) -> tuple[bytes, int]:
         """From a payload with refused records: those that exceed a limit, cut to what this node may keep, and their

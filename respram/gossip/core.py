@@ -82,7 +82,7 @@ class Core:
         self.probes = Probes(self, book, books, near)
         self.seals = Seals(self, near, keyring)
         self.segment_keys = SegmentKeySharing(self, book, near)
-        self.agreement = Agreement(self, near, policy.terms)
+        self.agreement = Agreement(self, near, policy.terms, policy.terms)
         self.expulsions = Expulsions(self, near)
         self.homes = Homes(self, book, witnesses.counts)
         # -- who has what

@@ -84,7 +84,7 @@ class Greeting:
         hello = Hello(
             VERSION, policy.network, me.number, me.enclave, me.address, self.host.now.wall_ms,
             policy.ids_mark | VOUCHES, pack_member(me),
-            self.agreement.hello(),
+            self.agreement.said(),
         )  # fmt: skip
         self.host.send(link.id, hello)
         self.host.at(self.host.now.ms + self.host.policy.greeting_ms_max, GreetingDue(link.id))

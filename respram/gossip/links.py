@@ -25,7 +25,7 @@ from struct import Struct
 
 from respram.gossip.effects import Effect, Send
 from respram.gossip.members import Member
-from respram.gossip.policy import Policy, Terms
+from respram.gossip.policy import Policy, Said
 from respram.record import slices, split
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
@@ -71,7 +71,7 @@ class Peer:
     lagging_ms: int | None = None  # pushes were dropped since
     rtt_ms: float | None = None
     heard_ms: int = 0
-    terms: Terms | None = None  # its settings, as it said last
+    said: Said | None = None  # of its settings, the last time
     greeted_wall_ms: int = 0  # since when it pushes to this node: the first HELLO, in Unix time
     ahead_ms: int = 0  # by so much its clock was ahead then
     # -- quorum: own batches it is known to hold

@@ -15,6 +15,17 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a node says of its settings. `current` holds for its clients now; its operator has given it `own`; `near` is
+    the smallest that the operators of it and of its linked peers have given.
+    """
+
+    current: Terms
+    own: Terms
+    near: Terms
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Defaults for real networks. The simulator runs with the same."""
 

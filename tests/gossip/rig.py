@@ -5,17 +5,18 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from respram.gossip.agreement import pack_terms
+from respram.gossip.agreement import pack_said
 from respram.gossip.core import Core
 from respram.gossip.effects import Effect, Hangup, Merge, Report, Send
 from respram.gossip.members import Member, pack_member
-from respram.gossip.policy import Policy, Terms
+from respram.gossip.policy import Policy, Said, Terms
 from respram.gossip.timers import Now
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.wire.messages import VERSION, Hello, Message
 
 M = TypeVar("M")
 ME = 0x100
+UNSAID = pack_said(Said(Terms(), Terms(), Terms()))
 
 
 def member(number: int, enclave: bytes = b"main", ready: bool = True, clients: bytes = b"", **more: int) -> Member:
@@ -24,7 +25,7 @@ def member(number: int, enclave: bytes = b"main", ready: bool = True, clients: b
 
 def hello(one: Member, **changes: object) -> Hello:
     said = Hello(
-        VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one), pack_terms(Terms())
+        VERSION, b"respram", one.number, one.enclave, one.address, EPOCH_MS, 0, pack_member(one), UNSAID
     )
     return replace(said, **changes)  # type: ignore[arg-type]
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from respram.errors import PeerError
-from respram.gossip.agreement import pack_terms, smaller, unpack_terms
+from respram.gossip.agreement import pack_said, smaller, unpack_said
 from respram.gossip.effects import Agreed, Report
-from respram.gossip.policy import Policy, Terms
+from respram.gossip.policy import Policy, Said, Terms
 from respram.record import Record, Seal, pack, unpack
 from respram.sim.world import EPOCH_MS
 from respram.wire import messages as wire
@@ -18,27 +18,33 @@ HOUR_MS, MIB = 3_600_000, 1 << 20
 HERE = Terms(24 * HOUR_MS, 64 * MIB, True)
 
 
+def said(current: Terms, own: Terms = HERE, near: Terms | None = None) -> bytes:
+    return pack_said(Said(current, own, near or own))
+
+
 def bench() -> Bench:
     return Bench(replace(Policy(), terms=HERE))
 
 
 def meet(one: Bench, link: int, number: int, terms: Terms, enclave: bytes = b"main") -> None:
     one.take(one.core.opened(link, b"", one.now))
-    one.say(link, hello(member(number, enclave), settings=pack_terms(terms)))
+    one.say(link, hello(member(number, enclave), settings=said(terms, terms)))
 
 
 def warnings(one: Bench) -> list[str]:
     return [
-        said.details
-        for said in one.effects
-        if isinstance(said, Report) and said.event == "unequal_settings" and said.warns
+        line.details
+        for line in one.effects
+        if isinstance(line, Report) and line.event == "unequal_settings" and line.warns
     ]
 
 
 def test_terms_survive_packing_and_more_of_them_is_passed_over() -> None:
-    assert unpack_terms(pack_terms(HERE)) == HERE == unpack_terms(pack_terms(HERE) + b"later")
+    all_three = Said(HERE, replace(HERE, max_ttl_ms=HOUR_MS), replace(HERE, value_bytes_max=MIB))
+    assert unpack_said(pack_said(all_three)) == all_three == unpack_said(pack_said(all_three) + b"later")
+    assert unpack_said(pack_said(all_three)[:17]) == Said(HERE, HERE, HERE), "an older node says no more"
     with pytest.raises(PeerError):
-        unpack_terms(pack_terms(HERE)[:-1])
+        unpack_said(pack_said(all_three)[:16])
     assert (smaller(0, 5), smaller(5, 0), smaller(7, 5)) == (5, 5, 5)
 
 
@@ -54,11 +60,11 @@ def test_a_smaller_limit_is_taken_over_and_told_on_and_both_sides_warn() -> None
     meet(one, 2, 0x201, replace(HERE, max_ttl_ms=HOUR_MS))
     assert warnings(one) == [f"peer=0000000000000201 setting=max-ttl here={24 * HOUR_MS} there={HOUR_MS} now={HOUR_MS}"]
     agreed = replace(HERE, max_ttl_ms=HOUR_MS)
-    assert [said for said in one.effects if isinstance(said, Agreed)] == [Agreed(agreed)]
-    assert one.sent(wire.Terms, 1) == one.sent(wire.Terms, 2) == [wire.Terms(pack_terms(agreed))]
+    assert [effect for effect in one.effects if isinstance(effect, Agreed)] == [Agreed(agreed)]
+    assert one.sent(wire.Terms, 1) == one.sent(wire.Terms, 2) == [wire.Terms(said(agreed, near=agreed))]
     meet(one, 3, 0x202, agreed)
     assert len(warnings(one)) == 1, "that is what holds here by now"
-    assert unpack_terms(one.sent(wire.Hello, 3)[0].settings) == agreed
+    assert unpack_said(one.sent(wire.Hello, 3)[0].settings) == Said(agreed, HERE, agreed)
 
 
 def test_a_greater_limit_there_is_said_and_changes_nothing_here() -> None:
@@ -70,7 +76,7 @@ def test_a_greater_limit_there_is_said_and_changes_nothing_here() -> None:
         "setting=seal-memory",
     ]
     assert one.core.agreement.current == HERE
-    one.say(1, wire.Terms(pack_terms(HERE)))
+    one.say(1, wire.Terms(said(HERE)))
     assert len(warnings(one)) == 3, "it has taken over what holds here"
 
 
@@ -132,12 +138,47 @@ def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers
     meet(one, 2, 0x300, Terms(2 * HOUR_MS, MIB, True), enclave=b"other")
     one.take(one.core.choose(HOUR_MS, HERE.value_bytes_max, one.now))
     lower = replace(HERE, max_ttl_ms=HOUR_MS)
-    assert one.sent(wire.Terms, 1) == [wire.Terms(pack_terms(lower))] and not one.sent(wire.Terms, 2)
+    assert one.sent(wire.Terms, 1) == [wire.Terms(said(lower, lower))] and not one.sent(wire.Terms, 2)
     assert one.core.agreement.current == lower and not warnings(one)
-    one.say(1, wire.Terms(pack_terms(lower)))  # it has taken it over
+    one.say(1, wire.Terms(said(lower, near=lower)))  # it has taken it over
+    one.take(one.core.choose(HERE.max_ttl_ms, HERE.value_bytes_max, one.now))
+    assert one.core.agreement.current == HERE and not warnings(one), "its own operator has given it no less"
+    assert one.sent(wire.Terms, 1)[1:] == [wire.Terms(said(HERE))]
     one.take(one.core.choose(48 * HOUR_MS, HERE.value_bytes_max, one.now))
-    assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={HOUR_MS} now={HOUR_MS}"]
-    assert one.core.agreement.current == lower and [said for said in one.effects if isinstance(said, Agreed)][
-        -1
-    ] == Agreed(lower)
-    assert len(one.sent(wire.Terms, 1)) == 1, "nothing has changed for the others"
+    assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={24 * HOUR_MS} now={24 * HOUR_MS}"]
+    assert one.core.agreement.current == HERE
+    assert [effect for effect in one.effects if isinstance(effect, Agreed)][-1] == Agreed(HERE)
+    assert len(one.sent(wire.Terms, 1)) == 2, "nothing has changed for the others"
+
+
+def test_the_limit_of_a_node_that_is_gone_binds_nobody_who_comes_later() -> None:
+    """Each restarted node took it over from the others, so that only stopping all of them at once could end it."""
+    left = replace(HERE, max_ttl_ms=HOUR_MS)
+    one = bench()
+    one.take(one.core.opened(1, b"", one.now))
+    one.say(1, hello(member(0x200), settings=said(left)))  # it has taken this over, from whom is not there
+    assert one.core.agreement.current == HERE
+    assert warnings(one) == [
+        f"peer=0000000000000200 setting=max-ttl here={24 * HOUR_MS} there={HOUR_MS} now={24 * HOUR_MS}"
+    ]
+    one.say(1, wire.Terms(said(left)))
+    assert one.core.agreement.current == HERE, "that is no news"
+
+
+def test_the_limit_of_a_node_that_a_peer_is_linked_to_binds_who_comes_later() -> None:
+    less = replace(HERE, max_ttl_ms=HOUR_MS)
+    one = bench()
+    one.take(one.core.opened(1, b"", one.now))
+    one.say(1, hello(member(0x200), settings=said(less, near=less)))
+    assert one.core.agreement.current == less
+
+
+def test_the_limit_of_a_peer_that_has_gone_is_told_to_nobody_and_the_operator_may_lift_it() -> None:
+    less = replace(HERE, max_ttl_ms=HOUR_MS)
+    one = bench()
+    meet(one, 1, 0x200, less)
+    one.take(one.core.closed(1, one.now))
+    meet(one, 2, 0x201, HERE)
+    assert unpack_said(one.sent(wire.Hello, 2)[0].settings) == Said(less, HERE, HERE)
+    one.take(one.core.choose(HERE.max_ttl_ms, HERE.value_bytes_max, one.now))
+    assert one.core.agreement.current == HERE

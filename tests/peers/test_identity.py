@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from respram.gossip.agreement import pack_terms
+from respram.gossip.agreement import pack_said
 from respram.gossip.identity import belongs_to_a_key
 from respram.gossip.members import Member as Entry
 from respram.gossip.members import pack_member
-from respram.gossip.policy import Terms
+from respram.gossip.policy import Said, Terms
 from respram.server.secret import Trust, trust_by_secret
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Hello
@@ -24,7 +24,7 @@ def greeted(member: Member, trust: Trust, number: int) -> bytes:
     me = Entry(number, b"default", b"127.0.9.9:7000")
     hello = Hello(
         VERSION, b"respram", number, me.enclave, me.address, time.time_ns() // 1_000_000, 0, pack_member(me),
-        pack_terms(Terms()),
+        pack_said(Said(Terms(), Terms(), Terms())),
     )  # fmt: skip
     heard = b""
     with (

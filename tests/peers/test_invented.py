@@ -8,10 +8,10 @@ from random import Random
 import pytest
 import redis
 
-from respram.gossip.agreement import pack_terms
+from respram.gossip.agreement import pack_said
 from respram.gossip.members import ROLES, pack_all, pack_member
 from respram.gossip.members import Member as Entry
-from respram.gossip.policy import Terms
+from respram.gossip.policy import Said, Terms
 from respram.wire.codec import encode
 from respram.wire.messages import VERSION, Hello, Members, Vouch
 from tests.live import SOON_S
@@ -37,7 +37,7 @@ def lie(members: list[Member], rng: Random) -> list[socket.socket]:
             time.time_ns() // 1_000_000,
             0,
             pack_member(me),
-            pack_terms(Terms()),
+            pack_said(Said(Terms(), Terms(), Terms())),
         )
         invented = [
             Entry(rng.getrandbits(64) | 1, b"default",

@@ -126,3 +126,21 @@ def test_stubs_of_members_that_had_longer_lives_are_on_both(engine: str) -> None
         until_equal(members, 61)  # of each hash a stub and two members
         assert strict.info()["records_refused"] == 0
         assert [member.client.dbsize() for member in members] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_limit_of_a_node_that_is_gone_ends_with_restarts_one_after_the_other() -> None:
+    """Each restarted node took it over again from the other."""
+    limits = (str(2 * DAY_S), str(2 * DAY_S), "3600")
+    with enclave(3, "--default-ttl", "600", each=lambda number: ("--max-ttl", limits[number])) as members:
+        until_ready(members)
+        *staying, mistaken = members
+        held = {"max-ttl": "3600"}
+        until(lambda: all(one.client.config_get("max-ttl") == held for one in staying), "it is not taken over")
+        mistaken.stop()
+        for one in staying:
+            one.stop()
+            one.start()
+            until_ready(staying)
+        for one in staying:
+            assert one.client.config_get("max-ttl") == {"max-ttl": str(2 * DAY_S)}
