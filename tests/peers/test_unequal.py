@@ -5,7 +5,7 @@ alone.
 import pytest
 
 from tests.engine.conftest import ENGINES
-from tests.peers.enclave import enclave, until, until_equal, until_ready
+from tests.peers.enclave import enclave, until, until_equal, until_linked, until_ready
 
 DAY_S = 86_400
 
@@ -138,6 +138,7 @@ def test_a_limit_of_a_node_that_is_gone_ends_with_restarts_one_after_the_other()
         held = {"max-ttl": "3600"}
         until(lambda: all(one.client.config_get("max-ttl") == held for one in staying), "it is not taken over")
         mistaken.stop()
+        until_linked(staying)
         for one in staying:
             one.stop()
             one.start()
