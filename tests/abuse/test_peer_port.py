@@ -154,7 +154,8 @@ class Flood:
         kept: deque[socket.socket] = deque()
         begun = time.monotonic()
         while not self.over.is_set():
-            while self.count < (time.monotonic() - begun) * CONNECTS_PER_S:
+            # (A busy machine never makes so many: it is asked again whether it is over.)
+            while not self.over.is_set() and self.count < (time.monotonic() - begun) * CONNECTS_PER_S:
                 sock = socket.socket()
                 sock.setblocking(False)
                 with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 import pytest
 
 from respram.patterns import DeadDrop, TimedOut
+from tests.live import SOON_S
 from tests.patterns.conftest import World
 
 
@@ -20,7 +21,8 @@ def test_who_lacks_a_part_of_the_context_finds_nothing(world: World) -> None:
 def test_a_waiting_side_gets_what_comes_later(world: World) -> None:
     drop = DeadDrop(world.client, world.name, "a", "b")
     other = DeadDrop(world.another(), world.name, "a", "b")
-    found, _ = world.together(lambda: drop.wait(5, 0.01), world.later(0.05, lambda: other.leave(b"late", ttl_s=5)))
+    late = world.later(0.05, lambda: other.leave(b"late", ttl_s=600))
+    found, _ = world.together(lambda: drop.wait(SOON_S, 0.01), late)
     assert found == b"late"
 
 

@@ -3,13 +3,14 @@
 import pytest
 
 from respram.patterns import BadName, FrameDispatcher, FrameSender, StreamDecoder, StreamEncoder, Unreadable
+from tests.live import SOON_S
 from tests.patterns.conftest import World
 
 HANDSHAKE, DATA = 0x80, 0xFF
 
 
 def test_each_frame_goes_to_the_handler_of_its_type(world: World) -> None:
-    encoder = StreamEncoder(world.client, world.name, 5)
+    encoder = StreamEncoder(world.client, world.name, 600)
     sender = FrameSender(encoder)
     dispatcher = FrameDispatcher(StreamDecoder(world.another(), world.name))
 
@@ -23,8 +24,8 @@ def test_each_frame_goes_to_the_handler_of_its_type(world: World) -> None:
     dispatcher.register_handler(DATA, len)
     world(sender.send(DATA, b""))
     world(sender.send(HANDSHAKE, (7).to_bytes(4, "big") + "Zoë".encode()))
-    assert world(dispatcher.dispatch_next(1)) == 0
-    assert world(dispatcher.dispatch_next(1)) == (7, "Zoë")
+    assert world(dispatcher.dispatch_next(SOON_S)) == 0
+    assert world(dispatcher.dispatch_next(SOON_S)) == (7, "Zoë")
 
 
 def test_types_that_are_not_the_user_s_and_second_handlers_are_refused(world: World) -> None:
@@ -40,14 +41,14 @@ def test_types_that_are_not_the_user_s_and_second_handlers_are_refused(world: Wo
 
 
 def test_a_frame_without_a_handler_is_skipped_with_a_word(world: World) -> None:
-    encoder = StreamEncoder(world.client, world.name, 5)
+    encoder = StreamEncoder(world.client, world.name, 600)
     dispatcher = FrameDispatcher(StreamDecoder(world.client, world.name))
     dispatcher.register_handler(DATA, len)
     world(FrameSender(encoder).send(HANDSHAKE, b"x"))
     world(encoder.send(b""))
     world(FrameSender(encoder).send(DATA, b"xyz"))
     with pytest.raises(Unreadable, match="0x80"):
-        world(dispatcher.dispatch_next(1))
+        world(dispatcher.dispatch_next(SOON_S))
     with pytest.raises(Unreadable, match="FrameSender"):
-        world(dispatcher.dispatch_next(1))
-    assert world(dispatcher.dispatch_next(1)) == 3
+        world(dispatcher.dispatch_next(SOON_S))
+    assert world(dispatcher.dispatch_next(SOON_S)) == 3

@@ -1,12 +1,37 @@
 """The node's channels."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 
 from respram.patterns import BadName, PubSub, Unreadable
+from tests.live import SOON_S
 from tests.patterns.conftest import World
+
+
+def once_heard(world: World, topics: list[str], send: Callable[[], Any]) -> Callable[[], Any]:
+    """For `together`: what is sent once somebody listens to all of them."""
+    names = [f"topic:{topic}" for topic in topics]
+    end = time.monotonic() + SOON_S
+
+    def heard() -> bool:
+        assert time.monotonic() < end, "nobody listens"
+        return all(count for _, count in world.raw.pubsub_numsub(*names))
+
+    async def begin() -> Any:
+        while not heard():
+            await asyncio.sleep(0.005)
+        return await send()
+
+    def start() -> Any:
+        world.until(heard)
+        return send()
+
+    return begin if world.kind == "asyncio" else start
 
 
 def test_handlers_hear_topic_data_and_publisher(world: World) -> None:
@@ -24,8 +49,8 @@ def test_handlers_hear_topic_data_and_publisher(world: World) -> None:
     def note(topic: str, data: bytes, publisher: str) -> None:
         heard.append((topic, data, publisher))
 
-    send = world.later(0.1, send_both_async if world.kind == "asyncio" else send_both)
-    count = world.together(lambda: ear.listen(dict.fromkeys(topics, note), 5, count=2), send)[0]
+    send = once_heard(world, topics, send_both_async if world.kind == "asyncio" else send_both)
+    count = world.together(lambda: ear.listen(dict.fromkeys(topics, note), SOON_S, count=2), send)[0]
     assert count == 2 and heard == [(topics[0], b"\xff1", "station-4"), (topics[1], b"", "")]
     assert world(mouth.publish(topics[0], b"nobody")) == 0
 
@@ -41,7 +66,7 @@ def test_messages_are_handed_out_as_they_come(world: World) -> None:
         return await anext(items)
 
     taken = first if world.kind == "asyncio" else lambda: next(items)
-    message, received = world.together(taken, world.later(0.1, send))
+    message, received = world.together(taken, once_heard(world, [world.name], send))
     assert (message.topic, message.data, message.publisher) == (world.name, b"hello", "me")
     assert received == 1
     world(items.aclose()) if world.kind == "asyncio" else items.close()
@@ -59,7 +84,9 @@ def test_strange_messages_and_endless_names_are_refused(world: World) -> None:
         world.raw.publish(f"topic:{world.name}", b"\x09short")
 
     send = strange if world.kind == "asyncio" else lambda: world.raw.publish(f"topic:{world.name}", b"")
-    outcome = world.together(lambda: PubSub(world.client).listen({world.name: print}, 5, 1), world.later(0.1, send))[0]
+    outcome = world.together(
+        lambda: PubSub(world.client).listen({world.name: print}, SOON_S, 1), once_heard(world, [world.name], send)
+    )[0]
     assert isinstance(outcome, Unreadable)
 
 
@@ -73,7 +100,7 @@ def test_a_listener_says_when_it_listens_and_misses_nothing_from_then_on(world: 
     def note(topic: str, data: bytes, publisher: str) -> None:
         heard.append(data)
 
-    assert world(PubSub(world.client).listen({world.name: note}, 5, 1, ready)) == 1
+    assert world(PubSub(world.client).listen({world.name: note}, SOON_S, 1, ready)) == 1
     assert heard == [b"first"]
     mouth.close()
 
@@ -90,6 +117,6 @@ def test_a_listener_on_another_node_hears_though_the_count_is_0(apart: tuple[Wor
     def ready() -> None:
         counts.append(int(str(mouth.publish(f"topic:{world.name}", b"\x00across"))))
 
-    assert world(PubSub(clients[1]).listen({world.name: note}, 5, 1, ready)) == 1
+    assert world(PubSub(clients[1]).listen({world.name: note}, SOON_S, 1, ready)) == 1
     assert heard == [b"across"] and counts == [0]
     mouth.close()
