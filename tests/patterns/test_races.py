@@ -13,6 +13,7 @@ import pytest
 from respram.patterns import (
     AdvisoryLock,
     Batch,
+    ChunkExpired,
     Claim,
     ContentStore,
     CoordinationToken,
@@ -209,3 +210,25 @@ def test_names_that_are_entered_at_once_all_stay(apart: Apart) -> None:
     wanted = {f"{world.name}:{round_}:{at}" for round_ in range(RACES // 10) for at in range(len(clients))}
     for client in clients:
         world.until(partial(there, Endpoints(client, 600)))
+
+
+def test_what_all_broadcast_at_once_is_read_once_at_every_node(apart: Apart) -> None:
+    world, clients = apart
+    readers = [world(Endpoints(each, 600).register(f"{world.name}:{at}")) for at, each in enumerate(clients)]
+    senders = [Endpoints(each, 600) for each in clients]
+    failed: list[str] = []
+    for number in range(RACES):
+        sent = world.together(
+            *(partial(each.broadcast, b"%d:%d" % (at, number)) for at, each in enumerate(senders))
+        )
+        failed += [repr(one) for one in sent if not isinstance(one, list)]
+    assert failed == [], "nobody decides, so nobody is told to come later"
+    wanted = {b"%d:%d" % (at, number) for at in range(len(clients)) for number in range(RACES)}
+    for reader in readers:
+        found: list[bytes] = []
+        while len(found) < len(wanted):
+            try:
+                found.append(world(reader.receive(SOON_S)))
+            except ChunkExpired:  # a chunk that comes after its head: the word, and the place is kept
+                continue
+        assert len(found) == len(set(found)) and set(found) == wanted
