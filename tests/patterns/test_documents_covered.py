@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import respram.patterns
+from respram.patterns import seigr
 from tests.patterns.documents import NUMBERS, named
 
 PAGE = Path(__file__).parents[2] / "docs" / "patterns" / "coverage.md"
@@ -41,6 +42,27 @@ def test_what_a_name_is_said_to_be_is_there(number: str) -> None:
             assert (PAGE.parent / page).exists(), page
             checked += 1
     assert checked > 10
+
+
+def classes_of(text: str) -> list[type]:
+    """The classes that a row says its names are methods of."""
+    if "their methods, by the same names" in text:
+        return [each for each in vars(seigr).values() if isinstance(each, type)]
+    names = re.findall(r"`([A-Z]\w+)`", text.partition(":")[0])
+    says = "methods of" in text or text.startswith("`STTNode`")
+    return [getattr(respram.patterns, name) for name in names if says]
+
+
+def test_a_name_that_is_said_to_be_a_method_is_one() -> None:
+    checked = []
+    for number in NUMBERS:
+        for name, text in table(number).items():
+            kinds = classes_of(text)
+            if kinds and re.fullmatch(r"[a-z_]+", name):
+                assert any(hasattr(kind, name) for kind in kinds), (name, text)
+                checked.append(name)
+    wanted = {"receive_segment", "get_content_by_label", "list_namespaces", "delete", "open_stream"}
+    assert len(checked) > 25 and wanted <= set(checked)
 
 
 def test_a_name_that_is_left_out_or_made_up_is_seen() -> None:
