@@ -137,7 +137,7 @@ hrandfield -2 readonly hash 6.2.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 options:block?( count:integer withvalues:=WITHVALUES? )
 hscan -3 readonly hash 2.8.0 hash 1/1/1
-  shape reads
+  shape reads hot 8
   is Incrementally iterate hash fields and associated values
   costs O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return
     back to 0. N is the number of elements inside the collection..

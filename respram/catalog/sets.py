@@ -17,7 +17,7 @@ scard 2 readonly,fast set 1.0.0 set 1/1/1
   keys 1 range 0 1 0 RO
   args key:key#0
 sdiff -2 readonly set 1.0.0 set 1/-1/1
-  shape reads
+  shape reads hot 17
   is Subtract multiple sets
   costs O(N) where N is the total number of elements in all given sets.
   tip nondeterministic_output_order
@@ -31,14 +31,14 @@ sdiffstore -3 write,denyoom set 1.0.0 set 1/-1/1
   keys 2 range -1 1 0 RO,access
   args destination:key#0 key:key*#1
 sinter -2 readonly set 1.0.0 set 1/-1/1
-  shape reads
+  shape reads hot 17
   is Intersect multiple sets
   costs O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.
   tip nondeterministic_output_order
   keys 1 range -1 1 0 RO,access
   args key:key*#0
 sintercard -3 readonly,movablekeys set 7.0.0 set -
-  shape reads
+  shape reads hot 20
   is Intersect multiple sets and return the cardinality of the result
   costs O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.
   keys 1 keynum 0 1 1 RO,access
@@ -70,7 +70,7 @@ smismember -3 readonly,fast set 6.2.0 set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 member:string*
 smove 4 write,fast,by_name set 1.0.0 set 1/2/1
-  shape decides
+  shape decides hot
   is Move a member from one set to another
   costs O(1)
   keys 1 range 0 1 0 RW,access,delete
@@ -100,7 +100,7 @@ srem -3 write,fast,by_name set 1.0.0 set 1/1/1
   since 2.4.0 Accepts multiple `member` arguments.
   args key:key#0 member:string*
 sscan -3 readonly set 2.8.0 set 1/1/1
-  shape reads
+  shape reads hot 7
   is Incrementally iterate Set elements
   costs O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return
     back to 0. N is the number of elements inside the collection..
@@ -108,7 +108,7 @@ sscan -3 readonly set 2.8.0 set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 cursor:integer pattern:pattern=MATCH? count:integer=COUNT?
 sunion -2 readonly set 1.0.0 set 1/-1/1
-  shape reads
+  shape reads hot 17
   is Add multiple sets
   costs O(N) where N is the total number of elements in all given sets.
   tip nondeterministic_output_order

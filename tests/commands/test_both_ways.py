@@ -68,7 +68,17 @@ STRINGS: tuple[Make, ...] = (
                  *word(rng, b"NX", b"xx", b"GT", b"lt")),
     lambda rng: (rng.choice((b"DEL", b"UNLINK")), rng.choice(KEYS)),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES + STRINGS
+SETS: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"SINTER", b"SUNION", b"SDIFF")), *(rng.choice(KEYS[2:4] * 6 + KEYS) for _ in names(rng))),
+    lambda rng: (b"SINTERCARD", rng.choice((b"2", b"2", b"1", b"0", b"x")), rng.choice(KEYS[2:4]),
+                 rng.choice(KEYS[2:5]), *word(rng, b"LIMIT 1", b"limit 0", b"LIMIT -1", b"LIMIT")),
+    lambda rng: (b"SMOVE", rng.choice(KEYS[2:5]), rng.choice(KEYS[2:4]), rng.choice(NAMES)),
+    lambda rng: (rng.choice((b"HSCAN", b"SSCAN")), rng.choice(KEYS[:5]),
+                 rng.choice((b"0", b"0", b"2", b"5", b"-1", b"x")),
+                 *word(rng, b"MATCH *", b"match n*", b"MATCH [ab]", b"MATCH"),
+                 *word(rng, b"COUNT 2", b"count 1000", b"COUNT 0"), *word(rng, b"NOVALUES")),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

@@ -52,7 +52,7 @@ static bool is_alone(uint8_t hot) {
 
 /* How many keys, or members of one, EXEC will look up for it. */
 static uint64_t work_of(const Row *row, size_t argc) {
-    return row->shape & (SHAPE_KEYS | SHAPE_MEMBERS) ? argc - 1 : 1;
+    return row->shape & (SHAPE_KEYS | SHAPE_MEMBERS) || row->first_key < 0 ? argc - 1 : 1;
 }
 
 static bool keep(Engine *engine, Session *session, const Command *command) {

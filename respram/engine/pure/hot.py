@@ -9,7 +9,7 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import channels, counts, fields, lives, multi, parts, programs, ranks, reads, writes
+from respram.engine.pure import channels, counts, fields, lives, multi, parts, programs, ranks, reads, sets, writes
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -104,6 +104,13 @@ HANDLERS: dict[bytes, Handler] = {
     b"hpexpiretime": lives.hpexpiretime,
     b"hsetex": lives.hsetex,
     b"hgetex": lives.hgetex,
+    b"sinter": sets.sinter,
+    b"sunion": sets.sunion,
+    b"sdiff": sets.sdiff,
+    b"sintercard": sets.sintercard,
+    b"smove": sets.smove,
+    b"hscan": sets.hscan,
+    b"sscan": sets.sscan,
     b"eval": programs.evaluate,
     b"evalsha": programs.evaluate,
     b"multi": multi.multi,

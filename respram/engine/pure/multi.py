@@ -33,7 +33,7 @@ class Kept:
 
     def add(self, command: Command, argv: list[bytes], keeping: int, full: bool) -> bool:
         """False: it is for `dispatch`. Whether a right number of arguments can be run is seen at EXEC."""
-        is_one = (command.has_key and not looks_itself(command)) or not command.first_key
+        is_one = not looks_itself(command) and (command.has_key or not command.key_specs)
         work = 1 if is_one else len(argv) - 1
         size = sum(map(len, argv))
         if self.work + work > keeping or self.bytes + size > KEPT_BYTES_MAX:
