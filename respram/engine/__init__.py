@@ -1,4 +1,4 @@
-"""The engines, and which one a node runs. Nothing is imported before one is asked for."""
+"""Chooses the engine of a node. No engine is imported before it is needed."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ NAMES = ("auto", "native", "pure")
 def make(name: str, settings: Settings) -> Engine:
     """The engine of this name; "auto" is the native one wherever it was built, else the pure one.
 
-    Whoever names an engine gets it or a ConfigError: never the other one without a word.
+    An engine that is named is returned, or ConfigError is raised; it is never replaced silently.
     """
     if name not in NAMES:
         raise ConfigError(f"engine: {name!r} is none of {', '.join(NAMES)}")
@@ -41,7 +41,7 @@ class OwnCipher(Protocol):
 
 
 def own_cipher(name: str) -> type[OwnCipher] | None:
-    """What the engine of this name seals with, where that is not `cryptography`."""
+    """The cipher of the engine of this name, if it is not `cryptography`."""
     if name == "pure":
         return None
     try:

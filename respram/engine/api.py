@@ -96,7 +96,7 @@ class Members(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """What became of a peer's payload. Nothing is raised for bad records: they are counted."""
+    """The result of merging a peer's payload. Bad records raise nothing; they are counted."""
 
     new: int  # replaced something older here, or were unknown
     known: int  # older than, or equal to what is here
@@ -111,7 +111,7 @@ class Scan(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Commands of one run that have the same home."""
+    """Commands of one run with the same home."""
 
     home: int  # the number that the table has for it
     commands: int
@@ -120,14 +120,14 @@ class Group(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Commands that were taken out of a session, to be decided about elsewhere."""
+    """Commands that were taken out of a session, for another node to decide."""
 
     order: bytes  # a byte a command: its group
     groups: list[Group]
 
 
 class Settings(NamedTuple):
-    """What an engine is made with. All but `node` and `secret` can be changed through `configure`."""
+    """The settings of an engine. All but `node` and `secret` can be changed by `configure`."""
 
     node: int  # this boot's 64-bit number, the second half of each stamp
     secret: bytes  # 16 random bytes that key the table's hash
@@ -185,26 +185,27 @@ class Session(Protocol):
 
     @property
     def kept(self) -> int:
-        """How many commands are kept."""
+        """The number of commands that MULTI has queued in the session."""
 
     @property
     def fault(self) -> bytes | None:
-        """Why its input closes it, as the client is told; b"": it is told nothing, because it sent too much."""
+        """The error for which the session is closed, as the client is told; b"": it sent too much, and is told
+        nothing."""
 
     @property
     def defaulted(self) -> int:
-        """Writes of the fast paths that named no TTL."""
+        """The number of fast writes that named no TTL."""
 
     @property
     def kept_work(self) -> int:
-        """How many keys and members they name, or more."""
+        """An upper bound of the keys and members that the queued commands name."""
 
     @property
     def kept_bytes(self) -> int:
-        """Of their arguments together; at most KEPT_BYTES_MAX."""
+        """The bytes of all arguments of the queued commands; at most KEPT_BYTES_MAX."""
 
     def take_queued(self) -> list[list[bytes]]:
-        """Hands them out, in order, and forgets them."""
+        """Returns the queued commands, in order, and forgets them."""
 
     def drop_queued(self) -> None: ...
     @property
@@ -212,7 +213,7 @@ class Session(Protocol):
         """Whether the engine has answered a WATCH, and keeps the stamps for the next EXEC."""
 
     def take_watched(self) -> list[tuple[tuple[int, bytes], tuple[int, int]]]:
-        """Hands them out and forgets them: database and key, clock and node."""
+        """Returns the watched keys and forgets them: database and key, clock and node."""
 
 
 # (session, argv, now_ms) -> the encoded reply, b"" for none, None to suspend the session: the same
@@ -242,14 +243,15 @@ class Patterns(Protocol):
     def add(self, pattern: bytes) -> None: ...
     def remove(self, pattern: bytes) -> None: ...
     def matching(self, text: bytes) -> list[bytes]:
-        """Those that match, in no order."""
+        """The patterns that match, in no order."""
 
     def keep(self, texts: list[bytes]) -> list[bytes]:
-        """The texts that one of them matches."""
+        """The texts that one of the patterns matches."""
 
 
 class Engine(Replicating, Ranking, Protocol):
-    """All that an engine can do. What peers ask of it is in replication.py, the order of sorted sets in ranking.py."""
+    """All methods of an engine, except those for peers (replication.py) and for the order of sorted sets
+    (ranking.py)."""
 
     name: str  # "pure" or "native"
     hot_reads: bool
@@ -261,8 +263,7 @@ class Engine(Replicating, Ranking, Protocol):
 
     @property
     def telling(self) -> Session | None:
-        """Whose fast paths the observer is being told of. What is said meanwhile goes behind the replies that they
-        gave.
+        """The session whose fast paths the observer is being told of. What is said meanwhile follows their replies.
         """
 
     def configure(self, settings: Settings) -> None:
@@ -271,7 +272,7 @@ class Engine(Replicating, Ranking, Protocol):
     # -- the wire ---------------------------------------------------------------------------------
     def session(self, dispatch: Dispatch) -> Session: ...
     def patterns(self) -> Patterns:
-        """An empty set."""
+        """Makes an empty set of patterns."""
 
 
     def guard(self, patterns: Mapping[bytes, int]) -> Guard:
@@ -290,8 +291,7 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def forget_reply(self) -> None:
-        """The answer of the last `feed` is sent, or copied: its memory is wiped now, not with the next command of
-        whoever it is.
+        """Wipes the reply of the last `feed`, which has been sent or copied, without waiting for the next command.
         """
 
     def say(self, reply: bytes) -> None:
@@ -317,14 +317,14 @@ class Engine(Replicating, Ranking, Protocol):
         """Of all that Lua uses: what a script may come to, and what may be left behind before Python has to look."""
 
     def close_lua(self) -> None:
-        """That Lua ends. What was taught of it is for `dispatch` again."""
+        """Closes Lua. The scripts taught to it are for `dispatch` again."""
 
     def teach_script(self, name: bytes, script: int) -> bool:
         """As `teach`, of a script that this Lua has compiled and keeps under that number. The engine may decline at any
         time, as with a program."""
 
     def unteach(self, name: bytes) -> None:
-        """The name is for `dispatch` again."""
+        """Forgets a script or program: its name is for `dispatch` again."""
 
     def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         """For `dispatch`, while it runs a script of the session: a command of the script by its fast path. The reply,
@@ -350,10 +350,10 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def spent(self) -> bool:
-        """Whether all of that has been read or written. A write is never refused, and counts."""
+        """Whether the command's share is used up. Writes count, but are never refused."""
 
     def took(self, micros: int) -> None:
-        """For `dispatch`: how long the command took. A turn ends sooner where its commands are slow."""
+        """For `dispatch`: reports how long a command took. A turn with slow commands ends sooner."""
 
     def resume(self, session: Session) -> None:
         """Ends a suspension; the caller then calls `feed` with b""."""
@@ -418,13 +418,13 @@ class Engine(Replicating, Ranking, Protocol):
     spreads: bool  # what is published is kept until it is taken for the peers
 
     def listen(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
-        """To a channel, or to all that match a pattern."""
+        """Subscribes a session to a channel, or to all channels that match a pattern."""
 
     def unlisten(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
-        """`close` does so for all that a session listens to."""
+        """Removes a subscription. `close` removes all subscriptions of a session."""
 
     def published(self) -> bool:
-        """Whether there is something to take."""
+        """Whether there are publications to take."""
 
     def take_published(self) -> list[tuple[bytes, bytes]]:
         """Channels and messages since the last call, in order."""
@@ -437,14 +437,14 @@ class Engine(Replicating, Ranking, Protocol):
 
     @property
     def cipher(self) -> str:
-        """Whose AES it is: what the machine's libcrypto says of itself, or "cryptography"."""
+        """The implementation of AES: the version text of the machine's libcrypto, or "cryptography"."""
         ...
 
     def seal_keys(self) -> set[int]:
         """Ids of the keys that records here, or the next writes, are sealed with."""
 
     def leave_pad(self) -> None:
-        """The ring has another key to seal with: the next value is sealed with that one."""
+        """Switches to the ring's new key: the next value is sealed with it."""
 
     # -- the keyspace, for commands ---------------------------------------------------------------
     def lookup(self, db: int, key: bytes, now_ms: int) -> Entry | None:
@@ -452,7 +452,7 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def peek(self, db: int, key: bytes, now_ms: int) -> Entry | None:
-        """The same without reading the value."""
+        """The live record without reading its value."""
 
     def store(
         self, db: int, key: bytes, value: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes
@@ -461,7 +461,7 @@ class Engine(Replicating, Ranking, Protocol):
         caller's duty, as is asking `full` first. MemoryError when memory cannot be had: then nothing changed."""
 
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
-        """The same value under a new deadline and a new stamp. False: there is no live record."""
+        """Gives a record a new deadline and a new stamp. False: there is no live record."""
 
     def let_go(self, db: int, key: bytes, now_ms: int, event: bytes) -> bool:
         """A local write of a record without a value, that ends now: it reads as missing at once, the value is wiped,
@@ -472,7 +472,7 @@ class Engine(Replicating, Ranking, Protocol):
         """XXH3-64 of the bytes (pure/xxh3.py): what DIGEST tells, as fast as this engine can."""
 
     def full(self) -> bool:
-        """Whether used memory is beyond its limit: writes that may grow it are refused."""
+        """Whether used memory exceeds its limit: writes that may grow it are refused."""
 
     def count(self, db: int, now_ms: int) -> int:
         """Live records, exactly: those past their deadline and not yet destroyed are left out."""
@@ -482,7 +482,7 @@ class Engine(Replicating, Ranking, Protocol):
         its last is returned at least once, whatever is written, expired or grown between."""
 
     def sample(self, db: int, draw: int, now_ms: int) -> bytes | None:
-        """Some live key, chosen by `draw` (64 random bits)."""
+        """A live key, chosen by `draw` (64 random bits)."""
 
     def ttl_average_ms(self, db: int, now_ms: int) -> int:
         """An estimate of the mean remaining life, for INFO."""
@@ -492,10 +492,10 @@ class Engine(Replicating, Ranking, Protocol):
     # which kind of key it is (`peek(...).kind`), and tell the observer of what they did with `tell`, once for a
     # command.
     def found(self, db: int, key: bytes, kind: int, deadline_ms: int, implicit: bool, now_ms: int) -> None:
-        """The head of a new collection, before its first member is put. Where there is a key it is replaced."""
+        """Writes the head of a new collection, before its first member. An existing key is replaced."""
 
     def member(self, db: int, key: bytes, name: bytes, now_ms: int) -> Member | None:
-        """A member that can be seen; None too where there is no collection."""
+        """A live member; None if there is none, or no collection."""
 
     def put_member(self, db: int, key: bytes, name: bytes, value: bytes, deadline_ms: int | None, now_ms: int) -> bool:
         """A local write of a member: with a deadline of its own, which may be later than its collection's, or (None)
@@ -503,7 +503,8 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def let_go_member(self, db: int, key: bytes, name: bytes, now_ms: int) -> bool:
-        """False: there was none. With the last one the collection is missing, though nobody lets go of its head."""
+        """Lets go of a member. False: there was none. Without members the collection reads as missing, though its head
+        stays."""
 
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
         """The next `count` members from a cursor on, 0 at first, with SCAN's guarantee, in no order; fewer where their
@@ -511,10 +512,10 @@ class Engine(Replicating, Ranking, Protocol):
         """
 
     def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
-        """One of them, chosen evenly by `draw` (64 random bits)."""
+        """A member, chosen evenly by `draw` (64 random bits)."""
 
     def tell(self, event: bytes, db: int, key: bytes) -> None:
-        """Tells the observer, where there is one."""
+        """Tells the observer of an event, if there is one."""
 
     # -- time -------------------------------------------------------------------------------------
     def expire(self, now_ms: int, budget: int) -> int:
@@ -522,7 +523,7 @@ class Engine(Replicating, Ranking, Protocol):
         the budget: nothing due is left). Cascades of the wheel count towards the budget."""
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """When `expire` should be called next; None: there is nothing to wait for."""
+        """When `expire` should be called next; None: nothing will expire."""
 
     # -- replication ------------------------------------------------------------------------------
     def merge(self, payload: bytes | memoryview, now_ms: int) -> Merged:

@@ -1,4 +1,4 @@
-"""The Bloom filter that peers exchange: pybloom-live's sizing and wire form, positions of our own.
+"""The Bloom filter that peers exchange: size and wire format of pybloom-live, but its own hash positions.
 
 On the wire: `salt u64 | error rate f64 | slices u64 | bits per slice u64 | capacity u64 | count u64 | bits`,
 little-endian; all after the salt is what pybloom-live's `tofile` writes. pybloom-live itself hashes
@@ -29,7 +29,7 @@ CAPACITY_MAX = 4 << 20  # records of one filter: 5 MiB at this rate
 
 
 class RecordFilter(BloomFilter):  # type: ignore[misc]
-    """Of record ids. `count` and `capacity` are what the sender said; `bitarray` is the bits, by slices."""
+    """A filter of record ids. `count` and `capacity` come from the sender; `bitarray` has the bits, by slices."""
 
     def __init__(self, capacity: int, salt: int, error_rate: float = ERROR_RATE) -> None:
         super().__init__(max(capacity, 1), error_rate)

@@ -1,4 +1,4 @@
-"""Record ids: what digests sum, filters hold and dumps are ordered by. Every node must agree to the bit.
+"""Record ids, which digests sum, filters hold and dumps are ordered by. All nodes must compute the same bits.
 
 An id is a keyed 64-bit hash of a record's key and stamp, moved by its shadow:
 

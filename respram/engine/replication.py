@@ -1,4 +1,4 @@
-"""What peers ask of an engine, beyond `merge` and `drain`: digests, filters, what a filter lacks, a dump.
+"""The methods of an engine for peers, besides `merge` and `drain`: digests, filters, dumps.
 
 Both engines keep this contract, to the bit: nodes of different engines compare these numbers. Ids, points
 and partitions are defined in ids.py, filter positions in filters.py.
@@ -71,7 +71,7 @@ class Fetched(NamedTuple):
 
 
 class Replicating(Protocol):
-    """An engine as its peers see it. `track` comes first."""
+    """An engine that replicates. `track` has to be called first."""
 
     slice_records: int  # how many records `fill` or `lacking` look at in about 5 ms
 
@@ -87,7 +87,7 @@ class Replicating(Protocol):
         """Of the buckets that have records within the cut, by number. Empty for a cut that cannot be told."""
 
     def count_since(self, since: int) -> int:
-        """How many records have a stamp granule of `since` or later, whatever their end."""
+        """How many records have a stamp granule of `since` or later, whatever their deadline."""
 
     def fill(self, bloom: RecordFilter, selection: Selection, cursor: int, budget: int) -> int:
         """Adds the ids of the selection to the filter, from `cursor` (0: all) on. The next cursor, or DONE.
@@ -106,7 +106,7 @@ class Replicating(Protocol):
         """The packed record or stub of a key; b"" where there is none."""
 
     def fetch_all(self, db: int, keys: bytes, now_ms: int) -> Fetched:
-        """The same of packed keys (slots.py), in order."""
+        """The packed records or stubs of packed keys (slots.py), in order."""
 
     def restamp(self, now_ms: int) -> int:
         """After the clock was set back, once peers agree with it: records with a clock beyond from_ms(now +
@@ -116,4 +116,4 @@ class Replicating(Protocol):
         millisecond more, so that the fresh stamps are not given anew themselves.)"""
 
     def waiting_bytes(self) -> int:
-        """About how much `drain` would give; 0 when there is nothing."""
+        """About how many bytes `drain` would return; 0 if there are none."""

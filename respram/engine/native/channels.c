@@ -1,9 +1,9 @@
 /* PUBLISH to the listeners of this node. The twin of pure/channels.py.
  *
- * Who listens to what is told by `dispatch`, which keeps it too, for PUBSUB and for all that is not plain: a node
- * with more patterns than PATTERNS_MAX, a publisher that listens itself, a message that is too much for one delivery.
+ * `dispatch` reports the subscriptions, and keeps them too, for PUBSUB and for all that is not plain: a node with more
+ * patterns than PATTERNS_MAX, a publisher that listens itself, a message that is too much for one delivery.
  *
- * A message becomes a frame in the `frames` of each listener. Whoever called `feed` delivers them before anything else
+ * A message becomes a frame in the `frames` of each listener. The caller of `feed` delivers them before anything else
  * is sent to those sessions, and before Python runs: many messages to one client leave in one call of the kernel.
  * Listeners are chained twice: by channel, in the order in which they came, and by session, for its end. A third chain
  * finds the pair.

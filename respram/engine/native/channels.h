@@ -1,4 +1,4 @@
-/* Channels and who listens to them; what `channels.c` needs of a session, and the engine of all of them. */
+/* Channels and their listeners: what `channels.c` needs of a session, and the engine of all sessions. */
 #ifndef RESPRAM_CHANNELS_H
 #define RESPRAM_CHANNELS_H
 
@@ -35,7 +35,7 @@ struct Engine;
 bool channels_listen(struct Engine *engine, struct Session *session, Span name, bool is_pattern);
 void channels_unlisten(struct Engine *engine, struct Session *session, Span name, bool is_pattern);
 void channels_leave(struct Session *session); /* for good: nothing is delivered to it any more */
-/* One that waits, and what for; NULL: nobody does. */
+/* A session that waits for its frames, and the frames; NULL: none waits. */
 struct Session *channels_deliver(struct Engine *engine, Buffer *frames);
 void channels_delivered(struct Engine *engine, Buffer *frames);
 void channels_free(struct Engine *engine);

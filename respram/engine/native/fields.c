@@ -156,7 +156,7 @@ HANDLER(sadd) {
     return true;
 }
 
-/* HDEL, SREM and ZREM, for whom they were given by name. With the last member the key is gone. */
+/* HDEL, SREM and ZREM, for a user with the right by name. With the last member the key is removed. */
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms) {
     Record *head;
     if (command->argc < 3 || command->argc > HOT_ARGS_MAX
@@ -240,7 +240,7 @@ HANDLER(hmget) {
 
 enum { NAMES = 1, VALUES = 2 };
 
-/* HGETALL and its kin: the parts of each member, as they came, as long as none went. `mark` is RESP3's. */
+/* HGETALL and its relatives: the parts of each member, in insertion order unless one was removed. `mark` is RESP3's. */
 static bool tell_members(Engine *engine, Session *session, const Command *command, uint8_t kind, unsigned parts,
                          char mark, int64_t now_ms) {
     Record *head;

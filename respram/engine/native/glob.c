@@ -160,7 +160,7 @@ bool glob_match(const Glob *glob, Span text) {
     return true;
 }
 
-/* No match with a text of so many bytes compares more often. */
+/* The most comparisons that a match with a text of this length takes. */
 size_t glob_steps(const Glob *glob, size_t text_bytes) {
     return 1 + glob->count * (glob->pieces > 2 ? text_bytes + 1 : 1);
 }

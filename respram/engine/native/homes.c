@@ -171,7 +171,7 @@ bool home_decides(const Command *command) {
     }
 }
 
-/* The number that the table has for who decides about this hot command; 0: it is this node, or nobody need. */
+/* The table's number of the node that decides about a hot command; 0: this node, or none has to. */
 unsigned home_of(const Engine *engine, const Command *command) {
     if (!home_decides(command))
         return 0;

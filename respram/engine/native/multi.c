@@ -106,7 +106,7 @@ bool kept_next(Session *session, Command *command) {
     return true;
 }
 
-/* The number of who decides about the first command that looks before it writes; 0: this node, or there is none. */
+/* The number of the node that decides about the first command that reads before it writes; 0: this node, or none. */
 unsigned kept_home(const Engine *engine, const Session *session) {
     for (size_t at = session->kept_at; engine->homes && at < session->kept.len; at += kept_at(session, at)->bytes) {
         Command command = command_of(kept_at(session, at));

@@ -1,7 +1,7 @@
 /* A key's name: 124 bits of BLAKE2s over database and key, and 4 bits that are the database.
  *
  * A stub holds its key's name and not the key (stubs.c). Two keys of one name would be one key to it: one could be lost
- * by the letting go of the other. So the name is a hash that nobody can find a collision of, also who knows how it is
+ * by the letting go of the other. So the name is a hash without known collisions, even for somebody who knows how it is
  * made: 2**62 tries for a pair, 2**124 for a given key. It has no secret in it, so that it means the same to a peer,
  * and in a file, whatever the secret was then; a secret comes in where names are placed (dump.c, stubs.c).
  * docs/decisions/0081 has the reasons.

@@ -1,5 +1,5 @@
-/* Who wrote a record and how its value is sealed, interned: a record keeps 16 bits for the 64 of its
- * writer's number, the 64 of its sealer's (mostly the same), a key and half a position (see seal.c).
+/* Interns the node that wrote a record and how its value is sealed: a record keeps 16 bits for the 64 of its writer's
+ * number, the 64 of its sealer's (mostly the same), a key and half a position (see seal.c).
  *
  * A node draws a new number at every boot, so over a year a process may meet many; those that no
  * record carries any more are forgotten when room is needed. 65,536 different writers at one time are

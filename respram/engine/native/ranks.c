@@ -434,7 +434,7 @@ HANDLER(zrevrangebyscore) {
     return range(engine, session, command, (Words){.by_score = true, .downwards = true}, false, now_ms);
 }
 
-/* Members between two ranks, for whom it was given by name. With the last one the key is gone. */
+/* Removes members between two ranks, for a user with the right by name. With the last one the key is removed. */
 static bool let_go_ranks(Engine *engine, const Session *session, const Command *command, const Record *head, Told told,
                          uint8_t note, int64_t now_ms) {
     if (told.count > LET_GO_AT_ONCE || !reply_reserve(engine, REPLY_HEAD_BYTES))

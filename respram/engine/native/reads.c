@@ -101,7 +101,7 @@ HANDLER(exists) {
     return true;
 }
 
-/* TTL and its kin, and STRLEN: a number about one key. */
+/* TTL and its relatives, and STRLEN: a number about one key. */
 static bool measure(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     if (command->argc != 2 || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;

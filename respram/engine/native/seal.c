@@ -169,7 +169,7 @@ static bool run_through(Seals *seals, const Seal *seal, uint32_t position, Span 
 }
 
 /* -- writes -------------------------------------------------------------------------------------- */
-/* The first of so many blocks that were never used for writes, and never will be again. */
+/* Reserves so many counter blocks that were never used for writes, and returns the first. */
 static uint64_t spend(Seals *seals, size_t blocks) {
     uint64_t first = seals->position;
     seals->position += blocks;

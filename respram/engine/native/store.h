@@ -67,7 +67,7 @@ typedef struct Arena {
     Slab *partial[ARENA_CLASSES]; /* slabs with a free block, by class */
     uint8_t **spare;              /* slabs without a block in use */
     size_t spares, spare_capacity;
-    size_t spares_resident;       /* so many on top of the stack have their pages, or they were asked for */
+    size_t spares_resident;       /* so many on top of the stack have their pages, or their pages were requested */
     uint8_t *fresh, *fresh_end;   /* address space not yet cut into slabs */
     uint8_t *asked;               /* up to here its pages were asked for ahead */
     uint8_t *next;                /* the region behind it, as soon as its pages are asked for */

@@ -323,7 +323,7 @@ static bool conditions_of(const Command *command, bool *nx, bool *xx, char *comp
     return !*nx || !(*xx || *compare);
 }
 
-/* EXPIRE and its kin: the same value under a new deadline. */
+/* EXPIRE and its relatives: the same value under a new deadline. */
 static bool retime(Engine *engine, const Session *session, const Command *command, int64_t unit_ms, int64_t from_ms,
     int64_t now_ms) {
     Span key = command_arg(command, 1);
@@ -389,7 +389,7 @@ HANDLER(getex) {
     return true;
 }
 
-/* DEL and UNLINK of one key, for whom they were given by name. */
+/* DEL and UNLINK of one key, for a user with the right by name. */
 HANDLER(del) {
     Span key = command_arg(command, 1);
     bool found;

@@ -47,7 +47,7 @@ class Channels:
             del self.heard[session]
 
     def leave(self, session: Session) -> None:
-        """For good: nothing is delivered to it any more."""
+        """Removes a session: nothing is delivered to it any more."""
         for name, by_pattern in list(self.heard.get(session, ())):
             self.unlisten(session, name, by_pattern)
         self.frames_bytes -= sum(map(len, self.frames.pop(session, ())))
@@ -81,7 +81,7 @@ class Channels:
         return b":%d\r\n" % sum(len(listeners) for _, _, listeners in found)
 
     def hand_over(self) -> None:
-        """Delivers all that waits."""
+        """Delivers all waiting frames."""
         while self.frames:
             session, frames = self.frames.popitem()
             data = b"".join(frames)

@@ -72,7 +72,7 @@ class Digests:
             tally[1] += row.id
 
     def drop(self, row: Row, clock: int) -> None:
-        """Before anything about the row changes. `clock` is that of what takes its place; its own where nothing does.
+        """Removes a row before it changes. `clock` is that of its replacement, or its own if there is none.
         """
         end = max(row.deadline_ms, row.shadow_ms) >> GRANULE_SHIFT
         granule = self.granules[end]

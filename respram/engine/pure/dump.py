@@ -1,4 +1,4 @@
-"""Records in the order of their points, for a node that fills up. The twin of native/dump.c."""
+"""Walks over the records in the order of their points, for a dump. The twin of native/dump.c."""
 
 from respram.engine.ids import PARTITION_SHIFT, POINTS, point, point_by_name
 from respram.engine.pure import family

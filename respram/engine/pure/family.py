@@ -1,8 +1,8 @@
 """Collections: a head, its members and the index between them.
 The twin of native/family.c; decision 0120 has the shape.
 
-Members are records like any other. What is here is told of each that comes, goes or changes, whoever caused it, and
-keeps a `Family` for each head: which members it has, in an array, and in their order where its kind has one (`ORDERS`).
+Members are records like any other. This file is told of each member that is added, removed or changed, by any cause,
+and keeps a `Family` for each head: its members in an array, and in their order if its kind has one (`ORDERS`).
 """
 
 from typing import Protocol
@@ -34,7 +34,7 @@ ENDED = {HASH: b"hexpired", SET: b"sexpired", ZSET: b"zexpired"}
 
 
 class Store(Protocol):
-    """What is asked of the keyspace here."""
+    """The part of the keyspace that this file uses."""
 
     tables: list[dict[bytes, Row]]
     families: Families
@@ -63,7 +63,7 @@ class Store(Protocol):
 
 
 def family_of(keyspace: Store, row: Row) -> Family:
-    """Of a head."""
+    """The family of a head."""
     return keyspace.families.found[row.kind * DATABASES + row.db, row.key]
 
 
@@ -90,7 +90,7 @@ def settled(keyspace: Store, head: Row, now_ms: int) -> Family:
 
 
 def is_dying(row: Row) -> bool:
-    """A member that is cleared, and not wiped yet."""
+    """Whether a member is cleared but not wiped yet."""
     return row.family is not None and row.place < row.family.dying
 
 
@@ -146,7 +146,7 @@ def unlink(keyspace: Store, row: Row) -> None:
 
 
 def link(keyspace: Store, row: Row) -> None:
-    """A member has a value now."""
+    """Adds a member that has a value now."""
     family = _family(keyspace, row.db, key_of(row.key))
     _count_empty(keyspace, family, -1)
     family.soonest_ms = min(family.soonest_ms, row.deadline_ms) if family.rows else row.deadline_ms
@@ -157,14 +157,14 @@ def link(keyspace: Store, row: Row) -> None:
 
 
 def leave(keyspace: Store, row: Row) -> None:
-    """A member in its place gets another value: the old one leaves the order."""
+    """Removes the old value of a member from the order, before it gets another."""
     assert row.family is not None
     if row.family.order is not None:
         row.family.order.remove(name_of(row.key), keyspace.read(row))
 
 
 def enter(keyspace: Store, row: Row) -> None:
-    """The new one enters it."""
+    """Adds the new value of a member to the order."""
     family = row.family
     assert family is not None
     family.latest = max(family.latest, row.clock)
@@ -298,7 +298,7 @@ def _queue(keyspace: Store, family: Family) -> None:
 
 
 def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: int) -> bool:
-    """Whether a member that a peer sends is of a collection that has ended here."""
+    """Whether a member from a peer belongs to a collection that has ended here."""
     db, key = space % DATABASES, key_of(member)
     mark = keyspace.tables[MARKS + db].get(key)
     if mark is not None and clock <= mark.clock:
@@ -313,7 +313,7 @@ def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: i
 
 # -- slices -----------------------------------------------------------------------------------------------
 def work(keyspace: Store, now_ms: int, budget: int) -> int:
-    """Wipes cleared members and lengthens the lives of others, at most so many; how many."""
+    """Wipes cleared members and prolongs others, up to a number; returns how many."""
     queue, done = keyspace.families.queue, 0
     while queue and done < budget:
         family = queue[0]

@@ -105,7 +105,7 @@ class PureSession:
         return taken
 
     def leave(self) -> None:
-        """MULTI is over, and the engine had answered it."""
+        """Ends a MULTI that the engine has answered."""
         self.keep.drop()
         self.watching.clear()
         self.begun = self.midway = False
@@ -114,7 +114,7 @@ class PureSession:
 
 
 class Notes:
-    """What fast paths did, until the observer is told: behind their replies."""
+    """Events of fast paths, until the observer is told of them after their replies."""
 
     __slots__ = ("observer", "gathering", "kept", "telling")
 
@@ -143,7 +143,7 @@ class Notes:
 
 
 class Wire:
-    """All sessions of an engine: the replies under way, the switches, and how often each hot command ran."""
+    """The sessions of an engine: replies in the making, the switches, and how often each hot command ran."""
 
     def __init__(self, keyspace: Keyspace, settings: Settings) -> None:
         self.keyspace = keyspace
@@ -198,7 +198,7 @@ class Wire:
         return b"".join(self._out)
 
     def _run(self, session: PureSession, now_ms: int) -> None:
-        """Executes until the input, a budget or the session's patience ends."""
+        """Executes commands until the input or a budget ends, or the session has to wait."""
         queue, scanner = session.queue, session.scanner
         self._commands_left = self.settings.feed_commands_max
         bytes_max, moved_max = self.settings.feed_reply_bytes_max, self.keyspace.moved + FEED_MOVED_BYTES_MAX
@@ -273,7 +273,7 @@ class Wire:
         return reply
 
     def _meets_head(self, db: int, command: Command, argv: list[bytes]) -> bool:
-        """Fast paths know strings alone."""
+        """Whether a command for strings meets a collection, which fast paths leave to `dispatch`."""
         if not command.first_key or looks_itself(command):
             return False
         table = self.keyspace.tables[db]
@@ -284,7 +284,7 @@ class Wire:
         )
 
     def _queued_reply(self, session: PureSession, argv: list[bytes], now_ms: int) -> bytes | None:
-        """In MULTI. None: it is for `dispatch`."""
+        """The reply to a command inside MULTI. None: it is for `dispatch`."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.keeping else None
         if found is None or not _permitted(session, found, argv):
             return None
@@ -302,7 +302,7 @@ class Wire:
         return QUEUED
 
     def _exec(self, session: PureSession, now_ms: int) -> bytes | None:
-        """Says the head and the replies. Where one is for `dispatch`, EXEC is (`midway`)."""
+        """Runs EXEC and writes its replies. If one command is for `dispatch`, so is the rest of EXEC (`midway`)."""
         keyspace = self.keyspace
         if not (keyspace.hot_reads and self.hot_writes) or keyspace.full():
             return None
@@ -376,7 +376,7 @@ class Wire:
         ])  # fmt: skip
 
     def _travels(self, session: PureSession, argv: list[bytes]) -> bool:
-        """Whether a hot command is decided about by one key, and may go in company."""
+        """Whether one key decides about a hot command, so that it can travel with others."""
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower()) if session.hot else None
         if found is None or not _permitted(session, found, argv):
             return False

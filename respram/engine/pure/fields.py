@@ -111,7 +111,7 @@ def srem(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def let_go_members(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, now_ms: int) -> Reply:
-    """For whom it was given by name. With the last member the key is gone."""
+    """Removes members, for a user with the right by name. With the last member the key is removed."""
     there = _is_there(keyspace, session, argv, kind, now_ms) if 3 <= len(argv) <= HOT_ARGS_MAX else None
     if there is None:
         return None

@@ -1,4 +1,4 @@
-"""What a peer lacks by its filter. The walk itself is the digests'. The twin of native/filter.c."""
+"""Finds the records that a peer lacks, by its filter. The walk is in digest.py. The twin of native/filter.c."""
 
 from respram.engine.filters import RecordFilter
 from respram.engine.pure.digest import belongs

@@ -1,4 +1,4 @@
-"""Key patterns: what a user may do with which keys. The twin of native/guard.c.
+"""A user's key patterns, checked for fast commands. The twin of native/guard.c.
 
 A session with a guard has its fast commands asked for each of their keys. What the guard does not allow is not refused
 here: it is for `dispatch`, which has the user's selectors, the texts and the log. So a guard may say no where it would

@@ -1,4 +1,4 @@
-"""Which node decides: a table of slots, and the commands that are decided elsewhere. The twin of native/homes.c."""
+"""The table of homes by slot, and the commands that other nodes decide. The twin of native/homes.c."""
 
 from array import array
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Homes:
         self.table = None if table is None else array("H", table)
 
     def home_of(self, command: Command, argv: list[bytes]) -> int:
-        """The number of who decides; 0: this node, or nobody need."""
+        """The number of the node that decides about a command; 0: this node, or none has to."""
         if self.table is None or not decides(command, argv):
             return 0
         keys = argv[1:2] if command.has_key else keys_of(command, argv)

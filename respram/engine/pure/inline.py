@@ -1,4 +1,4 @@
-"""Inline commands: a line of words, as somebody types them into telnet. The twin of native/inline.c."""
+"""Parses inline commands: a line of words, as typed into telnet. The twin of native/inline.c."""
 
 import re
 

@@ -92,7 +92,7 @@ class Keyspace:
         return None if row.family is not None and family.is_dying(row) else row
 
     def found(self, db: int, key: bytes) -> Row | None:
-        """What there is of a key: a row, or what is remembered of it, or nothing."""
+        """The row of a key, its stub, or None."""
         row = self.tables[db].get(key)
         return self.stubs.get(stub_name(db, key)) if row is None and self.stubs and db < DATABASES else row
 
@@ -102,7 +102,7 @@ class Keyspace:
         return None if row is None or row.value is None or row.deadline_ms <= now_ms or not row.kind else row
 
     def seen(self, db: int, key: bytes, now_ms: int) -> Row | None:
-        """The same for a command that reads: counted as a hit or a miss."""
+        """The live row, for a command that reads: counted as a hit or a miss."""
         row = self.row(db, key, now_ms)
         if row is None:
             self.misses += 1
@@ -133,7 +133,7 @@ class Keyspace:
         return self._entry(row, value, len(value))
 
     def look(self, size: int = 0) -> None:
-        """Before a command is told of a member with so long a value."""
+        """Charges a command for a look at a member with a value of this length."""
         if self.moved_max is not None and self.moved + size >= self.moved_max:
             raise AllowanceError
         self.moved += LOOK_BYTES + size
@@ -171,7 +171,7 @@ class Keyspace:
         event: bytes,
         kind: int = 0,
     ) -> None:  # fmt: skip
-        """A local write of what is sealed already, where it is to be. Without an event nobody is told of it."""
+        """A local write of a value that is sealed, if values are. Without an event the observer is not told."""
         row = self.found(db, key)
         is_new = self.observer is not None and self.row(db, key, now_ms) is None
         shadow_ms = self._shadow_left(row, deadline_ms)
@@ -188,7 +188,7 @@ class Keyspace:
                 self.observer(event, db, key)
 
     def cover(self, head: Row, until_ms: int, now_ms: int) -> None:
-        """The same head, remembered for longer: a member of it will end later than it."""
+        """Prolongs the shadow of a head, because one of its members ends later than the head."""
         self.clock = advance(self.clock, now_ms, head.clock)
         self.write(
             head, head.db, head.key, b"", None, self.clock, self.settings.node, head.deadline_ms, until_ms,
@@ -334,7 +334,7 @@ class Keyspace:
             self.digests.add(stub)
 
     def _note_seal(self, row: Row, seal: Seal | None) -> None:
-        """Keys that rows need are counted, so that the others can be forgotten."""
+        """Counts the rows that need a seal key, so that unneeded keys can be wiped."""
         before = row.seal
         row.seal = seal
         if seal is not None:
@@ -400,7 +400,7 @@ class Keyspace:
         return done + family.work(self, now_ms, budget - done)
 
     def end(self, row: Row, now_ms: int) -> None:
-        """What is due for a row that the wheel has let go of."""
+        """Handles a row that the wheel has returned as due."""
         if row.value is None:
             self.remove(row)
             return

@@ -1,4 +1,4 @@
-"""What a peer sent, under the merge rules of record.py. The twin of native/merge.c."""
+"""Merges a peer's records by the rules of record.py. The twin of native/merge.c."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
 
 
 def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
-    """One record under the merge rules; whether it became the newest version here."""
+    """Merges one record, and returns whether it became the newest version here."""
     if row is None:
         if max(record.deadline_ms, record.shadow_ms) <= now_ms:
             return False
@@ -107,7 +107,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
 
 
 class _Seen:
-    """What could be seen under a key before a record was merged, for the observer."""
+    """What was visible under a key before a record was merged, for the observer."""
 
     def __init__(self, keyspace: Keyspace, record: Record, now_ms: int) -> None:
         self.record = record

@@ -1,4 +1,4 @@
-"""What MULTI keeps: hot commands, to be run by EXEC in one go. The twin of native/multi.c."""
+"""Queues hot commands for MULTI, which EXEC runs in one go. The twin of native/multi.c."""
 
 from collections import deque
 from typing import Protocol, runtime_checkable
@@ -18,7 +18,7 @@ Stamps = dict[tuple[int, bytes], tuple[int, int]]
 
 @runtime_checkable
 class Watching(Protocol):
-    """What is asked of a session here."""
+    """The part of a session that this file uses."""
 
     watching: Stamps
 
@@ -32,7 +32,7 @@ class Kept:
         self.bytes = 0  # of their arguments
 
     def add(self, command: Command, argv: list[bytes], keeping: int, full: bool) -> bool:
-        """False: it is for `dispatch`. Whether a right number of arguments can be run is seen at EXEC."""
+        """Queues a command. False: it is for `dispatch`. Arguments other than their number are checked at EXEC."""
         is_one = not looks_itself(command) and (command.has_key or not command.key_specs)
         work = 1 if is_one else len(argv) - 1
         size = sum(map(len, argv))

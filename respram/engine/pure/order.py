@@ -1,4 +1,4 @@
-"""Members of a sorted set in their order: a tree that counts. The twin of native/order.c.
+"""The order of a sorted set's members: a counting tree. The twin of native/order.c.
 
 A B+ tree of (score, name): leaves hold members, inner nodes for each child its first member and how many stand below
 it. So to put, to take out, to find the rank of a member and to go to a rank are a walk from the root down, four nodes
@@ -176,17 +176,17 @@ class Order:
 
     @property
     def used_bytes(self) -> int:
-        """About: what a node takes is counted with its items."""
+        """The approximate memory of the tree, with its nodes."""
         return LEAF_BYTES + len(self) * ITEM_BYTES
 
     def add(self, name: bytes, value: bytes) -> None:
-        """The name must not be in it."""
+        """Adds a member, whose name must not be in the tree."""
         split = self.root.add((score_of(value), name))
         if split is not None:
             self.root = Inner([self.root, split])
 
     def remove(self, name: bytes, value: bytes) -> None:
-        """With the value that it was added with."""
+        """Removes a member, given the value with which it was added."""
         self.root.remove((score_of(value), name))
         if isinstance(self.root, Inner) and len(self.root) <= 1:
             self.root = self.root.children[0] if len(self.root) else Leaf([])

@@ -1,4 +1,4 @@
-"""Which keys were written here and not yet handed to the peers: a bounded, coalescing hint.
+"""The keys that were written here and not yet handed to the peers, each once, up to a bound.
 
 Keyed by key, so that a key written a thousand times between two drains travels once. What does not
 fit is dropped, all of it, and said: anti-entropy repairs the rest, and is the guarantee anyway.

@@ -183,7 +183,7 @@ def _length(row: Row | None) -> int:
 
 
 def _is_long(row: Row) -> bool:
-    """Longer than what is opened here."""
+    """Whether a value is too long to be decrypted here."""
     return _length(row) > DRAFT_BYTES_MAX
 
 
@@ -194,7 +194,7 @@ def _value(keyspace: Keyspace, row: Row | None) -> bytes:
 def _rewrite(
     keyspace: Keyspace, session: Session, key: bytes, row: Row | None, value: bytes, now_ms: int, event: bytes
 ) -> None:
-    """Under the old deadline and mark; a key that was missing gets the default TTL."""
+    """Writes a value under its old deadline and mark; a missing key gets the default TTL."""
     if row is None:
         keyspace.defaulted += 1
         deadline_ms, implicit = now_ms + keyspace.settings.default_ttl_ms, True

@@ -23,7 +23,7 @@ NOT_INSIDE = frozenset({b"select", b"eval", b"evalsha", b"multi", b"exec", b"dis
 
 
 class Status(NamedTuple):
-    """A reply like +OK: to a script a table, of which nothing but that it is there is known."""
+    """A reply like +OK: to a script it is a table, and a program knows only that it exists."""
 
     text: bytes
 
@@ -39,7 +39,7 @@ Call = Callable[[Session, list[bytes], int], bytes | None]
 
 
 class DeclinedError(Exception):
-    """Lua runs it."""
+    """The program declines: Lua runs the script."""
 
 
 class Programs:
@@ -213,7 +213,7 @@ def _member(among: list[bytes], place: Value) -> Value:
 
 
 def _number(value: Value) -> float:
-    """As Lua takes a text for a number, where it is spelt plainly."""
+    """Converts a plainly spelled text to a number, as Lua does."""
     if isinstance(value, float):
         return value
     match = PLAIN.match(value) if isinstance(value, bytes) else None
@@ -235,7 +235,7 @@ def _is_plain(number: float, below: float) -> bool:
 
 
 def _text(value: Value) -> bytes:
-    """As Lua spells it: `%.14g`."""
+    """Spells a number as Lua does: `%.14g`."""
     if isinstance(value, float):
         if not _is_plain(value, 1e14):
             raise DeclinedError

@@ -213,7 +213,7 @@ def _let_go(
     keyspace: Keyspace, session: Session, argv: list[bytes], order: Order | None, start: int, count: int,
     event: bytes, now_ms: int,
 ) -> bytes | None:  # fmt: skip
-    """For whom it was given by name. With the last member the key is gone."""
+    """Removes members, for a user with the right by name. With the last member the key is removed."""
     if count > LET_GO_AT_ONCE:
         return None
     names = [] if order is None or not count else [name for _, name in order.from_rank(start, count, False)]
@@ -332,7 +332,7 @@ def _bound(word: bytes) -> tuple[float, bool] | None:
 
 
 def _head(keyspace: Keyspace, session: Session, key: bytes, now_ms: int) -> Row | None:
-    """Of a sorted set that is there."""
+    """The head of a sorted set that exists."""
     head = keyspace.row(session.db, key, now_ms)
     return head if head is not None and head.kind == ZSET else None
 
@@ -342,14 +342,14 @@ def _member(keyspace: Keyspace, head: Row, name: bytes, now_ms: int) -> Row | No
 
 
 def _counted(keyspace: Keyspace, head: Row | None, name: bytes, now_ms: int) -> Row | None:
-    """A member for a command that reads: its key is counted as a hit or a miss."""
+    """The member, for a command that reads: its key counts as a hit or a miss."""
     keyspace.hits += head is not None
     keyspace.misses += head is None
     return None if head is None else _member(keyspace, head, name, now_ms)
 
 
 def _put(keyspace: Keyspace, head: Row, row: Row | None, name: bytes, score: float, now_ms: int) -> bool:
-    """Whether something has changed."""
+    """Writes a member, and returns whether something has changed."""
     if row is not None and score_of(keyspace.read(row)) == score:
         return False
     deadline_ms = None if row is None or row.implicit else row.deadline_ms

@@ -1,4 +1,4 @@
-"""Hot commands that read whole values, or what is known of a key. The twin of native/reads.c."""
+"""Hot commands that read whole values or facts about a key. The twin of native/reads.c."""
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import walk
@@ -22,7 +22,7 @@ def bulk(value: bytes) -> bytes:
 
 
 def old_value(keyspace: Keyspace, session: Session, row: Row | None) -> bytes:
-    """For a command that answers with what was there: counted as a hit or a miss."""
+    """The old value, for a command that returns it: counted as a hit or a miss."""
     if row is None:
         keyspace.misses += 1
         return NIL[session.proto]

@@ -1,4 +1,4 @@
-"""Requests out of bytes: hiredis where the bytes are plain, our own scanner where they are not.
+"""Parses requests: with hiredis if the bytes are plain, otherwise with a scanner of its own.
 
 hiredis parses replies. As a request parser it is too kind: it takes integers, maps and simple strings
 as arguments, calls an inline command an error, and believes any announced length (`*2147483647`
@@ -80,7 +80,7 @@ class Scanner:
         self.at = self.args_bytes = self.args_left = 0
 
     def _believe_hiredis(self, commands: list[Command]) -> bool:
-        """Takes what hiredis parses, if it is canonical. True: the buffer is used up."""
+        """Takes what hiredis has parsed, if it is canonical. True: the buffer is empty."""
         data = bytes(memoryview(self.buffer)[self.at :])
         if data[0] != STAR or LONG_COUNT.search(data):
             return False

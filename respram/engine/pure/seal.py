@@ -1,4 +1,4 @@
-"""How the pure engine seals and opens values, with pads of keystream made ahead. See respram/seal.py.
+"""Encrypts and decrypts values in the pure engine, with keystream made ahead. See respram/seal.py.
 
 The native engine spends its blocks in the same order: a short value takes whole blocks of the pad, one that does not
 fit takes a new pad, and a long one takes a count of its own. So both make the same ciphertext of the same writes.
@@ -67,7 +67,7 @@ class Seals:
         self.spent = 0
 
     def leave_pad(self) -> None:
-        """What is left of it is overwritten, and never used."""
+        """Drops the pad: the rest of its keystream is overwritten and never used."""
         self.pad[:] = bytes(len(self.pad))
         self.pad_key = None
 

@@ -1,4 +1,4 @@
-"""The beginning of digests, with records there or not. The twin of native/track.c."""
+"""Starts to keep digests, whether or not there are records. The twin of native/track.c."""
 
 from respram.engine.pure.digest import ROW_BYTES, Digests
 from respram.engine.pure.keyspace import Keyspace

@@ -1,4 +1,4 @@
-"""Walking, counting and sampling the keyspace: what may not write. The twin of native/walk.c."""
+"""Walks over, counts and samples the keyspace, without writing. The twin of native/walk.c."""
 
 from respram.engine.api import Scan
 from respram.engine.pure import family
@@ -10,7 +10,7 @@ TTL_SAMPLE = 64  # rows looked at for an average
 
 
 def count(keyspace: Keyspace, db: int, now_ms: int) -> int:
-    """Without heads that have no members, and without those whose last members are overdue."""
+    """The number of live keys, without collections whose members have all ended."""
     over = [row for row in keyspace.wheel.overdue(now_ms) if row.value is not None and row.deadline_ms <= now_ms]
     ended = sum(row.db == db and not (row.kind and not family.family_of(keyspace, row).count) for row in over)
     families = {row.family for row in over if row.family is not None and row.family.headed and row.db % DATABASES == db}

@@ -1,4 +1,4 @@
-"""The timing wheel: every record stands in one slot, by the time at which something is due for it.
+"""The timing wheel: every record is in one slot, by the time at which something is due for it.
 
 Four levels of slots, 8 ms, 1 s, 65 s and 70 min wide (shifts of 3, 10, 16 and 22 bits). A record goes
 to the finest level that still reaches its time; as a coarse slot comes near, one width of the next
@@ -74,7 +74,7 @@ class Wheel:
         return min(times, default=None)
 
     def overdue(self, now_ms: int) -> list[Row]:
-        """Items in slots that have begun: all that may be past due and not yet taken."""
+        """Items in slots that have begun, which may be past due."""
         return [
             item
             for shift, slots in zip(SHIFTS, self.slots, strict=True)

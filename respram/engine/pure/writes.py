@@ -101,7 +101,7 @@ def psetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
 
 
 def setnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """The value of a missing key."""
+    """SETNX: writes the value if the key is missing."""
     if len(argv) != 3 or keyspace.full():
         return None
     there = keyspace.row(session.db, argv[1], now_ms) is not None
@@ -129,7 +129,7 @@ def mset(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
 
 
 def msetnx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """All of them, where none is there."""
+    """MSETNX: writes all keys if none of them exists."""
     if not _may_store_pairs(keyspace, argv):
         return None
     if any(keyspace.row(session.db, key, now_ms) is not None for key in argv[1::2]):
@@ -192,7 +192,7 @@ def pexpireat(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: i
 def _retime(
     keyspace: Keyspace, session: Session, argv: list[bytes], unit_ms: int, from_ms: int, now_ms: int
 ) -> bytes | None:
-    """EXPIRE and its kin: the same value under a new deadline."""
+    """EXPIRE and its relatives: the same value under a new deadline."""
     conditions = {word.upper() for word in argv[3:]}
     odd = conditions - CONDITIONS or (b"NX" in conditions and len(conditions) > 1) or {b"GT", b"LT"} <= conditions
     number = parse_int(argv[2]) if len(argv) >= 3 and not odd else None
@@ -272,7 +272,7 @@ def _put(keyspace: Keyspace, session: Session, key: bytes, value: bytes, ttl_ms:
 
 
 def delete(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """DEL and UNLINK of one key, for whom they were given by name."""
+    """DEL and UNLINK of one key, for a user with the right by name."""
     if len(argv) != 2:
         return None
     found = keyspace.let_go(session.db, argv[1], now_ms, b"del")

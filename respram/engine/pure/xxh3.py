@@ -1,4 +1,4 @@
-"""XXH3-64 without a seed: the digest of a value, as DIGEST tells it and IFDEQ and IFDNE compare it.
+"""XXH3-64 without a seed: the digest that DIGEST returns and IFDEQ and IFDNE compare.
 
 Written after the specification of xxHash (github.com/Cyan4973/xxHash), whose default secret the table below is. The
 twin of native/xxh3.c, which takes about 0.06 ns a byte of a long value where this takes 60. It is no cryptographic
