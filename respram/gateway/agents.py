@@ -1,5 +1,5 @@
-"""The same store for agents, over the Model Context Protocol: REPRAM's four tools by their names, and one more to wait
-for changes.
+"""The store for agents, over the Model Context Protocol: REPRAM's four tools by their names, and one more to wait for
+changes.
 
 Over stdio (`respram mcp`) everything is done with the rights of the connection string; over HTTP (`/mcp`) with those of
 the request's own login. Results are structured. What does not exist is no error: forgetting is the normal end of a key
@@ -114,7 +114,7 @@ Prefix = Annotated[str, Field(max_length=1_000, description='What keys begin wit
 
 
 class Tools:
-    """What the tools do. `login` says with whose rights, for the request at hand."""
+    """The tools. `login` gives the user with whose rights the present request runs."""
 
     def __init__(self, store: Store, hub: Hub, guard: Guard | None) -> None:
         self.store_of_keys = store

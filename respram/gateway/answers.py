@@ -1,4 +1,4 @@
-"""What goes back over HTTP: whole bodies, bodies in pieces, and problems as RFC 9457 wants them. No cookie is ever set.
+"""HTTP responses: whole bodies, bodies in pieces, and problems after RFC 9457. No cookie is ever set.
 
 A problem says what to change and never repeats what was sent; a node's own error text may quote it, so its first word
 alone is shown.

@@ -98,7 +98,7 @@ class Guard:
 
     # -- wrong passwords --------------------------------------------------------------------------
     def guessed(self, address: str, now_s: float) -> None:
-        """Another wrong password from there."""
+        """Counts another wrong password from an address."""
         times = self._wrong.setdefault(address, [])
         times.append(now_s)
         del times[: -GUESSES_MAX - 1]

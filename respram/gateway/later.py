@@ -1,4 +1,4 @@
-"""A face that is imported when somebody asks for it first, on another thread meanwhile.
+"""Imports an application at its first request, on another thread.
 
 The SDK of MCP takes 37 MB and half a second of a core. Most gateways are never asked for `/mcp`.
 """

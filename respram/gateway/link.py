@@ -81,7 +81,7 @@ class Link(asyncio.Protocol):
         return done
 
     def send(self, *words: bytes) -> None:
-        """A command whose reply goes to `heard`."""
+        """Sends a command whose reply goes to `heard`."""
         if self._transport is not None and not self.ended:
             self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]
 
@@ -139,14 +139,14 @@ class Link(asyncio.Protocol):
         self.on_end()
 
     def _watch(self) -> None:
-        """A node that stands still is as good as none: its link is ended, and with it all that waits."""
+        """Ends the link to a node that stands still, and fails all requests that wait on it."""
         if self._waiting and self._waiting[0].deadline_s < self.loop.time():
             self.close()
         self._watching = self.loop.call_later(WATCH_S, self._watch)
 
 
 async def connect(host: str, port: int, path: str, tls: ssl.SSLContext | None, answer_s: float) -> Link:
-    """NodesGone where nobody listens."""
+    """Connects. Raises NodesGone if no node listens there."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_S):

@@ -38,7 +38,7 @@ RIGHTS = ("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_c
 
 
 class Live:
-    """The looks of all users, each while somebody wants it."""
+    """The live views of all users, each updated while it has watchers."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -152,7 +152,7 @@ class Look:
 
 
 def look_once(targets: Sequence[Target]) -> Overview:
-    """One look, for whoever has no loop."""
+    """One look, for callers without an event loop."""
 
     async def main() -> Overview:
         nodes = Nodes(targets)

@@ -14,7 +14,7 @@ def text_of(key: bytes) -> str | None:
 
 
 def quoted(key: bytes) -> str:
-    """As it stands in a path or a query."""
+    """The key percent-encoded for a path or a query."""
     return quote_from_bytes(key, safe="")
 
 

@@ -194,7 +194,7 @@ def spell(one: object) -> str:
 
 
 def info_fields(reply: object) -> dict[str, str]:
-    """What INFO says, or nothing where the user may not ask."""
+    """The fields of INFO; none if the user lacks the right to it."""
     if not isinstance(reply, bytes):
         return {}
     lines = reply.decode("utf-8", "replace").splitlines()

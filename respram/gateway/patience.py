@@ -1,4 +1,4 @@
-"""What uvicorn leaves to others: an end to clients who send a request's head for ever, or never take its answer.
+"""Ends clients that uvicorn would wait for without end: those that never finish a request or never read the answer.
 
 A wrapper around uvicorn's protocol, and one look a second over all connections. The head of a request has HEAD_S and
 HEAD_BYTES_MAX; an answer that the client does not take at all has STUCK_S. Bodies are timed where they are read.
@@ -77,14 +77,14 @@ class Bounded:
 
 
 class Patience:
-    """All connections of one server."""
+    """The bounds for all connections of one server."""
 
     def __init__(self) -> None:
         self.connections: set[Guarded] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def protocol(self, *args: Any, **named: Any) -> asyncio.Protocol:
-        """What uvicorn calls for each connection."""
+        """Makes the protocol of a connection, as uvicorn requires."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         return Guarded(self, HttpToolsProtocol(*args, **named))

@@ -49,7 +49,7 @@ class Body:
 
 
 class Budget:
-    """Bytes of bodies and values that all requests hold together.
+    """The budget of bytes that all requests may hold together, in bodies and values."""
 
     Where there is no room left, bodies that come too slowly give way, those that hold most first: sixteen clients that
     sent all of 16 MB but the last byte kept everybody else out for a minute.

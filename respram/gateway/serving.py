@@ -84,12 +84,12 @@ async def _run(server: uvicorn.Server, sockets: list[socket.socket], *, lifeline
 
 
 def _bug(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Where and what, and no text of it: that could hold what a client sent."""
+    """Logs the kind and place of an error, but not its text, which could contain a client's data."""
     log.error("event=gateway_bug what=%s", type(context.get("exception")).__name__)
 
 
 def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """BindError where somebody else has the port."""
+    """Listens. Raises BindError if the port is taken."""
     made: list[socket.socket] = []
     for host in hosts:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

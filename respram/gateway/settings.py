@@ -1,4 +1,4 @@
-"""What `respram gateway` and `respram mcp` can be told: flags, and variables named after them (--allow-host:
+"""The settings of `respram gateway` and `respram mcp`: flags, and variables named after them (--allow-host:
 RESPRAM_GATEWAY_ALLOW_HOST).
 """
 
@@ -124,7 +124,7 @@ What it may do is what the URL's user may do.
 
 
 def load(words: Mapping[str, str], urls: Sequence[str], variables: Mapping[str, str]) -> Settings:
-    """ConfigError where something is wrong."""
+    """Reads the settings. Raises ConfigError."""
     read: dict[str, object] = {}
     for word in WORDS:
         text, place = words.get(word.name), f"--{word.name}"

@@ -1,4 +1,4 @@
-"""What HTTP and MCP ask of a node: store, fetch, list. Commands over a link and nothing else; no clock but the node's.
+"""Stores, fetches and lists values on a node, for HTTP and MCP, by commands over a link and by the node's clock.
 
 A read asks for the remaining life before and behind the value: where they do not fit together the record was replaced
 meanwhile, and the read is done again as a transaction. (As one from the start it cost a fifth of all requests per
@@ -64,7 +64,7 @@ class Stored(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """What must be true of the present record. Tags are those of `tag`; None: there is no such condition."""
+    """The conditions on the present record. Tags are made by `tag`; None: no such condition."""
 
     match: frozenset[str] | None = None  # If-Match; empty: any record
     none_match: frozenset[str] | None = None  # If-None-Match; empty: no record at all
@@ -145,7 +145,7 @@ class Store:
             self._long_waiting -= 1
 
     async def facts(self, login: Login | None, key: bytes) -> Record | None:
-        """The same without the value."""
+        """The facts of a record, without its value."""
         remaining, length, age = await self._read(
             login, [(b"PTTL", key), (b"STRLEN", key), (b"OBJECT", b"IDLETIME", key)]
         )

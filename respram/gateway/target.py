@@ -32,13 +32,13 @@ class Target(NamedTuple):
     tls: ssl.SSLContext | None
 
     def __str__(self) -> str:
-        """Without the password: this is what may be shown."""
+        """The URL without its password, which may be shown."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.path or f"{host}:{self.port}"
 
 
 def read_url(text: str) -> Target:
-    """ConfigError where it is none; the text is not quoted, for it may hold a password."""
+    """Parses a URL. Raises ConfigError, without quoting the text, which may contain a password."""
     wrong = ConfigError("--url must be redis://[user:password@]host[:port][/db], rediss://... or unix://...")
     try:
         parts = urlsplit(text.strip())

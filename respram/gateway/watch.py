@@ -54,7 +54,7 @@ class Watcher:
         self.woken.set()
 
     async def next(self, patience_s: float) -> list[Event]:
-        """All that waits, or nothing when the time is over."""
+        """All waiting events, or none if the time is up."""
         if not self.waiting and not self.lost:
             self.woken.clear()
             with contextlib.suppress(TimeoutError):
@@ -69,7 +69,7 @@ class Watcher:
 
 
 class Feed:
-    """What one user hears of, over a link of its own."""
+    """The events for one user, over a link of its own."""
 
     def __init__(self, nodes: Nodes, login: Login | None, db: int) -> None:
         self.nodes = nodes
@@ -182,7 +182,7 @@ class Feed:
         self._tell(pattern, event)
 
     def _tell(self, pattern: bytes, event: Event | None) -> None:
-        """None: one event is lost, or more."""
+        """Queues an event. None: one or more events were lost."""
         for watcher in self.watchers.get(pattern, ()):
             if event is None:
                 watcher.lost += 1
