@@ -8,7 +8,7 @@ carry a value; a setting may be quoted where it holds no secret.
 
 
 class ClientError(Exception):
-    """What a client is to be told: `text` is all that follows the `-`, as in `ERR syntax error`."""
+    """An error for a client: `text` is everything after the `-`, as in `ERR syntax error`."""
 
     __slots__ = ("text",)
 
@@ -21,11 +21,11 @@ class ClientError(Exception):
 
 
 class AllowanceError(Exception):
-    """A command asked for more bytes of values than one may read; its client is told so by `dispatch`."""
+    """A command has read more bytes of values than one may; `dispatch` tells its client."""
 
 
 class PeerError(Exception):
-    """A peer sent what no peer may send: the link is closed and counted."""
+    """A peer sent something invalid: its link is closed and counted."""
 
 
 class ConfigError(Exception):
@@ -33,4 +33,4 @@ class ConfigError(Exception):
 
 
 class BindError(ConfigError):
-    """An address cannot be listened on: the setting may be right, the machine is not free. Exit code 1."""
+    """An address cannot be listened on, because it is taken or not allowed. Exit code 1."""

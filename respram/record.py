@@ -1,4 +1,4 @@
-"""The record: the unit of truth, as it stands in an engine and as it travels between peers.
+"""The record: one version of one key, as an engine stores it and as peers exchange it.
 
 A record has an absolute deadline. A stub is a record without a value: it reads as missing and
 outranks older stamps until its shadow has passed. The packed form is what engines merge and drain:
@@ -51,7 +51,7 @@ NAME_LENGTH = Struct("<I")
 
 
 class Seal(NamedTuple):
-    """How a value is sealed: which key, which boot's blocks, from which of them on."""
+    """How a value is sealed: the key, the node's start that used it, and the first counter block."""
 
     key: int
     sealer: int
@@ -98,7 +98,7 @@ def is_of_collection(packed: bytes) -> bool:
 
 
 def key_of(member: bytes) -> bytes:
-    """The collection's key of a member's record."""
+    """The key of the collection to which a member's record belongs."""
     (size,) = NAME_LENGTH.unpack_from(member)
     return member[NAME_LENGTH.size : NAME_LENGTH.size + size]
 
@@ -123,7 +123,7 @@ def shadow_of(deadline_ms: int, own_shadow_ms: int, replaced_deadline_ms: int, r
 
 
 def head_bytes(flags: int) -> int:
-    """How much stands before the key."""
+    """The number of bytes before the key in a packed record."""
     return (
         HEADER.size
         + (SHADOW.size if flags & SHADOWED else 0)

@@ -53,7 +53,7 @@ JOINED_BYTES_MAX = 64 << 10  # small frames of one turn leave in one piece
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes for a link, after those written before."""
+    """Bytes to send on a link, after those before."""
 
     link: int
     data: bytes
@@ -142,7 +142,7 @@ class Replica:
 
     # -- this node's clients --------------------------------------------------------------------------
     def wrote(self, now: Now) -> list[Output]:
-        """After commands that may have written: waits 2 ms for company, or not at all once a frame is full."""
+        """Sends clients' writes: after 2 ms, to share a frame with others, or at once when a frame is full."""
         waiting_bytes = self.engine.waiting_bytes()
         if waiting_bytes >= self.core.policy.batch_bytes:
             return self.flush(now)
@@ -164,7 +164,7 @@ class Replica:
         return self._done(effects, now)
 
     def publish(self, channel: bytes, message: bytes, now: Now) -> list[Output]:
-        """To the subscribers on all other nodes, behind everything that was written before."""
+        """Publishes to the subscribers on all other nodes, after all writes before."""
         return self.flush(now) + self._done(self.core.publish(channel, message, now), now)
 
     def published(self, kind: bytes, now: Now) -> list[Output]:
@@ -180,7 +180,7 @@ class Replica:
         return outputs
 
     def await_acks(self, now: Now) -> tuple[int, list[Output]]:
-        """For WAIT: the number to ask `holders` about, again after each Acknowledged."""
+        """For WAIT: the number for `holders`, which is asked again after each Acknowledged."""
         outputs = self.flush(now)
         return self.core.last_number(), outputs + self._done(self.core.nudge(now), now)
 
@@ -188,20 +188,21 @@ class Replica:
         return self.core.holders(number)
 
     def left(self) -> Left:
-        """What would be lost with this node: written here, and acknowledged by nobody yet."""
+        """The writes of this node that no peer has acknowledged yet, which would be lost with it."""
         return self.core.quorum.left(self.core.last_number())
 
     def has_peers(self) -> bool:
-        """Whether there is a link to one that can hold what is held here."""
+        """Whether there is a link to a node of this enclave."""
         return any(peer.link is not None for peer in self.core.neighbours.of_enclave())
 
     def pull(self, db: int, key: bytes, now: Now) -> tuple[bool, list[Output]]:
-        """On a miss while `pulls_useful`. True: the reply waits for Answered(db, key)."""
+        """Asks peers after a miss, while `pulls_useful`. True: the reply waits for Answered(db, key)."""
         waits, effects = self.core.pull(db, key, now)
         return waits, self._done(effects, now)
 
     def ask(self, db: int, key: bytes, now: Now) -> tuple[int, list[Output]]:
-        """While `unsure`: what a decision is made by. The token of the Learnt that will come; 0: nobody can know."""
+        """Asks what keys hold, for a decision while `unsure`. Returns the token of the Learnt to come; 0: no peer can
+        know."""
         token, effects = self.core.ask(db, key, now)
         return token, self._done(effects, now)
 
@@ -248,7 +249,7 @@ class Replica:
         return self.engine.digest(cut, now.wall_ms)
 
     def expel(self, data: bytes, now: Now) -> tuple[bool, list[Output]]:
-        """A list of who is put out, from this node's operator. False: nobody whom this node believes has signed it."""
+        """Takes a revocation list from the operator. False: no trusted authority has signed it."""
         good, effects = self.core.expel(data, now)
         return good, self._done(effects, now)
 
@@ -284,7 +285,7 @@ class Replica:
 
     # -- effects to outputs ---------------------------------------------------------------------------
     def _done(self, effects: list[Effect], now: Now) -> list[Output]:
-        """Merges what is to be merged, encodes what is to be sent; the rest is for the driver."""
+        """Carries out Merge and Send effects; the others are left to the driver."""
         outputs: list[Output] = []
         todo = deque(effects)
         while todo:

@@ -1,4 +1,4 @@
-"""Seal keys: what values lie in memory under, who has them, and which blocks of AES-256-CTR have been used.
+"""Seal keys: the keys that encrypt values in memory, which nodes have them, and the used blocks of AES-256-CTR.
 
 A value is sealed by XOR with the cipher of counter blocks, and its record says by which key, by which node, from which
 position on. A counter block is 16 bytes, big-endian:
@@ -122,7 +122,7 @@ class Ring:
         self._renew_ms = now_ms + (RENEW_SPREAD_MS * self._own_draw >> 16)
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether `make` is to be called."""
+        """Whether a new key is due, so that `make` has to be called."""
         if self._current.made_ms < self._least_ms and now_ms >= self._renew_ms:
             return True
         spread_ms = SPREAD_MS * self._own_draw >> 16
@@ -133,7 +133,7 @@ class Ring:
         )
 
     def make(self, own: bytes, now_ms: int) -> bool:
-        """Another key to seal with from the next pad on. False: there is no room, or it is no use."""
+        """Makes a new key, used from the next pad on. False: there is no room, or no use for it."""
         made_ms = max([now_ms, self._least_ms, *(one.made_ms + 1 for one in self._keys.values())])
         if not self._current.used:  # nobody has been told of it
             self._current.made_ms = made_ms
@@ -199,7 +199,7 @@ class Ring:
         return True
 
     def forget(self, needed: Collection[int], now_ms: int) -> int:
-        """Wipes the keys that no record needs and nobody seals with; how many. To be called now and then."""
+        """Wipes keys that no record needs and no node seals with; returns how many. To be called now and then."""
         gone = []
         for one in self._keys.values():
             if one is self._current or one.id in needed:
@@ -213,7 +213,7 @@ class Ring:
         return len(gone)
 
     def wipe(self) -> None:
-        """At the end. The ring must not be used again."""
+        """Wipes all keys at the end. The ring must not be used again."""
         self._keys.clear()
         self._memory[:RING_BYTES] = bytes(RING_BYTES)
 

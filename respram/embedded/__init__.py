@@ -1,4 +1,4 @@
-"""Nodes inside other people's programs and tests: there when the block begins, gone when it ends (docs/embedding.md).
+"""Nodes inside programs and tests, which run while a `with` block runs (docs/embedding.md).
 
     with respram.Server() as server:
         redis.Redis(port=server.port).set("greeting", "hello", ex=60)

@@ -1,4 +1,4 @@
-"""A node in a loop that runs already: its own process's, or that of the program around it."""
+"""A node in a running event loop: that of its own process, or that of the program around it."""
 
 import asyncio
 
@@ -12,11 +12,12 @@ class Node:
     running = 0  # in this process: they share its clock
 
     def __init__(self, config: Config, guard: Guard | None = None) -> None:
-        """Without a guard the seal keys lie in memory that is not locked: the process is somebody else's."""
+        """Without a guard the seal keys are in memory that is not locked, because the process belongs to another
+        program."""
         self.app = App(config, asyncio.get_running_loop(), guard)
 
     async def start(self) -> None:
-        """BindError where a port is taken. Clients can connect at once."""
+        """Starts to listen; clients can connect at once. Raises BindError if a port is taken."""
         self.app.listen()
         Node.running += 1
         await self.app.show()
@@ -47,13 +48,14 @@ class Node:
         return int(sockets[0].getsockname()[1]) if sockets else 0
 
     def put_ahead(self, ms: int) -> None:
-        """Lives so much later from now on: whatever is due by then is destroyed, and told, when this returns."""
+        """Advances the node's clock. Whatever is due by then is destroyed, and published, when this returns."""
         clock.put_ahead(ms)
         while self.app.node.engine.expire(clock.now_ms(), EXPIRY_STEP) >= EXPIRY_STEP:
             pass
 
     async def stop(self) -> None:
-        """The last one puts the clock back: a native node that came after would sweep keys before their time."""
+        """Stops the node. The last one resets the clock, since a native node started later would expire keys too
+        early."""
         self.app.stop("closed")
         await self.app.drain()
         Node.running -= 1

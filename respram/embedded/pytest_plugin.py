@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def respram_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the nodes are started with. Override it in a conftest.py."""
+    """The settings of the nodes. Override this in a conftest.py."""
     found: dict[str, Any] = {"engine": request.config.getoption("--respram-engine")}
     for line in request.config.getini("respram_settings"):
         name, _, value = line.partition("=")
@@ -36,7 +36,7 @@ def respram_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def respram_server(respram_settings: dict[str, Any]) -> "Iterator[Server]":
-    """A node for this test alone: nothing can be deleted, so an empty one is a new one."""
+    """A new node for this test alone, because a used one cannot be emptied."""
     from respram.embedded.server import Server
 
     with Server(**respram_settings) as server:
@@ -53,7 +53,7 @@ def respram_client(respram_server: "Server") -> Iterator[Any]:
 
 @pytest.fixture
 def respram_enclave(respram_settings: dict[str, Any]) -> "Iterator[Callable[..., list[Server]]]":
-    """`nodes = respram_enclave(3)`: so many nodes that hold the same keys."""
+    """`nodes = respram_enclave(3)` starts three nodes that hold the same keys."""
     from respram.embedded.server import Enclave
 
     made: list[Enclave] = []

@@ -1,4 +1,4 @@
-"""`Server`, its asynchronous twin and `Enclave`: what a program sees of its nodes."""
+"""`Server`, its asynchronous twin and `Enclave`: nodes for programs and tests."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """For any client library."""
+        """The URL of the node, for any client library."""
         login = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis://{login}{self.host}:{self.port}"
 
@@ -79,7 +79,7 @@ class Server:
         self.metrics_port, self.engine = said["metrics_port"], said["engine"]
 
     def stop(self) -> None:
-        """In order, within six seconds; what does not end by then is ended."""
+        """Stops the node in order, or kills it after six seconds."""
         process = self._process
         if process is None:
             return
@@ -95,7 +95,7 @@ class Server:
         process.stdout.close()
 
     def kill(self) -> None:
-        """As if its machine had gone."""
+        """Kills the node, as a power cut would."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -186,7 +186,7 @@ class AsyncServer:
             await asyncio.to_thread(self._server.stop)
 
     async def advance(self, seconds: float) -> None:
-        """As `Server.advance`. In this loop it is the clock of all nodes of the process."""
+        """Like `Server.advance`. With `in_loop=True` it advances the clock of all nodes of the process."""
         if self._node is None:
             await asyncio.to_thread(self._server.advance, seconds)
         elif self.engine != "pure":
@@ -242,8 +242,8 @@ class Enclave:
 
 
 def _is_whole(server: Server, peers: int) -> bool:
-    """Whether it has links to that many, and holds what they hold. Asked over a plain socket: no client library is
-    needed.
+    """Whether a node has links to that many peers and holds what they hold. It asks over a plain socket, without a
+    client library.
     """
     import socket
 

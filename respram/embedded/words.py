@@ -28,5 +28,6 @@ def spell(value: Setting) -> str:
 
 
 def config_of(flags: Mapping[str, str]) -> Config:
-    """ConfigError where a setting is wrong. The environment says nothing here: a test is the same on every machine."""
+    """Makes the Config, or raises ConfigError. Environment variables are ignored: a test is the same on every
+    machine."""
     return load(dict(flags), {})

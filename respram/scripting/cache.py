@@ -1,4 +1,4 @@
-"""The texts of scripts by their SHA1, bounded by count and bytes: the one that was used longest ago makes room.
+"""The cache of scripts by SHA1, bounded in number and bytes: the least recently used one is evicted.
 
 Redis never lets one go. A client that sends EVALSHA is told NOSCRIPT and sends the text, as it would after a restart.
 """
@@ -36,7 +36,7 @@ class Cached:
 
     @property
     def grows(self) -> bool:
-        """Whether it may run only while there is memory, as it has said of itself."""
+        """Whether the script declares that it may grow memory, so that it needs free memory to run."""
         return self.flags is not None and not self.flags & {b"no-writes", b"allow-oom"}
 
 

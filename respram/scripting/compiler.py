@@ -1,4 +1,4 @@
-"""From a script's text to a program that the engines run, where the script keeps to a small part of Lua.
+"""Compiles a script that uses only a small part of Lua to a program, which the engines run.
 
 What half the world sends (compare and delete, compare and expire, count and give a window, token buckets) is made of
 `redis.call` with KEYS, ARGV and constants, of locals, `if`, comparisons, arithmetic and a loop over KEYS. All scripts
@@ -29,7 +29,7 @@ LEVELS_MAX = 40  # of nested blocks and expressions: the compiler recurses
 
 
 def compile_script(text: bytes) -> Program | None:
-    """None: it is Lua's."""
+    """The program of a script. None: Lua has to run it."""
     if len(text) > TEXT_BYTES_MAX:
         return None
     try:
@@ -75,7 +75,7 @@ class _Compiler:
         return token
 
     def accepts(self, value: bytes) -> bool:
-        """Takes a mark or a word, if it is the next."""
+        """Consumes a mark or a word, if it is the next one."""
         if self.now.value != value or self.now.kind not in (b"mark", b"word"):
             return False
         self.at += 1

@@ -1,4 +1,4 @@
-"""One Lua with the sandbox of `lua/` inside, through lupa: it compiles scripts, runs one at a time, and is bounded.
+"""A bounded Lua runtime, through lupa, with the sandbox of `lua/`: compiles scripts and runs one at a time.
 
 **What crosses.** Bytes, numbers, booleans and None, both ways; never a Python object, never a Lua table. Lua calls a
 few functions of this file. Each takes plain values, and returns instead of raising: an exception would cross as an
@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
 
 
 class Host(Protocol):
-    """What a script may ask of the node."""
+    """The calls that a script can make to the node."""
 
     def call(self, argv: list[bytes]) -> Answer | bytes | int:
         """The reply; what Lua is to get as it is may come without an Answer around it."""
@@ -94,7 +94,7 @@ class Host(Protocol):
 
 
 class Inside(Protocol):
-    """The engine, which may run scripts by itself: engine/api.py."""
+    """The engine, which can run scripts itself: engine/api.py."""
 
     def open_lua(self, path: bytes) -> bytes | None: ...
     def limit_lua(self, bytes_max: int, worn_bytes: int) -> None: ...
@@ -106,7 +106,7 @@ class NoLuaError(Exception):
 
 
 class CompileError(Exception):
-    """The script is no Lua; the text is Lua's message."""
+    """The script does not compile; the text is Lua's message."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__(text)
@@ -176,7 +176,7 @@ class Runtime:
         return found
 
     def run(self, script: Script, host: Host, keys: list[bytes], arguments: list[bytes], proto: int) -> Outcome:
-        """Runs it to its end; what the host raised meanwhile is raised here."""
+        """Runs a script to its end, and raises what the host raised meanwhile."""
         self.host = host
         self._lua.set_max_memory(0)
         try:
@@ -199,7 +199,7 @@ class Runtime:
         return Outcome(*found) if isinstance(found, tuple) else Outcome(found)
 
     def keep(self, script: Script) -> int:
-        """The number under which the engine may run it."""
+        """Stores a script, and returns the number under which the engine can run it."""
         number = self._keep(script)
         assert isinstance(number, int)
         return number
@@ -343,7 +343,7 @@ class Runtime:
         return guarded
 
     def _fail(self, error: BaseException) -> Any:
-        """The first failure of the host ends the script, and is raised again when Lua is over."""
+        """Notes a failure of the host: the first one ends the script, and is raised again when Lua has returned."""
         self.failure = self.failure or error
         return None, FAULT, b"ERR the node failed to run a command of the script"
 

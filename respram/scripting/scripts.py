@@ -48,7 +48,7 @@ class Run:
 
 
 class Pupil(Protocol):
-    """Who runs the programs of scripts that were recognised: the engine."""
+    """The engine, as far as it runs compiled scripts."""
 
     def teach(self, name: bytes, program: Program) -> bool: ...
     def teach_script(self, name: bytes, script: int) -> bool: ...
@@ -73,7 +73,8 @@ class Scripts:
 
     # -- the cache --------------------------------------------------------------------------------
     def load(self, text: bytes) -> bytes:
-        """Compiles and keeps a text; its digest. Raises ClientError (of its first line) and CompileError."""
+        """Compiles and caches a script, and returns its digest. Raises ClientError (for its first line) and
+        CompileError."""
         digest = digest_of(text)
         if digest not in self.cache:
             entry = read_header(text)
@@ -180,7 +181,7 @@ class Scripts:
         return outcome
 
     def judge(self) -> int:
-        """For the hook of the script that runs: 0 to go on, or why it ends. May come back much later."""
+        """Called by Lua's hook: 0 to continue, or the reason to end the script. It may return much later."""
         run, now_us = self.running, self._micros()
         assert run is not None
         if run.reason or now_us < run.slice_end_us:
@@ -209,7 +210,7 @@ class _Worker:
         self._begun = False
 
     def enter(self, call: Callable[..., Outcome], *arguments: object) -> Outcome | None:
-        """What it returned, or None: it was left, or it failed."""
+        """Runs until the call returns or is suspended; its result, or None if it was suspended or failed."""
         self._outside = self._current()
         self.is_inside = True
         outcome: Outcome | None = self._greenlet.switch(call, arguments)
@@ -221,7 +222,7 @@ class _Worker:
         return outcome
 
     def leave(self) -> None:
-        """Called inside: back to whoever entered, until `go_on`."""
+        """Called inside: returns to the caller of `enter`, until `go_on`."""
         self._outside.switch(None)
 
     def _serve(self, call: Callable[..., Outcome], arguments: tuple[object, ...]) -> None:

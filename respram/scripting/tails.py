@@ -1,4 +1,4 @@
-"""What is looked for in a script's text before Lua compiles it: tail calls, and parameters that Lua 5.1 cannot hold.
+"""Checks a script's text before Lua compiles it, for tail calls and for too many parameters.
 
 `return f(x)` of a script becomes `return __redis__all(1,f(x))`, on the same line: the same values, but no tail call.
 

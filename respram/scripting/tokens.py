@@ -16,7 +16,7 @@ ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b'"': b'"', b"'"
 
 
 class Odd(Exception):
-    """The script is Lua's."""
+    """The script uses something that only Lua can run."""
 
 
 class Token(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which segment a record belongs to: a bucket of time that holds its end (the later of deadline and shadow).
+"""Assigns a record to a segment: the bucket of time with its end (the later of deadline and shadow).
 
 A segment is destroyed when its bucket has passed, so a bucket's width is how long a file may outlive its data. Narrow
 buckets for all of 31 days would be 40,000 files; so they widen with distance, as the slots of the timing wheel do: 65 s
@@ -31,7 +31,7 @@ class Bucket(NamedTuple):
 
     @property
     def end_ms(self) -> int:
-        """From here on nothing in it is alive."""
+        """The end of a bucket: from this time on nothing in it is alive."""
         return (self.number + 1) << self.shift
 
 
@@ -43,7 +43,7 @@ class Sum(NamedTuple):
 
 
 def edges_at(now_ms: int) -> Edges:
-    """Where each width but the last ends, in Unix milliseconds."""
+    """The time at which each width but the last ends, in Unix milliseconds."""
     return tuple(((now_ms >> wider) + 2) << wider for wider in SHIFTS[1:])
 
 
@@ -65,20 +65,20 @@ def folded(digests: Iterable[BucketDigest], edges: Edges) -> dict[Bucket, Sum]:
 
 
 def narrow_numbers(bucket: Bucket) -> range:
-    """The digest buckets that it is made of."""
+    """The numbers of the digest buckets of which a segment's bucket consists."""
     wider = bucket.shift - SHIFTS[0]
     return range(bucket.number << wider, (bucket.number + 1) << wider)
 
 
 class Share(NamedTuple):
-    """What a payload has for one bucket."""
+    """The records of a payload that belong to one bucket."""
 
     records: list[bytes]
     values_end_ms: list[int]  # of those whose value dies before the bucket: their shadow is what stays
 
 
 def scattered(payload: bytes, edges: Edges, wanted: Container[Bucket]) -> dict[Bucket, Share]:
-    """Packed records by bucket, those of unwanted ones left out."""
+    """Packed records by bucket, without those of unwanted buckets."""
     found: dict[Bucket, Share] = {}
     places: dict[int, Share | None] = {}  # by narrow number: a look instead of arithmetic for every record
     narrow = SHIFTS[0]

@@ -76,7 +76,8 @@ class SegmentKeys:
         return len(self._keys)
 
     def add(self, entry: Entry, teller: int = HERE) -> bool:
-        """Whether it is new here: a key, or that it is destroyed. `teller`: the peer that told it, HERE or MADE_HERE.
+        """Adds a key or a tombstone, and returns whether it is new here. `teller`: the peer that sent it, HERE or
+        MADE_HERE.
         """
         if entry.is_tombstone:
             return self._bury(entry.id, entry.end_ms, teller)
@@ -101,7 +102,7 @@ class SegmentKeys:
         return found[1] if found is not None else None
 
     def drop(self, id: bytes, teller: int = HERE) -> bool:
-        """Destroys a key; whether it was here, and its teller may destroy it."""
+        """Destroys a key, and returns whether it was here and the teller may destroy it."""
         found = self._keys.get(id)
         if found is None or (found[2] == MADE_HERE and teller > HERE):
             return False
@@ -150,7 +151,7 @@ class SegmentKeys:
                 yield Entry(id, self._gone[self._teller_of[id]][id], NO_KEY)
 
     def expire(self, now_ms: int) -> int:
-        """Destroys the keys of buckets that have passed; how many. Their tombstones go with them."""
+        """Destroys the keys and tombstones of buckets that have passed; returns how many."""
         past = [id for id, (end_ms, _, _) in self._keys.items() if end_ms <= now_ms]
         for id in past:
             self._forget(id)

@@ -30,7 +30,7 @@ _NONCE = Struct("<Q4x")
 
 
 class Unreadable(Exception):
-    """Why a file is not used: `foreign`, `corrupt` or `truncated`."""
+    """A file cannot be used: it is `foreign`, `corrupt` or `truncated`."""
 
 
 class Header(NamedTuple):
@@ -46,7 +46,7 @@ class Header(NamedTuple):
 
 
 def owner_of(network: str, enclave: str) -> bytes:
-    """Whose records they are: segments of another network or enclave are not for us."""
+    """The owner of a segment, a hash of network and enclave: segments of other owners are not read."""
     return hashlib.sha256(b"respram snapshot\0" + network.encode() + b"\0" + enclave.encode()).digest()[:16]
 
 
@@ -64,7 +64,7 @@ def read_header(data: bytes, owner: bytes) -> Header:
 
 
 class Sealer:
-    """Frames of one file, in order."""
+    """Encrypts the frames of one file, in order."""
 
     __slots__ = ("header", "_cipher", "_place")
 
@@ -82,7 +82,7 @@ class Sealer:
 
 
 class Opener:
-    """The same, backwards. The caller reads a head, asks how much follows, and hands it in."""
+    """Decrypts the frames of one file. The caller reads a head, asks how many bytes follow, and hands them in."""
 
     __slots__ = ("_header", "_cipher", "_place")
 
