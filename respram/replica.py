@@ -43,7 +43,7 @@ from respram.gossip.repair import ENDING_MS, YOUNG_MS
 from respram.gossip.states import JOINING
 from respram.gossip.timers import Now
 from respram.slots import first_key, slot_of
-from respram.snapshot.keys import Entry
+from respram.snapshot.keys import SegmentKey
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 
@@ -254,7 +254,7 @@ class Replica:
         return good, self._done(effects, now)
 
     # -- this node's snapshots --------------------------------------------------------------------------
-    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Output]:
+    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes], now: Now) -> list[Output]:
         return self._done(self.core.share_keys(entries, dropped, now), now)
 
     def restored(self, records: int, now: Now) -> list[Output]:

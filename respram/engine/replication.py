@@ -45,7 +45,7 @@ class Digest(NamedTuple):
     sum: int  # of ids, mod 2**64
 
 
-class Bucket(NamedTuple):
+class BucketDigest(NamedTuple):
     number: int  # end granule >> shift
     records: int
     sum: int
@@ -83,7 +83,7 @@ class Replicating(Protocol):
     def digest(self, cut: Cut, now_ms: int) -> Digest | None:
         """Over all databases. None: the cut lies more than YOUNG_GRANULES back, and nobody can tell any more."""
 
-    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[BucketDigest]:
         """Of the buckets that have records within the cut, by number. Empty for a cut that cannot be told."""
 
     def count_since(self, since: int) -> int:

@@ -51,7 +51,7 @@ from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
 from respram.gossip.truths import Truths
 from respram.gossip.witnesses import Witnesses
-from respram.snapshot.keys import Entry
+from respram.snapshot.keys import SegmentKey
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
@@ -353,7 +353,7 @@ class Core:
         good = self.expulsions.take(data)
         return good, self._taken()
 
-    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes], now: Now) -> list[Effect]:
+    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes], now: Now) -> list[Effect]:
         """Keys of segments that this node made or took out of use; the ring has them, or has them no more."""
         self.now = now
         self.segment_keys.share(entries, dropped)

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 
-from respram.engine.replication import Bucket, Cut, Selection
+from respram.engine.replication import BucketDigest, Cut, Selection
 from respram.errors import PeerError
 from respram.gossip.books import Books
 from respram.gossip.effects import Host
@@ -233,7 +233,7 @@ class Repair:
         if book_sum != self.book.sum:
             self.books.compare(link)
 
-    def _buckets(self, cut: Cut) -> tuple[int, list[Bucket]]:
+    def _buckets(self, cut: Cut) -> tuple[int, list[BucketDigest]]:
         """The finest buckets that fit a message. Coarser ones are sums of the finest, so the engine is asked once."""
         fine = self.host.store.bucket_digests(cut, 0, self.host.now.wall_ms)
         for shift in SHIFTS:
@@ -244,4 +244,4 @@ class Repair:
                 tally[1] += total
             if len(sums) <= self.host.policy.buckets_max:
                 break
-        return shift, [Bucket(number, one[0], one[1] & (1 << 64) - 1) for number, one in sums.items()]
+        return shift, [BucketDigest(number, one[0], one[1] & (1 << 64) - 1) for number, one in sums.items()]

@@ -16,7 +16,7 @@ from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.timers import KeysExpire
 from respram.snapshot.buckets import SHIFTS
-from respram.snapshot.keys import KEYS_MAX, Entry, SegmentKeys, id_of, pack, unpack, unpack_ids
+from respram.snapshot.keys import KEYS_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack, unpack_ids
 from respram.wire.messages import Keys
 
 BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, and the edge that it may begin behind
@@ -30,7 +30,7 @@ class SegmentKeySharing:
     keys: SegmentKeys = field(default_factory=SegmentKeys)  # this node's and its peers'
     timer: bool = False
 
-    def share(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
+    def share(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes]) -> None:
         """Sends keys made here, and ids of keys whose files are gone. The ring has been updated already.
         """
         ids = list(dropped)

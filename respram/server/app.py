@@ -87,7 +87,7 @@ class App:
         self.snapshots = self.node.snapshots = self._snapshots() if config.snapshot_dir else None
         self.node.loading = self.snapshots is not None
         if self.snapshots is not None:
-            self.meeting.segment_keys = self.snapshots.ring
+            self.meeting.segment_keys = self.snapshots.keys
 
     def _ring(self) -> Ring | None:
         """The seal keys. A node that does not seal may have to decrypt values of its peers, or of its own earlier

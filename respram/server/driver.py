@@ -38,7 +38,7 @@ from respram.server.decisions import Decisions
 from respram.server.links import Links, now
 from respram.server.secret import Trust
 from respram.server.waiting import Name, Waiting
-from respram.snapshot.keys import Entry
+from respram.snapshot.keys import SegmentKey
 from respram.wire.messages import Forward
 
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
@@ -338,7 +338,7 @@ class Driver:
     def forget(self, waiter: Waiter) -> None:
         self.waiting.forget(waiter)
 
-    def share_keys(self, entries: Iterable[Entry], dropped: Iterable[bytes]) -> None:
+    def share_keys(self, entries: Iterable[SegmentKey], dropped: Iterable[bytes]) -> None:
         self.carry(self.replica.share_keys(entries, dropped, now()))
 
     def restored(self, records: int) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from respram.errors import ConfigError, PeerError
 from respram.record import DATABASES, MARKS, Record, is_member, key_of, pack, unpack
 from respram.server import snapshot_files as files
-from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, Entry, id_of, lock_ring, unlock_ring
+from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, SegmentKey, id_of, lock_ring, unlock_ring
 from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer, Unreadable
 from respram.stamp import from_ms
 
@@ -70,7 +70,7 @@ def _expire(folder: Path, secret: str, now_ms: int, tell: Tell) -> Done:
         living = [one for one in found if one.header.bucket.end_ms > now_ms]
         over = [one for one in found if one.header.bucket.end_ms <= now_ms]
         ended = _ended(found, keys, now_ms, tell)
-        fresh: dict[bytes, Entry] = {}  # by the key that it replaces
+        fresh: dict[bytes, SegmentKey] = {}  # by the key that it replaces
         parts: list[Path] = []
         for one in living:
             entry = keys.get(one.header.key_id)
@@ -116,7 +116,7 @@ def _owners(folder: Path) -> list[bytes]:
     return sorted(owners)
 
 
-def _keys(content: bytes, secret: str, owner: bytes) -> tuple[dict[bytes, Entry], bytes]:
+def _keys(content: bytes, secret: str, owner: bytes) -> tuple[dict[bytes, SegmentKey], bytes]:
     if not content or not secret:
         return {}, b""
     try:
@@ -126,15 +126,15 @@ def _keys(content: bytes, secret: str, owner: bytes) -> tuple[dict[bytes, Entry]
     return {entry.id: entry for entry in entries}, extra
 
 
-def _write_ring(folder: Path, secret: str, owner: bytes, entries: list[Entry], extra: bytes) -> None:
+def _write_ring(folder: Path, secret: str, owner: bytes, entries: list[SegmentKey], extra: bytes) -> None:
     files.replace(folder / files.RING, lock_ring(secret, secrets.token_bytes(SALT_BYTES), owner, entries, extra))
 
 
-def _part(one: files.Found, made: Entry) -> Path:
+def _part(one: files.Found, made: SegmentKey) -> Path:
     return one.path.with_name(files.name_of(one.header.bucket, made.id) + files.PART)
 
 
-def _ended(found: list[files.Found], keys: dict[bytes, Entry], now_ms: int, tell: Tell) -> Ended:
+def _ended(found: list[files.Found], keys: dict[bytes, SegmentKey], now_ms: int, tell: Tell) -> Ended:
     """A member ends with its collection, whatever its own end: so the head, or a mark, has to be known first. It may
     lie in another file.
     """
@@ -164,8 +164,8 @@ def _is_over(record: Record, ended: Ended, now_ms: int) -> bool:
 
 
 def _rewrite(
-    one: files.Found, entry: Entry, now_ms: int, ended: Ended, done: Done, tell: Tell
-) -> Entry | None:
+    one: files.Found, entry: SegmentKey, now_ms: int, ended: Ended, done: Done, tell: Tell
+) -> SegmentKey | None:
     """The segment without what is over, as a part file; its old key where nothing is; None where it cannot be read
     whole.
     """
@@ -191,7 +191,7 @@ def _rewrite(
     if not values:
         return entry
     key = secrets.token_bytes(KEY_BYTES)
-    made = Entry(id_of(key), one.header.bucket.end_ms, key)
+    made = SegmentKey(id_of(key), one.header.bucket.end_ms, key)
     sealer = Sealer(Header(one.header.bucket, one.header.owner, made.id, now_ms), key)
     path, data, pending = _part(one, made), [sealer.header], b""
     for piece in pieces:

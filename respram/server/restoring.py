@@ -51,15 +51,15 @@ class Earlier:
     """The segments of an earlier boot that are not read yet."""
 
     def __init__(
-        self, config: Config, engine: Engine, owner: bytes, ring: SegmentKeys, seals: Ring | None,
+        self, config: Config, engine: Engine, owner: bytes, keys: SegmentKeys, seal_ring: Ring | None,
         in_thread: "Callable[..., asyncio.Future[Any]]", log: Log, number: int,
     ) -> None:  # fmt: skip
         self.config = config
         self.engine = engine
         self.folder = Path(config.snapshot_dir)
         self.owner = owner
-        self.ring = ring
-        self.seals = seals
+        self.keys = keys
+        self.seal_ring = seal_ring
         self.in_thread = in_thread
         self.log = log
         self.number = number  # of this boot
@@ -92,12 +92,12 @@ class Earlier:
 
     async def unlock(self) -> AsyncIterator[Restored]:
         """Reads the files whose keys are there, soonest to end first."""
-        seals = self.seals.version if self.seals is not None else 0
+        version = self.seal_ring.version if self.seal_ring is not None else 0
         ready = [
-            one for id, one in self.locked.items() if self.ring.get(id) is not None and self._tried.get(id) != seals
+            one for id, one in self.locked.items() if self.keys.get(id) is not None and self._tried.get(id) != version
         ]
         for found in sorted(ready, key=lambda one: one.header.bucket.end_ms):
-            yield await self._load(found, seals)
+            yield await self._load(found, version)
 
     def tell_locked(self) -> None:
         """Logs one warning after restoring that names the segments whose keys are missing."""
@@ -135,7 +135,7 @@ class Earlier:
             self._tell(reason, [name for name, why in bad if why == reason])
         self.locked = {one.header.key_id: one for one in found if one.header.bucket.end_ms > now_ms}
         self.all_bytes = sum(one.size for one in self.locked.values())
-        self.ring.wanted = set(self.locked)
+        self.keys.wanted = set(self.locked)
         return len(bad)
 
     def _tell(self, reason: str, names: list[str]) -> None:
@@ -152,8 +152,8 @@ class Earlier:
                 self.ring_fault = f"{files.RING} is missing or empty"
                 return
             entries, seals = unlock_ring(self.config.snapshot_key, self.owner, content)
-            if self.seals is not None:
-                self.seals.learn(seals, clock.now_ms())
+            if self.seal_ring is not None:
+                self.seal_ring.learn(seals, clock.now_ms())
         except (OSError, ValueError, PeerError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             self.ring_fault = f"{files.RING}: {why}"
@@ -161,13 +161,13 @@ class Earlier:
         now_ms = clock.now_ms()
         for entry in entries:
             if entry.end_ms > now_ms:
-                self.ring.add(entry)
+                self.keys.add(entry)
 
-    async def _load(self, found: files.Found, seals: int) -> Restored:
+    async def _load(self, found: files.Found, version: int) -> Restored:
         """Nothing of it counts as read where values are sealed with keys that are not here yet: it is read again once
         there are more.
         """
-        key = self.ring.get(found.header.key_id)
+        key = self.keys.get(found.header.key_id)
         assert key is not None
         frame_bytes_max = 2 * self.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
         frames = files.read(found, bytes(key), frame_bytes_max)
@@ -186,7 +186,7 @@ class Earlier:
             if fault or not payloads:
                 break
         if strange:
-            self._tried[found.header.key_id] = seals
+            self._tried[found.header.key_id] = version
             return Restored(records, unusable=bool(fault))
         self.locked.pop(found.header.key_id, None)  # its bucket may have passed meanwhile
         return Restored(records, found, bool(fault))

@@ -38,7 +38,7 @@ from respram.server.driver import Driver
 from respram.server.restoring import Earlier, Restored
 from respram.snapshot import buckets
 from respram.snapshot.buckets import Bucket, Sum
-from respram.snapshot.keys import KEY_BYTES, MADE_HERE, SALT_BYTES, Entry, SegmentKeys, id_of, lock_ring
+from respram.snapshot.keys import KEY_BYTES, MADE_HERE, SALT_BYTES, SegmentKey, SegmentKeys, id_of, lock_ring
 from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
 
 STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure engine
@@ -72,7 +72,7 @@ class Draft:
     def __init__(self, folder: Path, bucket: Bucket, sum: Sum, owner: bytes, now_ms: int) -> None:
         self.bucket, self.sum = bucket, sum
         key = bytearray(secrets.token_bytes(KEY_BYTES))
-        self.entry = Entry(id_of(key), bucket.end_ms, key)
+        self.entry = SegmentKey(id_of(key), bucket.end_ms, key)
         self.part = folder / (files.name_of(bucket, self.entry.id) + files.PART)
         self.sealer = Sealer(Header(bucket, owner, self.entry.id, now_ms), self.entry.key)
         self.pending = bytearray()
@@ -104,21 +104,21 @@ class Draft:
 class Snapshots:
     def __init__(
         self, config: Config, engine: Engine, loop: asyncio.AbstractEventLoop, log: Log,
-        seals: Ring | None = None, on_restored: Callable[[], None] = lambda: None, number: int = 1,
+        seal_ring: Ring | None = None, on_restored: Callable[[], None] = lambda: None, number: int = 1,
     ) -> None:  # fmt: skip
         self.config = config
         self.on_restored = on_restored
         self.engine = engine
-        self.seals = seals
+        self.seal_ring = seal_ring
         self.loop = loop
         self.log = log
         self.folder = Path(config.snapshot_dir)
         self.owner = owner_of(config.network, config.enclave)
-        self.ring = SegmentKeys()
+        self.keys = SegmentKeys()
         self.driver: Driver | None = None  # where there are peers, once it runs
         self.current: dict[Bucket, Held] = {}
         self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew
-        self.earlier = Earlier(config, self.engine, self.owner, self.ring, seals, self.in_thread, log, number)
+        self.earlier = Earlier(config, self.engine, self.owner, self.keys, seal_ring, self.in_thread, log, number)
         self.restored_records = self.restored_files = self.unusable_files = 0
         self.restoring = True
         self.writing = self.cut_short = False
@@ -217,7 +217,7 @@ class Snapshots:
 
     async def forget(self, now_ms: int) -> None:
         """Destroys the keys, then the files, of buckets that have passed."""
-        self.ring.expire(now_ms)
+        self.keys.expire(now_ms)
         past = [bucket for bucket in self.current if bucket.end_ms <= now_ms]
         gone = [self.current.pop(bucket).path for bucket in past]
         gone += [one.path for one in self.loaded if one.header.bucket.end_ms <= now_ms] + self.earlier.forget(now_ms)
@@ -381,7 +381,7 @@ class Snapshots:
         for draft in drafts:
             held = self.current.get(draft.bucket)
             if held is None or held.key_id != draft.entry.id:
-                self.ring.drop(draft.entry.id)
+                self.keys.drop(draft.entry.id)
                 paths += [draft.part, draft.final]
         if paths:
             self._thread.submit(files.remove, paths)
@@ -393,7 +393,7 @@ class Snapshots:
         sizes = await self.in_thread(lambda: [files.sync([draft.part]) for draft in drafts])
         entries = [draft.entry for draft in drafts]
         for entry in entries:
-            if not self.ring.add(entry, MADE_HERE):
+            if not self.keys.add(entry, MADE_HERE):
                 raise OSError(errno.ENOSPC, "no room for a key")
         await self._write_ring(entries)
         if self.driver is not None:
@@ -412,21 +412,21 @@ class Snapshots:
             return
         ids = [held.key_id for held in old]
         for id in ids:
-            self.ring.drop(id)
+            self.keys.drop(id)
         if self.driver is not None:
             self.driver.share_keys((), ids)
         await self.in_thread(files.remove, [held.path for held in old])
         await self._write_ring()
 
-    async def _write_ring(self, more: list[Entry] = []) -> None:  # noqa: B006 - never changed
+    async def _write_ring(self, more: list[SegmentKey] = []) -> None:  # noqa: B006 - never changed
         """The keys of this node's own segments, for a restart without peers."""
         if not self.config.snapshot_key:
             return
         ids = [held.key_id for held in self.current.values()] + [entry.id for entry in more]
         ids += [one.header.key_id for one in self.loaded] + list(self.earlier.locked)
         salt = secrets.token_bytes(SALT_BYTES)
-        seals = self.seals.export() if self.seals is not None else b""
-        content = lock_ring(self.config.snapshot_key, salt, self.owner, self.ring.entries(ids), seals)
+        seals = self.seal_ring.export() if self.seal_ring is not None else b""
+        content = lock_ring(self.config.snapshot_key, salt, self.owner, self.keys.entries(ids), seals)
         await self.in_thread(files.replace, self.folder / files.RING, content)
 
     # -- for INFO ---------------------------------------------------------------------------------
@@ -444,8 +444,8 @@ class Snapshots:
             ("snapshot_segments", len(held)),
             ("snapshot_records", sum(one.sum.records for one in held)),
             ("snapshot_bytes", sum(one.size for one in held)),
-            ("snapshot_keys_held", len(self.ring)),
-            ("snapshot_keys_refused", self.ring.refused),
+            ("snapshot_keys_held", len(self.keys)),
+            ("snapshot_keys_refused", self.keys.refused),
             ("snapshot_restored_records", self.restored_records),
             ("snapshot_restored_files", self.restored_files),
             ("snapshot_locked_files", len(self.earlier.locked)),

@@ -11,8 +11,7 @@ Edges between widths are multiples of the wider one, so the narrow digests that 
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from respram.engine.replication import GRANULE_SHIFT
-from respram.engine.replication import Bucket as BucketDigest
+from respram.engine.replication import GRANULE_SHIFT, BucketDigest
 from respram.record import ends
 
 SHIFTS = (16, 22, 28)  # of milliseconds: 65.5 s, 70 min, 75 h

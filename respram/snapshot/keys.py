@@ -44,7 +44,7 @@ NO_KEY = bytes(KEY_BYTES)
 _NONCE = bytes(12)  # the key is never used twice
 
 
-class Entry(NamedTuple):
+class SegmentKey(NamedTuple):
     id: bytes
     end_ms: int  # of the bucket: from here on the key is gone
     key: bytes | bytearray
@@ -75,7 +75,7 @@ class SegmentKeys:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, entry: Entry, teller: int = HERE) -> bool:
+    def add(self, entry: SegmentKey, teller: int = HERE) -> bool:
         """Adds a key or a tombstone, and returns whether it is new here. `teller`: the peer that sent it, HERE or
         MADE_HERE.
         """
@@ -144,11 +144,11 @@ class SegmentKeys:
     def has_tombstones(self) -> bool:
         return bool(self._gone)
 
-    def tombstones(self, ids: Iterable[bytes] | None = None) -> Iterator[Entry]:
+    def tombstones(self, ids: Iterable[bytes] | None = None) -> Iterator[SegmentKey]:
         """Of these keys, or of all that were destroyed before their buckets ended."""
         for id in list(self._teller_of if ids is None else ids):
             if id in self._teller_of:
-                yield Entry(id, self._gone[self._teller_of[id]][id], NO_KEY)
+                yield SegmentKey(id, self._gone[self._teller_of[id]][id], NO_KEY)
 
     def expire(self, now_ms: int) -> int:
         """Destroys the keys and tombstones of buckets that have passed; returns how many."""
@@ -160,28 +160,28 @@ class SegmentKeys:
                 self._dig(id, teller)
         return len(past)
 
-    def entries(self, ids: Iterable[bytes] | None = None) -> Iterator[Entry]:
+    def entries(self, ids: Iterable[bytes] | None = None) -> Iterator[SegmentKey]:
         """These, or all: this node's own first, then those of whoever told fewest, for a receiver has a quota as well.
         """
         if ids is None:
             ids = sorted(self._keys, key=lambda id: (self._keys[id][2] > HERE, self._count_of[self._keys[id][2]]))
         for id in ids:
             if id in self._keys:
-                yield Entry(id, *self._keys[id][:2])
+                yield SegmentKey(id, *self._keys[id][:2])
 
 
 def id_of(key: bytes | bytearray) -> bytes:
     return sha256(b"respram segment key " + bytes(key)).digest()[:ID_BYTES]
 
 
-def pack(entries: Iterable[Entry]) -> bytes:
+def pack(entries: Iterable[SegmentKey]) -> bytes:
     return b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
-def unpack(payload: bytes) -> list[Entry]:
+def unpack(payload: bytes) -> list[SegmentKey]:
     if len(payload) % _ENTRY.size or len(payload) // _ENTRY.size > KEYS_MAX:
         raise PeerError("keys cannot be read")
-    return [Entry(*fields) for fields in _ENTRY.iter_unpack(payload)]
+    return [SegmentKey(*fields) for fields in _ENTRY.iter_unpack(payload)]
 
 
 def unpack_ids(payload: bytes) -> list[bytes]:
@@ -191,7 +191,7 @@ def unpack_ids(payload: bytes) -> list[bytes]:
 
 
 # -- the ring file ------------------------------------------------------------------------------------
-def lock_ring(secret: str, salt: bytes, owner: bytes, entries: Iterable[Entry], extra: bytes = b"") -> bytes:
+def lock_ring(secret: str, salt: bytes, owner: bytes, entries: Iterable[SegmentKey], extra: bytes = b"") -> bytes:
     """The content of a ring file. `salt`: fresh random bytes. `extra`: what else must survive a restart."""
     assert len(salt) == SALT_BYTES
     packed = pack(entries)
@@ -199,7 +199,7 @@ def lock_ring(secret: str, salt: bytes, owner: bytes, entries: Iterable[Entry], 
     return RING_MAGIC + salt + sealed
 
 
-def unlock_ring(secret: str, owner: bytes, content: bytes) -> tuple[list[Entry], bytes]:
+def unlock_ring(secret: str, owner: bytes, content: bytes) -> tuple[list[SegmentKey], bytes]:
     """Its entries and the extra. ValueError, with the reason in two or three words, where it cannot be."""
     start = len(RING_MAGIC) + SALT_BYTES
     if not content.startswith(RING_MAGIC) or len(content) < start:

@@ -15,7 +15,7 @@ from pybloom_live import BloomFilter
 from respram.engine import filters
 from respram.engine.api import Engine
 from respram.engine.ids import M64, SPREAD, identity, identity_by_name, keyed_hash, point, point_by_name, siphash13
-from respram.engine.replication import DONE, FETCHED_PIECE_BYTES, PLACE_BITS, Bucket, Cut, Fetched, Selection
+from respram.engine.replication import DONE, FETCHED_PIECE_BYTES, PLACE_BITS, BucketDigest, Cut, Fetched, Selection
 from respram.errors import PeerError
 from respram.record import Record, member_key, pack, stub_name, unpack
 from respram.slots import pack_keys
@@ -221,7 +221,7 @@ def test_digests_follow_every_change(steps: list[tuple[str, int, int]], shift: i
         ids = {mark(one): end_of(one) >> shift for known in then for one in known if end_of(one) > cut.end}
         assert peer.digest(cut, now) == (len(ids), sum(ids) & M64)
         expected = [
-            Bucket(number, list(ids.values()).count(number), sum(one for one in ids if ids[one] == number) & M64)
+            BucketDigest(number, list(ids.values()).count(number), sum(one for one in ids if ids[one] == number) & M64)
             for number in sorted(set(ids.values()))
         ]
         assert peer.bucket_digests(cut, shift, now) == expected

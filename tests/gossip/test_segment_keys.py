@@ -3,7 +3,7 @@
 from respram.gossip.policy import Policy, Terms
 from respram.gossip.segment_keys import BUCKET_MS_MAX
 from respram.sim.world import EPOCH_MS
-from respram.snapshot.keys import HERE, MADE_HERE, NO_KEY, Entry, SegmentKeys, id_of, pack, unpack
+from respram.snapshot.keys import HERE, MADE_HERE, NO_KEY, SegmentKey, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Dump, Keys
 
 from .rig import Bench, member
@@ -11,8 +11,8 @@ from .rig import Bench, member
 LATER_MS = EPOCH_MS + 100_000
 
 
-def entry(number: int, end_ms: int = LATER_MS) -> Entry:
-    return Entry(id_of(b"%032d" % number), end_ms, b"%032d" % number)
+def entry(number: int, end_ms: int = LATER_MS) -> SegmentKey:
+    return SegmentKey(id_of(b"%032d" % number), end_ms, b"%032d" % number)
 
 
 def test_a_new_link_begins_with_the_keys_that_are_held() -> None:
@@ -83,7 +83,7 @@ def test_a_peer_that_tells_of_more_keys_than_anybody_has_pushes_out_nobodys() ->
     for number in (1, 2):
         bench.meet(number, member(number))
     hostile = [entry(number) for number in range(1_000)]
-    bench.say(1, Keys(pack(hostile), b""), Keys(pack(Entry(one.id, one.end_ms, NO_KEY) for one in hostile[10:]), b""))
+    bench.say(1, Keys(pack(hostile), b""), Keys(pack(SegmentKey(one.id, one.end_ms, NO_KEY) for one in hostile[10:]), b""))
     assert len(keys) == 10 and keys.refused == 990 and len(list(keys.tombstones())) == 10
     for number in range(40):
         assert keys.add(entry(2_000 + number), MADE_HERE), "the node's own snapshot"
@@ -101,7 +101,7 @@ def test_no_peer_destroys_a_key_that_was_made_here() -> None:
     bench.meet(1, member(1))
     keys = bench.core.segment_keys.keys
     keys.add(entry(7), MADE_HERE)
-    bench.say(1, Keys(pack([Entry(entry(7).id, LATER_MS, NO_KEY)]), entry(7).id))
+    bench.say(1, Keys(pack([SegmentKey(entry(7).id, LATER_MS, NO_KEY)]), entry(7).id))
     assert keys.get(entry(7).id) == entry(7).key and not keys.has_tombstones
     assert keys.drop(entry(7).id) and keys.get(entry(7).id) is None
 
@@ -110,12 +110,12 @@ def test_an_end_that_no_bucket_has_and_a_key_for_another_id_are_refused() -> Non
     bench = Bench(Policy(terms=Terms(max_ttl_ms=1_000)))
     bench.meet(1, member(1))
     most_ms = EPOCH_MS + 1_000 + Policy().clock_offset_ms_max + BUCKET_MS_MAX
-    wrong = Entry(entry(7).id, LATER_MS, entry(8).key)
+    wrong = SegmentKey(entry(7).id, LATER_MS, entry(8).key)
     ends = [
         entry(1, most_ms),
         entry(2, most_ms + 1),
         entry(3, (1 << 64) - 1),
-        Entry(entry(4).id, (1 << 64) - 1, NO_KEY),
+        SegmentKey(entry(4).id, (1 << 64) - 1, NO_KEY),
     ]
     bench.say(1, Keys(pack([*ends, wrong]), b""))
     keys = bench.core.segment_keys.keys

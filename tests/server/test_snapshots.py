@@ -16,7 +16,7 @@ from respram.seal import Ring as SealRing
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
 from respram.server.snapshots import Snapshots
-from respram.snapshot.keys import KEY_BYTES, Entry, lock_ring, unlock_ring
+from respram.snapshot.keys import KEY_BYTES, SegmentKey, lock_ring, unlock_ring
 
 SECRET = "k" * 43
 
@@ -115,7 +115,7 @@ def test_only_buckets_that_changed_are_written_anew_under_fresh_keys(tmp_path: P
         await bench.snapshots.write()
         after = bench.segments()
         assert len(before) == len(after) == 2 and len(before.keys() & after.keys()) == 1
-        assert len(bench.snapshots.ring) == 2, "the key of the older version is destroyed"
+        assert len(bench.snapshots.keys) == 2, "the key of the older version is destroyed"
         await bench.close()
 
     run(main, tmp_path)
@@ -134,7 +134,7 @@ def test_a_value_that_dies_before_its_bucket_is_not_kept_for_it(
         bench.engine.expire(clock.now_ms(), 10)
         await bench.snapshots.write()
         (newer,) = bench.segments()
-        assert older != newer and len(bench.snapshots.ring) == 1
+        assert older != newer and len(bench.snapshots.keys) == 1
         await bench.close()
 
     run(main, tmp_path)
@@ -149,7 +149,7 @@ def test_a_bucket_that_has_passed_takes_key_and_file_with_it(tmp_path: Path) -> 
         stored, key_ids = bench.segments(), [held.key_id for held in bench.snapshots.current.values()]
         await bench.snapshots.forget(clock.now_ms() + 100_000)
         assert len(stored) == 2 and len(bench.segments()) == 1
-        assert sum(bench.snapshots.ring.get(id) is not None for id in key_ids) == 1
+        assert sum(bench.snapshots.keys.get(id) is not None for id in key_ids) == 1
         entries, _ = unlock_ring(SECRET, bench.snapshots.owner, files.read_ring(folder, 1 << 20))
         assert len(entries) == 1, "the ring file forgets with it"
         await bench.close()
@@ -204,7 +204,7 @@ def test_a_full_disk_stops_snapshots_and_nothing_else(tmp_path: Path, monkeypatc
         await bench.snapshots.write()
         assert bench.lines == ["WARNING event=snapshot_failed why=no_space_left_on_device"]
         assert dict(bench.snapshots.facts())["snapshot_status"] == "no_space_left_on_device"
-        assert bench.segments() == before and len(bench.snapshots.ring) == 1 and not list(folder.glob("*.part"))
+        assert bench.segments() == before and len(bench.snapshots.keys) == 1 and not list(folder.glob("*.part"))
         monkeypatch.setattr(files, "append", real)
         await bench.snapshots.write()
         assert bench.lines[1:] == ["event=snapshot_recovered"] and bench.snapshots.failure == ""
@@ -329,10 +329,10 @@ def test_a_ring_that_a_peer_has_filled_holds_up_no_snapshot_and_a_key_without_ro
 ) -> None:
     async def main(folder: Path) -> None:
         bench = Bench(folder)
-        ring = bench.snapshots.ring
+        ring = bench.snapshots.keys
         ring.keys_max = 4
         for number in range(10):
-            ring.add(Entry(b"%016d" % number, clock.now_ms() + 1_000_000, b"k" * KEY_BYTES), teller=7)
+            ring.add(SegmentKey(b"%016d" % number, clock.now_ms() + 1_000_000, b"k" * KEY_BYTES), teller=7)
         bench.set(b"a", 1_000_000)
         await bench.snapshots.write()
         assert bench.snapshots.failure == "" and dict(bench.snapshots.facts())["snapshot_status"] == "ok"

@@ -4,13 +4,13 @@ import pytest
 
 from respram.errors import PeerError
 from respram.snapshot import keys
-from respram.snapshot.keys import Entry, SegmentKeys, lock_ring, pack, unlock_ring, unpack, unpack_ids
+from respram.snapshot.keys import SegmentKey, SegmentKeys, lock_ring, pack, unlock_ring, unpack, unpack_ids
 
 SECRET, OWNER, SALT = "a" * 43, b"o" * 16, b"s" * 32
-ONE, TWO = Entry(b"1" * 16, 1_000, b"k" * 32), Entry(b"2" * 16, 2_000, b"l" * 32)
+ONE, TWO = SegmentKey(b"1" * 16, 1_000, b"k" * 32), SegmentKey(b"2" * 16, 2_000, b"l" * 32)
 
 
-def ring(*entries: Entry) -> SegmentKeys:
+def ring(*entries: SegmentKey) -> SegmentKeys:
     made = SegmentKeys()
     for entry in entries:
         assert made.add(entry)

@@ -8,7 +8,7 @@ import pytest
 
 from respram.gossip.policy import Policy
 from respram.gossip.segment_keys import SegmentKeySharing
-from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, Entry, SegmentKeys, id_of, pack, unpack
+from respram.snapshot.keys import NO_KEY, TOMBSTONES_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack
 from respram.wire.messages import Keys
 
 END_MS = 1_000_000
@@ -57,7 +57,7 @@ class Enclave:
     def make(self) -> None:
         owner, key = self.rng.randrange(COUNT), self.rng.randbytes(32)
         id = id_of(key)
-        entry = Entry(id, END_MS, key)
+        entry = SegmentKey(id, END_MS, key)
         self.made[id] = owner
         self.nodes[owner].keys.add(entry)
         self.nodes[owner].share([entry], [])
@@ -134,10 +134,10 @@ def test_the_case_that_was_found_a_peer_hands_back_what_it_missed() -> None:
 def test_tombstones_end_with_their_buckets_and_are_bounded() -> None:
     keys = SegmentKeys(tombstones_max=3)
     for number in range(10):
-        keys.add(Entry(b"%016d" % number, 1_000 + number, b"k" * 32))
+        keys.add(SegmentKey(b"%016d" % number, 1_000 + number, b"k" * 32))
         assert keys.drop(b"%016d" % number)
     assert [one.id for one in keys.tombstones()] == [b"%016d" % number for number in (7, 8, 9)] and TOMBSTONES_MAX
-    assert not keys.add(Entry(b"%016d" % 9, 1_009, b"k" * 32)) and keys.add(Entry(b"%016d" % 1, 1_001, b"k" * 32))
+    assert not keys.add(SegmentKey(b"%016d" % 9, 1_009, b"k" * 32)) and keys.add(SegmentKey(b"%016d" % 1, 1_001, b"k" * 32))
     keys.expire(1_008)
     assert [one.end_ms for one in keys.tombstones()] == [1_009]
     assert unpack(pack(keys.tombstones()))[0].is_tombstone

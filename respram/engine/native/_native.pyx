@@ -21,7 +21,7 @@ from respram.engine.native.core cimport *
 from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFINISHED, Feed, Push, Pushes, Replies, Sent
 
 from respram.engine.api import EXPIRED, MEMBERS_BYTES_MAX, MERGED, NEW, SEEN, Entry, Group, Merged, Run, Scan
-from respram.engine.replication import Bucket, Digest, Fetched, Found
+from respram.engine.replication import BucketDigest, Digest, Fetched, Found
 from respram.errors import AllowanceError
 
 cdef extern from "Python.h":

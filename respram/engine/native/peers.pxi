@@ -42,7 +42,7 @@ cdef object peers_bucket_digests(Engine *c, cut, int shift, int64_t now_ms):
     if count < 0:
         raise MemoryError
     try:
-        return [Bucket(sums[at].number, sums[at].count, sums[at].sum) for at in range(count)]
+        return [BucketDigest(sums[at].number, sums[at].count, sums[at].sum) for at in range(count)]
     finally:
         free(sums)
 

@@ -19,7 +19,7 @@ from respram.engine.replication import (
     PLACE_BITS,
     STAMP_GRANULE_SHIFT,
     YOUNG_GRANULES,
-    Bucket,
+    BucketDigest,
     Cut,
     Digest,
     Selection,
@@ -108,7 +108,7 @@ class Digests:
                     total -= young_sum
         return Digest(count, total & M64)
 
-    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[BucketDigest]:
         if not self._age(cut, now_ms):
             return []
         sums: dict[int, list[int]] = {}
@@ -123,7 +123,7 @@ class Digests:
                     tally = sums.setdefault(end >> shift, [0, 0])
                     tally[0] -= young
                     tally[1] -= young_sum
-        return [Bucket(number, count, total & M64) for number, (count, total) in sorted(sums.items()) if count]
+        return [BucketDigest(number, count, total & M64) for number, (count, total) in sorted(sums.items()) if count]
 
     def _age(self, cut: Cut, now_ms: int) -> bool:
         """Lets go of what is young no more; whether the cut can still be told."""

@@ -31,7 +31,7 @@ from respram.engine.pure.keyspace import ROW_BYTES, Keyspace
 from respram.engine.pure.patterns import PurePatterns
 from respram.engine.pure.xxh3 import xxh3
 from respram.engine.ranking import Item
-from respram.engine.replication import Bucket, Cut, Digest, Fetched, Found, Selection
+from respram.engine.replication import BucketDigest, Cut, Digest, Fetched, Found, Selection
 from respram.program import Program
 from respram.seal import Ring
 from respram.slots import unpack_keys
@@ -341,7 +341,7 @@ class PureEngine:
     def digest(self, cut: Cut, now_ms: int) -> Digest | None:
         return self._digests.digest(cut, now_ms)
 
-    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[Bucket]:
+    def bucket_digests(self, cut: Cut, shift: int, now_ms: int) -> list[BucketDigest]:
         return self._digests.bucket_digests(cut, shift, now_ms)
 
     def count_since(self, since: int) -> int:
