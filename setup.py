@@ -32,6 +32,7 @@ FLAGS = [
     "-Wextra",
     "-Wno-unused-parameter",
     "-Wno-unused-function",
+    "-Werror=incompatible-pointer-types",  # an error in GCC 14, so that older compilers find it too
     "-D_GNU_SOURCE",
     "-pthread",  # one thread of its own: native/prefault.c
     "-U_FORTIFY_SOURCE",  # some interpreters bring their own value
