@@ -49,10 +49,10 @@ class Body:
 
 
 class Budget:
-    """The budget of bytes that all requests may hold together, in bodies and values."""
+    """The budget of bytes that all requests may hold together, in bodies and values.
 
-    Where there is no room left, bodies that come too slowly give way, those that hold most first: sixteen clients that
-    sent all of 16 MB but the last byte kept everybody else out for a minute.
+    If there is no room left, bodies that come too slowly are ended, those that hold most first. Otherwise sixteen
+    clients that sent all of 16 MB but the last byte would keep everyone else out for a minute.
     """
 
     def __init__(self, bytes_max: int) -> None:
