@@ -83,7 +83,8 @@ def test_a_peer_that_tells_of_more_keys_than_anybody_has_pushes_out_nobodys() ->
     for number in (1, 2):
         bench.meet(number, member(number))
     hostile = [entry(number) for number in range(1_000)]
-    bench.say(1, Keys(pack(hostile), b""), Keys(pack(SegmentKey(one.id, one.end_ms, NO_KEY) for one in hostile[10:]), b""))
+    destroyed = pack(SegmentKey(one.id, one.end_ms, NO_KEY) for one in hostile[10:])
+    bench.say(1, Keys(pack(hostile), b""), Keys(destroyed, b""))
     assert len(keys) == 10 and keys.refused == 990 and len(list(keys.tombstones())) == 10
     for number in range(40):
         assert keys.add(entry(2_000 + number), MADE_HERE), "the node's own snapshot"
