@@ -27,6 +27,7 @@ from compat.oracle.stream import Raw, Send, Sleep, Step, Stream, Surroundings, W
 WAYS = ("whole", "split", "glued")
 REPLY_S = 30.0  # for a reply that is due; beyond it there is none, and that is a finding
 CLOSE_S = 10.0  # for the end of a connection that was told a protocol error or said QUIT
+STEADY_S = 0.25  # so long nothing was destroyed: what is left stays until its deadline
 ADMIN_S = 60.0
 WALK_STEPS_MAX = 10_000  # SCAN calls of one walk: a cursor that never comes back to 0 is a finding
 GLUED_COMMANDS_MAX = 60
@@ -154,12 +155,20 @@ class Server:
         raise ServerError(f"{self.place.name}: keys outlive their deadline")
 
     def settle(self) -> None:
-        """What was let go is destroyed a moment later, and told then: it must not be told of the next stream's keys."""
+        """Waits until what was let go is destroyed and told: else it would be told of the next stream's keys.
+
+        The head of a collection that was emptied stays until its deadline. So a count that no longer falls is as good
+        as none.
+        """
         if self.place.is_redis:
             return
-        end = time.monotonic() + ADMIN_S
-        while time.monotonic() < end:
-            if b"\r\nrecords:0\r\n" in self.admin.ask(b"INFO", b"respram"):
+        end, least, since = time.monotonic() + ADMIN_S, sys.maxsize, 0.0
+        while (now := time.monotonic()) < end:
+            info = self.admin.ask(b"INFO", b"respram")
+            left = int(info.partition(b"\r\nrecords:")[2].partition(b"\r\n")[0])
+            if left < least:
+                least, since = left, now
+            if not left or now - since > STEADY_S:
                 return
             time.sleep(0.002)
         raise ServerError(f"{self.place.name}: records are not destroyed after their deadline")
