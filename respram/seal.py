@@ -115,7 +115,7 @@ class Ring:
         return self._current
 
     def renew_by(self, now_ms: int) -> None:
-        """Somebody who knows the keys so far may be out from now on: nothing is to be sealed with them any more.
+        """Requires a new key, because an excluded node knows the present ones: nothing more is sealed with those.
         `is_due` says when another has to be made here, unless one comes from elsewhere before.
         """
         self._least_ms = max(now_ms, self._current.made_ms + 1)
@@ -151,7 +151,7 @@ class Ring:
 
     # -- for peers and snapshots ------------------------------------------------------------------
     def export(self, only: Collection[int] = ()) -> bytes:
-        """The keys in use, or those of them that are named, as `learn` takes them. Whoever has it can open every value.
+        """The keys in use, or those of them that are named, as `learn` takes them. Its holder can decrypt every value.
         """
         counts = Counter(one.teller for one in self._keys.values())
         told = [one for one in self._keys.values() if one.used and (not only or one.id in only)]
@@ -160,7 +160,7 @@ class Ring:
         return b"".join(_PACKED.pack(one.made_ms, bytes(one.key)) for one in told)
 
     def learn(self, exported: bytes, now_ms: int, teller: int = HERE) -> int:
-        """Takes over keys of others; how many were new. PeerError when it cannot be read. What does not fit is refused.
+        """Adds keys of other nodes and returns how many were new; those that do not fit are refused. Raises PeerError.
         """
         if len(exported) % _PACKED.size or len(exported) > KEYS_MAX * _PACKED.size:
             raise PeerError("seal keys cannot be read")

@@ -265,7 +265,7 @@ def _server() -> "Callable[[Config, Terminal | None], int]":
 
 
 def _terminal() -> "Terminal | None":
-    """Who sits at a terminal is shown what takes long, and told when the node is ready; a log file has its lines."""
+    """Runs a node. A terminal shows slow work and when the node is ready; a log file has its usual lines."""
     if not sys.stderr.isatty():
         return None
     from respram.cli.terminal import Terminal

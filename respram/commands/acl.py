@@ -1,4 +1,4 @@
-"""ACL: who the users are, and changing them while the node runs.
+"""ACL: shows the users and changes them while the node runs.
 
 A user may be removed although no key can: nothing that is stored goes with it. All rules of one ACL SETUSER, and
 all lines of a users file, are taken or none. The file itself is the server's business (`node.users_file`).
@@ -285,7 +285,7 @@ def load(node: Node, by: Conn | None) -> None:
             b"ERR " + b". ".join(complaints[:3])
             + b". WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
         )  # fmt: skip
-    # Who stays exactly as before keeps its connections; who was changed has them judged anew.
+    # An unchanged user keeps its connections; those of a changed user are checked again.
     _take_over(node, users, by)
 
 

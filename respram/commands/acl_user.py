@@ -1,4 +1,4 @@
-"""Who may do what: one user with its passwords and rights, and the rules they are written in.
+"""A user with its passwords and rights, and the rules that define them.
 
 Pure: a rule in, a changed user out, and the user described as rules again. What rights are is said in acl_rights.py;
 a user has its own and those of its selectors, `(+get ~shared:*)`, and may do what one of them allows as a whole.

@@ -31,7 +31,7 @@ def wait_for_slot(conn: Conn) -> bool:
     """Returns when this connection may have a password looked at; suspends or refuses it before.
 
     True: it waited, and counts as a failure already, or twenty at once would wait for twenty slots as close
-    together as the first two. Whoever hangs up while waiting has failed as well.
+    together as the first two. A client that hangs up while waiting has failed as well.
     """
     guesser = conn.node.guessers.get(origin(conn.address))
     if guesser is None or conn.now_ms - guesser.failed_ms > FORGET_MS or guesser.failures < FREE_FAILURES:

@@ -1,4 +1,4 @@
-"""CLIENT: who is connected, and what one connection may do about itself and about others.
+"""CLIENT: lists the connections, and changes settings of the own connection and of others.
 
 CLIENT TRACKING and its kin are in `tracking.py`.
 """

@@ -206,7 +206,7 @@ def note_fault(conn: Conn, fault: bytes) -> None:
 
 
 def forget(conn: Conn) -> None:
-    """Whoever held this connection for a listener lets go of it."""
+    """Removes the connection from all registries of listeners."""
     conn.node.clients.pop(conn.id, None)
     count_defaulted(conn)
     if conn.node.busy is conn:

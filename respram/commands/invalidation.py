@@ -3,8 +3,8 @@
 Two ways, as in Redis. By default the node remembers which client read which key, in a table bounded
 by `tracking-table-max-keys`, and tells each once. With BCAST it remembers nothing: a client hears of
 every change under its prefixes. Keys are told without their database, so a client may hear of a key
-it did not read, never the other way round. Whom a change concerns is found here; who is told at once and who later is
-decided in `telling.py`.
+it did not read, never the other way round. This file finds the clients that a change concerns; `telling.py` decides
+which are told at once and which later.
 
 A client that changes a key itself finds the push behind its own command's reply: a push before it
 would make it drop the value it is about to store.

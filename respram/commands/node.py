@@ -1,9 +1,9 @@
 """The node and its connections, as the commands see them.
 
-A `Conn` is one client: who it is, what it queued, what it listens to. The server makes one for each client and supplies
-its `transport`, the one way out. State that the hot path needs (database, protocol, whether fast paths are allowed)
-lives in the engine's session; all the rest is here. Handlers read the time from `now_ms`: one value for a whole read of
-the socket.
+A `Conn` is one client: its user, its queued commands, its subscriptions. The server makes one for each client and
+supplies its `transport`, the one way out. State that the hot path needs (database, protocol, whether fast paths are
+allowed) lives in the engine's session; all the rest is here. Handlers read the time from `now_ms`: one value for a
+whole read of the socket.
 
 The `Node` is what they share: the engine, the settings that CONFIG can change, the registries (clients, subscriptions,
 trackers) and the counters behind INFO. Clocks and randomness are injected by the server. The two know each other, and
@@ -334,10 +334,10 @@ class Node:
     log: Log  # one line for the operator; never a value
 
     peers: Peers | None = None  # the other nodes, where there can be any
-    homes: Decisions | None = None  # who decides, where it is not this node about all keys; see elsewhere.py
-    truth: Truth | None = None  # who is asked what a key holds, while this node may not know; see truth.py
+    homes: Decisions | None = None  # finds the home of a key, if this node does not decide about all; see elsewhere.py
+    truth: Truth | None = None  # the source for keys that this node may lack; see truth.py
     snapshots: Snapshots | None = None  # where there is a directory for them
-    loading: bool = False  # its own snapshot is not read yet: who asks for data is answered LOADING; see `loaded`
+    loading: bool = False  # its own snapshot is not read yet: commands about data get LOADING; see `loaded`
     clients: dict[int, Conn] = field(default_factory=dict)
     channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
@@ -348,7 +348,7 @@ class Node:
     prefix_lengths: dict[int, int] = field(default_factory=dict)  # how many of them are so long
     tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
     tracked_bytes: int = 0  # what that takes, about
-    # who waits for a key, longest first
+    # clients that wait for a key, longest first
     blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     # -- who is told later, see telling.py: keys by client and by prefix, None is all keys
@@ -358,7 +358,7 @@ class Node:
     noted_bytes: int = 0
     told: int = 0  # clients, in this turn
     telling: Iterator[None] | None = None
-    ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # who is to be woken yet, by key
+    ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # clients still to be woken, by key
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0

@@ -1,9 +1,9 @@
 """Runs the commands that other nodes forward, in sessions of their own, through fast paths and dispatch.
 
-Whoever forwards has checked what its client may, and a peer is trusted as peers are; so the connection of such a
-session is a user with all rights but the one to DEL, which is brought along where the client has it: it is asked for
-where a command names a time that has passed. Scripts and transactions bring the rules of their user along. What is
-about keys is run, and nothing else.
+The forwarding node has checked the rights of its client, and peers are trusted; so the connection of such a session is
+a user with all rights but the one to DEL, which is brought along where the client has it: it is asked for where a
+command names a time that has passed. Scripts and transactions bring the rules of their user along. What is about keys
+is run, and nothing else.
 
 The session may be suspended (a script that runs for long): `later` calls back when it goes on, and meanwhile others are
 served by other sessions. So there are never more sessions than forwards at a time, which the core bounds.

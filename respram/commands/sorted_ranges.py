@@ -241,7 +241,7 @@ def _pop_or_wait(highest: bool, conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _popped_of_waiting(conn: Conn, key: bytes, count: int, highest: bool) -> list[Item]:
-    """Who was woken is no judge of what else came under its keys."""
+    """The reply for a woken client. A key of another type that appeared meanwhile is no error for it."""
     if conn.blocked_until_ms:
         entry = conn.node.engine.peek(conn.session.db, key, conn.now_ms)
         if entry is None or entry.kind != ZSET or conn.unblocked or conn.transport.is_gone():

@@ -12,7 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-TTL_S_MAX = 3650 * 86_400  # --default-ttl and --max-ttl, ten years: who needs longer does not want this server
+TTL_S_MAX = 3650 * 86_400  # --default-ttl and --max-ttl, ten years: data that needs longer does not fit this server
 
 
 class Bound(NamedTuple):

@@ -359,9 +359,9 @@ class Engine(Replicating, Ranking, Protocol):
         """Ends a suspension; the caller then calls `feed` with b""."""
 
     def use_homes(self, homes: bytes | None) -> None:
-        """Who decides about which slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node.
-        A hot command that looks before it writes, and whose key's slot has another number, goes to `dispatch`. None:
-        this node decides about all.
+        """Sets the home of each slot (slots.py): 16,384 numbers of 16 bits in this machine's order, 0 for this node. A
+        hot command that looks before it writes, and whose key's slot has another number, goes to `dispatch`. None: this
+        node decides about all.
         """
 
     def kept_home(self, session: Session) -> int:

@@ -1,4 +1,4 @@
-"""The score of a sorted set's member, as it stands in the record's value: a double, little-endian, first of its bytes.
+"""The score of a sorted set's member in the value of its record: a little-endian double at its beginning.
 
 What a peer sends may be anything, so all of it has a score: too few bytes, and what is no number, count as 0.
 """

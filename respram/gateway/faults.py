@@ -1,5 +1,4 @@
-"""What can go wrong between a gateway and its nodes, by whose fault it is.
-Each becomes one HTTP status and one MCP error.
+"""The errors between a gateway and its nodes, by whose fault they are. Each becomes one HTTP status and one MCP error.
 
 No text here repeats what a client sent: a node's error may quote an argument, so only its first word is kept.
 """

@@ -9,7 +9,7 @@ HEALTHY = {"ready": "healthy", "joining": "joining", "isolated": "isolated"}
 
 
 async def health(nodes: Nodes, login: Login | None, *, detailed: bool) -> dict[str, object]:
-    """503 where no node answers. Who has to log in and did not learns no more than that."""
+    """The health; 503 if no node answers. A request that lacks a necessary login learns no more than that."""
     try:
         link = await nodes.link(login)
         state, info = await link.batch([(b"RESPRAM", b"STATE"), (b"INFO", b"respram")])

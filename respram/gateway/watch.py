@@ -1,9 +1,9 @@
-"""Who wants to hear of keys: one subscription to the node for each user, shared by all who watch, and a bounded queue
-for each of them.
+"""Watchers of keys: one subscription to the node for each user, shared by all its watchers, and a bounded queue for
+each of them.
 
 A node publishes keyspace events where `notify-keyspace-events` says so. Before an event is shown, the user's link is
 asked for the key's remaining life: that adds the life to the event, and names of keys that the user may not read stay
-hidden. Who reads too slowly loses events and is told how many; the node's link is never held up by it.
+hidden. A watcher that reads too slowly loses events and is told how many; it never holds up the node's link.
 """
 
 import asyncio

@@ -156,9 +156,9 @@ class Greeting:
         return ""
 
     def _holder_speaks(self, message: Hello) -> bool:
-        """Two who take turns at one address would drive each other out for ever. Who was restarted there is let in at
-        once:
-        the link of its earlier boot has ended with it, or is silent at least."""
+        """Whether the present holder of an address still speaks. Two nodes that take turns at one address would replace
+        each other for ever. A node that was restarted there is accepted at once: the link of its earlier start has
+        ended, or is silent at least."""
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
         holders = [
             self.neighbours.peers[number]
@@ -170,7 +170,7 @@ class Greeting:
     def _gives_way(self, peer: Peer, old: Link, new: Link) -> bool:
         """Whether a peer's new link replaces the one that stands. Where somebody speaks on that one, whoever else says
         the number is another, or too early. Where nobody does, and the new one has not proven its number, the old one
-        is asked: it may be silent because the machine is slow. Who has come back by another way comes again.
+        is asked: it may be silent because the machine is slow. A node that has come back by another way connects again.
         """
         since_ms = self.host.now.ms - 2 * self.host.policy.probe_ms
         if old.opened_ms < since_ms < peer.heard_ms or not self._replaces(new, old, peer.number):

@@ -2,7 +2,7 @@
 
 A peer may have the key if its last digest differed. (A filter of (key, stamp) cannot be asked for a key alone, so a
 differing digest is the whole test.) One pull per key at a time, two peers at most, 25 ms; a late answer still merges.
-Whoever was told of an absent key is not asked again for 250 ms.
+After an answer that a key is absent, peers are not asked for it again for 250 ms.
 
 This is a guess that may fail, for a node that believes it has everything. A node that does not, uses truths.py.
 """

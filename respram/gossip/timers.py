@@ -1,7 +1,7 @@
 """The timers of the core: a heap of moments, each with an object that says what is due. The caller needs one timer.
 
 A timer that may outlive its reason carries the reason: a verdict the suspicion that it ends, a round the moment that it
-was promised for. Whoever gets it compares.
+was promised for. The handler compares it.
 """
 
 from dataclasses import dataclass

@@ -70,8 +70,8 @@ class Truths:
         self.host.at(due_ms, TruthTurn(token))
 
     def answered(self, link: Link, message: Pulled) -> None:
-        """A peer has said what it has; that is merged already. Who is not ready says so, and others are asked in the
-        next turn.
+        """A peer has answered, and its record is merged already. If it is not ready, it says so, and others are asked
+        in the next turn.
         """
         token = message.token
         question = self.open.get(token)

@@ -9,7 +9,7 @@ Nothing else lives in this file.
 A peer's node is the one with the highest rendezvous weight, SHA-256 of peer and node. So peers spread evenly, all who
 know the nodes choose alike, and when a node goes only its own peers move. A peer that moved stays where it is when the
 node comes back: moving costs a resumption. For one connection a node, give clients that have one
-(`single_connection_client=True`). Not promised: that a node is well; who finds it away says so.
+(`single_connection_client=True`). Not promised: that a node is well; a caller that finds it away says so.
 """
 
 import hashlib

@@ -8,10 +8,10 @@ Nothing else lives here.
     verified("anchors.jsonl", public_key(key))                  # the statements, each signed, in an unbroken chain
 
 A statement holds the SHA-256 of what it is about, counts and a span of time, and the hash of the statement before it;
-it is signed with Ed25519 and appended to a file as a line of JSON. Who still has the bytes, or gets them from
-elsewhere, can prove that they were there (`Statement.covers`); who has only the statement learns nothing of them, but
-for what can be guessed and hashed. Not promised: the data. It leaves with its TTL; nor that a file that was cut at its
-end is noticed: keep the last line's hash elsewhere.
+it is signed with Ed25519 and appended to a file as a line of JSON. Somebody who still has the bytes, or gets them from
+elsewhere, can prove that they were there (`Statement.covers`). The statement alone reveals nothing of them, but for
+what can be guessed and hashed. Not promised: the data. It leaves with its TTL; nor that a file that was cut at its end
+is noticed: keep the last line's hash elsewhere.
 """
 
 import base64

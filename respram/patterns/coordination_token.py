@@ -89,7 +89,7 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def held(self) -> Steps[Held | None]:
-        """Who holds it and for how long at most; None means free. Raises StoreAway when that cannot be known."""
+        """The holder, and for how long at most; None means free. Raises StoreAway when that cannot be known."""
         found, left_ms = yield from ask_all(("GET", self.key), ("PTTL", self.key))
         if not found or left_ms < 0:
             return None

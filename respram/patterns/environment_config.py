@@ -4,9 +4,9 @@
     configs.publish("dev", {"url": "http://localhost:8080"})
     EnvironmentConfig(ContentStore(other_client, store.id)).load("dev", defaults={"retries": 3})
 
-Whoever is given the store's id and the name of its environment finds its configuration.
-Not promised: that it stays without its publisher; publish again (or `keep`) before ttl_s, and have defaults.
-No place for credentials: whoever reaches the node can read them.
+A program with the store's id and the name of its environment finds its configuration. Not promised: that it stays
+without its publisher; publish again (or `keep`) before ttl_s, and have defaults. No place for credentials: whoever
+reaches the node can read them.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@
 A broadcast is one message in a lane of the sender's (lanes.py), which every endpoint reads beside its own stream: a
 thousand viewers cost what one costs, and one round trip. Two senders write two lanes, so neither waits for the other,
 and no message is lost or doubled, whichever nodes they use and whichever of these dies. Registration expires; an
-endpoint registers again before ttl_s, which is its sign of life. Who is registered stands in a roster (roster.py).
+endpoint registers again before ttl_s, which is its sign of life. A roster lists the registered endpoints (roster.py).
 `sealers` gives endpoints a secret each: what goes to them is sealed with it, and a broadcast goes to each of them by
 itself. Not promised: that an endpoint reads in time (ChunkExpired tells it), or an order between senders, or between
 what is routed to an endpoint and what is broadcast.
@@ -35,7 +35,7 @@ LANES_MAX = 4096  # that an endpoint follows: each costs it two keys at each loo
 
 @dataclass(slots=True)
 class Seen:
-    """Who was registered at the last broadcast: a guess at whom the next one is for."""
+    """The endpoints registered at the last broadcast: a guess for the next one."""
 
     names: list[str] = field(default_factory=list)
 

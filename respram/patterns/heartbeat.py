@@ -113,7 +113,7 @@ class Presence(Generic[C]):
 
     @stream
     def changes(self, poll_s: float = POLL_S) -> Steps[None]:
-        """Who appears and who is gone, from now on, without end. Members alive at the start are reported first."""
+        """Yields members that appear or are gone, without end. Members alive at the start are reported first."""
         database = self.client.connection_pool.connection_kwargs.get("db") or 0
         yield Subscribe((f"__keyevent@{database}__:expired".encode(),))
         known: set[str] = set()

@@ -1,5 +1,5 @@
-"""Who belongs to a group, without looking at the keys of others: the fields of one hash.
-No client, no pattern's rule here.
+"""The members of a group, as the fields of one hash, so that no scan over other keys is needed. No client, no pattern's
+rule here.
 
 A name is a field with a time to live of its own, so it leaves by itself when nobody enters it again. Two nodes that
 enter two names in the same moment write two records, and both stay. The hash lives as long as the longest of its names.

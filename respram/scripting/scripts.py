@@ -84,8 +84,8 @@ class Scripts:
         return digest
 
     def _teach(self, digest: bytes, entry: Cached) -> None:
-        """Has the engine run it, by its digest and by its text: as a program where it is one that can be, else by Lua.
-        One that says of itself what it does (`#!lua flags=`) passes checks that only `dispatch` makes.
+        """Teaches the engine a script, by digest and text: as a program if it compiles to one, else for Lua. One that
+        says of itself what it does (`#!lua flags=`) passes checks that only `dispatch` makes.
         """
         if entry.flags is not None:
             return

@@ -23,9 +23,9 @@ OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home
 def mutated(name: str) -> Iterator[None]:
     """`no-salt`: all filters under one salt. `key-only`: ids without the stamp. `no-shadow`: forget at the deadline.
     `unasked`: a joining node decides by what it has. `silence-is-nil`: it takes no answer for one.
-    `never-stopped`: who did not run for a while goes on as if it had.
-    `outlived`: a collection that is begun anew shows members of the old one that live by a peer's longer head.
-    `ready-at-once`: a node is ready as soon as somebody who is ready is linked.
+    `never-stopped`: a node that did not run for a while goes on as if it had. `outlived`: a collection that is begun
+    anew shows members of the old one that live by a peer's longer head. `ready-at-once`: a node is ready as soon as
+    somebody who is ready is linked.
 
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
     `unmerged`: the client is answered without the records. `no-settling`: a home decides at once about slots that it

@@ -9,13 +9,13 @@ kept in the ring file, as one entry:
 The id is a hash of the key, so nobody can give another key for it.
 
 A key that was destroyed leaves a tombstone until its bucket has passed: an entry whose key is all zeros. Without it a
-peer that was cut off meanwhile would hand the key back, and an old copy of the segment would open again. Who holds a
-tombstone takes the key from nobody.
+peer that was cut off meanwhile would hand the key back, and an old copy of the segment would open again. A node with a
+tombstone accepts the key from no peer.
 
 The ring file exists only where the operator gives a key file. It holds the entries of the node's own segments under
 AES-256-GCM; its key is derived from the operator's secret and a salt that is fresh with every writing, so no nonce
-repeats: magic | 32 bytes salt | ciphertext. Who has the operator's secret *and* an old copy of this file *and* old
-segments can read what should be forgotten: docs/operating.md says so.
+repeats: magic | 32 bytes salt | ciphertext. Somebody with the operator's secret *and* an old copy of this file *and*
+old segments can read what should be forgotten: docs/operating.md says so.
 """
 
 from collections import OrderedDict

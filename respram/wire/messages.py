@@ -156,7 +156,7 @@ class Seals:
 
 @dataclass(frozen=True, slots=True)
 class Expulsions:
-    """Who is put out: revocation lists of authorities, u32 bytes | list, repeated."""
+    """Expelled nodes: revocation lists of authorities, u32 bytes | list, repeated."""
 
     word: ClassVar[bytes] = b"EXPELLED"
     lists: Payload
@@ -327,7 +327,7 @@ class Pulled:
 # -- decisions ----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Commands whose keys the receiver decides about. Whoever sends it has checked what its client may."""
+    """Commands whose keys the receiver decides about. The sender has checked the rights of its client."""
 
     word: ClassVar[bytes] = b"FORWARD"
     number: U64  # of the sender's forwards, from 1; the same one again is answered again, and not run

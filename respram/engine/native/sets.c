@@ -1,7 +1,7 @@
 /* Hot commands of several sets, and walks through the members of one collection. The twin of pure/sets.py.
  *
- * Members are looked up by name in the other sets, so none is copied. Who looks too often at once is for `dispatch`,
- * which does it in steps.
+ * Members are looked up by name in the other sets, so none is copied. A command with too many lookups is for
+ * `dispatch`, which does it in steps.
  */
 #include "hot.h"
 

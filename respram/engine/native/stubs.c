@@ -7,8 +7,8 @@
  * together, up to 1,024 ms after they could be; and numbers of 32 bits instead of addresses.
  *
  * A key of databases 0 to 15 has a record or a stub, never both. Members and marks (decision 0120) have no names: their
- * stubs are records. Who finds no record asks for the stub, by name; while there are no stubs nobody makes a name for
- * that.
+ * stubs are records. A lookup that finds no record asks for the stub, by name; while there are no stubs, no name is
+ * made for that.
  *
  * Buckets grow one at a time (linear hashing: Litwin, 1980), and shrink so, between 1 and 1.5 stubs to a bucket: no
  * rehash stops the process, and there are never two tables. They are chosen by the point under the enclave's key, its

@@ -10,7 +10,7 @@ from respram.engine.pure.keyspace import Keyspace
 
 QUEUED = b"+QUEUED\r\n"
 OK = b"+OK\r\n"
-WATCHED_BYTES_MAX = 4096  # of a session; who watches more is served by `dispatch`, which counts them
+WATCHED_BYTES_MAX = 4096  # of a session; `dispatch` serves a session that watches more, and counts them
 WATCHED_BYTES = 32  # of a key besides its own, as the native engine has them
 
 Stamps = dict[tuple[int, bytes], tuple[int, int]]

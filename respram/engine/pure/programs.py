@@ -1,4 +1,4 @@
-"""Scripts as programs: EVAL and EVALSHA of those that the engine was taught. The twin of native/programs.c.
+"""Runs scripts that were compiled to programs, for EVAL and EVALSHA. The twin of native/programs.c.
 
 A run goes through the fast paths of the commands that it calls, with their replies in RESP2, and keeps these replies.
 It declines wherever it meets something odd, before or after a write; `take_replies` hands out what it got, and Lua goes

@@ -1,6 +1,7 @@
 """Hot commands of several sets, and walks through the members of one collection. The twin of native/sets.c.
 
-Members are looked up by name in the other sets. Who looks too often at once is for `dispatch`, which does it in steps.
+Members are looked up by name in the other sets. A command with too many lookups is for `dispatch`, which does it in
+steps.
 """
 
 from dataclasses import dataclass, field
