@@ -254,7 +254,7 @@ coverage: dev build $(VENV)/.quality-tools ## lines of Python and of C that the 
 	cd build/coverage && PYTHONPATH=. ../../$(PY) -m tests.mutants.coverage $(ARGS)
 
 # -- benchmarks: no result while anything else runs on the machine --------------------------------------
-.PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands
+.PHONY: bench bench-forwards bench-gateway bench-memory bench-stalls bench-expiry bench-scaling bench-sealing bench-replication bench-snapshots bench-tls bench-commands bench-scripts
 
 bench: build $(VENV)/.bench ## the canonical comparison with Redis and other peers, and the README's table (ARGS="--help")
 	$(PY) -m benchmarks.canonical $(ARGS)
@@ -276,6 +276,9 @@ bench-snapshots: build ## a restart of 1M records from segments beside filling u
 
 bench-tls: build ## TLS for clients beside that of redis-server
 	$(PY) -m benchmarks.tls $(ARGS)
+
+bench-scripts: build ## scripts beside Redis, by what they do
+	$(PY) -m benchmarks.scripts $(ARGS)
 
 bench-commands: build ## other commands than GET and SET, and transactions
 	$(PY) -m benchmarks.commands $(ARGS)

@@ -82,6 +82,14 @@ def counters(node: Node) -> dict[str, int]:
     }
 
 
+def errors_of(node: Node) -> dict[bytes, int]:
+    """Error replies by their first word; the engine counts those of scripts that it ran."""
+    errors, own = dict(node.stats.errors), counters(node).get("script_errors", 0)
+    if own:
+        errors[b"ERR"] = errors.get(b"ERR", 0) + own
+    return errors
+
+
 def total_commands(node: Node) -> int:
     hot = sum(count for name, count in counters(node).items() if name.startswith("hot_"))
     return node.stats.commands + hot
@@ -224,7 +232,7 @@ def _stats(node: Node, now_ms: int) -> list[Field]:
         ("tracking_total_keys", len(node.tracked)),
         ("tracking_total_items", sum(map(len, node.tracked.values()))),
         ("tracking_total_prefixes", len(node.prefixes)),
-        ("total_error_replies", sum(stats.errors.values())),
+        ("total_error_replies", sum(errors_of(node).values())),
         ("client_query_buffer_limit_disconnections", stats.query_limit_disconnections),
         ("client_output_buffer_limit_disconnections", stats.output_limit_disconnections),
         ("acl_access_denied_auth", stats.auth_failures),
@@ -305,7 +313,7 @@ def _commandstats(node: Node, now_ms: int) -> list[Field]:
 def _errorstats(node: Node, now_ms: int) -> list[Field]:
     return [
         (f"errorstat_{word.decode('ascii', 'backslashreplace')}", f"count={count}")
-        for word, count in sorted(node.stats.errors.items())
+        for word, count in sorted(errors_of(node).items())
     ]
 
 

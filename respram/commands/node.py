@@ -28,7 +28,7 @@ from respram.engine.api import Engine, Guard, Session, Settings
 from respram.integers import parse_uint
 from respram.scripting.scripts import Scripts
 
-DEBUG, WARNING = 10, 30  # of a line of the log, as Python's library numbers them; INFO where nothing is said
+DEBUG, INFO, WARNING = 10, 20, 30  # of a line of the log, as Python's library numbers them
 Watched = tuple[int, bytes]  # database, key
 # overhead of a subscribed or watched name: entries of two dicts, and a dict of its own
 NAME_BYTES = 400

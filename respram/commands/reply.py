@@ -248,7 +248,7 @@ class Writing:
 
 
 def split_replies(data: bytes) -> list[bytes]:
-    """Splits a sequence of RESP2 replies of this node into single replies."""
+    """Splits a sequence of replies of this node into single replies."""
     found, at = [], 0
     while at < len(data):
         end = _end_of(data, at)
@@ -261,9 +261,9 @@ def _end_of(data: bytes, at: int) -> int:
     line_end = data.index(b"\r\n", at)
     kind, number = data[at : at + 1], parse_int(data[at + 1 : line_end])
     at = line_end + 2
-    if kind == b"$" and number is not None and number >= 0:
+    if kind in (b"$", b"=") and number is not None and number >= 0:
         return at + number + 2
-    if kind == b"*":
-        for _ in range(number or 0):
+    if kind in (b"*", b"~", b"%"):
+        for _ in range((number or 0) * (2 if kind == b"%" else 1)):
             at = _end_of(data, at)
     return at

@@ -16,7 +16,7 @@ from respram.catalog import COMMANDS, Command, find
 from respram.catalog.keys import keys_of
 from respram.commands import acl_check
 from respram.commands.access import ask_for_missing
-from respram.commands.node import Conn, Node, Suspend
+from respram.commands.node import DEBUG, INFO, WARNING, Conn, Node, Suspend
 from respram.commands.notify import observe
 from respram.commands.pausing import SPREADING
 from respram.commands.refusals import refuse, refuse_unnamed
@@ -25,7 +25,7 @@ from respram.commands.running import OOM, call, count_error
 from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share, share_text
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
-from respram.engine.api import LOOK_BYTES, Session
+from respram.engine.api import LOG_WANTED, LOOK_BYTES, MAY_WANTED, Session
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.scripting.cache import Cached, digest_of
@@ -83,6 +83,7 @@ HOT = {
     if command.hot
     for spelt in (command.name, command.name.upper())
 }
+LOG_LEVELS = (DEBUG, DEBUG, INFO, WARNING)  # of redis.LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE and LOG_WARNING
 DOLLAR, COLON, MINUS, PLUS = b"$:-+"
 MISSING, DONE = b"$-1\r\n", b"+OK\r\n"
 DONE_ANSWER = Answer(None, STATUS, b"OK")
@@ -183,8 +184,7 @@ class Calls:
         """The reply of a command that the engine has already run for this script."""
         assert self.replies is not None and self.scripts.running is not None
         command, reply = find(argv[0].lower(), b""), self.replies.popleft()
-        assert command is not None
-        self.scripts.running.wrote |= command.writes
+        self.scripts.running.wrote |= command is not None and command.writes
         return _answer_of(reply)
 
     def _is_implicit(self, key: bytes) -> bool:
@@ -199,31 +199,28 @@ class Calls:
         if acl_check.is_unnamed(conn, command):
             refuse_unnamed(conn, command, argv)
         if not conn.account.unrestricted:
-            found = acl_check.denial(conn.account, command, argv)
-            if found is not None:
-                acl_check.note_denied(conn, found.reason, found.object, conn.user, in_script=True)
-                return Answer(None, FAULT, DENIED % REASONS[found.reason])
+            denied = _denied(conn, command, argv)
+            if denied is not None:
+                return denied
         if self.read_only and (command.writes or command.name in SPREADING):
             return READ_ONLY
         return None
 
     def may(self, argv: list[bytes]) -> bool | None:
-        command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
-        if command is None or (command.subcommands and len(argv) > 1):
-            return None
-        conn = self.conn
-        if acl_check.is_unnamed(conn, command):
-            return False
-        return conn.account.unrestricted or acl_check.denial(conn.account, command, argv) is None
+        if self.replies:
+            number = parse_int(self.replies.popleft()[1:-2])
+            return None if number == -1 else number == 1
+        return _may(self.conn, argv)
 
     def set_proto(self, proto: int) -> None:
         self.proto = proto
         self.is_fast &= proto == 2
 
     def log(self, level: int, size: int) -> None:
-        self.conn.node.log(
-            f"event=script_log client={self.conn.id} level={level} bytes={size}: what scripts log is not shown"
-        )
+        if self.replies:
+            self.replies.popleft()  # it has been written already
+        else:
+            _log(self.conn, level, size)
 
     def tick(self) -> int:
         return self.scripts.judge()
@@ -260,39 +257,81 @@ def _answer(reply: Reply, proto: int) -> Answer:
         return TOO_LONG_FOR_SCRIPTS
 
 
-def run_aside(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+def run_aside(session: Session, argv: list[bytes], now_ms: int, wanted: int) -> bytes | None:
     """A command without a fast path of a script that the engine runs: its reply. None: Python has to run the script,
-    which is so wherever the command would meet a check that it does not pass.
+    which is so where a script cannot have the answer at once. What is said of a command that does not pass a check is
+    what `Calls.call` says.
     """
     conn = session.owner
     assert isinstance(conn, Conn)
+    if wanted == LOG_WANTED:
+        _log(conn, parse_int(argv[0]) or 0, parse_int(argv[1]) or 0)
+        return b":0\r\n"
+    if wanted == MAY_WANTED:
+        allowed = _may(conn, argv)
+        return b":-1\r\n" if allowed is None else b":%d\r\n" % allowed
     node = conn.node
-    command = find(argv[0].lower(), b"")
+    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    if command is None or (command.subcommands and len(argv) > 1):
+        return _fault(UNKNOWN)
+    if not command.takes(len(argv)):
+        return _fault(WRONG_ARITY)
+    if b"noscript" in command.flags:
+        return _fault(NOT_IN_SCRIPTS)
     if (
-        command is None
-        or command.subcommands
-        or not command.takes(len(argv))
-        or b"noscript" in command.flags
-        or command.name in LIVES
-        or not (keys_of(command, argv) or command.name in SPREADING)
+        command.name in LIVES
+        or not (command.key_specs or command.name in SPREADING)
         or node.truth is not None
-        or acl_check.is_unnamed(conn, command)
-        or not (conn.account.unrestricted or acl_check.denial(conn.account, command, argv) is None)
         or (command.grows and node.engine.full())
     ):
         return None
-    node.engine.allow(LOOK_BYTES * len(argv))
     outside = conn.executing, conn.now_ms, conn.last_command, node.current
     conn.executing, conn.now_ms, node.current = True, now_ms, conn
     try:
-        return encode(call(conn, command, argv), 2, SCRIPT_REPLY_BYTES_MAX) or b"$-1\r\n"
+        if acl_check.is_unnamed(conn, command):
+            refuse_unnamed(conn, command, argv)
+        if not conn.account.unrestricted:
+            denied = _denied(conn, command, argv)
+            if denied is not None:
+                return _fault(denied)
+        node.engine.allow(LOOK_BYTES * len(argv))
+        return encode(call(conn, command, argv), session.proto, SCRIPT_REPLY_BYTES_MAX) or b"$-1\r\n"
     except ClientError as error:
         count_error(conn, error.text)
         return b"-%b\r\n" % error.text
     except OverrunError:
-        return b"-%b\r\n" % TOO_LONG_FOR_SCRIPTS.text
+        return _fault(TOO_LONG_FOR_SCRIPTS)
     finally:
         conn.executing, conn.now_ms, conn.last_command, node.current = outside
+
+
+def _fault(answer: Answer) -> bytes:
+    return b"-ERR %b\r\n" % answer.text
+
+
+def _denied(conn: Conn, command: Command, argv: list[bytes]) -> Answer | None:
+    found = acl_check.denial(conn.account, command, argv)
+    if found is None:
+        return None
+    acl_check.note_denied(conn, found.reason, found.object, conn.user, in_script=True)
+    return Answer(None, FAULT, DENIED % REASONS[found.reason])
+
+
+def _may(conn: Conn, argv: list[bytes]) -> bool | None:
+    """redis.acl_check_cmd. None: there is no such command."""
+    command = find(argv[0].lower(), argv[1].lower() if len(argv) > 1 else b"")
+    if command is None or (command.subcommands and len(argv) > 1):
+        return None
+    if acl_check.is_unnamed(conn, command):
+        return False
+    return conn.account.unrestricted or acl_check.denial(conn.account, command, argv) is None
+
+
+def _log(conn: Conn, level: int, size: int) -> None:
+    conn.node.log(
+        f"event=script_log client={conn.id} level={level} bytes={size}: what scripts log is not shown",
+        LOG_LEVELS[level],
+    )
 
 
 # -- EVAL and its kin ---------------------------------------------------------------------------------

@@ -233,7 +233,10 @@ Observer = Callable[[bytes, int, bytes], None]
 
 # (session, frames): what was published to a session, to be sent to its client at once. A pump may do without it.
 Deliver = Callable[[Session, bytes], None]
-Aside = Callable[[Session, list[bytes], int], bytes | None]
+# (session, arguments, time, what is wanted): 0 for a command, else one of these two, whose answer is a number
+Aside = Callable[[Session, list[bytes], int, int], bytes | None]
+# redis.log: a level and a number of bytes; redis.acl_check_cmd: 1, 0, or -1 for no command
+LOG_WANTED, MAY_WANTED = 1, 2
 
 
 class Patterns(Protocol):
@@ -319,7 +322,7 @@ class Engine(Replicating, Ranking, Protocol):
     def close_lua(self) -> None:
         """Closes Lua. The scripts taught to it are for `dispatch` again."""
 
-    def teach_script(self, name: bytes, script: int) -> bool:
+    def teach_script(self, name: bytes, script: int, digest: bytes) -> bool:
         """As `teach`, of a script that this Lua has compiled and keeps under that number. The engine may decline at any
         time, as with a program."""
 
@@ -412,8 +415,9 @@ class Engine(Replicating, Ranking, Protocol):
     deliver: Deliver | None
 
     # -- scripts ----------------------------------------------------------------------------------
-    # While the engine runs a script of a session: a command that has no fast path, and the time. The reply in RESP2;
-    # None: it did nothing, and `dispatch` has to run the script. What it raises is raised by `take_replies`.
+    # While the engine runs a script of a session: a command that has no fast path, and the time. The reply as the
+    # session's `proto` has it; None: it did nothing, and `dispatch` has to run the script. What it raises is raised
+    # by `take_replies`.
     aside: Aside | None
     spreads: bool  # what is published is kept until it is taken for the peers
 

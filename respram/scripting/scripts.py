@@ -51,7 +51,7 @@ class Pupil(Protocol):
     """The engine, as far as it runs compiled scripts."""
 
     def teach(self, name: bytes, program: Program) -> bool: ...
-    def teach_script(self, name: bytes, script: int) -> bool: ...
+    def teach_script(self, name: bytes, script: int, digest: bytes) -> bool: ...
     def open_lua(self, path: bytes) -> bytes | None: ...
     def limit_lua(self, bytes_max: int, worn_bytes: int) -> None: ...
     def close_lua(self) -> None: ...
@@ -90,15 +90,20 @@ class Scripts:
         if entry.flags is not None:
             return
         entry.program = compile_script(entry.text)
-        if entry.program is not None:
-            if self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program):
-                return
+        if entry.program is not None and not (
+            self.pupil.teach(digest, entry.program) and self.pupil.teach(entry.text, entry.program)
+        ):
             self._unteach(digest, entry)
         self._teach_script(digest, entry)
 
     def _teach_script(self, digest: bytes, entry: Cached) -> None:
-        entry.kept = self._runtime.keep(entry.made)
-        if not (self.pupil.teach_script(digest, entry.kept) and self.pupil.teach_script(entry.text, entry.kept)):
+        """Has Lua run it by itself, or, of a program, take over where it declines."""
+        kept = self._runtime.keep(entry.made)
+        if not self.pupil.teach_script(digest, kept, digest):
+            self._runtime.drop(kept)
+            return
+        entry.kept = kept
+        if not self.pupil.teach_script(entry.text, kept, digest):
             self._unteach(digest, entry)
 
     def _unteach(self, digest: bytes, entry: Cached) -> None:

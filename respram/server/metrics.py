@@ -21,7 +21,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from respram import __version__
 from respram.commands.cluster import UNREADY, state_of
-from respram.commands.info import counters, total_commands, used_bytes
+from respram.commands.info import counters, errors_of, total_commands, used_bytes
 from respram.commands.node import Node
 from respram.commands.stats import MICROS_BOUNDS
 from respram.engine.api import LATE_BOUNDS_MS
@@ -83,7 +83,7 @@ def _commands(node: Node, counts: dict[str, int]) -> Iterator[Family | Times]:
                   for name, count in sorted(refused.items())])  # fmt: skip
     yield Family("counter", "respram_errors", "Error replies by their first word.", ("word",),
                  [((word.decode("ascii", "backslashreplace"),), count)
-                  for word, count in sorted(stats.errors.items())])  # fmt: skip
+                  for word, count in sorted(errors_of(node).items())])  # fmt: skip
     denied = [((name,), stats.denied.get(name.encode(), 0)) for name in ("command", "key", "channel")]
     yield Family("counter", "respram_access_denied", "What an ACL did not allow.", ("what",),
                  [(("auth",), stats.auth_failures), *denied])

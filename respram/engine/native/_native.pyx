@@ -88,7 +88,8 @@ include "patterns.pxi"
 include "homes.pxi"
 
 
-cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t now_ms, truth *broken) noexcept:
+cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t now_ms, int wanted,
+                     truth *broken) noexcept:
     """In the midst of a script. What goes wrong is raised by `take_replies`, which `dispatch` calls next."""
     cdef NativeEngine engine = <NativeEngine>with_
     cdef NativeSession session = <NativeSession>c.subscriber.object
@@ -101,7 +102,7 @@ cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t n
             channels_hand_over(engine.c, engine.deliver)
         if session.c.closing:
             return False
-        reply = engine.asked(session, argv_of(command), now_ms)
+        reply = engine.asked(session, argv_of(command), now_ms, wanted)
         if reply is None:
             return False
         if not buffer_append(&engine.c.programs.log, PyBytes_AS_STRING(reply), <size_t>PyBytes_GET_SIZE(reply)):
@@ -367,8 +368,8 @@ cdef class NativeEngine:
     def close_lua(self):
         lua_end(self.c)
 
-    def teach_script(self, bytes name not None, uint32_t script):
-        return programs_teach_script(self.c, span_of(name), script) != 0
+    def teach_script(self, bytes name not None, uint32_t script, bytes digest not None):
+        return programs_teach_script(self.c, span_of(name), script, span_of(digest)) != 0
 
     def unteach(self, bytes name not None):
         programs_unteach(self.c, span_of(name))
@@ -875,6 +876,7 @@ cdef class NativeEngine:
                 RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if self.c.digests.kept else 0)),
             "records": records,
             "defaulted": self.c.defaulted,
+            "script_errors": self.c.script_errors,
             "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if self.c.digests.kept else 0),
         }
         for number in range(LATE_BOUNDS + 1):

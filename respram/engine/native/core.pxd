@@ -112,7 +112,7 @@ cdef extern from "engine.h":
         Span text
     ctypedef struct Programs:
         Buffer log
-        truth (*aside)(void *, CSession *, const Command *, int64_t, truth *) noexcept
+        truth (*aside)(void *, CSession *, const Command *, int64_t, int, truth *) noexcept
         void *aside_with
     ctypedef struct Ranked:
         double score
@@ -132,7 +132,7 @@ cdef extern from "engine.h":
         Wheel wheel
         size_t lead
         uint64_t stub_rows, stub_key_bytes
-        uint64_t writes, expired, hits, misses, defaulted
+        uint64_t writes, expired, hits, misses, defaulted, script_errors
         uint64_t moved, moved_max
         Lateness late
         uint64_t *calls
@@ -202,7 +202,7 @@ cdef extern from "engine.h":
     size_t session_buffered_bytes(const CSession *)
     bint programs_teach(Engine *, Span, Span, size_t, const Constant *, size_t)
     void programs_unteach(Engine *, Span)
-    bint programs_teach_script(Engine *, Span, uint32_t)
+    bint programs_teach_script(Engine *, Span, uint32_t, Span)
     bint lua_begin(Engine *, const char *)
     void lua_limit(Engine *, size_t, size_t)
     void lua_end(Engine *)

@@ -290,8 +290,9 @@ typedef struct Programs {
     struct Lua *lua;        /* lua.c; NULL: Python runs what is no program */
     uint32_t lua_generation;
     /* Runs a command of a script that has no fast path, and puts its reply in RESP2 behind the log. False: it has to be
-     * handed over, and nothing has happened. `broken`: there was no memory for what it has answered. */
-    bool (*aside)(void *with, Session *session, const Command *command, int64_t now_ms, bool *broken);
+     * handed over, and nothing has happened. `broken`: there was no memory for what it has answered. `wanted` 1 and 2:
+     * no command, but what redis.log and redis.acl_check_cmd were given, as api.py says. */
+    bool (*aside)(void *with, Session *session, const Command *command, int64_t now_ms, int wanted, bool *broken);
     void *aside_with;
     Buffer log;  /* the replies of the run under way, or of one that declined, until they are taken */
     Buffer made; /* texts of the run under way */
@@ -319,6 +320,7 @@ typedef struct Engine {
     uint64_t clock; /* of the last stamp given here or merged */
     uint64_t stub_rows, stub_key_bytes; /* of the other spaces, whose stubs are records */
     uint64_t writes, expired, hits, misses, defaulted;
+    uint64_t script_errors; /* answers of scripts that nobody else has counted */
     /* bytes of values read and written; where the command under way has had its share (api.py) */
     uint64_t moved, moved_max;
     Lateness late;
@@ -556,7 +558,7 @@ bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, con
 void programs_unteach(Engine *engine, Span name);
 bool programs_call(Engine *engine, Session *session, Command *command, int64_t now_ms);
 void programs_free(Engine *engine);
-bool programs_teach_script(Engine *engine, Span name, uint32_t script);
+bool programs_teach_script(Engine *engine, Span name, uint32_t script, Span digest);
 bool lua_begin(Engine *engine, const char *path);
 void lua_limit(Engine *engine, size_t bytes_max, size_t worn_bytes);
 void lua_end(Engine *engine);

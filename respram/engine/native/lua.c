@@ -24,8 +24,9 @@
 #define DEPTH_MAX 4 /* of lists within a reply */
 #define DEBT_MAX 64 /* of a script that declines too often: nine times in a row, or once in eight runs for long */
 #define DEBT_OF_ONE 8
-enum { BULK = 1, NUMBER, ENCODED, NULLED }; /* kinds of outcome, as sandbox.lua numbers them */
-enum { FAULT = 2, DECLINED = 9 };           /* kinds of replies, likewise */
+enum { BULK = 1, NUMBER, ENCODED, NULLED, FAILED }; /* kinds of outcome, as sandbox.lua numbers them */
+enum { FAULT = 2, REPLY = 3, DECLINED = 9 };        /* kinds of replies, likewise */
+enum { SET_RESP = 3, ANY_FAULT };                   /* of what `run_host` is asked; the others are `aside`'s */
 
 /* The one whose script runs, or between `lua_begin` and the call of `respram_lua_open` that follows at once. */
 static _Thread_local Lua *current;
@@ -154,7 +155,31 @@ static bool answer(Lua *lua, Command *command, Buffer *log) {
     if (programs_inside(lua->engine, lua->session, command, lua->now_ms, log, &lua->broken))
         return true;
     return !lua->broken && programs->aside && lua->asides++ < ASIDES_MAX
-        && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, &lua->broken);
+        && programs->aside(programs->aside_with, lua->session, command, lua->now_ms, 0, &lua->broken);
+}
+
+/* A command that the script's program has run before it declined: its reply is in the log. */
+static int given(Lua *lua, lua_State *state) {
+    const Buffer *log = &lua->engine->programs.log;
+    lua->settop(state, 0);
+    const uint8_t *next = push(lua, state, log->bytes + lua->given_at, log->bytes + lua->given_end, 0);
+    if (!next)
+        return declined(lua, state);
+    lua->given_at = (size_t)(next - log->bytes);
+    return 1;
+}
+
+/* Of a kind that sandbox.lua makes a value of. */
+static int push_text(const Lua *lua, lua_State *state, int kind, const uint8_t *reply, size_t len) {
+    lua->pushnil(state);
+    lua->pushnumber(state, kind);
+    lua->pushlstring(state, (const char *)reply, len);
+    return 3;
+}
+
+/* Whether a reply in RESP3 is spelt as `push` knows it. */
+static bool is_plain(const uint8_t *reply) {
+    return reply[0] == ':' || reply[0] == '+' || (reply[0] == '$' && reply[1] != '-');
 }
 
 /* redis.call and redis.pcall: one value, or nil, a kind and a text. */
@@ -165,21 +190,50 @@ static int run_command(lua_State *state) {
     Buffer *log = &engine->programs.log;
     int count = lua->gettop(state);
     size_t at = log->len;
-    if (!lua->inside || lua->handed || count < 1 || count > CALL_ARGS_MAX || at > LOG_BYTES_MAX / 2
-        || !gather(lua, state, count, args) || !buffer_reserve(log, NUMBER_BYTES))
+    if (!lua->inside || lua->handed || count < 1 || count > CALL_ARGS_MAX)
+        return declined(lua, state);
+    if (lua->given_at < lua->given_end)
+        return given(lua, state);
+    if (at > LOG_BYTES_MAX / 2 || !gather(lua, state, count, args) || !buffer_reserve(log, NUMBER_BYTES))
         return declined(lua, state);
     Command command = {.text = engine->programs.made.bytes, .args = args, .argc = (size_t)count};
     if (!answer(lua, &command, log))
         return declined(lua, state);
     const uint8_t *reply = log->bytes + at, *end = log->bytes + log->len;
     lua->settop(state, 0);
-    if (reply[0] == '-') {
-        lua->pushnil(state);
-        lua->pushnumber(state, FAULT);
-        lua->pushlstring(state, (const char *)reply, log->len - at - 2);
-        return 3;
-    }
+    if (reply[0] == '-')
+        return push_text(lua, state, FAULT, reply, log->len - at - 2);
+    if (lua->session->proto == 3 && !is_plain(reply))
+        return push_text(lua, state, REPLY, reply, log->len - at);
     return push(lua, state, reply, end, 0) ? 1 : declined(lua, state);
+}
+
+/* redis.log, redis.acl_check_cmd, redis.setresp, and whether this run has to be handed over: which of them, and its
+ * arguments; a number. Their answers are in the
+ * log like those of commands, so that none is asked twice. */
+static int run_host(lua_State *state) {
+    Lua *lua = current;
+    Arg args[CALL_ARGS_MAX];
+    Programs *programs = &lua->engine->programs;
+    int count = lua->gettop(state), wanted = count ? (int)lua->tonumber(state, 1) : 0;
+    int64_t number;
+    size_t at = programs->log.len;
+    if (!lua->inside || lua->handed || count < 2 || count > CALL_ARGS_MAX || at > LOG_BYTES_MAX / 2)
+        return declined(lua, state);
+    if (wanted == SET_RESP) {
+        lua->session->proto = (int)lua->tonumber(state, 2);
+        return 0;
+    }
+    if (wanted == ANY_FAULT)
+        return 0; /* there is none */
+    if (!programs->aside || lua->asides++ >= ASIDES_MAX || !gather(lua, state, count, args))
+        return declined(lua, state);
+    Command command = {.text = programs->made.bytes, .args = args + 1, .argc = (size_t)count - 1};
+    if (!programs->aside(programs->aside_with, lua->session, &command, lua->now_ms, wanted, &lua->broken)
+        || !span_int64((Span){programs->log.bytes + at + 1, programs->log.len - at - 3}, &number))
+        return declined(lua, state);
+    lua->pushnumber(state, (double)number);
+    return 1;
 }
 
 /* -- a run --------------------------------------------------------------------------------------- */
@@ -192,6 +246,40 @@ static void push_arguments(const Lua *lua, lua_State *state, size_t first, size_
     }
 }
 
+/* A text of the outcome, as far as its first NUL, in one line. */
+static bool append_line(const Lua *lua, lua_State *state, int index) {
+    Buffer *made = &lua->engine->programs.made;
+    size_t len, at = made->len;
+    const char *text = lua->tolstring(state, index, &len);
+    const char *zero = memchr(text, 0, len);
+    if (!buffer_append(made, text, zero ? (size_t)(zero - text) : len))
+        return false;
+    for (; at < made->len; at++)
+        if (made->bytes[at] == '\r' || made->bytes[at] == '\n')
+            made->bytes[at] = ' ';
+    return true;
+}
+
+/* What an error is told as: its text, and where it was, if that is known. Of the script's digest commands/scripts.py
+ * has the same. */
+static bool tell_failure(Lua *lua, lua_State *state) {
+    Buffer *made = &lua->engine->programs.made;
+    buffer_clear(made, MADE_KEPT_BYTES_MAX);
+    if (lua->type(state, -4) != LUA_STRING || !append_line(lua, state, -4))
+        return false;
+    size_t blanks = 0; /* at both ends they were ends of lines, which go */
+    while (blanks < made->len && made->bytes[blanks] == ' ')
+        blanks++;
+    if (blanks || (made->len && made->bytes[made->len - 1] == ' '))
+        return false; /* they may have been blanks: Python looks */
+    lua->told = lua->toboolean(state, -3);
+    if (lua->type(state, -2) != LUA_STRING || lua->type(state, -1) != LUA_STRING)
+        return true;
+    return buffer_append(made, " script: ", 9) && buffer_append(made, lua->taught->digest, DIGEST_BYTES)
+        && buffer_append(made, ", on ", 5) && append_line(lua, state, -2) && buffer_append(made, ":", 1)
+        && append_line(lua, state, -1) && buffer_append(made, ".", 1);
+}
+
 /* In protected mode. */
 static int run_protected(lua_State *state) {
     Lua *lua = current;
@@ -201,15 +289,17 @@ static int run_protected(lua_State *state) {
     lua->pushnumber(state, lua->proto);
     push_arguments(lua, state, 3, lua->keys);
     push_arguments(lua, state, 3 + lua->keys, lua->command->argc - 3 - lua->keys);
-    lua->call(state, 4, 2);
-    int kind = (int)lua->tonumber(state, -2);
+    lua->call(state, 4, 5);
+    int kind = (int)lua->tonumber(state, -5);
     if (kind == NUMBER)
-        lua->number = lua->tonumber(state, -1);
+        lua->number = lua->tonumber(state, -4);
+    if (kind == FAILED && !tell_failure(lua, state))
+        return 0;
     if (kind == BULK || kind == ENCODED) {
-        if (lua->type(state, -1) != LUA_STRING)
+        if (lua->type(state, -4) != LUA_STRING)
             return 0;
         Buffer *made = &lua->engine->programs.made;
-        const char *text = lua->tolstring(state, -1, &len);
+        const char *text = lua->tolstring(state, -4, &len);
         buffer_clear(made, MADE_KEPT_BYTES_MAX);
         if (!buffer_append(made, text, len))
             return 0;
@@ -236,12 +326,18 @@ static bool say(const Lua *lua) {
     case NULLED:
         reply_nil(engine, lua->proto);
         return true;
+    case FAILED:
+        reply_text(engine, "-", 1);
+        reply_text(engine, (const char *)text.bytes, text.len);
+        reply_text(engine, "\r\n", 2);
+        engine->script_errors += !lua->told;
+        return true;
     default:
         return false;
     }
 }
 
-/* False: it has declined, and its replies are in the log. */
+/* What is in the log are replies that its program got. False: it has declined, and its replies are in the log. */
 bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taught *taught, size_t keys,
     int64_t now_ms, bool *broken) {
     Lua *lua = engine->programs.lua;
@@ -252,7 +348,8 @@ bool lua_evaluate(Engine *engine, Session *session, const Command *command, Taug
         return false; /* Python collects, or makes another */
     lua->session = session, lua->command = command, lua->taught = taught, lua->now_ms = now_ms, lua->keys = keys;
     lua->proto = session->proto, lua->taken = lua->asides = 0, lua->kind = 0;
-    lua->handed = lua->broken = false, lua->inside = true;
+    lua->given_at = 0, lua->given_end = engine->programs.log.len;
+    lua->handed = lua->broken = lua->told = false, lua->inside = true;
     current = lua;
     session->proto = 2; /* of replies to a script */
     lua->alloc = lua->getallocf(lua->state, &lua->alloc_with);
@@ -281,15 +378,16 @@ static int bind(lua_State *state) {
     return 0;
 }
 
-/* Called by the Lua that Python has just made: what stands for redis.call, what takes the function that
- * runs, and what makes a cjson. */
+/* Called by the Lua that Python has just made: what stands for redis.call and for what else is the host's, what takes
+ * the function that runs, and what makes a cjson. */
 __attribute__((visibility("default"))) int respram_lua_open(lua_State *state) {
     if (!current)
         return 0;
     current->pushcclosure(state, run_command, 0);
+    current->pushcclosure(state, run_host, 0);
     current->pushcclosure(state, bind, 0);
     current->pushcclosure(state, json_open, 0);
-    return 3;
+    return 4;
 }
 
 static bool has_all(void *library, Lua *lua) {

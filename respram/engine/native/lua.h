@@ -57,9 +57,10 @@ typedef struct Lua {
     const Taught *taught;
     int64_t now_ms;
     size_t keys, used, taken;
+    size_t given_at, given_end; /* of the log: replies that the script's program got, to be answered again */
     unsigned asides;
     int proto;
-    bool inside, handed, broken;
+    bool inside, handed, broken, told;
     int kind; /* of its outcome; the text is in `made` */
     double number;
 #define DECLARE_FUNCTION(type, name, arguments) type (*name) arguments;

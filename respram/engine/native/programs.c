@@ -522,9 +522,10 @@ static bool evaluate(Engine *engine, Session *session, const Command *command, i
         || (uint64_t)keys > command->argc - 3 || !(taught = taught_find(engine, command_arg(command, 1)))
         || !reply_reserve(engine, sizeof NO_MEMORY))
         return false;
-    bool broken = false, done = taught->script
-        ? lua_evaluate(engine, session, command, taught, (size_t)keys, now_ms, &broken)
-        : run_program(engine, session, command, taught, (size_t)keys, now_ms, &broken);
+    bool broken = false, done = taught->is_program
+        && run_program(engine, session, command, taught, (size_t)keys, now_ms, &broken);
+    if (!done && !broken && taught->script)
+        done = lua_evaluate(engine, session, command, taught, (size_t)keys, now_ms, &broken);
     if (broken && reply_reserve(engine, sizeof NO_MEMORY)) {
         reply_text(engine, NO_MEMORY, sizeof NO_MEMORY - 1);
         done = true;

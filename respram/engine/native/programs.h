@@ -4,6 +4,8 @@
 
 #include "engine.h"
 
+#define DIGEST_BYTES 40
+
 typedef struct Step {
     uint16_t op, a, b, c;
 } Step;
@@ -12,10 +14,12 @@ typedef struct Taught {
     struct Taught *next;
     uint64_t hash;
     size_t name_bytes, steps, registers, constants;
-    uint32_t script, generation; /* of the Lua that has it; 0: it is a program */
+    uint32_t script, generation; /* of the Lua that has it; 0: it has none */
+    bool is_program;             /* which Lua takes over where it declines */
     unsigned debt;               /* of a script that has declined */
     Constant *constant; /* with their texts, and the name, behind them */
     uint8_t *name;
+    uint8_t digest[DIGEST_BYTES]; /* that its errors name; set where it has a script */
     Step step[];
 } Taught;
 

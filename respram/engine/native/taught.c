@@ -54,7 +54,7 @@ bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, con
     if (!taught)
         return false;
     *taught = (Taught){.hash = hash_key(engine->settings.secret, name.bytes, name.len), .name_bytes = name.len,
-                       .steps = number_of_steps, .registers = registers, .constants = count};
+                       .steps = number_of_steps, .registers = registers, .constants = count, .is_program = true};
     memcpy(taught->step, steps.bytes, number_of_steps * sizeof(Step));
     taught->constant = (Constant *)(taught->step + number_of_steps);
     uint8_t *at = (uint8_t *)(taught->constant + count);
@@ -76,13 +76,20 @@ bool programs_teach(Engine *engine, Span name, Span steps, size_t registers, con
     return true;
 }
 
-/* A script that Lua has compiled, under the number that the sandbox gave it. */
-bool programs_teach_script(Engine *engine, Span name, uint32_t script) {
+/* A script that Lua has compiled, under the number that the sandbox gave it: what has been taught as a program goes on
+ * as that, and Lua is there for where it declines. */
+bool programs_teach_script(Engine *engine, Span name, uint32_t script, Span digest) {
     static const uint16_t NEVER[] = {OP_NIL, 0, 0, 0, OP_RETURN, 0, 0, 0};
-    if (!engine->programs.lua
-        || !programs_teach(engine, name, (Span){(const uint8_t *)NEVER, sizeof NEVER}, 1, NULL, 0))
+    if (!engine->programs.lua || digest.len != DIGEST_BYTES)
         return false;
     Taught *taught = taught_find(engine, name);
+    if (!taught) {
+        if (!programs_teach(engine, name, (Span){(const uint8_t *)NEVER, sizeof NEVER}, 1, NULL, 0))
+            return false;
+        taught = taught_find(engine, name);
+        taught->is_program = false;
+    }
+    memcpy(taught->digest, digest.bytes, DIGEST_BYTES);
     taught->script = script;
     taught->generation = engine->programs.lua_generation;
     return true;

@@ -122,7 +122,7 @@ class PureEngine:
     def close_lua(self) -> None:
         """There is none."""
 
-    def teach_script(self, name: bytes, script: int) -> bool:
+    def teach_script(self, name: bytes, script: int, digest: bytes) -> bool:
         return False
 
     def unteach(self, name: bytes) -> None:
@@ -380,6 +380,7 @@ class PureEngine:
             "stub_bytes": keyspace.stub_bytes,
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
+            "script_errors": 0,
             "record_overhead_bytes": ROW_BYTES,
             **{f"late_{number}": count for number, count in enumerate(keyspace.late)},
             "late_sum_ms": keyspace.late_sum_ms, "wiped_bytes": keyspace.wiped_bytes,

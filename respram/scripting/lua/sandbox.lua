@@ -10,7 +10,7 @@
 
 local host_call, host_tick, host_arm, host_log, host_sha1, host_may, host_setresp, host_float, host_unfloat, host_fits, modules,
     memory_max, hook_count,
-    pattern_steps_max, fast_command, fast_bind, fast_json = ...
+    pattern_steps_max, fast_command, fast_host, fast_bind, fast_json = ...
 
 local assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs, pcall, rawequal, rawget, rawset, select, setfenv,
     setmetatable, tonumber, tostring, type, unpack, xpcall = assert, error, getmetatable, ipairs, loadstring, newproxy, next, pairs,
@@ -57,7 +57,28 @@ local function all_by_host(library, ...)
   for _, name in ipairs({ ... }) do library[name] = by_host(library[name]) end
 end
 
-host_log, host_may, host_setresp = by_host(host_log), by_host(host_may), by_host(host_setresp) -- the others ask nobody
+-- The same, where the engine can ask for it: it answers with a number, or nil and DECLINED.
+local LOG_WANTED, MAY_WANTED, SETRESP_WANTED, ANY_FAULT = 1, 2, 3, 4 -- as native/lua.c numbers them
+
+local function by_engine(called, wanted)
+  return function(...)
+    if not fast then return select(1, called(...)) end
+    local number, declined = fast_host(wanted, ...)
+    if declined then hand_over() end
+    return number
+  end
+end
+
+host_log, host_setresp = by_engine(host_log, LOG_WANTED), by_engine(host_setresp, SETRESP_WANTED)
+do
+  local ask = by_engine(host_may, MAY_WANTED)
+  host_may = function(...)
+    local allowed = ask(...)
+    if not fast then return allowed end
+    if allowed == -1 then return nil end
+    return allowed == 1
+  end
+end
 
 -- -- errors ----------------------------------------------------------------------------------------------------
 -- A wrapped function has to fail as the C function would in whose place it stands: with the place of its caller.
@@ -515,7 +536,9 @@ function REDIS.call(...)
   if fast then
     local value, kind, text = fast_command(...)
     if kind == nil then return value end
-    error((answer(value, kind, text)), 0)
+    local reply, failed = answer(value, kind, text)
+    if failed then error(reply, 0) end
+    return reply
   end
   local fault = arguments_fault(...)
   if fault then error(error_table(fault), 0) end
@@ -634,7 +657,7 @@ end
 -- Where an uncaught error came from. Redis looks at the function that failed and, where that is one of C, at its caller. A
 -- run of frames of the sandbox, with the C function that the innermost of them called, stands for one function of C.
 local function with_place(err)
-  if fast then return err end -- it is the host's to tell
+  if fast and dying then return err end -- it is the host's to tell
   local level = 2
   local frame = getinfo(level, "Sl")
   if frame and frame.what == "C" and is_sandbox(getinfo(level + 1, "S")) then
@@ -735,14 +758,16 @@ local low, middle, high -- of math.random, before a run by the engine: one that 
 
 local function finish_fast(proto, ok, value)
   running, fast = false, false
+  local _, declined = fast_host(ANY_FAULT, 0)
+  local ended = dying or declined
   if dying then
-    dying, ok = false, false
+    dying = false
     sethook(hook, "", hook_count)
   end
   GLOBALS.KEYS, GLOBALS.ARGV = nil, nil
-  if ok then
-    local kind, found = outcome(ok, value, proto)
-    if kind < FAILED then return kind, found end
+  if not ended then
+    local kind, found, told, source, line = outcome(ok, value, proto)
+    if kind ~= BROKEN then return kind, found, told, source, line end
   end
   set_random_state(low, middle, high)
 end
