@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from respram.commands.cluster_map import ALIVE, DEAD, SUSPECT, ClusterMap, Place, id_of, map_for
 from respram.commands.node import Conn
 from respram.commands.peers import PeerFacts
-from respram.commands.reply import BREATH, OK, Breath, Each, Raw, Reply, Simple, Verbatim, encode
+from respram.commands.reply import OK, Breath, Each, Raw, Reply, Simple, Verbatim, encode
 from respram.commands.texts import NO_CLUSTER, NOT_AN_INTEGER
+from respram.commands.walking import walk
 from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.slots import SLOTS, slot_of
 
-KEYS_AT_ONCE = 256  # looked at before others are let in
 INVALID_SLOT = ClientError(b"ERR Invalid slot")
 INVALID_SLOT_OR_COUNT = ClientError(b"ERR Invalid slot or number of keys")
 FLAGS = {ALIVE: b"", SUSPECT: b",fail?", DEAD: b",fail"}
@@ -212,19 +212,8 @@ def keys_in_slot(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def _walked(conn: Conn, slot: int) -> "Iterator[bytes | Breath]":
-    """Nothing is kept by slot: all keys of the database are looked at, in steps between which others are served."""
-    engine, db, cursor = conn.node.engine, conn.session.db, 0
-    seen: set[bytes] = set()  # a table that grows between two steps can show a key twice
-    while True:
-        walked = engine.scan(db, cursor, KEYS_AT_ONCE, conn.now_ms)
-        for key in walked.keys:
-            if slot_of(key) == slot and key not in seen:
-                seen.add(key)
-                yield key
-        cursor = walked.cursor
-        if not cursor:
-            return
-        yield BREATH
+    """Nothing is kept by slot: all keys of the database are looked at."""
+    return walk(conn, lambda found: [key for key in found if slot_of(key) == slot])
 
 
 # -- what a connection says of itself ---------------------------------------------------------------

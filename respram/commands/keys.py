@@ -5,7 +5,6 @@ refused. Where Redis distinguishes keys without a TTL, a key with an implicit de
 followed by `EXPIRE NX` opens its window here too.
 """
 
-from collections.abc import Iterator
 
 from respram.commands import notify
 from respram.commands.access import ask_for_missing, glance, read_any
@@ -13,7 +12,7 @@ from respram.commands.collections import KIND_NAMES, collection_encoding, member
 from respram.commands.deadlines import deadline_for, ttl_ms_from
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
-from respram.commands.reply import BREATH, Breath, Each, Reply, Simple
+from respram.commands.reply import Each, Reply, Simple
 from respram.commands.texts import (
     DB_RANGE,
     NOT_AN_INTEGER,
@@ -23,6 +22,7 @@ from respram.commands.texts import (
     help_of,
     invalid_expire,
 )
+from respram.commands.walking import walk
 from respram.engine.api import NEW, Entry
 from respram.errors import ClientError
 from respram.integers import parse_int
@@ -31,7 +31,6 @@ from respram.stamp import to_ms
 
 SCAN_COUNT_DEFAULT = 10  # keys, when SCAN names no COUNT
 SCAN_COUNT_MAX = 16_384  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
-KEYS_AT_ONCE = 256  # keys walked by KEYS before others are let in
 EMBEDDED_BYTES_MAX = 44  # up to which Redis keeps a string inside its object
 SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
 
@@ -193,28 +192,7 @@ def _of_kind(conn: Conn, found: list[bytes], kind: bytes) -> list[bytes]:
 
 
 def keys(conn: Conn, argv: list[bytes]) -> Reply:
-    return Each(_walked(conn, argv[1]))
-
-
-def _walked(conn: Conn, pattern: bytes) -> Iterator[Reply | Breath]:
-    """In steps, between which others may write: a key that is there all the time comes once, and one whose time has
-    come does not.
-    """
-    engine, db = conn.node.engine, conn.session.db
-    # a table that grows between two steps can show a key twice; hashes of keys, which take less than keys
-    seen: set[int] = set()
-    cursor = 0
-    while True:
-        walked = engine.scan(db, cursor, KEYS_AT_ONCE, conn.now_ms)
-        for key in _matching(conn, walked.keys, pattern):
-            mark = hash(key)
-            if mark not in seen:
-                seen.add(mark)
-                yield key
-        cursor = walked.cursor
-        if not cursor:
-            return
-        yield BREATH
+    return Each(walk(conn, lambda found: _matching(conn, found, argv[1])))
 
 
 def _matching(conn: Conn, keys: list[bytes], pattern: bytes) -> list[bytes]:

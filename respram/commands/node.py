@@ -357,6 +357,7 @@ class Node:
     gathered: "dict[bytes, dict[bytes, Conn | None] | None]" = field(default_factory=dict)
     noted_bytes: int = 0
     told: int = 0  # clients, in this turn
+    marks_held: int = 0  # by walks over keys that are not over: walking.py
     telling: Iterator[None] | None = None
     ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # clients still to be woken, by key
     stats: Stats = field(default_factory=Stats)

@@ -81,9 +81,12 @@ static bool meets_head(const Engine *engine, const Session *session, const Comma
     return false;
 }
 
-/* The command is hot and its hash is there where it has a key. False: it is for `dispatch`. */
+/* The command is hot and its hash is there where it has a key. False: it is for `dispatch`, as one with too few words
+ * is: a handler may look at each that its row asks for. */
 bool hot_run(Engine *engine, Session *session, const Command *command, int64_t now_ms) {
     const Row *row = &ROWS[command->hot];
+    if (unlikely(command->argc < row->least))
+        return false;
     if (unlikely(engine->heads) && command->argc > 1 && meets_head(engine, session, command, row->shape))
         return false;
     if (unlikely(engine->homes != NULL) && !session->decides && home_of(engine, command))
