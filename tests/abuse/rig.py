@@ -61,6 +61,10 @@ def endure(node: LiveNode, attack: Callable[[], None], password: str = "") -> Se
         engine = re.search(r"event=start .*engine=(\w+)", node.log())
         assert engine is not None
         if not timing.JUDGED or seen.ping_ms < PING_MS_MAX[engine[1]]:
+            timing.note(
+                f"ping_p99_ms={p99(seen.node_ms):.1f} echo_p99_ms={p99(seen.echo_ms):.1f} ran={seen.ran_share:.2f} "
+                f"grown_mib={seen.grown_bytes >> 20}"
+            )
             return seen
         complaints.append(f"p99 {p99(seen.node_ms):.1f} ms, echo {p99(seen.echo_ms):.1f} ms, ran {seen.ran_share:.2f}")
     raise AssertionError(f"a bystander's PING, {CHANCES} times: {'; '.join(complaints)}")
