@@ -1,4 +1,4 @@
-"""A walk over all keys of a database in steps, between which others are served: KEYS and CLUSTER's questions about slots.
+"""A walk over all keys of a database in steps, between which others are served: KEYS, and questions about slots.
 
 A table that grows between two steps can show a key twice. A walk therefore remembers hashes of the keys that it has
 told, 8 bytes of key each. All walks of a node together remember MARKS_MAX: whoever asks for 10,000 counts at a time
