@@ -94,7 +94,7 @@ zinterstore -4 write,denyoom,movablekeys sortedset 2.0.0 sorted-set 1/1/1
   args destination:key#0 numkeys:integer key:key*#1 weight:integer=WEIGHTS?* aggregate:oneof=AGGREGATE?(
   args sum:=SUM min:=MIN max:=MAX )
 zlexcount 4 readonly,fast sortedset 2.8.9 sorted-set 1/1/1
-  shape reads
+  shape reads hot
   is Count the number of members in a sorted set between a given lexicographical range
   costs O(log(N)) with N being the number of elements in the sorted set.
   keys 1 range 0 1 0 RO,access
@@ -113,14 +113,14 @@ zmscore -3 readonly,fast sortedset 6.2.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 member:string*
 zpopmax -2 write,fast,by_name sortedset 5.0.0 sorted-set 1/1/1
-  shape decides
+  shape decides hot 3
   is Remove and return members with the highest scores in a sorted set
   costs O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements
     popped.
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0 count:integer?
 zpopmin -2 write,fast,by_name sortedset 5.0.0 sorted-set 1/1/1
-  shape decides
+  shape decides hot 3
   is Remove and return members with the lowest scores in a sorted set
   costs O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements
     popped.
@@ -142,7 +142,7 @@ zrange -4 readonly sortedset 1.2.0 sorted-set 1/1/1
   args key:key#0 start:string stop:string sortby:oneof?@6.2.0( byscore:=BYSCORE bylex:=BYLEX ) rev:=REV?@6.2.0
   args offset_count:block=LIMIT?@6.2.0( offset:integer count:integer ) withscores:=WITHSCORES?
 zrangebylex -4 readonly sortedset 2.8.9 sorted-set 1/1/1
-  shape reads
+  shape reads hot 8
   is Return a range of members in a sorted set, by lexicographical range
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being
     returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it
@@ -189,7 +189,7 @@ zrem -3 write,fast,by_name sortedset 1.2.0 sorted-set 1/1/1
   since 2.4.0 Accepts multiple elements.
   args key:key#0 member:string*
 zremrangebylex 4 write,by_name sortedset 2.8.9 sorted-set 1/1/1
-  shape decides
+  shape decides hot
   is Remove all members in a sorted set between the given lexicographical range
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed
     by the operation.
@@ -219,7 +219,7 @@ zrevrange -4 readonly sortedset 1.2.0 sorted-set 1/1/1
   instead `ZRANGE` with the `REV` argument
   args key:key#0 start:integer stop:integer withscores:=WITHSCORES?
 zrevrangebylex -4 readonly sortedset 2.8.9 sorted-set 1/1/1
-  shape reads
+  shape reads hot 8
   is Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.
   costs O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being
     returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it

@@ -13,8 +13,9 @@ from respram.config.settings import Config
 from tests.commands.rig import Client, Rig
 from tests.engine.conftest import ENGINES
 
-ROUNDS, STEPS = 12, 150
-LET_GO = ("del", "unlink", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax")
+ROUNDS, STEPS = 20, 200
+LET_GO = ("del", "unlink", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax",
+          "zremrangebylex")
 KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
 NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
 TIMES = (b"1", b"100", b"5000", b"0", b"-1", b"x", b"9223372036854775807", b"1800000009", b"1800000009000", b"10000000")
@@ -78,7 +79,18 @@ SETS: tuple[Make, ...] = (
                  *word(rng, b"MATCH *", b"match n*", b"MATCH [ab]", b"MATCH"),
                  *word(rng, b"COUNT 2", b"count 1000", b"COUNT 0"), *word(rng, b"NOVALUES")),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS
+ENDS = (b"-", b"+", b"[a", b"(a", b"[c", b"(n", b"[", b"x", b"")
+RANGES: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"ZPOPMIN", b"ZPOPMAX")), rng.choice(KEYS[3:6]),
+                 *word(rng, b"1", b"2", b"0", b"9", b"-1")),
+    lambda rng: (rng.choice((b"ZLEXCOUNT", b"ZREMRANGEBYLEX")), rng.choice(KEYS[3:6]),
+                 rng.choice(ENDS), rng.choice(ENDS)),
+    lambda rng: (rng.choice((b"ZRANGEBYLEX", b"ZREVRANGEBYLEX")), rng.choice(KEYS[3:6]), rng.choice(ENDS),
+                 rng.choice(ENDS), *word(rng, b"LIMIT 1 2", b"limit 0 -1", b"LIMIT -1 1", b"WITHSCORES")),
+    lambda rng: (b"ZRANGE", rng.choice(KEYS[3:6]), rng.choice(ENDS), rng.choice(ENDS), b"BYLEX", *word(rng, b"REV"),
+                 *word(rng, b"LIMIT 1 2", b"WITHSCORES")),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

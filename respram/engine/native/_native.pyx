@@ -44,7 +44,7 @@ DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in 
 # by the number of the note
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
                      b"incrbyfloat", b"copy_to", b"hincrby", b"zincr", b"zremrangebyscore", b"zremrangebyrank",
-                     b"hexpire", b"hincrbyfloat")
+                     b"hexpire", b"hincrbyfloat", b"zremrangebylex", b"zpopmin", b"zpopmax")
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 

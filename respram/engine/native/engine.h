@@ -144,7 +144,7 @@ typedef struct Kin { /* before each member, and before its trace */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5,
     NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
     NOTE_HINCRBY = 12, NOTE_ZINCR = 13, NOTE_ZREMRANGEBYSCORE = 14, NOTE_ZREMRANGEBYRANK = 15, NOTE_HEXPIRE = 16,
-    NOTE_HINCRBYFLOAT = 17,
+    NOTE_HINCRBYFLOAT = 17, NOTE_ZREMRANGEBYLEX = 18, NOTE_ZPOPMIN = 19, NOTE_ZPOPMAX = 20,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */

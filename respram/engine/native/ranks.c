@@ -180,9 +180,7 @@ HANDLER(zadd) {
     return true;
 }
 
-HANDLER(zrem) {
-    return let_go_members(engine, session, command, ZSET, now_ms);
-}
+HANDLER(zrem) { return let_go_members(engine, session, command, ZSET, now_ms); }
 
 /* A member for a command that reads; its key is counted as a hit or a miss. False: it is for `dispatch`. */
 static bool find(Engine *engine, Session *session, const Command *command, int64_t now_ms, Record **head,
@@ -243,13 +241,8 @@ static bool rank(Engine *engine, Session *session, const Command *command, bool 
     return true;
 }
 
-HANDLER(zrank) {
-    return rank(engine, session, command, false, now_ms);
-}
-
-HANDLER(zrevrank) {
-    return rank(engine, session, command, true, now_ms);
-}
+HANDLER(zrank) { return rank(engine, session, command, false, now_ms); }
+HANDLER(zrevrank) { return rank(engine, session, command, true, now_ms); }
 
 HANDLER(zcard) {
     Record *head;
@@ -267,12 +260,13 @@ HANDLER(zcard) {
 typedef struct Told { /* of a range, in ranks */
     uint64_t start, count;
     bool downwards, scores;
+    bool flat; /* no pairs in RESP3 either */
 } Told;
 
 /* False: the reply would be longer than what is made here. Then nothing is said. */
 static bool reply_members(Engine *engine, const Session *session, const Family *family, Told told) {
     size_t before = engine->reply.len, bytes = 0;
-    bool nested = told.scores && session->proto == 3;
+    bool nested = told.scores && session->proto == 3 && !told.flat;
     if (!reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     reply_integer(engine, '*', (int64_t)(told.scores && !nested ? 2 * told.count : told.count));
@@ -331,7 +325,7 @@ static bool bound_of(Span word, double *score, bool *exclusive) {
 }
 
 typedef struct Words { /* behind the key and the two ends */
-    bool by_score, downwards, scores, limited;
+    bool by_score, by_name, downwards, scores, limited;
     int64_t offset, limit;
 } Words;
 
@@ -352,11 +346,13 @@ static bool range_words(const Command *command, bool free, Words *words) {
             words->downwards = turned = true;
         } else if (IS(word, "byscore") && !kinded) {
             words->by_score = kinded = true;
+        } else if (IS(word, "bylex") && !kinded) {
+            words->by_name = kinded = true;
         } else {
             return false;
         }
     }
-    return words->by_score || !words->limited;
+    return words->by_name ? !words->scores : words->by_score || !words->limited;
 }
 
 /* The ranks between two ranks; below 0 they count from the end. */
@@ -382,6 +378,12 @@ static bool read_ends(Span low, Span high, Ends *ends) {
     return bound_of(low, &ends->low, &ends->above) && bound_of(high, &ends->high, &ends->below);
 }
 
+typedef struct NameEnd { /* of a range of names */
+    Span name;
+    int beyond; /* below 0: before all; above: behind all; 0: the name says it */
+    bool exclusive;
+} NameEnd;
+
 /* Its first rank, and how many it has. */
 static uint64_t cover_scores(const Family *family, const Ends *ends, uint64_t *start) {
     *start = order_place(&family->order, ends->low, NULL, ends->above);
@@ -389,25 +391,56 @@ static uint64_t cover_scores(const Family *family, const Ends *ends, uint64_t *s
     return stop > *start ? stop - *start : 0;
 }
 
+/* One end of a range of names. False: it is none. */
+static bool name_bound(Span word, NameEnd *end) {
+    *end = (NameEnd){0};
+    if (word.len == 1 && (word.bytes[0] == '-' || word.bytes[0] == '+'))
+        end->beyond = word.bytes[0] == '+' ? 1 : -1;
+    else if (word.len && (word.bytes[0] == '[' || word.bytes[0] == '('))
+        *end = (NameEnd){.name = {word.bytes + 1, word.len - 1}, .exclusive = word.bytes[0] == '('};
+    else
+        return false;
+    return true;
+}
+
+static uint64_t name_place(const Order *order, double score, const NameEnd *end, bool after) {
+    return end->beyond ? (end->beyond < 0 ? 0 : order_count(order)) : order_place(order, score, &end->name, after);
+}
+
+/* Its first rank, and how many it has, by the score of the first member: with several scores it is anybody's guess. */
+static uint64_t cover_names(const Family *family, const NameEnd ends[2], uint64_t *start) {
+    Ranked first;
+    *start = 0;
+    if (!order_from_rank(&family->order, 0, 1, false, &first))
+        return 0;
+    *start = name_place(&family->order, first.score, &ends[0], ends[0].exclusive);
+    uint64_t stop = name_place(&family->order, first.score, &ends[1], !ends[1].exclusive);
+    return stop > *start ? stop - *start : 0;
+}
+
 /* ZRANGE and its older forms. */
 static bool range(Engine *engine, Session *session, const Command *command, Words words, bool free, int64_t now_ms) {
     Record *head;
     Ends ends;
+    NameEnd names[2];
     int64_t first, last;
     if (command->argc < 4 || !range_words(command, free, &words))
         return false;
     Span one = command_arg(command, 2), other = command_arg(command, 3);
-    if (words.by_score ? !read_ends(words.downwards ? other : one, words.downwards ? one : other, &ends)
+    if (words.by_name ? !name_bound(words.downwards ? other : one, &names[0])
+            || !name_bound(words.downwards ? one : other, &names[1])
+        : words.by_score ? !read_ends(words.downwards ? other : one, words.downwards ? one : other, &ends)
                        : !span_int64(one, &first) || !span_int64(other, &last))
         return false;
     if (!head_of(engine, session, command, now_ms, &head))
         return false;
     const Family *family = head ? family_of(engine, head) : NULL;
     Told told = {.downwards = words.downwards, .scores = words.scores};
-    if (!words.by_score) {
+    if (!words.by_score && !words.by_name) {
         cover_ranks(family, first, last, &told);
     } else if (family) {
-        uint64_t start, count = cover_scores(family, &ends, &start);
+        uint64_t start;
+        uint64_t count = words.by_name ? cover_names(family, names, &start) : cover_scores(family, &ends, &start);
         if (words.offset >= 0 && (uint64_t)words.offset < count) {
             told.count = count - (uint64_t)words.offset;
             told.start = told.downwards ? start + told.count - 1 : start + (uint64_t)words.offset;
@@ -418,18 +451,9 @@ static bool range(Engine *engine, Session *session, const Command *command, Word
     return tell(engine, session, family, told);
 }
 
-HANDLER(zrange) {
-    return range(engine, session, command, (Words){0}, true, now_ms);
-}
-
-HANDLER(zrevrange) {
-    return range(engine, session, command, (Words){.downwards = true}, false, now_ms);
-}
-
-HANDLER(zrangebyscore) {
-    return range(engine, session, command, (Words){.by_score = true}, false, now_ms);
-}
-
+HANDLER(zrange) { return range(engine, session, command, (Words){0}, true, now_ms); }
+HANDLER(zrevrange) { return range(engine, session, command, (Words){.downwards = true}, false, now_ms); }
+HANDLER(zrangebyscore) { return range(engine, session, command, (Words){.by_score = true}, false, now_ms); }
 HANDLER(zrevrangebyscore) {
     return range(engine, session, command, (Words){.by_score = true, .downwards = true}, false, now_ms);
 }
@@ -464,6 +488,66 @@ static bool let_go_ranks(Engine *engine, const Session *session, const Command *
     reply_integer(engine, ':', gone);
     return true;
 }
+
+HANDLER(zrangebylex) { return range(engine, session, command, (Words){.by_name = true}, false, now_ms); }
+HANDLER(zrevrangebylex) {
+    return range(engine, session, command, (Words){.by_name = true, .downwards = true}, false, now_ms);
+}
+
+HANDLER(zlexcount) {
+    Record *head;
+    NameEnd names[2];
+    uint64_t start;
+    if (command->argc != 4 || !name_bound(command_arg(command, 2), &names[0])
+        || !name_bound(command_arg(command, 3), &names[1]) || !head_of(engine, session, command, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+    reply_integer(engine, ':', head ? (int64_t)cover_names(family_of(engine, head), names, &start) : 0);
+    return true;
+}
+
+HANDLER(zremrangebylex) {
+    Record *head;
+    NameEnd names[2];
+    Told told = {0};
+    if (command->argc != 4 || !name_bound(command_arg(command, 2), &names[0])
+        || !name_bound(command_arg(command, 3), &names[1]) || !head_of(engine, session, command, now_ms, &head))
+        return false;
+    if (head)
+        told.count = cover_names(family_of(engine, head), names, &told.start);
+    return let_go_ranks(engine, session, command, head, told, NOTE_ZREMRANGEBYLEX, now_ms);
+}
+
+/* ZPOPMIN and ZPOPMAX, for whom they were given by name: told first, then let go of. */
+static bool pop(Engine *engine, Session *session, const Command *command, bool highest, uint8_t note, int64_t now_ms) {
+    Record *head;
+    int64_t count = 1;
+    if (command->argc < 2 || command->argc > 3
+        || (command->argc == 3 && (!span_int64(command_arg(command, 2), &count) || count < 0))
+        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, 2 * REPLY_HEAD_BYTES))
+        return false;
+    const Family *family = head ? family_of(engine, head) : NULL;
+    uint64_t size = family ? order_count(&family->order) : 0;
+    Told told = {.count = (uint64_t)count < size ? (uint64_t)count : size, .downwards = highest, .scores = true,
+                 .flat = command->argc == 2};
+    told.start = highest && size ? size - 1 : 0;
+    size_t reply_start = engine->reply.len;
+    if (told.count > LET_GO_AT_ONCE || !reply_members(engine, session, family, told))
+        return false;
+    Told gone = {.start = highest ? size - told.count : 0, .count = told.count};
+    size_t told_end = engine->reply.len;
+    if (!let_go_ranks(engine, session, command, head, gone, note, now_ms)) {
+        buffer_cut(&engine->reply, reply_start);
+        return false;
+    }
+    engine->reply.len = told_end; /* before its number */
+    return true;
+}
+
+HANDLER(zpopmin) { return pop(engine, session, command, false, NOTE_ZPOPMIN, now_ms); }
+HANDLER(zpopmax) { return pop(engine, session, command, true, NOTE_ZPOPMAX, now_ms); }
 
 HANDLER(zremrangebyscore) {
     Record *head;

@@ -155,6 +155,7 @@ class Words:
     """Behind the key and the two ends."""
 
     by_score: bool = False
+    by_name: bool = False
     downwards: bool = False
     scores: bool = False
     limited: bool = False
@@ -199,6 +200,65 @@ def zremrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], no
     return _let_go(keyspace, session, argv, order, start, count, b"zremrangebyscore", now_ms)
 
 
+def zrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _tell_range(keyspace, session, argv, Words(by_name=True), now_ms, free=False)
+
+
+def zrevrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _tell_range(keyspace, session, argv, Words(by_name=True, downwards=True), now_ms, free=False)
+
+
+def zlexcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    names = _name_ends(argv[2], argv[3]) if len(argv) == 4 else None
+    head = keyspace.row(session.db, argv[1], now_ms) if names is not None else None
+    if names is None or (head is not None and head.kind != ZSET):
+        return None
+    keyspace.hits += head is not None
+    keyspace.misses += head is None
+    order = _order(keyspace, head)
+    return b":%d\r\n" % (0 if order is None else _cover_names(order, names)[1])
+
+
+def zremrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    names = _name_ends(argv[2], argv[3]) if len(argv) == 4 else None
+    head = keyspace.row(session.db, argv[1], now_ms) if names is not None else None
+    if names is None or (head is not None and head.kind != ZSET):
+        return None
+    order = _order(keyspace, head)
+    start, count = (0, 0) if order is None else _cover_names(order, names)
+    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebylex", now_ms)
+
+
+def zpopmin(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _pop(keyspace, session, argv, False, now_ms)
+
+
+def zpopmax(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _pop(keyspace, session, argv, True, now_ms)
+
+
+def _pop(keyspace: Keyspace, session: Session, argv: list[bytes], highest: bool, now_ms: int) -> bytes | None:
+    """For whom it was given by name: told first, then let go of."""
+    count = parse_int(argv[2]) if len(argv) == 3 else 1 if len(argv) == 2 else None
+    head = keyspace.row(session.db, argv[1], now_ms) if count is not None and count >= 0 else None
+    if count is None or count < 0 or (head is not None and head.kind != ZSET):
+        return None
+    order = _order(keyspace, head)
+    size = 0 if order is None else len(order)
+    count = min(count, size)
+    if count > LET_GO_AT_ONCE:
+        return None
+    hits, misses = keyspace.hits, keyspace.misses
+    rank = size - 1 if highest else 0
+    told = _range(keyspace, session, order, rank, count, highest, True, flat=len(argv) == 2)
+    if told is None:
+        return None
+    keyspace.hits, keyspace.misses = hits, misses  # what follows counts
+    event = b"zpopmax" if highest else b"zpopmin"
+    _let_go(keyspace, session, argv, order, size - count if highest else 0, count, event, now_ms)
+    return told
+
+
 def zremrangebyrank(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     first, last = (parse_int(argv[2]), parse_int(argv[3])) if len(argv) == 4 else (None, None)
     head = keyspace.row(session.db, argv[1], now_ms) if first is not None and last is not None else None
@@ -239,25 +299,31 @@ def _tell_range(
     if len(argv) < 4 or not _read_words(argv[4:], words, free):
         return None
     one, other = argv[2:4]
-    ends, first, last = None, None, None
-    if words.by_score:
+    ends, names, first, last = None, None, None, None
+    if words.by_name:
+        names = _name_ends(other, one) if words.downwards else _name_ends(one, other)
+    elif words.by_score:
         ends = _ends(other, one) if words.downwards else _ends(one, other)
     else:
         first, last = parse_int(one), parse_int(other)
-    if ends is None and (first is None or last is None):
+    if ends is None and names is None and (first is None or last is None):
         return None
     head = keyspace.row(session.db, argv[1], now_ms)
     if head is not None and head.kind != ZSET:
         return None
     order = _order(keyspace, head)
     start = count = 0
-    if ends is None:
+    if ends is None and names is None:
         assert first is not None and last is not None
         size = len(order) if order is not None else 0
         start, count = _between(size, first, last)
         start = size - 1 - start if words.downwards else start
     elif order is not None and words.offset >= 0:
-        start, count = _cover(order, ends)
+        if names is not None:
+            start, count = _cover_names(order, names)
+        else:
+            assert ends is not None
+            start, count = _cover(order, ends)
         count = max(count - words.offset, 0)
         start = start + count - 1 if words.downwards else start + words.offset
         count = count if words.limit < 0 else min(count, words.limit)
@@ -282,14 +348,41 @@ def _read_words(rest: list[bytes], words: Words, free: bool) -> bool:
         elif word == b"byscore" and not kinded:
             words.by_score = kinded = True
             rest = rest[1:]
+        elif word == b"bylex" and not kinded:
+            words.by_name = kinded = True
+            rest = rest[1:]
         else:
             return False
-    return words.by_score or not words.limited
+    return not words.scores if words.by_name else words.by_score or not words.limited
 
 
 def _ends(low: bytes, high: bytes) -> tuple[tuple[float, bool], tuple[float, bool]] | None:
     one, other = _bound(low), _bound(high)
     return None if one is None or other is None else (one, other)
+
+
+def _name_ends(low: bytes, high: bytes) -> tuple[bytes, bytes] | None:
+    """Where both are ends of a range of names."""
+    fit = all(word in (b"-", b"+") or word[:1] in (b"[", b"(") for word in (low, high))
+    return (low, high) if fit else None
+
+
+def _cover_names(order: Order, ends: tuple[bytes, bytes]) -> tuple[int, int]:
+    """The first rank of a range of names, and how many it has, by the score of the first member: with several scores it
+    is anybody's guess.
+    """
+    if not len(order):
+        return 0, 0
+    score = order.from_rank(0, 1, False)[0][0]
+    low, high = ends
+    start = _name_place(order, score, low, low[:1] == b"(")
+    return start, max(_name_place(order, score, high, high[:1] != b"(") - start, 0)
+
+
+def _name_place(order: Order, score: float, end: bytes, after: bool) -> int:
+    if end in (b"-", b"+"):
+        return len(order) if end == b"+" else 0
+    return order.place(score, end[1:], after)
 
 
 def _cover(order: Order, ends: tuple[tuple[float, bool], tuple[float, bool]]) -> tuple[int, int]:
@@ -306,7 +399,8 @@ def _order(keyspace: Keyspace, head: Row | None) -> Order | None:
 
 
 def _range(
-    keyspace: Keyspace, session: Session, order: Order | None, start: int, count: int, downwards: bool, scores: bool
+    keyspace: Keyspace, session: Session, order: Order | None, start: int, count: int, downwards: bool, scores: bool,
+    flat: bool = False,
 ) -> bytes | None:  # fmt: skip
     items: list[Item] = [] if order is None or not count else order.from_rank(start, count, downwards)
     key_bytes = 0 if order is None else MEMBER_BYTES + (SCORE_BYTES if scores else 0)
@@ -316,7 +410,7 @@ def _range(
     keyspace.moved += size
     keyspace.hits += order is not None
     keyspace.misses += order is None
-    nested = scores and session.proto == 3
+    nested = scores and session.proto == 3 and not flat
     told = (
         b"*2\r\n" * nested + bulk(name) + (_told(session, score) if scores else b"") for score, name in items
     )  # fmt: skip
