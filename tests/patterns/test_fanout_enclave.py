@@ -58,6 +58,32 @@ def test_what_is_broadcast_through_each_node_is_read_once_on_each(apart: Apart) 
             pass
 
 
+def test_what_is_routed_through_each_node_at_once_is_read_once(apart: Apart) -> None:
+    world, clients = apart
+    reader = world(Endpoints(clients[1], TTL_S).register(world.name))
+    for client in clients:
+        world.until(partial(there, world, client))
+    routed = []
+    for number in range(ROUNDS):
+        sent = world.together(
+            *(
+                partial(Endpoints(each, TTL_S).route, world.name, b"%d:%d" % (at, number))
+                for at, each in enumerate(clients)
+            )
+        )
+        # Whoever is told an error may have sent all the same.
+        routed += [b"%d:%d" % (at, number) for at, each in enumerate(sent) if each is None]
+        assert all(each is None or isinstance(each, StoreAway) for each in sent), sent
+    found: list[bytes] = []
+    while not set(routed) <= set(found):
+        found += read(world, reader, 1)
+    assert len(found) == len(set(found)) and len(routed) > ROUNDS
+
+
+def there(world: World, client: Any) -> bool:
+    return world.name in world(Endpoints(client, TTL_S).names())
+
+
 def connect(member: Member) -> "redis.Redis":
     return redis.Redis(port=member.port, socket_timeout=SOON_S, retry=Retry(NoBackoff(), 0))
 

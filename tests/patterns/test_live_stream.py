@@ -195,3 +195,16 @@ def test_a_race_that_is_always_lost_ends_with_a_name(world: World, monkeypatch: 
     with pytest.raises(Contended):
         world(StreamEncoder(world.client, world.name, LIFE_S).send(b"x"))
     assert not world.raw.exists(head_key(world.name))
+
+
+def test_a_reader_goes_on_behind_a_hole_and_not_with_what_it_has_read(world: World) -> None:
+    encoder = StreamEncoder(world.client, world.name, 60)
+    for number in range(4):
+        world(encoder.send(b"%d" % number))
+    decoder = StreamDecoder(world.client, world.name)
+    assert world(decoder.receive(SOON_S)) == b"0"
+    world.expire(live_stream.chunk_key(world.name, 1))  # a node died before it had passed it on; what is older lives
+    with pytest.raises(ChunkExpired):
+        world(decoder.receive(SOON_S))
+    assert world(decoder.skip_to_oldest()) == 2
+    assert [world(decoder.receive(SOON_S)) for _ in range(2)] == [b"2", b"3"]
