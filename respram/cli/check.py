@@ -3,6 +3,7 @@
 Like `ping` it opens a socket of its own, because it must run where no client library is installed.
 """
 
+import importlib.util
 import socket
 import ssl
 import time
@@ -46,9 +47,14 @@ def run(
             complain(f"respram: no answer from {_place(url)}: {error.strerror or error}")
             return 1
     say = coloured(say, STYLES)
-    for line in report(found).splitlines():
+    for line in report(found, has_lua=has_lua()).splitlines():
         say(line)
     return 0 if is_clean(found) else 1
+
+
+def has_lua() -> bool:
+    """Whether what runs scripts is installed here."""
+    return all(importlib.util.find_spec(name) is not None for name in ("lupa", "greenlet"))
 
 
 def _asked(words: list[str]) -> tuple[str, str]:

@@ -98,8 +98,10 @@ def of_info(text: str) -> Workload:
     return found
 
 
-def report(found: Workload) -> str:
-    """Refusals first, each with its reason, then what is served otherwise, then the sums."""
+def report(found: Workload, *, has_lua: bool = False) -> str:
+    """Refusals first, each with its reason, then what is served otherwise, then the sums. `has_lua`: what runs scripts
+    is installed where this is asked.
+    """
     lines = []
     for verdict, heading in (
         (REFUSED, "refused by design"), (UNKNOWN, "unknown commands"),
@@ -122,9 +124,8 @@ def report(found: Workload) -> str:
         lines.append(f"the right to let go: --let-go {','.join(names)}   or, for one user: "
                      f"ACL SETUSER <name> {' '.join('+' + name for name in names)}")  # fmt: skip
     if found.scripts:
-        lines.append(
-            f"{found.scripts:,} calls of scripts: pip install 'respram[scripts]'; their commands are among those above"
-        )
+        needed = "Lua is installed here" if has_lua else "pip install 'respram[scripts]'"
+        lines.append(f"{found.scripts:,} calls of scripts: {needed}; their commands are among those above")
     if found.texts:
         lines.append(
             f"of {len(found.texts):,} different scripts {sum(found.texts.values()):,} run without Lua, as fast as in "

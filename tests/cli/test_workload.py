@@ -109,5 +109,6 @@ def test_scripts_are_counted_and_told_how_they_run() -> None:
     found = report(of_capture([short, short, long, b'1700000000.000001 [0 lua] "get" "k"\n']))
     assert "3 calls of scripts: pip install 'respram[scripts]'" in found
     assert "of 2 different scripts 1 run without Lua" in found
+    assert "2 calls of scripts: Lua is installed here" in report(of_capture([short, long]), has_lua=True)
     by_name = report(of_info("cmdstat_evalsha:calls=5,usec=1\r\n"))
     assert "5 calls of scripts" in by_name and "different scripts" not in by_name
