@@ -115,5 +115,8 @@ class Replicating(Protocol):
         follows. How many there were; usually 0, and then it costs one comparison. (The comparison allows one
         millisecond more, so that the fresh stamps are not given anew themselves.)"""
 
+    def last_clock(self) -> int:
+        """Of the last stamp that was given here or merged: the next one's is later."""
+
     def waiting_bytes(self) -> int:
         """About how many bytes `drain` would return; 0 if there are none."""

@@ -850,6 +850,9 @@ cdef class NativeEngine:
     def restamp(self, int64_t now_ms):
         return peers_restamp(self.c, now_ms)
 
+    def last_clock(self):
+        return self.c.clock
+
     def waiting_bytes(self):
         return self.c.outbox.used_bytes
 

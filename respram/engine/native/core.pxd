@@ -123,6 +123,7 @@ cdef extern from "engine.h":
         Table *tables
         uint64_t live[81]
         Nodes nodes
+        uint64_t clock
         Outbox outbox
         Digests digests
         Stubs stubs

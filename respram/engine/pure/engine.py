@@ -326,6 +326,9 @@ class PureEngine:
     def restamp(self, now_ms: int) -> int:
         return restamp.restamp(self.keyspace, now_ms)
 
+    def last_clock(self) -> int:
+        return self.keyspace.clock
+
     def waiting_bytes(self) -> int:
         return self.keyspace.outbox.used_bytes
 
