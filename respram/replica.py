@@ -34,6 +34,7 @@ from respram.gossip.effects import (
     Report,
     Send,
     Serve,
+    Take,
     TrustClock,
 )
 from respram.gossip.forwarding import Request
@@ -227,6 +228,10 @@ class Replica:
         is_here = not request.touches and self.core.homes.is_here(slot_of(first_key(request.keys)))
         return not is_here and self.engine.waits(request.db, request.keys)
 
+    def may_run(self, who: int, number: int, now: Now) -> bool:
+        """Of a Serve that was not carried out at once: whether it may still be run, in this very moment."""
+        return self.core.may_run(who, number, now)
+
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
         """Of a collection the records say who is in it, and not who was taken out; of COPY to another database and of a
         script they say nothing of what else was written. Then all that was written goes before the answer, on its link.
@@ -308,6 +313,12 @@ class Replica:
                 todo.extendleft(reversed(self.core.merged(effect.link, effect.seq, merged.new, refused, now)))
                 told, self._told_later = self._told_later, []
                 todo.extend(told)
+                if merged.strange:
+                    todo.extend(self.core.lacks_keys(effect.link, now))
+            elif isinstance(effect, Take):
+                merged = self.engine.merge(effect.payload, now.wall_ms)
+                kept = not (merged.refused or merged.malformed)
+                todo.extendleft(reversed(self.core.taken(effect.token, kept, now)))
                 if merged.strange:
                     todo.extend(self.core.lacks_keys(effect.link, now))
             elif isinstance(effect, TrustClock):

@@ -12,6 +12,7 @@ from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
 from respram.gossip.homes import Homes
 from respram.gossip.links import Link
+from respram.gossip.majority import Majority
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.partners import Partners
 from respram.gossip.probes import Probes
@@ -19,6 +20,7 @@ from respram.gossip.pulls import Pulls
 from respram.gossip.repair import Repair
 from respram.gossip.rumors import Rumors
 from respram.gossip.segment_keys import SegmentKeySharing
+from respram.gossip.suffrage import Suffrage
 from respram.gossip.takeover import Takeover
 from respram.gossip.timers import Timer
 from respram.gossip.tree import Tree
@@ -46,6 +48,8 @@ class Alarms:
     pulls: Pulls
     forwarding: Forwarding
     takeover: Takeover
+    majority: Majority
+    suffrage: Suffrage
 
     def ring(self, timer: Timer) -> None:
         match timer:
@@ -100,6 +104,10 @@ class Alarms:
                 self.doubts.due(began_ms)
             case timers.ForwardsTurn():
                 self.forwarding.turn()
+            case timers.BallotsTurn():
+                self.majority.turn()
+            case timers.SuffrageTurn():
+                self.suffrage.turn()
             case timers.TreeTurn():
                 self.tree.check()
             case timers.FindParent():

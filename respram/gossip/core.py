@@ -32,20 +32,23 @@ from respram.gossip.greeting import Greeting
 from respram.gossip.homes import Homes
 from respram.gossip.inbox import Inbox
 from respram.gossip.links import Link, drop_queue, kept
+from respram.gossip.majority import Majority
 from respram.gossip.members import LEFT, ROOT, AddressBook, Member
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.other_ids import OtherIds
 from respram.gossip.partners import Partners
 from respram.gossip.policy import Policy
 from respram.gossip.probes import Probes
+from respram.gossip.promises import Promises
 from respram.gossip.pulls import Pulls
 from respram.gossip.quorum import Quorum
 from respram.gossip.repair import Repair
-from respram.gossip.rounds import Rounds
+from respram.gossip.rounds import Round, Rounds
 from respram.gossip.rumors import Rumors, pack_publication
 from respram.gossip.seals import Keyring, Seals
 from respram.gossip.segment_keys import SegmentKeySharing
 from respram.gossip.states import JOINING
+from respram.gossip.suffrage import Suffrage
 from respram.gossip.takeover import Takeover
 from respram.gossip.timers import Now, Timer, Timers
 from respram.gossip.tree import Tree
@@ -95,7 +98,10 @@ class Core:
         self.exchange = Exchange(self, self.rounds, self.other_ids, self.delivery)
         self.repair = Repair(self, book, books, near, self.rounds, self.exchange, self.other_ids, self.quorum)
         self.truths = Truths(self, book, near)
-        self.forwarding = Forwarding(self, book, near, self.homes)
+        self.promises = promises = Promises()
+        self.majority = Majority(self, book, near, promises)
+        self.suffrage = Suffrage(self, book, near, promises, self.majority, self.repair)
+        self.forwarding = Forwarding(self, book, near, self.homes, self.majority)
         self.boot = Bootstrap(self, book, books, near, self.rounds, self.repair, self.truths)
         self.doubts = Doubts(self, book, near, self.probes, self.homes, self.boot)
         self.takeover = Takeover(self, book, near, self.probes, self.homes, self.repair)
@@ -113,19 +119,19 @@ class Core:
             self.segment_keys, self.agreement,
             self.expulsions, self.rumors,
             self.quorum, self.rounds, self.repair, self.exchange, self.other_ids, self.boot, self.dumps, self.pulls,
-            self.forwarding,
+            self.forwarding, self.majority, self.suffrage,
         )  # fmt: skip
         self.alarms = Alarms(
             self, near, self.greeting, self.delivery, self.probes, witnesses, self.partners, self.tree,
             self.segment_keys, self.homes, self.doubts, self.rumors, self.repair, self.boot, self.truths, self.pulls,
-            self.forwarding, self.takeover,
+            self.forwarding, self.takeover, self.majority, self.suffrage,
         )  # fmt: skip
         # -- what is told upwards
         near.last_number = self.last_number
         near.on_met, near.on_part = self.rumors.hand_early, self.greeting.part
         books.on_suspected = self.probes.suspected
         self.probes.on_pong = self._ponged
-        self.homes.on_due, self.rounds.on_ended = self.takeover.begin, self.takeover.compared
+        self.homes.on_due, self.rounds.on_ended = self.takeover.begin, self._compared
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
         self.delivery.on_room = self.dumps.feed
         self.forwarding.lags = self.rumors.lags
@@ -150,6 +156,8 @@ class Core:
         )  # fmt: skip
         for turn, period_ms in turns:
             self.at(now.ms + self.jitter(period_ms), turn)
+        if self.majority.is_on:
+            self.at(now.ms + policy.suffrage_ms, timers.SuffrageTurn())
         self.at(now.ms + self.tree.next_turn_ms(this_time=True), timers.RebalanceTurn())
         if not self.partners.has_roots() and not self.book.alive and not self.boot.restoring:
             self.boot.become_ready("no roots to join")
@@ -225,6 +233,12 @@ class Core:
             self.delivery.arm_ack(one)
         return self._taken()
 
+    def taken(self, token: int, kept: bool, now: Now) -> list[Effect]:
+        """The outcome of a Take: whether this node holds these records now, or newer ones."""
+        self.now = now
+        self.majority.taken(token, kept)
+        return self._taken()
+
     def lacks_keys(self, link: int, now: Now) -> list[Effect]:
         """Records of this link were refused because they are sealed with keys that are not here."""
         self.now = now
@@ -296,6 +310,11 @@ class Core:
         self.now = now
         self.forwarding.served(who, number, outcome, replies, records)
         return self._taken()
+
+    def may_run(self, who: int, number: int, now: Now) -> bool:
+        """A Serve that waits for a turn of the loop may find that its promise has ended."""
+        self.now = now
+        return not self.majority.is_on or self.majority.may_run(who, number)
 
     def unsure(self) -> bool:
         """Whether this node's records may be old or incomplete."""
@@ -383,6 +402,10 @@ class Core:
     def _ponged(self, link: Link, nonce: int) -> None:
         self.doubts.ponged(link, nonce)
         self.takeover.ponged(link, nonce)
+
+    def _compared(self, round: Round, wholly: bool) -> None:
+        self.takeover.compared(round, wholly)
+        self.suffrage.compared(round, wholly)
 
     # -- the Host of the concerns -----------------------------------------------------------------
     def emit(self, effect: Effect) -> None:

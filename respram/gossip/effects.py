@@ -34,6 +34,15 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Take:
+    """The same, where a vote depends on it: then `taken(token, kept)`, before any effect behind this one."""
+
+    link: int
+    token: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Dial:
     """Connect to `host:port`; then `opened(link, address)` or `dial_failed(address)`."""
 
@@ -126,7 +135,7 @@ class TrustClock:
 
 
 Effect = (
-    Send | Merge | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed
+    Send | Merge | Take | Dial | Hangup | Report | Deliver | Answered | Learnt | Serve | Decided | Acknowledged | Agreed
     | Expelled | TrustClock
 )
 

@@ -26,6 +26,7 @@ from respram.errors import PeerError
 from respram.gossip.effects import Decided, Host, Merge, Serve
 from respram.gossip.homes import NOBODY, Homes
 from respram.gossip.links import Link
+from respram.gossip.majority import Majority
 from respram.gossip.members import ALIVE, AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import DOUBTFUL
@@ -108,6 +109,7 @@ class Forwarding:
     book: AddressBook
     neighbours: Neighbours
     homes: Homes
+    majority: Majority
     open: dict[int, Asked] = field(default_factory=dict)  # by token
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
     bytes_to: dict[int, int] = field(default_factory=dict)  # under way, by home
@@ -159,7 +161,8 @@ class Forwarding:
         if here:
             if all(map(self.homes.is_settled, slots)) and self.host.state not in DOUBTFUL:
                 self._begin(asked, home)
-                self.host.emit(Serve(0, self._frame(asked, b"", again=0)))
+                frame = self._frame(asked, b"", again=0)
+                self._prepare(0, frame, lambda: self._end(asked))  # and at the next turn it is asked again
             return
         if home == NOBODY:
             return
@@ -376,13 +379,49 @@ class Forwarding:
             raise PeerError(str(error)) from None
 
     def _begin_serving(self, link: Link, who: int, kept: Kept, message: Forward) -> None:
+        kept.running.add(message.number)
+
+        def otherwise() -> None:
+            kept.running.discard(message.number)
+            self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
+
+        if message.records and self.majority.is_on:  # what is looked at next has to be there by then
+            self.majority.take(link.id, message.records, lambda kept: self._prepare(who, message, otherwise))
+            return
         if message.records:
             self.host.emit(Merge(link.id, 0, message.records))
-        kept.running.add(message.number)
-        self.host.emit(Serve(who, message))
+        self._prepare(who, message, otherwise)
+
+    def _prepare(self, who: int, message: Forward, otherwise: Callable[[], None]) -> None:
+        """Run, where a majority has to agree only when it does."""
+        if not self.majority.is_on:
+            self.host.emit(Serve(who, message))
+            return
+
+        def then(may: bool) -> None:
+            if may:
+                self.host.emit(Serve(who, message))
+            else:
+                otherwise()
+
+        self.majority.prepare(who, message.number, message.db, message.keys, then)
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
         """Answers a forward whose commands have run, with the records of its keys."""
+        if not self.majority.has(who, number) or outcome not in (DONE, CLOSES):
+            self.majority.drop(who, number)
+            self._served(who, number, outcome, replies, records)
+            return
+
+        def then(chosen: bool) -> None:
+            if chosen:
+                self._served(who, number, outcome, replies, records)
+            else:
+                self._served(who, number, FORGOTTEN, b"", [])
+
+        self.majority.accept(who, number, b"".join(records), then)
+
+    def _served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
         if who == 0:
             asked = self.under_way.get(number)
             if asked is None:

@@ -132,6 +132,10 @@ class Homes:
 
     def table(self) -> "array[int] | None":
         """For the engine (api.py, `use_homes`): 0 for what is decided here, AWAITED for what will be; None: all is."""
+        if self.host.policy.enclave_size:  # nobody decides alone, not even here
+            numbers = {number: index for index, number in enumerate(self.map.members, 1)}
+            numbers[self.book.me.number] = numbers[NOBODY] = AWAITED
+            return array("H", map(numbers.__getitem__, self.map.owner))
         if not self.map.members or (not self.settling and set(self.map.members) == {self.book.me.number}):
             return None
         numbers = {number: index for index, number in enumerate(self.map.members, 1)}

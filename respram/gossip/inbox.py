@@ -18,6 +18,7 @@ from respram.gossip.expulsions import Expulsions
 from respram.gossip.forwarding import Forwarding
 from respram.gossip.greeting import Greeting
 from respram.gossip.links import Link, acknowledge, arrives, kept
+from respram.gossip.majority import Majority
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.other_ids import OtherIds
 from respram.gossip.probes import Probes
@@ -28,6 +29,7 @@ from respram.gossip.rounds import Rounds
 from respram.gossip.rumors import Rumors
 from respram.gossip.seals import Seals
 from respram.gossip.segment_keys import SegmentKeySharing
+from respram.gossip.suffrage import Suffrage
 from respram.gossip.tree import Tree
 from respram.gossip.witnesses import Witnesses
 from respram.wire import messages as wire
@@ -68,6 +70,8 @@ class Inbox:
     dumps: Dumps
     pulls: Pulls
     forwarding: Forwarding
+    majority: Majority
+    suffrage: Suffrage
     table: dict[type[Message], Hearer] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,8 @@ class Inbox:
             wire.Pulled: Hearer(ENCLAVE, self.pulls.answered),
             wire.Forward: Hearer(ENCLAVE, self.forwarding.heard),
             wire.Answer: Hearer(ENCLAVE, self.forwarding.answered),
+            wire.Ballot: Hearer(ENCLAVE, self.suffrage.balloted),
+            wire.Vote: Hearer(ENCLAVE, self.suffrage.voted),
         }
 
     def hear(self, link: Link, message: Message) -> None:

@@ -135,6 +135,16 @@ class Policy:
     answers_kept_max: int = 8_192  # of one node
     answers_kept_bytes_max: int = 1 * MIB  # of one node
 
+    # -- decisions of a majority --
+    enclave_size: int = 0  # how many members vote, whoever is there; 0: homes decide by themselves
+    reign_ms: int = 1_000  # so far ahead stamps are promised: whoever comes next waits so long
+    reign_spare_ms: int = 100  # with less left of a promise another exchange comes first
+    ballot_ms: int = 600  # members are asked for promises so long; nothing was run then
+    ballot_resend_ms: int = 200  # without an answer a ballot is sent again
+    suffrage_ms: int = 200  # how often a member that was started looks whether it may vote
+    suffrage_patience_ms: int = 10_000  # what was barred so long ago cannot be compared any more: it begins again
+    suffrage_rest_ms: int = 4_000  # what ends so soon is not compared: it has ended before the member votes
+
     # -- pulls --
     pull_ms: int = 25
     pull_ms_max: int = 50

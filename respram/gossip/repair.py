@@ -90,10 +90,14 @@ class Repair:
         """Now, with this one, and with all that is there: the young records and those that end soon. How it ended:
         `on_ended`. (A round with somebody else is dropped: the next one does its work.)
         """
+        cut = Cut((self.host.now.wall_ms >> 10) + YOUNGEST_AHEAD, self.host.now.wall_ms >> 10)
+        return self.compare_by(peer, cut)
+
+    def compare_by(self, peer: Peer, cut: Cut) -> Round | None:
+        """The same of what belongs to this cut."""
         if peer.link is None:
             return None
         self.rounds.own = None
-        cut = Cut((self.host.now.wall_ms >> 10) + YOUNGEST_AHEAD, self.host.now.wall_ms >> 10)
         self._open(peer, peer.link, cut)
         if self.rounds.own is not None:
             self.rounds.own.urgent = True

@@ -115,6 +115,11 @@ class ForwardsTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class BallotsTurn:
+    """Ballots that not enough members have answered are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceDue:
     pass
 
@@ -185,11 +190,17 @@ class RebalanceTurn:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class SuffrageTurn:
+    """A member that does not vote yet looks whether it may."""
+
+
 Timer = (
     GreetingDue | AckDue | ResendDue | JobsDue | HurriedRoundDue | PingUnanswered | EndedDial | Verdict | QuestionDue
     | PullExpired | TruthTurn | SlotsSettle | TakeoverTurn | VouchDue | DoubtDue | AnnounceDue | ForwardsTurn | WantDue
     | KeysExpire | FindParent
     | ProbeTurn | RoundTurn | PartnersTurn | RotateTurn | RootsTurn | JoinTurn | WindowTurn | TreeTurn | RebalanceTurn
+    | BallotsTurn | SuffrageTurn
 )  # fmt: skip
 
 

@@ -10,26 +10,31 @@ special case here: it is counted, too.
 # ruff: noqa: S311, T201 (a simulation wants numbers that can be had again, and a command prints)
 
 import argparse
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from respram.engine.replication import Fetched
 from respram.gossip.effects import Serve
 from respram.gossip.forwarding import ANSWERED, NOTHING, Request
-from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation, apply, is_linear, longest_linear
+from respram.gossip.policy import Policy
+from respram.sim.linear import INCR, LOOK, SWAP, TAKE, Held, Operation, Undecided, apply, is_linear, longest_linear
+from respram.sim.mutants import mutated
 from respram.sim.network import Faults
 from respram.sim.world import Node, World
 from respram.slots import pack_keys, unpack_keys
 from respram.wire.messages import DONE, RUN
 
 FRAMES, ORDER, KILLS, PAUSES, CUTS = "frames", "order", "kills", "pauses", "cuts"
-TROUBLES = (FRAMES, ORDER, KILLS, PAUSES, CUTS)
+SHIFTS = "shifts"  # one is cut off, and decided without; then one of the others is killed, and the third cut off
+TROUBLES = (FRAMES, ORDER, KILLS, PAUSES, CUTS, SHIFTS)
 STAYS = (FRAMES, ORDER)  # those under which every history must be in order
 NODES, CLIENTS, KEYS = 3, 6, 6
 LENGTH_MS = 20_000
 STEP_MS = 5
 READY_MS = 60_000
 LIFE_MS = 3_600_000
+SHIFTED_MS = 9_000  # time enough to join one who is there, and to decide with it
 STOPPING_MS = 400  # from giving up its slots to the end of a node that stops in order
 
 
@@ -52,6 +57,7 @@ class Told:
     operations: int = 0
     unknown: int = 0  # without an outcome
     refused: int = 0  # nothing was done
+    undecided: int = 0  # histories with so many operations without an outcome that nobody can say
     late: int = 0  # operations behind the first that is out of order, in its history
     troubles: int = 0
 
@@ -70,6 +76,7 @@ class Play:
     due: list[tuple[int, str, Node]] = field(default_factory=list)  # what ends a trouble
     next_ms: int = 0  # of the next one
     values: int = 1_000_000
+    operations: tuple[str, ...] = (INCR, INCR, TAKE, SWAP)
 
     # -- a home -------------------------------------------------------------------------------------
     def serve(self, node: Node, serve: Serve) -> None:
@@ -124,7 +131,7 @@ class Play:
         self.values += 1
         client.key = b"key %d" % rng.randrange(KEYS)
         client.operation = Operation(
-            self.world.now_ms, None, rng.choice([INCR, INCR, TAKE, SWAP]), self.values * 1_000
+            self.world.now_ms, None, rng.choice(self.operations), self.values * 1_000
         )
         command = b"%b %d" % (client.operation.what.encode(), client.operation.value)
         request = Request(RUN, 0, 2, b"", b"", pack_keys([client.key]), b"", command)
@@ -140,7 +147,7 @@ class Play:
             self._end(due[1], due[2], world.now_ms - due[0])
         if self.due or world.now_ms < self.next_ms or self.trouble == FRAMES:
             return
-        if not all(_is_usable(world, node) for node in world.nodes):
+        if not all(_is_usable(world, node) and _decides(node) for node in world.nodes):
             return
         self.next_ms = world.now_ms + self.rng.randint(1_500, 4_000)
         self.told.troubles += 1
@@ -157,14 +164,20 @@ class Play:
         elif self.trouble == PAUSES:
             world.stall(node, for_ms + 2 * STEP_MS)
             self.due.append((world.now_ms + for_ms, f"go on {for_ms}", node))
+        elif self.trouble == SHIFTS:
+            world.network.cut = self._around(node)
+            self.due.append((world.now_ms + for_ms, "shift", node))
         else:
             assert self.trouble == CUTS
-            others = [other.place for other in world.nodes if other is not node]
-            pairs = {(node.place, other) for other in others} | {(other, node.place) for other in others}
+            pairs = self._around(node)
             world.network.cut |= (
                 pairs if self.rng.random() < 0.7 else {pair for pair in pairs if pair[0] == node.place}
             )
             self.due.append((world.now_ms + for_ms, "heal", node))
+
+    def _around(self, node: Node) -> set[tuple[int, int]]:
+        others = [other.place for other in self.world.nodes if other is not node]
+        return {(node.place, other) for other in others} | {(other, node.place) for other in others}
 
     def _end(self, what: str, node: Node, late_ms: int) -> None:
         world = self.world
@@ -176,6 +189,12 @@ class Play:
             self.due.append((world.now_ms + self.rng.choice([50, 1_000]), "start", node))
         elif what == "start":
             world.restart(node)
+        elif what == "shift":
+            killed, cut_off = self.rng.sample([other for other in world.nodes if other is not node], 2)
+            world.crash(killed)
+            world.network.cut = self._around(cut_off)
+            self.due.append((world.now_ms + 50, "start", killed))
+            self.due.append((world.now_ms + SHIFTED_MS, "heal", node))
         elif what == "heal":
             world.network.cut.clear()
         else:
@@ -185,21 +204,40 @@ class Play:
             node.stalled_until_ms = world.now_ms
 
 
-def play(seed: int, trouble: str, length_ms: int = LENGTH_MS) -> tuple[dict[bytes, list[Operation]], Told]:
+def play(
+    seed: int, trouble: str, length_ms: int = LENGTH_MS, majority: bool = False, nodes: int = NODES,
+    duels: bool = False,
+) -> tuple[dict[bytes, list[Operation]], Told]:  # fmt: skip
+    """With `majority` decisions are those of a majority, and every history must be in order, whatever happens. With
+    `duels` as well, though every node takes itself for the home of all slots, and reigns are short.
+    """
+    with mutated("everybody-home") if duels else nullcontext():
+        return _play(seed, trouble, length_ms, majority, nodes, duels)
+
+
+def _play(
+    seed: int, trouble: str, length_ms: int, majority: bool, nodes: int, duels: bool
+) -> tuple[dict[bytes, list[Operation]], Told]:
     rng = Random(seed)
-    world = World(seed)
+    policy = Policy(enclave_size=nodes if majority else 0)
+    world = World(seed, replace(policy, reign_ms=60, reign_spare_ms=10) if duels else policy)
     acts = Play(world, rng, trouble)
+    if majority:
+        acts.operations = (INCR, TAKE, SWAP, LOOK, LOOK)  # what changes nothing has to be right as well
     world.serve = acts.serve
-    for _ in range(NODES):
+    for _ in range(nodes):
         world.add(is_root=True, offset_ms=rng.randint(-300, 300))
     for node in world.nodes:
         world.start(node)
     while not all(node.replica.core.state == "ready" for node in world.nodes):
         assert world.now_ms < READY_MS, "they do not become ready"
         world.run_until(world.now_ms + 100)
+    while not all(map(_decides, world.nodes)):
+        assert world.now_ms < READY_MS, "they do not vote"
+        world.run_until(world.now_ms + 100)
     world.run_until(world.now_ms + 1_000)
     world.network.faults = Faults((1, rng.choice([3, 20])), *((0.05, 0.05, 0.2) if trouble == FRAMES else (0, 0, 0)))
-    clients = [Client(number % NODES) for number in range(CLIENTS)]
+    clients = [Client(number % nodes) for number in range(CLIENTS)]
     end_ms = world.now_ms + length_ms
     while world.now_ms < end_ms:
         acts.stir()
@@ -217,13 +255,24 @@ def judge(histories: dict[bytes, list[Operation]], told: Told) -> None:
     for history in histories.values():
         told.histories += 1
         told.operations += len(history)
-        if not is_linear(history):
+        try:
+            is_right = is_linear(history)
+        except Undecided:
+            told.undecided += 1
+            continue
+        if not is_right:
             told.disordered += 1
             told.late += sum(one.ended is not None for one in history) - longest_linear(history)
 
 
 def _is_usable(world: World, node: Node) -> bool:
     return node.is_up and node.stalled_until_ms <= world.now_ms and node.replica.core.state == "ready"
+
+
+def _decides(node: Node) -> bool:
+    """Whether it has a vote, where votes are counted."""
+    core = node.replica.core
+    return not core.policy.enclave_size or core.promises.votes
 
 
 def main() -> int:
@@ -233,14 +282,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--trouble", choices=TROUBLES)
+    parser.add_argument("--decide", choices=["home", "majority"], default="home")
+    parser.add_argument("--nodes", type=int, default=NODES)
+    parser.add_argument("--duels", action="store_true", help="every node decides, with a majority")
     asked = parser.parse_args()
+    majority = asked.decide == "majority"
     wrong = 0
     for trouble in [asked.trouble] if asked.trouble else TROUBLES:
         told = Told()
         for seed in range(asked.seed, asked.seed + asked.seeds):
-            _, more = play(seed, trouble)
+            _, more = play(seed, trouble, majority=majority, nodes=asked.nodes, duels=asked.duels)
             told.add(more)
-            if more.disordered and trouble in STAYS:
+            if more.disordered and (majority or trouble in STAYS):
                 wrong += 1
                 print(f"seed {seed}, {trouble}: {more.disordered} histories are out of order")
         print(f"{trouble}: {told}", flush=True)

@@ -9,12 +9,13 @@ effect at any moment after it began, or never. The search is that of Wing and Go
     INCR        one more than there was; the answer is the new number
     TAKE v      v, if there was nothing (SET NX); the answer is 1 or 0
     SWAP v      v (SET with GET); the answer is what was there
+    LOOK v      v, if there was nothing (SET NX with GET); the answer is what was there
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-INCR, TAKE, SWAP = "incr", "take", "swap"
+INCR, TAKE, SWAP, LOOK = "incr", "take", "swap", "look"
 STEPS_MAX = 200_000  # of one search: where thousands of operations have no outcome it would not end
 
 Held = int | None
@@ -40,6 +41,8 @@ def apply(operation: Operation, held: Held) -> tuple[Held, Held]:
         return number, number
     if operation.what == TAKE:
         return (operation.value, 1) if held is None else (held, 0)
+    if operation.what == LOOK:
+        return operation.value if held is None else held, held
     assert operation.what == SWAP
     return operation.value, held
 

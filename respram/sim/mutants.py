@@ -9,14 +9,23 @@ from respram.engine import ids
 from respram.engine.pure import digest, family, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.doubts import Doubts
+from respram.gossip.effects import Serve
 from respram.gossip.exchange import Exchange
 from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
+from respram.gossip.majority import Majority
+from respram.gossip.promises import Promises, Reign
+from respram.gossip.states import READY
+from respram.gossip.suffrage import Suffrage
 from respram.gossip.takeover import Takeover
 from respram.gossip.truths import Truths
+from respram.slots import unpack_keys
+from respram.wire.messages import ACCEPT
 
 NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
 OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home", "no-takeover")
+
+OF_MAJORITY = ("stores-only", "forgets", "accepts-below", "same-number", "unread", "unrounded")
 
 
 @contextmanager
@@ -30,7 +39,13 @@ def mutated(name: str) -> Iterator[None]:
     Of homes: `everybody-home`: each node decides by itself. `runs-again`: a forward that is sent again is run again.
     `unmerged`: the client is answered without the records. `no-settling`: a home decides at once about slots that it
     has just got. `any-home`: a node runs whatever it is sent. `no-takeover`: after a moment a home decides about new
-    slots without asking anybody."""
+    slots without asking anybody.
+
+    Of a majority: `stores-only`: a vote stores and says yes, whatever was promised. `forgets`: a member that was
+    started again votes at once. `accepts-below`: a promise is kept when another is asked for, and not when something is
+    to be accepted. `same-number`: a reign that
+    is over goes on under its number. `unread`: what the others hold is not looked at. `unrounded`: a command
+    that changes nothing is answered at once."""
     holders: tuple[Any, ...]
     wrong: Any
     if name == "no-salt":
@@ -63,12 +78,28 @@ def mutated(name: str) -> Iterator[None]:
         holders, attribute, wrong = (Homes,), "is_here", lambda *args: True
     elif name == "no-takeover":
         holders, attribute, wrong = (Takeover,), "begin", lambda one, version: one.homes.taken_over(version)
+    elif name == "stores-only":
+        holders, attribute, wrong = (Promises,), "give", _stores_only(Promises.give)
+    elif name == "forgets":
+        turn = Suffrage.turn
+        holders, attribute = (Suffrage,), "turn"
+        wrong = lambda one: one._begin("mutant") if one.host.state == READY else turn(one)  # noqa: E731
+    elif name == "accepts-below":
+        holders, attribute, wrong = (Majority,), "asked", _accepts_below(Majority.asked)
+    elif name == "same-number":
+        holders, attribute, wrong = (Promises,), "give", _same_number(Promises.give)
+    elif name == "unread":
+        voted = Majority.voted
+        holders, attribute = (Majority,), "voted"
+        wrong = lambda one, link, vote: voted(one, link, replace(vote, records=b""))  # noqa: E731
+    elif name == "unrounded":
+        holders, attribute, wrong = (Forwarding,), "_prepare", _unrounded(Forwarding._prepare)
     elif name == "outlived":
         holders, attribute, wrong = (family,), "_outlived", lambda *args: (0, 0)
     elif name == "never-stopped":
         holders, attribute, wrong = (Doubts,), "begin", lambda *args: None
     else:
-        raise ValueError(f"no mutant {name}; there are {', '.join(NAMES + OF_HOMES)}")
+        raise ValueError(f"no mutant {name}; there are {', '.join(NAMES + OF_HOMES + OF_MAJORITY)}")
     right = getattr(holders[0], attribute)
     for holder in holders:
         setattr(holder, attribute, wrong)
@@ -77,3 +108,52 @@ def mutated(name: str) -> Iterator[None]:
     finally:
         for holder in holders:
             setattr(holder, attribute, right)
+
+
+def _stores_only(right: Any) -> Any:
+    def wrong(one: Any, owner: int, low: int, high: int, slots: Any) -> int:
+        for slot in slots:
+            one.by_slot.pop(slot, None)
+        one.floor = 0
+        right(one, owner, low, high, slots)
+        return 0
+
+    return wrong
+
+
+def _accepts_below(right: Any) -> Any:
+    def wrong(one: Any, link: Any, message: Any) -> None:
+        if message.kind == ACCEPT:
+            one.take(link.id, message.records, lambda kept: one._kept(link.id, message.number, kept))
+        else:
+            right(one, link, message)
+
+    return wrong
+
+
+def _same_number(right: Any) -> Any:
+    seen: set[tuple[int, int, int, int]] = set()
+
+    def wrong(one: Any, owner: int, low: int, high: int, slots: Any) -> int:
+        for slot in slots:
+            if (id(one), slot, owner, low) in seen:
+                one.by_slot[slot] = Reign(owner, low, high)
+        bound: int = right(one, owner, low, high, slots)
+        seen.update((id(one), slot, owner, low) for slot in slots if not bound)
+        return bound
+
+    return wrong
+
+
+def _unrounded(right: Any) -> Any:
+    """Of the commands of histories.py: LOOK, where something is there."""
+
+    def wrong(one: Any, who: int, message: Any, otherwise: Any) -> None:
+        [key] = unpack_keys(message.keys)
+        packed = one.host.store.fetch(message.db, key, one.host.now.wall_ms)
+        if message.commands.startswith(b"look") and packed:
+            one.host.emit(Serve(who, message))
+        else:
+            right(one, who, message, otherwise)
+
+    return wrong

@@ -369,17 +369,56 @@ LATER = 3  # nothing was run: the sender decides soon, or is paused
 FORGOTTEN = 4  # it was sent before, and the sender cannot tell any more what came of it
 CLOSES = 5  # it was run, and the client is to be closed, as its own node would
 
+
+# -- decisions of a majority --------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A reign asks for promises, for what is held, and for records to be accepted (promises.py, majority.py); a member
+    that was started again asks who votes (suffrage.py).
+    """
+
+    word: ClassVar[bytes] = b"BALLOT"
+    number: U64
+    kind: U8
+    size: U8  # --enclave-size of the sender
+    low: U64  # the reign: stamps' clocks, both ends belong to it
+    high: U64
+    db: U8
+    keys: Payload = field(repr=False)  # u32 bytes | key, repeated
+    records: Payload = field(repr=False)  # packed: what the keys hold now
+
+
+PREPARE, ACCEPT, INQUIRE, BAR = range(4)  # the last two: who votes, and that all reigns so far are over
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """To a BALLOT."""
+
+    word: ClassVar[bytes] = b"VOTE"
+    number: U64
+    outcome: U8
+    bound: U64  # of BELOW: a reign has to begin above it; of GIVEN to BAR: the last stamp of the reigns that are over
+    # of GIVEN to PREPARE: what the keys hold, packed; to INQUIRE and BAR: members that were new together, u64 each
+    records: Payload = field(repr=False)
+
+
+GIVEN = 0
+BELOW = 1  # a later reign was promised
+SILENT = 2  # the sender does not vote; to INQUIRE: it is new, and has met nobody who votes
+LEARNING = 3  # to INQUIRE: it does not vote yet, and has met somebody who does
+
 Sequenced = Push | Filter | Records | Dumped
 SEQUENCED = (Push, Filter, Records, Dumped)
 
 Message = (
     Hello | Refuse | Bye | Ping | Pong | Probe | Probed | Book | Members | Attach | Attached | Detach | Push | Ack
     | Nudge | Announce | Want | Digest | Same | Buckets | Filter | Records | Dump | Dumped | Busy | Pull | Pulled
-    | Seals | Keys | Terms | Expulsions | Forward | Answer | Vouch
+    | Seals | Keys | Terms | Expulsions | Forward | Answer | Vouch | Ballot | Vote
 )  # fmt: skip
 MESSAGES: tuple[type[Message], ...] = (
     Hello, Refuse, Bye, Ping, Pong, Probe, Probed, Book, Members, Attach, Attached, Detach, Push, Ack, Nudge,
     Announce, Want, Digest, Same, Buckets, Filter, Records, Dump, Dumped, Busy, Pull, Pulled, Seals, Keys, Terms,
     Expulsions,
-    Forward, Answer, Vouch,
+    Forward, Answer, Vouch, Ballot, Vote,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from respram.gossip.agreement import pack_said
 from respram.gossip.core import Core
-from respram.gossip.effects import Effect, Hangup, Merge, Report, Send
+from respram.gossip.effects import Effect, Hangup, Merge, Report, Send, Take
 from respram.gossip.members import Member, pack_member
 from respram.gossip.policy import Policy, Said, Terms
 from respram.gossip.timers import Now
@@ -52,6 +52,9 @@ class Bench:
             if isinstance(effect, Merge):
                 done = self.engine.merge(effect.payload, self.now.wall_ms)
                 self.take(self.core.merged(effect.link, effect.seq, done.new, done.refused + done.malformed, self.now))
+            elif isinstance(effect, Take):
+                done = self.engine.merge(effect.payload, self.now.wall_ms)
+                self.take(self.core.taken(effect.token, not (done.refused or done.malformed), self.now))
         return effects
 
     def meet(self, link: int, one: Member, dialled: bool = False) -> None:

@@ -1,0 +1,307 @@
+"""`--decide majority`: a decision holds when a majority of the members has accepted it. CASPaxos, a register a key.
+
+The stamp of a record is its ballot. Whoever decides, usually the home, does it in two steps:
+
+    BALLOT prepare low high keys    ->   every member promises the slots to this reign (promises.py)
+                                    <-   VOTE given, and what it holds of the keys
+    the newest of a majority is merged here, and given a stamp of this reign; then the command is run
+    BALLOT accept low high records  ->   merged, if the promise still holds
+                                    <-   VOTE given
+    a majority has accepted: the client is answered
+
+A key whose record has a stamp of this reign, made here, is known to be the newest while the promise lasts: the first
+step is left out, and a decision costs one exchange. That a command wrote nothing changes nothing: what it saw is
+accepted by a majority before it is told, with a stamp that what an earlier reign left with a minority cannot outrank.
+
+A reign ends `reign_ms` behind the last exchange. Nothing depends on clocks for that: it ends at a stamp, and this
+member's next stamp is compared with it. Whoever comes next waits until its own clock is past that stamp.
+
+Without a majority in sight nothing is begun. What was run, and not accepted in time, has an outcome that nobody knows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from respram.errors import PeerError
+from respram.gossip.effects import Host, Take
+from respram.gossip.links import Link
+from respram.gossip.members import AddressBook
+from respram.gossip.neighbours import Neighbours
+from respram.gossip.promises import Promises
+from respram.gossip.timers import BallotsTurn
+from respram.record import DATABASES, HEADER, pack, unpack
+from respram.slots import slot_of, unpack_keys
+from respram.stamp import from_ms
+from respram.wire.messages import ACCEPT, BELOW, GIVEN, PREPARE, SILENT, Ballot, Vote
+
+Then = Callable[[bool], None]
+
+
+@dataclass(slots=True)
+class Round:
+    """One question to all members."""
+
+    ballot: Ballot
+    slots: frozenset[int]
+    until_ms: int
+    then: "Callable[[Round, bool], None]"
+    sent_ms: int = 0
+    given: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    bound: int = 0  # what a reign has to begin above, as those who refused say
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A decision that is being run, or accepted."""
+
+    db: int
+    keys: bytes
+    low: int  # of the reign in which it was begun
+
+
+@dataclass(slots=True, eq=False)
+class Majority:
+    host: Host
+    book: AddressBook
+    neighbours: Neighbours
+    promises: Promises
+    low: int = 0  # where this member's reign begins; 0: it has none yet
+    held: dict[int, int] = field(default_factory=dict)  # by slot: until which stamp a majority has promised it
+    rounds: dict[int, Round] = field(default_factory=dict)  # by number; at most as many as forwards and what they serve
+    tickets: dict[tuple[int, int], Ticket] = field(default_factory=dict)  # by who asked, and its number
+    takes: dict[int, Callable[[bool], None]] = field(default_factory=dict)  # records that are being merged
+    number: int = 0
+    ticking: bool = False
+    chosen: int = 0
+    short: int = 0  # decisions that were not begun, because no majority was there
+    lost: int = 0  # that were run, and not accepted by a majority in time
+    deposed: int = 0  # times that another reign was above this member's
+
+    @property
+    def is_on(self) -> bool:
+        return self.host.policy.enclave_size > 0
+
+    @property
+    def needed(self) -> int:
+        return self.host.policy.enclave_size // 2 + 1
+
+    # -- who decides ----------------------------------------------------------------------------------
+    def prepare(self, who: int, number: int, db: int, keys: bytes, then: Then) -> None:
+        """Before a command is run. `then(True)` is called when it may be, at once; `then(False)`: not now."""
+        base = self._next_stamp()
+        if not self.promises.votes or self._in_sight() < self.needed:
+            self.short += 1
+            then(False)
+            return
+        if base < self.low:  # another reign's stamps are still ahead of this clock
+            then(False)
+            return
+        self.low = self.low or base
+        slots = frozenset(map(slot_of, unpack_keys(keys)))
+        ready = partial(self._go, who, number, db, keys, then)
+        if self._reigns(slots) and not self._unconfirmed(db, keys):
+            ready(self.low, True)
+            return
+        ballot = Ballot(0, PREPARE, self.host.policy.enclave_size, self.low, self._end_of(base), db, keys, b"")
+        self._ask(ballot, slots, self.host.policy.ballot_ms, partial(self._prepared, slots, ready))
+
+    def _prepared(self, slots: frozenset[int], ready: Callable[[int, bool], None], round: Round, given: bool) -> None:
+        low = round.ballot.low
+        if given:
+            self._hold(round)
+        ready(low, given and low == self.low and self._reigns(slots))
+
+    def _go(self, who: int, number: int, db: int, keys: bytes, then: Then, low: int, may: bool) -> None:
+        old = self._restamped(db, keys) if may else b""
+        if may:
+            self.tickets[who, number] = Ticket(db, keys, low)
+        if old:
+            self.take(0, old, then)
+        else:
+            then(may)
+
+    def _restamped(self, db: int, keys: bytes) -> bytes:
+        """What is there already, with stamps of this reign."""
+        found, clock = [], self._next_stamp()
+        for packed in self._unconfirmed(db, keys):
+            for record in unpack(packed):
+                if record.value is not None and not record.kind:
+                    found.append(pack(replace(record, clock=clock, node=self.book.me.number)))
+                    clock += 1
+        return b"".join(found)
+
+    def may_run(self, who: int, number: int) -> bool:
+        """Whether what is stamped in this moment is promised still."""
+        ticket = self.tickets.get((who, number))
+        return ticket is not None and ticket.low == self.low and self._reigns(
+            frozenset(map(slot_of, unpack_keys(ticket.keys)))
+        )
+
+    def accept(self, who: int, number: int, records: bytes, then: Then) -> None:
+        """Behind the run: with what the keys hold now. `then(True)`: a majority has it."""
+        ticket = self.tickets.pop((who, number))
+        slots = frozenset(map(slot_of, unpack_keys(ticket.keys)))
+        ballot = Ballot(0, ACCEPT, self.host.policy.enclave_size, ticket.low, self._end_of(self._next_stamp()),
+                        ticket.db, ticket.keys, records)  # fmt: skip
+        self._ask(ballot, slots, self.host.policy.forward_ms, partial(self._accepted, then))
+
+    def _accepted(self, then: Then, round: Round, given: bool) -> None:
+        if given and round.ballot.low == self.low:
+            self._hold(round)
+        self.chosen += given
+        self.lost += not given
+        then(given)
+
+    def has(self, who: int, number: int) -> bool:
+        return (who, number) in self.tickets
+
+    def drop(self, who: int, number: int) -> None:
+        """It was not run after all."""
+        self.tickets.pop((who, number), None)
+
+    def _hold(self, round: Round) -> None:
+        for slot in round.slots:
+            self.held[slot] = max(self.held.get(slot, 0), round.ballot.high)
+
+    def _reigns(self, slots: frozenset[int]) -> bool:
+        """Whether what is stamped now, and for a little while, has a stamp that a majority has promised."""
+        last = self._next_stamp() + from_ms(self.host.policy.reign_spare_ms)
+        return self.promises.holds(self.book.me.number, self.low, slots) and all(
+            self.held.get(slot, 0) >= last for slot in slots
+        )
+
+    def _unconfirmed(self, db: int, keys: bytes) -> list[bytes]:
+        """What is held of these keys and was not stamped in this reign; b"" for what is missing."""
+        me, found = self.book.me.number, []
+        for key in unpack_keys(keys):
+            packed = self.host.store.fetch(db, key, self.host.now.wall_ms)
+            if packed:
+                _, _, _, _, clock, node, _ = HEADER.unpack_from(packed)
+                if node == me and clock >= self.low:
+                    continue
+            found.append(packed)
+        return found
+
+    def _next_stamp(self) -> int:
+        """The engine gives none below it."""
+        return max(from_ms(self.host.now.wall_ms), self.host.store.last_clock() + 1)
+
+    def _end_of(self, base: int) -> int:
+        return base + from_ms(self.host.policy.reign_ms)
+
+    def _in_sight(self) -> int:
+        return 1 + sum(link.same_enclave for link in self.neighbours.greeted())
+
+    # -- rounds ---------------------------------------------------------------------------------------
+    def _ask(self, ballot: Ballot, slots: frozenset[int], for_ms: int, then: Callable[[Round, bool], None]) -> None:
+        self.number += 1
+        number, now_ms = self.number, self.host.now.ms
+        ballot = replace(ballot, number=number)
+        round = self.rounds[number] = Round(ballot, slots, now_ms + for_ms, then, now_ms)
+        me = self.book.me.number
+        bound = self.promises.give(me, ballot.low, ballot.high, slots) if self.promises.votes else 0
+        if not self.promises.votes or bound:
+            round.bound = bound
+            round.refused.add(me)
+            if ballot.kind == PREPARE:  # without its own promise a member does not decide
+                self._end(round, False)
+                return
+        else:
+            round.given.add(me)
+        for link in self.neighbours.greeted():
+            if link.same_enclave:
+                self.host.send(link.id, ballot)
+        self._look(round)
+        if not self.ticking:
+            self.ticking = True
+            self.host.at(now_ms + self.host.policy.forward_turn_ms, BallotsTurn())
+
+    def _look(self, round: Round) -> None:
+        if len(round.given) >= self.needed:
+            self._end(round, True)
+        elif len(round.refused) > self.host.policy.enclave_size - self.needed:
+            self._end(round, False)
+
+    def _end(self, round: Round, given: bool) -> None:
+        if self.rounds.pop(round.ballot.number, None) is None:
+            return
+        if not given and round.bound and round.ballot.low == self.low:
+            self.deposed += 1
+            self.low = max(self.low, round.bound) + 1
+            self.held.clear()
+        round.then(round, given)
+
+    def voted(self, link: Link, message: Vote) -> None:
+        assert link.peer is not None
+        round, who = self.rounds.get(message.number), link.peer.number
+        if round is None or who in round.given:
+            return
+        if message.outcome == GIVEN and round.ballot.kind == PREPARE:
+            self.take(link.id, message.records, partial(self._prepared_by, round, who))
+        elif message.outcome == GIVEN:
+            self._give(round, who)
+        else:
+            round.refused.add(who)
+            round.bound = max(round.bound, message.bound)
+            self._look(round)
+
+    def _prepared_by(self, round: Round, who: int, kept: bool) -> None:
+        """What it holds is known here; where it could not be kept, nothing can be decided by it."""
+        if kept and round.ballot.number in self.rounds:
+            self._give(round, who)
+
+    def _give(self, round: Round, who: int) -> None:
+        round.refused.discard(who)
+        round.given.add(who)
+        self._look(round)
+
+    def turn(self) -> None:
+        policy, now_ms = self.host.policy, self.host.now.ms
+        for round in list(self.rounds.values()):
+            if now_ms >= round.until_ms:
+                self._end(round, False)
+            elif now_ms - round.sent_ms >= policy.ballot_resend_ms:
+                round.sent_ms = now_ms
+                for link in self.neighbours.greeted():
+                    if link.same_enclave and link.peer is not None and link.peer.number not in round.given:
+                        self.host.send(link.id, round.ballot)
+        self.ticking = bool(self.rounds)
+        if self.ticking:
+            self.host.at(now_ms + policy.forward_turn_ms, BallotsTurn())
+
+    # -- who votes ------------------------------------------------------------------------------------
+    def asked(self, link: Link, message: Ballot) -> None:
+        assert link.peer is not None
+        if message.db >= DATABASES or message.kind not in (PREPARE, ACCEPT):
+            raise PeerError("BALLOT cannot be")
+        try:
+            slots = frozenset(map(slot_of, unpack_keys(message.keys)))
+        except ValueError as error:
+            raise PeerError(str(error)) from None
+        if not self.promises.votes or message.size != self.host.policy.enclave_size:
+            self.host.send(link.id, Vote(message.number, SILENT, 0, b""))
+            return
+        bound = self.promises.give(link.peer.number, message.low, message.high, slots)
+        if bound:
+            self.host.send(link.id, Vote(message.number, BELOW, bound, b""))
+        elif message.kind == PREPARE:
+            pieces = self.host.store.fetch_all(message.db, message.keys, self.host.now.wall_ms).pieces
+            self.host.send(link.id, Vote(message.number, GIVEN, 0, b"".join(pieces)))
+        else:
+            self.take(link.id, message.records, partial(self._kept, link.id, message.number))
+
+    def _kept(self, link: int, number: int, kept: bool) -> None:
+        self.host.send(link, Vote(number, GIVEN if kept else SILENT, 0, b""))
+
+    # -- records --------------------------------------------------------------------------------------
+    def take(self, link: int, records: bytes, then: Callable[[bool], None]) -> None:
+        self.number += 1
+        self.takes[self.number] = then
+        self.host.emit(Take(link, self.number, records))
+
+    def taken(self, token: int, kept: bool) -> None:
+        then = self.takes.pop(token, None)
+        if then is not None:
+            then(kept)
