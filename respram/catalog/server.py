@@ -188,6 +188,12 @@ respram|refused 2 loading,stale - 1.0.0 server -
 respram|state 2 loading,stale,fast - 1.0.0 server -
   is Tell whether this node holds what the others hold
   costs O(1)
+respram|token 3 readonly - 1.0.0 server 2/2/1
+  shape reads
+  is Tell the stamp of a key as a number that grows with each decision about it
+  costs O(1)
+  keys 2 range 0 1 0 RO
+  args key:key
 respram|topology 2 loading,stale - 1.0.0 server -
   is List all nodes of the network and their places in the tree
   costs O(N) where N is the number of nodes

@@ -59,6 +59,8 @@ RESPRAM_HELP = (
     b"    What was refused, by command, client name and user.",
     b"STATE",
     b"    One word: joining, ready, or isolated (most other nodes do not answer).",
+    b"TOKEN <key>",
+    b"    The stamp of what a key holds: a fencing token, higher with each decision about the key.",
     b"TOPOLOGY",
     b"    All nodes of the network, of all enclaves, and their places in the tree.",
     b"VERSION",

@@ -108,6 +108,12 @@ def home(conn: Conn, argv: list[bytes]) -> Reply:
     return row if conn.session.proto == 3 else _line(row)
 
 
+def token(conn: Conn, argv: list[bytes]) -> Reply:
+    """The stamp of what a key holds, as one number: every decision about the key gives it a higher one."""
+    entry = conn.node.engine.peek(conn.session.db, argv[2], conn.now_ms)
+    return None if entry is None else entry.clock
+
+
 def expel(conn: Conn, argv: list[bytes]) -> Reply:
     """A revocation list, PEM or DER, that an authority has signed; all nodes have it a moment later."""
     if not _peers(conn).expel(argv[2]):
@@ -193,6 +199,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
 HANDLERS = {
     b"respram|expel": expel,
     b"respram|home": home,
+    b"respram|token": token,
     b"respram|peers": peers,
     b"respram|state": state,
     b"respram|topology": topology,

@@ -10,7 +10,7 @@ from respram.commands import acl_check, handlers
 from respram.commands.access import overrun, room
 from respram.commands.elsewhere import send_elsewhere
 from respram.commands.invalidation import spend_caching
-from respram.commands.node import Conn, Suspend
+from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.redirects import redirect
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
 from respram.commands.running import OOM, call, count_error, wait_while_paused
@@ -128,7 +128,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         return _enqueue(conn, command, argv)
     if name not in RUNS_PAUSED:
         wait_while_paused(conn, (command,))
-        if conn.node.homes is not None:
+        if conn.node.homes is not None or conn.node.decide == MAJORITY:
             send_elsewhere(conn, command, argv)
         if conn.node.truth is not None:
             await_truth(conn, ((command, argv),))

@@ -24,7 +24,7 @@ from respram.commands.blocking import COMMANDS as BLOCKING
 from respram.commands.blocking import first_there, sent_on
 from respram.commands.invalidation import spend_caching
 from respram.commands.letting_go import may_let_go
-from respram.commands.node import Conn, Fence, Suspend
+from respram.commands.node import MAJORITY, Conn, Fence, Suspend
 from respram.commands.peers import Forwarded
 from respram.commands.shared_scripts import find_shared
 from respram.engine.api import RUN_BYTES_MAX, RUN_COMMANDS_MAX, Run
@@ -41,6 +41,8 @@ NOT_NOW = ClientError(b"LOADING the node that decides about this key cannot be a
 UNCERTAIN = ClientError(
     b"UNCERTAIN the node that decides about this key was lost before it answered; it may have been done"
 )
+NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; nothing was done")
+NOT_TOGETHER = ClientError(b"NOQUORUM a transaction with such a command cannot be decided by a majority")
 TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
 
 FENCE_TRIES_MAX = 4096  # to find a key whose home is a given member: with a thousand members, one in a thousand is
@@ -68,7 +70,11 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
 def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     """Forwards the command and raises Suspend if another node decides; the command does not run here again."""
     homes, session = conn.node.homes, conn.session
-    if homes is None or session.decides or not (decides(command, argv) or command.name in SCRIPTS):
+    if session.decides or not (decides(command, argv) or command.name in SCRIPTS):
+        return
+    if homes is None:
+        if conn.node.decide == MAJORITY:
+            raise NO_QUORUM  # this node has not met anybody yet
         return
     keys = keys_of(command, argv)
     if not keys or homes.is_here(slot_of(keys[0])):
@@ -103,12 +109,18 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
 def send_together(conn: Conn, commands: list[Queued]) -> None:
     """Forwards a whole EXEC and raises Suspend, or returns if it is to run here."""
     homes, session = conn.node.homes, conn.session
-    if homes is None or session.decides:
+    if session.decides or homes is None and conn.node.decide != MAJORITY:
         return
     first = _first_decided(conn, commands)
-    if first is None or homes.is_here(slot_of(first)):
+    if first is None:
+        return
+    if homes is None:
+        raise NO_QUORUM
+    if homes.is_here(slot_of(first)):
         return
     if not all(command.key_specs or command.name in TRAVELS for command, _ in commands):
+        if conn.node.decide == MAJORITY:
+            raise NOT_TOGETHER
         return
     watching = (key for db, key in conn.watched if db == session.db)
     keys = [first, *watching, *(key for command, argv in commands for key in keys_of(command, argv))]

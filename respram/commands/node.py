@@ -27,6 +27,9 @@ from respram.config.settings import Config
 from respram.engine.api import Engine, Guard, Session, Settings
 from respram.integers import parse_uint
 from respram.scripting.scripts import Scripts
+from respram.slots import SLOTS
+
+MAJORITY = b"majority"  # of --decide
 
 DEBUG, INFO, WARNING = 10, 20, 30  # of a line of the log, as Python's library numbers them
 Watched = tuple[int, bytes]  # database, key
@@ -387,6 +390,8 @@ class Node:
 
     def __post_init__(self) -> None:
         self.decide = self.config.decide.encode()
+        if self.decide == MAJORITY:  # nothing is decided before others are met, not even by a fast path
+            self.engine.use_homes(b"\xff\xff" * SLOTS)
         self.strict, self.hints_given = self.config.cluster == "strict", self.config.cluster == "yes"
         self.pattern_index = PatternIndex(self.engine.patterns)
         self.users.setdefault(DEFAULT, self.default_user())

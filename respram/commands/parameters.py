@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from respram.commands.node import Node
+from respram.commands.node import MAJORITY, Node
 from respram.commands.notify import format_classes, parse_classes
 from respram.config.limits import TTL_S_MAX, Limits, bound_of
 from respram.config.settings import exposed
@@ -134,8 +134,12 @@ def _events(node: Node, draft: Draft, text: bytes) -> None:
 
 
 def _decide(node: Node, draft: Draft, text: bytes) -> None:
+    if text.lower() == node.decide:
+        return
     if text.lower() not in (b"home", b"local"):
         raise Refused(b"argument must be 'home' or 'local'")
+    if node.decide == MAJORITY:
+        raise Refused(b"a majority decides as long as this node runs: start it anew")
     draft.decide = text.lower()
 
 

@@ -11,7 +11,7 @@ from respram.catalog import Command, find
 from respram.commands.access import overrun, room
 from respram.commands.acl_check import check
 from respram.commands.elsewhere import send_together
-from respram.commands.node import Conn, Suspend, Watched
+from respram.commands.node import MAJORITY, Conn, Suspend, Watched
 from respram.commands.notify import CHANGED, await_key, forget_watched, observe
 from respram.commands.reply import NIL_ARRAY, NOTHING, OK, Error, OverrunError, Raw, Reply, encode
 from respram.commands.running import READS_TOO_MUCH, call, count_error, wait_while_paused
@@ -88,7 +88,8 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
         conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
     ):
         take_over(conn)  # something came between that only dispatch can judge
-    if conn.node.homes is not None and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
+    elsewhere = conn.node.homes is not None or conn.node.decide == MAJORITY
+    if elsewhere and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
         take_over(conn)  # another node may decide
     if conn.session.kept:
         return _exec_queued(conn)

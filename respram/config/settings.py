@@ -42,6 +42,7 @@ class Config:
     serve_alone: str = "yes"
     decide: str = "home"
     home_weight: int = 1
+    enclave_size: int = 0
     advertise: Address | None = None
     cluster: str = "no"
     cluster_announce: Address | None = None
@@ -355,6 +356,8 @@ def _fit_snapshots(config: Config) -> None:
 
 
 def _fit_peers(config: Config) -> None:
+    if config.decide == "majority" and not config.enclave_size:
+        raise ConfigError("--decide majority needs --enclave-size: how many nodes there are; the same on all of them")
     given = [bool(one) for one in (config.peer_cert, config.peer_key, config.peer_ca)]
     if any(given) and not all(given):
         raise ConfigError("--peer-cert, --peer-key and --peer-ca belong together; give all three or none")

@@ -10,8 +10,8 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from respram.commands.elsewhere import NOT_NOW, UNCERTAIN, deputy_of_run
-from respram.commands.node import Conn, Node
+from respram.commands.elsewhere import NO_QUORUM, NOT_NOW, UNCERTAIN, deputy_of_run
+from respram.commands.node import MAJORITY, Conn, Node
 from respram.commands.peers import Asker, Forwarded
 from respram.commands.reply import Error, encode
 from respram.commands.running import count_errors
@@ -278,7 +278,8 @@ class Decisions:
         return told
 
     def _error(self, outcome: str, times: int) -> bytes:
-        error = UNCERTAIN if outcome in (UNKNOWN, CLOSED) else NOT_NOW
+        otherwise = NO_QUORUM if self.node.decide == MAJORITY else NOT_NOW
+        error = UNCERTAIN if outcome in (UNKNOWN, CLOSED) else otherwise
         count_errors(self.node, error.text, times)
         return encode(Error(error.text), 2)
 

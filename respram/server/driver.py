@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from respram.commands import pubsub
-from respram.commands.node import Node
+from respram.commands.node import MAJORITY, Node
 from respram.commands.notify import observe
 from respram.commands.peers import HomeFacts, MemberFacts, PeerFacts, Waiter
 from respram.commands.redirects import slots_moved
@@ -39,7 +39,7 @@ from respram.server.links import Links, now
 from respram.server.secret import Trust
 from respram.server.waiting import Name, Waiting
 from respram.snapshot.keys import SegmentKey
-from respram.wire.messages import Forward
+from respram.wire.messages import LATER, Forward
 
 LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
 # after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
@@ -47,7 +47,7 @@ HELD_S = 0.05
 LOOK_SOON_S = 5.0  # the same while no peer is linked
 ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
 AFTER_BUG_S = 1.0
-HOME = b"home"  # of --decide
+LOCAL = b"local"  # of --decide
 SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
 
 
@@ -198,11 +198,11 @@ class Driver:
             if homes.map.members != self._told_members:
                 self._told_members = dict(homes.map.members)
                 slots_moved(self.node, clock.now_ms())
-        version = homes.version if self.node.decide == HOME else 0
+        version = homes.version if self.node.decide != LOCAL else 0
         if version == self._homes_version:
             return
         self._homes_version = version
-        table = homes.table() if version else None
+        table = homes.table() if version or self.node.decide == MAJORITY else None
         self.decisions.table, self.decisions.version = table, version
         self.node.engine.use_homes(table.tobytes() if table is not None else None)
         self.node.homes = self.decisions if table is not None else None
@@ -225,7 +225,7 @@ class Driver:
             if self._held is None:
                 self._held = []
                 self.loop.call_later(HELD_S, self._release)
-            self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now(), local=self.node.decide != HOME))
+            self.carry(self.replica.stopped(now_ms - until_ms + patience_ms, now(), local=self.node.decide == LOCAL))
             observe(self.node)
 
     def _release(self) -> None:
@@ -244,7 +244,11 @@ class Driver:
         def later(at_ms: int, go_on: Callable[[int], None]) -> None:
             self.loop.call_later(max(at_ms - clock.now_ms(), 0) / 1000, lambda: go_on(clock.now_ms()))
 
-        self.serving.serve(forward, clock.now_ms(), done, later)
+        at = now()  # the same for the question and the run: what is stamped is promised
+        if not self.replica.may_run(who, forward.number, at):
+            done(Served(LATER))
+            return
+        self.serving.serve(forward, at.wall_ms, done, later)
         self.wrote()
 
     def _tick(self) -> None:

@@ -161,6 +161,7 @@ def make_replica(
         numbers, network=config.network.encode(), ids_mark=mark_of(ids_key),
         terms=Terms(config.max_ttl_s * 1000, config.limits.bulk_bytes_max, config.seal_memory),
         join_wait_ms=config.limits.join_wait_s * 1000, serve_alone=config.serve_alone == "yes",
+        enclave_size=config.enclave_size if config.decide == "majority" else 0,
     )  # fmt: skip
     core = Core(me, policy, engine, secrets.SystemRandom(), roots, keyring)
     if segment_keys is not None:

@@ -31,7 +31,7 @@ OTHER = {
     "acllog-max-len": "14", "let-go": "del, unlink", "maxmemory-clients": "32mb", "snapshot-interval": "15",
     "aclfile": "/etc/respram/users",
     "peer-queue-limit": "20mb", "joiners-at-once": "4", "alone-after-ms": "5000", "join-wait": "9", "serve-alone": "no",
-    "decide": "local", "home-weight": "3",
+    "decide": "local", "home-weight": "3", "enclave-size": "5",
     "suspicion-ms": "6000", "isolation-window-ms": "7000",
     "isolation-windows": "4", "tree-trunks": "5", "tree-branches": "6", "tree-leaves": "7", "tree-check-ms": "8000",
     "tree-rebalance-ms": "90000", "tree-better-percent": "11", "tree-better-ms": "12", "tree-better-for-ms": "13000",
@@ -72,6 +72,7 @@ def test_tls_is_set_up_wholly_or_not_at_all() -> None:
     config = load({"tls-port": "7001", **files}, {})
     assert (config.tls_port, config.tls_cert, config.tls_auth_clients) == (7001, "c", "yes")
     assert load({"tls-port": "7001", "tls-cert": "c", "tls-key": "k", "tls-auth-clients": "no"}, {}).tls_ca == ""
+    assert "--enclave-size" in complaint({"decide": "majority"})
     assert "--tls-ca" in complaint({"tls-port": "7001", "tls-cert": "c", "tls-key": "k"})
     assert "--tls-key" in complaint({"tls-port": "7001", "tls-cert": "c", "tls-ca": "a"})
     assert "--tls-port" in complaint({"tls-cert": "c"})

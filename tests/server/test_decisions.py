@@ -81,6 +81,7 @@ class Node:
 
     def __init__(self) -> None:
         self.stats = Stats()
+        self.decide = b"home"
         self.engine = make("pure", SETTINGS)
 
 

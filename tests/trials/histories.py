@@ -77,6 +77,10 @@ class Client:
             self._leave()
             known = False
         except redis.exceptions.ResponseError as error:
+            if str(error).startswith("NOQUORUM"):
+                with self.lock:
+                    self.told.refused += 1
+                return
             if not str(error).startswith("UNCERTAIN"):
                 raise
             known = False
@@ -148,19 +152,28 @@ def _trouble(trouble: str, troubled: list[Member]) -> None:
             member.start(wait=False)
         for member in troubled:
             until(partial(_is_ready, member), "not ready", PATIENCE_S)
+            if member.info().get("majority_size"):
+                until(partial(_votes, member), "no vote", PATIENCE_S)
 
 
 def _is_ready(member: Member) -> bool:
     return bool(member.client.execute_command("RESPRAM", "STATE") == b"ready")
 
 
-def play(rounds: int, trouble: str, wait: int, engine: str = "auto") -> tuple[Told, Told]:
+def _votes(member: Member) -> bool:
+    return bool(member.info().get("majority_votes"))
+
+
+def play(rounds: int, trouble: str, wait: int, engine: str = "auto", majority: bool = False) -> tuple[Told, Told]:
     """Of the rounds in which the map of homes stayed as it was, and of the others: a busy machine makes nodes suspect
     each other.
     """
     stayed, changed = Told(), Told()
-    with enclave(3, engines=(engine,)) as members:
+    args = ("--decide", "majority", "--enclave-size", "3") if majority else ()
+    with enclave(3, *args, engines=(engine,)) as members:
         until_ready(members)
+        for member in members if majority else ():
+            until(partial(_votes, member), "no vote", PATIENCE_S)
         for number in range(rounds):
             before, told = _maps(members), Told()
             one_round(number, members, trouble, wait, told)
@@ -178,10 +191,12 @@ def main() -> int:
     parser.add_argument("--trouble", choices=TROUBLES, default=CALM)
     parser.add_argument("--wait", type=int, default=0, help="nodes that have to hold what a client counts on")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--decide", choices=["home", "majority"], default="home")
     args = parser.parse_args()
-    stayed, changed = play(args.rounds, args.trouble, args.wait, args.engine)
+    majority = args.decide == "majority"
+    stayed, changed = play(args.rounds, args.trouble, args.wait, args.engine, majority)
     print(f"{args.trouble}, wait {args.wait}: {stayed}\nwhere the map of homes changed: {changed}", flush=True)
-    return 1 if stayed.disordered else 0
+    return 1 if stayed.disordered or majority and changed.disordered else 0
 
 
 if __name__ == "__main__":
