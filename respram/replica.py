@@ -49,6 +49,9 @@ from respram.wire.codec import encode
 from respram.wire.frames import Frames
 
 FRAME_SPARE_BYTES = 2 << 20  # a frame beside one value of the greatest size: an address book, a batch
+# What any node may be set to (proto-max-bulk-len), and so what a peer may hold from before it was set to less. A frame
+# with it has to be read: else the link breaks each time it comes, and nothing else of that peer comes either.
+VALUE_BYTES_MAX = 512 << 20
 JOINED_BYTES_MAX = 64 << 10  # small frames of one turn leave in one piece
 
 
@@ -86,7 +89,7 @@ class Replica:
         self.engine = engine
         engine.spreads = True
         self.core = core
-        self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES
+        self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES  # of a peer that is of no known enclave yet
         self.sent: dict[bytes, Traffic] = {}  # by word
         self.received_bytes = 0
         self.refused_records = 0
@@ -113,6 +116,9 @@ class Replica:
         if frames is None:
             return []
         self.received_bytes += len(data)
+        greeted = self.core.neighbours.links.get(link)
+        if greeted is not None and greeted.same_enclave:
+            frames.frame_bytes_max = max(self.frame_bytes_max, VALUE_BYTES_MAX + FRAME_SPARE_BYTES)
         effects: list[Effect] = []
         outputs: list[Output] = []
         try:

@@ -6,6 +6,8 @@ from random import Random
 
 import pytest
 
+from respram.config.settings import load
+from respram.errors import ConfigError
 from respram.gossip.core import Core
 from respram.gossip.effects import Acknowledged, Answered, Deliver, Hangup
 from respram.gossip.forwarding import Request
@@ -13,7 +15,7 @@ from respram.gossip.members import Member
 from respram.gossip.policy import Policy
 from respram.gossip.timers import Now
 from respram.record import Record, pack
-from respram.replica import Bug, Output, Replica, Write
+from respram.replica import VALUE_BYTES_MAX, Bug, Output, Replica, Write
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.slots import pack_command, pack_keys, slot_of
 from respram.wire.codec import encode
@@ -289,3 +291,13 @@ def test_a_mistake_in_the_handling_of_one_link_costs_that_link_alone(monkeypatch
     wire.write(0, b"k")
     wire.wait(5)
     assert wire.ends[1].engine.count(0, now().wall_ms) == 1 and list(wire.ends[0].core.neighbours.links) == [7]
+
+
+def test_no_node_can_be_set_to_values_that_a_peer_would_not_read() -> None:
+    def bulk_bytes_max(size: int) -> int:
+        flags = {"proto-max-bulk-len": str(size), "client-query-buffer-limit": "1gb"}
+        return load(flags, {}).limits.bulk_bytes_max
+
+    assert bulk_bytes_max(VALUE_BYTES_MAX) == VALUE_BYTES_MAX
+    with pytest.raises(ConfigError):
+        bulk_bytes_max(VALUE_BYTES_MAX + 1)

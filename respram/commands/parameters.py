@@ -93,6 +93,8 @@ def _limit(name: str, least: int, most: int) -> Parameter:
     setting = {"bulk_bytes_max": "bulk_bytes_max", "query_buffer_bytes_max": "query_bytes_max"}.get(name)
 
     def read(node: Node) -> bytes:
+        if setting is not None:  # among peers the smallest limit holds, whatever this node was given
+            return b"%d" % getattr(node.settings, setting)
         return b"%d" % getattr(node.limits, name)
 
     def write(node: Node, draft: Draft, text: bytes) -> None:

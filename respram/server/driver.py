@@ -32,7 +32,7 @@ from respram.gossip.effects import (
 from respram.gossip.policy import Terms
 from respram.gossip.quorum import Left
 from respram.gossip.timers import Now
-from respram.replica import Bug, Output, Replica, Write
+from respram.replica import FRAME_SPARE_BYTES, Bug, Output, Replica, Write
 from respram.server import clock, discovery, expulsion, logs, peer_overview
 from respram.server.decisions import Decisions
 from respram.server.links import Links, now
@@ -234,6 +234,8 @@ class Driver:
 
     def limits_changed(self) -> None:
         settings, current = self.node.settings, self.replica.core.agreement.current
+        frame_bytes = 2 * settings.bulk_bytes_max + FRAME_SPARE_BYTES
+        self.replica.frame_bytes_max = max(self.replica.frame_bytes_max, frame_bytes)  # and so of what links may hold
         if (settings.max_ttl_ms, settings.bulk_bytes_max) != (current.max_ttl_ms, current.value_bytes_max):
             self.carry(self.replica.choose(settings.max_ttl_ms, settings.bulk_bytes_max, now()))
 

@@ -21,6 +21,7 @@ from respram.errors import PeerError
 from respram.gossip.agreement import cut_to
 from respram.gossip.policy import Terms
 from respram.record import pack, split
+from respram.replica import VALUE_BYTES_MAX
 from respram.seal import Ring
 from respram.server import clock, logs
 from respram.server import snapshot_files as files
@@ -169,8 +170,7 @@ class Earlier:
         """
         key = self.keys.get(found.header.key_id)
         assert key is not None
-        frame_bytes_max = 2 * self.config.limits.bulk_bytes_max + FRAME_SPARE_BYTES
-        frames = files.read(found, bytes(key), frame_bytes_max)
+        frames = files.read(found, bytes(key), VALUE_BYTES_MAX + FRAME_SPARE_BYTES)  # of before the limit was lowered
         merge_bytes = MERGE_BYTES * self.engine.slice_records // SLICE_RECORDS
         records = strange = 0
         while True:

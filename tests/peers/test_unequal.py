@@ -145,3 +145,28 @@ def test_a_limit_of_a_node_that_is_gone_ends_with_restarts_one_after_the_other()
             until_ready(staying)
         for one in staying:
             assert one.client.config_get("max-ttl") == {"max-ttl": str(2 * DAY_S)}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_value_that_is_far_larger_than_one_node_may_hold_parts_nobody(engine: str) -> None:
+    """The frame that brought it was longer than that node read: the link broke, was made anew and broke, for ever, and
+    nothing else came either.
+    """
+    words = ("--join-wait", "0", "--alone-after-ms", "100")
+    sizes = ("1mb", "16mb")
+    with enclave(2, *words, engines=(engine,), each=lambda number: ("--proto-max-bulk-len", sizes[number])) as members:
+        small, large = members
+        small.stop()
+        large.stop()
+        large.start()
+        until_ready([large])
+        large.client.set("large", b"v" * (9 << 20), ex=600)
+        large.client.set("plain", "v", ex=600)
+        small.start()
+        until(lambda: [member.client.dbsize() for member in members] == [1, 1], "the nodes cannot speak")
+        until_ready(members)
+        until_equal(members, 1)
+        for member in members:
+            assert member.client.get("plain") == b"v" and member.client.get("large") is None
+            assert "a_frame_is_too_long" not in member.log()
+            assert member.client.config_get("proto-max-bulk-len") == {"proto-max-bulk-len": str(1 << 20)}, "what holds"

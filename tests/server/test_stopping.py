@@ -307,3 +307,18 @@ def _start_at_once(member: Member) -> None:
     """As `Member.start`, without waiting for more than a connection."""
     words = ["--peer-port", str(member.peer_port), "--join", member.join]
     member.node = start(*words, engine=member.engine, env={"RESPRAM_CLUSTER_SECRET": member.secret}, port=member.port)
+
+
+def test_a_value_that_is_too_large_after_the_restart_costs_none_that_is_not(tmp_path: Path) -> None:
+    """The frame of its segment was taken for corrupt, and all that stood behind it was lost."""
+    with lone(folder=tmp_path) as node:
+        with redis.Redis(port=node.port, socket_timeout=SOON_S) as client:
+            client.set("large", b"v" * (9 << 20), ex=3600)
+            for number in range(500):
+                client.set(f"small:{number}", number, ex=3600)
+        assert node.stop() == 0
+    with lone("--proto-max-bulk-len", "1mb", folder=tmp_path) as node:
+        with redis.Redis(port=node.port, socket_timeout=SOON_S) as client:
+            assert [client.get(f"small:{number}") for number in range(500)] == [b"%d" % at for at in range(500)]
+            assert client.get("large") is None and client.dbsize() == 500
+        assert "corrupt" not in node.log()
