@@ -224,7 +224,7 @@ arm64: ## the C core built for arm64, its fuzzers' corpus and the check of its t
 # or the real address space is left out. A report goes to a file: what pytest captures is lost with the process.
 asan: dev ## the engine's, the commands' and the wire's tests with the C core under AddressSanitizer and UBSan
 	rm -rf build/asan && mkdir -p build/asan
-	cp -r respram tests compat benchmarks setup.py pyproject.toml README.md LICENSE build/asan/
+	cp -r respram tests compat benchmarks docs setup.py pyproject.toml README.md LICENSE build/asan/
 	find build/asan -name '*.so' -delete
 	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace

@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def test_the_page_tells_the_sum() -> None:
-    told = re.search(r"One client may hold (\d+) MiB", PAGE.read_text())
+    told = re.search(r"One client can hold at most (\d+) MiB", PAGE.read_text())
     assert told is not None and int(told[1]) == -(-sum(most_held(Limits()).values()) // MIB)
 
 
