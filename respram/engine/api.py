@@ -395,7 +395,7 @@ class Engine(Replicating, Ranking, Protocol):
         a length runs past the end."""
 
     def cut_replies(self, data: bytes, counts: list[int]) -> list[bytes]:
-        """Replies of one line or one bulk each, cut into pieces of so many. ValueError where there are more, fewer, or
+        """Replies, each with all that it holds, cut into pieces of so many. ValueError where there are more, fewer, or
         others.
         """
 

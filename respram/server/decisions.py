@@ -1,7 +1,7 @@
 """Groups the clients' commands for other homes into frames, and gives the replies back to the clients.
 
 All commands of one turn of the loop for one home leave in one frame. Its replies are split by commands and given to the
-clients in the order of their commands. (Replies to plain commands of one key are one line or one bulk, so they can be
+clients in the order of their commands. (Where a reply ends is told by its bytes alone, so they can be
 split.) If the keys of a frame have different homes by then, each of its commands is sent by itself.
 """
 
