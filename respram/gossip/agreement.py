@@ -91,7 +91,7 @@ class Agreement:
     def choose(self, max_ttl_ms: int, value_bytes_max: int) -> None:
         """Applies a limit that the operator has changed, as far as those of the peers allow it, and tells all of them.
         """
-        wanted, asked = Terms(max_ttl_ms, value_bytes_max, self.current.seals), self.current
+        wanted, asked = Terms(max_ttl_ms, value_bytes_max, self.current.seals), (self.current, self.own)
         self.own, new = wanted, self._near(wanted)
         for field, name in NAMES.items():
             mine, holds = getattr(wanted, field), getattr(new, field)
@@ -102,7 +102,7 @@ class Agreement:
         self.current = new
         if new != wanted:
             self.host.emit(Agreed(new))
-        if new != asked:
+        if (new, wanted) != asked:  # also where nothing changes yet: else each would wait for the other's operator
             self._tell()
 
     def _near(self, terms: Terms) -> Terms:

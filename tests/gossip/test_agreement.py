@@ -148,7 +148,10 @@ def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers
     assert warnings(one) == [f"setting=max-ttl here={48 * HOUR_MS} peers={24 * HOUR_MS} now={24 * HOUR_MS}"]
     assert one.core.agreement.current == HERE
     assert [effect for effect in one.effects if isinstance(effect, Agreed)][-1] == Agreed(HERE)
-    assert len(one.sent(wire.Terms, 1)) == 2, "nothing has changed for the others"
+    more = replace(HERE, max_ttl_ms=48 * HOUR_MS)
+    assert one.sent(wire.Terms, 1)[2:] == [wire.Terms(said(HERE, more, HERE))], "the other's operator may follow"
+    one.take(one.core.choose(48 * HOUR_MS, HERE.value_bytes_max, one.now))
+    assert len(one.sent(wire.Terms, 1)) == 3, "nothing has changed for the others"
 
 
 def test_the_limit_of_a_node_that_is_gone_binds_nobody_who_comes_later() -> None:
