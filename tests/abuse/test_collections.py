@@ -54,7 +54,7 @@ AT_ONE_MOMENT = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", dear.engines())
 def test_what_has_to_be_done_at_one_moment_has_a_share_of_looks(engine: str) -> None:
     """Whatever the command is: the engine counts the members that it is asked for. Who is refused has changed nothing.
     """

@@ -115,6 +115,7 @@ def test_the_terminal_shows_the_enclave_until_it_is_quit() -> None:
     assert all(answers(port + offset, "k") is None for offset in range(3))
 
 
+@pytest.mark.slow
 def test_when_a_node_ends_the_terminal_is_given_back_and_says_why() -> None:
     port, peer_port = ports()
     with watched(port, peer_port) as (terminal, process):

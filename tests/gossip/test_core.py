@@ -3,12 +3,14 @@
 import random
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respram.gossip.members import LEFT, unpack_members
 from respram.gossip.timers import Timers
 from respram.wire.messages import Ack, Bye, Members, Message, Push
+from tests import dear
 
 from ..wire.test_codec import anything
 from .rig import Bench, member
@@ -37,9 +39,15 @@ def test_a_job_wants_its_next_slice_at_once() -> None:
     assert bench.core.next_deadline() != bench.ms
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), anything), max_size=12), st.integers(0, 2**32))
-def test_any_messages_in_any_order_cost_their_own_link_at_most(said: list[tuple[int, Message]], seed: int) -> None:
+CONVERSATION = st.lists(st.tuples(st.integers(1, 3), anything), max_size=12)
+
+
+@pytest.mark.parametrize("examples", dear.first(1, [50, 400]))
+def test_any_messages_in_any_order_cost_their_own_link_at_most(examples: int) -> None:
+    settings(max_examples=examples, deadline=None)(given(CONVERSATION, st.integers(0, 2**32))(_costs_its_own_link))()
+
+
+def _costs_its_own_link(said: list[tuple[int, Message]], seed: int) -> None:
     bench = Bench(seed=seed)
     for link in (1, 2, 3, 4):
         bench.meet(link, member(0x200 + link, enclave=b"other" if link == 3 else b"main"))

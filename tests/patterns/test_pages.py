@@ -16,6 +16,7 @@ import redis.asyncio
 import redis.client
 
 import respram.patterns
+from respram.patterns import ChunkExpired, HomeAway
 from tests.live import SOON_S
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,9 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
     return types.SimpleNamespace(Redis=Client, asyncio=types.SimpleNamespace(Redis=awaited))
 
 
+TRIES = 4
+
+
 def performed(block: str, page: Path, stand_in: Any) -> None:
     """The block as it stands, as often as it is called: but for the module redis that it imports."""
     assert re.findall(r"redis\.(?:asyncio\.)?Redis\(", block), (
@@ -88,7 +92,15 @@ def performed(block: str, page: Path, stand_in: Any) -> None:
     )
     here = re.sub(r"^import redis(\.asyncio)?$", "", block, flags=re.MULTILINE)
     assert here != block
-    exec(compile(here, page.name, "exec"), {"redis": stand_in})  # noqa: S102
+    for left in reversed(range(TRIES)):
+        try:
+            exec(compile(here, page.name, "exec"), {"redis": stand_in})  # noqa: S102
+        except (HomeAway, ChunkExpired):
+            # On a busy machine a node is taken for lost, and examples read later than their streams live.
+            if not left:
+                raise
+        else:
+            return
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

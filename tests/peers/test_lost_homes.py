@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.engine.conftest import ENGINES
+from tests import dear
 from tests.peers.enclave import enclave, until_ready
 
 FOR_EVER_MS = 3_600_000  # far beyond the patience of the client
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", dear.engines())
 def test_wait_does_not_wait_for_a_home_that_is_gone(engine: str) -> None:
     with enclave(3, engines=(engine,)) as members:
         until_ready(members)
