@@ -147,7 +147,7 @@ def test_a_limit_of_a_node_that_is_gone_ends_with_restarts_one_after_the_other()
             assert one.client.config_get("max-ttl") == {"max-ttl": str(2 * DAY_S)}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", dear.engines())
 def test_a_value_that_is_far_larger_than_one_node_may_hold_parts_nobody(engine: str) -> None:
     """The frame that brought it was longer than that node read: the link broke, was made anew and broke, for ever, and
     nothing else came either.

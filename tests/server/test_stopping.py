@@ -34,7 +34,7 @@ def test_a_lone_node_with_snapshots_loses_nothing_that_it_acknowledged(engine: s
     count = asyncio.run(stops.alone(3, 9_000, 7, engine, tmp_path))
     assert count.stops == 3 and count.writes >= 9_000
     assert (not count.unclean and not count.lost) or count.left, f"{count} {count.examples}"
-    assert not timing.JUDGED or not count.left, "not within the time of a stop"
+    assert not timing.JUDGED or (not count.left and count.slowest_s < STOP_S), "not within the time of a stop"
 
 
 @pytest.mark.parametrize("engine", dear.engines())
@@ -42,7 +42,7 @@ def test_a_node_with_peers_leaves_nothing_that_it_acknowledged_behind(engine: st
     count = asyncio.run(stops.among_peers(3, 9_000, 7, engine))
     assert count.stops == 3 and count.writes >= 9_000
     assert (not count.unclean and not count.lost) or count.left, f"{count} {count.examples}"
-    assert not timing.JUDGED or not count.left, "not within the time of a stop"
+    assert not timing.JUDGED or (not count.left and count.slowest_s < STOP_S), "not within the time of a stop"
 
 
 def ended(node: LiveNode, seconds: float = SOON_S) -> int:

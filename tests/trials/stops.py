@@ -16,14 +16,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live import LiveNode, start
+from tests.live import SOON_S, LiveNode, start
 from tests.peers.enclave import Member, enclave, until_ready
 from tests.ports import reserve
 from tests.trials.load import Writer, connected, missing
 
 WRITERS = 6
 DEPTHS = (1, 1, 4, 16, 16, 64)
-STOP_S = 8.0
 KEY = "k" * 43
 
 
@@ -55,7 +54,7 @@ async def stop_under_load(
     await asyncio.sleep(rng.random() * 0.02)
     node.process.send_signal(signal.SIGTERM)
     begun = time.monotonic()
-    while node.process.poll() is None and time.monotonic() - begun < STOP_S:
+    while node.process.poll() is None and time.monotonic() - begun < SOON_S:  # how long it took is told beside
         await asyncio.sleep(0.002)
     count.slowest_s = max(count.slowest_s, time.monotonic() - begun)
     await asyncio.wait(tasks)
