@@ -43,6 +43,8 @@ def test_a_script_reads_and_writes_as_its_client(client: Client) -> None:
         "redis.setresp(3) return redis.call('get', 'nokey')", "return redis.call('set', KEYS[1], 'v', 'PX', 'x')",
         "return redis.call('exists', KEYS[1]) .. redis.sha1hex('x')", "#!lua flags=bogus\nreturn 1",
         "#!lua flags=no-writes\nredis.call('set','k','v')", "rawset({}, nil, 1)", "return rawset({}, 0 / 0, 1)",
+        "return redis.error_reply('+one\\0two three')", "return redis.error_reply('-CODE one\\0two')",
+        "math.randomseed(3) return tostring(math.random(2^31, 3.9))",
     ],
 )  # fmt: skip
 def test_a_redis_answers_alike(client: Client, reference: Reference, text: str) -> None:

@@ -21,12 +21,16 @@ return function(library, throw, argument_error, type_error)
     return high * 32768 + floor(middle / 2)
   end
 
+  local function wrapped(number) -- as C casts to an int
+    return (number + 2147483648) % 4294967296 - 2147483648
+  end
+
   local function integer(index, count, value)
     local number = tonumber(value)
     if not number or (type(value) ~= "number" and type(value) ~= "string") then type_error(index, "number", count, value) end
     number = number < 0 and -floor(-number) or floor(number)
     if number - number ~= 0 then return -2147483648 end
-    return (number + 2147483648) % 4294967296 - 2147483648 -- as C casts to an int
+    return wrapped(number)
   end
 
   function library.random(...)
@@ -42,7 +46,7 @@ return function(library, throw, argument_error, type_error)
     if count == 2 then
       local least, most = integer(1, 2, first), integer(2, 2, second)
       if least > most then argument_error(2, "interval is empty") end
-      return floor(r * (most - least + 1)) + least
+      return floor(r * wrapped(most - least + 1)) + least
     end
     throw("wrong number of arguments")
   end

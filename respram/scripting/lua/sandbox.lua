@@ -475,6 +475,8 @@ local parse = replies.parse
 
 local function error_table(message, told)
   -- Told by a command or a check of one: it is counted already.
+  local zero = find(message, "\0", 1, true)
+  if zero then message = sub(message, 1, zero - 1) end
   local code, rest = "ERR", message
   if byte(message, 1) == 45 then
     local at = find(message, " ", 1, true)
@@ -482,10 +484,7 @@ local function error_table(message, told)
   end
   rest = sub(rest, (find(rest, "[^\r\n]")) or #rest + 1)
   while #rest > 0 and find(sub(rest, -1), "[\r\n]") do rest = sub(rest, 1, -2) end
-  local text = code .. " " .. rest
-  local zero = find(text, "\0", 1, true)
-  if zero then text = sub(text, 1, zero - 1) end
-  return { err = text, ignore_error_stats_update = told }
+  return { err = code .. " " .. rest, ignore_error_stats_update = told }
 end
 
 local CROSSES = { string = true, number = true }
