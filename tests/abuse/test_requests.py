@@ -108,11 +108,9 @@ def test_garbage_on_two_hundred_connections(node: LiveNode) -> None:
     wire.close()
 
 
-def test_a_million_commands_in_multi_are_refused_at_the_limit(node: LiveNode) -> None:
-    """EXEC cannot be interrupted, so what it may hold is what the others can wait for. (The pure engine takes a
-    microsecond for each byte: it is sent a quarter.)
-    """
-    thousands = 1000 if "engine=native" in node.log() else 250
+@pytest.mark.parametrize("thousands", [250, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_million_commands_in_multi_are_refused_at_the_limit(node: LiveNode, thousands: int) -> None:
+    """EXEC cannot be interrupted, so what it may hold is what the others can wait for."""
 
     def attack() -> None:
         wire = node.connect()

@@ -16,7 +16,7 @@ import redis.asyncio
 import redis.client
 
 import respram.patterns
-from respram.patterns import ChunkExpired, HomeAway
+from respram.patterns import HomeAway
 from tests.live import SOON_S
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def made_for(ports: tuple[int, ...], database: int) -> Any:
     return types.SimpleNamespace(Redis=Client, asyncio=types.SimpleNamespace(Redis=awaited))
 
 
-TRIES = 4
+TRIES = 4  # at a decision that nobody could make: on a busy machine a node is taken for lost
 
 
 def performed(block: str, page: Path, stand_in: Any) -> None:
@@ -95,8 +95,7 @@ def performed(block: str, page: Path, stand_in: Any) -> None:
     for left in reversed(range(TRIES)):
         try:
             exec(compile(here, page.name, "exec"), {"redis": stand_in})  # noqa: S102
-        except (HomeAway, ChunkExpired):
-            # On a busy machine a node is taken for lost, and examples read later than their streams live.
+        except HomeAway:  # nothing was done, and whoever uses the library tries again
             if not left:
                 raise
         else:
