@@ -84,7 +84,7 @@ class ContentStore(Generic[C]):
         return self._labels() + key(level(label))
 
     def versions_key(self, name: str) -> bytes:
-        """Where Versions notes which numbers of a document there are."""
+        """Where Versions keeps the numbers of a document."""
         return key("versions", level(self.id), level(name))
 
     @operation
@@ -149,14 +149,22 @@ class ContentStore(Generic[C]):
         ref: ContentRef | None = yield from self.get_by_label.steps(label)
         if ref is None or not (yield from self.touch.steps(ref)):
             return False
-        # A label of Versions is counted in a record, which must not end before it. Of any other there is none.
-        counted = self.versions_key(label.rpartition(":")[0] or label)
-        _, _, there = yield from ask_all(
-            ("PEXPIRE", self.label_key(label), ttl_ms(self.ttl_s), "GT"),
-            ("PEXPIRE", counted, ttl_ms(self.ttl_s), "GT"),
+        lasting_ms = ttl_ms(self.ttl_s)
+        _, there, *_ = yield from ask_all(
+            ("PEXPIRE", self.label_key(label), lasting_ms, "GT"),
             ("EXISTS", self.label_key(label)),
+            *self._counted(label, lasting_ms),
         )
         return bool(there)
+
+    def _counted(self, label: str, lasting_ms: int) -> list[Command]:
+        """What keeps the number of a version (versions.py) for as long as its label; nothing for any other label."""
+        name, _, version = label.rpartition(":")
+        numbers = self.versions_key(name or label)
+        found: list[Command] = [("PEXPIRE", numbers, lasting_ms, "GT")] if name else []
+        if name and version[:1] == "v" and version[1:].isdecimal():
+            found.append(("HPEXPIRE", numbers, lasting_ms, "GT", "FIELDS", 1, version[1:].encode()))
+        return found
 
     @operation
     def label(self, label: str, ref: ContentRef) -> Steps[None]:

@@ -40,7 +40,7 @@ def entering(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
     lasting_ms = ttl_ms(ttl_s)
     return (
         ("HSETEX", base, "PX", lasting_ms, "FIELDS", 1, encoded(name), b""),
-        *_lasting(base, lasting_ms),
+        *lasting(base, lasting_ms),
     )
 
 
@@ -50,11 +50,11 @@ def staying(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
     return (
         ("HSETEX", base, "FNX", "PX", lasting_ms, "FIELDS", 1, field, b""),
         ("HPEXPIRE", base, lasting_ms, "GT", "FIELDS", 1, field),
-        *_lasting(base, lasting_ms),
+        *lasting(base, lasting_ms),
     )
 
 
-def _lasting(base: bytes, lasting_ms: int) -> tuple[Command, ...]:
+def lasting(base: bytes, lasting_ms: int) -> tuple[Command, ...]:
     """The hash lives as long as its longest name: a new one has the node's default, which NX replaces and GT does not.
     """
     return ("PEXPIRE", base, lasting_ms, "NX"), ("PEXPIRE", base, lasting_ms, "GT")

@@ -7,26 +7,29 @@
     document.read(1)
     document.numbers()                           # [1, 2]
 
-The numbers that live stand in one record, `versions:<store>:<name>`, so that publishing costs the same whatever else
-there is. A version number is claimed by SET NX. What holds where: publishers at all nodes never share a number, while
-the members of the enclave are stable (docs/peers.md); with `--decide local` publishers at one node do not, nor those at
-several nodes with `settle=` (settle.py). Not promised: that old versions stay (each has its own ttl_s), a number's
-uniqueness while a node dies or is cut off, or that numbers have no gaps: where a client library sends the claim twice,
-because the connection broke, the version has two numbers.
+The numbers stand in one hash, `versions:<store>:<name>`: a field for each, which lives as long as its version,
+and `last`, the highest, which lives as long as any. So publishing costs the same whatever else there is, and however
+many versions live. HINCRBY of `last` gives each publisher a number of its own, and SET NX of the label sees to it that
+nobody else has it. What holds where: publishers at all nodes never share a number, while the members of the enclave are
+stable (docs/peers.md); with `--decide local` publishers at one node do not, nor those at several nodes with `settle=`
+(settle.py). Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness while a node dies or
+is cut off, or that numbers have no gaps: where a client library sends a command twice, because the connection broke,
+a number is left out, or the version has two.
 """
 
 import uuid
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic
 
+from respram.patterns import roster
 from respram.patterns.content_store import ContentRef, ContentStore
 from respram.patterns.effects import Steps
 from respram.patterns.errors import Contended, ContentMissing, Unreadable
-from respram.patterns.json_values import from_json, to_json
 from respram.patterns.settle import Settle, claimed
-from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, ask_all, change, operation, ttl_ms
+from respram.patterns.steps import CHANGE_TRIES_MAX, C, ask, ask_all, operation, ttl_ms
 
-NUMBERS_MAX = 4096  # versions that live at once; older ones can be read by their number, and are not listed
+LAST = b"last"  # the field with the highest number
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,8 @@ class Versions(Generic[C]):
     def publish(self, content: bytes) -> Steps[int]:
         """Stores the next version and moves `latest` to it; its number. Counts on from the highest that still lives."""
         ref = yield from self.store.store.steps(content)
-        number = max((yield from self._known()), default=0)
         for _ in range(CHANGE_TRIES_MAX):
-            number += 1
+            number = yield from self._next()
             label = self.store.label_key(self.label(number))
             if self.settle is not None:
                 # The label of a number says what it holds, not who claimed it: the claim is a key of its own.
@@ -57,7 +59,7 @@ class Versions(Generic[C]):
                 if not taken:
                     continue
             if (yield from ask("SET", label, ref.hash.encode(), "NX", "PX", ttl_ms(self.store.ttl_s))):
-                yield from self._note(number)
+                yield from ask_all(*roster.staying(self.key, str(number), self.store.ttl_s))
                 yield from self.store.label.steps(self.label(None), ref)
                 return number
         raise Contended(
@@ -79,44 +81,42 @@ class Versions(Generic[C]):
     @operation
     def numbers(self) -> Steps[list[int]]:
         """Numbers of the versions that live, ascending."""
-        known = yield from self._known()
-        return (yield from self._alive(known))
+        fields: list[bytes] = yield from ask(*roster.reading(self.key))
+        known = [number_of(field, self.name) for field in fields if field != LAST]
+        if not fields:
+            known = yield from self._labelled()
+        alive = yield from roster.alive(
+            [str(each) for each in sorted(known)], lambda number: self.store.label_key(self.label(int(number)))
+        )
+        return [int(each) for each in alive]
 
     @property
     def key(self) -> bytes:
         return self.store.versions_key(self.name)
 
-    def _known(self) -> Steps[list[int]]:
-        noted, latest = yield from ask_all(("GET", self.key), ("EXISTS", self.store.label_key(self.label(None))))
-        if noted is not None or not latest:
-            return numbers_of(noted, self.name)
-        # There is a latest version and no record: an earlier version of this library published it. Found by its labels,
-        # once.
+    def _next(self) -> Steps[int]:
+        """A number that no other publisher was given."""
+        number, *_ = yield from ask_all(
+            ("HINCRBY", self.key, LAST, 1), *roster.lasting(self.key, ttl_ms(self.store.ttl_s))
+        )
+        if number > 1:
+            return int(number)
+        # Version 0.1 of this library did not count: perhaps it published already.
+        if known := (yield from self._labelled()):
+            entering = (roster.staying(self.key, str(each), self.store.ttl_s) for each in known)
+            number, *_ = yield from ask_all(("HINCRBY", self.key, LAST, max(known)), *chain.from_iterable(entering))
+        return int(number)
+
+    def _labelled(self) -> Steps[list[int]]:
+        """Numbers that have a label, where there is a latest version: what version 0.1 published."""
+        if not (yield from ask("EXISTS", self.store.label_key(self.label(None)))):
+            return []
         prefix = f"{self.name}:v"
         labels: list[str] = yield from self.store.list_labels.steps(prefix)
-        return sorted(int(each[len(prefix) :]) for each in labels if each[len(prefix) :].isdecimal())
-
-    def _note(self, number: int) -> Steps[None]:
-        known: list[int] = yield from self._known()
-        (left_ms,) = yield from ask_all(("PTTL", self.key))
-        gone = set(known) - set((yield from self._alive(known)))
-
-        def edit(found: bytes | None) -> bytes:
-            # The highest stays, even when its time is up: counting goes on from it.
-            every = sorted({*known, *numbers_of(found, self.name), number})
-            return to_json([each for each in every[-NUMBERS_MAX:] if each not in gone or each == every[-1]])
-
-        # The record lives as long as the longest of its labels: another's ttl_s may be longer. Without the record
-        # counting would begin at 1 again.
-        yield from change(self.key, edit, max(self.store.ttl_s, left_ms / 1000))
-
-    def _alive(self, known: list[int]) -> Steps[list[int]]:
-        there = yield from ask_all(*(("EXISTS", self.store.label_key(self.label(each))) for each in known))
-        return [each for each, count in zip(known, there, strict=True) if count]
+        return [int(each[len(prefix) :]) for each in labels if each[len(prefix) :].isdecimal()]
 
 
-def numbers_of(data: bytes | None, name: str) -> list[int]:
-    found = [] if data is None else from_json(data, f"the versions of {name!r}")
-    if not isinstance(found, list) or not all(isinstance(each, int) for each in found):
-        raise Unreadable(f"the record of the versions of {name!r} was not written by this library")
-    return found
+def number_of(field: bytes, name: str) -> int:
+    if not field.isdigit():
+        raise Unreadable(f"the numbers of the versions of {name!r} were not written by this library")
+    return int(field)
