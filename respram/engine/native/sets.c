@@ -12,7 +12,7 @@
 #define SEEN_BYTES 128           /* that a member counts for which is looked up */
 #define SCAN_COUNT 10
 #define SCAN_COUNT_MAX 1024      /* a walk of more members is for `dispatch` */
-#define SCAN_PATTERN_BYTES_MAX 256
+#define SCAN_PATTERN_BYTES_MAX 256 /* a longer pattern, too */
 #define SCAN_STEPS_MAX 65536     /* of comparing names with a pattern: about 0.1 ms */
 #define MEMBERS_BYTES_MAX ((size_t)256 << 10) /* of values in one walk: api.py has it */
 

@@ -21,7 +21,7 @@ SEEN_BYTES = 128  # that a member counts for which is looked up
 FRAME_BYTES = 32  # of a part of a reply, as the native engine counts it
 SCAN_COUNT = 10
 SCAN_COUNT_MAX = 1024  # a walk of more members is for `dispatch`
-SCAN_PATTERN_BYTES_MAX = 256
+SCAN_PATTERN_BYTES_MAX = 256  # a walk with a longer pattern, too
 SCAN_STEPS_MAX = 65_536  # of comparing names with a pattern: about 0.1 ms in the native engine
 IN_ALL, IN_ANY, IN_NONE = range(3)
 
