@@ -171,6 +171,8 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
         ("enclave_peers_differing", "Of them those that hold something else, as far as is known."),
         ("homes_slots_here", "Slots that this node decides about."),
         ("forwards_open", "Commands at another node, not answered yet."),
+        ("majority_size", "--enclave-size where a majority decides, else 0."),
+        ("majority_votes", "1 if this node votes."),
         ("bootstrap_percent", "How far the node has filled up."),
         ("compare_interval_ms", "How often digests are compared: their age at most."),
     ):  # fmt: skip
@@ -189,6 +191,10 @@ def _peers(node: Node, now_ms: int) -> Iterator[Family]:
         ("forwards_not_home", "Forwards refused for another view."),
         ("forwards_timed_out", "Forwards that were not done in time."),
         ("forwards_unknown", "Forwards whose outcome is not known."),
+        ("majority_decided", "Decisions that a majority accepted."),
+        ("majority_short", "Decisions that were not begun without a majority."),
+        ("majority_lost", "Decisions that ran and that no majority accepted in time."),
+        ("majority_deposed", "Times that the promises of another node were later."),
     ):  # fmt: skip
         if name in facts:
             yield one("counter", f"respram_{name}", text, facts[name])

@@ -1,9 +1,11 @@
 """What the numbers say, read back with Prometheus's own parser; and what looking at them costs."""
 
+import contextlib
 import time
 import urllib.request
 
 import pytest
+import redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import respram
@@ -64,6 +66,24 @@ def test_peers_have_their_lag_in_seconds() -> None:
         found = samples(nodes[0].metrics_port)
         lags = [name for name in found if name.startswith("respram_peer_lag_seconds,peer=")]
         assert len(lags) == 1 and 0 <= found[lags[0]] < 10 and found["respram_enclave_members"] == 2
+        assert found["respram_majority_size"] == found["respram_majority_votes"] == 0
+
+
+def test_decisions_by_a_majority_are_counted() -> None:
+    with respram.Enclave(2, engine="pure", metrics_port=0, decide="majority", enclave_size=2) as nodes:
+        end = time.monotonic() + 60
+        while not all(samples(node.metrics_port)["respram_majority_votes"] for node in nodes):
+            assert time.monotonic() < end
+        with nodes[0].client() as client:
+            while True:  # on a busy machine a home may be away for a moment
+                with contextlib.suppress(redis.exceptions.RedisError):
+                    client.set("a", 1, xx=True)
+                    break
+                assert time.monotonic() < end
+        found = samples(nodes[0].metrics_port)
+        assert found["respram_majority_size"] == 2
+        assert sum(samples(node.metrics_port)["respram_majority_decided_total"] for node in nodes) >= 1
+        assert all(f"respram_majority_{name}_total" in found for name in ("short", "lost", "deposed"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
