@@ -52,6 +52,7 @@ ANSWER_S = 2.0  # how long a cancelled task waits for an answer: a node says wit
 
 Good = Callable[[list[Any]], bool]
 
+NO_QUORUM = "NOQUORUM no majority"  # how a node begins to say that too few are there to decide; nothing was done
 UNCERTAIN = "UNCERTAIN"  # how a node begins to say that a key's home was lost between question and answer
 
 LARGE_BYTES = 1024 * 1024  # the least that a node's limit can be set to: below it, size is not the reason
@@ -439,6 +440,8 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
         named = ValueTooLarge(f"the node takes no value of {size} bytes (its proto-max-bulk-len); nothing was written")
     elif isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(UNCERTAIN):
         named = HomeAway(f"{said(error)}: look before it is done again")
+    elif isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(NO_QUORUM):
+        named = HomeAway(f"{said(error)}: ask another node, or try again (Retry)")
     elif isinstance(error, redis.exceptions.ResponseError):
         named = StoreRefused(f"the node refused: {said(error)}")
     elif isinstance(error, redis.exceptions.BusyLoadingError):

@@ -21,6 +21,7 @@ from respram.patterns import (
     Counter,
     DataStore,
     DeadDrop,
+    HomeAway,
     StoreAway,
     StoreRefused,
     StreamDecoder,
@@ -167,6 +168,19 @@ def test_a_refused_write_shows_no_value_though_the_client_library_would(world: W
             with pytest.raises(StoreRefused, match="invalid expire time in 'set' command") as caught:
                 world(Probe(world.client).run(*attempt, atomic=atomic))
             assert "secret" not in "".join(traceback.format_exception(caught.value, limit=0))
+
+
+@pytest.mark.skipif(
+    os.environ.get("RESPRAM_TEST_SERVER") == "redis", reason="only a respram node has majorities"
+)
+def test_without_a_majority_the_home_is_away_and_nothing_was_done(world: World) -> None:
+    with running("--decide", "majority", "--enclave-size", "3") as node:
+        client = world.another(port=node.port)
+        for attempt in ((("INCR", world.name),), (("PING",), ("INCR", world.name))):
+            for atomic in (False, True):
+                with pytest.raises(HomeAway, match=r"NOQUORUM .*nothing was done"):
+                    world(Probe(client).run(*attempt, atomic=atomic))
+        world(client.aclose() if world.kind == "asyncio" else client.close())
 
 
 @pytest.mark.skipif(
