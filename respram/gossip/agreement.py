@@ -20,7 +20,8 @@ from respram.stamp import to_ms
 from respram.wire import messages as wire
 
 _TERMS = Struct("<QQB")
-_BOUNDS = Struct("<QQQQ")  # own, near. More may follow: what is not known is passed over
+_BOUNDS = Struct("<QQQQ")  # own, near
+_SIZE = Struct("<I")  # of the enclave, where a majority decides. More may follow: what is not known is passed over
 NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
 
 
@@ -28,7 +29,7 @@ def pack_said(said: Said) -> bytes:
     current, own, near = said.current, said.own, said.near
     return _TERMS.pack(current.max_ttl_ms, current.value_bytes_max, current.seals) + _BOUNDS.pack(
         own.max_ttl_ms, own.value_bytes_max, near.max_ttl_ms, near.value_bytes_max
-    )
+    ) + _SIZE.pack(said.enclave_size)  # fmt: skip
 
 
 def unpack_said(payload: bytes) -> Said:
@@ -40,7 +41,9 @@ def unpack_said(payload: bytes) -> Said:
     if len(payload) < _TERMS.size + _BOUNDS.size:
         return Said(current, current, current)
     own_ttl_ms, own_bytes, near_ttl_ms, near_bytes = _BOUNDS.unpack_from(payload, _TERMS.size)
-    return Said(current, Terms(own_ttl_ms, own_bytes, bool(seals)), Terms(near_ttl_ms, near_bytes, bool(seals)))
+    own, near = Terms(own_ttl_ms, own_bytes, bool(seals)), Terms(near_ttl_ms, near_bytes, bool(seals))
+    at = _TERMS.size + _BOUNDS.size
+    return Said(current, own, near, _SIZE.unpack_from(payload, at)[0] if len(payload) >= at + _SIZE.size else 0)
 
 
 def smaller(one: int, other: int) -> int:
@@ -64,7 +67,7 @@ class Agreement:
     cuts: int = 0
 
     def said(self) -> bytes:
-        return pack_said(Said(self.current, self.own, self._near(self.own)))
+        return pack_said(Said(self.current, self.own, self._near(self.own), self.host.policy.enclave_size))
 
     def heard(self, link: Link, message: wire.Hello | wire.Terms) -> None:
         """A peer that was told of a smaller limit tells it on while it holds. Who meets a peer hears of the limits of
@@ -74,6 +77,10 @@ class Agreement:
         said, peer = unpack_said(message.settings), link.peer
         if peer is None or peer.said == said:
             return
+        size, before = self.host.policy.enclave_size, peer.said
+        if said.enclave_size != size and (before is None or before.enclave_size != said.enclave_size):
+            told = f"peer={peer.number:016x} setting=enclave-size here={size} there={said.enclave_size}"
+            self.host.report("unequal_settings", f"{told} now=each_its_own", warns=True)
         peer.said = said
         here = self.current
         new = least(here, least(said.own, said.near) if isinstance(message, wire.Hello) else said.current)

@@ -172,6 +172,9 @@ class Forwarding:
             if member is not None:
                 self.neighbours.dial(member.address)
             return
+        said = link.peer.said if link.peer is not None else None
+        if self.majority.is_on and said is not None and said.enclave_size != self.host.policy.enclave_size:
+            return  # it would decide alone, or by another majority
         under_way = self.bytes_to.get(home, 0)
         if under_way and under_way + asked.size > self.host.policy.forward_bytes_max:
             return

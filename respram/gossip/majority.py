@@ -115,12 +115,16 @@ class Majority:
 
     def _go(self, who: int, number: int, db: int, keys: bytes, then: Then, low: int, may: bool) -> None:
         old = self._restamped(db, keys) if may else b""
-        if may:
-            self.tickets[who, number] = Ticket(db, keys, low)
+
+        def taken(kept: bool) -> None:
+            if kept:
+                self.tickets[who, number] = Ticket(db, keys, low)
+            then(kept)
+
         if old:
-            self.take(0, old, then)
+            self.take(0, old, taken)
         else:
-            then(may)
+            taken(may)
 
     def _restamped(self, db: int, keys: bytes) -> bytes:
         """What is there already, with stamps of this reign."""

@@ -23,6 +23,7 @@ class Said:
     current: Terms
     own: Terms
     near: Terms
+    enclave_size: int = 0  # where a majority decides; 0: none does
 
 
 @dataclass(frozen=True, slots=True)

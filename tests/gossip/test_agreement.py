@@ -48,6 +48,20 @@ def test_terms_survive_packing_and_more_of_them_is_passed_over() -> None:
     assert (smaller(0, 5), smaller(5, 0), smaller(7, 5)) == (5, 5, 5)
 
 
+def test_the_size_of_the_enclave_is_said_where_a_majority_decides_and_another_is_warned_of() -> None:
+    three = Said(HERE, HERE, HERE, enclave_size=3)
+    assert unpack_said(pack_said(three) + b"later") == three
+    assert unpack_said(pack_said(three)[:49]) == Said(HERE, HERE, HERE), "an older node says no more"
+    one = Bench(replace(Policy(), terms=HERE, enclave_size=3))
+    meet(one, 1, 0x200, HERE)
+    assert unpack_said(one.sent(wire.Hello, 1)[0].settings).enclave_size == 3
+    assert warnings(one) == ["peer=0000000000000200 setting=enclave-size here=3 there=0 now=each_its_own"]
+    one.take(one.core.opened(2, b"", one.now))
+    one.say(2, hello(member(0x201), settings=pack_said(three)))
+    one.say(1, wire.Terms(said(replace(HERE, max_ttl_ms=HOUR_MS))))
+    assert sum("enclave-size" in line for line in warnings(one)) == 1, "once for each peer"
+
+
 def test_equal_settings_are_no_matter() -> None:
     one = bench()
     meet(one, 1, 0x200, HERE)

@@ -5,14 +5,27 @@ from dataclasses import replace
 
 import pytest
 
+from respram.gossip.agreement import pack_said
+from respram.gossip.forwarding import Request
 from respram.gossip.majority import Majority
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Said
 from respram.record import Record, pack, unpack
 from respram.slots import pack_keys, slot_of
 from respram.stamp import from_ms
-from respram.wire.messages import ACCEPT, BELOW, GIVEN, PREPARE, SILENT, Ballot, Bye, Vote
+from respram.wire.messages import (
+    ACCEPT,
+    BELOW,
+    GIVEN,
+    PREPARE,
+    RUN,
+    SILENT,
+    Ballot,
+    Bye,
+    Forward,
+    Vote,
+)
 
-from .rig import ME, Bench, member
+from .rig import ME, Bench, hello, member
 
 OTHER, THIRD = 0x200, 0x300
 KEY = b"lock"
@@ -165,6 +178,28 @@ def test_what_the_store_cannot_keep_is_no_promise_to_decide_by() -> None:
     ahead = record(bench, b"new", from_ms(bench.now.wall_ms + 60_000))
     bench.say(1, Vote(asked(bench, 1).number, GIVEN, 0, ahead))
     assert told == []
+
+
+def test_what_cannot_be_stamped_anew_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = voting()
+    bench.write(KEY, b"old")
+    told = prepare(bench)
+    monkeypatch.setattr(Majority, "take", lambda self, link, records, then: then(link != 0))  # as in a full store
+    bench.say(1, Vote(asked(bench, 1).number, GIVEN, 0, b""))
+    assert told == [False] and not majority(bench).tickets
+
+
+@pytest.mark.parametrize("size", [0, 5, 3])
+def test_no_home_is_asked_that_decides_alone_or_by_another_majority(size: int) -> None:
+    bench = Bench(POLICY)
+    bench.core.promises.votes = True
+    terms = POLICY.terms
+    bench.take(bench.core.opened(1, b"", bench.now))
+    bench.say(1, hello(member(OTHER), settings=pack_said(Said(terms, terms, terms, enclave_size=size))))
+    theirs = next(key for key in map(b"%d".__mod__, range(1_000)) if bench.core.homes.home_of(slot_of(key)) == OTHER)
+    token, effects = bench.core.forward(Request(RUN, 0, 2, b"", b"", pack_keys([theirs]), b"", b""), bench.now)
+    bench.take(effects)
+    assert token and bool(bench.sent(Forward, 1)) == (size == 3)
 
 
 # -- who votes --------------------------------------------------------------------------------------------
