@@ -4,12 +4,12 @@
     GrowingList(client, "collected").append({"value": 7})           # how many there are now
     Statistics(client, "latency").add(12.5)                         # Summary(count, total, least, most), .average
 
-Each addition begins the key's time anew. The counter is INCRBY, the others compare-and-set.
-What holds where: additions through all nodes count, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` those through one node do. While a node dies or is cut off, the later stamp wins and an addition can be
-lost, unless each writer has a `part` of its own, a number below PARTS: then no two of them write one key, and readers
-take all parts in one round trip. What `add` returns is then what this node knows of the whole. Not promised: an
-addition once where the connection breaks before its answer; it may be sent again.
+Each addition restarts the key's TTL. The counter uses INCRBY; the list and the statistics use compare-and-set.
+Guarantees: no addition through any node is lost while the members of the enclave are stable (docs/peers.md). With
+`--decide local` this holds for additions through one node. While a node dies or is cut off, the later stamp wins and an
+addition can be lost, unless each writer has a `part` of its own, a number below PARTS. Then no two writers share a key,
+and readers fetch all parts in one round trip. `add` then returns the total as this node knows it. Not promised: that an
+addition counts once when the connection breaks before its answer; the client may send it again.
 """
 
 import functools
@@ -33,7 +33,7 @@ class Counter(Generic[C]):
     client: C
     name: str
     ttl_s: float = 3600.0
-    part: int | None = None  # this writer's, where several nodes are written through
+    part: int | None = None  # this writer's part, where writers use several nodes
 
     @property
     def key(self) -> bytes:
@@ -41,7 +41,7 @@ class Counter(Generic[C]):
 
     @operation
     def add(self, amount: int = 1) -> Steps[int]:
-        """Adds and returns the sum; begins at 0 when there is none."""
+        """Adds and returns the sum; a missing counter starts at 0."""
         expiry = ttl_ms(self.ttl_s)
         # One MULTI: the key never stands without the TTL that its writer named.
         replies = yield from ask_atomic(
@@ -51,7 +51,7 @@ class Counter(Generic[C]):
 
     @operation
     def value(self) -> Steps[int]:
-        """The sum, of all parts."""
+        """The sum over all parts."""
         total = 0
         for found in (yield from parts(key("count", level(self.name)))):
             if found is not None and not re.fullmatch(rb"-?\d+", found):
@@ -69,7 +69,7 @@ class GrowingList(Generic[C]):
     ttl_s: float = 3600.0
     items_max: int = ITEMS_MAX
     keep_latest: bool = False  # when full: drop the oldest item instead of raising TooMany
-    part: int | None = None  # this writer's, where several nodes are written through
+    part: int | None = None  # this writer's part, where writers use several nodes
 
     @property
     def key(self) -> bytes:
@@ -92,7 +92,7 @@ class GrowingList(Generic[C]):
 
     @operation
     def items(self) -> Steps[list[Json]]:
-        """The items in the order in which they were appended; those of several parts one part after the other."""
+        """The items in the order in which they were appended; several parts follow one another."""
         stored = yield from parts(key("list", level(self.name)))
         return [item for found in stored for item in listed(found, self.name)]
 
@@ -114,7 +114,7 @@ class Summary:
         return Summary(self.count + 1, self.total + value, least, most)
 
     def joined(self, other: "Summary") -> "Summary":
-        """Of all that either has seen."""
+        """The summary of both sets of numbers together."""
         leasts = [each for each in (self.least, other.least) if each is not None]
         mosts = [each for each in (self.most, other.most) if each is not None]
         least, most = min(leasts, default=None), max(mosts, default=None)
@@ -126,7 +126,7 @@ class Statistics(Generic[C]):
     client: C
     name: str
     ttl_s: float = 3600.0
-    part: int | None = None  # this writer's, where several nodes are written through
+    part: int | None = None  # this writer's part, where writers use several nodes
 
     @property
     def key(self) -> bytes:
@@ -134,7 +134,7 @@ class Statistics(Generic[C]):
 
     @operation
     def add(self, value: float) -> Steps[Summary]:
-        """Adds a finite number; the summary with it."""
+        """Adds a finite number and returns the new summary."""
         if not math.isfinite(value):
             raise ValueError("statistics take finite numbers only: one NaN would be in every average from here on")
         written = yield from change(
@@ -144,7 +144,7 @@ class Statistics(Generic[C]):
 
     @operation
     def summary(self) -> Steps[Summary]:
-        """Of all parts."""
+        """The summary over all parts."""
         stored = yield from parts(key("statistics", level(self.name)))
         return functools.reduce(Summary.joined, (summarised(each, self.name) for each in stored), Summary())
 
@@ -158,7 +158,7 @@ def part_key(whole: bytes, part: int | None) -> bytes:
 
 
 def parts(whole: bytes) -> Steps[list[bytes | None]]:
-    """What every part holds, and the key without a part, in one round trip."""
+    """Reads every part, and the key without a part, in one round trip."""
     stored: list[bytes | None] = yield from ask("MGET", whole, *(part_key(whole, part) for part in range(PARTS)))
     return stored
 

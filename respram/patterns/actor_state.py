@@ -38,7 +38,7 @@ class ActorState(Generic[C]):
 
     @operation
     def load(self, actor_id: str) -> Steps[bytes | None]:
-        """The state, or None for an actor that has none, or none any more."""
+        """The state; None when the actor has none, or its state has expired."""
         return (yield from self.store.get_content_by_label.steps(f"actor:{actor_id}:state"))
 
     @operation
@@ -54,7 +54,9 @@ class ActorState(Generic[C]):
 
     @operation
     def import_from(self, package: ContentRef, actor_id: str | None = None) -> Steps[str]:
-        """Gives the exported state to an actor (a new one without an id); its id. Nothing is written if a part is gone.
+        """Gives the exported state to an actor and returns its id; without an id the actor is new.
+
+        Nothing is written if a part of the export has expired.
         """
         fields = document((yield from self.store.get.steps(package)), "the migration package", state_ref=str)
         state = ContentRef(fields["state_ref"])

@@ -1,4 +1,4 @@
-"""Adaptive priority: several streams share one sender, each by its weight, and more while it falls behind.
+"""Adaptive priority: several streams share one sender by weight, and a stream that falls behind gains weight.
 Nothing else lives here.
 
     sender = PrioritySender(MultiplexSender(client, "meeting-3", ("video", "audio")), {"audio": 8, "video": 1})
@@ -26,7 +26,7 @@ from respram.patterns.multiplex import MultiplexSender
 from respram.patterns.steps import C, operation, pause
 
 QUEUE_MAX = 1000  # messages of one channel that wait
-UNDER_WAY_S = 0.005  # how soon a drain looks again at what another one has under way
+UNDER_WAY_S = 0.005  # how soon a drain checks again on a message that another drain is sending
 URGENCY = 4.0  # a channel whose queue is full counts this many times its weight
 
 
@@ -39,7 +39,7 @@ class PrioritySender(Generic[C]):
     sent: dict[str, int] = field(init=False)
     queues: dict[str, deque[bytes]] = field(init=False)
     credit: dict[str, float] = field(init=False)
-    sending: set[str] = field(default_factory=set)  # channels of which a message is under way
+    sending: set[str] = field(default_factory=set)  # channels that have a message being sent
     choosing: threading.Lock = field(default_factory=threading.Lock)  # two threads may drain
 
     def __post_init__(self) -> None:
@@ -55,8 +55,10 @@ class PrioritySender(Generic[C]):
         return self.sender.client
 
     def enqueue(self, channel: str, message: bytes) -> int:
-        """Puts a message in its channel's queue; how many wait there. Raises TooMany when it is full: slow down, or
-        drop. Raises ValueTooLarge for one that no stream takes.
+        """Puts a message in its channel's queue; returns the queue's length.
+
+        Raises TooMany when the queue is full: slow down, or drop the message. Raises ValueTooLarge for a message that
+        no stream accepts.
         """
         if channel not in self.queues:
             raise BadName(f"{channel!r} is not a channel of {self.sender.name!r}")
@@ -68,24 +70,25 @@ class PrioritySender(Generic[C]):
         return len(self.queues[channel])
 
     def weight(self, channel: str) -> float:
-        """What the channel counts now: its weight, and more as its queue fills."""
+        """The channel's current weight, which rises as its queue fills."""
         return self.weights[channel] * (1 + (self.urgency - 1) * len(self.queues[channel]) / self.queue_max)
 
     @operation
     def send_next(self) -> Steps[str | None]:
-        """Sends one message of the channel whose turn it is; the channel, or None when nothing waits that is not under
-        way.
+        """Sends one message of the channel whose turn it is; returns the channel, or None when there is none to send.
 
-        What the stream raises is raised, and the message stays the first of its queue; its channel has had its turn.
+        An exception of the stream passes through. The message then stays first in its queue, and the channel's turn is
+        used up.
         """
         return (yield from self._send_next(set()))
 
     @operation
     def drain(self) -> Steps[int]:
-        """Sends what waits, until nothing does; how many messages. What another drain has under way is waited for.
+        """Sends queued messages until the queues are empty; returns how many it sent.
 
-        A channel whose stream refuses a message (StreamEnded, Contended) holds up no other; then what the first of them
-        raised is raised at the end. `discard` empties a queue that cannot be sent. StoreAway is raised at once.
+        It waits for messages that another drain is sending. A channel whose stream refuses a message (StreamEnded,
+        Contended) does not hold up the others; the first such exception is raised at the end. `discard` empties a queue
+        that cannot be sent. StoreAway is raised at once.
         """
         count, failure = 0, None
         refused: set[str] = set()
@@ -110,13 +113,13 @@ class PrioritySender(Generic[C]):
         return count
 
     def discard(self, channel: str) -> int:
-        """Forgets what waits in a channel; how many messages."""
+        """Drops a channel's queue; returns how many messages it held."""
         count = len(self.queues[channel])
         self.queues[channel].clear()
         return count
 
     def _send_next(self, refused: set[str]) -> Steps[str | None]:
-        """Of the channels that have not refused; one that does is added to them."""
+        """As `send_next`, among the channels not in the set of refusers; a channel that refuses is added to the set."""
         with self.choosing:
             waiting = [
                 channel for channel, queue in self.queues.items()
@@ -129,11 +132,11 @@ class PrioritySender(Generic[C]):
             for channel in waiting:
                 self.credit[channel] += weights[channel]
             self.credit[chosen] -= sum(weights.values())
-            # One of each channel is under way at a time: its messages stay in order, and none is sent by two.
+            # Each channel has one message in flight: its messages stay in order, and no message is sent twice.
             message = self.queues[chosen].popleft()
             self.sending.add(chosen)
             if not self.queues[chosen]:
-                self.credit[chosen] = 0.0  # an idle channel saves nothing up
+                self.credit[chosen] = 0.0  # an idle channel accumulates no credit
         try:
             yield from self.sender.send.steps(chosen, message)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Advisory lock on a resource, for those who ask first; it expires instead of being deleted.
+"""Advisory lock on a resource, for clients that ask before they use it; it expires instead of being deleted.
 Nothing else may live here.
 
     lock = AdvisoryLock(client, ttl_s=300)
@@ -8,8 +8,8 @@ Nothing else may live here.
     held = lock.acquire("invoice-17", "agent-a")
     lock.release(held)
 
-The coordination token with exceptions instead of answers.
-What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable
+It is the coordination token, with exceptions instead of return values.
+Guarantees: one holder at a time among the clients of all nodes, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py). Not
 promised: mutual exclusion while a node dies or is cut off, or against those who do not ask. When the work takes longer
 than ttl_s, another may begin; `release` then raises ClaimLost.
@@ -28,7 +28,7 @@ from respram.patterns.errors import PatternError, ResourceLocked
 from respram.patterns.settle import Settle
 from respram.patterns.steps import C, Steps, call, operation
 
-CLAIMS_MAX = 3  # of one who finds nobody there when it asks who holds the lock: that one has just let go
+CLAIMS_MAX = 3  # attempts when the refused client then finds no holder: the holder has just released
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class AdvisoryLock(Generic[C]):
 
     @operation
     def acquire(self, resource: str, agent: str) -> Steps[HeldLock]:
-        """Raises ResourceLocked, which says by whom and for how long at most."""
+        """Acquires the lock. Raises ResourceLocked, which names the holder and the longest time it can still hold."""
         token = self._token(resource)
         held = None
         for _ in range(CLAIMS_MAX):
@@ -60,12 +60,12 @@ class AdvisoryLock(Generic[C]):
 
     @operation
     def extend(self, held: HeldLock) -> Steps[HeldLock]:
-        """Begins the time anew. Raises ClaimLost."""
+        """Restarts the lock's TTL. Raises ClaimLost."""
         return HeldLock(held.resource, (yield from self._token(held.resource).refresh.steps(held.claim)))
 
     @operation
     def release(self, held: HeldLock) -> Steps[None]:
-        """Frees the resource now. Raises ClaimLost when its time was up before: the work was not protected to its end.
+        """Frees the resource now. Raises ClaimLost when the lock had expired: the work was not protected to its end.
         """
         yield from self._token(held.resource).let_go.steps(held.claim)
 
@@ -73,12 +73,12 @@ class AdvisoryLock(Generic[C]):
     def guarded(
         self, resource: str, agent: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Steps[Any]:
-        """Acquires, calls, releases, also when the function raises; its result."""
+        """Acquires, calls the function, releases (also when it raises), and returns the function's result."""
         held = yield from self.acquire.steps(resource, agent)
         try:
             result = yield from call(function, *args, **kwargs)
         except BaseException:
-            # Where letting go fails the lock ends by itself, and what the function raised is the news.
+            # If the release fails, the lock expires by itself; the function's exception matters more.
             if held.claim.sure_s() > 0:
                 with contextlib.suppress(PatternError):
                     yield from self.release.steps(held)
@@ -89,8 +89,8 @@ class AdvisoryLock(Generic[C]):
     def holding(self, resource: str, agent: str) -> "Holding[C]":
         """A context that acquires and releases, for `with` on a blocking and `async with` on an asyncio client.
 
-        It raises what `acquire` raises. At the end of a block that raised nothing it raises ClaimLost where the time
-        was up before; after one that raised, what it raised is the news.
+        Entering raises what `acquire` raises. Leaving a block that raised nothing raises ClaimLost if the lock had
+        expired. An exception of the block passes through unchanged.
         """
         return Holding(self, resource, agent)
 

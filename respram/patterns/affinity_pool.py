@@ -22,8 +22,8 @@ from typing import Generic
 from respram.patterns.errors import BadName, StoreAway
 from respram.patterns.steps import C
 
-AWAY_S = 5.0  # how long a node that did not answer is left alone
-PEERS_MAX = 10_000  # peers whose place is remembered; the one that was asked for longest ago is chosen anew
+AWAY_S = 5.0  # how long a node that did not answer is not used
+PEERS_MAX = 10_000  # peers whose node is remembered; the least recently used one is forgotten
 
 
 @dataclass(slots=True)
@@ -39,11 +39,11 @@ class AffinityPool(Generic[C]):
             raise BadName("a pool needs at least one node")
 
     def order_of(self, name: str) -> list[str]:
-        """All nodes, the best for the name first."""
+        """All nodes, the name's preferred node first."""
         return sorted(self.clients, key=lambda node: rendezvous(name, node), reverse=True)
 
     def node_of(self, peer: str, prefer: str | None = None) -> str:
-        """The peer's node: where it is, or the best that is not away. Raises StoreAway when all are."""
+        """The peer's node: its current one, or the best one that is not away. Raises StoreAway when all are away."""
         place = self.places.get(peer)
         if place is None or self._is_away(place):
             here = [node for node in self.order_of(peer) if not self._is_away(node)]
@@ -62,7 +62,7 @@ class AffinityPool(Generic[C]):
         return self.clients[self.node_of(peer, prefer)]
 
     def away(self, node: str) -> None:
-        """The node did not answer: for away_s nobody is sent to it."""
+        """Marks a node that did not answer: no peer is sent to it for away_s."""
         self.away_until_s[node] = self.clock() + self.away_s
 
     def _is_away(self, node: str) -> bool:

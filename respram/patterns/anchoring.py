@@ -1,4 +1,4 @@
-"""Snapshot anchoring: a signed statement of what was there and when, that is kept while the data is forgotten.
+"""Snapshot anchoring: a signed statement of what data existed and when, which outlives the data.
 Nothing else lives here.
 
     key = new_signing_key()                                     # the secret half; keep it
@@ -9,9 +9,9 @@ Nothing else lives here.
 
 A statement holds the SHA-256 of what it is about, counts and a span of time, and the hash of the statement before it;
 it is signed with Ed25519 and appended to a file as a line of JSON. Somebody who still has the bytes, or gets them from
-elsewhere, can prove that they were there (`Statement.covers`). The statement alone reveals nothing of them, but for
-what can be guessed and hashed. Not promised: the data. It leaves with its TTL; nor that a file that was cut at its end
-is noticed: keep the last line's hash elsewhere.
+elsewhere, can prove that they existed (`Statement.covers`). The statement alone reveals nothing about them, except to
+someone who can guess the bytes and hash them. Not promised: the data, which leaves with its TTL. Nor is a file noticed
+that was cut at its end: keep the last line's hash elsewhere.
 """
 
 import base64
@@ -34,7 +34,7 @@ from respram.patterns.snapshot import Snapshots
 from respram.patterns.steps import C, ask, operation
 
 LINE_BYTES_MAX = 4096  # of one statement
-FIRST = "0" * 64  # what stands in the place of a hash before the first statement
+FIRST = "0" * 64  # the previous hash of the first statement, which has none
 SPAN = ("from_ms", "until_ms")
 
 
@@ -44,7 +44,7 @@ def new_signing_key() -> bytes:
 
 
 def public_key(signing_key: bytes) -> bytes:
-    """The half that whoever verifies needs."""
+    """The public half, which verifiers need."""
     public = Ed25519PrivateKey.from_private_bytes(signing_key).public_key()
     return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
@@ -71,7 +71,7 @@ class Anchors(Generic[C]):
 
     @operation
     def of_snapshot(self, snapshots: Snapshots[C], moment_ms: int) -> Steps[Statement]:
-        """Anchors the snapshot of a moment; its span begins with the moment of the one before. Raises ContentMissing.
+        """Anchors the snapshot of a moment; its span starts at the previous snapshot's moment. Raises ContentMissing.
         """
         label = f"{snapshots.name}:{moment_ms}"
         ref: ContentRef | None = yield from snapshots.store.get_by_label.steps(label)
@@ -84,8 +84,9 @@ class Anchors(Generic[C]):
 
     @operation
     def of_node(self) -> Steps[Statement]:
-        """Anchors the digest over all records of a respram node, by RESPRAM DIGEST. Raises StoreRefused where it has no
-        peers.
+        """Anchors the digest over all records of a respram node, from RESPRAM DIGEST.
+
+        Raises StoreRefused when the node has no peers.
         """
         reply = yield from ask("RESPRAM", "DIGEST")
         pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
@@ -118,8 +119,7 @@ class Anchors(Generic[C]):
 
 
 def verified(path: str | Path, public: bytes) -> list[Statement]:
-    """The statements of a file. Raises Tampered when one is not signed by this key, or not what followed the one
-    before.
+    """The statements of a file. Raises Tampered when one is not signed by this key, or does not continue the chain.
     """
     key = Ed25519PublicKey.from_public_bytes(public)
     found: list[Statement] = []
@@ -155,7 +155,7 @@ def verified(path: str | Path, public: bytes) -> list[Statement]:
 
 
 def signed(said: dict[str, Any]) -> bytes:
-    """What is signed: the statement's fields in one order."""
+    """The bytes that are signed: the statement's fields in a fixed order."""
     return b"respram anchor 1\n" + json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 

@@ -4,10 +4,10 @@
     log.append({"who": "ada", "did": "login"})       # 1: so many entries now
     log.entries()                                    # [{"who": "ada", ...}]
 
-The list of hashes lies in pieces; appending is a compare-and-set of the last piece and of the record that names them,
-whatever the log's length. Entries outlive that record, and are kept alive with it, so that the log lives or expires as
-a whole. Not promised: more than `entries_max` entries (TooMany; begin a new log), nor that appends on two nodes in the
-same moment both stay while a third dies or is cut off.
+The list of hashes is stored in pieces. Whatever the log's length, an append is one compare-and-set of the last piece
+and of the record that lists the pieces. Entries outlive that record and are kept alive with it, so that the log lives
+or expires as a whole. Not promised: more than `entries_max` entries (TooMany; start a new log), nor that simultaneous
+appends on two nodes both stay while a third dies or is cut off.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ ENTRIES_LONGER = 1.25  # entries outlive the log's record by a quarter, so that 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The log's record: how the hashes lie in pieces, and until when every entry is sure to live (the node's clock)."""
+    """The log's record: its pieces, and until when every entry is sure to live (the node's clock)."""
 
     lengths: tuple[int, ...] = ()
     alive_until_ms: int = 0
@@ -55,7 +55,7 @@ class AppendLog(Generic[C]):
 
     @operation
     def append(self, entry: Json) -> Steps[int]:
-        """Appends; how many entries there are. Raises TooMany or Contended, and the log is as it was."""
+        """Appends and returns the number of entries. Raises TooMany or Contended, and then the log is unchanged."""
         ref: ContentRef = yield from self.store.store.steps(to_json(entry))
         expiry, longer = ttl_ms(self.store.ttl_s), ttl_ms(self.store.ttl_s * ENTRIES_LONGER)
         for attempt in range(CHANGE_TRIES_MAX):
@@ -72,7 +72,7 @@ class AppendLog(Generic[C]):
                 now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
                 alive_until_ms = index.alive_until_ms
                 if alive_until_ms < now_ms + expiry:
-                    # Before the record says so. Where the append comes to nothing, entries live a little longer, no
+                    # Prolonged before the record says so. If the append fails, entries live a little longer, no
                     # more.
                     yield from self._keep(index, longer)
                     alive_until_ms = now_ms + longer
@@ -87,7 +87,7 @@ class AppendLog(Generic[C]):
 
     @operation
     def entries(self, start: int = 0, count: int | None = None) -> Steps[list[Json]]:
-        """Entries in order, each verified. Raises ContentMissing when one is gone: a log with holes is none."""
+        """Entries in order, each verified. Raises ContentMissing when one is gone: a log with holes is not returned."""
         every: list[str] = yield from self.hashes.steps()
         hashes = every[start : None if count is None else start + count]
         stored = yield from self.store.get_many.steps([ContentRef(each) for each in hashes], f"of log {self.name!r}")
@@ -95,7 +95,7 @@ class AppendLog(Generic[C]):
 
     @operation
     def hashes(self) -> Steps[list[str]]:
-        """Hashes of the entries in order; empty when there is no such log."""
+        """Hashes of the entries in order; empty when the log does not exist."""
         index: Index = self._index((yield from get(self.key)))
         listed: list[Json] = yield from pieces.items(self.key, list(index.lengths), self._what())
         return [*index.begun, *(str(each) for each in listed)]

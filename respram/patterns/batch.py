@@ -6,12 +6,12 @@ Nothing else may live in this file.
     batch.run(items, process)           # the next ten, here or in another process
     batch.results()                     # of all that is processed
 
-The checkpoint, results and all, is written after every item, by compare-and-set: two runs at once do not mix, the
-slower one stops. A run that broke off is completed by the next one, which returns the results of both. What holds
-where: of runs through all nodes one notes an item, while the members of the enclave are stable (docs/peers.md); with
-`--decide local` of runs through one node, and through several nodes with `settle=` (settle.py). Not promised: that no
-item is processed twice (the one under way when a run dies is), nor that the checkpoint outlives a pause longer than
-ttl_s; then it begins at the first item.
+The checkpoint, with the results, is written after every item by compare-and-set: two concurrent runs do not mix; the
+slower one stops. The next run completes one that broke off, and returns the results of both. Guarantees: only one run,
+through any node, records an item while the members of the enclave are stable (docs/peers.md). With `--decide local`
+this holds for runs through one node, and for several nodes with `settle=` (settle.py). Not promised: that no item is
+processed twice (the item in progress when a run dies is), nor that the checkpoint outlives a pause longer than ttl_s;
+then the batch starts over at the first item.
 """
 
 import time
@@ -62,7 +62,7 @@ class Checkpoint:
 
     @property
     def first(self) -> int:
-        """The first item whose result is kept: 0, but where an earlier version began the batch."""
+        """The first item whose result is kept: 0, unless an earlier version started the batch."""
         return self.processed - sum(self.lengths)
 
     def json(self) -> bytes:
@@ -84,11 +84,12 @@ class Batch(Generic[C]):
 
     @operation
     def run(self, items: Sequence[Any], process: Callable[..., Any]) -> Steps[BatchProgress]:
-        """Processes the next `batch_size` items, or what a run that broke off left of them; `items` must be the same
-        each time.
+        """Processes the next `batch_size` items, or the rest of a batch that broke off.
 
-        What `process` raises is raised; what was done before it stays checkpointed. Raises Contended when another run
-        moved the checkpoint (ResourceLocked where it settles), TooMany when the results are over the bound of `pieces`.
+        `items` must be the same each time.
+
+        An exception of `process` passes through; earlier items stay checkpointed. Raises Contended when another run
+        moved the checkpoint (ResourceLocked with `settle`), TooMany when the results exceed the bound of `pieces`.
         """
         if self.settle is None:
             return (yield from self._run(items, process))
@@ -130,7 +131,7 @@ class Batch(Generic[C]):
 
     @operation
     def processed(self) -> Steps[int]:
-        """How many items are done."""
+        """The number of items that are done."""
         return checkpoint((yield from get(self.key)), self.name).processed
 
     @operation
@@ -150,7 +151,7 @@ class Batch(Generic[C]):
             found = yield Watch((self.key,))
             if found is not None:
                 if found[0] != before:
-                    # Where this node has not heard of `before` yet, its home has.
+                    # If this node does not have `before` yet, the key's home has it.
                     if (yield from newest(self.key)) != before:
                         raise Contended(
                             f"another run of {self._what()} moved the checkpoint; this one stops at {now.processed - 1}"
@@ -175,7 +176,7 @@ def checkpoint(data: bytes | None, name: str) -> Checkpoint:
     what = f"checkpoint of {name!r}"
     fields = document(data, what, processed=int)
     processed = int(fields["processed"])
-    # Earlier versions kept the number alone: what they processed counts as returned.
+    # Earlier versions kept only the number: items that they processed count as returned.
     return Checkpoint(
         processed, int(fields.get("returned", processed)), tuple(pieces.lengths_of(fields.get("pieces", []), what))
     )

@@ -5,7 +5,7 @@
     left.send(b"hello"); right.receive(timeout_s=5)
 
 Both sides may send at any time: in two threads, or under asyncio.gather. Each stream has one writer, so the two sides
-may use different nodes. Not promised: more than the streams do; a side that reads too late gets ChunkExpired.
+may use different nodes. Not promised: more than the streams promise. A side that reads too late gets ChunkExpired.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Duplex(Generic[C]):
 
     @operation
     def receive(self, timeout_s: float) -> Steps[bytes]:
-        """The other side's next message. Raises TimedOut, StreamEnded once it closed, ChunkExpired."""
+        """The other side's next message. Raises TimedOut, ChunkExpired, or StreamEnded once that side closed."""
         return (yield from self.decoder.receive.steps(timeout_s))
 
     @operation

@@ -4,8 +4,8 @@
     address = storage.store(json.dumps(reading).encode())      # the caller keeps the index: sensor and time to address
     storage.retrieve(address)
 
-Without a sealer the address is the hash of the bytes. With one it is a keyed hash of them, so that the node cannot test
-whether it holds a text that it can guess; the same bytes under the same secret still share an address.
+Without a sealer the address is the hash of the bytes. With one it is a keyed hash, so that the node cannot confirm a
+guess at the content. The same bytes under the same secret still share an address.
 Not promised: an index, a schema, or life beyond the store's ttl_s.
 """
 
@@ -31,7 +31,7 @@ class BinaryStorage(Generic[C]):
         return self.contents.client
 
     def address(self, content: bytes) -> ContentRef:
-        """Where the content would be."""
+        """The address that the content has, stored or not."""
         if self.sealer is None:
             return ContentRef(hashlib.sha256(content).hexdigest())
         addressing = stretched(secret_bytes(self.sealer.secret), b"", b"address")
@@ -43,7 +43,7 @@ class BinaryStorage(Generic[C]):
             return (yield from self.contents.store.steps(content))
         address = self.address(content)
         if not (yield from self.contents.touch.steps(address)):
-            # Sealing the same bytes twice gives other bytes, either of which is right: the first one stays.
+            # Sealing the same bytes twice gives different ciphertexts. Either is right, so the first one stays.
             sealed = self.sealer.seal(content, address.hash.encode())
             key, expiry = self.contents.content_key(address), ttl_ms(self.contents.ttl_s)
             yield from ask_atomic(("SET", key, sealed, "NX", "PX", expiry), ("PEXPIRE", key, expiry, "GT"))

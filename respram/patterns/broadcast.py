@@ -1,10 +1,10 @@
-"""Ephemeral broadcast: one value for all who look, which rolls back by itself. Nothing else may live in this file.
+"""Ephemeral broadcast: one shared value that expires to a default. Nothing else may live in this file.
 
     flags = Broadcast(client, "config:feature-flags", default={"new-checkout": False}, ttl_s=60)
     flags.announce({"new-checkout": True})       # again every 20 s or so, as long as it shall hold
     flags.current()                              # {"new-checkout": True}; the default once the announcer stops
 
-Not promised: that everyone sees a change at the same moment, or sees each one.
+Not promised: that all readers see a change at the same moment, or see every change.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Broadcast(Generic[C]):
 
     @operation
     def announce(self, value: Json) -> Steps[None]:
-        """Says it for another ttl_s. Stopping is the rollback."""
+        """Announces the value for another ttl_s. Readers fall back to the default once the announcements stop."""
         yield from put(key(BROADCAST, self.channel), to_json(value), self.ttl_s)
 
     @operation
@@ -36,7 +36,7 @@ class Broadcast(Generic[C]):
 
     @stream
     def changes(self, poll_s: float = POLL_S) -> Steps[None]:
-        """The value now, then each that differs from the one before, the rollback to the default too. Without end."""
+        """Yields the current value, then every change of it, including the fallback to the default. It never ends."""
         last = yield from self.current.steps()
         yield from hand(last)
         while True:

@@ -1,16 +1,16 @@
-"""Caching: what was computed or fetched once is not again, for a while. Nothing else may live in this file.
+"""Caching: a computed or fetched result is reused until its TTL ends. Nothing else may live in this file.
 
     cache = Cache(client, "pages", ttl_s=600)
     cache.aside("https://example.org/", fetch)               # Cached(value, source="cache" or "fresh")
     cache.through("report.txt", analyse)                     # computes always, stores always
     cache.aside("rates", fetch_rates, fresh_s=60)            # TTL-checked: older than a minute counts as missing
 
-What holds where: a result that was stored through one node is found through another some milliseconds later; until then
-it is computed once more. With `exact=True` it is found at once, while the members of the enclave are stable
-(docs/peers.md): results are written at the key's home, and a miss asks there before it computes, for a round trip
-between nodes each. Not promised: that the function runs once. Callers that miss at the same moment all call it; the
-last one's result stays. When the node is away, StoreAway is raised, and the caller decides whether to compute without a
-cache.
+Guarantees: a result that was stored through one node is found through another some milliseconds later; until then the
+other node's callers compute it again. With `exact=True` it is found at once, while the members of the enclave are
+stable (docs/peers.md): results are written at the key's home, and a miss asks there before it computes. Each of the two
+costs a round trip between nodes. Not promised: that the function runs once. Callers that miss at the same moment all
+call it; the last result stays. When the node is away, StoreAway is raised, and the caller decides whether to compute
+without a cache.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Cache(Generic[C]):
 
     @operation
     def look(self, name: str) -> Steps[Cached | None]:
-        """What is cached, whatever its age."""
+        """The cached value, whatever its age; nothing is computed."""
         found, now = yield from ask_all(("GET", self.key(name)), ("TIME",))
         return cached(found, now, name)
 
@@ -52,7 +52,7 @@ class Cache(Generic[C]):
     ) -> Steps[Cached]:
         """The cached value, if it is there and no older than `fresh_s`; else calls `load` and stores its result.
 
-        A cached None, False or 0 counts as cached. What `load` raises is raised, and nothing is stored.
+        A cached None, False or 0 counts as cached. If `load` raises, nothing is stored and the exception passes on.
         """
         found: Cached | None = yield from self.look.steps(name)
         if self.exact and not usable(found, fresh_s):
@@ -79,7 +79,7 @@ def cached(found: bytes | None, now: tuple[int, int], name: str) -> Cached | Non
     if found is None:
         return None
     value, metadata, _ = decoded(found, name)
-    # By the node's clock, which all readers and writers share, not by theirs.
+    # Measured by the node's clock, which all readers and writers share.
     return Cached(value, "cache", max(0.0, seconds(now) - metadata.get("stored_s", 0.0)))
 
 

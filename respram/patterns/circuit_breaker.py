@@ -1,12 +1,12 @@
-"""Circuit breaker: a service says that it is well, and is called only as long as it does. Nothing else may live here.
+"""Circuit breaker: a service is called only while it reports that it is healthy. Nothing else may live here.
 
     CircuitBreaker(client, "payments", ttl_s=5).report_healthy()      # the service, every second or so
     breaker = CircuitBreaker(other_client, "payments")
     breaker.guard(charge, order)                                      # CircuitOpen when the service went silent
 
-It is the heartbeat seen from the consumer: `CircuitBreaker(client, "worker-12", heartbeat=True)` watches the service's
-own heartbeat, of `group` if it has one, and `report_healthy` is left to it. Not promised: that a call succeeds; a
-service can fail between its last word and the call.
+It is the consumer's side of a heartbeat. `CircuitBreaker(client, "worker-12", heartbeat=True)` watches the service's
+own heartbeat (in `group`, if it has one), so that nobody calls `report_healthy`. Not promised: that a call succeeds. A
+service can fail between its last report and the call.
 """
 
 from collections.abc import Callable
@@ -42,12 +42,12 @@ class CircuitBreaker(Generic[C]):
 
     @operation
     def closed(self) -> Steps[bool]:
-        """Whether the service may be called. Raises StoreAway when that cannot be known: the caller decides."""
+        """Whether the service may be called. Raises StoreAway when the node does not answer; the caller decides."""
         return (yield from exists(self.key))
 
     @operation
     def guard(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
-        """Calls the function if the service is well. Raises CircuitOpen without calling it."""
+        """Calls the function if the service is healthy; otherwise raises CircuitOpen."""
         if not (yield from self.closed.steps()):
             raise CircuitOpen(
                 f"service {self.service!r} has not reported that it is healthy; it was not called: back off"

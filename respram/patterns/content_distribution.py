@@ -4,10 +4,11 @@
     content_id = content.publish(data)                # on the first node that takes it
     content.retrieve(content_id)                      # from the first that answers with it, unharmed
 
-All nodes are asked at the same time, so one that is dead costs nothing while another has it.
+All nodes are asked at the same time, so a dead node costs no time while another has the content.
 
-A node that is away, has nothing, or has something else under the hash is passed over, and named in the error if no
-other helps. Not promised: that nodes outside one enclave get each other's content: then publish with copies > 1.
+A node is skipped when it is away, lacks the content, or holds other bytes under the hash. If no node has the content,
+the error names each node's reason. Not promised: that nodes of different enclaves get each other's content; publish
+with copies > 1 for that.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class ContentDistribution(Generic[C]):
 
     @operation
     def publish(self, content: bytes, copies: int = 1) -> Steps[ContentRef]:
-        """Stores on so many nodes. Raises StoreAway when fewer took it; those that did keep it."""
+        """Stores the content on `copies` nodes. Raises StoreAway when fewer took it; those that took it keep it."""
         ref = reference(content)
         store = ("SET", self.key(ref), content, "NX", "PX", ttl_ms(self.ttl_s))
         lengthen = ("PEXPIRE", self.key(ref), ttl_ms(self.ttl_s), "GT")
@@ -54,7 +55,7 @@ class ContentDistribution(Generic[C]):
 
     @operation
     def retrieve(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified, from whichever node answers first. Raises ContentMissing, which says why of each node.
+        """The content, verified, from the first node that has it. Raises ContentMissing, with each node's reason.
         """
         outcomes: list[Any] = yield AskAny(
             (("GET", self.key(ref)),), self.clients, lambda replies: unharmed(replies, ref)

@@ -7,7 +7,7 @@
 
 A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer; a holder's
 own view (`claim.sure_s()`) runs from *before* the claim was sent, so it ends before the key does.
-What holds where: one holder at a time among the clients of all nodes, while the members of the enclave are stable
+Guarantees: one holder at a time among the clients of all nodes, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a
 client of every node. Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may
 both be told yes; the later stamp wins, and the loser learns it at its next `refresh`. Nor that a holder that was paused

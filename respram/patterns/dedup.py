@@ -6,7 +6,7 @@
 
 `process` marks the event as running for `running_s`, and as done for the whole window once the handler returned; a
 handler that raises gives the event back at once, one that dies gives it back after `running_s`.
-What holds where: one client of all nodes is the first, while the members of the enclave are stable (docs/peers.md);
+Guarantees: one client of all nodes is the first, while the members of the enclave are stable (docs/peers.md);
 with `--decide local` one client of each node is, and one of all nodes with `settle=` (settle.py). Not promised: exactly
 once. While a node dies or is cut off two nodes may both say "first"; a handler slower than `running_s` may be joined by
 another, and after the window an event counts as new.

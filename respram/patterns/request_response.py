@@ -6,7 +6,7 @@
     Responder(other_client, "quotes").serve(handler)                        # until the process ends
 
 Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
-What holds where: one responder of all nodes handles a request, while the members of the enclave are stable
+Guarantees: one responder of all nodes handles a request, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` one responder of each node does, and one of all nodes with `settle=` (settle.py).
 Not promised: that a request is handled once while a node dies or is cut off, or at all: TimedOut leaves open whether it
 was.

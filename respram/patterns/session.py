@@ -8,7 +8,7 @@
     sessions.end(session_id)                      # at logout
 
 Logout and rotation overwrite the old session with an empty value that lives one millisecond, since nothing can be
-deleted; an ended session is never written again. What holds where: each of these is done at the session's home, so what
+deleted; an ended session is never written again. Guarantees: each of these is done at the session's home, so what
 returned through one node holds through every other, while the members of the enclave are stable (docs/peers.md); with
 `--decide local` it holds through the same node. Not promised: that a session that was ended while a node died or was
 cut off stays so (the later stamp wins; a load writes a new deadline).

@@ -5,7 +5,7 @@
     jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
 
 Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
-What holds where: moves through all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
+Guarantees: moves through all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
 `--decide local` the moves through one node do, and those through several nodes with `settle=` (settle.py).
 Not promised: a history; nor that two nodes never accept two moves at once while a node dies or is cut off (the later
 stamp wins).

@@ -10,7 +10,7 @@
 The numbers stand in one hash, `versions:<store>:<name>`: a field for each, which lives as long as its version,
 and `last`, the highest, which lives as long as any. So publishing costs the same whatever else there is, and however
 many versions live. HINCRBY of `last` gives each publisher a number of its own, and SET NX of the label sees to it that
-nobody else has it. What holds where: publishers at all nodes never share a number, while the members of the enclave are
+nobody else has it. Guarantees: publishers at all nodes never share a number, while the members of the enclave are
 stable (docs/peers.md); with `--decide local` publishers at one node do not, nor those at several nodes with `settle=`
 (settle.py). Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness while a node dies or
 is cut off, or that numbers have no gaps: where a client library sends a command twice, because the connection broke,
