@@ -6,10 +6,10 @@
     store.label("app:config", ref)
     store.get_content_by_label("app:config")
 
-The same bytes are stored once, whoever stores them. Content is never shortened: storing, labelling and touching can
-only lengthen its life, and labelling or touching a label makes the content live at least as long as the label. Not
-promised: that content outlives its ttl_s; that a label read on one node names content which comes to another node later
-than LATE_S (ContentMissing says so; ask again, or see ContentDistribution).
+The same bytes are stored once, whoever stores them. The life of content is never shortened: storing, labelling and
+touching can only lengthen it, and labelling or touching a label makes the content live at least as long as the label.
+Not promised: that content outlives its ttl_s. Nor is a label's content found on a node that it reaches later than
+LATE_S after the label was read (ContentMissing says so; ask again, or see ContentDistribution).
 """
 
 import hashlib
@@ -47,7 +47,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ContentRef:
-    """Where content is: its SHA-256."""
+    """A reference to content: its SHA-256."""
 
     hash: str
 
@@ -56,7 +56,7 @@ class ContentRef:
             raise BadName("a content reference is a SHA-256 in 64 lower-case hexadecimal digits")
 
     def verified(self, content: bytes) -> bytes:
-        """The content, if it is what the reference says. Raises ContentCorrupt."""
+        """The content, once its hash matches the reference. Raises ContentCorrupt."""
         if reference(content) != self:
             raise ContentCorrupt(
                 f"what is stored as {self.hash[:12]} has another hash: another program wrote to this key"
@@ -70,7 +70,7 @@ def reference(content: bytes) -> ContentRef:
 
 @dataclass(frozen=True, slots=True)
 class ContentStore(Generic[C]):
-    """A store is its id: whoever has the id has the store. Without one it is new, and nobody else's."""
+    """A store is named by its id: everybody with the id shares the store. Without an id the store is new."""
 
     client: C
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -89,7 +89,7 @@ class ContentStore(Generic[C]):
 
     @operation
     def store(self, content: bytes) -> Steps[ContentRef]:
-        """Stores the content if it is not there; if it is, lengthens its life and sends no bytes."""
+        """Stores the content; content that exists already only has its life lengthened, and no bytes are sent."""
         ref: ContentRef = reference(content)
         if not (yield from self.touch.steps(ref)):
             yield from ask_atomic(*self._storing(ref, content))
@@ -97,9 +97,9 @@ class ContentStore(Generic[C]):
 
     @operation
     def get(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified: waited for, LATE_S, where another node was told to keep it and it is on its way.
+        """The content, verified. Raises ContentMissing or ContentCorrupt.
 
-        Raises ContentMissing or ContentCorrupt.
+        Missing content is waited for up to LATE_S, since it may still be on its way from another node.
         """
         end = time.monotonic() + LATE_S
         while (found := (yield from get(self.content_key(ref)))) is None:
@@ -112,10 +112,9 @@ class ContentStore(Generic[C]):
 
     @operation
     def get_many(self, refs: Sequence[ContentRef], what: str = "") -> Steps[list[bytes]]:
-        """Contents in order, each verified, for whoever holds a list of them: one that is not there yet is waited for,
-        LATE_S.
+        """The contents of a list of references, in order, each verified. Missing ones are waited for up to LATE_S.
 
-        Raises ContentMissing, which says the number of the first that is gone, and ContentCorrupt.
+        Raises ContentMissing, which gives the number of the first one that is gone, and ContentCorrupt.
         """
         found: list[bytes] = []
         end = time.monotonic() + LATE_S
@@ -138,14 +137,14 @@ class ContentStore(Generic[C]):
 
     @operation
     def touch(self, ref: ContentRef) -> Steps[bool]:
-        """Lets the content live for ttl_s from now, or longer if it does already; False when it is not there."""
+        """Lengthens the content's life to at least ttl_s from now; False when it is not there."""
         key = self.content_key(ref)
         _, there = yield from ask_all(("PEXPIRE", key, ttl_ms(self.ttl_s), "GT"), ("EXISTS", key))
         return bool(there)
 
     @operation
     def touch_label(self, label: str) -> Steps[bool]:
-        """Keeps a label and what it points to; False when either is not there."""
+        """Lengthens the life of a label and of its content; False when either is not there."""
         ref: ContentRef | None = yield from self.get_by_label.steps(label)
         if ref is None or not (yield from self.touch.steps(ref)):
             return False
@@ -158,7 +157,7 @@ class ContentStore(Generic[C]):
         return bool(there)
 
     def _counted(self, label: str, lasting_ms: int) -> list[Command]:
-        """What keeps the number of a version (versions.py) for as long as its label; nothing for any other label."""
+        """Commands that keep a version's number (versions.py) as long as its label; none for other labels."""
         name, _, version = label.rpartition(":")
         numbers = self.versions_key(name or label)
         found: list[Command] = [("PEXPIRE", numbers, lasting_ms, "GT")] if name else []
@@ -168,10 +167,10 @@ class ContentStore(Generic[C]):
 
     @operation
     def label(self, label: str, ref: ContentRef) -> Steps[None]:
-        """Points the label at content that is there; what it pointed at before stays stored. Raises ContentMissing."""
+        """Points the label at existing content; the content it named before stays stored. Raises ContentMissing."""
         content_key = self.content_key(ref)
         for attempt in range(CHANGE_TRIES_MAX):
-            # Watched, so that content which expires just now makes no label that points nowhere.
+            # WATCH, so that content that expires at this moment leaves no dangling label.
             found = yield Watch((content_key,), values=False)
             if found is not None and found[0] is None:
                 if (yield from at_home(content_key, ("EXISTS", content_key)))[0]:
@@ -191,7 +190,7 @@ class ContentStore(Generic[C]):
 
     @operation
     def store_at_label(self, label: str, content: bytes) -> Steps[ContentRef]:
-        """Stores and labels, both or neither."""
+        """Stores the content and labels it, both or neither."""
         ref: ContentRef = reference(content)
         yield from ask_atomic(*self._storing(ref, content), self._labelling(label, ref))
         return ref
@@ -200,10 +199,10 @@ class ContentStore(Generic[C]):
 
     @operation
     def get_by_label(self, label: str, late_s: float = LATE_S) -> Steps[ContentRef | None]:
-        """What the label names; None when there is no such label.
+        """The reference that the label names; None when there is no such label.
 
-        A label that is missing is looked for again until late_s has passed: another node may have been told of it a
-        moment ago. With 0 the answer comes at once.
+        A missing label is polled for late_s, since another node may have just written it. With 0 the answer comes at
+        once.
         """
         end = time.monotonic() + late_s
         while not (found := (yield from get(self.label_key(label)))):
@@ -214,8 +213,9 @@ class ContentStore(Generic[C]):
 
     @operation
     def get_content_by_label(self, label: str, late_s: float = LATE_S) -> Steps[bytes | None]:
-        """The content, or None when there is no such label (`get_by_label`). Raises ContentMissing when the label
-        points nowhere.
+        """The content that the label names; None when there is no such label (`get_by_label`).
+
+        Raises ContentMissing when the label exists and its content does not.
         """
         ref: ContentRef | None = yield from self.get_by_label.steps(label, late_s)
         return None if ref is None else (yield from self.get.steps(ref))

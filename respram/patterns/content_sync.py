@@ -6,10 +6,10 @@
         file.write(part)
     ContentSync(other_store).import_stream(file.read)
 
-A package that is bytes is checked as a whole, every hash, before the first write. One that is read from a stream is
-stored content by content, each under its own hash; its labels come last, and are set when every content that they name
-was there. Not promised: that a label and its content are of one moment when others write meanwhile; that content keeps
-its old deadline: it gets the new store's ttl_s.
+A package given as bytes is checked completely, every hash, before the first write. A package read from a stream is
+stored content by content, each under its own hash. Its labels come last, and are set once every content that they name
+has arrived. Not promised: that a label and its content are of one moment while others write. Content does not keep its
+old deadline: it gets the new store's ttl_s.
 """
 
 import struct
@@ -41,7 +41,7 @@ class ContentSync(Generic[C]):
 
     @stream
     def export_parts(self, prefix: str) -> Steps[None]:
-        """The package in pieces, to be written one after the other: contents first, each once, then the labels.
+        """Yields the package in pieces to be written in order: first each content once, then the labels.
 
         A label whose content expired is left out.
         """
@@ -67,7 +67,7 @@ class ContentSync(Generic[C]):
 
     @operation
     def export_labels(self, prefix: str) -> Steps[bytes]:
-        """The same package as bytes."""
+        """The package of `export_parts` as bytes."""
         parts: list[bytes] = []
         steps = self.export_parts.steps(prefix)  # type: ignore[attr-defined]
         outcome: Any = None
@@ -84,7 +84,7 @@ class ContentSync(Generic[C]):
 
     @operation
     def import_package(self, package: bytes) -> Steps[list[str]]:
-        """Stores every content and sets every label; the labels. Raises Unreadable, and nothing was written."""
+        """Stores every content, sets every label and returns the labels. Raises Unreadable before any write."""
         if package.startswith(MAGIC_1):
             package = renewed(package)
         cut = Unpacking()
@@ -96,9 +96,9 @@ class ContentSync(Generic[C]):
 
     @operation
     def import_stream(self, read: Callable[[int], Any]) -> Steps[list[str]]:
-        """As `import_package`, from a file's `read` or anything like it, plain or async; it returns b"" at the end.
+        """As `import_package`, from a `read` function, plain or async, that returns b"" at the end.
 
-        Raises Unreadable or ValueTooLarge: then contents may have been stored, and no label was set.
+        Raises Unreadable or ValueTooLarge; contents may then have been stored, but no label was set.
         """
         cut = Unpacking()
         while data := (yield from call(read, READ_BYTES)):
@@ -115,7 +115,7 @@ class ContentSync(Generic[C]):
 
 @dataclass(slots=True)
 class Unpacking:
-    """A package cut into its contents, whatever pieces it comes in."""
+    """An incremental parser that splits a package into its contents, whatever pieces it arrives in."""
 
     waiting: bytearray = field(default_factory=bytearray)
     begun: bool = False
@@ -123,7 +123,7 @@ class Unpacking:
     seen: set[str] = field(default_factory=set)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The contents that are whole by now. Raises Unreadable, ValueTooLarge."""
+        """Takes a piece and returns the contents that are now complete. Raises Unreadable, ValueTooLarge."""
         self.waiting += data
         if not self.begun:
             if bytes(self.waiting[: len(MAGIC)]) != MAGIC[: len(self.waiting)]:
@@ -153,7 +153,7 @@ class Unpacking:
             raise Unreadable("the package goes on behind its list of labels: it was changed or damaged")
 
     def finished(self, exactly: set[str]) -> dict[str, ContentRef]:
-        """The labels, when the package was whole and its contents are exactly those that its labels name."""
+        """The labels, once the package is complete and its contents are exactly those that the labels name."""
         if not self.begun or self.listing is None:
             raise Unreadable("the package was cut short")
         try:
@@ -169,7 +169,7 @@ class Unpacking:
 
 
 def renewed(package: bytes) -> bytes:
-    """A package of an earlier version as one of this: the labels come last, and every part says its kind."""
+    """Converts an earlier version's package to this format: labels last, and a kind before every part."""
     parts: list[bytes] = []
     at = len(MAGIC_1)
     while at < len(package):

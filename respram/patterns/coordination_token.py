@@ -1,17 +1,17 @@
-"""Coordination token: whose turn it is. Nothing else may live in this file.
+"""Coordination token: a lease that says whose turn it is. Nothing else may live in this file.
 
     token = CoordinationToken(client, "pipeline:stage-2", ttl_s=30)
     claim = token.claim("worker-7")          # None: somebody else holds it
     claim = token.refresh(claim)             # from time to time, well before ttl_s
     token.let_go(claim)
 
-A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer; a holder's
-own view (`claim.sure_s()`) runs from *before* the claim was sent, so it ends before the key does.
+A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer. A holder's
+own view (`claim.sure_s()`) counts from *before* the claim was sent, so it ends before the key does.
 Guarantees: one holder at a time among the clients of all nodes, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a
 client of every node. Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may
-both be told yes; the later stamp wins, and the loser learns it at its next `refresh`. Nor that a holder that was paused
-beyond its time has stopped: it asks its claim (`sure_s`) before it acts.
+both be granted the token; the later stamp wins, and the loser learns it at its next `refresh`. Nor does a holder stop
+by itself that was paused beyond its time: it must check its claim (`sure_s`) before it acts.
 """
 
 import time
@@ -36,13 +36,13 @@ class Claim:
     sure_until_s: float
 
     def sure_s(self) -> float:
-        """Seconds for which the claim surely still stands on the node that granted it; at 0, stop working."""
+        """Seconds for which the claim certainly holds on the node that granted it; at 0, stop working."""
         return max(0.0, self.sure_until_s - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody's claim, seen from outside."""
+    """The current claim, as any client sees it."""
 
     holder: str
     remaining_s: float
@@ -61,9 +61,9 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def claim(self, holder: str) -> Steps[Claim | None]:
-        """Claims the token if it is free, else None. A claim that a client library sent twice is still recognised.
+        """Claims the token if it is free, else returns None. A claim that a client library sent twice is recognised.
 
-        With `settle` it answers once the other nodes have the claim, and raises Unsettled when they do not take it in
+        With `settle` it returns once the other nodes have the claim, and raises Unsettled when they do not take it in
         time.
         """
         sent_s = time.monotonic()
@@ -73,7 +73,7 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def refresh(self, claim: Claim) -> Steps[Claim]:
-        """Begins the time anew. Raises ClaimLost when it is too late or another holds the token."""
+        """Restarts the claim's TTL. Raises ClaimLost when the claim has expired or another holds the token."""
         sent_s = time.monotonic()
         again = ("SET", self.key, claim.proof, "IFEQ", claim.proof, "PX", ttl_ms(self.ttl_s))
         ours, left_ms = yield from ask_all(again, ("PTTL", self.key))
@@ -83,13 +83,13 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def let_go(self, claim: Claim) -> Steps[None]:
-        """Frees the token now rather than at the end of its time. Raises ClaimLost rather than free another's claim."""
+        """Frees the token before it expires. Raises ClaimLost rather than free another client's claim."""
         if not (yield from let_go(self.key, claim.proof)):
             raise self._lost()
 
     @operation
     def held(self) -> Steps[Held | None]:
-        """The holder, and for how long at most; None means free. Raises StoreAway when that cannot be known."""
+        """The holder and the longest time it can still hold; None means free. Raises StoreAway if no node answers."""
         found, left_ms = yield from ask_all(("GET", self.key), ("PTTL", self.key))
         if not found or left_ms < 0:
             return None
@@ -97,7 +97,7 @@ class CoordinationToken(Generic[C]):
 
     @operation
     def stands(self, claim: Claim) -> Steps[bool]:
-        """Whether the node still holds just this claim."""
+        """Whether the node still holds exactly this claim."""
         return (yield from get(self.key)) == claim.proof
 
     def _lost(self) -> ClaimLost:
@@ -105,5 +105,5 @@ class CoordinationToken(Generic[C]):
 
 
 def sure_until_s(sent_s: float, ttl_s: float, left_ms: int) -> float:
-    """A node may grant less than was asked for (its max-ttl): the shorter of the two counts."""
+    """When the claim ends: by the TTL asked for, or by the node's shorter one (its max-ttl)."""
     return sent_s + min(ttl_s, max(0, left_ms) / 1000)

@@ -10,8 +10,8 @@
 A key is `data:<namespace>:<key>` on the node: the namespace with its colons written as %3A, the key with its colons as
 they are, so that no two (namespace, key) share a name, and keys can be listed by their own prefixes
 (`data:default:project:alpha:`). With `root=""` a key of the default namespace is its own name, `project:alpha:status`,
-beside whatever else the node holds. Namespaces stand in a roster (roster.py). Not promised: that anything is there
-after its ttl_s; that get-then-set loses no update (accumulate.py has what does not); that listings are a snapshot.
+beside the node's other keys. A roster lists the namespaces (roster.py). Not promised: that anything outlives its
+ttl_s; that get-then-set loses no update (accumulate.py has operations that lose none); that listings are a snapshot.
 """
 
 import datetime
@@ -46,29 +46,29 @@ class DataStore(Generic[C]):
     keys_max: int = KEYS_MAX
 
     def use_namespace(self, namespace: str) -> "DataStore[C]":
-        """The same store, another namespace; there is nothing to create."""
+        """The same store in another namespace; a namespace need not be created."""
         key(level(namespace))  # raises BadName here rather than at the first use
         return replace(self, namespace=namespace)
 
     def key(self, name: str) -> bytes:
-        """The name on the node, for those who want to use other commands on it."""
+        """The key's full name on the node, for use with other commands."""
         return self._prefix() + key(levels(name))
 
     def keys(self, name: str) -> tuple[bytes, ...]:
-        """Where the name may stand: its key, and the one that earlier versions gave it, read for one version more."""
+        """The keys that may hold the name: its own, and that of earlier versions, read for one version more."""
         earlier = self._prefix() + key(level(name))
         return (self.key(name),) if earlier == self.key(name) else (self.key(name), earlier)
 
     @operation
     def get(self, name: str, default: Json = None) -> Steps[Json]:
-        """The value, or `default` when there is none, or its time is up."""
+        """The value, or `default` when there is none or it has expired."""
         (stored,) = yield from ask_all(("MGET", *self.keys(name)))
         found = first_of(stored)
         return default if not found else decoded(found, name)[0]
 
     @operation
     def entry(self, name: str) -> Steps[Entry | None]:
-        """The value with all that is known of it."""
+        """The value with its metadata."""
         for each in self.keys(name):
             found, left_ms = yield from ask_all(("GET", each), ("PTTL", each))
             if found is not None:
@@ -79,7 +79,7 @@ class DataStore(Generic[C]):
     def set(
         self, name: str, value: Json, metadata: dict[str, Json] | None = None, ttl_s: float | None = None
     ) -> Steps[None]:
-        """Writes the value; the time begins anew. Raises NotJson for bytes and the like, before anything is sent."""
+        """Writes the value and restarts its TTL. Raises NotJson for bytes and the like, before anything is sent."""
         lasting_s = self.ttl_s if ttl_s is None else ttl_s
         writing: Command = ("SET", self.key(name), encoded(value, metadata), "PX", ttl_ms(lasting_s))
         yield from self._noted(lasting_s, writing, *self._over(name))
@@ -91,7 +91,7 @@ class DataStore(Generic[C]):
 
     @operation
     def keep(self, name: str, ttl_s: float | None = None) -> Steps[bool]:
-        """Begins the time anew without writing; False when there was nothing left to keep."""
+        """Restarts the TTL without writing; False when the key no longer exists."""
         lasting_s = self.ttl_s if ttl_s is None else ttl_s
         kept = yield from ask_all(*(("PEXPIRE", each, ttl_ms(lasting_s)) for each in self.keys(name)))
         if any(kept):
@@ -100,7 +100,7 @@ class DataStore(Generic[C]):
 
     @operation
     def let_go(self, name: str) -> Steps[None]:
-        """What a delete is elsewhere: the value is overwritten by nothing, and the key is gone a millisecond later."""
+        """The equivalent of a delete: overwrites the value with an empty one that expires a millisecond later."""
         yield from ask_all(("SET", self.key(name), b"", "PX", ttl_ms(LETTING_GO_S)), *self._over(name))
 
     delete = let_go  # the document's name for it
@@ -116,10 +116,10 @@ class DataStore(Generic[C]):
 
     @operation
     def list_namespaces(self, scan_keys: bool = False) -> Steps[list[str]]:
-        """Namespaces in which a key was set whose time is not up, sorted.
+        """Namespaces that contain a live key, sorted.
 
-        With `scan_keys` every key of the node is looked at too, which finds what other programs and earlier versions
-        wrote.
+        With `scan_keys` every key of the node is scanned too, which finds the keys of other programs and of earlier
+        versions.
         """
         found = set((yield from roster.members(self._roster())))
         if scan_keys and self.root:
@@ -130,15 +130,15 @@ class DataStore(Generic[C]):
 
     @operation
     def noted(self) -> Steps[None]:
-        """Lets the namespace be listed for ttl_s, for those who write its keys by other commands."""
+        """Keeps the namespace listed for ttl_s, for callers that write its keys by other commands."""
         yield from self._noted(self.ttl_s)
 
     def _noted(self, ttl_s: float, *commands: Command) -> Steps[None]:
-        """The commands, and the namespace in its roster for as long as what they write, in one round trip."""
+        """Runs the commands and enters the namespace in its roster for as long, in one round trip."""
         yield from ask_all(*commands, *roster.staying(self._roster(), self.namespace, ttl_s))
 
     def _over(self, name: str) -> tuple[Command, ...]:
-        """What ends the value that an earlier version wrote, which would show again after the new one's time."""
+        """Commands that end an earlier version's value, which would reappear once the new one expires."""
         return tuple(("SET", each, b"", "XX", "PX", ttl_ms(LETTING_GO_S)) for each in self.keys(name)[1:])
 
     def _roster(self) -> bytes:

@@ -4,8 +4,8 @@
     seen.first("event-991")                       # True once, then False for an hour
     seen.process("event-992", handle, event)      # Outcome(done=True, result=...) or done=False: handled elsewhere
 
-`process` marks the event as running for `running_s`, and as done for the whole window once the handler returned; a
-handler that raises gives the event back at once, one that dies gives it back after `running_s`.
+`process` marks the event as running for `running_s`, and as done for the whole window once the handler returned. A
+handler that raises releases the event at once; one that dies releases it after `running_s`.
 Guarantees: one client of all nodes is the first, while the members of the enclave are stable (docs/peers.md);
 with `--decide local` one client of each node is, and one of all nodes with `settle=` (settle.py). Not promised: exactly
 once. While a node dies or is cut off two nodes may both say "first"; a handler slower than `running_s` may be joined by
@@ -45,7 +45,7 @@ class Dedup(Generic[C]):
 
     @operation
     def first(self, event_id: str) -> Steps[bool]:
-        """True for the first who asks within the window."""
+        """True for the first caller within the window."""
         mine = uuid.uuid4().bytes
         return (yield from self._claimed(event_id, mine, self.window_s))
 
@@ -55,15 +55,15 @@ class Dedup(Generic[C]):
 
     @operation
     def process(self, event_id: str, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Outcome]:
-        """Calls the handler unless the event is done or under way. What the handler raises is raised."""
+        """Calls the handler unless the event is done or running. The handler's exceptions pass through."""
         mine = uuid.uuid4().bytes
         if not (yield from self._claimed(event_id, mine, self.running_s)):
             return Outcome(False)
         try:
             result = yield from call(handler, *args, **kwargs)
         except BaseException:
-            # Only our own mark is shortened: the handler may have outlived it, and another may be at work.
-            # Where that fails the mark ends by itself, and what the handler raised is the news.
+            # Only our own mark is released: the handler may have outlived it, and another may be running.
+            # If the release fails, the mark expires by itself; the handler's exception matters more.
             with contextlib.suppress(PatternError):
                 yield from let_go(self.key(event_id), mine)
             raise

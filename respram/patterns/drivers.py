@@ -1,8 +1,8 @@
-"""The two drivers: they take a pattern's effects to a redis-py client, and are all of it that does I/O.
+"""The two drivers run a pattern's effects on a redis-py client; they are the only part that does I/O.
 
-The blocking and the asyncio one are the same text, but for `await`; a change goes into both. Whatever an effect raises,
-a cancellation or an interrupt too, is raised in the pattern, at its `yield`, so that its `finally` can still release
-what it holds. What is not I/O (checking what is sent, reading errors) is written once, at the end.
+The blocking and the asyncio driver are the same text except for `await`; a change goes into both. Whatever an effect
+raises, including a cancellation or an interrupt, is raised in the pattern at its `yield`, so that its `finally` can
+still release what it holds. Code that does no I/O (checking commands, translating errors) is shared, at the end.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError
 
 
 def run(client: Redis, steps: Steps[T]) -> T:
-    """Takes all the steps; returns what the generator returns."""
+    """Runs all the steps on a blocking client; returns the generator's result."""
     driver = Driver(client)
     outcome: Any = None
     failure: BaseException | None = None
@@ -83,7 +83,7 @@ def run(client: Redis, steps: Steps[T]) -> T:
 
 
 def iterate(client: Redis, steps: Steps[object]) -> Iterator[Any]:
-    """Takes steps up to the next item each time one is wanted."""
+    """Iterates on a blocking client: each item runs the steps up to the next `Hand`."""
     driver = Driver(client)
     outcome: Any = None
     failure: BaseException | None = None
@@ -107,7 +107,7 @@ def iterate(client: Redis, steps: Steps[object]) -> Iterator[Any]:
 
 
 async def run_async(client: AsyncRedis, steps: Steps[T]) -> T:
-    """As `run`."""
+    """As `run`, on an asyncio client."""
     driver = AsyncDriver(client)
     outcome: Any = None
     failure: BaseException | None = None
@@ -128,7 +128,7 @@ async def run_async(client: AsyncRedis, steps: Steps[T]) -> T:
 
 
 async def iterate_async(client: AsyncRedis, steps: Steps[object]) -> AsyncIterator[Any]:
-    """As `iterate`."""
+    """As `iterate`, on an asyncio client."""
     driver = AsyncDriver(client)
     outcome: Any = None
     failure: BaseException | None = None
@@ -152,7 +152,7 @@ async def iterate_async(client: AsyncRedis, steps: Steps[object]) -> AsyncIterat
 
 
 class Driver:
-    """One run on a blocking client: holds the connection that watches, and the one that listens."""
+    """One run on a blocking client: it holds the connections for WATCH and for SUBSCRIBE."""
 
     def __init__(self, client: Redis) -> None:
         self.client = client
@@ -231,7 +231,7 @@ class Driver:
                 answers.put((number, readable(error, effect)))
 
         def begin(number: int) -> None:
-            # A daemon: whoever has a good answer does not wait for a node that never answers.
+            # A daemon thread: a caller that has a good answer does not wait for a node that never answers.
             threading.Thread(target=ask, args=(number,), daemon=True).start()
 
         begun = min(len(clients), TOGETHER_MAX)
@@ -258,7 +258,7 @@ class Driver:
 
 
 class AsyncDriver:
-    """The same on an asyncio client."""
+    """One run on an asyncio client."""
 
     def __init__(self, client: AsyncRedis) -> None:
         self.client = client
@@ -359,10 +359,10 @@ class AsyncDriver:
 
 
 async def answered(asking: Coroutine[Any, Any, T]) -> T:
-    """Awaits it to its end, also where the task that waits is cancelled; then the cancellation is raised.
+    """Awaits to the end even if the waiting task is cancelled; the cancellation is raised afterwards.
 
-    A command that was sent cannot be called back. Were its connection dropped at once, the node could carry it out
-    after the command that is to undo it.
+    A command that was sent cannot be recalled. If its connection were dropped at once, the node could run it after the
+    command that undoes it.
     """
     task = asyncio.ensure_future(asking)
     try:
@@ -370,20 +370,19 @@ async def answered(asking: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         end = time.monotonic() + ANSWER_S
         while not task.done() and (left := end - time.monotonic()) > 0:
-            with contextlib.suppress(asyncio.CancelledError):  # said again; it is raised below
+            with contextlib.suppress(asyncio.CancelledError):  # a repeated cancellation; it is raised below
                 await asyncio.wait((task,), timeout=left)
         await ended([task])
         if task.done() and not task.cancelled():
-            task.exception()  # taken note of, so that asyncio does not warn of it
+            task.exception()  # retrieved, so that asyncio does not warn about it
         raise
 
 
 async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks; none is waited for that does not end, since what it waits for may be a node that never
-    answers.
+    """Cancels the tasks and waits for a bounded time, since a task may be waiting for a node that never answers.
     """
     for _ in range(CANCELS_MAX):
-        # redis-py loses a cancellation that meets it while it connects, so one may have to be said again.
+        # redis-py loses a cancellation that arrives while it connects, so it may have to be repeated.
         left = [task for task in tasks if not task.done()]
         if not left:
             return
@@ -393,8 +392,9 @@ async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def queued(pipe: Any, commands: tuple[Command, ...], options: dict[str, bool]) -> Any:
-    """The pipeline with the commands in it. No RAW in a MULTI: redis-py reads its replies with EXEC's options, not
-    theirs.
+    """The pipeline with the commands queued.
+
+    A MULTI takes no RAW: redis-py reads its replies with the options of EXEC, not of the commands.
     """
     for command in commands:
         pipe.execute_command(*command, **options)
@@ -419,7 +419,7 @@ def check_sizes(commands: tuple[Command, ...]) -> None:
 
 
 def message(received: Any) -> tuple[bytes, bytes] | None:
-    """What a subscriber got, as bytes; None for silence and for confirmations."""
+    """A subscriber's message as bytes; None for silence and for confirmations."""
     if not received or received["type"] != "message":
         return None
     channel, data = (
@@ -429,7 +429,7 @@ def message(received: Any) -> tuple[bytes, bytes] | None:
 
 
 def readable(error: BaseException, effect: Effect) -> BaseException:
-    """redis-py's exceptions as this package's; a user's own pass untouched."""
+    """Translates redis-py's exceptions to this package's; the user's own pass unchanged."""
     if isinstance(effect, Call | Block):
         return error
     size = largest(effect)
@@ -454,13 +454,13 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
         )
     else:
         return error
-    # Not chained: redis-py writes the beginning of a failed command, value and all, into its exception.
+    # Not chained: redis-py puts the beginning of a failed command, including values, into its exception.
     named.__suppress_context__ = True
     return named
 
 
 def said(error: Exception) -> str:
-    """The node's own words: without the command that redis-py puts before them, or the arguments that a node repeats.
+    """The node's error text without the command that redis-py prepends or the arguments that a node repeats.
     """
     words = re.sub(r"^Command # \d+ \(.*?\) of pipeline caused error: ", "", str(error), flags=re.DOTALL)
     return words.split(", with args")[0]

@@ -12,8 +12,8 @@ class Ask:
     """Commands in one round trip. Outcome: the list of their replies.
 
     `client` sends them to another node than the pattern's own; `atomic` puts MULTI and EXEC around them. With `whole` a
-    task that is cancelled meanwhile learns it only once the node has answered: what the pattern does about it comes
-    after.
+    task that is cancelled meanwhile gets the cancellation only after the node has answered, so that the pattern's
+    cleanup runs after the commands.
     """
 
     commands: tuple[Command, ...]
@@ -26,7 +26,7 @@ class Ask:
 class AskAny:
     """The same commands to several nodes at once. Outcome: for each, in order, its replies, what it raised, or None.
 
-    It ends when all have answered, or when `good` says so of an answer: then the others count as not asked (None).
+    It ends when all have answered, or when `good` accepts an answer: then the others count as not asked (None).
     """
 
     commands: tuple[Command, ...]
@@ -45,7 +45,7 @@ class Use:
 class Watch:
     """WATCH the keys and read them. Outcome: the list of their values, or None if the connection broke.
 
-    Without `values` each is b"" or None: whether it is there, for keys that may be large.
+    Without `values` each is b"" if the key exists, else None; this suits keys that may be large.
     """
 
     keys: tuple[bytes, ...]

@@ -9,18 +9,18 @@ class PatternError(Exception):
 
 
 class StoreAway(PatternError, ConnectionError):
-    """No node answered. Nothing is known about what was under way: ask again before acting on it."""
+    """No node answered. The outcome of the operation is unknown: ask again before acting on it."""
 
 
 class HomeAway(StoreAway):
-    """The node answers, but cannot decide about this key yet: the node that does is away, or this one still joins.
+    """The node answers, but cannot decide about this key yet: the key's home is away, or this node still joins.
 
-    It is no reason to leave the node: ask again in a moment. What was under way may have been done.
+    It is no reason to leave the node: ask again in a moment. The operation may have been carried out.
     """
 
 
 class NodeRefused(StoreAway, ConnectionRefusedError):
-    """No node of the store took the connection: by the name that a caller of sockets expects."""
+    """No node of the store accepted the connection. It has the name that callers of sockets expect."""
 
 
 class StoreRefused(PatternError):
@@ -48,7 +48,7 @@ class NotJson(PatternError, TypeError):
 
 
 class Unreadable(PatternError, ValueError):
-    """What the store gave back was not written by this pattern, or by another version of it."""
+    """The stored value was not written by this pattern, or was written by another version of it."""
 
 
 class TooMany(PatternError):
@@ -56,15 +56,15 @@ class TooMany(PatternError):
 
 
 class Contended(PatternError):
-    """Others changed the key each time that this caller tried to; nothing was written."""
+    """Other clients changed the key at every attempt; nothing was written."""
 
 
 class Unsettled(PatternError):
-    """Not enough other nodes took the write in time, or one did not answer: nothing stands, try again."""
+    """Too few other nodes took the write in time, or one did not answer: the claim is void, try again."""
 
 
 class TimedOut(PatternError, TimeoutError):
-    """What was waited for did not come in time. It may still come."""
+    """The awaited message or answer did not come in time. It may still come."""
 
 
 class SessionTimedOut(TimedOut):
@@ -80,7 +80,7 @@ class ClaimLost(PatternError):
 
 
 class ResourceLocked(PatternError):
-    """Somebody else holds it."""
+    """Another client holds the lock."""
 
     def __init__(self, resource: str, locked_by: str, remaining_s: float) -> None:
         super().__init__(
@@ -118,7 +118,7 @@ class ContentCorrupt(PatternError):
 
 
 class ChunkExpired(PatternError, LookupError):
-    """A chunk's time was up before this reader came to it."""
+    """A chunk expired before this reader reached it."""
 
     def __init__(self, stream: str, seq: int) -> None:
         super().__init__(
@@ -133,7 +133,7 @@ class StreamEnded(PatternError, EOFError):
 
 
 class StreamRestarted(ChunkExpired):
-    """The stream was forgotten and began anew: what the reader had not read of its former life is gone without a count.
+    """The stream was forgotten and started over: an unknown number of unread messages of its old life is lost.
     """
 
     def __init__(self, stream: str, seq: int) -> None:
@@ -145,4 +145,4 @@ class StreamRestarted(ChunkExpired):
 
 
 class RemoteError(PatternError):
-    """The other side took the request and failed at it."""
+    """The other side accepted the request and failed to handle it."""
