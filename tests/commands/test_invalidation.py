@@ -282,3 +282,42 @@ def test_a_broadcast_tells_nobody_the_names_of_keys_that_its_user_may_not_read(c
         name: (said := one.pushed()) and [key for key in keys if bulk(key) in said] for name, one in listeners.items()
     }
     assert heard == {b"default": [*keys], b"app": [b"app:1"], b"writer": b"", b"two": [b"b:1"]}
+
+
+ORDERED = (
+    (b"PUBLISH", b"news", b"1"), (b"SET", b"a", b"1"), (b"PUBLISH", b"news", b"2"), (b"INCR", b"b"),
+    (b"SET", b"c", b""), (b"PUBLISH", b"news", b"3"),
+)  # fmt: skip
+SCRIPT = b" ".join(b"redis.call(%b)" % b",".join(b"'%b'" % word for word in argv) for argv in ORDERED)
+
+
+@pytest.mark.parametrize("how", ["batch", "transaction", "program", "script", "handed over"])
+def test_a_change_is_told_before_what_is_published_after_it(client: Client, how: str) -> None:
+    """As in Redis. Who is told by a message that a key has changed would else read what it has kept of it."""
+    if how in ("program", "script", "handed over"):
+        pytest.importorskip("lupa")
+    reader = tracker(client)
+    reader(b"SUBSCRIBE", b"news")
+    for _ in range(3):
+        for key in (b"a", b"b", b"c"):
+            read(reader, b"GET", key)
+        reader.pushed()
+        if how == "batch":
+            client.raw(b"".join(request(*argv) for argv in ORDERED))
+        elif how == "transaction":
+            for argv in ((b"MULTI",), *ORDERED, (b"EXEC",)):
+                client(*argv)
+        else:
+            more = {"program": b"", "script": b"local f = function() end ", "handed over": b"collectgarbage('step') "}
+            assert client(b"EVAL", more[how] + SCRIPT + b" return 1", b"3", b"a", b"b", b"c") == ONE
+        news = [b">3\r\n" + array(bulk(b"message"), bulk(b"news"), bulk(text))[4:] for text in (b"1", b"2", b"3")]
+        assert reader.pushed() == news[0] + invalid(b"a") + news[1] + invalid(b"b") + invalid(b"c") + news[2]
+
+
+def test_a_script_of_ones_own_is_answered_before_its_changes_are_told(client: Client) -> None:
+    pytest.importorskip("lupa")
+    own = tracker(client)
+    for more in (b"", b"local f = function() end ", b"collectgarbage('step') "):
+        read(own, b"GET", b"a")
+        text = more + b"redis.call('SET', 'a', 1) redis.call('PUBLISH', 'none', 1) return 1"
+        assert own(b"EVAL", text, b"1", b"a") == ONE + invalid(b"a")

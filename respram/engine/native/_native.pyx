@@ -96,10 +96,10 @@ cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t n
     if engine.asked is None:
         return False
     try:
-        if engine.c.notes.len or engine.c.notes_lost:
-            engine.tell_notes(session)
         if engine.c.channels.waiting_count:
             channels_hand_over(engine.c, engine.deliver)
+        if engine.c.notes.len or engine.c.notes_lost:
+            engine.tell_notes(session)
         if session.c.closing:
             return False
         reply = engine.asked(session, argv_of(command), now_ms, wanted)
@@ -247,10 +247,10 @@ cdef class NativeEngine:
                     self.serve_cold(session, now_ms)
             finally:
                 PyBuffer_Release(&view)
-        if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes(session)
         if self.c.channels.waiting_count:
             channels_hand_over(self.c, self.deliver)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(session)
         return self.reply()
 
     def forget_reply(self):
@@ -283,10 +283,10 @@ cdef class NativeEngine:
         cdef list argv
         while turn == TURN_COLD:
             try:
-                if self.c.notes.len or self.c.notes_lost:
-                    self.tell_notes(session)
                 if self.c.channels.waiting_count:
                     channels_hand_over(self.c, self.deliver)
+                if self.c.notes.len or self.c.notes_lost:
+                    self.tell_notes(session)
                 # by what was told or sent before this command; an EXEC is finished
                 if session.c.closing and not session.c.midway:
                     feed_abandon(self.c)
@@ -326,10 +326,10 @@ cdef class NativeEngine:
         if self.c.feed.session != &session.c:
             raise RuntimeError("what is kept is run by EXEC, in a feed of its session")
         handed = None if kept_run(self.c, &session.c, now_ms, reply_bytes_max, &command) else argv_of(&command)
-        if self.c.notes.len or self.c.notes_lost:
-            self.tell_notes(session)
         if self.c.channels.waiting_count:
             channels_hand_over(self.c, self.deliver)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(session)
         return handed
 
     def teach(self, bytes name not None, program):
@@ -392,6 +392,8 @@ cdef class NativeEngine:
         reply = self.take_replies() if programs_call(self.c, &session.c, &command, now_ms) else None
         if self.c.channels.waiting_count:
             channels_hand_over(self.c, self.deliver)
+        if self.c.notes.len or self.c.notes_lost:
+            self.tell_notes(session)
         return reply
 
     def take_replies(self):

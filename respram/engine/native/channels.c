@@ -361,6 +361,8 @@ HANDLER(publish) {
     Channels *channels = &engine->channels;
     if (command->argc != 3 || !engine->hot_writes || session->subscriber.first)
         return false;
+    if (unlikely(engine->notes.len || engine->notes_lost))
+        return false; /* who tracks a key hears of its change before what is published after it */
     Span name = command_arg(command, 1), message = command_arg(command, 2);
     size_t bytes = FRAME_HEAD_BYTES + name.len + message.len, count, listeners;
     const Channel *found[PATTERNS_MAX + 1];

@@ -131,6 +131,7 @@ class PureEngine:
     def call_inside(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         reply = self.wire.programs.call_inside(session, argv, now_ms)
         self.wire.channels.hand_over()
+        self.wire.notes.tell(session)
         return reply
 
     def take_replies(self) -> bytes:

@@ -188,8 +188,8 @@ class Wire:
         self.is_feeding = True
         try:
             self._run(session, now_ms)
-            self.notes.tell(session)
             self.channels.hand_over()
+            self.notes.tell(session)
         finally:
             self.notes.gathering = False
             self.is_feeding = False
@@ -215,8 +215,8 @@ class Wire:
                 self._fast_reply(session, argv, now_ms) if session.hot else self._queued_reply(session, argv, now_ms)
             )
             if reply is None:
-                self.notes.tell(session)
                 self.channels.hand_over()
+                self.notes.tell(session)
                 # by what was told or said before this command; an EXEC is finished
                 if session.closing and not session.midway:
                     self.close(session)
@@ -260,6 +260,8 @@ class Wire:
             return None
         if session.tracks and command.key_specs and not command.first_key:
             return None  # which keys it reads is seen by who runs it
+        if command.group == b"pubsub" and self.notes.kept:
+            return None  # who tracks a key hears of its change before what is published after it
         self.notes.gathering = True
         reply = handler(self.keyspace, session, argv, now_ms)
         self.notes.gathering = False
@@ -398,8 +400,8 @@ class Wire:
         try:
             return self._run_queued(session, now_ms, reply_bytes_max)
         finally:
-            self.notes.tell(session)
             self.channels.hand_over()
+            self.notes.tell(session)
 
     def _run_queued(self, session: PureSession, now_ms: int, reply_bytes_max: int) -> list[bytes] | None:
         while session.keep.commands:
