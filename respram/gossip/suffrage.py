@@ -15,6 +15,8 @@ out, and waited for.
 
 So where more than N - majority members are started again at a time, the others included in what they knew, nobody can
 tell what was decided: nobody decides until those who are left are started again, too.
+That shows in one round in which all others answer that they do not vote: whoever had met a voter is then as good as
+new.
 """
 
 from dataclasses import dataclass, field
@@ -50,6 +52,7 @@ class Suffrage:
     inquiry: int = 0  # the number of the BALLOT that is answered now
     silent: set[int] = field(default_factory=set)  # who answered that it is new
     voters: set[int] = field(default_factory=set)  # who answered that it votes
+    idle: set[int] = field(default_factory=set)  # who answered that it does not, new or not
     barring: int = 0  # the number of the BALLOT that bars; 0: none
     barred: dict[int, int] = field(default_factory=dict)  # by member: the last stamp of the reigns that are over
     barred_ms: int = 0
@@ -83,6 +86,10 @@ class Suffrage:
         if len(message.records) % _NUMBER.size:
             raise PeerError("VOTE cannot be read")
         self.met_voter = self.met_voter or message.outcome == GIVEN
+        if message.number == self.inquiry and message.outcome != GIVEN:
+            self.idle.add(who)
+            if len(self.idle) == self.host.policy.enclave_size - 1 and not self.voters:
+                self.met_voter = False  # whom it had met was started again as well: nobody is left who votes
         if message.outcome == GIVEN and (self.book.me.number,) in _NUMBER.iter_unpack(message.records):
             self.founders = tuple(number for (number,) in _NUMBER.iter_unpack(message.records))
             self._begin("new together with the others")
@@ -184,6 +191,7 @@ class Suffrage:
         self.inquiry = self.barring = 0
         self.silent.clear()
         self.voters.clear()
+        self.idle.clear()
         self.barred.clear()
         self.level.clear()
         self.level_ms, self.comparing = 0, None

@@ -78,6 +78,23 @@ def test_who_has_met_a_voter_is_not_new_any_more() -> None:
     assert bench.sent(Vote, 1)[-1].outcome == LEARNING
 
 
+def test_when_nobody_is_left_who_votes_whoever_had_met_one_is_as_good_as_new() -> None:
+    bench = new()
+    answer(bench, 1, GIVEN)
+    answer(bench, 2, LEARNING)
+    bench.wait(POLICY.suffrage_ms)
+    answer(bench, 1, LEARNING)
+    bench.say(1, Ballot(5, INQUIRE, 3, 0, 0, 0, b"", b""))
+    assert bench.sent(Vote, 1)[-1].outcome == LEARNING, "the third was not heard in this round"
+    answer(bench, 2, SILENT)
+    bench.say(1, Ballot(6, INQUIRE, 3, 0, 0, 0, b"", b""))
+    assert bench.sent(Vote, 1)[-1].outcome == SILENT and not votes(bench)
+    bench.wait(POLICY.suffrage_ms)
+    answer(bench, 1, SILENT)
+    answer(bench, 2, SILENT)
+    assert votes(bench)
+
+
 def come_back() -> Bench:
     """Both others vote, and have barred what was begun; the last stamp of that is half a second ahead."""
     bench = new()
