@@ -65,8 +65,7 @@ class AdvisoryLock(Generic[C]):
 
     @operation
     def release(self, held: HeldLock) -> Steps[None]:
-        """Frees the resource now. Raises ClaimLost when the lock had expired: the work was not protected to its end.
-        """
+        """Frees the resource now. Raises ClaimLost when the lock had expired: the work was not protected to its end."""
         yield from self._token(held.resource).let_go.steps(held.claim)
 
     @operation

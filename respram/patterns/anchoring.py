@@ -119,8 +119,7 @@ class Anchors(Generic[C]):
 
 
 def verified(path: str | Path, public: bytes) -> list[Statement]:
-    """The statements of a file. Raises Tampered when one is not signed by this key, or does not continue the chain.
-    """
+    """The statements of a file. Raises Tampered when one is not signed by this key, or does not continue the chain."""
     key = Ed25519PublicKey.from_public_bytes(public)
     found: list[Statement] = []
     previous = FIRST

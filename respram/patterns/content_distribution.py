@@ -55,8 +55,7 @@ class ContentDistribution(Generic[C]):
 
     @operation
     def retrieve(self, ref: ContentRef) -> Steps[bytes]:
-        """The content, verified, from the first node that has it. Raises ContentMissing, with each node's reason.
-        """
+        """The content, verified, from the first node that has it. Raises ContentMissing, with each node's reason."""
         outcomes: list[Any] = yield AskAny(
             (("GET", self.key(ref)),), self.clients, lambda replies: unharmed(replies, ref)
         )

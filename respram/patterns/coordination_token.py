@@ -10,8 +10,8 @@ own view (`claim.sure_s()`) counts from *before* the claim was sent, so it ends 
 Guarantees: one holder at a time among the clients of all nodes, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` among the clients of one node, and between nodes with `settle=` (settle.py) and a
 client of every node. Not promised: mutual exclusion while a node dies or is cut off. Then two clients of two nodes may
-both be granted the token; the later stamp wins, and the loser learns it at its next `refresh`. Nor does a holder stop
-by itself that was paused beyond its time: it must check its claim (`sure_s`) before it acts.
+both be granted the token; the later stamp wins, and the loser learns it at its next `refresh`. A holder that was
+paused beyond its time does not stop by itself: it must check its claim (`sure_s`) before it acts.
 """
 
 import time

@@ -379,8 +379,7 @@ async def answered(asking: Coroutine[Any, Any, T]) -> T:
 
 
 async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks and waits for a bounded time, since a task may be waiting for a node that never answers.
-    """
+    """Cancels the tasks and waits for a bounded time, since a task may be waiting for a node that never answers."""
     for _ in range(CANCELS_MAX):
         # redis-py loses a cancellation that arrives while it connects, so it may have to be repeated.
         left = [task for task in tasks if not task.done()]
@@ -460,8 +459,7 @@ def readable(error: BaseException, effect: Effect) -> BaseException:
 
 
 def said(error: Exception) -> str:
-    """The node's error text without the command that redis-py prepends or the arguments that a node repeats.
-    """
+    """The node's error text without the command that redis-py prepends or the arguments that a node repeats."""
     words = re.sub(r"^Command # \d+ \(.*?\) of pipeline caused error: ", "", str(error), flags=re.DOTALL)
     return words.split(", with args")[0]
 

@@ -5,7 +5,7 @@
     EnvironmentConfig(ContentStore(other_client, store.id)).load("dev", defaults={"retries": 3})
 
 A program with the store's id and the name of its environment finds its configuration. Not promised: that it stays
-without its publisher; publish again (or `keep`) before ttl_s, and have defaults. No place for credentials: whoever
+without its publisher. Publish again (or `keep`) before ttl_s, and have defaults. Do not store credentials here: whoever
 reaches the node can read them.
 """
 
@@ -43,7 +43,7 @@ class EnvironmentConfig(Generic[C]):
 
     @operation
     def keep(self, environment: str) -> Steps[bool]:
-        """Begins its time anew; False when it is gone."""
+        """Restarts the configuration's TTL; False when it is gone."""
         return (yield from self.store.touch_label.steps(f"config:environment:{environment}"))
 
     @operation

@@ -133,8 +133,7 @@ class StreamEnded(PatternError, EOFError):
 
 
 class StreamRestarted(ChunkExpired):
-    """The stream was forgotten and started over: an unknown number of unread messages of its old life is lost.
-    """
+    """The stream was forgotten and started over: an unknown number of unread messages of its old life is lost."""
 
     def __init__(self, stream: str, seq: int) -> None:
         super().__init__(stream, seq)

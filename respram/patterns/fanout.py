@@ -5,13 +5,13 @@
     endpoints.route("viewer_alice", segment)
     endpoints.broadcast(segment)                        # to all that are registered: ["viewer_alice"]
 
-A broadcast is one message in a lane of the sender's (lanes.py), which every endpoint reads beside its own stream: a
-thousand viewers cost what one costs, and one round trip. Two senders write two lanes, so neither waits for the other,
-and no message is lost or doubled, whichever nodes they use and whichever of these dies. Registration expires; an
-endpoint registers again before ttl_s, which is its sign of life. A roster lists the registered endpoints (roster.py).
-`sealers` gives endpoints a secret each: what goes to them is sealed with it, and a broadcast goes to each of them by
-itself. Not promised: that an endpoint reads in time (ChunkExpired tells it), or an order between senders, or between
-what is routed to an endpoint and what is broadcast.
+A broadcast is one message in the sender's lane (lanes.py), which every endpoint reads beside its own stream: a thousand
+viewers cost as much as one, a single round trip. Two senders write two lanes, so neither waits for the other, and no
+message is lost or doubled, whichever nodes they use and whichever of these dies. A registration expires; an endpoint
+registers again before ttl_s, which is its sign of life. A roster lists the registered endpoints (roster.py). `sealers`
+gives endpoints a secret each: messages to them are sealed with it, and a broadcast goes to each of them separately. Not
+promised: that an endpoint reads in time (ChunkExpired tells it), or an order between senders, or between routed
+messages and broadcasts.
 """
 
 import time
@@ -29,7 +29,7 @@ from respram.patterns.steps import C, ask, ask_all, hand, operation, pause, stre
 
 BASE = key("roster", "endpoint")
 SHARED = "endpoint:"  # where earlier versions broadcast; read for one version more
-ALL = ""  # whom a lane's stream is for that every endpoint reads: no endpoint has that name
+ALL = ""  # the addressee of the lane's stream that every endpoint reads; no endpoint has this name
 LANES_MAX = 4096  # that an endpoint follows: each costs it two keys at each look
 
 
@@ -50,7 +50,7 @@ class Endpoints(Generic[C]):
 
     @operation
     def register(self, name: str) -> Steps["EndpointReader[C]"]:
-        """Registers for ttl_s; a reader of what is sent from now on."""
+        """Registers for ttl_s; returns a reader of messages that are sent from now on."""
         if not name:
             raise BadName("an endpoint needs a name")
         own, alone = self.sealers.get(name, self.sealer), name in self.sealers
@@ -73,19 +73,19 @@ class Endpoints(Generic[C]):
 
     @operation
     def route(self, name: str, message: bytes) -> Steps[None]:
-        """Sends to one endpoint. Raises ContentMissing when it is not registered: nobody would read it."""
+        """Sends to one endpoint. Raises ContentMissing when it is not registered."""
         if not (yield from ask("HEXISTS", BASE, encoded(name))):
             raise ContentMissing(f"no endpoint {name!r} is registered: it is gone, or never was")
         yield from self._send(name, message)
 
     @operation
     def broadcast(self, message: bytes) -> Steps[list[str]]:
-        """Sends to every endpoint; their names. Raises ValueTooLarge."""
+        """Sends to every endpoint; returns their names. Raises ValueTooLarge."""
         cut(message)  # before anything is sent
         return (yield from lanes.alone(self.client, self.ttl_s, lambda lane: self._broadcast(lane, message)))
 
     def _broadcast(self, lane: lanes.Lane, message: bytes) -> Steps[list[str]]:
-        """Sends to those of the last time while it asks who is there, then to those who have come since."""
+        """Sends to the previously known endpoints while it asks for the current ones, then to the new ones."""
         sent = self._guessed(self.seen.names)
         replies: list[Any] = yield from lane.send(self._copies(sent, message), roster.reading(BASE))
         names: list[str] = roster.names(replies[0])
@@ -97,14 +97,14 @@ class Endpoints(Generic[C]):
         return names
 
     def _guessed(self, names: list[str]) -> list[str]:
-        """Whom a message surely may go to. What is not sealed waits for the answer that somebody reads it in plain."""
+        """Addressees that can be sent to before the answer; an unsealed copy waits until it has a known reader."""
         others: list[str] = self._others(names)
         if not self.sealers or (self.sealer is not None and (not names or len(others) < len(names))):
             return [ALL, *others]
         return others
 
     def _others(self, names: list[str]) -> list[str]:
-        """Those to whom a broadcast goes by itself."""
+        """The endpoints to which a broadcast goes separately."""
         return [name for name in names if name in self.sealers]
 
     def _copies(self, streams: list[str], message: bytes) -> list[tuple[str, bytes, Sealer | None]]:
@@ -117,21 +117,22 @@ class Endpoints(Generic[C]):
 
 @dataclass(slots=True)
 class EndpointReader(Generic[C]):
-    """One endpoint's reader: of its own stream, and of what is broadcast."""
+    """One endpoint's reader, for its own stream and for broadcasts."""
 
     client: C
     name: str
     decoders: list[StreamDecoder[C]]
     own: Sealer | None = None
     shared: Sealer | None = None
-    alone: bool = False  # what is broadcast comes to it by itself
+    alone: bool = False  # broadcasts are sent to it separately
     lanes: dict[str, list[StreamDecoder[C]]] = field(default_factory=dict)
     turn: int = 0
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
-        """The next message. Raises what a stream's `receive` raises, and TooMany; ChunkExpired names the stream it is
-        of.
+        """The next message of any stream. Raises what a stream's `receive` raises, and TooMany.
+
+        ChunkExpired names its stream.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -148,9 +149,7 @@ class EndpointReader(Generic[C]):
 
     @operation
     def skip_to_oldest(self) -> Steps[None]:
-        """Goes on with the oldest messages that are whole: in the streams of which something is gone; where nothing
-        is, in all of them.
-        """
+        """Continues with the oldest complete messages of the streams that lost something, or of all if none did."""
         yield from self._look()
         every = self.decoders + self._followed()
         for decoder in [each for each in every if each.missing_since_s is not None] or every:
@@ -158,13 +157,13 @@ class EndpointReader(Generic[C]):
 
     @operation
     def skip_to_newest(self) -> Steps[None]:
-        """Goes on with whatever is sent from now on."""
+        """Continues with messages that are sent from now on."""
         for decoder in self.decoders:
             yield from decoder.skip_to_newest.steps()
         yield from self._look()  # finds the lanes
         heads, _ = yield from self._look()
         for decoder in self._followed():
-            # Where there is no head yet, whatever comes is from now on: the oldest that is there then.
+            # A stream without a head has no messages yet, so its oldest message will be new.
             found = heads.get(decoder.name)
             decoder.position, decoder.missing_since_s = None, None
             if found is not None:
@@ -174,7 +173,7 @@ class EndpointReader(Generic[C]):
         return [decoder for each in self.lanes.values() for decoder in each]
 
     def _ready(self) -> Steps[list[StreamDecoder[C]]]:
-        """The decoders that may have something, in turn."""
+        """The decoders that may have a message, in turn."""
         placed = {each.name: each.position for each in self._followed() if each.position is not None}
         # A head that was sent twice may for a moment name less than there is, so the next chunk is asked for itself.
         next_chunks: list[Command] = [("EXISTS", chunk_key(name, at)) for name, at in placed.items()]
@@ -189,7 +188,7 @@ class EndpointReader(Generic[C]):
         ]
 
     def _look(self, *more: Command) -> Steps[tuple[dict[str, bytes | None], list[Any]]]:
-        """Which lanes there are. The heads of all streams that were known before it, by name; the replies to more."""
+        """Refreshes the lanes; returns the heads of all streams known before, by name, and the replies to `more`."""
         known: list[StreamDecoder[C]] = self.decoders + self._followed()
         heads_of: Command = ("MGET", *(head_key(decoder.name) for decoder in known))
         replies: list[Any] = yield from ask_all(roster.reading(lanes.BASE), heads_of, *more)
@@ -212,7 +211,7 @@ class EndpointReader(Generic[C]):
 
     @stream
     def messages(self, timeout_s: float) -> Steps[None]:
-        """Each message, until a stream is closed. Raises what `receive` raises, but StreamEnded."""
+        """Yields each message until a stream is closed. Raises what `receive` raises, except StreamEnded."""
         while True:
             try:
                 message = yield from self.receive.steps(timeout_s)
@@ -222,7 +221,7 @@ class EndpointReader(Generic[C]):
 
 
 def _behind(decoder: StreamDecoder[C], head: bytes | None) -> bool:
-    """Whether a reader at its place has something to read, or to be told, by the stream's head."""
+    """Whether the stream's head says that the reader has a message or an error to receive."""
     if decoder.missing_since_s is not None:
         return True
     if head is None:

@@ -4,8 +4,8 @@
     ticket = transfer.send("video.mp4", progress=show)            # a hash: tell it to the other side
     FileTransfer(ContentStore(other_client, "files")).receive(ticket, "copy.mp4", progress=show)
 
-A chunk that is there already is not sent again: a send that broke off is resumed by sending again. A receive keeps what
-it has verified in `<name>.part` and goes on from there; the file gets its name when it is whole.
+A chunk that the store has is not sent again, so sending again resumes a send that broke off. A receive keeps verified
+chunks in `<name>.part` and continues from there; the file gets its name when it is complete.
 Not promised: that chunks wait longer than ttl_s (ContentMissing; send again), or that a file that changes while it
 is sent arrives as it was at any moment.
 """
@@ -47,7 +47,7 @@ class FileTransfer(Generic[C]):
 
     @operation
     def send(self, path: str | os.PathLike[str], progress: Progress | None = None) -> Steps[ContentRef]:
-        """Stores the chunks that are not there, then the list of them; the list's reference is the ticket."""
+        """Stores the missing chunks, then the list of chunks; returns the list's reference, the ticket."""
         source = Path(path)
         total: int = (yield Block(source.stat)).st_size
         hashes: list[str] = []
@@ -74,7 +74,7 @@ class FileTransfer(Generic[C]):
 
     @operation
     def receive(self, ticket: ContentRef, path: str | os.PathLike[str], progress: Progress | None = None) -> Steps[int]:
-        """Writes the file; its size. Raises ContentMissing or ContentCorrupt, and what was verified so far is kept."""
+        """Writes the file and returns its size. Raises ContentMissing or ContentCorrupt; verified chunks are kept."""
         target = Path(path)
         part = target.with_name(target.name + ".part")
         data: bytes = yield from self.store.get.steps(ticket)
@@ -96,7 +96,7 @@ class FileTransfer(Generic[C]):
             raise ContentCorrupt(
                 f"the ticket announces {listing['bytes']} bytes, its chunks have {done}: ask for a new ticket"
             )
-        # Whatever an earlier, longer file of this name left behind its end goes.
+        # Cut what an earlier, longer file of this name left behind the end.
         yield Block(write_at, (part, done, b""))
         yield Block(part.replace, (target,))
         return done
@@ -116,7 +116,7 @@ def write_at(path: Path, offset: int, data: bytes) -> None:
 
 
 def verified_chunks(part: Path, chunks: list[ContentRef], chunk_bytes: int) -> int:
-    """How many whole chunks from the beginning of a partial file are what they should be."""
+    """How many complete chunks at the beginning of a partial file match their hashes."""
     if not part.exists():
         return 0
     with part.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Frames of one's own types, each with its handler, over a stream. Nothing else may live in this file.
+"""Frames of user-defined types over a stream, each type with its handler. Nothing else may live in this file.
 
     MY_HANDSHAKE = 0x80
     FrameSender(encoder).send(MY_HANDSHAKE, payload)
@@ -6,7 +6,7 @@
     dispatcher.register_handler(MY_HANDSHAKE, handle)
     dispatcher.dispatch_next(timeout_s=5)            # calls handle(payload); its result
 
-Types 0x80 to 0xFF are the user's, those below are kept for this library. Not promised: what the stream does not.
+Types 0x80 to 0xFF are the user's; lower ones are reserved for this library. Not promised: more than the stream does.
 """
 
 from collections.abc import Callable
@@ -44,14 +44,14 @@ class FrameDispatcher(Generic[C]):
         return self.decoder.client
 
     def register_handler(self, frame_type: int, handler: Callable[[bytes], Any]) -> None:
-        """One handler for a type, plain or async; a second registration is a mistake and says so."""
+        """Registers the one handler of a type, plain or async; a second registration is an error."""
         if checked_type(frame_type) in self.handlers:
             raise BadName(f"frame type {frame_type:#04x} has a handler already")
         self.handlers[frame_type] = handler
 
     @operation
     def dispatch(self, frame_type: int, payload: bytes) -> Steps[Any]:
-        """Calls the type's handler; its result. Raises Unreadable when there is none."""
+        """Calls the type's handler and returns its result. Raises Unreadable when there is no handler."""
         if frame_type not in self.handlers:
             raise Unreadable(f"no handler is registered for frame type {frame_type:#04x}; the frame was skipped")
         return (yield from call(self.handlers[frame_type], payload))

@@ -1,4 +1,4 @@
-"""Heartbeat and presence: a key that its writer keeps alive, and the news when it stops. Nothing else may live here.
+"""Heartbeat and presence: a member keeps a key alive, and a board reports when it expires. Nothing else may live here.
 
     Heartbeat(client, "worker-12", ttl_s=3).beat()          # every second or so
     board = Presence(other_client)
@@ -6,13 +6,13 @@
     for change in board.changes():                          # Change("worker-12", alive=False, source="expired")
         ...
 
-A member of no group beats under `heartbeat:worker-12`, one of a group under `heartbeat:billing:worker-12`. Who belongs
-to a group stands in its roster (roster.py), so that a board costs what its members cost, whatever else the node holds.
-Beats that other programs write without the roster are found by a walk over the node's keys, one page of it at each
-look; as are those of earlier versions of this library, which beat under `heartbeat:all:worker-12`. The node's *expired*
-events are the failure signal; every `poll_s` the board also asks for its members, which finds newcomers, and losses
+A member without a group beats under `heartbeat:worker-12`, a member of a group under `heartbeat:billing:worker-12`. A
+roster lists each group's members (roster.py), so that the cost of a board depends on its members alone, not on the
+node's other keys. Other programs may beat without the roster, and earlier versions of this library beat under
+`heartbeat:all:worker-12`. A walk over the node's keys finds both, one page at each look. The node's *expired*
+events are the failure signal. Every `poll_s` the board also asks for its members; this finds new members, and losses
 whose event was missed or is switched off. Each loss is reported once. Not promised: that a silent member is dead (it
-may be cut off), nor that a beat missed by milliseconds is forgiven.
+may be cut off), nor that a beat that is milliseconds late still counts.
 """
 
 import time
@@ -50,7 +50,7 @@ class Heartbeat(Generic[C]):
 
     @operation
     def beat(self, detail: bytes = b"") -> Steps[None]:
-        """Says "alive" for another ttl_s. Beat at least three times as often, so that one lost beat is no alarm."""
+        """Reports the member alive for another ttl_s. Beat at least three times per ttl_s, to survive a lost beat."""
         base = roster_base(self.group)
         beat = ("SET", self.key, detail, "PX", ttl_ms(self.ttl_s))
         _, left_ms = yield from ask_all(beat, roster.look(base, self.member))
@@ -77,14 +77,15 @@ class Presence(Generic[C]):
 
     @operation
     def detail(self, member: str) -> Steps[bytes | None]:
-        """What the member said with its last beat; None when it is not alive."""
+        """The detail of the member's last beat; None when it is not alive."""
         (found,) = yield from ask_all(("MGET", *self._keys(member)))
         return next((each for each in found if each is not None), None)
 
     @operation
     def members(self) -> Steps[list[str]]:
-        """All that are alive, sorted. One page of the walk is looked at as well, so a stranger is found at the latest
-        by the call that ends a walk. Raises TooMany.
+        """The members that are alive, sorted. Raises TooMany.
+
+        Each call also reads one page of the walk, so a stranger is found at the latest by the call that ends a walk.
         """
         walk = ("SCAN", self.cursor, "MATCH", glob_escaped(self.prefix) + b"*", "COUNT", SCAN_COUNT)
         fields, (cursor, page) = yield from ask_all(roster.reading(roster_base(self.group)), walk)
@@ -113,7 +114,7 @@ class Presence(Generic[C]):
 
     @stream
     def changes(self, poll_s: float = POLL_S) -> Steps[None]:
-        """Yields members that appear or are gone, without end. Members alive at the start are reported first."""
+        """Yields each member that appears or disappears, without end. Members alive at the start come first."""
         database = self.client.connection_pool.connection_kwargs.get("db") or 0
         yield Subscribe((f"__keyevent@{database}__:expired".encode(),))
         known: set[str] = set()
@@ -133,12 +134,12 @@ class Presence(Generic[C]):
                 yield from hand(Change(gone, False, "expired"))
 
     def _keys(self, member: str) -> tuple[bytes, ...]:
-        """Where the member beats; for those of no group also where earlier versions did."""
+        """The member's keys: its own and, without a group, that of earlier versions."""
         own = self.prefix + key(level(member))
         return (own,) if self.group else (own, group_prefix(EARLIER_GROUP) + key(level(member)))
 
     def _member(self, name: bytes) -> str | None:
-        """Whose beat a key is; None of another group's."""
+        """The member whose beat a key is; None for a key of another group."""
         if not name.startswith(self.prefix):
             return None
         rest = name[len(self.prefix) :]

@@ -1,4 +1,4 @@
-"""JSON in and out of a key, and the advice to those who bring bytes. Nothing else may live in this file."""
+"""JSON values to and from bytes, with advice for callers that pass bytes. Nothing else may live in this file."""
 
 import json
 from types import UnionType
@@ -34,7 +34,7 @@ def _refuse(part: object) -> Json:
 
 
 def from_json(data: bytes, what: str) -> Json:
-    """Raises Unreadable, naming what was read, never its content."""
+    """Parses JSON. Raises Unreadable, which names what was read but never its content."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

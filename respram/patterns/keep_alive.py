@@ -4,10 +4,10 @@
     reason = link.monitor(on_closed)             # returns when the link is closed, after on_closed(peer, reason)
 
 `monitor` beats for its own side and looks for the other's beat in one round trip. Reasons: "timeout" (the peer was
-there and fell silent), "absent" (it never came within `patience_s`), "store away" (the node does not answer, and
-of the peer nothing is known), "auth_failure" (the node wants other credentials), "stopped" (`stop` said so).
+there and fell silent), "absent" (it never came within `patience_s`), "store away" (the node does not answer, so the
+peer's state is unknown), "auth_failure" (the node wants other credentials), "stopped" (`stop` returned true).
 On an asyncio client `monitor` is awaited: as a task beside others it beats until it is cancelled.
-Not promised: that a peer that is called dead has stopped working.
+Not promised: that a peer reported dead has stopped working.
 """
 
 import time
@@ -35,7 +35,7 @@ class KeepAlive(Generic[C]):
 
     @operation
     def tick(self) -> Steps[bool]:
-        """One beat; whether the peer is alive."""
+        """Sends one beat; returns whether the peer is alive."""
         beat = ("SET", self.key(self.me), b"", "PX", ttl_ms(self.ttl_s))
         _, there = yield from ask_all(beat, ("EXISTS", self.key(self.peer)))
         return bool(there)
@@ -47,9 +47,9 @@ class KeepAlive(Generic[C]):
         patience_s: float = 10.0,
         stop: Callable[[], bool] | None = None,
     ) -> Steps[str]:
-        """Beats until the link is closed; the reason. `on_closed(peer, reason)` may be async, and may reconnect.
+        """Beats until the link is closed; returns why. `on_closed(peer, reason)` may be async, and may reconnect.
 
-        `stop` is asked at every beat, an Event's `is_set` for example; what it stops is no news, so `on_closed` is not
+        `stop` is called at every beat, an Event's `is_set` for example. When it ends the link, `on_closed` is not
         called.
         """
         begun = time.monotonic()

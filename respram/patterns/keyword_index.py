@@ -28,7 +28,7 @@ POSTINGS_MAX = 10_000  # documents under one word: each addition rewrites the li
 
 
 def words(text: str) -> list[str]:
-    # One form for texts that look alike: an accent may be a character of its own, and would end the word.
+    # Normalised to one form: a separate accent character would otherwise end the word.
     return sorted(set(re.findall(r"\w+", unicodedata.normalize("NFKC", text.casefold()))))
 
 
@@ -55,7 +55,7 @@ class KeywordIndex(Generic[C]):
 
     @operation
     def add(self, doc_id: str, document: dict[str, Json], content: str = "content") -> Steps[list[str]]:
-        """Stores the document and indexes its field `content`; the words. Raises TooMany before anything is written."""
+        """Stores the document, indexes its field `content` and returns the words. Raises TooMany before any write."""
         found = self.keywords(document[content])
         if len(found) > WORDS_MAX:
             raise TooMany(

@@ -1,15 +1,15 @@
 """Lanes: streams that one process alone writes, so that nothing is decided before a message goes out.
 No pattern's rule here.
 
-A stream that several may write has to be read before each message, and its home decides whose turn it is. Nobody else
-writes a lane: its writer knows the next number by itself, and the chunks, the head and whatever else is to be asked
-travel in one round trip, through any node, whether the home of anything is there or not. A message that a client
-library sends twice is written twice under one number, which is once.
+A stream with several writers must be read before each message, and its home decides whose turn it is. A lane has one
+writer, which knows the next number by itself. The chunks, the head and any further commands travel in one round trip,
+through any node, whether or not the homes of their keys are up. A message that a client library sends twice is written
+twice under one number, so it counts once.
 
-Which lanes there are stands in a roster (roster.py), which readers look at with each poll. So a lane must not be cheap
-to make: a process has one for each node's address and each ttl_s, whichever objects send through it, and they take
-turns. A lane that was not used for IDLE_S, or of whose last message nobody knows whether it was written, is not used
-again; a forked process begins lanes of its own.
+A roster lists the lanes (roster.py), and readers look at it with each poll, so the number of lanes is kept small: a
+process has one lane for each node's address and each ttl_s, and all objects that send through it take turns. A lane is
+abandoned when it was not used for IDLE_S, or when the outcome of its last message is unknown. A forked process starts
+lanes of its own.
 """
 
 import os
@@ -51,7 +51,7 @@ class Lane:
     writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, by tasks too
 
     def send(self, copies: list[tuple[str, bytes, Sealer | None]], *asked: Command) -> Steps[list[Any]]:
-        """Writes a message for each of these; the replies to what else is asked, in the first round trip."""
+        """Writes a message for each addressee; returns the replies to `asked`, which goes in the first round trip."""
         replies: list[Any] = []
         for group in _groups(copies) if copies else [[]]:
             writes = [command for of, message, sealer in group for command in self._writes(of, message, sealer)]
@@ -73,7 +73,7 @@ class Lane:
         self.entered_until_s = until_s
 
     def keep(self) -> Steps[None]:
-        """Enters the lane where it is time to. While its name lasts long enough, a home that is away is no matter."""
+        """Enters the lane in the roster when it is due. While the entry lasts long enough, its home may be away."""
         left_s = self.entered_until_s - time.monotonic() - self.ttl_s
         if left_s < KEPT_S / 2:
             try:
@@ -86,7 +86,7 @@ class Lane:
         stream, at = stream_name(self.name, of), self.numbers.get(of, 0)
         chunks = cut(message)
         keys = [chunk_key(stream, number) for number in range(at, at + len(chunks))]
-        # Nothing is sent of a lane whose message failed, so the number counts from here on.
+        # A lane whose message failed is never used again, so the number may advance here.
         self.numbers[of] = at + len(chunks)
         head = HEAD.pack(at + len(chunks), self.life, 0)
         writes: list[Command] = [
@@ -94,7 +94,7 @@ class Lane:
             for name, chunk in zip(keys, chunks, strict=True)
         ]
         writes.append(("SET", head_key(stream), head, "PX", ttl_ms(self.ttl_s + KEPT_S)))
-        # The chunks of one message have one deadline: a reader may count on it.
+        # The chunks of one message share one deadline; readers rely on it.
         return [("MULTI",), *writes, ("EXEC",)] if len(chunks) > 1 else writes
 
 
@@ -103,9 +103,9 @@ os.register_at_fork(after_in_child=_lanes.clear)
 
 
 def alone(client: Any, ttl_s: float, make: Callable[[Lane], Steps[T]]) -> Steps[T]:
-    """Takes steps with the process's lane through this client, one after another whichever threads or tasks come.
+    """Runs steps with the process's lane for this client, one caller at a time across threads and tasks.
 
-    Where they fail the lane is given up: what it wrote, if anything, stays as it is.
+    When they fail the lane is abandoned; anything it wrote stays.
     """
     place = _place(client, ttl_s)
     while True:
@@ -146,14 +146,14 @@ def _lane(place: tuple[Any, ...], ttl_s: float) -> Lane:
 
 
 def _place(client: Any, ttl_s: float) -> tuple[Any, ...]:
-    """Which node the client speaks to, as far as its settings say."""
+    """The node that the client connects to, according to its settings."""
     pool = client.connection_pool
     told = tuple(pool.connection_kwargs.get(word) for word in ("host", "port", "path", "db"))
     return (*(told if any(told[:3]) else (id(pool),)), ttl_s)
 
 
 def _groups(copies: list[tuple[str, bytes, Sealer | None]]) -> list[list[tuple[str, bytes, Sealer | None]]]:
-    """What goes together in one round trip."""
+    """Groups the messages by round trip."""
     groups: list[list[tuple[str, bytes, Sealer | None]]] = [[]]
     held = 0
     for copy in copies:

@@ -38,7 +38,7 @@ class LinkedList(Generic[C]):
 
     @operation
     def push(self, value: Json) -> Steps[ContentRef]:
-        """Puts a value in front; the new head. The node is stored before the label moves."""
+        """Puts a value in front and returns the new head. The node is stored before the label moves."""
         head, expiry = self.store.label_key(self.head), ttl_ms(self.store.ttl_s)
         for _ in range(CHANGE_TRIES_MAX):
             before: bytes | None = yield from get(head)
@@ -55,7 +55,7 @@ class LinkedList(Generic[C]):
 
     @operation
     def keep(self) -> Steps[int]:
-        """Begins the time of the head and of every node anew; how many nodes."""
+        """Restarts the TTL of the head and of every node; returns how many nodes there are."""
         nodes = yield from self._walk()
         for ref, _ in reversed(nodes):
             yield from self.store.touch.steps(ref)

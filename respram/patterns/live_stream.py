@@ -7,11 +7,11 @@
     encoder.close()                              # receive then raises StreamEnded
 
 A message is written whole or not at all, with the stream's head (the next number) in one MULTI. A reader keeps its own
-place; one that comes late begins with the oldest message whose time is not up. `sealer` encrypts chunks.
-Not promised: that a slow reader sees everything. It gets ChunkExpired, never a gap without a word. The head outlives
-its chunks by HEAD_KEPT_S, so a stream goes on with its numbers after a pause. When the head is forgotten too, the next
-message begins a new life of the stream: a reader of the old one gets StreamRestarted, a kind of ChunkExpired, and goes
-on after a skip. Several writers of one node take turns; writers on *different* nodes need a stream each.
+position; a late reader starts with the oldest live message. `sealer` encrypts chunks.
+Not promised: that a slow reader sees everything. It gets ChunkExpired, never a silent gap. The head outlives its chunks
+by HEAD_KEPT_S, so a stream continues its numbering after a pause. When the head is forgotten too, the next message
+starts a new life of the stream: a reader of the old life gets StreamRestarted, a kind of ChunkExpired, and continues
+after a skip. Several writers of one node take turns; writers on *different* nodes need a stream each.
 """
 
 import secrets
@@ -58,26 +58,27 @@ class StreamEncoder(Generic[C]):
 
     @operation
     def send(self, message: bytes) -> Steps[int]:
-        """Writes a message; the number of its first chunk. Raises ValueTooLarge, StreamEnded, Contended: nothing sent.
+        """Writes a message; returns its first chunk's number. If it raises ValueTooLarge, StreamEnded or Contended,
+        nothing was sent.
         """
         return (yield from self.place(message))[0]
 
     def place(self, message: bytes, at: int = 0, life: int = 0) -> Steps[tuple[int, int]]:
-        """As `send`; the number of its first chunk, and the life of the stream that it belongs to.
+        """As `send`; returns the number of the first chunk and the life of the stream.
 
-        A writer that knows where the stream stands says so: on a node that has heard less, the message takes number
-        `at` all the same, and a stream that the node has not heard of at all goes on with `life`. So what is missing
-        before it is missing for the readers too, who are told.
+        A writer that knows the stream's position passes it. On a node that lags behind, the message still takes number
+        `at`, and a stream unknown to the node continues with `life`. Readers are then told of the chunks that are
+        missing before the message.
         """
         return (yield from self._write(cut(message, self.chunk_bytes), at, life))
 
     @operation
     def close(self) -> Steps[None]:
-        """Says that no more will come. What was sent can still be read until its time is up."""
+        """Closes the stream. Messages that were sent can be read until they expire."""
         yield from self.end()
 
     def end(self, at: int = 0, life: int = 0) -> Steps[None]:
-        """As `close`, by a writer that knows where the stream stands."""
+        """As `close`, for a writer that knows the stream's position."""
         yield from self._write([], at, life, closed=1)
 
     def _write(self, chunks: list[bytes], least: int, known: int, closed: int = 0) -> Steps[tuple[int, int]]:
@@ -122,10 +123,10 @@ class StreamEncoder(Generic[C]):
 
 @dataclass(slots=True)
 class StreamDecoder(Generic[C]):
-    """One reader. `position` is the next chunk it wants, in the stream's `life`: keep both to go on later, on any node.
+    """One reader. `position` is its next chunk in the stream's `life`: keep both to continue later, on any node.
 
-    Without a position it begins with the oldest message. A position counts in a life alone: another's chunks could be
-    taken for those that follow, so BadName is raised for one without the other.
+    Without a position it starts with the oldest message. A position is valid in its own life only, since chunks of
+    another life could be mistaken for those that follow. BadName is raised for one without the other.
     """
 
     client: C
@@ -142,10 +143,9 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
-        """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the place is kept), Tampered, WrongKey.
+        """The next message. Raises TimedOut, StreamEnded, ChunkExpired (the position is kept), Tampered, WrongKey.
 
-        StreamRestarted is a ChunkExpired: the stream lives anew, and what this reader had not read of the old life is
-        gone.
+        StreamRestarted is a ChunkExpired: the stream started over, and the unread messages of its old life are gone.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -170,7 +170,7 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def pending(self) -> Steps[int]:
-        """How many chunks there are from this reader's place on."""
+        """The number of chunks from this reader's position on."""
         head, life, _ = yield from self._head()
         if self.position is not None and self.life in (0, life):
             return max(0, head - self.position)
@@ -179,9 +179,8 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def skip_to_oldest(self) -> Steps[int]:
-        """Goes on with the oldest message that is whole; behind its place where that is what is gone. The new position.
-        """
-        # What lies before a hole was read; it may live still, where a node died before it had passed a chunk on.
+        """Continues with the oldest complete message, behind a gap if there is one; returns the new position."""
+        # Chunks before a gap were read. They may still live, if a node died before it passed a later chunk on.
         behind = (self.position or 0) if self.missing_since_s is not None else 0
         self.position, self.life = yield from self._oldest(behind)
         self.missing_since_s = None
@@ -189,9 +188,9 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def skip_unreadable(self) -> Steps[int]:
-        """Goes on behind a message that `receive` cannot read (Unreadable, Tampered, WrongKey); the new position.
+        """Skips a message that `receive` cannot read (Unreadable, Tampered, WrongKey); returns the new position.
 
-        The chunks of a message end in one millisecond: that is how its end is known where nothing else can be read.
+        The chunks of a message expire in the same millisecond; this shows where an unreadable message ends.
         """
         yield from self._head()  # Unreadable too: then there is nothing behind it
         first = self.position or 0
@@ -210,13 +209,13 @@ class StreamDecoder(Generic[C]):
 
     @operation
     def skip_to_newest(self) -> Steps[int]:
-        """Goes on with whatever is sent from now on; the new position."""
+        """Continues with messages that are sent from now on; returns the new position."""
         self.position, self.life, _ = yield from self._head()
         return self.position
 
     @stream
     def messages(self, timeout_s: float) -> Steps[None]:
-        """Each message until the stream is closed. Raises what `receive` raises, but StreamEnded."""
+        """Yields each message until the stream is closed. Raises what `receive` raises, except StreamEnded."""
         while True:
             try:
                 message = yield from self.receive.steps(timeout_s)
@@ -229,8 +228,9 @@ class StreamDecoder(Generic[C]):
         return head_of(found, self.name)
 
     def _oldest(self, behind: int = 0) -> Steps[tuple[int, int]]:
-        """The first chunk of the oldest whole message, and the life it is of. Chunks expire in order, so it is found by
-        halving; behind a place, if the life is still the one that it counts in.
+        """The first chunk of the oldest complete message, and its life.
+
+        Chunks expire in order, so a binary search finds it. It lies behind a given position if the life is the same.
         """
         high, life, _ = yield from self._head()
         low = behind if life == self.life else 0
@@ -242,8 +242,7 @@ class StreamDecoder(Generic[C]):
         return low, life
 
     def _read(self, first: int) -> Steps[tuple[bytes | None, int | None]]:
-        """A whole message from chunk `first` on; or the number of a chunk that is missing though the head is past it.
-        """
+        """A complete message from chunk `first` on, or the number of a missing chunk that the head is past."""
         parts: list[bytes] = []
         at = first
         while True:
@@ -251,7 +250,7 @@ class StreamDecoder(Generic[C]):
             (found,) = yield from ask_all(("MGET", head_key(self.name), *wanted))
             head, life, ended = head_of(found[0], self.name)
             if life and self.life not in (0, life):
-                # The stream was forgotten and began anew, its numbers too. Whether the old life went on after this
+                # The stream was forgotten and started over, its numbers too. Whether the old life went on after this
                 # reader's last look nobody knows any more, so it is told even where nothing may have been lost.
                 raise StreamRestarted(self.name, first)
             if head < first and found[0] is not None and not self.lone:
@@ -260,7 +259,7 @@ class StreamDecoder(Generic[C]):
                 return None, None if self.life else first
             self.life = life or self.life
             for data in found[1:]:
-                # What the head does not name is not of the stream yet, or never.
+                # A chunk that the head does not name is not part of the stream yet, or never will be.
                 if data is None or (at >= head and not self.lone):
                     if head > at:
                         return None, at

@@ -5,7 +5,7 @@
     expensive.call("value1", 42)                 # remembered
 
 The label is derived from the name and the arguments as JSON, so a text "42" and a number 42 differ.
-Not promised: that two who ask at once do not both compute; that a changed function is noticed (change the name).
+Not promised: that concurrent callers do not both compute; that a changed function is noticed (change the name).
 """
 
 from collections.abc import Callable

@@ -5,9 +5,9 @@
     receiver = MultiplexReceiver(other_client, "meeting-3", ("video", "audio", "chat"))
     receiver.receive(timeout_s=5)                     # ("chat", b"hello")
 
-Each channel is a stream with numbers of its own: a slow video holds up no chat, and an expired one names its channel.
+Each channel is a stream with numbers of its own: slow video does not hold up chat, and ChunkExpired names its channel.
 `sealers` gives channels a secret each.
-Not promised: an order between channels. Whichever has something is served, in turn.
+Not promised: an order between channels. Channels that have a message are served in turn.
 """
 
 import time

@@ -25,7 +25,7 @@ SCAN_COUNT = 1000  # keys looked at in one SCAN step: under a millisecond of the
 
 
 def key(prefix: str, *levels: str) -> bytes:
-    """Human-readable: the levels joined by colons. A level may contain colons itself; then it is several."""
+    """A readable key: the levels joined by colons. A level that contains colons counts as several."""
     for each in (prefix, *levels):
         if not each:
             raise BadName("every level of a key must be a text of at least one character")
@@ -46,17 +46,17 @@ def sized(name: bytes) -> bytes:
 
 
 def level(text: str) -> str:
-    """One level, whatever is in it: colons and unprintable bytes are written as %XX. `unlevel` is its inverse."""
+    """Encodes any text as one level: colons and unprintable bytes become %XX. `unlevel` is its inverse."""
     return quote_from_bytes(encoded(text), safe="/@+,=!$&'()*;.-_~ ")
 
 
 def levels(text: str) -> str:
-    """As `level`, with the colons left as they are: a text that has levels of its own, at the end of a key."""
+    """As `level`, but colons stay: for a text with levels of its own at the end of a key."""
     return quote_from_bytes(encoded(text), safe=":/@+,=!$&'()*;.-_~ ")
 
 
 def unlevel(quoted: str | bytes) -> str:
-    # What another program wrote may be no UTF-8; a listing shows it rather than fail for all.
+    # Another program's name may not be UTF-8; a listing shows it rather than fail as a whole.
     return unquote_to_bytes(quoted).decode(errors="backslashreplace")
 
 
@@ -66,9 +66,9 @@ def unique(prefix: str) -> bytes:
 
 
 def derived(prefix: str, *context: str | bytes) -> bytes:
-    """A key that all who know the context compute alike: SHA-256 over the parts, each with its length before it.
+    """A key that everybody with the same context derives: SHA-256 over the parts, each prefixed by its length.
 
-    Without the lengths ("ab", "c") and ("a", "bc") would meet in one key.
+    Without the lengths ("ab", "c") and ("a", "bc") would share one key.
     """
     if not context:
         raise BadName("a derived key needs at least one part of shared context")

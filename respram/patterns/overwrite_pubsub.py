@@ -1,4 +1,4 @@
-"""Ephemeral pub/sub by overwriting: the latest word on a topic, for all who look. Nothing else may live in this file.
+"""Ephemeral pub/sub by overwriting: subscribers read a topic's latest message. Nothing else may live in this file.
 
     OverwritePublisher(client, "dashboard", ttl_s=10).publish(b"42 orders a minute")     # as often as there is news
     subscriber = OverwriteSubscriber(other_client, "dashboard")
@@ -67,7 +67,7 @@ class OverwriteSubscriber(Generic[C]):
 
     @stream
     def updates(self, poll_s: float = POLL_S) -> Steps[None]:
-        """Each update that is found, without end."""
+        """Yields each update that a poll finds, without end."""
         while True:
             if (update := (yield from self.poll.steps())) is not None:
                 yield from hand(update)

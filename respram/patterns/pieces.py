@@ -1,5 +1,5 @@
-"""A long list in bounded pieces: each a JSON list under a key of its own, how long they are in the record of their
-owner.
+"""A long list stored in bounded pieces. Each piece is a JSON list under a key of its own; the owner's record has their
+lengths.
 
 An addition rewrites the last piece and the owner's record in one MULTI, whatever the list's length. The owner keeps
 `lengths`, and gives it back to every function here. Between nodes the two records travel one by one: a piece that is
@@ -35,7 +35,7 @@ def last_piece(base: bytes, lengths: list[int], what: str) -> Steps[list[Json]]:
 def grown(
     base: bytes, lengths: list[int], last: list[Json], item: Json, ttl_ms: int, what: str
 ) -> tuple[list[int], list[Json], Command]:
-    """Lengths and last piece with one item more, and the command that writes it. Raises TooMany or NotJson."""
+    """Appends one item: the new lengths and last piece, and the command that writes it. Raises TooMany or NotJson."""
     data = to_json([*last, item])
     if lengths and len(data) <= PIECE_BYTES:
         lengths, last = [*lengths[:-1], lengths[-1] + 1], [*last, item]
@@ -47,7 +47,7 @@ def grown(
 
 
 def items(base: bytes, lengths: list[int], what: str, start: int = 0) -> Steps[list[Json]]:
-    """Items from number `start` on. Raises ContentMissing when a piece is gone: a list with holes is none."""
+    """Items from number `start` on. Raises ContentMissing when a piece is gone, rather than skip it."""
     first = 0
     while first < len(lengths) and start >= lengths[first]:
         start -= lengths[first]
@@ -60,7 +60,7 @@ def items(base: bytes, lengths: list[int], what: str, start: int = 0) -> Steps[l
 
 
 def kept(base: bytes, lengths: list[int], ttl_ms: int) -> tuple[Command, ...]:
-    """Commands that let every piece live for so long at least."""
+    """Commands that lengthen the life of every piece to at least the given time."""
     return tuple(("PEXPIRE", piece_key(base, number), ttl_ms, "GT") for number in range(len(lengths)))
 
 
@@ -75,7 +75,7 @@ def _pieces(base: bytes, lengths: list[int], first: int, end: int, what: str) ->
                 raise Unreadable(f"a piece of {what} holds no list: another program wrote to its key")
             if len(piece) < lengths[number]:
                 break
-            # A piece that came before its owner's record may be longer.
+            # A piece that arrived before its owner's record may be longer than the record says.
             pieces.append(piece[: lengths[number]])
         if len(pieces) == end - first:
             return pieces
@@ -87,7 +87,7 @@ def _pieces(base: bytes, lengths: list[int], first: int, end: int, what: str) ->
 
 
 def lengths_of(found: Json, what: str) -> list[int]:
-    """What an owner's record says of its pieces, checked."""
+    """The lengths of the pieces from an owner's record, validated."""
     if (
         not isinstance(found, list)
         or len(found) > PIECES_MAX

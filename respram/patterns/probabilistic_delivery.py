@@ -1,4 +1,4 @@
-"""Probabilistic delivery: each frame goes out with a chance, and both sides count what did not.
+"""Probabilistic delivery: each frame is sent with a given probability, and both sides count the omitted frames.
 Nothing else lives in this file.
 
     sender = ChanceSender(StreamEncoder(client, "camera-1"), chance=0.8, seed=7)
@@ -45,17 +45,18 @@ class ChanceSender(Generic[C]):
 
     @property
     def failed(self) -> int:
-        """How many were to be sent and were not, or not surely: the stream raised. The reader misses them too."""
+        """How many sends failed or had an unknown outcome, because the stream raised. The reader misses them too."""
         return self.offered - self.sent - self.dropped
 
     @operation
     def send(self, frame: bytes, chance: float | None = None) -> Steps[bool]:
-        """Sends the frame with its chance, the sender's without one; whether it was sent. Raises what the stream
-        raises.
+        """Sends the frame with its chance (the sender's by default); returns whether it was sent.
+
+        Raises what the stream raises.
         """
         wanted = self.chance if chance is None else checked_chance(chance)
         number, self.offered = self.offered, self.offered + 1
-        # The draw is made for every frame: another chance for one of them changes no other's fate.
+        # Every frame draws once, so another chance for one frame does not change the result of others.
         if self.draws.random() >= wanted:
             self.dropped += 1
             return False
@@ -83,7 +84,7 @@ class ChanceReader(Generic[C]):
 
     @operation
     def receive(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[Frame]:
-        """The next frame that comes. Expired ones count as missed; raises TimedOut, StreamEnded."""
+        """The next frame that arrives. Expired frames count as missed. Raises TimedOut, StreamEnded."""
         while True:
             try:
                 message = yield from self.decoder.receive.steps(timeout_s, poll_s)
@@ -93,7 +94,7 @@ class ChanceReader(Generic[C]):
         if len(message) < NUMBER.size:
             raise Unreadable(f"a message of stream {self.decoder.name!r} was not sent by ChanceSender")
         (number,) = NUMBER.unpack_from(message)
-        # A sender that began anew counts from 0: what it had offered before is not known.
+        # A restarted sender counts from 0: how many frames it offered before is unknown.
         missed = max(0, number - self.expected)
         self.expected = number + 1
         self.received += 1

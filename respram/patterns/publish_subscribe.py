@@ -38,9 +38,9 @@ class PubSub(Generic[C]):
 
     @operation
     def publish(self, topic: str, data: bytes) -> Steps[int]:
-        """Sends to all who listen now, on every node of the enclave; how many of those listen on *this* node.
+        """Sends to all current listeners on every node of the enclave; returns how many of them are on *this* node.
 
-        0 is no failure: those who listen on other nodes are not counted, since this node does not know them.
+        0 is no failure: listeners on other nodes are not counted, since this node does not know them.
         """
         name = self.publisher.encode()
         if len(name) > PUBLISHER_BYTES_MAX:
@@ -50,7 +50,7 @@ class PubSub(Generic[C]):
 
     @stream
     def messages(self, *topics: str) -> Steps[None]:
-        """Each message on the topics, from the first step of the iteration on, without end."""
+        """Yields each message on the topics without end, starting at the first step of the iteration."""
         yield Subscribe(tuple(channel(topic) for topic in topics))
         while True:
             received = yield Receive(WAIT_S)
@@ -65,7 +65,7 @@ class PubSub(Generic[C]):
         count: int | None = None,
         ready: Callable[[], Any] | None = None,
     ) -> Steps[int]:
-        """Calls each topic's handler as handler(topic, data, publisher) until the time is up or `count` came; how many.
+        """Calls handler(topic, data, publisher) for each message until the timeout or `count`; returns how many.
 
         `ready` is called once the node has confirmed: from then on nothing that is published is missed.
         """

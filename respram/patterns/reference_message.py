@@ -1,4 +1,4 @@
-"""Large messages by reference: the payload goes to a store, a small text goes to the other side. Nothing else here.
+"""Large messages by reference: the payload is stored, and a small text that names it is sent. Nothing else here.
 
     message = ReferenceMessages(store).wrap("process_data", large)     # a short JSON text: send it by any way
     command, data = ReferenceReader(other_client).unwrap(message)
@@ -26,7 +26,7 @@ class ReferenceMessages(Generic[C]):
 
     @operation
     def wrap(self, command: str, payload: bytes) -> Steps[bytes]:
-        """Stores the payload; the message to send."""
+        """Stores the payload and returns the message to send."""
         ref = yield from self.store.store.steps(payload)
         return to_json({"command": command, "store_id": self.store.id, "data_ref": ref.hash})
 

@@ -8,8 +8,8 @@
 Several responders share the work: each request is claimed by one. A handler that raises answers with RemoteError.
 Guarantees: one responder of all nodes handles a request, while the members of the enclave are stable
 (docs/peers.md); with `--decide local` one responder of each node does, and one of all nodes with `settle=` (settle.py).
-Not promised: that a request is handled once while a node dies or is cut off, or at all: TimedOut leaves open whether it
-was.
+Not promised: that a request is handled exactly once while a node dies or is cut off, or at all. After TimedOut it is
+unknown whether the request was handled.
 """
 
 import uuid
@@ -45,7 +45,7 @@ class Requester(Generic[C]):
 
     @operation
     def call(self, request: bytes, timeout_s: float) -> Steps[bytes]:
-        """Raises TimedOut, or RemoteError when the handler failed."""
+        """Sends a request and returns the answer. Raises TimedOut, or RemoteError when the handler failed."""
         request_id = uuid.uuid4().bytes
         stream = StreamEncoder(self.client, f"requests:{self.service}", self.ttl_s)
         yield from stream.send.steps(request_id + request)
@@ -76,10 +76,10 @@ class Responder(Generic[C]):
         on_error: Callable[[Exception], Any] | None = None,
         poll_s: float = SERVE_S,
     ) -> Steps[int]:
-        """Serves until `stop` says so; how many requests. What a handler raises is answered as an error, and told
-        `on_error`.
+        """Serves until `stop` returns true; returns the number of requests.
 
-        A message that no Requester sent is told `on_error` too. What the node raises (StoreAway) ends it.
+        A handler's exception is answered as an error and passed to `on_error`. So is the error of a message that no
+        Requester sent. An exception of the node (StoreAway) ends the loop.
         """
         served = 0
         while stop is None or not stop():
@@ -91,29 +91,28 @@ class Responder(Generic[C]):
 
     @operation
     def serve_one(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[bool]:
-        """Takes one request and answers it; False when none came in time. What the handler raises goes to both sides.
-        """
+        """Takes one request and answers it; False when none came in time. A handler's exception reaches both sides."""
         taken, error = yield from self._serve(handler, timeout_s)
         if error is not None:
             raise error
         return taken
 
     def _serve(self, handler: Callable[[bytes], Any], timeout_s: float) -> Steps[tuple[bool, Exception | None]]:
-        """Whether a request was taken, and what its handler raised. What the node raises is raised."""
+        """Whether a request was taken, and its handler's exception. Exceptions of the node pass through."""
         while True:
             try:
                 message = yield from self.decoder.receive.steps(timeout_s)
             except TimedOut:
                 return False, None
             except ChunkExpired:
-                # Those who asked have stopped waiting; the ones that are left may not have.
+                # The requesters of the expired requests no longer wait; those of the remaining ones may.
                 yield from self.decoder.skip_to_oldest.steps()
                 continue
             except (Unreadable, Tampered, WrongKey) as error:
-                # Not of a Requester. Were it left where it is, nobody behind it would ever be answered.
+                # Not a Requester's message. It is skipped, or it would block every request behind it.
                 try:
                     yield from self.decoder.skip_unreadable.steps()
-                except Unreadable:  # the stream's head is another's: until its time is up, nobody can ask
+                except Unreadable:  # another program wrote the stream's head: no requests until it expires
                     yield from pause(min(timeout_s, SERVE_S))
                 return False, error
             if len(message) < ID_BYTES:
@@ -127,7 +126,7 @@ class Responder(Generic[C]):
         try:
             answer = ANSWERED + (yield from call(handler, request))
         except Exception as error:
-            # The error's name only: its text may hold what the request held.
+            # Only the error's name: its text may contain parts of the request.
             yield from put(answer_key(request_id), FAILED + type(error).__name__.encode(), self.ttl_s)
             return True, error
         try:

@@ -4,9 +4,9 @@
     retry.connect()                              # until the node answers
     retry.call(publish, reading)                 # calls again after StoreAway and TimedOut, and after nothing else
 
-The pause before attempt n is random between 0 and delay_s * 2**n, at most delay_max_s: without the randomness, all who
-lost a node would come back to it in step. Not promised: that the function did nothing before it raised; give it only
-what may be done twice.
+The pause before attempt n is random between 0 and delay_s * 2**n, at most delay_max_s. Without the randomness all
+clients that lost a node would return to it in step. Not promised: that the function did nothing before it raised; pass
+only functions that may run twice.
 """
 
 import random
@@ -29,7 +29,7 @@ class Retry(Generic[C]):
     chance: Callable[[], float] = field(default=random.random)  # from 0 to 1
 
     def pauses_s(self) -> Iterator[float]:
-        """The pauses between the attempts: one fewer than those."""
+        """The pauses between the attempts, one fewer than the attempts."""
         for number in range(self.attempts - 1):
             yield self.chance() * min(self.delay_max_s, self.delay_s * 2**number)
 
@@ -46,7 +46,7 @@ class Retry(Generic[C]):
 
     @operation
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
-        """The function's result; what its last attempt raised, or what is not in `on`, is raised."""
+        """The function's result. Raises the last attempt's exception, and at once any exception that is not in `on`."""
         for seconds in self.pauses_s():
             try:
                 return (yield from call(function, *args, **kwargs))

@@ -1,12 +1,11 @@
-"""The members of a group, as the fields of one hash, so that no scan over other keys is needed. No client, no pattern's
-rule here.
+"""A roster: the members of a group as the fields of one hash, found without a scan. No client, no pattern's rule here.
 
 A name is a field with a time to live of its own, so it leaves by itself when nobody enters it again. Two nodes that
 enter two names in the same moment write two records, and both stay. The hash lives as long as the longest of its names.
-Where a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again
-only when little of the name's time is left. Readers then ask for the keys of the names in a second round trip. A member
-that died is asked for as long as its name is kept: KEPT_LIVES of its signs of life, and no longer than KEPT_S. Where
-the name itself is the sign of life (`entering`, `staying`), one round trip says who is there.
+If a sign of life is a key that is written every second, its writer looks first (`look`), and enters its name again
+only when little of the name's time is left. Readers then ask for the keys of the names in a second round trip. They ask
+for a dead member as long as its name is kept: KEPT_LIVES of its signs of life, and no longer than KEPT_S. If the name
+itself is the sign of life (`entering`, `staying`), one round trip lists the live members.
 """
 
 from collections.abc import Callable
@@ -30,13 +29,13 @@ def look(base: bytes, name: str) -> Command:
 
 
 def entered(base: bytes, name: str, reply: list[int], ttl_s: float) -> Steps[None]:
-    """Sees to it that the name is in the group for longer than ttl_s."""
+    """Ensures that the name stays in the group for longer than ttl_s."""
     if reply[0] <= ttl_ms(ttl_s):
         yield from ask_all(*entering(base, name, ttl_s + min(KEPT_S, KEPT_LIVES * ttl_s)))
 
 
 def entering(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
-    """Commands that let the name be in the group for ttl_s from now."""
+    """Commands that keep the name in the group for ttl_s from now."""
     lasting_ms = ttl_ms(ttl_s)
     return (
         ("HSETEX", base, "PX", lasting_ms, "FIELDS", 1, encoded(name), b""),
@@ -55,8 +54,7 @@ def staying(base: bytes, name: str, ttl_s: float) -> tuple[Command, ...]:
 
 
 def lasting(base: bytes, lasting_ms: int) -> tuple[Command, ...]:
-    """The hash lives as long as its longest name: a new one has the node's default, which NX replaces and GT does not.
-    """
+    """Commands that keep the hash as long as its longest name: NX replaces a new hash's default TTL, GT would not."""
     return ("PEXPIRE", base, lasting_ms, "NX"), ("PEXPIRE", base, lasting_ms, "GT")
 
 
@@ -86,7 +84,7 @@ def alive(every: list[str], key_of: KeyOf) -> Steps[list[str]]:
         groups = [asked[start : start + GROUP] for start in range(0, len(asked), GROUP)]
         asking: list[Command] = [("EXISTS", *(key_of(name) for name in group)) for group in groups]
         counts = yield from ask_all(*asking)
-        # Mostly a group is there as a whole; or none of it is, where many went away together.
+        # Usually all of a group is alive, or, after many left together, none of it.
         mixed = [name for group, count in zip(groups, counts, strict=True) if 0 < count < len(group) for name in group]
         there = yield from ask_all(*(("EXISTS", key_of(name)) for name in mixed))
         gone = {name for name, count in zip(mixed, there, strict=True) if not count}

@@ -28,12 +28,12 @@ class Scratchpad(Generic[C]):
 
     @operation
     def note(self, name: str, value: Json) -> Steps[None]:
-        """Writes the note, or overwrites it; its time begins anew."""
+        """Writes or overwrites the note and restarts its TTL."""
         yield from put(self.key(name), to_json(value), self.ttl_s)
 
     @operation
     def recall(self, name: str, default: Json = None) -> Steps[Json]:
-        """What was noted, or `default` if it was not, or its time is up."""
+        """The note's value, or `default` if it was never written or has expired."""
         found = yield from get(self.key(name))
         return default if found is None else from_json(found, f"note {name!r}")
 
@@ -45,7 +45,7 @@ class Scratchpad(Generic[C]):
 
     @operation
     def keep(self) -> Steps[int]:
-        """Begins the time of every note anew; how many there were."""
+        """Restarts the TTL of every note; returns how many there were."""
         names = yield from self.notes.steps()
         kept = yield from ask_all(*(("PEXPIRE", self.key(name), ttl_ms(self.ttl_s)) for name in names))
         return sum(map(bool, kept))

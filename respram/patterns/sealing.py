@@ -1,4 +1,4 @@
-"""Sealing: authenticated encryption by a shared secret, for whatever goes through a node. No keys of a store live here.
+"""Sealing: authenticated encryption under a shared secret for payloads on a node. No keys of a store live here.
 
     sealer = Sealer(new_secret())
     sealed = sealer.seal(b"plain", context=b"what this is for")
@@ -35,7 +35,7 @@ BY_NUMBER = dict(ALGORITHMS.values())
 
 
 def new_secret() -> str:
-    """32 random bytes as text, to be told to the other side by another way."""
+    """32 random bytes as text, to be given to the other side over another channel."""
     return base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES_MIN)).decode().rstrip("=")
 
 
@@ -65,7 +65,7 @@ class Sealer:
             raise Unreadable(f"no such algorithm: {self.algorithm!r}; there are {', '.join(ALGORITHMS)}")
 
     def seal(self, plain: bytes, context: bytes = b"") -> bytes:
-        """`context` is not in the result, and must be the same when it is opened."""
+        """Encrypts the payload. `context` is not in the result, and must be the same when it is opened."""
         number, cipher = ALGORITHMS[self.algorithm]
         salt = secrets.token_bytes(SALT_BYTES)
         keys = stretched(secret_bytes(self.secret), salt, b"seal", 32 + CHECK_BYTES)
@@ -73,7 +73,7 @@ class Sealer:
         return header + cipher(keys[:32]).encrypt(NONCE, plain, header + context)
 
     def open(self, sealed: bytes, context: bytes = b"") -> bytes:
-        """Raises WrongKey, Tampered or Unreadable; never returns bytes that were not sealed so."""
+        """Decrypts and verifies. Raises WrongKey, Tampered or Unreadable; never returns unauthenticated bytes."""
         if len(sealed) < SEALED_EXTRA_BYTES or sealed[0] not in BY_NUMBER:
             raise Unreadable("these bytes were not sealed by this package, or were cut short")
         header = sealed[: 1 + SALT_BYTES + CHECK_BYTES]

@@ -1,4 +1,4 @@
-"""Secure relay: a payload that passes through nodes that learn nothing of it. Nothing else may live in this file.
+"""Secure relay: an encrypted payload passes through nodes that cannot read it. Nothing else may live in this file.
 
     secret = new_secret()                                    # told to the recipient by another way
     SecureRelay(client, secret).drop(b"the papers", ttl_s=600)
@@ -34,13 +34,13 @@ class SecureRelay(Generic[C]):
 
     @operation
     def drop(self, payload: bytes, ttl_s: float) -> Steps[None]:
-        """Seals and leaves it; the slot's earlier payload is overwritten."""
+        """Seals and stores the payload; the slot's earlier payload is overwritten."""
         sealed = Sealer(self.secret, self.algorithm).seal(payload, self.key)
         yield from put(self.key, sealed, ttl_s)
 
     @operation
     def pick_up(self) -> Steps[bytes]:
-        """Raises ContentMissing (never dropped, or its time is up), WrongKey, Tampered or Unreadable."""
+        """Opens the payload. Raises ContentMissing (not dropped, or expired), WrongKey, Tampered, Unreadable."""
         sealed = yield from get(self.key)
         if sealed is None:
             raise ContentMissing(
@@ -50,6 +50,6 @@ class SecureRelay(Generic[C]):
 
     @operation
     def wait(self, timeout_s: float, poll_s: float = POLL_S) -> Steps[bytes]:
-        """As `pick_up`, once something lies there. Raises TimedOut."""
+        """Waits for a payload, then acts as `pick_up`. Raises TimedOut."""
         found = yield from wait_until(lambda: get(self.key), timeout_s, poll_s, "the payload")
         return Sealer(self.secret, self.algorithm).open(found, self.key)

@@ -43,19 +43,19 @@ class Sessions(Generic[C]):
 
     @operation
     def load(self, session_id: str) -> Steps[Json]:
-        """The state, or None when the session ended; a None that was stored reads the same. Its time begins anew."""
+        """The state, or None when the session ended (a stored None reads the same). Restarts the session's TTL."""
         if not session_id:
             return None
         name = self.key(session_id)
         (found,) = yield from at_home(name, ("GETEX", name, "PX", ttl_ms(self.ttl_s)))
         if found == b"":
-            # The mark of an ended session, in its last millisecond; reading it has prolonged it.
+            # The tombstone of an ended session in its last millisecond; this read has prolonged it.
             yield from self.end.steps(session_id)
         return from_json(found, "a session") if found else None
 
     @operation
     def save(self, session_id: str, data: Json) -> Steps[None]:
-        """Overwrites the state of a live session. Raises SessionEnded instead of bringing an ended one back."""
+        """Overwrites the state of a live session. Raises SessionEnded instead of reviving an ended one."""
         value = to_json(data)
 
         def edit(found: bytes | None) -> bytes:
@@ -73,7 +73,7 @@ class Sessions(Generic[C]):
             found = yield from newest(self.key(session_id))
             if not found:
                 raise SessionEnded("the session ended in the meantime: send the user to the login")
-            # The new one first, each at its own home: until the old one ended, nobody knows the new id.
+            # The new session is written first, each at its own home: nobody knows the new id before the old one ended.
             yield from self._begin(new, found)
             if (yield from let_go(self.key(session_id), found)):
                 return new

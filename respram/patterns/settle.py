@@ -1,17 +1,17 @@
-"""Settling: a claim that is answered once the other nodes have it too. No key of a pattern may live here.
+"""Settling: a claim is granted only after the other nodes hold it too. No key of a pattern may live here.
 
     others = Settle(nodes=2, clients=(client_of_node_2, client_of_node_3))
     CoordinationToken(client_of_node_1, "stage-2", settle=others).claim("worker-7")
 
-Without it a claim is the answer of the key's home alone. While a node dies or is cut off, and with `--decide local`,
-two nodes can both say yes in the milliseconds before they have spoken. With it the claim is written, WAIT says that so
-many other nodes hold it, and then it is read again: on this node, and on those whose clients are given. Why two cannot
-both be told yes when every node has a client: each of the two reads every node after all of them merged its claim.
-Where both were written, the one with the later stamp stands on every node that has merged both, and the other one's
-reader finds it there; a claim that is tried after the merge is refused by the node itself. With `nodes` alone the claim
-is read again on this node only, `pause_s` after the others acknowledged it: what they wrote before they heard of it has
-arrived by then, unless a link is behind by more. That is as good as the links are; with clients it is exact. Not
-promised: an answer while a node is away: Unsettled says so, and nothing stands.
+Without settling the key's home alone grants a claim. While a node dies or is cut off, and with `--decide local`, two
+nodes can both grant one in the milliseconds before they exchange records. With settling the claim is written, WAIT
+confirms that `nodes` other nodes hold it, and then it is read again: on this node, and on those whose clients are
+given. With a client of every node, two claims cannot both be granted: each claimant reads every node after all of them
+merged its claim. If both were written, the later stamp wins on every node that has merged both, and the loser's read
+finds it there. A claim that is tried after the merge is refused by the node itself. With `nodes` alone the claim is
+read again on this node only, `pause_s` after the others acknowledged it. Their earlier writes have arrived by then,
+unless a link lags by more. This is as reliable as the links are; with clients it is exact. Not promised: a grant while
+a node is away. Then Unsettled is raised, and the claim is void.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class Settle:
 def claimed(
     key: bytes, mine: bytes, ttl_s: float, settle: Settle | None, *more: Command
 ) -> Steps[tuple[bool, list[Any]]]:
-    """SET NX, and whether it is ours; with the replies of `more`, sent in the same round trip. Raises Unsettled.
+    """Claims by SET NX: whether the claim is ours, and the replies to `more` of the same round trip. Raises Unsettled.
 
     The GET recognises our own claim when a client library sent the SET twice.
     """
@@ -54,7 +54,7 @@ def claimed(
     except GeneratorExit:
         raise
     except BaseException:
-        # Whoever is cancelled, or told nothing, does not know that it holds the key, and nobody else may have it.
+        # A caller that is cancelled or gets no answer does not know that it holds the key, so the key is released.
         with contextlib.suppress(PatternError):
             yield from let_go(key, mine)
         raise
@@ -77,13 +77,13 @@ def claimed(
         with contextlib.suppress(PatternError):
             yield from let_go(key, mine)
         raise
-    # Where ours is not outranked everywhere yet, it is let go here; a later claim of another's is left alone.
+    # Our claim is released here, in case it still stands somewhere; another client's later claim is left alone.
     yield from let_go(key, mine)
     return False, replies
 
 
 def stands(key: bytes, mine: bytes, settle: Settle) -> Steps[bool]:
-    """Whether every node that can be asked holds just this. Raises Unsettled when one does not answer."""
+    """Whether every node with a client holds exactly this value. Raises Unsettled when one does not answer."""
     yield Pause(settle.pause_s)
     (found,) = yield from ask_all(("GET", key))
     if found != mine or not settle.clients:
@@ -99,9 +99,9 @@ def stands(key: bytes, mine: bytes, settle: Settle) -> Steps[bool]:
 
 
 def let_go(key: bytes, mine: bytes) -> Steps[bool]:
-    """Frees the key if it is still ours: the next claim of anyone, through any node, finds it free. False: it was not.
+    """Frees the key if it is still ours, for the next claim through any node; False if it was not ours.
 
-    A node takes an empty value with a life of a millisecond for letting go at once.
+    A node treats an empty value that lives one millisecond as an immediate release.
     """
     (ours,) = yield from ask_whole(("SET", key, b"", "IFEQ", mine, "PX", ttl_ms(LETTING_GO_S)))
     return bool(ours)

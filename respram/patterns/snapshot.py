@@ -31,9 +31,9 @@ class Snapshots(Generic[C]):
 
     @operation
     def take(self, state: Json, moment_ms: int | None = None) -> Steps[int]:
-        """Stores the state under the moment (Unix milliseconds) and as the latest; the moment.
+        """Stores the state under the moment (Unix milliseconds) and as the latest; returns the moment.
 
-        Without a moment it is now, or the first one after that which no snapshot has. Raises Contended.
+        The default moment is now, or the first later one without a snapshot. Raises Contended.
         """
         data = to_json(state)
         if moment_ms is None:
@@ -55,7 +55,7 @@ class Snapshots(Generic[C]):
 
     @operation
     def restore(self, moment_ms: int | None = None) -> Steps[Json]:
-        """The state at the moment, the latest without one. Raises ContentMissing."""
+        """The state at the moment, or the latest state by default. Raises ContentMissing."""
         label = f"{self.name}:{'latest' if moment_ms is None else moment_ms}"
         found = yield from self.store.get_content_by_label.steps(label)
         if found is None:

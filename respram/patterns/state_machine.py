@@ -4,7 +4,7 @@
     jobs.begin("job-9f3a", "queued") jobs.move("job-9f3a", "queued", "in_progress")
     jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
 
-Every move begins the time anew. A worker that dies leaves its state to expire, and that is the news of its death.
+Every move restarts the TTL. When a worker dies its job's state expires, which is the sign of its death.
 Guarantees: moves through all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
 `--decide local` the moves through one node do, and those through several nodes with `settle=` (settle.py).
 Not promised: a history; nor that two nodes never accept two moves at once while a node dies or is cut off (the later
@@ -43,8 +43,7 @@ class StateMachine(Generic[C]):
 
     @operation
     def begin(self, job: str, state: str, detail: Json = None) -> Steps[None]:
-        """Begins a job. Raises BadTransition if it exists. A beginning that a client library sent twice is recognised.
-        """
+        """Begins a job. Raises BadTransition if it exists. A command that a client library sent twice is recognised."""
         self._known(state)
         mine = to_json({"state": state, "detail": detail, "nonce": uuid.uuid4().hex})
         ours, _ = yield from claimed(key(STATE, job), mine, self.ttl_s, self.settle)
@@ -53,9 +52,9 @@ class StateMachine(Generic[C]):
 
     @operation
     def move(self, job: str, old: str, new: str, detail: Json = None) -> Steps[None]:
-        """From `old` to `new`, if it is in `old`. Moving to the same state again is a sign of life, always allowed.
+        """Moves a job from `old` to `new`. A move to the same state is always allowed, as a sign of life.
 
-        Raises BadTransition, and the job stays as it is.
+        Raises BadTransition, and the job is unchanged.
         """
         self._known(new)
         if new != old and new not in self.moves.get(old, ()):
@@ -87,7 +86,7 @@ class StateMachine(Generic[C]):
 
     @operation
     def state(self, job: str) -> Steps[State | None]:
-        """The state, or None when the job is stale or was never begun: the two cannot be told apart."""
+        """The state, or None when the job is stale or was never begun; the two look the same."""
         found, left_ms = yield from ask_all(("GET", key(STATE, job)), ("PTTL", key(STATE, job)))
         if found is None or left_ms < 0:
             return None

@@ -1,4 +1,4 @@
-"""How a pattern is written once for both clients: it yields what it wants done, a driver does it.
+"""Patterns are written once for both clients: a pattern yields effects, and a driver carries them out.
 
 A pattern's method is a generator of effects (the dataclasses below) and gets each effect's outcome back from
 its `yield`. `@operation` and `@stream` turn such a method into one that runs on the client its object holds:
@@ -35,7 +35,7 @@ TTL_S_MAX = 31_536_000_000.0  # a thousand years: beyond it a number of seconds 
 
 
 class OnClient(Protocol[C_co]):
-    """Any object that holds a client: what `@operation` needs to know of a pattern."""
+    """Any object that holds a client; `@operation` requires nothing else of a pattern."""
 
     @property
     def client(self) -> C_co: ...
@@ -56,7 +56,7 @@ class AsyncOperation(Protocol[P, T_co]):
 
 
 class operation(Generic[P, T]):  # noqa: N801 (used as a decorator, like property)
-    """Decorates a generator method whose `return` is the answer."""
+    """Decorates a generator method whose return value is the result."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], Steps[T]]) -> None:
         self.function = function
@@ -105,35 +105,35 @@ class _Bound:
 
 
 def ask(*command: bytes | str | int) -> Steps[Any]:
-    """One command, its reply."""
+    """Sends one command; returns its reply."""
     replies = yield Ask((command,))
     return replies[0]
 
 
 def ask_all(*commands: Command) -> Steps[list[Any]]:
-    """Several commands in one round trip, not atomic; their replies in order."""
+    """Sends several commands in one round trip, not atomically; returns their replies in order."""
     return (yield Ask(commands)) if commands else []
 
 
 def ask_whole(*commands: Command) -> Steps[list[Any]]:
-    """As `ask_all`, and whoever is cancelled meanwhile learns it once the node has answered."""
+    """As `ask_all`, but a cancellation meanwhile takes effect only once the node has answered."""
     replies: list[Any] = yield Ask(commands, whole=True)
     return replies
 
 
 def ask_atomic(*commands: Command) -> Steps[list[Any]]:
-    """Several commands, all or none, nothing in between; their replies in order."""
+    """Sends several commands as one atomic transaction; returns their replies in order."""
     replies: list[Any] = yield Ask(commands, atomic=True)
     return replies
 
 
 def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Steps[Any]:
-    """The caller's own function, plain or async; async ones need the asyncio client."""
+    """Calls the user's function, plain or async; async functions need the asyncio client."""
     return (yield Call(function, args, kwargs))
 
 
 def hand(item: object) -> Steps[None]:
-    """One item to whoever iterates."""
+    """Yields one item to the iterating caller."""
     yield Hand(item)
 
 
@@ -166,11 +166,11 @@ def put(key: bytes, value: bytes, ttl_s: float) -> Steps[None]:
 
 
 def at_home(key: bytes, *commands: Command) -> Steps[list[Any]]:
-    """Commands on one key, all or none, where its home decides, whatever they are; their replies in order.
+    """Runs commands on one key atomically at the key's home; returns their replies in order.
 
-    What was done about the key before through any node is in them, while the members of the enclave are stable (with
-    `--decide local`: through this one). It costs a round trip between two nodes where the home is another. A comparison
-    that is never true makes it a decision.
+    The replies reflect every earlier write to the key through any node, while the members of the enclave are stable
+    (with `--decide local`: through this node). If the home is another node, this costs a round trip between two nodes.
+    A comparison that is never true turns the commands into a decision, which the home makes.
     """
     *replies, _ = yield from ask_atomic(*commands, ("SET", key, b"", "IFEQ", NEVER))
     return replies
@@ -183,7 +183,7 @@ def newest(key: bytes) -> Steps[bytes | None]:
 
 
 def newest_here(key: bytes) -> Steps[bytes | None]:
-    """The key's value at its home, once this node has it too: what was written before it has come by then."""
+    """The key's value at its home, once this node has it too; earlier writes have arrived here by then."""
     found = yield from newest(key)
     for attempt in range(CHANGE_TRIES_MAX):
         if (yield from get(key)) == found:
@@ -196,9 +196,9 @@ def newest_here(key: bytes) -> Steps[bytes | None]:
 def change(key: bytes, edit: Callable[[bytes | None], bytes | None], ttl_s: float) -> Steps[bytes | None]:
     """Compare-and-set by WATCH and MULTI: `edit` gets the value (None: missing) and returns the new one.
 
-    None from `edit`, or a PatternError that it raises, leaves the key as it is. `edit` may run several times, and must
-    have no effects of its own. Where it declines, the key's home is asked whether this is what there is: what was
-    written through another node may be on its way to this one.
+    None from `edit`, or a PatternError that it raises, leaves the key unchanged. `edit` may run several times, and must
+    have no side effects. When it declines, the value is checked at the key's home first, since a write through another
+    node may still be on its way to this one.
     No update is lost among the clients of all nodes while the members of the enclave are stable (with `--decide local`:
     of one node). While a node dies or is cut off the later stamp wins, and one update can be lost. Raises Contended
     after CHANGE_TRIES_MAX lost races. When the connection breaks at the EXEC, the new value may have been written
@@ -221,7 +221,7 @@ def change(key: bytes, edit: Callable[[bytes | None], bytes | None], ttl_s: floa
 
 
 def edited(edit: Callable[[bytes | None], bytes | None], found: bytes | None) -> tuple[bytes | None, Exception | None]:
-    """What an edit makes of a value, or how it refuses."""
+    """The edited value, or the exception by which the edit refuses."""
     try:
         return edit(found), None
     except PatternError as error:
