@@ -72,6 +72,8 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     homes, session = conn.node.homes, conn.session
     if session.decides or not (decides(command, argv) or command.name in SCRIPTS):
         return
+    if conn.node.busy is conn:
+        return  # its script has begun here, and goes on here whoever decides about its keys by now
     if homes is None:
         if conn.node.decide == MAJORITY:
             raise NO_QUORUM  # this node has not met anybody yet

@@ -319,3 +319,22 @@ def test_a_company_that_cannot_be_sent_is_told_one_by_one(client: Client, away: 
     assert client.raw(request(*BOTH) * 2 + request(b"PING")).count(b"-LOADING") == 2
     away.full = False
     assert in_company(client, away, BOTH, BOTH) == b":1\r\n:0\r\n"
+
+
+def test_a_script_that_has_begun_is_not_sent_to_a_new_home(
+    rig: Rig, away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node was silent until others were told of it, and a peer has become its home: it would run twice."""
+    pytest.importorskip("lupa")
+    client, other = rig.connect(), rig.connect()
+    client(b"CONFIG", b"SET", b"lua-time-limit", b"1")
+    client(b"CONFIG", b"SET", b"script-time-max", b"1000")
+    text = b"redis.call('INCR', KEYS[1]) while true do end"
+    assert client(b"EVAL", text, b"1", b"mine") == b""
+    assert rig.node.busy is client.conn and client.conn.session.suspended
+    monkeypatch.setattr(Away, "is_here", lambda self, slot: False)
+    rig.engine.use_homes(b"\1\0" * 16_384)
+    for _ in range(3):
+        assert client.wake() == b""
+    assert not away.sent and rig.node.busy is client.conn
+    assert other(b"SCRIPT", b"KILL").startswith(b"-UNKILLABLE")
