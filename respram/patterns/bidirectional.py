@@ -48,5 +48,5 @@ class Duplex(Generic[C]):
 
     @operation
     def close(self) -> Steps[None]:
-        """This side will send no more; it may still receive."""
+        """Closes this side's direction; it may still receive."""
         yield from self.encoder.close.steps()

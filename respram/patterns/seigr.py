@@ -7,7 +7,7 @@
     storage = BinaryStorage(STCWrapper(b"seed_32_bytes_minimum_required!!"))
     hash_addr = await storage.store(b"reading")
 
-Code that was written for that library runs with its import lines changed. What stands behind a name here:
+Code that was written for that library runs once its import lines are changed. Each name here is backed by:
 
     STCWrapper                    a Sealer (AES-256-GCM) of a key derived from the seed; `hash` is SHA-256
     StreamEncoder, StreamDecoder  segments sealed and numbered, carried by whatever the caller likes
@@ -17,7 +17,7 @@ Code that was written for that library runs with its import lines changed. What 
                                   up hop by hop; `port` is taken and not listened on
     PubSubManager                 publish_subscribe.py     ContentDistribution   content_distribution.py, all at once
 
-Not promised: what those pages do not promise; compatibility with the wire of the library whose names these are.
+Not promised: more than those modules promise, or wire compatibility with that library.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ _nodes: dict[str, "AsyncRedis"] = {}
 
 
 def use(nodes: "Mapping[str, AsyncRedis] | AsyncRedis") -> None:
-    """The nodes of the enclave, by address, for whatever is made without a client from here on."""
+    """Sets the nodes of the enclave, by address, for all later objects that get no client of their own."""
     _nodes.clear()
     _nodes.update(nodes if isinstance(nodes, Mapping) else {"store": nodes})
 
@@ -79,7 +79,7 @@ def any_client() -> "AsyncRedis":
 
 @dataclass(slots=True)
 class STCWrapper:
-    """The seed of both sides, as a sealer."""
+    """A sealer that is derived from the seed that both sides share."""
 
     seed: bytes = field(repr=False)
     sealer: Sealer = field(init=False, repr=False)
@@ -102,7 +102,7 @@ class STCWrapper:
 
 @dataclass(slots=True)
 class StreamEncoder:
-    """Bytes as numbered, sealed segments; how they travel is the caller's."""
+    """Cuts bytes into numbered, sealed segments; the caller transports them."""
 
     stc: STCWrapper
     session_id: bytes
@@ -113,7 +113,7 @@ class StreamEncoder:
     ended: bool = False
 
     async def send(self, data: bytes) -> AsyncIterator[tuple[int, bytes]]:
-        """The segments of the data, with their numbers."""
+        """Returns the segments of the data, with their numbers."""
         if self.ended:
             raise StreamEnded(f"stream {self.stream_id} was finished; nothing was sent")
         for at in range(0, max(1, len(data)), self.segment_bytes):
@@ -121,14 +121,14 @@ class StreamEncoder:
             yield seq, self.stc.encrypt(data[at : at + self.segment_bytes], place(self.session_id, self.stream_id, seq))
 
     def finish(self) -> int:
-        """Ends the stream; how many segments it had: tell it to the decoder."""
+        """Ends the stream; returns its number of segments, which the decoder needs."""
         self.ended = True
         return self.next_seq
 
 
 @dataclass(slots=True)
 class StreamDecoder:
-    """The other side: segments in any order in, bytes in order out."""
+    """Reassembles a stream: it takes segments in any order and returns bytes in order."""
 
     stc: STCWrapper
     session_id: bytes
@@ -137,7 +137,7 @@ class StreamDecoder:
     pending: dict[int, bytes] = field(default_factory=dict)
 
     def receive_segment(self, segment: bytes, sequence: int) -> None:
-        """Takes a segment; one that came before is no news. Raises WrongKey, Tampered, Unreadable."""
+        """Takes a segment; duplicates are ignored. Raises WrongKey, Tampered, Unreadable."""
         if sequence < self.next_seq or sequence in self.pending:
             return
         if len(self.pending) >= PENDING_MAX:
@@ -145,7 +145,7 @@ class StreamDecoder:
         self.pending[sequence] = self.stc.decrypt(segment, place(self.session_id, self.stream_id, sequence))
 
     async def receive_all(self) -> bytes:
-        """All bytes from where the last call ended, in order. Raises ChunkExpired when one between is missing."""
+        """All bytes since the last call, in order. Raises ChunkExpired when a segment between them is missing."""
         parts: list[bytes] = []
         while (part := self.pending.pop(self.next_seq, None)) is not None:
             parts.append(part)
@@ -155,13 +155,13 @@ class StreamDecoder:
         return b"".join(parts)
 
     def skip_to_oldest(self) -> int:
-        """Goes on with the first segment that came; its number."""
+        """Continues with the oldest segment that has arrived; returns its number."""
         self.next_seq = min(self.pending, default=self.next_seq)
         return self.next_seq
 
 
 class BinaryStorage:
-    """Bytes by their keyed hash, sealed."""
+    """Stores sealed bytes under their keyed hash."""
 
     def __init__(
         self, stc: STCWrapper, client: "AsyncRedis | None" = None, store_id: str = "stt", ttl_s: float = 3600.0
@@ -169,11 +169,11 @@ class BinaryStorage:
         self.storage = storage.BinaryStorage(ContentStore(client or any_client(), store_id, ttl_s), stc.sealer)
 
     async def store(self, data: bytes) -> str:
-        """The address, in hexadecimal digits."""
+        """Stores the data and returns its address in hexadecimal digits."""
         return (await self.storage.store(data)).hash
 
     async def retrieve(self, address: str) -> bytes:
-        """Raises ContentMissing, ContentCorrupt, WrongKey, Tampered."""
+        """The content at an address. Raises ContentMissing, ContentCorrupt, WrongKey, Tampered."""
         return await self.storage.retrieve(ContentRef(address))
 
 
@@ -187,7 +187,7 @@ class EndpointManager:
         return await self.endpoints.register(name)
 
     async def route_to_endpoint(self, name: str, segment: bytes) -> None:
-        """Raises ContentMissing when no such endpoint is registered."""
+        """Sends to one endpoint. Raises ContentMissing when it is not registered."""
         await self.endpoints.route(name, segment)
 
     async def broadcast(self, segment: bytes) -> list[str]:
@@ -195,7 +195,7 @@ class EndpointManager:
 
 
 class FrameDispatcher:
-    """Handlers by frame type; the caller says when a frame has come."""
+    """Handlers by frame type; the caller passes in each frame."""
 
     def __init__(self) -> None:
         self.handlers: dict[int, Callable[[bytes], Any]] = {}
@@ -206,7 +206,7 @@ class FrameDispatcher:
         self.handlers[frame_type] = handler
 
     async def dispatch(self, frame_type: int, payload: bytes) -> Any:
-        """Calls the type's handler; its result. Raises Unreadable when there is none."""
+        """Calls the type's handler and returns its result. Raises Unreadable when there is no handler."""
         if frame_type not in self.handlers:
             raise Unreadable(f"no handler is registered for frame type {frame_type:#04x}; the frame was skipped")
         result = self.handlers[frame_type](payload)
@@ -247,18 +247,18 @@ class STTNode:
         return session
 
     async def accept(self, timeout: float = 10.0) -> "STTSession[AsyncRedis]":
-        """The session of the next peer that connects. Raises ConnectionTimeoutError's kind, TimedOut."""
+        """The session of the next peer that connects. Raises TimedOut, ConnectionTimeoutError's base."""
         session = await self.node.accept(timeout)
         await self.start()
         return session
 
     async def start(self) -> None:
-        """Begins to beat for all sessions."""
+        """Starts the heartbeats of all sessions."""
         if self.task is None or self.task.done():
             self.task = asyncio.ensure_future(self._attend())
 
     async def stop(self) -> None:
-        """Closes every session, and beats no more."""
+        """Closes every session and stops the heartbeats."""
         try:
             for session in list(self.node.sessions.values()):
                 await session.close()
@@ -271,7 +271,7 @@ class STTNode:
             try:
                 await self.node.attend(ATTEND_S)
             except Exception as error:
-                # A handler's, most likely. The sessions need their beats, and the program its news.
+                # Most likely a handler's exception. Sessions still need their beats, and the program must learn of it.
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": f"node {self.node.node_id!r} goes on with its sessions", "exception": error}
                 )
@@ -295,7 +295,7 @@ class KademliaDHT:
         self.managers: list[PubSubManager] = []
 
     async def start(self) -> None:
-        """Asks every node whether it is there. Raises ConnectionRefusedError when none is."""
+        """Pings every node. Raises ConnectionRefusedError when none answers."""
         answers = await asyncio.gather(*map(self._there, self.pool.clients))
         if not any(answers):
             raise NodeRefused("no node of the enclave answers: check addresses and ports")
@@ -305,7 +305,7 @@ class KademliaDHT:
             await manager.stop()
 
     def lookup(self, name: str) -> "list[tuple[str, AsyncRedis]]":
-        """The nodes in the order in which a name is looked for: all who know them choose alike."""
+        """The nodes in the order of preference for a name; everybody with the same nodes gets the same order."""
         return [(node, self.pool.clients[node]) for node in self.pool.order_of(name)]
 
     async def _there(self, node: str) -> bool:
@@ -338,9 +338,9 @@ class PubSubManager:
         raise NodeRefused(str(last))
 
     async def subscribe(self, topic: str, handler: Callable[[str, bytes, DHTNode], Any]) -> None:
-        """Calls handler(topic, data, publisher), plain or async, for each message from the return of this call on.
+        """Calls handler(topic, data, publisher), plain or async, for each message after this call returns.
 
-        It listens on the topic's node, and on the next when that is away; what is published in between is missed.
+        It listens on the topic's node, and on the next one when that is away; messages during the switch are missed.
         """
         if topic in self.tasks:
             raise BadName(f"topic {topic!r} has a handler already")
@@ -399,12 +399,12 @@ class ContentDistribution:
 
 
 def place(session_id: bytes, stream_id: int, seq: int) -> bytes:
-    """What a segment is sealed for: moved elsewhere it does not open."""
+    """The context that a segment is sealed for; at another place it does not open."""
     return b"stt %s %d %d" % (session_id.hex().encode(), stream_id, seq)
 
 
 async def cancelled(tasks: "list[asyncio.Task[Any]]") -> None:
-    """Ends the tasks and waits until they have ended. redis-py may lose a cancellation, so it is said again."""
+    """Cancels the tasks and waits for their end. redis-py may lose a cancellation, so it is repeated."""
     while left := [task for task in tasks if not task.done()]:
         for task in left:
             task.cancel()

@@ -8,14 +8,14 @@ Nothing else lives here.
     stream.send(b"GET /data"); stream.receive(timeout_s=5)
     stream.close(); stream.is_closed()
 
-A session is a random id that both sides know, kept alive by beats from both; every call on it or on a stream of it
-beats when it is due, and `attend` beats for those who have nothing else to do. A stream is two live streams, one each
-way. Continuity: when the node does not answer, the session goes on through another of the pool. The reader goes on by
-position; the writer sends again what the other node has not heard of, from the last `KEPT_MAX` messages. What is not to
-be had any more is told (ChunkExpired), never passed over. A node that answers that a key's home is away is asked again,
-for HOME_S. Not promised: that the peer has processed what was sent; that
-a message outlives `ttl_s`; that nothing comes twice after a node was lost in the middle of a send. Who knows the peers'
-names can read along: give `sealer`, or a sealer per stream.
+A session is a random id that both sides know, kept alive by beats from both. Every call on the session or on one of its
+streams beats when a beat is due; `attend` beats for idle sessions. A stream is two live streams, one for each
+direction. Continuity: when the node does not answer, the session continues through another node of the pool. The reader
+continues at its position; the writer resends the messages that the other node lacks, from the last `KEPT_MAX`. Lost
+messages are reported (ChunkExpired), never skipped silently. A node that answers that a key's home is away is asked
+again for HOME_S. Not promised: that the peer has processed a message; that a message outlives `ttl_s`; that no message
+arrives twice after a node was lost in the middle of a send. Whoever knows the peers' names can read the messages: give
+`sealer`, or a sealer per stream.
 """
 
 import functools
@@ -69,7 +69,7 @@ OnClosed = Callable[[bytes, str], Any]
 
 @dataclass(slots=True)
 class STTNode(Generic[C]):
-    """One side: who it is, and how it reaches the store."""
+    """One side of sessions: its name and its connections to the store."""
 
     store: C | AffinityPool[C]
     node_id: str
@@ -88,7 +88,7 @@ class STTNode(Generic[C]):
 
     @property
     def client(self) -> C:
-        """Any of the clients: of which kind they are. Which one is asked, `steady` says, since none may be there."""
+        """Any of the clients, to tell their kind. `steady` chooses the one to use, since some may be away."""
         return next(iter(self.store.clients.values())) if isinstance(self.store, AffinityPool) else self.store
 
     def client_of(self, peer_id: str, prefer: str | None = None) -> C:
@@ -105,7 +105,7 @@ class STTNode(Generic[C]):
         `peer_addr` is the node of the pool to go through, if it is one of them; else the peer's own by affinity.
         """
         session = self._session(secrets.token_bytes(SESSION_BYTES), peer_id, peer_addr)
-        # A beat comes first, and again while the peer is waited for: without one an offer is of a session that is over.
+        # Beat first, and again while waiting for the peer: an offer without a beat counts as an ended session.
         yield from session.through(lambda _: session.sign())
         yield from session.through(lambda _: self._offer(session, timeout))
         end = time.monotonic() + timeout
@@ -121,7 +121,7 @@ class STTNode(Generic[C]):
     def accept(self, timeout: float = 10.0) -> Steps["STTSession[C]"]:
         """The session of the next peer that connects. Raises TimedOut, StoreAway.
 
-        What is no offer is passed over and counted, in `passed_over`; so are offers of sessions that are over.
+        Messages that are no offers, and offers of ended sessions, are skipped and counted in `passed_over`.
         """
         end = time.monotonic() + timeout
         try:
@@ -133,9 +133,9 @@ class STTNode(Generic[C]):
         return (yield from self._begin(session))
 
     def steady(self, peer_id: str, prefer: str | None, make: Callable[[str], Steps[T]]) -> Steps[T]:
-        """The steps that `make` gives for a node of the pool, on the peer's; on the next when that is away.
+        """Runs the steps of `make` on the peer's node of the pool, or on the next one when that is away.
 
-        Only the node that did not answer counts as away. Raises what the last one raised.
+        Only a node that did not answer counts as away. Raises the last node's exception.
         """
         pool = self.store
         failed, busy_s, begun_s = 0, 0.0, time.monotonic()
@@ -160,7 +160,7 @@ class STTNode(Generic[C]):
                 pool.away(place)
 
     def _offered(self, end: float) -> Steps[tuple[bytes, str]]:
-        """The next offer of a session that is alive: its id, and whose it is. Where it raises, the place is kept."""
+        """The next offer of a live session: its id and its peer. When it raises, the position is kept."""
         kept = self.offers.position, self.offers.life
         try:
             if self.offers.position is None:
@@ -176,18 +176,18 @@ class STTNode(Generic[C]):
                 link = KeepAlive(self.client, session_id.hex(), self.node_id, peer_id, self.alive_s)
                 if (yield from exists(link.key(peer_id))):
                     return offer
-                # The others are of sessions that are over: their side beats no more.
+                # The other offers are of ended sessions, whose side no longer beats.
                 kept = self.offers.position, self.offers.life
         except StoreAway:
             self.offers.position, self.offers.life = kept
             raise
 
     def _next_offer(self, wait_s: float) -> Steps[tuple[bytes, str] | None]:
-        """What the next message offers; None when it is no offer. Raises TimedOut."""
+        """The offer in the next message; None when the message is no offer. Raises TimedOut."""
         try:
             message = yield from self.offers.receive.steps(wait_s)
         except ChunkExpired:
-            # Whoever offered it has stopped waiting.
+            # The peer that offered it no longer waits.
             yield from self.offers.skip_to_oldest.steps()
             return None
         except (Unreadable, Tampered, WrongKey):
@@ -207,8 +207,9 @@ class STTNode(Generic[C]):
 
     @operation
     def attend(self, seconds: float, stop: Callable[[], bool] | None = None) -> Steps[int]:
-        """Beats for every session for so long; how many were closed meanwhile. What a handler raises ends it, once
-        every session had its beat.
+        """Beats for every session for the given time; returns how many were closed meanwhile.
+
+        A handler's exception ends it, once every session had its beat.
         """
         end, closed = time.monotonic() + seconds, 0
         while True:
@@ -267,7 +268,7 @@ class STTSession(Generic[C]):
     def open_stream(
         self, stream_id: int | None = None, max_frame_size: int = CHUNK_BYTES, sealer: Sealer | None = None
     ) -> "STTStream[C]":
-        """A stream of the session; both sides open it under the same number. Without one the next free number."""
+        """A stream of the session; both sides open it under the same number, by default the next free one."""
         if self.closed:
             raise SessionClosed(f"the session with {self.peer_id!r} is closed: {self.closed}")
         number = max(self.streams, default=0) + 1 if stream_id is None else stream_id
@@ -281,19 +282,19 @@ class STTSession(Generic[C]):
         return self.streams[number]
 
     def get_stream(self, stream_id: int) -> "STTStream[C]":
-        """The stream that the peer opened under this number, or this side did."""
+        """The stream that the peer or this side opened under this number."""
         return self.open_stream(stream_id)
 
     @operation
     def beat(self) -> Steps[bool]:
-        """One beat if it is due, or the session's end; whether it is alive."""
+        """Beats if a beat is due, or ends the session; returns whether it is alive."""
         if not self.closed:
             yield from self.steady(lambda _: self.pulse())
         return not self.closed
 
     @operation
     def alive(self) -> Steps[bool]:
-        """As `beat`; where no node answers, or none takes the credentials, it is closed, and False."""
+        """As `beat`; when no node answers or accepts the credentials, closes the session and returns False."""
         try:
             return (yield from self.beat.steps())
         except (WrongCredentials, StoreAway):
@@ -303,9 +304,9 @@ class STTSession(Generic[C]):
 
     @operation
     def close(self) -> Steps[bool]:
-        """Closes the streams and the session; whether the peer could be told. If not, it finds the session silent.
+        """Closes the streams and the session; returns whether the peer was told. If not, it notices the silence.
 
-        Nothing happens when it is closed already.
+        A closed session stays as it is.
         """
         if self.closed:
             return False
@@ -324,7 +325,7 @@ class STTSession(Generic[C]):
         return told
 
     def sign(self) -> Steps[None]:
-        """This side's beat if it is due, whatever the peer does."""
+        """Sends this side's beat if it is due, whatever the peer does."""
         now_s = time.monotonic()
         if not self.beat_s or now_s - self.beat_s >= self.node.alive_s / BEATS_PER_LIFE:
             link = KeepAlive(self.client, self.session_id.hex(), self.node.node_id, self.peer_id, self.node.alive_s)
@@ -332,12 +333,12 @@ class STTSession(Generic[C]):
             self.beat_s = now_s
 
     def accepted(self) -> Steps[bool]:
-        """Whether the peer has taken the offer; beats meanwhile."""
+        """Whether the peer has accepted the offer; beats meanwhile."""
         yield from self.sign()
         return (yield from exists(answer_key(self.session_id)))
 
     def pulse(self) -> Steps[None]:
-        """One beat if it is due; where the session is over, `ending` says why."""
+        """Beats if a beat is due; when the session is over, sets `ending` to the reason."""
         link = KeepAlive(self.client, self.session_id.hex(), self.node.node_id, self.peer_id, self.node.alive_s)
         now_s = time.monotonic()
         if self.closed or (self.beat_s and now_s - self.beat_s < self.node.alive_s / BEATS_PER_LIFE):
@@ -351,7 +352,7 @@ class STTSession(Generic[C]):
             self.ending = "closed" if bye is not None else "timeout"
 
     def through(self, make: Callable[[str], Steps[T]]) -> Steps[T]:
-        """As the node's `steady`, for this peer, noting which node of the pool it was."""
+        """As the node's `steady`, for this peer; notes the node of the pool that was used."""
 
         def noted(place: str) -> Steps[T]:
             self.moves += self.place not in (None, place)
@@ -361,7 +362,7 @@ class STTSession(Generic[C]):
         return (yield from self.node.steady(self.peer_id, self.prefer, noted))
 
     def steady(self, make: Callable[[str], Steps[T]]) -> Steps[T]:
-        """As `through`; the session ends where no node answers, none takes the credentials, or the peer is gone."""
+        """As `through`; the session ends when no node answers or accepts the credentials, or the peer is gone."""
         try:
             result = yield from self.through(make)
         except WrongCredentials:
@@ -382,8 +383,9 @@ class STTSession(Generic[C]):
         yield from put(link.key(self.node.node_id), b"", 0.001)
 
     def _end(self, reason: str) -> Steps[None]:
-        """Ends the session and tells every handler, then raises what the first of them raised. Without a reason
-        nothing happens.
+        """Ends the session and calls every handler, then raises the first exception of a handler.
+
+        Without a reason nothing happens.
         """
         if self.closed or not reason:
             return
@@ -429,7 +431,7 @@ class STTStream(Generic[C]):
 
     @operation
     def send(self, message: bytes) -> Steps[int]:
-        """Sends a message; the number of its first frame. Raises StreamEnded, SessionClosed, ValueTooLarge."""
+        """Sends a message; returns its first frame's number. Raises StreamEnded, SessionClosed, ValueTooLarge."""
         if self.is_closed():
             raise StreamEnded(
                 f"stream {self.stream_id} is closed: {self.session.closed or 'by this side'}; nothing was sent"
@@ -449,7 +451,7 @@ class STTStream(Generic[C]):
                 self.ended = True
                 raise
             except TimedOut:
-                # What was sent before the end is read first, so the end is news only when nothing more comes.
+                # Messages before the end are read first, so the end is reported only when nothing more comes.
                 if not (yield from self.session.alive.steps()):
                     raise SessionClosed(
                         f"the session with {self.session.peer_id!r} is closed: {self.session.closed}"
@@ -461,7 +463,7 @@ class STTStream(Generic[C]):
 
     @operation
     def close(self) -> Steps[None]:
-        """This side will send no more; it may still receive."""
+        """Closes this side's direction; it may still receive."""
         if not self.is_closed():
             self.closing = True
             yield from self.session.steady(self.end)
@@ -476,7 +478,7 @@ class STTStream(Generic[C]):
         return (yield from self.decoder.receive.steps(wait_s))
 
     def _alone(self, steps: Steps[T]) -> Steps[T]:
-        """One at a time, so that numbers and what is kept stay in order, whichever threads or tasks send."""
+        """Runs one sender at a time across threads and tasks, so that numbers and kept messages stay in order."""
         while not self.writing.acquire(blocking=False):
             yield from pause(WRITING_S)
         try:
@@ -497,7 +499,7 @@ class STTStream(Generic[C]):
         yield from self._encoder().end(self.next_seq, self.life)
 
     def _catch_up(self, place: str) -> Steps[None]:
-        """Sends again, under their old numbers, what the node that the session moved to has not heard of."""
+        """Resends, under their old numbers, the messages that the session's new node lacks."""
         if self.place not in (None, place) and self.kept:
             until = time.monotonic() + LATE_S
             while True:
@@ -505,7 +507,7 @@ class STTStream(Generic[C]):
                 head, life, ended = head_of(found, self._name())
                 if life not in (0, self.life):
                     self.life, self.next_seq, head = life, head, 0  # it began anew there: all is sent behind that
-                # What is on its way between nodes comes by itself.
+                # Messages that are on their way between nodes arrive by themselves.
                 if head >= self.next_seq or time.monotonic() >= until:
                     break
                 yield from pause(POLL_S)
@@ -514,7 +516,7 @@ class STTStream(Generic[C]):
         self.place = place
 
     def _resend(self, head: int) -> Steps[None]:
-        """Where it fails, whoever comes next begins with what was not sent."""
+        """Sends the messages in order. After a failure the next caller starts with those that were not sent."""
         for number, (seq, message) in enumerate(self.kept):
             if seq >= head:
                 at, self.life = yield from self._encoder().place(message, seq, self.life)

@@ -7,14 +7,14 @@
     document.read(1)
     document.numbers()                           # [1, 2]
 
-The numbers stand in one hash, `versions:<store>:<name>`: a field for each, which lives as long as its version,
-and `last`, the highest, which lives as long as any. So publishing costs the same whatever else there is, and however
-many versions live. HINCRBY of `last` gives each publisher a number of its own, and SET NX of the label sees to it that
-nobody else has it. Guarantees: publishers at all nodes never share a number, while the members of the enclave are
-stable (docs/peers.md); with `--decide local` publishers at one node do not, nor those at several nodes with `settle=`
+The numbers are stored in one hash, `versions:<store>:<name>`: a field for each, which lives as long as its version,
+and `last`, the highest, which lives as long as any. So the cost of publishing depends neither on other keys nor on how
+many versions live. HINCRBY of `last` gives each publisher a number of its own, and SET NX of the label ensures that
+nobody else has it. Guarantees: publishers at all nodes never share a number while the members of the enclave are stable
+(docs/peers.md). With `--decide local` this holds for publishers at one node, and for several nodes with `settle=`
 (settle.py). Not promised: that old versions stay (each has its own ttl_s), a number's uniqueness while a node dies or
-is cut off, or that numbers have no gaps: where a client library sends a command twice, because the connection broke,
-a number is left out, or the version has two.
+is cut off, or that numbers have no gaps. When a client library sends a command twice, because the connection broke, a
+number is skipped or the version has two.
 """
 
 import uuid
@@ -47,13 +47,13 @@ class Versions(Generic[C]):
 
     @operation
     def publish(self, content: bytes) -> Steps[int]:
-        """Stores the next version and moves `latest` to it; its number. Counts on from the highest that still lives."""
+        """Stores the next version, moves `latest` to it and returns its number, one above the highest live one."""
         ref = yield from self.store.store.steps(content)
         for _ in range(CHANGE_TRIES_MAX):
             number = yield from self._next()
             label = self.store.label_key(self.label(number))
             if self.settle is not None:
-                # The label of a number says what it holds, not who claimed it: the claim is a key of its own.
+                # A version's label names its content, not the claimant, so the claim is a key of its own.
                 mine = uuid.uuid4().bytes
                 taken, _ = yield from claimed(self.key + b":%d" % number, mine, self.store.ttl_s, self.settle)
                 if not taken:
@@ -72,7 +72,7 @@ class Versions(Generic[C]):
 
     @operation
     def read(self, version: int | None = None) -> Steps[bytes]:
-        """A version's content, the latest's without a number. Raises ContentMissing."""
+        """A version's content, by default the latest. Raises ContentMissing."""
         found = yield from self.store.get_content_by_label.steps(self.label(version))
         if found is None:
             raise ContentMissing(f"{self.label(version)!r} is not there: its time is up, or it was never published")
@@ -95,7 +95,7 @@ class Versions(Generic[C]):
         return self.store.versions_key(self.name)
 
     def _next(self) -> Steps[int]:
-        """A number that no other publisher was given."""
+        """A number that no other publisher gets."""
         number, *_ = yield from ask_all(
             ("HINCRBY", self.key, LAST, 1), *roster.lasting(self.key, ttl_ms(self.store.ttl_s))
         )
@@ -108,7 +108,7 @@ class Versions(Generic[C]):
         return int(number)
 
     def _labelled(self) -> Steps[list[int]]:
-        """Numbers that have a label, where there is a latest version: what version 0.1 published."""
+        """Numbers that have a label, if there is a latest version: those that version 0.1 of this library published."""
         if not (yield from ask("EXISTS", self.store.label_key(self.label(None)))):
             return []
         prefix = f"{self.name}:v"

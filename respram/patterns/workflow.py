@@ -1,15 +1,15 @@
-"""Step-wise workflow: a job goes through named steps, whoever advances it. Nothing else may live in this file.
+"""Step-wise workflow: any agent may advance a job through its named steps. Nothing else may live in this file.
 
     flow = Workflow(client, "ingest", ("fetch", "process", "validate", "complete"))
     flow.advance("job-1", "agent-a", execute)         # calls execute("fetch", progress), and notes its result
     flow.progress("job-1")                            # Progress(status="in_progress", current_step="fetch", ...)
 
 `current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's
-clock. While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once. What
-holds where: agents at all nodes take turns, while the members of the enclave are stable (docs/peers.md); with `--decide
+clock. While a step runs, its agent holds an advisory lock on the job, so that two agents do not run it at once.
+Guarantees: agents at all nodes take turns while the members of the enclave are stable (docs/peers.md). With `--decide
 local` agents at one node do, and those at several nodes with `settle=` (settle.py). Not promised: that a step runs once
-while a node dies or is cut off. An agent that dies after the work and before the note leaves the step to be run again;
-a job that nobody advances for ttl_s is forgotten whole.
+while a node dies or is cut off. If an agent dies after the work and before it noted the result, the step runs again. A
+job that nobody advances for ttl_s is forgotten completely.
 """
 
 import datetime
@@ -54,15 +54,15 @@ class Workflow(Generic[C]):
 
     @operation
     def progress(self, job: str) -> Steps[Progress]:
-        """Where the job is; "pending" when it was never begun, or is forgotten."""
+        """The job's progress; "pending" when it was never begun or has been forgotten."""
         return self._read((yield from get(self.key(job))), job)
 
     @operation
     def advance(self, job: str, agent: str, execute: Callable[..., Any]) -> Steps[Progress]:
         """Runs the next step as `execute(step, progress)` and notes what it returns (JSON).
 
-        Raises ResourceLocked while another agent is at this job, ClaimLost when the step took longer than step_ttl_s
-        (its result is not noted), and what `execute` raises; the job stays where it was. Completed: nothing happens.
+        Raises ResourceLocked while another agent runs this job, ClaimLost when the step took longer than step_ttl_s
+        (its result is not noted), and what `execute` raises; the job is then unchanged. A completed job stays so.
         """
         lock = AdvisoryLock(self.client, self.step_ttl_s, self.settle)
         held = yield from lock.acquire.steps(f"workflow:{level(self.name)}:{level(job)}", agent)
@@ -99,7 +99,7 @@ class Workflow(Generic[C]):
         fields = document(data, f"job {job!r}", completed=list, results=dict)
         completed = tuple(fields["completed"])
         left = self.steps[len(completed) :]
-        # Earlier versions kept neither: then the step that was completed last is the one that ran last.
+        # Earlier versions stored neither; the step that was completed last then counts as the one that ran last.
         current = fields.get("current_step", completed[-1] if completed else None)
         status = "in_progress" if left else "completed"
         return Progress(

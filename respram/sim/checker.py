@@ -1,14 +1,14 @@
-"""What must be true whatever happens, checked while it happens: invariants 1, 2, 5 and 6 of the design.
+"""The safety checker: verifies invariants 1, 2, 5 and 6 of the design during a run.
 
 A *witness* stands between a replica and its engine and notes which versions that node has seen. After every event, for
 the keys that it touched, and for all keys now and then:
 
-- a visible value was written by somebody, with that deadline to the millisecond, and its time is not up by the node's
+- a visible value was written by some client, with that deadline to the millisecond, and has not expired by the node's
   clock;
-- no node shows a version older than one it has seen, where that one still lives or where its writer had seen the older;
-- no node misses the newest version it has seen while that lives.
+- no node shows a version older than one it has seen, if that one still lives or if its writer had seen the older one;
+- no node misses the newest version it has seen while that version lives.
 
-A node that restarts, and one whose clock is set back, has forgotten and begins anew.
+A node that restarts, or whose clock is set back, starts with an empty history.
 """
 
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ def name_in(record: Record) -> Name:
 
 
 class Violation(AssertionError):
-    """What was seen that must never be."""
+    """An invariant was violated; the text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Witness:
         return Merged(*totals)
 
     def restamp(self, now_ms: int) -> int:
-        """Own versions from the future turn up under new stamps: the checker is told which became which."""
+        """Restamps a node's own versions from the future, and tells the checker which stamp became which."""
         before = self._stamps()
         count: int = self.engine.restamp(now_ms)
         if count:
@@ -92,7 +92,7 @@ class Witness:
         return {name_in(record): record.stamp for record in unpack(packed)}
 
     def note(self, name: Name, stamp: Stamp, with_value: bool = True) -> None:
-        """`with_value` False: it came as a stub, from a node whose clock has passed the deadline already."""
+        """Notes a version. `with_value` False: it came as a stub, from a node whose clock has passed the deadline."""
         self.seen.setdefault(name, {})[stamp] = with_value
         self.touched[name] = None
 
@@ -106,7 +106,7 @@ class Checker:
     let_go_of: int = 0  # keys that a client let go of
 
     def write(self, node: Node, name: Name, value: bytes, deadline_ms: int) -> None:
-        """A client's write at a node, under watch."""
+        """Writes as a client at a node, and records the write."""
         witness = witness_of(node)
         now = self.world.time_of(node)
         know(name)
@@ -122,7 +122,7 @@ class Checker:
         self.after_event(node)
 
     def let_go(self, node: Node, name: Name) -> bool:
-        """A client's letting go of a key that it can see: from then on nothing that its node had seen may be shown."""
+        """Releases a visible key as a client: from then on no version that its node had seen may be shown."""
         witness = witness_of(node)
         now = self.world.time_of(node)
         before = frozenset(witness.seen.get(name, {}))
@@ -187,7 +187,7 @@ class Checker:
                 raise Violation(f"{where}: an overwritten version came back")
 
     def forget(self, node: Node) -> None:
-        """The node restarted, or its clock was set back."""
+        """Forgets a node's history: the node restarted, or its clock was set back."""
         witness = witness_of(node)
         witness.seen.clear()
         witness.touched.clear()

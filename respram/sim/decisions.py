@@ -1,9 +1,9 @@
-"""A client that counts, on nodes that are restarted one after another: each number is counted on, at whichever node.
+"""A client increments a counter while nodes are restarted one after another: no acknowledged number may be lost.
 
-The client adds one to a counter at any node that is up, most gladly at one that has just come back, and waits (WAIT)
-until all ready nodes have it; only then a number is *acknowledged*. It hopes for nothing from one that answers LOADING,
-and asks another. So each decision has to be made on the newest acknowledged record of its key, or on a newer one: the
-`Ledger` checks that at the node where the decision is made, wherever the client is. Two ways lead there:
+The client adds one to a counter at any node that is up, preferably at one that has just come back, and waits (WAIT)
+until all ready nodes have it; only then a number is *acknowledged*. When a node answers LOADING the client asks
+another. So each decision must be based on the newest acknowledged record of its key, or on a newer one. The `Ledger`
+checks this at the node that decides, wherever the client is. There are two ways:
 
     ask      a node that may not know asks for the truth (gossip/truths.py), and decides by itself
     forward  every decision is sent to the home of its key (gossip/forwarding.py), and made there
@@ -38,7 +38,7 @@ STEP_MS = 2
 
 @dataclass(slots=True)
 class Ledger:
-    """What has been acknowledged, and a decision that was not made on it."""
+    """The acknowledged records, and any decision that was not based on them."""
 
     world: World
     newest: dict[Name, tuple[Stamp, int]] = field(default_factory=dict)  # stamp and deadline
@@ -50,7 +50,7 @@ class Ledger:
             self.newest[name] = (stamp, deadline_ms)
 
     def decides(self, node: Node, name: Name) -> None:
-        """Node is about to decide by what it holds of a key."""
+        """Checks a node that is about to decide by its own record of a key."""
         wall_ms = self.world.time_of(node).wall_ms
         self.decisions += 1
         self.while_joining += node.replica.core.state == "joining"
@@ -82,7 +82,7 @@ class _Client:
     way: str
 
     def adds_one(self, node: Node, name: Name) -> bool:
-        """At this node; False: it refused, or is gone, or has not answered in time."""
+        """Adds one at this node; False if the node refused, is gone, or did not answer in time."""
         return self._forwarded(node, name) if self.way == FORWARD else self._asked(node, name)
 
     def _asked(self, node: Node, name: Name) -> bool:
@@ -107,7 +107,7 @@ class _Client:
         return node.decided[token] == ANSWERED
 
     def serve(self, node: Node, serve: Serve) -> None:
-        """A home runs what it was sent."""
+        """Runs a forwarded command at its home."""
         [key] = [key for key in self._keys if pack_keys([key]) == serve.forward.keys]
         name = (serve.forward.db, key)
         self._decide(node, name)
@@ -128,7 +128,7 @@ class _Client:
         self.checker.write(node, name, value, wall_ms + LIFE_MS)
 
     def _wait(self, node: Node, name: Name) -> bool:
-        """WAIT for all who are ready: from then on it counts."""
+        """Waits (WAIT) for all ready nodes; the number is then acknowledged."""
         world = self.world
         packed = node.engine.fetch(*name, world.time_of(node).wall_ms)
         [record] = unpack(packed)
@@ -157,7 +157,7 @@ class _Client:
 
 
 def stopped(seed: int, way: str = FORWARD, for_ms: int = 12_000) -> Counted:
-    """One of three is stopped for so long that others decide in its place; its first event is a client's command."""
+    """One node of three is stopped until others decide in its place; its first event then is a client's command."""
     rng = Random(seed)
     world, ledger, client = _started(seed, way, 3, rng, Policy())
     names = [(0, key) for key in client._keys]
@@ -202,7 +202,7 @@ def lagging(seed: int) -> Counted:
 
 
 def _inherited(names: list[Name], home: Node, heir: Node) -> list[Name]:
-    """The keys of one node that another will be the home of, when the first is gone."""
+    """The keys of one node whose home will be another node once the first is gone."""
     now, then = home.replica.core.homes.map, Map()
     numbers = home.replica.core.me.number, heir.replica.core.me.number
     then.change({number: 1 for number in now.members if number != numbers[0]})
@@ -248,7 +248,7 @@ def _stamp_at(world: World, node: Node, name: Name) -> Stamp:
 
 
 def count(seed: int, way: str = ASK, nodes: int = 3, turns: int = 120, policy: Policy | None = None) -> Counted:
-    """Raises Violation where a decision was not made on the newest acknowledged record."""
+    """Runs the scenario. Raises Violation when a decision was not based on the newest acknowledged record."""
     rng = Random(seed)
     world, ledger, client = _started(seed, way, nodes, rng, policy or Policy())
     checker = client.checker

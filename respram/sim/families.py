@@ -1,10 +1,10 @@
-"""A storm over collections: members that are put, end, and are let go of, under any faults.
+"""A storm over collections: members are put, expire and are removed, under any faults.
 
-What must be true, by what clients see of them, whatever records it is made of:
+The invariants, in terms of what clients see:
 
-- a member that is shown was put by somebody, with that value, and neither its deadline nor its collection's has passed;
-- no node shows what it has seen covered: overwritten, let go of, or gone with
-  its collection, by somebody who had seen it;
+- a member that is shown was put by some client, with that value, and neither its deadline nor its collection's passed;
+- no node shows a member that it has seen covered: overwritten, removed, or gone with
+  its collection, by a writer that had seen it;
 - of a collection that nobody takes anything from, a member that a node has shown stays until its deadline;
 - when the faults end all nodes come to show the same.
 """
@@ -44,7 +44,7 @@ class Put:
 
 @dataclass(slots=True)
 class Seen:
-    """What one node has shown, and what it knows to be over."""
+    """The members that one node has shown, and those that it knows to be over."""
 
     shown: dict[Name, set[int]] = field(default_factory=dict)
     over: dict[Name, set[int]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Families:
             self._changed(node, key)
 
     def store(self, node: Node, key: Key, ttl_ms: int) -> None:
-        """A string in its place."""
+        """SET: replaces the collection by a string."""
         now_ms = self.world.time_of(node).wall_ms
         self.look(node, key)
         self._end(node, key)
@@ -155,7 +155,7 @@ class Families:
         return self.seen.setdefault(node.place, Seen())
 
     def forget(self, node: Node) -> None:
-        """The node restarted, or its clock was set."""
+        """Forgets a node's history: the node restarted, or its clock was set."""
         self.seen.pop(node.place, None)
         witness_of(node).seen.clear()
         witness_of(node).touched.clear()
@@ -334,7 +334,7 @@ def is_level(world: World) -> bool:
 
 
 def shown(world: World, node: Node) -> tuple[tuple[Key, int, tuple[tuple[bytes, bytes], ...]], ...]:
-    """What a client would read of collections at a node, by one clock, but for what is about to end."""
+    """What a client would read of collections at a node, by one clock, except members that are about to expire."""
     settled_ms, rows = EPOCH_MS + world.now_ms + 3_000, []
     for key in all_keys():
         entry = node.engine.peek(*key, settled_ms)

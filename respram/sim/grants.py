@@ -1,9 +1,9 @@
-"""Races for names and counters at all nodes at once: one is granted a name, and no number is given twice.
+"""Races for names and counters at all nodes at once: one client gets a name, and no number is given twice.
 
-That is the promise of homes while the membership is stable, whatever the network does to frames, and while nodes join
-and stop in order, where the network loses nothing (TCP does not). Clients at every node ask at the same time; the judge
-stands where decisions are made. A frame that is lost is sent again, and must not be run again: a counter that is ahead
-of those who asked shows it.
+Homes promise this while the membership is stable, whatever the network does to frames. They also promise it while nodes
+join and stop in order, if the network loses nothing (TCP does not). Clients at every node ask at the same time; the
+judge checks at the nodes that decide. A lost frame is sent again but must not run again: a counter that is ahead of its
+requests would show that.
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
@@ -31,7 +31,7 @@ STOPPING_MS = 400  # from giving up its slots to the end of a node that stops in
 
 @dataclass(slots=True)
 class Judge:
-    """Runs what homes are sent, and sees what must not be."""
+    """Runs the commands that homes receive, and detects violations."""
 
     world: World
     checker: Checker
@@ -126,7 +126,7 @@ def race(seed: int, changes: bool, nodes: int = 3, turns: int = 60, policy: Poli
 
 
 def _everybody(world: World, judge: Judge, rng: Random, command: bytes, name: Name) -> tuple[int, int]:
-    """A client at each node that is up asks, within a few milliseconds: how many did, and were answered."""
+    """A client at each running node asks, within a few milliseconds; returns how many asked and were answered."""
     waiting: list[tuple[Node, int]] = []
     askers = [node for node in world.up if node.stalled_until_ms <= world.now_ms]
     rng.shuffle(askers)

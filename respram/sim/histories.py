@@ -1,11 +1,11 @@
-"""Histories: what clients at all nodes were told, under one kind of trouble, judged key by key (linear.py).
+"""Histories: the replies to clients at all nodes under one kind of fault, checked per key for linearizability.
 
     python -m respram.sim.histories --seeds 100
 
-The promise of homes is that every history is linearizable while the members stay, whatever becomes of frames, and
-while nodes join and stop in order. Where a node dies, does not run for a while or is cut off, views differ for a
-time, and some histories are not: they are counted. What was acknowledged by nobody else when a node died is no
-special case here: it is counted, too.
+Homes promise that every history is linearizable while the members stay, whatever happens to frames, and while nodes
+join and stop in order. When a node dies, stalls or is cut off, views differ for a time, and some histories are not
+linearizable; they are counted. Writes that no other node had acknowledged when a node died are no special case: they
+are counted, too. The check itself is in linear.py.
 """
 # ruff: noqa: S311, T201 (a simulation wants numbers that can be had again, and a command prints)
 
@@ -208,8 +208,9 @@ def play(
     seed: int, trouble: str, length_ms: int = LENGTH_MS, majority: bool = False, nodes: int = NODES,
     duels: bool = False,
 ) -> tuple[dict[bytes, list[Operation]], Told]:  # fmt: skip
-    """With `majority` decisions are those of a majority, and every history must be in order, whatever happens. With
-    `duels` as well, though every node takes itself for the home of all slots, and reigns are short.
+    """Runs one history. With `majority` a majority decides, and every history must be linearizable, whatever happens.
+
+    With `duels` this must hold although every node takes itself for the home of all slots, and reigns are short.
     """
     with mutated("everybody-home") if duels else nullcontext():
         return _play(seed, trouble, length_ms, majority, nodes, duels)
@@ -270,7 +271,7 @@ def _is_usable(world: World, node: Node) -> bool:
 
 
 def _decides(node: Node) -> bool:
-    """Whether it has a vote, where votes are counted."""
+    """Whether the node has a vote, when votes are counted."""
     core = node.replica.core
     return not core.policy.enclave_size or core.promises.votes
 

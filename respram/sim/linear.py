@@ -1,10 +1,9 @@
-"""Whether what clients were told about one key could have been said by one register that does one thing after
-another.
+"""Checks a history of one key for linearizability: could one sequential register have given these replies?
 
 A history is *linearizable* if each operation can be given a moment between its beginning and its end, so that all
-answers are those of a single register that is asked in that order. An operation whose outcome nobody knows may take
-effect at any moment after it began, or never. The search is that of Wing and Gong, with a memory of what was tried
-(Lowe 2017): which operations are done, and what the register then holds.
+answers are those of a single register that is asked in that order. An operation with an unknown outcome may take
+effect at any moment after it began, or never. The search is that of Wing and Gong, with memoisation of visited states
+(Lowe 2017): the operations that are done, and the value that the register then holds.
 
     INCR        one more than there was; the answer is the new number
     TAKE v      v, if there was nothing (SET NX); the answer is 1 or 0
@@ -35,7 +34,7 @@ class Operation:
 
 
 def apply(operation: Operation, held: Held) -> tuple[Held, Held]:
-    """What is held then, and the answer."""
+    """Applies an operation to the register: the new value, and the answer."""
     if operation.what == INCR:
         number = (held or 0) + 1
         return number, number
@@ -48,7 +47,9 @@ def apply(operation: Operation, held: Held) -> tuple[Held, Held]:
 
 
 def is_linear(history: Iterable[Operation]) -> bool:
-    """Of one key, which held nothing before. Two that touch in one moment count as concurrent. Raises Undecided."""
+    """Whether a key's history is linearizable, from an empty key. Raises Undecided.
+
+    Two operations that touch in one moment count as concurrent."""
     operations = sorted(history, key=lambda one: one.began)
     must = sum(1 << place for place, one in enumerate(operations) if one.ended is not None)
     seen: set[tuple[int, Held]] = {(0, None)}
@@ -69,13 +70,13 @@ def is_linear(history: Iterable[Operation]) -> bool:
             if state not in seen:
                 seen.add(state)
                 found.append(state)
-        found.sort(key=lambda state: (state[0] & must).bit_count())  # those without an outcome are tried last
+        found.sort(key=lambda state: (state[0] & must).bit_count())  # operations without an outcome are tried last
         tried += found
     return False
 
 
 def _next(operations: list[Operation], done: int) -> Iterable[int]:
-    """Those that may come next: none that is not done has ended before they began."""
+    """The operations that may come next: no pending operation ended before they began."""
     end: int | None = None
     for place, one in enumerate(operations):
         if done >> place & 1:
@@ -88,7 +89,7 @@ def _next(operations: list[Operation], done: int) -> Iterable[int]:
 
 
 def longest_linear(history: Iterable[Operation]) -> int:
-    """How many operations, by their ends, are in order before the first that is not. Of a history that is: all."""
+    """The length of the longest linearizable prefix, in order of the operations' ends."""
     ended = sorted((one for one in history if one.ended is not None), key=lambda one: one.ended or 0)
     unknown = [one for one in history if one.ended is None]
     low, high = 0, len(ended)

@@ -1,4 +1,4 @@
-"""Deliberate mistakes, to see that the checker catches them. Each replaces one rule for the length of a `with`."""
+"""Deliberate mistakes that the checker must catch. Each replaces one rule within a `with` block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """A network in virtual time: connections of byte chunks that are delayed, lost, doubled and reordered.
 
-A chunk is what a replica writes at a time, so it holds whole frames: losing one is like losing datagrams. Real links
-run over TCP and lose nothing within a connection; what holds here holds there.
+A chunk is one write of a replica, so it holds whole frames: a lost chunk is like lost datagrams. Real links run over
+TCP and lose nothing within a connection, so a property that holds here holds there.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What the network does to each chunk."""
+    """The probabilities and delays of faults, per chunk."""
 
     delay_ms: tuple[int, int] = (1, 3)
     loss: float = 0.0
@@ -43,7 +43,7 @@ class Network:
         return (sender, receiver) not in self.cut
 
     def arrivals(self, connection: Connection, end: int, size: int, now_ms: int) -> list[int]:
-        """When a chunk that is sent now arrives: never, once or twice."""
+        """The arrival times of a chunk that is sent now: none, one or two."""
         rng, faults = self.rng, self.faults
         (sender, _), (receiver, _) = connection.ends if end == 0 else connection.ends[::-1]
         self.chunks += 1

@@ -1,7 +1,6 @@
-"""What is simulated: safety under any faults, liveness once they end, one write among many nodes, a healed partition.
+"""The scenarios: safety under any faults, liveness once they end, one write among many nodes, a healed partition.
 
-Each is a function of its arguments alone and answers with figures. A safety or liveness run that fails raises
-Violation.
+A scenario is a function of its arguments alone and returns figures. A failed safety or liveness run raises Violation.
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
@@ -98,7 +97,7 @@ def _mishap(world: World, checker: Checker, rng: Random) -> None:
 
 
 def _step(world: World, checker: Checker, node: Node, by_ms: int) -> None:
-    """Large steps are undone soon: a day forwards, an hour backwards, as when a clock is set by hand."""
+    """Steps a clock. Large steps are undone soon: a day forwards, an hour backwards, as when a clock is set by hand."""
     if not node.is_up:
         return
     if abs(node.offset_ms) > 10_000:
@@ -110,7 +109,7 @@ def _step(world: World, checker: Checker, node: Node, by_ms: int) -> None:
 
 
 def _survivors(world: World, checker: Checker, node: Node) -> None:
-    """What a clock set forwards leaves alive counts as seen: it must not vanish early."""
+    """Keys that survive a clock set forwards count as seen: they must not vanish early."""
     now = world.time_of(node)
     witness = witness_of(node)
     for name, stamp in list(checker.versions):
@@ -141,14 +140,14 @@ def _until_level(world: World, checker: Checker, rng: Random) -> int:
 
 
 def is_level(world: World) -> bool:
-    """All nodes show the same, by one clock, apart from what is younger than a second or ends within two."""
+    """Whether all nodes show the same by one clock, except keys younger than a second or expiring within two."""
     if len(world.digests()) > 1 or any(node.replica.core.state != "ready" for node in world.up):
         return False
     return len({shown(world, node) for node in world.up}) == 1
 
 
 def shown(world: World, node: Node) -> tuple[tuple[Name, bytes], ...]:
-    """What a client would read at a node. Digests are not their own witness."""
+    """What a client would read at a node; digests alone would not prove equality."""
     settled_ms = EPOCH_MS + world.now_ms + 3_000
     found: dict[Name, bytes] = {}
     for db in DATABASES_USED:
@@ -204,7 +203,7 @@ def holders(world: World, key: bytes) -> int:
 
 
 def spread_one(world: World, limit_ms: int = 30_000) -> Spread:
-    """One write at one node: how it reaches the others, and what that costs."""
+    """Measures how one write at one node reaches the others, and its cost."""
     writer = world.nodes[len(world.nodes) // 2]
     key = b"rumor %d" % world.now_ms
     count = len(world.up)
@@ -321,7 +320,7 @@ class Idle:
 
 
 def idle(world: World, for_ms: int = 10_000) -> Idle:
-    """What a node sends while nobody writes."""
+    """Measures what a node sends while no client writes."""
 
     def frames() -> int:
         return sum(traffic.frames for node in world.nodes for traffic in node.replica.sent.values())

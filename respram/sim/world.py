@@ -1,7 +1,7 @@
-"""The world: nodes, virtual time, and what carries their outputs.
+"""The world: nodes, virtual time, and the delivery of their outputs.
 
-Every event is a tuple in one heap; equal moments come in the order of their making. A node that is stalled
-gets its events when it wakes, as a stopped process does.
+Every event is a tuple in one heap; events of the same moment run in the order of their creation. A stalled node gets
+its events when it wakes, as a stopped process does.
 """
 # ruff: noqa: S311 (a simulation wants numbers that can be had again)
 
@@ -124,7 +124,7 @@ class World:
         return Now(self.now_ms, EPOCH_MS + self.now_ms + node.offset_ms)
 
     def crash(self, node: Node, silently: bool = False) -> None:
-        """The process is gone. Its connections break, unless the whole machine went silent."""
+        """Ends a node's process. Its connections break, unless the whole machine went silent."""
         node.is_up, node.is_silent = False, silently
         for connection, _ in list(node.connections.values()):
             if silently:
@@ -134,7 +134,7 @@ class World:
         node.connections.clear()
 
     def restart(self, node: Node) -> None:
-        """Comes back empty, under a new number. What it does not answer for from before is reset now."""
+        """Restarts a node empty, under a new number. Its old connections that are still open are reset now."""
         node.boot += 1
         for other in self.nodes:
             for connection, end in list(other.connections.values()):
@@ -199,7 +199,7 @@ class World:
             self.after_event(node)
 
     def touch(self, node: Node) -> None:
-        """After something was written at a node from outside."""
+        """Carries out the node's outputs after a write from outside."""
         self.carry(node, node.replica.wrote(self.time_of(node)))
 
     # -- outputs ------------------------------------------------------------------------------------
@@ -276,6 +276,6 @@ class World:
         return [node for node in self.nodes if node.is_up]
 
     def digests(self, enclave: bytes = b"main") -> set[tuple[int, int] | None]:
-        """Of all nodes at one moment of one clock: one element when they are equal."""
+        """The digests of all nodes at one moment of one clock; a single element when all are equal."""
         now = Now(self.now_ms, EPOCH_MS + self.now_ms)
         return {node.replica.digest(now) for node in self.up if node.enclave == enclave}
