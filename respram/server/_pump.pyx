@@ -205,7 +205,7 @@ cdef class NativePump:
             Py_DECREF(<object>session)
 
     cdef int take_unfinished(self, int number) noexcept:
-        """The descriptor at this place, which is not among the unfinished any more."""
+        """Removes and returns the descriptor at this place of the unfinished ones."""
         cdef int fd = self.unfinished[number]
         self.watches[fd].unfinished = False
         self.unfinished_count -= 1
@@ -213,7 +213,7 @@ cdef class NativePump:
         return fd
 
     cdef void put_off(self, int fd) noexcept:
-        """The batch goes on in the next turns."""
+        """Marks a batch as unfinished; it continues in the next turns."""
         if self.watches[fd].unfinished:
             return
         if self.unfinished_count == self.watch_count:
@@ -292,7 +292,7 @@ cdef class NativePump:
         return counts
 
     def sent(self, size_t count):
-        """Bytes out of turn, which the client sends itself."""
+        """Counts bytes that the client sends itself, out of turn."""
         self.output_bytes += count
 
     def close(self):
@@ -353,7 +353,7 @@ cdef class NativePump:
             self.see_to_the_rest()
 
     cdef int see_to_the_rest(self) except -1:
-        """No descriptor tells of what was read already."""
+        """Schedules `go_on` for bytes that were read already, which no descriptor reports."""
         if self.unfinished_count and not self.called:
             self.called = True
             self.loop.call_soon(self.go_on)
@@ -408,7 +408,7 @@ cdef class NativePump:
         return 0
 
     cdef void order(self, epoll_event *events, int count) noexcept:
-        """Who owes least comes first."""
+        """Orders the clients by debt, the smallest first."""
         cdef int number, place
         cdef int64_t debt
         cdef epoll_event event
@@ -422,7 +422,7 @@ cdef class NativePump:
             events[place] = event
 
     cdef void charge(self, int fd) noexcept:
-        """What has passed since the clock was looked at last was this client's."""
+        """Charges the client for the time since the clock was last read."""
         cdef int64_t at_us = now_us()
         cdef Watch *watch = &self.watches[fd]
         watch.debt_us = debt_of(watch, at_us) + at_us - self.clock_us
@@ -451,7 +451,7 @@ cdef class NativePump:
         return 0
 
     cdef bint begin_stay(self) noexcept:
-        """What ends a stay is watched for; false: it cannot be."""
+        """Watches for the events that end a stay; false if that is impossible."""
         cdef epoll_event event
         event.events = EPOLLIN
         event.data.fd = self.loop_fd
@@ -463,7 +463,7 @@ cdef class NativePump:
         return False
 
     cdef bint set_alarm(self, int ms) noexcept:
-        """0: off, and if it has gone off that is forgotten."""
+        """Sets the alarm. 0 turns it off and discards an expiry."""
         cdef itimerspec when
         memset(&when, 0, sizeof(when))
         when.it_value.tv_nsec = ms * 1000000

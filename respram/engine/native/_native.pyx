@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The native engine for Python: translation and nothing else. The contract is engine/api.py.
+"""The Python binding of the native engine: it translates and does nothing else. The contract is engine/api.py.
 
-What lives here: taking arguments apart, wrapping results, calling `dispatch` and the observer. What
-does not: any decision about a record, a request or a reply; those are the C core's, see engine.h.
+This file unpacks arguments, wraps results, and calls `dispatch` and the observer. It makes no decision about a
+record, a request or a reply; those belong to the C core, see engine.h.
 core.pxd declares the core; session.pxi, channels.pxi, selection.pxi, peers.pxi, seals.pxi, patterns.pxi and homes.pxi
 are parts of this file.
 """
@@ -90,7 +90,7 @@ include "homes.pxi"
 
 cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t now_ms, int wanted,
                      truth *broken) noexcept:
-    """In the midst of a script. What goes wrong is raised by `take_replies`, which `dispatch` calls next."""
+    """Runs a command of a script. `take_replies`, which `dispatch` calls next, raises its exceptions."""
     cdef NativeEngine engine = <NativeEngine>with_
     cdef NativeSession session = <NativeSession>c.subscriber.object
     if engine.asked is None:
@@ -181,7 +181,7 @@ cdef class NativeEngine:
         engine_configure(self.c, &c)
 
     cdef int tell_notes(self, NativeSession session) except -1:
-        """Tells the observer what has happened, in order, and that it was the session's doing."""
+        """Reports the notes to the observer in order, with the session as their cause."""
         self.whose = session
         try:
             self.tell_all()
@@ -259,7 +259,7 @@ cdef class NativeEngine:
         feed_forget(self.c)
 
     cdef int let_go_of_reply(self) except -1:
-        """Nobody may look at the reply's memory from now on. Who still tries gets a ValueError."""
+        """Releases the reply's memory. Later access through the view raises ValueError."""
         view, self.view = self.view, None
         if Py_REFCNT(<PyObject *>view) > 1:
             view.release()
@@ -464,8 +464,9 @@ cdef class NativeEngine:
         self.gathers = gather
 
     cdef bint gathered(self, NativeSession session) except -1:
-        """Whether the command under way and what follows it is on its way to its homes: nothing else keeps it from its
-        fast path.
+        """Whether the current command and those after it were handed over for their homes.
+
+        It is called when nothing else keeps the command from its fast path.
         """
         if self.gathers is None or not home_gathers(self.c, &session.c):
             return False
@@ -567,7 +568,7 @@ cdef class NativeEngine:
         return self.after(self.entry(db, key, now_ms, False))
 
     cdef object after(self, answer):
-        """Looking at a collection destroys what of it is overdue."""
+        """Reports notes after a lookup, since a lookup destroys the expired members of a collection."""
         if self.c.notes.len or self.c.notes_lost:
             self.tell_notes(None)
         return answer
@@ -895,7 +896,7 @@ cdef class NativeEngine:
 
 
 cdef class Packed:
-    """What `records` gathers."""
+    """The records and stubs that `records` collects."""
 
     cdef NativeEngine engine
     cdef list records
