@@ -47,7 +47,7 @@ class Versions(Generic[C]):
 
     @operation
     def publish(self, content: bytes) -> Steps[int]:
-        """Stores the next version, moves `latest` to it and returns its number, one above the highest live one."""
+        """Stores the next version, moves `latest` to it and returns its number, which follows the highest live one."""
         ref = yield from self.store.store.steps(content)
         for _ in range(CHANGE_TRIES_MAX):
             number = yield from self._next()
