@@ -130,7 +130,7 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         wait_while_paused(conn, (command,))
         if conn.node.homes is not None or conn.node.decide == MAJORITY:
             send_elsewhere(conn, command, argv)
-        if conn.node.truth is not None:
+        if conn.node.truth is not None and conn.node.busy is not conn:  # its script has begun, and knew its keys
             await_truth(conn, ((command, argv),))
     return call(conn, command, argv)
 
