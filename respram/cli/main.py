@@ -226,7 +226,7 @@ def everyday_help() -> str:
 def default_of(option: "Option") -> str:
     from respram.config.options import UNITS
 
-    unit = option.unit if option.unit in (*UNITS.values(), "count") else ""
+    unit = option.unit if option.unit in UNITS.values() else ""
     return f"{option.default or 'none'} {unit}".rstrip()
 
 

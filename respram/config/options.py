@@ -235,7 +235,7 @@ def _limit_options() -> list[Option]:
         if not said.option:
             continue
         size = one.name.endswith("_bytes_max")
-        unit = "bytes" if size else UNITS.get(one.name.rpartition("_")[2], "count")
+        unit = "bytes" if size else UNITS.get(one.name.removesuffix("_max").rpartition("_")[2], "count")
         metavar = "SIZE" if size else unit.upper()
         read = partial(read_size if size else read_whole, least=said.least, most=said.most)
         start = getattr(Limits(), one.name)
