@@ -195,6 +195,11 @@ class Majority:
     def _end_of(self, base: int) -> int:
         return base + from_ms(self.host.policy.reign_ms)
 
+    def is_plausible(self, stamp: int) -> bool:
+        """Whether a reign can end there. One far ahead would keep everybody from deciding until then."""
+        policy = self.host.policy
+        return stamp <= from_ms(self.host.now.wall_ms + 2 * (policy.clock_offset_ms_max + policy.reign_ms))
+
     def _in_sight(self) -> int:
         return 1 + sum(link.same_enclave for link in self.neighbours.greeted())
 
@@ -248,7 +253,7 @@ class Majority:
             self._give(round, who)
         else:
             round.refused.add(who)
-            round.bound = max(round.bound, message.bound)
+            round.bound = max(round.bound, message.bound if self.is_plausible(message.bound) else 0)
             self._look(round)
 
     def _prepared_by(self, round: Round, who: int, kept: bool) -> None:
@@ -278,13 +283,14 @@ class Majority:
     # -- who votes ------------------------------------------------------------------------------------
     def asked(self, link: Link, message: Ballot) -> None:
         assert link.peer is not None
-        if message.db >= DATABASES or message.kind not in (PREPARE, ACCEPT):
+        if message.db >= DATABASES or message.kind not in (PREPARE, ACCEPT) or not 0 < message.low <= message.high:
             raise PeerError("BALLOT cannot be")
         try:
             slots = frozenset(map(slot_of, unpack_keys(message.keys)))
         except ValueError as error:
             raise PeerError(str(error)) from None
-        if not self.promises.votes or message.size != self.host.policy.enclave_size:
+        voting = self.promises.votes and message.size == self.host.policy.enclave_size
+        if not voting or not self.is_plausible(message.high):
             self.host.send(link.id, Vote(message.number, SILENT, 0, b""))
             return
         bound = self.promises.give(link.peer.number, message.low, message.high, slots)

@@ -94,7 +94,7 @@ class Suffrage:
             self.founders = tuple(number for (number,) in _NUMBER.iter_unpack(message.records))
             self._begin("new together with the others")
         elif message.number == self.barring:
-            if message.outcome == GIVEN:
+            if message.outcome == GIVEN and self.majority.is_plausible(message.bound):
                 self.barred[who] = message.bound
         elif message.outcome == GIVEN:
             self.voters.add(who)

@@ -218,6 +218,29 @@ def test_who_votes_promises_and_says_what_it_holds() -> None:
     assert bench.sent(Vote, 2) == [Vote(7, BELOW, low + from_ms(1_000), b"")]
 
 
+def test_a_reign_far_ahead_is_promised_nothing_and_sets_nobody_back() -> None:
+    """All others could decide nothing until then."""
+    bench = voting()
+    low = from_ms(bench.now.wall_ms)
+    bench.say(1, replace(reign(bench, PREPARE, low), high=(1 << 64) - 1))
+    assert bench.sent(Vote, 1) == [Vote(7, SILENT, 0, b"")] and not bench.core.promises.by_slot
+    bench.forget()
+    told = prepare(bench)
+    began = majority(bench).low
+    for link in (1, 2):
+        bench.say(link, Vote(asked(bench, link).number, BELOW, (1 << 64) - 1, b""))
+    assert told == [False] and majority(bench).low == began
+    bench.forget()
+    assert prepare(bench) == [] and asked(bench, 1).low == began, "it asks again"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (6, 5)])
+def test_a_reign_that_cannot_be_ends_its_link(low: int, high: int) -> None:
+    bench = voting()
+    bench.say(1, replace(reign(bench, PREPARE, 1), low=low, high=high))
+    assert 1 in bench.hangups()
+
+
 def test_what_is_to_be_accepted_below_a_promise_is_not_even_merged() -> None:
     bench = voting()
     low = from_ms(bench.now.wall_ms)
