@@ -23,7 +23,7 @@ OF_ANY_KIND = frozenset({
 READ, WRITE = 1, 2  # as acl_rights.py has them
 CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
 
-SLOTS_BITS = 9  # of the perfect hash: so many more slots than rows that one is soon found
+SLOTS_BITS = 11  # of the perfect hash: so many more slots than rows that one is soon found
 NAME_BYTES_MAX = 16  # of a hot command: two words cover it
 MULTIPLIERS = 1_000_000  # tried until one has no collision
 ODD = 0x9E3779B97F4A7C15

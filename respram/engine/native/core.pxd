@@ -56,7 +56,7 @@ cdef extern from "engine.h":
         int db, proto
         bint hot, trusted, closing, suspended, retried, more, tracks, decides, taken, begun, watches, midway
         const CGuard *guard
-        uint64_t permitted[2]
+        uint64_t permitted[4]
         uint64_t keeps, exec_bytes_max, keeping, kept_count, kept_bytes, defaulted
         uint64_t kept_work
         bint faulted
@@ -151,7 +151,7 @@ cdef extern from "engine.h":
     ctypedef enum Turn:
         TURN_OVER
         TURN_COLD
-    int HOT_COUNT
+    int HOT_COUNT, PERMITTED_WORDS
     ctypedef struct Row:
         const char *name
     const Row *ROWS

@@ -160,8 +160,9 @@ enum {
 #define HOT_NUMBER(name, ...) HOT_##name,
 enum { COLD = 0, COMMANDS(HOT_NUMBER) HOT_COUNT, UNKNOWN_YET = 255 };
 #undef HOT_NUMBER
-_Static_assert(HOT_COUNT <= 128
-    && HOT_COUNT < UNKNOWN_YET, "a command's number takes a byte, and a bit of Session.permitted");
+#define PERMITTED_WORDS 4 /* of 64 bits: as many as a number of a byte needs */
+_Static_assert(HOT_COUNT <= 64 * PERMITTED_WORDS && HOT_COUNT < UNKNOWN_YET,
+               "a command's number takes a byte, and a bit of Session.permitted");
 
 typedef struct Arg { /* relative to its command, so that it survives when the input moves */
     size_t offset, len;
@@ -226,7 +227,7 @@ typedef struct Session {
     bool tracks;  /* what it reads is told to the observer, as NOTE_SEEN */
     bool decides; /* whatever the table of homes says: its commands come from nodes that were told so */
     bool taken;   /* suspended, and the command that it waits for is not dispatched again */
-    uint64_t permitted[2]; /* hot commands that its user may, by their numbers */
+    uint64_t permitted[PERMITTED_WORDS]; /* hot commands that its user may, by their numbers */
     const struct Guard *guard; /* and on which keys; NULL: all */
     Buffer pending; /* received and not yet executed, from `pending_at` on */
     size_t pending_at, pending_wiped;

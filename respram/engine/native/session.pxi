@@ -87,12 +87,15 @@ cdef class NativeSession:
 
     @property
     def permitted(self):
-        return self.c.permitted[0] | <object>self.c.permitted[1] << 64
+        bits = 0
+        for number in range(PERMITTED_WORDS):
+            bits |= <object>self.c.permitted[number] << 64 * number
+        return bits
 
     @permitted.setter
     def permitted(self, permitted):
-        self.c.permitted[0] = permitted & 0xffffffffffffffff
-        self.c.permitted[1] = permitted >> 64
+        for number in range(PERMITTED_WORDS):
+            self.c.permitted[number] = (permitted >> 64 * number) & 0xffffffffffffffff
 
     @property
     def guard(self):
