@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
     print(table(rows))
     print(summary(rows))
+    for row in rows:
+        if not row.verdict.missing and not row.verdict.is_good:
+            print(f"matrix: {row.line()}")  # once more: of a long output the end is what is read
     if args.results or not args.names and not args.core:
         Path(args.results or ROOT / "RESULTS.md").write_text(page(rows, engine_of(args.engine)))
     if not args.names and not args.core:

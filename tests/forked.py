@@ -25,6 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from typing import BinaryIO
 
 ROOT = Path(__file__).parents[1]
 IMPORTED = ("respram.server.serve", "respram.engine.pure.engine", "respram.engine.native._native", "uvloop")
+
+_one_at_a_time = threading.Lock()
 
 
 class Forked:
@@ -91,9 +94,18 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-@functools.cache
 def _mother() -> socket.socket:
-    """The way to the process that forks: one for each process that runs tests, until that ends."""
+    """The way to the process that forks: one for each process that runs tests, until that ends.
+
+    The lock is for programs of several threads. Without it two threads that ask first at the same time start two
+    such processes. Nobody keeps the way to one of them, so it ends and kills the node that it has just forked.
+    """
+    with _one_at_a_time:
+        return _the_mother()
+
+
+@functools.cache
+def _the_mother() -> socket.socket:
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-m", "tests.forked", str(theirs.fileno())]

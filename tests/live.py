@@ -119,9 +119,11 @@ def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, p
                 node.connect().close()
                 return node
         time.sleep(0.02)
+    ended = process.poll()
     process.kill()
     process.wait()
-    raise AssertionError(f"the node did not start:\n{node.log()}")
+    said = "it is not heard" if ended is None else f"exit code {ended}"
+    raise AssertionError(f"the node did not start ({said}):\n{node.log()}")
 
 
 @contextlib.contextmanager

@@ -85,3 +85,26 @@ def test_nodes_end_with_the_process_that_asked_for_them() -> None:
     ended.register(descriptor, select.POLLIN)
     assert ended.poll(SOON_S * 1000)
     os.close(descriptor)
+
+
+def test_threads_that_ask_first_at_the_same_time_share_the_process_that_forks() -> None:
+    program = """
+import threading
+from pathlib import Path
+from tests.live import start
+
+THREADS = 4
+together, nodes = threading.Barrier(THREADS), []
+def ask():
+    together.wait()
+    nodes.append(start())
+threads = [threading.Thread(target=ask) for _ in range(THREADS)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+mothers = {Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()[1] for node in nodes}
+print(len(nodes), len(mothers), [node.stop() for node in nodes])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=SOON_S)
+    assert done.stdout == "4 1 [0, 0, 0, 0]\n", done.stderr
