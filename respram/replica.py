@@ -286,13 +286,20 @@ class Replica:
         return self.flush(now) + self._done(self.core.leave(now), now)
 
     def _cut(self, payload: bytes, now: Now) -> int:
-        """Records beyond this node's limits are kept as far as it may, and that is told to all. How many."""
-        cuts, count = self.core.agreement.cut(payload)
-        if not count:
-            return 0
-        merged = self.engine.merge(cuts, now.wall_ms)
-        self._told_later += self.core.wrote(cuts, now)
-        return min(merged.new + merged.known, count)
+        """Records beyond this node's limits are kept as far as it may, and that is told to all. How many.
+
+        Where there is a newer version here, or this cut already, comparison tells of that: who heard of the cut again
+        would keep it with another end, under the same stamp.
+        """
+        kept, fresh = 0, list[bytes]()
+        for cut in self.core.agreement.cut(payload):
+            merged = self.engine.merge(cut, now.wall_ms)
+            kept += merged.new + merged.known
+            if merged.new:
+                fresh.append(cut)
+        if fresh:
+            self._told_later += self.core.wrote(b"".join(fresh), now)
+        return kept
 
     # -- effects to outputs ---------------------------------------------------------------------------
     def _done(self, effects: list[Effect], now: Now) -> list[Output]:

@@ -9,12 +9,12 @@ import pytest
 from respram.config.settings import load
 from respram.errors import ConfigError
 from respram.gossip.core import Core
-from respram.gossip.effects import Acknowledged, Answered, Deliver, Hangup
+from respram.gossip.effects import Acknowledged, Answered, Deliver, Effect, Hangup, Merge
 from respram.gossip.forwarding import Request
 from respram.gossip.members import Member
-from respram.gossip.policy import Policy
+from respram.gossip.policy import Policy, Terms
 from respram.gossip.timers import Now
-from respram.record import Record, pack
+from respram.record import HASH, Record, member_key, pack
 from respram.replica import VALUE_BYTES_MAX, Bug, Output, Replica, Write
 from respram.sim.world import EPOCH_MS, IDS_KEY, engine_of, settings
 from respram.slots import pack_command, pack_keys, slot_of
@@ -30,10 +30,10 @@ def now() -> Now:
     return Now(ms[0], EPOCH_MS + ms[0])
 
 
-def replica(number: int, memory_bytes_max: int = 0) -> Replica:
+def replica(number: int, memory_bytes_max: int = 0, policy: Policy | None = None) -> Replica:
     engine = engine_of(0, settings(number, memory_bytes_max))
     engine.track(IDS_KEY)
-    core = Core(Member(number, b"main", b"host-%d:1" % number), Policy(), engine, Random(number))
+    core = Core(Member(number, b"main", b"host-%d:1" % number), policy or Policy(), engine, Random(number))
     made = Replica(engine, core, 16 << 20)
     made.start(now())
     return made
@@ -233,6 +233,81 @@ def test_a_bad_record_is_dropped_alone_and_counted() -> None:
     assert wire.ends[0].engine.scan(0, 0, 10, EPOCH_MS).keys == [b"good"]
     assert (wire.ends[0].refused_records, wire.ends[0].malformed_payloads) == (2, 1)
     assert wire.ends[0].core.neighbours.links
+
+
+HOUR_MS = 3_600_000
+
+
+def strict(number: int) -> Replica:
+    """A node that may keep nothing for more than an hour."""
+    ms[0] = 0
+    end = replica(number, policy=replace(Policy(), terms=Terms(HOUR_MS, 1 << 20)))
+    end.engine.configure(settings(number)._replace(max_ttl_ms=HOUR_MS))
+    return end
+
+
+def hear(end: Replica, *records: Record) -> list[Output]:
+    return end._done([Merge(7, 0, pack(record)) for record in records], now())
+
+
+@pytest.mark.parametrize("writer", [0x0001_0000_0000_0000, 0x0003_0000_0000_0000, (1 << 64) - 1])
+def test_what_was_written_just_after_what_is_cut_wins_whichever_comes_first(writer: int) -> None:
+    """The cut had the very clock of the next write, and where the number of its node was higher, the value that had
+    been overwritten came back on all nodes; so did one that had been let go.
+    """
+    clock, long_ms = EPOCH_MS << 16, EPOCH_MS + 24 * HOUR_MS
+    older = Record(0, b"k", b"older", clock, writer, long_ms)
+    newer = Record(0, b"k", b"newer", clock + 1, 0x0001_0000_0000_0001, EPOCH_MS + 60_000)
+    gone = replace(newer, value=None, deadline_ms=EPOCH_MS, shadow_ms=long_ms)
+    for records, wanted in (
+        ((older, newer), b"newer"), ((newer, older), b"newer"), ((older, gone), None), ((gone, older), None)
+    ):  # fmt: skip
+        end = strict(0x0002_0000_0000_0000)
+        hear(end, *records)
+        entry = end.engine.lookup(0, b"k", EPOCH_MS)
+        assert (entry and entry.value) == wanted
+    end = strict(0x0002_0000_0000_0000)
+    hear(end, older)
+    assert (entry := end.engine.lookup(0, b"k", EPOCH_MS)) is not None and entry.value == b"older"
+
+
+def test_a_cut_brings_back_no_member_that_a_mark_has_cleared() -> None:
+    """The mark has the clock of the last member that it cleared, and the cut of that member had a later one."""
+    number = 0x0002_0000_0000_0000
+    end = strict(number)
+    engine, now_ms = end.engine, EPOCH_MS
+    engine.configure(settings(number))
+    engine.found(0, b"k", HASH, now_ms + 300, False, now_ms)
+    member = Record(16, member_key(b"k", b"f"), b"old", now_ms + 200 << 16, 9, now_ms + 24 * HOUR_MS, implicit=True)
+    engine.merge(pack(member), now_ms + 200)
+    ms[0] = 2_000
+    now_ms += 2_000
+    engine.expire(now_ms, 1000)
+    engine.found(0, b"k", HASH, now_ms + 5_000, False, now_ms)  # begun anew: what it had shown is cleared
+    engine.put_member(0, b"k", b"g", b"new", None, now_ms)
+    assert {one.name for one in engine.members(0, b"k", 0, 100, now_ms).members} == {b"g"}
+    engine.configure(settings(number)._replace(max_ttl_ms=HOUR_MS))
+    hear(end, member)
+    assert {one.name for one in engine.members(0, b"k", 0, 100, now_ms).members} == {b"g"}
+
+
+def test_a_cut_of_what_has_a_newer_version_here_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that held neither would show under one stamp what this node shows with another end."""
+    end = strict(0x0002_0000_0000_0000)
+    older = Record(0, b"k", b"older", EPOCH_MS << 16, 9, EPOCH_MS + 24 * HOUR_MS)
+    told: list[bytes] = []
+    wrote = end.core.wrote
+
+    def noted(payload: bytes, at: Now) -> list[Effect]:
+        told.append(payload)
+        return wrote(payload, at)
+
+    monkeypatch.setattr(end.core, "wrote", noted)
+    hear(end, older)
+    assert len(told) == 1 and end.refused_records == 0
+    ms[0] = 5_000
+    hear(end, older)
+    assert len(told) == 1 and end.refused_records == 0, "it is told of the first one by comparison"
 
 
 def test_replayed_and_reordered_frames_change_nothing() -> None:

@@ -4,6 +4,10 @@ A record that lives longer, or is larger, than one node allows would be refused 
 a node that hears of a smaller limit applies it to its clients' writes from now on and tells its own links, and both
 sides log a WARNING. An older record is cut by the node that may not keep it, and the cut travels back: `cut` makes a
 version that follows at once on the one that came, so that any later write still wins, and that remembers the old end.
+
+Stamps are ordered by clock, then by node. A cut keeps the clock of what came and takes a node number just above its
+own: the next write of another node may have the very next clock, and a mark has the clock of the last member that it
+cleared. Two nodes that cut one record take different numbers, since they may give it different ends.
 """
 
 from collections.abc import Iterator
@@ -21,6 +25,9 @@ from respram.wire import messages as wire
 
 _TERMS = Struct("<QQB")
 _BOUNDS = Struct("<QQQQ")  # own, near
+_NODE_BITS = 64
+_SPREAD = 0x9E3779B97F4A7C15  # numbers of nodes, in the high half of the product, look drawn
+_ABOVE_BITS = 32  # so far above the number of what it cuts lies a cut's: wide enough to be nobody else's
 _SIZE = Struct("<I")  # of the enclave, where a majority decides. More may follow: what is not known is passed over
 NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
 
@@ -125,15 +132,23 @@ class Agreement:
             if link.same_enclave:
                 self.host.send(link.id, wire.Terms(said))
 
-    def cut(self, payload: bytes) -> tuple[bytes, int]:
-        """From a payload with refused records: those that exceed a limit, cut to what this node may keep, and their
-        number. Equal settings are no reason not to look: the peer may have written them under larger ones, or got them
-        from a node that is gone.
+    def cut(self, payload: bytes) -> list[bytes]:
+        """From a payload with refused records: those that exceed a limit, packed, each cut to what this node may keep.
+        Equal settings are no reason not to look: the peer may have written them under larger ones, or got them from a
+        node that is gone.
         """
         me, now_ms = self.neighbours.book.me.number, self.host.now.wall_ms
         cuts = list(cut_to(self.current, payload, me, now_ms, self.host.policy.clock_offset_ms_max))
         self.cuts += len(cuts)
-        return b"".join(map(pack, cuts)), len(cuts)
+        return [pack(cut) for cut in cuts]
+
+
+def _just_after(clock: int, node: int, me: int) -> tuple[int, int]:
+    """The stamp of a cut: later than this one, earlier than any of the next clock. Only behind the last of all numbers
+    of nodes is it of the next clock, under a number that is lower than theirs.
+    """
+    above = (me * _SPREAD & (1 << _NODE_BITS) - 1) >> _NODE_BITS - _ABOVE_BITS
+    return divmod((clock << _NODE_BITS | node) + 1 + above, 1 << _NODE_BITS)
 
 
 def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_max: int) -> Iterator[Record]:
@@ -147,7 +162,8 @@ def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_m
             if to_ms(record.clock) > now_ms + clock_offset_ms_max or record.value is None:
                 continue  # refused for another reason
             shadow_ms = max(record.shadow_ms, record.deadline_ms)
-            later = replace(record, clock=record.clock + 1, node=me, shadow_ms=shadow_ms)
+            clock, node = _just_after(record.clock, record.node, me)
+            later = replace(record, clock=clock, node=node, shadow_ms=shadow_ms)
             if 0 < size_max < len(record.key) + len(record.value):
                 yield replace(later, value=None, deadline_ms=now_ms, seal=None, kind=0)
             elif terms.max_ttl_ms and record.deadline_ms > last_ms + clock_offset_ms_max:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from respram.errors import PeerError
-from respram.gossip.agreement import pack_said, smaller, unpack_said
+from respram.gossip.agreement import cut_to, pack_said, smaller, unpack_said
 from respram.gossip.effects import Agreed, Report
 from respram.gossip.policy import Policy, Said, Terms
 from respram.record import Record, Seal, pack, unpack
 from respram.sim.world import EPOCH_MS
 from respram.wire import messages as wire
 
-from .rig import ME, Bench, hello, member
+from .rig import Bench, hello, member
 
 HOUR_MS, MIB = 3_600_000, 1 << 20
 HERE = Terms(24 * HOUR_MS, 64 * MIB, True)
@@ -113,19 +113,17 @@ def test_what_lives_too_long_is_cut_and_what_is_too_large_leaves_a_stub() -> Non
         Record(0, b"future", b"v", EPOCH_MS + 60_000 << 16, 9, long_ms),
     ]
     one.core.now = one.now
-    payload, count = one.core.agreement.cut(b"".join(map(pack, records)))
-    assert count == 3
+    payload = b"".join(one.core.agreement.cut(b"".join(map(pack, records))))
     long, large, key = unpack(payload)
     assert (key.key, key.value, key.shadow_ms) == (b"k" * 2_000, None, EPOCH_MS + 60_000), (
         "a stub may be as large as its key"
     )
-    assert long == replace(
-        records[1], clock=(EPOCH_MS << 16) + 1, node=ME, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms
-    )
+    assert long == replace(records[1], node=long.node, deadline_ms=EPOCH_MS + HOUR_MS, shadow_ms=long_ms)
+    assert long.node > 9, "any write of the next clock wins over the cut, whose ever it is"
     assert long.seal == Seal(5, 9, 7), "its value lies as it was sealed"
     assert (large.value, large.db, large.deadline_ms, large.shadow_ms) == (None, 3, EPOCH_MS, EPOCH_MS + 60_000)
-    assert one.core.agreement.cut(b"\xff" * 10) == (b"", 0)
-    assert bench().core.agreement.cut(payload) == (b"", 0), "these limits allow all of it"
+    assert one.core.agreement.cut(b"\xff" * 10) == []
+    assert bench().core.agreement.cut(payload) == [], "these limits allow all of it"
 
 
 def test_what_a_peer_with_equal_settings_kept_of_earlier_ones_is_cut_all_the_same() -> None:
@@ -136,14 +134,25 @@ def test_what_a_peer_with_equal_settings_kept_of_earlier_ones_is_cut_all_the_sam
     meet(one, 1, 0x200, HERE)
     record = Record(0, b"long", b"v", EPOCH_MS << 16, 9, EPOCH_MS + 48 * HOUR_MS)
     one.core.now = one.now
-    payload, count = one.core.agreement.cut(pack(record))
-    assert count == 1 and [cut.deadline_ms for cut in unpack(payload)] == [EPOCH_MS + 24 * HOUR_MS]
+    [cut] = one.core.agreement.cut(pack(record))
+    assert [made.deadline_ms for made in unpack(cut)] == [EPOCH_MS + 24 * HOUR_MS]
+
+
+def test_nodes_that_cut_one_record_give_it_stamps_of_their_own_before_any_of_the_next_clock() -> None:
+    """They may give it different ends, and ids carry none: under one stamp they would differ for ever."""
+    now_ms, terms = EPOCH_MS, Terms(HOUR_MS, MIB, True)
+    for writer in (1, 1 << 63, (1 << 64) - (1 << 16)):
+        record = Record(0, b"k", b"v", now_ms << 16, writer, now_ms + 48 * HOUR_MS)
+        cutters = range(1 << 40, (1 << 40) + 1_000)
+        stamps = {made.stamp for me in cutters for made in cut_to(terms, pack(record), me, now_ms, 0)}
+        assert len(stamps) == 1_000
+        assert record.stamp < min(stamps) and max(stamps) < (record.clock + 1, 1 << 33)
 
 
 def test_limits_that_are_not_said_cut_nothing() -> None:
     one = Bench(Policy())
     one.core.now = one.now
-    assert one.core.agreement.cut(pack(Record(0, b"k", b"v", EPOCH_MS << 16, 9, EPOCH_MS + HOUR_MS))) == (b"", 0)
+    assert one.core.agreement.cut(pack(Record(0, b"k", b"v", EPOCH_MS << 16, 9, EPOCH_MS + HOUR_MS))) == []
 
 
 def test_a_limit_that_the_operator_changes_is_told_and_holds_as_far_as_the_peers_allow() -> None:
