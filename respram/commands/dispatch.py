@@ -13,7 +13,7 @@ from respram.commands.invalidation import spend_caching
 from respram.commands.node import MAJORITY, Conn, Suspend
 from respram.commands.redirects import redirect
 from respram.commands.reply import Each, Error, OverrunError, Raw, Reply, Simple, Writer, Writing, encode
-from respram.commands.running import OOM, call, count_error, wait_while_paused
+from respram.commands.running import OOM, call, count_error, wait_for_script, wait_while_paused
 from respram.commands.transactions import leave, queued_size, take_over
 from respram.commands.truth import await_truth
 from respram.engine.api import Session
@@ -22,7 +22,6 @@ from respram.errors import ClientError
 # the first word is what clients know and retry
 LOADING = ClientError(b"LOADING Redis is loading the dataset in memory")
 NOAUTH = ClientError(b"NOAUTH Authentication required.")
-BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
 RUNS_IN_MULTI = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 RUNS_SUBSCRIBED = frozenset(
     {
@@ -106,6 +105,8 @@ def _write_on(conn: Conn, writing: Writing) -> bytes:
 def _admit(conn: Conn, argv: list[bytes]) -> Reply:
     """All the checks, then the call; raises the error for the client."""
     name = argv[0].lower()
+    if conn.was_held:  # before it did anything: it has not asked peers for a key, for instance
+        conn.was_held = conn.session.retried = False
     if conn.node.peers is not None:
         conn.node.peers.beat(conn.now_ms)
     if name in HTTP_WORDS:
@@ -156,7 +157,7 @@ def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> No
     if command.grows and conn.node.engine.full():
         raise OOM
     if conn.node.busy is not None and conn.node.busy is not conn and b"allow_busy" not in command.flags:
-        raise BUSY
+        wait_for_script(conn)
     if conn.subscribed and conn.session.proto == 2 and name not in RUNS_SUBSCRIBED:
         raise ClientError(
             b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "

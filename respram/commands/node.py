@@ -153,6 +153,7 @@ class Conn:
     refused_deletes: int = 0
     defaulted: int = 0  # writes without a TTL that no fast path counted
     defaulted_counted: int = 0  # of those and the session's, so many stand in the node's table
+    was_held: bool = False  # its command was suspended before it did anything: by a pause, or by a script of another
     suspended_until_ms: int = 0  # while the session is suspended: when it must be resumed
     wait_state: tuple[int, int] | None = None  # WAIT: the number it waits for, and until when
     # Members that have decided about its commands, and how many are known to hold the last of it: their writes are
@@ -386,7 +387,10 @@ class Node:
     strict: bool = False  # clients are sent to a slot's home, as by Redis
     hints_given: bool = False  # those who know the map are told once when it has changed
     scripts: Scripts | None = None  # made by the first script
-    busy: Conn | None = None  # whose script runs for so long that others are told
+    busy: Conn | None = None  # whose script has run for so long that it gives way to others between its slices
+    busy_told_us: int = 0  # from when on they are told BUSY; until then their commands wait
+    busy_logged: bool = False  # that they are told
+    held: dict[Conn, None] = field(default_factory=dict)  # clients that wait for the end of that script
 
     def __post_init__(self) -> None:
         self.decide = self.config.decide.encode()

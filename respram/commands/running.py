@@ -26,10 +26,33 @@ READS_TOO_MUCH = ClientError(
 OOM = ClientError(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
+BUSY = ClientError(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
+
+
 def wait_while_paused(conn: Conn, commands: Iterable[Command]) -> None:
     """Raises Suspend when one of the commands, which are to run together, must wait for the end of a pause."""
     if conn.node.pause.holds(conn.now_ms, commands):
+        conn.was_held = True
         raise Suspend(conn.node.pause.until_ms)
+
+
+def wait_for_script(conn: Conn) -> None:
+    """For a command that another client's script keeps waiting: raises Suspend, and after `--lua-time-limit` BUSY."""
+    node = conn.node
+    left_us = node.busy_told_us - node.micros()
+    if left_us <= 0:
+        raise BUSY
+    conn.was_held = True
+    node.held[conn] = None
+    raise Suspend(conn.now_ms + -(-left_us // 1000))
+
+
+def let_go_on(node: Node) -> None:
+    """Wakes the clients that waited for the end of a script."""
+    held, node.held = node.held, {}
+    for conn in held:
+        if conn.was_held:
+            conn.wake()
 
 
 def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:

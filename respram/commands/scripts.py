@@ -6,11 +6,13 @@ script itself goes nowhere. Nothing in it may suspend: a key that only a peer ha
 if it is among its KEYS.
 
 A script that runs for long (scripting/scripts.py) suspends its session for a millisecond between two slices. Meanwhile
-`node.busy` has dispatch refuse all commands but a few, and the fast paths are off (PING and ECHO answer nevertheless).
+`node.busy` has dispatch hold back all commands but a few, and after `--lua-time-limit` refuse them. The fast paths are
+off (PING and ECHO answer nevertheless).
 """
 
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 from respram.catalog import COMMANDS, Command, find
 from respram.catalog.keys import keys_of
@@ -21,7 +23,7 @@ from respram.commands.notify import observe
 from respram.commands.pausing import SPREADING
 from respram.commands.refusals import refuse, refuse_unnamed
 from respram.commands.reply import OK, Error, OverrunError, Raw, Reply, Simple, encode, split_replies
-from respram.commands.running import OOM, call, count_error
+from respram.commands.running import OOM, call, count_error, let_go_on
 from respram.commands.shared_scripts import find_shared, forget_shared, is_shared, share, share_text
 from respram.commands.texts import NOT_AN_INTEGER, REDIS_VERSION, help_of
 from respram.commands.truth import NOT_KNOWN
@@ -51,6 +53,8 @@ SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually sma
 # of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
 LONG_BYTES = 4_096
 PAUSE_MS = 1  # between two slices of a script that runs for long
+# Then it gives way for the first time. Peers suspect a node that is silent for 1.5 s, and decide about its keys.
+ALONE_MS_MAX = 500
 BROKEN_BYTES_MAX = 100  # of Lua's message where it is no error table, as Redis cuts it
 
 NO_SCRIPT = ClientError(b"NOSCRIPT No matching script. Please use EVAL.")
@@ -340,7 +344,6 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
     if node.scripts is None:
         limits = node.limits
         bounds = Bounds(
-            limits.script_busy_ms,
             limits.script_ms_max,
             limits.script_memory_bytes_max,
             limits.scripts_max,
@@ -351,8 +354,7 @@ def _scripts(conn: Conn, name: bytes) -> Scripts:
         except NoLuaError:
             refuse(conn, name, b"lua")
         node.engine.aside = run_aside
-    node.scripts.bounds.busy_ms = node.limits.script_busy_ms  # CONFIG SET may have changed them
-    node.scripts.bounds.time_max_ms = node.limits.script_ms_max
+    node.scripts.bounds.time_max_ms = node.limits.script_ms_max  # CONFIG SET may have changed it
     return node.scripts
 
 
@@ -397,6 +399,8 @@ def _evaluate(conn: Conn, argv: list[bytes], name: bytes, *, by_digest: bool, re
     may_wait, proto = not conn.executing, conn.session.proto
     # those of one EXEC have it together
     slice_us = conn.node.limits.script_busy_ms * 1000 - (0 if may_wait else conn.scripts_us)
+    if may_wait:
+        slice_us = min(slice_us, ALONE_MS_MAX * 1000)
     if slice_us <= 0:
         raise SPENT
     begun_us = conn.node.micros()
@@ -419,18 +423,34 @@ def _go_on(conn: Conn, digest: bytes, calls: Calls, step: Callable[[], Outcome |
     finally:
         calls.leave()
         if node.busy is conn and (node.scripts is None or node.scripts.running is None):
-            node.busy = None
-            observe(node)
+            _end_busy(node)
     if outcome is None:
-        if node.busy is None:
-            node.busy = conn
-            observe(node)
-            node.log(
-                f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others "
-                "are told BUSY"
-            )
-        raise Suspend(conn.now_ms + PAUSE_MS)
+        _give_way(conn, digest)
     return _reply(conn, outcome, digest)
+
+
+def _give_way(conn: Conn, digest: bytes) -> NoReturn:
+    """Raises Suspend, for the next slice."""
+    node = conn.node
+    assert node.scripts is not None and node.scripts.running is not None
+    if node.busy is None:
+        node.busy = conn
+        node.busy_told_us = node.scripts.running.started_us + node.limits.script_busy_ms * 1000
+        node.busy_logged = False
+        observe(node)
+    if not node.busy_logged and node.micros() >= node.busy_told_us:
+        node.busy_logged = True
+        node.log(
+            f"event=slow_script client={conn.id} sha1={digest.decode()} ms={node.limits.script_busy_ms}: others "
+            "are told BUSY"
+        )
+    raise Suspend(conn.now_ms + PAUSE_MS)
+
+
+def _end_busy(node: Node) -> None:
+    node.busy = None
+    observe(node)
+    let_go_on(node)
 
 
 def abandon(conn: Conn) -> None:
@@ -444,8 +464,7 @@ def abandon(conn: Conn) -> None:
         node.scripts.abandon()
     finally:
         calls.leave()
-        node.busy = None
-        observe(node)
+        _end_busy(node)
 
 
 def _reply(conn: Conn, outcome: Outcome, digest: bytes) -> Reply:

@@ -1,14 +1,14 @@
 """The scripts of one node: their cache, the Lua that runs them, and the one that is running.
 
 **A script that runs for long.** The node has one thread, and a script is a call of Lua that cannot be left and entered
-again. So Lua has a greenlet of its own, with a C stack of its own: once a script has run for `busy_ms`, the hook of
-`runtime.py` switches back to whoever called, and the caller is told that the script is not over (None). From then on it
-runs in slices, each by `resume`, and between two of them the node serves others: clients are told BUSY, SCRIPT KILL
-works, and peers and expiry go on. Up to `busy_ms` it is alone, as all commands are; beyond it, what peers write and
-what expires can be seen by the script. At `time_max_ms` it is ended, and what it wrote stays: there is nothing that
-could take it back.
+again. So Lua has a greenlet of its own, with a C stack of its own: once a script has run for the slice that its caller
+gives it, the hook of `runtime.py` switches back to the caller, who is told that the script is not over (None). From
+then on it runs in slices, each by `resume`, and between two of them the node serves others: SCRIPT KILL works, and
+peers and expiry go on. In the first slice it is alone, as all commands are; beyond it, what peers write and what
+expires can be seen by the script. At `time_max_ms` it is ended, and what it wrote stays: there is nothing that could
+take it back.
 
-Where the caller cannot wait (inside EXEC), a script is ended at `busy_ms`.
+Where the caller cannot wait (inside EXEC), a script is ended after its first slice.
 
 Redis goes on with a script whose client has hung up. Here nobody would resume it: `abandon` ends it.
 """
@@ -27,7 +27,6 @@ SLICE_US = 10_000  # of a script that runs for long, before others get their tur
 
 @dataclass(slots=True)
 class Bounds:
-    busy_ms: int
     time_max_ms: int
     memory_bytes_max: int
     entries_max: int

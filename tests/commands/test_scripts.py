@@ -4,16 +4,22 @@ long.
 Bytes are compared with a real redis-server here for a handful; the oracle has thousands more.
 """
 
+from itertools import count
+
 import pytest
 
+from respram.commands import running
+from respram.commands.node import Conn
 from respram.commands.reply import Reply
 from respram.commands.scripts import HANDLERS
 from respram.scripting.cache import digest_of
+from tests.live import running as live_node
 
 from .rig import Client, Reference, Rig
 
 pytest.importorskip("lupa")
 BUSY = b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
+NOT_BUSY = b"-NOTBUSY No scripts in execution right now.\r\n"
 FOREVER = b"while true do pcall(function() while true do end end) end"
 
 
@@ -247,6 +253,59 @@ def test_others_are_told_that_a_script_runs_for_long(rig: Rig) -> None:
     assert any("event=slow_script" in line for line in rig.lines)
 
 
+def test_others_wait_before_they_are_told(rig: Rig) -> None:
+    rig.ticks = count(0, 1_000)  # a look at the clock takes a millisecond
+    client, other, third = rig.connect(), rig.connect(), rig.connect()
+    assert client(b"EVAL", FOREVER, b"0") == b""
+    assert other(b"GET", b"k") == third(b"SET", b"k", b"v") == b""
+    assert other.conn.session.suspended and third.conn.session.suspended
+    assert rig.connect()(b"SCRIPT", b"KILL") == b"+OK\r\n"
+    assert not other.line.woken
+    assert client.wake().startswith(b"-ERR Script killed by user with SCRIPT KILL... script: ")
+    assert other.line.woken == third.line.woken == 1
+    assert third.wake() == b"+OK\r\n"
+    assert other.wake() == b"$1\r\nv\r\n"
+    assert not any("event=slow_script" in line for line in rig.lines)
+
+
+def test_who_waits_for_a_script_is_told_after_the_limit(rig: Rig) -> None:
+    rig.ticks = count(0, 1_000)
+    client, other = rig.connect(), rig.connect()
+    assert client(b"EVAL", FOREVER, b"0") == b""
+    assert other(b"GET", b"k") == b""
+    rig.ticks = count(6_000_000, 1_000)
+    assert client.wake() == b""
+    assert other.wake() == BUSY
+    assert [line for line in rig.lines if "event=slow_script" in line and "ms=5000" in line]
+    assert rig.connect()(b"SCRIPT", b"KILL") == b"+OK\r\n"
+    assert client.wake().startswith(b"-ERR Script killed")
+    assert not other.line.woken  # it waits no longer
+    assert other(b"GET", b"k") == b"$-1\r\n"
+
+
+def test_what_was_held_back_runs_as_if_for_the_first_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs again has asked the peers for its key. One that a pause or a script held back has not."""
+    seen = []
+
+    def look(conn: Conn, argv: list[bytes]) -> Reply:
+        seen.append(conn.session.retried)
+        return None
+
+    monkeypatch.setitem(running.HANDLERS, b"object|encoding", look)
+    rig.ticks = count(0, 1_000)
+    client, other = rig.connect(), rig.connect()
+    assert client(b"EVAL", FOREVER, b"0") == b""
+    assert other(b"OBJECT", b"ENCODING", b"k") == b""
+    rig.connect()(b"SCRIPT", b"KILL")
+    client.wake()
+    other.wake()
+    client(b"CLIENT", b"PAUSE", b"100")
+    assert other(b"OBJECT", b"ENCODING", b"k") == b""
+    client(b"CLIENT", b"UNPAUSE")
+    other.wake()
+    assert seen == [False, False]
+
+
 def test_a_script_that_comes_to_its_end_after_all_is_answered(rig: Rig) -> None:
     client = rig.connect()
     client(b"CONFIG", b"SET", b"lua-time-limit", b"1")
@@ -259,6 +318,22 @@ def test_a_script_that_comes_to_its_end_after_all_is_answered(rig: Rig) -> None:
     assert reply == b":3000000\r\n"
     assert rig.node.busy is None
     assert rig.connect()(b"SET", b"k", b"v") == b"+OK\r\n"
+
+
+def test_a_node_answers_while_a_script_runs_for_long() -> None:
+    """Its peers are answered in the same turns as PING is."""
+    with live_node("--lua-time-limit", "600000", "--script-time-max", "3600000") as node:
+        script, reader, other = node.connect(), node.connect(), node.connect()
+        script.sock.sendall(b"EVAL '%b' 0\r\n" % FOREVER)
+        reader.sock.sendall(b"GET k\r\n")
+        assert other.ask(b"PING\r\n", 7) == b"+PONG\r\n"
+        reply = b""
+        while reply != b"+OK\r\n":  # the script has not begun yet
+            other.sock.sendall(b"SCRIPT KILL\r\n")
+            reply = other.take(5)
+            other.take(0 if reply == b"+OK\r\n" else len(NOT_BUSY) - 5)
+        assert script.take(29) == b"-ERR Script killed by user wi"
+        assert reader.take(5) == b"$-1\r\n"
 
 
 def test_a_script_that_wrote_is_ended_by_time_alone_and_keeps_what_it_wrote(rig: Rig) -> None:
@@ -297,8 +372,6 @@ def test_a_client_that_goes_ends_its_script(rig: Rig) -> None:
 
 
 def test_a_bug_of_the_node_inside_a_script_is_one_outside(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from respram.commands import running
-
     def broken(conn: object, argv: list[bytes]) -> Reply:
         raise ZeroDivisionError
 
