@@ -19,8 +19,8 @@ from benchmarks.servers import KINDS, ROOT, BenchError, Kind, Programs
 
 README = ROOT / "README.md"
 TURNS = 3
-TURNS_MAX = 9  # of Redis and us, in rows whose first turns differ too much
-QUICK_DIVISOR = 10  # of requests
+TURNS_MAX = 9  # turns of Redis and respram, in rows whose first turns differ too much
+QUICK_DIVISOR = 10  # requests are divided by this
 SECONDS_MAX = 1800
 # Redis first: half of its rate is the half load. The order matters for nothing else.
 SERVERS = "redis,native,valkey,memcached,pure,floor"
@@ -73,7 +73,7 @@ def readme_block(facts: dict[str, str], results: list[Result]) -> str:
 def work(given: Namespace, rows: list[Row], kinds: list[Kind], programs: Programs, where: Affinity) -> None:
     whole = not given.rows and given.servers == SERVERS and given.turns >= TURNS
     if not given.no_plot:
-        plot.library()  # better now than after some minutes
+        plot.library()  # a missing plotting library is noticed now rather than after some minutes
     facts = options.facts_of(kinds, programs, where)
 
     def save(results: list[Result], whole: bool = False) -> None:

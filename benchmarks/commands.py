@@ -25,8 +25,8 @@ SERVERS = "redis,native,valkey"
 KEYS = 100_000
 VALUE_BYTES = 64
 CONNECTIONS = 50
-REQUESTS = {1: 60_000, 16: 300_000}  # by pipeline
-COMMANDS_PER_TURN = 100_000  # in transactions
+REQUESTS = {1: 60_000, 16: 300_000}  # requests by pipeline length
+COMMANDS_PER_TURN = 100_000  # commands inside transactions
 QUICK_DIVISOR = 10
 KEY, VALUE = "key:__rand_int__", "x" * VALUE_BYTES
 COMMANDS = {
@@ -58,7 +58,7 @@ COMMANDS = {
 }
 SET, GET = (b"SET", b"key:%012d", b"x" * VALUE_BYTES, b"EX", b"3600"), (b"GET", b"key:%012d")
 LIMIT = ((b"INCR", b"limit:%012d"), (b"EXPIRE", b"limit:%012d", b"3600"))
-TRANSACTIONS = {  # commands, again and again until there are so many
+TRANSACTIONS = {  # the commands of each transaction, repeated until it is long enough
     "MULTI, INCR, EXPIRE, EXEC": (LIMIT, 2),
     "MULTI, 10 SET EX, EXEC": ((SET,), 10),
     "MULTI, 10 GET, EXEC": ((GET,), 10),
@@ -72,7 +72,7 @@ TRANSACTIONS = {  # commands, again and again until there are so many
 class Turn(NamedTuple):
     title: str
     server: str
-    cpu_us: float  # per command; MULTI and EXEC are not counted as commands, and their cost is
+    cpu_us: float  # per command; MULTI and EXEC add to the cost and are not counted as commands
 
 
 def encoded(*argv: bytes) -> bytes:

@@ -19,14 +19,14 @@ from benchmarks.rows import Row, own_load, preload, spell
 from benchmarks.servers import BenchError, Kind, Programs, Server, go_on, numbers, serving, stop
 
 FILL_S_MAX = 300.0
-OURS, THEIRS = "native", "redis"  # whose ratio is asked for
+OURS, THEIRS = "native", "redis"  # the ratio is of the first to the second
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     row: Row
     runs: list[Run]
-    commands: dict[str, str]  # by server
+    commands: dict[str, str]  # server to command
     rate: int  # 0, or the fixed rate in commands per second
 
     def values(self, server: str, field: str) -> list[float]:

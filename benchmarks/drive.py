@@ -18,8 +18,9 @@ from benchmarks.machine import Affinity
 from benchmarks.rows import Row, own_load, redis_benchmark
 from benchmarks.servers import BenchError, Programs, Server, numbers
 
-CLIENT_S_MAX = 120.0  # of one run
-STAT_SLACK_S = 0.05  # by which ticks and the CPU clock may differ; a tick each way, and what runs between the readings
+CLIENT_S_MAX = 120.0  # the longest run of a client
+# The tick counter and the CPU clock may differ by this: a tick at each end, and what runs between the readings.
+STAT_SLACK_S = 0.05
 STAT_SLACK_SHARE = 0.10
 
 

@@ -25,10 +25,10 @@ from benchmarks.servers import BenchError, Kind, Programs, Server, ask, numbers,
 
 KEYS = 500_000
 SPREAD_MS = 30_000
-LEAD_MS = 12_000  # in which all keys must be written
+LEAD_MS = 12_000  # all keys must be written within this time
 GRACE_S = 20.0
-EARLY_MS_MAX = 1.5  # deadlines are whole milliseconds; earlier than this is a fault
-QUICK_DIVISOR = 10  # of keys and time
+EARLY_MS_MAX = 1.5  # deadlines are whole milliseconds; a key that ends earlier than this is a fault
+QUICK_DIVISOR = 10  # keys and time are divided by this
 SERVERS = "redis,native,valkey,pure"
 NAME = re.compile(rb"\$16\r\nkey:(\d{12})\r\n")
 NAME_BYTES = len(b"$16\r\nkey:000000000000\r\n")
@@ -41,7 +41,7 @@ class Lags(NamedTuple):
     p99_ms: float
     max_ms: float
     left: int
-    backlog: float  # share of all keys
+    backlog: float  # share of all keys that are overdue
     cpu_s: float
 
 

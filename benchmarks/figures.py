@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-TURNS_MIN = 3  # fewer say nothing about their spread
+TURNS_MIN = 3  # fewer turns say nothing about their spread
 CPU_NOISE_MAX = 0.10  # relative spread of the ratios of CPU per command
-LATENCY_NOISE_MAX = 0.20  # a 99th percentile jumps more; beyond this it is no figure
-CPU_S_MIN = 0.02  # of one run: below this, accepting connections is part of the figure
+LATENCY_NOISE_MAX = 0.20  # a 99th percentile varies more; with a wider spread it is not reported
+CPU_S_MIN = 0.02  # CPU seconds of one run: below this, accepting connections dominates the figure
 TO_DEVIATION = 1.4826
 
 
@@ -22,7 +22,7 @@ class Summary(NamedTuple):
     median: float
     low: float
     high: float
-    noise: float  # relative
+    noise: float  # relative spread
     turns: int
 
 

@@ -22,10 +22,10 @@ from benchmarks.machine import Affinity
 from benchmarks.servers import BenchError, Kind, Programs
 
 SERVERS = "native"
-REQUESTS = {1: 30_000, 16: 240_000}  # by pipeline
+REQUESTS = {1: 30_000, 16: 240_000}  # requests by pipeline length
 CONNECTIONS = (50, 1)
 QUICK_DIVISOR = 10
-TAGS = 200  # tried, until each node is the home of one
+TAGS = 200  # tags that are tried, until each node is the home of one
 AT_HOME, FORWARDED, MIXED, COLD = "at its home", "forwarded", "mixed", "forwarded, cold"
 COMMAND = {AT_HOME: "INCR", FORWARDED: "INCR", MIXED: "INCR", COLD: "MSETNX"}
 
@@ -83,7 +83,7 @@ def turns(name: str, programs: Programs, where: Affinity, count: int, divisor: i
                     share = divisor * (4 if connections == 1 else 1)
                     for what in (AT_HOME, FORWARDED, MIXED) if turn % 2 else (MIXED, FORWARDED, AT_HOME):
                         found = measured(made, where, what, tag, pipeline, connections, requests // share)
-                        if turn:  # the first warms
+                        if turn:  # the first turn warms up
                             yield {"server": name, "turn": turn} | found
                     if pipeline > 1:
                         found = measured(made, where, COLD, tag, pipeline, connections, requests // share // 4)

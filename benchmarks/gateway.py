@@ -46,9 +46,9 @@ RESULTS = Path(__file__).parent / "results" / "gateway.md"
 
 
 class Turn(NamedTuple):
-    rate: float  # requests a second
-    late_ms: float  # p99
-    cpu_us: float  # of the server's process, a request
+    rate: float  # requests per second
+    late_ms: float  # 99th percentile
+    cpu_us: float  # CPU time of the server's process per request
 
 
 def ask(port: int, pid: int, script: str, seconds: int) -> Turn:

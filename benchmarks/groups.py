@@ -21,7 +21,7 @@ from benchmarks.wire import Wire
 from respram.server.secret import fresh_secret
 from tests.ports import reserve
 
-GROUP_S_MAX = 60.0  # until all members are linked and level
+GROUP_S_MAX = 60.0  # until all members are linked and their digests are equal
 LOOK_S = 0.02
 
 

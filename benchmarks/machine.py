@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-FIRST = -20  # of nicenesses
+FIRST = -20  # the lowest niceness: runs first
 CPU_CLOCK_KIND = 2  # CPUCLOCK_SCHED: nanoseconds of all threads of a process
 
 
@@ -38,7 +38,7 @@ def affinity(pin: bool) -> Affinity:
 def precedence() -> Iterator[None]:
     """Servers and clients that are started in the `with` go before what else runs here (daemons of the kernel that look
     through memory took a processor for milliseconds at a time). Where that is not allowed, they go as they are."""
-    group = Path("/proc/self/autogroup")  # where there is one, niceness only counts within it
+    group = Path("/proc/self/autogroup")  # with autogroups, niceness only counts within one
     before = os.getpriority(os.PRIO_PROCESS, 0)
     group_before = group.read_text().rpartition(" ")[2].strip() if group.exists() else ""
     try:

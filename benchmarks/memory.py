@@ -18,7 +18,7 @@ from benchmarks.machine import Affinity
 from benchmarks.rows import count_name, size_name
 from benchmarks.servers import Kind, Programs, numbers, serving
 
-SETTLE_S = 2.0  # after the start and after the last key, so that what a server does later is counted
+SETTLE_S = 2.0  # wait after the start and after the last key, so that later work of a server is counted
 QUICK_KEYS = 100_000
 SERVERS = "redis,native,valkey,memcached,pure"
 
@@ -28,7 +28,7 @@ class Growth(NamedTuple):
     turn: int
     before_bytes: int
     after_bytes: int
-    own_bytes: int  # by the server's own count; 0 where it has none
+    own_bytes: int  # as the server reports it; 0 where it does not
     keys: int
 
     @property

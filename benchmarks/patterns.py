@@ -35,11 +35,11 @@ from respram.patterns import (
 KEYS = 300_000
 TOGETHER = 10_000  # keys of one pipeline
 LIFE_MS = 3_600_000
-MEMBERS = 10  # of each group, and keys below each prefix
-SPEND_S = 1.0  # on one row, at least TIMES_MIN calls
+MEMBERS = 10  # members of each group, and keys below each prefix
+SPEND_S = 1.0  # time for one row, with at least TIMES_MIN calls
 TIMES_MIN = 5
 RESULTS = Path(__file__).parent / "results" / "patterns.md"
-BEFORE = "\n## Before"  # what follows is kept: it was measured with the patterns of an earlier commit
+BEFORE = "\n## Before"  # the text that follows is kept: it was measured with the patterns of an earlier commit
 
 Call = Callable[[], object]
 

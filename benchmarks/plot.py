@@ -11,7 +11,7 @@ from benchmarks.servers import KINDS, BenchError
 
 COLOURS = {"native": "#1b6ca8", "valkey": "#c05746", "memcached": "#8a9a5b", "pure": "#a9bcd0", "floor": "#444444"}
 PNG_DOTS_PER_INCH = 130
-RATIO_SHOWN_MAX = 4.0  # bars beyond it are cut, with the figure written at their end
+RATIO_SHOWN_MAX = 4.0  # longer bars are cut, and the figure is written at their end
 
 
 def library() -> ModuleType:
@@ -22,7 +22,7 @@ def library() -> ModuleType:
             "the plot needs matplotlib: pip install -r benchmarks/requirements.txt, or --no-plot"
         ) from None
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "respram"  # same figures, same file
+    matplotlib.rcParams["svg.hashsalt"] = "respram"  # the same figures give the same file
     return matplotlib
 
 

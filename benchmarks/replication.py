@@ -25,7 +25,7 @@ KEYS = 1_000_000
 FEW_KEYS = 1000
 QUICK_DIVISOR = 20
 CPU_REQUESTS = {1: 60_000, 16: 300_000}
-NO_COMPRESSION = ("--rdbcompression", "no")  # the values here are one letter again and again, which nobody's are
+NO_COMPRESSION = ("--rdbcompression", "no")  # the values here repeat one letter, which real values do not
 SHORT_BACKLOG = ("--repl-backlog-size", "16kb", *NO_COMPRESSION)
 LONG_BACKLOG = ("--repl-backlog-size", "64mb", *NO_COMPRESSION)
 
@@ -213,7 +213,7 @@ def work(given: Namespace, kinds: list[Kind], measures: list[str], programs: Pro
     found: Found = {}
     server = next((kind.name for kind in kinds if kind.name != "redis"), "native")
 
-    taken: list[Figures] = []  # of the turn under way
+    taken: list[Figures] = []  # figures of the current turn
 
     def say(what: str, name: str, figures: Figures) -> None:
         taken.append({"server": name} | figures)

@@ -22,7 +22,7 @@ from respram.record import HEADER, SEAL
 
 VALUE_BYTES = 64
 KEY_BYTES = 16
-RECORD_BYTES = HEADER.size + SEAL.size + KEY_BYTES + VALUE_BYTES  # as it travels, sealed
+RECORD_BYTES = HEADER.size + SEAL.size + KEY_BYTES + VALUE_BYTES  # the size of a sealed record on the wire
 TTL_S = 3600
 WRITES_PER_S = 10_000
 # writes of the background load leave in pulses, so that the client leaves the processors to the servers
@@ -30,8 +30,8 @@ PULSE_S = 0.001
 LAG_S = 15
 LAG_GAP_S = 0.005
 LAG_S_MAX = 5.0
-QUIET_S = 12  # how long an enclave that nobody writes to is watched
-SETTLE_S = 2.5  # what is younger than a second is in no digest
+QUIET_S = 12  # how long an enclave without writes is watched
+SETTLE_S = 2.5  # records younger than a second are in no digest
 CHANGED = 1000
 CUT_S = 3.0
 PROBE_S = 8
@@ -194,7 +194,7 @@ def _values(asker: Asker, keys: list[bytes]) -> list[bytes | None]:
     try:
         found = asker.ask("MGET", *keys)
     except BenchError as error:
-        if "LOADING" in str(error):  # Redis, while it takes a dump in
+        if "LOADING" in str(error):  # Redis answers so while it loads a dump
             return []
         raise
     assert isinstance(found, list)
@@ -293,7 +293,7 @@ def cpu(name: str, programs: Programs, where: Affinity, pipeline: int, requests:
             heard = hear_redis_benchmark(run_client(argv, where, CLIENT_S_MAX), requests)
             until(lambda: _caught_up(made), f"the {name} servers did not catch up")
             spent = [machine.cpu_s(server.pid) - before for server, before in zip(made.servers, cpu_by, strict=True)]
-            if turn:  # the first fills
+            if turn:  # the first turn fills the servers
                 by = [one / requests * 1e6 for one in spent]
                 found.append(
                     {"pipeline": pipeline, "cpu_us": sum(by), "cpu_us_by": by, "rps": heard.rps, "p99_us": heard.p99_us}

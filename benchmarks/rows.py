@@ -7,19 +7,19 @@ from typing import Literal
 Op = Literal["get", "set", "mget"]
 MGET_KEYS = 100
 TTL_S = 3600
-HALF_LOAD_S = 2  # of one turn: some 100k requests, so 1,000 beyond the 99th percentile
+HALF_LOAD_S = 2  # one turn: about 100k requests, so 1,000 above the 99th percentile
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     op: Op
     keys: int
-    requests: int  # of one turn, all connections together
+    requests: int  # requests of one turn, all connections together
     pipeline: int = 1
     connections: int = 50
     value_bytes: int = 64
-    half_load: bool = False  # a fixed rate, half of what Redis can; `requests` is what measures that
-    target: float | None = None  # of CPU per command, to Redis
+    half_load: bool = False  # send at a fixed rate, half of Redis's maximum; `requests` is for measuring that maximum
+    target: float | None = None  # wanted ratio of CPU per command to Redis's
 
     @property
     def dataset(self) -> tuple[int, int]:

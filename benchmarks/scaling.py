@@ -14,7 +14,7 @@ from benchmarks.servers import Kind, Programs
 
 SERVERS = "redis,native,valkey"
 AXES = ("keys", "values", "connections")
-TURNS_MAX = 5  # of Redis and us, in rows whose first turns differ too much
+TURNS_MAX = 5  # turns of Redis and respram, in rows whose first turns differ too much
 QUICK_DIVISOR = 10
 
 
@@ -26,7 +26,7 @@ def rows_of(axis: str) -> list[Row]:
             for op in ops
             for keys in (100_000, 300_000, 1_000_000, 2_000_000, 4_000_000)
         ]
-    if axis == "values":  # few keys, so that the largest fit; requests by what a value weighs
+    if axis == "values":  # few keys, so that the largest values fit; fewer requests for larger values
         sizes = (
             (16, 500_000),
             (256, 500_000),

@@ -25,12 +25,12 @@ from benchmarks.servers import REPLY_S_MAX, BenchError, Kind, Programs, Server, 
 
 SERVERS = "redis,native"
 PIPELINE = 16
-BATCHES = 64  # of different keys, sent in turn
-ROUNDS = 1_500  # pipelines of a turn
+BATCHES = 64  # batches of different keys, sent in turn
+ROUNDS = 1_500  # pipelines of one turn
 QUICK_DIVISOR = 10
 LIMITS = {"recognised": 1.2, "Lua": 2.5, "other commands": 2.5, "errors": 2.5, "the host's": 2.5}
 LET_GO = (b"+del", b"+unlink", b"+hdel", b"+zrem", b"+zremrangebyscore", b"+srem", b"+getdel", b"+zpopmin")
-END = b"$7\r\n--end--\r\n"  # the answer to an ECHO behind each pipeline
+END = b"$7\r\n--end--\r\n"  # the reply to an ECHO after each pipeline
 
 
 class Script(NamedTuple):
@@ -40,7 +40,7 @@ class Script(NamedTuple):
     arguments: tuple[bytes, ...] = ()
 
 
-LUA = b"local f = function() end "  # what no recognised script has
+LUA = b"local f = function() end "  # no recognised script begins like this
 SCRIPTS = (
     Script("recognised", "compare and delete", b"if redis.call('get',KEYS[1]) == ARGV[1] then "
            b"return redis.call('del',KEYS[1]) else return 0 end", (b"token",)),

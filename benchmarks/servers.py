@@ -26,10 +26,10 @@ from tests.ports import reserve
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 START_S_MAX = 15.0  # from starting a server to its first reply
-STOP_S_MAX = 10.0  # from asking it to end to killing it
-REPLY_S_MAX = 10.0  # of one question
+STOP_S_MAX = 10.0  # from asking a server to end to killing it
+REPLY_S_MAX = 10.0  # the longest wait for one reply
 COMPILE_S_MAX = 60.0
-MEMCACHED_MIB = 8192  # more than any row stores: nothing is evicted
+MEMCACHED_MIB = 8192  # more than any row stores, so that nothing is evicted
 CLIENTS_MAX = 2000
 DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 PROGRAMS = ("floor", "load", "witness")  # in the order of `Programs`
@@ -48,7 +48,7 @@ class Kind:
     label: str
     memcache: bool
     has_keys: bool
-    program: str  # what must be on the PATH; "" for what is made here
+    program: str  # the program that must be on the PATH; "" for one that is built here
     argv: Callable[["Programs", int, int], list[str]]
     version: Callable[["Programs"], str]
 

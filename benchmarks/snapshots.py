@@ -27,7 +27,7 @@ from tests.ports import reserve
 
 RESULTS = Path(__file__).parent / "results"
 VALUE = b"v" * 64
-CHUNK_KEYS = 2_000  # written before their replies are read
+CHUNK_KEYS = 2_000  # keys written before their replies are read
 WAIT_S_MAX = 120.0
 CHANGED_KEYS = 1_000
 IDLE_S = 3.0

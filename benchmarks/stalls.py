@@ -27,10 +27,10 @@ START_KEYS, END_KEYS = 1_000_000, 4_000_000
 GROWTH_RATE = 200_000  # SETs per second, 16 at a time over 4 connections
 EXPIRING_KEYS = 1_000_000
 EXPIRING_MS = 1000
-LOAD_S_MAX = 10  # in which the expiring keys must be written, before the first is due
+LOAD_S_MAX = 10  # the expiring keys must be written within this time, before the first is due
 PROBE_AFTER_S = 5  # Redis is done 1.2 to 2.6 s after the last deadline
 STALL_MAX_MS = 2
-WAIT_TOLD_US = 500  # load.c tells of longer ones
+WAIT_TOLD_US = 500  # load.c reports longer waits
 # after a server has ended: what it had stored goes back to the system, and in a virtual machine on to the host
 SETTLE_S = 10
 QUICK_DIVISOR = 10
@@ -167,7 +167,8 @@ def work(given: Namespace, kinds: list[Kind], phases: list[str], programs: Progr
         for turn in range(given.turns):
             for kind in kinds:
                 for phase in phases:
-                    if phase == "expire" and kind.memcache:  # it knows whole seconds only, and forgets when asked
+                    # Memcached's times are whole seconds, and it frees a key when it is read.
+                    if phase == "expire" and kind.memcache:
                         continue
                     time.sleep(SETTLE_S / divisor)
                     with serving(kind, programs, where) as server:

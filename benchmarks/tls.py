@@ -27,7 +27,7 @@ from benchmarks.servers import BenchError, Kind, Programs
 from tests.ports import reserve
 
 SERVERS = "redis,native"
-REQUESTS = {1: 50_000, 16: 200_000, 64: 400_000}  # by pipeline
+REQUESTS = {1: 50_000, 16: 200_000, 64: 400_000}  # requests by pipeline length
 QUICK_DIVISOR = 10
 CLIENTS = 50
 START_S = 10.0

@@ -9,8 +9,8 @@ import socket
 import threading
 
 PIECE_BYTES = 1 << 18
-TURN_S = 0.02  # until a cut is noticed
-STUCK_S = 5.0  # a side that takes nothing for so long is dropped
+TURN_S = 0.02  # the longest delay until a cut is noticed
+STUCK_S = 5.0  # a side that takes nothing for this long is dropped
 
 
 class Wire:

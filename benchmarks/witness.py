@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from benchmarks.machine import Affinity
 from benchmarks.servers import BenchError, Programs
 
-SECONDS_MAX = 600  # of one watch
+SECONDS_MAX = 600  # the longest watch
 END_S_MAX = 10.0
-SHARED_MAX = 2  # processors of servers and clients that are not pinned: of more, most gaps would concern neither
-REFUSED = 3  # the exit code where no process may take precedence
+SHARED_MAX = 2  # processors that unpinned servers and clients may use: with more, most gaps would not concern them
+REFUSED = 3  # exit code where the process may not raise its priority
 
 Span = tuple[int, int]  # start and length, nanoseconds of CLOCK_MONOTONIC
 
@@ -28,8 +28,8 @@ Span = tuple[int, int]  # start and length, nanoseconds of CLOCK_MONOTONIC
 class Watch:
     """What the witnesses saw, once the watch has ended."""
 
-    why_not: str = ""  # there was no witness
-    gaps: list[Span] = field(default_factory=list)  # in order and apart from each other, of all processors together
+    why_not: str = ""  # the reason why there was no witness
+    gaps: list[Span] = field(default_factory=list)  # in order and disjoint, of all processors together
 
     @property
     def longest_ns(self) -> int:

@@ -51,13 +51,13 @@ class EntryError(Exception):
 class Run:
     name: str
     command: tuple[str, ...]
-    cluster: str = ""  # what its three nodes are started with; "": it has none
+    cluster: str = ""  # the option that starts its three nodes; "": the entry has no cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     folder: Path
-    group: str  # clients or frameworks
+    group: str  # "clients" or "frameworks"
     title: str
     language: str
     install: str

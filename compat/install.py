@@ -17,10 +17,10 @@ from pathlib import Path
 
 from compat.entries import ROOT, Entry
 
-PORTS = ROOT.parent / "tests" / "ports.py"  # how a program takes a port for what it starts itself
-CACHE = ROOT.parent / "build" / "compat"  # build/ is what no checkout keeps
+PORTS = ROOT.parent / "tests" / "ports.py"  # with this a program reserves ports for the servers that it starts
+CACHE = ROOT.parent / "build" / "compat"  # build/ is not under version control
 INSTALL_S = 600.0
-OUTPUT_CHARS_MAX = 600  # the end of what a failed installation said
+OUTPUT_CHARS_MAX = 600  # the end of the output of a failed installation
 
 
 class NotInstalledError(Exception):
@@ -31,7 +31,7 @@ class NotInstalledError(Exception):
 class Kind:
     needs: tuple[str, ...]
     steps: tuple[tuple[str, ...], ...]
-    pins: tuple[str, ...] = ()  # the files that name versions; none: every file, because all are compiled
+    pins: tuple[str, ...] = ()  # the files that name versions; empty: every file, because all are compiled
 
 
 PYTHON = "env/bin/python"

@@ -32,12 +32,12 @@ from compat.stages import PASSWORD, TLS, Nodes, Redis, Stage
 from compat.tls import issue
 from compat.verdict import Verdict, judge
 
-LINES_MAX = 20_000  # of one program; more is a program that has lost its way
-TAIL_LINES = 40  # shown of a run that failed
+LINES_MAX = 20_000  # lines of output of one program; more are a fault of the program
+TAIL_LINES = 40  # lines shown of a run that failed
 LET_GO = ("--let-go", "all")
 TIME_UP = "the time of the whole matrix was up"
-PEERS = 3  # of the enclave that an entry may ask for
-KILL_S = 5.0  # from the polite to the other end of a program
+PEERS = 3  # nodes of the enclave that an entry may ask for
+KILL_S = 5.0  # from SIGTERM to SIGKILL
 
 
 # What this process has started: programs are sessions of their own and would outlive it.
@@ -149,7 +149,7 @@ def _perform(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[Verdic
         stage.open(PEERS if entry.enclave or run.cluster else 0, run.cluster)
         lines, ended = _converse(entry, run, folder, stage)
         return judge(lines, entry.checks_of(run), ended), lines[-TAIL_LINES:]
-    except (AssertionError, OSError) as error:  # a node that did not start or stop, a program that is not there
+    except (AssertionError, OSError) as error:  # a node that did not start or stop, or a program that is not installed
         return judge([], entry.checks_of(run), " ".join(str(error).split())), []
     finally:
         with contextlib.suppress(AssertionError):
@@ -181,7 +181,7 @@ def _converse(entry: Entry, run: Run, folder: Path, stage: Stage) -> tuple[list[
             lines.append(line.rstrip("\n"))
             answer = stage.obey(line.strip())
             if answer:
-                with contextlib.suppress(BrokenPipeError):  # its last words are still to be read
+                with contextlib.suppress(BrokenPipeError):  # its last lines are still to be read
                     process.stdin.write(f"{answer}\n")
                     process.stdin.flush()
             if line.strip() == "done" or len(lines) > LINES_MAX:

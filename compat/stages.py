@@ -15,13 +15,13 @@ from tests.ports import reserve
 
 PASSWORD = "of-the-matrix"
 TLS = CACHE / "tls"
-LOST = 1  # which of the peers is killed and started again, where a program asks for it
+LOST = 1  # index of the peer that a program may have killed and restarted
 
 
 class Stage(Protocol):
-    port: int  # of the open one
+    port: int  # port of the node without a password
     tls_port: int
-    auth_port: int  # of the one with a password
+    auth_port: int  # port of the node with a password
     peer_ports: list[int]
 
     def open(self, peers: int = 0, cluster: str = "") -> None: ...
@@ -36,7 +36,7 @@ class Stage(Protocol):
 @dataclass(slots=True)
 class Nodes:
     engine: str
-    words: tuple[str, ...] = ()  # that each of them is started with
+    words: tuple[str, ...] = ()  # options that each of them is started with
     port: int = field(default_factory=reserve)
     tls_port: int = field(default_factory=reserve)
     auth_port: int = 0

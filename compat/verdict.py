@@ -17,8 +17,8 @@ All other lines are chatter, kept for the case that something fails. Nothing is 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-REASON_CHARS_MAX = 300  # of a failure, in the result
-FIGURES_MAX = 16  # of one run
+REASON_CHARS_MAX = 300  # of a failure's text in the result
+FIGURES_MAX = 16  # figures of one run
 PASSED, FAILED, LIMITED, SKIPPED = "ok", "fail", "limit", "skip"
 
 
@@ -37,7 +37,7 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     missing: str = ""
     figures: tuple[str, ...] = ()
-    cannot: str = ""  # the reason why what was tried is of no use here
+    cannot: str = ""  # the reason why the feature cannot be used here
 
     def named(self, state: str) -> list[Check]:
         return [check for check in self.checks if check.state == state]

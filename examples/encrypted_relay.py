@@ -1,6 +1,6 @@
 """An encrypted relay between two terminals: what is typed into one appears in the other, and the node reads none of it.
 
-    python examples/encrypted_relay.py secret                    # prints a secret: tell it to the other side
+    python examples/encrypted_relay.py secret  # prints a secret: pass it to the other side
     python examples/encrypted_relay.py receive SECRET            # in one terminal
     python examples/encrypted_relay.py send SECRET               # in the other: lines, until end of file
 

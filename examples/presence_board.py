@@ -1,7 +1,7 @@
 """A presence board: who beats is there, who stops is gone.
 
 python examples/presence_board.py board
-python examples/presence_board.py beat ada          # in other terminals; end it with Ctrl-C
+python examples/presence_board.py beat ada  # in other terminals; end each with Ctrl-C
 """
 # ruff: noqa: T201
 

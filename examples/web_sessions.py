@@ -45,7 +45,7 @@ def handler(sessions: "Sessions[redis.Redis]") -> type[BaseHTTPRequestHandler]:
                 return self.send_error(413)
             form = parse_qs(self.rfile.read(length).decode())
             if self.session_id():
-                sessions.end(self.session_id())  # at logout, and at login too: an id never survives a change of user
+                sessions.end(self.session_id())  # at logout, and at login too: the id must not survive a change of user
             if self.path == "/login" and form.get("user"):
                 return self.redirect(sessions.create({"user": form["user"][0], "visits": 0}))
             return self.redirect("")

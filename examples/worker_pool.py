@@ -23,7 +23,7 @@ RESULT_S = 60.0
 def work(client: redis.Redis, pool: str, name: str, dies: bool) -> None:
     claims = Dedup(client, pool, window_s=RESULT_S, running_s=CLAIM_S)
     jobs = StreamDecoder(client, f"jobs:{pool}")
-    waiting: list[str] = []  # jobs that others were at when we came by: they may have died
+    waiting: list[str] = []  # jobs that other workers held when we tried them: those workers may have died
     ended = False
     while not ended or waiting:
         try:
@@ -33,7 +33,7 @@ def work(client: redis.Redis, pool: str, name: str, dies: bool) -> None:
             continue
 
         def handle(job: str = job) -> None:
-            time.sleep(0.02)  # the work itself
+            time.sleep(0.02)  # stands for the work itself
             DeadDrop(client, pool, job, "result").leave(f"{job} by {name}".encode(), RESULT_S)
 
         # To die in the middle is to leave a claim behind that only time takes back.
@@ -64,7 +64,7 @@ def main() -> None:
         for number in range(args.workers)
     ]
     workers[0].start()
-    workers[0].join()  # so that it has died in the middle of a job before the others come
+    workers[0].join()  # it must have died in the middle of a job before the others begin
     for worker in workers[1:]:
         worker.start()
     for job in jobs:

@@ -45,13 +45,14 @@ def steps(*pairs: tuple[int, bytes]) -> bytes:
 PEERS, SEALED, SEALS, FAILS, LATE = 1, 2, 4, 8, 16
 MANY, SOON, LATER, MERGE, DRAIN, BACK, COMPARE, RESTAMP = 3, 4, 5, 6, 7, 9, 10, 11
 
-TABLE = (  # steps that end while lines are made ready, moved, or given back
+TABLE = (  # steps that end while lines are allocated, moved or freed
     (MANY, bytes(range(100))), (MANY, b"x" * 164), (SOON, b"x" * 9), (MANY, b"x" * 198), (SOON, b"x" * 99),
     (MANY, bytes(range(185))), *[(LATER, b"x" * 9)] * 4, (LATER, b"x" * 10), (LATER, b"x" * 11), (LATER, b"x" * 20),
 )  # fmt: skip
 # it empties instead
 TURN = ((MANY, bytes(range(90))), *[(LATER, b"x" * 9)] * 9, (MANY, bytes(range(92))), (LATER, b"x" * 12))
-CURSORS = (  # a slice of two places of a granule that many records share; a full filter; granules far apart
+# Cursors between two places of a granule with many records, with a full filter, and between distant granules.
+CURSORS = (
     (MANY, b"\x09" * 20), (COMPARE, b"a"), (COMPARE, b"abc"), (COMPARE, b"x" * 250),
     (0, request(b"SET", b"far", b"1", b"EX", b"99999999") + request(b"SET", b"near", b"2", b"PX", b"99999")),
     (MANY, bytes(range(20))), (COMPARE, b"abcde"), (SOON, b"x" * 50), (COMPARE, b"ab"), (COMPARE, b"x" * 201),

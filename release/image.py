@@ -31,7 +31,7 @@ from release.smoke import SOON_S, SmokeError, expect, open_link, said_by, starte
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "build" / "image"
 BASE, IMAGE = "localhost/respram-base", "localhost/respram"
-SUITE = "bookworm"  # where this machine is no Debian: the suite that the Dockerfile names
+SUITE = "bookworm"  # the Dockerfile's suite, for machines that do not run Debian
 # What python:3.12-slim has and a bare Debian has not.
 PACKAGES = "python3,python3-venv,libpython3-dev,python-is-python3,ca-certificates"
 # Nobody reads these in an image, and a base that is thrown away need not survive a cut of power.
@@ -258,7 +258,7 @@ def main() -> int:
         return 1
     WORK.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=WORK))
-    work.chmod(0o755)  # apt downloads as a user of its own
+    work.chmod(0o755)  # apt downloads as a user of its own, which must be able to read it
     try:
         make(work)
     except (ImageError, SmokeError, OSError, subprocess.SubprocessError) as error:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROMISED = ("3.11", "3.12", "3.13", "3.14", "3.14t")
-ABI3_FROM = "3.11"  # the oldest: one wheel of the limited API serves it and all later ones but the free-threaded
+# The oldest version: one limited-API wheel serves it and all later ones, except free-threaded builds.
+ABI3_FROM = "3.11"
 
 QUESTION = (
     "import json, sys, sysconfig, ensurepip, venv; "
@@ -23,7 +24,7 @@ QUESTION = (
 
 
 class Interpreter(NamedTuple):
-    name: str  # as in PROMISED
+    name: str  # one of PROMISED
     version: str
     path: str
 

@@ -28,7 +28,7 @@ TESTS = (
 class Outcome(NamedTuple):
     python: Interpreter
     passed: bool
-    last: str  # line of what failed, or of pytest
+    last: str  # last line of pytest's output, or of the step that failed
     seconds: float
 
 

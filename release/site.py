@@ -64,7 +64,7 @@ def files(root: Path) -> set[Path]:
 
 def stage() -> int:
     shutil.rmtree(SOURCE.parent, ignore_errors=True)
-    SOURCE.mkdir(parents=True)  # mkdocs demands it even where the folder would be empty
+    SOURCE.mkdir(parents=True)  # mkdocs requires the folder even if it is empty
     for name in (found := files(ROOT) | {Path("docs/site.css")}):
         (SOURCE / name).parent.mkdir(parents=True, exist_ok=True)
         if name.suffix == ".md":

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from io import BufferedRWPair
     from typing import Any
 
-    Link = BufferedRWPair[Any, Any]  # has parameters for the type checker alone
+    Link = BufferedRWPair[Any, Any]  # generic for the type checker alone
 
-SOON_S = 120.0  # for each step that waits: a machine with other work is no failure
+SOON_S = 120.0  # for each step that waits: a busy machine is not a failure
 LISTENING = re.compile(rb"event=listen clients=127\.0\.0\.1:(\d+)")
 
 

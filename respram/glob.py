@@ -11,10 +11,10 @@ import re
 from functools import lru_cache
 
 GLOB_BYTES_MAX = 16_384  # a longer pattern matches nothing: compiling it would hold the node
-COMPILED_MAX = 64  # patterns kept compiled; SCAN sends the same one again and again
+COMPILED_MAX = 64  # compiled patterns in the cache; SCAN repeats its pattern
 
 Piece = tuple[int, re.Pattern[bytes]]
-Glob = list[Piece]  # no pieces: it matches nothing
+Glob = list[Piece]  # empty: it matches nothing
 
 
 def glob_match(pattern: bytes, text: bytes) -> bool:
@@ -109,5 +109,5 @@ def _class(pattern: bytes, at: int) -> tuple[bytes, int]:
     if negated:
         members = set(range(256)) - members
     if not members:
-        return b"(?!)", at + 1  # one byte long in name only: it fits nowhere
+        return b"(?!)", at + 1  # an empty class, which no byte matches
     return b"[" + b"".join(b"\\x%02x" % member for member in sorted(members)) + b"]", at + 1

@@ -32,8 +32,8 @@ PAGE = ROOT / "APPLICATIONS.md"
 LET_GO = "all"
 SERVERS = ("Redis", "as it comes", "with --let-go")
 HEAD = "| application | version | Redis | as it comes | with `--let-go` | what differs |"
-HEAD_LINES = 2  # of the table
-REASON_CHARS = 110  # of what failed, in the page
+HEAD_LINES = 2  # lines of the table's head
+REASON_CHARS = 110  # of a failure's reason, as shown on the page
 Row = tuple[Entry, Run, dict[str, Verdict]]
 
 
@@ -131,7 +131,7 @@ def perform(entry: Entry, run: Run, folder: Path, port: int) -> tuple[list[str],
         out, _ = process.communicate()
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)  # what it started
+            os.killpg(process.pid, 9)  # the processes that it started
     lines = out.splitlines()
     return lines, late or ("" if lines and lines[-1].strip() == "done" else f"exit code {process.returncode}")
 

@@ -23,7 +23,7 @@ class Pair(NamedTuple):
     conn: int
     expected: bytes
     got: bytes
-    queued: tuple[Words, ...]  # of an EXEC: what it runs
+    queued: tuple[Words, ...]  # the commands that an EXEC runs
 
 
 class Difference(NamedTuple):
@@ -40,7 +40,7 @@ class Tally:
     """What became of the replies of a family."""
 
     compared: int = 0
-    equal: int = 0  # the same bytes
+    equal: int = 0  # steps with byte-identical replies
     by_rule: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ def _pairs(reference: Transcript, other: Transcript, stream: Stream, way: str) -
     conns = sorted({one.conn for one in reference.heard} | {one.conn for one in other.heard})
     for conn in conns:
         expected, got = reference.of(conn), other.of(conn)
-        if way != "whole":  # where nobody waits for a single reply, silence is not heard
+        if way != "whole":  # without waiting for single replies, a missing reply cannot be noticed
             expected = [one for one in expected if one.frame != NOTHING]
         queues = _queues(stream, expected)
         if way != "whole":
@@ -95,7 +95,7 @@ def _in_order(
         where = expected[number].step if number < len(expected) else step if step >= 0 else got[number].step
         yield Pair(where, conn, left, right, queues.get(at + number, ()))
         if way_is_lost(left, right) and step < 0:
-            return  # what follows would be compared with the wrong reply
+            return  # the following replies would be compared with the wrong ones
 
 
 def way_is_lost(left: bytes, right: bytes) -> bool:

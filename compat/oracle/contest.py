@@ -22,7 +22,7 @@ class Row:
 
     family: str
     streams: int = 0
-    commands: int = 0  # drawn; each is played several times over
+    commands: int = 0  # number drawn; each is played several times
     tally: Tally = field(default_factory=Tally)
     replay: "Replay | None" = None  # of the first difference
 

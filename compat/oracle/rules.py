@@ -22,14 +22,14 @@ class Case(NamedTuple):
     words: tuple[bytes, ...]
     expected: Node
     got: Node
-    expected_ms: int  # wall clock when the playing began
+    expected_ms: int  # wall clock when playing began
     got_ms: int
     slack_ms: int = SLACK_MS
 
 
 class Rule(NamedTuple):
     id: str
-    commands: frozenset[bytes]  # names, or names with a subcommand: `client|id`
+    commands: frozenset[bytes]  # names, or names with a subcommand such as `client|id`
     agrees: Callable[[Case], bool]
 
 
@@ -230,7 +230,7 @@ def _client_lines(case: Case) -> bool:
         if any(left[name] != right[name] for name in CLIENT_FIELDS_EQUAL):
             return False
         if left[b"cmd"].startswith(b"client|") and left[b"cmd"] != right[b"cmd"]:
-            return False  # of who asks; what others ran last is not noted on a fast path
+            return False  # a field about the asking client; fast paths do not record the last command of others
     return True
 
 

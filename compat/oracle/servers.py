@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.ports import reserve
 from tests.secrets import secret_of
 
-START_S = 60.0  # from the process to the first answer
+START_S = 60.0  # from starting the process to the first reply
 STOP_S = 30.0
 REDIS_OPTIONS = (
     "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--databases", "16", "--proto-max-bulk-len", "16mb",
@@ -58,7 +58,7 @@ def redis_server(path: str | None = None, name: str = "redis") -> Iterator[Place
             yield Place(name, "127.0.0.1", port, is_redis=True)
 
 
-ARGS_MAX = str(1 << 20)  # of a command, as Redis has it; a node takes fewer by default
+ARGS_MAX = str(1 << 20)  # arguments of one command, as in Redis; a node's default is lower
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from compat.oracle.stream import Step, Stream
 
-SHRINK_S = 15.0  # for one stream
+SHRINK_S = 15.0  # the longest time for one stream
 
 
 def shrink(stream: Stream, fails: Callable[[Stream], bool], budget_s: float = SHRINK_S) -> Stream:

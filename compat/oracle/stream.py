@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from compat.oracle.resp import encode
 
-SHOWN_BYTES = 120  # of one word or reply in a report
+SHOWN_BYTES = 120  # bytes of one word or reply in a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ Step = Send | Raw | Walk | Sleep
 @dataclass(frozen=True, slots=True)
 class Stream:
     family: str
-    number: int  # within the family
-    proto: int  # said by HELLO on each connection before the first step
+    number: int  # its number within the family
+    proto: int  # set with HELLO on each connection before the first step
     steps: tuple[Step, ...]
-    config: tuple[tuple[bytes, bytes], ...] = ()  # CONFIG SET before the connections are made
-    whole_only: bool = False  # what is heard depends on how commands share a turn of the server's loop
+    config: tuple[tuple[bytes, bytes], ...] = ()  # set with CONFIG SET before connections are made
+    whole_only: bool = False  # its pushes depend on how commands share a turn of the server's loop
 
 
 class Surroundings(NamedTuple):

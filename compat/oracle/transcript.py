@@ -25,15 +25,15 @@ from compat.oracle.servers import Place, ServerError
 from compat.oracle.stream import Raw, Send, Sleep, Step, Stream, Surroundings, Walk, connections, name_of, wire
 
 WAYS = ("whole", "split", "glued")
-REPLY_S = 30.0  # for a reply that is due; beyond it there is none, and that is a finding
-CLOSE_S = 10.0  # for the end of a connection that was told a protocol error or said QUIT
-STEADY_S = 0.25  # so long nothing was destroyed: what is left stays until its deadline
+REPLY_S = 30.0  # the longest wait for a reply that is due; a missing reply is a finding
+CLOSE_S = 10.0  # the longest wait for the server to close after a protocol error or QUIT
+STEADY_S = 0.25  # without an expiry for this long, the remaining keys stay until their deadlines
 ADMIN_S = 60.0
-WALK_STEPS_MAX = 10_000  # SCAN calls of one walk: a cursor that never comes back to 0 is a finding
+WALK_STEPS_MAX = 10_000  # SCAN calls of one walk; a cursor that never returns to 0 is a finding
 GLUED_COMMANDS_MAX = 60
-SEEN_CUTS_MAX = 60  # pieces of one write after which the server is waited for, so that it sees the cut
+SEEN_CUTS_MAX = 60  # pieces of one write after which the player waits for the server, so that it sees the split
 CLEAN_ROUNDS_MAX = 400
-CLOSED = b"<closed>"  # what is heard when the server ends a connection
+CLOSED = b"<closed>"  # recorded when the server closes a connection
 NOTHING = b"<no reply>"
 JUNK = b"<not RESP>"
 
@@ -47,7 +47,7 @@ DEFAULTS = (
 
 
 class Heard(NamedTuple):
-    step: int  # during which it was heard; exact in the whole way only
+    step: int  # the step during which it arrived; exact in the whole way only
     conn: int
     frame: bytes
 
@@ -238,7 +238,8 @@ class _Player:
             host, port = line.sock.getsockname()[:2]
             addresses[conn] = f"{host}:{port}".encode()
             if password:
-                ids[conn] = b"0"  # nothing can be asked before AUTH, and the families with a password do not need it
+                # Before AUTH the id cannot be asked for, and the families with a password do not need it.
+                ids[conn] = b"0"
             else:
                 ids[conn] = line.ask(b"CLIENT", b"ID")[1:-2]
                 if stream.proto == 3:

@@ -9,7 +9,7 @@ import time
 import redis
 import redis.asyncio
 
-ENDED_S = 0.003  # what ends after a millisecond is gone by then
+ENDED_S = 0.003  # a key with a life of one millisecond has ended after this
 
 
 def emptied(self, *_, **__):

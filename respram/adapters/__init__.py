@@ -16,8 +16,8 @@ generation that is part of every key's name; what bore the old name is never rea
 its time is up. Each file here imports its framework, which is for the application to install.
 """
 
-NOTHING = b""  # what a deleted key holds for the last millisecond
+NOTHING = b""  # the value of a deleted key during its last millisecond
 LETTING_GO_MS = 1
-LONGEST_S = 10 * 365 * 86_400  # where a framework says "for ever": the node cuts it to its --max-ttl
-GENERATION_SEEN_S = 1.0  # how long a process may take until it sees that another one has cleared the cache
-GENERATION_BYTES = 8  # of chance in the name of a generation: no two clears agree on one
+LONGEST_S = 10 * 365 * 86_400  # for lives without an end: the node cuts them to its --max-ttl
+GENERATION_SEEN_S = 1.0  # the longest time until a process notices that another one has cleared the cache
+GENERATION_BYTES = 8  # random bytes in the name of a generation, so that no two clears agree on one

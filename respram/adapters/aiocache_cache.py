@@ -14,8 +14,8 @@ from aiocache.backends.redis import RedisCache  # type: ignore[import-not-found]
 
 from respram.adapters import LETTING_GO_MS, LONGEST_S, NOTHING
 
-CLEARED_AT_ONCE = 500  # keys of one page of a walk, overwritten in one pipeline
-ADD_TRIES_MAX = 5  # the second is enough unless others delete the same key at the same time
+CLEARED_AT_ONCE = 500  # keys of one page of the scan, overwritten in one pipeline
+ADD_TRIES_MAX = 5  # two are enough unless others delete the same key at the same time
 
 
 class RespramCache(RedisCache):  # type: ignore[misc]

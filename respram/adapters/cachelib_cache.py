@@ -18,7 +18,7 @@ class RespramCache(RedisCache):  # type: ignore[misc]
     """cachelib's own with the deletes replaced; it never writes an empty value itself."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        self._generations: tuple[str, Generation] = ("", Generation())  # of the prefix that was used last
+        self._generations: tuple[str, Generation] = ("", Generation())  # generation of the prefix that was used last
         super().__init__(*args, **more)
 
     def _get_prefix(self) -> str:

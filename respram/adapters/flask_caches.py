@@ -1,6 +1,6 @@
 """Flask-Caching on respram: `delete`, `delete_many`, `delete_memoized` and `clear` work.
 
-    CACHE_TYPE = "respram.adapters.flask_caches.RespramCache"    # with the CACHE_REDIS_... settings of before
+    CACHE_TYPE = "respram.adapters.flask_caches.RespramCache"  # the CACHE_REDIS_... settings stay as they were
 
 It is the adapter for cachelib, made as Flask-Caching makes its own backend for Redis.
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 from respram.adapters import GENERATION_BYTES, GENERATION_SEEN_S, LETTING_GO_MS, LONGEST_S, NOTHING
 
-ADD_TRIES_MAX = 5  # the second is enough unless others delete the same key at the same time
+ADD_TRIES_MAX = 5  # two are enough unless others delete the same key at the same time
 
 
 def let_go(client: Any, key: str) -> bool:

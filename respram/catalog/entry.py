@@ -34,7 +34,7 @@ CATEGORIES = (
     b"hyperloglog", b"geo", b"stream", b"pubsub", b"admin", b"fast", b"slow", b"blocking",
     b"dangerous", b"connection", b"transaction", b"scripting",
 )  # fmt: skip
-BY_NAME = b"by_name"  # stands among the flags of an entry
+BY_NAME = b"by_name"  # appears among the flags of an entry
 SHAPES = (b"answers", b"reads", b"writes", b"decides")
 ASKS = b"asks"
 ARGUMENT_FLAGS = {"?": b"optional", "*": b"multiple", "+": b"multiple_token"}
@@ -71,8 +71,8 @@ class Argument:
 class Command:
     """One command or subcommand, with the facts that COMMAND INFO and COMMAND DOCS tell."""
 
-    name: bytes  # lower case; of a subcommand `client|id`
-    arity: int  # counts the name itself; negative: at least that many
+    name: bytes  # lower case; a subcommand is `client|id`
+    arity: int  # counts the name itself; negative: a minimum
     flags: tuple[bytes, ...] = ()
     first_key: int = 0
     last_key: int = 0
@@ -90,11 +90,11 @@ class Command:
     deprecated: bytes = b""
     instead: bytes = b""
     arguments: tuple[Argument, ...] = ()
-    refused: bytes = b""  # why it is not served; b"": it is
-    shape: bytes = b""  # one of SHAPES; b"": it is about no key, and no engine runs it
-    asks: bool = False  # a miss is told, and asked of the peers
+    refused: bytes = b""  # the reason why it is not served; b"": it is served
+    shape: bytes = b""  # one of SHAPES; b"": the command has no key, and no engine runs it
+    asks: bool = False  # a missing key is looked up at the peers
     hot: bool = False
-    most: int = 0  # arguments that a hot one takes, its name among them
+    most: int = 0  # arguments that a fast path takes, the command's name among them
     # only for a user to whom an operator gave it by its name; no category and no +@all includes it
     by_name: bool = False
 
@@ -146,7 +146,7 @@ def _command(lines: list[str], subcommands: tuple[Command, ...]) -> Command:
         facts.setdefault(kind, []).append(rest)
     first, last, step = (int(part) for part in keys.split("/")) if keys != "-" else (0, 0, 0)
     given = _names(flags)
-    flag_names = tuple(flag for flag in given if flag != BY_NAME)  # Redis knows no such flag
+    flag_names = tuple(flag for flag in given if flag != BY_NAME)  # not a flag of Redis
     return Command(
         name=name.encode(),
         arity=int(arity),

@@ -14,18 +14,18 @@ HOT: tuple[Command, ...] = tuple(command for command in COMMANDS.values() if com
 EVERY = (1 << len(HOT) + 1) - 2  # a bit for each number
 HOT_NAMES = frozenset(command.name for command in HOT)
 
-COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers look at the head themselves
+COLLECTIONS = (b"hash", b"set", b"sorted-set")  # groups whose handlers check the collection's head themselves
 # others that do: what they do to a key is the same whatever is under it
 OF_ANY_KIND = frozenset({
     b"exists", b"touch", b"type", b"ttl", b"pttl", b"expiretime", b"pexpiretime", b"expire", b"pexpire", b"expireat",
     b"pexpireat", b"del", b"unlink",
 })  # fmt: skip
 READ, WRITE = 1, 2  # as acl_rights.py has them
-CHANGES = (b"insert", b"update", b"delete")  # flags of a key's specification
+CHANGES = (b"insert", b"update", b"delete")  # flags of a key specification
 
-SLOTS_BITS = 11  # of the perfect hash: so many more slots than rows that one is soon found
-NAME_BYTES_MAX = 16  # of a hot command: two words cover it
-MULTIPLIERS = 1_000_000  # tried until one has no collision
+SLOTS_BITS = 11  # of the perfect hash: it needs many more slots than rows to be found quickly
+NAME_BYTES_MAX = 16  # of a hot command: two 64-bit words hold it
+MULTIPLIERS = 1_000_000  # multipliers that are tried until one has no collision
 ODD = 0x9E3779B97F4A7C15
 M64 = (1 << 64) - 1
 

@@ -18,9 +18,9 @@ from respram.errors import ConfigError
 CHECK_TIMEOUT_S = 10.0  # for all questions together
 ANSWER_BYTES_MAX = 16 << 20  # INFO of a server with very many commands and databases is some hundred kilobytes
 DEFAULT_PORT = 6379
-LOOK_LINES = 10_000  # lines of a capture between two updates of the progress
+LOOK_LINES = 10_000  # lines of a capture between two updates of the progress bar
 STYLES = (("refused by design", "bold red"), ("unknown commands", "bold red"), ("refused,", "bold yellow"),
-          ("served with", "bold yellow"))  # of headings
+          ("served with", "bold yellow"))  # headings and their style
 
 CHECK_HELP = """respram check: list the commands of a workload on Redis that respram would refuse.
 

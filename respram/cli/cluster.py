@@ -24,10 +24,10 @@ from respram.config.settings import Config, load
 from respram.errors import BindError, ConfigError
 
 NODES_MAX = 16  # more nodes need more than one machine
-READY_S = 60.0  # after which the lines held back are shown, whether the nodes are ready or not
-HELD_LINES_MAX = 1_000  # lines held back until then
-STOP_S = 8.0  # a node promises to stop in 5
-LINE_BYTES_MAX = 4096  # the longest line of a node's output that is shown whole
+READY_S = 60.0  # after this the held lines are shown, whether the nodes are ready or not
+HELD_LINES_MAX = 1_000  # lines held back until the nodes are ready
+STOP_S = 8.0  # a node promises to stop within 5 s
+LINE_BYTES_MAX = 4096  # longer lines of a node's output are cut
 # SIGHUP means here that the terminal is gone; a node takes it for a reload
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"
@@ -52,15 +52,15 @@ class Place(NamedTuple):
 
     port: int
     peer_port: int
-    tls_port: int  # 0: none
+    tls_port: int  # 0: no TLS port
 
 
 class Plan(NamedTuple):
     places: list[Place]
-    commands: list[list[str]]  # the words to start each node with
+    commands: list[list[str]]  # the command line that starts each node
     hosts: tuple[str, ...]
     peer_hosts: tuple[str, ...]
-    urls: list[str]  # for who watches them
+    urls: list[str]  # given to a program that watches them
 
 
 def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
@@ -82,7 +82,7 @@ def plan(flags: Mapping[str, str], variables: Mapping[str, str]) -> Plan:
         one = {**shared, "port": str(at.port), "peer-port": str(at.peer_port), "join": join}
         if at.tls_port:
             one["tls-port"] = str(at.tls_port)
-        if first.snapshot_dir:  # a directory belongs to one node
+        if first.snapshot_dir:  # two nodes must not share a directory
             one["snapshot-dir"] = f"{first.snapshot_dir}/{at.port}"
         load(one, variables)
         commands.append([f"--{name}={text}" for name, text in one.items()])
@@ -164,7 +164,7 @@ def run(flags: Mapping[str, str], variables: Mapping[str, str], say: Callable[[s
         try:
             shown.close()
             view.tell(line)
-        except OSError:  # as with `| head`: nobody would know of the nodes
+        except OSError:  # the reader of a pipe such as `| head` is gone: stop the nodes too
             stopping = True
 
     before = {number: signal.signal(number, stop) for number in STOPPING}
@@ -225,7 +225,7 @@ def _nobody_reads() -> bool:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
         return any(events & select.POLLERR for _, events in poll.poll(0))
-    except (AttributeError, OSError, ValueError):  # no poll here, or no file behind it
+    except (AttributeError, OSError, ValueError):  # no poll() on this system, or no file descriptor
         return False
 
 
@@ -238,7 +238,7 @@ class Beginning:
         self.left = set(range(1, nodes + 1))
         self.line = line
         self.say = say
-        self.held: list[str] | None = []  # None: the beginning is over
+        self.held: list[str] | None = []  # None: the nodes have started, and lines are shown at once
 
     @property
     def is_over(self) -> bool:

@@ -15,7 +15,7 @@ HELP = """respram completion SHELL: print the completion script for bash, zsh or
   fish   respram completion fish | source
 """
 
-Commands = Mapping[str, Mapping[str, bool]]  # by name: flags, and whether each takes a value
+Commands = Mapping[str, Mapping[str, bool]]  # command to its flags, and whether each takes a value
 
 
 def complete(words: list[str], commands: Commands, say: Callable[[str], None]) -> int:

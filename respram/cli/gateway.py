@@ -13,7 +13,7 @@ from respram.config.options import PORT_MAX, read_whole
 from respram.config.settings import Config
 from respram.errors import ConfigError
 
-START_S = 20.0  # for a gateway beside a node: it imports a web framework
+START_S = 20.0  # for a gateway beside a node: importing a web framework takes seconds
 STOP_S = 5.0
 
 Parse = Callable[[list[str], Mapping[str, bool]], dict[str, str]]
@@ -40,7 +40,8 @@ def run_gateway(words: list[str], variables: Mapping[str, str], parse: Parse) ->
     with needing("gateway"):
         from respram.gateway.serving import serve
 
-        if importlib.util.find_spec("mcp") is None:  # imported when an agent asks; its absence shows now
+        # Mcp is imported at the first call of an agent; report its absence at the start.
+        if importlib.util.find_spec("mcp") is None:
             raise ModuleNotFoundError("no module named mcp", name="mcp")
     return serve(made)
 

@@ -77,7 +77,7 @@ def entry() -> int:
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # as with `respram man | head`: the reader has closed the pipe
+    except BrokenPipeError:  # the reader of a pipe such as `| head` has closed it
         _quiet()
         return 1
     return code
@@ -152,7 +152,8 @@ def _quiet() -> None:
 
 
 def _complain(error: ConfigError, code: int) -> int:
-    sys.stderr.write(f"respram: {' '.join(str(error).split(chr(10)))}\n")  # in one piece: others write there too
+    # One write, so that lines of other processes do not mix with it.
+    sys.stderr.write(f"respram: {' '.join(str(error).split(chr(10)))}\n")
     return code
 
 

@@ -17,11 +17,11 @@ from respram.config.options import PORT_MAX, read_password, read_whole
 from respram.config.settings import read_password_file
 from respram.errors import ConfigError
 
-PING_TIMEOUT_S = 3.0  # of a whole ping; a health check must end before its caller gives up
-PING_ANSWER_BYTES_MAX = 512  # the longest answer to AUTH or PING that is read
+PING_TIMEOUT_S = 3.0  # for a whole ping; a health check must end before its caller gives up
+PING_ANSWER_BYTES_MAX = 512  # the longest reply to AUTH or PING that is read
 GOOD = (b"+OK", b"+PONG", b"+ready", b"+isolated")
 
-LOADING = b"-LOADING"  # the node is alive and reads its snapshot: no reason to restart it
+LOADING = b"-LOADING"  # the node is alive and reads its snapshot: do not restart it
 
 PING_FLAGS = {
     "host": True, "port": True, "unixsocket": True,
@@ -48,8 +48,8 @@ Without a file, RESPRAM_REQUIREPASS is the password.
 class Target(NamedTuple):
     host: str
     port: int
-    secure: Callable[[socket.socket], socket.socket] | None  # starts TLS on the socket; None: plain
-    path: str = ""  # of a Unix socket: it has no host and no port
+    secure: Callable[[socket.socket], socket.socket] | None  # starts TLS on the socket; None: no TLS
+    path: str = ""  # of a Unix socket, which has no host and port
 
 
 def run_ping(
@@ -66,7 +66,7 @@ def run_ping(
             if answer not in GOOD and ("ready" in flags or not answer.startswith(LOADING)):
                 complain(f"respram: {place} answered {_first_words(answer)}")
                 return 1
-    except OSError as error:  # also what TLS may complain of
+    except OSError as error:  # TLS errors too
         complain(f"respram: no PONG from {place}: {getattr(error, 'verify_message', '') or error.strerror or error}")
         return 1
     say("LOADING" if answer.startswith(LOADING) else "PONG")

@@ -25,10 +25,10 @@ HELP = """respram status: print the state of an enclave.
 Exit code: 0 all is well, 1 no node answers, 2 the command line is wrong, 3 a node is not ready or does not answer its
 peers, 4 the login is wrong or lacks a right.
 """
-WAIT_S_MAX = 24 * 3600  # of `--wait`: a day; a node that is not ready by then never will be
-LOOK_S = 0.5  # between two looks
+WAIT_S_MAX = 24 * 3600  # for `--wait`: a node that is not ready within a day will not become ready
+LOOK_S = 0.5  # between two checks
 STYLES = (("state      ready", "bold green"), ("state", "bold yellow"), ("problem", "bold red"))
-LAG_MS_MAX = 10_000  # behind which a peer is a problem
+LAG_MS_MAX = 10_000  # a peer with a larger lag is reported as a problem
 GOOD = ("", "online", "alive", "ready", "left")
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TextIO
 
 BAR_FIRST_S, BAR_EVERY_S = 0.3, 0.1
-LINE_EVERY_S = {True: 2.0, False: 10.0}  # on a terminal; in a file or a pipe
+LINE_EVERY_S = {True: 2.0, False: 10.0}  # interval on a terminal, and in a file or a pipe
 
 Say = Callable[[str], None]
-Style = tuple[str, str]  # the beginning of a line, and rich's name of its style
+Style = tuple[str, str]  # the beginning of a line, and the name of its style in rich
 
 
 class Progress(Protocol):
@@ -137,7 +137,7 @@ class Terminal:
         self.progress = progress(lines=False)
 
     def show(self, what: str, done: int, total: int, unit: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone, and the node goes on
+        with contextlib.suppress(OSError):  # the terminal may be gone while the node continues
             self.progress.show(what, done, total, unit)
 
     def clear(self) -> None:
@@ -147,5 +147,5 @@ class Terminal:
     def say(self, line: str) -> None:
         self.clear()
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"{line}\n")  # in one piece: whoever reads it has a whole line
+            sys.stderr.write(f"{line}\n")  # one write, so that a reader gets whole lines
             sys.stderr.flush()

@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 from respram.errors import ConfigError
 
-STOP_S = 5.0  # for the view to give the terminal back
-LINES_MAX = 200  # of the nodes that are held back, and shown if one of them ends by itself
+STOP_S = 5.0  # for the view to restore the terminal
+LINES_MAX = 200  # lines of the nodes that are held back, and shown if a node ends by itself
 
 
 class View:
     def __init__(self, urls: Sequence[str], environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-        self.environment = {**environment, "RESPRAM_URL": " ".join(urls)}  # others on the machine can read flags
+        # Not a flag: other users of the machine can read flags.
+        self.environment = {**environment, "RESPRAM_URL": " ".join(urls)}
         self.say = say
         self.lines: deque[str] = deque(maxlen=LINES_MAX)
         self.process: subprocess.Popen[bytes] | None = None

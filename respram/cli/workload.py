@@ -16,8 +16,8 @@ from respram.commands.refusals import reason_of
 from respram.integers import parse_float, parse_int
 from respram.scripting.compiler import compile_script
 
-LINE_BYTES_MAX = 1 << 20  # of a capture: a longer line is counted and its arguments are not looked at
-NAMES_MAX = 1_000  # distinct commands in one report; a capture of something else must not fill the memory
+LINE_BYTES_MAX = 1 << 20  # of a capture: a longer line is counted, and its arguments are ignored
+NAMES_MAX = 1_000  # distinct commands in one report, so that an unrelated file does not fill the memory
 NAME_CHARS_MAX = 40  # of an unknown command, as it is shown
 
 # `1700000000.123456 [0 127.0.0.1:6379] "set" "key" "value"`; scripts say `[0 lua]`, unix sockets a path.
@@ -33,7 +33,7 @@ NEVER_TTL = {b"setnx", b"mset", b"msetnx", b"getset"}  # writes that cannot name
 LIVES = {b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"}
 RELATIVE = {b"expire": 1, b"pexpire": 1}
 SCRIPTS = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro"})
-TEXTS_MAX = 1_000  # different scripts of a capture that are looked at
+TEXTS_MAX = 1_000  # distinct scripts of a capture that are analysed
 ABSOLUTE = {b"expireat": 1_000, b"pexpireat": 1}  # milliseconds in the unit of the argument
 
 
@@ -43,7 +43,7 @@ class Workload:
 
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     eternal_keys: int = 0
-    rights: set[str] = field(default_factory=set)  # commands that would have to be given by name
+    rights: set[str] = field(default_factory=set)  # commands that have to be granted by name
     lines_unread: int = 0
     has_arguments: bool = True
     scripts: int = 0  # calls of scripts
@@ -69,7 +69,7 @@ def of_capture(lines: Iterable[bytes]) -> Workload:
     found, inside = Workload(), False
     for line in lines:
         begins, inside = not inside, not line.endswith(b"\n")
-        if not begins:  # the rest of a line that was too long
+        if not begins:  # the rest of an overlong line
             continue
         match = LINE.match(line) if len(line) <= LINE_BYTES_MAX else None
         if match:

@@ -16,13 +16,13 @@ from respram.config.settings import exposed
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-USERS_MAX = 10_000  # a users file of another program must not fill the memory
+USERS_MAX = 10_000  # limits memory if the file belongs to another program
 FILE_BYTES_MAX = 16 << 20  # of the users file
 GENPASS_BITS = 256
 GENPASS_BITS_MAX = 4096  # as in Redis
 LOG_SHOWN = 10
-SHOWN_BYTES_MAX = 128  # of a rule that is not taken
-SECRET_MARKS = b"><#!"  # rules that may hold a password: never repeated, not even to who sent them
+SHOWN_BYTES_MAX = 128  # of a rejected rule, in its error text
+SECRET_MARKS = b"><#!"  # rules that may hold a password: never repeated, not even to the client that sent them
 
 BAD_NAME = ClientError(b"ERR Usernames can't contain spaces or null characters")
 TOO_MANY_USERS = ClientError(b"ERR a node may have at most %d users" % USERS_MAX)
@@ -225,7 +225,7 @@ def _take_over(node: Node, users: dict[bytes, User], by: Conn | None) -> None:
         user = users.get(other.user)
         if user is None or _hears_too_much(other, user):
             if other is by:
-                other.session.closing = True  # after the reply
+                other.session.closing = True  # closes after the reply
             else:
                 other.transport.close()
             continue
@@ -276,7 +276,7 @@ def load(node: Node, by: Conn | None) -> None:
     if len(content) > FILE_BYTES_MAX:
         raise ClientError(b"ERR the users file is longer than %d bytes" % FILE_BYTES_MAX)
     users, complaints = parse_file(content)
-    if DEFAULT not in users:  # what requirepass says stands
+    if DEFAULT not in users:  # otherwise requirepass decides
         users[DEFAULT] = node.default_user()
     if too_open(node, users[DEFAULT]):
         complaints.append(OPEN_DEFAULT)

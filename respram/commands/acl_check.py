@@ -17,7 +17,7 @@ from respram.errors import ClientError
 
 # end; 0: all arguments
 LISTENING = {b"publish": 2, b"spublish": 2, b"subscribe": 0, b"ssubscribe": 0, b"psubscribe": 0}
-GROUP_MS = 60_000  # equal denials within this time are one entry of the log
+GROUP_MS = 60_000  # equal denials within this time share one log entry
 OBJECT_BYTES_MAX = 256  # of a key or name in the log
 
 NO_COMMAND = b"NOPERM this user has no permissions to run the '%b' command"
@@ -35,9 +35,9 @@ REASONS = {
 
 
 class Denial(NamedTuple):
-    reason: bytes  # command, key or channel
-    object: bytes  # which one
-    at: int = 0  # where it stands among the arguments
+    reason: bytes  # `command`, `key` or `channel`
+    object: bytes  # its name
+    at: int = 0  # its index among the arguments
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -61,7 +61,7 @@ def _denial(rights: Rights, command: Command, argv: list[bytes]) -> Denial | Non
         return Denial(b"command", command.name)
     if command.key_specs and not rights.all_keys:
         positions = key_positions(command, argv)
-        if positions is None:  # what cannot be read cannot be allowed
+        if positions is None:  # without known key positions, no key can be permitted
             return Denial(b"key", b"")
         for position, flags in positions:
             if b"not_key" not in flags and not may_touch(rights, argv[position], _mode(flags)):
@@ -94,7 +94,7 @@ def check(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if found is None:
         return
     if not conn.executing:
-        conn.last_command = command.name  # as whoever reads the log would look for it
+        conn.last_command = command.name  # the name that the log's reader would look for
     note_denied(conn, found.reason, found.object, conn.user)
     if conn.executing:
         raise ClientError(CHANGED % REASONS[found.reason])

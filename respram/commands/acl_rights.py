@@ -14,9 +14,10 @@ from respram.catalog.entry import CATEGORIES
 from respram.glob import glob_match
 
 READ, WRITE = 1, 2
-PATTERNS_MAX = 1_000  # of keys, and of channels, of one set: each is tried for each key
+PATTERNS_MAX = 1_000  # key or channel patterns of one set: each is tried for each key
 
-COMMAND_RULES_MAX = 1_024  # of one set, in one change: there are some 400 names, and each rule looks at those before it
+# Command rules of one set in one change: there are about 400 names, and each rule checks the rules before it.
+COMMAND_RULES_MAX = 1_024
 
 KEY_MODES = {b"%R~": READ, b"%W~": WRITE, b"%RW~": READ | WRITE, b"%WR~": READ | WRITE}
 BLANKS = re.compile(rb"[\x00- ]")
@@ -40,19 +41,19 @@ def _names() -> dict[bytes, tuple[bytes, ...]]:
     return {command.name: command.categories for command in everything()}
 
 
-NAMES = _names()  # of all commands and subcommands, with their categories
+NAMES = _names()  # all commands and subcommands, with their categories
 BY_NAME = frozenset(command.name for command in everything() if command.by_name)
-ALL_COMMANDS = frozenset(NAMES) - BY_NAME  # what +@all means
+ALL_COMMANDS = frozenset(NAMES) - BY_NAME  # the commands that +@all grants
 
 
 @dataclass(slots=True, eq=False)
 class Rights:
-    everything_first: bool = False  # +@all before the rules, else -@all
-    rules: list[bytes] = field(default_factory=list)  # `+get`, `-@dangerous`, in the order given
+    everything_first: bool = False  # True: the rules follow +@all; False: they follow -@all
+    rules: list[bytes] = field(default_factory=list)  # such as `+get` and `-@dangerous`, in the given order
     keys: dict[bytes, int] = field(default_factory=dict)  # pattern to READ and WRITE
     channels: list[bytes] = field(default_factory=list)
-    allowed: frozenset[bytes] = frozenset()  # what `rules` come to
-    taken: int = 0  # rules about commands since it was made or copied
+    allowed: frozenset[bytes] = frozenset()  # the commands that `rules` result in
+    taken: int = 0  # command rules applied since the set was made or copied
 
     @property
     def all_keys(self) -> bool:
@@ -169,7 +170,8 @@ def _named(bits: int) -> frozenset[bytes]:
 def _meant(name: bytes) -> int:
     """The commands that a rule speaks of; none when it means nothing."""
     found = _MEANT.get(name, 0)
-    if not found and (names := _names_meant(name)):  # what means nothing is not remembered: there is no end of it
+    # Only known names are remembered, since there are unlimited unknown ones.
+    if not found and (names := _names_meant(name)):
         found = _MEANT[name] = _bits(frozenset(names))
     return found
 
@@ -184,7 +186,7 @@ def _names_meant(name: bytes) -> set[bytes]:
     return {name} if bar else {name} | {one for one in NAMES if one.startswith(name + b"|")}
 
 
-_MEANT: dict[bytes, int] = {}  # by the name of a command or of a category: as many as there are
+_MEANT: dict[bytes, int] = {}  # by command or category name, so at most as many as exist
 _WORDS: dict[bytes, Callable[[Rights], None]] = {
     b"allkeys": lambda rights: _key_rule(rights, b"~*"),
     b"resetkeys": lambda rights: rights.keys.clear(),

@@ -15,15 +15,15 @@ from respram.commands.acl_rights import ALL_COMMANDS, BY_NAME, SYNTAX, BadRule, 
 from respram.engine.api import Guard
 
 DEFAULT = b"default"
-SELECTORS_MAX = 32  # of one user: each is asked until one allows
-SELECTOR_RULES_MAX = 4_096  # words of one: as many patterns and commands as may be in it, twice over
-PASSWORDS_MAX = 100  # of one user: each is compared at each AUTH
-NAME_BYTES_MAX = 1_024  # of a user: it is repeated in each line of CLIENT LIST
+SELECTORS_MAX = 32  # selectors of one user: they are tried in turn until one allows
+SELECTOR_RULES_MAX = 4_096  # words of one selector: twice as many as its patterns and commands may need
+PASSWORDS_MAX = 100  # passwords of one user: each is compared at each AUTH
+NAME_BYTES_MAX = 1_024  # of a user's name: it is repeated in each line of CLIENT LIST
 
 HASH = re.compile(rb"[0-9a-f]{64}")
 BAD_HASH = b"The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
 NO_SUCH_PASSWORD = b"The password you are trying to remove from the user does not exist"
-NO_SECRET = b"0" * 64  # what is compared where there is no user: the answer must take as long
+NO_SECRET = b"0" * 64  # compared where the user does not exist, so that the reply takes as long
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +32,13 @@ class User:
     enabled: bool = False
     nopass: bool = False
     passwords: list[bytes] = field(default_factory=list)  # SHA-256, lower-case hexadecimal digits
-    sanitize: bytes = b""  # taken note of, as in Redis; there is no RESTORE here
+    sanitize: bytes = b""  # stored and shown as in Redis; there is no RESTORE here
     root: Rights = field(default_factory=Rights)
     selectors: list[Rights] = field(default_factory=list)
     unrestricted: bool = False
-    permitted: int = 0  # hot commands that the engine may answer without asking here,
-    guard: Guard | None = None  # where its keys agree with the patterns; made when first needed
-    by_name: frozenset[bytes] = frozenset()  # commands that only their name gives, and that it was given
+    permitted: int = 0  # hot commands that the engine may answer without asking,
+    guard: Guard | None = None  # on keys that match these patterns; made when first needed
+    by_name: frozenset[bytes] = frozenset()  # commands that only a rule by name grants, and that such a rule granted
 
     @property
     def rights(self) -> list[Rights]:
@@ -129,7 +129,7 @@ def _selector_rule(user: User, text: bytes) -> None:
     if len(rules) > SELECTOR_RULES_MAX:
         raise BadRule(b"A selector may have at most %d rules" % SELECTOR_RULES_MAX)
     for rule in rules:
-        if rule.endswith(b")"):  # read again from a line of the users file it would end the selector
+        if rule.endswith(b")"):  # when the users file is read again, it would end the selector
             raise BadRule(SYNTAX)
         grant(rights, rule)
     user.selectors.append(rights)
@@ -207,4 +207,4 @@ def describe(user: User) -> bytes:
     return b" ".join(words)
 
 
-OPEN = full_user()  # what a connection is until somebody says who it is
+OPEN = full_user()  # the user of a connection until it authenticates

@@ -69,7 +69,7 @@ RESPRAM_HELP = (
     b"    Shows this text.",
 )
 
-MEASURED_MEMBERS = 64  # of a collection, for MEMORY USAGE: the others are taken to be like them
+MEASURED_MEMBERS = 64  # members of a collection that MEMORY USAGE measures; it takes the others for similar
 
 
 # -- time ---------------------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from respram.commands.node import Conn, Suspend
 from respram.commands.stats import Guesser
 from respram.errors import ClientError
 
-FREE_FAILURES = 5  # before anybody has to wait: slips of the hand, and a pool with an old password
+FREE_FAILURES = 5  # failures without a delay: typing errors, and a pool with an old password
 DELAY_MS_FIRST = 50
 DELAY_MS_MAX = 2_000  # at most 43,200 guesses a day and address
-WAIT_MS_MAX = 10_000  # for a slot; if it would be longer, the answer is an error at once, and no password is checked
-FORGET_MS = 600_000  # after the last failure
-ADDRESSES_MAX = 10_000  # addresses remembered; when it is full, the one that failed longest ago is forgotten
-IPV6_PREFIX = 64  # bits that stand for one place: whoever has one such address has all of them
+WAIT_MS_MAX = 10_000  # the longest wait for a slot; beyond it the client gets an error, and no password is checked
+FORGET_MS = 600_000  # since the last failure
+ADDRESSES_MAX = 10_000  # remembered addresses; when full, the one that failed longest ago is forgotten
+IPV6_PREFIX = 64  # bits that are throttled together: the owner of one address owns the whole prefix
 
 
 def delay_ms(failures: int) -> int:
@@ -70,7 +70,7 @@ def note_failure(conn: Conn, *, waited: bool = False) -> None:
     guesser.failures += not waited
     guesser.failed_ms = conn.now_ms
     guesser.free_at_ms = max(guesser.free_at_ms, conn.now_ms + delay_ms(guesser.failures))
-    node.guessers[place] = guesser  # at the end: the first is the one that failed longest ago
+    node.guessers[place] = guesser  # moved to the end: the first entry failed longest ago
     if len(node.guessers) > ADDRESSES_MAX:
         del node.guessers[next(iter(node.guessers))]
     if guesser.failures == FREE_FAILURES and not waited:

@@ -32,7 +32,7 @@ def setbit(conn: Conn, argv: list[bytes]) -> Reply:
         value.extend(bytes(at + 1 - len(value)))
     old = 1 if value[at] & mask else 0
     if entry is not None and at < entry.length and b"%d" % old == argv[3]:
-        return old  # nothing changes: no stamp, no event, no invalidation, as in Redis
+        return old  # unchanged: no stamp, no event and no invalidation, as in Redis
     value[at] = value[at] | mask if argv[3] == b"1" else value[at] & ~mask
     rewrite(conn, argv[1], entry, bytes(value), b"setbit")
     return old
@@ -57,12 +57,12 @@ def _bit_offset(conn: Conn, text: bytes) -> int:
 def bitcount(conn: Conn, argv: list[bytes]) -> Reply:
     entry = read(conn, argv[1])
     if entry is None:
-        return 0  # whatever stands behind: Redis looks no further either
+        return 0  # Redis does not check the other arguments either
     if len(argv) not in (2, 4, 5):
         raise SYNTAX
     bounds = _two_integers(argv[2:4]) if len(argv) > 2 else (0, -1)
     if bounds[0] < 0 and bounds[1] < 0 and bounds[0] > bounds[1]:
-        return 0  # before the unit is looked at
+        return 0  # before the unit is checked
     in_bits = _in_bits(argv[4]) if len(argv) == 5 else False
     span = _span(bounds, entry.length * 8 if in_bits else entry.length)
     if span is None:
@@ -81,7 +81,7 @@ def bitpos(conn: Conn, argv: list[bytes]) -> Reply:
         raise BIT_ARGUMENT
     entry = read(conn, argv[1])
     if entry is None:
-        return -1 if wanted else 0  # whatever stands behind: Redis looks no further either
+        return -1 if wanted else 0  # Redis does not check the other arguments either
     if len(argv) > 6:
         raise SYNTAX
     start = _one_integer(argv[3]) if len(argv) > 3 else 0
@@ -143,7 +143,7 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
     if operation == b"not" and len(sources) != 1:
         raise NOT_ALONE
     result = bytearray()
-    for number, key in enumerate(sources):  # one value in memory at a time
+    for number, key in enumerate(sources):  # only one value is in memory at a time
         entry = read(conn, key)
         value = b"" if entry is None else entry.value
         if operation == b"not":

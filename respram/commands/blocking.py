@@ -18,8 +18,8 @@ from respram.errors import ClientError
 from respram.integers import INT64_MAX, parse_float, parse_ratio
 from respram.record import ZSET
 
-KEYS_MAX = 1_024  # that one client waits for: each is looked at whenever it is woken
-WAIT_MS_MAX = 3_600_000  # of a wait without an end at another node, and between two looks at a wait here
+KEYS_MAX = 1_024  # keys that one client waits for: all are checked whenever it is woken
+WAIT_MS_MAX = 3_600_000  # limit of an infinite wait at another node, and interval between checks of a wait at this one
 COMMANDS = frozenset({b"bzpopmin", b"bzpopmax", b"bzmpop"})
 
 NOT_A_TIMEOUT = ClientError(b"ERR timeout is not a float or out of range")
@@ -37,7 +37,7 @@ def parse_timeout(word: bytes) -> int:
     ratio = parse_ratio(word)
     milliseconds = None if ratio is None else ceil(ratio * 1000)
     if milliseconds is None or not 0 <= milliseconds <= INT64_MAX:
-        raise NEGATIVE  # Redis says so of the infinite, too
+        raise NEGATIVE  # Redis says so of infinity too
     return milliseconds
 
 

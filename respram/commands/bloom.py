@@ -35,7 +35,8 @@ UNKNOWN = ClientError(b"ERR Unknown argument received")
 BAD_GENERATIONS = ClientError(b"ERR generations must be in the range [2, %d]" % windows.GENERATIONS_MAX)
 BAD_INFORMATION = ClientError(b"ERR Invalid information value")
 FULL = Error(b"ERR non scaling filter is full")
-ITEM_BYTES = 24 << 10  # of its command's share: an item takes 10 to 40 us. So some 1,400 items a command
+# An item counts for this many bytes of its command's share: it takes 10 to 40 us. So a command has about 1,400 items.
+ITEM_BYTES = 24 << 10
 
 
 @dataclass(slots=True)
@@ -44,11 +45,11 @@ class Filter:
 
     facts: Facts
     layout: int
-    lanes: dict[int, Lane]  # of all nodes
-    implicit: bool  # nobody gave it an end: it slides
+    lanes: dict[int, Lane]  # lanes of all nodes
+    implicit: bool  # it has an implicit deadline, which slides
     deadline_ms: int
     links: dict[int, Link] = field(default_factory=dict)
-    parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # the lanes of what was read, together
+    parts: dict[tuple[int, int, int], int] = field(default_factory=dict)  # counts of all lanes together
 
     def link(self, number: int) -> Link:
         if number not in self.links:

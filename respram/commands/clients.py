@@ -141,7 +141,7 @@ def client_kill(conn: Conn, argv: list[bytes]) -> Reply:
         ]
     for other in chosen:
         if other is conn:
-            conn.session.closing = True  # after the reply
+            conn.session.closing = True  # closes after the reply
         else:
             other.transport.close()
     if not old_form:
@@ -235,7 +235,7 @@ def client_reply(conn: Conn, argv: list[bytes]) -> Reply:
         conn.silent = True
     elif mode == b"skip":
         if not conn.silent:
-            conn.skip = 2  # this command's own reply and the next one's
+            conn.skip = 2  # skips this command's own reply and the next one's
     else:
         raise SYNTAX
     conn.settle()

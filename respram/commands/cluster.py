@@ -13,15 +13,15 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.slots import slot_of
 
-WAIT_MS_MAX = 3_600_000  # a WAIT without a time: meanwhile nobody would see that the client is gone
-ANSWER_MS = 250  # for the answer of a node that waited in vain: beyond it, nobody is said to hold what is there
+WAIT_MS_MAX = 3_600_000  # the longest WAIT: during it nothing notices that the client is gone
+ANSWER_MS = 250  # margin for the reply of a node that waited in vain: after it, that node counts as holding nothing
 TIMEOUT_NOT_AN_INTEGER = ClientError(b"ERR timeout is not an integer or out of range")
 TIMEOUT_NEGATIVE = ClientError(b"ERR timeout is negative")
 NO_PEERS = ClientError(b"ERR this node has no peers: nobody has joined it, and it joined nobody (--join)")
 NOT_A_LIST = ClientError(b"ERR that is no revocation list which an authority of this node's peers has signed")
 NOT_A_TIME = ClientError(b"ERR the moment must be Unix milliseconds, at most 10 seconds ago")
 
-UNREADY = (b"loading", b"joining")  # of what `state` says
+UNREADY = (b"loading", b"joining")  # values of `state`
 
 
 # -- RESPRAM --------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def wait(conn: Conn, argv: list[bytes]) -> Reply:
             raise_fences(conn, wanted, patience_ms)
     number, until_ms = conn.wait_state
     if any(fence.holders is None for fence in conn.fences):
-        until_ms += ANSWER_MS  # they wait as long, and then their answer is on its way
+        until_ms += ANSWER_MS  # the other nodes wait as long, and then their answers are on the way
     for fence in conn.fences:
         if fence.holders is not None and fence.member in conn.decided_at:
             conn.decided_at[fence.member] = fence.holders

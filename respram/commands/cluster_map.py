@@ -34,12 +34,12 @@ class Place:
 
     number: int
     host: bytes
-    port: int  # without TLS; of a node that has TLS alone, that one
-    tls_port: int  # 0: none
+    port: int  # for plain connections; of a node with TLS only, its TLS port
+    tls_port: int  # 0: no TLS port
     peer_port: int
     status: bytes
     ready: bool
-    linked: bool  # or it is this node
+    linked: bool  # linked to this node, or this node itself
     epoch: int
 
     def port_for(self, conn: Conn) -> int:
@@ -50,8 +50,8 @@ class Place:
 class ClusterMap:
     me: int
     places: dict[int, Place]  # this node first, then by number
-    ranges: list[tuple[int, int, int]]  # first slot, last slot, who has them
-    replies: dict[Hashable, bytes] = field(default_factory=dict)  # as they were encoded once
+    ranges: list[tuple[int, int, int]]  # first slot, last slot, owner
+    replies: dict[Hashable, bytes] = field(default_factory=dict)  # encoded replies, cached
 
     def owner_of(self, slot: int) -> int:
         at = bisect_right(self.ranges, slot, key=itemgetter(0)) - 1

@@ -17,16 +17,16 @@ from respram.errors import ClientError
 from respram.integers import INT64_MAX, UINT64_MAX, parse_int, parse_uint
 from respram.record import HASH, SET, ZSET, member_key
 
-KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE answers
-WALK_MEMBERS = 1_000  # taken out of the engine at a time
+KIND_NAMES = {0: b"string", HASH: b"hash", SET: b"set", ZSET: b"zset"}  # as TYPE replies
+WALK_MEMBERS = 1_000  # members taken out of the engine at a time
 # members that a reply tells as they are at one moment; of more it is made in steps, in 10 to 25 ms at once
 TOLD_AT_ONCE = 8_192
-SEEN_SETS = 256  # of a million members that were told: to free 4,000 hashes takes 0.1 ms
-DRAW_BYTES = 2 << 10  # beside the look: to draw one takes 3 us
-STEP_MEMBERS = 128  # of such a step, between which others are served
+SEEN_SETS = 256  # sets of a walk over a million members: freeing 4,000 hashes takes 0.1 ms
+DRAW_BYTES = 2 << 10  # work of drawing one member, which takes 3 us, in bytes, besides reading it
+STEP_MEMBERS = 128  # members of one step of a draw, between which other clients are served
 SCAN_COUNT_DEFAULT = 10
-SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and nobody may hold the node
-INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # up to which Redis packs a collection, by its defaults
+SCAN_COUNT_MAX = 8_192  # members walked by one HSCAN or SSCAN: COUNT is a hint, and must not hold the node
+INTEGERS_MAX, PACKED_MAX, PACKED_BYTES_MAX = 512, 128, 64  # Redis's default limits for its compact encodings
 
 OUT_OF_BOUNDS = ClientError(
     b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
@@ -130,7 +130,7 @@ def told(conn: Conn, key: bytes, entry: Entry, kind: bytes, parts: Callable[[Mem
 def walked(conn: Conn, key: bytes) -> Iterator[Member | Breath]:
     """Walks over the members in steps, between which other clients may write."""
     engine, db, cursor = conn.node.engine, conn.session.db, 0
-    seen = Seen()  # a walk can meet a member twice that fills a hole
+    seen = Seen()  # a walk can meet a member twice if it moves into a hole
     while True:
         step = engine.members(db, key, cursor, STEP_MEMBERS, conn.now_ms)
         for one in step.members:
@@ -195,7 +195,7 @@ def scan_members(conn: Conn, argv: list[bytes], kind: int) -> tuple[bytes, list[
     entry = read_collection(conn, argv[1], kind)
     while entry is not None and words:
         option = words[0].lower()
-        if option == b"novalues" and kind == HASH:  # HSCAN's, which looks for it itself
+        if option == b"novalues" and kind == HASH:  # a word of HSCAN, which checks it itself
             words = words[1:]
             continue
         if len(words) < 2 or option not in (b"count", b"match"):
@@ -253,7 +253,7 @@ def drawn(conn: Conn, key: bytes, count: int) -> list[Member]:
         return found
     if count >= entry.length:
         return members(conn, key)
-    if count * 3 > entry.length:  # too many to be drawn until all differ
+    if count * 3 > entry.length:  # too many to draw until all are distinct
         rest = members(conn, key)
         for place in range(count):
             other = place + node.draw() % (len(rest) - place)

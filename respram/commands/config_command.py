@@ -114,7 +114,7 @@ def _apply(node: Node, draft: Draft) -> None:
     if draft.password != node.password:
         node.password = draft.password
         default = node.users[DEFAULT]
-        if default.open:  # not without a password alone: it may be off
+        if default.open:  # not on the default user's password alone: that user may be disabled
             for other in node.clients.values():
                 if other.account is default:
                     other.authenticated = True

@@ -22,7 +22,7 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 from respram.record import DATABASES
 
-NOBODY = User(b"", passwords=[NO_SECRET])  # who is asked when there is no such user: the answer takes as long
+NOBODY = User(b"", passwords=[NO_SECRET])  # takes the place of an unknown user, so that the reply takes as long
 CLIENT_NAME_BYTES_MAX = 1024  # of CLIENT SETNAME and SETINFO: it is repeated in each line of CLIENT LIST
 INT32_MAX = (1 << 31) - 1
 

@@ -101,14 +101,14 @@ def _float(text: bytes) -> Fraction | None:
 class Increment:
     step: Fraction = Fraction(1)
     floats: bool = False
-    chosen: bytes = b""  # BYINT or BYFLOAT, once it was said
+    chosen: bytes = b""  # BYINT or BYFLOAT, once given
     low: bytes | None = None
     high: bytes | None = None
     saturate: bool = False
     unit: bytes = b""  # ex, px, exat, pxat or persist
     number: bytes = b""
     only_new: bool = False  # ENX
-    presence: bytes = b""  # NX or XX, as Valkey has them: count only where the key is missing, or there
+    presence: bytes = b""  # NX or XX, as in Valkey: count only if the key is absent, or present
 
 
 def increx(conn: Conn, argv: list[bytes]) -> Reply:

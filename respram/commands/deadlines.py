@@ -11,7 +11,7 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 INT64_MAX = (1 << 63) - 1
-DEFAULTED_NAMES_MAX = 1_000  # client names told apart
+DEFAULTED_NAMES_MAX = 1_000  # client names that are counted apart
 
 
 def deadline_for(conn: Conn, ttl_ms: int | None) -> tuple[int, bool]:

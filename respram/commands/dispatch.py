@@ -36,9 +36,9 @@ RUNS_SUBSCRIBED = frozenset(
         b"reset",
     }
 )
-RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is judged by what it queued, in its handler
-SLICE_US = 500  # of a reply that is made in pieces, before others are served
-UNKNOWN_ARGS_BYTES = 128  # how much of the arguments Redis repeats in its `unknown command` text
+RUNS_PAUSED = frozenset({b"client", b"exec"})  # EXEC is checked by the commands that it queued, in its handler
+SLICE_US = 500  # time spent on a reply that is made in pieces, before others are served
+UNKNOWN_ARGS_BYTES = 128  # bytes of the arguments in Redis's `unknown command` text
 ABORTED_FOR = b"EXECABORT Transaction discarded because of: %b"
 HTTP_WORDS = frozenset({b"post", b"host:"})
 
@@ -59,7 +59,7 @@ def dispatch(session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         else:
             encoded = _write_on(conn, conn.writing)
     except ClientError as error:
-        error.__traceback__ = None  # shared instances would gather a traceback with every raise
+        error.__traceback__ = None  # a shared exception would collect a traceback with every raise
         count_error(conn, error.text)
         encoded = encode(Error(error.text), session.proto)
     except OverrunError:
@@ -131,14 +131,15 @@ def _admit(conn: Conn, argv: list[bytes]) -> Reply:
         wait_while_paused(conn, (command,))
         if conn.node.homes is not None or conn.node.decide == MAJORITY:
             send_elsewhere(conn, command, argv)
-        if conn.node.truth is not None and conn.node.busy is not conn:  # its script has begun, and knew its keys
+        # Its script has begun, and its keys were looked up before.
+        if conn.node.truth is not None and conn.node.busy is not conn:
             await_truth(conn, ((command, argv),))
     return call(conn, command, argv)
 
 
 def _known(name: bytes, argv: list[bytes]) -> Command:
     command = find(name, argv[1].lower() if len(argv) > 1 else b"")
-    if command is None or (command.subcommands and len(argv) > 1):  # the container itself: argv[1] is empty
+    if command is None or (command.subcommands and len(argv) > 1):  # a container without a subcommand: argv[1] is empty
         parent = find(name, b"")
         if parent is not None:
             spelt = _c_string(argv[1])[:UNKNOWN_ARGS_BYTES]
@@ -152,7 +153,7 @@ def _known(name: bytes, argv: list[bytes]) -> Command:
 def _allowed(conn: Conn, command: Command, name: bytes, argv: list[bytes]) -> None:
     if not conn.authenticated and b"no_auth" not in command.flags:
         raise NOAUTH
-    if conn.queue is None or not acl_check.is_unnamed(conn, command):  # like all that is refused by design: at EXEC
+    if conn.queue is None or not acl_check.is_unnamed(conn, command):  # refused by design, so decided at EXEC
         acl_check.check(conn, command, argv)
     if command.grows and conn.node.engine.full():
         raise OOM

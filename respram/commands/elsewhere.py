@@ -32,7 +32,7 @@ from respram.errors import ClientError
 from respram.slots import pack_command, pack_keys, slot_of, unpack_keys
 from respram.wire.messages import ALONE, LETS_GO, RUN, TOGETHER
 
-NAME_BYTES_MAX = 256  # of a client's name on its way
+NAME_BYTES_MAX = 256  # of a client's name in a forward
 SCRIPTS = {b"eval": b"EVAL", b"evalsha": b"EVAL"}
 # in a transaction: keys they have none, and no need to stay
 TRAVELS = frozenset({b"ping", b"echo", b"time", b"publish", b"spublish"})
@@ -45,7 +45,8 @@ NO_QUORUM = ClientError(b"NOQUORUM no majority of the nodes can be asked now; no
 NOT_TOGETHER = ClientError(b"NOQUORUM a transaction with such a command cannot be decided by a majority")
 TOO_LONG = ClientError(b"ERR the command is longer than what can be sent to the node that decides about its key")
 
-FENCE_TRIES_MAX = 4096  # to find a key whose home is a given member: with a thousand members, one in a thousand is
+# Tries to find a key whose home is a given member: with a thousand members, one key in a thousand fits.
+FENCE_TRIES_MAX = 4096
 
 Queued = tuple[Command, list[bytes]]
 
@@ -64,7 +65,8 @@ def raise_fences(conn: Conn, wanted: int, patience_ms: int) -> None:
         asked = pack_command([b"WAIT", b"%d" % wanted, b"%d" % max(patience_ms, 1)])
         forwarded = Forwarded(ALONE, 0, 2, b"", b"", pack_keys([key or b""]), b"", asked, patience_ms, number)
         if key is None or homes.is_here(slot_of(key)) or not homes.forward(fence, forwarded):
-            fence.holders = conn.decided_at.pop(number)  # it is gone: whether others have all of it nobody can tell
+            # It is gone, and nobody can tell whether others hold all of its writes.
+            fence.holders = conn.decided_at.pop(number)
 
 
 def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
@@ -73,10 +75,10 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if session.decides or not (decides(command, argv) or command.name in SCRIPTS):
         return
     if conn.node.busy is conn:
-        return  # its script has begun here, and goes on here whoever decides about its keys by now
+        return  # a script that has begun finishes here, even if its keys have a new home
     if homes is None:
         if conn.node.decide == MAJORITY:
-            raise NO_QUORUM  # this node has not met anybody yet
+            raise NO_QUORUM  # this node has met no other node yet
         return
     keys = keys_of(command, argv)
     if not keys or homes.is_here(slot_of(keys[0])):
@@ -84,7 +86,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     patience_ms = conn.node.limits.script_ms_max if command.name in SCRIPTS else 0
     if command.name in BLOCKING:
         if not first_there(conn, keys):
-            return  # it waits here, until there is something to ask for
+            return  # it waits here until a home is known
         argv, patience_ms = sent_on(conn, argv)
     run = conn.node.engine.take_run(session)
     if run is not None:
@@ -95,7 +97,7 @@ def send_elsewhere(conn: Conn, command: Command, argv: list[bytes]) -> None:
     if command.name in SCRIPTS:
         text = _text_of(conn, argv)
         if text is None:
-            return  # the script is not known here either: it is said here
+            return  # the script is unknown here too, and this node says so
         argv = [b"EVAL", text, *argv[2:]]
     spend_caching(conn, argv)
     rights = rights_of(conn.account) if command.name in SCRIPTS else deputy_of(conn, keys)

@@ -25,11 +25,11 @@ from respram.record import DATABASES
 Field = tuple[str, object]
 Section = Callable[[Node, int], list[Field]]
 
-GAUGES = frozenset(  # not counted up, so never subtracted
+GAUGES = frozenset(  # gauges: CONFIG RESETSTAT does not subtract from them
     {"stubs", "stub_bytes", "records", "record_overhead_bytes", "late_last_at_ms", "late_last_by_ms"}
 )
-TOP_SHOWN = 8  # names in a field that lists the most frequent
-TOP_NAME_BYTES_MAX = 40  # of each of them
+TOP_SHOWN = 8  # names in a field that lists the most frequent ones
+TOP_NAME_BYTES_MAX = 40  # bytes of each name in such a field
 BIG_UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
 
 

@@ -105,7 +105,7 @@ def _keys(conn: Conn, words: list[bytes]) -> list[tuple[int, tuple[bytes, ...]]]
     command = find(words[0].lower(), words[1].lower() if len(words) > 1 else b"")
     if command is None or command.refused or is_unnamed(conn, command):
         raise INVALID_COMMAND
-    if all(b"not_key" in spec.flags for spec in command.key_specs):  # shard channels, say
+    if all(b"not_key" in spec.flags for spec in command.key_specs):  # for example channels of SPUBLISH
         raise NO_KEYS
     if not command.takes(len(words)):
         raise INVALID_COUNT

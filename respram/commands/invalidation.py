@@ -16,7 +16,7 @@ from respram.commands.telling import note_prefix, note_reader, tell, wants
 
 # of the table of read keys; when it is full, the oldest are invalidated, as when there are too many keys
 TRACKED_BYTES_MAX = 48 << 20
-TRACKED_KEY_BYTES = 350  # that a key takes in it besides its bytes: an entry, and the dict of its readers
+TRACKED_KEY_BYTES = 350  # overhead of a tracked key: its entry, and the dict of its readers
 
 
 def remember(conn: Conn, command: Command, argv: list[bytes]) -> None:
@@ -70,7 +70,7 @@ def invalidate(node: Node, key: bytes) -> None:
     """A key changed, expired, or was merged: tells whoever may have cached it."""
     author = node.current or _author(node)
     _tell_readers(node, key, author)
-    for length in tuple(node.prefix_lengths):  # a change costs the same however many prefixes there are
+    for length in tuple(node.prefix_lengths):  # so that the cost of a change does not grow with the number of prefixes
         if length <= len(key) and (prefix := key[:length]) in node.prefixes:
             note_prefix(node, prefix, key, author)
 
@@ -89,6 +89,6 @@ def _tell_readers(node: Node, key: bytes, author: Conn | None) -> None:
         if reader.tracking is None or reader.tracking.broadcast or not wants(reader, key, author):
             continue
         if reader is author:
-            tell(reader, [key])  # behind its reply
+            tell(reader, [key])  # after its reply
         else:
             note_reader(node, reader, key)

@@ -29,10 +29,10 @@ from respram.integers import parse_int
 from respram.record import DATABASES
 from respram.stamp import to_ms
 
-SCAN_COUNT_DEFAULT = 10  # keys, when SCAN names no COUNT
-SCAN_COUNT_MAX = 16_384  # keys walked by one SCAN: COUNT is a hint, and nobody may hold the node
-EMBEDDED_BYTES_MAX = 44  # up to which Redis keeps a string inside its object
-SHARED_INTEGERS = 10_000  # 0 to 9999 are one object each in Redis
+SCAN_COUNT_DEFAULT = 10  # keys, when SCAN has no COUNT
+SCAN_COUNT_MAX = 16_384  # keys walked by one SCAN: COUNT is a hint, and must not hold the node
+EMBEDDED_BYTES_MAX = 44  # Redis keeps strings up to this length inside their objects
+SHARED_INTEGERS = 10_000  # Redis shares one object for each integer from 0 to 9999
 
 NX_WITH_OTHERS = ClientError(b"ERR NX and XX, GT or LT options at the same time are not compatible")
 GT_WITH_LT = ClientError(b"ERR GT and LT options at the same time are not compatible")
@@ -227,7 +227,7 @@ def copy(conn: Conn, argv: list[bytes]) -> Reply:
     if engine.peek(target_db, target, conn.now_ms) is not None:
         if not replace:
             return 0
-        notify.event(conn.node, NEW, target_db, target)  # Redis replaces by deleting first
+        notify.event(conn.node, NEW, target_db, target)  # Redis deletes the target before it writes it
     put_copy(conn, source, entry, target_db, target, b"copy_to")
     return 1
 

@@ -37,8 +37,8 @@ NEGATIVE_TIME = ClientError(b"ERR invalid expire time, must be >= 0")
 CONDITIONS = (b"nx", b"xx", b"gt", b"lt")
 UNITS = {b"ex": (True, False), b"px": (False, False), b"exat": (True, True), b"pxat": (False, True)}
 
-ABSENT, NOT_MET, DONE, GONE = -2, 0, 1, 2  # what HEXPIRE says of a field
-NO_LIFE = -1  # what HTTL says of one that has the life of its hash
+ABSENT, NOT_MET, DONE, GONE = -2, 0, 1, 2  # HEXPIRE's replies for a field
+NO_LIFE = -1  # HTTL's reply for a field with the deadline of its hash
 
 
 def _fields(words: list[bytes], width: int = 1) -> list[bytes]:

@@ -29,9 +29,9 @@ from respram.integers import parse_uint
 from respram.scripting.scripts import Scripts
 from respram.slots import SLOTS
 
-MAJORITY = b"majority"  # of --decide
+MAJORITY = b"majority"  # a value of --decide
 
-DEBUG, INFO, WARNING = 10, 20, 30  # of a line of the log, as Python's library numbers them
+DEBUG, INFO, WARNING = 10, 20, 30  # levels of log lines, as numbered in Python's logging
 Watched = tuple[int, bytes]  # database, key
 # overhead of a subscribed or watched name: entries of two dicts, and a dict of its own
 NAME_BYTES = 400
@@ -91,13 +91,13 @@ GONE = Gone()
 class Tracking:
     """CLIENT TRACKING as this connection asked for it."""
 
-    redirect: int = 0  # a client id, 0: itself
+    redirect: int = 0  # id of the client that gets its invalidations; 0: itself
     broadcast: bool = False
     prefixes: list[bytes] = field(default_factory=list)
     opt_in: bool = False
     opt_out: bool = False
     no_loop: bool = False
-    caching: bool | None = None  # CLIENT CACHING, for the next command only
+    caching: bool | None = None  # set by CLIENT CACHING, for the next command only
     redirect_broken: bool = False
 
 
@@ -111,7 +111,7 @@ class Conn:
     created_ms: int
     transport: "Transport"
     fd: int = -1
-    encrypted: bool = False  # by TLS
+    encrypted: bool = False  # TLS is used
 
     now_ms: int = 0
     last_active_ms: int = 0
@@ -122,31 +122,34 @@ class Conn:
     user: bytes = b"default"
     account: User = OPEN  # the rights of `user`
     authenticated: bool = False
-    guess_slot_ms: int = 0  # when the password that waits may be looked at; 0: none waits
+    guess_slot_ms: int = 0  # when the waiting password may be checked; 0: none waits
 
-    queue: list[tuple[Command, list[bytes]]] | None = None  # MULTI: (command, argv) so far, if the session keeps none
+    # Commands queued by MULTI, if the session does not keep them itself.
+    queue: list[tuple[Command, list[bytes]]] | None = None
     queue_bytes: int = 0
     queue_args: int = 0
-    spoiled: bool = False  # a command was refused while queueing: EXEC will abort
-    executing: bool = False  # inside EXEC: nothing may suspend
-    wrote_beyond: bool = False  # what its commands name as keys of its database: by COPY with DB, or a script
-    scripts_us: int = 0  # that the scripts of this EXEC took
-    watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)  # stamp at WATCH
-    watched_bytes: int = 0  # of the keys together
+    spoiled: bool = False  # a command was refused while queueing, so EXEC will abort
+    executing: bool = False  # inside EXEC, where nothing may suspend
+    # It wrote keys that its commands do not name as keys of its database: by COPY with DB, or in a script.
+    wrote_beyond: bool = False
+    scripts_us: int = 0  # time that the scripts of this EXEC have taken
+    # Watched keys and their stamps at WATCH.
+    watched: dict[Watched, tuple[int, int] | None] = field(default_factory=dict)
+    watched_bytes: int = 0  # of all watched keys together
 
     channels: set[bytes] = field(default_factory=set)
     patterns: set[bytes] = field(default_factory=set)
     shard_channels: set[bytes] = field(default_factory=set)
-    subscription_bytes: int = 0  # lengths of all those names together, and what patterns take compiled
-    searches: int = 0  # what its patterns count for, see patterns.py
+    subscription_bytes: int = 0  # of all these names together, and the compiled patterns
+    searches: int = 0  # cost of matching its patterns, see patterns.py
 
-    reads_anywhere: bool = False  # READONLY: reads are not sent to a slot's home
+    reads_anywhere: bool = False  # READONLY: reads are not redirected to a slot's home
     asking: bool = False  # ASKING: the next command is served here
-    map_known: bool = False  # it asked which node has which slots
-    hint_due: bool = False  # the map that it knows is an old one, and it is to be told
+    map_known: bool = False  # it has asked for the map of slots
+    hint_due: bool = False  # its map is outdated, and it is to be told
 
-    silent: bool = False  # CLIENT REPLY OFF
-    skip: int = 0  # CLIENT REPLY SKIP: 2 while it runs itself, 1 for the next command
+    silent: bool = False  # set by CLIENT REPLY OFF
+    skip: int = 0  # CLIENT REPLY SKIP: 2 during the command itself, 1 for the next command
     no_evict: bool = False
     no_touch: bool = False
     tracking: Tracking | None = None
@@ -159,23 +162,23 @@ class Conn:
     # Members that have decided about its commands, and how many are known to hold the last of it: their writes are
     # theirs to count.
     decided_at: dict[int, int] = field(default_factory=dict)
-    fences: list["Fence"] = field(default_factory=list)  # WAIT: what it has asked of them
-    pulled: set[Watched] = field(default_factory=set)  # keys that this command has asked the peers for
-    asked: set[Watched] = field(default_factory=set)  # keys whose truth this command has asked for
+    fences: list["Fence"] = field(default_factory=list)  # WAIT: its open questions to them
+    pulled: set[Watched] = field(default_factory=set)  # keys that this command has requested from the peers
+    asked: set[Watched] = field(default_factory=set)  # keys whose current state this command has requested
     asked_until_ms: int = 0
-    writing: Writing | None = None  # a reply that is made in pieces
-    seen_held_bytes: int = 0  # of it, when it was looked at last
-    blocked_until_ms: int = 0  # BZPOPMIN and its kin: it waits for one of these keys; 0: it does not
+    writing: Writing | None = None  # a reply that is being made in pieces
+    seen_held_bytes: int = 0  # bytes that it held at the last check
+    blocked_until_ms: int = 0  # BZPOPMIN and its relatives: the time limit of a blocked command; 0: it is not blocked
     blocked_on: list[Watched] = field(default_factory=list)
-    unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the command that waits
-    ahead: list[bytes] = field(default_factory=list)  # pushes to itself while its command runs...
-    behind: list[bytes] = field(default_factory=list)  # ... to stand before and behind the reply
+    unblocked: bytes = b""  # CLIENT UNBLOCK: `timeout` or `error`, for the blocked command
+    ahead: list[bytes] = field(default_factory=list)  # invalidations to itself during its command ...
+    behind: list[bytes] = field(default_factory=list)  # ... that go before the reply, and after it
 
     def push(self, data: bytes, after_reply: bool = False) -> None:
         """Sends bytes out of turn (pub/sub, invalidations). To the connection whose command is just
         running they go in front of its reply, or behind it, as Redis does."""
         if self.node.current is not self:
-            if self.node.engine.telling is self.session:  # of what its own commands did, whose replies are not sent yet
+            if self.node.engine.telling is self.session:  # changes by its own commands, whose replies are not sent yet
                 self.node.engine.say(data)
             else:
                 self.transport.deliver(data)
@@ -290,7 +293,7 @@ class Fence:
     def __init__(self, conn: Conn, member: int) -> None:
         self.conn = conn
         self.member = member
-        self.holders: int | None = None  # not known yet
+        self.holders: int | None = None  # None: not known yet
 
     def decided_by(self, member: int) -> None: ...
 
@@ -325,62 +328,63 @@ class Node:
     config: Config
     limits: Limits
     engine: Engine
-    settings: Settings  # the engine's, as they stand now; whoever replaces them calls engine.configure
+    settings: Settings  # the engine's current settings; to replace them, call engine.configure
     number: int  # this boot's 64-bit node number
     run_id: bytes  # 40 hexadecimal digits, as in Redis
     started_ms: int
     pid: int
     micros: Callable[[], int]  # a monotonic clock in microseconds, for timing commands
-    wall_us: Callable[[], int]  # Unix time in microseconds
+    wall_us: Callable[[], int]  # clock: Unix time in microseconds
     draw: Callable[[], int]  # 64 random bits
-    usage: Callable[[], dict[str, float]]  # rss bytes, cpu seconds... of the process, for INFO
-    stop: Callable[[str], None]  # begins an orderly shutdown, with the reason for the log
-    log: Log  # one line for the operator; never a value
+    usage: Callable[[], dict[str, float]]  # resident bytes, CPU seconds and more of the process, for INFO
+    stop: Callable[[str], None]  # begins an orderly shutdown, with a reason for the log
+    log: Log  # writes one line for the operator; never a value
 
-    peers: Peers | None = None  # the other nodes, where there can be any
-    homes: Decisions | None = None  # finds the home of a key, if this node does not decide about all; see elsewhere.py
-    truth: Truth | None = None  # the source for keys that this node may lack; see truth.py
-    snapshots: Snapshots | None = None  # where there is a directory for them
-    loading: bool = False  # its own snapshot is not read yet: commands about data get LOADING; see `loaded`
+    peers: Peers | None = None  # the other nodes, if there can be any
+    homes: Decisions | None = None  # finds the home of a key, unless this node decides about all keys; see elsewhere.py
+    truth: Truth | None = None  # source of keys that this node may lack; see truth.py
+    snapshots: Snapshots | None = None  # set if there is a snapshot directory
+    loading: bool = False  # the snapshot is being read: commands about data get LOADING; see `loaded`
     clients: dict[int, Conn] = field(default_factory=dict)
     channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     patterns: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     pattern_index: PatternIndex = field(init=False)
     shard_channels: dict[bytes, dict[Conn, None]] = field(default_factory=dict)
     trackers: dict[Conn, None] = field(default_factory=dict)
-    prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # of trackers with BCAST
-    prefix_lengths: dict[int, int] = field(default_factory=dict)  # how many of them are so long
-    tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to those who read it
-    tracked_bytes: int = 0  # what that takes, about
+    prefixes: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # prefixes of trackers with BCAST
+    prefix_lengths: dict[int, int] = field(default_factory=dict)  # number of prefixes of each length
+    tracked: dict[bytes, dict[Conn, None]] = field(default_factory=dict)  # key to the clients that read it
+    tracked_bytes: int = 0  # approximate size of this table
     # clients that wait for a key, longest first
     blocked: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)
     awaited: dict[tuple[int, bytes], dict[Conn, None]] = field(default_factory=dict)  # missing keys under WATCH
     # -- who is told later, see telling.py: keys by client and by prefix, None is all keys
-    soon: Callable[[Callable[[], None]], object] = lambda work: work()  # in the loop's next turn, where there is a loop
+    # Schedules work for the loop's next turn, if there is a loop.
+    soon: Callable[[Callable[[], None]], object] = lambda work: work()
     untold: "dict[Conn, dict[bytes, None] | None]" = field(default_factory=dict)
     gathered: "dict[bytes, dict[bytes, Conn | None] | None]" = field(default_factory=dict)
     noted_bytes: int = 0
-    told: int = 0  # clients, in this turn
-    marks_held: int = 0  # by walks over keys that are not over: walking.py
+    told: int = 0  # clients notified in this turn
+    marks_held: int = 0  # hashes held by unfinished walks over keys: walking.py
     telling: Iterator[None] | None = None
-    ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # clients still to be woken, by key
+    ripe: dict[tuple[int, bytes], Iterator[Conn]] = field(default_factory=dict)  # clients to wake, by key
     stats: Stats = field(default_factory=Stats)
     slow_log: deque[Slow] = field(default_factory=deque)
     slow_id: int = 0
-    decide: bytes = b"home"  # --decide, as CONFIG SET left it
-    event_flags: int = 0  # notify-keyspace-events, as notify.py reads it
+    decide: bytes = b"home"  # --decide, or its value after CONFIG SET
+    event_flags: int = 0  # notify-keyspace-events, as parsed by notify.py
     next_client_id: int = 1
     rates: Rates = field(default_factory=Rates)
-    counters_before: dict[str, int] = field(default_factory=dict)  # the engine's at CONFIG RESETSTAT
-    requirepass: bytes = b""  # in plain, as CONFIG GET shows it; set it through `password`
+    counters_before: dict[str, int] = field(default_factory=dict)  # the engine's counts at CONFIG RESETSTAT
+    requirepass: bytes = b""  # in plain text, as CONFIG GET shows it; set through `password`
     users: dict[bytes, User] = field(default_factory=dict)
     users_file: UsersFile | None = None
     acl_log: deque[Denied] = field(default_factory=deque)
     acl_log_id: int = 0
-    guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address, the latest to fail at the end
-    pause: Pause = field(default_factory=Pause)  # CLIENT PAUSE
-    current: Conn | None = None  # whose command is running
-    client_ports: tuple[int, int] = (0, 0)  # where clients are listened for: plain, and with TLS; 0: nowhere
+    guessers: dict[bytes, Guesser] = field(default_factory=dict)  # by address; the latest failure last
+    pause: Pause = field(default_factory=Pause)  # the state of CLIENT PAUSE
+    current: Conn | None = None  # the client whose command is running
+    client_ports: tuple[int, int] = (0, 0)  # ports for clients, plain and TLS; 0: none
     # what cluster clients were told, and of which version of the members
     cluster_map: tuple[Hashable, object] | None = None
     map_changed_ms: int = 0  # when the homes of slots were others last
@@ -394,7 +398,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.decide = self.config.decide.encode()
-        if self.decide == MAJORITY:  # nothing is decided before others are met, not even by a fast path
+        if self.decide == MAJORITY:  # no command is decided before other members are met, not even on a fast path
             self.engine.use_homes(b"\xff\xff" * SLOTS)
         self.strict, self.hints_given = self.config.cluster == "strict", self.config.cluster == "yes"
         self.pattern_index = PatternIndex(self.engine.patterns)

@@ -20,7 +20,7 @@ KEYSPACE, KEYEVENT = BIT_OF[ord("K")], BIT_OF[ord("E")]
 GENERIC, STRING, EXPIRY = BIT_OF[ord("g")], BIT_OF[ord("$")], BIT_OF[ord("x")]
 HASHES, SETS, ZSETS = BIT_OF[ord("h")], BIT_OF[ord("s")], BIT_OF[ord("z")]
 FRESH, MISS = BIT_OF[ord("n")], BIT_OF[ord("m")]
-ALL_LETTERS = b"g$lshzxetd"  # what `A` stands for
+ALL_LETTERS = b"g$lshzxetd"  # the classes that `A` stands for
 ALL_CLASSES = sum(BIT_OF[letter] for letter in ALL_LETTERS)
 OUTGOING = KEYSPACE | KEYEVENT
 
@@ -42,8 +42,8 @@ CLASS_OF = {
     **dict.fromkeys((b"zpopmin", b"zpopmax", b"zremrangebyrank", b"zremrangebyscore", b"zremrangebylex"), ZSETS),
 }
 
-CHANGED = (0, 0)  # the stamp of a watched key that was missing and came: clocks begin at 1
-FAST_TIMED_US = 1000  # a slow log threshold below this wants even the hot commands timed
+CHANGED = (0, 0)  # the stamp of a watched key that was missing and has appeared: real clocks begin at 1
+FAST_TIMED_US = 1000  # with a slow log threshold below this, hot commands are timed too
 
 
 def parse_classes(letters: bytes) -> int | None:
@@ -103,7 +103,7 @@ def observe(node: Node) -> None:
 
     def seen(name: bytes, db: int, key: bytes) -> None:
         if db >= DATABASES:
-            return  # no key of a client: see record.py
+            return  # not a client's key: see record.py
         if name == SEEN:
             see(node, key)
             return
@@ -116,7 +116,7 @@ def observe(node: Node) -> None:
         event(node, name, db, key)
 
     node.engine.observer = seen if listening else None
-    off = node.truth is not None or node.busy is not None  # dispatch has to judge each command
+    off = node.truth is not None or node.busy is not None  # dispatch has to check each command
     node.engine.hot_writes = not (off or writes_seen or timed or node.pause.is_on(now_ms))
     node.engine.hot_reads = not (off or misses_seen or timed or node.pause.holds_reads(now_ms))
 

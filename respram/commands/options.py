@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from respram.commands.texts import SYNTAX
 
 UNITS = frozenset({b"ex", b"px", b"exat", b"pxat"})
-COMPARISONS = frozenset({b"ifeq", b"ifne", b"ifdeq", b"ifdne"})  # each with a value, or a digest, behind it
+COMPARISONS = frozenset({b"ifeq", b"ifne", b"ifdeq", b"ifdne"})  # each is followed by a value or a digest
 SET_WORDS = UNITS | COMPARISONS | {b"nx", b"xx", b"get", b"keepttl"}
 MSETEX_WORDS = UNITS | {b"nx", b"xx", b"keepttl"}
 GETEX_WORDS = UNITS | {b"persist"}
@@ -23,9 +23,9 @@ class Options:
     keep: bool = False
     persist: bool = False
     comparison: bytes = b""  # one of COMPARISONS
-    operand: bytes = b""  # what stood behind it
+    operand: bytes = b""  # the word after it
     unit: bytes | None = None  # one of UNITS
-    number: bytes = b""  # what stood behind the unit
+    number: bytes = b""  # the word after the unit
 
     @property
     def timed(self) -> bool:

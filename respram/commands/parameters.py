@@ -20,8 +20,8 @@ from respram.record import DATABASES
 
 UNITS = {b"": 1, b"b": 1, b"k": 1000, b"kb": 1 << 10, b"m": 10**6, b"mb": 1 << 20, b"g": 10**9, b"gb": 1 << 30}
 MEMORY = re.compile(rb"([0-9]{1,19})([a-zA-Z]{0,2})")
-BYTES_MAX = (1 << 62) - 1  # what a size may be set to: sums of some still fit into 64 bits
-PASSWORD_BYTES_MAX = 512  # as Redis bounds it
+BYTES_MAX = (1 << 62) - 1  # the largest size: a sum of several still fits into 64 bits
+PASSWORD_BYTES_MAX = 512  # the same bound as in Redis
 
 
 class Refused(Exception):
@@ -45,7 +45,7 @@ class Draft:
 
 class Parameter(NamedTuple):
     read: Callable[[Node], bytes]
-    write: Callable[[Node, Draft, bytes], None] | None  # None: it cannot be changed while the node runs
+    write: Callable[[Node, Draft, bytes], None] | None  # None: it cannot be changed at run time
 
 
 def draft_of(node: Node) -> Draft:
@@ -93,7 +93,7 @@ def _limit(name: str, least: int, most: int) -> Parameter:
     setting = {"bulk_bytes_max": "bulk_bytes_max", "query_buffer_bytes_max": "query_bytes_max"}.get(name)
 
     def read(node: Node) -> bytes:
-        if setting is not None:  # among peers the smallest limit holds, whatever this node was given
+        if setting is not None:  # the smallest limit of all peers counts, whatever this node was given
             return b"%d" % getattr(node.settings, setting)
         return b"%d" % getattr(node.limits, name)
 
@@ -158,7 +158,7 @@ OUTPUT_FIELDS = {
     b"normal": ("output_buffer_bytes_max", "output_soft_bytes_max"),
     b"pubsub": ("pubsub_output_bytes_max", "pubsub_output_soft_bytes_max"),
 }
-FOLLOWERS = (b"slave", b"replica")  # classes of Redis that no client here can be in
+FOLLOWERS = (b"slave", b"replica")  # client classes that do not exist here
 
 
 def _read_output(node: Node) -> bytes:

@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 from respram.engine.api import Patterns
 
-HEAD_BYTES_MAX = 32  # of a head: so many sets, one for each length, are asked for a message
-PATTERN_BYTES_MAX = 1_024  # of one; a pattern of 64 KiB would take as much time for each message as thousands of others
-SEARCHES_MAX = 32_768  # of the node: see above
+HEAD_BYTES_MAX = 32  # length of a head: a message is looked up once for each length
+# Of one pattern: one of 64 KiB would take as much time for each message as thousands of others.
+PATTERN_BYTES_MAX = 1_024
+SEARCHES_MAX = 32_768  # of the node, in total: see above
 CLIENT_SEARCHES_MAX = 10_000  # of one client
-NODE_PATTERNS_MAX = 100_000  # of the node, each counted once; at 10 to 100 ns each, where none has a head
+NODE_PATTERNS_MAX = 100_000  # of the node, each distinct pattern once; each takes 10 to 100 ns if none has a head
 STEPS_MAX = 32 << 20  # about 10 ms
 SPECIAL = b"*?[\\"
 
@@ -48,8 +49,8 @@ def held_bytes(pattern: bytes) -> int:
 class PatternIndex:
     def __init__(self, make: Callable[[], Patterns]) -> None:
         self._make = make
-        self._by_head: dict[int, dict[bytes, Patterns]] = {}  # by the head's length
-        self._searching: Patterns = make()  # those that count for something: left out where a channel is too long
+        self._by_head: dict[int, dict[bytes, Patterns]] = {}  # head length to head to patterns
+        self._searching: Patterns = make()  # patterns with a cost; skipped for channels that are too long
         self.count = 0
         self.searches = 0
 

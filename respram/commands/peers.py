@@ -16,12 +16,12 @@ class PeerFacts:
     port: int
     enclave: bytes
     role: bytes
-    state: bytes  # online, lagging (writes were dropped), differs (so said the last digest), unlinked
+    state: bytes  # online, lagging (writes to it were dropped), differs (by its last digest), unlinked
     rtt_us: int  # -1: not known yet
-    lag_ms: int  # age of the oldest write that it has not acknowledged; 0: there is none
+    lag_ms: int  # age of the oldest write that it has not acknowledged; 0: none
     queue_bytes: int
     in_flight_bytes: int
-    heard_ms: int  # since its last message; -1: never
+    heard_ms: int  # time since its last message; -1: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class MemberFacts:
 class HomeFacts:
     """Which node decides about a slot, as this node sees it."""
 
-    number: int  # of the member; 0: nobody is ready
-    address: bytes  # for peers
+    number: int  # of the member; 0: no member is ready
+    address: bytes  # where peers reach it
     here: bool
-    settled: bool  # False: it is here since a moment ago, and decides in another
+    settled: bool  # False: it is new, and does not decide until it has settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Forwarded:
     watched: bytes
     commands: bytes
     patience_ms: int = 0
-    only: int = 0  # this member, or nobody: what is asked is about it
+    only: int = 0  # ask this member only; 0: any
 
 
 class Asker(Protocol):

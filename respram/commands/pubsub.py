@@ -15,10 +15,10 @@ from respram.commands.texts import help_of, unknown_subcommand
 from respram.engine.api import Patterns
 from respram.errors import ClientError
 
-GATHERED_MIN = 8  # patterns that match one message: fewer are handed over one by one
+GATHERED_MIN = 8  # with fewer matching patterns, messages are delivered one by one
 GATHERED_BYTES_MAX = 64 << 10  # of frames for one listener
-LISTED_AT_ONCE = 512  # channels looked at before others are let in
-SUBSCRIPTION_BYTES_MAX = 4 << 20  # of their names together: one client must not fill the memory with them
+LISTED_AT_ONCE = 512  # channels listed before other clients are served
+SUBSCRIPTION_BYTES_MAX = 4 << 20  # of one client's subscriptions: bounds its memory
 
 HELP = (
     b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

@@ -21,7 +21,7 @@ from respram.commands.transactions import leave
 from respram.errors import ClientError
 from respram.slots import slot_of
 
-CALM_MS = 2_000  # news of a member reach everybody within one
+CALM_MS = 2_000  # time within which every node hears of a change in the members
 
 CROSSSLOT = ClientError(b"CROSSSLOT Keys in request don't hash to the same slot")
 UNSERVED = ClientError(b"CLUSTERDOWN Hash slot not served")

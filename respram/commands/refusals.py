@@ -20,8 +20,8 @@ from respram.commands.texts import NO_CLUSTER, shown
 from respram.errors import ClientError
 
 LOGGED_KEY_BYTES_MAX = 16  # of a key in a log line, at level debug only
-SUMMARY_MS = 60_000  # how often the log sums up refusals that were told of before
-SUMMARY_LINES_MAX = 10  # kinds of refusals named in one summary; the rest is one number
+SUMMARY_MS = 60_000  # interval of the log's summaries of repeated refusals
+SUMMARY_LINES_MAX = 10  # kinds of refusals named in one summary; the others are one number
 
 REASONS = {
     b"delete": b"keys leave when their TTL ends; overwrite with a shorter TTL, or ask the operator for the right to "
@@ -45,7 +45,7 @@ REASONS = {
     b"modules": b"respram loads no modules",
     b"slots": b"slots have their homes by themselves, and nodes find each other by --join",
 }
-DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # what INFO counts as refused_deletes
+DELETING = frozenset({b"delete", b"emptying", b"renaming", b"persisting"})  # kinds that INFO counts as refused_deletes
 
 
 def reason_of(reason: bytes, right: bytes = b"del") -> bytes:

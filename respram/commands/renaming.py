@@ -34,7 +34,7 @@ def _rename(conn: Conn, source: bytes, target: bytes, replace: bool) -> bool:
     if engine.peek(db, target, now_ms) is not None:
         if not replace:
             return False
-        notify.event(conn.node, NEW, db, target)  # Redis replaces by deleting first
+        notify.event(conn.node, NEW, db, target)  # Redis deletes the target before it writes it
     put_copy(conn, source, entry, db, target, b"rename_to")
     engine.let_go(db, source, now_ms, b"rename_from")
     return True

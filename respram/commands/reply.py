@@ -34,7 +34,7 @@ class Simple(NamedTuple):
 
 
 class Error(NamedTuple):
-    text: bytes  # all that stands behind the minus sign
+    text: bytes  # the text after the minus sign
 
 
 class Verbatim(NamedTuple):
@@ -42,7 +42,7 @@ class Verbatim(NamedTuple):
 
 
 class Double(NamedTuple):
-    digits: bytes  # already formatted: two servers must not differ in the last digit
+    digits: bytes  # already formatted: replies of two servers must agree in every digit
 
 
 class Bool(NamedTuple):
@@ -90,9 +90,9 @@ Reply = Union[
     NilArray, Each
 ]
 
-HEAD_BYTES_MAX = 32  # of a length, whatever it is
-ITEM_BYTES = 120  # that an item takes besides its bytes, about
-BREATHS_MAX = 400  # of an `Each` in a transaction or a script, where nobody can be let in: 20 to 50 ms
+HEAD_BYTES_MAX = 32  # enough for any length
+ITEM_BYTES = 120  # approximate overhead of an item
+BREATHS_MAX = 400  # time for an `Each` in a transaction or a script, which cannot be interrupted: 20 to 50 ms
 LONG_WALK = ClientError(b"ERR this looks at too much for one go: it cannot be in a transaction or script")
 OK = Simple(b"OK")
 NIL_ARRAY = NilArray()
@@ -133,7 +133,7 @@ class Writer:
     def bulk(self, text: bytes) -> None:
         if self.bytes_max is not None and self.size + len(text) > self.bytes_max:
             self.parts.clear()
-            raise OverrunError  # before it is copied
+            raise OverrunError  # raised before it is copied
         self.put(b"$%d\r\n%b\r\n" % (len(text), text))
 
     def write(self, reply: Reply) -> None:
@@ -204,7 +204,7 @@ class Writing:
         self.writer = writer
         self.items = reply.items
         self.kind = reply.kind
-        self.at = len(writer.parts)  # where its length goes, once it is known
+        self.at = len(writer.parts)  # the length is filled in here at the end
         self.count = 0
         writer.put(b" " * HEAD_BYTES_MAX)
         self.begin = writer.size

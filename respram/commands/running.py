@@ -68,7 +68,7 @@ def call(conn: Conn, command: Command, argv: list[bytes]) -> Reply:
         reply = HANDLERS[command.name](conn, argv)
     except ClientError as error:
         _account(conn, command, argv, stat, started, failed=True)
-        error.__traceback__ = None  # and would keep the arguments of the last failure alive
+        error.__traceback__ = None  # the traceback would keep the arguments of the last failure alive
         raise ClientError(error.text) from None
     except MemoryError:
         _account(conn, command, argv, stat, started, failed=True)

@@ -14,7 +14,8 @@ from respram.integers import parse_double
 
 NOT_A_FLOAT_RANGE = ClientError(b"ERR min or max is not a float")
 NOT_A_NAME_RANGE = ClientError(b"ERR min or max not valid string range item")
-WHOLE_MAX = float(1 << 62)  # a whole number up to here Redis keeps as one in a small sorted set, and ZSCAN tells it so
+# In a small sorted set Redis stores whole numbers up to this as integers, which shows in ZSCAN.
+WHOLE_MAX = float(1 << 62)
 
 # (score, name or None, after) -> how many members stand before: Engine.place, of one key at one time.
 Place = Callable[[float, bytes | None, bool], int]
@@ -83,7 +84,7 @@ def by_score(bounds: tuple[ScoreBound, ScoreBound], place: Place) -> Range:
 class NameBound(NamedTuple):
     name: bytes
     exclusive: bool
-    end: int  # -1: before all, 1: behind all; 0: the name says it
+    end: int  # -1: before all, 1: after all, 0: `name` decides
 
 
 def name_bounds(low: bytes, high: bytes) -> tuple[NameBound, NameBound]:

@@ -49,7 +49,7 @@ from respram.scripting.scripts import Bounds, Scripts
 
 DIGEST_CHARACTERS = 40
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
-SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually smaller
+SCRIPT_REPLY_BYTES_MAX = 64 << 20  # of one call; Lua's own limit is usually lower
 # of a reply: whoever makes such looks at the clock, as the hook of Lua does once in a hundred commands
 LONG_BYTES = 4_096
 PAUSE_MS = 1  # between two slices of a script that runs for long
@@ -87,7 +87,7 @@ HOT = {
     if command.hot
     for spelt in (command.name, command.name.upper())
 }
-LOG_LEVELS = (DEBUG, DEBUG, INFO, WARNING)  # of redis.LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE and LOG_WARNING
+LOG_LEVELS = (DEBUG, DEBUG, INFO, WARNING)  # for redis.LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE and LOG_WARNING
 DOLLAR, COLON, MINUS, PLUS = b"$:-+"
 MISSING, DONE = b"$-1\r\n", b"+OK\r\n"
 DONE_ANSWER = Answer(None, STATUS, b"OK")
@@ -119,12 +119,12 @@ class Calls:
         self.keys = keys
         self.read_only = read_only or not entry.writes
         self.allows_oom = entry.flags is not None and b"allow-oom" in entry.flags
-        self.now_ms = conn.now_ms  # stands still for a script, as in Redis
+        self.now_ms = conn.now_ms  # constant during a script, as in Redis
         self.db = conn.session.db
-        self.proto = 2  # of replies to it, until it calls redis.setresp
+        self.proto = 2  # protocol of the replies that it sees, until it calls redis.setresp
         # to its first commands: the engine ran them, and handed the script over
         self.replies: deque[bytes] | None = None
-        self.is_fast = conn.session.hot and not self.read_only  # whether its commands may take their fast paths
+        self.is_fast = conn.session.hot and not self.read_only  # whether its commands may use fast paths
         self.call_inside = conn.node.engine.call_inside
         self._outside = (False, 0, 0)
 
@@ -165,7 +165,7 @@ class Calls:
             if fault is not None:
                 return fault
             if conn.node.truth is not None and not set(self.keys).issuperset(keys_of(command, argv)):
-                raise NOT_KNOWN  # a script cannot wait; what its KEYS hold was asked for before it began
+                raise NOT_KNOWN  # a script cannot wait; the values of its KEYS were requested before it began
             if command.writes:
                 if command.grows and not (running.wrote or self.allows_oom) and conn.node.engine.full():
                     raise OOM
@@ -222,7 +222,7 @@ class Calls:
 
     def log(self, level: int, size: int) -> None:
         if self.replies:
-            self.replies.popleft()  # it has been written already
+            self.replies.popleft()  # it has been written
         else:
             _log(self.conn, level, size)
 
@@ -484,7 +484,7 @@ def _reply(conn: Conn, outcome: Outcome, digest: bytes) -> Reply:
         text += b" script: %b, on %b:%b." % (digest, outcome.source.split(b"\0", 1)[0], outcome.line)
     text = _one_line(text)
     if not outcome.told:
-        count_error(conn, b"ERR")  # not by its first word: a script may have made that of a value
+        count_error(conn, b"ERR")  # not by its first word, which a script may have taken from a value
     return Error(text)
 
 

@@ -25,10 +25,10 @@ from respram.engine.api import Session
 from respram.engine.replication import Fetched
 from respram.wire.messages import CLOSES, DONE, FORGOTTEN, LATER, LETS_GO, TOGETHER, Forward
 
-FREE_MAX = 64  # sessions kept for the next forwards
-RIGHTS_MAX = 64  # users whose rules are remembered
+FREE_MAX = 64  # idle sessions kept for the next forwards
+RIGHTS_MAX = 64  # users whose rules are cached
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
-COPY_WORDS = 3  # of a COPY without options
+COPY_WORDS = 3  # the words of a COPY without options
 NO_RECORDS = Fetched([], False)
 STRANGE = b"-ERR this command cannot be forwarded\r\n"
 KEEPS = full_user(by_name=BY_NAME - {b"del"})
@@ -37,9 +37,9 @@ FREE = full_user(by_name=BY_NAME)
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    outcome: int  # of ANSWER
+    outcome: int  # one of ANSWER's outcomes
     replies: bytes = b""
-    records: Fetched = NO_RECORDS  # what the keys hold now
+    records: Fetched = NO_RECORDS  # the current records of the keys
 
 
 Done = Callable[[Served], None]
@@ -105,7 +105,7 @@ class Serving:
 
             def again(now_ms: int) -> None:
                 if conn.transport is not waits:
-                    return  # it was woken before its time
+                    return  # woken too early
                 conn.transport = GONE
                 engine.resume(session)
                 self._go_on(conn, forward, replies + bytes(engine.feed(session, b"", now_ms)), now_ms, done, later)
@@ -153,7 +153,7 @@ class Serving:
         if user is None:
             user = User(b"peer", enabled=True)
             for rule in gather(rules.split(b" "))[0]:
-                with suppress(BadRule):  # of a node that knows more rules: what is not understood is not given
+                with suppress(BadRule):  # rules that only a newer node knows: unknown rules grant nothing
                     apply(user, rule)
             user.settle()
             while len(self.rights) >= RIGHTS_MAX:

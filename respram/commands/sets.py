@@ -153,7 +153,7 @@ def _sets(conn: Conn, keys: list[bytes]) -> list[Names]:
     ask_for_missing(conn, keys)
     for key in keys:
         checked(conn.node.engine.peek(conn.session.db, key, conn.now_ms), SET)
-    found = {key: _names(conn, key) for key in dict.fromkeys(keys)}  # who names a set a thousand times has it read once
+    found = {key: _names(conn, key) for key in dict.fromkeys(keys)}  # a set that is named a thousand times is read once
     return [found[key] for key in keys]
 
 
@@ -165,7 +165,7 @@ def _intersected(conn: Conn, keys: list[bytes]) -> Names:
 def _united(conn: Conn, keys: list[bytes]) -> Names:
     found: Names = {}
     for its in _sets(conn, list(dict.fromkeys(keys))):
-        found |= its  # in place: a new one for each would make of many small ones the square
+        found |= its  # in place: a new set for each of many small ones would take quadratic time
     return found
 
 

@@ -12,12 +12,12 @@ from respram.commands.node import Conn, Suspend
 from respram.record import SCRIPTS
 from respram.scripting.cache import Cached, digest_of
 
-LIFE_MS = 7 * 24 * 3_600_000  # of a text, if the node's longest TTL is not shorter
-TEXT_BYTES_MAX = 16 << 10  # longer ones stay where they are: the store is for keys
-SHARED_MS = 1_000  # between two looks at a text that runs here
-SHARED_MAX = 1_000  # texts in an enclave, about; those beyond stay where they are
-SCANNED = 100  # texts at once
-EVENT = b"script"  # nobody is told of it: see notify.py
+LIFE_MS = 7 * 24 * 3_600_000  # life of a text, unless the node's longest TTL is shorter
+TEXT_BYTES_MAX = 16 << 10  # longer texts are not shared: the store is for keys
+SHARED_MS = 1_000  # interval between checks of a text that runs here
+SHARED_MAX = 1_000  # texts shared in an enclave, approximately; further ones are not shared
+SCANNED = 100  # texts of one step of a scan
+EVENT = b"script"  # not published to anybody: see notify.py
 
 
 def share(conn: Conn, digest: bytes, entry: Cached) -> None:

@@ -12,10 +12,10 @@ from respram.commands.texts import help_of, unknown_subcommand
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-SLOW_ARGS_MAX = 32  # arguments of one entry, as in Redis; a final one tells how many more there were
-SLOW_KEY_BYTES_MAX = 64  # shown of the first key
-SLOW_NAME_BYTES_MAX = 64  # kept of the client's name
-SHOWN_BY_DEFAULT = 10  # entries, of SLOWLOG GET without a number
+SLOW_ARGS_MAX = 32  # arguments of one entry, as in Redis; a last one says how many were left out
+SLOW_KEY_BYTES_MAX = 64  # of the first key, as shown
+SLOW_NAME_BYTES_MAX = 64  # of the client's name, as stored
+SHOWN_BY_DEFAULT = 10  # entries that SLOWLOG GET shows without a number
 
 HELP = (
     b"SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -60,7 +60,7 @@ def trim(node: Node) -> None:
 def shortened(command: Command, argv: list[bytes]) -> list[bytes]:
     """The arguments as the slow log may keep them: no value, and no more than a bounded size."""
     named = 2 if b"|" in command.name else 1
-    shown = argv[:named]  # as the client spelled it
+    shown = argv[:named]  # spelled as the client sent it
     for at in range(named, min(len(argv), SLOW_ARGS_MAX)):
         if at == SLOW_ARGS_MAX - 1 and len(argv) > SLOW_ARGS_MAX:
             shown.append(b"... (%d more arguments)" % (len(argv) - SLOW_ARGS_MAX + 1))

@@ -27,7 +27,7 @@ UNION, INTERSECTION, DIFFERENCE = b"union", b"inter", b"diff"
 
 
 def _least(one: float, other: float) -> float:
-    return other if other < one else one  # not `min`: a NaN changes nothing, whichever it is
+    return other if other < one else one  # not `min`: NaN must not win, in whichever order
 
 
 def _greatest(one: float, other: float) -> float:

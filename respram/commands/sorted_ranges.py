@@ -29,7 +29,7 @@ NUMKEYS = ClientError(b"ERR numkeys should be greater than 0")
 COUNT = ClientError(b"ERR count should be greater than 0")
 RANK, SCORE, NAME = b"", b"byscore", b"bylex"
 
-Cover = Callable[[Conn, bytes, Entry], Range]  # the ranks of a range, in this sorted set
+Cover = Callable[[Conn, bytes, Entry], Range]  # computes the ranks of a range in this sorted set
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ def _parsed(low: bytes, high: bytes, words: list[bytes], wanted: Wanted, *, free
             raise SYNTAX
         at += 1
     if wanted.kind == RANK and wanted.limit == -1:
-        wanted.offset = 0  # Redis reads it, and passes nothing over
+        wanted.offset = 0  # Redis reads it and does not apply it
     if wanted.limit != -1 and wanted.kind == RANK:
         raise LIMIT_OF_RANKS
     if wanted.scores and wanted.kind == NAME:

@@ -29,10 +29,10 @@ ONE_PAIR = ClientError(b"ERR INCR option supports a single increment-element pai
 NOT_A_NUMBER = ClientError(b"ERR resulting score is not a number (NaN)")
 OUT_OF_RANGE = ClientError(b"ERR value is out of range")
 ZADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"})
-FETCHED_AT_ONCE = 1_024  # members that a walk takes from the engine in one go
-SMALL_MAX = 128  # members of what Redis keeps in one piece: ZSCAN tells all of it at once, in order
+FETCHED_AT_ONCE = 1_024  # members that a walk takes from the engine at a time
+SMALL_MAX = 128  # up to this many members Redis's encoding is compact: ZSCAN returns all of them at once, in order
 SCAN_COUNT_DEFAULT = 10
-SCAN_COUNT_MAX = 8_192  # members of one ZSCAN: COUNT is a hint, and nobody may hold the node
+SCAN_COUNT_MAX = 8_192  # members walked by one ZSCAN: COUNT is a hint, and must not hold the node
 
 
 def sorted_set(conn: Conn, key: bytes) -> Entry | None:
@@ -250,7 +250,7 @@ def _drawn(conn: Conn, key: bytes, size: int, count: int) -> list[Item]:
             if left < 0:
                 raise OverrunError
         return items
-    if count > size // 2:  # those that are left out are fewer
+    if count > size // 2:  # it is cheaper to draw the members that are left out
         left_out = _ranks(conn, size, size - count)
         return [item for rank, item in enumerate(items_of(conn, key, 0, size)) if rank not in left_out]
     return [item for rank in _ranks(conn, size, count) for item in _at_rank(conn, key, rank)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-REFUSAL_KINDS_MAX = 1_000  # command, client name and user; beyond them only commands are told apart
+REFUSAL_KINDS_MAX = 1_000  # of command, client name and user; with more, only commands are told apart
 
 @dataclass(slots=True)
 class Denied:
@@ -27,7 +27,7 @@ class Guesser:
 
     failures: int = 0
     failed_ms: int = 0
-    free_at_ms: int = 0  # when the next password may be looked at
+    free_at_ms: int = 0  # when the next password may be checked
 
 
 class Slow(NamedTuple):
@@ -35,7 +35,7 @@ class Slow(NamedTuple):
     command: bytes  # as the catalog names it
     ended_us: int  # Unix time
     micros: int
-    argv: list[bytes]  # shortened, values replaced: no value is ever kept
+    argv: list[bytes]  # shortened, with placeholders for values: no value is stored
     address: bytes
     name: bytes
 
@@ -50,7 +50,7 @@ class CommandStat:
     micros: int = 0
     rejected: int = 0
     failed: int = 0
-    times: list[int] = field(default_factory=lambda: [0] * (len(MICROS_BOUNDS) + 1))  # calls by how long they took
+    times: list[int] = field(default_factory=lambda: [0] * (len(MICROS_BOUNDS) + 1))  # calls by their duration
 
 
 class Kind(NamedTuple):
@@ -64,7 +64,7 @@ class Kind(NamedTuple):
 @dataclass(slots=True)
 class Refusals:
     kinds: dict[Kind, int] = field(default_factory=dict)
-    again: dict[Kind, int] = field(default_factory=dict)  # since the log summed them up last
+    again: dict[Kind, int] = field(default_factory=dict)  # since the last summary in the log
     summed_up_ms: int = 0
 
     def count(self, kind: Kind) -> bool:
@@ -96,13 +96,13 @@ class Stats:
 
     connections: int = 0
     rejected_connections: int = 0
-    commands: int = 0  # cold ones; the engine counts its hot ones
+    commands: int = 0  # commands outside the fast paths; the engine counts those on fast paths
     refused_deletes: int = 0
     refused_others: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     ttl_cut: int = 0
     ttl_defaulted: int = 0
-    defaulted_by_name: dict[bytes, int] = field(default_factory=dict)  # writes that named no TTL, by client name
+    defaulted_by_name: dict[bytes, int] = field(default_factory=dict)  # writes without a TTL, by client name
     net_input_bytes: int = 0
     net_output_bytes: int = 0
     protocol_errors: int = 0
@@ -110,10 +110,10 @@ class Stats:
     query_limit_disconnections: int = 0
     idle_disconnections: int = 0
     unproven_disconnections: int = 0
-    evicted_clients: int = 0  # because all clients together held too much
+    evicted_clients: int = 0  # because all clients together exceeded their limit
     auth_failures: int = 0
     denied: dict[bytes, int] = field(default_factory=dict)  # by `command`, `key`, `channel`, `auth`
-    errors: dict[bytes, int] = field(default_factory=dict)  # by first word, for `INFO errorstats`
+    errors: dict[bytes, int] = field(default_factory=dict)  # by first word, for INFO errorstats
     by_command: dict[bytes, CommandStat] = field(default_factory=dict)
 
 

@@ -18,7 +18,7 @@ from respram.commands.texts import NOT_AN_INTEGER, OFFSET, wrong_arity
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-NUMKEYS_MAX = (1 << 31) - 1  # as in Redis: a C int
+NUMKEYS_MAX = (1 << 31) - 1  # a C int, as in Redis
 INVALID_NUMKEYS = ClientError(b"ERR invalid numkeys value")
 WRONG_PAIRS = ClientError(b"ERR wrong number of key-value pairs")
 
@@ -146,7 +146,8 @@ def _ttl_ms(conn: Conn, name: bytes, options: Options) -> int | None:
 
 def _set(conn: Conn, key: bytes, value: bytes, ttl_ms: int | None) -> None:
     if ttl_ms == 1 and not value and let_go(conn, key):
-        return  # `SET key "" PX 1` is how everybody lets go: nobody is to read the empty value for its millisecond
+        # `SET key "" PX 1` is how any user lets go of a key: nobody may read the empty value for its millisecond.
+        return
     write(conn, key, value, ttl_ms, b"set")
     if ttl_ms is not None:
         notify.event(conn.node, b"expire", conn.session.db, key)

@@ -16,16 +16,17 @@ from respram.commands.node import Conn, Node, Tracking
 from respram.commands.reply import Push, Reply, encode
 from respram.record import ZSET
 
-AT_ONCE = 64  # clients told in one turn of the loop without a note
-SLICE_US = 2_000  # of telling in one turn
-KEYS_MAX = 1_024  # noted for one client or one prefix; with more, all keys count as changed
-NOTED_BYTES_MAX = 1 << 20  # of all notes together; with more, the same
-NOTE_BYTES = 150  # that a note takes besides the key's bytes
-WAKES = 32  # clients that wait for a key, woken in one turn
-CHANNEL = b"__redis__:invalidate"  # where a redirected RESP2 connection listens
-ALL = None  # instead of keys
+AT_ONCE = 64  # clients notified in one turn of the loop without a note
+SLICE_US = 2_000  # time for notifications in one turn
+KEYS_MAX = 1_024  # keys noted for one client or prefix; with more, all keys count as changed
+NOTED_BYTES_MAX = 1 << 20  # of all notes together; with more, all keys count as changed
+NOTE_BYTES = 150  # overhead of a noted key
+WAKES = 32  # clients waiting for one key that are woken in one turn
+CHANNEL = b"__redis__:invalidate"  # the channel of a redirected RESP2 connection
+ALL = None  # in place of keys
 
-Made = dict[tuple[int, Conn | None, int, bool], bytes]  # pushes by who may know the same and hears it alike
+# Notifications shared by clients that may see the same and use the same protocol.
+Made = dict[tuple[int, Conn | None, int, bool], bytes]
 
 
 def note_reader(node: Node, reader: Conn, key: bytes) -> None:
@@ -81,7 +82,7 @@ def _tell_some(node: Node) -> None:
         if not (node.untold or node.gathered):
             return
         node.telling = _tellings(node)
-    node.told = 1  # it comes again
+    node.told = 1  # another turn follows
     end_us = node.micros() + SLICE_US
     for _ in node.telling:
         if node.micros() > end_us:

@@ -11,7 +11,7 @@ from respram.commands.reply import Reply, Simple
 from respram.errors import ClientError
 
 LOGGED_NAME_BYTES_MAX = 64  # of a client name or a user in a log line
-REDIS_VERSION = b"7.2.4"  # what clients take us for; `respram_version` in INFO says the rest
+REDIS_VERSION = b"7.2.4"  # the version that clients see; `respram_version` in INFO is ours
 
 SYNTAX = ClientError(b"ERR syntax error")
 NOT_AN_INTEGER = ClientError(b"ERR value is not an integer or out of range")

@@ -20,7 +20,7 @@ SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 ZERO_RATE = ClientError(b"ERR Zero rates are not supported")
 NEGATIVE = ClientError(b"ERR burst and quantity must not be negative")
-NEVER = -1  # seconds to wait before one may try again: it was let through, or costs more than the bucket ever holds
+NEVER = -1  # seconds to wait before a retry: the action was allowed, or costs more than the bucket can hold
 
 
 def throttle(conn: Conn, argv: list[bytes]) -> Reply:
@@ -36,7 +36,7 @@ def throttle(conn: Conn, argv: list[bytes]) -> Reply:
     depth_ns, cost_ns, now_ns = interval_ns * (burst + 1), interval_ns * quantity, conn.now_ms * MS_NS
     _check_life(conn, depth_ns)
     full_at_ns = max(_full_at_ns(conn, argv[1]), now_ns)
-    late_ns = full_at_ns + cost_ns - depth_ns - now_ns  # by which the action comes too early
+    late_ns = full_at_ns + cost_ns - depth_ns - now_ns  # by how much the action comes too early
     limited = late_ns > 0
     if not limited and quantity:
         full_at_ns += cost_ns

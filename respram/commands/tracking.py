@@ -11,7 +11,7 @@ from respram.errors import ClientError
 from respram.integers import parse_int
 
 PREFIXES_MAX = 128  # BCAST prefixes of one client: each change is compared with all of them
-PREFIX_BYTES_MAX = 256  # length of one of them: a change looks for its key's beginnings of every length that there is
+PREFIX_BYTES_MAX = 256  # of one prefix: a change looks up the beginning of its key for each length in use
 
 SWITCHED_BROADCAST = ClientError(
     b"ERR You can't switch BCAST mode on/off before disabling tracking for this client, "
@@ -43,7 +43,7 @@ def client_tracking(conn: Conn, argv: list[bytes]) -> Reply:
         fresh = asked.prefixes
         _check_prefixes(old, fresh)
         if not fresh and b"" not in old:
-            fresh = [b""]  # all keys, whatever prefixes there were: Redis compares only those it is given
+            fresh = [b""]  # all keys, whatever prefixes existed: Redis compares only the given ones
         asked.prefixes = old + fresh
         for prefix in fresh:
             _listeners(conn.node, prefix)[conn] = None

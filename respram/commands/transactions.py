@@ -19,9 +19,9 @@ from respram.commands.truth import await_truth
 from respram.engine.api import LOOK_BYTES
 from respram.errors import ClientError
 
-ARG_BYTES = 48  # of an argument besides its bytes
-WATCHED_BYTES_MAX = 4 << 20  # of their names together
-WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC looks at each of them in one go
+ARG_BYTES = 48  # overhead of an argument
+WATCHED_BYTES_MAX = 4 << 20  # of all watched names of one connection
+WATCHED_KEYS_MAX = 16_384  # of one connection: EXEC checks each of them without a pause
 
 NESTED = ClientError(b"ERR MULTI calls can not be nested")
 EXEC_ALONE = ClientError(b"ERR EXEC without MULTI")
@@ -87,13 +87,14 @@ def exec_command(conn: Conn, argv: list[bytes]) -> Reply:
     if conn.session.kept and (
         conn.session.keeping == 0 or not (engine.hot_reads and engine.hot_writes) or engine.full()
     ):
-        take_over(conn)  # something came between that only dispatch can judge
+        take_over(conn)  # the session met a command that only dispatch can check
     elsewhere = conn.node.homes is not None or conn.node.decide == MAJORITY
     if elsewhere and conn.session.kept and (conn.watched or engine.kept_home(conn.session)):
-        take_over(conn)  # another node may decide
+        take_over(conn)  # another node may decide about it
     if conn.session.kept:
         return _exec_queued(conn)
-    if CHANGED in conn.watched.values():  # no other node can say so: where its home finds it missing, it came and went
+    # No other node can tell: its home finds it missing, though it appeared and ended.
+    if CHANGED in conn.watched.values():
         leave(conn)
         return NIL_ARRAY
     commands, own_bytes = conn.queue, conn.queued_bytes + LOOK_BYTES * conn.queue_args
@@ -144,7 +145,7 @@ def _exec_queued(conn: Conn) -> Reply:
         return NIL_ARRAY
     conn.executing = True
     try:
-        if not session.midway:  # else the engine began with it
+        if not session.midway:  # otherwise the engine has begun it
             engine.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
             engine.say(b"*%d\r\n" % session.kept)
         session.midway = False
@@ -208,14 +209,14 @@ def _encoded(conn: Conn, command: Command, argv: list[bytes], bytes_max: int) ->
     """The reply as bytes; b"" if it was too long, and its client is closed."""
     try:
         return encode(_element(conn, command, argv), conn.session.proto, bytes_max) or b"$-1\r\n"
-    except ClientError as error:  # it came while the reply was made
+    except ClientError as error:  # raised while the reply was being made
         return encode(Error(error.text), conn.session.proto)
     except OverrunError:
         overrun(conn)
         return b""
 
 
-VERSION_SHIFT, LENGTH_SHIFT = 64, 128  # beside a node's number
+VERSION_SHIFT, LENGTH_SHIFT = 64, 128  # shifts that put the number of a node, and two more fields, into one integer
 
 
 def _stamp(conn: Conn, watched: Watched) -> tuple[int, int] | None:

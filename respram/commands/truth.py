@@ -22,10 +22,11 @@ NOT_KNOWN = ClientError(b"LOADING respram is joining its peers or restoring its 
 
 Queued = tuple[Command, list[bytes]]
 
-COLLECTIONS = frozenset({b"hash", b"set", b"sorted-set"})  # a head alone says nothing of what members there are
-LOOKING = frozenset({b"watch", b"eval", b"evalsha"})  # no writes by their flags, and they decide by what is there
-READS = frozenset({b"RW", b"RO", b"RM", b"insert", b"access", b"delete"})  # flags of a key whose state matters
-CONDITIONS = {  # written over blindly, unless one of these words is among the arguments
+COLLECTIONS = frozenset({b"hash", b"set", b"sorted-set"})  # a head alone does not tell which members exist
+# Their flags are not those of a write, and they decide by the state of keys.
+LOOKING = frozenset({b"watch", b"eval", b"evalsha"})
+READS = frozenset({b"RW", b"RO", b"RM", b"insert", b"access", b"delete"})  # flags of a key whose current state matters
+CONDITIONS = {  # written blindly, unless one of these words is among the arguments
     b"set": frozenset({b"nx", b"xx", b"get", b"keepttl", b"ifeq", b"ifne", b"ifdeq", b"ifdne"}),
     b"msetex": frozenset({b"nx", b"xx", b"keepttl"}),
 }

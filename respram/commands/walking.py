@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath
 
-KEYS_AT_ONCE = 256  # looked at before others are let in
-MARKS_MAX = 500_000  # hashes that all walks of a node remember together: some 40 MB
+KEYS_AT_ONCE = 256  # keys visited before other clients are served
+MARKS_MAX = 500_000  # hashes remembered by all walks of a node: about 40 MB
 
 
 def walk(conn: Conn, choose: Callable[[list[bytes]], list[bytes]]) -> Iterator[bytes | Breath]:

@@ -26,36 +26,37 @@ from typing import NamedTuple
 from respram.engine.filters import mix, positions
 from respram.engine.scores import SCORE, with_score
 
-PART_ITEMS = 512  # on average, in a link of several parts
-PART_ROOM = 68  # 3 deviations more: hardly a part of thousands gets more than this
-CAPACITY_MAX = 4 << 20  # items of a generation's first link, 6 MiB at 1%
-LINKS_MAX = 8  # of one generation
-EXPANSION_MAX = 32_768  # as in RedisBloom; a link has at most CAPACITY_MAX items whatever it says
-ERROR_CAP = 0.25  # as in RedisBloom: what is above counts as this
+PART_ITEMS = 512  # average items of a part, in a link of several parts
+PART_ROOM = 68  # plus three standard deviations: hardly any of thousands of parts gets more
+CAPACITY_MAX = 4 << 20  # items of a generation's first link: 6 MiB at 1%
+LINKS_MAX = 8  # links of one generation
+EXPANSION_MAX = 32_768  # as in RedisBloom; a link never has more than CAPACITY_MAX items
+ERROR_CAP = 0.25  # as in RedisBloom; higher rates count as this one
 ERROR_LEAST = 1e-7
-TIGHTENING = 0.5  # each link's error rate of the one before it, so that they add up to the filter's
-GENERATIONS_MAX = 16  # each of them is asked about each item
+# Each link has this fraction of the previous link's error rate, so that their sum stays within the filter's.
+TIGHTENING = 0.5
+GENERATIONS_MAX = 16  # each generation is asked about each item
 SPAN_MS_LEAST = 100
-KEPT_MAX = 256  # shapes of links that are remembered rather than computed
-SALT = 0x72657370  # of the positions: any number, but the same on every node
+KEPT_MAX = 256  # cached shapes of links
+SALT = 0x72657370  # of the positions: an arbitrary number, the same on every node
 
-PART_HEAD = Struct("<dQQQQ")  # error rate, slices, bits per slice, capacity, count: pybloom-live's
+PART_HEAD = Struct("<dQQQQ")  # error rate, slices, bits per slice, capacity, count: the layout of pybloom-live
 BITS_AT = SCORE.size + PART_HEAD.size
 FACTS = Struct("<dQIIQ")  # error rate, capacity, expansion, generations, span in milliseconds
 FACTS_NAME = b"f"
 LANE_NAME = Struct("<cQ")
 PART_NAME = Struct("<cQBIQQ")  # generation, link, part, layout, lane
-COUNTS = Struct("<QBIII")  # generation, link, items put, of them new to the filter, parts made
-FACTS_SCORE, LANE_SCORE = -1.0, 0.0  # parts have the number of their generation
+COUNTS = Struct("<QBIII")  # generation, link, items added, items new to the filter, parts made
+FACTS_SCORE, LANE_SCORE = -1.0, 0.0  # scores of these two; a part's score is the number of its generation
 
 
 class Link(NamedTuple):
     parts: int
-    items: int  # of the link
-    room: int  # items that a part is made for
+    items: int  # capacity of the link
+    room: int  # items that a part has room for
     error: float
     slices: int
-    width: int  # bits of a slice
+    width: int  # bits of one slice
 
     @property
     def part_bytes(self) -> int:
@@ -68,7 +69,7 @@ class Facts:
 
     error: float = 0.01
     capacity: int = 100
-    expansion: int = 2  # 0: it does not grow
+    expansion: int = 2  # 0: the filter does not grow
     generations: int = 2
     span_ms: int = 3_600_000
 

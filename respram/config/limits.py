@@ -12,17 +12,17 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-TTL_S_MAX = 3650 * 86_400  # --default-ttl and --max-ttl, ten years: data that needs longer does not fit this server
+TTL_S_MAX = 3650 * 86_400  # of --default-ttl and --max-ttl: ten years. Data that needs longer does not fit this server
 
 
 class Bound(NamedTuple):
     """What is said of a limit beside its value. `least` and `most` are what an operator may choose."""
 
     why: str
-    option: str = ""  # name of the flag without its dashes; empty: not configurable
+    option: str = ""  # the flag without its dashes; empty: not configurable
     least: int = 0
     most: int = 1 << 62
-    policy: str = ""  # the field of the gossip core's Policy that it sets; the node keeps what it started with
+    policy: str = ""  # the field of the gossip core's Policy that it sets; fixed while the node runs
 
 
 def bound(default: int, why: str, option: str = "", least: int = 0, most: int = 1 << 62, policy: str = "") -> Any:

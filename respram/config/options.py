@@ -17,8 +17,8 @@ from respram.config.limits import GIB, KIB, MIB, TTL_S_MAX, Limits, bound_of
 from respram.integers import parse_int
 from respram.slots import WEIGHT_MAX
 
-PORT_MAX = 65_535  # of TCP
-MEMORY_BYTES_MIN = MIB  # less than this is a slip of the unit
+PORT_MAX = 65_535  # the highest TCP port
+MEMORY_BYTES_MIN = MIB  # a smaller number is a wrong unit
 PASSWORD_BYTES_MAX = 16 * KIB  # the longest argument that an unauthenticated client may send
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}")
@@ -29,7 +29,7 @@ SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": KIB, "m": 1000**2, "mb": MIB, "g":
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "percent": "percent"}
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 EVENT_LETTERS = frozenset("KEg$lshzxetdnmA")
-AUTO = -1  # maxmemory: to be found out when the node starts
+AUTO = -1  # maxmemory: computed when the node starts
 
 
 class Address(NamedTuple):
@@ -51,9 +51,9 @@ class Service(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    name: str  # without dashes; the variable and the TOML key follow from it
-    field: str  # of Config, or of Limits
-    metavar: str  # what stands behind the flag in --help; empty: the flag alone means yes
+    name: str  # without dashes; the variable and the TOML key are derived from it
+    field: str  # the field of Config, or of Limits
+    metavar: str  # shown after the flag in --help; empty: the flag takes no value
     unit: str
     default: str  # as a user would write it
     why: str

@@ -20,13 +20,13 @@ from respram.config.options import AUTO, BY_NAME, OPTIONS, Address, Option, Serv
 from respram.engine.api import Settings
 from respram.errors import ConfigError
 
-FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: more is the wrong file
-OPEN_TO_OTHERS = 0o027  # the group may read, nobody else, and the owner alone may write
+FILE_BYTES_MAX = 1 << 20  # of a configuration or password file: a larger file is a wrong one
+OPEN_TO_OTHERS = 0o027  # permission bits that must not be set: the group may only read, and others have no access
 SNAPSHOT_KEY_CHARS_MIN = 40  # what `respram secret` prints has 43
-SHOWN_CHARS_MAX = 40  # of a wrong setting that is quoted
-CLIENTS_SHARE = 8  # the part of the same that is for all clients' input and output together
-MEMORY_SHARE = (3, 4)  # of what may be used; the rest is for buffers, the interpreter and the kernel
-UNIX_PATH_BYTES_MAX = 107  # of a Unix socket: what the kernel takes
+SHOWN_CHARS_MAX = 40  # of a wrong setting, as quoted in its error
+CLIENTS_SHARE = 8  # this fraction of the memory is for the input and output of all clients
+MEMORY_SHARE = (3, 4)  # share of the usable memory for data; the rest is for buffers, the interpreter and the kernel
+UNIX_PATH_BYTES_MAX = 107  # the kernel's limit for the path of a Unix socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Config:
     bind: tuple[str, ...] = ("127.0.0.1",)
     port: int = 6379
     peer_port: int = 16379
-    peer_port_given: bool = False  # by the operator, who then wants it open
-    peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` says what it comes to
+    peer_port_given: bool = False  # given by the operator, who then wants it open
+    peer_bind: tuple[str, ...] = ()  # as given; `peer_hosts` resolves it
     join: tuple[Address | Service, ...] = ()
     serve_alone: str = "yes"
     decide: str = "home"
@@ -58,14 +58,14 @@ class Config:
     peer_crl: str = ""
     default_ttl_s: int = 3600
     max_ttl_s: int = 2_678_400
-    maxmemory_bytes: int = 0  # resolved: 0 is no limit
-    clients_bytes_max: int = 0  # resolved: 0 is no limit
+    maxmemory_bytes: int = 0  # resolved; 0: no limit
+    clients_bytes_max: int = 0  # resolved; 0: no limit
     requirepass: str = field(default="", repr=False)
-    let_go: tuple[str, ...] = ()  # commands that the default user is given by name
+    let_go: tuple[str, ...] = ()  # commands that are granted to the default user by name
     unprotected: bool = False
     aclfile: str = ""
     unixsocket: str = ""
-    unixsocketperm: int = 0  # 0: as the umask has it
+    unixsocketperm: int = 0  # 0: as the umask sets it
     tls_port: int = 0
     metrics_port: int | None = None
     metrics_bind: tuple[str, ...] = ("127.0.0.1",)

@@ -12,7 +12,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    gc.disable()  # what imports make stays, and looking for garbage among it is a tenth of the start
+    gc.disable()  # objects made by imports stay, and collecting among them is a tenth of the start
 
 from respram.cli.main import parse_flags
 from respram.config.options import OPTIONS
@@ -24,7 +24,7 @@ from respram.server import logs, process
 from respram.server.guard import guard_memory
 from respram.server.serve import SPARE_DESCRIPTORS, loop_factory
 
-LINE_BYTES = 1 << 10  # no command is longer
+LINE_BYTES = 1 << 10  # the longest command
 
 
 def main(words: list[str]) -> int:
@@ -60,7 +60,7 @@ async def _live(make: type[Node], config: object) -> None:
     )
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, _hear, node, ended)
-    node.app.stopping.add_done_callback(lambda _: ended.set())  # a client's SHUTDOWN
+    node.app.stopping.add_done_callback(lambda _: ended.set())  # after a client's SHUTDOWN
     await ended.wait()
     await node.stop()
 

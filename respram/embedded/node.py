@@ -9,7 +9,7 @@ from respram.server.guard import Guard
 
 
 class Node:
-    running = 0  # in this process: they share its clock
+    running = 0  # nodes running in this process, which share its clock
 
     def __init__(self, config: Config, guard: Guard | None = None) -> None:
         """Without a guard the seal keys are in memory that is not locked, because the process belongs to another

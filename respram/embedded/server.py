@@ -14,9 +14,9 @@ from urllib.parse import quote
 from respram.embedded.words import Setting, config_of, flags_of
 from respram.errors import BindError, ConfigError
 
-START_S = 120.0  # a machine under load imports slowly; a node that has ended is noticed at once
-STOP_S = 6.0  # a node promises 5
-READY_S = 120.0  # for an enclave to be one
+START_S = 120.0  # imports are slow on a loaded machine; a node that has ended is noticed at once
+STOP_S = 6.0  # a node promises to stop within 5 s
+READY_S = 120.0  # until an enclave is ready
 LOOPBACK = "127.0.0.1"
 
 
@@ -60,7 +60,7 @@ class Server:
         if self._process is not None:
             raise RuntimeError("this server has been started already; make another one")
         flags = flags_of(self.settings)
-        config = config_of(flags)  # wrong words are told here, not in the child
+        config = config_of(flags)  # raises for wrong flags here rather than in the child
         words = [f"--{name}={value}" for name, value in flags.items()]
         self.host = next(iter(config.bind)) if config.bind != ("0.0.0.0",) else LOOPBACK  # noqa: S104
         self._process = subprocess.Popen(

@@ -39,20 +39,21 @@ from respram.seal import Ring
 
 # A hot command beyond either goes to `dispatch`, where it is timed for the slow log.
 HOT_ARGS_MAX = 1024
-HOT_BYTES_MAX = 1 << 20  # of all arguments together
+HOT_BYTES_MAX = 1 << 20  # of all arguments of a hot command together
 # of one reply: a longer one is made by `dispatch`, which knows what its client may hold unread
 HOT_REPLY_BYTES_MAX = 8 << 20
 # of a value that the engine reads or changes in part; a longer one is the business of `dispatch`
 DRAFT_BYTES_MAX = 16 << 20
-KEPT_BYTES_MAX = 32 << 20  # of arguments that one session keeps in MULTI, as many as `dispatch` queues
+KEPT_BYTES_MAX = 32 << 20  # of the arguments that one session keeps in MULTI: as many as `dispatch` queues
 # What a turn may cost. Bytes of values are read and written at 0.5 to 2 ms a MiB, whoever asks.
-FEED_MOVED_BYTES_MAX = 2 << 20  # of values, read and written by one call of `feed`: then the others are let in
-FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for as many commands of the turn
+FEED_MOVED_BYTES_MAX = 2 << 20  # of values read and written by one call of `feed`, before other clients are served
+FEED_COMMAND_US = 4  # a command of `dispatch` that took longer counts for several commands of the turn
 ALLOWED_BYTES_LEAST = 1 << 20  # see `allow`
-LOOK_BYTES = 1 << 10  # a member that a command looks at counts for so many bytes of values: 1,000 take as long as a MiB
-MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends behind the member that reaches it
-FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet: what is more, `dispatch` sends by itself
-SPREAD_BYTES_MAX = 1 << 20  # published and not taken for the peers yet, likewise
+# A member that a command visits counts for this many bytes of values: 1,000 members take as long as a MiB.
+LOOK_BYTES = 1 << 10
+MEMBERS_BYTES_MAX = 256 << 10  # of values: a step of a walk ends after the member that reaches it
+FRAMES_BYTES_MAX = 1 << 20  # published to sessions and not delivered yet; beyond it `dispatch` delivers
+SPREAD_BYTES_MAX = 1 << 20  # published and not yet taken for the peers; beyond it `dispatch` sends
 # that the engine compares a channel with, one after the other: 1 us or two. `dispatch` has an index of them
 LISTENING_PATTERNS_MAX = 64
 # their bytes together, times those of the channel: a comparison may take as long as that, about 30 us
@@ -62,11 +63,11 @@ LISTENING_STEPS_MAX = 1 << 16
 # has the same).
 LATE_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 LATE_MS = 100
-RUN_COMMANDS_MAX = 64  # that travel together to the nodes that decide about them,
-RUN_GROUPS_MAX = 16  # to so many homes,
-RUN_BYTES_MAX = 64 << 10  # unless one alone is longer (homes.h has it, too)
+RUN_COMMANDS_MAX = 64  # commands of one run to the nodes that decide about them,
+RUN_GROUPS_MAX = 16  # nodes of one run,
+RUN_BYTES_MAX = 64 << 10  # and bytes of one run, unless a single command is longer (homes.h has it too)
 NEW, EXPIRED, MERGED = b"new", b"expired", b"set"
-SEEN = b"seen"  # a session that tracks has read a key, or looked for it
+SEEN = b"seen"  # a session that tracks has read a key, present or not
 
 
 class Entry(NamedTuple):
@@ -79,8 +80,8 @@ class Entry(NamedTuple):
     implicit: bool
     clock: int
     node: int
-    kind: int = 0  # of a collection: HASH, SET or ZSET (record.py)
-    version: int = 0  # of a collection: another number after each change of its members, by whomever
+    kind: int = 0  # of a collection: HASH, SET or ZSET (record.py); else 0
+    version: int = 0  # of a collection: changes with every change of its members, whoever makes it
 
 
 class Member(NamedTuple):
@@ -91,57 +92,57 @@ class Member(NamedTuple):
 
 
 class Members(NamedTuple):
-    cursor: int  # 0: the walk is over
+    cursor: int  # 0: the walk has ended
     members: list[Member]
 
 
 class Merged(NamedTuple):
     """The result of merging a peer's payload. Bad records raise nothing; they are counted."""
 
-    new: int  # replaced something older here, or were unknown
-    known: int  # older than, or equal to what is here
-    refused: int  # deadline or stamp out of bounds, key or value over the limits, out of memory
-    malformed: int  # the payload broke off here; what came before was merged
-    strange: int = 0  # of the refused: sealed with a key that is not here
+    new: int  # records that replaced older ones here, or were unknown
+    known: int  # records older than those here, or equal to them
+    refused: int  # deadline or stamp out of bounds, key or value over the limits, or no memory
+    malformed: int  # the payload was cut off here; the records before it were merged
+    strange: int = 0  # those of the refused that are sealed with an unknown key
 
 
 class Scan(NamedTuple):
-    cursor: int  # 0: the walk is over
+    cursor: int  # 0: the walk has ended
     keys: list[bytes]
 
 
 class Group(NamedTuple):
     """Commands of one run with the same home."""
 
-    home: int  # the number that the table has for it
+    home: int  # the home's number in the table
     commands: int
-    payload: bytes  # as a client would send them
-    keys: bytes  # theirs, each once: u32 bytes | key
+    payload: bytes  # the commands, as a client would send them
+    keys: bytes  # their keys, each once: u32 bytes | key
 
 
 class Run(NamedTuple):
     """Commands that were taken out of a session, for another node to decide."""
 
-    order: bytes  # a byte a command: its group
+    order: bytes  # one byte for each command: its group
     groups: list[Group]
 
 
 class Settings(NamedTuple):
     """The settings of an engine. All but `node` and `secret` can be changed by `configure`."""
 
-    node: int  # this boot's 64-bit number, the second half of each stamp
-    secret: bytes  # 16 random bytes that key the table's hash
+    node: int  # 64-bit number of this boot; part of every stamp
+    secret: bytes  # 16 random bytes: the key of the table's hash
     default_ttl_ms: int
     max_ttl_ms: int
     memory_bytes_max: int  # 0: no limit
     bulk_bytes_max: int
     args_max: int
     inline_bytes_max: int
-    query_bytes_max: int  # unread input of one session, all arguments of one command together
+    query_bytes_max: int  # unread input of one session, and all arguments of one command
     clock_offset_ms_max: int
-    feed_commands_max: int  # commands of one session run in one call of `feed`
+    feed_commands_max: int  # commands of one session that one call of `feed` runs
     feed_reply_bytes_max: int  # reply bytes after which `feed` returns early
-    outbox_bytes_max: int  # 0: nothing is kept for peers
+    outbox_bytes_max: int  # 0: no writes are stored for peers
 
 
 class Guard(Protocol):
@@ -153,16 +154,16 @@ class Session(Protocol):
 
     db: int  # 0..15
     proto: int  # 2 or 3
-    hot: bool  # fast paths allowed
-    permitted: int  # of them, those that this user may: bits by the numbers of catalog/hot.py
-    guard: Guard | None  # and on which keys; None: all
-    tracks: bool  # the observer is told SEEN of each key that a fast path reads
-    trusted: bool  # False: Redis's small limits for the unauthenticated (10 arguments of 16 KiB)
-    closing: bool  # set: nothing more is executed; send the reply, then close
-    suspended: bool  # set when `dispatch` answered None: the command waits for `resume`
+    hot: bool  # fast paths are allowed
+    permitted: int  # the hot commands that this user may run: a bit for each number of catalog/hot.py
+    guard: Guard | None  # the keys that this user may access; None: all
+    tracks: bool  # the observer is told SEEN for each key that a fast path reads
+    trusted: bool  # False: Redis's lower limits before authentication (10 arguments of 16 KiB)
+    closing: bool  # set: nothing more runs; send the reply, then close
+    suspended: bool  # set when `dispatch` returned None: the command waits for `resume`
     retried: bool  # True while a command runs again after its suspension
-    decides: bool  # whatever the table of homes says: its commands come from nodes that know this one as their home
-    owner: object  # whatever the commands hang here; the engine never looks
+    decides: bool  # its commands come from nodes that take this one for their home: the table of homes does not apply
+    owner: object  # set by `commands`; the engine never reads it
     @property
     def taken(self) -> bool:
         """Suspended, and what it waits for is not dispatched again."""
@@ -171,14 +172,14 @@ class Session(Protocol):
     def more(self) -> bool:
         """`feed` stopped at a budget: send the reply, then call it again without data."""
 
-    keeps: int  # as `keeping`, for a MULTI that the engine answers itself; 0: MULTI is for `dispatch`
-    exec_bytes_max: int  # of the replies of an EXEC that the engine answers itself
+    keeps: int  # value of `keeping` for a MULTI that the engine handles itself; 0: `dispatch` handles MULTI
+    exec_bytes_max: int  # of the replies of an EXEC that the engine runs itself
     # the engine has answered a MULTI, and `dispatch` does not know of it yet: it takes this back when it does
     begun: bool
-    watches: bool  # `dispatch` knows of keys under WATCH: EXEC is for it
+    watches: bool  # `dispatch` holds keys under WATCH, so it runs EXEC
     # EXEC began in the engine: its head and some replies are said, and `dispatch` goes on with `run_queued`
     midway: bool
-    keeping: int  # in MULTI: hot commands are kept, and answered QUEUED, while they look up so many keys; 0: none is
+    keeping: int  # in MULTI: hot commands are queued here until they name this many keys; 0: none is queued here
     @property
     def buffered_bytes(self) -> int:
         """Input received and not yet executed."""
@@ -262,7 +263,7 @@ class Engine(Replicating, Ranking, Protocol):
     # a feed after this moment turns both switches off: the process was stopped, and dispatch has to know; 0: never
     awake_until_ms: int
     observer: Observer | None
-    gather: Gather | None  # None: what has another home is for `dispatch`
+    gather: Gather | None  # None: commands with another home are left to `dispatch`
 
     @property
     def telling(self) -> Session | None:
@@ -419,7 +420,7 @@ class Engine(Replicating, Ranking, Protocol):
     # session's `proto` has it; None: it did nothing, and `dispatch` has to run the script. What it raises is raised
     # by `take_replies`.
     aside: Aside | None
-    spreads: bool  # what is published is kept until it is taken for the peers
+    spreads: bool  # published messages are stored until they are taken for the peers
 
     def listen(self, session: Session, name: bytes, by_pattern: bool = False) -> None:
         """Subscribes a session to a channel, or to all channels that match a pattern."""

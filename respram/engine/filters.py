@@ -23,8 +23,8 @@ from respram.engine.ids import M64, SPREAD
 from respram.errors import PeerError
 
 HEADER = Struct("<QdQQQQ")
-SLICES_MAX = 24  # an error rate of 6e-8: nobody asks for less
-ERROR_RATE = 0.01  # 9.6 bits a record; what is passed over by chance comes in the next round, under a new salt
+SLICES_MAX = 24  # enough for an error rate of 6e-8
+ERROR_RATE = 0.01  # 9.6 bits a record; a record that is missed by chance is found in the next round, with a new salt
 CAPACITY_MAX = 4 << 20  # records of one filter: 5 MiB at this rate
 
 
@@ -94,7 +94,7 @@ def from_bytes(data: bytes) -> RecordFilter:
     bloom.bitarray.frombytes(data[HEADER.size :])
     set_bits = bloom.bitarray.count()
     if set_bits > slices * count or 2 * set_bits < _expected_bits(count, slices, width):
-        raise PeerError("filter does not hold what its header says")  # all ones, all zeros
+        raise PeerError("filter does not hold what its header says")  # only ones, or only zeros
     return bloom
 
 

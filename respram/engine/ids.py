@@ -26,7 +26,7 @@ from respram.record import DATABASES, stub_name
 M64 = (1 << 64) - 1
 SPREAD = 0x9E3779B97F4A7C15
 POINTS = 1 << 32
-PARTITION_SHIFT = 20  # of a point; 4,096 partitions of the pure engine
+PARTITION_SHIFT = 20  # of a point: the pure engine has 4,096 partitions
 
 _STAMPED = Struct("<QQB")
 
@@ -66,7 +66,7 @@ def _fastest() -> Callable[[int, bytes], int]:
         return siphash13
 
     def of_the_interpreter(key: int, data: bytes) -> int:
-        signed = key if key < 1 << 63 else key - (1 << 64)  # it takes a C long
+        signed = key if key < 1 << 63 else key - (1 << 64)  # as a signed C long
         return int.from_bytes(source_hash(signed, data), "little")
 
     probe = bytes(range(41))

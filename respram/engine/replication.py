@@ -29,10 +29,10 @@ from respram.engine.filters import RecordFilter
 
 GRANULE_SHIFT = 10
 STAMP_GRANULE_SHIFT = 26
-PLACE_BITS = 32  # of a cursor: an end granule above, a place among its records below
-DONE = 1 << 62 + PLACE_BITS  # the cursor behind the last granule
-FETCHED_PIECE_BYTES = 256 << 10  # a piece ends behind the record that passes it
-YOUNG_GRANULES = 16  # stamp granules back from now that a cut may name; an older cut cannot be told
+PLACE_BITS = 32  # a cursor is an end granule, and below it the place among its records
+DONE = 1 << 62 + PLACE_BITS  # the cursor after the last granule
+FETCHED_PIECE_BYTES = 256 << 10  # a piece ends after the record that reaches it
+YOUNG_GRANULES = 16  # stamp granules before now that a cut may name; an older cut cannot be computed
 
 
 class Cut(NamedTuple):
@@ -55,25 +55,25 @@ class Selection(NamedTuple):
     """Records within a cut: of some buckets, written in or after a stamp granule."""
 
     cut: Cut
-    shift: int  # 0..22: a bucket is 2**shift end granules wide
-    buckets: frozenset[int]  # empty: all
-    since: int  # 0: whenever written
+    shift: int  # 0..22: a bucket covers 2**shift end granules
+    buckets: frozenset[int]  # empty: all buckets
+    since: int  # stamp granule; 0: all records
 
 
 class Found(NamedTuple):
     payload: bytes  # packed records
-    cursor: int  # where to go on; DONE when the selection is exhausted
+    cursor: int  # where to continue; DONE when the selection is exhausted
 
 
 class Fetched(NamedTuple):
-    pieces: list[bytes]  # packed records, about FETCHED_PIECE_BYTES at a time
-    partial: bool  # they do not say all that was written: some are of a collection, or others were written as well
+    pieces: list[bytes]  # packed records, about FETCHED_PIECE_BYTES each
+    partial: bool  # some records are missing: they belong to a collection, or were written in the meantime
 
 
 class Replicating(Protocol):
     """An engine that replicates. `track` has to be called first."""
 
-    slice_records: int  # how many records `fill` or `lacking` look at in about 5 ms
+    slice_records: int  # records that `fill` or `lacking` visits in about 5 ms
 
     def track(self, ids_key: int, now_ms: int = 0) -> None:
         """Keeps digests from now on, under this 64-bit key. With records already there, which take half a second a

@@ -36,15 +36,16 @@ from respram.gateway.watch import Hub, Silent
 
 FAULTS = (BadRequest, Busy, NodesGone, Refusal, WrongLogin, Silent)
 DATA_CHARS_MAX = 4 << 20  # of one value
-REQUEST_BYTES_MAX = 6 * DATA_CHARS_MAX  # JSON may spell a character in six bytes
-STRUCTURE_BYTES_MAX = 64 << 10  # of a request, without the texts in it: what is made of them takes many times as much
-TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # of JSON; the last one may have no end
-LONG_CALL_S = 30.0  # for a call of more than that: all the while its body counts against --max-bodies
-TEXTS_MAX = 4_096  # of a request that is long
+REQUEST_BYTES_MAX = 6 * DATA_CHARS_MAX  # one character in JSON can take six bytes
+STRUCTURE_BYTES_MAX = 64 << 10  # of a request without its texts: parsed, it takes many times as much memory
+# A JSON string; the last one may be unterminated.
+TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+LONG_CALL_S = 30.0  # the time limit of a call with a larger body: during it the body counts against --max-bodies
+TEXTS_MAX = 4_096  # texts of such a request
 KEY_CHARS_MAX = 4_096  # of a key's name
-KEYS_MAX = 1_000  # that one call lists
-WATCH_S_MAX = 300.0  # that one call waits
-EVENTS_SHOWN_MAX = 200  # that one call returns
+KEYS_MAX = 1_000  # keys that one call lists
+WATCH_S_MAX = 300.0  # the longest wait of one call
+EVENTS_SHOWN_MAX = 200  # events that one call returns
 
 INSTRUCTIONS = """respram is a store of short-lived keys that several agents share. Store with a time to live, retrieve
 by key. Everything is forgotten on schedule: when a key's time is over its value is destroyed on all nodes and cannot be
@@ -179,7 +180,7 @@ class Tools:
         found: list[str] = []
         with tool_errors():
             async for page in self.store_of_keys.keys(self.login(context), prefix.encode(), cursor.encode(), 0):
-                found += [text for key in page if (text := text_of(key)) is not None]  # no tool could name another
+                found += [text for key in page if (text := text_of(key)) is not None]  # tools cannot name other keys
                 if len(found) > limit:
                     break
         return Keys(keys=found[:limit], more=len(found) > limit)
@@ -265,7 +266,7 @@ class Agents:
         self._stop: asyncio.Event = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":  # without sessions there is nothing to listen to, and nothing to end
+        if scope["method"] != "POST":  # without sessions there is no stream to open and nothing to delete
             raise Problem(405, "Allowed here: POST.", ((b"allow", b"POST"),))
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())

@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-PIECE_BYTES = 256 << 10  # of a value that are handed over at a time: a slow reader does not hold a second copy of it
+PIECE_BYTES = 256 << 10  # of a value handed over at a time: a slow reader does not hold a second copy of it
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 CHALLENGE = (
     (b"www-authenticate", b'Basic realm="respram", charset="UTF-8"'),

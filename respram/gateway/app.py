@@ -50,7 +50,7 @@ Handler = Callable[["Request"], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Bounds:
     body_bytes_max: int = 16 << 20  # of one value
-    bodies_bytes_max: int = 256 << 20  # of all values that are on their way through the gateway
+    bodies_bytes_max: int = 256 << 20  # of all values that are being transferred through the gateway
 
 
 @dataclass(slots=True)
@@ -165,7 +165,7 @@ class Gateway:
         except FAULTS as error:
             if isinstance(error, WrongLogin):
                 self.guard.guessed(address, clock())
-            if started:  # a page that is half out can only be cut off
+            if started:  # the response has begun, so it can only be cut off
                 raise
             await send_problem(counted, problem_of(error, anonymous=login is None), head=head)
 

@@ -17,7 +17,7 @@ from respram.gateway.requests import Budget, condition_of, number_of, read_body,
 from respram.gateway.store import Record, Store, tag_of
 from respram.gateway.target import Login
 
-TTL_S_MAX = 10**9  # what a node can count; it cuts a life to its own maximum
+TTL_S_MAX = 10**9  # what a node can parse; it limits the TTL to its own maximum
 QUORUMS = {b"majority": True, b"none": False}
 DATA_METHODS = "GET, HEAD, PUT"
 NO_DELETE = (
@@ -25,7 +25,8 @@ NO_DELETE = (
     "Write it again with a short ?ttl= to end it sooner."
 )
 BYTES = (b"content-type", b"application/octet-stream")
-SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")  # a stored page must not run as one of ours
+# A stored page must not run with this site's rights.
+SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")
 
 
 async def read(store: Store, login: Login | None, key: bytes, headers: dict[bytes, bytes], send: Send, budget: Budget,

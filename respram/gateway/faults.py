@@ -3,7 +3,7 @@
 No text here repeats what a client sent: a node's error may quote an argument, so only its first word is kept.
 """
 
-WORDS_MAX = 40  # characters kept of a node's error word
+WORDS_MAX = 40  # characters shown of a node's error code
 
 
 class NodesGone(Exception):
@@ -11,7 +11,7 @@ class NodesGone(Exception):
 
     def __init__(self, text: str, *, sent: bool) -> None:
         super().__init__(text)
-        self.sent = sent  # whether the node may have carried it out
+        self.sent = sent  # the node may have executed it
 
 
 class Busy(Exception):

@@ -16,30 +16,30 @@ from urllib.parse import urlsplit
 from respram.gateway.target import Login, read_authorization
 
 HEADERS_SEEN = frozenset({b"host", b"origin", b"authorization", b"sec-fetch-site", b"sec-fetch-dest"})
-GUESSES_MAX = 5  # wrong passwords of one address in GUESS_S; what comes then is refused without asking the node
+GUESSES_MAX = 5  # wrong passwords of one address within GUESS_S; further ones are refused without asking the node
 GUESS_S = 10.0
-HOSTS_MAX = 1_000  # spellings of the gateway's own name that are remembered
-ADDRESSES_MAX = 10_000  # that are remembered
+HOSTS_MAX = 1_000  # cached host names that were found to be the gateway's own
+ADDRESSES_MAX = 10_000  # addresses with failures that are remembered
 
 
 class Denied(NamedTuple):
     status: int
     reason: str
-    challenge: bool = False  # whether to say how to log in
+    challenge: bool = False  # the response asks the client to log in
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    hosts: frozenset[str] = frozenset()  # names besides addresses and localhost
-    origins: frozenset[str] = frozenset()  # of pages that may ask; "*" is all of them
-    anonymous: bool = True  # whether one without a login gets the rights of the gateway's own
+    hosts: frozenset[str] = frozenset()  # accepted host names besides addresses and localhost
+    origins: frozenset[str] = frozenset()  # of pages that may call the API; "*": all
+    anonymous: bool = True  # a client without a login gets the rights of the gateway's own user
 
 
 class Guard:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
-        self._known: set[bytes] = set()  # hosts that were found good
+        self._known: set[bytes] = set()  # host names that were checked and accepted
 
     def check(self, headers: dict[bytes, bytes], *, is_page: bool) -> Denied | None:
         host = headers.get(b"host")

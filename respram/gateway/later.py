@@ -27,7 +27,7 @@ class Later:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._made is None:
-            if self._making is None:  # one for all who ask meanwhile
+            if self._making is None:  # concurrent callers share one task
                 self._making = asyncio.ensure_future(asyncio.to_thread(self._make))
             self._made = await asyncio.shield(self._making)
         await self._made(scope, receive, send)

@@ -14,10 +14,10 @@ import hiredis
 
 from respram.gateway.faults import Busy, NodesGone, Refusal
 
-REQUESTS_MAX = 10_000  # batches without an answer on one link; a node that slow is asked no more
-WAITING_BYTES_MAX = 64 << 20  # bytes that the node has not taken yet
+REQUESTS_MAX = 10_000  # unanswered batches on one link; with so many, further requests are refused
+WAITING_BYTES_MAX = 64 << 20  # of requests that the node has not read yet
 CONNECT_S = 2.0
-WATCH_S = 0.5  # how often somebody looks whether the node still answers
+WATCH_S = 0.5  # interval of the checks whether the node still replies
 NOTHING = object()
 
 Reply = bytes | int | None | Refusal | list["Reply"]
@@ -43,7 +43,7 @@ class Link(asyncio.Protocol):
         self.made_s = loop.time()
         self.used_s = self.made_s
         self.ended = False
-        self.heard: Callable[[Reply], None] | None = None  # takes every reply from now on, for subscriptions
+        self.heard: Callable[[Reply], None] | None = None  # receives every reply from now on, for subscriptions
         self.on_end: Callable[[], None] = lambda: None
         self._reader = hiredis.Reader(replyError=Refusal, notEnoughData=NOTHING)
         self._waiting: deque[Batch] = deque()
@@ -110,14 +110,14 @@ class Link(asyncio.Protocol):
             while (reply := self._reader.gets()) is not NOTHING:
                 self._take(reply)
         except hiredis.ProtocolError:
-            self.close()  # whoever answers is no node
+            self.close()  # the peer does not speak the protocol
 
     def _take(self, reply: Reply) -> None:
         if self.heard is not None:
             self.heard(reply)
             return
         if not self._waiting:
-            self.close()  # an answer that nobody asked for
+            self.close()  # a reply without a request
             return
         batch = self._waiting[0]
         batch.replies.append(reply)
@@ -133,7 +133,7 @@ class Link(asyncio.Protocol):
         for batch in self._waiting:
             if not batch.done.done():
                 batch.done.set_exception(NodesGone("the node ended before it answered", sent=True))
-                batch.done.exception()  # whoever waited may be gone
+                batch.done.exception()  # the caller may be gone
         self._waiting.clear()
         self._out.clear()
         self.on_end()
@@ -154,6 +154,6 @@ async def connect(host: str, port: int, path: str, tls: ssl.SSLContext | None, a
                 _, link = await loop.create_unix_connection(lambda: Link(loop, answer_s), path)
             else:
                 _, link = await loop.create_connection(lambda: Link(loop, answer_s), host, port, ssl=tls)
-    except (OSError, TimeoutError):  # also what TLS complains of
+    except (OSError, TimeoutError):  # TLS errors too
         raise NodesGone("no node answers", sent=False) from None
     return link

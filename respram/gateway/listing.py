@@ -12,10 +12,10 @@ from respram.gateway.store import Store
 from respram.gateway.target import Login
 from respram.gateway.watch import Event, Hub
 
-LIMIT_MAX = 10**9  # keys that a page may be asked for
-ALIVE_S = 15.0  # between two signs of life on a stream where nothing happens
+LIMIT_MAX = 10**9  # the largest limit that a request may give
+ALIVE_S = 15.0  # between two keep-alive comments on an idle stream
 STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-SHOWN_KEYS = 500  # of a listing that are made into text at a time
+SHOWN_KEYS = 500  # keys of a listing that are formatted at a time
 
 
 async def list_keys(store: Store, login: Login | None, query: dict[str, bytes], send: Send, *, head: bool) -> None:
@@ -28,7 +28,7 @@ async def list_keys(store: Store, login: Login | None, query: dict[str, bytes], 
     prefix, after = prefix_of(query), query.get("cursor", b"")
     limit = number_of(query["limit"], "?limit=", 1, LIMIT_MAX) if "limit" in query else 0
     pages = store.keys(login, prefix, after, limit + 1 if limit else 0)
-    first: list[bytes] = await anext(pages, [])  # what can be refused is refused before the status is sent
+    first: list[bytes] = await anext(pages, [])  # errors must be known before the status is sent
     await send({"type": "http.response.start", "status": 200, "headers": [JSON, NO_STORE, *ALWAYS]})
     if head:
         await send({"type": "http.response.body", "body": b""})

@@ -20,9 +20,9 @@ from respram.gateway.target import Login, Target
 
 EVERY_S = 1.0
 MINUTE_S = 60
-LOOKED_MAX = 2_000  # keys whose remaining life is asked for in one second
-VIEWERS_MAX = 200  # pages that watch at once, of all users
-SHOWN_KEYS_MAX = 100  # of a listing with lives
+LOOKED_MAX = 2_000  # keys whose remaining TTL is requested within one second
+VIEWERS_MAX = 200  # open live pages of all users together
+SHOWN_KEYS_MAX = 100  # keys of a listing that shows TTLs
 
 Overview = dict[str, Any]
 NUMBERS = {
@@ -176,7 +176,7 @@ def nodes_of(rows: object, fields: dict[str, str]) -> list[Overview]:
         one = facts(row)
         peer = lags.get(one.get("node", ""), {})
         own = one.get("node") == fields.get("node_number")
-        status = one.get("status", "")  # who leaves is not ready either
+        status = one.get("status", "")  # a leaving member is not ready either
         state = peer.get("state") or ("joining" if one.get("ready") == "0" and status in ("", "alive") else status)
         nodes.append({
             "id": one.get("node", ""), "address": one.get("address", ""), "enclave": one.get("enclave", ""),

@@ -19,7 +19,7 @@ from respram.gateway.nodes import Nodes, info_fields
 from respram.gateway.target import Login
 
 ROUTES_DATA = "/v1/data/{key}"
-METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"))  # others are counted together
+METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"))  # other methods are counted together
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 OPENMETRICS = "application/openmetrics-text"
 
@@ -54,7 +54,7 @@ class Traffic:
     def __init__(self, routes: Mapping[bytes, object]) -> None:
         self.routes = {path: path.decode() for path in routes}
         self.counts: dict[tuple[str, str, int], int] = {}  # bounded: routes, methods and statuses are few
-        self.waits: dict[str, list[int]] = {}  # by route: how many up to each of BOUNDS_S, the last beyond all
+        self.waits: dict[str, list[int]] = {}  # by route: counts up to each of BOUNDS_S; the last one has no bound
         self.waited_s: dict[str, float] = {}
 
     def count(self, path: bytes, method: str, status: int, wait_s: float) -> None:

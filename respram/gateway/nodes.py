@@ -13,18 +13,18 @@ from respram.gateway.faults import Busy, NodesGone, Refusal, WrongLogin
 from respram.gateway.link import Link, connect
 from respram.gateway.target import Login, Target
 
-ANSWER_S = 5.0  # how long a node may take to answer a command
-USERS_MAX = 64  # links of users that are kept; whoever was away longest is let go
-LINK_S_MAX = 300.0  # age of a user's link: a password that was changed counts after this at the latest
-SPARE_MAX = 64  # links for what blocks one (WAIT, subscriptions): in use at once, and kept for later
-AVOID_S = 1.0  # for how long a node that failed is asked last
-SIZE_S = 1.0  # how old the number of peers may be
+ANSWER_S = 5.0  # the longest wait for a node's reply
+USERS_MAX = 64  # users' links that are kept; the least recently used one is closed
+LINK_S_MAX = 300.0  # age at which a user's link is replaced: a changed password counts from then on at the latest
+SPARE_MAX = 64  # links for requests that block one (WAIT, subscriptions), in use or spare
+AVOID_S = 1.0  # a node that failed is tried last for this long
+SIZE_S = 1.0  # age of the cached number of peers
 
 
 class Nodes:
     def __init__(self, targets: Sequence[Target]) -> None:
         self.targets = tuple(targets)
-        self.at = 0  # which of the targets is asked
+        self.at = 0  # index of the current target
         self._links: OrderedDict[Login | None, Link] = OrderedDict()
         self._making: dict[Login | None, asyncio.Task[Link]] = {}
         self._spare: dict[Login | None, list[Link]] = {}
@@ -41,7 +41,7 @@ class Nodes:
         if found is not None and not found.ended and (login is None or found.loop.time() - found.made_s < LINK_S_MAX):
             return found
         making = self._making.get(login)
-        if making is None:  # one for all who ask meanwhile
+        if making is None:  # concurrent callers share one task
             making = self._making[login] = asyncio.get_running_loop().create_task(self._make(login))
             making.add_done_callback(lambda task: self._made(login, task))
         return await asyncio.shield(making)
@@ -101,7 +101,7 @@ class Nodes:
         if login and isinstance(replies[0], Refusal):
             link.close()
             raise WrongLogin(replies[0].word)
-        return link, state != b"joining"  # a user who may not ask, and a Redis, are taken as ready
+        return link, state != b"joining"  # a user without the right to ask, and a Redis, count as ready
 
     @contextlib.asynccontextmanager
     async def own(self, login: Login | None = None, *, beyond: int = 0) -> AsyncIterator[Link]:
@@ -147,7 +147,8 @@ class Nodes:
         loop = asyncio.get_running_loop()
         if loop.time() - self._peers_s >= SIZE_S and self._counting is None:
             self._counting = loop.create_task(self._count_peers(login))
-        if self._counting is not None and self._peers is None:  # the first ones wait, later ones take the last answer
+        # The first caller waits; later ones use the cached number.
+        if self._counting is not None and self._peers is None:
             with contextlib.suppress(NodesGone, Busy, WrongLogin):
                 await asyncio.shield(self._counting)
         return None if self._peers is None else (self._peers + 1) // 2
@@ -165,7 +166,7 @@ class Nodes:
         link = await self.link(login)
         reply, settings = await link.batch([(b"RESPRAM", b"PEERS"), (b"INFO", b"respram")])
         if isinstance(reply, Refusal):
-            return 0 if reply.word == "ERR" else None  # without --join there are none
+            return 0 if reply.word == "ERR" else None  # a node without --join has no peers
         if not isinstance(reply, list):
             return None
         rows = [facts(row) for row in reply]

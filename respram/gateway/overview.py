@@ -16,7 +16,7 @@ async def health(nodes: Nodes, login: Login | None, *, detailed: bool) -> dict[s
     except (NodesGone, Busy):
         raise Problem(503, "No node answers.", ((b"retry-after", b"1"),)) from None
     except WrongLogin:
-        return {"status": "healthy"}  # a node answered
+        return {"status": "healthy"}  # a node has replied
     word = spell(state) if not isinstance(state, Refusal) else "ready"
     found: dict[str, object] = {"status": HEALTHY.get(word, "healthy")}
     if detailed:

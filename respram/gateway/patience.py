@@ -17,8 +17,8 @@ HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 << 10  # of a request's first line and headers together
 STUCK_S = 30.0
 LOOK_S = 1.0
-PIPELINED_MAX = 64  # requests that wait behind one that is being answered
-QUIET_BYTES_MAX = 64 << 10  # that come in a row and complete nothing: the middle of one header, for one
+PIPELINED_MAX = 64  # requests queued behind the one in progress
+QUIET_BYTES_MAX = 64 << 10  # consecutive bytes that complete nothing, such as the middle of one header
 
 
 class TooMuchError(Exception):
@@ -30,10 +30,10 @@ class Bounded:
 
     def __init__(self, inner: HttpToolsProtocol) -> None:
         self.inner = inner
-        self.steps = 0  # whatever has been completed
-        self.fields_bytes = 0  # of the present message: its target, its headers and its trailers
+        self.steps = 0  # parser events so far
+        self.fields_bytes = 0  # of the current message: target, headers and trailers
         inner.parser = httptools.HttpRequestParser(self)
-        inner.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        inner.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
 
     def on_message_begin(self) -> None:
         self.steps += 1
@@ -101,10 +101,10 @@ class Guarded(asyncio.Protocol):
         self.patience = patience
         self.inner = inner
         self.bounded = Bounded(inner)
-        self.since_s = 0.0  # when the head that is awaited began, or the connection
+        self.since_s = 0.0  # when the awaited head began, or the connection
         self.head_bytes = 0
         self.quiet_bytes = 0
-        self.unsent = (0, 0.0)  # bytes that the client has not taken, and since when they are so many
+        self.unsent = (0, 0.0)  # bytes that the client has not read, and since when
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

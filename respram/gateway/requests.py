@@ -10,13 +10,13 @@ from respram.gateway.answers import Problem, Receive, Scope
 from respram.gateway.faults import BadRequest, Busy
 from respram.gateway.store import Condition
 
-BODY_S = 60.0  # for all of a body
-PIECE_S = 15.0  # for the next piece of it
-WINDOW_S = 2.0  # over which it is asked how fast a body comes
-SLOW_BYTES_S = 64 << 10  # a body that comes slower than this gives way where others need the room
-QUERY_FIELDS_MAX = 20  # nothing here has more than four
-PREFIX_BYTES_MAX = 4_096  # a longer pattern is read by no node
-TTL_DIGITS_MAX = 18  # of any number: what int() reads in no time
+BODY_S = 60.0  # for a whole body
+PIECE_S = 15.0  # for its next piece
+WINDOW_S = 2.0  # interval over which the rate of a body is measured
+SLOW_BYTES_S = 64 << 10  # a slower body is cut off if others need the memory
+QUERY_FIELDS_MAX = 20  # no route has more than four
+PREFIX_BYTES_MAX = 4_096  # nodes accept no longer pattern
+TTL_DIGITS_MAX = 18  # of any number: bounds the time of int()
 TAGS = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
 TAGS_BYTES_MAX = 8_192  # of a list of entity tags
 
@@ -27,7 +27,7 @@ class Body:
     def __init__(self, now_s: float) -> None:
         self.taken = 0
         self.pieces: list[bytes] = []
-        self.ended = False  # others needed the room
+        self.ended = False  # it was cut off to free memory
         self.patience: asyncio.Timeout | None = None
         self._since_s = now_s
         self._in_window = 0
@@ -81,7 +81,7 @@ class Budget:
             body.taken, body.ended = 0, True
             body.pieces.clear()
             if body.patience is not None:
-                body.patience.reschedule(now_s)  # it stands in `receive`, and is told that it took too long
+                body.patience.reschedule(now_s)  # it waits in `receive`, which then raises a timeout
 
     def give(self, count: int) -> None:
         self.left += count
@@ -151,7 +151,7 @@ def tags_of(value: bytes, *, weak: bool) -> frozenset[str]:
         if weak or not one[1]:
             found.add(one[2])
         at = one.end()
-    return frozenset(found) or frozenset({"\0"})  # no tag at all, and surely none of ours
+    return frozenset(found) or frozenset({"\0"})  # no tag, and none that we would ever make
 
 
 def condition_of(headers: Mapping[bytes, bytes]) -> Condition | None:
@@ -185,7 +185,7 @@ async def read_body(
                     raise Problem(400, "The body ended early.")
                 piece = message.get("body", b"")
                 if piece:
-                    budget.bodies.discard(body)  # it makes no room for itself
+                    budget.bodies.discard(body)  # it must not be cut off to make room for itself
                     budget.take(len(piece))
                     budget.bodies.add(body)
                     body.add(piece, clock())

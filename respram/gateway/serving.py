@@ -22,7 +22,7 @@ from respram.gateway.patience import Patience
 from respram.gateway.settings import Settings
 from respram.gateway.target import Target
 
-STOP_S = 2  # for streams and slow answers once it is told to stop
+STOP_S = 2  # for streams and slow responses, after the signal to stop
 # What was imported stays, and is looked through no more; what requests leave behind is looked for once in some hundred
 # of them.
 GC_THRESHOLDS = (20_000, 20, 20)
@@ -34,7 +34,7 @@ log = logging.getLogger("respram.gateway")
 def serve(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # they name paths, and so keys
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # their lines contain paths, and so keys
     sockets = listen(settings.hosts, settings.port)
     gateway = Gateway(
         settings.targets, settings.rules, Bounds(settings.body_bytes_max, settings.bodies_bytes_max),
@@ -59,7 +59,7 @@ def serve(settings: Settings) -> int:
     anonymous = "yes" if settings.rules.anonymous else "no"
     log.info("event=gateway_start version=%s listen=%s nodes=%s anonymous=%s", __version__, places, nodes, anonymous)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn ends in order and then sends itself the signal once more
+        signal.signal(number, lambda *_: None)  # uvicorn stops in order and then raises the signal again
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(uvicorn.Server(config), sockets, lifeline=settings.lifeline))
     log.info("event=gateway_stopped")

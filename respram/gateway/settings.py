@@ -16,13 +16,13 @@ from respram.gateway.target import Target, read_url
 URL = "redis://127.0.0.1:6379"
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._:\[\]-]{1,253}")
-BODY_BYTES_MAX = 512 << 20  # what a node takes
-URLS_MAX = 64  # nodes that a gateway may fall back on
+BODY_BYTES_MAX = 512 << 20  # the limit of a node
+URLS_MAX = 64  # nodes that a gateway may switch between
 
 
 class Word(NamedTuple):
     name: str
-    metavar: str  # empty: the flag alone means yes
+    metavar: str  # empty: the flag takes no value
     default: str
     why: str
     read: Callable[[str], object]
@@ -90,7 +90,7 @@ class Settings:
     write_timeout_s: float
     tls_cert: str
     tls_key: str
-    lifeline: bool  # ends when its standard input does: whoever started it is gone
+    lifeline: bool  # ends when its standard input closes, that is with its parent
 
 
 def help_text() -> str:

@@ -22,26 +22,26 @@ from respram.gateway.link import Link, Reply
 from respram.gateway.nodes import Nodes
 from respram.gateway.target import Login
 
-SCAN_COUNT = 10_000  # keys that one SCAN walks
-PASS_KEYS_MAX = 100_000  # keys of a listing that are held at once; what comes behind them takes another walk
-PASS_BYTES_MAX = 16 << 20  # and bytes of their names
-SAME_MS = 50  # by how much two lives of one record may differ that were asked for in one go
-LONG_BYTES = 64 << 10  # a value of so many is no business of the shared link
-LONG_AT_ONCE = 4  # such values on their way at the same time, each on a link of its own
-LONG_WAITING_MAX = 256  # requests that wait for their turn with one
-HASHED_BYTES = 256 << 10  # from here on a tag is made on another thread: 16 MB take 20 ms
+SCAN_COUNT = 10_000  # keys that one SCAN visits
+PASS_KEYS_MAX = 100_000  # keys of a listing in memory at once; the following ones take another scan
+PASS_BYTES_MAX = 16 << 20  # of their names, likewise
+SAME_MS = 50  # two TTLs of one record, requested together, may differ by this
+LONG_BYTES = 64 << 10  # larger values do not use the shared link
+LONG_AT_ONCE = 4  # such values transferred at the same time, each on a link of its own
+LONG_WAITING_MAX = 256  # requests that wait for such a link
+HASHED_BYTES = 256 << 10  # tags of larger values are computed in another thread: 16 MB take 20 ms
 BEGINNING = (b"0", b"%d" % (LONG_BYTES - 1))
 READ = (
     b"*2\r\n$4\r\nPTTL\r\n$%%d\r\n%%b\r\n*4\r\n$8\r\nGETRANGE\r\n$%%d\r\n%%b\r\n$1\r\n0\r\n$%d\r\n%d\r\n"
     b"*3\r\n$6\r\nOBJECT\r\n$8\r\nIDLETIME\r\n$%%d\r\n%%b\r\n*2\r\n$4\r\nPTTL\r\n$%%d\r\n%%b\r\n"
 ) % (len(BEGINNING[1]), LONG_BYTES - 1)
-NO_KEY = -2  # what PTTL says of one that is not there
-TRIES = 3  # of a conditional write, where others write the key meanwhile
+NO_KEY = -2  # PTTL's reply for a missing key
+TRIES = 3  # attempts of a conditional write that loses races
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    value: bytes  # empty where only the facts were asked for
+    value: bytes  # empty if only the metadata was requested
     length: int
     remaining_ms: int
     age_s: int
@@ -59,15 +59,15 @@ class Record:
 class Stored(NamedTuple):
     written: bool  # False: a condition did not hold
     remaining_ms: int
-    confirmed: bool  # by as many nodes as was asked for
-    replaced: bool  # there surely was a record before
+    confirmed: bool  # by the requested number of nodes
+    replaced: bool  # a record existed before
 
 
 class Condition(NamedTuple):
     """The conditions on the present record. Tags are made by `tag`; None: no such condition."""
 
     match: frozenset[str] | None = None  # If-Match; empty: any record
-    none_match: frozenset[str] | None = None  # If-None-Match; empty: no record at all
+    none_match: frozenset[str] | None = None  # If-None-Match; empty: no record may exist
 
 
 def tag(value: bytes) -> str:
@@ -107,10 +107,10 @@ def _fits(before: Reply, behind: Reply) -> bool:
 class Store:
     def __init__(self, nodes: Nodes, quorum: bool, write_timeout_s: float) -> None:
         self.nodes = nodes
-        self.quorum = quorum  # whether a write that says nothing about it waits for most nodes
+        self.quorum = quorum  # whether writes wait for a majority of nodes by default
         self.write_timeout_s = write_timeout_s
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
-        self._long_waiting = 0  # those whose turn it is among them
+        self._long_waiting = 0  # requests that wait for it
 
     async def fetch(self, login: Login | None, key: bytes) -> Record | None:
         size = len(key)
@@ -123,7 +123,7 @@ class Store:
             )
             if remaining == NO_KEY:
                 return None
-        if not isinstance(value, bytes) or len(value) >= LONG_BYTES:  # also of a user who may GET and no more
+        if not isinstance(value, bytes) or len(value) >= LONG_BYTES:  # also for a user who may only GET
             async with self._turn(login) as link:
                 remaining, value, age = await _whole(
                     link, [(b"PTTL", key), (b"GET", key), (b"OBJECT", b"IDLETIME", key)]
@@ -182,10 +182,10 @@ class Store:
         if not wanted or not others:
             if len(value) < LONG_BYTES and not (condition and (condition.match or condition.none_match)):
                 stored = await self._put_on(await self.nodes.link(login), key, value, life, condition)
-            else:  # a condition about a value may be one about a long value
+            else:  # a conditional write may have to read a long value
                 async with self._turn(login) as link:
                     stored = await self._put_on(link, key, value, life, condition)
-            return stored._replace(confirmed=others == 0)  # alone, a node is all of its enclave
+            return stored._replace(confirmed=others == 0)  # a single node is the whole enclave
         async with self.nodes.own(login) as link:
             stored = await self._put_on(link, key, value, life, condition)
             if not stored.written:

@@ -19,20 +19,20 @@ from respram.gateway.nodes import Nodes
 from respram.gateway.store import pattern_of
 from respram.gateway.target import Login
 
-EVENTS_MAX = 1_000  # that wait for one watcher
-FRESH_MAX = 10_000  # that wait to be looked up
+EVENTS_MAX = 1_000  # events queued for one watcher
+FRESH_MAX = 10_000  # events queued for a lookup of their deadlines
 WATCHERS_MAX = 4_000  # of all users together
-FEEDS_MAX = 32  # users who watch at the same time: a link to the node each
-SAME_S = 0.05  # deadlines that differ by less are one
-RETRY_S = 0.5  # between two tries to subscribe anew
-NAMES = {b"expired": "expired", b"expire": "expire"}  # every other event is a write
+FEEDS_MAX = 32  # users who watch at the same time: each takes a link to the node
+SAME_S = 0.05  # deadlines that differ by less count as equal
+RETRY_S = 0.5  # between two attempts to subscribe again
+NAMES = {b"expired": "expired", b"expire": "expire"}  # all other events are writes
 
 
 class Event(NamedTuple):
-    name: str  # set, expire (another deadline), expired, or lost
+    name: str  # set, expire (a new deadline), expired, or lost
     key: bytes
-    ttl_ms: int  # left; 0 where the key is gone
-    lost: int = 0  # events
+    ttl_ms: int  # remaining; 0 if the key is gone
+    lost: int = 0  # number of dropped events
 
 
 class Silent(Exception):
@@ -79,7 +79,7 @@ class Feed:
         self.closed = False
         self._link: Link | None = None
         self._asked: deque[asyncio.Future[None]] = deque()
-        self._set: dict[bytes, tuple[bytes, float]] = {}  # by pattern: the key that was written last, and its deadline
+        self._set: dict[bytes, tuple[bytes, float]] = {}  # by pattern: the last key written, and its deadline
         self._fresh: deque[tuple[bytes, bytes, bytes]] = deque()  # pattern, key, event
         self._looking: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
@@ -161,7 +161,7 @@ class Feed:
                 link = await self.nodes.link(self.login)
                 lives = await link.batch([(b"PTTL", key) for _, key, _ in fresh])
                 for (pattern, key, name), life in zip(fresh, lives, strict=True):
-                    if not isinstance(life, Refusal):  # a name that this user may not see
+                    if not isinstance(life, Refusal):  # a key that this user may not read
                         left = max(life, 0) if isinstance(life, int) else 0
                         self._show(pattern, Event(NAMES.get(name, "set"), key, 0 if name == b"expired" else left))
         except (NodesGone, Busy, WrongLogin):

@@ -27,8 +27,8 @@ _TERMS = Struct("<QQB")
 _BOUNDS = Struct("<QQQQ")  # own, near
 _NODE_BITS = 64
 _SPREAD = 0x9E3779B97F4A7C15  # numbers of nodes, in the high half of the product, look drawn
-_ABOVE_BITS = 32  # so far above the number of what it cuts lies a cut's: wide enough to be nobody else's
-_SIZE = Struct("<I")  # of the enclave, where a majority decides. More may follow: what is not known is passed over
+_ABOVE_BITS = 32  # a cut's number is this far above that of what it cuts: no other number is there
+_SIZE = Struct("<I")  # of the enclave, where a majority decides. More fields may follow; unknown ones are ignored
 NAMES = {"max_ttl_ms": "max-ttl", "value_bytes_max": "proto-max-bulk-len", "seals": "seal-memory"}
 
 
@@ -116,7 +116,8 @@ class Agreement:
         self.current = new
         if new != wanted:
             self.host.emit(Agreed(new))
-        if (new, wanted) != asked:  # also where nothing changes yet: else each would wait for the other's operator
+        # Sent also if nothing changes yet: otherwise each side would wait for the other's operator.
+        if (new, wanted) != asked:
             self._tell()
 
     def _near(self, terms: Terms) -> Terms:
@@ -169,4 +170,4 @@ def cut_to(terms: Terms, payload: bytes, me: int, now_ms: int, clock_offset_ms_m
             elif terms.max_ttl_ms and record.deadline_ms > last_ms + clock_offset_ms_max:
                 yield replace(later, deadline_ms=last_ms)
     except PeerError:
-        return  # it broke off here, which is counted already
+        return  # the message was cut off, which is already counted

@@ -16,7 +16,7 @@ class Books:
     host: Host
     book: AddressBook
     neighbours: Neighbours
-    asked_ms: int = 0  # 0: nobody was asked for the address book yet
+    asked_ms: int = 0  # 0: no peer has been asked for the address book yet
     on_suspected: Callable[[Member], None] = lambda member: None
     on_lost: Callable[[Member, bool], None] = lambda member, own_word: None
     on_met: Callable[[Member, bool], None] = lambda member, came_back: None
@@ -33,7 +33,7 @@ class Books:
         incarnation = self.book.me.incarnation
         learnt = self.book.learn(member, self.host.now.ms, own_word)
         if self.book.me.incarnation != incarnation:
-            self.tell_all()  # a denial cannot wait for the next ping
+            self.tell_all()  # a denial must not wait for the next ping
         if learnt is None:
             return
         if learnt.status == SUSPECT and (

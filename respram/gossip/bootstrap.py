@@ -31,7 +31,7 @@ from respram.gossip.timers import JoinTurn
 from respram.gossip.truths import Truths
 from respram.wire.messages import Busy, Dump, Dumped
 
-PROGRESS_STEPS = 10  # lines in the log for one dump
+PROGRESS_STEPS = 10  # log lines for the progress of one dump
 
 
 @dataclass(slots=True, eq=False)
@@ -43,22 +43,23 @@ class Bootstrap:
     rounds: Rounds
     repair: Repair
     truths: Truths
-    has_roots: Callable[[], bool] = lambda: True  # somebody to look for
+    has_roots: Callable[[], bool] = lambda: True  # whether there are addresses to join
     started_ms: int = 0
-    source: int = 0  # the peer that dumps; 0: none
-    asked_ms: int = 0  # or heard last
+    source: int = 0  # the peer that sends the dump; 0: none
+    asked_ms: int = 0  # when it was asked, or last heard
     point: int = 0
     points_by_seq: dict[int, int] | None = None
-    dumped: bool = False  # all of it, or there is nothing to wait for; now the digests
+    dumped: bool = False  # the dump is complete, or none is needed; now digests are compared
     level_since_ms: int = 0
-    avoided: dict[int, int] = field(default_factory=dict)  # peers that were busy or slow: until when
+    # Peers that were busy or slow, and until when to leave them alone.
+    avoided: dict[int, int] = field(default_factory=dict)
     records: int = 0
     bytes: int = 0
-    company_ms: int = 0  # when somebody of the enclave was linked last; else when it started
-    restoring: bool = False  # its own snapshot is still being read
-    by_snapshot: bool = False  # it stands in for the dump
-    doubted: bool = False  # it was ready, and was stopped
-    asking: bool = False  # the others, whether it has to join again: doubts.py
+    company_ms: int = 0  # when a member of the enclave was last linked; before that, when the node started
+    restoring: bool = False  # the node's own snapshot is being read
+    by_snapshot: bool = False  # the snapshot takes the place of the dump
+    doubted: bool = False  # it was ready, and was stopped for a while
+    asking: bool = False  # it asks the others whether it has to join again: doubts.py
     step: int = 0
 
     def tick(self) -> None:
@@ -88,10 +89,10 @@ class Bootstrap:
         policy = self.host.policy
         waited_ms = self.host.now.ms - self.company_ms
         if not self.has_roots() and not self.book.alive:
-            self.become_ready("no roots to join")  # the addresses to join have turned out to be its own
+            self.become_ready("no roots to join")  # all addresses to join are this node's own
             return
         if self.doubted and not self.book.enclave:
-            self.become_ready("all others are gone")  # as they may, from who is ready
+            self.become_ready("all others are gone")  # a ready node may stay ready when the others go
             return
         if self.host.state == JOINING and waited_ms >= policy.alone_ms:
             self.host.state = ALONE
@@ -131,7 +132,8 @@ class Bootstrap:
     def _fill(self, ready: list[Peer]) -> None:
         policy, now_ms = self.host.policy, self.host.now.ms
         self.repair.among_joiners = False
-        if self.dumped and all(peer.foreign for peer in ready):  # no digest will ever be equal
+        # Their record ids use another key, so digests can never be equal.
+        if self.dumped and all(peer.foreign for peer in ready):
             if not self.by_snapshot:
                 self.become_ready("filled by a peer whose ids are under another key")
                 return
@@ -268,7 +270,7 @@ class Bootstrap:
 
     def become_ready(self, why: str, warns: bool = False) -> None:
         self.host.state, self.doubted = READY, False
-        self.dumped = True  # or there is nobody who could
+        self.dumped = True  # also if no peer can send a dump
         self.book.set_me(ready=True)
         self.books.tell_all()
         took_ms = self.host.now.ms - self.started_ms

@@ -58,7 +58,7 @@ from respram.snapshot.keys import SegmentKey
 from respram.wire import messages as wire
 from respram.wire.messages import PUBLICATION_KIND, RECORDS_KIND, Message
 
-REFUSING_TOLD_MS = 60_000  # a full node refuses with every frame, and says so once in so long a time
+REFUSING_TOLD_MS = 60_000  # a full node refuses every frame; the log repeats it at this interval
 
 
 class Core:
@@ -74,8 +74,8 @@ class Core:
         self.out: list[Effect] = []
         self.timers = Timers()
         self.jobs: deque[Iterator[bool]] = deque()
-        self.waiting: list[Iterator[bool]] = []  # jobs that cannot go on before something is acknowledged
-        self.refusing_told_ms = -REFUSING_TOLD_MS  # when the log last said that records are not kept
+        self.waiting: list[Iterator[bool]] = []  # jobs that wait for an acknowledgement
+        self.refusing_told_ms = -REFUSING_TOLD_MS  # when the log last reported refused records
         # -- who is there
         self.book = book = AddressBook(me, policy.members_max, policy.news_per_message)
         self.neighbours = near = Neighbours(self, book, own_addresses={me.address: None})
@@ -164,7 +164,8 @@ class Core:
         else:
             self.at(now.ms, timers.JoinTurn())
         if self.book.alive:
-            self.at(now.ms + policy.redial_ms_max, timers.RootsTurn())  # the book will do, and spares the roots
+            # Members are dialled from the address book, which takes load off the roots.
+            self.at(now.ms + policy.redial_ms_max, timers.RootsTurn())
         else:
             self.partners.call_roots()
         return self._taken()

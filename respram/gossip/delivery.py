@@ -16,7 +16,7 @@ from respram.wire.messages import Nudge
 class Delivery:
     host: Host
     neighbours: Neighbours
-    on_room: Callable[[Link], None] = lambda link: None  # a dump may go on
+    on_room: Callable[[Link], None] = lambda link: None  # called when a dump may continue
 
     def pump(self, link: Link) -> None:
         pump(link, self.host.policy, self.host.now.ms, self.host.emit)

@@ -34,7 +34,7 @@ class Doubts:
     probes: Probes
     homes: Homes
     boot: Bootstrap
-    since_ms: int = 0  # the last moment at which this node is known to have run before
+    since_ms: int = 0  # the last time at which this node is known to have run
     began_ms: int = 0
     # By the nonce of its PING: a member that has not answered; at most one a member.
     asked: dict[int, int] = field(default_factory=dict)

@@ -48,7 +48,7 @@ class Dumps:
                 self.delivery.arm_resend(link)
                 link.dump_point = found.cursor if found.cursor < POINTS else None
                 yield False
-        finally:  # where there was no memory for a chunk, the joiner may ask again
+        finally:  # if there was no memory for a chunk, the joiner may ask again
             link.feeding = False
 
     def _has_room(self, link: Link) -> bool:

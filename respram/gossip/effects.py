@@ -96,7 +96,7 @@ class Serve:
     node.
     """
 
-    who: int  # the node that asks
+    who: int  # the asking node
     forward: Forward
 
 
@@ -105,9 +105,9 @@ class Decided:
     """A forward is over. `replies` as the client gets them, b"" unless the outcome is DONE or CLOSES."""
 
     token: int
-    outcome: str  # of forwarding.py
+    outcome: str  # one of forwarding.py's outcomes
     replies: bytes
-    home: int = field(default=0, compare=False)  # the member that decided; 0: this node, or nobody
+    home: int = field(default=0, compare=False)  # the member that decided; 0: this node, or none
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Host(Protocol):
     """The node around a concern. All else that a concern needs is another concern, and named among its fields."""
 
     now: Now
-    state: str  # of states.py
+    state: str  # one of states.py
 
     @property
     def policy(self) -> Policy: ...
@@ -176,6 +176,6 @@ class Host(Protocol):
     def report(self, event: str, details: str = "", warns: bool = False) -> None: ...
     def at(self, due_ms: int, timer: Timer) -> None: ...
     def jitter(self, period_ms: int) -> int: ...
-    def run(self, job: Iterator[bool]) -> None: ...  # a slice at once, the rest one per tick
-    def defer(self, job: Iterator[bool]) -> None: ...  # from the next tick on
-    def wake(self) -> None: ...  # jobs that wait for the other side
+    def run(self, job: Iterator[bool]) -> None: ...  # runs one slice now, then one per tick
+    def defer(self, job: Iterator[bool]) -> None: ...  # starts at the next tick
+    def wake(self) -> None: ...  # continues jobs that wait for the other side

@@ -18,8 +18,8 @@ from respram.gossip.other_ids import OtherIds
 from respram.gossip.rounds import Incoming, Round, Rounds
 from respram.wire.messages import Filter, Records
 
-SHIFTS = (0, 3, 6, 9, 12, 16, 22)  # of buckets, in granules: 1 s to 51 days
-NOT_YET, ALL_SENT, MORE_TO_SEND = range(3)  # Records.last
+SHIFTS = (0, 3, 6, 9, 12, 16, 22)  # widths of buckets, as powers of two granules: 1 s to 51 days
+NOT_YET, ALL_SENT, MORE_TO_SEND = range(3)  # values of Records.last
 
 _SELECTION = Struct("<IIBI")
 _NUMBER = Struct("<I")

@@ -17,8 +17,8 @@ from respram.gossip.links import Link
 from respram.gossip.neighbours import Neighbours
 from respram.wire.messages import Expulsions as Message
 
-LISTS_MAX = 4  # authorities: the present one, and its neighbours while they are exchanged
-LIST_BYTES_MAX = 256 << 10  # some 7,000 certificates
+LISTS_MAX = 4  # authorities: the present one, and its neighbours during a rotation
+LIST_BYTES_MAX = 256 << 10  # about 7,000 certificates
 _SIZE = Struct("<I")
 
 Read = Callable[[bytes], tuple[bytes, int] | None]
@@ -28,8 +28,8 @@ Read = Callable[[bytes], tuple[bytes, int] | None]
 class Expulsions:
     host: Host
     neighbours: Neighbours
-    read: Read = lambda data: None  # None: nobody whom this node believes has signed it
-    lists: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)  # by authority: number, list
+    read: Read = lambda data: None  # None: no authority that this node trusts has signed it
+    lists: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)  # by authority: number and list
     refused: int = 0
 
     def take(self, data: bytes, but: Link | None = None) -> bool:

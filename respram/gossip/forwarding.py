@@ -48,7 +48,7 @@ from respram.wire.messages import (
 
 # what a forward can come to
 ANSWERED, CLOSED, NOTHING, UNKNOWN, APART = "answered", "closed", "nothing", "unknown", "apart"
-WEIGHT_BYTES = 256  # of a frame beside its payloads
+WEIGHT_BYTES = 256  # overhead of a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Request:
     keys: bytes
     watched: bytes
     commands: bytes
-    patience_ms: int = 0  # beyond that of any forward: a script may take its time; or less, where some of it is spent
+    patience_ms: int = 0  # added to the time limit of a forward: more for a script, negative if some time has passed
     version: int = 0  # of the map by which all its keys have one home
-    only: int = NOBODY  # this member is asked, and no other home of the slot
-    touches: bool = True  # maybe others than its keys, as a script may: all that was written here goes first
+    only: int = NOBODY  # ask this member instead of the slot's home
+    touches: bool = True  # it may write other keys than its own, as a script does: all local writes are sent first
 
 
 @dataclass(slots=True)
@@ -75,11 +75,11 @@ class Asked:
     request: Request
     slot: int
     until_ms: int
-    number: int = 0  # it is under way under this number; 0: it waits
-    home: int = NOBODY  # to whom
+    number: int = 0  # of the forward that was sent; 0: it waits
+    home: int = NOBODY  # the member that it is sent to
     sent_ms: int = 0
-    link: int = 0  # on which it was sent; 0: on none, or on more than one
-    towards: int = NOBODY  # who was named by a home with another view
+    link: int = 0  # the link that it was sent on; 0: none, or several
+    towards: int = NOBODY  # the member that another home named instead
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
 
@@ -88,9 +88,10 @@ class Asked:
 class Kept:
     """Answers to one node, by its numbers."""
 
-    answers: "OrderedDict[int, tuple[int, Answer]]" = field(default_factory=OrderedDict)  # and when
+    # Number to answer, and when it was given.
+    answers: "OrderedDict[int, tuple[int, Answer]]" = field(default_factory=OrderedDict)
     bytes: int = 0
-    forgotten: int = 0  # answers up to this number are kept no more
+    forgotten: int = 0  # answers up to this number are discarded
     running: set[int] = field(default_factory=set)
 
     def put(self, answer: Answer, now_ms: int) -> None:
@@ -112,17 +113,17 @@ class Forwarding:
     majority: Majority
     open: dict[int, Asked] = field(default_factory=dict)  # by token
     under_way: dict[int, Asked] = field(default_factory=dict)  # by number, in order
-    bytes_to: dict[int, int] = field(default_factory=dict)  # under way, by home
+    bytes_to: dict[int, int] = field(default_factory=dict)  # bytes sent and not answered, by home
     kept: dict[int, Kept] = field(default_factory=dict)  # by node
     # keys decided by another home than theirs, and until when
     strays: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still wait here
+    lags: Callable[[int], bool] = lambda number: False  # whether writes for this node may still be queued here
     token: int = 0
     number: int = 0
     ticking: bool = False
     sent: int = 0
-    served_here: int = 0  # for other nodes
-    refused: int = 0  # NOT_HOME, said or heard
+    served_here: int = 0  # forwards of other nodes that ran here
+    refused: int = 0  # NOT_HOME answers, sent and received
     retried: int = 0
     unknown: int = 0
     timed_out: int = 0
@@ -162,7 +163,7 @@ class Forwarding:
             if all(map(self.homes.is_settled, slots)) and self.host.state not in DOUBTFUL:
                 self._begin(asked, home)
                 frame = self._frame(asked, b"", again=0)
-                self._prepare(0, frame, lambda: self._end(asked))  # and at the next turn it is asked again
+                self._prepare(0, frame, lambda: self._end(asked))  # the next turn sends it again
             return
         if home == NOBODY:
             return
@@ -174,7 +175,7 @@ class Forwarding:
             return
         said = link.peer.said if link.peer is not None else None
         if self.majority.is_on and said is not None and said.enclave_size != self.host.policy.enclave_size:
-            return  # it would decide alone, or by another majority
+            return  # that node would decide alone, or by another majority
         under_way = self.bytes_to.get(home, 0)
         if under_way and under_way + asked.size > self.host.policy.forward_bytes_max:
             return
@@ -220,7 +221,7 @@ class Forwarding:
             if lags or (one.db, key) in self.strays or self.homes.home_of(slot_of(key)) != asked.home:
                 record = store.fetch(one.db, key, wall_ms)
                 left -= len(record)
-                if left < 0:  # a large one comes by the ordinary way
+                if left < 0:  # too large for this message: the records follow by ordinary replication
                     break
                 found.append(record)
         return b"".join(found)
@@ -260,7 +261,7 @@ class Forwarding:
             self.retried += 1
             self._end(asked)
             if asked.request.kind == RUN and len(first_key(asked.request.keys)) + 4 < len(asked.request.keys):
-                self._conclude(asked, APART)  # which of the keys was it?
+                self._conclude(asked, APART)  # their keys have several homes
             elif (
                 message.home != self.book.me.number
                 and self.neighbours.link_to(message.home)
@@ -388,7 +389,7 @@ class Forwarding:
             kept.running.discard(message.number)
             self._answer(who, Answer(message.number, LATER, self.book.me.number, b"", b""))
 
-        if message.records and self.majority.is_on:  # what is looked at next has to be there by then
+        if message.records and self.majority.is_on:  # the records must be merged before the next command is checked
             self.majority.take(link.id, message.records, lambda kept: self._prepare(who, message, otherwise))
             return
         if message.records:

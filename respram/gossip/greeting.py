@@ -38,9 +38,10 @@ from respram.gossip.truths import Truths
 from respram.gossip.witnesses import VOUCHES, Witnesses
 from respram.wire.messages import VERSION, Bye, Hello, Members, Message, Refuse
 
-MARK = (1 << 32) - 1  # of HELLO's capabilities: they mark the key of the ids. Of the others one is known (witnesses.py)
-OWN_ADDRESSES_MAX = 64  # ways that lead back to this node; more than anybody would give one by mistake
-RETURNED_LINKS = 4  # about so many of those who come back are dialled
+# Of HELLO's capabilities: the mark of the key of record ids. Of the other bits one is in use (witnesses.py).
+MARK = (1 << 32) - 1
+OWN_ADDRESSES_MAX = 64  # addresses that lead back to this node; nobody lists more by mistake
+RETURNED_LINKS = 4  # approximate number of returning members that are dialled
 
 
 def _member_of(message: Hello) -> Member:
@@ -55,7 +56,8 @@ def _member_of(message: Hello) -> Member:
 
 def _shown(address: bytes) -> str:
     return ascii(address[:64].decode("ascii", "replace"))
-LASTING = ("protocol version", "another network", "clocks differ")  # why a peer is refused that an operator has to mend
+# Reasons for refusing a peer that an operator has to correct.
+LASTING = ("protocol version", "another network", "clocks differ")
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +79,7 @@ class Greeting:
     seals: Seals
     expulsions: Expulsions
     probes: Probes
-    refusals: int = 0  # links refused
+    refusals: int = 0  # links that were refused
 
     def greet(self, link: Link) -> None:
         me, policy = self.book.me, self.host.policy
@@ -107,7 +109,7 @@ class Greeting:
             and link.dialled
             and len(self.neighbours.own_addresses) < OWN_ADDRESSES_MAX
         ):
-            self.neighbours.own_addresses[link.address] = None  # it leads back here: never again
+            self.neighbours.own_addresses[link.address] = None  # it leads back to this node: it is not dialled again
         if reason:
             self.refusals += 1
             self.host.send(link.id, Refuse(reason.encode()))
@@ -135,7 +137,8 @@ class Greeting:
     def _objection(self, link: Link, message: Hello) -> str:
         policy = self.host.policy
         if message.version != VERSION:
-            return f"protocol version {message.version} here {VERSION}"  # the beginnings are in LASTING
+            # Fields up to LASTING are the same in all versions.
+            return f"protocol version {message.version} here {VERSION}"
         if message.network != policy.network:
             return "another network"
         if message.node == self.book.me.number:
@@ -206,7 +209,7 @@ class Greeting:
         self.books.learn_member(member, own_word=True)
         known = self.book.get(member.number)
         if known is not None and outranks(known, member) and known.status != ALIVE:
-            self.books.tell(link, [known])  # it is thought dead or suspected: it may deny it
+            self.books.tell(link, [known])  # its entry says suspected or dead: it may deny that
         if not self.books.asked_ms or self.host.state == ISOLATED:
             self.books.asked_ms = self.host.now.ms + 1
             self.host.send(link.id, Members(EVERY_BUCKET, pack_member(self.book.me)))
@@ -269,7 +272,7 @@ class Greeting:
             self.neighbours.forget(peer)
         elif len(self.book.enclave) > self.host.policy.direct_peers_max:
             drop_queue(peer, self.host.now.ms, self.neighbours.last_number())
-            peer.lagging_ms = None  # one of many partners: rumors and comparison reach it without us
+            peer.lagging_ms = None  # it has many partners: rumors and comparison bring it the rest
 
     def lost(self, member: Member, own_word: bool) -> None:
         """A member died or left, by its own word or that of others."""
@@ -284,7 +287,7 @@ class Greeting:
             return
         since_ms = self.host.now.ms - self.host.policy.suspicion_ms
         if peer.link is not None and peer.heard_ms > since_ms and not own_word:
-            self.books.tell(peer.link, [member])  # it speaks to us, and will deny it
+            self.books.tell(peer.link, [member])  # it is speaking to this node, and will deny it
             self.probes.question(peer)
             return
         if peer.link is not None:

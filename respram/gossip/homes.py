@@ -32,10 +32,10 @@ from respram.gossip.members import ALIVE, AddressBook, Member
 from respram.gossip.timers import SlotsSettle
 from respram.slots import SLOTS
 
-HOMES_MAX = 64  # members with slots: each needs a link to all others, and 256 slots per member are enough
-AWAITED = 0xFFFF  # in the table of slots: they are here, and not settled
-NOBODY = 0  # a number that no member has
-BLOCK = 16  # slots in a row with one score
+HOMES_MAX = 64  # members with slots: each is linked to all others, and 256 slots a member are enough
+AWAITED = 0xFFFF  # in the table of slots: owned by this node, and not settled yet
+NOBODY = 0  # no member has this number
+BLOCK = 16  # slots in a row that share one score
 BLOCKS = SLOTS // BLOCK
 _SCORE_BYTES = 8
 
@@ -60,9 +60,9 @@ class Map:
     """The home of each slot, among members that are added and removed."""
 
     def __init__(self) -> None:
-        self.members: dict[int, int] = {}  # number: weight
-        self.owner = array("Q", bytes(SLOTS * 8))  # by slot; NOBODY: there is no member
-        self._owner = array("Q", bytes(BLOCKS * 8))  # by block, as the next
+        self.members: dict[int, int] = {}  # number to weight
+        self.owner = array("Q", bytes(SLOTS * 8))  # by slot; NOBODY: no member
+        self._owner = array("Q", bytes(BLOCKS * 8))  # by block, as the next one
         self._best = array("Q", bytes(BLOCKS * 8))
 
     def change(self, wanted: dict[int, int]) -> bool:
@@ -100,16 +100,17 @@ class Homes:
 
     host: Host
     book: AddressBook
-    counts: Callable[[int], bool]  # whether a member is proven, and not only talked about (witnesses.py)
+    counts: Callable[[int], bool]  # whether a member is proven rather than only mentioned (witnesses.py)
     map: Map = field(default_factory=Map)
     version: int = 0
-    settling: frozenset[int] = frozenset()  # slots that came to this node just now
-    held: bool = False  # none of this node's slots settles: it was stopped, and does not know yet what that means
+    settling: frozenset[int] = frozenset()  # slots that have just moved to this node
+    held: bool = False  # no slot of this node settles: it was stopped, and does not know the consequences yet
     on_change: Callable[[], None] = lambda: None
-    on_due: Callable[[int], None] = lambda version: None  # slots have waited their time: `taken_over` follows
-    _gained: bool = False  # some of the slots that settle came from others
-    _seen: int = -1  # `changes` of the book when the map was made
-    _places: tuple[int, bytes] | None = None  # `table` as bytes, and of which version
+    # Called when slots have waited long enough; `taken_over` follows.
+    on_due: Callable[[int], None] = lambda version: None
+    _gained: bool = False  # some of the settling slots belonged to other members
+    _seen: int = -1  # the book's `changes` when the map was made
+    _places: tuple[int, bytes] | None = None  # `table` as bytes, and its version
 
     # -- for whoever asks -----------------------------------------------------------------------------
     def home_of(self, slot: int) -> int:
@@ -132,7 +133,7 @@ class Homes:
 
     def table(self) -> "array[int] | None":
         """For the engine (api.py, `use_homes`): 0 for what is decided here, AWAITED for what will be; None: all is."""
-        if self.host.policy.enclave_size:  # nobody decides alone, not even here
+        if self.host.policy.enclave_size:  # no member decides alone, this one included
             numbers = {number: index for index, number in enumerate(self.map.members, 1)}
             numbers[self.book.me.number] = numbers[NOBODY] = AWAITED
             return array("H", map(numbers.__getitem__, self.map.owner))

@@ -18,7 +18,7 @@ certificates.
 
 from hashlib import blake2b
 
-CHECK_BITS = 16  # so few of the numbers that are drawn look as if they belonged to a key
+CHECK_BITS = 16  # a random number looks like that of a key with a chance of 1 in 2**16
 KEY_BYTES = 6
 NAME_BITS, START_BITS, NAME_CHECK_BITS = 28, 24, 12
 

@@ -35,7 +35,7 @@ from respram.gossip.witnesses import Witnesses
 from respram.wire import messages as wire
 from respram.wire.messages import Message
 
-ENCLAVE, NETWORK = True, False  # who may say it: members of the own enclave, or of any
+ENCLAVE, NETWORK = True, False  # the possible senders: members of the own enclave, or of any
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Inbox:
 
     def __post_init__(self) -> None:
         self.table = {
-            wire.Hello: Hearer(NETWORK, lambda link, message: None),  # a duplicate of the first frame
+            wire.Hello: Hearer(NETWORK, lambda link, message: None),  # its first frame may arrive twice
             wire.Refuse: Hearer(NETWORK, self.greeting.refused_there),
             wire.Bye: Hearer(NETWORK, self.greeting.left),
             wire.Ping: Hearer(NETWORK, self.probes.pinged),
@@ -128,7 +128,7 @@ class Inbox:
             return
         self.acknowledged(link, message.ack, b"")
         if arrives(link, message, self.host.policy):
-            if isinstance(message, wire.Filter):  # there is nothing in it for the engine to keep
+            if isinstance(message, wire.Filter):  # a filter holds no records for the engine to store
                 kept(link, message.seq, True)
             hearer.hear(link, message)
         self.delivery.arm_ack(link)

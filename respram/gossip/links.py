@@ -29,8 +29,8 @@ from respram.gossip.policy import Policy, Said
 from respram.record import slices, split
 from respram.wire.messages import RECORDS_KIND, Ack, Dumped, Filter, Push, Records, Sequenced
 
-FRAME_BYTES = 128  # the most that a frame has besides its payload
-COMPACT_BATCHES = 8  # fewer large ones are not worth the search
+FRAME_BYTES = 128  # bound of a frame without its payload
+COMPACT_BATCHES = 8  # it is not worth searching fewer, larger batches
 _U64 = Struct("<Q")
 
 Emit = Callable[[Effect], None]
@@ -45,8 +45,8 @@ class Batch:
     spread: int
     kind: int
     payload: bytes
-    made_ms: int  # when its oldest part came to be sent
-    own: int = 0  # the highest number of this node's batches that it holds; 0: none of ours
+    made_ms: int  # when its oldest part was queued
+    own: int = 0  # the highest number of this node's batches in it; 0: none
     own_least: int = 0
 
 
@@ -68,28 +68,28 @@ class Peer:
     queue: deque[Batch] = field(default_factory=deque)
     queue_bytes: int = 0
     compact_at_bytes: int = 0
-    lagging_ms: int | None = None  # pushes were dropped since
+    lagging_ms: int | None = None  # since when pushes to it were dropped
     rtt_ms: float | None = None
     heard_ms: int = 0
-    said: Said | None = None  # of its settings, the last time
-    greeted_wall_ms: int = 0  # since when it pushes to this node: the first HELLO, in Unix time
-    ahead_ms: int = 0  # by so much its clock was ahead then
+    said: Said | None = None  # the settings that it announced last
+    greeted_wall_ms: int = 0  # Unix time of its first HELLO: since then it pushes to this node
+    ahead_ms: int = 0  # by how much its clock was ahead at that time
     # -- quorum: own batches it is known to hold
-    joined_at: int = 0  # pushes began with the batch after this one
-    held_through: int = 0  # an equal digest covered all up to this one
-    refused: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # numbers it did not keep
+    joined_at: int = 0  # the last batch before pushes began
+    held_through: int = 0  # an equal digest covered all batches up to this one
+    refused: deque[int] = field(default_factory=lambda: deque(maxlen=1024))  # numbers of batches that it did not store
     # -- comparison
-    foreign: bool = False  # its record ids are under another key: other_ids.py
-    owed: bool = False  # if it is foreign: it may lack something that is here
-    equal_stamp: int = 0  # stamp granule of the last equal digest; 0: there was none
+    foreign: bool = False  # its record ids use another key: other_ids.py
+    owed: bool = False  # if foreign: it may lack records of this node
+    equal_stamp: int = 0  # stamp granule of the last equal digest; 0: none
     since_failed: bool = False
     differs: bool = False
-    unreachable: bool = False  # it was lost during isolation: to be compared with first
-    fruitless: int = 0  # rounds since the last equal digest, or the last that moved something
-    rest_until_ms: int = 0  # before the next filters, after such rounds
-    members_ms: int = -1_000_000  # when address books were exchanged last
-    follow_up: bool = False  # the last round ended with more to do
-    wants: bool = True  # False: it said that it takes nothing now
+    unreachable: bool = False  # it was lost during isolation, and is compared with first
+    fruitless: int = 0  # rounds since the last equal digest, or since the last that moved something
+    rest_until_ms: int = 0  # no filters are exchanged before, after such rounds
+    members_ms: int = -1_000_000  # when address books were last exchanged
+    follow_up: bool = False  # the last round left something to do
+    wants: bool = True  # False: it takes no records at present
     redial_ms: int = 0
     redial_at_ms: int = 0
 
@@ -97,14 +97,14 @@ class Peer:
 @dataclass(slots=True, eq=False)
 class Link:
     id: int
-    address: bytes  # dialled; b"" when it was accepted
+    address: bytes  # that was dialled; b"" if the link was accepted
     opened_ms: int
-    peer: Peer | None = None  # known after HELLO
+    peer: Peer | None = None  # set by HELLO
     member: Member | None = None
     same_enclave: bool = False
-    shown: int = 0  # the number of the key whose certificate was shown (identity.py); 0: none was
-    named: int = 0  # whom an operator's certificate names; 0: there is none
-    vouches: bool = False  # of this enclave, and knows VOUCH
+    shown: int = 0  # number of the key of the certificate that was shown (identity.py); 0: none
+    named: int = 0  # the node that an operator's certificate names; 0: none
+    vouches: bool = False  # of this enclave, with support for VOUCH
     # -- sending
     next_seq: int = 1
     in_flight: "OrderedDict[int, Flight]" = field(default_factory=OrderedDict)
@@ -114,21 +114,21 @@ class Link:
     sync_bytes: int = 0
     resends: int = 0
     resend_timer: bool = False
-    dump_point: int | None = None  # where the dump for this peer stands; None: no dump
-    levels: bool = False  # the dump was not asked for: other_ids.py
-    level_number: int = 0  # of the last own batch when it began
-    feeding: bool = False  # a job makes its chunks
+    dump_point: int | None = None  # position of the dump for this peer; None: no dump
+    levels: bool = False  # nobody asked for the dump: other_ids.py
+    level_number: int = 0  # number of the last own batch at its start
+    feeding: bool = False  # a job is making its chunks
     # -- receiving
-    received: int = 0  # everything up to here was received and kept
+    received: int = 0  # all bytes up to here were received and stored
     ahead: set[int] = field(default_factory=set)
-    pending: set[int] = field(default_factory=set)  # given to the engine, outcome not yet known
-    repairs: set[int] = field(default_factory=set)  # those of them that hold what comparison found
+    pending: set[int] = field(default_factory=set)  # batches in the engine whose outcome is not known yet
+    repairs: set[int] = field(default_factory=set)  # those of them that come from comparison
     acked: int = 0
     unacked_bytes: int = 0
     refused: list[int] = field(default_factory=list)
     ack_timer: bool = False
     nudged: bool = False
-    questioned: bool = False  # whoever is behind it was asked whether it is there
+    questioned: bool = False  # the member at the other end was asked whether it is alive
 
     @property
     def dialled(self) -> bool:
@@ -262,7 +262,7 @@ def arrives(link: Link, message: Sequenced, policy: Policy) -> bool:
     seq = message.seq
     known = seq <= link.received or seq in link.ahead or seq in link.pending
     if known or len(link.ahead) + len(link.pending) >= policy.ahead_frames_max:
-        link.nudged = link.nudged or known  # our ACK was lost, or late
+        link.nudged = link.nudged or known  # our ACK was lost or late
         return False
     link.pending.add(seq)
     link.unacked_bytes += len(message.payload) + FRAME_BYTES
@@ -283,7 +283,7 @@ def kept(link: Link, seq: int, in_full: bool) -> None:
 def ack_if_due(link: Link, policy: Policy, emit: Emit) -> bool:
     """Acknowledges at once if a client waits, much has come, or something was refused. True: a timer is needed."""
     if link.pending:
-        return False  # the engine's word comes first, and brings us here again
+        return False  # the engine's outcome comes first, and calls this again
     if link.nudged or link.refused or link.unacked_bytes >= policy.ack_bytes:
         ack(link, emit)
         return False

@@ -49,7 +49,7 @@ class Round:
     sent_ms: int = 0
     given: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
-    bound: int = 0  # what a reign has to begin above, as those who refused say
+    bound: int = 0  # a reign must begin above it, say the members that refused
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Ticket:
 
     db: int
     keys: bytes
-    low: int  # of the reign in which it was begun
+    low: int  # start of the reign in which it began
 
 
 @dataclass(slots=True, eq=False)
@@ -67,16 +67,17 @@ class Majority:
     book: AddressBook
     neighbours: Neighbours
     promises: Promises
-    low: int = 0  # where this member's reign begins; 0: it has none yet
-    held: dict[int, int] = field(default_factory=dict)  # by slot: until which stamp a majority has promised it
-    rounds: dict[int, Round] = field(default_factory=dict)  # by number; at most as many as forwards and what they serve
-    tickets: dict[tuple[int, int], Ticket] = field(default_factory=dict)  # by who asked, and its number
+    low: int = 0  # start of this member's reign; 0: it has none
+    held: dict[int, int] = field(default_factory=dict)  # by slot: the stamp up to which a majority has promised it
+    # By number; bounded by the forwards and those that they serve.
+    rounds: dict[int, Round] = field(default_factory=dict)
+    tickets: dict[tuple[int, int], Ticket] = field(default_factory=dict)  # by asking node and its number
     takes: dict[int, Callable[[bool], None]] = field(default_factory=dict)  # records that are being merged
     number: int = 0
     ticking: bool = False
     chosen: int = 0
-    short: int = 0  # decisions that were not begun, because no majority was there
-    lost: int = 0  # that were run, and not accepted by a majority in time
+    short: int = 0  # decisions that did not begin for lack of a majority
+    lost: int = 0  # decisions that ran and were not accepted by a majority in time
     deposed: int = 0  # times that another reign was above this member's
 
     @property
@@ -95,7 +96,7 @@ class Majority:
             self.short += 1
             then(False)
             return
-        if base < self.low:  # another reign's stamps are still ahead of this clock
+        if base < self.low:  # stamps of another reign are above this clock
             then(False)
             return
         self.low = self.low or base

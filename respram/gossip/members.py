@@ -28,12 +28,12 @@ WEIGHT_SHIFT = 4
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
-INCARNATION_MAX = (1 << 31) - 1  # half of the range: no honest node gets there
-AHEAD_MAX = 1_024  # changes of one member that may have passed this node by, and one more for each second
+INCARNATION_MAX = (1 << 31) - 1  # half of the range, which no honest node reaches
+AHEAD_MAX = 1_024  # changes of one member that this node may have missed; one more for each second
 
-STRANGERS_MAX = 1_024  # proven members without an entry that are kept: those of which word came before their entry did
+STRANGERS_MAX = 1_024  # proven members without an entry: the proof arrived before the entry
 
-BUCKETS = 64  # of the book, by number: what two books differ in is found without sending either
+BUCKETS = 64  # of the book, by number: their sums show the difference of two books without sending them
 EVERY_BUCKET = M64
 
 _ENTRY = Struct("<QIBBQBB")
@@ -51,8 +51,8 @@ class Member:
     ready: bool = False
     role: int = LEAF
     parent: int = 0  # 0: none
-    clients: bytes = b""  # where cluster clients find it; b"": it tells none of them
-    weight: int = 1  # shares of the slots (homes.py)
+    clients: bytes = b""  # address for cluster clients; b"": none is announced
+    weight: int = 1  # share of the slots (homes.py)
 
     @property
     def is_alive(self) -> bool:
@@ -113,20 +113,21 @@ class AddressBook:
 
     def __init__(self, me: Member, members_max: int, news_per_message: int) -> None:
         self.me = me
-        self.members: dict[int, Member] = {}  # by number, in the order of their arrival here
-        self.ended_ms: dict[int, int] = {}  # dead or left since
-        self.sum = 0  # over all who are alive, this node too: equal books have equal sums
+        self.members: dict[int, Member] = {}  # by number, in the order of arrival
+        self.ended_ms: dict[int, int] = {}  # when it died or left
+        self.sum = 0  # over all members that are alive, with this node: equal books have equal sums
         self.sums = [0] * BUCKETS
-        self.at_address: dict[bytes, dict[int, None]] = {}  # who is alive there
-        self.alive: dict[int, None] = {}  # others, by number
-        self.enclave: dict[int, None] = {}  # others alive in this node's enclave
-        self.children_of: dict[int, int] = {}  # parent: how many say so
-        self.denied_ms: int | None = None  # when this node last denied a rumor that it is suspected or dead
-        self.implausible = 0  # entries passed over because their incarnation is too far ahead
-        self._known: dict[int, tuple[int, int]] = {}  # number: an incarnation that was believed, and when
-        self.proven: dict[int, None] = {}  # of the enclave, by number: who was met, or is vouched for (witnesses.py)
-        self.changes = 0  # of any entry: whoever keeps something that follows from the members compares it
-        self._news: dict[int, int] = {}  # number: how often it has been told
+        self.at_address: dict[bytes, dict[int, None]] = {}  # members that are alive at an address
+        self.alive: dict[int, None] = {}  # other members that are alive, by number
+        self.enclave: dict[int, None] = {}  # other members of this node's enclave that are alive
+        self.children_of: dict[int, int] = {}  # parent to the number of its children
+        self.denied_ms: int | None = None  # when this node last denied that it is suspected or dead
+        self.implausible = 0  # entries ignored because their incarnation is too far ahead
+        self._known: dict[int, tuple[int, int]] = {}  # number to an accepted incarnation, and when
+        # Members of the enclave, by number, that were met or are vouched for (witnesses.py).
+        self.proven: dict[int, None] = {}
+        self.changes = 0  # counts changes of entries, for caches of what is derived from them
+        self._news: dict[int, int] = {}  # number to how often it was told
         self._members_max = members_max
         self._news_per_message = news_per_message
         self._tally(me, 1)
@@ -172,7 +173,7 @@ class AddressBook:
         if not self._is_plausible(member, now_ms):
             return None
         if old is None and not member.is_alive:
-            return None  # someone else's dead, never met: of no use here
+            return None  # a dead member that this node never met
         if old is None and len(self.members) >= self._members_max and not self._makes_room(member, own_word):
             return None
         self._known.setdefault(member.number, (member.incarnation, now_ms))
@@ -201,7 +202,8 @@ class AddressBook:
         if number not in self.members and len(self.proven) >= len(self.members) + self._members_max:
             return False
         self.proven[number] = None
-        self.changes += number in self.members and self.members[number].ready  # who is not ready decides nothing anyway
+        # A member that is not ready decides nothing.
+        self.changes += number in self.members and self.members[number].ready
         return True
 
     def _makes_room(self, member: Member, own_word: bool) -> bool:

@@ -17,11 +17,11 @@ class Neighbours:
     links: dict[int, Link] = field(default_factory=dict)
     peers: dict[int, Peer] = field(default_factory=dict)
     dialling: dict[bytes, int] = field(default_factory=dict)
-    own_addresses: dict[bytes, None] = field(default_factory=dict)  # where this node would reach itself
+    own_addresses: dict[bytes, None] = field(default_factory=dict)  # addresses under which this node would reach itself
     differing: int = 0  # peers whose last digest differed
-    last_number: Callable[[], int] = lambda: 0  # of this node's own batches: pushes to a new peer begin behind it
-    on_met: Callable[[Peer], None] = lambda peer: None  # somebody of this enclave was met
-    on_part: Callable[[Link, Peer], None] = lambda link, peer: None  # a peer's link has ended
+    last_number: Callable[[], int] = lambda: 0  # of this node's own batches: pushes to a new peer begin after it
+    on_met: Callable[[Peer], None] = lambda peer: None  # called when a member of this enclave is met
+    on_part: Callable[[Link, Peer], None] = lambda link, peer: None  # called when a peer's link has ended
 
     # -- who is there ---------------------------------------------------------------------------------
     def peer(self, number: int) -> Peer:

@@ -21,7 +21,7 @@ from respram.gossip.quorum import Quorum
 from respram.gossip.states import JOINING
 from respram.wire.messages import Dumped
 
-REST_MS = 10_000  # between two dumps that were not asked for
+REST_MS = 10_000  # between two dumps that nobody asked for
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +31,7 @@ class OtherIds:
     neighbours: Neighbours
     dumps: Dumps
     quorum: Quorum
-    rest_until_ms: int = 0  # before the next dump
+    rest_until_ms: int = 0  # no dump before
 
     def meet(self, peer: Peer, mark: int) -> None:
         """Notes from HELLO whether the peer's ids have the same key as this node's."""

@@ -23,9 +23,9 @@ from respram.gossip.timers import PartnersTurn, RootsTurn, RotateTurn
 from respram.gossip.tree import Tree, branch_of
 from respram.gossip.witnesses import Witnesses
 
-SECOND_DIALLER_MS = 1_500  # the higher number waits so long for the lower to dial
-UNPROVEN_MAX = 4  # an enclave is taken for so many times as large as what is proven of it: a liar adds few links
-DIALLING_MS_MAX = 10_000  # a dial without an outcome is forgotten
+SECOND_DIALLER_MS = 1_500  # the member with the higher number waits this long for the other to dial
+UNPROVEN_MAX = 4  # an enclave counts as at most this many times its proven size, so that a liar adds few links
+DIALLING_MS_MAX = 10_000  # a dial without an outcome is forgotten after this
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,7 @@ class Partners:
                 for one in proven:
                     self._dial_if_due(one)
             unproven = [one for one in everyone if not self.witnesses.counts(one)]
-            if unproven:  # then the proven ones may be few, and all of them linked
+            if unproven:  # the proven members may be few, and all of them linked
                 proven = [one for one in proven if self.neighbours.link_to(one) is None]
             self._dial_some(proven, unproven)
         if self.book.me.parent:

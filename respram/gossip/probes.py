@@ -25,22 +25,22 @@ from respram.gossip.states import ISOLATED, JOINING, READY
 from respram.gossip.timers import EndedDial, PingUnanswered, ProbeTurn, QuestionDue, Verdict, WindowTurn
 from respram.wire.messages import Members, Ping, Pong, Probe, Probed
 
-EXPECTED_MS = 300_000  # a partner is expected to answer for so long after its link was lost
-NONCES_MAX = 4_096  # probes that wait for an answer; while there are so many nobody is asked
-DEAD_DIALLED_SHARE = 0.25  # of the partner timer's turns
-ENDED_DIALS_MAX = 6  # attempts to connect to a member whose link has ended,
-ENDED_DIAL_MS = 25  # one so long after the other
-CLOCK_TRANSIT_MS = 3_000  # how much older a clock may be when it arrives here, behind data on a slow link
+EXPECTED_MS = 300_000  # after its link was lost, a partner is expected to answer for this long
+NONCES_MAX = 4_096  # probes that wait for an answer; with so many, no more are sent
+DEAD_DIALLED_SHARE = 0.25  # share of the partner timer's turns
+ENDED_DIALS_MAX = 6  # dials to a member whose link has ended,
+ENDED_DIAL_MS = 25  # one after each such interval
+CLOCK_TRANSIT_MS = 3_000  # how much older a clock reading may be on arrival, behind data on a slow link
 
 
 @dataclass(slots=True)
 class Asked:
     node: int
     sent_ms: int
-    stage: int  # 0: pinged, 1: others were asked
-    for_link: int = 0  # on behalf of this link
+    stage: int  # 0: pinged, 1: other members were asked
+    for_link: int = 0  # the link that asked for the probe
     their_nonce: int = 0
-    witnesses: set[int] = field(default_factory=set)  # links: who has not said yet that it has no link either
+    witnesses: set[int] = field(default_factory=set)  # links whose member has not said yet that it has no link either
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +57,7 @@ class Probes:
     ended: dict[int, int] = field(default_factory=dict)
     windows_low: int = 0
     window_from_ms: int = 0
-    expected: dict[int, int] = field(default_factory=dict)  # partners: when they were linked last
+    expected: dict[int, int] = field(default_factory=dict)  # partners, and when they were last linked
     on_pong: Callable[[Link, int], None] = lambda link, nonce: None
 
     def probe(self) -> None:
@@ -191,7 +191,7 @@ class Probes:
         if link.peer.heard_ms >= asked_ms:
             return
         if self.host.now.ms - due_ms > self.host.policy.late_ms:
-            self.question(link.peer)  # this node was slow: the answer may not be read yet
+            self.question(link.peer)  # this node was slow: the answer may not have been read yet
         else:
             self.neighbours.hangup(link, "silent when it was asked")
 
@@ -207,7 +207,7 @@ class Probes:
         if member is None or member.status != ALIVE or number not in self.book.enclave or self.book.me.status != ALIVE:
             return
         if len(self.book.enclave) > self.host.policy.direct_peers_max:
-            return  # among so many links come and go by rotation
+            return  # with so many members, links come and go by rotation
         if self.neighbours.link_to(number) is None:
             self.ended[number] = ENDED_DIALS_MAX
             self.dial_ended(number)

@@ -22,7 +22,7 @@ class Reign:
 @dataclass(slots=True, eq=False)
 class Promises:
     by_slot: dict[int, Reign] = field(default_factory=dict)
-    floor: int = 0  # no reign that begins here or below is promised anything, nor heard any more
+    floor: int = 0  # reigns that begin here or below get no promise and are ignored
     votes: bool = False
 
     def give(self, owner: int, low: int, high: int, slots: Iterable[int]) -> int:

@@ -20,7 +20,7 @@ from respram.gossip.truths import Truths
 from respram.record import DATABASES, SCRIPTS
 from respram.wire.messages import Pull, Pulled
 
-Name = tuple[int, bytes]  # database, key
+Name = tuple[int, bytes]  # database and key
 
 
 @dataclass(slots=True)
@@ -37,8 +37,9 @@ class Pulls:
     neighbours: Neighbours
     truths: Truths
     waiting: dict[Name, Waiting] = field(default_factory=dict)
-    names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token, answered late or not
-    absent: "OrderedDict[Name, int]" = field(default_factory=OrderedDict)  # until when
+    names: "OrderedDict[int, Name]" = field(default_factory=OrderedDict)  # by token, whether answered or not
+    # Missing keys, and until when not to ask again.
+    absent: "OrderedDict[Name, int]" = field(default_factory=OrderedDict)
     token: int = 0
     second: int = 0
     in_second: int = 0

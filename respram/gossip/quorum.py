@@ -15,15 +15,15 @@ from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
 from respram.gossip.states import JOINING
 
-MARKS_MAX = 4_096  # granules back for which the last batch is remembered
-STAMP_MARGIN = 3  # granules by which a stamp may run ahead of the time of its batch (the clock offset)
+MARKS_MAX = 4_096  # granules in the past for which the last batch is remembered
+STAMP_MARGIN = 3  # granules by which a stamp may be ahead of the time of its batch (the clock offset)
 
 
 class Left(NamedTuple):
     """The writes that would be lost if this node stopped now."""
 
-    peers: int  # that lack something of it; 0: nothing is lost
-    bytes: int  # that wait for them
+    peers: int  # peers that lack some of it; 0: nothing is lost
+    bytes: int  # of the writes that wait for them
 
 
 @dataclass(slots=True, eq=False)
@@ -31,8 +31,8 @@ class Quorum:
     host: Host
     book: AddressBook
     neighbours: Neighbours
-    holders: "OrderedDict[int, set[int]]" = field(default_factory=OrderedDict)  # where batches go to some peers only
-    marks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))  # granule, last number
+    holders: "OrderedDict[int, set[int]]" = field(default_factory=OrderedDict)  # batches that go to some peers only
+    marks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))  # granule and last number
 
     def mark(self, number: int) -> None:
         marks, granule = self.marks, self.host.now.wall_ms >> 10
@@ -101,7 +101,7 @@ class Quorum:
             return Left(len(waiting), sum(waiting))
         if not number or any(self.holds(peer, number) for peer in peers):
             return Left(0, 0)
-        if not peers:  # who was told whom to join may be about to meet them
+        if not peers:  # a node that was told to join may be about to meet its peers
             return Left(int(self.host.state == JOINING), 0)
         return Left(len(peers), sum(peer.queue_bytes for peer in peers))
 

@@ -35,9 +35,9 @@ from respram.gossip.rounds import Round, Rounds
 from respram.gossip.timers import RoundTurn
 from respram.wire.messages import Buckets, Digest, Same
 
-YOUNG_MS, ENDING_MS = 1_000, 2_000  # records younger, and those that end sooner, are left out of a digest
-YOUNGEST_AHEAD = 4  # granules by which a stamp of this moment may lie ahead of the clock: of a comparison without youth
-SINCE_MARGIN = 4  # granules before the last equal cut: stamps may have run ahead of the clock then
+YOUNG_MS, ENDING_MS = 1_000, 2_000  # a digest leaves out younger records, and those that end sooner
+YOUNGEST_AHEAD = 4  # granules by which the newest stamp may be ahead of the clock, in comparisons of all records
+SINCE_MARGIN = 4  # granules before the last equal cut: stamps may have been ahead of the clock then
 
 _DIGEST = Struct("<IIIQQ")
 _BUCKET = Struct("<IIQ")
@@ -54,10 +54,11 @@ class Repair:
     exchange: Exchange
     other_ids: OtherIds
     quorum: Quorum
-    among_joiners: bool = False  # nobody is ready: those who fill up compare with each other
+    among_joiners: bool = False  # no member is ready: joining members compare with each other
     has_dump: Callable[[], bool] = lambda: True
     on_equal: Callable[[Peer], None] = lambda peer: None
-    on_compared: Callable[[int, int], None] = lambda mine, theirs: None  # records in what differs
+    # Called with the number of records in what differs.
+    on_compared: Callable[[int, int], None] = lambda mine, theirs: None
 
     # -- the side that begins -----------------------------------------------------------------------------
     def paced(self) -> None:
@@ -66,7 +67,7 @@ class Repair:
         self.begin()
 
     def hurried(self, due_ms: int) -> None:
-        if due_ms == self.rounds.soon_ms:  # else a sooner one took its place
+        if due_ms == self.rounds.soon_ms:  # otherwise an earlier round has taken its place
             self.rounds.soon_ms = 0
             self.begin()
 
@@ -74,7 +75,7 @@ class Repair:
         """Begins a round with a peer, LAGGING and long unreachable peers first."""
         rounds = self.rounds
         if not self.has_dump():
-            return  # the dump brings it: what filters find meanwhile would come twice
+            return  # a dump is on its way, and would bring the same records twice
         if rounds.own is not None:
             if rounds.own.until_ms > self.host.now.ms:
                 return

@@ -26,7 +26,7 @@ class Round:
     id: int
     peer: Peer
     cut: Cut
-    covers: int  # where both are equal: all that has a stamp up to this granule
+    covers: int  # if both sides are equal: all records with a stamp up to this granule
     begun: bool  # by this node
     until_ms: int
     selection: Selection | None = None
@@ -34,10 +34,10 @@ class Round:
     sent_all: bool = False
     got_all: bool = False
     more: bool = False
-    moved: int = 0  # records new here, parts sent there
-    refused: bool = False  # the other side did not keep what was sent
+    moved: int = 0  # records that were new here, and parts that were sent
+    refused: bool = False  # the other side did not store what was sent
     by_since: bool = False
-    urgent: bool = False  # somebody waits for it (takeover.py): nothing is left out, and no rest is kept
+    urgent: bool = False  # takeover.py waits for it: no record is left out, and there is no pause
 
 
 @dataclass(slots=True, eq=False)
@@ -48,10 +48,11 @@ class Rounds:
     others: dict[int, Round] = field(default_factory=dict)  # begun by peers, by their number
     interval_ms: int = 1_000
     order: list[int] = field(default_factory=list)
-    soon_ms: int = 0  # when a round is due before the pace's; 0: none is
+    soon_ms: int = 0  # when a round is due earlier than by the pace; 0: none
     busy: bool = False  # something was written or merged since the last round
-    on_ended: Callable[[Round, bool], None] = lambda round, wholly: None  # whether neither side lacks anything now
-    reunited_until_ms: int = 0  # members came back lately: until then the pace is not slowed
+    # Called with whether both sides are now complete.
+    on_ended: Callable[[Round, bool], None] = lambda round, wholly: None
+    reunited_until_ms: int = 0  # members have returned: until then the pace stays high
     # -- numbers for INFO
     done: int = 0
     equal: int = 0
@@ -111,7 +112,7 @@ class Rounds:
             self.neighbours.set_differs(peer, False)
             if round.selection is not None:
                 peer.fruitless += 1
-                if peer.fruitless > 1:  # once may be a record that the filter passed over by chance
+                if peer.fruitless > 1:  # one may be a record that the filter missed by chance
                     peer.rest_until_ms = self.host.now.ms + self.host.policy.fruitless_ms
         elif round.moved:
             peer.fruitless = 0

@@ -26,9 +26,9 @@ from respram.wire.messages import PUBLICATION_KIND, Announce, Push, Want
 
 _NAME = Struct("<QQ")
 _CHANNEL = Struct("<I")
-NAMES_MAX = 512  # in one announcement
+NAMES_MAX = 512  # of one announcement
 
-Name = tuple[int, int]  # origin, number
+Name = tuple[int, int]  # origin and number
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Rumors:
     kept_bytes: int = 0
     announcing: dict[int, list[Name]] = field(default_factory=dict)  # by peer
     wanted: dict[Name, Wanted] = field(default_factory=dict)
-    early: list[Batch] = field(default_factory=list)  # own, of a joining node that has met nobody yet
+    early: list[Batch] = field(default_factory=list)  # own batches of a joining node that has met no peer yet
     early_bytes: int = 0
     duplicates: int = 0
     firsts: int = 0
@@ -135,7 +135,7 @@ class Rumors:
     def push(self, peer: Peer, batch: Batch) -> None:
         lagged = peer.lagging_ms is not None
         if lagged and peer.link is None:
-            peer.joined_at = self.number  # comparison will bring it everything: nothing need wait for it
+            peer.joined_at = self.number  # comparison will bring it everything, so nothing has to wait for it
             return
         if not enqueue(peer, batch, self.host.policy, self.host.now.ms, self.number) and not lagged:
             self.host.report("lagging", f"peer={peer.number:016x}")

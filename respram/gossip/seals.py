@@ -14,7 +14,7 @@ from respram.gossip.links import Link
 from respram.gossip.neighbours import Neighbours
 from respram.wire import messages as wire
 
-ASK_MS = 1_000  # between two questions for keys, to whomever
+ASK_MS = 1_000  # between two requests for keys, to any peer
 ASKING = 1
 
 
@@ -32,8 +32,8 @@ class Keyring(Protocol):
 class Seals:
     host: Host
     neighbours: Neighbours
-    keyring: Keyring | None  # None: nothing is sealed
-    told: int = 0  # its version that all links know of
+    keyring: Keyring | None  # None: values are not sealed
+    told: int = 0  # the keyring's version that all links know
     asked_ms: int = -ASK_MS
 
     def greet(self, link: Link) -> None:

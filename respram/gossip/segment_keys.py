@@ -19,7 +19,7 @@ from respram.snapshot.buckets import SHIFTS
 from respram.snapshot.keys import KEYS_MAX, SegmentKey, SegmentKeys, id_of, pack, unpack, unpack_ids
 from respram.wire.messages import Keys
 
-BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, and the edge that it may begin behind
+BUCKET_MS_MAX = 2 << SHIFTS[-1]  # the widest bucket, plus the distance to its edge
 
 
 @dataclass(slots=True, eq=False)

@@ -4,4 +4,4 @@ has met no peer; ISOLATED while fewer than half of its partners answer. `bootstr
 """
 
 JOINING, ALONE, READY, ISOLATED = "joining", "alone", "ready", "isolated"
-DOUBTFUL = frozenset({JOINING, ALONE})  # what is here may be old, or not all: truths.py
+DOUBTFUL = frozenset({JOINING, ALONE})  # the records here may be old or incomplete: truths.py

@@ -47,17 +47,17 @@ class Suffrage:
     promises: Promises
     majority: Majority
     repair: Repair
-    founders: tuple[int, ...] = ()  # who was new when this member was
+    founders: tuple[int, ...] = ()  # members that were new together with this one
     met_voter: bool = False
-    inquiry: int = 0  # the number of the BALLOT that is answered now
-    silent: set[int] = field(default_factory=set)  # who answered that it is new
-    voters: set[int] = field(default_factory=set)  # who answered that it votes
-    idle: set[int] = field(default_factory=set)  # who answered that it does not, new or not
-    barring: int = 0  # the number of the BALLOT that bars; 0: none
-    barred: dict[int, int] = field(default_factory=dict)  # by member: the last stamp of the reigns that are over
+    inquiry: int = 0  # number of the current inquiry
+    silent: set[int] = field(default_factory=set)  # members that answered: new
+    voters: set[int] = field(default_factory=set)  # members that answered: voting
+    idle: set[int] = field(default_factory=set)  # members that answered: not voting, new or not
+    barring: int = 0  # number of the BALLOT that bars; 0: none
+    barred: dict[int, int] = field(default_factory=dict)  # by member: the last stamp of the ended reigns
     barred_ms: int = 0
-    level: set[int] = field(default_factory=set)  # of those, who is compared
-    level_ms: int = 0  # since when all are; 0: not yet
+    level: set[int] = field(default_factory=set)  # those of them that are being compared with
+    level_ms: int = 0  # since when all are equal; 0: not yet
     comparing: Round | None = None
     crowded: bool = False
 
@@ -89,7 +89,7 @@ class Suffrage:
         if message.number == self.inquiry and message.outcome != GIVEN:
             self.idle.add(who)
             if len(self.idle) == self.host.policy.enclave_size - 1 and not self.voters:
-                self.met_voter = False  # whom it had met was started again as well: nobody is left who votes
+                self.met_voter = False  # the members that it met have restarted too: no voter is left
         if message.outcome == GIVEN and (self.book.me.number,) in _NUMBER.iter_unpack(message.records):
             self.founders = tuple(number for (number,) in _NUMBER.iter_unpack(message.records))
             self._begin("new together with the others")

@@ -32,13 +32,13 @@ class Takeover:
     probes: Probes
     homes: Homes
     repair: Repair
-    version: int = 0  # of the map about which the others are asked; 0: nothing is under way
+    version: int = 0  # the version of the map that the others are asked about; 0: no takeover is running
     until_ms: int = 0
-    unasked: set[int] = field(default_factory=set)  # members without a link so far
-    asked: dict[int, int] = field(default_factory=dict)  # by the nonce of its PING: a member that has not answered
-    answered: list[int] = field(default_factory=list)  # members that are to be compared with
+    unasked: set[int] = field(default_factory=set)  # members that are not linked yet
+    asked: dict[int, int] = field(default_factory=dict)  # by the nonce of a PING: members that have not answered
+    answered: list[int] = field(default_factory=list)  # members to compare with
     comparing: Round | None = None
-    link: int = 0  # on which it is compared
+    link: int = 0  # the link of the comparison
 
     def begin(self, version: int) -> None:
         """Begins to ask, after the slots of this map have waited for `settle_ms`."""
@@ -91,7 +91,7 @@ class Takeover:
             if peer is None or peer.link is None:
                 self.unasked.add(number)
                 return
-            if not peer.foreign:  # ids under another key can be compared with nobody's
+            if not peer.foreign:  # record ids under another key cannot be compared
                 self.comparing, self.link = self.repair.compare(peer), peer.link.id
         if not (self.unasked or self.asked or self.answered or self.comparing):
             self._end()

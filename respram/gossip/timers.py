@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Now(NamedTuple):
     """The two times of a node. A step of the wall clock must not stop a timer, so timers go by the other."""
 
-    ms: int  # monotonic
+    ms: int  # monotonic clock
     wall_ms: int  # Unix time: for stamps, deadlines and cuts
 
 
@@ -209,7 +209,7 @@ class Timers:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timer]] = []
-        self._ties = 0  # equal moments come in the order of their setting
+        self._ties = 0  # timers for the same moment run in the order in which they were set
 
     def at(self, due_ms: int, timer: Timer) -> None:
         self._ties += 1

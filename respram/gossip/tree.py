@@ -19,9 +19,9 @@ from respram.gossip.timers import FindParent, RebalanceTurn, TreeTurn
 from respram.gossip.witnesses import Witnesses
 from respram.wire.messages import Attach, Attached, Detach
 
-FIRST_MS = 1_000  # after the first link
-FULL_MS = 30_000  # a parent that had no room is not asked again before
-MISSED_MAX = 2  # confirmations that may be missing
+FIRST_MS = 1_000  # from the first link to the first check
+FULL_MS = 30_000  # a full parent is not asked again before this
+MISSED_MAX = 2  # confirmations that may be missed
 
 
 
@@ -38,12 +38,12 @@ class Tree:
     neighbours: Neighbours
     witnesses: Witnesses
     is_root: bool = False
-    children: dict[int, int] = field(default_factory=dict)  # number: confirmed last
-    asking: int = 0  # a parent that has not answered yet
+    children: dict[int, int] = field(default_factory=dict)  # number to the last confirmation
+    asking: int = 0  # the parent that was asked and has not answered
     asking_role: int = LEAF
     asked_ms: int = 0
     missed: int = 0
-    full: dict[int, int] = field(default_factory=dict)  # until when
+    full: dict[int, int] = field(default_factory=dict)  # full parents, and until when
     better_since: dict[int, int] = field(default_factory=dict)
     moved_ms: int = -1_000_000_000
     moves: int = 0

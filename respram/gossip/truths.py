@@ -19,7 +19,7 @@ from respram.gossip.states import DOUBTFUL, JOINING
 from respram.gossip.timers import TruthTurn
 from respram.wire.messages import Pull, Pulled
 
-FIRST_TOKEN = 1 << 32  # pulls count from 1: an answer finds its question by its token
+FIRST_TOKEN = 1 << 32  # tokens of pulls count from 1, so an answer finds its question by its token
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Question:
     db: int
     key: bytes
     until_ms: int
-    again_ms: int  # from one asking to the next; doubles
+    again_ms: int  # interval between two attempts; doubles
     left: set[int] = field(default_factory=set)  # peers that have not answered
     known: bool = False
 

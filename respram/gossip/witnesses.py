@@ -28,8 +28,8 @@ from respram.gossip.timers import VouchDue
 from respram.wire.messages import Vouch
 
 VOUCHES = 1 << 32  # of HELLO's capabilities: this node knows VOUCH
-NUMBERS_MAX = 8_192  # of one VOUCH: 64 KiB
-SOLE_MS = 5_000  # a peer is the only one for so long before its voice is enough: others may be on their way
+NUMBERS_MAX = 8_192  # members in one VOUCH: 64 KiB
+SOLE_MS = 5_000  # time until the word of a sole peer is enough: others may be about to connect
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +37,11 @@ class Witnesses:
     host: Host
     book: AddressBook
     neighbours: Neighbours
-    heard: dict[int, int] = field(default_factory=dict)  # member: the one that vouches for it so far
-    heard_from: dict[int, dict[int, None]] = field(default_factory=dict)  # the same by who vouches, oldest first
-    _reminded: int = 0  # peers that were told all again
-    _news: list[int] = field(default_factory=list)  # proven, and not told yet
-    believed: int = 0  # the only peer, whose voice is enough; 0: there are others, or none
+    heard: dict[int, int] = field(default_factory=dict)  # member to the one that vouches for it so far
+    heard_from: dict[int, dict[int, None]] = field(default_factory=dict)  # the same by voucher, oldest first
+    _reminded: int = 0  # peers that were told everything again
+    _news: list[int] = field(default_factory=list)  # proven members that were not told yet
+    believed: int = 0  # the sole peer whose word is enough; 0: there are others, or none
 
     # -- who is proven --------------------------------------------------------------------------------
     def counts(self, number: int) -> bool:

@@ -16,7 +16,7 @@ from telling import HOST, PORT, check, same, say, true, until
 
 START_S = 240
 MAIL, PASSWORD = "ada@example.com", "a long password of ada"
-POINTS = 100  # requests of one address within ten seconds
+POINTS = 100  # requests from one address within ten seconds
 COMMAND = ["node", "node_modules/directus/cli.js"]
 SQL = """
 CREATE DATABASE directus; CREATE USER ada@localhost IDENTIFIED BY 'secret'; GRANT ALL ON directus.* TO ada@localhost;

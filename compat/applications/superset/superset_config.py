@@ -9,7 +9,7 @@ import redis
 HOST, PORT = os.environ.get("RESPRAM_HOST", "127.0.0.1"), int(os.environ.get("RESPRAM_PORT") or 0)
 SECRET_KEY = "0123456789abcdef0123456789abcdef"
 SQLALCHEMY_DATABASE_URI = f"sqlite:///{os.environ['SUPERSET_HOME']}/superset.db"
-PREVENT_UNSAFE_DB_CONNECTIONS = False  # the records that are looked at are in a file of sqlite
+PREVENT_UNSAFE_DB_CONNECTIONS = False  # the records that are shown are in an SQLite file
 TALISMAN_ENABLED = False
 STORE_CACHE_KEYS_IN_METADATA_DB = True
 

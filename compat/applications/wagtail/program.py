@@ -99,7 +99,7 @@ def main():
         site = Site.objects.get()
         same(Site.find_for_request(client.get("/admin/").wsgi_request), site)
         site.site_name = "Other"
-        site.save()  # lets go of the cached paths of sites
+        site.save()  # deletes the cached paths of sites
         same(cache.get("wagtail_site_root_paths"), None)
 
     def deletes():

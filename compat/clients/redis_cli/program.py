@@ -73,10 +73,10 @@ def interactive():
     process, master = at_a_terminal()
     try:
         read_until(master, rb"> ")
-        os.write(master, b"set ")  # the hint for what follows
+        os.write(master, b"set ")  # redis-cli shows a hint for the arguments that follow
         read_until(master, rb"key value \[NX\|XX")
         os.write(master, b"typed value EX 60\r")
-        read_until(master, rb"(?s)OK\r\n.*> ")  # typed before the next prompt, it would be thrown away
+        read_until(master, rb"(?s)OK\r\n.*> ")  # what is typed before the next prompt is discarded
         os.write(master, b"help get\r")
         read_until(master, rb"(?s)summary:.*group:.*string.*> ")
         os.write(master, b"del typed\r")

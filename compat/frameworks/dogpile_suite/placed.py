@@ -4,7 +4,7 @@ import time
 
 import redis
 
-ENDED_S = 0.003  # what ends after a millisecond is gone by then
+ENDED_S = 0.003  # a key with a life of one millisecond has ended after this
 
 
 def overwritten(self, *names):

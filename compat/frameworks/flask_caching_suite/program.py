@@ -8,7 +8,7 @@ from pathlib import Path
 import suite
 from telling import say
 
-LEAST = 50  # tests; fewer are no run of the suite
+LEAST = 50  # fewer tests mean that the suite did not run
 
 say("version", version("Flask-Caching"))
 tests = next(Path("sources").glob("*/tests"))

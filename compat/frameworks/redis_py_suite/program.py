@@ -20,7 +20,7 @@ FILES = {
         "test_asyncio/test_pubsub",
     ),
 }[sys.argv[1]]
-LEAST = {"blocking": 300, "asyncio": 350}[sys.argv[1]]  # tests; fewer are no run of the suite
+LEAST = {"blocking": 300, "asyncio": 350}[sys.argv[1]]  # fewer tests mean that the suite did not run
 
 say("version", version("redis"))
 allowed = " or ".join(line for line in Path("allowed.txt").read_text().split("\n") if line and not line.startswith("#"))

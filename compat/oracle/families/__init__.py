@@ -12,7 +12,7 @@ from compat.oracle.families import collections, designed, keys, node, scripts, s
 from compat.oracle.families.plan import Plan
 from compat.oracle.stream import Stream
 
-COMMANDS_OF_A_STREAM = 30  # drawn for one stream, about
+COMMANDS_OF_A_STREAM = 30  # approximate number drawn for one stream
 Drawer = Callable[[Draw, int, int], Plan]
 
 

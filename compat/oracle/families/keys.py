@@ -23,7 +23,7 @@ from compat.oracle.families.strings import (
 )
 from compat.oracle.stream import At, Send, Sleep, Step, Walk, Word
 
-ABSENT = b"nokey"  # never written
+ABSENT = b"nokey"  # no command writes it
 
 # Too far away for a clock of 64 bits, or no numbers at all.
 BAD_LIVES = (b"9223372036854775807", b"9223372036854775808", b"-9223372036854775809", *NOT_INTEGERS)
@@ -306,7 +306,7 @@ def getdel(draw: Draw) -> Send:
 
 def expire_past(draw: Draw) -> Send:
     name = draw.pick((b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT"))
-    moment = draw.pick(PASSED if name.endswith(b"AT") else PASSED[:2])  # from now on, a moment is still to come
+    moment = draw.pick(PASSED if name.endswith(b"AT") else PASSED[:2])  # a relative time, or a time in the future
     return send(draw, 0, name, draw.key(), moment, *conditions(draw))
 
 

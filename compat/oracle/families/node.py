@@ -143,7 +143,7 @@ KEYED: tuple[tuple[bytes, ...], ...] = (
     (b"SETRANGE", b"a", b"0", b"x"), (b"INCRBY", b"a", b"1"), (b"SCAN", b"0"), (b"object", b"freq", b"k"), (b"",),
     (b"get", b""),
 )  # fmt: skip
-SHARED = (  # parameters with the same name, the same default and the same meaning
+SHARED = (  # parameters with the same name, default and meaning in both servers
     b"save", b"appendonly", b"databases", b"timeout", b"tcp-keepalive", b"maxclients", b"requirepass",
     b"notify-keyspace-events", b"slowlog-max-len",
     b"slowlog-log-slower-than", b"proto-max-bulk-len", b"client-query-buffer-limit", b"cluster-enabled",

@@ -23,7 +23,7 @@ from compat.oracle.families.strings import (
 )
 from compat.oracle.stream import Send, Sleep, Step, Word
 
-WRONG = (  # errors at queueing: these abort the transaction
+WRONG = (  # errors while queueing, which abort the transaction
     (b"NOSUCH",), (b"NOSUCH", b"a", b"b"), (b"GET",), (b"SET", b"k0"), (b"SUBSTR", b"k0"), (b"CLIENT", b"NOSUCH"),
     (b"EXPIRE", b"k0"), (b"WATCH",),
     (b"EXEC", b"x"), (b"MULTI", b"x"), (b"DISCARD", b"x"),
@@ -107,7 +107,7 @@ def loose(draw: Draw, conn: int) -> list[Step]:
 
 # -- messages -------------------------------------------------------------------------------------
 CHANNELS = (b"a1", b"a2", b"b1", b"b2", b"c\r\n1", b"", b"d\xff")
-PATTERNS = ((b"a*", b"a[12]", b"a?"), (b"b*", b"b1"), (b"c*", b"c??1"))  # of each group a connection has one
+PATTERNS = ((b"a*", b"a[12]", b"a?"), (b"b*", b"b1"), (b"c*", b"c??1"))  # a connection subscribes to one of each group
 
 
 def pubsub(draw: Draw, proto: int, count: int) -> Plan:

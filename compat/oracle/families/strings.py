@@ -194,7 +194,7 @@ def setrange(draw: Draw) -> Send:
 
 
 # -- bits -----------------------------------------------------------------------------------------
-FULL = b"full"  # a source of BITOP that is never empty: an empty result deletes in Redis
+FULL = b"full"  # a source of BITOP that is never empty: in Redis an empty result deletes the target
 
 
 def bits(draw: Draw, proto: int, count: int) -> Plan:

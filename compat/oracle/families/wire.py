@@ -23,7 +23,7 @@ FATAL = (
     b"SET k \"v\r\n", b"SET k 'v\r\n", b"\"a\"b\r\n", b"'a'b\r\n", b"GET \"a\"\"b\"\r\n", b"'\r\n", b"\"\r\n",
     b"\"\\x\r\n", b"GET 'it\\'s\r\n",
 )  # fmt: skip
-LONG_FATAL = (  # beyond 64 KiB without an end of line, and by more than what Redis reads at once
+LONG_FATAL = (  # longer than 64 KiB without a line end, by more than Redis reads at once
     b"*" + b"1" * 100_000, b"*1\r\n$" + b"1" * 100_000, b"x" * 100_000, b"GET " + b"k" * 100_000,
 )
 SILENT_FATAL = (b"POST / HTTP/1.1\r\n", b"post x\r\n", b"Host: there\r\n", b"pOsT\r\n", b"HOST: x\r\nPING\r\n",
@@ -32,7 +32,7 @@ HARMLESS = (  # no reply is due
     b"\r\n", b"\n", b"*0\r\n", b"*-1\r\n", b"*-5\r\n", b"*-9223372036854775808\r\n", b"  \r\n", b"\t\r\n",
     b"\r\n\r\n\r\n", b"\n\n", b"   \n",
 )  # fmt: skip
-ODD = (  # accepted by Redis, strange as they are: it does not look at the two bytes behind a bulk
+ODD = (  # malformed, but accepted by Redis: it does not check the two bytes after a bulk string
     b"*1\r\n$4\r\nPINGxx", b"*2\r\n$4\r\nECHO\r\n$2\r\nab\n\n", b"*1\r\n$4\r\nPING\x00\x00", b"*1\r\n$0\r\n\r\n",
     b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n",
     b"*2\r\n$0\r\n\r\n$3\r\nabc\r\n", b"*1\r\n$5\r\n\r\n\r\nx\r\n", b"PING\n", b"ECHO a\n", b"*1\r\n$4\r\nping\r\n",

@@ -52,7 +52,7 @@ class NativeSession(Session):
     retried: bool
     decides: bool
     owner: object
-    outlet: int  # the descriptor to which a pump sends what is published; below 0: none does
+    outlet: int  # the descriptor to which a pump sends published messages; negative: none
     def __new__(cls, dispatch: Dispatch) -> NativeSession: ...
     @property
     def taken(self) -> bool: ...

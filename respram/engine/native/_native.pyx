@@ -34,12 +34,12 @@ DEF NOTES_KEPT_BYTES_MAX = 65536
 DEF TTL_MS_MAX = 1 << 46  # about 2,230 years: deadlines take 48 bits of a record
 DEF RECORD_OVERHEAD_BYTES = 70  # header 48, half a step of the arena's sizes 8, table 14 at 4.5 of 7 slots
 DEF LENGTH_MAX = (1 << 32) - 1  # of a key or a value in a record
-DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its key: more comes with the filling up
+DEF FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer requests by its key; the rest follows with the dump
 DEF FETCHED_PIECE_BYTES = 262144  # as in replication.py
 DEF SHADOW_BYTES = 6
-DEF WAITING_MANY = 32  # sessions with a delivery before them: to send to so many is a turn's work,
-DEF WAITING_BYTES_MUCH = 262144  # or so many bytes
-DEF TRACED_BYTES = 44  # more in a node that may have peers: trace 32, place in a granule's list 12
+DEF WAITING_MANY = 32  # with this many sessions to deliver to, delivery is a turn's work,
+DEF WAITING_BYTES_MUCH = 262144  # likewise with this many bytes
+DEF TRACED_BYTES = 44  # added in a node that may have peers: trace 32, place in a granule's list 12
 
 # by the number of the note
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
@@ -115,19 +115,19 @@ cdef truth run_aside(void *with_, CSession *c, const Command *command, int64_t n
 
 
 cdef enum:
-    RANKED_AT_ONCE = 256  # members of a sorted set that are asked of the core at a time
+    RANKED_AT_ONCE = 256  # members of a sorted set that are requested from the core at a time
 
 
 cdef class NativeEngine:
     cdef Engine *c
     cdef object told  # the observer
-    cdef object asked  # api.py calls it `aside`
-    cdef object failure  # of what was asked, until `take_replies`
-    cdef object gathers  # api.py says what it is asked
+    cdef object asked  # called `aside` in api.py
+    cdef object failure  # its exception, until `take_replies`
+    cdef object gathers  # see Gather in api.py
     cdef public object deliver
-    cdef object view  # of the last reply, until the next `feed`
-    cdef NativeSession whose  # of whose fast paths the observer is being told
-    cdef Keys keys  # None: nothing is sealed
+    cdef object view  # of the last reply, valid until the next `feed`
+    cdef NativeSession whose  # the session whose fast path is reporting to the observer
+    cdef Keys keys  # None: values are not sealed
 
     def __cinit__(self, settings):
         cdef CSettings c = settings_of(settings)
@@ -489,7 +489,7 @@ cdef class NativeEngine:
 
     def close(self, NativeSession session not None):
         if self.c.feed.session == &session.c:
-            session.c.closing = True  # its commands lie in what would be freed; the feed does it when it is over
+            session.c.closing = True  # its buffers are in use; the feed frees them at its end
         else:
             session_close(&session.c)
 
@@ -900,7 +900,7 @@ cdef class Packed:
 
     cdef NativeEngine engine
     cdef list records
-    cdef list stubs  # of all databases
+    cdef list stubs  # stubs of all databases
 
     def __cinit__(self, NativeEngine engine):
         self.engine = engine
@@ -931,7 +931,7 @@ cdef int feed_raw(object engine, object session, uint8_t *data, size_t len, int6
     if native.view is not None:
         native.let_go_of_reply()
     if one.c.subscriber.place:
-        python_comes(context)  # what was published to it goes before its replies
+        python_comes(context)  # messages published to it go before its replies
     reply_start[0] = native.c.reply.len if behind else 0
     if feed_start(native.c, &one.c, data, len, True, now_ms, behind) == TURN_COLD:
         python_comes(context)
@@ -954,7 +954,7 @@ cdef const uint8_t *replies_raw(object engine, size_t *end) noexcept:
     return core.reply.bytes
 
 
-cdef Feed feed = feed_raw  # as raw.pxd has them, which the compiler checks here
+cdef Feed feed = feed_raw  # the signature of raw.pxd, which the compiler checks here
 cdef void sent_raw(object engine) noexcept:
     if (<NativeEngine>engine).view is None:
         feed_forget((<NativeEngine>engine).c)

@@ -9,11 +9,11 @@ cdef class Keys:
 
     cdef Engine *c
     cdef object ring
-    cdef list ciphers  # by the core's number: `update_into` of a key, or None where it was given back
+    cdef list ciphers  # by the core's number: `update_into` of a key, or None after it was freed
     cdef list resets, runs  # likewise `reset_nonce` and `update_into` of its cipher in CTR mode,
-    cdef list wholes  # and `encrypt_into` of GCM, or None where it is not the faster way
-    cdef list pieces  # of each pad: views of its first blocks, by how many, made when first needed
-    cdef list streams  # of each pad: a view of where the keystream goes
+    cdef list wholes  # and `encrypt_into` of GCM, or None where GCM is not faster
+    cdef list pieces  # of each pad: views of its first blocks, by their number, made when first needed
+    cdef list streams  # of each pad: a view of the memory for the keystream
 
     def __cinit__(self, ring):
         self.ring = ring
@@ -112,7 +112,7 @@ cdef truth keys_lend(void *context, uint64_t id_, uint32_t key, const uint8_t **
         if found is None:
             return 0
         PyObject_GetBuffer(found.key, &view, PyBUF_SIMPLE)
-        bytes_[0] = <const uint8_t *>view.buf  # the ring's own memory, which the buffer need not hold
+        bytes_[0] = <const uint8_t *>view.buf  # the ring's own memory, which outlives the buffer
         PyBuffer_Release(&view)
         while len(keys.ciphers) <= key:
             for each in (keys.ciphers, keys.resets, keys.runs, keys.wholes):

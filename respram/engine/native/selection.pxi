@@ -3,7 +3,7 @@
 DEF SHIFT_MAX = 62
 DEF FAR = 1 << 62
 DEF PLACE_BITS = 32 # of a cursor: replication.py
-DEF SLICE_RECORDS = 50000  # 100 ns each, a cache miss and a busy machine included
+DEF SLICE_RECORDS = 50000  # 100 ns each, on a busy machine with cache misses
 
 cdef inline int64_t within(number) except? -1:
     """Cuts and cursors come from peers: what lies beyond all time is as good as its end."""

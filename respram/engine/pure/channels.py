@@ -6,7 +6,7 @@ from respram.engine.api import FRAMES_BYTES_MAX, LISTENING_PATTERNS_MAX, LISTENI
 from respram.engine.pure.keyspace import Keyspace
 from respram.glob import glob_match
 
-FRAME_HEAD_BYTES = 80  # more than its fixed parts and three lengths take
+FRAME_HEAD_BYTES = 80  # bound of its fixed parts and three lengths
 
 
 class Channels:
@@ -23,7 +23,7 @@ class Channels:
         self.pattern_bytes = 0
         # names, and whether they are patterns, of each listener
         self.heard: dict[Session, dict[tuple[bytes, bool], None]] = {}
-        self.frames: dict[Session, list[bytes]] = {}  # published, and not delivered yet
+        self.frames: dict[Session, list[bytes]] = {}  # published and not yet delivered
         self.frames_bytes = 0
         self.spread: list[tuple[bytes, bytes]] = []
         self.spread_bytes = 0

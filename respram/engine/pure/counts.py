@@ -14,7 +14,7 @@ from respram.record import DATABASES, HASH, NAME_LENGTH, member_key
 
 # of a number that INCRBYFLOAT adds here: they and their power of ten are long doubles without rounding
 FLOAT_DIGITS_MAX = 18
-FLOAT_TEXT_BYTES = 48  # of the sum, at most
+FLOAT_TEXT_BYTES = 48  # the longest text of a sum
 _PLAIN = re.compile(rb"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 

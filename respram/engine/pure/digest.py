@@ -26,7 +26,7 @@ from respram.engine.replication import (
 )
 from respram.record import DATABASES
 
-ROW_BYTES = 170  # what a row takes here: id, granule entry, its share of the counts
+ROW_BYTES = 170  # cost of a row: its id, its entry in a granule, its share of the counts
 
 
 class Granule:
@@ -45,10 +45,10 @@ class Digests:
         self.count = 0
         self.sum = 0
         self.granules: dict[int, Granule] = {}
-        self.lowest = 0  # no granule lies before it; meaningless while there are none
-        self.young: dict[int, dict[int, list[int]]] = {}  # stamp granule, end granule: count and sum
-        self.young_from = 0  # stamp granules before it are no longer counted apart
-        self.stamps: dict[int, int] = {}  # stamp granule: how many rows
+        self.lowest = 0  # no granule lies before it; undefined while there are none
+        self.young: dict[int, dict[int, list[int]]] = {}  # stamp granule to end granule to count and sum
+        self.young_from = 0  # older stamp granules are no longer counted separately
+        self.stamps: dict[int, int] = {}  # rows by stamp granule
 
     def add(self, row: Row) -> None:
         if row.value is None and row.db < DATABASES:
@@ -86,7 +86,7 @@ class Digests:
         self.stamps[stamp] -= 1
         if not self.stamps[stamp]:
             del self.stamps[stamp]
-        gone = max(stamp, clock >> STAMP_GRANULE_SHIFT)  # a cut between the two still has the row
+        gone = max(stamp, clock >> STAMP_GRANULE_SHIFT)  # a cut between the two still contains the row
         if gone >= self.young_from:
             tally = self.young.setdefault(gone, {}).setdefault(end, [0, 0])
             tally[0] -= 1

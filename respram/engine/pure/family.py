@@ -24,11 +24,12 @@ from respram.record import (
 )
 from respram.stamp import from_ms
 
-FAMILY_BYTES = 600  # what a family takes besides its members (measured)
-MEMBER_BYTES = 16  # a place in its array, and the row's link to it
-RAISED_AT_ONCE = 512  # members that a longer deadline of their head is given to in one go; the others follow in slices
-FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer asks for by its key: more comes with the filling up
-EVENTS = {HASH: b"hset", SET: b"sadd", ZSET: b"zadd"}  # what the observer is told of members that a peer sent
+FAMILY_BYTES = 600  # overhead of a family without its members (measured)
+MEMBER_BYTES = 16  # a member's place in the array, and the row's reference to it
+RAISED_AT_ONCE = 512  # members that get a longer deadline of their head at once; the others follow in slices
+FETCHED_BYTES_MAX = 1 << 20  # of a collection that a peer requests by its key; the rest follows with the dump
+# Names under which the observer hears of members that a peer sent.
+EVENTS = {HASH: b"hset", SET: b"sadd", ZSET: b"zadd"}
 LET_GO = {HASH: b"hdel", SET: b"srem", ZSET: b"zrem"}
 ENDED = {HASH: b"hexpired", SET: b"sexpired", ZSET: b"zexpired"}
 
@@ -305,7 +306,7 @@ def is_cleared(keyspace: Store, space: int, member: bytes, clock: int, now_ms: i
         return True
     row = keyspace.found(db, key)
     if row is None or max(row.deadline_ms, row.shadow_ms) <= now_ms:
-        return False  # nothing that ended with it can be alive anywhere
+        return False  # no record that ended with it can exist anywhere
     if row.value is not None and row.deadline_ms > now_ms:
         return row.kind != space // DATABASES and clock <= row.clock
     return clock <= ended_at(row)

@@ -59,12 +59,12 @@ class PureSession:
         self.owner: object = None
         self.dispatch = dispatch
         self.scanner = Scanner(settings)
-        self.queue: deque[list[bytes]] = deque()  # parsed and not yet executed
+        self.queue: deque[list[bytes]] = deque()  # parsed commands that have not run
         self.keeping = self.keeps = 0
         self.exec_bytes_max = sys.maxsize
         self.begun = self.watches = self.midway = False
         self.keep = Kept()
-        self.watching: dict[tuple[int, bytes], tuple[int, int]] = {}  # keys under WATCH, with their stamps
+        self.watching: dict[tuple[int, bytes], tuple[int, int]] = {}  # watched keys and their stamps
         self.defaulted = 0
 
     @property
@@ -120,7 +120,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.observer: api.Observer | None = None
-        self.gathering = False  # within a fast path
+        self.gathering = False  # a fast path is running
         self.kept: list[tuple[bytes, int, bytes]] = []
         self.telling: Session | None = None
 
@@ -152,16 +152,16 @@ class Wire:
         self.awake_until_ms = 0
         self.notes = Notes()
         self.calls = {command.name: 0 for command in HOT}
-        self._out: list[bytes] = []  # replies of the feed under way
-        self._said_bytes = 0  # of them
-        self._commands_left = 0  # of the turn under way
+        self._out: list[bytes] = []  # replies of this feed
+        self._said_bytes = 0  # bytes of these replies
+        self._commands_left = 0  # commands that may still run in this turn
         self.is_feeding = False
         self.homes = Homes()
         self.gather: api.Gather | None = None
         self.channels = Channels()
         keyspace.publish = self.channels.publish
-        self._current: list[bytes] | None = None  # what dispatch was asked about
-        self._taken = 0  # so many it has sent elsewhere
+        self._current: list[bytes] | None = None  # the command that dispatch is handling
+        self._taken = 0  # commands of the batch that it has sent to other nodes
         # By the name as sent, in the two spellings that clients use; others are found by lower().
         self.programs = Programs(keyspace, self._fast_reply)
         self._hot: dict[bytes, tuple[Command, Handler, int]] = {
@@ -175,7 +175,7 @@ class Wire:
         if data:
             session.scanner.push(bytes(data))
             if not isinstance(data, bytes) and not memoryview(data).readonly:
-                data[:] = bytes(len(data))  # the receive buffer holds no value longer than needed
+                data[:] = bytes(len(data))  # wipes the receive buffer, so that no value stays longer than needed
         session.more = False
         if self.awake_until_ms and now_ms > self.awake_until_ms:
             self.keyspace.hot_reads = self.hot_writes = False
@@ -221,7 +221,7 @@ class Wire:
                 if session.closing and not session.midway:
                     self.close(session)
                     return
-                if not session.midway:  # else a part of an EXEC's share may be spent already
+                if not session.midway:  # otherwise a part of an EXEC's budget may be spent
                     self.keyspace.allow(LOOK_BYTES * len(argv))
                 self._current, self._taken = argv, 0
                 reply = None if self._gathered(session) else session.dispatch(session, argv, now_ms)
@@ -259,9 +259,9 @@ class Wire:
         if self.keyspace.families.found and self._meets_head(session.db, command, argv):
             return None
         if session.tracks and command.key_specs and not command.first_key:
-            return None  # which keys it reads is seen by who runs it
+            return None  # a handler that runs it records which keys it reads
         if command.group == b"pubsub" and self.notes.kept:
-            return None  # who tracks a key hears of its change before what is published after it
+            return None  # a client that tracks a key is told of its change before it sees a later message
         self.notes.gathering = True
         reply = handler(self.keyspace, session, argv, now_ms)
         self.notes.gathering = False
@@ -313,7 +313,7 @@ class Wire:
         if session.watching:
             if is_changed(keyspace, session.watching, now_ms):
                 return b"_\r\n" if session.proto == 3 else b"*-1\r\n"
-            session.watching.clear()  # whatever EXEC itself does to them
+            session.watching.clear()  # EXEC's own writes do not count as changes
         self.say(b"*%d\r\n" % session.kept)
         keyspace.allow(session.kept_bytes + LOOK_BYTES * session.kept_work)
         argv = self._run_queued(session, now_ms, session.exec_bytes_max)
@@ -389,7 +389,7 @@ class Wire:
         return self.homes.home_of((self._hot.get(argv[0]) or self._hot[argv[0].lower()])[0], argv)
 
     def forget_reply(self) -> None:
-        self._out.clear()  # Python's objects cannot be overwritten
+        self._out.clear()  # the references go; Python's objects cannot be overwritten
 
     def say(self, reply: bytes) -> None:
         self._out.append(reply)
@@ -415,7 +415,7 @@ class Wire:
                 self._out.clear()
                 self._said_bytes = 0
         if session.closing:
-            self._out.clear()  # the rest of them too: they would be taken for those of other commands
+            self._out.clear()  # the remaining replies too: they would be taken for replies to other commands
         return None
 
     def close(self, session: Session) -> None:

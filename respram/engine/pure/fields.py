@@ -9,7 +9,7 @@ from respram.integers import INT64_MAX, INT64_MIN, parse_int
 from respram.record import DATABASES, HASH, NAME_LENGTH, SET, member_key, name_of
 
 DIGITS_BYTES = 20
-FRAME_BYTES = 32  # of a part of a reply, as the native engine counts it
+FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
 
 Reply = bytes | None
 
@@ -186,7 +186,7 @@ def _rows(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
     size = FRAME_BYTES + sum(2 * FRAME_BYTES + len(row.key) + len(row.value or b"") for row in rows)
     if size > HOT_REPLY_BYTES_MAX:
         return None
-    keyspace.moved += size  # a walk counts for what it tells, its frames too
+    keyspace.moved += size  # the frames of a walk's replies count too
     _count(keyspace, there)
     return rows
 

@@ -11,7 +11,7 @@ from respram.catalog import Command
 from respram.catalog.hot import needs
 from respram.glob import glob_match, glob_steps
 
-GUARD_STEPS_MAX = 65_536  # comparisons for one key, about 50 us in the native engine
+GUARD_STEPS_MAX = 65_536  # comparisons for one key: about 50 us in the native engine
 
 
 class Guard:
@@ -21,7 +21,7 @@ class Guard:
         self.patterns = tuple(patterns.items())
 
     def allows(self, command: Command, argv: list[bytes]) -> bool:
-        if not command.first_key:  # where its keys are, if it has some, is for others to find out
+        if not command.first_key:  # the dispatcher finds its keys, if any
             return not command.key_specs
         modes = needs(command)
         last = command.last_key if command.last_key >= 0 else len(argv) + command.last_key

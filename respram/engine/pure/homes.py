@@ -13,7 +13,7 @@ class Homes:
     __slots__ = ("table",)
 
     def __init__(self) -> None:
-        self.table: array[int] | None = None  # None: all is decided here
+        self.table: array[int] | None = None  # None: this node decides about every key
 
     def use(self, table: bytes | None) -> None:
         if table is not None and len(table) != 2 * SLOTS:

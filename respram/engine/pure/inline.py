@@ -3,7 +3,7 @@
 import re
 
 BLANKS = b" \t\n\v\f\r"
-ENDS_WORD = b" \t\n\r"  # inside a word without quotes the other two are bytes like others, as in Redis
+ENDS_WORD = b" \t\n\r"  # inside an unquoted word the other two are ordinary bytes, as in Redis
 ESCAPES = {0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09, 0x62: 0x08, 0x61: 0x07}
 
 

@@ -35,9 +35,9 @@ from respram.seal import Ring
 from respram.stamp import advance, to_ms
 
 PARTITIONS = 4096
-SEAL_BYTES = 96  # what a row's seal takes
-STUB_BYTES = 400  # what a stub's row and name take, with all entries (measured)
-ROW_BYTES = 320  # what a row, its dict, wheel and partition entries take besides key and value (measured)
+SEAL_BYTES = 96  # overhead of a row's seal
+STUB_BYTES = 400  # of a stub: its row, its name and all entries (measured)
+ROW_BYTES = 320  # of a row: its entries in the dict, wheel and partition, without key and value (measured)
 
 
 class Keyspace:
@@ -52,34 +52,34 @@ class Keyspace:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.hot_reads = True  # whether hot commands may answer where a miss is told or asked for
+        self.hot_reads = True  # False: reads of missing keys go through `dispatch`, which reports or requests them
         self.tables: list[dict[bytes, Row]] = [{} for _ in range(SPACES)]
         self.partitions: list[dict[int, dict[bytes, Row]]] = [{} for _ in range(SPACES)]
         # programs.py sets it: it needs the fast paths, too
         self.run_program: Callable[[Session, list[bytes], int], bytes | None]
-        self.publish: Callable[[Session, list[bytes]], bytes | None]  # and feed.py this
-        self.live = [0] * SPACES  # rows with a value, past their deadline or not
+        self.publish: Callable[[Session, list[bytes]], bytes | None]  # set by feed.py, as the one above
+        self.live = [0] * SPACES  # rows with a value, past their deadline or not, by space
         self.wheel = Wheel()
         self.outbox = Outbox(settings.outbox_bytes_max)
         self.observer: Observer | None = None
-        self.clock = 0  # of the last stamp given here or merged
+        self.clock = 0  # of the latest stamp that was made or merged here
         self.record_bytes = 0
         # of databases 0 to 15, by the names of their keys; a key has a row or a stub, never both
         self.stubs: dict[bytes, Row] = {}
-        self.named: dict[bytes, Row] = {}  # rows of these by the names of their keys, where digests are kept
-        self.stub_rows = self.stub_key_bytes = 0  # of the other spaces, whose stubs are rows
+        self.named: dict[bytes, Row] = {}  # stubs by the names of their keys, if digests are stored
+        self.stub_rows = self.stub_key_bytes = 0  # stubs of the other spaces are ordinary rows
         self.writes = self.expired = 0
         self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
         self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
-        self.hits = self.misses = 0  # of reads by commands
-        self.defaulted = 0  # writes of the fast paths that named no TTL
-        self.moved = 0  # bytes of values read and written
-        self.moved_max: int | None = None  # where the command under way has had its share
-        self.digests: Digests | None = None  # kept where there may be peers
+        self.hits = self.misses = 0  # reads by commands that found a key, or did not
+        self.defaulted = 0  # writes without a TTL on fast paths
+        self.moved = 0  # bytes of values that were read and written
+        self.moved_max: int | None = None  # at this many bytes, the running command has used its share
+        self.digests: Digests | None = None  # set if there may be peers
         self.row_bytes = ROW_BYTES
         self.seals: Seals | None = None
         self.families = Families()
-        self.in_use: dict[int, int] = {}  # rows by the key that their values are sealed with
+        self.in_use: dict[int, int] = {}  # rows by the key that seals their values
 
     # -- reading ----------------------------------------------------------------------------------
     def row(self, db: int, key: bytes, now_ms: int) -> Row | None:
@@ -88,7 +88,7 @@ class Keyspace:
         if row is None or row.value is None or row.deadline_ms <= now_ms:
             return None
         if row.kind and not family.settled(self, row, now_ms).count:
-            return None  # without a member it is no key
+            return None  # without members the key does not exist
         return None if row.family is not None and family.is_dying(row) else row
 
     def found(self, db: int, key: bytes) -> Row | None:
@@ -417,7 +417,8 @@ class Keyspace:
         its, was_seen = row.family, not family.is_dying(row)
         assert its is not None
         self._destroy(row, now_ms)
-        is_last = was_seen and its.headed and not its.count  # with it the key is gone, be its head overdue or not
+        # With its last member the key ends, whether its head is overdue or not.
+        is_last = was_seen and its.headed and not its.count
         self.expired += is_last
         if self.observer is not None and was_seen:
             family.told_of_member(self, family.ENDED, row.db, row.key, now_ms)

@@ -49,7 +49,7 @@ def _known(keyspace: Keyspace, record: Record) -> tuple[Record, Row | None]:
 def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
     settings = keyspace.settings
     if record.named and keyspace.digests is None:
-        return False  # it could not find the row that it is about
+        return False  # it did not find the row that it refers to
     horizon_ms = now_ms + settings.max_ttl_ms + settings.clock_offset_ms_max
     size = len(record.key) + len(record.value or b"")
     return (
@@ -57,7 +57,8 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
         # a stub is no life, but the memory of one that others may have given
         and record.deadline_ms <= (horizon_ms if record.value is not None else now_ms + SHADOW_MS_MAX)
         and record.shadow_ms <= now_ms + SHADOW_MS_MAX
-        and (size <= settings.bulk_bytes_max or record.value is None)  # a key that is too large here ends as a stub
+        # A key that is too large here is stored as a stub.
+        and (size <= settings.bulk_bytes_max or record.value is None)
         and (row is not None or not keyspace.full())
     )
 
@@ -74,21 +75,21 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     else:
         shadow_ms = shadow_of(record.deadline_ms, record.shadow_ms, row.deadline_ms, row.shadow_ms)
     if record.value is None and record.db < DATABASES and record.deadline_ms > shadow_ms:
-        shadow_ms = record.deadline_ms  # of a clock that is ahead of this one
+        shadow_ms = record.deadline_ms  # the sender's clock is ahead of this one
     keyspace.clock = max(keyspace.clock, record.clock)
     value = record.value if record.deadline_ms > now_ms else None
     if value is not None and is_member(record.db) and family.is_cleared(keyspace, record.db, record.key, record.clock,
                                                                         now_ms):
-        value = None  # it stays as a stub, for as long as others may keep it
+        value = None  # stored as a stub for as long as other nodes may hold it
     seen = None if keyspace.observer is None or record.named else _Seen(keyspace, record, now_ms)
     if not record.named:
-        row = keyspace.found(record.db, record.key)  # looking destroys what is overdue
+        row = keyspace.found(record.db, record.key)  # the lookup destroys overdue rows
     if value is None and max(record.deadline_ms, shadow_ms) <= now_ms:
         if row is not None:
             keyspace.wheel.remove(row)
             keyspace.remove(row, record.clock)
     elif value is None and record.db < DATABASES:
-        if record.kind:  # over already: a mark remembers the end, since a stub has no deadline
+        if record.kind:  # it has ended: a mark stores the end, since a stub has no deadline
             ended = max(record.clock, from_ms(record.deadline_ms))
             keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms)
         name = record.key if record.named else stub_name(record.db, record.key)
@@ -96,7 +97,7 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
     else:
         seal = record.seal if value is not None else None
         if value is not None and seal is None and not record.kind:
-            value, seal = keyspace.sealed(value)  # a peer that does not seal: what lies here is sealed all the same
+            value, seal = keyspace.sealed(value)  # the peer does not seal values, and this node does
         keyspace.write(
             row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,
             shadow_ms, record.implicit, now_ms, record.kind if value is not None else 0,

@@ -10,8 +10,8 @@ from respram.engine.pure.keyspace import Keyspace
 
 QUEUED = b"+QUEUED\r\n"
 OK = b"+OK\r\n"
-WATCHED_BYTES_MAX = 4096  # of a session; `dispatch` serves a session that watches more, and counts them
-WATCHED_BYTES = 32  # of a key besides its own, as the native engine has them
+WATCHED_BYTES_MAX = 4096  # of one session; a session that watches more is served by `dispatch`, which counts them
+WATCHED_BYTES = 32  # overhead of a key, as in the native engine
 
 Stamps = dict[tuple[int, bytes], tuple[int, int]]
 
@@ -28,8 +28,8 @@ class Kept:
 
     def __init__(self) -> None:
         self.commands: deque[list[bytes]] = deque()
-        self.work = 0  # keys that they will look up
-        self.bytes = 0  # of their arguments
+        self.work = 0  # keys that the queued commands name
+        self.bytes = 0  # of the queued arguments
 
     def add(self, command: Command, argv: list[bytes], keeping: int, full: bool) -> bool:
         """Queues a command. False: it is for `dispatch`. Arguments other than their number are checked at EXEC."""

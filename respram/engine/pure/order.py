@@ -22,10 +22,10 @@ from respram.record import ZSET
 if TYPE_CHECKING:
     from respram.engine.pure.keyspace import Keyspace
 
-LEAF_MAX = 63  # members: 1 KiB in C
-INNER_MAX = 72  # children: 2 KiB in C
+LEAF_MAX = 63  # members of a leaf: 1 KiB in C
+INNER_MAX = 72  # children of an inner node: 2 KiB in C
 LEAF_BYTES = 600  # of a leaf here, without its members' tuples (measured)
-ITEM_BYTES = 96  # a tuple, its float, its place in a leaf (measured)
+ITEM_BYTES = 96  # of a tuple, its float and its place in a leaf (measured)
 
 
 class Leaf:

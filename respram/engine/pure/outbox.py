@@ -4,7 +4,7 @@ Keyed by key, so that a key written a thousand times between two drains travels 
 fit is dropped, all of it, and said: anti-entropy repairs the rest, and is the guarantee anyway.
 """
 
-KEY_BYTES = 160  # an entry of the dict and its tuple
+KEY_BYTES = 160  # of an entry of the dict and its tuple
 
 
 class Outbox:

@@ -67,7 +67,7 @@ def setbit(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     value = bytearray(_value(keyspace, row))
     value.extend(bytes(max(at + 1 - len(value), 0)))
     old = bool(value[at] & mask)
-    if row is None or at >= _length(row) or old != wanted:  # else nothing changes: no stamp, no event, as in Redis
+    if row is None or at >= _length(row) or old != wanted:  # unchanged otherwise: no stamp and no event, as in Redis
         value[at] = value[at] | mask if wanted else value[at] & ~mask
         _rewrite(keyspace, session, argv[1], row, bytes(value), now_ms, b"setbit")
     return b":%d\r\n" % old

@@ -16,8 +16,8 @@ from respram.integers import parse_int
 from respram.program import CALL_ARGS_MAX, LOG_BYTES_MAX, RUN_STEPS_MAX, Op, Program
 
 PLAIN = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?\Z")
-DIGITS_MAX = 15  # of a number in a text: a double holds them all
-EXACT_MAX = 2.0**53  # below it a double and an integer are the same
+DIGITS_MAX = 15  # digits of a number in a text: a double represents all such numbers
+EXACT_MAX = 2.0**53  # below it every integer is an exact double
 LIVES = frozenset({b"ttl", b"pttl", b"expiretime", b"pexpiretime"})
 NOT_INSIDE = frozenset({b"select", b"eval", b"evalsha", b"multi", b"exec", b"discard", b"watch", b"unwatch"})
 
@@ -151,7 +151,7 @@ class Programs:
         if reply is not None and name in LIVES:
             row = self._keyspace.row(session.db, argv[1], now_ms)
             if row is not None and row.implicit:
-                return b":-1\r\n"  # a deadline that nobody named counts as none: see commands/scripts.py
+                return b":-1\r\n"  # an implicit deadline counts as none: see commands/scripts.py
         return reply
 
     def _called(self, session: Session, argv: list[bytes], now_ms: int) -> Value:
@@ -299,5 +299,5 @@ def _of_two(op: int, left: Value, right: Value) -> Value:
         quotient = one / two
         found = one - math.floor(quotient) * two if math.isfinite(quotient) else quotient
     if not math.isfinite(found) or (not found and math.copysign(1.0, found) < 0):
-        raise DeclinedError  # there is no infinity and no -0 in a program
+        raise DeclinedError  # programs have no infinity and no -0
     return found

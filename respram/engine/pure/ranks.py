@@ -20,11 +20,11 @@ from respram.integers import parse_double, parse_int
 from respram.record import DATABASES, ZSET, member_key
 
 PLAIN = re.compile(rb"-?[0-9]+(\.[0-9]*)?")
-MEMBER_BYTES, SCORE_BYTES = 64, 64  # of a reply besides its names, as the native engine counts them
+MEMBER_BYTES, SCORE_BYTES = 64, 64  # cost of a part of a reply besides the names, as in the native engine
 ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
-LET_GO_AT_ONCE = 1024  # members of one command; more are for `dispatch`
+LET_GO_AT_ONCE = 1024  # members that one command removes; `dispatch` removes more
 ADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch"})
-DIGITS_MAX = 15  # a double holds so many to the last of them
+DIGITS_MAX = 15  # a double represents all numbers with this many digits
 
 
 def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -253,7 +253,7 @@ def _pop(keyspace: Keyspace, session: Session, argv: list[bytes], highest: bool,
     told = _range(keyspace, session, order, rank, count, highest, True, flat=len(argv) == 2)
     if told is None:
         return None
-    keyspace.hits, keyspace.misses = hits, misses  # what follows counts
+    keyspace.hits, keyspace.misses = hits, misses  # only the second lookup counts
     event = b"zpopmax" if highest else b"zpopmin"
     _let_go(keyspace, session, argv, order, size - count if highest else 0, count, event, now_ms)
     return told

@@ -8,11 +8,11 @@ from respram.glob import compile_glob, fits
 from respram.integers import parse_int
 from respram.record import DATABASES
 
-NIL = (b"", b"", b"$-1\r\n", b"_\r\n")  # by protocol
+NIL = (b"", b"", b"$-1\r\n", b"_\r\n")  # indexed by the protocol
 SCAN_COUNT = 10
-SCAN_COUNT_MAX = 1024  # a walk of more keys is for `dispatch`
-SCAN_PATTERN_BYTES_MAX = 256  # a longer pattern, too
-SCAN_LOOK_BYTES = 128  # that a key counts for which is walked by
+SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
+SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
+SCAN_LOOK_BYTES = 128  # a visited key counts for this many bytes
 KIND_NAMES = (b"string", b"hash", b"set", b"zset")
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 

@@ -18,20 +18,20 @@ class Row:
     )  # fmt: skip
 
     db: int
-    key: bytes  # its name in a key's stub
-    value: bytes | None  # None: a stub. Touched by Keyspace.read and Keyspace._write alone.
-    seal: Seal | None  # how the value is sealed
+    key: bytes  # for a stub: the name of its key
+    value: bytes | None  # None: a stub. Only Keyspace.read and Keyspace._write access it
+    seal: Seal | None  # None: the value is not sealed
     clock: int
     node: int
     deadline_ms: int
     shadow_ms: int
     implicit: bool
-    due_ms: int  # where the wheel has it
+    due_ms: int  # its time in the wheel
     level: int
     kind: int  # of the head of a collection; else 0
     family: "Family | None"  # of a member with a value
-    place: int  # among its members
-    id: int  # see ids.py; kept by the digests, where peers are
+    place: int  # index among the family's members
+    id: int  # see ids.py; set by the digests, if there may be peers
 
 
 class Order(Protocol):
@@ -41,7 +41,7 @@ class Order(Protocol):
     def remove(self, name: bytes, value: bytes) -> None: ...
 
 
-ORDERS: dict[int, Callable[[], Order]] = {}  # by kind; made with the family
+ORDERS: dict[int, Callable[[], Order]] = {}  # by kind
 
 
 class Family:
@@ -52,18 +52,18 @@ class Family:
     )  # fmt: skip
 
     def __init__(self, space: int, key: bytes) -> None:
-        self.space = space  # of its members
+        self.space = space  # the space of its members
         self.key = key
         self.rows: list[Row] = []
-        self.dying = 0  # so many at the beginning are cleared, and wait to be wiped
-        self.headed = False  # there is a head of this kind, past its deadline or not
-        self.latest = 0  # no member's clock is above it
-        self.version = 0  # another number after each change
-        self.soonest_ms = 0  # no member ends before it; meaningless without members
-        self.last_ms = 0  # no member ends behind it
-        self.shown = 0  # no member that was seen under a head that has ended has a clock above it
-        self.raising = 0  # so many, from the beginning, may need the longer deadline of the head
-        self.queued = False  # slices have work with it
+        self.dying = 0  # members at the beginning that are cleared and wait to be wiped
+        self.headed = False  # a head of this kind exists, past its deadline or not
+        self.latest = 0  # the highest clock of its members is not above it
+        self.version = 0  # changes with every change of its members
+        self.soonest_ms = 0  # no member ends earlier; undefined without members
+        self.last_ms = 0  # no member ends later
+        self.shown = 0  # no member that was visible under an ended head has a higher clock
+        self.raising = 0  # members at the beginning that may need the head's longer deadline
+        self.queued = False  # queued for slices of work
         make = ORDERS.get(space // DATABASES)
         self.order = make() if make is not None else None
 
@@ -78,6 +78,6 @@ class Families:
 
     def __init__(self) -> None:
         self.found: dict[tuple[int, bytes], Family] = {}
-        self.queue: deque[Family] = deque()  # those with work
-        self.empty = [0] * DATABASES  # heads without members
+        self.queue: deque[Family] = deque()  # families that wait for slices of work
+        self.empty = [0] * DATABASES  # heads without members, by database
         self.version = 0

@@ -37,12 +37,12 @@ class Scanner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.buffer = bytearray()
-        self.at = 0  # in buffer: everything before is consumed
+        self.at = 0  # offset in the buffer: everything before it is consumed
         self.args: Command = []
         self.args_bytes = 0
-        self.args_left = 0  # of the multibulk command under way
-        self.bulk_bytes = -1  # of the argument under way; -1: its header has not come
-        self.fault: bytes | None = None  # set once; b"" means: close without a word
+        self.args_left = 0  # of the current multibulk command
+        self.bulk_bytes = -1  # of the current argument; -1: its header is not complete
+        self.fault: bytes | None = None  # set once; b"": close without a reply
 
     def push(self, data: bytes) -> None:
         self.buffer += data
@@ -61,7 +61,7 @@ class Scanner:
         commands: list[Command] = []
         if self.broken:
             return commands
-        if not trusted or self.args_left:  # or the rest of a command that an earlier read began
+        if not trusted or self.args_left:  # the rest of a command that an earlier read began
             self._scan(commands, trusted, 1)
         if trusted and not (self.args_left or self.broken) and self.at < len(self.buffer):
             if not self._believe_hiredis(commands):
@@ -133,7 +133,7 @@ class Scanner:
         if end + 2 > len(self.buffer):
             return False
         value = parse_int(bytes(self.buffer[self.at + 1 : end]))
-        self.at = end + 2  # the byte behind CR is taken for LF unseen, as in Redis
+        self.at = end + 2  # the byte after CR is taken for LF without a check, as in Redis
         return value
 
     def _scan_count(self, trusted: bool) -> bool:

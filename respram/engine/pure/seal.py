@@ -26,13 +26,13 @@ class Seals:
     def __init__(self, ring: Ring, node: int, writes: bool) -> None:
         self.ring = ring
         self.node = node
-        self.writes = writes  # whether local writes are sealed; what comes sealed is opened in any case
-        self.position = 0  # of the next block that nothing was sealed with
+        self.writes = writes  # local writes are sealed; sealed records from peers are opened in any case
+        self.position = 0  # the next unused counter block
         self.long_count = 0
         self.pad = bytearray()
         self.pad_key: SealKey | None = None
         self.ahead = 0  # position of the pad's first block
-        self.spent = 0  # blocks of the pad
+        self.spent = 0  # used blocks of the pad
 
     def seal(self, value: bytes) -> tuple[bytes, Seal]:
         blocks = blocks_of(len(value))

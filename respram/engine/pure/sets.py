@@ -15,14 +15,14 @@ from respram.glob import compile_glob, fits, glob_steps
 from respram.integers import parse_int
 from respram.record import DATABASES, HASH, NAME_LENGTH, SET, member_key, name_of
 
-SETS_MAX = 16  # of one command; more are for `dispatch`
-LOOKS_MAX = 8192  # of one command; likewise
-SEEN_BYTES = 128  # that a member counts for which is looked up
-FRAME_BYTES = 32  # of a part of a reply, as the native engine counts it
+SETS_MAX = 16  # sets of one command; more are left to `dispatch`
+LOOKS_MAX = 8192  # lookups of one command; more are left to `dispatch`
+SEEN_BYTES = 128  # a member that is looked up counts for this many bytes
+FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
 SCAN_COUNT = 10
-SCAN_COUNT_MAX = 1024  # a walk of more members is for `dispatch`
-SCAN_PATTERN_BYTES_MAX = 256  # a walk with a longer pattern, too
-SCAN_STEPS_MAX = 65_536  # of comparing names with a pattern: about 0.1 ms in the native engine
+SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
+SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
+SCAN_STEPS_MAX = 65_536  # steps of matching names with a pattern: about 0.1 ms in the native engine
 IN_ALL, IN_ANY, IN_NONE = range(3)
 
 Reply = bytes | None

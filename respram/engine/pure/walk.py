@@ -6,7 +6,7 @@ from respram.engine.pure.keyspace import PARTITIONS, Keyspace
 from respram.engine.pure.record import Row
 from respram.record import DATABASES
 
-TTL_SAMPLE = 64  # rows looked at for an average
+TTL_SAMPLE = 64  # rows that are read for an average
 
 
 def count(keyspace: Keyspace, db: int, now_ms: int) -> int:

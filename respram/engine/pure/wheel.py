@@ -13,7 +13,7 @@ from respram.engine.pure.record import Row
 
 SHIFTS = (3, 10, 16, 22)
 LEVELS = len(SHIFTS)
-REACH = (2 << 10, 2 << 16, 2 << 22)  # how far ahead of now a level reaches; the last has no end
+REACH = (2 << 10, 2 << 16, 2 << 22)  # how far from now a level reaches; the last has no end
 
 
 class Wheel:

@@ -31,7 +31,7 @@ def set_(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
     """SET key value, with its options in any order."""
     options = _options(keyspace, argv, now_ms) if len(argv) >= 3 else None
     if options is None or (options.ttl_ms == 1 and not argv[2]):
-        return None  # the latter is how everybody lets go: see commands/strings.py
+        return None  # the empty value with PX 1 is how any user lets go of a key: see commands/strings.py
     if options.looks:
         return _set_looking(keyspace, session, argv, options, now_ms)
     return _store(keyspace, session, argv[1], argv[2], options.ttl_ms, now_ms)
@@ -160,7 +160,7 @@ def msetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
         return None
     rows = [keyspace.row(session.db, key, now_ms) for key in names]
     if (options.ttl_ms == 1 and b"" in values) or any(row is not None and row.kind for row in rows):
-        return None  # the former is how everybody lets go: see commands/strings.py
+        return None  # with an empty value, this is how any user lets go of a key: see commands/strings.py
     there = sum(row is not None for row in rows)
     if (options.condition == b"NX" and there) or (options.condition == b"XX" and there < count):
         return b":0\r\n"
@@ -258,7 +258,7 @@ def _store(
     if keyspace.full() or len(value) > HOT_BYTES_MAX or len(key) > HOT_BYTES_MAX:
         return None
     if ttl_ms == 1 and not value:
-        return None  # how everybody lets go: see commands/strings.py
+        return None  # with an empty value, this is how any user lets go of a key: see commands/strings.py
     _put(keyspace, session, key, value, ttl_ms, now_ms)
     return OK
 

@@ -23,7 +23,7 @@ P64 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B
 START = (P32[2], P64[0], P64[1], P64[2], P64[3], P32[1], P64[4], P32[0])
 STRIPE = Struct("<8Q")
 STRIPE_BYTES = 64
-BLOCK_BYTES = 1024  # of 16 stripes, after which the sums are scrambled
+BLOCK_BYTES = 1024  # 16 stripes, after which the sums are scrambled
 KEYS = tuple(STRIPE.unpack_from(SECRET, 8 * stripe) for stripe in range(BLOCK_BYTES // STRIPE_BYTES))
 SCRAMBLE = STRIPE.unpack_from(SECRET, len(SECRET) - STRIPE_BYTES)
 LAST = STRIPE.unpack_from(SECRET, len(SECRET) - STRIPE_BYTES - 7)
@@ -68,7 +68,7 @@ def _middle(data: bytes) -> int:
 def _long(data: bytes) -> int:
     size = len(data)
     sums = list(START)
-    last = size - 1 - (size - 1) % BLOCK_BYTES  # where the last block begins, which is not scrambled
+    last = size - 1 - (size - 1) % BLOCK_BYTES  # start of the last block, which is not scrambled
     for start in range(0, last, BLOCK_BYTES):
         for stripe, key in enumerate(KEYS):
             _accumulate(sums, STRIPE.unpack_from(data, start + STRIPE_BYTES * stripe), key)
