@@ -19,7 +19,7 @@ from setuptools import Extension, setup
 
 NATIVE = Path("respram/engine/native")
 BINDING = NATIVE / "_native.pyx"
-GENERATED = "_native.c"  # what Cython makes of the binding; never a source
+GENERATED = "_native.c"  # Cython's output from the binding; never a source
 
 FLAGS = [
     "-std=c11",
@@ -32,15 +32,16 @@ FLAGS = [
     "-Wextra",
     "-Wno-unused-parameter",
     "-Wno-unused-function",
-    "-Werror=incompatible-pointer-types",  # an error in GCC 14, so that older compilers find it too
+    "-Werror=incompatible-pointer-types",  # an error in GCC 14: older compilers should find it too
     "-D_GNU_SOURCE",
-    "-pthread",  # one thread of its own: native/prefault.c
-    "-U_FORTIFY_SOURCE",  # some interpreters bring their own value
+    "-pthread",  # for the thread of native/prefault.c
+    "-U_FORTIFY_SOURCE",  # some interpreters define it themselves
     "-D_FORTIFY_SOURCE=2",
     "-fstack-protector-strong",
 ]
 
-LINKED = ["-pthread", "-ldl"] if sys.platform == "linux" else ["-pthread"]  # what older glibcs keep beside libc
+# Older glibcs keep these functions beside libc.
+LINKED = ["-pthread", "-ldl"] if sys.platform == "linux" else ["-pthread"]
 
 ABI3 = os.environ.get("RESPRAM_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 LIMITED = [
@@ -75,7 +76,7 @@ def extensions() -> list[Extension]:
         extra_link_args=LINKED + os.environ.get("RESPRAM_LDFLAGS", "").split(),
     )
     pump = []
-    if sys.platform == "linux":  # it is made of epoll
+    if sys.platform == "linux":  # it uses epoll
         pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=flags)]
     fields = Extension("respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags)
     # The generated file goes to build/, so that the source folder holds sources only.
@@ -88,7 +89,7 @@ def extensions() -> list[Extension]:
     )
     for one in made:
         one.py_limited_api = ABI3
-        one.optional = not required  # set afterwards: Cython makes new objects and does not keep it
+        one.optional = not required  # set afterwards, because Cython creates new objects and drops it
     return made
 
 

@@ -14,8 +14,8 @@ INT64_MIN = -(1 << 63)
 UINT64_MAX = (1 << 64) - 1
 
 INT_CHARS_MAX = 20  # "-9223372036854775808" and "18446744073709551615"
-FLOAT_CHARS_MAX = 5 * 1024 - 1  # Redis copies the text into a buffer of 5 KiB, with a NUL at its end
-EXPONENT_DIGITS_MAX = 9  # an exponent of more digits is beyond every range, whatever the mantissa
+FLOAT_CHARS_MAX = 5 * 1024 - 1  # Redis copies the text into a buffer of 5 KiB, with a final NUL
+EXPONENT_DIGITS_MAX = 9  # a longer exponent is out of range for every mantissa
 
 # Redis computes in the 80-bit long double of x86: 64 bits of mantissa, exponents to 16383. What would
 # round beyond its greatest or to nothing below its least is an error there, hence here.
@@ -61,7 +61,7 @@ def parse_float(data: bytes) -> float | None:
         return float("-inf") if infinite[1] == b"-" else float("inf")
     if len(data) <= FLOAT_CHARS_MAX and _DECIMAL.fullmatch(data):
         value = float(data)
-        if value != 0.0 and isfinite(value):  # the ordinary case, without arithmetic on long integers
+        if value != 0.0 and isfinite(value):  # the common case avoids arithmetic on long integers
             return value
     ratio = parse_ratio(data)
     if ratio is None:

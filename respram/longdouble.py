@@ -8,7 +8,7 @@ here, rounded to 64 bits of mantissa wherever a long double would round. Pure; n
 from fractions import Fraction
 
 MANTISSA_BITS = 64
-EXPONENT_MIN = -16445  # of the last mantissa bit of a denormal number
+EXPONENT_MIN = -16445  # exponent of the last mantissa bit of a denormal number
 DECIMALS = 17
 LARGEST = Fraction((1 << MANTISSA_BITS) - 1) * (1 << (16383 - 63))
 

@@ -12,11 +12,12 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-REGISTERS_MAX = 64  # of a program: its locals, and what is between
-STEPS_MAX = 1024  # of a program's text; one that is longer stays with Lua
-CALL_ARGS_MAX = 16  # of a command in a program, its name among them
-RUN_STEPS_MAX = 20_000  # of one run, loops included: some 0.2 ms; beyond it Lua goes on, which others can interrupt
-LOG_BYTES_MAX = 1 << 20  # of the replies that a run got and the texts that it made
+REGISTERS_MAX = 64  # of a program: its locals and temporaries
+STEPS_MAX = 1024  # of a program; a longer one runs in Lua
+CALL_ARGS_MAX = 16  # of a command in a program, the command's name among them
+# Of one run, loops included: about 0.2 ms; a longer run continues in Lua, which can be interrupted.
+RUN_STEPS_MAX = 20_000
+LOG_BYTES_MAX = 1 << 20  # of the replies that a run received and the texts that it made
 STEP = struct.Struct("<4H")
 
 

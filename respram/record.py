@@ -27,10 +27,10 @@ from typing import NamedTuple
 from respram.errors import PeerError
 
 IMPLICIT = 1  # the writer named no TTL: the deadline comes from the node's default
-STUB = 2  # no value: its life is over, only its stamp still counts
+STUB = 2  # there is no value: the record has ended, and only its stamp counts
 SHADOWED = 4  # a shadow_ms follows the header
 SEALED = 8  # the value is sealed: a seal follows
-ADOPTED = 16  # by another node than the stamp's, whose number follows
+ADOPTED = 16  # restamped by another node, whose number follows
 KIND_SHIFT = 5
 KIND = 3 << KIND_SHIFT  # HASH, SET or ZSET: the head of a collection; 0: a string, a member or a mark
 NAMED = 128  # a stub, with the name of its key in the key's place
@@ -41,9 +41,9 @@ HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
 SEAL = Struct("<QQ")
 SEALER = Struct("<Q")
-POSITION_MAX = 1 << 63  # of a seal: where its counter blocks begin
+POSITION_MAX = 1 << 63  # of a seal: the first of its counter blocks
 DATABASES = 16
-SCRIPTS = 5 * DATABASES  # the texts of scripts, by their digests: a space that nobody can select
+SCRIPTS = 5 * DATABASES  # the space of scripts' texts, by digest: no client can select it
 SPACES = SCRIPTS + 1  # keys; members of hashes, sets and sorted sets; marks; scripts
 HASH, SET, ZSET = 1, 2, 3
 MARKS = 4 * DATABASES
@@ -73,7 +73,7 @@ class Record:
     implicit: bool = False
     seal: Seal | None = None
     kind: int = 0
-    named: bool = False  # `key` is the name of a key: only in a stub
+    named: bool = False  # `key` is the name of a key: in stubs only
 
     @property
     def stamp(self) -> tuple[int, int]:

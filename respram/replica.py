@@ -2,7 +2,7 @@
 No I/O, so the simulator runs the real thing.
 
     replica = Replica(engine, core)
-    for output in replica.received(link, data, now): ...      # Write, Dial, Hangup, Report, Deliver, Answered, ...
+    for output in replica.received(link, data, now): ...  # effects: Write, Dial, Hangup, Report, Deliver, Answered, ...
     replica.next_deadline(), replica.tick(now)
 
 The driver's duty: carry outputs out in order; hand in what arrives; call `wrote` after client commands that may have
@@ -48,11 +48,11 @@ from respram.snapshot.keys import SegmentKey
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 
-FRAME_SPARE_BYTES = 2 << 20  # a frame beside one value of the greatest size: an address book, a batch
+FRAME_SPARE_BYTES = 2 << 20  # of a frame besides the longest value: an address book, a batch
 # What any node may be set to (proto-max-bulk-len), and so what a peer may hold from before it was set to less. A frame
 # with it has to be read: else the link breaks each time it comes, and nothing else of that peer comes either.
 VALUE_BYTES_MAX = 512 << 20
-JOINED_BYTES_MAX = 64 << 10  # small frames of one turn leave in one piece
+JOINED_BYTES_MAX = 64 << 10  # small frames of one turn are sent together
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +89,15 @@ class Replica:
         self.engine = engine
         engine.spreads = True
         self.core = core
-        self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES  # of a peer that is of no known enclave yet
-        self.sent: dict[bytes, Traffic] = {}  # by word
+        self.frame_bytes_max = frame_bytes_max + FRAME_SPARE_BYTES  # for a peer whose enclave is not known yet
+        self.sent: dict[bytes, Traffic] = {}  # by message word
         self.received_bytes = 0
         self.refused_records = 0
         self.malformed_payloads = 0
-        self.bugs = 0  # links that ended by a mistake of this node
+        self.bugs = 0  # links that ended through a fault of this node
         self._frames: dict[int, Frames] = {}
         self._flush_ms: int | None = None
-        self._told_later: list[Effect] = []  # behind what a merge has led to
+        self._told_later: list[Effect] = []  # effects to emit after a merge
 
     # -- links --------------------------------------------------------------------------------------
     def start(self, now: Now) -> list[Output]:
@@ -105,7 +105,7 @@ class Replica:
 
     def opened(self, link: int, address: bytes, now: Now, shown: int = 0, named: int = 0) -> list[Output]:
         self._frames[link] = Frames(self.frame_bytes_max)
-        self.engine.spreads = True  # there may be somebody to tell
+        self.engine.spreads = True  # there may be peers to send to
         try:
             return self._done(self.core.opened(link, address, now, shown, named), now)
         except Exception as error:

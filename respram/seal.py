@@ -37,27 +37,27 @@ from respram.errors import PeerError
 
 KEY_BYTES = 32
 BLOCK_BYTES = 16
-PAD_BLOCKS = 1024  # keystream made in one go: 16 KiB in 2.2 us, a thousandth of a microsecond per 8 bytes
-GCM_TAG_BYTES = 16  # what GCM adds, and nobody keeps
+PAD_BLOCKS = 1024  # keystream made at once: 16 KiB in 2.2 us, a thousandth of a microsecond per 8 bytes
+GCM_TAG_BYTES = 16  # added by GCM, and not stored
 # from here on a value is passed through the cipher by itself; see native/seal.c
 LONG_BYTES = PAD_BLOCKS * BLOCK_BYTES // 2
-LONG_SEALER = 1 << 63  # the bit of the node number that is the other way round in the sealer of long values
-LONG_FIRST = 2  # GCM's counter at its first block; 1 is for the tag
-LONG_COUNT_MAX = 1 << 31  # of a boot; behind it long values take positions like all others
+LONG_SEALER = 1 << 63  # the bit of the node number that is inverted in the sealer of long values
+LONG_FIRST = 2  # GCM's counter at its first block; 1 is used for the tag
+LONG_COUNT_MAX = 1 << 31  # long values of one boot; further ones use positions like all others
 # of a ring: one a day for as long as a record lives, and one for each boot that writes before it meets the others
 KEYS_MAX = 1024
-OWN_ROOM = 32  # of them are kept for keys that are made here
-QUOTA_KEYS = 512  # that one peer may be the first to tell of
-RING_BYTES = KEYS_MAX * KEY_BYTES  # eight pages, which can be locked even where little may be
-DAY_MS = 86_400_000  # after which another key is made...
-CROWDED_KEYS = KEYS_MAX // 2  # ... while there are fewer: lives of years would need a key for each day
-SPREAD_MS = 3_600_000  # by so much nodes differ in when they make it: the first one does it for all
-RENEW_SPREAD_MS = 10_000  # the same where a secret is believed no longer
-HERE = 0  # in place of a peer's number
-IDLE_MS = 60_000  # a key that no record has needed for so long gives way to another, where there is no room
-FORGET_MS = 600_000  # a key that nothing needs stays so long, for records that are still under way
+OWN_ROOM = 32  # of them are reserved for this node's own keys
+QUOTA_KEYS = 512  # keys that one peer may introduce
+RING_BYTES = KEYS_MAX * KEY_BYTES  # eight pages, which can be locked even under a low limit
+DAY_MS = 86_400_000  # age at which a new key is made ...
+CROWDED_KEYS = KEYS_MAX // 2  # ... while there are fewer keys than this: TTLs of years would need a key for each day
+SPREAD_MS = 3_600_000  # variation of that age between nodes: the first node makes the key for all
+RENEW_SPREAD_MS = 10_000  # the same after a secret is no longer trusted
+HERE = 0  # stands for this node in place of a peer's number
+IDLE_MS = 60_000  # a key that no record has needed for this long may be replaced if there is no room
+FORGET_MS = 600_000  # a key that no record needs is kept this long, for records still on their way
 
-_PACKED = Struct("<Q32s")  # made_ms, key
+_PACKED = Struct("<Q32s")  # made_ms and key
 _NO_KEY = bytes(KEY_BYTES)
 _ID_CONTEXT = b"respram seal key "
 
@@ -69,16 +69,16 @@ Whole = Callable[[bytes, bytes | memoryview, None, bytearray | memoryview], int]
 class SealKey:
     id: int
     made_ms: int
-    key: memoryview  # a piece of the ring's memory
-    encrypt: Encrypt  # counter blocks to keystream; `out` needs BLOCK_BYTES more room than it is given
+    key: memoryview  # part of the ring's memory
+    encrypt: Encrypt  # counter blocks to keystream; `out` needs BLOCK_BYTES more room than the input
     # the same by GCM where that is faster: (nonce, value, None, out), with GCM_TAG_BYTES more room in `out`
     whole: Whole | None
     run: CipherContext  # in CTR mode, for one value at a time: `reset_nonce` to its first block, then `update`
     used: bool
-    at: int = 0  # where in the ring's memory
-    teller: int = HERE  # who told of it first
-    needed_ms: int = 0  # when it was last learnt or found in use; see `forget`
-    held_ms: int = 0  # when a record was last found that needs it; before, when it came
+    at: int = 0  # offset in the ring's memory
+    teller: int = HERE  # the node that introduced it
+    needed_ms: int = 0  # when it was last received or found in use; see `forget`
+    held_ms: int = 0  # when a record was last found that needs it; before, when it arrived
 
 
 class Ring:
@@ -88,8 +88,8 @@ class Ring:
         """`by_gcm`: long values are sealed and opened by GCM, which gives the same bytes."""
         self.by_gcm = by_gcm
         assert len(memory) >= RING_BYTES and len(own) == KEY_BYTES
-        self.version = 0  # goes up whenever peers are to be told of a key
-        self.refused = 0  # keys of others for which there was no room
+        self.version = 0  # counts the changes that peers are to be told of
+        self.refused = 0  # keys of other nodes that found no room
         self._memory = memoryview(memory)
         self._keys: dict[int, SealKey] = {}
         self._free = list(reversed(range(0, RING_BYTES, KEY_BYTES)))
@@ -135,7 +135,7 @@ class Ring:
     def make(self, own: bytes, now_ms: int) -> bool:
         """Makes a new key, used from the next pad on. False: there is no room, or no use for it."""
         made_ms = max([now_ms, self._least_ms, *(one.made_ms + 1 for one in self._keys.values())])
-        if not self._current.used:  # nobody has been told of it
+        if not self._current.used:  # no peer has been told of it
             self._current.made_ms = made_ms
             return False
         if not self._free:
@@ -188,7 +188,7 @@ class Ring:
         told most first.
         """
         counts = Counter(one.teller for one in self._keys.values())
-        is_over = teller != HERE and counts[teller] >= QUOTA_KEYS  # then only its own give way
+        is_over = teller != HERE and counts[teller] >= QUOTA_KEYS  # only this peer's own keys may be replaced then
         if len(self._free) > OWN_ROOM and not is_over:
             return True
         idle = [one for one in self._keys.values() if one is not self._current and now_ms - one.held_ms >= IDLE_MS]

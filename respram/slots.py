@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from struct import Struct
 
 SLOTS = 16_384
-WEIGHT_MAX = 8  # shares of the slots that one node may be given: three bits of a member's entry
+WEIGHT_MAX = 8  # shares of slots that one node may get: three bits of a member's entry
 
 _LENGTH = Struct("<I")
 

@@ -1,7 +1,7 @@
 """Accumulation without lost updates: a counter, a list, running statistics. Nothing else may live in this file.
 
     Counter(client, "processed").add()                              # 1, 2, 3, ...
-    GrowingList(client, "collected").append({"value": 7})           # how many there are now
+    GrowingList(client, "collected").append({"value": 7})  # the number of items now
     Statistics(client, "latency").add(12.5)                         # Summary(count, total, least, most), .average
 
 Each addition restarts the key's TTL. The counter uses INCRBY; the list and the statistics use compare-and-set.
@@ -23,7 +23,7 @@ from respram.patterns.json_values import Json, document, from_json, to_json
 from respram.patterns.naming import key, level
 from respram.patterns.steps import C, Steps, ask, ask_atomic, change, operation, ttl_ms
 
-NUMBER = int | float  # JSON makes no difference between 1 and 1.0
+NUMBER = int | float  # JSON does not distinguish 1 and 1.0
 PARTS = 64  # writers of one name that can be told apart
 ITEMS_MAX = 10_000  # items of one list: each append rewrites the whole of it
 
@@ -79,7 +79,7 @@ class GrowingList(Generic[C]):
     def append(self, *items: Json) -> Steps[int]:
         """Appends all of the items or, when it raises, none; returns how many there are now."""
 
-        added: list[Json] = from_json(to_json(list(items)), "the items")  # refuses bytes before anything is looked at
+        added: list[Json] = from_json(to_json(list(items)), "the items")  # raises for bytes before anything is written
 
         def edit(found: bytes | None) -> bytes:
             every = [*listed(found, self.name), *added]

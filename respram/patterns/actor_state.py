@@ -2,7 +2,7 @@
 
     actors = ActorState(store)
     actors.save("7e3f4a21", b"state")
-    ticket = actors.export("7e3f4a21")               # a hash: tell it to whoever starts the successor
+    ticket = actors.export("7e3f4a21")  # a hash: pass it to the process that starts the successor
     successor = actors.import_from(ticket)           # the new actor's id
     actors.load(successor)                           # b"state"
     actors.history(successor)                        # where it came from

@@ -3,8 +3,8 @@ Nothing else lives here.
 
     sender = PrioritySender(MultiplexSender(client, "meeting-3", ("video", "audio")), {"audio": 8, "video": 1})
     sender.enqueue("video", frame); sender.enqueue("audio", sample)
-    sender.send_next()                       # "audio": the channel whose message went out
-    sender.drain()                           # all of them; how many
+    sender.send_next()  # "audio": the channel whose message was sent
+    sender.drain()  # sends all messages; returns their number
 
 Smooth weighted round robin: of 9 messages 8 are audio, spread evenly, and an idle channel costs nothing. A channel
 counts up to `urgency` times its weight as its queue fills, so that a light channel that falls behind catches up and
@@ -25,8 +25,8 @@ from respram.patterns.live_stream import MESSAGE_BYTES_MAX
 from respram.patterns.multiplex import MultiplexSender
 from respram.patterns.steps import C, operation, pause
 
-QUEUE_MAX = 1000  # messages of one channel that wait
-UNDER_WAY_S = 0.005  # how soon a drain checks again on a message that another drain is sending
+QUEUE_MAX = 1000  # waiting messages of one channel
+UNDER_WAY_S = 0.005  # interval at which a drain checks for a message that another drain is sending
 URGENCY = 4.0  # a channel whose queue is full counts this many times its weight
 
 
@@ -39,8 +39,8 @@ class PrioritySender(Generic[C]):
     sent: dict[str, int] = field(init=False)
     queues: dict[str, deque[bytes]] = field(init=False)
     credit: dict[str, float] = field(init=False)
-    sending: set[str] = field(default_factory=set)  # channels that have a message being sent
-    choosing: threading.Lock = field(default_factory=threading.Lock)  # two threads may drain
+    sending: set[str] = field(default_factory=set)  # channels with a message that is being sent
+    choosing: threading.Lock = field(default_factory=threading.Lock)  # two threads may drain at the same time
 
     def __post_init__(self) -> None:
         for channel in self.sender.channels:

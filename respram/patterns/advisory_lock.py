@@ -2,7 +2,7 @@
 Nothing else may live here.
 
     lock = AdvisoryLock(client, ttl_s=300)
-    lock.guarded("invoice-17", "agent-a", work)          # ResourceLocked(locked_by=...) when somebody is at it
+    lock.guarded("invoice-17", "agent-a", work)  # ResourceLocked(locked_by=...) while another agent holds it
     with lock.holding("invoice-17", "agent-a") as held:  # `async with` on an asyncio client
         ...
     held = lock.acquire("invoice-17", "agent-a")
@@ -28,7 +28,7 @@ from respram.patterns.errors import PatternError, ResourceLocked
 from respram.patterns.settle import Settle
 from respram.patterns.steps import C, Steps, call, operation
 
-CLAIMS_MAX = 3  # attempts when the refused client then finds no holder: the holder has just released
+CLAIMS_MAX = 3  # attempts after a refusal without a holder: the holder has just released the lock
 
 
 @dataclass(frozen=True, slots=True)

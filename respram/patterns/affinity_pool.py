@@ -2,7 +2,7 @@
 Nothing else lives in this file.
 
     pool = AffinityPool({"10.0.0.1:6379": client_a, "10.0.0.2:6379": client_b, "10.0.0.3:6379": client_c})
-    pool.node_of("bob")                          # "10.0.0.2:6379", for whoever asks with the same nodes
+    pool.node_of("bob")  # "10.0.0.2:6379", the same for everybody with the same nodes
     pool.client_of("bob")                        # client_b
     pool.away("10.0.0.2:6379")                   # for AWAY_S; bob's streams move to the next node, the others stay
 
@@ -22,7 +22,7 @@ from typing import Generic
 from respram.patterns.errors import BadName, StoreAway
 from respram.patterns.steps import C
 
-AWAY_S = 5.0  # how long a node that did not answer is not used
+AWAY_S = 5.0  # how long a node that did not answer is skipped
 PEERS_MAX = 10_000  # peers whose node is remembered; the least recently used one is forgotten
 
 

@@ -1,7 +1,7 @@
 """Append-only log on a ContentStore: entries by hash, and their order in one key. Nothing else may live in this file.
 
     log = AppendLog(store, "audit")
-    log.append({"who": "ada", "did": "login"})       # 1: so many entries now
+    log.append({"who": "ada", "did": "login"})  # 1: the number of entries now
     log.entries()                                    # [{"who": "ada", ...}]
 
 The list of hashes is stored in pieces. Whatever the log's length, an append is one compare-and-set of the last piece
@@ -22,8 +22,8 @@ from respram.patterns.naming import key, level
 from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, ask_all, get, operation, pause, ttl_ms
 
 ENTRIES_MAX = 100_000  # 6.7 MB of hashes
-TOGETHER_MAX = 1000  # entries prolonged in one round trip
-ENTRIES_LONGER = 1.25  # entries outlive the log's record by a quarter, so that not each append has to prolong all
+TOGETHER_MAX = 1000  # entries whose TTL is extended in one round trip
+ENTRIES_LONGER = 1.25  # entries live a quarter longer than the log's record, so that not every append has to extend all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Index:
 
     lengths: tuple[int, ...] = ()
     alive_until_ms: int = 0
-    begun: tuple[str, ...] = ()  # hashes in the record itself, as earlier versions kept them all
+    begun: tuple[str, ...] = ()  # hashes inside the record itself, as earlier versions stored them
 
     @property
     def count(self) -> int:

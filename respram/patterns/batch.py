@@ -4,7 +4,7 @@ Nothing else may live in this file.
     batch = Batch(client, "import-2026-11", batch_size=10)
     batch.run(items, process)           # BatchProgress(processed=10, total=35, results=[...], complete=False)
     batch.run(items, process)           # the next ten, here or in another process
-    batch.results()                     # of all that is processed
+    batch.results()  # results of all processed items
 
 The checkpoint, with the results, is written after every item by compare-and-set: two concurrent runs do not mix; the
 slower one stops. The next run completes one that broke off, and returns the results of both. Guarantees: only one run,
@@ -40,7 +40,7 @@ from respram.patterns.steps import (
     ttl_ms,
 )
 
-PIECES_LONGER = 1.25  # pieces outlive the checkpoint that names them, so that not each item has to prolong all
+PIECES_LONGER = 1.25  # pieces live longer than their checkpoint, so that not every item has to extend all
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class BatchProgress:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     processed: int = 0
-    returned: int = 0  # how many results a run has returned; the next one returns those that follow
+    returned: int = 0  # results that runs have returned; the next run returns the following ones
     lengths: tuple[int, ...] = ()  # of the pieces that hold the results
 
     @property
@@ -75,8 +75,8 @@ class Batch(Generic[C]):
     name: str
     batch_size: int = 10
     ttl_s: float = 86_400.0
-    settle: Settle | None = None  # so that runs through several nodes take turns too
-    run_ttl_s: float = 300.0  # a settled run that takes longer may be joined by another
+    settle: Settle | None = None  # lets runs through several nodes take turns
+    run_ttl_s: float = 300.0  # after this, another run may join a settled run
 
     @property
     def key(self) -> bytes:
@@ -124,7 +124,7 @@ class Batch(Generic[C]):
             now = Checkpoint(position + 1, end if position + 1 == end else now.returned, tuple(lengths))
             before = yield from self._move(before, now, commands)
             results.append(result)
-        if now.returned != end:  # a run that broke off had processed all of its batch
+        if now.returned != end:  # an interrupted run had processed all of its batch
             now = replace(now, returned=end)
             yield from self._move(before, now, [])
         return BatchProgress(now.processed, len(items), results)

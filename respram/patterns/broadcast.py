@@ -1,7 +1,7 @@
 """Ephemeral broadcast: one shared value that expires to a default. Nothing else may live in this file.
 
     flags = Broadcast(client, "config:feature-flags", default={"new-checkout": False}, ttl_s=60)
-    flags.announce({"new-checkout": True})       # again every 20 s or so, as long as it shall hold
+    flags.announce({"new-checkout": True})  # repeat about every 20 s for as long as it is to hold
     flags.current()                              # {"new-checkout": True}; the default once the announcer stops
 
 Not promised: that all readers see a change at the same moment, or see every change.
@@ -14,7 +14,7 @@ from respram.patterns.json_values import Json, from_json, to_json
 from respram.patterns.naming import BROADCAST, key
 from respram.patterns.steps import C, Steps, get, hand, operation, pause, put, stream
 
-POLL_S = 0.5  # how soon a follower learns of a change
+POLL_S = 0.5  # how often a follower checks for a change
 
 
 @dataclass(frozen=True, slots=True)

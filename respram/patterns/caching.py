@@ -35,7 +35,7 @@ class Cache(Generic[C]):
     client: C
     name: str
     ttl_s: float = 600.0
-    exact: bool = False  # write at the key's home, and look there before anything is computed
+    exact: bool = False  # write at the key's home, and check there before computing
 
     def key(self, name: str) -> bytes:
         return key("cache", level(self.name), level(name))

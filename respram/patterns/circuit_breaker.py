@@ -1,6 +1,6 @@
 """Circuit breaker: a service is called only while it reports that it is healthy. Nothing else may live here.
 
-    CircuitBreaker(client, "payments", ttl_s=5).report_healthy()      # the service, every second or so
+    CircuitBreaker(client, "payments", ttl_s=5).report_healthy()  # in the service, about every second
     breaker = CircuitBreaker(other_client, "payments")
     breaker.guard(charge, order)                                      # CircuitOpen when the service went silent
 

@@ -1,8 +1,8 @@
 """Content fetched from whichever of several nodes has it, with verification. Nothing else may live in this file.
 
     content = ContentDistribution((client_a, client_b, client_c), "library")
-    content_id = content.publish(data)                # on the first node that takes it
-    content.retrieve(content_id)                      # from the first that answers with it, unharmed
+    content_id = content.publish(data)  # on the first node that accepts it
+    content.retrieve(content_id)  # from the first node that returns it intact
 
 All nodes are asked at the same time, so a dead node costs no time while another has the content.
 

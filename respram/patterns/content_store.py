@@ -39,7 +39,7 @@ from respram.patterns.steps import (
 )
 
 TOGETHER_MAX = 256  # contents read in one round trip
-LATE_S = 0.2  # how long content, or a label, may be on its way between nodes before it counts as missing
+LATE_S = 0.2  # how long content or a label may take to reach a node before it counts as missing
 POLL_S = 0.01
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -174,7 +174,7 @@ class ContentStore(Generic[C]):
             found = yield Watch((content_key,), values=False)
             if found is not None and found[0] is None:
                 if (yield from at_home(content_key, ("EXISTS", content_key)))[0]:
-                    yield from pause(CHANGE_PAUSE_S * attempt)  # it was stored through another node a moment ago
+                    yield from pause(CHANGE_PAUSE_S * attempt)  # it may just have been stored through another node
                     continue
                 raise ContentMissing(
                     f"content {ref.hash[:12]} is not in store {self.id!r}; label {label!r} was not moved"
@@ -186,7 +186,7 @@ class ContentStore(Generic[C]):
             f"content {ref.hash[:12]} changed under every attempt to label it; label {label!r} was not moved"
         )
 
-    replace_at_label = label  # the documents have two names for it; a label always moves
+    replace_at_label = label  # the API has two names for this; a label is always replaced
 
     @operation
     def store_at_label(self, label: str, content: bytes) -> Steps[ContentRef]:

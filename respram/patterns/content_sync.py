@@ -1,7 +1,7 @@
 """Export and import of labels with their content, between stores and servers. Nothing else may live in this file.
 
-    package = ContentSync(store).export_labels("app:")             # bytes: a message, a small file
-    ContentSync(other_store).import_package(package)               # ["app:config", ...]
+    package = ContentSync(store).export_labels("app:")  # bytes: for a message or a small file
+    ContentSync(other_store).import_package(package)  # ["app:config", ...]: the imported labels
     for part in ContentSync(store).export_parts("app:"):           # the same bytes, one content in memory at a time
         file.write(part)
     ContentSync(other_store).import_stream(file.read)
@@ -23,12 +23,12 @@ from respram.patterns.errors import BadName, ContentMissing, Unreadable, ValueTo
 from respram.patterns.json_values import document, to_json
 from respram.patterns.steps import C, call, hand, operation, stream
 
-MAGIC_1 = b"respram-content-1\n"  # the labels first: written by earlier versions, read by this one
+MAGIC_1 = b"respram-content-1\n"  # labels first: written by earlier versions, still readable
 MAGIC = b"respram-content-2\n"  # contents, then the labels
-CONTENT, LABELS = b"C", b"L"  # the kind of a part, before its length
+CONTENT, LABELS = b"C", b"L"  # kinds of parts; each is followed by a length
 LENGTH = struct.Struct(">Q")
-PART_BYTES_MAX = 64 * 1024 * 1024  # what a node takes in one value
-READ_BYTES = 256 * 1024  # asked of `read` at a time
+PART_BYTES_MAX = 64 * 1024 * 1024  # the longest value that a node accepts
+READ_BYTES = 256 * 1024  # requested from `read` at a time
 
 
 @dataclass(frozen=True, slots=True)

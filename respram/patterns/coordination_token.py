@@ -1,8 +1,8 @@
 """Coordination token: a lease that says whose turn it is. Nothing else may live in this file.
 
     token = CoordinationToken(client, "pipeline:stage-2", ttl_s=30)
-    claim = token.claim("worker-7")          # None: somebody else holds it
-    claim = token.refresh(claim)             # from time to time, well before ttl_s
+    claim = token.claim("worker-7")  # None: another worker holds it
+    claim = token.refresh(claim)  # repeat well before ttl_s has passed
     token.let_go(claim)
 
 A token is never reported free on a guess: when the node is away, StoreAway is raised instead of an answer. A holder's

@@ -103,7 +103,7 @@ class DataStore(Generic[C]):
         """The equivalent of a delete: overwrites the value with an empty one that expires a millisecond later."""
         yield from ask_all(("SET", self.key(name), b"", "PX", ttl_ms(LETTING_GO_S)), *self._over(name))
 
-    delete = let_go  # the document's name for it
+    delete = let_go  # the name in the API's description
 
     @operation
     def list_keys(self, prefix: str = "") -> Steps[list[str]]:

@@ -1,8 +1,8 @@
 """Dead drop: one side leaves a payload where the other will look for it. Nothing else may live in this file.
 
     drop = DeadDrop(client, "task-742", "agent-a", "agent-b")
-    drop.leave(b"the findings", ttl_s=300)          # agent-a
-    DeadDrop(other_client, "task-742", "agent-a", "agent-b").wait(timeout_s=60)     # agent-b
+    drop.leave(b"the findings", ttl_s=300)  # as agent-a
+    DeadDrop(other_client, "task-742", "agent-a", "agent-b").wait(timeout_s=60)  # as agent-b
 
 Neither side knows the other's address: the key is derived from what both know.
 Not promised: that it is read once, or at all. Whoever can compute the key can read it until its time is up.
@@ -14,7 +14,7 @@ from typing import Generic
 from respram.patterns.naming import HANDOFF, derived
 from respram.patterns.steps import C, Steps, get, operation, put, wait_until
 
-POLL_S = 0.05  # how often a waiting side looks: 20 small requests a second
+POLL_S = 0.05  # interval at which a waiting side checks: 20 small requests a second
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
     seen = Dedup(client, "orders", window_s=3600)
     seen.first("event-991")                       # True once, then False for an hour
-    seen.process("event-992", handle, event)      # Outcome(done=True, result=...) or done=False: handled elsewhere
+    # Outcome(done=True, result=...), or done=False if another worker handled it.
+    seen.process("event-992", handle, event)
 
 `process` marks the event as running for `running_s`, and as done for the whole window once the handler returned. A
 handler that raises releases the event at once; one that dies releases it after `running_s`.
@@ -28,7 +29,7 @@ DONE = b"done"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    done: bool  # by this call
+    done: bool  # True: by this call
     result: Any = None
 
 

@@ -43,21 +43,22 @@ T = TypeVar("T")
 # for all commands of an effect before the first is sent.
 VALUE_BYTES_MAX = 16 * 1024 * 1024
 
-TOGETHER_MAX = 16  # nodes that one AskAny asks at the same time
+TOGETHER_MAX = 16  # nodes that one AskAny asks at a time
 
-CANCELS_MAX = 10  # how often a question that is not needed any more is cancelled
-CANCEL_S = 0.01  # and how long that may take
+CANCELS_MAX = 10  # attempts to cancel a question that is no longer needed
+CANCEL_S = 0.01  # the time limit of these attempts
 
-ANSWER_S = 2.0  # how long a cancelled task waits for an answer: a node says within 1.5 s that it has none
+ANSWER_S = 2.0  # how long a cancelled task waits for a reply: a node refuses within 1.5 s
 
 Good = Callable[[list[Any]], bool]
 
-NO_QUORUM = "NOQUORUM no majority"  # how a node begins to say that too few are there to decide; nothing was done
-UNCERTAIN = "UNCERTAIN"  # how a node begins to say that a key's home was lost between question and answer
+# Beginning of the error that too few members are reachable to decide; nothing was done.
+NO_QUORUM = "NOQUORUM no majority"
+UNCERTAIN = "UNCERTAIN"  # beginning of the error that a key's home was lost before it answered
 
-LARGE_BYTES = 1024 * 1024  # the least that a node's limit can be set to: below it, size is not the reason
+LARGE_BYTES = 1024 * 1024  # the smallest size limit of a node: for values below it, size is not the cause
 
-RAW = {"NEVER_DECODE": True}  # replies stay bytes on clients made with decode_responses=True
+RAW = {"NEVER_DECODE": True}  # replies stay bytes, even on clients with decode_responses=True
 AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 
@@ -164,7 +165,7 @@ class Driver:
             case Ask(commands, elsewhere, atomic, whole):
                 check_sizes(commands)
                 client: Any = elsewhere or self.client
-                del whole  # nothing cancels a blocking call
+                del whole  # a blocking call cannot be cancelled
                 if len(commands) == 1 and not atomic:
                     return [client.execute_command(*commands[0], **RAW)]
                 with client.pipeline(transaction=atomic) as pipe:

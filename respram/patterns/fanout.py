@@ -1,9 +1,9 @@
 """Fan-out to named endpoints: each has a stream of its own, into which anyone may write. Nothing else may live here.
 
     endpoints = Endpoints(client)
-    alice = endpoints.register("viewer_alice")          # an EndpointReader
+    alice = endpoints.register("viewer_alice")  # returns an EndpointReader
     endpoints.route("viewer_alice", segment)
-    endpoints.broadcast(segment)                        # to all that are registered: ["viewer_alice"]
+    endpoints.broadcast(segment)  # to all registered endpoints: ["viewer_alice"]
 
 A broadcast is one message in the sender's lane (lanes.py), which every endpoint reads beside its own stream: a thousand
 viewers cost as much as one, a single round trip. Two senders write two lanes, so neither waits for the other, and no
@@ -28,9 +28,9 @@ from respram.patterns.sealing import Sealer
 from respram.patterns.steps import C, ask, ask_all, hand, operation, pause, stream
 
 BASE = key("roster", "endpoint")
-SHARED = "endpoint:"  # where earlier versions broadcast; read for one version more
-ALL = ""  # the addressee of the lane's stream that every endpoint reads; no endpoint has this name
-LANES_MAX = 4096  # that an endpoint follows: each costs it two keys at each look
+SHARED = "endpoint:"  # key of broadcasts in earlier versions; readable for one more version
+ALL = ""  # addressee of the stream that every endpoint reads; no endpoint has this name
+LANES_MAX = 4096  # lanes that an endpoint follows: each costs two keys at each check
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ class Seen:
 class Endpoints(Generic[C]):
     client: C
     ttl_s: float = 30.0
-    sealers: Mapping[str, Sealer] = field(default_factory=dict)  # by endpoint; both sides need the same
-    sealer: Sealer | None = None  # of what is sent to those who have none of their own
+    sealers: Mapping[str, Sealer] = field(default_factory=dict)  # by endpoint; both sides need the same one
+    sealer: Sealer | None = None  # for endpoints without a sealer of their own
     seen: Seen = field(default_factory=Seen, compare=False, repr=False)
 
     @operation
@@ -81,7 +81,7 @@ class Endpoints(Generic[C]):
     @operation
     def broadcast(self, message: bytes) -> Steps[list[str]]:
         """Sends to every endpoint; returns their names. Raises ValueTooLarge."""
-        cut(message)  # before anything is sent
+        cut(message)  # fails before anything is sent
         return (yield from lanes.alone(self.client, self.ttl_s, lambda lane: self._broadcast(lane, message)))
 
     def _broadcast(self, lane: lanes.Lane, message: bytes) -> Steps[list[str]]:
@@ -124,7 +124,7 @@ class EndpointReader(Generic[C]):
     decoders: list[StreamDecoder[C]]
     own: Sealer | None = None
     shared: Sealer | None = None
-    alone: bool = False  # broadcasts are sent to it separately
+    alone: bool = False  # broadcasts are sent to this endpoint separately
     lanes: dict[str, list[StreamDecoder[C]]] = field(default_factory=dict)
     turn: int = 0
 

@@ -1,7 +1,7 @@
 """File transfer with progress and resume, by content-addressed chunks. Nothing else may live in this file.
 
     transfer = FileTransfer(ContentStore(client, "files", ttl_s=600))
-    ticket = transfer.send("video.mp4", progress=show)            # a hash: tell it to the other side
+    ticket = transfer.send("video.mp4", progress=show)  # a hash: pass it to the other side
     FileTransfer(ContentStore(other_client, "files")).receive(ticket, "copy.mp4", progress=show)
 
 A chunk that the store has is not sent again, so sending again resumes a send that broke off. A receive keeps verified
@@ -23,10 +23,10 @@ from respram.patterns.errors import ContentCorrupt, Unreadable
 from respram.patterns.json_values import document, to_json
 from respram.patterns.steps import C, call, operation
 
-CHUNK_BYTES = 1024 * 1024  # what a node answers in about a millisecond
+CHUNK_BYTES = 1024 * 1024  # a node returns this much in about a millisecond
 BAR_COLUMNS = 30
 
-Progress = Callable[[int, int], Any]  # bytes done, bytes in all
+Progress = Callable[[int, int], Any]  # bytes done, and bytes in total
 
 
 def bar(done: int, total: int, columns: int = BAR_COLUMNS) -> str:

@@ -4,7 +4,7 @@
     FrameSender(encoder).send(MY_HANDSHAKE, payload)
     dispatcher = FrameDispatcher(decoder)
     dispatcher.register_handler(MY_HANDSHAKE, handle)
-    dispatcher.dispatch_next(timeout_s=5)            # calls handle(payload); its result
+    dispatcher.dispatch_next(timeout_s=5)  # calls handle(payload) and returns its result
 
 Types 0x80 to 0xFF are the user's; lower ones are reserved for this library. Not promised: more than the stream does.
 """

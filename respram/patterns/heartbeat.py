@@ -1,6 +1,6 @@
 """Heartbeat and presence: a member keeps a key alive, and a board reports when it expires. Nothing else may live here.
 
-    Heartbeat(client, "worker-12", ttl_s=3).beat()          # every second or so
+    Heartbeat(client, "worker-12", ttl_s=3).beat()  # about every second
     board = Presence(other_client)
     board.members()                                         # ["worker-12"]
     for change in board.changes():                          # Change("worker-12", alive=False, source="expired")
@@ -25,16 +25,16 @@ from respram.patterns.errors import TooMany
 from respram.patterns.naming import HEARTBEAT, KEYS_MAX, SCAN_COUNT, glob_escaped, key, level, unlevel
 from respram.patterns.steps import C, Steps, ask, ask_all, exists, hand, operation, stream, ttl_ms
 
-POLL_S = 1.0  # events bring the news at once; polling is the net below them
-CHANGES_KEPT_S = 0.2  # how long one wait for an event lasts, so that an iterator can be closed soon
-EARLIER_GROUP = "all"  # where earlier versions put those of no group; read for one version more
+POLL_S = 1.0  # interval of polls, in case an event is lost
+CHANGES_KEPT_S = 0.2  # the longest wait for one event, so that an iterator can be closed soon
+EARLIER_GROUP = "all"  # group of members without one in earlier versions; readable for one more version
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     member: str
     alive: bool
-    source: str  # "expired": the node's event; "poll": the board asked
+    source: str  # "expired": an event of the node; "poll": found by polling
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Heartbeat(Generic[C]):
 class Presence(Generic[C]):
     client: C
     group: str = ""
-    cursor: bytes | int = 0  # of the walk over the node's keys
-    strangers: set[str] = field(default_factory=set)  # found by it: they beat without the roster
+    cursor: bytes | int = 0  # of the scan over the node's keys
+    strangers: set[str] = field(default_factory=set)  # members found by the scan, which are not in the roster
 
     @property
     def prefix(self) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from respram.patterns.errors import NotJson, Unreadable
 
-Json = Any  # dict, list, str, int, float, bool or None, nested; the checker has no finite name for it
+Json = Any  # dict, list, str, int, float, bool or None, nested; a type checker has no name for it
 
 
 def to_json(value: Json) -> bytes:

@@ -1,7 +1,7 @@
 """Keep-alive between two sides, which reports a dead peer. Nothing else may live in this file.
 
     link = KeepAlive(client, "link-9", me="ada", peer="bob", ttl_s=3)
-    reason = link.monitor(on_closed)             # returns when the link is closed, after on_closed(peer, reason)
+    reason = link.monitor(on_closed)  # returns when the link is closed, after on_closed(peer, reason)
 
 `monitor` beats for its own side and looks for the other's beat in one round trip. Reasons: "timeout" (the peer was
 there and fell silent), "absent" (it never came within `patience_s`), "store away" (the node does not answer, so the
@@ -28,7 +28,7 @@ class KeepAlive(Generic[C]):
     me: str
     peer: str
     ttl_s: float = 3.0
-    beats_per_ttl: int = 4  # so that three beats in a row must be lost before the other side worries
+    beats_per_ttl: int = 4  # three beats in a row must be lost before the other side notices
 
     def key(self, side: str) -> bytes:
         return key("alive", level(self.link), level(side))

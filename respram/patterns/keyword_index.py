@@ -23,8 +23,8 @@ from respram.patterns.errors import TooMany
 from respram.patterns.json_values import Json
 from respram.patterns.steps import C, Steps, ask_all, change, operation
 
-WORDS_MAX = 1000  # words of one document that are indexed: each is one compare-and-set
-POSTINGS_MAX = 10_000  # documents under one word: each addition rewrites the list
+WORDS_MAX = 1000  # indexed words of one document: each takes one compare-and-set
+POSTINGS_MAX = 10_000  # documents of one word: each addition rewrites the list
 
 
 def words(text: str) -> list[str]:

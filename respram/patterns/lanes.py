@@ -32,12 +32,12 @@ from respram.patterns.steps import ask_all, ttl_ms
 T = TypeVar("T")
 
 BASE = key("roster", "lane")
-KEPT_S = 120.0  # how long a lane's name and heads outlive its messages: it is entered anew when half of it is over
-IDLE_S = 60.0  # after such a silence a writer begins another lane; well before the old one's heads are forgotten
-TURN_S = 0.001  # how often one looks whether a lane is free: a message holds it for a round trip
-LANES_MAX = 64  # of one process: addresses times ttl_s; the oldest gives way
-STREAMS_MAX = 10_000  # streams of one lane, 100 bytes each; one more begins another lane
-TOGETHER_BYTES_MAX = 8 * 1024 * 1024  # of the messages in one round trip, unless one alone is longer
+KEPT_S = 120.0  # how long a lane's name and heads outlive its messages: it is registered again after half of this
+IDLE_S = 60.0  # after this silence a writer begins another lane, well before the old one's heads expire
+TURN_S = 0.001  # interval at which a waiting writer checks for a free lane: a message holds one for a round trip
+LANES_MAX = 64  # lanes of one process, one for each address and ttl_s; beyond it the oldest ends
+STREAMS_MAX = 10_000  # streams of one lane, 100 bytes each; another stream begins another lane
+TOGETHER_BYTES_MAX = 8 * 1024 * 1024  # of the messages in one round trip, unless a single message is longer
 
 
 @dataclass(slots=True, eq=False)
@@ -45,10 +45,10 @@ class Lane:
     ttl_s: float
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     life: int = field(default_factory=lambda: secrets.randbits(64) | 1)
-    numbers: dict[str, int] = field(default_factory=dict)  # the next of each stream, by whom it is for
-    entered_until_s: float = 0.0  # monotonic: the least that the roster keeps its name
+    numbers: dict[str, int] = field(default_factory=dict)  # next number of each stream, by addressee
+    entered_until_s: float = 0.0  # monotonic: until then the roster certainly holds its name
     used_s: float = field(default_factory=time.monotonic)
-    writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, by tasks too
+    writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, also by tasks
 
     def send(self, copies: list[tuple[str, bytes, Sealer | None]], *asked: Command) -> Steps[list[Any]]:
         """Writes a message for each addressee; returns the replies to `asked`, which goes in the first round trip."""
@@ -60,7 +60,7 @@ class Lane:
                 if isinstance(reply, list):
                     for failed in (each for each in reply if isinstance(each, Exception)):
                         raise drivers.readable(failed, Ask(tuple(writes)))
-            if found[len(writes)][0] < ttl_ms(self.ttl_s):  # a node that was started anew has forgotten it
+            if found[len(writes)][0] < ttl_ms(self.ttl_s):  # a restarted node has lost it
                 yield from self.enter()
             replies += found[len(writes) + 1 :]
             asked = ()

@@ -3,7 +3,7 @@
     todo = LinkedList(store, "list")
     todo.push("Node 3"); todo.push("Node 2"); todo.push("Node 1")
     todo.values()                                # ["Node 1", "Node 2", "Node 3"]
-    todo.keep()                                  # the head, and all that it leads to
+    todo.keep()  # extends the TTL of the head, and of all nodes behind it
 
 A node holds a value and the hash of the next; the label `<name>:head` holds the first.
 Not promised: that the tail lives as long as the head, unless someone calls `keep` in time; a list whose
@@ -19,7 +19,7 @@ from respram.patterns.errors import Contended, TooMany
 from respram.patterns.json_values import Json, document, to_json
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, get, operation, ttl_ms
 
-NODES_MAX = 10_000  # nodes followed from one head: each is a round trip
+NODES_MAX = 10_000  # nodes followed from one head: each takes a round trip
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,17 +35,18 @@ from respram.patterns.naming import key, level
 from respram.patterns.sealing import Sealer
 from respram.patterns.steps import CHANGE_PAUSE_S, CHANGE_TRIES_MAX, C, ask_all, hand, operation, pause, stream, ttl_ms
 
-CHUNK_BYTES = 64 * 1024  # one chunk: small beside the node's limits, large beside its key
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # one message is one MULTI, which is held in memory whole; files: FileTransfer
-SKIP_MAX = 16 * 1024 * 1024  # chunks of one message: it has a byte in each at least
-READ_AHEAD = 16  # chunks asked for in one round trip: at most a mebibyte
-POLL_S = 0.02  # a reader with nothing to read looks 50 times a second
-LATE_S = 0.1  # how long a missing chunk may be late (on its way between nodes) before it counts as expired
+CHUNK_BYTES = 64 * 1024  # of one chunk: small beside the node's limits, large beside its key
+# Of one message: a message is one MULTI, which is held in memory whole; for files use FileTransfer.
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+SKIP_MAX = 16 * 1024 * 1024  # the largest number of chunks in one message, since each holds a byte at least
+READ_AHEAD = 16  # chunks requested in one round trip: at most a mebibyte
+POLL_S = 0.02  # an idle reader checks 50 times a second
+LATE_S = 0.1  # a missing chunk may be on its way between nodes this long before it counts as expired
 HEAD_KEPT_S = (
     600.0  # how long the head of an open stream outlives its last chunk: 17 bytes, so that a pause loses no number
 )
-HEAD = struct.Struct(">QQB")  # the next chunk's number; which life of the stream this is; 1 when it is closed
-LAST, MORE = b"L", b"M"  # the first byte of a chunk: whether the message ends with it; a sealed one begins otherwise
+HEAD = struct.Struct(">QQB")  # number of the next chunk; life of the stream; 1 if it is closed
+LAST, MORE = b"L", b"M"  # first byte of a chunk: whether it ends the message; a sealed chunk begins differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,9 @@ class StreamDecoder(Generic[C]):
     name: str
     position: int | None = None
     sealer: Sealer | None = None
-    missing_since_s: float | None = None  # when the next chunk was first found missing (monotonic)
-    life: int = 0  # of the stream, in which `position` counts; 0: not known
-    lone: bool = False  # one writer alone numbers its chunks: one that is there counts, whether the head names it yet
+    missing_since_s: float | None = None  # monotonic time at which the next chunk was first found missing
+    life: int = 0  # the life of the stream that `position` belongs to; 0: unknown
+    lone: bool = False  # there is a single writer: its chunks count even if the head does not name them yet
 
     def __post_init__(self) -> None:
         if self.position and not self.life:
@@ -192,7 +193,7 @@ class StreamDecoder(Generic[C]):
 
         The chunks of a message expire in the same millisecond; this shows where an unreadable message ends.
         """
-        yield from self._head()  # Unreadable too: then there is nothing behind it
+        yield from self._head()  # raises Unreadable too: then no stream follows
         first = self.position or 0
         self.position = first + 1
         for at in range(first, first + SKIP_MAX, READ_AHEAD):

@@ -29,7 +29,7 @@ class MultiplexSender(Generic[C]):
     name: str
     channels: tuple[str, ...]
     ttl_s: float = 10.0
-    sealers: Mapping[str, Sealer] = field(default_factory=dict)  # by channel; the receiver needs the same
+    sealers: Mapping[str, Sealer] = field(default_factory=dict)  # by channel; the receiver needs the same ones
 
     def encoder(self, channel: str) -> StreamEncoder[C]:
         if channel not in self.channels:

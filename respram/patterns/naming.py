@@ -3,7 +3,7 @@
     lock = key("lock", "org-acme", "pipeline-ingest", "stage-2")     # b"lock:org-acme:pipeline-ingest:stage-2"
     drop = derived("handoff", "task-742", "agent-a", "agent-b")      # both sides compute it independently
     note = unique("scratch")                                         # b"scratch:550e8400-..."
-    live = Listing(client).keys("heartbeat:")                        # every key below a prefix
+    live = Listing(client).keys("heartbeat:")  # all keys with this prefix
 
 Not promised: that two users of one node do not choose the same name. Give deterministic keys enough context.
 """
@@ -19,9 +19,9 @@ from respram.patterns.steps import C, Steps, ask, operation
 
 HANDOFF, SCRATCH, LOCK, HEARTBEAT, STATE, BROADCAST = "handoff", "scratch", "lock", "heartbeat", "state", "broadcast"
 
-KEY_BYTES_MAX = 4096  # a name longer than this is data in the wrong place
-KEYS_MAX = 100_000  # keys of one listing: what fits a caller's memory without thought
-SCAN_COUNT = 1000  # keys looked at in one SCAN step: under a millisecond of the node's time
+KEY_BYTES_MAX = 4096  # a longer name is data in the wrong place
+KEYS_MAX = 100_000  # keys of one listing: as many as fit a caller's memory without care
+SCAN_COUNT = 1000  # keys visited in one SCAN step: under a millisecond of the node's time
 
 
 def key(prefix: str, *levels: str) -> bytes:

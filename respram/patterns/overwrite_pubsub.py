@@ -1,8 +1,8 @@
 """Ephemeral pub/sub by overwriting: subscribers read a topic's latest message. Nothing else may live in this file.
 
-    OverwritePublisher(client, "dashboard", ttl_s=10).publish(b"42 orders a minute")     # as often as there is news
+    OverwritePublisher(client, "dashboard", ttl_s=10).publish(b"42 orders a minute")  # whenever there is news
     subscriber = OverwriteSubscriber(other_client, "dashboard")
-    subscriber.poll()                     # Update(b"42 orders a minute", missed=0); None: nothing new
+    subscriber.poll()  # Update(b"42 orders a minute", missed=0), or None without news
 
 Not promised: every message. A subscriber gets the latest and is told how many it missed; when the publisher
 stops, the topic is silent, then gone.
@@ -17,14 +17,14 @@ from respram.patterns.errors import Unreadable
 from respram.patterns.naming import key
 from respram.patterns.steps import C, Steps, get, hand, operation, pause, put, stream
 
-HEADER = struct.Struct(">8sQ")  # which publisher, and how many it has published
+HEADER = struct.Struct(">8sQ")  # publisher's id, and number of its updates
 POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
     payload: bytes
-    missed: int  # updates of this publisher that were overwritten before this subscriber looked
+    missed: int  # updates of this publisher that were overwritten before this subscriber read them
 
 
 @dataclass(slots=True)

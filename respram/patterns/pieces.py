@@ -14,10 +14,10 @@ from respram.patterns.errors import ContentMissing, TooMany, Unreadable
 from respram.patterns.json_values import Json, from_json, to_json
 from respram.patterns.steps import ask_all, pause
 
-PIECE_BYTES = 16 * 1024  # a piece that has grown beyond it takes no more: each addition sends the last piece anew
-PIECES_MAX = 4096  # of one list, about 64 MiB in all
+PIECE_BYTES = 16 * 1024  # a larger piece takes no more items: each addition sends the last piece again
+PIECES_MAX = 4096  # pieces of one list, about 64 MiB in total
 READ_AHEAD = 64  # pieces in one round trip: about a mebibyte
-LATE_S = 0.2  # how long a piece may be on its way between nodes before it counts as gone
+LATE_S = 0.2  # how long a piece may take to reach a node before it counts as missing
 POLL_S = 0.01
 
 

@@ -2,10 +2,10 @@
 Nothing else lives in this file.
 
     sender = ChanceSender(StreamEncoder(client, "camera-1"), chance=0.8, seed=7)
-    sender.send(frame)                           # True: it was sent; False: it was left out by chance
-    sender.send(key_frame, chance=1.0)           # this one surely
+    sender.send(frame)  # True: sent; False: left out by chance
+    sender.send(key_frame, chance=1.0)  # always sent
     reader = ChanceReader(StreamDecoder(other_client, "camera-1"))
-    reader.receive(timeout_s=5)                  # Frame(payload, missed=2): two before it never came
+    reader.receive(timeout_s=5)  # Frame(payload, missed=2): two frames before it never arrived
 
 Lossy by design: for telemetry, previews, gossip, where less is enough and load is to be shed evenly. The seed makes a
 run repeatable. Frames are numbered before the choice, so the reader knows how many it lacks, whether chance or expiry
@@ -22,17 +22,17 @@ from respram.patterns.errors import BadName, ChunkExpired, Unreadable
 from respram.patterns.live_stream import POLL_S, StreamDecoder, StreamEncoder
 from respram.patterns.steps import C, operation
 
-NUMBER = struct.Struct(">Q")  # of the frame, among all that were offered
+NUMBER = struct.Struct(">Q")  # of the frame, counting those left out
 
 
 @dataclass(slots=True)
 class ChanceSender(Generic[C]):
     encoder: StreamEncoder[C]
     chance: float = 1.0  # from 0 to 1
-    seed: int | None = None  # None: another run makes other choices
+    seed: int | None = None  # None: every run chooses differently
     offered: int = 0
     sent: int = 0
-    dropped: int = 0  # left out by chance
+    dropped: int = 0  # frames left out by chance
     draws: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class ChanceSender(Generic[C]):
 @dataclass(frozen=True, slots=True)
 class Frame:
     payload: bytes
-    missed: int  # frames between the one before and this one that did not come
+    missed: int  # frames between the previous one and this that did not arrive
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class ChanceReader(Generic[C]):
     decoder: StreamDecoder[C]
     expected: int = 0  # number of the next frame
     received: int = 0
-    missed: int = 0  # in all
+    missed: int = 0  # in total
 
     @property
     def client(self) -> C:

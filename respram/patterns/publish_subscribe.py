@@ -3,8 +3,8 @@
     pubsub = PubSub(client, publisher="station-4")
     for message in pubsub.messages("sensor_data"):           # Message("sensor_data", b"...", "station-4")
         ...
-    pubsub.publish("sensor_data", reading)                   # elsewhere
-    pubsub.listen({"sensor_data": handle}, timeout_s=60)     # handle(topic, data, publisher) for each
+    pubsub.publish("sensor_data", reading)  # in another process
+    pubsub.listen({"sensor_data": handle}, timeout_s=60)  # handle(topic, data, publisher) for each
 
 Not promised: that anyone listens, or that a message is kept for one who comes later, or for one who reads too slowly
 (the node closes its connection). For a value that late readers find, see overwrite_pubsub.py and live_stream.py.
@@ -20,8 +20,8 @@ from respram.patterns.errors import BadName, Unreadable
 from respram.patterns.naming import key
 from respram.patterns.steps import C, ask, call, hand, operation, stream
 
-WAIT_S = 0.2  # one wait for a message: an iterator can be closed this soon
-PUBLISHER_BYTES_MAX = 255  # its length is one byte
+WAIT_S = 0.2  # the longest wait for one message, so that an iterator can be closed soon
+PUBLISHER_BYTES_MAX = 255  # its length is stored in one byte
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Large messages by reference: the payload is stored, and a small text that names it is sent. Nothing else here.
 
-    message = ReferenceMessages(store).wrap("process_data", large)     # a short JSON text: send it by any way
+    message = ReferenceMessages(store).wrap("process_data", large)  # a short JSON text: send it by any means
     command, data = ReferenceReader(other_client).unwrap(message)
 
 The message names store and hash; the receiver needs a client, nothing else. Not promised: that the payload waits. A

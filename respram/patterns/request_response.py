@@ -33,7 +33,7 @@ from respram.patterns.settle import Settle, claimed
 from respram.patterns.steps import C, call, get, operation, pause, put, wait_until
 
 ID_BYTES = 16
-SERVE_S = 1.0  # how soon `serve` looks whether it is to stop
+SERVE_S = 1.0  # how often `serve` checks whether it is to stop
 ANSWERED, FAILED = b"\x00", b"\x01"
 
 
@@ -62,7 +62,7 @@ class Responder(Generic[C]):
     client: C
     service: str
     ttl_s: float = 30.0
-    settle: Settle | None = None  # so that responders on several nodes share the requests too
+    settle: Settle | None = None  # lets responders on several nodes share the requests
     decoder: StreamDecoder[C] = field(init=False)
 
     def __post_init__(self) -> None:

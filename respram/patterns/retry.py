@@ -1,8 +1,8 @@
 """Retry with exponential backoff and jitter. Nothing else may live in this file.
 
     retry = Retry(client, attempts=5)
-    retry.connect()                              # until the node answers
-    retry.call(publish, reading)                 # calls again after StoreAway and TimedOut, and after nothing else
+    retry.connect()  # repeats until the node answers
+    retry.call(publish, reading)  # repeats after StoreAway and TimedOut only
 
 The pause before attempt n is random between 0 and delay_s * 2**n, at most delay_max_s. Without the randomness all
 clients that lost a node would return to it in step. Not promised: that the function did nothing before it raised; pass
@@ -26,7 +26,7 @@ class Retry(Generic[C]):
     delay_s: float = 1.0
     delay_max_s: float = 60.0
     on: tuple[type[Exception], ...] = (StoreAway, TimedOut)
-    chance: Callable[[], float] = field(default=random.random)  # from 0 to 1
+    chance: Callable[[], float] = field(default=random.random)  # returns a number from 0 to 1
 
     def pauses_s(self) -> Iterator[float]:
         """The pauses between the attempts, one fewer than the attempts."""

@@ -15,10 +15,10 @@ from respram.patterns.errors import TooMany
 from respram.patterns.naming import KEYS_MAX, encoded
 from respram.patterns.steps import ask_all, ttl_ms
 
-KEPT_LIVES = 10  # how many signs of life a name outlives the one that it was entered with: it is written at every 40th
-KEPT_S = 3600.0  # at most
-GROUP = 50  # keys that one EXISTS asks for
-TOGETHER_MAX = 1000  # keys asked for in one round trip
+KEPT_LIVES = 10  # a name outlives this many signs of life, so it is written at every 40th
+KEPT_S = 3600.0  # the upper bound of that
+GROUP = 50  # keys of one EXISTS
+TOGETHER_MAX = 1000  # keys of one round trip
 
 KeyOf = Callable[[str], bytes]
 

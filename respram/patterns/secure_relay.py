@@ -1,6 +1,6 @@
 """Secure relay: an encrypted payload passes through nodes that cannot read it. Nothing else may live in this file.
 
-    secret = new_secret()                                    # told to the recipient by another way
+    secret = new_secret()  # pass it to the recipient by another channel
     SecureRelay(client, secret).drop(b"the papers", ttl_s=600)
     SecureRelay(other_client, secret).pick_up()              # b"the papers"
 
@@ -24,7 +24,7 @@ POLL_S = 0.05
 class SecureRelay(Generic[C]):
     client: C
     secret: str | bytes = field(repr=False)
-    slot: str = "0"  # several payloads under one secret
+    slot: str = "0"  # names one of several payloads under one secret
     algorithm: str = "aes-256-gcm"
 
     @property

@@ -1,9 +1,9 @@
 """The names of Seigr Toolset Transmissions, for asyncio, over a store that forgets. Nothing else may live in this file.
 
     from respram.patterns import seigr
-    from respram.patterns.seigr import BinaryStorage, STCWrapper      # was: from seigr_toolset_transmissions import ...
+    from respram.patterns.seigr import BinaryStorage, STCWrapper  # before: from seigr_toolset_transmissions import ...
 
-    seigr.use({"127.0.0.1:6379": redis.asyncio.Redis()})                 # once: the nodes of the enclave
+    seigr.use({"127.0.0.1:6379": redis.asyncio.Redis()})  # once: the nodes of the enclave
     storage = BinaryStorage(STCWrapper(b"seed_32_bytes_minimum_required!!"))
     hash_addr = await storage.store(b"reading")
 
@@ -45,12 +45,12 @@ from respram.patterns.errors import (
 from respram.patterns.sealing import Sealer, stretched
 
 SEGMENT_BYTES = 64 * 1024
-PENDING_MAX = 4096  # segments that wait for one before them: 256 MiB at most
+PENDING_MAX = 4096  # segments that wait for an earlier one: 256 MiB at most
 SEED_BYTES_MIN = 32
 TTL_S = 60.0
-ATTEND_S = 0.5  # one turn of a node's task that beats for its sessions
+ATTEND_S = 0.5  # interval of a node's task that sends the beats of its sessions
 
-CANCEL_S = 0.05  # until a task that was cancelled is cancelled again
+CANCEL_S = 0.05  # until a cancelled task is cancelled again
 
 ConnectionTimeoutError = SessionTimedOut
 STTSession = stt_session.STTSession
@@ -107,7 +107,7 @@ class StreamEncoder:
     stc: STCWrapper
     session_id: bytes
     stream_id: int
-    mode: str = "live"  # "bounded" ends with `finish`
+    mode: str = "live"  # "live", or "bounded", which ends with `finish`
     segment_bytes: int = SEGMENT_BYTES
     next_seq: int = 0
     ended: bool = False
@@ -290,7 +290,7 @@ class KademliaDHT:
 
     def __init__(self, node_id: bytes | str, port: int = 0, nodes: "Mapping[str, AsyncRedis] | None" = None) -> None:
         self.node_id = node_id.hex() if isinstance(node_id, bytes) else node_id
-        self.port = port  # not listened on
+        self.port = port  # nothing listens on it
         self.pool: AffinityPool[AsyncRedis] = AffinityPool(nodes or nodes_in_use())
         self.managers: list[PubSubManager] = []
 

@@ -2,7 +2,7 @@
 
     sessions = Sessions(client, ttl_s=1800)
     session_id = sessions.create({"user": 42})
-    sessions.load(session_id)                     # {"user": 42}, and its time begins anew; None: log in again
+    sessions.load(session_id)  # {"user": 42}, with a new TTL; None: log in again
     sessions.save(session_id, {"user": 42, "cart": ["book"]})
     session_id = sessions.rotate(session_id)      # at login
     sessions.end(session_id)                      # at logout
@@ -24,7 +24,7 @@ from respram.patterns.naming import key, level
 from respram.patterns.settle import LETTING_GO_S, let_go
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, Steps, at_home, change, newest, operation, ttl_ms
 
-ID_BYTES = 32  # 256 random bits: cannot be guessed
+ID_BYTES = 32  # 256 random bits, which cannot be guessed
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from respram.patterns.effects import AskAny, Command, Pause
 from respram.patterns.errors import PatternError, Unsettled
 from respram.patterns.steps import Steps, ask_all, ask_whole, ttl_ms
 
-PAUSE_S = 0.02  # a node sends what it wrote every 2 ms: ten times that
-LETTING_GO_S = 0.001  # the shortest life there is: an overwrite by it is how a key is let go early
+PAUSE_S = 0.02  # ten times the interval at which a node sends its writes, 2 ms
+LETTING_GO_S = 0.001  # the shortest TTL: an overwrite with it lets go of the key
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    nodes: int  # other nodes of the enclave that must hold it
+    nodes: int  # other nodes of the enclave that must hold the write
     timeout_s: float = 1.0
     clients: tuple[Any, ...] = ()  # one of each other node, of the same kind as the pattern's own
     pause_s: float = PAUSE_S

@@ -2,7 +2,7 @@
 Nothing else may live in this file.
 
     stash = Stash(client, "handoff", ttl_s=600)
-    name = stash.store(b"the findings")          # "handoff:550e8400-e29b-41d4-a716-446655440000": tell it to them
+    name = stash.store(b"the findings")  # "handoff:550e8400-e29b-41d4-a716-446655440000": pass it to the other side
     Stash(other_client).look(name)               # b"the findings"
 
 It is what `repram_store` does without a key. Not promised: that only those who were given the key can read it. Whoever

@@ -2,7 +2,7 @@
 
     jobs = StateMachine(client, {"queued": ["in_progress"], "in_progress": ["complete", "failed"]}, ttl_s=600)
     jobs.begin("job-9f3a", "queued") jobs.move("job-9f3a", "queued", "in_progress")
-    jobs.state("job-9f3a")                   # State("in_progress", 599.9); None: never begun, or gone stale
+    jobs.state("job-9f3a")  # State("in_progress", 599.9); None: never begun, or expired
 
 Every move restarts the TTL. When a worker dies its job's state expires, which is the sign of its death.
 Guarantees: moves through all nodes take turns, while the members of the enclave are stable (docs/peers.md); with
@@ -23,21 +23,21 @@ from respram.patterns.naming import STATE, key
 from respram.patterns.settle import Settle, claimed
 from respram.patterns.steps import CHANGE_TRIES_MAX, C, Steps, ask_all, change, operation, pause
 
-MOVING_S = 5.0  # the longest that a settled move holds a job's turn
-TURN_S = 0.01  # first pause of one who waits for it
+MOVING_S = 5.0  # the longest time for which a settled move holds a job
+TURN_S = 0.01  # first pause of a caller that waits for the job
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     name: str
-    fresh_s: float  # how long it still counts
+    fresh_s: float  # remaining time for which it counts
     detail: Json = None
 
 
 @dataclass(frozen=True, slots=True)
 class StateMachine(Generic[C]):
     client: C
-    moves: Mapping[str, Collection[str]]  # from each state to those that may follow
+    moves: Mapping[str, Collection[str]]  # state to the states that may follow
     ttl_s: float = 600.0
     settle: Settle | None = None
 

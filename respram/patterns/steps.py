@@ -28,10 +28,10 @@ T_co = TypeVar("T_co", covariant=True)
 C = TypeVar("C", Redis, AsyncRedis)
 C_co = TypeVar("C_co", Redis, AsyncRedis, covariant=True)
 
-CHANGE_TRIES_MAX = 64  # compare-and-set gives up after so many lost races: by then one key is the bottleneck
-CHANGE_PAUSE_S = 0.001  # first pause after a lost race; grows linearly, so that writers fall out of step
-NEVER = secrets.token_bytes(32)  # no key holds it
-TTL_S_MAX = 31_536_000_000.0  # a thousand years: beyond it a number of seconds is surely a mistake
+CHANGE_TRIES_MAX = 64  # lost races after which compare-and-set gives up: by then one key is the bottleneck
+CHANGE_PAUSE_S = 0.001  # first pause after a lost race; grows linearly, so that writers get out of step
+NEVER = secrets.token_bytes(32)  # no key holds this value
+TTL_S_MAX = 31_536_000_000.0  # a thousand years: a larger number of seconds is certainly a mistake
 
 
 class OnClient(Protocol[C_co]):

@@ -54,15 +54,15 @@ from respram.patterns.steps import C, call, exists, get, operation, pause, put
 T = TypeVar("T")
 
 SESSION_BYTES = 16
-STREAMS_MAX = 1024  # of one session
-SESSIONS_MAX = 10_000  # of one node
-KEPT_MAX = 64  # messages that a writer keeps to send them again through another node
-KEPT_BYTES_MAX = 4 * 1024 * 1024  # and their bytes: older ones are let go first
-ALIVE_S = 3.0  # without a beat for so long a session counts as closed
+STREAMS_MAX = 1024  # streams of one session
+SESSIONS_MAX = 10_000  # sessions of one node
+KEPT_MAX = 64  # messages that a writer stores for sending them again through another node
+KEPT_BYTES_MAX = 4 * 1024 * 1024  # their bytes: older ones are dropped first
+ALIVE_S = 3.0  # a session without a beat for this long counts as closed
 BEATS_PER_LIFE = 4
-TTL_S = 10.0  # of what is sent
-HOME_S = 5.0  # how long a node is asked again that cannot ask a key's home: another takes its place in 0.3 to 2.5 s
-WRITING_S = 0.002  # how soon one who sends looks again whether another one of the same stream is done
+TTL_S = 10.0  # of sent messages
+HOME_S = 5.0  # how long a node that cannot reach a key's home is asked again: another home takes over in 0.3 to 2.5 s
+WRITING_S = 0.002  # interval at which a sender checks whether another one of the same stream is done
 
 OnClosed = Callable[[bytes, str], Any]
 
@@ -79,7 +79,7 @@ class STTNode(Generic[C]):
     sessions: "dict[bytes, STTSession[C]]" = field(default_factory=dict)
     closed_handlers: list[OnClosed] = field(default_factory=list)
     offers: StreamDecoder[C] = field(init=False)
-    passed_over: int = 0  # messages among the offers that no node of this library sent, or not with this secret
+    passed_over: int = 0  # messages among the offers that came from other programs, or were made with another secret
 
     def __post_init__(self) -> None:
         if not self.node_id:
@@ -146,7 +146,7 @@ class STTNode(Generic[C]):
                 return (yield from make(place))
             except StoreAway as error:
                 attempt_s, begun_s = time.monotonic() - begun_s, time.monotonic()
-                if attempt_s > HOME_S:  # of a long wait: whatever was before is over
+                if attempt_s > HOME_S:  # after a long wait, earlier state no longer counts
                     failed, busy_s, attempt_s = 0, 0.0, 0.0
                 if isinstance(error, HomeAway):
                     busy_s += attempt_s
@@ -193,7 +193,7 @@ class STTNode(Generic[C]):
         except (Unreadable, Tampered, WrongKey):
             try:
                 yield from self.offers.skip_unreadable.steps()
-            except Unreadable:  # the stream's head is another's: until its time is up, nobody offers anything
+            except Unreadable:  # another program wrote the stream's head: no offers until it expires
                 yield from pause(min(wait_s, POLL_S))
             return None
         try:
@@ -217,7 +217,7 @@ class STTNode(Generic[C]):
             for session in list(self.sessions.values()):
                 try:
                     closed += not (yield from session.alive.steps())
-                except Exception as error:  # of a handler, most likely: the other sessions get their beat first
+                except Exception as error:  # usually a handler's: the other sessions' beats are sent first
                     failure = failure or error
             if failure is not None:
                 raise failure
@@ -251,15 +251,15 @@ class STTSession(Generic[C]):
     node: STTNode[C]
     peer_id: str
     session_id: bytes
-    prefer: str | None = None  # the node of the pool to go through
+    prefer: str | None = None  # the node of the pool to use
     streams: "dict[int, STTStream[C]]" = field(default_factory=dict)
-    closed: str = ""  # why, once it is
-    beat_s: float = 0.0  # when the last beat was sent
-    met: bool = False  # whether the peer's beat was seen: until then its absence is no news
+    closed: str = ""  # the reason, once it is closed
+    beat_s: float = 0.0  # time of the last beat
+    met: bool = False  # the peer's beat was seen: before that, its absence means nothing
     begun_s: float = field(default_factory=time.monotonic)
-    place: str | None = None  # the node of the pool that it went through last
-    moves: int = 0  # how many times the session went on through another node
-    ending: str = ""  # why it is to be closed, found while something else was under way
+    place: str | None = None  # the node of the pool that was used last
+    moves: int = 0  # times that the session moved to another node
+    ending: str = ""  # why it is to be closed, noticed during another operation
 
     @property
     def client(self) -> C:
@@ -298,7 +298,7 @@ class STTSession(Generic[C]):
         try:
             return (yield from self.beat.steps())
         except (WrongCredentials, StoreAway):
-            if not self.closed:  # it is a handler's
+            if not self.closed:  # the exception is a handler's
                 raise
         return False
 
@@ -410,11 +410,11 @@ class STTStream(Generic[C]):
     max_frame_size: int = CHUNK_BYTES
     sealer: Sealer | None = None
     decoder: StreamDecoder[C] = field(init=False)
-    next_seq: int = 0  # what the next frame is numbered, as far as the writer knows
+    next_seq: int = 0  # number of the next frame, as far as the writer knows
     life: int = 0  # of the stream that it writes
-    place: str | None = None  # the node of the pool that it sent through last
+    place: str | None = None  # the node of the pool that was used last
     kept: "deque[tuple[int, bytes]]" = field(default_factory=deque)  # the last messages, by their first frame
-    writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, by tasks too
+    writing: threading.Lock = field(default_factory=threading.Lock)  # held from step to step, also by tasks
     closing: bool = False
     ended: bool = False  # the peer closed its side, and all of it was read
 
@@ -506,7 +506,8 @@ class STTStream(Generic[C]):
                 found = yield from get(head_key(self._name()))
                 head, life, ended = head_of(found, self._name())
                 if life not in (0, self.life):
-                    self.life, self.next_seq, head = life, head, 0  # it began anew there: all is sent behind that
+                    # The stream began anew there: all further messages follow its head.
+                    self.life, self.next_seq, head = life, head, 0
                 # Messages that are on their way between nodes arrive by themselves.
                 if head >= self.next_seq or time.monotonic() >= until:
                     break

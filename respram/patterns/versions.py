@@ -1,7 +1,7 @@
 """Versions of a document and its `latest`, on a ContentStore. Nothing else may live in this file.
 
     document = Versions(store, "document")
-    document.publish(b"Version 1 content")       # 1
+    document.publish(b"Version 1 content")  # returns 1, the version's number
     document.publish(b"Version 2 content")       # 2
     document.read()                              # b"Version 2 content"
     document.read(1)

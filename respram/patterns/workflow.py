@@ -1,7 +1,7 @@
 """Step-wise workflow: any agent may advance a job through its named steps. Nothing else may live in this file.
 
     flow = Workflow(client, "ingest", ("fetch", "process", "validate", "complete"))
-    flow.advance("job-1", "agent-a", execute)         # calls execute("fetch", progress), and notes its result
+    flow.advance("job-1", "agent-a", execute)  # calls execute("fetch", progress) and stores its result
     flow.progress("job-1")                            # Progress(status="in_progress", current_step="fetch", ...)
 
 `current_step` is the step that runs, or the one that ran last; `completed_at` says when each step ended, by the node's
@@ -31,8 +31,8 @@ class Progress:
     completed: tuple[str, ...]
     results: dict[str, Json]
     next_step: str | None
-    current_step: str | None = None  # under way, or the last that was; None before the first
-    completed_at: dict[str, str] = field(default_factory=dict)  # by step: ISO 8601, UTC, by the node's clock
+    current_step: str | None = None  # the current step, or the last one; None before the first
+    completed_at: dict[str, str] = field(default_factory=dict)  # step to time: ISO 8601, UTC, by the node's clock
 
     @property
     def result(self) -> Json:
@@ -46,7 +46,7 @@ class Workflow(Generic[C]):
     name: str
     steps: tuple[str, ...]
     ttl_s: float = 3600.0
-    step_ttl_s: float = 300.0  # a step that takes longer may be begun by another agent
+    step_ttl_s: float = 300.0  # after this, another agent may begin the step again
     settle: Settle | None = None
 
     def key(self, job: str) -> bytes:

@@ -12,19 +12,19 @@ from respram.errors import ClientError
 from respram.program import Program
 
 FLAGS = frozenset({b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"})
-ENTRY_BYTES = 512  # what one takes beside its text, about: the digest, the entry, a compiled function
+ENTRY_BYTES = 512  # overhead of an entry, approximately: the digest, the entry, a compiled function
 
 
 @dataclass(slots=True)
 class Cached:
     text: bytes
-    flags: frozenset[bytes] | None  # None: there is no `#!lua` line, and all is allowed
-    body_at: int  # where the script begins behind that line
+    flags: frozenset[bytes] | None  # None: without a `#!lua` line, everything is allowed
+    body_at: int  # offset of the script after that line
     made: Any = None  # compiled by the runtime of that generation
     generation: int = -1
-    shared_until_ms: int = 0  # when its text is to be looked for among those of the enclave
-    program: Program | None = None  # what the engine runs in its place, where it was recognised
-    kept: int = 0  # else the number under which the engine has its Lua run it; 0: it does not
+    shared_until_ms: int = 0  # when to check again for its text among the enclave's scripts
+    program: Program | None = None  # what the engine runs instead, if the script was recognised
+    kept: int = 0  # otherwise the number under which the engine has Lua run it; 0: it does not
 
     @property
     def size(self) -> int:
@@ -47,7 +47,7 @@ class Cache:
         self.entries_max = entries_max
         self.bytes_max = bytes_max
         self.bytes = 0
-        self._entries: dict[bytes, Cached] = {}  # by digest, the one that was used last at the end
+        self._entries: dict[bytes, Cached] = {}  # by digest, the most recently used one last
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -61,7 +61,7 @@ class Cache:
     def find(self, digest: bytes) -> Cached | None:
         found = self._entries.get(digest)
         if found is not None and len(self._entries) > self.entries_max // 2:
-            del self._entries[digest]  # order matters only once there are many
+            del self._entries[digest]  # the order matters only when there are many
             self._entries[digest] = found
         return found
 

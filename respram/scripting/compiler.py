@@ -16,7 +16,7 @@ from respram.catalog.hot import HOT_NAMES
 from respram.program import CALL_ARGS_MAX, REGISTERS_MAX, STEP, STEPS_MAX, Op, Program
 from respram.scripting.tokens import Odd, Token, tokens_of
 
-TEXT_BYTES_MAX = 16 << 10  # longer ones are not looked at
+TEXT_BYTES_MAX = 16 << 10  # longer scripts are left to Lua
 SERVED = HOT_NAMES - {b"select", b"eval", b"evalsha", b"multi", b"exec", b"discard"}
 COMPARISONS = {b"==": Op.EQ, b"~=": Op.EQ, b"<": Op.LT, b"<=": Op.LE, b">": Op.LT, b">=": Op.LE}
 SUMS = {b"+": Op.ADD, b"-": Op.SUB}
@@ -24,8 +24,9 @@ PRODUCTS = {b"*": Op.MUL, b"/": Op.DIV, b"%": Op.MOD}
 ROUNDINGS = {b"floor": Op.FLOOR, b"ceil": Op.CEIL, b"abs": Op.ABS}
 CHOICES = {b"min": Op.MIN, b"max": Op.MAX}
 ENDS = frozenset({b"end", b"else", b"elseif", b"return", b""})
-LIBRARIES = frozenset({b"KEYS", b"ARGV", b"redis", b"math", b"ipairs", b"tonumber", b"tostring"})  # never a local here
-LEVELS_MAX = 40  # of nested blocks and expressions: the compiler recurses
+# Names that a script may not redefine here.
+LIBRARIES = frozenset({b"KEYS", b"ARGV", b"redis", b"math", b"ipairs", b"tonumber", b"tostring"})
+LEVELS_MAX = 40  # of nested blocks and expressions: the compiler is recursive
 
 
 def compile_script(text: bytes) -> Program | None:
@@ -47,7 +48,7 @@ class _Compiler:
         self.steps: list[list[int]] = []
         self.constants: dict[bytes | float, int] = {}
         self.scopes: list[dict[bytes, int]] = [{}]
-        self.free = 0  # the first register that nobody uses
+        self.free = 0  # the first unused register
         self.most = 1
         self.level = 0
         self.breaks: list[list[list[int]]] = []  # by loop: jumps to its end
@@ -179,12 +180,12 @@ class _Compiler:
         else:
             for register in registers:
                 self.emit(Op.NIL, register)
-        self.scopes[-1].update(zip(names, registers, strict=True))  # seen from here on, not in their own values
+        self.scopes[-1].update(zip(names, registers, strict=True))  # visible from here on, not in their own values
 
     def assign(self) -> None:
         register = self.local(self.name())
         if register is None:
-            raise Odd  # a global
+            raise Odd  # a global variable
         self.needs(b"=")
         with self.room():
             found = self.take_register()
@@ -230,7 +231,7 @@ class _Compiler:
             self.needs(b",")
             self.expression(last)
             self.emit(Op.CONST, zero, self.constant(0.0))
-            self.emit(Op.ADD, index, index, zero)  # both have to be numbers
+            self.emit(Op.ADD, index, index, zero)  # both must be numbers
             self.emit(Op.ADD, last, last, zero)
         self.emit(Op.CONST, step, self.constant(1.0))
         self.needs(b"do")
@@ -260,7 +261,7 @@ class _Compiler:
     def body(self, names: dict[bytes, int], index: int, step: int, top: int, past: list[int]) -> None:
         self.breaks.append([past])
         with self.room():
-            for name, register in names.items():  # copies: the script may write to them
+            for name, register in names.items():  # copies, because the script may assign to them
                 own = self.take_register()
                 self.emit(Op.MOVE, own, register)
                 self.scopes[-1][name] = own

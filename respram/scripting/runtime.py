@@ -29,13 +29,13 @@ from typing import Any, NamedTuple, Protocol
 
 from respram.scripting.tails import has_too_many_parameters, keep_tails
 
-HOOK_INSTRUCTIONS = 1_000  # between two looks at the clock: some 10 us of ordinary code
-STAGED_MAX = 1_000  # arguments given to Lua in one call: its stack takes 8,000
-SMALL_BYTES = 4 << 10  # of an answer that is handed over without ado where Lua has used little
-SPARE_BYTES = 256 << 10  # left below the limit before a reply is handed over under it
-PATTERN_STEPS_MAX = 20_000_000  # that a pattern may take in C, at most 0.1 s; one that may need more is matched in Lua
-WORN_BYTES = 8 << 20  # left behind by scripts after a collection: then a new runtime is cheaper
-DEPTH_MAX = 7_994  # tables within tables that an answer may have; where Redis's own Lua stack ends
+HOOK_INSTRUCTIONS = 1_000  # instructions between two checks of the clock: about 10 us of ordinary code
+STAGED_MAX = 1_000  # arguments passed to Lua in one call: its stack holds 8,000
+SMALL_BYTES = 4 << 10  # of a reply that is passed without a check if Lua has used little memory
+SPARE_BYTES = 256 << 10  # free memory that a larger reply needs below the limit
+PATTERN_STEPS_MAX = 20_000_000  # steps of a pattern that runs in C, at most 0.1 s; longer ones are matched in Lua
+WORN_BYTES = 8 << 20  # garbage that survives a collection: above it, a new runtime is cheaper
+DEPTH_MAX = 7_994  # nested tables in a reply, as in Redis, whose Lua stack ends there
 
 PARAMETERS = b"user_script: more than four parameters before '...' are not supported"
 MODULES = ("patterns", "random", "cjson", "cmsgpack", "struct", "bit", "replies")
@@ -46,9 +46,9 @@ return function(path)
   if open then return open() end
 end
 """
-BULK, NUMBER, RESP, NULLED, FAILED, BROKEN = range(1, 7)  # kinds of outcome, as sandbox.lua numbers them
-STATUS, FAULT, ENCODED = range(1, 4)  # kinds of replies that are no plain value
-KILLED, OVERTIME = 1, 2  # why a script is ended
+BULK, NUMBER, RESP, NULLED, FAILED, BROKEN = range(1, 7)  # kinds of outcomes, numbered as in sandbox.lua
+STATUS, FAULT, ENCODED = range(1, 4)  # kinds of replies that are not plain values
+KILLED, OVERTIME = 1, 2  # reasons for ending a script
 
 Plain = bytes | int | float | bool | None
 
@@ -133,7 +133,7 @@ class Idle:
 
 
 IDLE = Idle()
-Script = Any  # a function of Lua, as lupa hands it out
+Script = Any  # a Lua function, as lupa returns it
 
 
 class Runtime:
@@ -147,14 +147,14 @@ class Runtime:
             raise NoLuaError from None
         self.host: Host = IDLE
         self.memory_bytes_max = memory_bytes_max
-        self.failure: BaseException | None = None  # of the host: raised again once Lua has ended
+        self.failure: BaseException | None = None  # of the host: raised again after Lua has ended
         self._lua = lua51.LuaRuntime(
             encoding=None, attribute_filter=_refuse_attribute, register_eval=False, register_builtins=False,
             unpack_returned_tuples=True, max_memory=1 << 40,
         )  # fmt: skip
         self.error = lua51.LuaError
         self._no_limit()
-        self._inside = inside  # outlives Lua, which may call into it
+        self._inside = inside  # outlives Lua, which may call it
         self._set_up(version, pattern_steps_max, self._open_inside(lua51.__file__.encode("utf-8", "surrogateescape")))
         self.base_bytes = self.used_bytes()
         if inside is not None:
@@ -170,7 +170,7 @@ class Runtime:
             raise CompileError(PARAMETERS)
         found = self._load(keep_tails(text))
         if isinstance(found, tuple):
-            found = self._load(text)  # the message is to be of the text as it was sent
+            found = self._load(text)  # the message must quote the text as it was sent
         if isinstance(found, tuple):
             raise CompileError(found[1])
         return found
@@ -186,7 +186,7 @@ class Runtime:
                 found = self._run(script, proto, 0)
             else:
                 found = self._run(script, proto, len(keys), *keys, *arguments)
-        except self.error as error:  # Lua had no memory left to tell of it, or the sandbox has a bug
+        except self.error as error:  # Lua had no memory to report it, or the sandbox has a fault
             self._no_limit()
             self._idle_again()
             found = (BROKEN, str(error).encode() or b"not enough memory")

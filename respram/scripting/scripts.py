@@ -22,7 +22,7 @@ from respram.scripting.cache import Cache, Cached, digest_of, read_header
 from respram.scripting.compiler import compile_script
 from respram.scripting.runtime import KILLED, OVERTIME, Host, NoLuaError, Outcome, Runtime
 
-SLICE_US = 10_000  # of a script that runs for long, before others get their turn
+SLICE_US = 10_000  # of a long script, before other clients are served
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ class Run:
     started_us: int
     slice_end_us: int
     may_wait: bool
-    reason: int = 0  # why it is to end; 0: it is not
-    wrote: bool = False  # Redis does not let one be killed then
+    reason: int = 0  # why it has to end; 0: it need not
+    wrote: bool = False  # Redis does not kill a script that has written
 
 
 class Pupil(Protocol):
@@ -206,7 +206,7 @@ class _Worker:
             from greenlet import getcurrent, greenlet
         except ImportError:
             raise NoLuaError from None
-        self.is_inside = False  # a call has begun and is not over
+        self.is_inside = False  # a call has begun and not ended
         self.failure: BaseException | None = None
         self._outside = getcurrent()
         self._greenlet = greenlet(self._serve)

@@ -18,7 +18,7 @@ compiles.
 import re
 from collections.abc import Iterator
 
-PARAMETERS_MAX = 4  # before `...`, the `self` of a method included; Lua has 5 slots to spare
+PARAMETERS_MAX = 4  # before `...`, including a method's `self`; Lua has 5 slots to spare
 KEEP = b"__redis__all(1,"
 
 # Comments and long strings need a look at their level; all else is one token each.
@@ -33,18 +33,18 @@ TOKEN = re.compile(
 )
 OPENS = frozenset({b"function", b"do", b"if", b"repeat"})
 CLOSES = frozenset({b"end", b"until"})
-ENDS = frozenset({b"end", b"until", b"else", b"elseif", b";"})  # of a return statement
+ENDS = frozenset({b"end", b"until", b"else", b"elseif", b";"})  # words that end a return statement
 
 
 class _Return:
     """A return statement whose end has not come yet."""
 
     def __init__(self, blocks: int, at: int) -> None:
-        self.blocks = blocks  # open where it stands
-        self.at = at  # in the output, where its values begin
+        self.blocks = blocks  # open blocks at its position
+        self.at = at  # offset in the output of its first value
         self.first = b""
         self.last = b""
-        self.last_at = at  # in the output, behind the last token
+        self.last_at = at  # offset in the output after the last token
         self.brackets = 0
         self.is_list = False
 
@@ -66,8 +66,8 @@ def has_too_many_parameters(text: bytes) -> bool:
     """Whether a function takes more than PARAMETERS_MAX before `...`."""
     if b"..." not in text:
         return False
-    names = dots = -1  # -1: in no list of parameters
-    heading = False  # behind the word `function`, before the bracket
+    names = dots = -1  # -1: outside a parameter list
+    heading = False  # after the word `function`, before the parenthesis
     for kind, token in tokens(text):
         if kind in ("blank", "comment"):
             continue

@@ -75,31 +75,31 @@ DEF LONG_READ_BYTES = 131072
 DEF REPLIES_MAX = 32  # replies that are sent together,
 DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cache still has them
 DEF EVENTS_MAX = 256  # sockets served in one turn
-DEF TURN_US = 5000  # of a turn; one client's share of it can be as much again, and nothing can be cut off
-DEF DEBT_US_MIN = 500  # who owes less is in nobody's way
+DEF TURN_US = 5000  # of a turn; one client's share may be as much again, since nothing can be interrupted
+DEF DEBT_US_MIN = 500  # a client that owes less delays nobody
 DEF DEBT_HALVED_MS = 32
 # plain commands in a read up to this are not timed: they take some us, and so would looking at the clock often
 DEF SMALL_READ_BYTES = 4096
-DEF STAY_MS = 2  # a timer of the loop may be this late; its timers are due in steps of a ms
-DEF STAY_AFTER = 8  # turns of the loop with plain commands alone: what the loop had before it is done by then
-DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves,
-DEF STAY_AGAIN_AFTER = 256  # and so many turns of the loop go by before the next
+DEF STAY_MS = 2  # a timer of the loop may be this late; timers have steps of a ms
+DEF STAY_AFTER = 8  # turns of the loop with plain commands only: earlier callbacks of the loop have run by then
+DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves
+DEF STAY_AGAIN_AFTER = 256  # turns of the loop before the next stay
 
 cdef struct Watch:
     PyObject *client  # owned; NULL: this descriptor is not watched
     PyObject *session  # owned
-    bint waiting  # output of this client waits: nothing may overtake it
-    bint active  # it was read from since `note_activity`
-    bint away  # its client has sent what others decide about: nothing is read before it is answered
+    bint waiting  # output of this client waits: later replies must queue behind it
+    bint active  # it was read since `note_activity`
+    bint away  # it is not read until another node has answered its commands
     bint long_reads
-    bint unfinished  # what was read is not all answered, and nothing is read before it is
-    int64_t debt_us, debt_at_us  # what it owed the others, and when
+    bint unfinished  # it is not read until the rest of its input has run
+    int64_t debt_us, debt_at_us  # CPU time it owes to the other clients, and when that was set
 
 
 cdef struct Unsent:
     int fd
-    PyObject *client  # to compare with only
-    size_t start, length  # in the engine's replies
+    PyObject *client  # only for comparisons
+    size_t start, length  # offsets in the engine's replies
 
 
 cdef inline int64_t now_ms() noexcept nogil:
@@ -121,26 +121,26 @@ cdef inline int64_t debt_of(const Watch *watch, int64_t at_us) noexcept nogil:
 
 cdef class NativePump:
     cdef object engine, loop
-    cdef public object after  # called when clients may have written; None: nobody wants to know
-    cdef public object weigh  # called when `weigh_bytes` have come in since the last time
+    cdef public object after  # called when clients may have written; None: no observer
+    cdef public object weigh  # called when `weigh_bytes` have arrived since the last time
     cdef public uint64_t weigh_bytes
     cdef public uint64_t unweighed_bytes
-    cdef int64_t turn_us, clock_us  # when this turn began, and when the clock was looked at last
+    cdef int64_t turn_us, clock_us  # start of this turn, and the last reading of the clock
     cdef int epoll_fd
     cdef int alarm_fd  # ends a stay
-    cdef int loop_fd  # readable when the loop has something to do; -1: no stays, this loop has none
-    cdef int until_stay  # turns of the loop until the next
-    cdef bint plain  # nothing in this turn can have left anything for the loop to do
+    cdef int loop_fd  # readable when the loop has something to do; -1: this loop offers none, so there are no stays
+    cdef int until_stay  # turns of the loop until the next stay
+    cdef bint plain  # nothing in this turn can have left work for the loop
     cdef uint8_t *buffer
     cdef Watch *watches  # by descriptor
     cdef int watch_count
-    cdef int *unfinished  # descriptors, in turn, each once
+    cdef int *unfinished  # descriptors in the order of their turns, each once
     cdef int unfinished_count
     cdef bint called  # the loop was asked to call `go_on`
-    cdef Unsent unsent[REPLIES_MAX]  # within a turn
+    cdef Unsent unsent[REPLIES_MAX]  # replies of this turn
     cdef int unsent_count
     cdef size_t unsent_bytes
-    cdef bint feeding  # the engine's replies hold one that is not among the unsent yet
+    cdef bint feeding  # the engine's replies include one that is not in `unsent` yet
     cdef readonly uint64_t input_bytes, output_bytes
     cdef readonly uint64_t stays
 
@@ -162,7 +162,7 @@ cdef class NativePump:
     def __init__(self, engine, loop):
         self.control(EPOLL_CTL_ADD, self.alarm_fd)
         loop.add_reader(self.epoll_fd, self.ready)
-        descriptor = getattr(loop, "_get_backend_id", None)  # uvloop's
+        descriptor = getattr(loop, "_get_backend_id", None)  # a method of uvloop
         if descriptor is not None:
             self.loop_fd = descriptor()
 
@@ -198,7 +198,7 @@ cdef class NativePump:
             while number < self.unfinished_count and self.unfinished[number] != fd:
                 number += 1
             if number == self.unfinished_count:
-                abort()  # marked, and not in the row: a descriptor was lost or stands there twice
+                abort()  # its mark and the queue disagree: a fault of this file
             self.take_unfinished(number)
         if client is not NULL:
             Py_DECREF(<object>client)
@@ -217,7 +217,7 @@ cdef class NativePump:
         if self.watches[fd].unfinished:
             return
         if self.unfinished_count == self.watch_count:
-            abort()  # each descriptor stands there once
+            abort()  # it is in the queue already: a fault of this file
         self.watches[fd].unfinished = True
         self.unfinished[self.unfinished_count] = fd
         self.unfinished_count += 1
@@ -317,7 +317,7 @@ cdef class NativePump:
                 del reply
                 self.engine.forget_reply()
         except BaseException:
-            client.lost()  # its replies can no longer match its commands
+            client.lost()  # its replies no longer match its commands
             raise
         session = client.session
         if session.suspended or session.closing:
@@ -382,7 +382,8 @@ cdef class NativePump:
             fd = events[number].data.fd
             if fd == self.alarm_fd or fd == self.loop_fd:
                 self.plain = False
-            elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:  # closed by one before it
+            # An earlier one may have closed it.
+            elif self.watches[fd].client is not NULL and not self.watches[fd].unfinished:
                 # In the midst of much, or in debt: those who may have little come first.
                 if self.watches[fd].long_reads or debt_of(&self.watches[fd], self.turn_us) > DEBT_US_MIN:
                     events[late] = events[number]
@@ -436,13 +437,13 @@ cdef class NativePump:
         self.loop.remove_reader(self.epoll_fd)
         try:
             if not self.begin_stay():
-                self.loop_fd = -1  # what the kernel refuses once it will refuse again
+                self.loop_fd = -1  # if the kernel refuses once, it will refuse again
                 return 0
             self.stays += 1
             while self.plain:
                 self.turn(-1)
                 turns += 1
-        finally:  # nothing before the last line may raise: the loop would never look here again
+        finally:  # nothing before the last line may raise: the loop would never poll again
             if self.loop_fd >= 0:
                 epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loop_fd, &event)
             self.set_alarm(0)
@@ -497,7 +498,7 @@ cdef class NativePump:
         self.input_bytes += <uint64_t>count
         self.unweighed_bytes += <uint64_t>count
         watch.active = True
-        watch.long_reads = count == wanted  # unless it is more than one turn may do, which `answer` learns
+        watch.long_reads = count == wanted  # unless that exceeds one turn, which `answer` finds out
         self.answer(fd, <size_t>count)
         return 0
 
@@ -518,7 +519,7 @@ cdef class NativePump:
         except BaseException:
             self.feeding = False
             self.flush()
-            owned.lost()  # its replies can no longer match its commands
+            owned.lost()  # its replies no longer match its commands
             raise
         self.feeding = False
         replies_raw(self.engine, &end)
@@ -571,7 +572,7 @@ cdef class NativePump:
         cdef ssize_t sent = 0
         cdef const uint8_t *reply = replies_raw(self.engine, &end) + one.start
         if self.watches[one.fd].client != one.client:
-            return 0  # closed meanwhile
+            return 0  # closed in the meantime
         if not self.watches[one.fd].waiting:
             sent = send(one.fd, reply, one.length, MSG_NOSIGNAL)
             if sent < 0:

@@ -40,12 +40,12 @@ from respram.server.users_file import UsersFile
 if TYPE_CHECKING:
     from respram.server.telemetry import Telemetry
 
-EXPIRY_TICK_S = 0.010  # how often the wheel is looked at while there are records
-EXPIRY_IDLE_TICK_S = 0.025  # while there are none: a first key of a few ms must not wait long
-EXPIRY_SLICE_US = 500  # time spent on forgetting before sockets get their turn
-EXPIRY_STEP = 64  # records destroyed between two looks at the clock
+EXPIRY_TICK_S = 0.010  # interval of the checks for overdue records
+EXPIRY_IDLE_TICK_S = 0.025  # while there are no records: a first key of a few ms must not wait long
+EXPIRY_SLICE_US = 500  # of destroying before sockets are served
+EXPIRY_STEP = 64  # records destroyed between two checks of the clock
 SWEEP_S = 1.0
-STOP_S = 3.0  # until when replies that were made are to be taken, out of the 5 s that a stop may take
+STOP_S = 3.0  # for delivering replies that were made, out of the 5 s for a stop
 
 
 class App:
@@ -56,11 +56,11 @@ class App:
         self.stopping: asyncio.Future[str] = loop.create_future()
         self.health: Health | None = None
         self.telemetry: Telemetry | None = None
-        self.ended = False  # the loop may be somebody else's and go on
-        self.saved = True  # at the end: the disk, or a peer, has what was acknowledged
+        self.ended = False  # the loop may belong to another program and continue
+        self.saved = True  # at the end: the disk or a peer holds all acknowledged writes
         trust = peer_setup.make_trust(config)
         if config.peer_crl and trust is not None:
-            expulsion.read_file(config.peer_crl, trust)  # a wrong one is found before anything begins
+            expulsion.read_file(config.peer_crl, trust)  # an invalid list is found before anything begins
         self.guard = guard
         self.ring = self._ring()
         self.sealing_with = self.ring.current if self.ring is not None else 0
@@ -199,7 +199,7 @@ class App:
         if len(self.clients) >= node.limits.clients_max:
             node.stats.rejected_connections += 1
             with contextlib.suppress(OSError):
-                if listener.wrap is None:  # to say it behind TLS would take a handshake
+                if listener.wrap is None:  # behind TLS, an error text would take a handshake
                     sock.send(b"-ERR max number of clients reached\r\n")
             sock.close()
             return
@@ -209,7 +209,7 @@ class App:
             address, local, fd = listener.path or sock.getpeername(), sock.getsockname(), sock.fileno()
             if listener.wrap is not None:
                 sock = listener.wrap(sock)
-        except OSError:  # gone already
+        except OSError:  # the client is gone
             sock.close()
             return
         session = node.engine.session(dispatch)
@@ -279,7 +279,7 @@ class App:
             self.sealing_with = ring.current
             self.node.engine.leave_pad()
         if len(ring) > 1 and ring.forget(self.node.engine.seal_keys(), now_ms):
-            self.node.engine.seal_keys()  # so that the engine lets go of the forgotten too
+            self.node.engine.seal_keys()  # so that the engine drops the forgotten keys too
 
     def relieve(self) -> None:
         """Disconnects the clients that hold most, while all clients together hold too much."""

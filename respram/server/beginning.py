@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from respram.commands.peers import Waiter
 
-HOLD_MS = 1_500  # as long as the driver lets a decision wait
+HOLD_MS = 1_500  # as long as the driver keeps a decision waiting
 
 
 class Beginning:

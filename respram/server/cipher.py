@@ -17,8 +17,8 @@ from respram.seal import BLOCK_BYTES, GCM_TAG_BYTES, KEY_BYTES, LONG_FIRST
 from respram.server import clock
 
 VALUE_BYTES = 16 * 1024
-CALLS = 20  # of one look: 30 us or more, where the clock tells one
-LOOKS = 5  # the shortest counts
+CALLS = 20  # calls of one measurement: 30 us or more, if the clock resolves that
+LOOKS = 5  # measurements; the shortest counts
 
 
 def is_gcm_faster(own: type[OwnCipher] | None = None, micros: Callable[[], int] = clock.micros) -> bool:

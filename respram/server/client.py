@@ -18,8 +18,8 @@ from respram.server.pump import Pump
 
 FREED_AT_ONCE_BYTES = 4 << 20  # of the output of a client that is gone: about 1 ms
 FREED_EVERY_S = 0.002
-HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one where there is one
-SENT_AT_ONCE = 64  # pieces given to one `sendmsg`
+HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one only if the system has it
+SENT_AT_ONCE = 64  # pieces in one `sendmsg`
 
 
 class Client:
@@ -28,7 +28,7 @@ class Client:
         "unproven_since_ms", "closed", "reading", "last_read", "muted", "wake_timer", "on_close",
     )  # fmt: skip
 
-    conn: Conn  # set by whoever accepted the connection, before `start`
+    conn: Conn  # set by the accepting code, before `start`
 
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, pump: Pump, node: Node, session: Session,
@@ -39,15 +39,15 @@ class Client:
         self.pump = pump
         self.node = node
         self.session = session
-        self.out: deque[memoryview] = deque()  # accepted from the engine, refused by the kernel
+        self.out: deque[memoryview] = deque()  # replies that the kernel has not accepted yet
         self.out_bytes = 0
-        self.stalled_since_ms = 0  # when the kernel took nothing more; 0: nothing waits
-        self.soft_since_ms = 0  # since when more waits than the soft limit; 0: it does not
-        self.unproven_since_ms = 0  # since when it was seen that it has not authenticated; 0: it has
+        self.stalled_since_ms = 0  # since when the kernel accepts nothing; 0: nothing waits
+        self.soft_since_ms = 0  # since when the output exceeds the soft limit; 0: it does not
+        self.unproven_since_ms = 0  # since when it is known to be unauthenticated; 0: it is authenticated
         self.closed = False
         self.reading = False
-        self.last_read = False  # the node stops: nothing more is read
-        self.muted = False  # nor is anything executed
+        self.last_read = False  # the node is stopping: nothing more is read
+        self.muted = False  # and no command runs any more
         self.wake_timer: asyncio.TimerHandle | None = None
         self.on_close = on_close
 
@@ -100,7 +100,7 @@ class Client:
         if session.taken:
             self.node.engine.resume(session)
             if self.reading and not (self.last_read or session.more or session.buffered_bytes):
-                self.pump.back(self)  # there is nothing to go on with
+                self.pump.back(self)  # there is nothing to continue with
             else:
                 self.loop.call_soon(self._continue)
 
@@ -108,7 +108,7 @@ class Client:
         if not (self.closed or self.muted or self.session.suspended or self.session.closing):
             self._read_on()
             self.pump.feed(self, b"")
-            if self.last_read and self.session.more:  # no pump sees to it that is not watching
+            if self.last_read and self.session.more:  # a pump that is not watching will not do it
                 self.loop.call_soon(self._continue)
 
     def _cancel_timer(self) -> None:
@@ -192,7 +192,7 @@ class Client:
             self.node.stats.unproven_disconnections += 1
             self.node.log(f"event=auth_timeout client={conn.id} address={conn.address.decode()}: closed")
             self.close()
-        elif conn.blocked_until_ms:  # it may be silent, but not gone
+        elif conn.blocked_until_ms:  # a blocked client may be silent, but must be connected
             if self.is_gone():
                 self.lost()
         elif limits.idle_timeout_s and not conn.subscribed and now - conn.last_active_ms > limits.idle_timeout_s * 1000:
@@ -262,7 +262,7 @@ class Client:
             return
         self.last_read = self.muted = True
         self.reading = False
-        self.pump.unwatch(self)  # and goes on with nothing that it has put off
+        self.pump.unwatch(self)  # its deferred work ends too
         self._cancel_timer()
         if not self.out:
             self._end_output()
@@ -287,7 +287,7 @@ class Client:
             self.out, waiting = deque(), self.out
             _free(self.loop, waiting)
         self.sock.close()
-        if self.node.current is self.conn:  # closed by its own command: the engine is still at it
+        if self.node.current is self.conn:  # closed by its own command, which the engine is still running
             self.session.closing = True
             self.loop.call_soon(self.node.engine.close, self.session)
         else:

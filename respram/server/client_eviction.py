@@ -15,9 +15,9 @@ from typing import Protocol, TypeVar
 from respram.commands.node import Conn
 from respram.engine.api import Session
 
-SHARE = 8  # a look after an eighth of the limit has come in
-WEIGH_BYTES_MIN = 4 << 20  # or after this much, where an eighth is less
-WEIGH_BYTES_MAX = 32 << 20  # by so much all clients together may pass the limit before it is seen
+SHARE = 8  # clients are measured after an eighth of the limit has arrived
+WEIGH_BYTES_MIN = 4 << 20  # or after this much, if an eighth is less
+WEIGH_BYTES_MAX = 32 << 20  # all clients together may exceed the limit by this before it is noticed
 
 
 class Holder(Protocol):

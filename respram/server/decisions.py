@@ -25,10 +25,10 @@ from respram.server import clock
 from respram.slots import pack_keys
 from respram.wire.messages import RUN
 
-BATCH_BYTES_MAX = 256 << 10  # of commands in one frame; one client's run may pass it
+BATCH_BYTES_MAX = 256 << 10  # of commands in one frame; the run of a single client may exceed it
 CRLF = b"\r\n"
 
-Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, what the clients may
+Batched = tuple[int, int, int, bytes]  # home by the table, database, protocol, and the client's rights
 
 
 class Waiting:
@@ -39,7 +39,7 @@ class Waiting:
     def __init__(self, asker: Asker, order: bytes, groups: int, engine: Engine) -> None:
         self.asker = asker
         self.engine = engine
-        self.order = order  # a byte a command: its group
+        self.order = order  # one byte for each command: its group
         self.replies = [b""] * groups
         self.left = groups
 
@@ -102,7 +102,7 @@ class Apart:
             self.batch.put(b"".join(self.replies), engine, 0)
 
 
-Told = Callable[[str, bytes, int], None]  # outcome, replies, by which other member
+Told = Callable[[str, bytes, int], None]  # outcome, replies, and the other member that decided
 
 
 class Decisions:
@@ -113,12 +113,12 @@ class Decisions:
         self.node = node
         self.loop = loop
         self.carry = carry
-        self.table: array[int] | None = None  # what the engine has: 0 is here
-        self.version = 0  # of the map that it was made of
+        self.table: array[int] | None = None  # the engine's table; 0: this node
+        self.version = 0  # of the map that it was made from
         self.open: dict[int, Told] = {}  # by token
         self.forwarded = 0
         self._batches: dict[Batched, Batch] = {}
-        self._waiting: list[tuple[Request, Told]] = []  # to be sent behind the command that asks
+        self._waiting: list[tuple[Request, Told]] = []  # to be sent after the command that asks
         self._called = False
 
     def is_here(self, slot: int) -> bool:
@@ -252,7 +252,7 @@ class Decisions:
         if outcome == ANSWERED:
             try:
                 batch.put(replies, self.node.engine, home)
-            except ValueError:  # a bug of the home's: whose reply is whose nobody can tell
+            except ValueError:  # a fault of the home: its replies cannot be matched to requests
                 batch.close()
         elif outcome == CLOSED:
             batch.close()
@@ -309,7 +309,7 @@ def split_commands(data: bytes) -> list[tuple[bytes, bytes]]:
 def joined(outputs: list[Output]) -> list[Output]:
     """Joins the frames for one link into one write, as far as their order allows."""
     found: list[Output] = []
-    last_to: dict[int, int] = {}  # link: where its last frame stands, if nothing of it came behind
+    last_to: dict[int, int] = {}  # link to the position of its last frame, if no later output belongs to it
     for output in outputs:
         if isinstance(output, Write):
             at = last_to.get(output.link)

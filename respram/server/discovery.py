@@ -21,16 +21,16 @@ from typing import NamedTuple
 from respram.config.options import Address, Service
 
 DNS_PORT = 53
-DNS_PATIENCE_S = 2.0  # for one server's answer
+DNS_PATIENCE_S = 2.0  # for one server's reply
 DNS_ATTEMPTS = 2  # rounds over all servers
-DNS_SERVERS_MAX = 3  # as the system's resolver has it
-DNS_UDP_BYTES_MAX = 1232  # announced by EDNS: passes every network in one piece
-DNS_TCP_BYTES_MAX = 1 << 16  # DNS writes the length in 16 bits
-RECORDS_MAX = 512  # of one answer that are looked at
-TARGETS_MAX = 128  # SRV targets of one name that are used
+DNS_SERVERS_MAX = 3  # as in the system's resolver
+DNS_UDP_BYTES_MAX = 1232  # announced by EDNS: passes every network without fragmentation
+DNS_TCP_BYTES_MAX = 1 << 16  # in DNS over TCP the length has 16 bits
+RECORDS_MAX = 512  # records of one answer that are read
+TARGETS_MAX = 128  # SRV targets of one name that are resolved
 ADDRESSES_MAX = 256  # of all entries together
-NAME_BYTES_MAX = 255  # of a host, in DNS
-POINTERS_MAX = 32  # of one name
+NAME_BYTES_MAX = 255  # of a host name in DNS
+POINTERS_MAX = 32  # compression pointers in one name
 RESOLVE_S = 10.0  # for all entries together
 RESOLV_CONF = Path("/etc/resolv.conf")
 
@@ -52,9 +52,9 @@ class Target(NamedTuple):
 
 
 class Found(NamedTuple):
-    addresses: tuple[Address, ...]  # numeric, each once, in the order of the entries
-    failures: tuple[str, ...]  # one phrase for each entry that gave nothing
-    unresolved: tuple[Address | Service, ...] = ()  # those entries
+    addresses: tuple[Address, ...]  # numeric, without duplicates, in the order of the entries
+    failures: tuple[str, ...]  # one phrase for each entry without a result
+    unresolved: tuple[Address | Service, ...] = ()  # the entries without a result
 
 
 class Truncated(Exception):
@@ -77,7 +77,7 @@ async def find(entries: Sequence[Address | Service], servers: Sequence[Address] 
             continue
         try:
             found.update(dict.fromkeys(task.result()))
-        except (OSError, DnsError, UnicodeError) as failure:  # the last: a name that IDNA cannot spell
+        except (OSError, DnsError, UnicodeError) as failure:  # the last one: a name that IDNA cannot encode
             failures.append(f"{entry}: {_reason(failure)}")
             unresolved.append(entry)
     await asyncio.gather(*late, return_exceptions=True)
@@ -90,7 +90,7 @@ async def _entry(entry: Address | Service, servers: Sequence[Address] | None) ->
     found: list[Address] = []
     targets = await query_srv(entry.name, name_servers() if servers is None else servers)
     for target in sorted(targets)[:TARGETS_MAX]:
-        with contextlib.suppress(OSError, UnicodeError):  # one name of many may lag behind: the others count
+        with contextlib.suppress(OSError, UnicodeError):  # one of many names may fail; the others count
             found += await _numeric(target.host, target.port)
     if not found:
         raise DnsError("none of its targets has an address")

@@ -20,12 +20,12 @@ from secrets import randbelow
 from respram.server.peer import CROWDED, GARBAGE, LOST, SILENT
 
 BARE_MAX = 256  # connections that have sent nothing yet
-STRANGERS_MAX = 64  # accepted links that have not proven themselves
-OF_ADDRESS_SHARE = 4  # of either, one in so many may be from one address
-ACCEPTS_MAX = 16  # in one turn of the loop: a millisecond
-SILENT_S = 5.0  # until the first bytes; nobody honest waits at all
-LOOK_S = 0.5  # between two looks for those who are silent
-TLS_HANDSHAKE = b"\x16"  # the first byte of everybody who speaks TLS
+STRANGERS_MAX = 64  # accepted links that are not authenticated
+OF_ADDRESS_SHARE = 4  # of either kind, one address may hold one in this many
+ACCEPTS_MAX = 16  # in one turn of the loop: about a millisecond
+SILENT_S = 5.0  # until the first bytes; honest peers send at once
+LOOK_S = 0.5  # between two checks for silent connections
+TLS_HANDSHAKE = b"\x16"  # the first byte of any TLS client
 
 
 class Places:
@@ -35,7 +35,7 @@ class Places:
         self.most = most
         self.of_address_max = max(most // OF_ADDRESS_SHARE, 1)
         self.draw = draw
-        self.held: dict[object, str] = {}  # to the address that it came from
+        self.held: dict[object, str] = {}  # connection to its address
         self.of_address: dict[str, dict[object, None]] = {}
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class Door:
         self.let_in = let_in
         self.turned_away = turned_away
         self.bare = Places(BARE_MAX)
-        self.came_s: dict[socket.socket, float] = {}  # in the order in which they came
+        self.came_s: dict[socket.socket, float] = {}  # in the order of arrival
         self.listeners: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -121,7 +121,7 @@ class Door:
         for _ in range(ACCEPTS_MAX):
             try:
                 sock, remote = listener.accept()
-            except OSError:  # nobody, or gone already, or no descriptor left
+            except OSError:  # no connection, one that is gone already, or no free descriptor
                 return
             sock.setblocking(False)
             if not self._look(sock, str(remote[0])):
@@ -140,7 +140,7 @@ class Door:
 
     def _ready(self, sock: socket.socket, address: str) -> None:
         self._forget(sock)
-        if not self._look(sock, address):  # woken for nothing
+        if not self._look(sock, address):  # a wake-up without a connection
             self._keep(sock, address)
 
     def _look(self, sock: socket.socket, address: str) -> bool:

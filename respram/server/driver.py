@@ -41,14 +41,14 @@ from respram.server.waiting import Name, Waiting
 from respram.snapshot.keys import SegmentKey
 from respram.wire.messages import LATER, Forward
 
-LOOK_AGAIN_S = 60.0  # between two looks at the names of --join
+LOOK_AGAIN_S = 60.0  # between two resolutions of the names of --join
 # after a stop: what lies in the sockets is read before anything is sent, or the kernel drops it where the peer is gone
 HELD_S = 0.05
 LOOK_SOON_S = 5.0  # the same while no peer is linked
-ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # for acknowledgements, when the node stops
+ASK_AGAIN_S, DRAIN_POLL_S = 0.1, 0.002  # intervals of the checks for acknowledgements while the node stops
 AFTER_BUG_S = 1.0
-LOCAL = b"local"  # of --decide
-SHARD, PLAIN = b"s", b"p"  # before a channel on its way: which kind of channel it is
+LOCAL = b"local"  # a value of --decide
+SHARD, PLAIN = b"s", b"p"  # prefix of a channel in a message to peers: the kind of channel
 
 
 class Driver:
@@ -65,7 +65,8 @@ class Driver:
         self.on_expelled: Callable[[], None] = lambda: None
         replica.core.expulsions.read = lambda data: expulsion.check(data, self.links.trust)
         self.stopped = False
-        self._unsure: bool | None = None  # not said yet: whoever stood in for this driver is relieved by its first word
+        # None: not decided yet; the first decision releases the stand-in for this driver.
+        self._unsure: bool | None = None
         self._pulls_useful = False
         self.decisions = Decisions(self.replica, node, loop, self.carry)
         self.serving = Serving(node)
@@ -73,7 +74,7 @@ class Driver:
         self._told_members: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
-        self._held: list[Output] | None = None  # what is not sent yet, after a stop; see `beat`
+        self._held: list[Output] | None = None  # output held back after a stop; see `beat`
         self._ahead_ms = clock.ahead_ms()  # at the last beat
         self._looking: asyncio.Task[None] | None = None
 
@@ -164,7 +165,7 @@ class Driver:
             elif isinstance(output, Serve):
                 if output.who:
                     self._serve(output.who, output.forward)
-                else:  # a command of this very moment may be on its way here
+                else:  # a command may be on its way here at this moment
                     self.loop.call_soon(self._serve, 0, output.forward)
             elif isinstance(output, Decided):
                 self.decisions.decided(output)
@@ -219,7 +220,7 @@ class Driver:
         engine, patience_ms = self.node.engine, self.replica.core.policy.stopped_ms
         until_ms, ahead_ms = engine.awake_until_ms, clock.ahead_ms()
         if until_ms:
-            until_ms += ahead_ms - self._ahead_ms  # a test that puts the clock ahead stops nobody
+            until_ms += ahead_ms - self._ahead_ms  # moving the clock forward, as tests do, is not a stop
         engine.awake_until_ms, self._ahead_ms = now_ms + patience_ms, ahead_ms
         if until_ms and now_ms > until_ms:
             if self._held is None:
@@ -235,7 +236,8 @@ class Driver:
     def limits_changed(self) -> None:
         settings, current = self.node.settings, self.replica.core.agreement.current
         frame_bytes = 2 * settings.bulk_bytes_max + FRAME_SPARE_BYTES
-        self.replica.frame_bytes_max = max(self.replica.frame_bytes_max, frame_bytes)  # and so of what links may hold
+        # The bound of links' buffers follows from it.
+        self.replica.frame_bytes_max = max(self.replica.frame_bytes_max, frame_bytes)
         if (settings.max_ttl_ms, settings.bulk_bytes_max) != (current.max_ttl_ms, current.value_bytes_max):
             self.carry(self.replica.choose(settings.max_ttl_ms, settings.bulk_bytes_max, now()))
 
@@ -246,7 +248,7 @@ class Driver:
         def later(at_ms: int, go_on: Callable[[int], None]) -> None:
             self.loop.call_later(max(at_ms - clock.now_ms(), 0) / 1000, lambda: go_on(clock.now_ms()))
 
-        at = now()  # the same for the question and the run: what is stamped is promised
+        at = now()  # the same time for the question and the run: stamps must lie within the promise
         if not self.replica.may_run(who, forward.number, at):
             done(Served(LATER))
             return
@@ -258,7 +260,7 @@ class Driver:
         try:
             outputs = self.replica.tick(now())
         except Exception:
-            self._timer = self.loop.call_later(AFTER_BUG_S, self._tick)  # a bug must not end all gossip
+            self._timer = self.loop.call_later(AFTER_BUG_S, self._tick)  # one fault must not end all gossip
             raise
         self.carry(outputs)
 
@@ -335,7 +337,7 @@ class Driver:
                 patience_ms = 0
                 break
             self.waiting.ask(waiter, token)
-        self.carry(questions)  # once it is known all that the client waits for
+        self.carry(questions)  # once all that the client waits for is known
         return patience_ms
 
     def learnt(self, waiter: Waiter) -> bool:

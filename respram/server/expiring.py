@@ -25,25 +25,25 @@ from respram.snapshot.keys import KEY_BYTES, RING_BYTES_MAX, SALT_BYTES, Segment
 from respram.snapshot.segment import FRAME_BYTES, HEADER, MAGIC, Header, Sealer, Unreadable
 from respram.stamp import from_ms
 
-Ended = dict[tuple[int, bytes], int]  # collections by database and key: the clock up to which their members are over
+Ended = dict[tuple[int, bytes], int]  # collections by database and key: the clock up to which their members have ended
 Tell = Callable[[int], None]
 
-PASSES = 2  # over a segment: what collections it ends, and its values
-FRAME_BYTES_MAX = 1 << 31  # nobody asks for less memory here: a segment is read by frames as they are
+PASSES = 2  # over a segment: first for collections, then for values
+FRAME_BYTES_MAX = 1 << 31  # a memory limit is not needed here: a segment is read frame by frame
 OWNER = slice(len(MAGIC) + 10, len(MAGIC) + 26)  # of a header
 
 
 @dataclass(slots=True)
 class Done:
-    segments: int = 0  # that were there
-    removed: int = 0  # their bucket is over
+    segments: int = 0  # segments found
+    removed: int = 0  # segments whose bucket has ended
     rewritten: int = 0
-    values: int = 0  # that left with rewriting
-    keys: int = 0  # destroyed in the ring file
+    values: int = 0  # values left out when segments were rewritten
+    keys: int = 0  # keys destroyed in the ring file
     kept: int = 0
-    doubtful: int = 0  # begun, and not written anew: values in them may be over
+    doubtful: int = 0  # incomplete segments that were not rewritten: they may hold ended values
     ring_is_locked: bool = False  # there is a ring file, and no secret was given
-    next_ms: int = 0  # when the next bucket ends; 0: nothing is left
+    next_ms: int = 0  # end of the next bucket; 0: nothing is left
 
 
 def expire(folder: Path, secret: str, now_ms: int, tell: Tell = lambda size: None) -> Done:
@@ -70,14 +70,14 @@ def _expire(folder: Path, secret: str, now_ms: int, tell: Tell) -> Done:
         living = [one for one in found if one.header.bucket.end_ms > now_ms]
         over = [one for one in found if one.header.bucket.end_ms <= now_ms]
         ended = _ended(found, keys, now_ms, tell)
-        fresh: dict[bytes, SegmentKey] = {}  # by the key that it replaces
+        fresh: dict[bytes, SegmentKey] = {}  # new key of a segment by the key that it replaces
         parts: list[Path] = []
         for one in living:
             entry = keys.get(one.header.key_id)
             if entry is None and one.header.bucket.start_ms > now_ms:
                 continue
             made = None if entry is None else _rewrite(one, entry, now_ms, ended, done, tell)
-            if made is None and content:  # without a ring file nobody on this machine has a key
+            if made is None and content:  # without a ring file no key is on this machine
                 done.doubtful += 1
             elif made is not None and made.id != one.header.key_id:
                 fresh[one.header.key_id] = made
@@ -177,10 +177,10 @@ def _rewrite(
                 pieces.append(pack(record))
                 continue
             values += 1
-            if record.deadline_ms > now_ms:  # a member that is over with its collection: a node keeps it so, too
+            if record.deadline_ms > now_ms:  # a member that ended with its collection: a running node stores it too
                 pieces.append(pack(replace(record, value=None, seal=None)))
-            elif record.shadow_ms > now_ms:  # it still outranks what is older
-                if record.kind:  # what it took with it; a stub has no end that would say so
+            elif record.shadow_ms > now_ms:  # it still outranks older records
+                if record.kind:  # it carries the end of its members; a stub has no deadline for that
                     clock = max(record.clock, from_ms(record.deadline_ms))
                     pieces.append(
                         pack(Record(MARKS + record.db, record.key, None, clock, record.node, 0, record.shadow_ms))

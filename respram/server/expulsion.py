@@ -12,7 +12,7 @@ from respram.server.secret import Trust
 
 PEM = b"-----BEGIN X509 CRL"
 
-Named = tuple[bytes, int]  # a certificate: its issuer, its serial number
+Named = tuple[bytes, int]  # a certificate: issuer and serial number
 
 
 def load(data: bytes) -> x509.CertificateRevocationList:
@@ -44,7 +44,8 @@ def _number(found: x509.CertificateRevocationList) -> int:
 
 def _has_signed(authority: x509.Certificate, found: x509.CertificateRevocationList) -> bool:
     try:
-        return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # what cannot sign raises
+        # A key that cannot sign raises.
+        return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
     except (TypeError, ValueError, InvalidSignature):
         return False
 

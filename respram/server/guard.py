@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 PR_SET_DUMPABLE = 4
-MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # the last: pages are locked as they come, not made for it
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # the last one locks pages when they are touched, without touching all
 CAP_IPC_LOCK = 14
 
 
 class Guard(NamedTuple):
-    keys: memoryview  # memory for keys, all zeros
+    keys: memoryview  # memory for keys, filled with zeros
     keys_locked: bool
     all_locked: bool
     dumps_off: bool

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from respram.server.metrics import Family, Times
     from respram.server.telemetry import Telemetry
 
-HEAD_BYTES_MAX = 8 << 10  # of a request; it has no body
-CONNECTIONS_MAX = 64  # at once; beyond them one is closed without a word
-REQUEST_S = 5.0  # for all of a request and its answer
+HEAD_BYTES_MAX = 8 << 10  # of a request, which has no body
+CONNECTIONS_MAX = 64  # simultaneous; a further one is closed without a reply
+REQUEST_S = 5.0  # for a request and its response
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
 
@@ -33,7 +33,7 @@ Answer = tuple[int, str, bytes]
 class Health:
     def __init__(self, node: Node, *, local: bool) -> None:
         self.node = node
-        self.local = local  # whether it is asked for on loopback alone
+        self.local = local  # it listens on loopback only
         self.open = 0
         self.servers: list[asyncio.Server] = []
         self.spell = _spelling()
@@ -67,7 +67,7 @@ class Health:
                     writer.write(_spell(await self.answer(head), head.startswith(b"HEAD ")))
                     await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            pass  # whoever asks so gets nothing
+            pass  # such a client gets no reply
         finally:
             self.open -= 1
             writer.close()

@@ -20,11 +20,11 @@ from respram.server.door import STRANGERS_MAX, Door, Places
 from respram.server.peer import CLIENT_PORT, CROWDED, EXPELLED, FAULTS, NO_PEER, TOLD, Link
 from respram.server.secret import Trust, name_shown, number_shown
 
-DIAL_S = 5.0  # until a connection stands; the handshake has its own time
-WINDOW_BYTES = 16 << 20  # unsent on one link beside the largest frame: the core keeps fewer in flight
-FAREWELL_S = 0.3  # for the last bytes to the peers, when the node stops
-UNREACHED_MAX = 1024  # addresses remembered as told of in the log
-RENEWED = "renewed"  # why links end when a secret is believed no longer
+DIAL_S = 5.0  # until a connection is established; the handshake has its own limit
+WINDOW_BYTES = 16 << 20  # unsent on one link besides the largest frame: the core keeps less in flight
+FAREWELL_S = 0.3  # for the last bytes to the peers while the node stops
+UNREACHED_MAX = 1024  # addresses whose failure has been logged
+RENEWED = "renewed"  # the reason for closing links after a secret is no longer trusted
 
 
 class Links:
@@ -37,7 +37,7 @@ class Links:
         self.trust = trust
         self.log = log
         self.carry = carry
-        self.table: dict[int, Link] = {}  # from the first byte on; the replica knows those that are open
+        self.table: dict[int, Link] = {}  # from the first byte on; the replica knows the open ones
         self.dials: dict[asyncio.Task[None], None] = {}
         self.faults = dict.fromkeys(FAULTS, 0)
         self.expelled: frozenset[expulsion.Named] = frozenset()
@@ -45,9 +45,10 @@ class Links:
         self.deaf = False
         self.door = Door(loop, lambda: self.trust is not None, self._is_known, self._let_in, self._turned_away)
         self.strangers = Places(STRANGERS_MAX)  # numbers of links
-        self.handshakes = ThreadPoolExecutor(1, "handshakes")  # a third of a millisecond each, and strangers begin them
+        # A handshake takes a third of a millisecond, and strangers can start it.
+        self.handshakes = ThreadPoolExecutor(1, "handshakes")
         self._next_link = 1
-        self._known: frozenset[str] = frozenset()  # hosts that were to be joined, or where members are; see `_is_known`
+        self._known: frozenset[str] = frozenset()  # hosts to join, and hosts of members; see `_is_known`
         self._known_until_s = 0.0
 
     def write(self, number: int, data: bytes) -> None:
@@ -98,7 +99,7 @@ class Links:
     async def _begin(self, link: Link, sock: socket.socket) -> None:
         try:
             await self.loop.connect_accepted_socket(lambda: link, sock)
-        except OSError:  # gone already
+        except OSError:  # the connection is gone
             self.table.pop(link.number, None)
             self.strangers.remove(link.number)
             sock.close()
@@ -206,7 +207,8 @@ class Links:
 
     def _tell_unreached(self, address: bytes, why: str) -> None:
         """Logs once that no peer answers at an address, until one does."""
-        is_told = address in self.unreached or address.startswith(b"srv:")  # that one as event=join_unresolved
+        # A failed srv: entry is logged as event=join_unresolved.
+        is_told = address in self.unreached or address.startswith(b"srv:")
         if not is_told and len(self.unreached) < UNREACHED_MAX:
             self.unreached[address] = None
             self.log(

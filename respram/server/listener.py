@@ -16,17 +16,17 @@ from collections.abc import Callable
 from respram.errors import BindError
 from respram.server.pump import Pump
 
-ACCEPTS_MAX = 32  # connections taken in one turn of the loop
-ASK_S = 1.0  # whether somebody listens on a Unix socket that is there already
+ACCEPTS_MAX = 32  # connections accepted in one turn of the loop
+ASK_S = 1.0  # for the check whether a process listens on an existing Unix socket
 
 Wrap = Callable[[socket.socket], socket.socket]
 
 
 class Listener:
     def __init__(self, name: str, pump: Pump, wrap: Wrap | None = None, path: str = "") -> None:
-        self.name = name  # in the log
+        self.name = name  # as it appears in the log
         self.pump = pump
-        self.wrap = wrap  # what the client is given as its socket; OSError: it is gone already
+        self.wrap = wrap  # wraps the socket for the client; raises OSError if the client is gone
         self.path = path  # of a Unix socket
         self.sockets: list[socket.socket] = []
 
@@ -149,6 +149,6 @@ def prepare(sock: socket.socket, keepalive_s: int) -> None:
 
 def spell(address: tuple[object, ...] | str) -> bytes:
     if isinstance(address, str):
-        return os.fsencode(address) + b":0"  # a Unix socket, as Redis tells it
+        return os.fsencode(address) + b":0"  # a Unix socket, shown as in Redis
     host, port = str(address[0]), address[1]
     return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()

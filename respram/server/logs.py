@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-KINDS_MAX = 256  # distinct kinds held back; beyond, the table starts afresh
-QUIET_MS = 1000  # a line per kind in this time
-LINES_MAX = 10  # saved up: as many as a node has peers to which it pushes
+KINDS_MAX = 256  # distinct kinds that are tracked; with more, the table is cleared
+QUIET_MS = 1000  # one line of each kind per interval
+LINES_MAX = 10  # lines that may be saved up: as many as a node has direct peers
 
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 
@@ -98,6 +98,6 @@ class Journal:
 
 @dataclass(slots=True)
 class _Kind:
-    since_ms: int  # when the last line was earned
-    lines: int = LINES_MAX  # to be had at once
-    held: int = 0  # since the last line
+    since_ms: int  # when the last line was granted
+    lines: int = LINES_MAX  # lines that may be written at once
+    held: int = 0  # lines suppressed since the last one

@@ -21,7 +21,7 @@ from respram.server.listener import spell
 from respram.server.secret import Trust
 from respram.snapshot.keys import SegmentKeys
 
-LOOK_S = 60.0  # between two looks at the files of this node's certificates
+LOOK_S = 60.0  # between two checks of the files with this node's certificates
 
 
 def _state_of(path: str) -> tuple[int, int, int] | None:
@@ -44,10 +44,10 @@ class Meeting:
         self.log = log
         self.trust = trust
         self.ring = ring
-        self.segment_keys: SegmentKeys | None = None  # where there are snapshots
+        self.segment_keys: SegmentKeys | None = None  # set if there are snapshots
         self.driver: Driver | None = None
         self.listeners: list[socket.socket] = []
-        self.awaiting: list[socket.socket] = []  # the first peer of a node that is alone
+        self.awaiting: list[socket.socket] = []  # the first peer of a lone node
         self.task: asyncio.Task[None] | None = None
         self.renewing: asyncio.Task[None] | None = None
         self.looking: asyncio.Task[None] | None = None
@@ -129,7 +129,7 @@ class Meeting:
         driver = self.driver = await peer_setup.start(
             self.config, self.node, self.loop, self.trust, self.listeners, self.log, self.ring, self.segment_keys
         )
-        driver.links.trust = self.trust  # it may have been renewed meanwhile
+        driver.links.trust = self.trust  # the certificates may have been renewed
         driver.on_expelled = self._renew_seals
         if self.config.peer_crl and self.trust is not None:
             driver.expel(expulsion.read_file(self.config.peer_crl, self.trust))

@@ -30,7 +30,7 @@ Labels = tuple[str, ...]
 
 
 class Family(NamedTuple):
-    kind: str  # counter, gauge or info
+    kind: str  # "counter", "gauge" or "info"
     name: str
     help: str
     labels: Labels

@@ -29,23 +29,23 @@ HANDSHAKE_S = 5.0
 LINGER_S = 2.0
 PLAIN_BYTES = 64 * 1024  # one read of decrypted bytes
 PIECE_BYTES = 256 * 1024  # encrypted at a time
-WORK_BYTES = 8 * 1024  # of input between two looks at the clock: some hundred of the smallest frames
+WORK_BYTES = 8 * 1024  # of input between two checks of the clock: some hundred of the smallest frames
 TURN_US = 2_000  # of work on one link's input in one turn of the loop
-CROWD_BYTES = 64 * 1024  # a read so large means that more is waiting: others come first
+CROWD_BYTES = 64 * 1024  # a larger read means that more is waiting: other links come first
 
 # Why a link ended, where nobody asked it to.
 STALLED, GARBAGE, UNTRUSTED, SILENT, LOST = "stalled", "garbage", "untrusted", "silent", "lost"
 CROWDED, OPEN, EXPELLED = "crowded", "open", "expelled"
 
-FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN, EXPELLED)  # ways for a link to end that are counted
-TOLD = {  # those that the operator should hear of, and what to do
+FAULTS = (GARBAGE, UNTRUSTED, SILENT, STALLED, CROWDED, OPEN, EXPELLED)  # reasons for closing a link that are counted
+TOLD = {  # reasons that the operator should hear of, with what to do
     UNTRUSTED: "'another cluster secret or authority, on one of the two sides'",
     STALLED: "'it takes nothing more'",
     EXPELLED: "'its certificate is on a list of who is put out'",
     OPEN: "'a peer on another machine needs a cluster secret'",
 }
 
-NO_PEER = {  # what is to be said of an address that was dialled where somebody answers, but no peer
+NO_PEER = {  # texts for a dialled address where another program answers
     GARBAGE: "no TLS there: a node without a cluster secret, or another port",
     LOST: "closed before HELLO: a node with a cluster secret, or another port",
     SILENT: "nothing came: another port",
@@ -73,19 +73,19 @@ class Link(asyncio.Protocol):
         self.number = number
         self.address = address
         self.owner = owner
-        self.worker = worker  # does the sums of handshakes, which hold the loop otherwise; None: the loop does
+        self.worker = worker  # runs the cryptography of handshakes; None: the loop does
         self.unsent_bytes_max = unsent_bytes_max
         self.opened = False
-        self.closing = False  # nothing more is handed to the owner
+        self.closing = False  # nothing more is passed to the owner
         self.reason = LOST
-        self.told = ""  # what TLS says of an untrusted one
-        self.answered_as_redis = False  # the first that came was an error reply: a port for clients
+        self.told = ""  # TLS's reason for not trusting the peer
+        self.answered_as_redis = False  # the first bytes were an error reply: a port for clients
         self.remote = ""
-        self.received_bytes = 0  # on the wire, with what TLS adds
+        self.received_bytes = 0  # on the wire, including the overhead of TLS
         self.sent_bytes = 0
-        self._waiting = memoryview(b"")  # read, and not yet looked at
+        self._waiting = memoryview(b"")  # read and not yet processed
         self._paused = False
-        self._shaking = False  # the worker has the TLS object: nobody else may touch it
+        self._shaking = False  # the worker is using the TLS object
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLObject | None = None
@@ -95,13 +95,13 @@ class Link(asyncio.Protocol):
 
     # -- what the loop calls ----------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from it
         sock, remote = transport.get_extra_info("socket"), transport.get_extra_info("peername")
         self.remote = str(Address(*remote[:2])) if remote else "unknown"
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        if self.closing:  # somebody had to make room before it began
+        if self.closing:  # closed to make room before it began
             self._transport.abort()
         elif self._tls is not None:
             self._timer = loop.call_later(HANDSHAKE_S, self.abort, SILENT)
@@ -109,7 +109,7 @@ class Link(asyncio.Protocol):
         elif remote and ipaddress.ip_address(remote[0].partition("%")[0]).is_loopback:
             self._open()
         else:
-            self.abort(OPEN)  # records never leave the machine in the clear
+            self.abort(OPEN)  # records never leave the machine unencrypted
 
     def data_received(self, data: bytes) -> None:
         if not self.received_bytes and self.address:
@@ -190,7 +190,8 @@ class Link(asyncio.Protocol):
             return
         self.closing, self.reason = True, reason
         if self._tls is not None and self.opened:
-            with contextlib.suppress(ssl.SSLError):  # it wants to read the other's farewell, which nobody waits for
+            # It raises for the peer's missing close message, which nobody waits for.
+            with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
             self._send(self._outgoing.read())
         self._cancel_timer()
@@ -199,7 +200,7 @@ class Link(asyncio.Protocol):
 
     def abort(self, reason: str) -> None:
         """Closes at once, without sending what waits."""
-        if self._transport is None:  # gone already, or not there yet
+        if self._transport is None:  # no connection, or none any more
             self.closing, self.reason = True, reason if not self.closing else self.reason
         elif not self._transport.is_closing():
             self.closing, self.reason = True, reason
@@ -235,7 +236,7 @@ class Link(asyncio.Protocol):
             return
         except ssl.SSLCertVerificationError as error:
             self.told = error.verify_message
-            self._send(self._outgoing.read())  # the alert: whoever speaks TLS this far is told why
+            self._send(self._outgoing.read())  # the TLS alert tells the peer the reason
             self.close(UNTRUSTED)
             return
         except ssl.SSLError as error:
@@ -243,7 +244,7 @@ class Link(asyncio.Protocol):
             return
         self._send(self._outgoing.read())
         self._open()
-        self._decrypt()  # what came behind the handshake
+        self._decrypt()  # data that arrived after the handshake
 
     def _fail(self, error: ssl.SSLError) -> None:
         """An alert: the other side speaks TLS and says that it does not believe us. Anything else is garbage."""
@@ -262,7 +263,7 @@ class Link(asyncio.Protocol):
             try:
                 data = self._tls.read(PLAIN_BYTES)
             except ssl.SSLWantReadError:
-                self._send(self._outgoing.read())  # a change of keys wants an answer
+                self._send(self._outgoing.read())  # a key update needs an answer
                 return
             except ssl.SSLError as error:
                 # An acceptor that does not believe us says so only after our side of the handshake is over.

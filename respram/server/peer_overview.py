@@ -10,7 +10,7 @@ from respram.gossip.links import Peer
 from respram.gossip.members import ROLES, Member
 from respram.replica import Replica
 
-HOSTS_MAX = 1024  # addresses of members that keep their places at the door
+HOSTS_MAX = 1024  # addresses of members with reserved places at the door
 STATUSES = (b"alive", b"suspect", b"dead", b"left")
 
 
@@ -61,7 +61,7 @@ def lag_ms(peer: Peer, now_ms: int) -> int:
 def _split(address: bytes) -> tuple[bytes, int]:
     try:
         host, port = read_address(address.decode("ascii", "replace"))
-    except ValueError:  # a peer may call itself what it likes
+    except ValueError:  # a peer's text may not be an address
         return b"", 0
     return host.encode(), port
 

@@ -87,7 +87,7 @@ def make_engine(config: Config, settings: Settings, trust: Trust | None) -> Engi
 def grow(config: Config, node: Node, now_ms: int) -> None:
     """Makes a node that was alone ready for its first peer: digests of what it has, and an outbox. MemoryError when
     that is too much: then it stays alone."""
-    if not config.snapshot_dir:  # whose segments want digests anyway
+    if not config.snapshot_dir:  # snapshots need digests anyway
         node.engine.track(_ids_key(config, None), now_ms)
     node.settings = node.settings._replace(outbox_bytes_max=config.limits.outbox_bytes_max)
     node.engine.configure(node.settings)
@@ -191,7 +191,7 @@ async def start(
         segment_keys,
         clients_address(config, address.host, *node.client_ports),
     )  # fmt: skip
-    if address not in own:  # a port that is mapped here, or somebody else's by mistake: who dials it finds out
+    if address not in own:  # a port that is mapped to this node, or a wrong address: dialling it will tell
         replica.core.neighbours.own_addresses.clear()
     driver = Driver(replica, node, loop, trust, log)
     node.peers = driver

@@ -7,8 +7,8 @@ import os
 import resource
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-M_MMAP_THRESHOLD = -3  # of glibc's mallopt
-LARGE_BYTES = 512 << 10  # blocks from here on are given back to the system when they are freed
+M_MMAP_THRESHOLD = -3  # an option of glibc's mallopt
+LARGE_BYTES = 512 << 10  # larger blocks return to the system when they are freed
 
 
 def usage() -> dict[str, float]:
@@ -27,7 +27,7 @@ def usage() -> dict[str, float]:
 def _descriptors() -> int:
     """From inside, because a process without dumps shows them to nobody else of its user."""
     try:
-        return len(os.listdir("/proc/self/fd")) - 1  # listing takes one
+        return len(os.listdir("/proc/self/fd")) - 1  # minus the one that the listing uses
     except OSError:
         return 0
 
@@ -55,5 +55,5 @@ def give_back_large_blocks() -> None:
     Left to itself glibc raises it to what was freed last: after one reader that did not read, 100 MiB
     of replies stayed with the process.
     """
-    with contextlib.suppress(AttributeError, OSError):  # another C library gives back by itself
+    with contextlib.suppress(AttributeError, OSError):  # other C libraries return memory by themselves
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)

@@ -46,10 +46,10 @@ class Watched(Protocol):
 class Pump(Protocol):
     """The interface of both pumps. The native one is compiled, see _pump.pyx."""
 
-    after: Callable[[], bool] | None  # called when clients may have written: whether they had
-    weigh: Callable[[], None] | None  # called when `weigh_bytes` have come in since the last time
+    after: Callable[[], bool] | None  # called when clients may have written; returns whether they had
+    weigh: Callable[[], None] | None  # called when `weigh_bytes` have arrived since the last time
     weigh_bytes: int
-    unweighed_bytes: int  # of input, and of what clients hold besides, since then
+    unweighed_bytes: int  # of input, and of clients' other memory, since then
 
     @property
     def name(self) -> str: ...
@@ -102,19 +102,19 @@ class PortablePump:
         self.loop = loop
         self.buffer = memoryview(bytearray(READ_BYTES))
         self.input_bytes = 0
-        self.output_bytes = 0  # of replies, whether sent at once or kept
-        self.stays = 0  # the native pump's
+        self.output_bytes = 0  # of replies, sent or queued
+        self.stays = 0  # of the native pump only
         self.epoll = select.epoll() if hasattr(select, "epoll") else None
         self.watched: dict[int, Watched] = {}  # by descriptor
         if self.epoll is not None:
             loop.add_reader(self.epoll.fileno(), self._ready)
-        self.after: Callable[[], bool] | None = None  # called when clients may have written: whether they had
-        self.weigh: Callable[[], None] | None = None  # called when so much has come in since the last time:
+        self.after: Callable[[], bool] | None = None  # called when clients may have written; returns whether they had
+        self.weigh: Callable[[], None] | None = None  # called when `weigh_bytes` have arrived since the last time:
         self.weigh_bytes = 0
         self.unweighed_bytes = 0
-        self.away: set[Watched] = set()  # watched, and not to be read before they are answered
-        self.unfinished: dict[Watched, None] = {}  # whose batch goes on in the next turns
-        self.called = False  # the loop was asked to see to them
+        self.away: set[Watched] = set()  # watched clients that are not read until another node has answered
+        self.unfinished: dict[Watched, None] = {}  # clients whose batch continues in the next turns
+        self.called = False  # the loop was asked to continue with them
 
     def watch(self, client: Watched) -> None:
         if self.epoll is None:
@@ -135,7 +135,7 @@ class PortablePump:
         assert self.epoll is not None
         for fd, _ in self.epoll.poll(0, EVENTS_MAX):
             client = self.watched.get(fd)
-            if client is not None:  # closed by one before it
+            if client is not None:  # an earlier one may have closed it
                 self.read(client)
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
             self.unweighed_bytes = 0
@@ -189,7 +189,7 @@ class PortablePump:
                 client.send(reply)
                 self.engine.forget_reply()
         except BaseException:
-            client.lost()  # its replies can no longer match its commands
+            client.lost()  # its replies no longer match its commands
             raise
         if session.suspended or session.closing:
             if client.unusual():
@@ -213,7 +213,7 @@ class PortablePump:
         """Continues each unfinished batch by one turn's worth; other clients are served between the turns."""
         self.called = False
         for client in list(self.unfinished):
-            if client in self.unfinished:  # closed by one before it
+            if client in self.unfinished:  # an earlier one may have closed it
                 del self.unfinished[client]
                 self.feed(client, b"")
         self._see_to_the_rest()

@@ -29,12 +29,12 @@ from respram.server.driver import Driver
 from respram.snapshot.keys import RING_BYTES_MAX, SegmentKeys, unlock_ring
 from respram.snapshot.segment import Unreadable
 
-FRAME_SPARE_BYTES = 1 << 20  # of a frame beside a key and a value of the greatest size
-READ_BYTES = 256 << 10  # of records that are decrypted ahead
-PATIENCE_S = 10.0  # for keys, while there is no peer yet
-QUIET_S = 1.0  # a peer is linked, and no key came for so long
+FRAME_SPARE_BYTES = 1 << 20  # of a frame besides the longest key and value
+READ_BYTES = 256 << 10  # of records that are decrypted in advance
+PATIENCE_S = 10.0  # for keys from peers, while no peer is linked
+QUIET_S = 1.0  # a peer is linked, and no key has arrived for this long
 POLL_S = 0.02
-MERGE_BYTES, SLICE_RECORDS = 32 << 10, 2_000  # merged at a time by an engine that looks at so many records in 5 ms
+MERGE_BYTES, SLICE_RECORDS = 32 << 10, 2_000  # merged at a time by an engine that visits this many records in 5 ms
 NAMES_SHOWN = 4
 
 T = TypeVar("T")
@@ -44,8 +44,8 @@ class Restored(NamedTuple):
     """The result of reading a file, or the directory."""
 
     records: int = 0
-    read: files.Found | None = None  # in full; of no use once its records are written anew
-    unusable: int = 0  # files that will never be read
+    read: files.Found | None = None  # complete; no longer needed once its records are written again
+    unusable: int = 0  # files that can never be read
 
 
 class Earlier:
@@ -66,10 +66,11 @@ class Earlier:
         self.number = number  # of this boot
         # by the key's id: nobody has given it yet, or the file is being read
         self.locked: dict[bytes, files.Found] = {}
-        self.all_bytes = self.read_bytes = 0  # of the files that were there, and of what was read of them
-        self.ring_is_open = False  # before, the ring file is not to be written: it may hold the only copy of keys
-        self.ring_fault = ""  # why the ring file gave no keys, where it should have
-        self._tried: dict[bytes, int] = {}  # values are sealed with unknown keys: as of which state of the seals
+        self.all_bytes = self.read_bytes = 0  # of the files found, and of the part that was read
+        self.ring_is_open = False  # until then the ring file must not be overwritten: it may hold the only copy of keys
+        self.ring_fault = ""  # why the ring file gave no keys
+        # Values sealed with unknown keys, and the state of the seals at the last attempt.
+        self._tried: dict[bytes, int] = {}
 
     async def restore(self, may_have_peers: bool, driver: Callable[[], Driver | None]) -> AsyncIterator[Restored]:
         """Restores what can be restored now. If peers may have keys, it waits for them, within bounds."""
@@ -170,7 +171,8 @@ class Earlier:
         """
         key = self.keys.get(found.header.key_id)
         assert key is not None
-        frames = files.read(found, bytes(key), VALUE_BYTES_MAX + FRAME_SPARE_BYTES)  # of before the limit was lowered
+        # Written before the limit was lowered.
+        frames = files.read(found, bytes(key), VALUE_BYTES_MAX + FRAME_SPARE_BYTES)
         merge_bytes = MERGE_BYTES * self.engine.slice_records // SLICE_RECORDS
         records = strange = 0
         while True:
@@ -188,7 +190,7 @@ class Earlier:
         if strange:
             self._tried[found.header.key_id] = version
             return Restored(records, unusable=bool(fault))
-        self.locked.pop(found.header.key_id, None)  # its bucket may have passed meanwhile
+        self.locked.pop(found.header.key_id, None)  # its bucket may have ended in the meantime
         return Restored(records, found, bool(fault))
 
 

@@ -44,7 +44,7 @@ FRESH_BYTES = 32
 SECRET_PREFIX = "rs1_"
 CHECK_BYTES, CHECK_CHARS = 4, 6
 SECRET_FORM = re.compile(SECRET_PREFIX + r"[A-Za-z0-9_-]{49}")
-DISTINCT_MIN = 16  # of 32 drawn bytes; fewer come once in 10^14 times, or by hand
+DISTINCT_MIN = 16  # distinct bytes among 32 random ones; fewer occur once in 10^14 draws, or in a typed secret
 
 # scrypt: 32 MiB and about 0.1 s, once at the start. The salt is fixed, because all nodes must come to the same
 # key from the secret alone; what defends a secret is that it was drawn from 2^256.
@@ -63,11 +63,11 @@ class Trust(NamedTuple):
 
     accepting: ssl.SSLContext
     dialling: ssl.SSLContext
-    ids_key: int  # of the record ids: the same on all nodes of the cluster
-    source: str  # for the log: "secret" or "certificates"
-    key: Ed25519PrivateKey | None = None  # of this process, where it made one
-    number: int = 0  # that belongs to that key (identity.py)
-    name: int = 0  # whom an operator's certificate names (identity.py)
+    ids_key: int  # the key of record ids: equal on all nodes of the cluster
+    source: str  # "secret" or "certificates", for the log
+    key: Ed25519PrivateKey | None = None  # of this process, if it made one
+    number: int = 0  # the number derived from that key (identity.py)
+    name: int = 0  # the node that an operator's certificate names (identity.py)
 
     def believes_more_than(self, other: "Trust") -> bool:
         """Whether this trust accepts a peer that the other would refuse."""
@@ -320,7 +320,7 @@ def load_in_memory(context: ssl.SSLContext, certificate: str, key: Ed25519Privat
         finally:
             os.close(handle)
         return
-    with tempfile.TemporaryDirectory(prefix="respram-") as folder:  # readable by this user alone
+    with tempfile.TemporaryDirectory(prefix="respram-") as folder:  # readable by this user only
         file = Path(folder) / "certificate"
         file.write_bytes(content)
         context.load_cert_chain(file, password=password)

@@ -20,8 +20,8 @@ from respram.server.app import App
 from respram.server.guard import guard_memory
 from respram.server.showing import Leaving, Showing, Terminal, beginning
 
-SPARE_DESCRIPTORS = 64  # beyond the clients: listeners, peers, logs
-GC_THRESHOLDS = (200_000, 50, 1000)  # nothing on the hot path makes cycles; long pauses cost more
+SPARE_DESCRIPTORS = 64  # descriptors besides clients: listeners, peers, logs
+GC_THRESHOLDS = (200_000, 50, 1000)  # the hot path makes no cycles, and long pauses cost more than garbage
 
 
 def run(config: Config, terminal: Terminal | None = None) -> int:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from respram.server.driver import Driver
     from respram.server.snapshots import Snapshots
 
-LOOK_S = 0.05  # for who waits at a terminal
-LOG_EVERY_S = 5.0  # what is over by then has no line
+LOOK_S = 0.05  # update interval on a terminal
+LOG_EVERY_S = 5.0  # a shorter stop gets no line
 
 
 class Terminal(Protocol):
@@ -71,7 +71,7 @@ class Showing:
         if self.terminal is not None:
             self.terminal.show(*step)
         now_s = self.loop.time()
-        if now_s - self._logged_s >= LOG_EVERY_S and step != self._logged:  # who waits for peers has one line
+        if now_s - self._logged_s >= LOG_EVERY_S and step != self._logged:  # waiting for peers gets one line
             self._logged_s, self._logged = now_s, step
             self.log(f"event=progress what={step.what.replace(' ', '_')} done={step.done} of={step.total} "
                      f"unit={step.unit or 'none'}")
@@ -96,7 +96,7 @@ class Leaving:
     def __init__(self, snapshots: "Snapshots | None", driver: "Driver | None") -> None:
         self.snapshots = snapshots
         self.driver = driver
-        self.most = 0  # bytes that were to be acknowledged
+        self.most = 0  # the most bytes that were to be acknowledged
         self.written = snapshots.written if snapshots is not None else 0
 
     def step(self) -> Step | None:

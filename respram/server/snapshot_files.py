@@ -19,7 +19,7 @@ from typing import NamedTuple
 from respram.snapshot.buckets import Bucket
 from respram.snapshot.segment import FRAME_HEAD, HEADER, Header, Opener, Unreadable, read_header, size_of
 
-FILES_MAX = 100_000  # of a directory that are looked at; ours never holds so many
+FILES_MAX = 100_000  # files of a directory that are read; a node never writes so many
 RING = "keys.ring"
 OURS = re.compile(r"[0-9]{2}-[0-9]{1,20}-[0-9a-f]{32}\.segment")
 PART = ".part"
@@ -148,7 +148,7 @@ def replace(path: Path, content: bytes) -> None:
 
 def remove(paths: Iterable[Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):  # it is gone already, or will be noise soon: its key is destroyed
+        with contextlib.suppress(OSError):  # it is gone already, or its key will be destroyed soon
             path.unlink()
 
 

@@ -41,15 +41,15 @@ from respram.snapshot.buckets import Bucket, Sum
 from respram.snapshot.keys import KEY_BYTES, MADE_HERE, SALT_BYTES, SegmentKey, SegmentKeys, id_of, lock_ring
 from respram.snapshot.segment import FRAME_BYTES, Header, Sealer, owner_of
 
-STEP_BYTES = 32 << 10  # of records per step of the walk: 1 to 2 ms in the pure engine
-PAUSE_SHARE = 3  # pauses take so many times as long as steps
-WRITE_BYTES = 1 << 20  # handed to the thread at a time
-LOOK_S = 1.0  # between two looks for buckets that have passed
-URGENT_RECORDS = 2_000  # per step of the last snapshot, when nobody is served any more
-URGENT_COMMIT_BYTES = 32 << 20  # of the last snapshot that are made final at a time
-LAST_GRACE_S = 0.4  # for the step that is under way when the time of the last snapshot is up
+STEP_BYTES = 32 << 10  # of records in one step of the walk: 1 to 2 ms in the pure engine
+PAUSE_SHARE = 3  # pauses are this many times as long as steps
+WRITE_BYTES = 1 << 20  # passed to the thread at a time
+LOOK_S = 1.0  # interval of the checks for buckets that have ended
+URGENT_RECORDS = 2_000  # in one step of the last snapshot, when no client is served any more
+URGENT_COMMIT_BYTES = 32 << 20  # of the last snapshot that are committed at a time
+LAST_GRACE_S = 0.4  # for the step that is running when the time of the last snapshot is up
 ANY_STAMP = (1 << 32) - 1
-BUG = "bug"  # what `snapshot_status` says when nothing is written any more
+BUG = "bug"  # `snapshot_status` after a fault: nothing is written any more
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Held(NamedTuple):
     key_id: bytes
     sum: Sum
     size: int
-    stale_ms: int  # when the first value in it dies that its bucket outlives; 0: none does
+    stale_ms: int  # when the first value ends that the bucket would outlive; 0: none does
 
 
 class Draft:
@@ -115,15 +115,15 @@ class Snapshots:
         self.folder = Path(config.snapshot_dir)
         self.owner = owner_of(config.network, config.enclave)
         self.keys = SegmentKeys()
-        self.driver: Driver | None = None  # where there are peers, once it runs
+        self.driver: Driver | None = None  # set once it runs, if there are peers
         self.current: dict[Bucket, Held] = {}
-        self.loaded: list[files.Found] = []  # of an earlier boot, read, and not yet written anew
+        self.loaded: list[files.Found] = []  # of an earlier boot: read, and not yet written again
         self.earlier = Earlier(config, self.engine, self.owner, self.keys, seal_ring, self.in_thread, log, number)
         self.restored_records = self.restored_files = self.unusable_files = 0
         self.restoring = True
         self.writing = self.cut_short = False
         self.passes = self.written = 0
-        self.last_ms = 0  # when the last pass was complete, in Unix milliseconds
+        self.last_ms = 0  # Unix time at which the last pass was complete
         self.last_took_ms = self.last_segments = 0
         self.failure = ""
         self._thread = ThreadPoolExecutor(1, "snapshots")
@@ -402,7 +402,7 @@ class Snapshots:
         older = [held for draft in drafts if (held := self.current.get(draft.bucket)) is not None]
         for draft, size in zip(drafts, sizes, strict=True):
             self.current[draft.bucket] = draft.held(size)
-            draft.entry.key[:] = bytes(KEY_BYTES)  # type: ignore[index]  # the ring has its own
+            draft.entry.key[:] = bytes(KEY_BYTES)  # type: ignore[index]  # the ring stores a copy of its own
         self.written += len(drafts)
         await self._retire(older)
 

@@ -22,7 +22,7 @@ from respram.server.snapshots import Snapshots
 
 # All from the begin of the stop; the farewell takes 0.3 s at most, and 5 s were promised.
 ANSWER_S = 1.0
-MEET_S = 1.0  # for the driver of a node that has hardly started, if something was written
+MEET_S = 1.0  # wait for the driver of a node that has just started, if something was written
 DRAIN_S = 2.5
 SNAPSHOT_S = 4.0
 POLL_S = 0.005

@@ -45,8 +45,9 @@ from respram.commands.stats import Slow
 from respram.server import clock
 from respram.server.metrics import Family, Times, look
 
-SEND_S_MAX = 5.0  # for one message, its repetitions included
-LAST_S_MAX = 1.0  # that a stop waits for the last batch: a node stops in five seconds, collector or not
+SEND_S_MAX = 5.0  # for one message, including retries
+# A stop waits this long for the last batch: a node stops within five seconds, with or without a collector.
+LAST_S_MAX = 1.0
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
 
@@ -67,9 +68,9 @@ class Telemetry:
         self.log = log
         self.sender = Sender(resource_of(node), endpoint, node.started_ms)
         self.failing = False
-        self._slow_id = node.slow_id  # of the next command that is to be told
+        self._slow_id = node.slow_id  # of the next command to export
         self._turn = threading.Condition()
-        self._next: Batch | None = None  # one batch waits beside the one under way
+        self._next: Batch | None = None  # one batch waits while another is being sent
         self._ended = False
         self._thread = threading.Thread(target=self._send_all, name="respram-otlp", daemon=True)
         self._timer: asyncio.TimerHandle | None = None
@@ -177,7 +178,7 @@ class Sender:
             HistogramDataPoint(
                 dict(zip(family.labels, labels, strict=True)), self.started_ns, now_ns, sum(counts), total, counts,
                 family.bounds_s,
-                -math.inf, math.inf,  # the least and the greatest are not counted
+                -math.inf, math.inf,  # minimum and maximum are not recorded
             )
             for labels, counts, total in family.rows
         ]  # fmt: skip

@@ -18,7 +18,7 @@ from respram.errors import ConfigError
 from respram.server.clock import now_ms
 
 RECORD_BYTES = 16 * 1024  # the most that one TLS record holds
-HANDSHAKE_MS_MAX = 10_000  # from connecting to the end of the handshake; a slower client is closed
+HANDSHAKE_MS_MAX = 10_000  # from connecting to the end of the handshake; a slower client is disconnected
 CLIENT_CERTIFICATES = {"yes": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "no": ssl.CERT_NONE}
 WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -32,7 +32,7 @@ class TlsSocket:
         self.sock = context.wrap_socket(
             sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
-        self.ready = False  # the handshake is over
+        self.ready = False  # the handshake has finished
         self.accepted_ms = now_ms()
         self.on_failure = on_failure
 
@@ -87,7 +87,7 @@ class TlsSocket:
     def shutdown(self, how: int) -> None:
         """Says goodbye if that takes no waiting, and sends nothing more."""
         if self.ready:
-            with contextlib.suppress(ssl.SSLError, ValueError):  # it wants to read the other's goodbye
+            with contextlib.suppress(ssl.SSLError, ValueError):  # it raises for the client's missing close message
                 self.sock.unwrap()
             self.ready = False
         socket.socket.shutdown(self.sock, how)

@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 from respram.commands.peers import Waiter
 
-Name = tuple[int, bytes]  # database, key
+Name = tuple[int, bytes]  # database and key
 
 
 class Waiting:
     def __init__(self) -> None:
-        self.acks: dict[Waiter, tuple[int, int]] = {}  # a number of `holders`, how many are wanted
+        self.acks: dict[Waiter, tuple[int, int]] = {}  # a number for `holders`, and how many nodes are wanted
         self.pulling: dict[Name, dict[Waiter, None]] = {}
         self.pulls_of: dict[Waiter, dict[Name, None]] = {}
         self.asking: dict[int, Waiter] = {}  # by token
         self.asked_by: dict[Waiter, set[int]] = {}
-        self.learnt_by: dict[Waiter, bool] = {}  # all that they asked for is answered: whether it is known
+        self.learnt_by: dict[Waiter, bool] = {}  # all its questions are answered: whether the keys are known
 
     # -- acknowledgements ---------------------------------------------------------------------------
     def notice(self, waiter: Waiter, number: int, wanted: int) -> None:

@@ -15,7 +15,7 @@ import sys
 from respram.sim import mutants, scenarios
 from respram.sim.checker import Violation
 
-CROWD = 50  # from so many nodes on, figures are asked for, not storms
+CROWD = 50  # from this many nodes on, figures are computed instead of storms
 STORM_NODES = 5
 LOSS = 0.05
 

@@ -24,7 +24,7 @@ Name = tuple[int, bytes]
 Stamp = tuple[int, int]
 
 
-_KEYS: dict[bytes, Name] = {}  # of all that simulated clients wrote, by the names that stubs go by
+_KEYS: dict[bytes, Name] = {}  # all that simulated clients wrote, by the names that stubs carry
 
 
 def know(name: Name) -> None:
@@ -44,7 +44,7 @@ class Version:
     stamp: Stamp
     value: bytes
     deadline_ms: int
-    covers: frozenset[Stamp]  # what its writer had seen of this key
+    covers: frozenset[Stamp]  # the writes of this key that its writer had seen
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Checker:
     world: World
     versions: dict[tuple[Name, Stamp], Version] = field(default_factory=dict)
     checks: int = 0
-    shadowed: int = 0  # overwrites that shortened a life: the run was about something
+    shadowed: int = 0  # overwrites that shortened a life: shows that the run tested something
     let_go_of: int = 0  # keys that a client let go of
 
     def write(self, node: Node, name: Name, value: bytes, deadline_ms: int) -> None:
@@ -149,7 +149,7 @@ class Checker:
             if version is not None:
                 self.versions[name, new] = replace(version, stamp=new, covers=version.covers | {old})
                 for other in [one for one in witness.seen[name] if one > new]:
-                    del witness.seen[name][other]  # from the future too, and overwritten since
+                    del witness.seen[name][other]  # it came from a later time, and was overwritten since
         witness.restamped.clear()
         if witness.touched:
             names, witness.touched = list(witness.touched), {}

@@ -30,8 +30,8 @@ from respram.wire.messages import DONE, RUN
 ASK, FORWARD = "ask", "forward"
 COUNTERS = 6
 LIFE_MS = 600_000
-START_MS = 60_000  # until all are ready
-PATIENCE_MS = 12_000  # of the client with one command; a forward's own is shorter
+START_MS = 60_000  # until all nodes are ready
+PATIENCE_MS = 12_000  # of the client for one command; longer than a forward's own
 ACKNOWLEDGED_MS = 5_000
 STEP_MS = 2
 
@@ -69,7 +69,7 @@ class Ledger:
 @dataclass(frozen=True, slots=True)
 class Counted:
     decisions: int
-    while_joining: int  # at a node that asked for the truth
+    while_joining: int  # at a node that had to ask for the current state
     refused: int  # LOADING, or no answer
     restarts: int
 
@@ -187,7 +187,7 @@ def lagging(seed: int) -> Counted:
     ways = [(home, other, _inherited(names, home, other)) for home, other in permutations(world.nodes, 2)]
     home, other, mine = rng.choice([way for way in ways if way[2]])
     [witness] = [node for node in world.nodes if node not in (home, other)]
-    world.network.cut = {(home.place, other.place)}  # what it pushes there is lost
+    world.network.cut = {(home.place, other.place)}  # pushes to it are lost
     for name in mine:
         if client.asks_home(witness, name):
             [record] = unpack(witness.engine.fetch(*name, world.time_of(witness).wall_ms))
@@ -228,7 +228,7 @@ def starved(seed: int) -> Counted:
     client.checker.forget(newcomer)
     while newcomer.replica.core.state != "ready":
         world.run_until(world.now_ms + 1)
-    world.stall(busy, policy.stopped_ms - 100)  # it has not read yet that somebody is ready
+    world.stall(busy, policy.stopped_ms - 100)  # it has not yet read that another node is ready
     homes = newcomer.replica.core.homes
     moved = [name for name in were_its if homes.is_here(slot_of(name[1]))][:1]
     world.run_until(world.now_ms + policy.settle_ms + 100)

@@ -21,10 +21,10 @@ from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World, engine_of
 
 KINDS = (HASH, SET, ZSET)
-WILD, CALM_KEYS, NAMES = 4, 2, 6  # keys of which anything may become, keys that only grow, members of a key
+WILD, CALM_KEYS, NAMES = 4, 2, 6  # keys that any command may change, keys that only grow, members of a key
 STORM_MS, QUIET_MS, SWEEP_MS = 12_000, 40_000, 400
-FAR_MS = 1_000_000  # the end of a calm collection, behind that of the storm
-SKEW_MS = 1_400  # between two clocks: a member may come as a stub from a node for which its time is up
+FAR_MS = 1_000_000  # deadline of a calm collection, after the end of the storm
+SKEW_MS = 1_400  # between two clocks: a member may arrive as a stub, sent by a node for which it has ended
 AT_ONCE = 64  # members taken out of the engine in one step of a walk
 TTLS_MS = (40, 300, 1_500, 4_000, 9_000, 30_000, 120_000)
 
@@ -38,7 +38,7 @@ class Put:
 
     name: Name
     kind: int
-    deadline_ms: int  # its own; 0: its collection's
+    deadline_ms: int  # its own; 0: that of its collection
     covers: frozenset[int]
 
 
@@ -48,7 +48,7 @@ class Seen:
 
     shown: dict[Name, set[int]] = field(default_factory=dict)
     over: dict[Name, set[int]] = field(default_factory=dict)
-    last: dict[Name, tuple[int, int]] = field(default_factory=dict)  # what is shown now, and until when
+    last: dict[Name, tuple[int, int]] = field(default_factory=dict)  # what is visible now, and until when
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Outcome:
     checks: int
     puts: int
     let_go: int
-    covered: int  # members whose end was decided by somebody who had seen them
+    covered: int  # members ended by a write whose author had seen them
     level_ms: int
 
 
@@ -66,7 +66,7 @@ class Families:
     world: World
     puts: list[Put] = field(default_factory=list)
     seen: dict[int, Seen] = field(default_factory=dict)  # by place
-    outliving: bool = False  # whether members may have deadlines behind that of their collection
+    outliving: bool = False  # whether members may have deadlines after that of their collection
     renewed: set[int] = field(default_factory=set)
     checks: int = 0
     let_go_of: int = 0

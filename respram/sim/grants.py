@@ -23,7 +23,7 @@ from respram.wire.messages import DONE, RUN
 GRANT, COUNT = b"grant", b"count"
 LIFE_MS = 3_600_000
 COUNTERS = 4
-NODES_MAX = 6  # up at a time: more make a run slower and no rarer
+NODES_MAX = 6  # running at a time: with more, a run takes longer and tests nothing more
 READY_MS = 60_000
 PATIENCE_MS = 4_000  # longer than a forward's own
 STOPPING_MS = 400  # from giving up its slots to the end of a node that stops in order
@@ -35,8 +35,8 @@ class Judge:
 
     world: World
     checker: Checker
-    granted: dict[Name, int] = field(default_factory=dict)  # to whom: the place of the node that decided
-    given: dict[Name, set[int]] = field(default_factory=dict)  # numbers of each counter
+    granted: dict[Name, int] = field(default_factory=dict)  # grant to the place of the node that decided
+    given: dict[Name, set[int]] = field(default_factory=dict)  # numbers that each counter gave out
     asked: dict[Name, int] = field(default_factory=dict)
     away: int = 0  # decisions for other nodes
 
@@ -101,7 +101,7 @@ def race(seed: int, changes: bool, nodes: int = 3, turns: int = 60, policy: Poli
     _until_ready(world)
     world.network.faults = Faults((1, rng.choice([3, 20])), *((0, 0, 0) if changes else (0.05, 0.05, 0.2)))
     asked = answered = joined = stopped = 0
-    stopping: list[tuple[int, Node]] = []  # they have given up their slots, and are gone then
+    stopping: list[tuple[int, Node]] = []  # nodes that have given up their slots and will end at that time
     for turn in range(turns):
         if changes and rng.random() < 0.15 and len(world.up) < NODES_MAX:
             world.start(world.add())

@@ -26,23 +26,23 @@ from respram.slots import pack_keys, unpack_keys
 from respram.wire.messages import DONE, RUN
 
 FRAMES, ORDER, KILLS, PAUSES, CUTS = "frames", "order", "kills", "pauses", "cuts"
-SHIFTS = "shifts"  # one is cut off, and decided without; then one of the others is killed, and the third cut off
+SHIFTS = "shifts"  # one node is cut off and decided without; then another is killed, and the third cut off
 TROUBLES = (FRAMES, ORDER, KILLS, PAUSES, CUTS, SHIFTS)
-STAYS = (FRAMES, ORDER)  # those under which every history must be in order
+STAYS = (FRAMES, ORDER)  # kinds of trouble under which every history must stay in order
 NODES, CLIENTS, KEYS = 3, 6, 6
 LENGTH_MS = 20_000
 STEP_MS = 5
 READY_MS = 60_000
 LIFE_MS = 3_600_000
-SHIFTED_MS = 9_000  # time enough to join one who is there, and to decide with it
+SHIFTED_MS = 9_000  # time to join a present node, and to decide with it
 STOPPING_MS = 400  # from giving up its slots to the end of a node that stops in order
 
 
 @dataclass(slots=True)
 class Client:
-    place: int  # of its node, as long as that is there
+    place: int  # of its node, while that is running
     next_ms: int = 0
-    token: int = 0  # of what it waits for; 0: of nothing
+    token: int = 0  # of the command that it waits for; 0: none
     boot: int = 0  # of the node that it asked
     key: bytes = b""
     operation: Operation = field(default_factory=lambda: Operation(0, None, INCR))
@@ -52,13 +52,13 @@ class Client:
 class Told:
     """Figures of one run, or of many."""
 
-    histories: int = 0  # one a key
+    histories: int = 0  # one for each key
     disordered: int = 0
     operations: int = 0
-    unknown: int = 0  # without an outcome
-    refused: int = 0  # nothing was done
-    undecided: int = 0  # histories with so many operations without an outcome that nobody can say
-    late: int = 0  # operations behind the first that is out of order, in its history
+    unknown: int = 0  # operations without an outcome
+    refused: int = 0  # operations that were not executed
+    undecided: int = 0  # histories with too many operations without an outcome to decide
+    late: int = 0  # operations after the first that is out of order, in its history
     troubles: int = 0
 
     def add(self, other: "Told") -> None:
@@ -73,8 +73,8 @@ class Play:
     trouble: str
     told: Told = field(default_factory=Told)
     histories: dict[bytes, list[Operation]] = field(default_factory=dict)
-    due: list[tuple[int, str, Node]] = field(default_factory=list)  # what ends a trouble
-    next_ms: int = 0  # of the next one
+    due: list[tuple[int, str, Node]] = field(default_factory=list)  # actions that end a trouble
+    next_ms: int = 0  # time of the next trouble
     values: int = 1_000_000
     operations: tuple[str, ...] = (INCR, INCR, TAKE, SWAP)
 
@@ -199,7 +199,7 @@ class Play:
             world.network.cut.clear()
         else:
             for_ms = int(what.rpartition(" ")[2]) + late_ms
-            if for_ms > world.policy.stopped_ms:  # a node notices that before it does anything else
+            if for_ms > world.policy.stopped_ms:  # a node notices such a stop before it does anything else
                 world.carry(node, node.replica.stopped(for_ms, world.time_of(node)))
             node.stalled_until_ms = world.now_ms
 
@@ -224,7 +224,7 @@ def _play(
     world = World(seed, replace(policy, reign_ms=60, reign_spare_ms=10) if duels else policy)
     acts = Play(world, rng, trouble)
     if majority:
-        acts.operations = (INCR, TAKE, SWAP, LOOK, LOOK)  # what changes nothing has to be right as well
+        acts.operations = (INCR, TAKE, SWAP, LOOK, LOOK)  # reads are checked as well
     world.serve = acts.serve
     for _ in range(nodes):
         world.add(is_root=True, offset_ms=rng.randint(-300, 300))

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 INCR, TAKE, SWAP, LOOK = "incr", "take", "swap", "look"
-STEPS_MAX = 200_000  # of one search: where thousands of operations have no outcome it would not end
+STEPS_MAX = 200_000  # of one search: with thousands of operations without an outcome it would not end
 
 Held = int | None
 
@@ -27,7 +27,7 @@ class Undecided(Exception):
 @dataclass(frozen=True, slots=True)
 class Operation:
     began: int
-    ended: int | None  # None: nobody knows what it came to
+    ended: int | None  # None: the outcome is unknown
     what: str
     value: int = 0
     answer: Held = None

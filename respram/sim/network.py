@@ -15,7 +15,7 @@ class Faults:
     delay_ms: tuple[int, int] = (1, 3)
     loss: float = 0.0
     duplication: float = 0.0
-    reordering: float = 0.0  # chance that a chunk may be overtaken
+    reordering: float = 0.0  # probability that a chunk may be overtaken
 
 
 CALM = Faults()
@@ -34,7 +34,7 @@ class Connection:
 class Network:
     rng: Random
     faults: Faults = CALM
-    cut: set[tuple[int, int]] = field(default_factory=set)  # directed pairs of nodes that nothing passes
+    cut: set[tuple[int, int]] = field(default_factory=set)  # directed pairs of nodes without a connection
     chunks: int = 0
     bytes: int = 0
     lost: int = 0

@@ -15,11 +15,11 @@ from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World, engine_of
 
 KEYS = 12
-LETTING_GO_SHARE = 0.15  # of the writes of a storm: a client lets go of the key, where its node shows it
+LETTING_GO_SHARE = 0.15  # share of a storm's writes in which a client lets go of a visible key
 STORM_MS = 15_000
-QUIET_MS = 40_000  # by then, after the last fault, all must be equal
-SWEEP_MS = 400  # between two checks of everything
-WRITTEN_AT_ONCE = 10  # keys of one batch during a partition, as a client's pipeline writes them
+QUIET_MS = 40_000  # this long after the last fault, all nodes must be equal
+SWEEP_MS = 400  # between two checks of all invariants
+WRITTEN_AT_ONCE = 10  # keys of one batch during a partition, like a client's pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Outcome:
     events: int
     checks: int
     shortened: int
-    level_ms: int  # from the end of the faults until all were equal; -1: not asked
+    level_ms: int  # from the end of the faults until all are equal; -1: not measured
     bytes: int
     trace: tuple[str, ...] = ()
 
@@ -191,9 +191,9 @@ def crowd(
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    after_pushes: int  # nodes that had the record once the rumors were over
+    after_pushes: int  # nodes that had the record when the rumors had ended
     everybody_ms: int
-    rounds: float  # of comparison per node by then
+    rounds: float  # rounds of comparison per node until then
     copies: float  # payloads received per node
     bytes: float  # received per node for it
 
@@ -236,7 +236,7 @@ def spread_one(world: World, limit_ms: int = 30_000) -> Spread:
 class Healing:
     isolated: int
     level_ms: int
-    rounds: float  # of comparison per node from the heal to equality
+    rounds: float  # rounds of comparison per node from the heal to equality
     bytes_per_node: float
 
 
@@ -272,7 +272,7 @@ def heal_halves(world: World, keys: int = 1_000, cut_ms: int = 40_000, limit_ms:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    bytes: int  # of comparison, both ways, until equal
+    bytes: int  # of comparison, in both directions, until equality
     level_ms: int
     rounds: int
 

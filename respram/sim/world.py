@@ -25,7 +25,7 @@ EPOCH_MS = 1_800_000_000_000
 IDS_KEY = 0x5EEDED5EEDED5EED
 EXPIRE_BUDGET = 10_000
 
-ENGINE = "pure"  # whose states a run can be stopped and looked at in; the tests set the other one too
+ENGINE = "pure"  # its states can be inspected at every step; the tests use the other engine too
 
 EngineMaker = Callable[[int, Settings], Engine]
 
@@ -45,7 +45,7 @@ def engine_of(_place: int, made_with: Settings) -> Engine:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    place: int  # its number in the world, the same through all boots
+    place: int  # index in the world, the same through all boots
     address: bytes
     enclave: bytes
     role: int
@@ -55,15 +55,16 @@ class Node:
     offset_ms: int = 0  # of its wall clock
     memory_bytes_max: int = 0
     is_up: bool = True
-    is_silent: bool = False  # it is down with its machine: who connects has no answer
+    is_silent: bool = False  # its machine is down too: a dial gets no answer
     stalled_until_ms: int = 0
     tick_at_ms: int = 1 << 62
     next_link: int = 1
-    connections: dict[int, tuple[Connection, int]] = field(default_factory=dict)  # by link number: and which end
+    # By link number: the link, and which end.
+    connections: dict[int, tuple[Connection, int]] = field(default_factory=dict)
     deliveries: list[tuple[bytes, bytes]] = field(default_factory=list)
-    learnt: dict[int, bool] = field(default_factory=dict)  # by token: whether the newest of a key is known
-    decided: dict[int, str] = field(default_factory=dict)  # by token: what a forward came to
-    replies: dict[int, bytes] = field(default_factory=dict)  # by token: what it was answered
+    learnt: dict[int, bool] = field(default_factory=dict)  # by token: whether the newest record of a key is known
+    decided: dict[int, str] = field(default_factory=dict)  # by token: the outcome of a forward
+    replies: dict[int, bytes] = field(default_factory=dict)  # by token: the answer
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +73,7 @@ class World:
     policy: Policy = field(default_factory=Policy)
     make_engine: EngineMaker = engine_of
     memory_bytes_max: int = 0
-    ids_key: int = IDS_KEY  # of nodes that boot from now on
+    ids_key: int = IDS_KEY  # for nodes that boot from now on
     tracing: bool = False
     now_ms: int = 0
     nodes: list[Node] = field(default_factory=list)
@@ -82,7 +83,7 @@ class World:
     reports: dict[str, int] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
     after_event: Callable[[Node], None] | None = None
-    serve: Callable[[Node, Serve], None] | None = None  # runs what a home is sent
+    serve: Callable[[Node, Serve], None] | None = None  # runs what a home receives
     roots: list[bytes] = field(default_factory=list)
     _heap: list[tuple[int, int, str, int, int, object]] = field(default_factory=list)
     _ties: int = 0
@@ -163,7 +164,7 @@ class World:
             due_ms, _, kind, place, argument, payload = heappop(self._heap)
             self.now_ms = max(self.now_ms, due_ms)
             if kind == "tick" and due_ms != self.nodes[place].tick_at_ms:
-                continue  # an earlier one was asked for since, and came
+                continue  # an earlier question, whose answer has arrived
             self._event(kind, self.nodes[place], argument, payload)
         self.now_ms = end_ms
 

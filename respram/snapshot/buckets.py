@@ -14,8 +14,8 @@ from typing import NamedTuple
 from respram.engine.replication import GRANULE_SHIFT, BucketDigest
 from respram.record import ends
 
-SHIFTS = (16, 22, 28)  # of milliseconds: 65.5 s, 70 min, 75 h
-DIGEST_SHIFT = SHIFTS[0] - GRANULE_SHIFT  # what the engine is to sum its granules by
+SHIFTS = (16, 22, 28)  # powers of two of milliseconds: 65.5 s, 70 min, 75 h
+DIGEST_SHIFT = SHIFTS[0] - GRANULE_SHIFT  # the granules that the engine is to add up
 
 Edges = tuple[int, ...]
 
@@ -73,13 +73,13 @@ class Share(NamedTuple):
     """The records of a payload that belong to one bucket."""
 
     records: list[bytes]
-    values_end_ms: list[int]  # of those whose value dies before the bucket: their shadow is what stays
+    values_end_ms: list[int]  # of records whose value ends before the bucket: only their shadow remains
 
 
 def scattered(payload: bytes, edges: Edges, wanted: Container[Bucket]) -> dict[Bucket, Share]:
     """Packed records by bucket, without those of unwanted buckets."""
     found: dict[Bucket, Share] = {}
-    places: dict[int, Share | None] = {}  # by narrow number: a look instead of arithmetic for every record
+    places: dict[int, Share | None] = {}  # by narrow number: a lookup instead of arithmetic for every record
     narrow = SHIFTS[0]
     for start, end, end_ms, value_ends_ms in ends(payload):
         number = end_ms >> narrow

@@ -32,21 +32,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from respram.errors import PeerError
 
 ID_BYTES, KEY_BYTES, SALT_BYTES = 16, 32, 32
-TOMBSTONES_MAX = 65_536  # the oldest go first: they were told to everybody long ago
-KEYS_MAX = 65_536  # of all nodes together: 4 MiB as they travel; some hundred nodes with a few hundred segments each
+TOMBSTONES_MAX = 65_536  # the oldest are dropped first: all nodes were told of them long ago
+KEYS_MAX = 65_536  # of all nodes together: 4 MiB on the wire; about a hundred nodes with a few hundred segments each
 RING_MAGIC = b"RSPRING1"
-RING_BYTES_MAX = 64 << 20  # a larger one is not ours
-QUOTA_SHARE = 4  # of others' keys, and of tombstones, one in so many may come from one peer
-HERE, MADE_HERE = 0, -1  # in place of the number of the peer that told a key: a file of this node; this boot made it
+RING_BYTES_MAX = 64 << 20  # a larger file was not written by this program
+QUOTA_SHARE = 4  # of others' keys, and of tombstones, one in this many may come from one peer
+HERE, MADE_HERE = 0, -1  # in place of a peer's number: from a file of this node; made in this boot
 _ENTRY = Struct("<16sQ32s")
 _SIZE = Struct("<I")
 NO_KEY = bytes(KEY_BYTES)
-_NONCE = bytes(12)  # the key is never used twice
+_NONCE = bytes(12)  # each key is used once
 
 
 class SegmentKey(NamedTuple):
     id: bytes
-    end_ms: int  # of the bucket: from here on the key is gone
+    end_ms: int  # of the bucket: then the key is destroyed
     key: bytes | bytearray
 
     @property
@@ -63,14 +63,14 @@ class SegmentKeys:
     """
 
     def __init__(self, keys_max: int = KEYS_MAX, tombstones_max: int = TOMBSTONES_MAX) -> None:
-        self.keys_max = keys_max  # own ones; and as many of others
+        self.keys_max = keys_max  # own keys; and as many of other nodes
         self.tombstones_max = tombstones_max
-        self.refused = 0  # for want of room, or for an end that no bucket has
-        self.wanted: set[bytes] = set()  # keys of files that lie here
-        self._keys: dict[bytes, tuple[int, bytearray, int]] = {}  # end of the bucket, key, who told it
-        self._count_of: dict[int, int] = {}  # keys by teller
-        self._gone: dict[int, OrderedDict[bytes, int]] = {}  # by teller: destroyed, and when their buckets end
-        self._teller_of: dict[bytes, int] = {}  # of what is destroyed
+        self.refused = 0  # keys without room, or with an end that no bucket has
+        self.wanted: set[bytes] = set()  # keys of files on this node
+        self._keys: dict[bytes, tuple[int, bytearray, int]] = {}  # end of the bucket, key, and the node that sent it
+        self._count_of: dict[int, int] = {}  # number of keys by their sender
+        self._gone: dict[int, OrderedDict[bytes, int]] = {}  # by sender: destroyed keys, and when their buckets end
+        self._teller_of: dict[bytes, int] = {}  # senders of destroyed keys
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -127,7 +127,7 @@ class SegmentKeys:
             self._forget(id)
         if len(gone) > (self.tombstones_max if teller <= HERE else max(self.tombstones_max // QUOTA_SHARE, 1)):
             self._forget_oldest(teller)
-        while len(self._teller_of) > 2 * self.tombstones_max:  # this node's, and all others' together
+        while len(self._teller_of) > 2 * self.tombstones_max:  # those of this node, and of all others together
             self._forget_oldest(max(self._gone, key=lambda one: len(self._gone[one]) if one > HERE else 0))
         return True
 

@@ -20,7 +20,7 @@ from respram.snapshot.buckets import SHIFTS, Bucket
 
 MAGIC = b"RSPRSEG1"
 VERSION = 1
-FRAME_BYTES = 32 << 10  # of plaintext, about; a record that is larger has a frame of its own
+FRAME_BYTES = 32 << 10  # of plaintext, approximately; a larger record has a frame of its own
 TAG_BYTES = 16
 LAST = 1 << 31
 HEADER = Struct("<8sBBQ16s16sQ")

@@ -22,8 +22,8 @@ from respram.gateway.nodes import Nodes
 from respram.gateway.store import Store
 from respram.gateway.target import Target
 
-KEPT = 60  # seconds of rates
-RECEIPTS_MAX = 100  # lines that are kept
+KEPT = 60  # seconds of rates in the graph
+RECEIPTS_MAX = 100  # lines in the list of receipts
 
 Overview = Mapping[str, Any]
 

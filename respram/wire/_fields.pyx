@@ -12,9 +12,9 @@ from libc.string cimport memchr, memcpy
 from respram.errors import PeerError
 
 DEF HEADER_CHARS_MAX = 16  # as in fields.py
-DEF WINDOW = HEADER_CHARS_MAX + 2  # a header with its line end
-DEF LINE_BYTES = 2 * WINDOW  # one that has begun, and what may follow it
-DEF DIGITS_MAX = 20  # of 64 bits
+DEF WINDOW = HEADER_CHARS_MAX + 2  # a header and its line end
+DEF LINE_BYTES = 2 * WINDOW  # a begun header, and the bytes that may follow it
+DEF DIGITS_MAX = 20  # of a 64-bit number
 
 
 cdef bint read_number(const char *text, Py_ssize_t length, uint64_t *number) noexcept:
@@ -55,7 +55,7 @@ cdef class NativeSplitter:
     cdef char line[LINE_BYTES]
     cdef Py_ssize_t line_bytes
     cdef list argv
-    cdef object body  # of a bulk string of which a part has come; None: of none
+    cdef object body  # of an incomplete bulk string; None: there is none
 
     def __cinit__(self, uint64_t args_max):
         self.args_max = args_max
@@ -83,11 +83,11 @@ cdef class NativeSplitter:
             if line_end is not NULL:
                 step = line_end + 1 - (bytes_ + at)
             if line_end is NULL or self.line_bytes:
-                memcpy(self.line + self.line_bytes, bytes_ + at, <size_t>step)  # at most WINDOW - 1 are there
+                memcpy(self.line + self.line_bytes, bytes_ + at, <size_t>step)  # at most WINDOW - 1 bytes are there
                 self.line_bytes += step
             if line_end is NULL:
                 if self.line_bytes > HEADER_CHARS_MAX + 1:
-                    self.line_bytes = 0  # whoever goes on all the same finds room
+                    self.line_bytes = 0  # a caller that continues after the error finds room
                     raise PeerError("a frame's header is too long")
                 self.begin(self.line[0])
                 break

@@ -14,22 +14,22 @@ from respram.wire.messages import MESSAGES, Message
 
 try:
     from respram.wire._fields import pack_fields, read_fields
-except ImportError:  # it was built without a compiler
+except ImportError:  # built without a compiler
     from respram.wire.fields import pack_fields, read_fields
 
 
 class Field(NamedTuple):
     name: str
     is_number: bool
-    most: int  # the greatest number, or the most bytes
+    most: int  # the largest number, or the most bytes
 
 
 class Layout(NamedTuple):
     message: type[Message]
     fields: tuple[Field, ...]
-    kinds: Kinds  # the same without names
+    kinds: Kinds  # the same fields without names
     values: Callable[[Message], tuple[int | bytes, ...]]
-    head: bytes  # of every frame of it: the array header and the word
+    head: bytes  # of every such frame: the array header and the word
 
 
 def _layout(message: type[Message]) -> Layout:
@@ -49,7 +49,7 @@ def _getter(names: list[str]) -> Callable[[Message], tuple[int | bytes, ...]]:
 
 
 LAYOUTS = {message.word: _layout(message) for message in MESSAGES}
-ARGS_MAX = max(len(layout.fields) for layout in LAYOUTS.values()) + 1  # no message has more
+ARGS_MAX = max(len(layout.fields) for layout in LAYOUTS.values()) + 1  # no message has more fields
 
 
 def encode(message: Message) -> bytes:

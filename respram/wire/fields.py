@@ -10,9 +10,9 @@ import hiredis
 from respram.errors import PeerError
 from respram.integers import parse_uint
 
-HEADER_CHARS_MAX = 16  # "$" and a length, without its line end
+HEADER_CHARS_MAX = 16  # "$" and a length, without the line end
 
-Kinds = tuple[tuple[bool, int], ...]  # of each field: whether it is a number, and its greatest value or most bytes
+Kinds = tuple[tuple[bool, int], ...]  # of each field: whether it is a number, and its largest value or most bytes
 
 
 class Splitter:
@@ -23,10 +23,10 @@ class Splitter:
     def __init__(self, args_max: int) -> None:
         self.args_max = args_max
         self._reader = hiredis.Reader()
-        self._line = b""  # a header that has begun
-        self._args_left = 0  # bulk strings of this frame whose header is still to come
-        self._body_left = 0  # bytes of the present bulk string
-        self._ending = False  # its line end is still to come: hiredis does not look at it
+        self._line = b""  # an incomplete header
+        self._args_left = 0  # bulk strings of this frame whose header has not come
+        self._body_left = 0  # bytes of the current bulk string
+        self._ending = False  # its line end has not come; its bytes are not checked, as in hiredis
         self._frame_bytes = 0
 
     def push(self, data: bytes, frame_bytes_max: int) -> list[list[bytes]]:

@@ -8,13 +8,13 @@ from respram.wire.codec import ARGS_MAX, decode
 from respram.wire.fields import Splitter
 from respram.wire.messages import Hello, Message, Refuse
 
-STRANGER_FRAME_BYTES_MAX = 4096  # before HELLO, which is smaller
+STRANGER_FRAME_BYTES_MAX = 4096  # of frames before HELLO, and of HELLO, which is smaller
 
 try:
     from respram.wire._fields import NativeSplitter
 
     SPLITTER: type[Splitter] = NativeSplitter
-except ImportError:  # it was built without a compiler
+except ImportError:  # built without a compiler
     SPLITTER = Splitter
 
 

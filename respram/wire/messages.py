@@ -17,11 +17,11 @@ U8 = Annotated[int, (1 << 8) - 1]
 U16 = Annotated[int, (1 << 16) - 1]
 U32 = Annotated[int, (1 << 32) - 1]
 U64 = Annotated[int, (1 << 64) - 1]
-Word = Annotated[bytes, 256]  # a name, an address, a reason
+Word = Annotated[bytes, 256]  # a name, an address, or a reason
 Key = Annotated[bytes, 1 << 26]
 Payload = Annotated[bytes, 1 << 30]  # bounded by the frame
 
-RECORDS_KIND, PUBLICATION_KIND = 0, 1  # of a PUSH
+RECORDS_KIND, PUBLICATION_KIND = 0, 1  # kinds of PUSH
 
 
 # -- acquaintance -------------------------------------------------------------------------------------
@@ -34,11 +34,11 @@ class Hello:
     network: Word
     node: U64
     enclave: Word
-    address: Word  # where this node is to be dialled
+    address: Word  # where other nodes dial this one
     clock_ms: U64
-    capabilities: U64  # bits; unknown ones are passed over
+    capabilities: U64  # bits; unknown ones are ignored
     member: Payload  # the sender's own entry of the address book (members.py)
-    settings: Payload  # u64 max_ttl_ms | u64 bytes of a key and its value | u8 seals; more may follow
+    settings: Payload  # u64 max_ttl_ms | u64 bytes of a key and its value | u8 seals; more fields may follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Ping:
     word: ClassVar[bytes] = b"PING"
     nonce: U32
     clock_ms: U64
-    news: Payload  # entries of the address book that the sender has lately learnt
+    news: Payload  # entries of the address book that the sender has learnt lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Push:
     seq: U64
     ack: U64
     origin: U64
-    number: U64  # of the origin's batches, from 1; 0: put together from several, and not to be passed on
+    number: U64  # of the origin's batches, from 1; 0: combined from several, and not to be passed on
     spread: U8  # 1: pass it on
     kind: U8
     payload: Payload
@@ -248,7 +248,7 @@ class Filter:
     seq: U64
     ack: U64
     round: U32
-    answer: U8  # 0: from whoever began the round, 1: the filter that comes back
+    answer: U8  # 0: from the node that began the round, 1: the filter in return
     selection: Payload
     part: U16
     parts: U16
@@ -281,7 +281,7 @@ class Dumped:
     word: ClassVar[bytes] = b"DUMPED"
     seq: U64
     ack: U64
-    point: U64  # where to go on; 2**32: that was all
+    point: U64  # where to continue; 2**32: the end
     payload: Payload
 
 
@@ -330,24 +330,24 @@ class Forward:
     """Commands whose keys the receiver decides about. The sender has checked the rights of its client."""
 
     word: ClassVar[bytes] = b"FORWARD"
-    number: U64  # of the sender's forwards, from 1; the same one again is answered again, and not run
-    below: U64  # all with lower numbers are over: their answers need not be kept
+    number: U64  # of the sender's forwards, from 1; a repeated one is answered again, and not run
+    below: U64  # all lower numbers are finished: their answers can be dropped
     kind: U8  # RUN, ALONE or TOGETHER
     again: U8  # 1: it was sent before
     db: U8
-    proto: U8  # of the replies: 2 or 3
-    client: Word  # the name of whoever asks, for refusals
+    proto: U8  # of the replies: RESP 2 or 3
+    client: Word  # the client's name, for the texts of refusals
     # rules of a user, where a script has to be held to them; LETS_GO; nothing: all but the right to DEL
     rights: Payload = field(repr=False)
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated, each once
     # u8 db | u64 clock | u64 node | u32 bytes | key, repeated; 0 | 0: it was missing
     watched: Payload = field(repr=False)
-    records: Payload = field(repr=False)  # packed: what the receiver may not have yet, and is to merge first
+    records: Payload = field(repr=False)  # packed: records that the receiver may lack, and has to merge first
     commands: Payload = field(repr=False)  # as a client would send them
 
 
-RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first is; the same, and it is a transaction
-LETS_GO = b"+del"  # as `rights`: the client may let go of these keys, as by naming a time that has passed
+RUN, ALONE, TOGETHER = range(3)  # all keys are the receiver's; the first one is; all are, and it is a transaction
+LETS_GO = b"+del"  # a value of `rights`: the client may let go of these keys, for example with a deadline in the past
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,17 +357,17 @@ class Answer:
     word: ClassVar[bytes] = b"ANSWER"
     number: U64
     outcome: U8
-    home: U64  # who is the home, as the sender sees it
+    home: U64  # the home, as the sender knows it
     replies: Payload = field(repr=False)
-    records: Payload = field(repr=False)  # packed: what the keys hold now
+    records: Payload = field(repr=False)  # packed: the current records of the keys
 
 
 PART = 0
 DONE = 1
-NOT_HOME = 2  # nothing was run
-LATER = 3  # nothing was run: the sender decides soon, or is paused
-FORGOTTEN = 4  # it was sent before, and the sender cannot tell any more what came of it
-CLOSES = 5  # it was run, and the client is to be closed, as its own node would
+NOT_HOME = 2  # nothing ran
+LATER = 3  # nothing ran: the sender will decide soon, or is paused
+FORGOTTEN = 4  # it was sent before, and the sender no longer knows its outcome
+CLOSES = 5  # it ran, and the client is to be closed, as its own node would have done
 
 
 # -- decisions of a majority --------------------------------------------------------------------------
@@ -381,14 +381,14 @@ class Ballot:
     number: U64
     kind: U8
     size: U8  # --enclave-size of the sender
-    low: U64  # the reign: stamps' clocks, both ends belong to it
+    low: U64  # of the reign: the range of its stamps' clocks, inclusive
     high: U64
     db: U8
     keys: Payload = field(repr=False)  # u32 bytes | key, repeated
-    records: Payload = field(repr=False)  # packed: what the keys hold now
+    records: Payload = field(repr=False)  # packed: the current records of the keys
 
 
-PREPARE, ACCEPT, INQUIRE, BAR = range(4)  # the last two: who votes, and that all reigns so far are over
+PREPARE, ACCEPT, INQUIRE, BAR = range(4)  # the last two ask who votes, and end all reigns so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,15 +398,15 @@ class Vote:
     word: ClassVar[bytes] = b"VOTE"
     number: U64
     outcome: U8
-    bound: U64  # of BELOW: a reign has to begin above it; of GIVEN to BAR: the last stamp of the reigns that are over
+    bound: U64  # of BELOW: a reign must begin above it; of GIVEN to BAR: the last stamp of the ended reigns
     # of GIVEN to PREPARE: what the keys hold, packed; to INQUIRE and BAR: members that were new together, u64 each
     records: Payload = field(repr=False)
 
 
 GIVEN = 0
-BELOW = 1  # a later reign was promised
-SILENT = 2  # the sender does not vote; to INQUIRE: it is new, and has met nobody who votes
-LEARNING = 3  # to INQUIRE: it does not vote yet, and has met somebody who does
+BELOW = 1  # a later reign has the promise
+SILENT = 2  # the sender does not vote; to INQUIRE: it is new, and has met no voter
+LEARNING = 3  # to INQUIRE: it does not vote yet, and has met a member that does
 
 Sequenced = Push | Filter | Records | Dumped
 SEQUENCED = (Push, Filter, Records, Dumped)
