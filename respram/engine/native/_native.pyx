@@ -428,7 +428,11 @@ cdef class NativeEngine:
     def use_homes(self, homes):
         if homes is not None and (not PyBytes_CheckExact(homes) or PyBytes_GET_SIZE(homes) != 2 * HOME_SLOTS):
             raise ValueError("a table of homes has 16,384 numbers of 16 bits")
-        if not homes_use(self.c, NULL if homes is None else <const uint8_t *>PyBytes_AS_STRING(homes)):
+        # Not a conditional expression: Cython gives that a `void *`, and clang does not let it drop the `const`.
+        cdef const uint8_t *table = NULL
+        if homes is not None:
+            table = <const uint8_t *>PyBytes_AS_STRING(homes)
+        if not homes_use(self.c, table):
             raise MemoryError
 
     def kept_home(self, NativeSession session not None):

@@ -283,7 +283,7 @@ static uint64_t lowest(uint64_t one, uint64_t other) {
 }
 
 /* Members of what ended may be newer than its deadline, by the clocks of peers that are ahead. */
-static uint64_t latest_of(const Engine *engine, int db, Span key) {
+static uint64_t latest_of(Engine *engine, int db, Span key) {
     uint64_t latest = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
         const Family *family = find(engine, kind * DATABASES + db, key);
@@ -294,7 +294,7 @@ static uint64_t latest_of(const Engine *engine, int db, Span key) {
 
 /* Members that were shown here under a head that has ended, and live by the head of a peer that has not come: the
  * latest clock, and the last end among them. */
-static uint64_t outlived(const Engine *engine, int db, Span key, int64_t *last_ms) {
+static uint64_t outlived(Engine *engine, int db, Span key, int64_t *last_ms) {
     uint64_t shown = 0;
     for (int kind = HASH; kind <= ZSET; kind++) {
         const Family *family = find(engine, kind * DATABASES + db, key);

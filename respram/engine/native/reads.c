@@ -20,7 +20,7 @@ HANDLER(get) {
 }
 
 /* Finds some keys together, so that their cache misses overlap. */
-static size_t find_some(const Engine *engine, Session *session, const Command *command, size_t from,
+static size_t find_some(Engine *engine, Session *session, const Command *command, size_t from,
                         int64_t now_ms, const Record **records) {
     uint64_t hashes[KEYS_AT_ONCE];
     size_t count = command->argc - from < KEYS_AT_ONCE ? command->argc - from : KEYS_AT_ONCE;

@@ -13,7 +13,7 @@
 #define P64_5 UINT64_C(0x27D4EB2F165667C5)
 #define STRIPE_BYTES 64
 #define BLOCK_STRIPES 16
-#define BLOCK_BYTES (STRIPE_BYTES * BLOCK_STRIPES)
+#define SCRAMBLE_BYTES (STRIPE_BYTES * BLOCK_STRIPES)
 
 static const uint8_t SECRET[192] = {
     0xb8, 0xfe, 0x6c, 0x39, 0x23, 0xa4, 0x4b, 0xbe, 0x7c, 0x01, 0x81, 0x2c, 0xf7, 0x21, 0xad, 0x1c,
@@ -99,8 +99,8 @@ static void accumulate(uint64_t sums[8], const uint8_t *data, const uint8_t *sec
 
 static uint64_t long_value(const uint8_t *data, size_t len) {
     uint64_t sums[8] = {P32_3, P64_1, P64_2, P64_3, P64_4, P32_2, P64_5, P32_1};
-    size_t last = (len - 1) / BLOCK_BYTES * BLOCK_BYTES; /* where the last block begins, which is not scrambled */
-    for (size_t start = 0; start < last; start += BLOCK_BYTES) {
+    size_t last = (len - 1) / SCRAMBLE_BYTES * SCRAMBLE_BYTES; /* where the last block begins, which is not scrambled */
+    for (size_t start = 0; start < last; start += SCRAMBLE_BYTES) {
         for (size_t stripe = 0; stripe < BLOCK_STRIPES; stripe++)
             accumulate(sums, data + start + STRIPE_BYTES * stripe, SECRET + 8 * stripe);
         for (int lane = 0; lane < 8; lane++)
