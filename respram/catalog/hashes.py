@@ -130,7 +130,7 @@ hpttl -5 readonly,fast hash 7.4.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 fields:block=FIELDS( numfields:integer field:string* )
 hrandfield -2 readonly hash 6.2.0 hash 1/1/1
-  shape reads
+  shape reads hot 4
   is Get one or multiple random fields from a hash
   costs O(N) where N is the number of fields returned
   tip nondeterministic_output

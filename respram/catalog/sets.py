@@ -77,7 +77,7 @@ smove 4 write,fast,by_name set 1.0.0 set 1/2/1
   keys 2 range 0 1 0 RW,insert
   args source:key#0 destination:key#1 member:string
 spop -2 write,fast,by_name set 1.0.0 set 1/1/1
-  shape decides
+  shape decides hot 3
   is Remove and return one or multiple random members from a set
   costs Without the count argument O(1), otherwise O(N) where N is the value of the passed count.
   tip nondeterministic_output
@@ -85,7 +85,7 @@ spop -2 write,fast,by_name set 1.0.0 set 1/1/1
   since 3.2.0 Added the `count` argument.
   args key:key#0 count:integer?@3.2.0
 srandmember -2 readonly set 1.0.0 set 1/1/1
-  shape reads
+  shape reads hot 3
   is Get one or multiple random members from a set
   costs Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.
   tip nondeterministic_output

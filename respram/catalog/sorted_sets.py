@@ -127,7 +127,7 @@ zpopmin -2 write,fast,by_name sortedset 5.0.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RW,access,delete
   args key:key#0 count:integer?
 zrandmember -2 readonly sortedset 6.2.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 4
   is Get one or multiple random elements from a sorted set
   costs O(N) where N is the number of elements returned
   tip nondeterministic_output

@@ -12,7 +12,7 @@ from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
 from respram.commands.reply import BREATH, Breath, Each, OverrunError, Reply
 from respram.commands.texts import INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX, WRONG_TYPE
-from respram.engine.api import EXPIRED, Entry, Member
+from respram.engine.api import EXPIRED, Engine, Entry, Member
 from respram.errors import ClientError
 from respram.integers import INT64_MAX, UINT64_MAX, parse_int, parse_uint
 from respram.record import HASH, SET, ZSET, member_key
@@ -234,38 +234,43 @@ def parse_cursor(text: bytes) -> int:
 
 # -- HRANDFIELD and its kin -------------------------------------------------------------------------------
 def drawn(conn: Conn, key: bytes, count: int) -> list[Member]:
-    """Draws this many different members, or with a negative count, this many with repetition."""
-    node, db = conn.node, conn.session.db
-    entry = node.engine.peek(db, key, conn.now_ms)
+    """Draws this many different members, or with a negative count, this many with repetition. All of them are told in
+    the order of their places."""
+    engine, db = conn.node.engine, conn.session.db
+    entry = engine.peek(db, key, conn.now_ms)
     if entry is None or not count:
         return []
-    if count < 0:
-        node.engine.spend(min(-count, 1 << 40) * DRAW_BYTES)
-        found: list[Member] = []
-        left = room(conn)
-        while len(found) < -count:
-            if left < 0:
-                raise OverrunError
-            one = node.engine.draw_member(db, key, node.draw(), conn.now_ms)
-            assert one is not None
-            found.append(one)
-            left -= len(one.name) + len(one.value)
-        return found
     if count >= entry.length:
         return members(conn, key)
-    if count * 3 > entry.length:  # too many to draw until all are distinct
-        rest = members(conn, key)
-        for place in range(count):
-            other = place + node.draw() % (len(rest) - place)
-            rest[place], rest[other] = rest[other], rest[place]
-        return rest[:count]
-    node.engine.spend(count * DRAW_BYTES)
-    chosen: dict[bytes, Member] = {}
-    while len(chosen) < count:
-        one = node.engine.draw_member(db, key, node.draw(), conn.now_ms)
+    if count * 3 > entry.length:  # a look at all costs less
+        every = members(conn, key)
+        return [every[place] for place in _different(engine, entry.length, count)]
+    engine.spend(min(abs(count), 1 << 40) * DRAW_BYTES)
+    same = (engine.draw(entry.length) for _ in range(-count))
+    found: list[Member] = []
+    left = room(conn)
+    for place in same if count < 0 else _different(engine, entry.length, count):
+        if left < 0:
+            raise OverrunError
+        one = engine.member_at(db, key, place, conn.now_ms)
         assert one is not None
-        chosen[one.name] = one
-    return list(chosen.values())
+        found.append(one)
+        left -= len(one.name) + len(one.value)
+    return found
+
+
+def _different(engine: Engine, size: int, count: int) -> list[int]:
+    """Different numbers below `size`, by Floyd's method: one draw for each, whatever their share of all."""
+    chosen: dict[int, None] = {}
+    for last in range(size - count, size):
+        place = engine.draw(last + 1)
+        chosen[last if place in chosen else place] = None
+    return list(chosen)
+
+
+def drawn_one(conn: Conn, key: bytes, kind: int) -> Member | None:
+    """One member of a collection, for a command that reads."""
+    return next(iter(drawn(conn, key, 1)), None) if read_collection(conn, key, kind) is not None else None
 
 
 def draw_count(text: bytes, pairs: bool = False) -> int:

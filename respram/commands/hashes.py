@@ -9,6 +9,7 @@ from respram.commands.collections import (
     current_collection,
     draw_count,
     drawn,
+    drawn_one,
     is_long,
     let_go_members,
     member,
@@ -137,9 +138,7 @@ def _names_alone(words: list[bytes]) -> bool:
 
 def hrandfield(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
-        if read_collection(conn, argv[1], HASH) is None:
-            return None
-        one = conn.node.engine.draw_member(conn.session.db, argv[1], conn.node.draw(), conn.now_ms)
+        one = drawn_one(conn, argv[1], HASH)
         return None if one is None else one.name
     with_values = len(argv) == 4 and argv[3].lower() == b"withvalues"
     count = draw_count(argv[2], with_values)

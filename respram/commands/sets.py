@@ -16,6 +16,7 @@ from respram.commands.collections import (
     current_collection,
     draw_count,
     drawn,
+    drawn_one,
     is_long,
     let_go_members,
     member,
@@ -129,9 +130,7 @@ def sscan(conn: Conn, argv: list[bytes]) -> Reply:
 
 def srandmember(conn: Conn, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
-        if read_collection(conn, argv[1], SET) is None:
-            return None
-        one = conn.node.engine.draw_member(conn.session.db, argv[1], conn.node.draw(), conn.now_ms)
+        one = drawn_one(conn, argv[1], SET)
         return None if one is None else one.name
     if len(argv) > 3:
         raise SYNTAX

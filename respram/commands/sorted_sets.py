@@ -9,7 +9,7 @@ there are.
 from math import isnan
 
 from respram.commands.access import glance, room
-from respram.commands.collections import DRAW_BYTES, parse_cursor
+from respram.commands.collections import drawn, parse_cursor
 from respram.commands.deadlines import deadline_for
 from respram.commands.node import Conn
 from respram.commands.reply import OverrunError, Reply
@@ -229,44 +229,17 @@ def zrandmember(conn: Conn, argv: list[bytes]) -> Reply:
     if count is not None and (count < -INT64_MAX or (with_scores and abs(count) > INT64_MAX // 2)):
         raise OUT_OF_RANGE
     entry = sorted_set(conn, key)
+    items = [] if entry is None else _drawn(conn, key, entry.length, 1 if count is None else count)
     if count is None:
-        drawn = [] if entry is None else _drawn(conn, key, entry.length, 1)
-        return drawn[0][1] if drawn else None
-    items = [] if entry is None else _drawn(conn, key, entry.length, count)
+        return items[0][1] if items else None
     return pairs(conn, items) if with_scores else [name for _, name in items]
 
 
 def _drawn(conn: Conn, key: bytes, size: int, count: int) -> list[Item]:
-    """So many different members, all of them if there are no more; of a negative count as many, each drawn anew."""
+    """All of them are told in their order."""
     if count >= size:
         return items_of(conn, key, 0, size)
-    if count < 0:
-        conn.node.engine.spend(min(-count, 1 << 40) * DRAW_BYTES)
-        items: list[Item] = []
-        left = room(conn)
-        while len(items) < -count:
-            items += _at_rank(conn, key, conn.node.draw() % size)
-            left -= len(items[-1][1])
-            if left < 0:
-                raise OverrunError
-        return items
-    if count > size // 2:  # it is cheaper to draw the members that are left out
-        left_out = _ranks(conn, size, size - count)
-        return [item for rank, item in enumerate(items_of(conn, key, 0, size)) if rank not in left_out]
-    return [item for rank in _ranks(conn, size, count) for item in _at_rank(conn, key, rank)]
-
-
-def _ranks(conn: Conn, size: int, count: int) -> set[int]:
-    """At most half of them all, so a draw finds a new one in two tries on average or fewer."""
-    conn.node.engine.spend(count * DRAW_BYTES)
-    ranks: set[int] = set()
-    while len(ranks) < count:
-        ranks.add(conn.node.draw() % size)
-    return ranks
-
-
-def _at_rank(conn: Conn, key: bytes, rank: int) -> list[Item]:
-    return conn.node.engine.ranked(conn.session.db, key, rank, 1, False, conn.now_ms)
+    return [(score_of(one.value), one.name) for one in drawn(conn, key, count)]
 
 
 def _integer(word: bytes) -> int:

@@ -109,12 +109,13 @@ class Config:
     def backlog(self) -> int:
         return self.limits.backlog
 
-    def engine_settings(self, node: int, secret: bytes, *, outbox_bytes_max: int = 0) -> Settings:
+    def engine_settings(self, node: int, secret: bytes, seed: int, *, outbox_bytes_max: int = 0) -> Settings:
         """What an engine is made with. An outbox is asked for only by who will drain it."""
         limits = self.limits
         return Settings(
             node=node,
             secret=secret,
+            seed=seed,
             default_ttl_ms=self.default_ttl_s * 1000,
             max_ttl_ms=self.max_ttl_s * 1000,
             memory_bytes_max=self.maxmemory_bytes,

@@ -2,7 +2,7 @@
 
 What an engine is: a request scanner, the record table, the timing wheel, and fast paths for the
 handful of commands that carry nearly all traffic. What it is not: it reads no clock (`now_ms` is an
-argument), does no I/O, draws no random numbers, knows no peer and writes no log.
+argument), does no I/O, knows no peer and writes no log. It draws members from a seed that it is given.
 
 **Hot and cold.** Every command has one complete implementation in `respram/commands/`, in Python,
 over the primitives below. For the rows that the command table (respram/catalog/) marks as hot an engine has a handler
@@ -128,10 +128,13 @@ class Run(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The settings of an engine. All but `node` and `secret` can be changed by `configure`."""
+    """The settings of an engine. All but `node`, `secret` and `seed` can be changed by `configure`."""
 
     node: int  # 64-bit number of this boot; part of every stamp
     secret: bytes  # 16 random bytes: the key of the table's hash
+    # 64 random bits that draws begin with. Who sees many draws may work out those that follow, and this number: so it
+    # is used for nothing else, and secrets are drawn by the operating system.
+    seed: int
     default_ttl_ms: int
     max_ttl_ms: int
     memory_bytes_max: int  # 0: no limit
@@ -516,8 +519,12 @@ class Engine(Replicating, Ranking, Protocol):
         values become MEMBERS_BYTES_MAX.
         """
 
-    def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
-        """A member, chosen evenly by `draw` (64 random bits)."""
+    def member_at(self, db: int, key: bytes, place: int, now_ms: int) -> Member | None:
+        """The member at a place below the collection's length; places change with each member that goes."""
+
+    def draw(self, below: int) -> int:
+        """The next number drawn from the seed, evenly, of those below `below`, which is less than 2^64. Fast paths draw
+        from the same row."""
 
     def tell(self, event: bytes, db: int, key: bytes) -> None:
         """Tells the observer of an event, if there is one."""

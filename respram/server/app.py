@@ -109,7 +109,9 @@ class App:
         config = self.config
         number = peer_setup.draw_number(trust)
         outbox_bytes_max = config.limits.outbox_bytes_max if config.has_peers else 0
-        settings = config.engine_settings(number, secrets.token_bytes(16), outbox_bytes_max=outbox_bytes_max)
+        settings = config.engine_settings(
+            number, secrets.token_bytes(16), secrets.randbits(64), outbox_bytes_max=outbox_bytes_max
+        )
         return Node(
             config=config, limits=config.limits, settings=settings,
             engine=self._engine(settings, trust),

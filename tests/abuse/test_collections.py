@@ -9,6 +9,7 @@ import pytest
 from respram.commands.running import READS_TOO_MUCH
 from respram.config.limits import Limits
 from respram.engine.api import LOOK_BYTES
+from respram.engine.pure.draws import Draws
 from tests import dear
 from tests.abuse.rig import endure, rss_bytes
 from tests.commands.rig import Client, Rig, request
@@ -135,11 +136,10 @@ def test_a_long_reply_is_made_in_steps_between_which_others_write(engine: str, p
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_draw_that_would_be_refused_is_not_begun(engine: str) -> None:
     rig, client = filled(engine, 1_000)
-    drawn = rig.node.draw
+    undrawn = Draws(rig.node.settings.seed)
     for line in (b"SRANDMEMBER s -1000000000", b"HRANDFIELD h -20000", b"ZRANDMEMBER z -9223372036854775807"):
-        rig.node.draw = None  # type: ignore[assignment]
         assert client(*line.split()) == REFUSED, line
-        rig.node.draw = drawn
+        assert rig.engine.draw(1 << 63) == undrawn.below(1 << 63), line
     assert client(b"SRANDMEMBER", b"s", b"-5000").startswith(b"*5000\r\n")
 
 

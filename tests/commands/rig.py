@@ -37,7 +37,7 @@ class Rig:
         self.levels: list[int] = []
         self.stops: list[str] = []
         self.config = config or Config()
-        settings = self.config.engine_settings(number, b"0123456789abcdef", outbox_bytes_max=1 << 20)
+        settings = self.config.engine_settings(number, b"0123456789abcdef", 5, outbox_bytes_max=1 << 20)
         self.node = Node(
             config=self.config,
             limits=self.config.limits,

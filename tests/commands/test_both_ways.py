@@ -90,7 +90,13 @@ RANGES: tuple[Make, ...] = (
     lambda rng: (b"ZRANGE", rng.choice(KEYS[3:6]), rng.choice(ENDS), rng.choice(ENDS), b"BYLEX", *word(rng, b"REV"),
                  *word(rng, b"LIMIT 1 2", b"WITHSCORES")),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES
+COUNTS = (b"0", b"1", b"2", b"5", b"1000", b"-1", b"-3", b"-9", b"x", b"9223372036854775807", b"-9223372036854775808")
+DRAWS: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"SRANDMEMBER", b"SPOP")), rng.choice(KEYS[2:5]), *word(rng, *COUNTS), *word(rng, b"1")),
+    lambda rng: (b"HRANDFIELD", rng.choice(KEYS[:3]), *word(rng, *COUNTS), *word(rng, b"WITHVALUES", b"withscores")),
+    lambda rng: (b"ZRANDMEMBER", rng.choice(KEYS[3:6]), *word(rng, *COUNTS), *word(rng, b"WITHSCORES", b"withvalues")),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES + DRAWS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

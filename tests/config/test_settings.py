@@ -231,15 +231,16 @@ def test_a_variable_that_kubernetes_set_is_recognised() -> None:
 # -- what others get ------------------------------------------------------------------------------
 def test_the_engine_gets_the_settings_in_its_own_units() -> None:
     config = load({"default-ttl": "5", "max-ttl": "50", "maxmemory": "2mb", "proto-max-bulk-len": "3mb"}, {})
-    settings = config.engine_settings(7, b"s" * 16)
+    settings = config.engine_settings(7, b"s" * 16, 5)
     assert (settings.node, settings.secret, settings.default_ttl_ms, settings.max_ttl_ms) == (
         7,
         b"s" * 16,
         5000,
         50_000,
     )
+    assert settings.seed == 5
     assert (settings.memory_bytes_max, settings.bulk_bytes_max, settings.outbox_bytes_max) == (2 * MIB, 3 * MIB, 0)
-    assert config.engine_settings(7, b"s" * 16, outbox_bytes_max=9).outbox_bytes_max == 9
+    assert config.engine_settings(7, b"s" * 16, 5, outbox_bytes_max=9).outbox_bytes_max == 9
 
 
 def test_addresses_are_hosts_and_ports() -> None:

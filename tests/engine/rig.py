@@ -9,6 +9,7 @@ NOW = 1_800_000_000_000  # a time to begin at, Unix milliseconds
 SETTINGS = Settings(
     node=0x1122334455667788,
     secret=b"0123456789abcdef",
+    seed=5,
     default_ttl_ms=3_600_000,
     max_ttl_ms=31 * 86_400_000,
     memory_bytes_max=0,

@@ -71,7 +71,7 @@ class Party:
 
 
 def make_node(config: Config, number: int, trust: Trust | None, log: Callable[[str], None]) -> Node:
-    settings = config.engine_settings(number, b"s" * 16, outbox_bytes_max=1 << 20)
+    settings = config.engine_settings(number, b"s" * 16, 5, outbox_bytes_max=1 << 20)
     node = Node(
         config=config, limits=config.limits, settings=settings, engine=peer_setup.make_engine(config, settings, trust),
         number=number, run_id=b"a" * 40, started_ms=clock.now_ms(), pid=1, micros=clock.micros, wall_us=clock.wall_us,

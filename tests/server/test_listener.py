@@ -16,7 +16,7 @@ from respram.server.pump import PortablePump
 def run(test: object, **wraps: object) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)
+        pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16, 5)), loop)
         listener = Listener("clients", pump, **wraps)  # type: ignore[arg-type]
         listener.bind("127.0.0.1", 0, 128)
         try:
@@ -87,7 +87,7 @@ def test_a_unix_socket_serves_clients_and_goes_with_its_node(tmp_path: Path) -> 
     """
     path = tmp_path / "node.sock"
     loop = asyncio.new_event_loop()
-    pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16)), loop)
+    pump = PortablePump(make("pure", Config().engine_settings(1, b"s" * 16, 5)), loop)
     one = Listener("unix_clients", pump, path=str(path))
     one.bind_path(one.path, 0o770, 5)
     assert path.is_socket() and path.stat().st_mode & 0o777 == 0o770

@@ -27,7 +27,7 @@ class Bench:
     def __init__(self, folder: Path, kind: str = "pure", sealed: bool = False) -> None:
         self.folder, self.kind, self.sealed = folder, kind, sealed
         self.config = Config(snapshot_dir=str(folder), snapshot_key=SECRET, engine=kind)
-        self.engine = make(kind, self.config.engine_settings(randbits(64), b"s" * 16))
+        self.engine = make(kind, self.config.engine_settings(randbits(64), b"s" * 16, 5))
         self.engine.track(7)
         self.lines: list[str] = []
         self.seals = SealRing(bytearray(RING_BYTES), token_bytes(32), clock.now_ms()) if sealed else None

@@ -44,7 +44,7 @@ DEF TRACED_BYTES = 44  # added in a node that may have peers: trace 32, place in
 # by the number of the note
 cdef tuple EVENTS = (NEW, EXPIRED, MERGED, b"incrby", b"expire", b"append", b"setrange", b"setbit", b"del", SEEN,
                      b"incrbyfloat", b"copy_to", b"hincrby", b"zincr", b"zremrangebyscore", b"zremrangebyrank",
-                     b"hexpire", b"hincrbyfloat", b"zremrangebylex", b"zpopmin", b"zpopmax")
+                     b"hexpire", b"hincrbyfloat", b"zremrangebylex", b"zpopmin", b"zpopmax", b"spop")
 # Replies that are sent so often that making an object for each is a cost, and that hold no value.
 cdef bytes OK = b"+OK\r\n", NIL = b"$-1\r\n"
 
@@ -733,15 +733,17 @@ cdef class NativeEngine:
             size += record_value_bytes(family_member(family, at))
         return self.after(Members(at if at > family.dying else 0, found))
 
-    def draw_member(self, int db, bytes key not None, draw, int64_t now_ms):
+    def member_at(self, int db, bytes key not None, uint64_t place, int64_t now_ms):
         cdef Record *head = self.head(db, key, now_ms)
         cdef const Family *family
         if head is NULL:
             return None
         family = family_settled(self.c, head, now_ms)
-        if family.count == family.dying:
-            return self.after(None)
-        return self.after(self.shown(family_member(family, family.dying + draw % (family.count - family.dying))))
+        return self.after(
+            self.shown(family_member(family, family.dying + place)) if place < family.count - family.dying else None)
+
+    def draw(self, uint64_t below):
+        return draw_below(self.c, below)
 
     def place(self, int db, bytes key not None, double score, bytes name, bint after, int64_t now_ms):
         cdef Record *head = self.head(db, key, now_ms)

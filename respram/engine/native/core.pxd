@@ -12,6 +12,7 @@ cdef extern from "engine.h":
     ctypedef struct CSettings "Settings":
         uint64_t node
         uint64_t secret[2]
+        uint64_t seed
         int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max
         uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
         int64_t feed_commands_max, feed_reply_bytes_max
@@ -171,6 +172,7 @@ cdef extern from "engine.h":
     void patterns_remove(CPatterns *, size_t)
     bint patterns_next(const CPatterns *, Span, size_t *)
     void patterns_free(CPatterns *)
+    uint64_t draw_below(Engine *, uint64_t)
     void buffer_clear(Buffer *, size_t)
     bint buffer_append(Buffer *, const void *, size_t)
     uint64_t keyspace_hash(const Engine *, Span)

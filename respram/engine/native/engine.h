@@ -1,10 +1,11 @@
 /* The native engine: what its parts are called and how they hang together.
  *
- * The core knows bytes, lengths and times; no Python, no clock, no socket, no random numbers. Read it
+ * The core knows bytes, lengths and times; no Python, no clock, no socket, and draws from a seed alone. Read it
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c,
  * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, filter.c, dump.c, restamp.c (what peers
  * compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, writes.c, counts.c, parts.c,
- * programs.c, lua.c, json.c, fields.c, lives.c, sets.c, ranks.c, channels.c, multi.c, homes.c, feed.c (the wire).
+ * programs.c, lua.c, json.c, fields.c, lives.c, sets.c, ranks.c, draws.c, picks.c,
+ * channels.c, multi.c, homes.c, feed.c (the wire).
  * hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types, limits and prototypes
  * may live here.
  *
@@ -36,6 +37,7 @@
 typedef struct Settings {
     uint64_t node;
     uint64_t secret[2];
+    uint64_t seed; /* of the draws */
     int64_t default_ttl_ms, max_ttl_ms, clock_offset_ms_max;
     uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max;
     int64_t feed_commands_max, feed_reply_bytes_max;
@@ -144,7 +146,7 @@ typedef struct Kin { /* before each member, and before its trace */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5,
     NOTE_SETRANGE = 6, NOTE_SETBIT = 7, NOTE_DEL = 8, NOTE_SEEN = 9, NOTE_INCRBYFLOAT = 10, NOTE_COPY_TO = 11,
     NOTE_HINCRBY = 12, NOTE_ZINCR = 13, NOTE_ZREMRANGEBYSCORE = 14, NOTE_ZREMRANGEBYRANK = 15, NOTE_HEXPIRE = 16,
-    NOTE_HINCRBYFLOAT = 17, NOTE_ZREMRANGEBYLEX = 18, NOTE_ZPOPMIN = 19, NOTE_ZPOPMAX = 20,
+    NOTE_HINCRBYFLOAT = 17, NOTE_ZREMRANGEBYLEX = 18, NOTE_ZPOPMIN = 19, NOTE_ZPOPMAX = 20, NOTE_SPOP = 21,
        NOTE_NONE = 255 }; /* MERGED is spelt `set` */
 
 /* The command table: a row a hot command, from the catalog. What a shape means is said in catalog/entry.py. */
@@ -309,6 +311,7 @@ typedef struct Engine {
     uint64_t empty[DATABASES]; /* heads without members */
     uint64_t heads, changes, family_bytes;
     OrderRoom order_room;
+    uint64_t draws; /* what the next draw is made of */
     Graves graves;
     Buffer name; /* a member's key while it is looked for */
     Wheel wheel;
@@ -506,6 +509,9 @@ void reply_integer(Engine *engine, char mark, int64_t number);
 void reply_bulk(Engine *engine, Span bulk);
 void reply_value(Engine *engine, const Record *record);
 void reply_nil(Engine *engine, int proto);
+
+/* draws.c */
+uint64_t draw_below(Engine *engine, uint64_t end);
 
 /* hot.c */
 typedef bool (*Handler)(Engine *engine, Session *session, const Command *command, int64_t now_ms);

@@ -76,6 +76,7 @@ Record *collection_begun(Engine *engine, const Session *session, const Command *
     int64_t now_ms);
 bool members_are_short(const Engine *engine, const Command *command, size_t first, bool pairs);
 bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms);
+void reply_score(Engine *engine, const Session *session, double score);
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms);
 
 #endif

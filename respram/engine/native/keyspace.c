@@ -21,6 +21,7 @@ Engine *engine_new(const Settings *settings) {
         return NULL;
     }
     engine->settings = *settings;
+    engine->draws = settings->seed;
     engine->hot_reads = engine->hot_writes = true;
     engine->moved_max = UINT64_MAX;
     for (int space = DATABASES; space < MARKS; space++)

@@ -40,7 +40,7 @@ static bool plain(Span word, double *score) {
     return true;
 }
 
-static void reply_score(Engine *engine, const Session *session, double score) {
+void reply_score(Engine *engine, const Session *session, double score) {
     char digits[TOLD_BYTES_MAX];
     size_t len;
     if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score && !(score == 0 && signbit(score)))

@@ -275,6 +275,7 @@ cdef CSettings settings_of(settings) except *:
         raise ValueError(f"bulk_bytes_max: between 0 and {LENGTH_MAX}")
     c.node = settings.node
     memcpy(c.secret, PyBytes_AS_STRING(bytes(settings.secret)), 16)
+    c.seed = settings.seed
     c.default_ttl_ms = settings.default_ttl_ms
     c.max_ttl_ms = settings.max_ttl_ms
     c.clock_offset_ms_max = settings.clock_offset_ms_max

@@ -290,8 +290,11 @@ class PureEngine:
     def members(self, db: int, key: bytes, cursor: int, count: int, now_ms: int) -> Members:
         return family.members(self.keyspace, db, key, cursor, count, now_ms)
 
-    def draw_member(self, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
-        return family.draw_member(self.keyspace, db, key, draw, now_ms)
+    def member_at(self, db: int, key: bytes, place: int, now_ms: int) -> Member | None:
+        return family.member_at(self.keyspace, db, key, place, now_ms)
+
+    def draw(self, below: int) -> int:
+        return self.keyspace.draws.below(below)
 
     def place(self, db: int, key: bytes, score: float, name: bytes | None, after: bool, now_ms: int) -> int:
         return order.place(self.keyspace, db, key, score, name, after, now_ms)

@@ -420,12 +420,12 @@ def members(keyspace: Store, db: int, key: bytes, cursor: int, count: int, now_m
     return Members(at if at > family.dying else 0, found)
 
 
-def draw_member(keyspace: Store, db: int, key: bytes, draw: int, now_ms: int) -> Member | None:
+def member_at(keyspace: Store, db: int, key: bytes, place: int, now_ms: int) -> Member | None:
     head = keyspace.head(db, key, now_ms)
     family = settled(keyspace, head, now_ms) if head is not None else None
-    if family is None or not family.count:
+    if family is None or not 0 <= place < family.count:
         return None
-    return _shown(keyspace, family.rows[family.dying + draw % family.count])
+    return _shown(keyspace, family.rows[family.dying + place])
 
 
 def fetch(keyspace: Store, head: Row, now_ms: int) -> bytes:

@@ -9,7 +9,20 @@ must answer as that does, byte for byte. The twin of native/hot.c.
 from collections.abc import Callable
 
 from respram.engine.api import Session
-from respram.engine.pure import channels, counts, fields, lives, multi, parts, programs, ranks, reads, sets, writes
+from respram.engine.pure import (
+    channels,
+    counts,
+    fields,
+    lives,
+    multi,
+    parts,
+    picks,
+    programs,
+    ranks,
+    reads,
+    sets,
+    writes,
+)
 from respram.engine.pure.keyspace import Keyspace
 
 Handler = Callable[[Keyspace, Session, list[bytes], int], bytes | None]
@@ -111,6 +124,10 @@ HANDLERS: dict[bytes, Handler] = {
     b"smove": sets.smove,
     b"hscan": sets.hscan,
     b"sscan": sets.sscan,
+    b"srandmember": picks.srandmember,
+    b"hrandfield": picks.hrandfield,
+    b"zrandmember": picks.zrandmember,
+    b"spop": picks.spop,
     b"zrangebylex": ranks.zrangebylex,
     b"zrevrangebylex": ranks.zrevrangebylex,
     b"zlexcount": ranks.zlexcount,

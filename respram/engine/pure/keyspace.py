@@ -24,6 +24,7 @@ from respram.engine.ids import PARTITION_SHIFT, point
 from respram.engine.pure import family
 from respram.engine.pure.digest import ROW_BYTES as DIGEST_BYTES
 from respram.engine.pure.digest import Digests
+from respram.engine.pure.draws import Draws
 from respram.engine.pure.outbox import Outbox
 from respram.engine.pure.record import Families, Row
 from respram.engine.pure.seal import Seals
@@ -47,7 +48,7 @@ class Keyspace:
         "stubs",
         "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
         "moved_max",
-        "seals", "in_use", "families", "run_program", "publish",
+        "seals", "in_use", "families", "run_program", "publish", "draws",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -79,6 +80,7 @@ class Keyspace:
         self.row_bytes = ROW_BYTES
         self.seals: Seals | None = None
         self.families = Families()
+        self.draws = Draws(settings.seed)
         self.in_use: dict[int, int] = {}  # rows by the key that seals their values
 
     # -- reading ----------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def zincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
     keyspace.hits += 1
     if _put(keyspace, head, row, argv[3], score, now_ms):
         _tell(keyspace, b"zincr", session, argv)
-    return _told(session, score)
+    return told_score(session, score)
 
 
 def zscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -99,7 +99,7 @@ def zscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     if head is not None and head.kind != ZSET:
         return None
     row = _counted(keyspace, head, argv[2], now_ms)
-    return NIL[session.proto] if row is None else _told(session, score_of(keyspace.read(row)))
+    return NIL[session.proto] if row is None else told_score(session, score_of(keyspace.read(row)))
 
 
 def zmscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -110,7 +110,7 @@ def zmscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
     keyspace.misses += head is None
     rows = [None if head is None else _member(keyspace, head, name, now_ms) for name in argv[2:]]
     nil = NIL[session.proto]
-    told = (nil if row is None else _told(session, score_of(keyspace.read(row))) for row in rows)
+    told = (nil if row is None else told_score(session, score_of(keyspace.read(row))) for row in rows)
     return b"*%d\r\n%b" % (len(rows), b"".join(told))
 
 
@@ -412,7 +412,7 @@ def _range(
     keyspace.misses += order is None
     nested = scores and session.proto == 3 and not flat
     told = (
-        b"*2\r\n" * nested + bulk(name) + (_told(session, score) if scores else b"") for score, name in items
+        b"*2\r\n" * nested + bulk(name) + (told_score(session, score) if scores else b"") for score, name in items
     )  # fmt: skip
     return b"*%d\r\n%b" % (len(items) * (1 + (scores and not nested)), b"".join(told))
 
@@ -466,6 +466,6 @@ def _plain(word: bytes) -> float | None:
     return parse_double(word)
 
 
-def _told(session: Session, score: float) -> bytes:
+def told_score(session: Session, score: float) -> bytes:
     digits = (b"inf" if score > 0 else b"-inf") if abs(score) == inf else b"%.17g" % score
     return b",%b\r\n" % digits if session.proto == 3 else bulk(digits)
