@@ -77,7 +77,10 @@ def extensions() -> list[Extension]:
     )
     pump = []
     if sys.platform == "linux":  # it uses epoll
-        pump = [Extension("respram.server._pump", ["respram/server/_pump.pyx"], extra_compile_args=flags)]
+        parts = [str(NATIVE / "raw.pxd"), *sorted(str(path) for path in Path("respram/server").glob("*.pxi"))]
+        pump = [
+            Extension("respram.server._pump", ["respram/server/_pump.pyx"], depends=parts, extra_compile_args=flags)
+        ]
     fields = Extension("respram.wire._fields", ["respram/wire/_fields.pyx"], extra_compile_args=flags)
     # The generated file goes to build/, so that the source folder holds sources only.
     made = cythonize(

@@ -126,8 +126,8 @@ CIPHER = "respram/engine/native/cipher.c"  # looks for libcrypto once in a proce
 # The engines are twins by file. What only one of them has: memory and what stands for Python's own bytes, dicts and
 # replies in C, and the facade over the files in Python. A stub is a row in Python (keyspace.py), and its name is made
 # in record.py.
-NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "names", "nodes", "places", "ranking", "stubs", "table", "taught",
-                "writer", "cipher", "glob", "lua", "json")
+NATIVE_ALONE = ("prefault", "arena", "bytes", "hash", "granules", "young", "names", "nodes", "places", "ranking",
+                "stubs", "table", "taught", "writer", "cipher", "glob", "lua", "json")
 PURE_ALONE = ("__init__", "engine")
 
 NAMELESS = ("utils", "util", "helpers", "helper", "manager", "base", "common", "misc", "tools", "stuff", "core_utils")
@@ -460,6 +460,12 @@ def test_the_c_core_knows_no_clock_no_socket_and_no_python() -> None:
         if not one.path.endswith("_native.c")
     ]
     expect_none(complaint for one in files for complaint in foreign_headers(one.path, one.text))
+
+
+def test_no_file_of_c_or_cython_outgrows_its_room() -> None:
+    patterns = ("*.c", "*.h", "*.pyx", "*.pxd", "*.pxi", "*.pyi")
+    files = [one for pattern in patterns for one in sources("respram", pattern) if Path(one.path).name not in MADE]
+    assert len(files) > 90
     assert not [one.path for one in files if one.text.count("\n") > LINES_MAX]
 
 

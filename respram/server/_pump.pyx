@@ -18,6 +18,8 @@ docs/decisions/0050-native-pump.md.
 A client that took long owes the others that time, half of it forgotten every DEBT_HALVED_MS. Who owes little is served
 first, and a turn ends after TURN_US however many still wait: the kernel tells of them again. So fifty clients with dear
 commands wait for each other, and one with a PING waits for the command that runs and no more.
+
+kernel.pxi, watches.pxi, stays.pxi and replies.pxi are parts of this file.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -36,30 +38,7 @@ from respram.engine.native.raw cimport MUCH_WAITS, PYTHON_RAN, TAKEN_OVER, UNFIN
 
 from respram.engine.native._native import FEED, PUSHES, REPLIES, SENT
 
-cdef extern from "sys/epoll.h" nogil:
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN
-    ctypedef union epoll_data_t:
-        int fd
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
-    int epoll_wait(int epfd, epoll_event *events, int maxevents, int timeout)
-
-cdef extern from "sys/timerfd.h" nogil:
-    int TFD_CLOEXEC, TFD_NONBLOCK
-    cdef struct itimerspec:
-        timespec it_interval
-        timespec it_value
-    int timerfd_create(int clock, int flags)
-    int timerfd_settime(int fd, int flags, const itimerspec *value, itimerspec *old)
-
-cdef extern from "sys/socket.h" nogil:
-    int MSG_NOSIGNAL
-    ssize_t recv(int fd, void *buffer, size_t length, int flags)
-    ssize_t send(int fd, const void *buffer, size_t length, int flags)
+include "kernel.pxi"
 
 cdef extern from "Python.h":
     int PyBUF_READ
@@ -100,18 +79,6 @@ cdef struct Unsent:
     int fd
     PyObject *client  # only for comparisons
     size_t start, length  # offsets in the engine's replies
-
-
-cdef inline int64_t now_ms() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_REALTIME, &now)
-    return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
-
-
-cdef inline int64_t now_us() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <int64_t>now.tv_sec * 1000000 + now.tv_nsec // 1000
 
 
 cdef inline int64_t debt_of(const Watch *watch, int64_t at_us) noexcept nogil:
@@ -160,7 +127,7 @@ cdef class NativePump:
             raise OSError(errno, "timerfd_create")
 
     def __init__(self, engine, loop):
-        self.control(EPOLL_CTL_ADD, self.alarm_fd)
+        control(self, EPOLL_CTL_ADD, self.alarm_fd)
         loop.add_reader(self.epoll_fd, self.ready)
         descriptor = getattr(loop, "_get_backend_id", None)  # a method of uvloop
         if descriptor is not None:
@@ -169,7 +136,7 @@ cdef class NativePump:
     def __dealloc__(self):
         cdef int fd
         for fd in range(self.watch_count):
-            self.drop(fd)
+            drop(self, fd)
         PyMem_Free(self.watches)
         PyMem_Free(self.unfinished)
         PyMem_Free(self.buffer)
@@ -177,67 +144,6 @@ cdef class NativePump:
             close(self.epoll_fd)
         if self.alarm_fd >= 0:
             close(self.alarm_fd)
-
-    cdef int control(self, int operation, int fd) except -1:
-        cdef epoll_event event
-        event.events = EPOLLIN
-        event.data.fd = fd
-        if epoll_ctl(self.epoll_fd, operation, fd, &event) < 0:
-            raise OSError(errno, "epoll_ctl")
-        return 0
-
-    cdef void drop(self, int fd) noexcept:
-        cdef Watch *watch = &self.watches[fd]
-        cdef PyObject *client = watch.client
-        cdef PyObject *session = watch.session
-        cdef int number = 0
-        watch.client = watch.session = NULL
-        if session is not NULL:
-            (<object>session).outlet = -1
-        if watch.unfinished:
-            while number < self.unfinished_count and self.unfinished[number] != fd:
-                number += 1
-            if number == self.unfinished_count:
-                abort()  # its mark and the queue disagree: a fault of this file
-            self.take_unfinished(number)
-        if client is not NULL:
-            Py_DECREF(<object>client)
-            Py_DECREF(<object>session)
-
-    cdef int take_unfinished(self, int number) noexcept:
-        """Removes and returns the descriptor at this place of the unfinished ones."""
-        cdef int fd = self.unfinished[number]
-        self.watches[fd].unfinished = False
-        self.unfinished_count -= 1
-        memmove(self.unfinished + number, self.unfinished + number + 1, (self.unfinished_count - number) * sizeof(int))
-        return fd
-
-    cdef void put_off(self, int fd) noexcept:
-        """Marks a batch as unfinished; it continues in the next turns."""
-        if self.watches[fd].unfinished:
-            return
-        if self.unfinished_count == self.watch_count:
-            abort()  # it is in the queue already: a fault of this file
-        self.watches[fd].unfinished = True
-        self.unfinished[self.unfinished_count] = fd
-        self.unfinished_count += 1
-
-    cdef int make_room(self, int fd) except -1:
-        cdef int count = max(64, self.watch_count)
-        while count <= fd:
-            count *= 2
-        if count == self.watch_count:
-            return 0
-        cdef int *row = <int *>PyMem_Realloc(self.unfinished, count * sizeof(int))
-        if row is NULL:
-            raise MemoryError
-        self.unfinished = row
-        cdef Watch *grown = <Watch *>PyMem_Realloc(self.watches, count * sizeof(Watch))
-        if grown is NULL:
-            raise MemoryError
-        memset(grown + self.watch_count, 0, (count - self.watch_count) * sizeof(Watch))
-        self.watches, self.watch_count = grown, count
-        return 0
 
     @property
     def name(self):
@@ -249,9 +155,9 @@ cdef class NativePump:
         session = client.session
         if fd < 0:
             raise OSError("the socket is closed")
-        self.make_room(fd)
-        self.drop(fd)
-        self.control(EPOLL_CTL_ADD, fd)
+        make_room(self, fd)
+        drop(self, fd)
+        control(self, EPOLL_CTL_ADD, fd)
         Py_INCREF(client)
         Py_INCREF(session)
         self.watches[fd].client = <PyObject *>client
@@ -271,7 +177,7 @@ cdef class NativePump:
         cdef epoll_event event
         if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
             epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, fd, &event)
-            self.drop(fd)
+            drop(self, fd)
 
     def hold(self, client, bint waiting):
         cdef int fd = client.sock.fileno()
@@ -305,7 +211,7 @@ cdef class NativePump:
             try:
                 self.serve(fd)
             finally:
-                self.flush()
+                flush(self)
                 self.see_to_the_rest()
 
     def feed(self, client, data):
@@ -335,7 +241,7 @@ cdef class NativePump:
     cdef int put_off_client(self, client) except -1:
         cdef int fd = client.sock.fileno()
         if 0 <= fd < self.watch_count and self.watches[fd].client == <PyObject *>client:
-            self.put_off(fd)
+            put_off(self, fd)
             self.see_to_the_rest()
         return 0
 
@@ -348,7 +254,7 @@ cdef class NativePump:
             elif self.until_stay:
                 self.until_stay -= 1
             elif self.loop_fd >= 0:
-                self.stay()
+                stay(self)
         finally:
             self.see_to_the_rest()
 
@@ -399,7 +305,7 @@ cdef class NativePump:
                     break
         if due:
             self.answer_more(due)
-        self.flush()
+        flush(self)
         if self.after is not None and self.after():
             self.plain = False
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
@@ -429,52 +335,11 @@ cdef class NativePump:
         watch.debt_us = debt_of(watch, at_us) + at_us - self.clock_us
         watch.debt_at_us = self.clock_us = at_us
 
-    cdef int stay(self) except -1:
-        """Turns of our own, until there is something for the loop. Meanwhile it must not watch us: two that watch
-        each other are refused by the kernel."""
-        cdef int turns = 0
-        cdef epoll_event event
-        self.loop.remove_reader(self.epoll_fd)
-        try:
-            if not self.begin_stay():
-                self.loop_fd = -1  # if the kernel refuses once, it will refuse again
-                return 0
-            self.stays += 1
-            while self.plain:
-                self.turn(-1)
-                turns += 1
-        finally:  # nothing before the last line may raise: the loop would never poll again
-            if self.loop_fd >= 0:
-                epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loop_fd, &event)
-            self.set_alarm(0)
-            self.until_stay = STAY_AFTER if turns >= STAY_TURNS_MIN else STAY_AGAIN_AFTER
-            self.loop.add_reader(self.epoll_fd, self.ready)
-        return 0
-
-    cdef bint begin_stay(self) noexcept:
-        """Watches for the events that end a stay; false if that is impossible."""
-        cdef epoll_event event
-        event.events = EPOLLIN
-        event.data.fd = self.loop_fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.loop_fd, &event) < 0:
-            return False
-        if self.set_alarm(STAY_MS):
-            return True
-        epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.loop_fd, &event)
-        return False
-
-    cdef bint set_alarm(self, int ms) noexcept:
-        """Sets the alarm. 0 turns it off and discards an expiry."""
-        cdef itimerspec when
-        memset(&when, 0, sizeof(when))
-        when.it_value.tv_nsec = ms * 1000000
-        return timerfd_settime(self.alarm_fd, 0, &when, NULL) == 0
-
     cdef int answer_more(self, int count) except -1:
         """One turn's worth for the first of those whose last batch is not over."""
         while count > 0 and self.unfinished_count:
             count -= 1
-            self.answer(self.take_unfinished(0), 0)
+            self.answer(take_unfinished(self, 0), 0)
             if self.clock_us - self.turn_us > 2 * TURN_US:
                 break
         return 0
@@ -490,7 +355,7 @@ cdef class NativePump:
         count = recv(fd, self.buffer, wanted, 0)
         if count <= 0:
             if count == 0 or errno not in (EAGAIN, EINTR):
-                self.flush()
+                flush(self)
                 self.plain = False
                 if self.watches[fd].client is not NULL:
                     (<object>self.watches[fd].client).lost()
@@ -518,7 +383,7 @@ cdef class NativePump:
             )
         except BaseException:
             self.feeding = False
-            self.flush()
+            flush(self)
             owned.lost()  # its replies no longer match its commands
             raise
         self.feeding = False
@@ -531,93 +396,19 @@ cdef class NativePump:
             self.unsent_bytes += end - start + count
         if fed & UNFINISHED and self.watches[fd].client == client:
             self.watches[fd].long_reads = False
-            self.put_off(fd)
+            put_off(self, fd)
         if fed & (TAKEN_OVER | PYTHON_RAN):
             self.plain = False
-            self.flush()
+            flush(self)
             if fed & TAKEN_OVER:
                 self.see_to(owned, fd)
         elif fed & MUCH_WAITS or self.unsent_count == REPLIES_MAX or self.unsent_bytes >= REPLIES_BYTES_MAX:
-            self.flush()
+            flush(self)
         if fed or not count or count > SMALL_READ_BYTES:
             self.charge(fd)
         return 0
 
-    cdef void flush(self) noexcept:
-        """Sends what waits in the engine's replies. May run Python, where a client takes less than all or is gone."""
-        cdef int number, count = self.unsent_count
-        self.unsent_count = 0
-        self.unsent_bytes = 0
-        for number in range(count):
-            try:
-                self.send_one(&self.unsent[number])
-            except BaseException as error:
-                self.give_up(&self.unsent[number], error)
-        pushes_raw(self.engine, push, <void *>self)
-        if count and not self.feeding:
-            sent_raw(self.engine)
 
-    cdef void give_up(self, Unsent *one, error) noexcept:
-        """What goes wrong with one client's output is the business of nobody whose command runs meanwhile: the loop is
-        told. It may have got a part of a reply, so it gets no more.
-        """
-        try:
-            if self.watches[one.fd].client == one.client:
-                (<object>one.client).lost()
-        finally:
-            self.loop.call_exception_handler({"message": "a reply could not be sent", "exception": error})
-
-    cdef int send_one(self, Unsent *one) except -1:
-        cdef size_t end
-        cdef ssize_t sent = 0
-        cdef const uint8_t *reply = replies_raw(self.engine, &end) + one.start
-        if self.watches[one.fd].client != one.client:
-            return 0  # closed in the meantime
-        if not self.watches[one.fd].waiting:
-            sent = send(one.fd, reply, one.length, MSG_NOSIGNAL)
-            if sent < 0:
-                if errno not in (EAGAIN, EINTR):
-                    self.plain = False
-                    (<object>one.client).lost()
-                    return 0
-                sent = 0
-        if <size_t>sent < one.length:
-            self.plain = False
-            (<object>one.client).send(PyMemoryView_FromMemory(<char *>reply + sent, <Py_ssize_t>one.length - sent,
-                                                              PyBUF_READ))
-        return 0
-
-    cdef void push_one(self, int fd, session, const uint8_t *frames, size_t length) noexcept:
-        """What was published to a session. One whose client is not watched here gets it by way of Python."""
-        cdef ssize_t sent = 0
-        cdef Watch *watch = &self.watches[fd] if 0 <= fd < self.watch_count else NULL
-        if watch is NULL or watch.session != <PyObject *>session:
-            self.plain = False
-            try:
-                self.engine.deliver(session, PyBytes_FromStringAndSize(<char *>frames, <Py_ssize_t>length))
-            except BaseException as error:
-                self.loop.call_exception_handler({"message": "a message could not be delivered", "exception": error})
-            return
-        self.output_bytes += length
-        client = <object>watch.client
-        if not watch.waiting:
-            sent = send(fd, frames, length, MSG_NOSIGNAL)
-        if 0 <= sent and <size_t>sent == length:
-            return
-        self.plain = False
-        try:
-            if sent < 0 and errno not in (EAGAIN, EINTR):
-                client.lost()
-            else:
-                sent = max(sent, 0)
-                client.send(PyMemoryView_FromMemory(<char *>frames + sent, <Py_ssize_t>length - sent, PyBUF_READ))
-        except BaseException as error:
-            self.loop.call_exception_handler({"message": "a message could not be delivered", "exception": error})
-
-
-cdef void push(void *pump, int fd, object session, const uint8_t *frames, size_t length) noexcept:
-    (<NativePump>pump).push_one(fd, session, frames, length)
-
-
-cdef void python_comes(void *pump) noexcept:
-    (<NativePump>pump).flush()
+include "watches.pxi"
+include "stays.pxi"
+include "replies.pxi"

@@ -11,20 +11,10 @@
  * version of then, else nodes would differ by every overwrite that is on its way. Entries that count nothing any more
  * go when the table would grow. An overwrite costs an id (20 ns for a short key) and three or four lines, mostly warm.
  */
-#include "engine.h"
+#include "granules.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define GRANULES_MIN 64
-#define YOUNG_MIN 64
-#define LIST_MIN 4
-#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
-#define PREFETCHED 8
-
-static inline uint64_t scattered(int64_t number) {
-    return ((uint64_t)number * SPREAD) >> 32;
-}
 
 static int64_t end_of(const Record *record) {
     return record_end_ms(record) >> GRANULE_SHIFT;
@@ -51,252 +41,24 @@ static uint64_t identity(const Engine *engine, const Record *record) {
         record_shadow_ms(record));
 }
 
-/* -- granules ------------------------------------------------------------------------------------ */
-static uint64_t granule_place(Granule *const *granules, uint64_t capacity, int64_t number) {
-    uint64_t mask = capacity - 1, place = scattered(number) & mask;
-    while (granules[place] && granules[place]->number != number)
-        place = (place + 1) & mask;
-    return place;
-}
-
-Granule *digest_granule(const Digests *digests, int64_t number) {
-    if (!digests->granule_capacity)
-        return NULL;
-    return digests->granules[granule_place(digests->granules, digests->granule_capacity, number)];
-}
-
-static bool grow_granules(Digests *digests) {
-    uint64_t capacity = digests->granule_capacity ? digests->granule_capacity * 2 : GRANULES_MIN;
-    Granule **granules = calloc(capacity, sizeof *granules);
-    if (!granules)
-        return false;
-    for (uint64_t place = 0; place < digests->granule_capacity; place++)
-        if (digests->granules[place])
-            granules[granule_place(granules, capacity, digests->granules[place]->number)] = digests->granules[place];
-    digests->bytes += (capacity - digests->granule_capacity) * sizeof *granules;
-    free(digests->granules);
-    digests->granules = granules;
-    digests->granule_capacity = capacity;
-    return true;
-}
-
-static Granule *make_granule(Engine *engine, int64_t number, Granule *likely_one) {
-    Digests *digests = &engine->digests;
-    if (likely(likely_one && likely_one->number == number))
-        return likely_one;
-    Granule *granule = digest_granule(digests, number);
-    if (granule)
-        return granule;
-    if (digests->granule_count * 2 >= digests->granule_capacity && !grow_granules(digests))
-        return NULL;
-    granule = arena_take(&engine->arena, sizeof *granule);
-    if (!granule)
-        return NULL;
-    *granule = (Granule){.number = number};
-    digests->granules[granule_place(digests->granules, digests->granule_capacity, number)] = granule;
-    digests->granule_count++;
-    return granule;
-}
-
-/* Lets a granule go that counts nothing any more. What follows in its run of the table moves up. */
-static void release_granule(Engine *engine, Granule *granule) {
-    Digests *digests = &engine->digests;
-    if (granule->ending || granule->written || granule->stubs)
-        return;
-    uint64_t mask = digests->granule_capacity - 1;
-    uint64_t hole = granule_place(digests->granules, digests->granule_capacity, granule->number);
-    for (uint64_t at = (hole + 1) & mask; digests->granules[at]; at = (at + 1) & mask) {
-        uint64_t home = scattered(digests->granules[at]->number) & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            digests->granules[hole] = digests->granules[at];
-            hole = at;
-        }
-    }
-    digests->granules[hole] = NULL;
-    if (digests->room_end == granule)
-        digests->room_end = NULL;
-    if (digests->room_stamp == granule)
-        digests->room_stamp = NULL;
-    digests->granule_count--;
-    digests->bytes -= granule->capacity * sizeof *granule->records;
-    free(granule->records);
-    arena_give(&engine->arena, granule, sizeof *granule);
-}
-
-static void make_dense(Granule *granule) {
-    uint32_t kept = 0;
-    for (uint32_t place = 0; place < granule->held; place++) {
-        if (place + PREFETCHED < granule->held && granule->records[place + PREFETCHED])
-            __builtin_prefetch(trace_of(granule->records[place + PREFETCHED]), 1);
-        Record *record = granule->records[place];
-        if (record) {
-            granule->records[kept] = record;
-            trace_of(record)->place = kept++;
-        }
-    }
-    granule->held = kept;
-}
-
-static bool make_place(Digests *digests, Granule *granule) {
-    if (granule->held < granule->capacity)
-        return true;
-    if (granule->ending < granule->capacity / 2) {
-        make_dense(granule);
-        return true;
-    }
-    uint64_t capacity = granule->capacity ? (uint64_t)granule->capacity * 2 : LIST_MIN;
-    Record **records = capacity > UINT32_MAX ? NULL : realloc(granule->records, capacity * sizeof *records);
-    if (!records)
-        return false;
-    digests->bytes += (capacity - granule->capacity) * sizeof *records;
-    granule->records = records;
-    granule->capacity = (uint32_t)capacity;
-    return true;
-}
-
-static void enter(Granule *granule, Record *record, uint64_t id) {
-    Trace *trace = trace_of(record);
-    set_granule(trace, granule);
-    trace->place = granule->held;
-    granule->records[granule->held++] = record;
-    granule->ending++;
-    granule->sum += id;
-}
-
-static void depart(Granule *granule, const Trace *trace) {
-    granule->records[trace->place] = NULL;
-    while (granule->held && !granule->records[granule->held - 1])
-        granule->held--;
-    granule->ending--;
-    granule->sum -= trace->id;
-}
-
-/* Its records have become stubs, which are listed otherwise: what the list does not need goes back. */
-static void lessen(Digests *digests, Granule *granule) {
-    if (granule->ending > granule->capacity / 4)
-        return;
-    make_dense(granule);
-    uint32_t capacity = granule->held ? granule->capacity / 2 : 0;
-    Record **records = NULL;
-    if (!capacity)
-        free(granule->records);
-    else if (!(records = realloc(granule->records, capacity * sizeof *records)))
-        return;
-    digests->bytes -= (granule->capacity - capacity) * sizeof *records;
-    granule->records = records;
-    granule->capacity = capacity;
-}
-
-static void list_stub(Engine *engine, Granule *granule, uint32_t number) {
-    Stub *stub = stub_at(&engine->stubs, number);
-    stub->prev = 0;
-    stub->next = granule->first_stub;
-    if (stub->next)
-        stub_at(&engine->stubs, stub->next)->prev = number;
-    granule->first_stub = number;
-    granule->stubs++;
-}
-
-static void unlist_stub(Engine *engine, Granule *granule, uint32_t number) {
-    const Stub *stub = stub_at(&engine->stubs, number);
-    if (stub->prev)
-        stub_at(&engine->stubs, stub->prev)->next = stub->next;
-    else
-        granule->first_stub = stub->next;
-    if (stub->next)
-        stub_at(&engine->stubs, stub->next)->prev = stub->prev;
-    granule->stubs--;
-}
-
-/* -- the young ----------------------------------------------------------------------------------- */
-static uint64_t tally_place(const Tally *young, uint64_t capacity, int64_t stamp, int64_t end) {
-    uint64_t mask = capacity - 1, place = scattered(end * 31 + stamp) & mask;
-    while (young[place].used && (young[place].end != end || young[place].stamp != stamp))
-        place = (place + 1) & mask;
-    return place;
-}
-
-static bool counts(const Digests *digests, const Tally *tally) {
-    return tally->used && (tally->count || tally->sum) && tally->stamp >= digests->young_from;
-}
-
-/* A new table of those that count, at most a quarter full. */
-static bool renew_young(Digests *digests) {
-    uint64_t kept = 0, capacity = YOUNG_MIN;
-    for (uint64_t place = 0; place < digests->young_capacity; place++)
-        kept += counts(digests, &digests->young[place]);
-    while (capacity < kept * 4)
-        capacity *= 2;
-    Tally *young = calloc(capacity, sizeof *young);
-    if (!young)
-        return false;
-    for (uint64_t place = 0; place < digests->young_capacity; place++) {
-        const Tally *tally = &digests->young[place];
-        if (counts(digests, tally))
-            young[tally_place(young, capacity, tally->stamp, tally->end)] = *tally;
-    }
-    digests->bytes += capacity * sizeof *young - digests->young_capacity * sizeof *young;
-    free(digests->young);
-    digests->young = young;
-    digests->young_capacity = capacity;
-    digests->young_count = kept;
-    digests->young_last = 0;
-    return true;
-}
-
-/* Finds or makes the entry; there is room. */
-static Tally *tally_of(Digests *digests, int64_t stamp, int64_t end) {
-    Tally *tally = &digests->young[digests->young_last];
-    if (likely(tally->used && tally->end == end && tally->stamp == stamp))
-        return tally;
-    uint64_t place = tally_place(digests->young, digests->young_capacity, stamp, end);
-    tally = &digests->young[place];
-    if (!tally->used) {
-        *tally = (Tally){.stamp = stamp, .end = end, .used = true};
-        digests->young_count++;
-    }
-    digests->young_last = place;
-    return tally;
-}
-
-static void count_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
-    Tally *tally = tally_of(digests, stamp, end);
-    tally->count++;
-    tally->sum += id;
-}
-
-/* The entry need not be there yet: room was made, or it is gone without a successor and its own entry counts it. */
-static void replace_young(Digests *digests, int64_t stamp, int64_t end, uint64_t id) {
-    Tally *tally = tally_of(digests, stamp, end);
-    tally->count--;
-    tally->sum -= id;
-}
-
 /* -- changes ------------------------------------------------------------------------------------- */
 Before digest_before(const Record *record) {
     return (Before){end_of(record), stamp_of(record->clock)};
 }
 
-static bool make_young_room(Digests *digests, int64_t now_ms) {
-    if (likely(digests->young_count * 2 < digests->young_capacity))
-        return true;
-    int64_t young_from = (now_ms >> GRANULE_SHIFT) - YOUNG_GRANULES;
-    if (young_from > digests->young_from)
-        digests->young_from = young_from;
-    return renew_young(digests);
-}
-
 /* All that counting a record with this end and stamp may need. False: no memory. */
 bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
     Digests *digests = &engine->digests;
-    if (!make_young_room(digests, now_ms))
+    if (!young_make_room(digests, now_ms))
         return false;
-    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT, digests->room_end);
+    Granule *end = granule_make(engine, end_ms >> GRANULE_SHIFT, digests->room_end);
     if (!end)
         return false;
-    Granule *stamp = make_place(digests, end) ? make_granule(engine, stamp_of(clock), digests->room_stamp) : NULL;
+    Granule *stamp = NULL;
+    if (granule_make_place(digests, end))
+        stamp = granule_make(engine, stamp_of(clock), digests->room_stamp);
     if (!stamp) {
-        release_granule(engine, end);
+        granule_release(engine, end);
         return false;
     }
     digests->room_end = end;
@@ -307,7 +69,7 @@ bool digest_make_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t no
 static void release_at(Engine *engine, int64_t number) {
     Granule *granule = digest_granule(&engine->digests, number);
     if (granule)
-        release_granule(engine, granule);
+        granule_release(engine, granule);
 }
 
 /* What room was made for did not happen. */
@@ -322,7 +84,7 @@ static Granule *uncount(Engine *engine, Record *record, Before before) {
     Trace *trace = trace_of(record);
     Granule *end = granule_of(trace);
     always(trace->place < end->held && end->records[trace->place] == record);
-    depart(end, trace);
+    granule_depart(end, trace);
     Granule *written = digest_granule(digests, before.stamp);
     always(written && written->written);
     written->written--;
@@ -342,19 +104,19 @@ void digest_change(Engine *engine, Record *record, Before before) {
         int64_t gone = stamp->number > before.stamp ? stamp->number : before.stamp;
         stamp_before = uncount(engine, record, before);
         if (gone >= digests->young_from)
-            replace_young(digests, gone, before.end, trace->id);
+            young_replace(digests, gone, before.end, trace->id);
     }
     trace->id = identity(engine, record);
-    enter(end, record, trace->id);
+    granule_enter(end, record, trace->id);
     stamp->written++;
     digests->count++;
     digests->sum += trace->id;
     if (stamp->number >= digests->young_from)
-        count_young(digests, stamp->number, end->number, trace->id);
+        young_count(digests, stamp->number, end->number, trace->id);
     if (end_before)
-        release_granule(engine, end_before);
+        granule_release(engine, end_before);
     if (stamp_before && stamp_before != end_before)
-        release_granule(engine, stamp_before);
+        granule_release(engine, stamp_before);
 }
 
 static int64_t later(int64_t one, int64_t other) {
@@ -368,24 +130,24 @@ void digest_drop(Engine *engine, Record *record, uint64_t successor) {
     Granule *end = granule_of(trace_of(record)), *stamp = uncount(engine, record, before);
     int64_t gone = later(before.stamp, stamp_of(successor)); /* a cut between the two still has it */
     if (gone >= engine->digests.young_from)
-        replace_young(&engine->digests, gone, before.end, trace_of(record)->id);
+        young_replace(&engine->digests, gone, before.end, trace_of(record)->id);
     if (end->stubs)
-        lessen(&engine->digests, end);
-    release_granule(engine, end);
+        granule_lessen(&engine->digests, end);
+    granule_release(engine, end);
     if (stamp != end)
-        release_granule(engine, stamp);
+        granule_release(engine, stamp);
 }
 
 /* -- stubs: like records, but listed by themselves; where no digests are kept they are listed and no more ---------- */
 bool digest_make_stub_room(Engine *engine, int64_t end_ms, uint64_t clock, int64_t now_ms) {
     Digests *digests = &engine->digests;
-    if (digests->kept && !make_young_room(digests, now_ms))
+    if (digests->kept && !young_make_room(digests, now_ms))
         return false;
-    Granule *end = make_granule(engine, end_ms >> GRANULE_SHIFT, digests->room_end), *stamp = NULL;
+    Granule *end = granule_make(engine, end_ms >> GRANULE_SHIFT, digests->room_end), *stamp = NULL;
     if (!end)
         return false;
-    if (digests->kept && !(stamp = make_granule(engine, stamp_of(clock), digests->room_stamp))) {
-        release_granule(engine, end);
+    if (digests->kept && !(stamp = granule_make(engine, stamp_of(clock), digests->room_stamp))) {
+        granule_release(engine, end);
         return false;
     }
     digests->room_end = end;
@@ -403,11 +165,11 @@ void digest_count_stub(Engine *engine, uint32_t number) {
     digests->count++;
     digests->sum += id;
     if (stamp->number >= digests->young_from)
-        count_young(digests, stamp->number, end->number, id);
+        young_count(digests, stamp->number, end->number, id);
 }
 
 void digest_add_stub(Engine *engine, uint32_t number) {
-    list_stub(engine, engine->digests.room_end, number);
+    granule_list_stub(engine, engine->digests.room_end, number);
     if (engine->digests.kept)
         digest_count_stub(engine, number);
 }
@@ -418,7 +180,7 @@ void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor) {
     const Stub *stub = stub_at(&engine->stubs, number);
     Granule *end = digest_granule(digests, stub_shadow_ms(stub) >> GRANULE_SHIFT), *stamp = NULL;
     always(end && end->stubs);
-    unlist_stub(engine, end, number);
+    granule_unlist_stub(engine, end, number);
     if (digests->kept) {
         uint64_t id = stub_id(engine, stub);
         int64_t written = stamp_of(stub_clock(stub)), gone = later(written, stamp_of(successor));
@@ -429,11 +191,11 @@ void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor) {
         digests->count--;
         digests->sum -= id;
         if (gone >= digests->young_from)
-            replace_young(digests, gone, end->number, id);
+            young_replace(digests, gone, end->number, id);
     }
-    release_granule(engine, end);
+    granule_release(engine, end);
     if (stamp && stamp != end)
-        release_granule(engine, stamp);
+        granule_release(engine, stamp);
 }
 
 /* A record becomes a stub: one version, one end, one id. Only the list is another. */
@@ -443,10 +205,10 @@ void digest_turned(Engine *engine, Record *record, uint32_t number) {
     uint64_t sum = end->sum;
     dear(trace->id == stub_id(engine, stub_at(&engine->stubs, number)));
     leave(&trace->links);
-    depart(end, trace);
+    granule_depart(end, trace);
     end->sum = sum;
-    list_stub(engine, end, number);
-    lessen(&engine->digests, end);
+    granule_list_stub(engine, end, number);
+    granule_lessen(&engine->digests, end);
 }
 
 /* The record has a new address, and its trace with it. */
@@ -477,7 +239,7 @@ void digest_free(Engine *engine) {
 static bool recount(Engine *engine, int64_t young_from) {
     Digests *digests = &engine->digests;
     digests->young_from = INT64_MAX; /* nothing counts */
-    if (!renew_young(digests))
+    if (!young_renew(digests))
         return false;
     digests->young_from = young_from;
     for (uint64_t at = 0; at < digests->granule_capacity; at++) {
@@ -486,18 +248,18 @@ static bool recount(Engine *engine, int64_t young_from) {
             const Record *record = granule->records[place];
             if (!record || stamp_of(record->clock) < young_from)
                 continue;
-            if (digests->young_count * 2 >= digests->young_capacity && !renew_young(digests))
+            if (digests->young_count * 2 >= digests->young_capacity && !young_renew(digests))
                 return false;
-            count_young(digests, stamp_of(record->clock), granule->number, trace_of(record)->id);
+            young_count(digests, stamp_of(record->clock), granule->number, trace_of(record)->id);
         }
         for (uint32_t number = granule ? granule->first_stub : 0; number;
             number = stub_at(&engine->stubs, number)->next) {
             const Stub *stub = stub_at(&engine->stubs, number);
             if (stamp_of(stub_clock(stub)) < young_from)
                 continue;
-            if (digests->young_count * 2 >= digests->young_capacity && !renew_young(digests))
+            if (digests->young_count * 2 >= digests->young_capacity && !young_renew(digests))
                 return false;
-            count_young(digests, stamp_of(stub_clock(stub)), granule->number, stub_id(engine, stub));
+            young_count(digests, stamp_of(stub_clock(stub)), granule->number, stub_id(engine, stub));
         }
     }
     return true;
@@ -517,7 +279,7 @@ static bool age(Engine *engine, int64_t cut_stamp, int64_t now_ms) {
 }
 
 static bool is_left_out(const Digests *digests, const Tally *tally, int64_t cut_stamp, int64_t cut_end) {
-    return counts(digests, tally) && tally->stamp > cut_stamp && tally->end > cut_end;
+    return tally_counts(digests, tally) && tally->stamp > cut_stamp && tally->end > cut_end;
 }
 
 /* All that lies within the cut: everything, but for the granules that end before and for the young. */

@@ -133,3 +133,57 @@ cdef object peers_restamp(Engine *c, int64_t now_ms):
         raise MemoryError
     return count
 
+
+cdef object peers_merge(NativeEngine engine, payload, int64_t now_ms):
+    cdef Py_buffer view
+    cdef CMerged merged
+    check_place(0, now_ms)
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    merged = keyspace_merge(engine.c, <const uint8_t *>view.buf, <size_t>view.len, now_ms)
+    PyBuffer_Release(&view)
+    if engine.c.notes.len or engine.c.notes_lost:
+        tell_notes(engine, None)
+    return Merged(merged.fresh, merged.known, merged.refused, merged.malformed, merged.strange)
+
+
+cdef object peers_drain(NativeEngine engine, int64_t bytes_max):
+    cdef Buffer drained
+    memset(&drained, 0, sizeof(drained))
+    try:
+        outbox_drain(engine.c, <uint64_t>max(bytes_max, 0), &drained)
+        return PyBytes_FromStringAndSize(<char *>drained.bytes, <Py_ssize_t>drained.len)
+    finally:
+        buffer_clear(&drained, 0)
+
+
+cdef object peers_records(NativeEngine engine, int db):
+    check_place(db, 0)
+    found = Packed(engine)
+    walk_all(engine.c, db, see_record, <void *>found)
+    stubs_walk(&engine.c.stubs, see_stub, <void *>found)
+    return found.records + [stub for stub in found.stubs if stub[1] == db]
+
+
+cdef class Packed:
+    """The records and stubs that `records` collects."""
+
+    cdef NativeEngine engine
+    cdef list records
+    cdef list stubs  # stubs of all databases
+
+    def __cinit__(self, NativeEngine engine):
+        self.engine = engine
+        self.records = []
+        self.stubs = []
+
+
+cdef int see_record(void *context, const Record *record) except -1:
+    cdef Packed found = <Packed>context
+    found.records.append(packed(found.engine.c, record))
+    return 0
+
+
+cdef int see_stub(void *context, uint32_t number) except -1:
+    cdef Packed found = <Packed>context
+    found.stubs.append(packed_stub(found.engine.c, number, NULL))
+    return 0
