@@ -1,90 +1,61 @@
-"""What commands cost beyond GET and SET EX: those that sessions, limits and locks are made of, alone, in pipelines, and
-in transactions, which is how client libraries send their pipelines (redis-py does unless told otherwise).
+"""What commands cost beyond GET and SET EX: alone, in pipelines, and in transactions, which is how client libraries
+send their pipelines (redis-py does unless told otherwise). The rows are in command_rows.py.
 
 CPU of the server as everywhere here. Single commands are sent by redis-benchmark; a transaction by a client here, on
 one connection that sends it whole and reads all of the answer.
 """
 
 import contextlib
-import json
 import os
+import re
 import socket
 import sys
-from argparse import Namespace
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
 from benchmarks import machine, options, tables
-from benchmarks.compare import OURS, THEIRS, awake, fill, taking_turns
+from benchmarks.command_rows import (
+    KEYS,
+    SINGLES,
+    TARGETS,
+    TRANSACTIONS,
+    VALUE_BYTES,
+    Single,
+    Transaction,
+    setup,
+)
+from benchmarks.compare import fill, taking_turns
 from benchmarks.drive import hear_redis_benchmark, run_client
-from benchmarks.figures import CPU_NOISE_MAX, ratio
 from benchmarks.machine import Affinity
-from benchmarks.servers import REPLY_S_MAX, BenchError, Kind, Programs, Server, serving
+from benchmarks.servers import REPLY_S_MAX, BenchError, Kind, Programs, Server, numbers, serving
+from benchmarks.turns import Measure, Turn, lines, save, take_turns
 
 SERVERS = "redis,native,valkey"
-KEYS = 100_000
-VALUE_BYTES = 64
 CONNECTIONS = 50
 REQUESTS = {1: 60_000, 16: 300_000}  # requests by pipeline length
 COMMANDS_PER_TURN = 100_000  # commands inside transactions
 QUICK_DIVISOR = 10
-KEY, VALUE = "key:__rand_int__", "x" * VALUE_BYTES
-COMMANDS = {
-    "EXPIRE": ["EXPIRE", KEY, "3600"],
-    "SET NX EX": ["SET", KEY, VALUE, "NX", "EX", "3600"],
-    "SETNX": ["SETNX", KEY, VALUE],
-    "GETEX EX": ["GETEX", KEY, "EX", "3600"],
-    "INCR": ["INCR", "count:__rand_int__"],
-    "EXISTS": ["EXISTS", KEY],
-    "TTL": ["TTL", KEY],
-    "SET KEEPTTL": ["SET", KEY, VALUE, "KEEPTTL"],
-    "MSET of 2": ["MSET", KEY, VALUE, KEY, VALUE],
-    "GETSET": ["GETSET", KEY, VALUE],
-    "GETRANGE": ["GETRANGE", KEY, "0", "9"],
-    "INCRBYFLOAT": ["INCRBYFLOAT", "sum:__rand_int__", "0.1"],
-    "PUBLISH": ["PUBLISH", "channel", VALUE],
-    "HSET": ["HSET", "hash:__rand_int__", "field", VALUE],
-    "HGET": ["HGET", "hash:__rand_int__", "field"],
-    "HMGET of 2": ["HMGET", "hash:__rand_int__", "field", "other"],
-    "HGETALL": ["HGETALL", "hash:__rand_int__"],
-    "HINCRBY": ["HINCRBY", "visits:__rand_int__", "field", "1"],
-    "SADD": ["SADD", "set", "member:__rand_int__"],
-    "SISMEMBER": ["SISMEMBER", "set", "member:__rand_int__"],
-    "ZADD": ["ZADD", "zset", "__rand_int__", "member:__rand_int__"],
-    "ZINCRBY": ["ZINCRBY", "zset", "1", "member:__rand_int__"],
-    "ZSCORE": ["ZSCORE", "zset", "member:__rand_int__"],
-    "ZRANGE of 10": ["ZRANGE", "zset", "0", "9"],
-    "ZRANGEBYSCORE, LIMIT 10": ["ZRANGEBYSCORE", "zset", "1000", "+inf", "LIMIT", "0", "10"],
-}
-SET, GET = (b"SET", b"key:%012d", b"x" * VALUE_BYTES, b"EX", b"3600"), (b"GET", b"key:%012d")
-LIMIT = ((b"INCR", b"limit:%012d"), (b"EXPIRE", b"limit:%012d", b"3600"))
-TRANSACTIONS = {  # the commands of each transaction, repeated until it is long enough
-    "MULTI, INCR, EXPIRE, EXEC": (LIMIT, 2),
-    "MULTI, 10 SET EX, EXEC": ((SET,), 10),
-    "MULTI, 10 GET, EXEC": ((GET,), 10),
-    "MULTI, 100 SET EX, EXEC": ((SET,), 100),
-    "MULTI, 100 GET, EXEC": ((GET,), 100),
-    "MULTI, 1,000 SET EX, EXEC": ((SET,), 1_000),
-    "MULTI, 1,000 GET, EXEC": ((GET,), 1_000),
-}
-
-
-class Turn(NamedTuple):
-    title: str
-    server: str
-    cpu_us: float  # per command; MULTI and EXEC add to the cost and are not counted as commands
+LISTENER_BYTES = 1 << 16  # read at a time by who listens
 
 
 def encoded(*argv: bytes) -> bytes:
     return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in argv)
 
 
-def transaction(templates: tuple[tuple[bytes, ...], ...], count: int, first: int) -> bytes:
-    parts = [encoded(b"MULTI")]
+def filled_in(template: tuple[bytes, ...], number: int) -> tuple[bytes, ...]:
+    key = template[1] % (number % KEYS) if b"%" in template[1] else template[1]
+    return template[0], key, *template[2:]
+
+
+def transaction(templates: tuple[tuple[bytes, ...], ...], count: int, first: int, watched: bytes = b"") -> bytes:
+    """The commands between MULTI and EXEC, behind a WATCH where there is a key for it."""
+    parts = [encoded(*filled_in((b"WATCH", watched), first))] if watched else []
+    parts.append(encoded(b"MULTI"))
     for number in range(count):
         template = templates[number % len(templates)]
-        key = template[1] % ((first + number // len(templates)) % KEYS)
-        parts.append(encoded(template[0], key, *template[2:]))
+        parts.append(encoded(*filled_in(template, first + number // len(templates))))
     return b"".join((*parts, encoded(b"EXEC")))
 
 
@@ -100,6 +71,18 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.sock.close()
+
+    def ask(self, *argv: bytes) -> None:
+        """One command with an answer of one line, which is no error."""
+        self.sock.sendall(encoded(*argv))
+        answer = b""
+        while not answer.endswith(b"\r\n"):
+            data = self.sock.recv(1 << 16)
+            if not data:
+                raise BenchError("the server hung up")
+            answer += data
+        if answer.startswith(b"-"):
+            raise BenchError(f"{argv[0].decode()} was answered with {answer!r}")
 
     def run(self, data: bytes, count: int) -> None:
         """An error among the replies, or one too few, makes it no result."""
@@ -126,106 +109,131 @@ def is_whole(received: bytearray, at: int, count: int) -> bool:
     return at <= len(received)
 
 
-def alone(server: Server, argv: list[str], pipeline: int, divisor: int, where: Affinity) -> float:
-    requests = REQUESTS[pipeline] // divisor
+@contextlib.contextmanager
+def listening(port: int, where: Affinity) -> Iterator[None]:
+    """One client subscribes to `channel`, and reads what it is sent."""
+    with Client(port) as client:
+        client.sock.sendall(encoded(b"SUBSCRIBE", b"channel"))
+        client.sock.recv(LISTENER_BYTES)
+
+        def read() -> None:
+            os.sched_setaffinity(threading.get_native_id(), where.client)
+            with contextlib.suppress(OSError):
+                while client.sock.recv(LISTENER_BYTES):
+                    pass
+
+        reader = threading.Thread(target=read)
+        client.sock.settimeout(None)
+        reader.start()
+        try:
+            yield
+        finally:
+            client.sock.shutdown(socket.SHUT_RDWR)
+            reader.join()
+
+
+def alone(server: Server, single: Single, pipeline: int, divisor: int, where: Affinity) -> float:
+    requests = max(REQUESTS[pipeline] // single.divisor // divisor, 1)
     words = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c", str(CONNECTIONS), "-n", str(requests),
-             "-P", str(pipeline), "-r", str(KEYS), "--csv", *argv]  # fmt: skip
-    before_s = machine.cpu_s(server.pid)
-    text = run_client(words, where)
-    cpu_s = machine.cpu_s(server.pid) - before_s
+             "-P", str(pipeline), "-r", str(KEYS), "--dbnum", str(single.db), "--csv", *single.argv]  # fmt: skip
+    listener = listening(server.port, where) if single.listened else contextlib.nullcontext()
+    with listener:
+        errors = numbers(server)["error_replies"]
+        before_s = machine.cpu_s(server.pid)
+        text = run_client(words, where)
+        cpu_s = machine.cpu_s(server.pid) - before_s
+        errors = numbers(server)["error_replies"] - errors
+    if errors:
+        raise BenchError(f"{server.kind.label}, {single.title}: {errors} error replies")
     hear_redis_benchmark(text, requests)
     return cpu_s / requests * 1e6
 
 
-def together(server: Server, templates: tuple[tuple[bytes, ...], ...], count: int, divisor: int,
-             where: Affinity) -> float:
-    rounds = max(COMMANDS_PER_TURN // divisor // count, 1)
-    batches = [transaction(templates, count, number * count) for number in range(min(rounds, KEYS // count))]
+def together(server: Server, of: Transaction, divisor: int, where: Affinity) -> float:
+    rounds = max(COMMANDS_PER_TURN // divisor // of.count, 1)
+    batches = [transaction(of.templates, of.count, number * of.count, of.watched)
+               for number in range(min(rounds, KEYS // of.count))]  # fmt: skip
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, where.client)
     try:
         with Client(server.port) as client:
             before_s = machine.cpu_s(server.pid)
             for number in range(rounds):
-                client.run(batches[number % len(batches)], count)
+                client.run(batches[number % len(batches)], of.count)
             cpu_s = machine.cpu_s(server.pid) - before_s
     finally:
         os.sched_setaffinity(0, before)
-    return cpu_s / (rounds * count) * 1e6
+    return cpu_s / (rounds * of.count) * 1e6
 
 
-def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
-    def values(title: str, server: str) -> list[float]:
-        return [turn.cpu_us for turn in turns if (turn.title, turn.server) == (title, server)]
+def rows(divisor: int, where: Affinity, wanted: re.Pattern[str]) -> dict[str, tuple[Measure, float | None]]:
+    """How each is measured, and what is aimed at, by its title."""
+    found: dict[str, tuple[Measure, float | None]] = {}
+    for pipeline in REQUESTS:
+        for single in SINGLES:
+            measure = partial(alone, single=single, pipeline=pipeline, divisor=divisor, where=where)
+            found[f"{single.title}, P={pipeline}"] = measure, (single.target or TARGETS)[pipeline]
+    for one in TRANSACTIONS:
+        found[one.title] = partial(together, of=one, divisor=divisor, where=where), one.target
+    return {title: row for title, row in found.items() if wanted.search(title)}
 
-    lines = [
-        [
-            title,
-            *(tables.figure_cell(values(title, kind.name)) for kind in kinds),
-            tables.ratio_cell(ratio(values(title, OURS), values(title, THEIRS), CPU_NOISE_MAX)),
-        ]
-        for title in dict.fromkeys(turn.title for turn in turns)
-    ]
+
+def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind], aims: dict[str, float | None]) -> str:
     return "\n\n".join([
         "# Other commands, and transactions",
         f"Made by the command at the end of the list; do not edit. {KEYS:,} keys, values of {VALUE_BYTES} bytes. "
         "Single commands on\n"
-        f"{CONNECTIONS} connections; transactions on one, the cost of MULTI and EXEC divided among the commands "
-        "between them. Medians of\n"
-        "all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and highest.",
+        f"{CONNECTIONS} connections; transactions on one, the cost of WATCH, MULTI and EXEC divided among the commands "
+        "between them.\n"
+        "Medians of all turns, ± their spread; a ratio is the median of the turns' ratios, with the lowest and "
+        "highest. `aim` is the\nratio that is aimed at.",
         tables.facts_list(facts),
-        tables.table(["server CPU, us per command", *(kind.label for kind in kinds), "respram to Redis"], lines),
+        tables.table(["server CPU, us per command", *(kind.label for kind in kinds), "respram to Redis", "aim"],
+                     lines(turns, kinds, aims.get)),
     ]) + "\n"  # fmt: skip
-
-
-def take_turns(given: Namespace, servers: list[Server], where: Affinity, turns: list[Turn]) -> None:
-    divisor = QUICK_DIVISOR if given.quick else 1
-    single = {
-        f"{name}, P={pipeline}": partial(alone, argv=argv, pipeline=pipeline, divisor=divisor, where=where)
-        for pipeline in REQUESTS
-        for name, argv in COMMANDS.items()
-    }
-    several = {
-        title: partial(together, templates=templates, count=count, divisor=divisor, where=where)
-        for title, (templates, count) in TRANSACTIONS.items()
-    }
-    for number in range(given.turns):
-        for title, measure in (single | several).items():
-            for server in servers[:: 1 if number % 2 == 0 else -1]:
-                with awake(server):
-                    turns.append(Turn(title, server.kind.name, measure(server)))
-            said = ", ".join(f"{turn.server} {turn.cpu_us:.2f}" for turn in turns[-len(servers) :])
-            print(f"{title}: {said} us", file=sys.stderr, flush=True)
 
 
 def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinity) -> None:
     facts = options.facts_of(kinds, programs, where)
+    wanted = rows(QUICK_DIVISOR if given.quick else 1, where, given.rows)
+    aims = {title: aim for title, (_, aim) in wanted.items()}
     turns: list[Turn] = []
 
-    def save(whole: bool) -> None:
-        if turns:
-            path = options.out_path(given, "commands", whole)
-            options.write(
-                path,
-                ".json",
-                json.dumps({"facts": facts, "turns": [turn._asdict() for turn in turns]}, indent=1) + "\n",
-            )
-            options.write(path, ".md", page(facts, turns, kinds))
+    def keep(whole: bool) -> None:
+        whole = whole and not given.rows.pattern
+        save(given, "commands", whole, facts, turns, page(facts, turns, kinds, aims))
 
-    with options.saving(save), contextlib.ExitStack() as stack:
+    with options.saving(keep), contextlib.ExitStack() as stack:
         servers = [stack.enter_context(serving(kind, programs, where)) for kind in kinds]
         for server in servers:
             fill(server, programs, where, KEYS, VALUE_BYTES)
+            with Client(server.port) as client:
+                for argv in setup():
+                    client.ask(*argv)
         with taking_turns(servers):
-            take_turns(given, servers, where, turns)
+            take_turns(given.turns, servers, [(title, measure) for title, (measure, _) in wanted.items()], turns)
+
+
+def pattern(parser: ArgumentParser, text: str) -> re.Pattern[str]:
+    try:
+        found = re.compile(text)
+    except re.error:
+        parser.error(f"--rows takes a regular expression, and {text!r} is no regular expression")
+    if not rows(1, Affinity(frozenset(), frozenset()), found):
+        parser.error("no row has such a title")
+    return found
 
 
 def main(argv: list[str]) -> int:
-    parser = options.parser_for("commands", "What other commands cost, and transactions.", SERVERS, 1200)
+    parser = options.parser_for("commands", "What other commands cost, and transactions.", SERVERS, 3600)
     parser.add_argument(
         "--turns", type=options.positive, default=3, metavar="N", help="how often each server has its turn (default 3)"
     )
+    parser.add_argument(
+        "--rows", default="", metavar="REGEX", help="only rows whose titles match; goes to results/try.*"
+    )
     given = parser.parse_args(argv)
+    given.rows = pattern(parser, given.rows)
     kinds = options.chosen_kinds(parser, given.servers)
     if any(kind.memcache or not kind.has_keys for kind in kinds):
         parser.error("memcached and the floor know no such commands")

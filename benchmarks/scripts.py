@@ -8,7 +8,6 @@ times that of Redis.
 
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import sys
@@ -18,10 +17,10 @@ from typing import NamedTuple
 
 from benchmarks import machine, options, tables
 from benchmarks.commands import encoded
-from benchmarks.compare import OURS, THEIRS, awake, taking_turns
-from benchmarks.figures import CPU_NOISE_MAX, ratio
+from benchmarks.compare import THEIRS, taking_turns
 from benchmarks.machine import Affinity
 from benchmarks.servers import REPLY_S_MAX, BenchError, Kind, Programs, Server, serving
+from benchmarks.turns import Turn, lines, save, take_turns
 
 SERVERS = "redis,native"
 PIPELINE = 16
@@ -109,13 +108,6 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-class Turn(NamedTuple):
-    group: str
-    title: str
-    server: str
-    cpu_us: float
-
-
 class Client:
     """One connection. An ECHO behind each pipeline tells where its answers end."""
 
@@ -178,18 +170,6 @@ def measure(server: Server, script: Script, number: int, rounds: int, where: Aff
 
 
 def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
-    def values(group: str, title: str, server: str) -> list[float]:
-        return [turn.cpu_us for turn in turns if (turn.group, turn.title, turn.server) == (group, title, server)]
-
-    lines = [
-        [
-            f"{group}: {title}",
-            *(tables.figure_cell(values(group, title, kind.name)) for kind in kinds),
-            tables.ratio_cell(ratio(values(group, title, OURS), values(group, title, THEIRS), CPU_NOISE_MAX)),
-            f"{LIMITS[group]:.1f}",
-        ]
-        for group, title in dict.fromkeys((turn.group, turn.title) for turn in turns)
-    ]
     return "\n\n".join([
         "# Scripts",
         f"Made by the command at the end of the list; do not edit. EVALSHA in pipelines of {PIPELINE} on one "
@@ -198,44 +178,35 @@ def page(facts: dict[str, str], turns: list[Turn], kinds: list[Kind]) -> str:
         "highest. `allowed` is the\nratio that is aimed at.",
         tables.facts_list(facts),
         tables.table(
-            ["server CPU, us per script", *(kind.label for kind in kinds), "respram to Redis", "allowed"], lines
+            ["server CPU, us per script", *(kind.label for kind in kinds), "respram to Redis", "allowed"],
+            lines(turns, kinds, lambda title: LIMITS[title.partition(": ")[0]]),
         ),
     ]) + "\n"  # fmt: skip
 
 
-def take_turns(given: Namespace, servers: list[Server], where: Affinity, turns: list[Turn]) -> None:
-    rounds = ROUNDS // (QUICK_DIVISOR if given.quick else 1)
-    for turn in range(given.turns):
-        for number, script in enumerate(SCRIPTS):
-            fails = {}
-            for server in servers[:: 1 if turn % 2 == 0 else -1]:
-                with awake(server):
-                    cpu_us, fails[server.kind.name] = measure(server, script, number, rounds, where)
-                turns.append(Turn(script.group, script.title, server.kind.name, cpu_us))
-            if len(set(fails.values())) > 1:
-                raise BenchError(f"{script.title}: an error at some and none at others: {fails}")
-            said = ", ".join(f"{turn.server} {turn.cpu_us:.2f}" for turn in turns[-len(servers) :])
-            print(f"{script.group}, {script.title}: {said} us", file=sys.stderr, flush=True)
-
-
 def work(given: Namespace, kinds: list[Kind], programs: Programs, where: Affinity) -> None:
     facts = options.facts_of(kinds, programs, where)
+    rounds = ROUNDS // (QUICK_DIVISOR if given.quick else 1)
     turns: list[Turn] = []
+    fails: dict[str, bool] = {}
 
-    def save(whole: bool) -> None:
-        if turns:
-            path = options.out_path(given, "scripts", whole)
-            options.write(
-                path,
-                ".json",
-                json.dumps({"facts": facts, "turns": [turn._asdict() for turn in turns]}, indent=1) + "\n",
-            )
-            options.write(path, ".md", page(facts, turns, kinds))
+    def one(server: Server, script: Script, number: int) -> float:
+        cpu_us, fails[server.kind.name] = measure(server, script, number, rounds, where)
+        return cpu_us
 
-    with options.saving(save), contextlib.ExitStack() as stack:
+    def check(title: str) -> None:
+        if len(set(fails.values())) > 1:
+            raise BenchError(f"{title}: an error at some and none at others: {fails}")
+
+    def keep(whole: bool) -> None:
+        save(given, "scripts", whole, facts, turns, page(facts, turns, kinds))
+
+    rows = [(f"{script.group}: {script.title}", partial(one, script=script, number=number))
+            for number, script in enumerate(SCRIPTS)]  # fmt: skip
+    with options.saving(keep), contextlib.ExitStack() as stack:
         servers = [stack.enter_context(serving(kind, programs, where)) for kind in kinds]
         with taking_turns(servers):
-            take_turns(given, servers, where, turns)
+            take_turns(given.turns, servers, rows, turns, check)
 
 
 def main(argv: list[str]) -> int:
