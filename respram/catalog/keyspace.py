@@ -186,7 +186,7 @@ bitcount -2 readonly bitmap 2.6.0 bitmap 1/1/1
   since 7.0.0 Added the `BYTE|BIT` option.
   args key:key#0 index:block?( start:integer end:integer index_unit:oneof?@7.0.0( byte:=BYTE bit:=BIT ) )
 bitop -4 write,denyoom bitmap 2.6.0 bitmap 2/-1/1
-  shape decides,asks
+  shape decides,asks hot 67
   is Perform bitwise operations between strings
   costs O(N)
   keys 2 range 0 1 0 OW,update
@@ -249,7 +249,7 @@ expiretime 2 readonly,fast keyspace 7.0.0 generic 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0
 keys 2 readonly keyspace,dangerous 1.0.0 generic -
-  shape reads
+  shape reads hot
   is Find all keys matching the given pattern
   costs O(N) with N being the number of keys in the database, under the assumption that the key names in the
     database and the given pattern have limited length.
@@ -325,7 +325,7 @@ randomkey 1 readonly keyspace 1.0.0 generic -
   tip request_policy:all_shards
   tip nondeterministic_output
 scan -2 readonly keyspace 2.8.0 generic -
-  shape reads hot 6
+  shape reads hot 8
   is Incrementally iterate the keys space
   costs O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to
     return back to 0. N is the number of elements inside the collection.

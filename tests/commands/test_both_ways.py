@@ -96,7 +96,33 @@ DRAWS: tuple[Make, ...] = (
     lambda rng: (b"HRANDFIELD", rng.choice(KEYS[:3]), *word(rng, *COUNTS), *word(rng, b"WITHVALUES", b"withscores")),
     lambda rng: (b"ZRANDMEMBER", rng.choice(KEYS[3:6]), *word(rng, *COUNTS), *word(rng, b"WITHSCORES", b"withvalues")),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES + DRAWS
+BOUNDS = (b"0", b"1", b"-1", b"3", b"-2", b"17", b"-30", b"200", b"x")
+STRING_KEYS = (b"text", b"none", b"more", b"text", b"none", b"h")
+
+
+def part(rng: Random, least: int) -> tuple[bytes, ...]:
+    """Bounds of a part of a value, and the unit that they count in."""
+    bounds = (rng.choice(BOUNDS), rng.choice(BOUNDS), rng.choice((b"BIT", b"bit", b"BYTE", b"bite")))
+    return bounds[: rng.choice((0, 3, 3, 3, least))]
+
+
+BITS: tuple[Make, ...] = (
+    lambda rng: (b"SET", rng.choice(STRING_KEYS),
+                 bytes(rng.choice((0, 0xFF, 0x10, 0xA5)) for _ in range(rng.choice((0, 1, 2, 9, 70))))),
+    lambda rng: (b"BITCOUNT", rng.choice(STRING_KEYS), *part(rng, 2)),
+    lambda rng: (b"BITPOS", rng.choice(STRING_KEYS), rng.choice((b"0", b"1", b"0", b"1", b"2")), *part(rng, 1)),
+    lambda rng: (b"BITOP", rng.choice((b"AND", b"or", b"XOR", b"xor", b"NAND")), rng.choice(STRING_KEYS),
+                 *(rng.choice(STRING_KEYS) for _ in range(rng.randint(1, 3)))),
+    lambda rng: (b"BITOP", b"NOT", rng.choice(STRING_KEYS),
+                 *(rng.choice(STRING_KEYS) for _ in range(rng.choice((1, 1, 1, 2))))),
+)  # fmt: skip
+WALKS: tuple[Make, ...] = (
+    lambda rng: (b"KEYS", rng.choice((b"*", b"t*", b"[hs]", b"?", b"", b"n\\one", b"x" * 300))),
+    lambda rng: (b"SCAN", rng.choice((b"0", b"0", b"0", b"-1", b"x")), *word(rng, b"MATCH *", b"match t*", b"MATCH"),
+                 *word(rng, b"COUNT 1000", b"count 3", b"COUNT 0"),
+                 *word(rng, b"TYPE hash", b"type STRING", b"TYPE zset", b"TYPE list", b"TYPE")),
+)  # fmt: skip
+COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES + DRAWS + BITS + WALKS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

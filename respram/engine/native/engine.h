@@ -3,10 +3,10 @@
  * The core knows bytes, lengths and times; no Python, no clock, no socket, and draws from a seed alone. Read it
  * in this order: record.c, arena.c, prefault.c, table.c, wheel.c, keyspace.c, places.c, family.c, order.c, ranking.c,
  * seal.c, merge.c, outbox.c, walk.c (the store), names.c, stubs.c, digest.c, granules.c, young.c, filter.c, dump.c,
- * restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, writes.c,
- * counts.c, parts.c, programs.c, lua.c, json.c, fields.c, lives.c, sets.c, ranks.c, channels.c, multi.c, homes.c,
- * feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts are in store.h. Only types,
- * limits and prototypes may live here.
+ * restamp.c (what peers compare), then scanner.c, inline.c, writer.c, hot.c, glob.c, guard.c, reads.c, scans.c,
+ * writes.c, counts.c, parts.c, bits.c, programs.c, lua.c, json.c, fields.c, lives.c, sets.c, ranks.c, draws.c, picks.c,
+ * channels.c, multi.c, homes.c, feed.c (the wire). hash.c, xxh3.c, bytes.c and nodes.c serve both. The store's parts
+ * are in store.h. Only types, limits and prototypes may live here.
  *
  * One rule holds everywhere: what can fail (memory) comes first, what changes state comes after and
  * cannot fail. A function that returns false or NULL has changed nothing.
@@ -396,6 +396,7 @@ void outbox_clear(Engine *engine);
 /* walk.c: calls `see` with records; what it may not do is write */
 typedef int (*See)(void *context, const Record *record); /* 0: go on */
 int walk_scan(Engine *engine, int db, uint64_t *cursor, uint64_t count, int64_t now_ms, See see, void *context);
+uint64_t walk_lines(const Engine *engine, int db); /* of the table, with records or without */
 const Record *walk_sample(Engine *engine, int db, uint64_t draw, int64_t now_ms);
 int64_t walk_ttl_average_ms(Engine *engine, int db, int64_t now_ms);
 int walk_table(const Table *table, See see, void *context);

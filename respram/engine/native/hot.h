@@ -69,6 +69,9 @@ static inline Life life_of(const Engine *engine, const Record *record, int64_t n
 /* Puts the value of a record (NULL: none) into the draft, in plain, with room for so many bytes in all. False: there
  * is none. */
 bool draft_open(Engine *engine, const Record *record, size_t bytes);
+void draft_extend(Engine *engine, size_t bytes);
+bool draft_stored(Engine *engine, const Session *session, const Command *command, const Record *record,
+                  int64_t now_ms, uint8_t note);
 void draft_wipe(Engine *engine);
 bool integer_of(Engine *engine, const Record *record, int64_t *number);
 bool is_sealed(const Engine *engine, const Record *record);

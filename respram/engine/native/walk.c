@@ -120,6 +120,10 @@ static uint64_t lines_of(const Table *table) {
     return table->now.count + (table->old.count ? table->old.count - table->moved : 0);
 }
 
+uint64_t walk_lines(const Engine *engine, int db) {
+    return engine->tables[db].now.count ? lines_of(&engine->tables[db]) : 0;
+}
+
 /* From a random line on, the first that has a live key; then one of its keys. */
 const Record *walk_sample(Engine *engine, int db, uint64_t draw, int64_t now_ms) {
     const Table *table = &engine->tables[db];

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from respram.engine.api import Session
 from respram.engine.pure import (
+    bits,
     channels,
     counts,
     fields,
@@ -20,6 +21,7 @@ from respram.engine.pure import (
     programs,
     ranks,
     reads,
+    scans,
     sets,
     writes,
 )
@@ -66,10 +68,11 @@ HANDLERS: dict[bytes, Handler] = {
     b"getrange": parts.getrange,
     b"append": parts.append,
     b"setrange": parts.setrange,
-    b"setbit": parts.setbit,
-    b"getbit": parts.getbit,
-    b"bitcount": parts.bitcount,
-    b"bitpos": parts.bitpos,
+    b"setbit": bits.setbit,
+    b"getbit": bits.getbit,
+    b"bitcount": bits.bitcount,
+    b"bitpos": bits.bitpos,
+    b"bitop": bits.bitop,
     b"copy": parts.copy,
     b"substr": parts.getrange,
     b"hset": fields.hset,
@@ -106,7 +109,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"zrevrangebyscore": ranks.zrevrangebyscore,
     b"zremrangebyscore": ranks.zremrangebyscore,
     b"zremrangebyrank": ranks.zremrangebyrank,
-    b"scan": reads.scan,
+    b"scan": scans.scan,
+    b"keys": scans.keys,
     b"hexpire": lives.hexpire,
     b"hpexpire": lives.hpexpire,
     b"hexpireat": lives.hexpireat,

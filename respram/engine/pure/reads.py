@@ -4,15 +4,10 @@ from respram.engine.api import HOT_ARGS_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import walk
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
-from respram.glob import compile_glob, fits
 from respram.integers import parse_int
 from respram.record import DATABASES
 
 NIL = (b"", b"", b"$-1\r\n", b"_\r\n")  # indexed by the protocol
-SCAN_COUNT = 10
-SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
-SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
-SCAN_LOOK_BYTES = 128  # a visited key counts for this many bytes
 KIND_NAMES = (b"string", b"hash", b"set", b"zset")
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 
@@ -128,29 +123,3 @@ def select(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
         return None
     session.db = number
     return OK
-
-
-def scan(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """With MATCH and COUNT alone."""
-    cursor = parse_int(argv[1]) if 2 <= len(argv) <= 6 and len(argv) % 2 == 0 else None
-    if cursor is None or cursor < 0:
-        return None
-    pattern, count = b"*", SCAN_COUNT
-    for option, argument in zip(argv[2::2], argv[3::2], strict=True):
-        if option.lower() == b"match":
-            pattern = argument
-            continue
-        number = parse_int(argument) if option.lower() == b"count" else None
-        if number is None or not 1 <= number <= SCAN_COUNT_MAX:
-            return None
-        count = number
-    if len(pattern) > SCAN_PATTERN_BYTES_MAX:
-        return None
-    walked = walk.scan(keyspace, session.db, cursor, count, now_ms)
-    glob = compile_glob(pattern)
-    keys = [bulk(key) for key in walked.keys if pattern == b"*" or fits(glob, key)]
-    data = b"".join(keys)
-    if len(data) > HOT_REPLY_BYTES_MAX:
-        return None
-    keyspace.moved += count * SCAN_LOOK_BYTES + len(data)
-    return b"*2\r\n%b*%d\r\n%b" % (bulk(b"%d" % walked.cursor), len(keys), data)
