@@ -238,6 +238,10 @@ class Replica:
         """Of a Serve that was not carried out at once: whether it may still be run, in this very moment."""
         return self.core.may_run(who, number, now)
 
+    def runs_on(self, who: int, number: int) -> None:
+        """Of a Serve that was begun and has not been served at once."""
+        self.core.runs_on(who, number)
+
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
         """Of a collection the records say who is in it, and not who was taken out; of COPY to another database and of a
         script they say nothing of what else was written. Then all that was written goes before the answer, on its link.

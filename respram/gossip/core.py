@@ -317,6 +317,10 @@ class Core:
         self.now = now
         return not self.majority.is_on or self.majority.may_run(who, number)
 
+    def runs_on(self, who: int, number: int) -> None:
+        """What a Serve asked for was begun, and has not ended in the same moment."""
+        self.majority.runs_on(who, number)
+
     def unsure(self) -> bool:
         """Whether this node's records may be old or incomplete."""
         return self.truths.needed()

@@ -417,13 +417,13 @@ class Forwarding:
             self._served(who, number, outcome, replies, records)
             return
 
-        def then(chosen: bool) -> None:
+        def then(chosen: bool, found: list[bytes]) -> None:
             if chosen:
-                self._served(who, number, outcome, replies, records)
+                self._served(who, number, outcome, replies, found)
             else:
                 self._served(who, number, FORGOTTEN, b"", [])
 
-        self.majority.accept(who, number, b"".join(records), then)
+        self.majority.accept(who, number, records, then)
 
     def _served(self, who: int, number: int, outcome: int, replies: bytes, records: list[bytes]) -> None:
         if who == 0:

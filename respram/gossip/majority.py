@@ -12,6 +12,7 @@ The stamp of a record is its ballot. Whoever decides, usually the home, does it 
 A key whose record has a stamp of this reign, made here, is known to be the newest while the promise lasts: the first
 step is left out, and a decision costs one exchange. That a command wrote nothing changes nothing: what it saw is
 accepted by a majority before it is told, with a stamp that what an earlier reign left with a minority cannot outrank.
+A decision that prolongs a life is accepted in two steps (lengthening.py); others about the key wait for it.
 
 A reign ends `reign_ms` behind the last exchange. Nothing depends on clocks for that: it ends at a stamp, and this
 member's next stamp is compared with it. Whoever comes next waits until its own clock is past that stamp.
@@ -25,6 +26,7 @@ from functools import partial
 
 from respram.errors import PeerError
 from respram.gossip.effects import Host, Take
+from respram.gossip.lengthening import Pair, decided, packed_all, prolonged, reserved, stamp_of
 from respram.gossip.links import Link
 from respram.gossip.members import AddressBook
 from respram.gossip.neighbours import Neighbours
@@ -36,6 +38,7 @@ from respram.stamp import from_ms
 from respram.wire.messages import ACCEPT, BELOW, GIVEN, PREPARE, SILENT, Ballot, Vote
 
 Then = Callable[[bool], None]
+Accepted = Callable[[bool, list[bytes]], None]  # and what the keys hold, where a majority has it
 
 
 @dataclass(slots=True)
@@ -59,6 +62,11 @@ class Ticket:
     db: int
     keys: bytes
     low: int  # start of the reign in which it began
+    before: list[bytes] = field(default_factory=list)  # what the keys held right before the run
+
+    @property
+    def slots(self) -> frozenset[int]:
+        return frozenset(map(slot_of, unpack_keys(self.keys)))
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +81,7 @@ class Majority:
     rounds: dict[int, Round] = field(default_factory=dict)
     tickets: dict[tuple[int, int], Ticket] = field(default_factory=dict)  # by asking node and its number
     takes: dict[int, Callable[[bool], None]] = field(default_factory=dict)  # records that are being merged
+    prolonging: set[tuple[int, bytes]] = field(default_factory=set)  # keys whose lives are being prolonged, with db
     number: int = 0
     ticking: bool = False
     chosen: int = 0
@@ -138,26 +147,90 @@ class Majority:
         return b"".join(found)
 
     def may_run(self, who: int, number: int) -> bool:
-        """Whether what is stamped in this moment is promised still."""
+        """Whether what is stamped in this moment is promised still. The run follows in the same moment."""
         ticket = self.tickets.get((who, number))
-        return ticket is not None and ticket.low == self.low and self._reigns(
-            frozenset(map(slot_of, unpack_keys(ticket.keys)))
-        )
+        if ticket is None or ticket.low != self.low or not self._reigns(ticket.slots):
+            return False
+        keys = unpack_keys(ticket.keys)
+        if self.prolonging and any((ticket.db, key) in self.prolonging for key in keys):
+            return False
+        ticket.before = [self.host.store.fetch(ticket.db, key, self.host.now.wall_ms) for key in keys]
+        return True
 
-    def accept(self, who: int, number: int, records: bytes, then: Then) -> None:
-        """Behind the run: with what the keys hold now. `then(True)`: a majority has it."""
+    def runs_on(self, who: int, number: int) -> None:
+        """It is still being run: others may write meanwhile, and what was held before says nothing any more."""
+        ticket = self.tickets.get((who, number))
+        if ticket is not None:
+            ticket.before = []
+
+    def accept(self, who: int, number: int, records: list[bytes], then: Accepted) -> None:
+        """Behind the run: with what the keys hold now. `then(True, ...)`: a majority has it."""
         ticket = self.tickets.pop((who, number))
-        slots = frozenset(map(slot_of, unpack_keys(ticket.keys)))
+        pairs = prolonged(ticket.before, records)
+
+        def told(given: bool) -> None:
+            self._tell(given, records, then)
+
+        if pairs:
+            self._prolong(ticket, records, pairs, then)
+        else:
+            self._ask_accept(ticket, b"".join(records), told)
+
+    def _ask_accept(self, ticket: Ticket, records: bytes, then: Then) -> None:
         ballot = Ballot(0, ACCEPT, self.host.policy.enclave_size, ticket.low, self._end_of(self._next_stamp()),
                         ticket.db, ticket.keys, records)  # fmt: skip
-        self._ask(ballot, slots, self.host.policy.forward_ms, partial(self._accepted, then))
+        self._ask(ballot, ticket.slots, self.host.policy.forward_ms, partial(self._accepted, then))
 
     def _accepted(self, then: Then, round: Round, given: bool) -> None:
         if given and round.ballot.low == self.low:
             self._hold(round)
+        then(given)
+
+    def _tell(self, given: bool, records: list[bytes], then: Accepted) -> None:
         self.chosen += given
         self.lost += not given
-        then(given)
+        then(given, records)
+
+    def _prolong(self, ticket: Ticket, records: list[bytes], pairs: list[Pair], then: Accepted) -> None:
+        """The new records are taken back before anybody has them; they are made anew once a majority remembers for
+        long enough.
+        """
+        me, keys = self.book.me.number, {(old.db, old.key) for old, _ in pairs}
+        clock, wall_ms = self._next_stamp(), self.host.now.wall_ms
+        old = [reserved(pair, clock + place, me, wall_ms) for place, pair in enumerate(pairs)]
+        self.prolonging |= keys
+
+        def end(given: bool, found: list[bytes]) -> None:
+            self.prolonging -= keys
+            self._tell(given, found, then)
+
+        def taken_back(kept: bool) -> None:
+            if kept:
+                self._ask_accept(ticket, packed_all(old), remembered)
+            else:
+                end(False, [])
+
+        def remembered(given: bool) -> None:
+            if not given or ticket.low != self.low or not self._reigns(ticket.slots):
+                end(False, [])
+                return
+            clock = self._next_stamp()
+            new = [
+                decided(pair, clock + place, me, one.shadow_ms)
+                for place, (pair, one) in enumerate(zip(pairs, old, strict=True))
+                if stamp_of(self.host.store.fetch(one.db, one.key, self.host.now.wall_ms)) == one.stamp
+            ]  # where somebody has written blindly meanwhile, that is the newest
+            self.take(0, packed_all(new), made)
+
+        def made(kept: bool) -> None:
+            wall_ms = self.host.now.wall_ms
+            found = [self.host.store.fetch(ticket.db, key, wall_ms) for key in unpack_keys(ticket.keys)]
+            if kept:
+                self._ask_accept(ticket, b"".join(found), lambda given: end(given, found))
+            else:
+                end(False, [])
+
+        self.take(0, packed_all(old), taken_back)
 
     def has(self, who: int, number: int) -> bool:
         return (who, number) in self.tickets

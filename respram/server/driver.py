@@ -253,6 +253,7 @@ class Driver:
             done(Served(LATER))
             return
         self.serving.serve(forward, at.wall_ms, done, later)
+        self.replica.runs_on(who, forward.number)
         self.wrote()
 
     def _tick(self) -> None:

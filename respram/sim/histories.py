@@ -23,7 +23,7 @@ from respram.sim.mutants import mutated
 from respram.sim.network import Faults
 from respram.sim.world import Node, World
 from respram.slots import pack_keys, unpack_keys
-from respram.wire.messages import DONE, RUN
+from respram.wire.messages import DONE, LATER, RUN
 
 FRAMES, ORDER, KILLS, PAUSES, CUTS = "frames", "order", "kills", "pauses", "cuts"
 SHIFTS = "shifts"  # one node is cut off and decided without; then another is killed, and the third cut off
@@ -34,6 +34,7 @@ LENGTH_MS = 20_000
 STEP_MS = 5
 READY_MS = 60_000
 LIFE_MS = 3_600_000
+LIVES = (1, 1, 2, 3)
 SHIFTED_MS = 9_000  # time to join a present node, and to decide with it
 STOPPING_MS = 400  # from giving up its slots to the end of a node that stops in order
 
@@ -80,19 +81,25 @@ class Play:
 
     # -- a home -------------------------------------------------------------------------------------
     def serve(self, node: Node, serve: Serve) -> None:
-        [key] = unpack_keys(serve.forward.keys)
+        """As a server does: what was written leaves behind the answer."""
         now = self.world.time_of(node)
+        if not node.replica.may_run(serve.who, serve.forward.number, now):
+            later = node.replica.served(serve.who, serve.forward.number, LATER, b"", Fetched([], False), now)
+            self.world.carry(node, later)
+            return
+        [key] = unpack_keys(serve.forward.keys)
         what, value = serve.forward.commands.split()
         entry = node.engine.lookup(0, key, now.wall_ms)
         held = int(entry.value) if entry is not None else None
         then, answer = apply(Operation(0, None, what.decode(), int(value)), held)
         if then is not None and then != held:
-            node.engine.store(0, key, b"%d" % then, now.wall_ms + LIFE_MS, False, now.wall_ms, b"set")
-        self.world.touch(node)
+            life_ms = LIFE_MS * self.rng.choice(LIVES)  # some decisions prolong a life: they take two steps
+            node.engine.store(0, key, b"%d" % then, now.wall_ms + life_ms, False, now.wall_ms, b"set")
         reply = b"" if answer is None else b"%d" % answer
         record = node.engine.fetch(0, key, now.wall_ms)
         served = node.replica.served(serve.who, serve.forward.number, DONE, reply, Fetched([record], False), now)
         self.world.carry(node, served)
+        self.world.touch(node)
 
     # -- clients ------------------------------------------------------------------------------------
     def turn(self, client: Client) -> None:

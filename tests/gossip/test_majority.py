@@ -61,7 +61,7 @@ def prepare(bench: Bench, number: int = 1) -> list[bool]:
 
 def accept(bench: Bench, number: int = 1) -> list[bool]:
     record = bench.engine.fetch(0, KEY, bench.now.wall_ms)
-    return called(bench, lambda then: majority(bench).accept(0, number, record, then))
+    return called(bench, lambda then: majority(bench).accept(0, number, [record], lambda given, found: then(given)))
 
 
 def asked(bench: Bench, link: int) -> Ballot:
