@@ -41,6 +41,12 @@ NO_PATTERN = {
 }  # what patterns are made of
 
 
+def test_a_page_that_says_what_holds_by_each_node_says_it_of_a_majority_too() -> None:
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
+    local = {name for name, text in pages.items() if "--decide local" in text}
+    assert len(local) > 8 and not {name for name in local if "--decide majority" not in pages[name]}
+
+
 def sources() -> list[str]:
     return sorted(path.stem for path in (ROOT / "respram" / "patterns").glob("*.py") if path.stem not in NO_PATTERN)
 
