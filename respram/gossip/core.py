@@ -133,7 +133,7 @@ class Core:
         self.probes.on_pong = self._ponged
         self.homes.on_due, self.rounds.on_ended = self.takeover.begin, self._compared
         books.on_lost, books.on_met = self.greeting.lost, self.greeting.met
-        self.delivery.on_room = self.dumps.feed
+        self.delivery.on_room, self.suffrage.on_vote = self.dumps.feed, books.tell_all
         self.forwarding.lags = self.rumors.lags
         self.boot.has_roots = self.partners.has_roots
         self.repair.has_dump = lambda: self.boot.dumped
@@ -157,6 +157,7 @@ class Core:
         for turn, period_ms in turns:
             self.at(now.ms + self.jitter(period_ms), turn)
         if self.majority.is_on:
+            self.book.set_me(votes=False)
             self.at(now.ms + policy.suffrage_ms, timers.SuffrageTurn())
         self.at(now.ms + self.tree.next_turn_ms(this_time=True), timers.RebalanceTurn())
         if not self.partners.has_roots() and not self.book.alive and not self.boot.restoring:

@@ -232,4 +232,6 @@ class Homes:
             if (one := book.members[number]).ready and one.status == ALIVE and self.counts(number)
         ]
         everybody = mine + others
+        # Where a majority decides, a member without a vote decides nothing: its slots would wait until it has one.
+        everybody = [number for number in everybody if book[number].votes] or everybody
         return everybody if len(everybody) <= HOMES_MAX else sorted(everybody, key=rank)[:HOMES_MAX]

@@ -9,9 +9,9 @@ the lie. So hearsay may exceed the known incarnation by AHEAD_MAX, and by one mo
 is ignored and counted. At that pace the numbers last for 68 years. What a member says of itself, on its own link,
 overrides hearsay that is implausibly far ahead.
 
-Packed: u64 number | u32 incarnation | u8 status (bits 0-1), READY (bit 2), CLIENTS (bit 3), weight - 1 (bits 4-6) |
-u8 role | u64 parent | u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS, then u8 bytes |
-where clients find it: `host:port` or `host:port/port with TLS`.
+Packed: u64 number | u32 incarnation | u8 status (bits 0-1), READY (bit 2), CLIENTS (bit 3), weight - 1 (bits 4-6),
+VOTELESS (bit 7) | u8 role | u64 parent | u8 bytes of enclave | u8 bytes of address | enclave | address; with CLIENTS,
+then u8 bytes | where clients find it: `host:port` or `host:port/port with TLS`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,11 +20,10 @@ from struct import Struct
 
 from respram.engine.ids import M64, SPREAD, keyed_hash
 from respram.errors import PeerError
-from respram.slots import WEIGHT_MAX
 
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
-STATUS_BITS, READY_BIT, CLIENTS_BIT = 3, 4, 8
-WEIGHT_SHIFT = 4
+STATUS_BITS, READY_BIT, CLIENTS_BIT, VOTELESS_BIT = 3, 4, 8, 128
+WEIGHT_SHIFT, WEIGHT_BITS = 4, 7
 LEAF, BRANCH, TRUNK, ROOT = range(4)
 ROLES = ("leaf", "branch", "trunk", "root")
 
@@ -53,6 +52,7 @@ class Member:
     parent: int = 0  # 0: none
     clients: bytes = b""  # address for cluster clients; b"": none is announced
     weight: int = 1  # share of the slots (homes.py)
+    votes: bool = True  # False where a majority decides and this member has no vote yet (suffrage.py)
 
     @property
     def is_alive(self) -> bool:
@@ -62,6 +62,7 @@ class Member:
 
 def pack_member(member: Member) -> bytes:
     flags = member.status | (READY_BIT if member.ready else 0) | (CLIENTS_BIT if member.clients else 0)
+    flags |= 0 if member.votes else VOTELESS_BIT
     head = _ENTRY.pack(
         member.number, member.incarnation, flags | (member.weight - 1) << WEIGHT_SHIFT, member.role, member.parent,
         len(member.enclave), len(member.address),
@@ -82,8 +83,7 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
         if end > len(payload):
             raise PeerError("member entry cut short")
         if (
-            flags >> WEIGHT_SHIFT >= WEIGHT_MAX
-            or role > ROOT
+            role > ROOT
             or not number
             or not enclave_bytes
             or not address_bytes
@@ -100,7 +100,7 @@ def unpack_members(payload: bytes) -> Iterator[Member]:
                 raise PeerError("member entry cut short")
         yield Member(
             number, enclave, address, incarnation, flags & STATUS_BITS, bool(flags & READY_BIT), role, parent, clients,
-            (flags >> WEIGHT_SHIFT) + 1,
+            (flags >> WEIGHT_SHIFT & WEIGHT_BITS) + 1, not flags & VOTELESS_BIT,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ That shows in one round in which all others answer that they do not vote: whoeve
 new.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -60,6 +61,7 @@ class Suffrage:
     level_ms: int = 0  # since when all are equal; 0: not yet
     comparing: Round | None = None
     crowded: bool = False
+    on_vote: Callable[[], None] = lambda: None
 
     # -- what comes -----------------------------------------------------------------------------------
     def balloted(self, link: Link, message: Ballot) -> None:
@@ -198,5 +200,7 @@ class Suffrage:
 
     def _begin(self, why: str) -> None:
         self.promises.votes = True
+        self.book.set_me(votes=True)
+        self.on_vote()
         self._forget()
         self.host.report("votes", f"why='{why}'")

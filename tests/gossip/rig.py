@@ -19,8 +19,10 @@ ME = 0x100
 UNSAID = pack_said(Said(Terms(), Terms(), Terms()))
 
 
-def member(number: int, enclave: bytes = b"main", ready: bool = True, clients: bytes = b"", **more: int) -> Member:
-    return Member(number, enclave, b"host-%d:7000" % number, ready=ready, clients=clients, **more)
+def member(
+    number: int, enclave: bytes = b"main", ready: bool = True, clients: bytes = b"", votes: bool = True, **more: int
+) -> Member:
+    return Member(number, enclave, b"host-%d:7000" % number, ready=ready, clients=clients, votes=votes, **more)
 
 
 def hello(one: Member, **changes: object) -> Hello:

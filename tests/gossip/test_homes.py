@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from respram.gossip.homes import BLOCK, HOMES_MAX, NOBODY, Map, rank
 from respram.gossip.members import DEAD, SUSPECT
+from respram.gossip.policy import Policy
 from respram.slots import SLOTS
 
 from .rig import ME, Bench, member
@@ -65,6 +66,19 @@ def test_the_weight_is_the_members_own_word() -> None:
     assert bench.core.homes.map.members == {ME: 1, 0x200: 3}
     bench.take(bench.core.introduce([replace(bench.core.book[0x200], weight=2, incarnation=9)], bench.now))
     assert bench.core.homes.map.members == {ME: 1, 0x200: 2}
+
+
+def test_where_others_vote_a_member_without_a_vote_is_no_home() -> None:
+    bench = Bench(Policy(enclave_size=3))
+    homes = bench.core.homes
+    assert homes.map.members == {ME: 1}, "nobody votes: clients are told of whoever is there"
+    bench.meet(1, member(0x200, votes=False))
+    assert set(homes.map.members) == {ME, 0x200}
+    bench.take(bench.core.introduce([replace(bench.core.book[0x200], votes=True, incarnation=9)], bench.now))
+    assert set(homes.map.members) == {0x200}
+    bench.core.suffrage._begin("a test")
+    homes.refresh()
+    assert set(homes.map.members) == {ME, 0x200} and bench.core.me.votes
 
 
 def test_only_who_is_ready_and_not_suspected_is_a_home() -> None:

@@ -38,6 +38,8 @@ entries = st.builds(
     role=st.integers(0, 3),
     parent=st.integers(0, 3),
     clients=st.sampled_from([b"", b"a.example:6379", b"[fd00::1]:6379/6380"]),
+    weight=st.integers(1, 8),
+    votes=st.booleans(),
 )
 
 
