@@ -99,7 +99,8 @@ def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, p
     """Starts `respram serve` and waits until it answers. `port`: for a node that is started again, or named beforehand.
     """
     handle, name = tempfile.mkstemp(prefix="respram-", suffix=".log")
-    if {"--tls-port", "--unixsocket"} & set(args) and not port:  # beside them port 0 is none
+    has_more_doors = bool({"--tls-port", "--unixsocket"} & set(args))
+    if has_more_doors and not port:  # beside them port 0 is none
         port = reserve()
     words = ["--port", str(port), "--peer-port", "0", "--engine", engine, *args]
     with os.fdopen(handle, "wb") as log:
@@ -114,7 +115,9 @@ def start(*args: str, engine: str = "pure", env: dict[str, str] | None = None, p
     while time.monotonic() < end and process.poll() is None:
         if not port and (found := LISTENS.search(node.log())):
             node.port = int(found[1])
-        if node.port:
+        # The port of plain clients is bound first: on a busy machine the others may not be there yet. The line that
+        # names them all comes after the last.
+        if node.port and (not has_more_doors or LISTENS.search(node.log())):
             with contextlib.suppress(OSError):
                 node.connect().close()
                 return node
