@@ -45,31 +45,7 @@ typedef struct Settings {
 
 #include "digest.h" /* what peers compare */
 
-/* -- family.c: collections ------------------------------------------------------------------------ */
-typedef struct Family Family;
-struct Family { /* its anchor, a record that has the key alone, stands behind it */
-    Record **first, ***more; /* members: the first chunk, and the others */
-    uint32_t capacity, more_capacity;
-    uint64_t count, dying;
-    uint64_t counted; /* for DBSIZE */
-    uint64_t latest, version; /* no member's clock is above the one; the other is another after each change */
-    int64_t soonest_ms;       /* no member ends before it; meaningless without members */
-    uint64_t shown;           /* no member that was seen under a head that has ended has a clock above it */
-    int64_t last_ms;          /* no member ends behind it */
-    uint64_t raising;         /* so many, from the beginning, may need the longer deadline of the head */
-    Family *next;             /* with work for slices */
-    bool headed, queued;
-    bool held; /* a head is about to come */
-    uint8_t space;
-    Order order; /* of a sorted set */
-};
-
-enum { NOTE_PUT = 100, NOTE_LET_GO = 103, NOTE_ENDED = 106 }; /* of members: HASH, SET and ZSET each, from there on */
-
-typedef struct Kin { /* before each member, and before its trace */
-    Family *family; /* NULL: it has no value */
-    uint32_t place, spare;
-} Kin;
+#include "kin.h" /* needs them */
 
 /* -- the engine ---------------------------------------------------------------------------------- */
 enum { NOTE_NEW = 0, NOTE_EXPIRED = 1, NOTE_MERGED = 2, NOTE_INCRBY = 3, NOTE_EXPIRE = 4, NOTE_APPEND = 5,
@@ -236,6 +212,7 @@ typedef struct Engine {
     uint64_t table_bytes;  /* of all tables, those of families among them */
     uint64_t live[SPACES]; /* records with a value, past their deadline or not */
     Table families[MEMBER_SPACES];
+    Numbered numbered;
     Family *work_first, *work_last;
     uint64_t empty[DATABASES]; /* heads without members */
     uint64_t heads, changes, family_bytes;
@@ -316,6 +293,12 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out);
 
 static inline Kin *kin_of(const Engine *engine, const Record *member) {
     return (Kin *)((uint8_t *)member - engine->lead) - 1;
+}
+
+/* Of a member; NULL: it has no value. */
+static inline Family *family_with(const Engine *engine, const Record *member) {
+    uint32_t number = kin_of(engine, member)->family;
+    return number ? engine->numbered.families[number] : NULL;
 }
 
 static inline size_t kin_bytes(int space) { /* of a member: its kin, and its score */

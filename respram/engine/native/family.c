@@ -67,6 +67,7 @@ static size_t family_size(Span key) {
 static void release(Engine *engine, Family *family) {
     engine->family_bytes -= family_size(key_of(family));
     order_bury(&family->order, &engine->graves, &engine->arena);
+    family_give_number(engine, family);
     places_free(engine, family);
     free(family);
 }
@@ -81,6 +82,7 @@ void family_free(Engine *engine) {
         walk_table(&engine->families[number], release_anchor, engine);
         table_free(&engine->families[number]);
     }
+    free(engine->numbered.families);
     order_give_graves(&engine->graves, &engine->arena);
     order_give_room(&engine->order_room, &engine->arena);
 }
@@ -113,7 +115,7 @@ static Family *with_room(Engine *engine, int space, Span key) {
             memcpy(anchor->body, key.bytes, key.len);
         family->space = (uint8_t)space;
         family->order.name_at = (uint32_t)(NAME_LENGTH_BYTES + key.len);
-        if (!places_grow(engine, family) || !table_make_room(table)) {
+        if (!places_grow(engine, family) || !table_make_room(table) || !family_number(engine, family)) {
             places_free(engine, family);
             free(family);
             return NULL;
@@ -158,15 +160,15 @@ static void enqueue(Engine *engine, Family *family) {
 }
 
 bool family_is_dying(const Engine *engine, const Record *member) {
-    const Kin *kin = kin_of(engine, member);
-    return kin->family && kin->place < kin->family->dying;
+    const Family *family = family_with(engine, member);
+    return family && kin_of(engine, member)->place < family->dying;
 }
 
 /* A member's value goes, or the cleared one is replaced. The hole is filled from the end, that among the dying from
  * theirs. */
 void family_unlink(Engine *engine, Record *record) {
     Kin *kin = kin_of(engine, record);
-    Family *family = kin->family;
+    Family *family = family_with(engine, record);
     bool was_seen = kin->place >= family->dying;
     uint64_t hole = kin->place;
     if (was_seen)
@@ -179,7 +181,7 @@ void family_unlink(Engine *engine, Record *record) {
     family->count--;
     if (hole < family->count)
         place_put(engine, family, family_member(family, family->count), hole);
-    kin->family = NULL;
+    kin->family = 0;
     places_shrink(engine, family);
     if (was_seen) {
         note_change(engine, family);
@@ -201,30 +203,31 @@ static void enter(Engine *engine, Family *family, Record *record) {
 }
 
 void family_link(Engine *engine, Record *record) {
-    Kin *kin = kin_of(engine, record);
-    if (kin->family) {
-        ranking_leave(engine, kin->family, record);
-        enter(engine, kin->family, record);
+    Family *family = family_with(engine, record);
+    if (family) {
+        ranking_leave(engine, family, record);
+        enter(engine, family, record);
         return;
     }
-    Family *family = find(engine, record->db, member_head(record_key(record)));
+    family = find(engine, record->db, member_head(record_key(record)));
     always(family && family->count < family->capacity);
     count_empty(engine, family, -1);
     if (!family->count)
         family->soonest_ms = record_deadline_ms(record);
-    kin->family = family;
+    kin_of(engine, record)->family = family->number;
     place_put(engine, family, record, family->count++);
     enter(engine, family, record);
 }
 
 /* The record has another address. */
 void family_moved(Engine *engine, Record *record) {
-    Kin *kin = kin_of(engine, record);
-    if (!kin->family)
+    Family *family = family_with(engine, record);
+    if (!family)
         return;
-    Record **place = place_at(kin->family, kin->place);
-    if (kin->place >= kin->family->dying)
-        ranking_move(engine, kin->family, *place, record);
+    uint32_t number = kin_of(engine, record)->place;
+    Record **place = place_at(family, number);
+    if (number >= family->dying)
+        ranking_move(engine, family, *place, record);
     *place = record;
 }
 
@@ -411,7 +414,7 @@ typedef struct Overdue {
 static bool gather(void *context, Record *record) {
     Overdue *overdue = context;
     if (is_member(record->db) && !(record->flags & RECORD_STUB) && record_deadline_ms(record) <= overdue->now_ms
-        && kin_of(overdue->engine, record)->family == overdue->family)
+        && family_with(overdue->engine, record) == overdue->family)
         overdue->found[overdue->count++] = record;
     return overdue->count < OVERDUE_AT_ONCE;
 }

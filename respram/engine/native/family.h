@@ -9,6 +9,8 @@ void place_put(Engine *engine, Family *family, Record *record, uint64_t place);
 bool places_grow(Engine *engine, Family *family); /* for one more */
 void places_shrink(Engine *engine, Family *family);
 void places_free(Engine *engine, Family *family);
+bool family_number(Engine *engine, Family *family);
+void family_give_number(Engine *engine, const Family *family);
 
 /* family.c: the first are called for every change of a head or a member */
 bool family_before(Engine *engine, const Record *record, uint32_t stub, int db, uint64_t hash, Span key,

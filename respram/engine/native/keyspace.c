@@ -517,7 +517,7 @@ void keyspace_wipe(Engine *engine, Record *record, int64_t now_ms) {
 static void end_member(Engine *engine, Record *record, int64_t now_ms) {
     if (family_is_dying(engine, record))
         return;
-    const Family *family = kin_of(engine, record)->family;
+    const Family *family = family_with(engine, record);
     bool is_last = family->headed && family->count - family->dying == 1; /* be its head overdue or not */
     engine->expired += is_last;
     if (likely(!engine->observed))

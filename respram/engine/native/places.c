@@ -1,5 +1,5 @@
-/* The members of a family in an array of chunks: a hole is filled by the last, a draw is one index, growing moves
- * nothing, and a walk downwards sees every member that stays.
+/* The numbers of families, and the members of one in an array of chunks: a hole is filled by the last, a draw is one
+ * index, growing moves nothing, and a walk downwards sees every member that stays.
  */
 #include "engine.h"
 
@@ -76,4 +76,43 @@ void places_free(Engine *engine, Family *family) {
     engine->family_bytes -= family->capacity * sizeof(Record *) + family->more_capacity * sizeof(Record **);
     free(family->first);
     free(family->more);
+}
+
+/* -- numbers of families ------------------------------------------------------------------------- */
+#define FIRST_NUMBERS 64
+
+static bool numbers_grow(Engine *engine) {
+    Numbered *numbered = &engine->numbered;
+    if (numbered->capacity > UINT32_MAX / 2)
+        return false;
+    uint32_t capacity = numbered->capacity ? numbered->capacity * 2 : FIRST_NUMBERS;
+    Family **families = realloc(numbered->families, capacity * sizeof *families);
+    if (!families)
+        return false;
+    engine->family_bytes += (capacity - numbered->capacity) * sizeof *families;
+    numbered->families = families;
+    numbered->capacity = capacity;
+    return true;
+}
+
+/* False: there is no memory, or no number left. */
+bool family_number(Engine *engine, Family *family) {
+    Numbered *numbered = &engine->numbered;
+    uint32_t number = numbered->free_first;
+    if (number) {
+        numbered->free_first = (uint32_t)(uintptr_t)numbered->families[number];
+    } else {
+        if (numbered->count + 1 >= numbered->capacity && !numbers_grow(engine))
+            return false;
+        number = ++numbered->count; /* 0 is none */
+    }
+    family->number = number;
+    numbered->families[number] = family;
+    return true;
+}
+
+void family_give_number(Engine *engine, const Family *family) {
+    Numbered *numbered = &engine->numbered;
+    numbered->families[family->number] = (Family *)(uintptr_t)numbered->free_first;
+    numbered->free_first = family->number;
 }

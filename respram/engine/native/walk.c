@@ -198,7 +198,7 @@ static bool count_over(void *context, Record *record) {
         const Family *family = record_kind(record) ? family_of(over->engine, record) : NULL;
         over->count += !family || family->count != family->dying;
     } else if (is_member(record->db) && record->db % DATABASES == over->db) {
-        Family *family = kin_of(over->engine, record)->family;
+        Family *family = family_with(over->engine, record);
         Span key = member_head(record_key(record));
         const Record *head = family->headed
             ? family_head(over->engine, over->db, keyspace_hash(over->engine, key), key, over->now_ms) : NULL;
