@@ -291,7 +291,7 @@ def main() -> int:
     timing.JUDGED = True
     with running(*ARGS, engine=given.engine) as node:
         seen, grown, sent = fuzz(node, given.seed, given.commands, given.seconds)
-        slow = sorted(seen.node_ms)[-5:]
+        slow = sorted(seen.node_own_ms)[-5:]
         sys.stdout.write(
             f"seed={given.seed} engine={given.engine} commands={sent} peak_mib={grown >> 20} "
             f"ping_p99_ms={seen.ping_ms:.1f} "
