@@ -221,7 +221,8 @@ arm64: ## the C core built for arm64, its fuzzers' corpus and the check of its t
 	done
 
 # In a copy of the tree, so that the engine in use is not replaced. What needs the real block allocator
-# or the real address space is left out. A report goes to a file: what pytest captures is lost with the process.
+# or the real address space is left out. A report of either kind is to be seen: what pytest captures is lost with the
+# process, so it does not capture what C writes.
 asan: dev ## the engine's, the commands' and the wire's tests with the C core under AddressSanitizer and UBSan
 	rm -rf build/asan && mkdir -p build/asan
 	cp -r respram tests compat benchmarks docs setup.py pyproject.toml README.md LICENSE build/asan/
@@ -229,9 +230,9 @@ asan: dev ## the engine's, the commands' and the wire's tests with the C core un
 	cd build/asan && RESPRAM_REQUIRE_NATIVE=1 RESPRAM_CFLAGS="$(SANITIZE) -U_FORTIFY_SOURCE" \
 		RESPRAM_LDFLAGS="-fsanitize=address,undefined" ../../$(PY) setup.py --quiet build_ext --inplace
 	cd build/asan && LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=report UBSAN_OPTIONS=print_stacktrace=1:log_path=report \
-		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
-		$(if $(ARGS),$(ARGS),tests/engine tests/wire tests/commands) || { cat report.* 2>/dev/null; exit 1; }
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		PYTHONMALLOC=malloc ../../$(PY) -m pytest -v --capture=sys -p no:cacheprovider -k "not without_memory and not wiped and not pages" \
+		$(if $(ARGS),$(ARGS),tests/engine tests/wire tests/commands)
 
 # -- what the tests notice ----------------------------------------------------------------------------
 .PHONY: mutants mutants-native coverage

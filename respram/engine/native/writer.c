@@ -19,7 +19,8 @@ static inline bool has_room(const Engine *engine, size_t bytes) {
 
 void reply_text(Engine *engine, const char *text, size_t len) {
     dear(has_room(engine, len));
-    memcpy(engine->reply.bytes + engine->reply.len, text, len);
+    if (len)  /* `text` is NULL where a buffer was never used, and memcpy may not be given that */
+        memcpy(engine->reply.bytes + engine->reply.len, text, len);
     engine->reply.len += len;
 }
 
