@@ -18,10 +18,14 @@ from typing import Protocol
 
 from respram.commands.node import Conn
 from respram.engine.api import Engine, Session
-from respram.server.clock import now_ms
+from respram.server.clock import micros, now_ms
 
 READ_BYTES = 64 * 1024  # one read of one client
-EVENTS_MAX = 256  # sockets served in one turn of the loop
+EVENTS_MAX = 384  # sockets served in one turn of the loop
+TURN_US = 5_000  # of a turn; the last client served may take longer
+DEBT_US_MIN = 500  # a client that owes less delays nobody
+DEBT_HALVED_US = 32_000
+CHEAP_MAX = 65_535  # cheap reads are counted up to here
 
 
 class Watched(Protocol):
@@ -115,6 +119,11 @@ class PortablePump:
         self.away: set[Watched] = set()  # watched clients that are not read until another node has answered
         self.unfinished: dict[Watched, None] = {}  # clients whose batch continues in the next turns
         self.called = False  # the loop was asked to continue with them
+        # By descriptor: clients that had no place in the last turns, in order; what a client owes in microseconds, and
+        # since when; how many cheap reads a client has had.
+        self.passed: dict[int, None] = {}
+        self.debts: dict[int, tuple[float, int]] = {}
+        self.cheap: dict[int, int] = {}
 
     def watch(self, client: Watched) -> None:
         if self.epoll is None:
@@ -125,6 +134,8 @@ class PortablePump:
 
     def unwatch(self, client: Watched) -> None:
         self.unfinished.pop(client, None)
+        self.passed.pop(client.sock.fileno(), None)
+        self.cheap.pop(client.sock.fileno(), None)
         self.away.discard(client)
         if self.epoll is None:
             self.loop.remove_reader(client.sock)
@@ -133,13 +144,51 @@ class PortablePump:
 
     def _ready(self) -> None:
         assert self.epoll is not None
-        for fd, _ in self.epoll.poll(0, EVENTS_MAX):
-            client = self.watched.get(fd)
-            if client is not None:  # an earlier one may have closed it
-                self.read(client)
+        at_us = micros()
+        fresh, passed = self._in_turn([fd for fd, _ in self.epoll.poll(0, EVENTS_MAX)], at_us)
+        at_us = self._serve(fresh, at_us, at_us + TURN_US)
+        self._serve(passed, at_us, at_us + TURN_US // 2)
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
             self.unweighed_bytes = 0
             self.weigh()
+
+    def _in_turn(self, ready: list[int], at_us: int) -> tuple[list[int], list[int]]:
+        """Splits the ready clients into new ones and those that had no place in the last turns. The new ones are ordered
+        by debt, then by cheap reads: the cost of the next command is known only after it has run.
+        """
+        fresh = [fd for fd in ready if fd not in self.passed]
+        fresh.sort(key=lambda fd: (self._debt_us(fd, at_us), -self.cheap.get(fd, 0).bit_length()))
+        there = set(ready)
+        return fresh, [fd for fd in self.passed if fd in there]
+
+    def _serve(self, clients: list[int], at_us: int, end_us: int) -> int:
+        """Serves clients until the time is up, and at least the first. Returns the time."""
+        for place, fd in enumerate(clients):
+            if place and at_us > end_us:
+                self.passed.update(dict.fromkeys(clients[place:]))
+                break
+            self.passed.pop(fd, None)
+            client = self.watched.get(fd)
+            if client is not None:  # an earlier one may have closed it
+                self.cheap[fd] = min(self.cheap.get(fd, 0) + 1, CHEAP_MAX)
+                self.read(client)
+                at_us = self._charge(fd, at_us)
+        return at_us
+
+    def _debt_us(self, fd: int, at_us: int) -> float:
+        """Returns what a client owes the others; less than DEBT_US_MIN counts as 0."""
+        owed_us, since_us = self.debts.get(fd, (0.0, 0))
+        if owed_us:
+            owed_us *= 0.5 ** ((at_us - since_us) / DEBT_HALVED_US)
+        return owed_us if owed_us > DEBT_US_MIN else 0.0
+
+    def _charge(self, fd: int, since_us: int) -> int:
+        """Charges a client for the time since then, and returns the time."""
+        at_us = micros()
+        if at_us - since_us > DEBT_US_MIN:
+            self.cheap.pop(fd, None)
+            self.debts[fd] = self._debt_us(fd, at_us) + at_us - since_us, at_us
+        return at_us
 
     def hold(self, client: Watched, waiting: bool) -> None:
         """Nothing to do: all replies go through `send`, which keeps the order."""
@@ -210,12 +259,17 @@ class PortablePump:
             self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        """Continues each unfinished batch by one turn's worth; other clients are served between the turns."""
+        """Continues unfinished batches by one turn's worth each, until the time is up; other clients are served between
+        the turns. A batch that is still unfinished goes to the end of the row."""
         self.called = False
+        begun_us = at_us = micros()
         for client in list(self.unfinished):
             if client in self.unfinished:  # an earlier one may have closed it
                 del self.unfinished[client]
                 self.feed(client, b"")
+                at_us = self._charge(client.sock.fileno(), at_us)
+                if at_us - begun_us > TURN_US:
+                    break
         self._see_to_the_rest()
 
 

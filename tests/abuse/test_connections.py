@@ -64,6 +64,25 @@ def test_pipeliners_that_never_read(node: LiveNode) -> None:
     endure(node, attack)
 
 
+def test_hundreds_who_ask_for_one_dear_thing_each_at_one_time(node: LiveNode) -> None:
+    """What a command costs is known when it has run, and each of these has its first."""
+    members = 20_000 if "engine=native" in node.log() else 2_000
+    wire = node.connect()
+    answer = b":%d\r\n" % members
+    assert wire.ask(request(b"SADD", b"many", *(b"m%d" % number for number in range(members))), len(answer)) == answer
+
+    def attack() -> None:
+        wires = [node.connect() for _ in range(200)]
+        assert [wire.ask(b"PING\r\n", 7) for wire in wires] == [b"+PONG\r\n"] * 200
+        for wire in wires:
+            wire.sock.sendall(request(b"SUNIONSTORE", b"union", b"many", b"many"))
+        for wire in wires:
+            assert wire.take(len(answer)) == answer
+            wire.close()
+
+    endure(node, attack)
+
+
 def test_a_storm_of_resets(node: LiveNode) -> None:
     chance = random.Random(SEED)
     def attack() -> None:
