@@ -153,7 +153,7 @@ class PortablePump:
             self.weigh()
 
     def _in_turn(self, ready: list[int], at_us: int) -> tuple[list[int], list[int]]:
-        """Splits the ready clients into new ones and those that had no place in the last turns. The new ones are ordered
+        """Splits the ready clients into new ones and those that had no place in the last turns. New ones are ordered
         by debt, then by cheap reads: the cost of the next command is known only after it has run.
         """
         fresh = [fd for fd in ready if fd not in self.passed]

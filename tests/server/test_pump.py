@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from respram.engine import make
 from respram.engine.api import Engine, Session
-from respram.server.pump import READ_BYTES, TURN_US, PortablePump, make_pump
+from respram.server.pump import READ_BYTES, PortablePump, make_pump
 from tests.engine.conftest import PURE_ONLY
 from tests.engine.rig import SETTINGS, Cold, request
 from tests.live import SOON_S
@@ -134,30 +133,6 @@ def test_many_clients_are_served_each_its_own(bench: Bench) -> None:
     bench.turn(lambda: bench.pump.output_bytes >= 300 * 11)
     for number, (theirs, _) in enumerate(clients):
         assert theirs.recv(100) == b"$5\r\n%05d\r\n" % number
-
-
-def test_who_has_cheap_reads_behind_it_waits_for_no_crowd_of_others(bench: Bench) -> None:
-    """Four hundred connections that sent one command of 15 ms each held up a PING for 6 s."""
-
-    class Slow(Cold):
-        def __call__(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-            end = time.perf_counter() + 1.2 * TURN_US / 1e6
-            while time.perf_counter() < end:
-                pass
-            return super().__call__(session, argv, now_ms)
-
-    bystander, _ = bench.connect()
-    others = [bench.connect()[0] for _ in range(60)]
-    for _ in range(20):
-        assert bench.exchange(bystander, request(b"PING"), 7) == b"+PONG\r\n"
-    bench.cold.__class__ = Slow
-    for _ in range(3):
-        bench.cold.seen.clear()
-        for theirs in others:
-            theirs.sendall(request(b"SLOW"))
-        assert bench.exchange(bystander, request(b"PING"), 7) == b"+PONG\r\n"
-        assert len(bench.cold.seen) < 20
-        bench.turn(lambda: len(bench.cold.seen) == len(others))
 
 
 def test_what_the_kernel_refuses_goes_to_the_client_in_order(bench: Bench) -> None:
