@@ -6,18 +6,21 @@ from functools import partial
 import pytest
 import redis
 
+from respram.slots import SLOTS
 from tests.engine.conftest import ENGINES
 
 from .enclave import Member, enclave, until, until_ready
 
 PATIENCE_S = 120  # a node that comes back votes some seconds after it is ready; on a busy machine much later
 RACES, COUNTS = 20, 60
+WEIGHTS = (1, 3, 1)
 UNKNOWN = "unknown"
 
 
 @pytest.fixture(scope="module", params=[*ENGINES])
 def nodes(request: pytest.FixtureRequest) -> Iterator[list[Member]]:
-    with enclave(3, "--decide", "majority", "--enclave-size", "3", engines=(request.param,)) as members:
+    words = ("--decide", "majority", "--enclave-size", "3")
+    with enclave(3, *words, engines=(request.param,), each=lambda n: ("--home-weight", str(WEIGHTS[n]))) as members:
         until_ready(members)
         for member in members:
             until(partial(votes, member), "no vote", PATIENCE_S)
@@ -97,6 +100,22 @@ def test_it_cannot_be_left_while_the_node_runs(nodes: list[Member]) -> None:
     with pytest.raises(redis.exceptions.ResponseError, match="majority"):
         nodes[0].client.config_set("decide", "local")
     assert nodes[0].client.config_get("decide")["decide"] == "majority"
+
+
+def test_a_node_of_more_weight_decides_about_more_and_its_vote_counts_once(nodes: list[Member]) -> None:
+    def shares() -> list[int]:
+        return [int(str(member.info()["homes_slots_here"])) for member in nodes]
+
+    until(lambda: sum(shares()) == SLOTS and shares()[1] > SLOTS // 2, "not its share", PATIENCE_S)
+    heavy, others = nodes[1], [nodes[0], nodes[2]]
+    heavy.kill()
+    for number in range(RACES):
+        told = [decided(member, "SET", f"without{number}", "me", "NX", "EX", "600") for member in others]
+        assert sum(one in (b"OK", True) for one in told) == 1 or UNKNOWN in told, told
+    heavy.start(wait=False)
+    until(partial(votes, heavy), "no vote", PATIENCE_S)
+    until(lambda: shares()[1] > SLOTS // 2, "not its share again", PATIENCE_S)
+    assert decided(heavy, "SET", "without0", "me", "NX") is None
 
 
 def test_alone_a_node_decides_nothing_and_who_comes_back_has_a_vote_again(nodes: list[Member]) -> None:

@@ -2,41 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.wire import Wire
-from tests.peers.enclave import SECRET, USUAL, Member, until, until_equal, until_linked, until_ready
-from tests.ports import reserve
+from tests.peers.enclave import until, until_equal, until_linked
+from tests.peers.wires import wired
 from tests.timing import in_time
 
 LIFE_S = 300
-
-
-@contextmanager
-def wired(count: int) -> Iterator[tuple[list[Member], list[Wire]]]:
-    ports = [reserve() for _ in range(count)]
-    proxies = [Wire(port) for port in ports]
-    join = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
-    members = [
-        Member(reserve(), port, join, USUAL, ("--advertise", f"127.0.0.1:{proxy.port}"), SECRET)
-        for port, proxy in zip(ports, proxies, strict=True)
-    ]
-    try:
-        for member in members:
-            member.start()
-        until_linked(members)
-        until_ready(members)
-        yield members, proxies
-        for member in members:
-            assert "event=bug" not in member.log(), member.log()
-    finally:
-        for member in members:
-            member.stop()
-        for proxy in proxies:
-            proxy.close()
 
 
 def cut_and_mend(cut_s: float) -> None:

@@ -4,14 +4,18 @@
 
 Each round has keys of its own. Clients at all nodes count (INCR), take (SET NX) and swap (SET with GET) without a
 pause; in the middle a node is killed, stopped in order, or does not run for a while, and comes back; or two of the
-three are killed at once. What was told LOADING was not done; what was told UNCERTAIN, and what a connection took along,
-may have been done. With --wait a client counts on nothing that WAIT did not say to be held.
+three are killed at once; or wires between the nodes are cut for a while: those to one node, to two (which then do not
+hear each other, and both hear the third), or to all. What was told LOADING was not done; what was told UNCERTAIN, and
+what a connection took along, may have been done. With --wait a client counts on nothing that WAIT did not say to be
+held.
 """
 
 import argparse
 import random
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,12 +23,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from benchmarks.wire import Wire
 from respram.sim.histories import Told, judge
 from respram.sim.linear import INCR, SWAP, TAKE, Held, Operation
 from tests.peers.enclave import Member, enclave, until, until_ready
+from tests.peers.wires import wired
 
-CALM, STOPS, KILLS, PAUSES, PAIRS = "calm", "stops", "kills", "pauses", "pairs"
-TROUBLES = (CALM, STOPS, KILLS, PAUSES, PAIRS)
+CALM, STOPS, KILLS, PAUSES, PAIRS, CUTS = "calm", "stops", "kills", "pauses", "pairs", "cuts"
+TROUBLES = (CALM, STOPS, KILLS, PAUSES, PAIRS, CUTS)
 CLIENTS, KEYS, EACH = 6, 8, 60  # operations of a client in a round
 PATIENCE_S = 90
 WAIT_MS = 60_000
@@ -118,7 +124,9 @@ class Client:
         self.client, self.at = None, (self.at + 1) % len(self.ports)
 
 
-def one_round(number: int, members: list[Member], trouble: str, wait: int, told: Told) -> dict[bytes, list[Operation]]:
+def one_round(
+    number: int, members: list[Member], trouble: str, wait: int, told: Told, wires: Sequence[Wire] = ()
+) -> dict[bytes, list[Operation]]:
     histories: dict[bytes, list[Operation]] = {}
     lock = threading.Lock()
     clients = [
@@ -128,7 +136,10 @@ def one_round(number: int, members: list[Member], trouble: str, wait: int, told:
     for thread in threads:
         thread.start()
     until(lambda: sum(client.done for client in clients) > CLIENTS * EACH // 4, "the clients do not go on", PATIENCE_S)
-    _trouble(trouble, [members[(number + at) % len(members)] for at in range(2 if trouble == PAIRS else 1)])
+    if trouble == CUTS:
+        _cut([wires[(number + at) % len(wires)] for at in range(1 + number % len(wires))])
+    else:
+        _trouble(trouble, [members[(number + at) % len(members)] for at in range(2 if trouble == PAIRS else 1)])
     told.troubles += trouble != CALM
     for thread in threads:
         thread.join(2 * PATIENCE_S)
@@ -136,6 +147,14 @@ def one_round(number: int, members: list[Member], trouble: str, wait: int, told:
     until_ready(members)
     judge(histories, told)
     return histories
+
+
+def _cut(wires: Sequence[Wire]) -> None:
+    for wire in wires:
+        wire.cut()
+    time.sleep(PAUSE_S)
+    for wire in wires:
+        wire.mend()
 
 
 def _trouble(trouble: str, troubled: list[Member]) -> None:
@@ -170,15 +189,25 @@ def play(rounds: int, trouble: str, wait: int, engine: str = "auto", majority: b
     """
     stayed, changed = Told(), Told()
     args = ("--decide", "majority", "--enclave-size", "3") if majority else ()
-    with enclave(3, *args, engines=(engine,)) as members:
+    with _nodes(trouble, engine, *args) as (members, wires):
         until_ready(members)
         for member in members if majority else ():
             until(partial(_votes, member), "no vote", PATIENCE_S)
         for number in range(rounds):
             before, told = _maps(members), Told()
-            one_round(number, members, trouble, wait, told)
+            one_round(number, members, trouble, wait, told, wires)
             (stayed if _maps(members) == before else changed).add(told)
     return stayed, changed
+
+
+@contextmanager
+def _nodes(trouble: str, engine: str, *args: str) -> Iterator[tuple[list[Member], Sequence[Wire]]]:
+    if trouble == CUTS:
+        with wired(3, *args, engine=engine) as (members, wires):
+            yield members, wires
+    else:
+        with enclave(3, *args, engines=(engine,)) as members:
+            yield members, ()
 
 
 def _maps(members: list[Member]) -> list[object]:
