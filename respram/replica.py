@@ -48,6 +48,7 @@ from respram.snapshot.keys import SegmentKey
 from respram.wire.codec import encode
 from respram.wire.frames import Frames
 
+ACCEPTED_BYTES_MAX = 1 << 20  # of what a decision wrote beside its keys: the rest comes by gossip alone
 FRAME_SPARE_BYTES = 2 << 20  # of a frame besides the longest value: an address book, a batch
 # What any node may be set to (proto-max-bulk-len), and so what a peer may hold from before it was set to less. A frame
 # with it has to be read: else the link breaks each time it comes, and nothing else of that peer comes either.
@@ -162,13 +163,22 @@ class Replica:
         return self._flush_ms is not None and waiting_bytes < self.core.policy.batch_bytes
 
     def flush(self, now: Now) -> list[Output]:
+        return self._flush(now)[0]
+
+    def _flush(self, now: Now) -> tuple[list[Output], list[bytes]]:
+        """Also what was written, up to ACCEPTED_BYTES_MAX."""
         self._flush_ms = None
         effects: list[Effect] = []
+        written: list[bytes] = []
+        size = 0
         if self.engine.outbox_overflowed():
             effects += self.core.overflowed(now)
         while payload := self.engine.drain(self.core.policy.batch_bytes):
             effects += self.core.wrote(payload, now)
-        return self._done(effects, now)
+            size += len(payload)
+            if size <= ACCEPTED_BYTES_MAX:
+                written.append(payload)
+        return self._done(effects, now), written
 
     def publish(self, channel: bytes, message: bytes, now: Now) -> list[Output]:
         """Publishes to the subscribers on all other nodes, after all writes before."""
@@ -244,10 +254,12 @@ class Replica:
 
     def served(self, who: int, number: int, outcome: int, replies: bytes, records: Fetched, now: Now) -> list[Output]:
         """Of a collection the records say who is in it, and not who was taken out; of COPY to another database and of a
-        script they say nothing of what else was written. Then all that was written goes before the answer, on its link.
+        script they say nothing of what else was written. Then all that was written goes before the answer, on its link;
+        and where a majority decides, it is among what a majority has accepted.
         """
-        outputs = self.flush(now) if records.partial and self.engine.waiting_bytes() else []
-        return outputs + self._done(self.core.served(who, number, outcome, replies, records.pieces, now), now)
+        outputs, written = self._flush(now) if records.partial and self.engine.waiting_bytes() else ([], [])
+        pieces = records.pieces + (written if self.core.majority.is_on else [])
+        return outputs + self._done(self.core.served(who, number, outcome, replies, pieces, now), now)
 
     def hand_over(self, now: Now) -> list[Output]:
         return self._done(self.core.hand_over(now), now)
