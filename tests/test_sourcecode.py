@@ -166,6 +166,7 @@ TESTED_BY = (
     ("respram/commands/running.py", "tests/commands/test_dispatch.py"),
     ("respram/program.py", "tests/commands/test_programs.py"),
     ("respram/scripting/scripts.py", "tests/commands/test_scripts.py"),
+    ("respram/commands/script_calls.py", "tests/commands/test_scripts.py"),
     ("respram/commands/stats.py", "tests/commands/test_info.py"),
     ("respram/commands/client_line.py", "tests/commands/test_clients.py"),
     ("respram/commands/peers.py", "tests/commands/test_cluster.py"),

@@ -153,7 +153,7 @@ static bool is_inside(uint8_t hot) {
         && hot != HOT_exec && hot != HOT_discard && hot != HOT_watch && hot != HOT_unwatch;
 }
 
-/* The TTL that a script sees for a default TTL: see commands/scripts.py. */
+/* The TTL that a script sees for a default TTL: see commands/script_calls.py. */
 static bool is_endless(Engine *engine, const Session *session, const Command *command, int64_t now_ms) {
     if (command->hot != HOT_ttl && command->hot != HOT_pttl && command->hot != HOT_expiretime
         && command->hot != HOT_pexpiretime)

@@ -151,7 +151,7 @@ class Programs:
         if reply is not None and name in LIVES:
             row = self._keyspace.row(session.db, argv[1], now_ms)
             if row is not None and row.implicit:
-                return b":-1\r\n"  # an implicit deadline counts as none: see commands/scripts.py
+                return b":-1\r\n"  # an implicit deadline counts as none: see commands/script_calls.py
         return reply
 
     def _called(self, session: Session, argv: list[bytes], now_ms: int) -> Value:

@@ -5,6 +5,7 @@ others are for `dispatch`.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isnan
 
@@ -25,6 +26,8 @@ ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
 LET_GO_AT_ONCE = 1024  # members that one command removes; `dispatch` removes more
 ADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch"})
 DIGITS_MAX = 15  # a double represents all numbers with this many digits
+
+Covers = Callable[[Order], tuple[int, int]]  # the first rank, and how many
 
 
 def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -180,24 +183,11 @@ def zrevrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], no
 
 
 def zcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    ends = _ends(argv[2], argv[3]) if len(argv) == 4 else None
-    head = keyspace.row(session.db, argv[1], now_ms) if ends is not None else None
-    if ends is None or (head is not None and head.kind != ZSET):
-        return None
-    keyspace.hits += head is not None
-    keyspace.misses += head is None
-    order = _order(keyspace, head)
-    return b":%d\r\n" % (0 if order is None else _cover(order, ends)[1])
+    return _count(keyspace, session, argv, _by_score(argv), now_ms)
 
 
 def zremrangebyscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    ends = _ends(argv[2], argv[3]) if len(argv) == 4 else None
-    head = keyspace.row(session.db, argv[1], now_ms) if ends is not None else None
-    if ends is None or (head is not None and head.kind != ZSET):
-        return None
-    order = _order(keyspace, head)
-    start, count = (0, 0) if order is None else _cover(order, ends)
-    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebyscore", now_ms)
+    return _let_go_range(keyspace, session, argv, _by_score(argv), b"zremrangebyscore", now_ms)
 
 
 def zrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -209,24 +199,45 @@ def zrevrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_
 
 
 def zlexcount(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _count(keyspace, session, argv, _by_name(argv), now_ms)
+
+
+def zremrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    return _let_go_range(keyspace, session, argv, _by_name(argv), b"zremrangebylex", now_ms)
+
+
+def _by_score(argv: list[bytes]) -> Covers | None:
+    """What lies between two scores. None: `dispatch` reads them."""
+    ends = _ends(argv[2], argv[3]) if len(argv) == 4 else None
+    return None if ends is None else lambda order: _cover(order, ends)
+
+
+def _by_name(argv: list[bytes]) -> Covers | None:
     names = _name_ends(argv[2], argv[3]) if len(argv) == 4 else None
-    head = keyspace.row(session.db, argv[1], now_ms) if names is not None else None
-    if names is None or (head is not None and head.kind != ZSET):
+    return None if names is None else lambda order: _cover_names(order, names)
+
+
+def _count(
+    keyspace: Keyspace, session: Session, argv: list[bytes], covers: Covers | None, now_ms: int
+) -> bytes | None:  # fmt: skip
+    head = keyspace.row(session.db, argv[1], now_ms) if covers is not None else None
+    if covers is None or (head is not None and head.kind != ZSET):
         return None
     keyspace.hits += head is not None
     keyspace.misses += head is None
     order = _order(keyspace, head)
-    return b":%d\r\n" % (0 if order is None else _cover_names(order, names)[1])
+    return b":%d\r\n" % (0 if order is None else covers(order)[1])
 
 
-def zremrangebylex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    names = _name_ends(argv[2], argv[3]) if len(argv) == 4 else None
-    head = keyspace.row(session.db, argv[1], now_ms) if names is not None else None
-    if names is None or (head is not None and head.kind != ZSET):
+def _let_go_range(
+    keyspace: Keyspace, session: Session, argv: list[bytes], covers: Covers | None, event: bytes, now_ms: int
+) -> bytes | None:  # fmt: skip
+    head = keyspace.row(session.db, argv[1], now_ms) if covers is not None else None
+    if covers is None or (head is not None and head.kind != ZSET):
         return None
     order = _order(keyspace, head)
-    start, count = (0, 0) if order is None else _cover_names(order, names)
-    return _let_go(keyspace, session, argv, order, start, count, b"zremrangebylex", now_ms)
+    start, count = (0, 0) if order is None else covers(order)
+    return _let_go(keyspace, session, argv, order, start, count, event, now_ms)
 
 
 def zpopmin(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
