@@ -62,7 +62,8 @@ DEF REPLIES_BYTES_MAX = 524288  # or so many bytes of them: the processor's cach
 DEF EVENTS_MAX = 384  # sockets served in one turn
 DEF CROWD = 8  # with more events the clock is read for each
 DEF CHEAP_MAX = 65535  # cheap reads are counted up to here
-DEF RANKS = 17  # one for each length that such a count has in bits
+DEF RANK_BITS = 4  # clients of about the same count are equals
+DEF RANKS = 5
 DEF TURN_US = 5000  # of a turn; one client's share may be as much again, since nothing can be interrupted
 DEF DEBT_US_MIN = 500  # a client that owes less delays nobody
 DEF DEBT_HALVED_MS = 32
@@ -361,11 +362,11 @@ cdef class NativePump:
         memcpy(fresh, ordered, count * sizeof(int))
 
     cdef inline int rank_of(self, int fd) noexcept:
-        """0 for the most cheap reads."""
-        cdef uint32_t cheap = self.watches[fd].cheap
+        """0 for the most cheap reads. A rank is a factor of 16."""
+        cdef uint32_t cheap = self.watches[fd].cheap >> 3
         cdef int rank = RANKS - 1
         while cheap:
-            cheap >>= 1
+            cheap >>= RANK_BITS
             rank -= 1
         return rank
 

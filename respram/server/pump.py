@@ -13,6 +13,7 @@ makes no Python call for a read of plain hot commands.
 import asyncio
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -26,6 +27,7 @@ TURN_US = 5_000  # of a turn; the last client served may take longer
 DEBT_US_MIN = 500  # a client that owes less delays nobody
 DEBT_HALVED_US = 32_000
 CHEAP_MAX = 65_535  # cheap reads are counted up to here
+RANK_BITS = 4  # clients of about the same count are equals
 
 
 class Watched(Protocol):
@@ -144,20 +146,21 @@ class PortablePump:
 
     def _ready(self) -> None:
         assert self.epoll is not None
-        at_us = micros()
-        fresh, passed = self._in_turn([fd for fd, _ in self.epoll.poll(0, EVENTS_MAX)], at_us)
+        at_us = worked_us()
+        fresh, passed = self._in_turn([fd for fd, _ in self.epoll.poll(0, EVENTS_MAX)])
         at_us = self._serve(fresh, at_us, at_us + TURN_US)
         self._serve(passed, at_us, at_us + TURN_US // 2)
         if self.weigh is not None and self.unweighed_bytes >= self.weigh_bytes:
             self.unweighed_bytes = 0
             self.weigh()
 
-    def _in_turn(self, ready: list[int], at_us: int) -> tuple[list[int], list[int]]:
+    def _in_turn(self, ready: list[int]) -> tuple[list[int], list[int]]:
         """Splits the ready clients into new ones and those that had no place in the last turns. New ones are ordered
         by debt, then by cheap reads: the cost of the next command is known only after it has run.
         """
+        at_us = micros()
         fresh = [fd for fd in ready if fd not in self.passed]
-        fresh.sort(key=lambda fd: (self._debt_us(fd, at_us), -self.cheap.get(fd, 0).bit_length()))
+        fresh.sort(key=lambda fd: (self._debt_us(fd, at_us), -(self.cheap.get(fd, 0).bit_length() // RANK_BITS)))
         there = set(ready)
         return fresh, [fd for fd in self.passed if fd in there]
 
@@ -183,11 +186,12 @@ class PortablePump:
         return owed_us if owed_us > DEBT_US_MIN else 0.0
 
     def _charge(self, fd: int, since_us: int) -> int:
-        """Charges a client for the time since then, and returns the time."""
-        at_us = micros()
+        """Charges a client for the work since then, and returns the time of the work."""
+        at_us = worked_us()
         if at_us - since_us > DEBT_US_MIN:
             self.cheap.pop(fd, None)
-            self.debts[fd] = self._debt_us(fd, at_us) + at_us - since_us, at_us
+            now_us = micros()
+            self.debts[fd] = self._debt_us(fd, now_us) + at_us - since_us, now_us
         return at_us
 
     def hold(self, client: Watched, waiting: bool) -> None:
@@ -262,7 +266,7 @@ class PortablePump:
         """Continues unfinished batches by one turn's worth each, until the time is up; other clients are served between
         the turns. A batch that is still unfinished goes to the end of the row."""
         self.called = False
-        begun_us = at_us = micros()
+        begun_us = at_us = worked_us()
         for client in list(self.unfinished):
             if client in self.unfinished:  # an earlier one may have closed it
                 del self.unfinished[client]
@@ -271,6 +275,11 @@ class PortablePump:
                 if at_us - begun_us > TURN_US:
                     break
         self._see_to_the_rest()
+
+
+def worked_us() -> int:
+    """Processor time of this thread: whoever is served while the machine is busy owes nothing for that."""
+    return time.thread_time_ns() // 1_000
 
 
 def make_pump(engine: Engine, loop: asyncio.AbstractEventLoop) -> Pump:
