@@ -11,8 +11,8 @@ A collection is a head and its members (decision 0120). The head is the key's ow
 no value; a member is a record of a space of its own, `16 * kind + database`, under `u32 length of the key | key |
 name`. A mark, in the spaces from 64 on, is a stub under the key: what is older than it is cleared.
 
-A stub of databases 0 to 15 may have no key, but its name, which stands in the key's place (`stub_name`): who made it
-small forgot the key (decision 0081).
+A stub of a key or of a member may have no key, but its name, which stands in the key's place (`stub_name`): who made it
+small forgot the key (decisions 0081, 0203).
 
 A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
 where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
@@ -36,6 +36,7 @@ KIND = 3 << KIND_SHIFT  # HASH, SET or ZSET: the head of a collection; 0: a stri
 NAMED = 128  # a stub, with the name of its key in the key's place
 FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED | KIND | NAMED
 STUB_NAME_BYTES = 16
+NAME_SPACE = 0x3F  # these bits of a name's last byte are its space
 
 HEADER = Struct("<BBIIQQQ")
 SHADOW = Struct("<Q")
@@ -73,19 +74,19 @@ class Record:
     implicit: bool = False
     seal: Seal | None = None
     kind: int = 0
-    named: bool = False  # `key` is the name of a key: in stubs only
+    named: bool = False  # `key` is the name of a key or a member: only in a stub
 
     @property
     def stamp(self) -> tuple[int, int]:
         return (self.clock, self.node)
 
 
-def stub_name(db: int, key: bytes) -> bytes:
-    """124 bits of BLAKE2s over database and key, and 4 that are the database. No two keys are known to have one name,
-    nor can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c.
+def stub_name(space: int, key: bytes) -> bytes:
+    """122 bits of BLAKE2s over the space and a key or member in it, and 6 that are the space. No two keys are known
+    to have one name, nor can anybody make such a pair; docs/decisions/0081 has the reasons. The twin of native/names.c.
     """
-    name = hashlib.blake2s(key, digest_size=STUB_NAME_BYTES, salt=bytes((db,)), person=b"stubname").digest()
-    return name[:-1] + bytes((name[-1] & 0xF0 | db,))
+    name = hashlib.blake2s(key, digest_size=STUB_NAME_BYTES, salt=bytes((space,)), person=b"stubname").digest()
+    return name[:-1] + bytes((name[-1] & ~NAME_SPACE | space,))
 
 
 def member_key(key: bytes, name: bytes) -> bytes:
@@ -190,11 +191,16 @@ def unpack(payload: bytes) -> Iterator[Record]:
         key = payload[at : at + key_bytes]
         value = None if flags & STUB else payload[at + key_bytes : at + key_bytes + value_bytes]
         at += key_bytes + value_bytes
-        if is_member(db) and not _names_a_member(key):
-            raise PeerError("record of no member")
         named = bool(flags & NAMED)
-        if named and (key_bytes != STUB_NAME_BYTES or key[-1] & 0xF != db):
-            raise PeerError("record header out of range")
+        if is_member(db) and not named and not _names_a_member(key):
+            raise PeerError("record of no member")
+        if named:
+            if key_bytes != STUB_NAME_BYTES:
+                raise PeerError("record header out of range")
+            if db < DATABASES:  # in files of version 4 bits of the hash stand above those of the database
+                key = key[:-1] + bytes((key[-1] & ~NAME_SPACE | key[-1] & DATABASES - 1,))
+            if key[-1] & NAME_SPACE != db:
+                raise PeerError("record header out of range")
         kind = (flags & KIND) >> KIND_SHIFT
         yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind, named)
 
@@ -202,7 +208,7 @@ def unpack(payload: bytes) -> Iterator[Record]:
 def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
     """A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a
     stub.
-    Only a key's stub with a shadow goes by a name."""
+    Only a stub of a key, with a shadow, or of a member goes by a name."""
     if (
         flags & KIND
         and (flags & (STUB | SEALED) or value_bytes or db >= DATABASES)
@@ -210,7 +216,7 @@ def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
         and not flags & STUB
     ):
         return True
-    if flags & NAMED and (flags & (STUB | SHADOWED) != STUB | SHADOWED or db >= DATABASES):
+    if flags & NAMED and (not flags & STUB or db < DATABASES and not flags & SHADOWED or db >= MARKS):
         return True
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
 

@@ -7,11 +7,12 @@ An id is a keyed 64-bit hash of a record's key and stamp, moved by its shadow:
     point = SipHash-1-3(k0 = ids_key, k1 = 0; db u8 | name) >> 34 << 2
 
 all little-endian. Of databases 0 to 15 the name of a key (`stub_name` of record.py) stands for it in a point, and in
-the id of what has a shadow, live or a stub: a stub has no key, and must have the id of the record that it was. In the
-other spaces the key itself stands there. The key of the hash comes from the cluster's secret, so that no client can
-make two records that look like one. The shadow is part of it because two nodes may hold one stamp under different
-shadows, and must be able to see that. A point is a place on a circle of 2**32, of which every fourth is used; its top
-12 bits name one of 4,096 partitions.
+the id of what has a shadow, live or a stub: a stub has no key, and must have the id of the record that it was. The name
+of a member stands in its point and its id: a cleared member is a stub without a shadow. In the other spaces the key
+itself stands there. The key of the hash comes from the cluster's secret, so that no client can make two records that
+look like one. The shadow is part of it because two nodes may hold one stamp under different shadows, and must be able
+to see that. A point is a place on a circle of 2**32, of which every fourth is used; its top 12 bits name one of 4,096
+partitions.
 
 Why this hash: in C it takes about 20 ns for a short key, and CPython carries it too, for its own compiled
 files (0.06 us a call, where keyed BLAKE2b takes 0.31 us and SipHash in Python 13 us). The one in CPython is
@@ -21,7 +22,7 @@ used only where it agrees with ours on a test vector; else ours serves, slowly.
 from collections.abc import Callable
 from struct import Struct
 
-from respram.record import DATABASES, stub_name
+from respram.record import MARKS, NAME_SPACE, is_member, stub_name
 
 M64 = (1 << 64) - 1
 SPREAD = 0x9E3779B97F4A7C15
@@ -77,13 +78,15 @@ keyed_hash = _fastest()
 
 
 def identity(ids_key: int, db: int, key: bytes, clock: int, node: int, shadow_ms: int) -> int:
+    if is_member(db):
+        return identity_by_name(ids_key, stub_name(db, key), clock, node, shadow_ms)
     if not shadow_ms:
         return keyed_hash(ids_key, _STAMPED.pack(clock, node, db) + key)
-    return _shadowed(ids_key, db, stub_name(db, key) if db < DATABASES else key, clock, node, shadow_ms)
+    return _shadowed(ids_key, db, stub_name(db, key) if db < MARKS else key, clock, node, shadow_ms)
 
 
 def identity_by_name(ids_key: int, name: bytes, clock: int, node: int, shadow_ms: int) -> int:
-    return _shadowed(ids_key, name[-1] & 0xF, name, clock, node, shadow_ms)
+    return _shadowed(ids_key, name[-1] & NAME_SPACE, name, clock, node, shadow_ms)
 
 
 def _shadowed(ids_key: int, db: int, named: bytes, clock: int, node: int, shadow_ms: int) -> int:
@@ -98,11 +101,11 @@ def mark_of(ids_key: int) -> int:
 
 
 def point(ids_key: int, db: int, key: bytes) -> int:
-    return _placed(ids_key, db, stub_name(db, key) if db < DATABASES else key)
+    return point_by_name(ids_key, stub_name(db, key)) if db < MARKS else _placed(ids_key, db, key)
 
 
 def point_by_name(ids_key: int, name: bytes) -> int:
-    return _placed(ids_key, name[-1] & 0xF, name)
+    return _placed(ids_key, name[-1] & NAME_SPACE, name)
 
 
 def _placed(ids_key: int, db: int, named: bytes) -> int:

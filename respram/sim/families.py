@@ -15,7 +15,7 @@ from random import Random
 
 from respram.engine.api import Entry, Member
 from respram.gossip.policy import Policy
-from respram.record import DATABASES, HASH, MARKS, SET, ZSET, is_member, key_of
+from respram.record import DATABASES, HASH, MARKS, SET, ZSET, is_member, key_of, member_key
 from respram.sim.checker import DATABASES_USED, Violation, know, watched, witness_of
 from respram.sim.network import CALM, Faults
 from respram.sim.world import EPOCH_MS, Node, World, engine_of
@@ -253,8 +253,11 @@ def storm(seed: int, nodes: int = 4, flips: float = 0.0, policy: Policy | None =
     rng = Random(seed)
     world = World(seed, policy or Policy(), make_engine=lambda place, made: watched(engine_of(place, made)))
     families = Families(world)
-    for key in all_keys():
-        know(key)
+    for db, key in all_keys():
+        know((db, key))
+        for kind in KINDS:
+            for number in range(NAMES):
+                know((kind * DATABASES + db, member_key(key, b"m%d" % number)))
     world.after_event = families.after_event
     for place in range(nodes):
         world.add(is_root=place < 2, offset_ms=rng.randint(-700, 700))

@@ -46,7 +46,7 @@ def test_a_hello_is_refused_with_the_reason_in_both_logs(changes: dict[str, obje
 
 
 @pytest.mark.parametrize("address", [b"host-512:7000", b""])
-@pytest.mark.parametrize("changes", [{"network": b"another"}, {"version": 1}])
+@pytest.mark.parametrize("changes", [{"network": b"another"}, {"version": 1}, {"version": 4}])
 def test_who_dials_a_wrong_network_or_version_is_warned(changes: dict[str, object], address: bytes) -> None:
     """Every line about a node that was told to join another network was at the level INFO. Who is dialled need do
     nothing.

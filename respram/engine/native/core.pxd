@@ -306,7 +306,7 @@ cdef extern from "engine.h":
     int stubs_walk(const Stubs *, SeeStub, void *) except -1
     uint32_t stubs_find_key(const Stubs *, int, Span)
     const Stub *stub_at(const Stubs *, uint32_t)
-    int64_t stub_shadow_ms(const Stub *)
+    int64_t stub_end_ms(const Stub *)
     uint64_t stubs_bytes(const Stubs *)
     int64_t stubs_next_ms(const Stubs *)
     bint stub_pack(const Engine *, uint32_t, const Span *, Buffer *)

@@ -24,21 +24,22 @@ static int64_t stamp_of(uint64_t clock) {
     return (int64_t)(clock >> STAMP_GRANULE_SHIFT);
 }
 
-/* `named`: a key, or the name of one that has a shadow; so that a stub, which has no key, has the id of its record. */
+/* `named`: a key, or the name of one that has a shadow, or that of a member. So a stub, which has no key, has the id of
+ * its record. */
 uint64_t digest_id(const Engine *engine, uint64_t clock, uint16_t node, int db, Span named, int64_t shadow_ms) {
     uint64_t words[2] = {clock, engine->nodes.numbers[node]};
     return hash_words(engine->digests.ids_key, words, 2, (uint8_t)db, named) + (uint64_t)shadow_ms * SPREAD;
 }
 
-static uint64_t identity(const Engine *engine, const Record *record) {
+static uint64_t identity(Engine *engine, const Record *record) {
     Span key = record_key(record);
-    if (likely(!(record->flags & RECORD_SHADOWED)))
-        return digest_id(engine, record->clock, record->node, record->db, key, 0);
-    if (record->db >= DATABASES)
-        return digest_id(engine, record->clock, record->node, record->db, key, record_shadow_ms(record));
-    Name name = stub_name(record->db, key);
-    return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES},
-        record_shadow_ms(record));
+    int64_t shadow_ms = record_shadow_ms(record);
+    bool is_fresh = engine->digests.named_record == record; /* it was placed by its name a moment ago */
+    engine->digests.named_record = NULL; /* its block may be another's soon */
+    if (record->db >= MARKS || likely(record->db < DATABASES && !shadow_ms))
+        return digest_id(engine, record->clock, record->node, record->db, key, shadow_ms);
+    Name name = is_fresh ? engine->digests.named : stub_name(record->db, key);
+    return digest_id(engine, record->clock, record->node, record->db, (Span){name.bytes, NAME_BYTES}, shadow_ms);
 }
 
 /* -- changes ------------------------------------------------------------------------------------- */
@@ -178,7 +179,7 @@ void digest_add_stub(Engine *engine, uint32_t number) {
 void digest_drop_stub(Engine *engine, uint32_t number, uint64_t successor) {
     Digests *digests = &engine->digests;
     const Stub *stub = stub_at(&engine->stubs, number);
-    Granule *end = digest_granule(digests, stub_shadow_ms(stub) >> GRANULE_SHIFT), *stamp = NULL;
+    Granule *end = digest_granule(digests, stub_end_ms(stub) >> GRANULE_SHIFT), *stamp = NULL;
     always(end && end->stubs);
     granule_unlist_stub(engine, end, number);
     if (digests->kept) {

@@ -52,6 +52,8 @@ typedef struct Digests {
     uint64_t young_count, young_capacity, young_last;
     int64_t young_from; /* stamp granules before it are no longer counted apart */
     Links *partitions;
+    Name named;         /* of this record, which is new; else NULL */
+    const Record *named_record;
     uint64_t bytes;     /* of what does not come from the arena */
 } Digests;
 

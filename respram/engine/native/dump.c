@@ -1,6 +1,6 @@
 /* All records in the order of their points, in pieces that any peer can go on from.
  *
- * A point is a hash of the key's name (of a member's, a mark's or a script's key itself) under the enclave's key; its
+ * A point is a hash of the key's or member's name (of a mark's or a script's key itself) under the enclave's key; its
  * upper 14 bits name a partition. Each partition is a ring through the traces of its records, joined when a key is new
  * and left when it is gone: an overwrite does not touch it. So a piece of a dump looks at the partitions that it sends
  * and at no other, and sorts some sixty of a million records at a time; a walk along the table would look at everything
@@ -26,12 +26,15 @@ static uint64_t point_in(uint64_t partition, const Trace *trace) {
     return partition << PARTITION_SHIFT | (uint64_t)trace->point << POINT_SHIFT;
 }
 
-static uint32_t point_of(const Engine *engine, const Record *record) {
-    if (record->db >= DATABASES)
-        return key_point(engine->digests.ids_key, record->db, record_key(record));
-    Name name = stub_name(record->db, record_key(record));
-    return name_point(engine->digests.ids_key, &name);
+static uint32_t point_of(Engine *engine, const Record *record) {
+    Digests *digests = &engine->digests;
+    if (record->db >= MARKS)
+        return key_point(digests->ids_key, record->db, record_key(record));
+    digests->named = stub_name(record->db, record_key(record));
+    digests->named_record = record;
+    return name_point(digests->ids_key, &digests->named);
 }
+
 
 /* A new record, whose key is in place, joins its partition; it is counted later. */
 void dump_enter(Engine *engine, Record *record) {
@@ -71,7 +74,7 @@ Record *dump_find(const Engine *engine, const Name *name) {
     const Links *ring = &engine->digests.partitions[point >> PARTITION_SHIFT];
     for (const Links *at = next_of(ring); at != ring; at = next_of(at)) {
         const Record *record = record_with(at);
-        if (record->db != name_db(name) || trace_of(record)->point != (uint16_t)(point >> POINT_SHIFT))
+        if (record->db != name_space(name) || trace_of(record)->point != (uint16_t)(point >> POINT_SHIFT))
             continue;
         Name own = stub_name(record->db, record_key(record));
         if (memcmp(&own, name, sizeof own) == 0)
@@ -92,7 +95,7 @@ static int gather_stub(void *context, uint32_t number) {
     const Engine *engine = gathering->engine;
     const Stub *stub = stub_at(&engine->stubs, number);
     Placed one = {name_point(engine->digests.ids_key, &stub->name), stub_id(engine, stub), NULL, number};
-    if (one.point < gathering->first || stub_shadow_ms(stub) <= gathering->now_ms)
+    if (one.point < gathering->first || stub_end_ms(stub) <= gathering->now_ms)
         return 0;
     return buffer_append(gathering->placed, &one, sizeof one) ? 0 : -1;
 }

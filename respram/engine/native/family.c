@@ -324,7 +324,7 @@ static bool prepare(Engine *engine, const Record *record, uint32_t stub, int db,
         return true;
     family->held = true;
     const Stub *old = stub ? stub_at(&engine->stubs, stub) : NULL;
-    int64_t end_ms = record ? record_end_ms(record) : old ? stub_shadow_ms(old) : 0, last_ms = 0;
+    int64_t end_ms = record ? record_end_ms(record) : old ? stub_end_ms(old) : 0, last_ms = 0;
     uint64_t cleared = !record ? (old ? stub_clock(old) : 0) : is_over ? family_ended_at(record) : record->clock;
     uint64_t number = engine->nodes.numbers[record ? record->node : old ? old->node : node];
     bool is_early = record && record_kind(record) == kind && clock >= (uint64_t)record_deadline_ms(record) << 16;
@@ -382,7 +382,7 @@ bool family_is_cleared(Engine *engine, int space, Span member, uint64_t clock, i
     const Record *record = table_find(&engine->tables[db], hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     if (stub)
-        return stub_shadow_ms(stub_at(&engine->stubs, stub)) > now_ms
+        return stub_end_ms(stub_at(&engine->stubs, stub)) > now_ms
         && clock <= stub_clock(stub_at(&engine->stubs, stub));
     if (!record || record_end_ms(record) <= now_ms)
         return false; /* nothing that ended with it can be alive anywhere */

@@ -156,7 +156,7 @@ static uint32_t stub_from(const Engine *engine, const Granule *granule, uint32_t
     if (!(place & STUB_PLACE))
         return granule->first_stub;
     const Stub *stub = stub_if_used(&engine->stubs, place & ~STUB_PLACE);
-    return stub && stub_shadow_ms(stub) >> GRANULE_SHIFT == granule->number ? place & ~STUB_PLACE : 0;
+    return stub && stub_end_ms(stub) >> GRANULE_SHIFT == granule->number ? place & ~STUB_PLACE : 0;
 }
 
 static bool stub_belongs(const Stub *stub, const Selection *selection) {

@@ -134,7 +134,7 @@ cdef object homes_fetch(Engine *c, int db, bytes keys, int64_t now_ms):
 cdef bint homes_fetch_one(Engine *c, int db, Span key, int64_t now_ms, Buffer *out, bint *collections) noexcept:
     cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, key), key)
     cdef uint32_t stub = stubs_find_key(&c.stubs, db, key) if record is NULL else 0
-    if stub and stub_shadow_ms(stub_at(&c.stubs, stub)) > now_ms:
+    if stub and stub_end_ms(stub_at(&c.stubs, stub)) > now_ms:
         return stub_pack(c, stub, &key, out)
     if record is NULL or record_end_ms(record) <= now_ms:
         return True

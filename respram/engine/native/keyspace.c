@@ -220,8 +220,9 @@ static Record *make(Engine *engine, int db, uint64_t hash, Span key, size_t valu
     return record;
 }
 
-/* Makes `record` (NULL: a new one) hold this version; without a value, a stub, but of a key, whose stub is none of
- * the records (stub_bury). What there was of the key before is that record or the stub with this number, or neither. */
+/* Makes `record` (NULL: a new one) hold this version; without a value, a mark, or a stub of what stayed a record for
+ * want of memory (others: stub_bury). What there was of the key before is that record or the stub with this number, or
+ * neither. */
 Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Span key, const Content *content,
                        uint64_t clock, uint16_t node, int64_t deadline_ms, int64_t shadow_ms, bool implicit,
                        int64_t now_ms, uint32_t stub) {
@@ -350,7 +351,7 @@ static int64_t shadow_left(const Engine *engine, const Record *replaced, uint32_
         || (replaced && replaced->flags & RECORD_KIND);
     if (!(replaced || stub) || !is_remembered)
         return 0;
-    int64_t last_ms = replaced ? record_end_ms(replaced) : stub_shadow_ms(stub_at(&engine->stubs, stub));
+    int64_t last_ms = replaced ? record_end_ms(replaced) : stub_end_ms(stub_at(&engine->stubs, stub));
     return last_ms > deadline_ms ? last_ms : 0;
 }
 
@@ -459,9 +460,9 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     int64_t shadow_ms = shadow_left(engine, record, 0, now_ms);
     if (!shadow_ms) {
         keyspace_remove(engine, record, clock);
-    } else if (db < DATABASES) {
+    } else if (db < MARKS) {
         Name name = stub_name(db, key);
-        if (!stub_bury(engine, record, 0, &name, clock, 0, shadow_ms, now_ms))
+        if (!stub_bury(engine, record, 0, &name, clock, 0, 0, shadow_ms, now_ms))
             return false;
     } else if (!keyspace_write(engine, record, db, hash, key, NULL, clock, 0, now_ms, shadow_ms, false, now_ms, 0)) {
         return false;
@@ -474,9 +475,11 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
 }
 
 /* -- forgetting ---------------------------------------------------------------------------------- */
-/* Of a space whose stubs are records: it stays one, under its key. Without memory for a smaller block it keeps the
- * one it has. */
+/* Of a member. Without memory for a stub it stays a record, under its key; without memory for a smaller block it keeps
+ * the one it has. */
 static void become_stub(Engine *engine, Record *record, int64_t now_ms) {
+    if (is_member(record->db) && stub_of_member(engine, record, now_ms))
+        return;
     if (is_member(record->db) && kin_of(engine, record)->family)
         family_unlink(engine, record);
     Span key = record_key(record);

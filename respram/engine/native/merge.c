@@ -35,13 +35,14 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
 }
 
 /* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a
- * stub. Only a key's stub with a shadow goes by a name. */
+ * stub. Only a stub of a key, with a shadow, or of a member goes by a name. */
 static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
     if (flags & RECORD_KIND && (flags & (RECORD_STUB | PACKED_SEALED) || value_bytes || db >= DATABASES))
         return true;
     if (db >= MARKS && db < SCRIPTS && !(flags & RECORD_STUB))
         return true;
-    if (flags & PACKED_NAMED && (!(flags & RECORD_STUB) || !(flags & RECORD_SHADOWED) || db >= DATABASES))
+    if (flags & PACKED_NAMED
+        && (!(flags & RECORD_STUB) || (!(flags & RECORD_SHADOWED) && db < DATABASES) || db >= MARKS))
         return true;
     return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
            || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));
@@ -84,7 +85,7 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
     }
     if (key_bytes + value_bytes > (uint64_t)(end - from))
         return false;
-    if (is_member(record->db)
+    if (is_member(record->db) && !(record->flags & PACKED_NAMED)
         && (key_bytes < NAME_LENGTH_BYTES || number_at(from, NAME_LENGTH_BYTES) > key_bytes - NAME_LENGTH_BYTES))
         return false;
     record->key = (Span){from, key_bytes};
@@ -94,7 +95,9 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
         if (key_bytes != NAME_BYTES)
             return false;
         memcpy(&record->name, from, NAME_BYTES);
-        if (name_db(&record->name) != record->db)
+        if (record->db < DATABASES) /* in files of version 4 bits of the hash stand above those of the database */
+            record->name.bytes[NAME_BYTES - 1] &= (uint8_t)~(NAME_SPACE - (DATABASES - 1));
+        if (name_space(&record->name) != record->db)
             return false;
     }
     *at = from + key_bytes + value_bytes;
@@ -144,7 +147,7 @@ static bool find_known(Engine *engine, Arrived *arrived, Buffer *found_key, uint
     *hash = keyspace_hash(engine, arrived->key);
     if (!known->record)
         known->record = table_find(&engine->tables[arrived->db], *hash, arrived->key);
-    if (!known->record && engine->stubs.count && arrived->db < DATABASES)
+    if (!known->record && engine->stubs.count && arrived->db < MARKS)
         known->stub = stubs_find(&engine->stubs, name_arrived(arrived));
     return true;
 }
@@ -204,14 +207,15 @@ static bool widen_record(Engine *engine, Record *record, int64_t ends_ms, const 
     return true;
 }
 
-/* A stub's own deadline lies before its shadow, so the later end of the two is the shadow. */
 static bool widen_stub(Engine *engine, uint32_t number, int64_t ends_ms, const Arrived *older, int64_t now_ms) {
     const Stub *stub = stub_at(&engine->stubs, number);
-    int64_t shadow_ms = shadow_of(0, stub_shadow_ms(stub), ends_ms, (int64_t)older->shadow_ms);
-    if (shadow_ms == stub_shadow_ms(stub))
+    int64_t deadline_ms = stub_deadline_ms(stub), own_ms = stub_shadow_ms(stub);
+    int64_t shadow_ms = shadow_of(deadline_ms, own_ms, ends_ms, (int64_t)older->shadow_ms);
+    if (shadow_ms == own_ms)
         return true;
     Name name = stub->name;
-    return stub_write(engine, number, &name, stub_clock(stub), stub->node, shadow_ms, now_ms);
+    return stub_write(engine, number, &name, stub_clock(stub), stub->node, deadline_ms, shadow_ms,
+                      now_ms);
 }
 
 static bool widen(Engine *engine, Known known, const Arrived *older, int64_t now_ms) {
@@ -245,7 +249,8 @@ static bool write(Engine *engine, Known known, uint64_t hash, const Arrived *new
     return written;
 }
 
-/* A key's version without a value. Of a head that is over already a mark remembers the end: a stub has no deadline. */
+/* A key's or a member's version without a value. Of a head that is over already a mark remembers the end: a stub has
+ * no deadline. */
 static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int64_t shadow_ms, int64_t now_ms) {
     Seal none = {0};
     uint64_t ended = newer->deadline_ms << 16;
@@ -254,8 +259,8 @@ static bool bury(Engine *engine, Known known, uint64_t hash, Arrived *newer, int
         : newer->clock, newer->node, shadow_ms, now_ms))
         return false;
     int32_t node = nodes_intern(&engine->nodes, newer->node, &none);
-    return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock, (uint16_t)node,
-                                  shadow_ms, now_ms);
+    return node >= 0 && stub_bury(engine, known.record, known.stub, name_arrived(newer), newer->clock,
+                                  (uint16_t)node, (int64_t)newer->deadline_ms, shadow_ms, now_ms);
 }
 
 static void remove_known(Engine *engine, Known known, uint64_t cleared) {
@@ -311,7 +316,9 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     if (record)
         shadow_ms = shadow_of(deadline_ms, shadow_ms, record_deadline_ms(record), record_shadow_ms(record));
     else if (known.stub)
-        shadow_ms = shadow_of(deadline_ms, shadow_ms, 0, stub_shadow_ms(stub_at(&engine->stubs, known.stub)));
+        shadow_ms = shadow_of(deadline_ms, shadow_ms, 0, stub_end_ms(stub_at(&engine->stubs, known.stub)));
+    if (is_member(newer->db) && shadow_ms <= deadline_ms)
+        shadow_ms = 0; /* only a peer at fault says so: a stub could not keep both */
     if (newer->flags & RECORD_STUB && newer->db < DATABASES && deadline_ms > shadow_ms)
         shadow_ms = deadline_ms; /* of a clock that is ahead of this one */
     bool is_live = !(newer->flags & RECORD_STUB) && deadline_ms > now_ms;
@@ -320,7 +327,7 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     int64_t end_ms = deadline_ms > shadow_ms ? deadline_ms : shadow_ms;
     if (!is_live && end_ms <= now_ms) {
         remove_known(engine, known, newer->clock);
-    } else if (!is_live && newer->db < DATABASES) {
+    } else if (!is_live && newer->db < MARKS) {
         if (!bury(engine, known, hash, newer, shadow_ms, now_ms))
             return NO_ROOM;
     } else if (!write(engine, known, hash, newer, is_live, shadow_ms, now_ms)) {

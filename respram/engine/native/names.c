@@ -1,8 +1,8 @@
-/* A key's name: 124 bits of BLAKE2s over database and key, and 4 bits that are the database.
+/* A key's or a member's name: 122 bits of BLAKE2s over its space and itself, and 6 bits that are its space.
  *
  * A stub holds its key's name and not the key (stubs.c). Two keys of one name would be one key to it: one could be lost
  * by the letting go of the other. So the name is a hash without known collisions, even for somebody who knows how it is
- * made: 2**62 tries for a pair, 2**124 for a given key. It has no secret in it, so that it means the same to a peer,
+ * made: 2**61 tries for a pair, 2**122 for a given key. It has no secret in it, so that it means the same to a peer,
  * and in a file, whatever the secret was then; a secret comes in where names are placed (dump.c, stubs.c).
  * docs/decisions/0081 has the reasons.
  *
@@ -61,12 +61,12 @@ static void take_block(uint32_t state[8], const uint8_t block[BLOCK], uint64_t b
         state[word] ^= v[word] ^ v[word + 8];
 }
 
-Name stub_name(int db, Span key) {
+Name stub_name(int space, Span key) {
     uint32_t state[8], person[2];
     memcpy(state, IV, sizeof state);
     memcpy(person, "stubname", sizeof person);
     state[0] ^= PARAMETERS;
-    state[4] ^= (uint32_t)db; /* the salt */
+    state[4] ^= (uint32_t)space; /* the salt */
     state[6] ^= person[0];
     state[7] ^= person[1];
     size_t at = 0;
@@ -78,13 +78,13 @@ Name stub_name(int db, Span key) {
     take_block(state, block, key.len, true);
     Name name;
     memcpy(name.bytes, state, NAME_BYTES);
-    name.bytes[NAME_BYTES - 1] = (uint8_t)((name.bytes[NAME_BYTES - 1] & 0xf0) | db);
+    name.bytes[NAME_BYTES - 1] = (uint8_t)((name.bytes[NAME_BYTES - 1] & ~NAME_SPACE) | space);
     return name;
 }
 
 /* Where a name stands among all: 30 bits under the enclave's key, above 2 that are 0. ids.py has the formula. */
 uint32_t name_point(const uint64_t ids_key[2], const Name *name) {
-    return key_point(ids_key, name_db(name), (Span){name->bytes, NAME_BYTES});
+    return key_point(ids_key, name_space(name), (Span){name->bytes, NAME_BYTES});
 }
 
 /* The same of a key of a space that has no names. */

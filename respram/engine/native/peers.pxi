@@ -99,7 +99,7 @@ cdef object peers_fetch(Engine *c, int db, bytes key, int64_t now_ms):
     cdef Span span = span_of(key)
     cdef const Record *record = table_find(&c.tables[db], keyspace_hash(c, span), span)
     cdef uint32_t stub = stubs_find_key(&c.stubs, db, span) if record is NULL else 0
-    if stub and stub_shadow_ms(stub_at(&c.stubs, stub)) > now_ms:
+    if stub and stub_end_ms(stub_at(&c.stubs, stub)) > now_ms:
         return packed_stub(c, stub, &span)
     if record is NULL or record_end_ms(record) <= now_ms:
         return b""

@@ -122,23 +122,27 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     record_get_value(record, out + key.len);
 }
 
-/* A stub needs no deadline: its shadow lies behind it. Its stamp's own time stands there, or the shadow, if that is
- * sooner. */
+/* A stub with a shadow needs no deadline, which lies before it. Its stamp's own time stands there, or the shadow, if
+ * that is sooner. */
 bool stub_pack(const Engine *engine, uint32_t number, const Span *key, Buffer *buffer) {
     const Stub *stub = stub_at(&engine->stubs, number);
-    size_t key_bytes = key ? key->len : NAME_BYTES, size = PACKED_HEADER_BYTES + 8 + key_bytes;
+    int64_t shadow_ms = stub_shadow_ms(stub);
+    size_t key_bytes = key ? key->len : NAME_BYTES, size = PACKED_HEADER_BYTES + (shadow_ms ? 8 : 0) + key_bytes;
     if (!buffer_reserve(buffer, size))
         return false;
     uint8_t *out = buffer->bytes + buffer->len;
     int64_t over_ms = (int64_t)(stub_clock(stub) >> 16);
-    *out++ = (uint8_t)(RECORD_STUB | RECORD_SHADOWED | (key ? 0 : PACKED_NAMED));
-    *out++ = (uint8_t)name_db(&stub->name);
+    *out++ = (uint8_t)(RECORD_STUB | (shadow_ms ? RECORD_SHADOWED : 0) | (key ? 0 : PACKED_NAMED));
+    *out++ = (uint8_t)name_space(&stub->name);
     out = put_number(out, key_bytes, 4);
     out = put_number(out, 0, 4);
     out = put_number(out, stub_clock(stub), 8);
     out = put_number(out, engine->nodes.numbers[stub->node], 8);
-    out = put_number(out, (uint64_t)(over_ms < stub_shadow_ms(stub) ? over_ms : stub_shadow_ms(stub)), 8);
-    out = put_number(out, (uint64_t)stub_shadow_ms(stub), 8);
+    if (over_ms > stub_end_ms(stub) || !shadow_ms)
+        over_ms = stub_end_ms(stub);
+    out = put_number(out, (uint64_t)over_ms, 8);
+    if (shadow_ms)
+        out = put_number(out, (uint64_t)shadow_ms, 8);
     if (key_bytes)
         memcpy(out, key ? key->bytes : stub->name.bytes, key_bytes);
     buffer->len += size;

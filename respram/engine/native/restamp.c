@@ -36,7 +36,7 @@ static int find_stub_ahead(void *context, uint32_t number) {
     const Stub *stub = stub_at(&search->engine->stubs, number);
     if (stub_clock(stub) <= search->latest)
         return 0;
-    Ahead ahead = {stub_clock(stub), search->engine->nodes.numbers[stub->node], NULL, number, name_db(&stub->name),
+    Ahead ahead = {stub_clock(stub), search->engine->nodes.numbers[stub->node], NULL, number, name_space(&stub->name),
                    {stub->name.bytes, NAME_BYTES}};
     return buffer_append(&search->found, &ahead, sizeof ahead) ? 0 : -1;
 }
@@ -91,7 +91,9 @@ static bool write_again(Engine *engine, Record *record, uint64_t clock, int64_t 
 static bool write_stub_again(Engine *engine, uint32_t number, uint64_t clock, int64_t now_ms) {
     const Stub *stub = stub_at(&engine->stubs, number);
     Name name = stub->name;
-    return stub_write(engine, number, &name, clock, 0, sooner(stub_shadow_ms(stub), now_ms + SHADOW_MS_MAX), now_ms);
+    return stub_write(engine, number, &name, clock, 0,
+                      sooner(stub_deadline_ms(stub), now_ms + engine->settings.max_ttl_ms),
+                      sooner(stub_shadow_ms(stub), now_ms + SHADOW_MS_MAX), now_ms);
 }
 
 /* How many there were; -1: no memory for all of them, and the next call goes on. */

@@ -6,9 +6,9 @@
  * id, which is made again from what is here; no neighbours in the wheel, since all stubs of a granule are forgotten
  * together, up to 1,024 ms after they could be; and numbers of 32 bits instead of addresses.
  *
- * A key of databases 0 to 15 has a record or a stub, never both. Members and marks (decision 0120) have no names: their
- * stubs are records. A lookup that finds no record asks for the stub, by name; while there are no stubs, no name is
- * made for that.
+ * A key of databases 0 to 15 has a record or a stub, never both; so has a member of a collection. Marks (decision 0120)
+ * have no names: they are records. A lookup that finds no record asks for the stub, by name; while there are no stubs,
+ * no name is made for that.
  *
  * Buckets grow one at a time (linear hashing: Litwin, 1980), and shrink so, between 1 and 1.5 stubs to a bucket: no
  * rehash stops the process, and there are never two tables. They are chosen by the point under the enclave's key, its
@@ -56,7 +56,7 @@ const Stub *stub_if_used(const Stubs *stubs, uint32_t number) {
     if (!number || (number - 1) >> SLAB_SHIFT >= stubs->slab_count || !stubs->slabs[(number - 1) >> SLAB_SHIFT])
         return NULL;
     const Stub *stub = stub_at(stubs, number);
-    return stub_shadow_ms(stub) ? stub : NULL;
+    return stub_end_ms(stub) ? stub : NULL;
 }
 
 static void list_roomy(Stubs *stubs, uint32_t slab) {
@@ -279,10 +279,10 @@ uint32_t stubs_find(const Stubs *stubs, const Name *name) {
     return 0;
 }
 
-uint32_t stubs_find_key(const Stubs *stubs, int db, Span key) {
-    if (likely(!stubs->count) || db >= DATABASES)
+uint32_t stubs_find_key(const Stubs *stubs, int space, Span key) {
+    if (likely(!stubs->count) || space >= MARKS)
         return 0;
-    Name name = stub_name(db, key);
+    Name name = stub_name(space, key);
     return stubs_find(stubs, &name);
 }
 
@@ -346,23 +346,26 @@ int stubs_walk_partition(const Stubs *stubs, uint32_t partition, SeeStub see, vo
 
 /* -- as a record --------------------------------------------------------------------------------- */
 uint64_t stub_id(const Engine *engine, const Stub *stub) {
-    return digest_id(engine, stub_clock(stub), stub->node, name_db(&stub->name), (Span){stub->name.bytes, NAME_BYTES},
-                     stub_shadow_ms(stub));
+    Span name = {stub->name.bytes, NAME_BYTES};
+    return digest_id(engine, stub_clock(stub), stub->node, name_space(&stub->name), name, stub_shadow_ms(stub));
 }
 
 /* -- changes ------------------------------------------------------------------------------------- */
-static void fill(Stub *stub, const Name *name, uint64_t clock, uint16_t node, int64_t shadow_ms) {
+/* Its end is its shadow; where it has none, its deadline. */
+static void fill(Stub *stub, const Name *name, uint64_t clock, uint16_t node, int64_t deadline_ms,
+                 int64_t shadow_ms) {
+    int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
     stub->name = *name;
     stub->clock_low = (uint32_t)clock;
     stub->clock_high = (uint32_t)(clock >> 32);
     stub->node = node;
-    stub->shadow_low = (uint32_t)shadow_ms;
-    stub->shadow_high = (uint16_t)(shadow_ms >> 32);
+    stub->end_low = (uint32_t)end_ms;
+    stub->end_high = (uint16_t)(end_ms >> 32 | (shadow_ms ? 0 : STUB_TIMED));
 }
 
 /* Its end in the order of granules: those before have none, as far as `swept`. */
-static void note_end(Stubs *stubs, int64_t shadow_ms, int64_t now_ms) {
-    int64_t before = (shadow_ms >> GRANULE_SHIFT) - 1, passed = (now_ms >> GRANULE_SHIFT) - 1;
+static void note_end(Stubs *stubs, int64_t end_ms, int64_t now_ms) {
+    int64_t before = (end_ms >> GRANULE_SHIFT) - 1, passed = (now_ms >> GRANULE_SHIFT) - 1;
     if (!stubs->count)
         stubs->swept = passed;
     if (before < stubs->swept)
@@ -388,19 +391,20 @@ void stub_replaced(Engine *engine, uint32_t number, uint64_t clock) {
 }
 
 /* A stub with this stamp takes the place of `before`, if that is one, or is new. False: no memory. */
-bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node, int64_t shadow_ms,
-                int64_t now_ms) {
-    always(shadow_ms > 0 && shadow_ms <= TIME_MS_MAX);
+bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
+                int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
+    int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
+    always(end_ms > 0 && end_ms <= STUB_END_MS_MAX);
     uint32_t number = stubs_take(&engine->stubs);
     if (!number)
         return false;
-    if (!digest_make_stub_room(engine, shadow_ms, clock, now_ms)) {
+    if (!digest_make_stub_room(engine, end_ms, clock, now_ms)) {
         stubs_give(&engine->stubs, number);
         return false;
     }
-    note_end(&engine->stubs, shadow_ms, now_ms);
+    note_end(&engine->stubs, end_ms, now_ms);
     nodes_use(&engine->nodes, node);
-    fill(stub_at(&engine->stubs, number), name, clock, node, shadow_ms);
+    fill(stub_at(&engine->stubs, number), name, clock, node, deadline_ms, shadow_ms);
     digest_add_stub(engine, number);
     if (before)
         drop(engine, before, clock);
@@ -415,18 +419,19 @@ static bool stub_of_record(Engine *engine, Record *record, int64_t now_ms) {
     uint32_t number = stubs_take(&engine->stubs);
     if (!number)
         return false;
-    int64_t shadow_ms = record_shadow_ms(record);
+    int64_t deadline_ms = record_deadline_ms(record), shadow_ms = record_shadow_ms(record);
+    int64_t end_ms = shadow_ms ? shadow_ms : deadline_ms;
     Name name = stub_name(record->db, record_key(record));
-    if (!engine->digests.kept && !digest_make_stub_room(engine, shadow_ms, record->clock, now_ms)) {
+    if (!engine->digests.kept && !digest_make_stub_room(engine, end_ms, record->clock, now_ms)) {
         stubs_give(&engine->stubs, number);
         return false;
     }
     Seal none = {0};
     int32_t node = nodes_intern(&engine->nodes, engine->nodes.numbers[record->node], &none);
     uint16_t known = node < 0 ? record->node : (uint16_t)node; /* at worst the key of its seal is kept longer */
-    note_end(&engine->stubs, shadow_ms, now_ms);
+    note_end(&engine->stubs, end_ms, now_ms);
     nodes_use(&engine->nodes, known);
-    fill(stub_at(&engine->stubs, number), &name, record->clock, known, shadow_ms);
+    fill(stub_at(&engine->stubs, number), &name, record->clock, known, deadline_ms, shadow_ms);
     if (engine->digests.kept)
         digest_turned(engine, record, number);
     else
@@ -463,9 +468,9 @@ bool family_is_over(const Engine *engine, const Record *record, uint8_t kind, ui
 }
 
 /* A stub takes the place of what there is of a key: a record, another stub, or nothing. False: no memory. */
-bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock, uint16_t node,
-                   int64_t shadow_ms, int64_t now_ms) {
-    if (!stub_write(engine, stub, name, clock, node, shadow_ms, now_ms))
+bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
+               uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms) {
+    if (!stub_write(engine, stub, name, clock, node, deadline_ms, shadow_ms, now_ms))
         return false;
     if (!record)
         return true;
@@ -522,6 +527,15 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
         return false;
     }
     keyspace_forget(engine, record, ended);
+    return true;
+}
+
+/* The value of a member is gone, its collection's or its own deadline has come: its name and its stamp stay. The wheel
+ * has let go of it already. False: no memory, and nothing has changed. */
+bool stub_of_member(Engine *engine, Record *record, int64_t now_ms) {
+    if (!stub_of_record(engine, record, now_ms))
+        return false;
+    keyspace_forget(engine, record, 0);
     return true;
 }
 

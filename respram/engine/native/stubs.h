@@ -17,8 +17,8 @@ typedef struct Name { /* names.c */
 typedef struct Stub { /* 44 bytes, aligned to 4: with its share of the buckets at most 48 */
     Name name;
     uint32_t clock_low, clock_high;
-    uint32_t shadow_low;
-    uint16_t shadow_high;
+    uint32_t end_low;
+    uint16_t end_high;   /* 15 bits; above them STUB_TIMED */
     uint16_t node;       /* as in a record */
     uint32_t chain;      /* the next of its bucket, or of the free; numbers are 1 higher than places, 0 is none */
     uint32_t next, prev; /* in the granule of its end */
@@ -37,19 +37,32 @@ typedef struct Stubs {
     int64_t swept;    /* no stub ends in this granule or before */
 } Stubs;
 
-Name stub_name(int db, Span key);
+Name stub_name(int space, Span key);
 uint32_t name_point(const uint64_t ids_key[2], const Name *name);
 uint32_t key_point(const uint64_t ids_key[2], int db, Span key);
-static inline int name_db(const Name *name) {
-    return name->bytes[NAME_BYTES - 1] & 0xf;
+#define NAME_SPACE 0x3f /* these bits of its last byte: its space */
+static inline int name_space(const Name *name) {
+    return name->bytes[NAME_BYTES - 1] & NAME_SPACE;
 }
 
 static inline uint64_t stub_clock(const Stub *stub) {
     return (uint64_t)stub->clock_high << 32 | stub->clock_low;
 }
 
+/* A member that was cleared ends at the deadline that it had; everything else that is a stub with its shadow. */
+#define STUB_TIMED 0x8000
+#define STUB_END_MS_MAX ((INT64_C(1) << 47) - 1) /* the year 6429 */
+
+static inline int64_t stub_end_ms(const Stub *stub) {
+    return (int64_t)((uint64_t)(stub->end_high & (STUB_TIMED - 1)) << 32 | stub->end_low);
+}
+
+static inline int64_t stub_deadline_ms(const Stub *stub) { /* 0: not known any more, and of no use */
+    return stub->end_high & STUB_TIMED ? stub_end_ms(stub) : 0;
+}
+
 static inline int64_t stub_shadow_ms(const Stub *stub) {
-    return (int64_t)((uint64_t)stub->shadow_high << 32 | stub->shadow_low);
+    return stub->end_high & STUB_TIMED ? 0 : stub_end_ms(stub);
 }
 
 typedef int (*SeeStub)(void *context, uint32_t number); /* 0: go on */
@@ -69,12 +82,13 @@ int64_t stubs_next_ms(const Stubs *stubs);
 uint64_t stubs_sweep(Engine *engine, int64_t now_ms, uint64_t budget);
 void stubs_free(Stubs *stubs);
 uint64_t stub_id(const Engine *engine, const Stub *stub);
-bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node, int64_t shadow_ms,
-                int64_t now_ms);
+bool stub_write(Engine *engine, uint32_t before, const Name *name, uint64_t clock, uint16_t node,
+                int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms);
 void stub_replaced(Engine *engine, uint32_t number, uint64_t clock);
 void stub_remove(Engine *engine, uint32_t number);
-bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock, uint16_t node,
-               int64_t shadow_ms, int64_t now_ms);
+bool stub_bury(Engine *engine, Record *record, uint32_t stub, const Name *name, uint64_t clock,
+               uint16_t node, int64_t deadline_ms, int64_t shadow_ms, int64_t now_ms);
+bool stub_of_member(Engine *engine, Record *record, int64_t now_ms);
 bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms);
 
 /* what stubs need of the others: keyspace.c, family.c, digest.c, dump.c */

@@ -51,7 +51,7 @@ static int count_stub(void *context, uint32_t number) {
     Move *move = context;
     Engine *engine = move->engine;
     const Stub *stub = stub_at(&engine->stubs, number);
-    if (!digest_make_stub_room(engine, stub_shadow_ms(stub), stub_clock(stub), move->now_ms))
+    if (!digest_make_stub_room(engine, stub_end_ms(stub), stub_clock(stub), move->now_ms))
         return -1;
     digest_count_stub(engine, number);
     return 0;
@@ -108,6 +108,7 @@ static void begin(Engine *engine, Links *partitions, uint64_t ids_key, int64_t n
 static void stop(Engine *engine) {
     Digests *digests = &engine->digests;
     digests->kept = false;
+    digests->named_record = NULL;
     for (uint64_t place = digests->granule_capacity; place-- > 0;) {
         Granule *granule = digests->granules[place];
         if (!granule)

@@ -24,7 +24,7 @@ from respram.engine.replication import (
     Digest,
     Selection,
 )
-from respram.record import DATABASES
+from respram.record import MARKS
 
 ROW_BYTES = 170  # cost of a row: its id, its entry in a granule, its share of the counts
 
@@ -51,7 +51,7 @@ class Digests:
         self.stamps: dict[int, int] = {}  # rows by stamp granule
 
     def add(self, row: Row) -> None:
-        if row.value is None and row.db < DATABASES:
+        if row.value is None and row.db < MARKS:
             row.id = identity_by_name(self.ids_key, row.key, row.clock, row.node, row.shadow_ms)
         else:
             row.id = identity(self.ids_key, row.db, row.key, row.clock, row.node, row.shadow_ms)

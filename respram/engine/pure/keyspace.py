@@ -31,7 +31,19 @@ from respram.engine.pure.seal import Seals
 from respram.engine.pure.wheel import Wheel
 from respram.engine.replication import GRANULE_SHIFT
 from respram.errors import AllowanceError
-from respram.record import DATABASES, MARKS, SCRIPTS, SPACES, Record, Seal, is_member, pack, shadow_of, stub_name
+from respram.record import (
+    DATABASES,
+    MARKS,
+    NAME_SPACE,
+    SCRIPTS,
+    SPACES,
+    Record,
+    Seal,
+    is_member,
+    pack,
+    shadow_of,
+    stub_name,
+)
 from respram.seal import Ring
 from respram.stamp import advance, to_ms
 
@@ -65,10 +77,10 @@ class Keyspace:
         self.observer: Observer | None = None
         self.clock = 0  # of the latest stamp that was made or merged here
         self.record_bytes = 0
-        # of databases 0 to 15, by the names of their keys; a key has a row or a stub, never both
+        # of keys and members, by their names; each has a row or a stub, never both
         self.stubs: dict[bytes, Row] = {}
-        self.named: dict[bytes, Row] = {}  # stubs by the names of their keys, if digests are stored
-        self.stub_rows = self.stub_key_bytes = 0  # stubs of the other spaces are ordinary rows
+        self.named: dict[bytes, Row] = {}  # rows with values by the names of their keys, if digests are stored
+        self.stub_rows = self.stub_key_bytes = 0  # marks: ordinary rows
         self.writes = self.expired = 0
         self.late = [0] * (len(LATE_BOUNDS_MS) + 1)
         self.late_sum_ms = self.wiped_bytes = self.late_last_at_ms = self.late_last_by_ms = 0
@@ -96,7 +108,7 @@ class Keyspace:
     def found(self, db: int, key: bytes) -> Row | None:
         """The row of a key, its stub, or None."""
         row = self.tables[db].get(key)
-        return self.stubs.get(stub_name(db, key)) if row is None and self.stubs and db < DATABASES else row
+        return self.stubs.get(stub_name(db, key)) if row is None and self.stubs and db < MARKS else row
 
     def head(self, db: int, key: bytes, now_ms: int) -> Row | None:
         """The head of a collection, with members or without."""
@@ -248,10 +260,8 @@ class Keyspace:
             return False
         shadow_ms = self._shadow_left(row, now_ms)
         self.clock = advance(self.clock, now_ms, row.clock)
-        if shadow_ms and db < DATABASES:
-            self.bury(row, stub_name(db, key), self.clock, self.settings.node, shadow_ms, now_ms)
-        elif shadow_ms:
-            self.write(row, db, key, None, None, self.clock, self.settings.node, now_ms, shadow_ms, False, now_ms)
+        if shadow_ms:
+            self.bury(row, stub_name(db, key), self.clock, self.settings.node, 0, shadow_ms, now_ms)
         else:
             self.wheel.remove(row)
             self.remove(row, self.clock)
@@ -267,16 +277,16 @@ class Keyspace:
         deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
     ) -> None:  # fmt: skip
         """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here,
-        and the stubs of members and marks.
+        and marks.
         """
-        assert value is not None or db >= DATABASES
+        assert value is not None or db >= MARKS
         stays = False
         if db < DATABASES and (kind or (row is not None and row.kind)):
             stays = family.before_head(self, row, db, key, kind, clock, node, now_ms)
         elif row is not None and row.family is not None:
             stays = value is not None and not family.is_dying(row)
             (family.leave if stays else family.unlink)(self, row)
-        if row is not None and row.value is None and db < DATABASES:
+        if row is not None and row.value is None and db < MARKS:
             self.wheel.remove(row)
             self.remove(row, successor=clock)
             row = None
@@ -285,7 +295,7 @@ class Keyspace:
             row.db, row.key, row.value, row.seal, row.kind, row.family = db, key, None, None, 0, None
             self.tables[db][key] = row
             self.partitions[db].setdefault(self.partition(db, key), {})[key] = row
-            if self.digests is not None and db < DATABASES:
+            if self.digests is not None and db < MARKS:
                 self.named[stub_name(db, key)] = row
             self.record_bytes += self.row_bytes + len(key)
             self._count_stub(row, 1)
@@ -318,9 +328,12 @@ class Keyspace:
             (family.enter if stays else family.link)(self, row)
 
     # -- stubs: the twin of native/stubs.c ----------------------------------------------------------
-    def bury(self, row: Row | None, name: bytes, clock: int, node: int, shadow_ms: int, now_ms: int) -> None:
-        """A stub takes the place of what there is of a key: a row, another stub, or nothing. They are forgotten by the
-        granule of their end, once that has passed whole."""
+    def bury(
+        self, row: Row | None, name: bytes, clock: int, node: int, deadline_ms: int, shadow_ms: int, now_ms: int
+    ) -> None:
+        """A stub takes the place of what there is of a key or a member: a row, another stub, or nothing. They are
+        forgotten by the granule of their end, once that has passed whole. That end is the shadow; where there is none,
+        the deadline of a member."""
         if row is not None:
             if row.kind:
                 family.before_head(self, row, row.db, row.key, 0, clock, node, now_ms)
@@ -328,10 +341,12 @@ class Keyspace:
             self.wheel.remove(row)
             self.remove(row, successor=clock)
         stub = Row()
-        stub.db, stub.key, stub.value, stub.seal, stub.clock, stub.node = name[-1] & 0xF, name, None, None, clock, node
-        stub.deadline_ms, stub.shadow_ms, stub.implicit, stub.kind, stub.family = 0, shadow_ms, False, 0, None
+        stub.db, stub.key, stub.value, stub.seal = name[-1] & NAME_SPACE, name, None, None
+        stub.clock, stub.node = clock, node
+        stub.deadline_ms, stub.shadow_ms = 0 if shadow_ms else deadline_ms, shadow_ms
+        stub.implicit, stub.kind, stub.family = False, 0, None
         self.stubs[name] = stub
-        self.wheel.place(stub, shadow_ms | (1 << GRANULE_SHIFT) - 1, now_ms)
+        self.wheel.place(stub, max(stub.deadline_ms, shadow_ms) | (1 << GRANULE_SHIFT) - 1, now_ms)
         if self.digests is not None:
             self.digests.add(stub)
 
@@ -365,7 +380,7 @@ class Keyspace:
         """Takes a row or a stub out of table, index and counts; the wheel has let go of it already. With a head goes
         what is as old as the clock `cleared`. `successor`: the clock of what takes its place.
         """
-        if row.value is None and row.db < DATABASES:
+        if row.value is None and row.db < MARKS:
             if self.digests is not None:
                 self.digests.drop(row, max(successor, row.clock))
             del self.stubs[row.key]
@@ -382,7 +397,7 @@ class Keyspace:
             del self.partitions[row.db][number]
         if self.digests is not None:
             self.digests.drop(row, max(successor, row.clock))
-            if row.db < DATABASES:
+            if row.db < MARKS:
                 del self.named[stub_name(row.db, row.key)]
         self._note_seal(row, None)
         self.record_bytes -= self.row_bytes + len(row.key)
@@ -431,7 +446,7 @@ class Keyspace:
         assert row.value is not None
         self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
         if row.shadow_ms > now_ms:
-            self._become_stub(row, row.shadow_ms, now_ms)
+            self._become_stub(row, now_ms)
         else:
             self.remove(row)
 
@@ -441,7 +456,7 @@ class Keyspace:
         if row.deadline_ms <= now_ms:
             self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
         self.wheel.remove(row)
-        self._become_stub(row, max(row.deadline_ms, row.shadow_ms), now_ms)
+        self._become_stub(row, now_ms)
 
     def _note_lateness(self, by_ms: int, value_bytes: int, now_ms: int) -> None:
         self.late[bisect_left(LATE_BOUNDS_MS, by_ms)] += 1
@@ -450,37 +465,25 @@ class Keyspace:
         if by_ms > LATE_MS and (now_ms != self.late_last_at_ms or by_ms > self.late_last_by_ms):
             self.late_last_at_ms, self.late_last_by_ms = now_ms, by_ms
 
-    def _become_stub(self, row: Row, until_ms: int, now_ms: int) -> None:
-        assert row.value is not None
-        if row.db < DATABASES:
-            self._become_named(row, now_ms)
-            return
-        if row.family is not None:
-            family.unlink(self, row)
-        self.record_bytes -= len(row.value)
-        self.live[row.db] -= 1
-        self._count_stub(row, 1)
-        row.value = None
-        self._note_seal(row, None)
-        self.wheel.place(row, until_ms, now_ms)
-
-    def _become_named(self, row: Row, now_ms: int) -> None:
-        """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline.
+    def _become_stub(self, row: Row, now_ms: int) -> None:
+        """The same version as a stub. A mark remembers until when what has ended took members: a stub has no deadline
+        of its head.
         """
         ended = 0
         if row.kind:
             ended = family.ended_at(row)
             self.mark(row.db, row.key, ended, row.node, row.shadow_ms, now_ms)
         self.remove(row, ended)
-        self.bury(None, stub_name(row.db, row.key), row.clock, row.node, row.shadow_ms, now_ms)
+        name = stub_name(row.db, row.key)
+        self.bury(None, name, row.clock, row.node, row.deadline_ms, row.shadow_ms, now_ms)
 
     def next_due_ms(self) -> int | None:
         return 0 if self.families.queue else self.wheel.next_due_ms()
 
     def packed(self, row: Row, key: bytes | None = None) -> bytes:
-        """A key's stub goes by its name, unless the key is given."""
-        is_stub = row.value is None and row.db < DATABASES
-        deadline_ms = min(to_ms(row.clock), row.shadow_ms) if is_stub else row.deadline_ms
+        """A stub goes by its name, unless its key is given."""
+        is_stub = row.value is None and row.db < MARKS
+        deadline_ms = min(to_ms(row.clock), row.shadow_ms) if is_stub and row.shadow_ms else row.deadline_ms
         return pack(Record(
             row.db, row.key if key is None else key, row.value, row.clock, row.node, deadline_ms, row.shadow_ms,
             row.implicit,

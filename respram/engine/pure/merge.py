@@ -7,7 +7,7 @@ from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
-from respram.record import DATABASES, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
+from respram.record import DATABASES, MARKS, Record, Seal, is_member, key_of, shadow_of, stub_name, unpack
 from respram.stamp import from_ms, to_ms
 
 # as long as any node's --max-ttl may be: a cut record remembers the end that it was given
@@ -74,6 +74,8 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         return False
     else:
         shadow_ms = shadow_of(record.deadline_ms, record.shadow_ms, row.deadline_ms, row.shadow_ms)
+    if is_member(record.db) and shadow_ms <= record.deadline_ms:
+        shadow_ms = 0  # only a peer at fault says so: a stub could not keep both
     if record.value is None and record.db < DATABASES and record.deadline_ms > shadow_ms:
         shadow_ms = record.deadline_ms  # the sender's clock is ahead of this one
     keyspace.clock = max(keyspace.clock, record.clock)
@@ -88,12 +90,12 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         if row is not None:
             keyspace.wheel.remove(row)
             keyspace.remove(row, record.clock)
-    elif value is None and record.db < DATABASES:
+    elif value is None and record.db < MARKS:
         if record.kind:  # it has ended: a mark stores the end, since a stub has no deadline
             ended = max(record.clock, from_ms(record.deadline_ms))
             keyspace.mark(record.db, record.key, ended, record.node, shadow_ms, now_ms)
         name = record.key if record.named else stub_name(record.db, record.key)
-        keyspace.bury(row, name, record.clock, record.node, shadow_ms, now_ms)
+        keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
     else:
         seal = record.seal if value is not None else None
         if value is not None and seal is None and not record.kind:
@@ -138,8 +140,8 @@ def _widen(keyspace: Keyspace, row: Row, older: Record, now_ms: int) -> None:
     shadow_ms = shadow_of(row.deadline_ms, row.shadow_ms, ends, older.shadow_ms)
     if shadow_ms == row.shadow_ms:
         return
-    if row.value is None and row.db < DATABASES:
-        keyspace.bury(row, row.key, row.clock, row.node, shadow_ms, now_ms)
+    if row.value is None and row.db < MARKS:
+        keyspace.bury(row, row.key, row.clock, row.node, row.deadline_ms, shadow_ms, now_ms)
         return
     if keyspace.digests is not None:
         keyspace.digests.drop(row, row.clock)

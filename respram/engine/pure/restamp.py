@@ -2,7 +2,7 @@
 
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.merge import SHADOW_MS_MAX
-from respram.record import DATABASES
+from respram.record import MARKS
 from respram.stamp import from_ms
 
 
@@ -18,8 +18,8 @@ def restamp(keyspace: Keyspace, now_ms: int) -> int:
         value = row.value
         deadline_ms, shadow_ms = min(row.deadline_ms, horizon_ms), min(row.shadow_ms, now_ms + SHADOW_MS_MAX)
         # without its key no peer can be told of it here: they find that they lack it
-        if value is None and row.db < DATABASES:
-            keyspace.bury(row, row.key, keyspace.clock, node, shadow_ms, now_ms)
+        if value is None and row.db < MARKS:
+            keyspace.bury(row, row.key, keyspace.clock, node, deadline_ms, shadow_ms, now_ms)
             continue
         keyspace.write(
             row, row.db, row.key, value, row.seal, keyspace.clock, node, deadline_ms, shadow_ms, row.implicit, now_ms,

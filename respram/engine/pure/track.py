@@ -2,7 +2,7 @@
 
 from respram.engine.pure.digest import ROW_BYTES, Digests
 from respram.engine.pure.keyspace import Keyspace
-from respram.record import DATABASES, stub_name
+from respram.record import MARKS, stub_name
 
 
 def track(keyspace: Keyspace, ids_key: int) -> None:
@@ -14,7 +14,7 @@ def track(keyspace: Keyspace, ids_key: int) -> None:
         partitions.clear()
         for key, row in table.items():
             partitions.setdefault(keyspace.partition(row.db, key), {})[key] = row
-            if row.db < DATABASES:
+            if row.db < MARKS:
                 keyspace.named[stub_name(row.db, key)] = row
             keyspace.digests.add(row)
     for stub in keyspace.stubs.values():
