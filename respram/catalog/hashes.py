@@ -50,7 +50,7 @@ hgetall 2 readonly hash 2.0.0 hash 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0
 hgetdel -5 write,fast,by_name hash 8.0.0 hash 1/1/1
-  shape decides,asks
+  shape decides,asks hot 1024
   is Get the values of fields and let go of them
   costs O(N) where N is the number of fields
   keys 1 range 0 1 0 RW,access,delete

@@ -249,7 +249,7 @@ zrevrank 3 readonly,fast sortedset 2.0.0 sorted-set 1/1/1
   keys 1 range 0 1 0 RO,access
   args key:key#0 member:string
 zscan -3 readonly sortedset 2.8.0 sorted-set 1/1/1
-  shape reads
+  shape reads hot 7
   is Incrementally iterate sorted sets elements and associated scores
   costs O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to
     return back to 0. N is the number of elements inside the collection..

@@ -15,7 +15,7 @@ from tests.engine.conftest import ENGINES
 
 ROUNDS, STEPS = 20, 200
 LET_GO = ("del", "unlink", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax",
-          "zremrangebylex")
+          "zremrangebylex", "hgetdel")
 KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
 NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
 TIMES = (b"1", b"100", b"5000", b"0", b"-1", b"x", b"9223372036854775807", b"1800000009", b"1800000009000", b"10000000")
@@ -52,6 +52,7 @@ LIVES: tuple[Make, ...] = (
                  rng.choice(TIMES), *word(rng, b"NX", b"xx", b"GT", b"lt", b"FOO"), *fielded(rng)),
     lambda rng: (rng.choice((b"HTTL", b"HPTTL", b"HEXPIRETIME", b"HPEXPIRETIME")), rng.choice(KEYS), *fielded(rng)),
     lambda rng: (b"HGETEX", rng.choice(KEYS), *life(rng, b"PERSIST"), *fielded(rng)),
+    lambda rng: (b"HGETDEL", rng.choice(KEYS), *fielded(rng)),
     lambda rng: (b"HSETEX", rng.choice(KEYS), *word(rng, b"FNX", b"fxx"), *life(rng, b"KEEPTTL"), *fielded(rng, 2)),
 )  # fmt: skip
 STRINGS: tuple[Make, ...] = (
@@ -74,13 +75,16 @@ SETS: tuple[Make, ...] = (
     lambda rng: (b"SINTERCARD", rng.choice((b"2", b"2", b"1", b"0", b"x")), rng.choice(KEYS[2:4]),
                  rng.choice(KEYS[2:5]), *word(rng, b"LIMIT 1", b"limit 0", b"LIMIT -1", b"LIMIT")),
     lambda rng: (b"SMOVE", rng.choice(KEYS[2:5]), rng.choice(KEYS[2:4]), rng.choice(NAMES)),
-    lambda rng: (rng.choice((b"HSCAN", b"SSCAN")), rng.choice(KEYS[:5]),
+    lambda rng: (rng.choice((b"HSCAN", b"SSCAN", b"ZSCAN")), rng.choice(KEYS[:6]),
                  rng.choice((b"0", b"0", b"2", b"5", b"-1", b"x")),
                  *word(rng, b"MATCH *", b"match n*", b"MATCH [ab]", b"MATCH"),
                  *word(rng, b"COUNT 2", b"count 1000", b"COUNT 0"), *word(rng, b"NOVALUES")),
 )  # fmt: skip
 ENDS = (b"-", b"+", b"[a", b"(a", b"[c", b"(n", b"[", b"x", b"")
 RANGES: tuple[Make, ...] = (
+    lambda rng: (b"ZADD", rng.choice(KEYS[3:6]), *word(rng, b"NX", b"xx", b"GT", b"lt"), *word(rng, b"CH"), b"INCR",
+                 rng.choice((*NUMBERS, b"0.5", b"-0", b"inf", b"-inf", b"1e3", b"200000000000000")), rng.choice(NAMES),
+                 *word(rng, b"1 a")),
     lambda rng: (rng.choice((b"ZPOPMIN", b"ZPOPMAX")), rng.choice(KEYS[3:6]),
                  *word(rng, b"1", b"2", b"0", b"9", b"-1")),
     lambda rng: (rng.choice((b"ZLEXCOUNT", b"ZREMRANGEBYLEX")), rng.choice(KEYS[3:6]),

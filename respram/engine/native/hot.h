@@ -15,6 +15,8 @@ COMMANDS(DECLARE)
         return as(engine, session, command, now_ms); \
     }
 
+#define SCORE_BYTES_MAX 32 /* "-1.7976931348623157e+308" is the longest */
+#define SCORE_REPLY_BYTES_MAX (REPLY_HEAD_BYTES + SCORE_BYTES_MAX)
 #define KEYS_AT_ONCE 32 /* whose lines and records are prefetched together */
 #define DRAFT_BYTES_MAX ((size_t)16 << 20) /* api.py has it, and says why */
 
@@ -79,7 +81,8 @@ Record *collection_begun(Engine *engine, const Session *session, const Command *
     int64_t now_ms);
 bool members_are_short(const Engine *engine, const Command *command, size_t first, bool pairs);
 bool life_from(const Engine *engine, Span unit, Span digits, int64_t now_ms, int64_t *ttl_ms);
-void reply_score(Engine *engine, const Session *session, double score);
+void reply_score(Engine *engine, int proto, double score);
+bool plain_score(Span word, double *score);
 bool let_go_members(Engine *engine, Session *session, const Command *command, uint8_t kind, int64_t now_ms);
 
 #endif

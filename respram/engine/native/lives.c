@@ -1,5 +1,5 @@
-/* Hot commands about the lives of members: HEXPIRE and its kin, HTTL and its kin, HSETEX, HGETEX. The twin of
- * pure/lives.py.
+/* Hot commands about the lives of members: HEXPIRE and its kin, HTTL and its kin, HSETEX, HGETEX, HGETDEL.
+ * The twin of pure/lives.py.
  *
  * A new deadline is a write of the same value: it stays sealed as it is. What would be cut, refused or let go of is for
  * `dispatch`.
@@ -227,5 +227,44 @@ HANDLER(hgetex) {
     engine->misses += !there;
     if (ttl_ms && known)
         engine_note(engine, NOTE_HEXPIRE, session->db, command_arg(command, 1));
+    return true;
+}
+
+/* HGETDEL key FIELDS n field ..., for whom it was given by name: told first, then let go of. */
+HANDLER(hgetdel) {
+    Record *head;
+    size_t first = fields_of(command, 2, 1), value_bytes = 0;
+    if (!first || !collection_at(engine, session, command, HASH, now_ms, &head)
+        || !reply_reserve(engine, REPLY_HEAD_BYTES))
+        return false;
+    size_t reply_start = engine->reply.len;
+    uint64_t moved = engine->moved;
+    bool known = false;
+    reply_integer(engine, '*', (int64_t)(command->argc - first));
+    for (size_t at = first; at < command->argc; at++) {
+        const Record *member = head ? family_find(engine, head, command_arg(command, at), now_ms) : NULL;
+        value_bytes += member ? record_value_bytes(member) : 0;
+        if (value_bytes > HOT_REPLY_BYTES_MAX
+            || !reply_reserve(engine, REPLY_HEAD_BYTES + (member ? record_value_bytes(member) : 0)))
+            return take_back(engine, reply_start, moved);
+        if (member)
+            reply_value(engine, member);
+        else
+            reply_nil(engine, session->proto);
+        known |= member != NULL;
+    }
+    for (size_t at = first; at < command->argc && known; at++) {
+        bool found = false;
+        if (!family_let_go(engine, head, command_arg(command, at), now_ms, &found))
+            return take_back(engine, reply_start, moved); /* `dispatch` says that there is no memory */
+    }
+    engine->hits += head != NULL;
+    engine->misses += head == NULL;
+    Span key = command_arg(command, 1);
+    if (known) {
+        engine_note(engine, NOTE_LET_GO, session->db, key);
+        if (!keyspace_row(engine, session->db, command->hash, key, now_ms))
+            engine_note(engine, NOTE_DEL, session->db, key);
+    }
     return true;
 }

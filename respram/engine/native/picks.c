@@ -108,7 +108,7 @@ static bool tell_picked(Engine *engine, const Session *session, const Picked *pi
             reply_integer(engine, '*', 2);
         reply_bulk(engine, member_name(record_key(member)));
         if (with && member->db / DATABASES == ZSET)
-            reply_score(engine, session, *score_of(engine, member));
+            reply_score(engine, session->proto, *score_of(engine, member));
         else if (with)
             reply_value(engine, member);
     }

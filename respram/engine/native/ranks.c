@@ -7,8 +7,6 @@
 
 #define DIGITS_MAX 15           /* a double holds so many to the last of them */
 #define WHOLE_MAX 1e15          /* below it a whole number is written without a library */
-#define TOLD_BYTES_MAX 32       /* "-1.7976931348623157e+308" is the longest */
-#define REPLY_BYTES_MAX (REPLY_HEAD_BYTES + TOLD_BYTES_MAX)
 #define LET_GO_AT_ONCE 1024     /* members of one command; more are for `dispatch` */
 #define RANKED_AT_ONCE 32       /* members that a range takes out of the order together */
 
@@ -16,7 +14,7 @@ static const double POWERS[DIGITS_MAX + 1] =
     {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 /* A plain number of few digits: they and the power of ten are exact, so one division rounds as `strtod` does. */
-static bool plain(Span word, double *score) {
+bool plain_score(Span word, double *score) {
     size_t at = word.len && word.bytes[0] == '-', digits = 0, fraction = 0;
     uint64_t number = 0;
     bool dotted = false;
@@ -40,8 +38,8 @@ static bool plain(Span word, double *score) {
     return true;
 }
 
-void reply_score(Engine *engine, const Session *session, double score) {
-    char digits[TOLD_BYTES_MAX];
+void reply_score(Engine *engine, int proto, double score) {
+    char digits[SCORE_BYTES_MAX];
     size_t len;
     if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score && !(score == 0 && signbit(score)))
         len = digits_of((int64_t)score, (uint8_t *)digits);
@@ -49,7 +47,7 @@ void reply_score(Engine *engine, const Session *session, double score) {
         len = (size_t)snprintf(digits, sizeof digits, score > 0 ? "inf" : "-inf");
     else
         len = (size_t)snprintf(digits, sizeof digits, "%.17g", score);
-    if (session->proto == 3) {
+    if (proto == 3) {
         reply_text(engine, ",", 1);
         reply_text(engine, digits, len);
         reply_text(engine, "\r\n", 2);
@@ -65,128 +63,13 @@ static bool head_of(Engine *engine, const Session *session, const Command *comma
     return !*head || record_kind(*head) == ZSET;
 }
 
-/* A member that is there under another score, or a new one. What it has of a deadline stays. */
-static bool put(Engine *engine, Record *head, const Record *member, Span name, double score, int64_t now_ms,
-    bool *is_new,
-                bool *is_changed) {
-    *is_new = false;
-    *is_changed = !member || *score_of(engine, member) != score;
-    if (!*is_changed)
-        return true;
-    uint8_t value[sizeof score];
-    score += 0.0; /* no -0 is kept: see commands/scores.py */
-    memcpy(value, &score, sizeof score);
-    int64_t own_ms = member && !(member->flags & RECORD_IMPLICIT) ? record_deadline_ms(member) : 0;
-    bool stored = family_put(engine, head, name, (Span){value, sizeof value}, own_ms, now_ms, is_new);
-    wipe(value, sizeof value);
-    return stored;
-}
-
-HANDLER(zincrby) { /* the set has to be there */
-    Record *head;
-    double score;
-    bool is_new, is_changed;
-    if (command->argc != 4 || !plain(command_arg(command, 2), &score) || engine_full(engine)
-        || !head_of(engine, session, command, now_ms, &head) || !head || !reply_reserve(engine, REPLY_BYTES_MAX))
-        return false;
-    Span name = command_arg(command, 3);
-    if (name.len > HOT_BYTES_MAX)
-        return false;
-    const Record *member = family_find(engine, head, name, now_ms);
-    if (member)
-        score += *score_of(engine, member);
-    if (isnan(score) || !put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
-        return false;
-    engine->hits++;
-    if (is_changed)
-        engine_note(engine, NOTE_ZINCR, session->db, command_arg(command, 1));
-    reply_score(engine, session, score);
-    return true;
-}
-
-enum { ONLY_NEW = 1, ONLY_OLD = 2, ONLY_GREATER = 4, ONLY_LESS = 8, COUNT_CHANGED = 16 };
-
-/* ZADD's words but INCR, and where the pairs begin. False: what `dispatch` has to judge. */
-static bool add_words(const Command *command, unsigned *words, size_t *at) {
-    *words = 0;
-    for (*at = 2; *at < command->argc; ++*at) {
-        Span word = command_arg(command, *at);
-        if (IS(word, "nx"))
-            *words |= ONLY_NEW;
-        else if (IS(word, "xx"))
-            *words |= ONLY_OLD;
-        else if (IS(word, "gt"))
-            *words |= ONLY_GREATER;
-        else if (IS(word, "lt"))
-            *words |= ONLY_LESS;
-        else if (IS(word, "ch"))
-            *words |= COUNT_CHANGED;
-        else
-            break;
-    }
-    unsigned apart = *words & (ONLY_NEW | ONLY_GREATER | ONLY_LESS);
-    return *at < command->argc && (command->argc - *at) % 2 == 0 && !(apart & (apart - 1))
-        && (*words & (ONLY_NEW | ONLY_OLD)) != (ONLY_NEW | ONLY_OLD);
-}
-
-static bool may_add(unsigned words, bool is_there, double before, double score) {
-    if (!is_there)
-        return !(words & ONLY_OLD);
-    return !(words & ONLY_NEW || (words & ONLY_LESS && score >= before) || (words & ONLY_GREATER && score <= before));
-}
-
-HANDLER(zadd) {
-    Record *head;
-    unsigned words;
-    size_t first, bytes = 0;
-    double score;
-    if (command->argc > HOT_ARGS_MAX || !add_words(command, &words, &first) || engine_full(engine)
-        || !head_of(engine, session, command, now_ms, &head) || !reply_reserve(engine, REPLY_HEAD_BYTES))
-        return false;
-    for (size_t number = first; number < command->argc; number += 2) {
-        bytes += command_arg(command, number + 1).len;
-        if (!plain(command_arg(command, number), &score) || bytes > HOT_BYTES_MAX)
-            return false;
-    }
-    Span key = command_arg(command, 1);
-    const Record *before = head;
-    int64_t added = 0, updated = 0;
-    for (size_t number = first; number < command->argc; number += 2) {
-        Span name = command_arg(command, number + 1);
-        bool is_new, is_changed;
-        plain(command_arg(command, number), &score);
-        if (head && number > first) /* what was put may have moved it */
-            head = family_head(engine, session->db, command->hash, key, now_ms);
-        const Record *member = head ? family_find(engine, head, name, now_ms) : NULL;
-        if (!may_add(words, member != NULL, member ? *score_of(engine, member) : 0, score))
-            continue;
-        if (!head) {
-            if (!family_found(engine, session->db, command->hash, key, ZSET,
-                              now_ms + engine->settings.default_ttl_ms, true, now_ms))
-                return false;
-            engine->defaulted++;
-            head = family_head(engine, session->db, command->hash, key, now_ms);
-        }
-        if (!put(engine, head, member, name, score, now_ms, &is_new, &is_changed))
-            return false; /* what is put stays, and `dispatch` says that there is no memory */
-        added += !member;
-        updated += member && is_changed;
-    }
-    engine->hits += before != NULL;
-    engine->misses += before == NULL;
-    if (added + updated)
-        engine_note(engine, NOTE_PUT + ZSET - HASH, session->db, key);
-    reply_integer(engine, ':', words & COUNT_CHANGED ? added + updated : added);
-    return true;
-}
-
 HANDLER(zrem) { return let_go_members(engine, session, command, ZSET, now_ms); }
 
 /* A member for a command that reads; its key is counted as a hit or a miss. False: it is for `dispatch`. */
 static bool find(Engine *engine, Session *session, const Command *command, int64_t now_ms, Record **head,
     const Record **member) {
     if (command->argc != 3 || !head_of(engine, session, command, now_ms, head)
-        || !reply_reserve(engine, REPLY_BYTES_MAX))
+        || !reply_reserve(engine, SCORE_REPLY_BYTES_MAX))
         return false;
     *member = *head ? family_find(engine, *head, command_arg(command, 2), now_ms) : NULL;
     engine->hits += *head != NULL;
@@ -200,7 +83,7 @@ HANDLER(zscore) {
     if (!find(engine, session, command, now_ms, &head, &member))
         return false;
     if (member)
-        reply_score(engine, session, *score_of(engine, member));
+        reply_score(engine, session->proto, *score_of(engine, member));
     else
         reply_nil(engine, session->proto);
     return true;
@@ -209,7 +92,7 @@ HANDLER(zscore) {
 HANDLER(zmscore) {
     Record *head;
     if (command->argc < 3 || command->argc > HOT_ARGS_MAX || !head_of(engine, session, command, now_ms, &head)
-        || !reply_reserve(engine, REPLY_BYTES_MAX * command->argc))
+        || !reply_reserve(engine, SCORE_REPLY_BYTES_MAX * command->argc))
         return false;
     engine->hits += head != NULL;
     engine->misses += head == NULL;
@@ -217,7 +100,7 @@ HANDLER(zmscore) {
     for (size_t number = 2; number < command->argc; number++) {
         const Record *member = head ? family_find(engine, head, command_arg(command, number), now_ms) : NULL;
         if (member)
-            reply_score(engine, session, *score_of(engine, member));
+            reply_score(engine, session->proto, *score_of(engine, member));
         else
             reply_nil(engine, session->proto);
     }
@@ -278,7 +161,7 @@ static bool reply_members(Engine *engine, const Session *session, const Family *
         for (size_t number = 0; number < got; number++)
             __builtin_prefetch(found[number].record);
         for (size_t number = 0; number < got; number++)
-            room += 2 * REPLY_HEAD_BYTES + found[number].record->key_bytes + (told.scores ? REPLY_BYTES_MAX : 0);
+            room += 2 * REPLY_HEAD_BYTES + found[number].record->key_bytes + (told.scores ? SCORE_REPLY_BYTES_MAX : 0);
         bytes += room;
         if (bytes > HOT_REPLY_BYTES_MAX || !reply_reserve(engine, room)) {
             buffer_cut(&engine->reply, before);
@@ -289,7 +172,7 @@ static bool reply_members(Engine *engine, const Session *session, const Family *
                 reply_integer(engine, '*', 2);
             reply_bulk(engine, member_name(record_key(found[number].record)));
             if (told.scores)
-                reply_score(engine, session, found[number].score);
+                reply_score(engine, session->proto, found[number].score);
         }
         told.start = told.downwards ? told.start - got : told.start + got;
         told.count -= got;
@@ -320,7 +203,7 @@ static bool bound_of(Span word, double *score, bool *exclusive) {
     if (IS(word, "inf"))
         *score = sign == '-' ? -INFINITY : INFINITY;
     else
-        return plain(sign == '+' || sign == '-' ? (Span){word.bytes - 1, 4} : word, score);
+        return plain_score(sign == '+' || sign == '-' ? (Span){word.bytes - 1, 4} : word, score);
     return true;
 }
 

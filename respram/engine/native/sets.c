@@ -14,6 +14,8 @@
 #define SCAN_COUNT_MAX 1024      /* a walk of more members is for `dispatch` */
 #define SCAN_PATTERN_BYTES_MAX 256 /* a longer pattern, too */
 #define SCAN_STEPS_MAX 65536     /* of comparing names with a pattern: about 0.1 ms */
+#define SMALL_MAX 128 /* members of a sorted set that ZSCAN tells all at once, in order, as Redis does */
+#define WHOLE_MAX 4611686018427387904.0 /* then it tells whole scores up to this in digits */
 #define MEMBERS_BYTES_MAX ((size_t)256 << 10) /* of values in one walk: api.py has it */
 
 typedef struct Sets {
@@ -195,7 +197,7 @@ HANDLER(smove) {
     return true;
 }
 
-/* -- HSCAN and SSCAN ------------------------------------------------------------------------------- */
+/* -- HSCAN, SSCAN and ZSCAN ------------------------------------------------------------------------------- */
 typedef struct Walking {
     int64_t cursor, count;
     bool names_alone;
@@ -208,7 +210,7 @@ static bool scan_words(const Command *command, uint8_t kind, Walking *scan) {
         return false;
     for (size_t at = 3; at < command->argc; at++) {
         Span word = command_arg(command, at), next = at + 1 < command->argc ? command_arg(command, at + 1) : (Span){0};
-        if (!scan->names_alone && IS(word, "novalues")) {
+        if (kind == HASH && !scan->names_alone && IS(word, "novalues")) {
             scan->names_alone = true;
             continue;
         }
@@ -221,6 +223,16 @@ static bool scan_words(const Command *command, uint8_t kind, Walking *scan) {
             return false;
     }
     return scan->pattern.len <= SCAN_PATTERN_BYTES_MAX;
+}
+
+/* As ZSCAN tells one: never as a number of RESP3. */
+static void reply_scanned(Engine *engine, double score, bool small) {
+    uint8_t digits[20];
+    if (small && score <= WHOLE_MAX && score >= -WHOLE_MAX && score == (double)(int64_t)score)
+        reply_bulk(engine, (Span){digits, digits_of((int64_t)score, digits)});
+    else
+        reply_score(engine, 2, score);
+    wipe(digits, sizeof digits);
 }
 
 /* Downwards, so that who fills a hole was seen already. */
@@ -238,6 +250,13 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
     uint64_t end = family ? family->count : 0, dying = family ? family->dying : 0, at = end, told = 0;
     if (scan.cursor && (uint64_t)scan.cursor < end)
         at = (uint64_t)scan.cursor;
+    Ranked ranked[SMALL_MAX];
+    bool small = kind == ZSET && end - dying <= SMALL_MAX;
+    if (small && family) {
+        at = end;
+        scan.count = SMALL_MAX;
+        always(order_from_rank(&family->order, 0, SMALL_MAX, false, ranked) == end - dying);
+    }
     uint64_t stop = at > (uint64_t)scan.count ? at - (uint64_t)scan.count : 0, walked = 0;
     if (stop < dying)
         stop = dying;
@@ -245,6 +264,8 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
     bool done = true;
     while (done && at > stop && value_bytes < MEMBERS_BYTES_MAX) {
         const Record *member = family_member(family, --at);
+        if (small)
+            member = ranked[walked].record;
         Span name = member_name(record_key(member));
         value_bytes += record_value_bytes(member);
         walked++;
@@ -256,6 +277,7 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
         }
         found[told++] = member;
         bytes += 2 * REPLY_HEAD_BYTES + name.len + (scan.names_alone ? 0 : record_value_bytes(member));
+        bytes += kind == ZSET ? SCORE_BYTES_MAX : 0;
     }
     if (glob)
         glob_free(glob);
@@ -270,7 +292,9 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
     reply_integer(engine, '*', (int64_t)(scan.names_alone ? told : 2 * told));
     for (uint64_t number = 0; number < told; number++) {
         reply_bulk(engine, member_name(record_key(found[number])));
-        if (!scan.names_alone)
+        if (kind == ZSET)
+            reply_scanned(engine, *score_of(engine, found[number]), small);
+        else if (!scan.names_alone)
             reply_value(engine, found[number]);
     }
     return true;
@@ -278,3 +302,4 @@ static bool scan_members(Engine *engine, Session *session, const Command *comman
 
 HANDLER(hscan) { return scan_members(engine, session, command, HASH, now_ms); }
 HANDLER(sscan) { return scan_members(engine, session, command, SET, now_ms); }
+HANDLER(zscan) { return scan_members(engine, session, command, ZSET, now_ms); }

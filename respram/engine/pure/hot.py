@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from respram.engine.api import Session
 from respram.engine.pure import (
+    adds,
     bits,
     channels,
     counts,
@@ -88,9 +89,9 @@ HANDLERS: dict[bytes, Handler] = {
     b"scard": fields.scard,
     b"zrange": ranks.zrange,
     b"zrangebyscore": ranks.zrangebyscore,
-    b"zadd": ranks.zadd,
+    b"zadd": adds.zadd,
     b"zcard": ranks.zcard,
-    b"zincrby": ranks.zincrby,
+    b"zincrby": adds.zincrby,
     b"zrank": ranks.zrank,
     b"zscore": ranks.zscore,
     b"hmset": fields.hmset,
@@ -121,6 +122,7 @@ HANDLERS: dict[bytes, Handler] = {
     b"hpexpiretime": lives.hpexpiretime,
     b"hsetex": lives.hsetex,
     b"hgetex": lives.hgetex,
+    b"hgetdel": lives.hgetdel,
     b"sinter": sets.sinter,
     b"sunion": sets.sunion,
     b"sdiff": sets.sdiff,
@@ -128,6 +130,7 @@ HANDLERS: dict[bytes, Handler] = {
     b"smove": sets.smove,
     b"hscan": sets.hscan,
     b"sscan": sets.sscan,
+    b"zscan": sets.zscan,
     b"srandmember": picks.srandmember,
     b"hrandfield": picks.hrandfield,
     b"zrandmember": picks.zrandmember,

@@ -1,5 +1,5 @@
-"""Hot commands about the lives of members: HEXPIRE and its kin, HTTL and its kin, HSETEX, HGETEX. The twin of
-native/lives.c.
+"""Hot commands about the lives of members: HEXPIRE and its kin, HTTL and its kin, HSETEX, HGETEX, HGETDEL.
+The twin of native/lives.c.
 
 A new deadline is a write of the same value: it stays sealed as it is. What would be cut, refused or let go of is for
 `dispatch`.
@@ -235,4 +235,23 @@ def hgetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
             known = True
     if known:
         fields.tell(keyspace, b"hexpire", session, argv)
+    return b"*%d\r\n%b" % (len(rows), reply)
+
+
+def hgetdel(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    """HGETDEL key FIELDS n field ..., for whom it was given by name."""
+    first = _fields(argv, 2, 1)
+    head = None if first is None else keyspace.row(session.db, argv[1], now_ms)
+    if first is None or (head is not None and head.kind != HASH):
+        return None
+    rows = [_member(keyspace, head, name, now_ms) for name in argv[first:]]
+    if sum(len(row.value or b"") for row in rows if row is not None) > HOT_REPLY_BYTES_MAX:
+        return None
+    _count(keyspace, head)
+    nil = NIL[session.proto]
+    reply = b"".join(nil if row is None else bulk(keyspace.opened(row)) for row in rows)
+    if sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in argv[first:]):
+        fields.tell(keyspace, b"hdel", session, argv)
+        if keyspace.row(session.db, argv[1], now_ms) is None:
+            fields.tell(keyspace, b"del", session, argv)
     return b"*%d\r\n%b" % (len(rows), reply)

@@ -7,16 +7,16 @@ others are for `dispatch`.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf
 
-from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, Session
+from respram.engine.api import HOT_ARGS_MAX, HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import family, fields
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.order import Order
 from respram.engine.pure.reads import NIL, bulk
 from respram.engine.pure.record import Row
 from respram.engine.ranking import Item
-from respram.engine.scores import score_of, with_score
+from respram.engine.scores import score_of
 from respram.integers import parse_double, parse_int
 from respram.record import DATABASES, ZSET, member_key
 
@@ -24,75 +24,13 @@ PLAIN = re.compile(rb"-?[0-9]+(\.[0-9]*)?")
 MEMBER_BYTES, SCORE_BYTES = 64, 64  # cost of a part of a reply besides the names, as in the native engine
 ENDLESS = {b"inf": inf, b"+inf": inf, b"-inf": -inf}
 LET_GO_AT_ONCE = 1024  # members that one command removes; `dispatch` removes more
-ADD_WORDS = frozenset({b"nx", b"xx", b"gt", b"lt", b"ch"})
 DIGITS_MAX = 15  # a double represents all numbers with this many digits
 
 Covers = Callable[[Order], tuple[int, int]]  # the first rank, and how many
 
 
-def zadd(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    at, words = 2, set[bytes]()
-    while at < len(argv) and (word := argv[at].lower()) in ADD_WORDS:
-        words.add(word)
-        at += 1
-    if len(argv) > HOT_ARGS_MAX or at >= len(argv) or (len(argv) - at) % 2 or keyspace.full():
-        return None
-    if {b"nx", b"xx"} <= words or len(words & {b"nx", b"gt", b"lt"}) > 1:
-        return None
-    head = keyspace.row(session.db, argv[1], now_ms)
-    if head is not None and head.kind != ZSET:
-        return None
-    scores, names = [_plain(word) for word in argv[at::2]], argv[at + 1 :: 2]
-    if None in scores or sum(map(len, names)) > HOT_BYTES_MAX:
-        return None
-    keyspace.hits += head is not None
-    keyspace.misses += head is None
-    added = updated = 0
-    for score, name in zip(scores, names, strict=True):
-        assert score is not None
-        row = _member(keyspace, head, name, now_ms) if head is not None else None
-        before = None if row is None else score_of(keyspace.read(row))
-        if not _may_add(words, before, score):
-            continue
-        if head is None:
-            family.found(
-                keyspace, session.db, argv[1], ZSET, now_ms + keyspace.settings.default_ttl_ms, True, now_ms
-            )  # fmt: skip
-            keyspace.defaulted += 1
-            head = keyspace.head(session.db, argv[1], now_ms)
-            assert head is not None
-        added += row is None
-        updated += _put(keyspace, head, row, name, score, now_ms) and row is not None
-    if added or updated:
-        _tell(keyspace, b"zadd", session, argv)
-    return b":%d\r\n" % (added + updated if b"ch" in words else added)
-
-
-def _may_add(words: set[bytes], before: float | None, score: float) -> bool:
-    if before is None:
-        return b"xx" not in words
-    return not (b"nx" in words or (b"lt" in words and score >= before) or (b"gt" in words and score <= before))
-
-
 def zrem(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
     return fields.let_go_members(keyspace, session, argv, ZSET, now_ms)
-
-
-def zincrby(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    if len(argv) != 4:
-        return None
-    step = _plain(argv[2])
-    head = _head(keyspace, session, argv[1], now_ms)
-    if step is None or head is None or keyspace.full() or len(argv[3]) > HOT_BYTES_MAX:
-        return None
-    row = _member(keyspace, head, argv[3], now_ms)
-    score = step if row is None else score_of(keyspace.read(row)) + step
-    if isnan(score):
-        return None
-    keyspace.hits += 1
-    if _put(keyspace, head, row, argv[3], score, now_ms):
-        _tell(keyspace, b"zincr", session, argv)
-    return told_score(session, score)
 
 
 def zscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -111,7 +49,7 @@ def zmscore(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int
         return None
     keyspace.hits += head is not None
     keyspace.misses += head is None
-    rows = [None if head is None else _member(keyspace, head, name, now_ms) for name in argv[2:]]
+    rows = [None if head is None else member_row(keyspace, head, name, now_ms) for name in argv[2:]]
     nil = NIL[session.proto]
     told = (nil if row is None else told_score(session, score_of(keyspace.read(row))) for row in rows)
     return b"*%d\r\n%b" % (len(rows), b"".join(told))
@@ -292,9 +230,9 @@ def _let_go(
     keyspace.misses += order is None
     gone = sum(family.let_go_member(keyspace, session.db, argv[1], name, now_ms) for name in names)
     if gone:
-        _tell(keyspace, event, session, argv)
+        tell(keyspace, event, session, argv)
         if keyspace.row(session.db, argv[1], now_ms) is None:
-            _tell(keyspace, b"del", session, argv)
+            tell(keyspace, b"del", session, argv)
     return b":%d\r\n" % gone
 
 
@@ -432,17 +370,11 @@ def _bound(word: bytes) -> tuple[float, bool] | None:
     """An end of a range of scores, in the forms that are no work to read, and whether it is exclusive."""
     exclusive = word[:1] == b"("
     text = word[1:] if exclusive else word
-    score = ENDLESS[text.lower()] if text.lower() in ENDLESS else _plain(text)
+    score = ENDLESS[text.lower()] if text.lower() in ENDLESS else plain(text)
     return None if score is None else (score, exclusive)
 
 
-def _head(keyspace: Keyspace, session: Session, key: bytes, now_ms: int) -> Row | None:
-    """The head of a sorted set that exists."""
-    head = keyspace.row(session.db, key, now_ms)
-    return head if head is not None and head.kind == ZSET else None
-
-
-def _member(keyspace: Keyspace, head: Row, name: bytes, now_ms: int) -> Row | None:
+def member_row(keyspace: Keyspace, head: Row, name: bytes, now_ms: int) -> Row | None:
     return keyspace.row(ZSET * DATABASES + head.db, member_key(head.key, name), now_ms)
 
 
@@ -450,24 +382,15 @@ def _counted(keyspace: Keyspace, head: Row | None, name: bytes, now_ms: int) -> 
     """The member, for a command that reads: its key counts as a hit or a miss."""
     keyspace.hits += head is not None
     keyspace.misses += head is None
-    return None if head is None else _member(keyspace, head, name, now_ms)
+    return None if head is None else member_row(keyspace, head, name, now_ms)
 
 
-def _put(keyspace: Keyspace, head: Row, row: Row | None, name: bytes, score: float, now_ms: int) -> bool:
-    """Writes a member, and returns whether something has changed."""
-    if row is not None and score_of(keyspace.read(row)) == score:
-        return False
-    deadline_ms = None if row is None or row.implicit else row.deadline_ms
-    family.put_member(keyspace, head.db, head.key, name, with_score(score + 0.0), deadline_ms, now_ms)
-    return True
-
-
-def _tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes]) -> None:
+def tell(keyspace: Keyspace, event: bytes, session: Session, argv: list[bytes]) -> None:
     if keyspace.observer is not None:
         keyspace.observer(event, session.db, argv[1])
 
 
-def _plain(word: bytes) -> float | None:
+def plain(word: bytes) -> float | None:
     if (
         len(word) > DIGITS_MAX + 2
         or PLAIN.fullmatch(word) is None
@@ -478,5 +401,8 @@ def _plain(word: bytes) -> float | None:
 
 
 def told_score(session: Session, score: float) -> bytes:
-    digits = (b"inf" if score > 0 else b"-inf") if abs(score) == inf else b"%.17g" % score
-    return b",%b\r\n" % digits if session.proto == 3 else bulk(digits)
+    return b",%b\r\n" % digits_of(score) if session.proto == 3 else bulk(digits_of(score))
+
+
+def digits_of(score: float) -> bytes:
+    return (b"inf" if score > 0 else b"-inf") if abs(score) == inf else b"%.17g" % score

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from respram.engine.api import HOT_BYTES_MAX, HOT_REPLY_BYTES_MAX, MEMBERS_BYTES_MAX, Session
 from respram.engine.pure import family
 from respram.engine.pure.keyspace import Keyspace
+from respram.engine.pure.order import Order
+from respram.engine.pure.ranks import digits_of
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
+from respram.engine.scores import score_of
 from respram.glob import compile_glob, fits, glob_steps
 from respram.integers import parse_int
-from respram.record import DATABASES, HASH, NAME_LENGTH, SET, member_key, name_of
+from respram.record import DATABASES, HASH, NAME_LENGTH, SET, ZSET, member_key, name_of
 
 SETS_MAX = 16  # sets of one command; more are left to `dispatch`
 LOOKS_MAX = 8192  # lookups of one command; more are left to `dispatch`
@@ -22,6 +25,8 @@ FRAME_BYTES = 32  # cost of a part of a reply, as in the native engine
 SCAN_COUNT = 10
 SCAN_COUNT_MAX = 1024  # longer walks are left to `dispatch`
 SCAN_PATTERN_BYTES_MAX = 256  # longer patterns are left to `dispatch`
+SMALL_MAX = 128  # members of a sorted set that ZSCAN returns all at once, in order, as Redis does
+WHOLE_MAX = float(1 << 62)  # then it writes whole scores up to this without an exponent
 SCAN_STEPS_MAX = 65_536  # steps of matching names with a pattern: about 0.1 ms in the native engine
 IN_ALL, IN_ANY, IN_NONE = range(3)
 
@@ -169,7 +174,7 @@ def _tell(keyspace: Keyspace, event: bytes, session: Session, key: bytes) -> Non
         keyspace.observer(event, session.db, key)
 
 
-# -- HSCAN and SSCAN ----------------------------------------------------------------------------------
+# -- HSCAN, SSCAN and ZSCAN ----------------------------------------------------------------------------------
 @dataclass(slots=True)
 class Walking:
     cursor: int
@@ -186,6 +191,10 @@ def sscan(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) 
     return _scan(keyspace, session, argv, SET, now_ms)
 
 
+def zscan(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> Reply:
+    return _scan(keyspace, session, argv, ZSET, now_ms)
+
+
 def _walking(argv: list[bytes], kind: int) -> Walking | None:
     cursor = parse_int(argv[2]) if len(argv) >= 3 else None
     if cursor is None or cursor < 0:
@@ -193,7 +202,7 @@ def _walking(argv: list[bytes], kind: int) -> Walking | None:
     scan, words = Walking(cursor, kind == SET), argv[3:]
     while words:
         word = words[0].lower()
-        if word == b"novalues" and not scan.names_alone:
+        if kind == HASH and word == b"novalues" and not scan.names_alone:
             scan.names_alone, words = True, words[1:]
             continue
         number = parse_int(words[1]) if len(words) > 1 and word == b"count" else None
@@ -215,6 +224,13 @@ def _scan(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
         return None
     its = None if head is None else family.family_of(keyspace, head)
     rows, dying = ([], 0) if its is None else (its.rows, its.dying)
+    small = kind == ZSET and len(rows) - dying <= SMALL_MAX
+    if small and head is not None and its is not None:  # in their order, backwards
+        assert isinstance(its.order, Order)
+        names = [name for _, name in its.order.from_rank(0, its.count, False)]
+        table = keyspace.tables[ZSET * DATABASES + head.db]
+        rows = rows[:dying] + [table[member_key(head.key, name)] for name in reversed(names)]
+        scan.cursor, scan.count = 0, SMALL_MAX
     at = min(scan.cursor, len(rows)) if scan.cursor else len(rows)
     stop, walked, value_bytes, steps = max(at - scan.count, dying), 0, 0, 0
     matches = None if scan.pattern == b"*" else compile_glob(scan.pattern)
@@ -232,13 +248,27 @@ def _scan(keyspace: Keyspace, session: Session, argv: list[bytes], kind: int, no
                 continue
         found.append(row)
     size = 3 * FRAME_BYTES + sum(
-        2 * FRAME_BYTES + len(name_of(row.key)) + (0 if scan.names_alone else len(row.value or b"")) for row in found
+        (2 + (kind == ZSET)) * FRAME_BYTES
+        + len(name_of(row.key)) + (0 if scan.names_alone else len(row.value or b"")) for row in found
     )
     if size > HOT_REPLY_BYTES_MAX:
         return None
     keyspace.hits += head is not None
     keyspace.misses += head is None
     keyspace.moved += walked * SEEN_BYTES
-    told = (bulk(name_of(row.key)) + (b"" if scan.names_alone else bulk(keyspace.opened(row))) for row in found)
+    told = (
+        bulk(name_of(row.key)) + (b"" if scan.names_alone else bulk(_scanned(keyspace, row, small))) for row in found
+    )
     cursor, parts = b"%d" % (at if at > dying else 0), len(found) * (1 if scan.names_alone else 2)
     return b"*2\r\n%b*%d\r\n%b" % (bulk(cursor), parts, b"".join(told))
+
+
+def _scanned(keyspace: Keyspace, row: Row, small: bool) -> bytes:
+    """A value, or a score as ZSCAN tells it."""
+    value = keyspace.opened(row)
+    if row.db // DATABASES != ZSET:
+        return value
+    score = score_of(value)
+    if small and abs(score) <= WHOLE_MAX and score == score // 1:
+        return b"%d" % score
+    return digits_of(score)
