@@ -9,7 +9,6 @@ from respram.engine import ids
 from respram.engine.pure import digest, family, keyspace, merge
 from respram.gossip.bootstrap import Bootstrap
 from respram.gossip.doubts import Doubts
-from respram.gossip.effects import Serve
 from respram.gossip.exchange import Exchange
 from respram.gossip.forwarding import Forwarding, Kept
 from respram.gossip.homes import Homes
@@ -20,7 +19,7 @@ from respram.gossip.suffrage import Suffrage
 from respram.gossip.takeover import Takeover
 from respram.gossip.truths import Truths
 from respram.slots import unpack_keys
-from respram.wire.messages import ACCEPT
+from respram.wire.messages import ACCEPT, DONE
 
 NAMES = ("no-salt", "key-only", "no-shadow", "unasked", "silence-is-nil", "ready-at-once", "never-stopped", "outlived")
 OF_HOMES = ("everybody-home", "runs-again", "unmerged", "no-settling", "any-home", "no-takeover")
@@ -150,9 +149,10 @@ def _unrounded(right: Any) -> Any:
 
     def wrong(one: Any, who: int, message: Any, otherwise: Any) -> None:
         [key] = unpack_keys(message.keys)
-        packed = one.host.store.fetch(message.db, key, one.host.now.wall_ms)
-        if message.commands.startswith(b"look") and packed:
-            one.host.emit(Serve(who, message))
+        entry = one.host.store.lookup(message.db, key, one.host.now.wall_ms)
+        if message.commands.startswith(b"look") and entry is not None:
+            packed = one.host.store.fetch(message.db, key, one.host.now.wall_ms)
+            one.served(who, message.number, DONE, entry.value, [packed])
         else:
             right(one, who, message, otherwise)
 
