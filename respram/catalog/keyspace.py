@@ -26,7 +26,7 @@ decrby 3 write,denyoom,fast string 1.0.0 string 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 decrement:integer
 digest 2 readonly,fast string 8.4.0 string 1/1/1
-  shape reads
+  shape reads hot
   is Get the hash digest of a value, XXH3-64 in hexadecimal
   costs O(N) where N is the length of the value
   keys 1 range 0 1 0 RO,access
@@ -213,7 +213,7 @@ setbit 4 write,denyoom bitmap 2.2.0 bitmap 1/1/1
   keys 1 range 0 1 0 RW,access,update
   args key:key#0 offset:integer value:integer
 copy -3 write,denyoom keyspace 6.2.0 generic 1/2/1
-  shape decides,asks hot 4
+  shape decides,asks hot 6
   is Copy a key
   costs O(N) worst case for collections, where N is the number of nested items. O(1) for string values.
   keys 1 range 0 1 0 RO,access
@@ -319,7 +319,7 @@ pttl 2 readonly,fast keyspace 2.6.0 generic 1/1/1
   since 2.8.0 Added the -2 reply.
   args key:key#0
 randomkey 1 readonly keyspace 1.0.0 generic -
-  shape reads
+  shape reads hot
   is Return a random key from the keyspace
   costs O(1)
   tip request_policy:all_shards

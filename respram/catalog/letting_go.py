@@ -13,20 +13,20 @@ del -2 write,by_name keyspace 1.0.0 generic 1/-1/1
   keys 1 range -1 1 0 RM,delete
   args key:key*#0
 delex -2 write,fast,by_name string 8.4.0 string 1/1/1
-  shape decides
+  shape decides hot 4
   is Let go of a key, if it holds a value, or another one than that
   costs O(1), with a digest O(N) where N is the length of the value
   keys 1 range 0 1 0 RM,delete
   args key:key#0 condition:oneof?( ifeq-value:string=IFEQ ifne-value:string=IFNE
   args ifdeq-digest:string=IFDEQ ifdne-digest:string=IFDNE )
 delifeq 3 write,fast,by_name string 9.0.0 string 1/1/1
-  shape decides
+  shape decides hot
   is Let go of a key, if it holds exactly that value
   costs O(1)
   keys 1 range 0 1 0 RM,delete
   args key:key#0 value:string
 getdel 2 write,fast,by_name string 6.2.0 string 1/1/1
-  shape decides,asks
+  shape decides,asks hot
   is Get the value of a key and let go of it
   costs O(1)
   keys 1 range 0 1 0 RW,access,delete

@@ -72,7 +72,8 @@ def dbsize(conn: Conn, argv: list[bytes]) -> Reply:
 
 
 def randomkey(conn: Conn, argv: list[bytes]) -> Reply:
-    return conn.node.engine.sample(conn.session.db, conn.node.draw(), conn.now_ms)
+    engine = conn.node.engine
+    return engine.sample(conn.session.db, engine.draw((1 << 64) - 1), conn.now_ms)
 
 
 # -- time to live -------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ DEF DEBT_HALVED_MS = 32
 DEF SMALL_READ_BYTES = 4096
 DEF STAY_MS = 2  # a timer of the loop may be this late; timers have steps of a ms
 DEF STAY_AFTER = 8  # turns of the loop with plain commands only: earlier callbacks of the loop have run by then
-DEF STAY_TURNS_MIN = 16  # a stay with fewer turns costs more than it saves
-DEF STAY_AGAIN_AFTER = 256  # turns of the loop before the next stay
+DEF STAY_TURNS_MIN = 6  # a stay with fewer turns costs more than it saves
+DEF STAY_AGAIN_AFTER = 64  # turns of the loop before the next stay
 
 cdef struct Watch:
     PyObject *client  # owned; NULL: this descriptor is not watched

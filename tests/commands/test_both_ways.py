@@ -13,8 +13,8 @@ from respram.config.settings import Config
 from tests.commands.rig import Client, Rig
 from tests.engine.conftest import ENGINES
 
-ROUNDS, STEPS = 20, 200
-LET_GO = ("del", "unlink", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax",
+ROUNDS, STEPS = 20, 320
+LET_GO = ("del", "unlink", "getdel", "delex", "delifeq", "hdel", "srem", "zrem", "spop", "smove", "zpopmin", "zpopmax",
           "zremrangebylex", "hgetdel")
 KEYS = (b"h", b"i", b"s", b"t", b"z", b"y", b"text", b"none")
 NAMES = (b"a", b"b", b"c", b"", b"\r\n\xff", b"n" * 40, b"7")
@@ -102,6 +102,7 @@ DRAWS: tuple[Make, ...] = (
 )  # fmt: skip
 BOUNDS = (b"0", b"1", b"-1", b"3", b"-2", b"17", b"-30", b"200", b"x")
 STRING_KEYS = (b"text", b"none", b"more", b"text", b"none", b"h")
+TARGETS = STRING_KEYS[:3]
 
 
 def part(rng: Random, least: int) -> tuple[bytes, ...]:
@@ -111,22 +112,33 @@ def part(rng: Random, least: int) -> tuple[bytes, ...]:
 
 
 BITS: tuple[Make, ...] = (
-    lambda rng: (b"SET", rng.choice(STRING_KEYS),
+    lambda rng: (b"SET", rng.choice(TARGETS),
                  bytes(rng.choice((0, 0xFF, 0x10, 0xA5)) for _ in range(rng.choice((0, 1, 2, 9, 70))))),
     lambda rng: (b"BITCOUNT", rng.choice(STRING_KEYS), *part(rng, 2)),
     lambda rng: (b"BITPOS", rng.choice(STRING_KEYS), rng.choice((b"0", b"1", b"0", b"1", b"2")), *part(rng, 1)),
-    lambda rng: (b"BITOP", rng.choice((b"AND", b"or", b"XOR", b"xor", b"NAND")), rng.choice(STRING_KEYS),
+    lambda rng: (b"BITOP", rng.choice((b"AND", b"or", b"XOR", b"xor", b"NAND")), rng.choice(TARGETS),
                  *(rng.choice(STRING_KEYS) for _ in range(rng.randint(1, 3)))),
-    lambda rng: (b"BITOP", b"NOT", rng.choice(STRING_KEYS),
+    lambda rng: (b"BITOP", b"NOT", rng.choice(TARGETS),
                  *(rng.choice(STRING_KEYS) for _ in range(rng.choice((1, 1, 1, 2))))),
 )  # fmt: skip
+ASKED = (b"IFEQ 5", b"ifne 5", b"IFDEQ dedb980100c87e72", b"IFDNE DEDB980100C87E72", b"IFDEQ 5", b"IFEQ")
+GOING: tuple[Make, ...] = (
+    lambda rng: (rng.choice((b"GETDEL", b"DIGEST")), rng.choice(STRING_KEYS)),
+    lambda rng: (b"DELEX", rng.choice(STRING_KEYS), *word(rng, *ASKED)),
+    lambda rng: (b"DELIFEQ", rng.choice(STRING_KEYS), rng.choice(NUMBERS)),
+    lambda rng: (b"SET", rng.choice(TARGETS), rng.choice(NUMBERS), *word(rng, *ASKED), *word(rng, b"GET", b"NX"),
+                 *life(rng, b"KEEPTTL")),
+    lambda rng: (b"COPY", rng.choice(STRING_KEYS), rng.choice(TARGETS), *word(rng, b"REPLACE", b"replace"),
+                 *word(rng, b"DB 0", b"db 1", b"DB 16", b"DB x", b"DB", b"DB 1 db 0")),
+)  # fmt: skip
 WALKS: tuple[Make, ...] = (
+    lambda rng: (b"RANDOMKEY", *word(rng, b"x")),
     lambda rng: (b"KEYS", rng.choice((b"*", b"t*", b"[hs]", b"?", b"", b"n\\one", b"x" * 300))),
     lambda rng: (b"SCAN", rng.choice((b"0", b"0", b"0", b"-1", b"x")), *word(rng, b"MATCH *", b"match t*", b"MATCH"),
                  *word(rng, b"COUNT 1000", b"count 3", b"COUNT 0"),
                  *word(rng, b"TYPE hash", b"type STRING", b"TYPE zset", b"TYPE list", b"TYPE")),
 )  # fmt: skip
-COMMANDS: tuple[Make, ...] = LIVES + STRINGS + SETS + RANGES + DRAWS + BITS + WALKS
+COMMANDS: tuple[Make, ...] = LIVES * 3 + STRINGS + SETS + RANGES + DRAWS + BITS + GOING + WALKS
 BASE: tuple[Make, ...] = (
     lambda rng: (b"HSET", rng.choice((b"h", b"i")), rng.choice(NAMES), rng.choice(NUMBERS)),
     lambda rng: (b"SADD", rng.choice((b"s", b"t")), *names(rng)),

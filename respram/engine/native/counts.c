@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <stdio.h>
+#include <string.h>
 
 #define INTEGER_DIGITS_MAX 20
 
@@ -63,6 +64,8 @@ static bool increment(Engine *engine, Session *session, const Command *command, 
  * division rounds as strtold does. */
 #define FLOAT_DIGITS_MAX 18
 #define FLOAT_BYTES_MAX 20 /* with a sign and a point */
+#define DECIMALS 17
+#define TEN_TO_DECIMALS UINT64_C(100000000000000000)
 #define FLOAT_TEXT_BYTES 48 /* of the sum: a sign, 19 digits, a point, 17 decimals */
 
 #if LDBL_MANT_DIG == 64
@@ -93,8 +96,54 @@ static bool plain_float(Span text, long double *number) {
     return true;
 }
 
+/* Without the zeros at its end. */
+static size_t print_decimals(uint64_t whole, uint64_t decimals, bool negative, uint8_t out[FLOAT_TEXT_BYTES]) {
+    size_t len = negative && (whole || decimals);
+    if (len)
+        out[0] = '-';
+    len += digits_of((int64_t)whole, out + len);
+    if (!decimals)
+        return len;
+    out[len] = '.';
+    for (size_t place = DECIMALS; place; place--, decimals /= 10)
+        out[len + place] = (uint8_t)('0' + decimals % 10);
+    len += 1 + DECIMALS;
+    while (out[len - 1] == '0')
+        len--;
+    return len;
+}
+
+/* The same as below in exact integers, in a tenth of the time: the number is `mantissa` times 2^-shift, and of what
+ * lies behind the point 10^17 times as much is taken and rounded, half to even. False: it is too large for that. */
+static bool print_small(long double number, uint8_t out[FLOAT_TEXT_BYTES], size_t *len) {
+    uint64_t mantissa;
+    uint16_t head;
+    memcpy(&mantissa, &number, sizeof mantissa);
+    memcpy(&head, (const uint8_t *)&number + sizeof mantissa, sizeof head);
+    int shift = 16383 + 63 - (head & 0x7fff);
+    if (shift < 1)
+        return false;
+    uint64_t whole = shift < 64 ? mantissa >> shift : 0, decimals = 0;
+    uint64_t behind = shift < 64 ? mantissa & ((UINT64_C(1) << shift) - 1) : mantissa;
+    if (shift < 128) {
+        unsigned __int128 scaled = (unsigned __int128)behind * TEN_TO_DECIMALS;
+        unsigned __int128 half = (unsigned __int128)1 << (shift - 1), rest = scaled & (2 * half - 1);
+        decimals = (uint64_t)(scaled >> shift);
+        decimals += rest > half || (rest == half && decimals & 1);
+    }
+    if (decimals == TEN_TO_DECIMALS) {
+        decimals = 0;
+        whole++;
+    }
+    *len = print_decimals(whole, decimals, head & 0x8000, out);
+    return true;
+}
+
 /* Without the zeros at its end, never `-0`. The point is whatever the process has made of it. */
 static size_t print_float(long double number, uint8_t out[FLOAT_TEXT_BYTES]) {
+    size_t small;
+    if (likely(print_small(number, out, &small)))
+        return small;
     int printed = snprintf((char *)out, FLOAT_TEXT_BYTES, "%.17Lf", number);
     always(printed > 18 && printed < FLOAT_TEXT_BYTES);
     size_t len = (size_t)printed, point = len - 18;

@@ -75,6 +75,8 @@ void draft_extend(Engine *engine, size_t bytes);
 bool draft_stored(Engine *engine, const Session *session, const Command *command, const Record *record,
                   int64_t now_ms, uint8_t note);
 void draft_wipe(Engine *engine);
+char comparison_of(Span word, Span operand);
+bool value_holds(Engine *engine, const Record *record, char comparison, Span operand, bool *done);
 bool integer_of(Engine *engine, const Record *record, int64_t *number);
 bool is_sealed(const Engine *engine, const Record *record);
 Record *collection_begun(Engine *engine, const Session *session, const Command *command, uint8_t kind,

@@ -123,28 +123,46 @@ HANDLER(setrange) {
     return true;
 }
 
-/* COPY source target [REPLACE]: the copy lives exactly as long as its source, and carries its mark. */
+/* [REPLACE] [DB n] in any order. False: it says something else. */
+static bool copy_words(const Command *command, int *db, bool *replaces) {
+    for (size_t at = 3; at < command->argc; at++) {
+        int64_t number;
+        if (IS(command_arg(command, at), "replace"))
+            *replaces = true;
+        else if (IS(command_arg(command, at), "db") && ++at < command->argc
+                 && span_int64(command_arg(command, at), &number) && number >= 0 && number < DATABASES)
+            *db = (int)number;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* COPY source target [REPLACE] [DB n]: the copy lives exactly as long as its source, and carries its mark. */
 HANDLER(copy) {
-    if ((command->argc != 3 && !(command->argc == 4 && IS(command_arg(command, 3), "replace"))) || engine_full(engine)
+    bool replaces = false, stored = false;
+    int db = session->db;
+    if (command->argc < 3 || !copy_words(command, &db, &replaces) || engine_full(engine)
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     Span source = command_arg(command, 1), target = command_arg(command, 2);
     if (target.len > HOT_BYTES_MAX
-        || (source.len == target.len && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))
+        || (db == session->db && source.len == target.len
+            && (!source.len || !memcmp(source.bytes, target.bytes, source.len))))
         return false;
     const Record *record = keyspace_row(engine, session->db, keyspace_hash(engine, source), source, now_ms);
     uint64_t hash = keyspace_hash(engine, target);
-    bool there = record != NULL, stored = false;
-    if (there && record_value_bytes(record) > DRAFT_BYTES_MAX)
-        return false;
-    if (there && (command->argc == 4 || !keyspace_row(engine, session->db, hash, target, now_ms))) {
+    const Record *old = table_find(&engine->tables[db], hash, target);
+    if ((record && record_value_bytes(record) > DRAFT_BYTES_MAX) || (old && record_kind(old)))
+        return false; /* what is in the other database may be a collection */
+    bool there = record != NULL;
+    if (there && (replaces || !keyspace_row(engine, db, hash, target, now_ms))) {
         Life life = life_of(engine, record, now_ms);
         if (!draft_open(engine, record, 0))
             return false;
         engine->moved += engine->draft.len;
-        stored = keyspace_store(engine, session->db, hash, target, (Span){engine->draft.bytes, engine->draft.len},
-            life.deadline_ms,
-                                life.implicit, now_ms, NOTE_COPY_TO);
+        stored = keyspace_store(engine, db, hash, target, (Span){engine->draft.bytes, engine->draft.len},
+                                life.deadline_ms, life.implicit, now_ms, NOTE_COPY_TO);
         draft_wipe(engine);
         if (!stored)
             return false;

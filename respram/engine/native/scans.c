@@ -1,4 +1,4 @@
-/* Hot commands that walk the keyspace: SCAN and KEYS. The twin of pure/scans.py. */
+/* Hot commands that walk the keyspace: SCAN, KEYS and RANDOMKEY. The twin of pure/scans.py. */
 #include "hot.h"
 
 #include <string.h>
@@ -121,4 +121,17 @@ HANDLER(keys) {
     }
     buffer_clear(&scanning.keys, 0);
     return told;
+}
+
+HANDLER(randomkey) {
+    if (command->argc != 1)
+        return false;
+    const Record *record = walk_sample(engine, session->db, draw_below(engine, UINT64_MAX), now_ms);
+    if (!reply_reserve(engine, REPLY_HEAD_BYTES + (record ? record->key_bytes : 0)))
+        return false;
+    if (record)
+        reply_bulk(engine, record_key(record));
+    else
+        reply_nil(engine, session->proto);
+    return true;
 }

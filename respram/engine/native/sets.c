@@ -47,6 +47,7 @@ enum { IN_ALL, IN_ANY, IN_NONE };
 typedef struct Chosen { /* members of the result, as records of the sets */
     Buffer records;
     size_t count, looks, bytes;
+    bool counts_alone; /* nobody asks which they are */
 } Chosen;
 
 /* Whether a member of set `its` belongs to the result. */
@@ -73,7 +74,7 @@ static bool choose_of(Engine *engine, const Sets *sets, size_t its, int rule, ui
         chosen->looks++;
         if (!belongs(engine, sets, its, rule, name, now_ms, &chosen->looks))
             continue;
-        if (!buffer_append(&chosen->records, &member, sizeof(const Record *)))
+        if (!chosen->counts_alone && !buffer_append(&chosen->records, &member, sizeof(const Record *)))
             return false;
         chosen->count++;
         chosen->bytes += REPLY_HEAD_BYTES + name.len;
@@ -94,7 +95,6 @@ static size_t smallest_of(const Sets *sets) {
 static bool choose(Engine *engine, const Sets *sets, int rule, uint64_t most, int64_t now_ms, Chosen *chosen) {
     size_t first = rule == IN_ALL ? smallest_of(sets) : 0, last = rule == IN_ANY ? sets->count - 1 : first;
     uint64_t size = 0;
-    *chosen = (Chosen){0};
     for (size_t its = first; its <= last; its++)
         size += sets->sizes[its];
     bool done = size * sets->count <= LOOKS_MAX;
@@ -113,7 +113,7 @@ static void count(Engine *engine, const Sets *sets, const Chosen *chosen) {
 
 static bool tell_sets(Engine *engine, const Session *session, const Command *command, int rule, int64_t now_ms) {
     Sets sets;
-    Chosen chosen;
+    Chosen chosen = {0};
     if (command->argc < 2 || !read_sets(engine, session, command, 1, command->argc - 1, now_ms, &sets))
         return false;
     bool done = choose(engine, &sets, rule, UINT64_MAX, now_ms, &chosen) && chosen.bytes <= HOT_REPLY_BYTES_MAX
@@ -138,7 +138,7 @@ HANDLER(sdiff) { return tell_sets(engine, session, command, IN_NONE, now_ms); }
 /* SINTERCARD n key ... [LIMIT n] */
 HANDLER(sintercard) {
     Sets sets;
-    Chosen chosen;
+    Chosen chosen = {.counts_alone = true};
     int64_t keys, limit = 0;
     if (command->argc < 3 || !span_int64(command_arg(command, 1), &keys) || keys < 1
         || keys > (int64_t)command->argc - 2)
@@ -156,7 +156,6 @@ HANDLER(sintercard) {
         reply_integer(engine, ':', (int64_t)chosen.count);
         count(engine, &sets, &chosen);
     }
-    buffer_clear(&chosen.records, 0);
     return done;
 }
 

@@ -40,8 +40,9 @@ static bool store(Engine *engine, const Session *session, const Command *command
 typedef struct Options { /* of SET */
     int64_t ttl_ms; /* 0: none was named */
     char condition; /* n or x */
-    bool keeps, gets, compares;
-    Span expected;
+    char comparison; /* as comparison_of has it; 0: none */
+    bool keeps, gets;
+    Span operand;
 } Options;
 
 /* Each option once. False: an odd form, a mistake, or a time that has passed. */
@@ -50,7 +51,7 @@ static bool parse_options(const Engine *engine, const Command *command, size_t a
     for (; at < command->argc; at++) {
         Span word = command_arg(command, at);
         bool has_next = at + 1 < command->argc;
-        if (!options->condition && !options->compares && (IS(word, "nx") || IS(word, "xx"))) {
+        if (!options->condition && !options->comparison && (IS(word, "nx") || IS(word, "xx"))) {
             options->condition = (char)(word.bytes[0] | 0x20);
         } else if (!options->keeps && !options->ttl_ms && has_next
                    && life_from(engine, word, command_arg(command, at + 1), now_ms, &options->ttl_ms)) {
@@ -59,25 +60,14 @@ static bool parse_options(const Engine *engine, const Command *command, size_t a
             options->gets = true;
         } else if (!options->keeps && !options->ttl_ms && IS(word, "keepttl")) {
             options->keeps = true;
-        } else if (!options->condition && !options->compares && has_next && IS(word, "ifeq")) {
-            options->compares = true;
-            options->expected = command_arg(command, ++at);
+        } else if (!options->condition && !options->comparison && has_next
+                   && (options->comparison = comparison_of(word, command_arg(command, at + 1)))) {
+            options->operand = command_arg(command, ++at);
         } else {
             return false;
         }
     }
     return true;
-}
-
-/* Whether the value is the one that IFEQ names. False in `done`: no memory to look. */
-static bool is_equal(Engine *engine, const Record *record, Span expected, bool *done) {
-    *done = true;
-    if (!record || record_value_bytes(record) != expected.len)
-        return false;
-    *done = draft_open(engine, record, 0);
-    bool equal = *done && (!expected.len || !memcmp(engine->draft.bytes, expected.bytes, expected.len));
-    draft_wipe(engine);
-    return equal;
 }
 
 /* Says the old value, or nil; what follows may take it back. */
@@ -102,14 +92,15 @@ static bool set_looking(Engine *engine, const Session *session, const Command *c
     int64_t now_ms) {
     Span key = command_arg(command, 1), value = command_arg(command, 2);
     size_t reply_start = engine->reply.len;
-    bool looked;
+    bool looked = true;
     if (engine_full(engine) || (options->gets && !engine->hot_reads) || value.len > HOT_BYTES_MAX
         || key.len > HOT_BYTES_MAX
         || !reply_reserve(engine, REPLY_HEAD_BYTES))
         return false;
     const Record *record = keyspace_row(engine, session->db, command->hash, key, now_ms);
-    bool matches = !options->compares || is_equal(engine, record, options->expected, &looked);
-    if (options->compares && !looked)
+    bool matches = !options->comparison
+        || value_holds(engine, record, options->comparison, options->operand, &looked);
+    if (!looked)
         return false;
     if (options->gets && !reply_old(engine, session, record))
         return false;
@@ -143,7 +134,7 @@ HANDLER(set) {
         return false;
     if (unlikely(options.ttl_ms == 1 && !command_arg(command, 2).len))
         return false; /* how everybody lets go: see commands/strings.py */
-    if (options.condition || options.keeps || options.gets || options.compares)
+    if (options.condition || options.keeps || options.gets || options.comparison)
         return set_looking(engine, session, command, &options, now_ms);
     return store(engine, session, command, command_arg(command, 2), options.ttl_ms, now_ms);
 }
@@ -256,7 +247,7 @@ HANDLER(msetex) {
         || count > ((int64_t)command->argc - 2) / 2 || engine_full(engine))
         return false;
     size_t end = 2 + 2 * (size_t)count;
-    if (!parse_options(engine, command, end, now_ms, &options) || options.gets || options.compares)
+    if (!parse_options(engine, command, end, now_ms, &options) || options.gets || options.comparison)
         return false;
     for (size_t at = 1; at < command->argc; at++) {
         bytes += command->args[at].len;

@@ -9,6 +9,7 @@ from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import bulk
 from respram.engine.pure.record import Row
 from respram.integers import parse_int
+from respram.record import DATABASES
 
 
 def getrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -54,21 +55,36 @@ def setrange(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: in
 
 
 def copy(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
-    """COPY source target [REPLACE]: the copy lives exactly as long as its source, and carries its mark."""
-    if (len(argv) != 3 and not (len(argv) == 4 and argv[3].upper() == b"REPLACE")) or keyspace.full():
+    """COPY source target [REPLACE] [DB n]: the copy lives exactly as long as its source, and carries its mark."""
+    words = _copy_words(argv[3:], session.db)
+    if len(argv) < 3 or words is None or keyspace.full():
         return None
-    source, target = argv[1:3]
-    if source == target or len(target) > HOT_BYTES_MAX:
+    (source, target), (db, replaces) = argv[1:3], words
+    if (db == session.db and source == target) or len(target) > HOT_BYTES_MAX:
         return None
     row, copied = keyspace.row(session.db, source, now_ms), False
-    if row is not None:
-        if is_long(row):
-            return None
-        if len(argv) == 4 or keyspace.row(session.db, target, now_ms) is None:
-            keyspace.store(session.db, target, keyspace.opened(row), row.deadline_ms, row.implicit, now_ms, b"copy_to")
-            copied = True
+    old = keyspace.tables[db].get(target)
+    if (row is not None and is_long(row)) or (old is not None and old.kind):
+        return None  # what is in the other database may be a collection
+    if row is not None and (replaces or keyspace.row(db, target, now_ms) is None):
+        keyspace.store(db, target, keyspace.opened(row), row.deadline_ms, row.implicit, now_ms, b"copy_to")
+        copied = True
     count_look(keyspace, row)
     return b":%d\r\n" % copied
+
+
+def _copy_words(words: list[bytes], db: int) -> tuple[int, bool] | None:
+    """[REPLACE] [DB n] in any order. None: it says something else."""
+    replaces = False
+    while words:
+        if words[0].lower() == b"replace":
+            replaces, words = True, words[1:]
+            continue
+        number = parse_int(words[1]) if words[0].lower() == b"db" and len(words) > 1 else None
+        if number is None or not 0 <= number < DATABASES:
+            return None
+        db, words = number, words[2:]
+    return db, replaces
 
 
 def _bounds(words: list[bytes]) -> tuple[int, int] | None:

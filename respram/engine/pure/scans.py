@@ -1,9 +1,9 @@
-"""Hot commands that walk the keyspace: SCAN and KEYS. The twin of native/scans.c."""
+"""Hot commands that walk the keyspace: SCAN, KEYS and RANDOMKEY. The twin of native/scans.c."""
 
 from respram.engine.api import HOT_REPLY_BYTES_MAX, Session
 from respram.engine.pure import walk
 from respram.engine.pure.keyspace import Keyspace
-from respram.engine.pure.reads import KIND_NAMES, bulk
+from respram.engine.pure.reads import KIND_NAMES, NIL, bulk
 from respram.glob import compile_glob, fits
 from respram.integers import parse_int
 
@@ -55,6 +55,13 @@ def keys(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -
         return None
     keyspace.moved += live * SCAN_LOOK_BYTES + len(data)
     return b"*%d\r\n%b" % (len(found), data)
+
+
+def randomkey(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
+    if len(argv) != 1:
+        return None
+    key = walk.sample(keyspace, session.db, keyspace.draws.below((1 << 64) - 1), now_ms)
+    return NIL[session.proto] if key is None else bulk(key)
 
 
 def _matching(keys: list[bytes], pattern: bytes) -> list[bytes]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from respram.engine.api import HOT_ARGS_MAX, HOT_BYTES_MAX, Session
+from respram.engine.pure.comparing import holds, is_comparison
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import NIL, OK, bulk, old_value
 from respram.engine.pure.record import Row
@@ -20,11 +21,12 @@ class Options:
     condition: bytes = b""  # NX or XX
     keeps: bool = False
     gets: bool = False
-    expected: bytes | None = None  # IFEQ
+    comparison: bytes = b""  # one of COMPARISONS
+    operand: bytes = b""  # the word after it
 
     @property
     def looks(self) -> bool:
-        return bool(self.condition) or self.keeps or self.gets or self.expected is not None
+        return bool(self.condition) or self.keeps or self.gets or bool(self.comparison)
 
 
 def set_(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -43,7 +45,7 @@ def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int, at: int = 3) ->
     while at < len(argv):
         word, has_next = argv[at].upper(), at + 1 < len(argv)
         timed = options.keeps or options.ttl_ms is not None
-        conditional = bool(options.condition) or options.expected is not None
+        conditional = bool(options.condition or options.comparison)
         if word in (b"NX", b"XX") and not conditional:
             options.condition = word
         elif word in UNITS and not timed and has_next:
@@ -55,9 +57,9 @@ def _options(keyspace: Keyspace, argv: list[bytes], now_ms: int, at: int = 3) ->
             options.gets = True
         elif word == b"KEEPTTL" and not timed:
             options.keeps = True
-        elif word == b"IFEQ" and not conditional and has_next:
+        elif not conditional and has_next and is_comparison(word, argv[at + 1]):
             at += 1
-            options.expected = argv[at]
+            options.comparison, options.operand = word, argv[at]
         else:
             return None
         at += 1
@@ -77,7 +79,9 @@ def _set_looking(
     ):
         return None
     row = keyspace.row(session.db, key, now_ms)
-    matches = options.expected is None or (row is not None and keyspace.read(row) == options.expected)
+    matches = not options.comparison or holds(keyspace, row, options.comparison, options.operand)
+    if matches is None:
+        return None
     answer = old_value(keyspace, session, row) if options.gets else b""
     writes = (
         matches
@@ -156,7 +160,7 @@ def msetex(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
     end = 2 + 2 * count
     options = _options(keyspace, argv, now_ms, end)
     names, values = argv[2:end:2], argv[3:end:2]
-    if options is None or options.gets or options.expected is not None or sum(map(len, argv[1:])) > HOT_BYTES_MAX:
+    if options is None or options.gets or options.comparison or sum(map(len, argv[1:])) > HOT_BYTES_MAX:
         return None
     rows = [keyspace.row(session.db, key, now_ms) for key in names]
     if (options.ttl_ms == 1 and b"" in values) or any(row is not None and row.kind for row in rows):
