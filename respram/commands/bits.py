@@ -1,6 +1,6 @@
 """Strings used as bitmaps: SETBIT GETBIT BITCOUNT BITPOS BITOP. Bit 0 is the highest of byte 0.
 
-Counting and combining go through Python's big integers, which do it at the speed of memory. An
+Counting goes through Python's big integers, which do it at the speed of memory; the engine combines. An
 operation whose result is empty deletes its destination in Redis; here that takes the right to DEL, while there is
 something to let go of.
 """
@@ -13,7 +13,6 @@ from respram.commands.texts import NOT_AN_INTEGER, SYNTAX
 from respram.errors import ClientError
 from respram.integers import parse_int
 
-PIECE_BYTES = 16_384
 INVERTED = bytes(255 - byte for byte in range(256))
 BIT_OFFSET = ClientError(b"ERR bit offset is not an integer or out of range")
 BIT_VALUE = ClientError(b"ERR bit is not an integer or out of range")
@@ -151,7 +150,7 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
         elif not number:
             result = bytearray(value)
         else:
-            _combine(result, operation, value)
+            _combine(conn, result, operation, value)
     if not result:
         if exists(conn, target):
             let_go_or_refuse(conn, b"bitop", target)
@@ -161,26 +160,14 @@ def bitop(conn: Conn, argv: list[bytes]) -> Reply:
     return len(result)
 
 
-def _combine(result: bytearray, operation: bytes, value: bytes) -> None:
-    """Shorter values count as filled up with zeros behind. A piece at a time, which stays in the processor's cache:
-    four times as fast.
-    """
+def _combine(conn: Conn, result: bytearray, operation: bytes, value: bytes) -> None:
+    """Shorter values count as filled up with zeros behind."""
     short = min(len(result), len(value))
-    result.extend(bytes(max(len(value) - len(result), 0)))
-    for at in range(0, short, PIECE_BYTES):
-        end = min(at + PIECE_BYTES, short)
-        one, other = int.from_bytes(result[at:end]), int.from_bytes(value[at:end])
-        if operation == b"and":
-            one &= other
-        elif operation == b"or":
-            one |= other
-        else:
-            one ^= other
-        result[at:end] = one.to_bytes(end - at)
+    conn.node.engine.combine(operation, result, value)
     if operation == b"and":
-        result[short:] = bytes(len(result) - short)
+        result[short:] = bytes(max(len(result), len(value)) - short)
     else:
-        result[short : len(value)] = value[short:]
+        result.extend(value[short:])
 
 
 HANDLERS = {

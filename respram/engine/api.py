@@ -359,6 +359,9 @@ class Engine(Replicating, Ranking, Protocol):
     def spent(self) -> bool:
         """Whether the command's share is used up. Writes count, but are never refused."""
 
+    def combine(self, operation: bytes, into: bytearray, value: bytes) -> None:
+        """Makes of each byte of `into` its `and`, `or` or `xor` with that of `value`, as far as both go."""
+
     def took(self, micros: int) -> None:
         """For `dispatch`: reports how long a command took. A turn with slow commands ends sooner."""
 

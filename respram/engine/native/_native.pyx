@@ -203,6 +203,12 @@ cdef class NativeEngine:
     def spent(self):
         return self.c.moved >= self.c.moved_max
 
+    def combine(self, bytes operation not None, bytearray into not None, bytes value not None):
+        if operation not in (b"and", b"or", b"xor"):
+            raise ValueError("no such operation")
+        bytes_combine(<uint8_t *>PyByteArray_AsString(into), <const uint8_t *>PyBytes_AS_STRING(value),
+                      <size_t>min(len(into), len(value)), operation[0])
+
     def took(self, int64_t micros):
         if self.c.feed.session is not NULL:
             self.c.feed.commands_left -= max(micros, 0) // FEED_COMMAND_US

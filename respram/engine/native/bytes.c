@@ -106,3 +106,16 @@ size_t digits_of(int64_t number, uint8_t out[20]) {
         out[len++] = reversed[--count];
     return len;
 }
+
+/* `operation`: the first letter of and, or, xor. Loops that a compiler turns into vectors. */
+void bytes_combine(uint8_t *restrict into, const uint8_t *restrict other, size_t len, char operation) {
+    if (operation == 'a')
+        for (size_t at = 0; at < len; at++)
+            into[at] &= other[at];
+    else if (operation == 'o')
+        for (size_t at = 0; at < len; at++)
+            into[at] |= other[at];
+    else
+        for (size_t at = 0; at < len; at++)
+            into[at] ^= other[at];
+}

@@ -175,6 +175,7 @@ cdef extern from "engine.h":
     uint64_t draw_below(Engine *, uint64_t)
     void buffer_clear(Buffer *, size_t)
     bint buffer_append(Buffer *, const void *, size_t)
+    void bytes_combine(uint8_t *, const uint8_t *, size_t, char)
     uint64_t keyspace_hash(const Engine *, Span)
     Record *keyspace_row(Engine *, int, uint64_t, Span, int64_t)
     bint keyspace_store(Engine *, int, uint64_t, Span, Span, int64_t, bint, int64_t, uint8_t)

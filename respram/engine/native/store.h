@@ -49,6 +49,7 @@ typedef struct Buffer {
 void wipe(void *bytes, size_t len);
 bool buffer_reserve(Buffer *buffer, size_t extra);
 bool buffer_append(Buffer *buffer, const void *bytes, size_t len);
+void bytes_combine(uint8_t *restrict into, const uint8_t *restrict other, size_t len, char operation);
 void buffer_clear(Buffer *buffer, size_t kept_bytes_max);
 void buffer_cut(Buffer *buffer, size_t len);
 bool span_int64(Span digits, int64_t *number);
