@@ -1,0 +1,161 @@
+"""Both engines at each bound of what a peer may send: one below it, on it, one above it, and every header there can be.
+
+Random records seldom lie on a bound, and what is off by one there is found by no other test.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from respram.engine.api import Engine, Settings
+from respram.engine.pure.merge import SHADOW_MS_MAX
+from respram.engine.replication import Cut
+from respram.record import DATABASES, HEADER, KIND_SHIFT, MARKS, SCRIPTS, Record, member_key, pack, stub_name
+from respram.stamp import from_ms
+
+from .conftest import ENGINES, PURE_ONLY
+from .rig import NOW, SETTINGS
+
+pytestmark = pytest.mark.skipif(PURE_ONLY, reason="there is one engine: nothing to compare")
+
+IDS_KEY = 0x1234567890ABCDEF
+WHOLE = Cut(stamp=(NOW >> 10) + 100, end=0)
+LATEST_MS = NOW + SETTINGS.clock_offset_ms_max
+HORIZON_MS = LATEST_MS + SETTINGS.max_ttl_ms
+REMEMBERED_MS = NOW + SHADOW_MS_MAX
+PAYLOAD = bytes(64)  # behind a header: key, value, shadow and seal in any lengths
+
+
+class Side:
+    """An engine, and all that can be seen of it."""
+
+    def __init__(self, name: str, settings: Settings, tracked: bool) -> None:
+        self.events: list[tuple[bytes, int, bytes]] = []
+        self.engine: Engine = ENGINES[name](settings)
+        self.engine.observer = lambda *told: self.events.append(told)
+        self.tracked = tracked
+        if tracked:
+            self.engine.track(IDS_KEY)
+
+    def state(self, now: int) -> tuple[object, ...]:
+        engine = self.engine
+        records = [sorted(map(bytes, engine.records(db))) for db in (0, DATABASES, 3 * DATABASES, MARKS, SCRIPTS)]
+        digest = engine.digest(WHOLE, now) if self.tracked else None
+        counts = engine.counters()
+        return records, digest, engine.last_clock(), counts["stubs"], counts["records"], self.events
+
+
+def sides(settings: Settings = SETTINGS, tracked: bool = True) -> list[Side]:
+    return [Side(name, settings, tracked) for name in ENGINES]
+
+
+def same(both: list[Side], payload: bytes, now: int = NOW) -> object:
+    pure, native = (side.engine.merge(payload, now) for side in both)
+    assert pure == native, payload.hex()
+    return pure
+
+
+def around(*bounds: int) -> list[int]:
+    return [bound + step for bound in bounds for step in (-1, 0, 1)]
+
+
+def forms(number: int) -> Iterator[Record]:
+    """One record of each kind under keys of their own."""
+    key = b"key:%d" % number
+    plain = Record(0, key, b"value", from_ms(NOW - 5_000), 7, NOW + 60_000)
+    yield plain
+    yield replace(plain, value=None)
+    yield replace(plain, key=stub_name(0, key), value=None, named=True, shadow_ms=NOW + 60_000)
+    yield replace(plain, key=key + b"h", value=b"", kind=1)
+    yield replace(plain, db=DATABASES, key=member_key(key + b"h", b"member"))
+    yield replace(plain, db=MARKS, key=key + b"m", value=None)
+    yield replace(plain, db=SCRIPTS, key=key + b"s")
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_record_alone_on_each_bound(tracked: bool) -> None:
+    both, taken = sides(tracked=tracked), set[object]()
+    stamps = [from_ms(NOW), from_ms(LATEST_MS + 1) - 1, from_ms(LATEST_MS + 1)]
+    deadlines, shadows = around(NOW, HORIZON_MS, REMEMBERED_MS), [0, *around(NOW, REMEMBERED_MS)]
+    for number, (clock, deadline_ms, shadow_ms) in enumerate(product(stamps, deadlines, shadows)):
+        for form in forms(number):
+            record = replace(form, clock=clock, deadline_ms=deadline_ms, shadow_ms=shadow_ms or form.named * NOW)
+            taken.add(same(both, pack(record)))
+    assert len(taken) == 3, taken  # new, known and refused
+    assert both[0].state(NOW) == both[1].state(NOW)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_record_after_another_with_each_order_of_stamps(tracked: bool) -> None:
+    both, taken, number = sides(tracked=tracked), set[object](), 0
+    ends = [NOW, NOW + 1, NOW + 5_000, NOW + 9_000]
+    for clock, node, deadline_ms, shadow_ms in product((-1, 0, 1), (6, 7, 8), ends, [0, *ends]):
+        for earlier_shadow_ms in (0, NOW + 7_000):
+            number += 1
+            for before, after in product(forms(number), repeat=2):
+                if (before.db, before.key[:6]) != (after.db, after.key[:6]):
+                    continue
+                earlier = replace(before, shadow_ms=max(before.shadow_ms and NOW + 1, earlier_shadow_ms))
+                later = replace(after, clock=after.clock + clock, node=node, deadline_ms=deadline_ms,
+                                shadow_ms=shadow_ms or after.named * NOW)  # fmt: skip
+                same(both, pack(earlier))
+                taken.add(same(both, pack(later)))
+    assert len(taken) > 1, taken
+    assert both[0].state(NOW) == both[1].state(NOW)
+    for side in both:
+        while side.engine.expire(NOW + 6_000, 1 << 30):
+            pass
+    assert both[0].state(NOW + 6_000)[:4] == both[1].state(NOW + 6_000)[:4]
+
+
+def test_every_header_whatever_follows_it() -> None:
+    both, taken = sides(), set[object]()
+    spaces = (0, 1, DATABASES - 1, DATABASES, MARKS - 1, MARKS, SCRIPTS - 1, SCRIPTS, SCRIPTS + 1, 255)
+    for flags, db, key_bytes, value_bytes in product(range(256), spaces, (0, 3, 4, 16), (0, 1)):
+        head = HEADER.pack(flags, db, key_bytes, value_bytes, from_ms(NOW), 9, NOW + 10_000)
+        taken.add(same(both, head + PAYLOAD[: 8 + key_bytes + value_bytes]))
+    assert len(taken) > 3, taken
+    assert both[0].state(NOW) == both[1].state(NOW)
+
+
+def test_a_payload_that_ends_anywhere() -> None:
+    payload = b"".join(pack(replace(form, shadow_ms=NOW + 70_000)) for form in forms(1))
+    for cut in range(len(payload) + 1):
+        both = sides()
+        same(both, payload[:cut])
+        assert both[0].state(NOW) == both[1].state(NOW), cut
+
+
+def test_a_names_length_that_reaches_to_the_end_of_a_members_key_and_beyond() -> None:
+    both = sides()
+    for length, size in product(range(7), range(11)):
+        key = length.to_bytes(4, "little")[:size] + b"abcdef"[: max(size - 4, 0)]
+        head = HEADER.pack(0, DATABASES, len(key), 1, from_ms(NOW), 9, NOW + 10_000)
+        same(both, head + key + b"v")
+    assert both[0].state(NOW) == both[1].state(NOW)
+
+
+def test_sizes_on_the_bound_and_a_store_that_is_full() -> None:
+    tight, taken = sides(SETTINGS._replace(bulk_bytes_max=64)), set[object]()
+    for size, value in product((63, 64, 65), (b"", b"v", None)):
+        key = b"k" * (size - len(value or b""))
+        taken.add(same(tight, pack(Record(0, key, value, from_ms(NOW), 9, NOW + 10_000))))
+    assert len(taken) > 1 and tight[0].state(NOW) == tight[1].state(NOW)
+    full = sides()
+    for number, clock in product(range(3), (0, 1, 0)):
+        for form in forms(number):
+            same(full, pack(replace(form, clock=form.clock + clock)))
+        for side in full:  # the first round is written before it is full
+            side.engine.configure(SETTINGS._replace(memory_bytes_max=1))
+    assert full[0].state(NOW) == full[1].state(NOW)
+
+
+def test_the_kinds_of_heads() -> None:
+    both = sides()
+    for kind, value, deadline_ms in product(range(4), (b"", b"v"), around(NOW)):
+        flags = kind << KIND_SHIFT
+        head = HEADER.pack(flags, 0, 1, len(value), from_ms(NOW), 9, deadline_ms)
+        same(both, head + b"%d" % kind + value)
+    assert both[0].state(NOW) == both[1].state(NOW)
