@@ -337,11 +337,15 @@ def is_level(world: World) -> bool:
 
 
 def shown(world: World, node: Node) -> tuple[tuple[Key, int, tuple[tuple[bytes, bytes], ...]], ...]:
-    """What a client would read of collections at a node, by one clock, except members that are about to expire."""
-    settled_ms, rows = EPOCH_MS + world.now_ms + 3_000, []
+    """What a client would read of collections at a node, by one clock, except members that are about to expire. The
+    engine is asked as of now: it destroys what has expired by the time that it is told.
+    """
+    settled_ms, wall_ms, rows = EPOCH_MS + world.now_ms + 3_000, world.time_of(node).wall_ms, []
     for key in all_keys():
-        entry = node.engine.peek(*key, settled_ms)
-        if entry is not None and entry.kind:
-            members = sorted((one.name, one.value) for one in members_of(node, key, settled_ms))
-            rows.append((key, entry.kind, tuple(members)))
+        entry = node.engine.peek(*key, wall_ms)
+        if entry is not None and entry.kind and entry.deadline_ms > settled_ms:
+            found = members_of(node, key, wall_ms)
+            members = sorted((one.name, one.value) for one in found if one.deadline_ms > settled_ms)
+            if members:
+                rows.append((key, entry.kind, tuple(members)))
     return tuple(rows)
