@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 
 from respram.gossip.agreement import pack_said
 from respram.gossip.members import AHEAD_MAX, Member, pack_member, unpack_members
@@ -16,6 +17,7 @@ from respram.wire.messages import VERSION, Hello, Members, Ping
 from tests.abuse.fuzz_peers import connections
 from tests.live import SOON_S
 from tests.peers.enclave import SECRET, enclave, until, until_ready
+from tests.peers.enclave import Member as Place
 
 ROUNDS = 200
 ELSEWHERE = b"127.0.9.9:7000"  # where nobody listens
@@ -80,6 +82,10 @@ def test_nobody_moves_another_member_to_an_address_of_its_own() -> None:
         assert standing <= connections(ports), "a link of the honest was lost"
         for number, member in enumerate(members):
             key = b"after-%d" % number
-            until(lambda member=member, key=key: member.client.set(key, b"v", ex=60) or True, "not served")  # type: ignore[misc]
+            until(partial(member.client.set, key, b"v", ex=60), "not served")
             for other in members:
-                until(lambda other=other, key=key: other.client.get(key) == b"v", "it does not arrive")  # type: ignore[misc]
+                until(partial(arrived, other, key), "it does not arrive")
+
+
+def arrived(member: Place, key: bytes) -> bool:
+    return bool(member.client.get(key) == b"v")
