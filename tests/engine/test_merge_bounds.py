@@ -70,6 +70,7 @@ def forms(number: int) -> Iterator[Record]:
     yield replace(plain, key=stub_name(0, key), value=None, named=True, shadow_ms=NOW + 60_000)
     yield replace(plain, key=key + b"h", value=b"", kind=1)
     yield replace(plain, db=DATABASES, key=member_key(key + b"h", b"member"))
+    yield replace(plain, db=DATABASES, key=member_key(key + b"h", b"member"), value=None)
     yield replace(plain, db=MARKS, key=key + b"m", value=None)
     yield replace(plain, db=SCRIPTS, key=key + b"s")
 
@@ -81,7 +82,9 @@ def test_a_record_alone_on_each_bound(tracked: bool) -> None:
     deadlines, shadows = around(NOW, HORIZON_MS, REMEMBERED_MS), [0, *around(NOW, REMEMBERED_MS)]
     for number, (clock, deadline_ms, shadow_ms) in enumerate(product(stamps, deadlines, shadows)):
         for form in forms(number):
-            record = replace(form, clock=clock, deadline_ms=deadline_ms, shadow_ms=shadow_ms or form.named * NOW)
+            node = SETTINGS.node if number % 2 else form.node  # this engine's own, from before it was started again
+            record = replace(form, clock=clock, node=node, deadline_ms=deadline_ms,
+                             shadow_ms=shadow_ms or form.named * NOW)  # fmt: skip
             taken.add(same(both, pack(record)))
     assert len(taken) == 3, taken  # new, known and refused
     assert both[0].state(NOW) == both[1].state(NOW)
@@ -104,6 +107,11 @@ def test_a_record_after_another_with_each_order_of_stamps(tracked: bool) -> None
                 taken.add(same(both, pack(later)))
     assert len(taken) > 1, taken
     assert both[0].state(NOW) == both[1].state(NOW)
+    for each, ms in product(range(1, number + 1), (5_999, 9_000)):  # what is here is overdue, and was not looked at
+        for form in forms(each):
+            late = replace(form, clock=from_ms(NOW + ms // 10), deadline_ms=NOW + ms, shadow_ms=form.named * (NOW + ms))
+            same(both, pack(late), NOW + 6_000)
+    assert both[0].state(NOW + 6_000)[:4] == both[1].state(NOW + 6_000)[:4]
     for side in both:
         while side.engine.expire(NOW + 6_000, 1 << 30):
             pass
@@ -115,7 +123,8 @@ def test_every_header_whatever_follows_it() -> None:
     spaces = (0, 1, DATABASES - 1, DATABASES, MARKS - 1, MARKS, SCRIPTS - 1, SCRIPTS, SCRIPTS + 1, 255)
     for flags, db, key_bytes, value_bytes in product(range(256), spaces, (0, 3, 4, 16), (0, 1)):
         head = HEADER.pack(flags, db, key_bytes, value_bytes, from_ms(NOW), 9, NOW + 10_000)
-        taken.add(same(both, head + PAYLOAD[: 8 + key_bytes + value_bytes]))
+        for more in (-1, 0, 8):
+            taken.add(same(both, head + PAYLOAD[: max(more + key_bytes + value_bytes, 0)]))
     assert len(taken) > 3, taken
     assert both[0].state(NOW) == both[1].state(NOW)
 
