@@ -377,6 +377,8 @@ def walk(engine: Engine, db: int, now: int) -> list[bytes]:
 @given(st.sampled_from(LIMITS), st.booleans(), steps)
 # closed with a command kept
 @example(LIMITS[0], True, [Bytes(b"\0", [], False), Bytes(b'\nKEEP\r\nGET a\r\n"\r\n', [], False)])
+# the bytes break the protocol in a transaction: its keys are watched no more
+@example(LIMITS[0], True, [Bytes(b"MSET a 1\r\nWATCH a\r\nMULTI\r\nGET a\r\n*\r\0", [], False)])
 @example(LIMITS[0], True, ["reads off", Bytes(b"SET a b GET\r\n", [], False)])  # it writes, and asks
 @example(LIMITS[0], True, ["observe", Bytes(b"KEEP\r\nSET a b\r\nRUN\r\n", [], False)])  # what is heard of it, when
 def test_both_engines_do_the_same(limits: Settings, trusted: bool, plan: list[object]) -> None:

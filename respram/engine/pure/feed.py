@@ -245,6 +245,7 @@ class Wire:
                 self.say(b"-ERR Protocol error: %b\r\n" % scanner.fault)
             session.closing = True
             session.drop_queued()
+            session.watching.clear()
 
     def _fast_reply(self, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
         found = self._hot.get(argv[0]) or self._hot.get(argv[0].lower())
