@@ -14,6 +14,13 @@ name`. A mark, in the spaces from 64 on, is a stub under the key: what is older 
 A stub of a key or of a member may have no key, but its name, which stands in the key's place (`stub_name`): who made it
 small forgot the key (decisions 0081, 0203).
 
+A counter that several nodes may count at once has its *shares* behind its digits (decision 0206), sealed with them:
+
+    u64 epoch's clock | u64 epoch's node | i64 base | u64 clock of the deadline | {u64 node | u64 clock | i64 sum} ...
+
+Its flag is that of a name, which only stubs have. There are fewer digits than a share has bytes, so that the length of
+the whole says where they end.
+
 A sealed value travels, is merged and is dumped as it lies; seal.py says what its seal means. The sealer is named
 where it is not the node of the stamp. Nothing here knows an engine, a peer or a clock.
 """
@@ -34,6 +41,7 @@ ADOPTED = 16  # restamped by another node, whose number follows
 KIND_SHIFT = 5
 KIND = 3 << KIND_SHIFT  # HASH, SET or ZSET: the head of a collection; 0: a string, a member or a mark
 NAMED = 128  # a stub, with the name of its key in the key's place
+COUNTED = NAMED  # the same bit of a value: a counter, with its shares behind its digits
 FLAGS_KNOWN = IMPLICIT | STUB | SHADOWED | SEALED | ADOPTED | KIND | NAMED
 STUB_NAME_BYTES = 16
 NAME_SPACE = 0x3F  # these bits of a name's last byte are its space
@@ -49,6 +57,10 @@ SPACES = SCRIPTS + 1  # keys; members of hashes, sets and sorted sets; marks; sc
 HASH, SET, ZSET = 1, 2, 3
 MARKS = 4 * DATABASES
 NAME_LENGTH = Struct("<I")
+COUNTER = Struct("<QQqQ")
+SHARE = Struct("<QQq")
+SHARES_MAX = 64  # of one counter: the nodes' starts that have counted it, and with them its bytes
+DIGITS_MAX = 20  # of a counter, with its sign
 
 
 class Seal(NamedTuple):
@@ -75,6 +87,7 @@ class Record:
     seal: Seal | None = None
     kind: int = 0
     named: bool = False  # `key` is the name of a key or a member: only in a stub
+    shares: bytes = b""  # of a counter: they follow its value, and are sealed with it
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -137,7 +150,7 @@ _HEADS = tuple(head_bytes(flags) for flags in range(FLAGS_KNOWN + 1))
 
 
 def pack(record: Record) -> bytes:
-    value = b"" if record.value is None else record.value
+    value = b"" if record.value is None else record.value + record.shares
     seal = record.seal if record.value is not None else None
     adopted = seal is not None and seal.sealer != record.node
     flags = (
@@ -148,6 +161,7 @@ def pack(record: Record) -> bytes:
         | (ADOPTED if adopted else 0)
         | record.kind << KIND_SHIFT
         | (NAMED if record.named else 0)
+        | (COUNTED if record.shares and record.value is not None else 0)
     )
     parts = [HEADER.pack(flags, record.db, len(record.key), len(value), record.clock, record.node, record.deadline_ms)]
     if record.shadow_ms:
@@ -189,9 +203,13 @@ def unpack(payload: bytes) -> Iterator[Record]:
         if key_bytes + value_bytes > end - at:
             raise PeerError("record cut short")
         key = payload[at : at + key_bytes]
-        value = None if flags & STUB else payload[at + key_bytes : at + key_bytes + value_bytes]
+        end_of_key = at + key_bytes
         at += key_bytes + value_bytes
-        named = bool(flags & NAMED)
+        value, shares = None if flags & STUB else payload[end_of_key:at], b""
+        if value is not None and flags & COUNTED:
+            digits = digits_of_counter(value_bytes)
+            value, shares = value[:digits], value[digits:]
+        named = bool(flags & NAMED and flags & STUB)
         if is_member(db) and not named and not _names_a_member(key):
             raise PeerError("record of no member")
         if named:
@@ -202,7 +220,9 @@ def unpack(payload: bytes) -> Iterator[Record]:
             if key[-1] & NAME_SPACE != db:
                 raise PeerError("record header out of range")
         kind = (flags & KIND) >> KIND_SHIFT
-        yield Record(db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind, named)
+        yield Record(
+            db, key, value, clock, node, deadline_ms, shadow_ms, bool(flags & IMPLICIT), seal, kind, named, shares
+        )
 
 
 def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
@@ -216,9 +236,21 @@ def _contradicts(flags: int, db: int, value_bytes: int) -> bool:
         and not flags & STUB
     ):
         return True
-    if flags & NAMED and (not flags & STUB or db < DATABASES and not flags & SHADOWED or db >= MARKS):
+    if flags & NAMED and flags & STUB and (db < DATABASES and not flags & SHADOWED or db >= MARKS):
+        return True
+    if flags & COUNTED and not flags & STUB and (db >= DATABASES or not _has_shares(value_bytes)):
         return True
     return bool(flags & STUB and (value_bytes or flags & SEALED) or flags & ADOPTED and not flags & SEALED)
+
+
+def digits_of_counter(value_bytes: int) -> int:
+    return (value_bytes - COUNTER.size) % SHARE.size
+
+
+def _has_shares(value_bytes: int) -> bool:
+    """Whether digits and shares can be so long together."""
+    fits = 0 < value_bytes - COUNTER.size <= DIGITS_MAX + SHARES_MAX * SHARE.size
+    return fits and 1 <= digits_of_counter(value_bytes) <= DIGITS_MAX
 
 
 def _names_a_member(key: bytes) -> bool:
@@ -251,7 +283,7 @@ def slices(payload: bytes) -> list[tuple[tuple[int, bytes], int, int]]:
         flags, db, key_bytes, value_bytes, _, _, _ = HEADER.unpack_from(payload, at)
         key_at = at + head_bytes(flags)
         end = key_at + key_bytes + value_bytes
-        found.append(((db | flags & NAMED, payload[key_at : key_at + key_bytes]), at, end))
+        found.append(((db | (flags & NAMED if flags & STUB else 0), payload[key_at : key_at + key_bytes]), at, end))
         at = end
     return found
 

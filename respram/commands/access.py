@@ -105,6 +105,15 @@ def rewrite(conn: Conn, key: bytes, entry: Entry | None, value: bytes, event: by
     conn.node.engine.store(conn.session.db, key, value, deadline_ms, implicit, conn.now_ms, event)
 
 
+def add(conn: Conn, key: bytes, entry: Entry | None, step: int) -> int:
+    """The same of a counter."""
+    if entry is None:
+        deadline_ms, implicit = deadline_for(conn, None)
+    else:
+        deadline_ms, implicit = entry.deadline_ms, entry.implicit
+    return conn.node.engine.add(conn.session.db, key, step, deadline_ms, implicit, conn.now_ms, b"incrby")
+
+
 def write(conn: Conn, key: bytes, value: bytes, ttl_ms: int | None, event: bytes) -> None:
     """A new value with a TTL, or with the default one."""
     deadline_ms, implicit = deadline_for(conn, ttl_ms)

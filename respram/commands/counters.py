@@ -1,14 +1,14 @@
 """Commands that count: INCR and its kin, INCRBYFLOAT, and INCREX with its bounds and window.
 
 A counter keeps the deadline it has. Results are written, never increments: a peer that sees a write
-twice must not count twice.
+twice must not count twice. With peers the engine keeps each node's share of an integer beside it (engine/pure/shares.py).
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from respram.commands import notify
-from respram.commands.access import current, rewrite
+from respram.commands.access import add, current, rewrite
 from respram.commands.deadlines import deadline_for, expiry_argument
 from respram.commands.letting_go import let_go_or_refuse
 from respram.commands.node import Conn
@@ -53,11 +53,9 @@ def decrby(conn: Conn, argv: list[bytes]) -> Reply:
 
 def _count(conn: Conn, key: bytes, step: int) -> Reply:
     entry = current(conn, key)
-    value = _integer(entry) + step
-    if not INT64_MIN <= value <= INT64_MAX:
+    if not INT64_MIN <= _integer(entry) + step <= INT64_MAX:
         raise OVERFLOW
-    rewrite(conn, key, entry, b"%d" % value, b"incrby")
-    return value
+    return add(conn, key, entry, step)
 
 
 def _integer(entry: Entry | None) -> int:
@@ -137,13 +135,18 @@ def increx(conn: Conn, argv: list[bytes]) -> Reply:
     if ttl_ms is not None and ttl_ms <= 0:
         let_go_or_refuse(conn, b"increx", key)
         return _pair(value, applied, wanted.floats)
-    text = formatted(value) if wanted.floats else b"%d" % value.numerator
-    event = b"incrbyfloat" if wanted.floats else b"incrby"
     if ttl_ms is None or (wanted.only_new and entry is not None and not entry.implicit):
-        rewrite(conn, key, entry, text, event)
+        if wanted.floats:
+            rewrite(conn, key, entry, formatted(value), b"incrbyfloat")
+        else:
+            add(conn, key, entry, applied.numerator)
     else:
         deadline_ms, implicit = deadline_for(conn, ttl_ms)
-        conn.node.engine.store(conn.session.db, key, text, deadline_ms, implicit, conn.now_ms, event)
+        engine, db = conn.node.engine, conn.session.db
+        if wanted.floats:
+            engine.store(db, key, formatted(value), deadline_ms, implicit, conn.now_ms, b"incrbyfloat")
+        else:
+            engine.add(db, key, applied.numerator, deadline_ms, implicit, conn.now_ms, b"incrby")
         notify.event(conn.node, b"expire", conn.session.db, key)
     return _pair(value, applied, wanted.floats)
 

@@ -127,6 +127,7 @@ class Config:
             feed_commands_max=limits.feed_commands_max,
             feed_reply_bytes_max=limits.feed_reply_bytes_max,
             outbox_bytes_max=outbox_bytes_max,
+            counters=self.decide != "majority",
         )
 
 

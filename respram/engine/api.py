@@ -146,6 +146,7 @@ class Settings(NamedTuple):
     feed_commands_max: int  # commands of one session that one call of `feed` runs
     feed_reply_bytes_max: int  # reply bytes after which `feed` returns early
     outbox_bytes_max: int  # 0: no writes are stored for peers
+    counters: bool = False  # with peers, counters keep the share of each node (pure/shares.py)
 
 
 class Guard(Protocol):
@@ -470,6 +471,10 @@ class Engine(Replicating, Ranking, Protocol):
     ) -> None:
         """A local write: fresh stamp, shadow rule, outbox, observer. `deadline_ms > now_ms` is the
         caller's duty, as is asking `full` first. MemoryError when memory cannot be had: then nothing changed."""
+
+    def add(self, db: int, key: bytes, step: int, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> int:
+        """Adds to the integer under a key, or to 0, and returns the sum. That there is an integer, and that the sum is
+        one of 64 bits, is the caller's to have looked at; besides as `store`."""
 
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         """Gives a record a new deadline and a new stamp. False: there is no live record."""

@@ -322,6 +322,9 @@ cdef class NativeEngine:
               int64_t now_ms, event):
         return rows_store(self, db, key, value, deadline_ms, implicit, now_ms, event)
 
+    def add(self, int db, bytes key not None, int64_t step, int64_t deadline_ms, bint implicit, int64_t now_ms, event):
+        return rows_add(self, db, key, step, deadline_ms, implicit, now_ms, event)
+
     def retime(self, int db, bytes key not None, int64_t deadline_ms, bint implicit, int64_t now_ms, event):
         return rows_retime(self, db, key, deadline_ms, implicit, now_ms, event)
 

@@ -17,6 +17,7 @@ cdef extern from "engine.h":
         uint64_t memory_bytes_max, bulk_bytes_max, args_max, inline_bytes_max, query_bytes_max
         int64_t feed_commands_max, feed_reply_bytes_max
         uint64_t outbox_bytes_max
+        truth counters
     ctypedef struct Buffer:
         uint8_t *bytes
         size_t len
@@ -134,7 +135,7 @@ cdef extern from "engine.h":
         Wheel wheel
         size_t lead
         uint64_t stub_rows, stub_key_bytes
-        uint64_t writes, expired, hits, misses, defaulted, script_errors
+        uint64_t writes, expired, hits, misses, defaulted, counters_merged, script_errors
         uint64_t moved, moved_max
         Lateness late
         uint64_t *calls
@@ -225,6 +226,9 @@ cdef extern from "engine.h":
     void feed_suspend(Engine *)
     void feed_abandon(Engine *)
     Span command_arg(const Command *, size_t)
+
+cdef extern from "shares.h":
+    bint counter_add(Engine *, int, uint64_t, Span, int64_t, int64_t, bint, int64_t, uint8_t, int64_t *)
 
 cdef extern from "homes.h":
     int HOME_SLOTS

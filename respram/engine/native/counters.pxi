@@ -15,6 +15,7 @@ cdef object counters_of(NativeEngine engine):
             RECORD_OVERHEAD_BYTES + SHADOW_BYTES + (TRACED_BYTES if engine.c.digests.kept else 0)),
         "records": records,
         "defaulted": engine.c.defaulted,
+        "counters_merged": engine.c.counters_merged,
         "script_errors": engine.c.script_errors,
         "record_overhead_bytes": RECORD_OVERHEAD_BYTES + (TRACED_BYTES if engine.c.digests.kept else 0),
     }

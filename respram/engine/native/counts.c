@@ -1,15 +1,14 @@
 /* Hot commands that count. The twin of pure/counts.py. */
 #include "hot.h"
+#include "shares.h"
 
 #include <float.h>
 #include <stdio.h>
 #include <string.h>
 
-#define INTEGER_DIGITS_MAX 20
-
 /* The number under a key, 0 where there is none; false: what is there is no number. */
 bool integer_of(Engine *engine, const Record *record, int64_t *number) {
-    uint8_t digits[INTEGER_DIGITS_MAX];
+    uint8_t digits[COUNTER_DIGITS_MAX];
     *number = 0;
     if (!record)
         return true;
@@ -29,15 +28,11 @@ static bool add(Engine *engine, Session *session, const Command *command, int64_
     int64_t number;
     if (!integer_of(engine, record, &number) || __builtin_add_overflow(number, step, &number))
         return false;
-    uint8_t digits[INTEGER_DIGITS_MAX];
-    Span value = {digits, digits_of(number, digits)};
     int64_t deadline_ms = record ? record_deadline_ms(record) : now_ms + engine->settings.default_ttl_ms;
     bool implicit = record ? record->flags & RECORD_IMPLICIT : true;
     uint64_t defaulted = record == NULL;
-    bool stored = keyspace_store(engine, session->db, command->hash, key, value, deadline_ms, implicit, now_ms,
-                                 NOTE_INCRBY);
-    wipe(digits, sizeof digits);
-    if (!stored)
+    if (!counter_add(engine, session->db, command->hash, key, step, deadline_ms, implicit, now_ms, NOTE_INCRBY,
+        &number))
         return false;
     engine->defaulted += defaulted;
     reply_integer(engine, ':', number);
@@ -260,11 +255,9 @@ HANDLER(increx) {
         bool timed = wanted.ttl_ms && !(wanted.only_new && record && !(record->flags & RECORD_IMPLICIT));
         Life life = timed ? (Life){now_ms + wanted.ttl_ms, false} : life_of(engine, record, now_ms);
         uint64_t defaulted = !timed && !record;
-        uint8_t digits[INTEGER_DIGITS_MAX];
-        bool stored = keyspace_store(engine, session->db, command->hash, key, (Span){digits, digits_of(value, digits)},
-                                     life.deadline_ms, life.implicit, now_ms, NOTE_INCRBY);
-        wipe(digits, sizeof digits);
-        if (!stored)
+        int64_t sum;
+        if (!counter_add(engine, session->db, command->hash, key, applied, life.deadline_ms, life.implicit, now_ms,
+            NOTE_INCRBY, &sum))
             return false;
         engine->defaulted += defaulted;
     }

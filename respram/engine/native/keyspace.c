@@ -4,6 +4,7 @@
  * then changes record, wheel and counts without being able to fail.
  */
 #include "homes.h"
+#include "shares.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -270,7 +271,7 @@ Record *keyspace_write(Engine *engine, Record *record, int db, uint64_t hash, Sp
     else
         count_stub(engine, record, 1);
     record->flags = (uint8_t)((shadow_ms ? RECORD_SHADOWED : 0) | (implicit ? RECORD_IMPLICIT : 0)
-                              | (content ? kind << KIND_SHIFT : RECORD_STUB));
+                              | (content ? kind << KIND_SHIFT | (content->counted ? RECORD_COUNTED : 0) : RECORD_STUB));
     if (unlikely(record->node != node)) {
         nodes_release(&engine->nodes, record->node);
         nodes_use(&engine->nodes, node);
@@ -336,7 +337,7 @@ static uint64_t latest(uint64_t one, uint64_t other) {
 }
 
 /* A fresh stamp: later than the last one here, than the time, and than what it replaces (stamp.py). */
-static uint64_t next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms) {
+uint64_t keyspace_next_clock(const Engine *engine, const Record *replaced, uint32_t stub, int64_t now_ms) {
     uint64_t clock = latest(engine->clock + 1, (uint64_t)now_ms << 16);
     if (unlikely(stub))
         return latest(clock, stub_clock(stub_at(&engine->stubs, stub)) + 1);
@@ -363,7 +364,7 @@ bool keyspace_put(Engine *engine, int db, uint64_t hash, Span key, const Content
     Record *record = table_find(&engine->tables[db], hash, key);
     uint32_t stub = record ? 0 : stubs_find_key(&engine->stubs, db, key);
     bool is_new = engine->observed && !keyspace_row(engine, db, hash, key, now_ms);
-    uint64_t clock = next_clock(engine, record, stub, now_ms);
+    uint64_t clock = keyspace_next_clock(engine, record, stub, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, stub, deadline_ms);
     if (!keyspace_write(engine, record, db, hash, key, content, clock, (uint16_t)node, deadline_ms, shadow_ms,
                         implicit, now_ms, stub))
@@ -389,7 +390,7 @@ bool keyspace_cover(Engine *engine, Record *head, int64_t until_ms, int64_t now_
     memcpy(engine->scratch.bytes, key.bytes, key.len);
     engine->scratch.len = key.len;
     key.bytes = engine->scratch.bytes;
-    uint64_t clock = next_clock(engine, head, 0, now_ms), hash = keyspace_hash(engine, key);
+    uint64_t clock = keyspace_next_clock(engine, head, 0, now_ms), hash = keyspace_hash(engine, key);
     int db = head->db;
     bool written = keyspace_write(engine, head, db, hash, key, &content, clock, 0, record_deadline_ms(head), until_ms,
                                   head->flags & RECORD_IMPLICIT, now_ms, 0);
@@ -421,6 +422,8 @@ bool keyspace_retime(Engine *engine, int db, uint64_t hash, Span key, int64_t de
     *found = record != NULL;
     if (!record)
         return true;
+    if (unlikely(record->flags & RECORD_COUNTED) && counters_converge(engine))
+        return counter_retime(engine, record, deadline_ms, implicit, now_ms, note);
     bool is_later = record_kind(record) && deadline_ms > record_deadline_ms(record);
     if (!keyspace_again(engine, record, deadline_ms, implicit, now_ms, note))
         return false;
@@ -456,7 +459,7 @@ bool keyspace_let_go(Engine *engine, int db, uint64_t hash, Span key, int64_t no
     *found = record != NULL;
     if (!record)
         return true;
-    uint64_t clock = next_clock(engine, record, 0, now_ms);
+    uint64_t clock = keyspace_next_clock(engine, record, 0, now_ms);
     int64_t shadow_ms = shadow_left(engine, record, 0, now_ms);
     if (!shadow_ms) {
         keyspace_remove(engine, record, clock);

@@ -45,6 +45,20 @@ cdef object rows_store(NativeEngine engine, int db, bytes key, bytes value, int6
     tell_of(engine, event, db, key)
 
 
+cdef object rows_add(NativeEngine engine, int db, bytes key, int64_t step, int64_t deadline_ms, bint implicit,
+                     int64_t now_ms, event):
+    check_place(db, now_ms)
+    cdef Span span = span_of(key)
+    cdef int64_t total = 0
+    if not 0 <= deadline_ms <= TIME_MS_MAX:
+        raise ValueError("deadline out of range")
+    if not counter_add(engine.c, db, keyspace_hash(engine.c, span), span, step, deadline_ms, implicit, now_ms,
+                       <uint8_t>NOTE_NONE, &total):
+        raise MemoryError
+    tell_of(engine, event, db, key)
+    return total
+
+
 cdef object rows_retime(NativeEngine engine, int db, bytes key, int64_t deadline_ms, bint implicit, int64_t now_ms,
                         event):
     check_place(db, now_ms)

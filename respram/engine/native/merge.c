@@ -4,7 +4,7 @@
  * A record that cannot be accepted is counted and passed over; a header that cannot be read ends the
  * payload there, and what came before stays merged.
  */
-#include "engine.h"
+#include "shares.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ typedef struct Arrived {
     uint64_t key_id, sealer, position; /* where it is sealed */
     uint8_t flags, db;
     Name name; /* where it came without its key, or where it was asked for */
-    bool is_named;
+    bool is_named, is_counted;
 } Arrived;
 
 /* What there is of a key: a record or a stub, or neither. */
@@ -34,6 +34,15 @@ static uint64_t number_at(const uint8_t *at, int bytes) {
     return number;
 }
 
+/* Whether digits and shares can be so long together. */
+static bool has_shares(uint64_t value_bytes) {
+    if (value_bytes <= COUNTER_HEAD_BYTES
+        || value_bytes > COUNTER_HEAD_BYTES + COUNTER_DIGITS_MAX + (uint64_t)SHARES_MAX * SHARE_BYTES)
+        return false;
+    size_t digits = counter_digits(value_bytes);
+    return digits && digits <= COUNTER_DIGITS_MAX;
+}
+
 /* A stub has nothing to seal, and who names a sealer names a seal. A head is a key's and has no value; a mark is a
  * stub. Only a stub of a key, with a shadow, or of a member goes by a name. */
 static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
@@ -41,8 +50,10 @@ static bool contradicts(uint8_t flags, int db, uint64_t value_bytes) {
         return true;
     if (db >= MARKS && db < SCRIPTS && !(flags & RECORD_STUB))
         return true;
-    if (flags & PACKED_NAMED
-        && (!(flags & RECORD_STUB) || (!(flags & RECORD_SHADOWED) && db < DATABASES) || db >= MARKS))
+    if (flags & PACKED_NAMED && flags & RECORD_STUB
+        && ((!(flags & RECORD_SHADOWED) && db < DATABASES) || db >= MARKS))
+        return true;
+    if (flags & RECORD_COUNTED && !(flags & RECORD_STUB) && (db >= DATABASES || !has_shares(value_bytes)))
         return true;
     return (flags & RECORD_STUB && (value_bytes || flags & PACKED_SEALED))
            || (flags & PACKED_ADOPTED && !(flags & PACKED_SEALED));
@@ -67,6 +78,9 @@ static bool take_record(const uint8_t **at, const uint8_t *end, Arrived *record)
                + (record->flags & PACKED_ADOPTED ? 8 : 0);
     if (end - from < more)
         return false;
+    record->is_counted = record->flags & RECORD_COUNTED && !(record->flags & RECORD_STUB);
+    if (record->is_counted)
+        record->flags &= (uint8_t)~RECORD_COUNTED; /* from here on the bit is that of a name */
     if (record->flags & RECORD_SHADOWED) {
         record->shadow_ms = number_at(from, 8);
         from += 8;
@@ -239,6 +253,7 @@ static bool write(Engine *engine, Known known, uint64_t hash, const Arrived *new
     } else if (is_live && !seal_value(engine, newer->value, &content)) {
         return false;
     }
+    content.counted = is_live && newer->is_counted;
     int32_t node = nodes_intern(&engine->nodes, newer->node, &content.seal);
     bool written = node >= 0
                    && keyspace_write(engine, known.record, newer->db, hash, newer->key, is_live ? &content
@@ -340,6 +355,39 @@ static int supersede(Engine *engine, Known known, uint64_t hash, Arrived *newer,
     return TAKEN;
 }
 
+static Version version_arrived(Engine *engine, const Arrived *arrived) {
+    Version version = {
+        .clock = arrived->clock, .node = arrived->node, .bytes = arrived->value,
+        .deadline_ms = (int64_t)arrived->deadline_ms, .shadow_ms = (int64_t)arrived->shadow_ms,
+        .counted = arrived->is_counted, .implicit = arrived->flags & RECORD_IMPLICIT,
+    };
+    if (arrived->flags & PACKED_SEALED) {
+        version.seal = (Seal){.sealer = arrived->sealer, .key = seal_key(engine, arrived->key_id)};
+        version.position = seal_split(arrived->position, arrived->value.len, &version.seal);
+    }
+    return version;
+}
+
+/* Joins a counter's versions where shares.c does; MET_NOT: they are merged by stamp. */
+static int join_counters(Engine *engine, Known *known, uint64_t hash, const Arrived *arrived, int64_t now_ms) {
+    if (likely(!known->record) || arrived->db >= DATABASES || arrived->flags & (RECORD_STUB | RECORD_KIND))
+        return MET_NOT;
+    if (likely(!(known->record->flags & RECORD_COUNTED || arrived->is_counted)))
+        return MET_NOT;
+    Version version = version_arrived(engine, arrived);
+    if (!counters_meet(engine, known->record, &version, now_ms))
+        return MET_NOT;
+    Seen seen = {0};
+    if (unlikely(engine->observed)) {
+        seen = look(engine, arrived, now_ms);
+        known->record = table_find(&engine->tables[arrived->db], hash, arrived->key);
+    }
+    int outcome = counters_merge(engine, known->record, hash, arrived->key, &version, now_ms);
+    if (outcome == MET && engine->observed)
+        tell(engine, &seen, arrived, true, now_ms);
+    return outcome;
+}
+
 static int merge_one(Engine *engine, Arrived *arrived, Buffer *found_key, int64_t now_ms) {
     uint64_t hash = 0;
     Known known;
@@ -347,6 +395,9 @@ static int merge_one(Engine *engine, Arrived *arrived, Buffer *found_key, int64_
         return NO_ROOM;
     if (arrived->flags & PACKED_SEALED && !seal_key(engine, arrived->key_id))
         return STRANGE;
+    int met = join_counters(engine, &known, hash, arrived, now_ms);
+    if (unlikely(met != MET_NOT))
+        return met == MET ? TAKEN : NO_ROOM;
     if (!known.record && !known.stub) {
         uint64_t last_ms = arrived->deadline_ms > arrived->shadow_ms ? arrived->deadline_ms : arrived->shadow_ms;
         if ((int64_t)last_ms <= now_ms)

@@ -68,6 +68,10 @@ Span record_value(const Record *record) {
     return (Span){value_place(record), record_value_bytes(record)};
 }
 
+Span record_lying(const Record *record) {
+    return (Span){value_place(record), record->flags & RECORD_STUB ? 0 : record->value_bytes};
+}
+
 void record_get_value(const Record *record, uint8_t *out) {
     Span value = record_value(record);
     if (value.len)
@@ -89,7 +93,7 @@ static uint8_t packed_flags(const Engine *engine, const Record *record) {
 size_t record_packed_bytes(const Engine *engine, const Record *record) {
     uint8_t flags = packed_flags(engine, record);
     return PACKED_HEADER_BYTES + (flags & RECORD_SHADOWED ? 8u : 0u) + (flags & PACKED_SEALED ? 16u : 0u)
-           + (flags & PACKED_ADOPTED ? 8u : 0u) + record->key_bytes + record_value_bytes(record);
+           + (flags & PACKED_ADOPTED ? 8u : 0u) + record->key_bytes + record_lying(record).len;
 }
 
 static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
@@ -99,12 +103,12 @@ static uint8_t *put_number(uint8_t *out, uint64_t number, int bytes) {
 }
 
 void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
-    Span key = record_key(record);
+    Span key = record_key(record), value = record_lying(record);
     uint8_t flags = packed_flags(engine, record);
     *out++ = flags;
     *out++ = record->db;
     out = put_number(out, key.len, 4);
-    out = put_number(out, record_value_bytes(record), 4);
+    out = put_number(out, value.len, 4);
     out = put_number(out, record->clock, 8);
     out = put_number(out, engine->nodes.numbers[record->node], 8);
     out = put_number(out, (uint64_t)record_deadline_ms(record), 8);
@@ -119,7 +123,8 @@ void record_pack(const Engine *engine, const Record *record, uint8_t *out) {
     }
     if (key.len)
         memcpy(out, key.bytes, key.len);
-    record_get_value(record, out + key.len);
+    if (value.len)
+        memcpy(out + key.len, value.bytes, value.len);
 }
 
 /* A stub with a shadow needs no deadline, which lies before it. Its stamp's own time stands there, or the shadow, if

@@ -308,17 +308,20 @@ void seal_done(Engine *engine, const Content *content, bool stored) {
 /* -- reading at once ----------------------------------------------------------------------------- */
 /* The value of a record in plain. False: no memory. */
 bool seal_open(Engine *engine, const Record *record, uint8_t *out) {
-    Span value = record_value(record);
-    const Seal *seal = &engine->nodes.seals[record->node];
+    return seal_open_bytes(engine, &engine->nodes.seals[record->node], record->position, record_value(record), out);
+}
+
+bool seal_open_bytes(Engine *engine, const Seal *seal, uint32_t position, Span value, uint8_t *out) {
     Seals *seals = &engine->seals;
     if (seal->key && goes_alone(seals, seal, value.len))
-        return run_through(seals, seal, record->position, value, out, false);
-    record_get_value(record, out);
+        return run_through(seals, seal, position, value, out, false);
+    if (value.len)
+        memcpy(out, value.bytes, value.len);
     if (!seal->key || !value.len)
         return true;
     Pad *pad = &seals->pads[PAD_SINGLE];
     size_t blocks = blocks_of(value.len);
-    lay(pad, 0, seal->sealer, seal_position(seal, record->position), blocks);
+    lay(pad, 0, seal->sealer, seal_position(seal, position), blocks);
     if (!encrypt(seals, seal->key, PAD_SINGLE, blocks))
         return false;
     xor_into(out, pad->stream, value.len);

@@ -287,6 +287,7 @@ cdef CSettings settings_of(settings) except *:
     c.feed_commands_max = settings.feed_commands_max
     c.feed_reply_bytes_max = settings.feed_reply_bytes_max
     c.outbox_bytes_max = settings.outbox_bytes_max
+    c.counters = settings.counters
     return c
 
 

@@ -97,6 +97,15 @@ enum { HASH = 1, SET = 2, ZSET = 3 };
 /* in the packed form alone: here the writer's entry in Nodes says it */
 enum { PACKED_SEALED = 8, PACKED_ADOPTED = 16 };
 enum { PACKED_NAMED = 128 }; /* a key's stub under the key's name */
+enum { RECORD_COUNTED = 128 }; /* the same bit of a value: a counter, with its shares behind its digits (shares.c) */
+#define COUNTER_HEAD_BYTES 32
+#define SHARE_BYTES 24
+#define SHARES_MAX 64 /* of one counter: see record.py */
+#define COUNTER_DIGITS_MAX 20 /* of a counter, with its sign: fewer than SHARE_BYTES, so that the whole length tells them */
+
+static inline size_t counter_digits(size_t bytes) {
+    return (bytes - COUNTER_HEAD_BYTES) % SHARE_BYTES;
+}
 
 static inline bool is_member(int space) {
     return space >= DATABASES && space < MARKS;
@@ -145,7 +154,10 @@ static inline Span record_key(const Record *record) {
     return key;
 }
 
-static inline size_t record_value_bytes(const Record *record) { /* 0 in a stub */
+/* What can be read; 0 in a stub. */
+static inline size_t record_value_bytes(const Record *record) {
+    if (unlikely(record->flags & RECORD_COUNTED))
+        return counter_digits(record->value_bytes);
     return record->flags & RECORD_STUB ? 0 : record->value_bytes;
 }
 
@@ -162,10 +174,12 @@ typedef struct Content { /* a value on its way into a record */
     uint32_t position;
     Seal seal;
     uint8_t kind; /* of a head, which has no value; else 0 */
+    bool counted; /* shares lie behind its digits */
 } Content;
 
 void record_put_value(Record *record, const Content *content);
 Span record_value(const Record *record); /* as it lies */
+Span record_lying(const Record *record); /* with a counter's shares */
 void record_get_value(const Record *record, uint8_t *out);
 
 /* -- table.c: from key to record ----------------------------------------------------------------- */

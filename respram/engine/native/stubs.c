@@ -521,7 +521,7 @@ bool stub_takes_over(Engine *engine, Record *record, int64_t now_ms) {
         engine->nodes.numbers[record->node],
                                  record_shadow_ms(record), now_ms))
         || !stub_of_record(engine, record, now_ms)) {
-        Span value = record_value(record);
+        Span value = record_lying(record);
         wipe((uint8_t *)value.bytes, value.len);
         wheel_place(&engine->wheel, record, now_ms + WITHOUT_MEMORY_MS, now_ms);
         return false;

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from respram.engine.api import HOT_BYTES_MAX, Session
-from respram.engine.pure import family, fields, writes
+from respram.engine.pure import family, fields, shares, writes
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.reads import NIL
 from respram.integers import INT64_MAX, INT64_MIN, parse_int
@@ -44,14 +44,13 @@ def _add(keyspace: Keyspace, session: Session, key: bytes, step: int, now_ms: in
     number = 0 if row is None else parse_int(keyspace.read(row))
     if number is None or not INT64_MIN <= number + step <= INT64_MAX:
         return None
-    value = b"%d" % (number + step)
     if row is None:
         keyspace.defaulted += 1
         deadline_ms = now_ms + keyspace.settings.default_ttl_ms
-        keyspace.store(session.db, key, value, deadline_ms, True, now_ms, b"incrby")
+        value = shares.add(keyspace, session.db, key, step, deadline_ms, True, now_ms, b"incrby")
     else:
-        keyspace.store(session.db, key, value, row.deadline_ms, row.implicit, now_ms, b"incrby")
-    return b":%b\r\n" % value
+        value = shares.add(keyspace, session.db, key, step, row.deadline_ms, row.implicit, now_ms, b"incrby")
+    return b":%d\r\n" % value
 
 
 def incrbyfloat(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int) -> bytes | None:
@@ -119,15 +118,15 @@ def increx(keyspace: Keyspace, session: Session, argv: list[bytes], now_ms: int)
         return b"*2\r\n%b:0\r\n" % (NIL[session.proto] if is_none else b":%d\r\n" % old)
     if not INT64_MIN <= value - old <= INT64_MAX:
         return None
-    digits = b"%d" % value
+    applied = value - old
     if wanted.ttl_ms is not None and not (wanted.only_new and row is not None and not row.implicit):
-        keyspace.store(session.db, argv[1], digits, now_ms + wanted.ttl_ms, False, now_ms, b"incrby")
+        shares.add(keyspace, session.db, argv[1], applied, now_ms + wanted.ttl_ms, False, now_ms, b"incrby")
     elif row is None:
         keyspace.defaulted += 1
         deadline_ms = now_ms + keyspace.settings.default_ttl_ms
-        keyspace.store(session.db, argv[1], digits, deadline_ms, True, now_ms, b"incrby")
+        shares.add(keyspace, session.db, argv[1], applied, deadline_ms, True, now_ms, b"incrby")
     else:
-        keyspace.store(session.db, argv[1], digits, row.deadline_ms, row.implicit, now_ms, b"incrby")
+        shares.add(keyspace, session.db, argv[1], applied, row.deadline_ms, row.implicit, now_ms, b"incrby")
     return b"*2\r\n:%d\r\n:%d\r\n" % (value, value - old)
 
 

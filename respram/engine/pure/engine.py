@@ -23,7 +23,7 @@ from respram.engine.api import (
     Settings,
 )
 from respram.engine.filters import RecordFilter
-from respram.engine.pure import dump, family, filter, merge, order, restamp, track, walk
+from respram.engine.pure import dump, family, filter, merge, order, restamp, shares, track, walk
 from respram.engine.pure.digest import Digests
 from respram.engine.pure.feed import PureSession, Wire
 from respram.engine.pure.guard import Guard
@@ -47,6 +47,7 @@ class PureEngine:
 
     def __init__(self, settings: Settings) -> None:
         self.keyspace = Keyspace(settings)
+        shares.begin(self.keyspace)
         self.wire = Wire(self.keyspace, settings)
         self.aside: Aside | None = None
 
@@ -264,6 +265,9 @@ class PureEngine:
     ) -> None:
         self.keyspace.store(db, key, value, deadline_ms, implicit, now_ms, event)
 
+    def add(self, db: int, key: bytes, step: int, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> int:
+        return shares.add(self.keyspace, db, key, step, deadline_ms, implicit, now_ms, event)
+
     def retime(self, db: int, key: bytes, deadline_ms: int, implicit: bool, now_ms: int, event: bytes) -> bool:
         return self.keyspace.retime(db, key, deadline_ms, implicit, now_ms, event)
 
@@ -401,6 +405,7 @@ class PureEngine:
             "stub_bytes": keyspace.stub_bytes,
             "records": sum(keyspace.live),
             "defaulted": keyspace.defaulted,
+            "counters_merged": keyspace.counters_merged,
             "script_errors": 0,
             "record_overhead_bytes": ROW_BYTES,
             **{f"late_{number}": count for number, count in enumerate(keyspace.late)},

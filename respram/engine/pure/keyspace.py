@@ -60,7 +60,7 @@ class Keyspace:
         "stubs",
         "named", "stub_rows", "stub_key_bytes", "hits", "misses", "defaulted", "digests", "row_bytes", "moved",
         "moved_max",
-        "seals", "in_use", "families", "run_program", "publish", "draws",
+        "seals", "in_use", "families", "run_program", "publish", "draws", "counters_merged", "retime_counter",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -93,6 +93,8 @@ class Keyspace:
         self.seals: Seals | None = None
         self.families = Families()
         self.draws = Draws(settings.seed)
+        self.counters_merged = 0
+        self.retime_counter: Callable[[Row, int, bool, int, bytes], None]  # set by shares.py, which imports this file
         self.in_use: dict[int, int] = {}  # rows by the key that seals their values
 
     # -- reading ----------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class Keyspace:
     def put(
         self, db: int, key: bytes, value: bytes, seal: Seal | None, deadline_ms: int, implicit: bool, now_ms: int,
         event: bytes,
-        kind: int = 0,
+        kind: int = 0, shares: bytes = b"",
     ) -> None:  # fmt: skip
         """A local write of a value that is sealed, if values are. Without an event the observer is not told."""
         row = self.found(db, key)
@@ -191,15 +193,22 @@ class Keyspace:
         shadow_ms = self._shadow_left(row, deadline_ms)
         self.clock = advance(self.clock, now_ms, 0 if row is None else row.clock)
         node = self.settings.node
-        self.write(row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms, kind)
+        self.write(
+            row, db, key, value, seal, self.clock, node, deadline_ms, shadow_ms, implicit, now_ms, kind, shares
+        )
         self.writes += 1
         if self.outbox.bytes_max:
-            self.outbox.add(db, key, len(key) + len(value))
+            self.outbox.add(db, key, len(key) + len(value) + len(shares))
         if self.observer is not None and db < DATABASES and (event or kind):
             if is_new:
                 self.observer(NEW, db, key)
             if event:
                 self.observer(event, db, key)
+
+    @property
+    def converges(self) -> bool:
+        """Whether counters keep their shares: where there may be peers, and no majority decides."""
+        return self.settings.counters and self.digests is not None
 
     def cover(self, head: Row, until_ms: int, now_ms: int) -> None:
         """Prolongs the shadow of a head, because one of its members ends later than the head."""
@@ -248,6 +257,9 @@ class Keyspace:
             return False
         before_ms = row.deadline_ms
         self.moved += len(row.value)
+        if row.shares and self.converges:
+            self.retime_counter(row, deadline_ms, implicit, now_ms, event)
+            return True
         # the seal says where it was made
         self.put(db, key, row.value, row.seal, deadline_ms, implicit, now_ms, event, row.kind)
         if row.kind and deadline_ms > before_ms:
@@ -274,7 +286,7 @@ class Keyspace:
 
     def write(
         self, row: Row | None, db: int, key: bytes, value: bytes | None, seal: Seal | None, clock: int, node: int,
-        deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0,
+        deadline_ms: int, shadow_ms: int, implicit: bool, now_ms: int, kind: int = 0, shares: bytes = b"",
     ) -> None:  # fmt: skip
         """Makes `row` (or a new one; a stub's place is taken by a new one) hold this version. Values come through here,
         and marks.
@@ -293,6 +305,7 @@ class Keyspace:
         if row is None:
             row = Row()
             row.db, row.key, row.value, row.seal, row.kind, row.family = db, key, None, None, 0, None
+            row.shares = b""
             self.tables[db][key] = row
             self.partitions[db].setdefault(self.partition(db, key), {})[key] = row
             if self.digests is not None and db < MARKS:
@@ -306,15 +319,15 @@ class Keyspace:
         if row.value is None:
             self._count_stub(row, -1)
         else:
-            self.record_bytes -= len(row.value)
+            self.record_bytes -= len(row.value) + len(row.shares)
             self.live[db] -= 1
         if value is None:
             self._count_stub(row, 1)
         else:
-            self.record_bytes += len(value)
+            self.record_bytes += len(value) + len(shares)
             self.live[db] += 1
         self._note_seal(row, seal)
-        row.value, row.clock, row.node, row.kind = value, clock, node, kind
+        row.value, row.clock, row.node, row.kind, row.shares = value, clock, node, kind, shares
         row.deadline_ms, row.shadow_ms, row.implicit = deadline_ms, shadow_ms, implicit
         self.wheel.place(row, deadline_ms if value is not None else max(deadline_ms, shadow_ms), now_ms)
         if self.digests is not None:
@@ -344,7 +357,7 @@ class Keyspace:
         stub.db, stub.key, stub.value, stub.seal = name[-1] & NAME_SPACE, name, None, None
         stub.clock, stub.node = clock, node
         stub.deadline_ms, stub.shadow_ms = 0 if shadow_ms else deadline_ms, shadow_ms
-        stub.implicit, stub.kind, stub.family = False, 0, None
+        stub.implicit, stub.kind, stub.family, stub.shares = False, 0, None, b""
         self.stubs[name] = stub
         self.wheel.place(stub, max(stub.deadline_ms, shadow_ms) | (1 << GRANULE_SHIFT) - 1, now_ms)
         if self.digests is not None:
@@ -404,7 +417,7 @@ class Keyspace:
         if row.value is None:
             self._count_stub(row, -1)
         else:
-            self.record_bytes -= len(row.value)
+            self.record_bytes -= len(row.value) + len(row.shares)
             self.live[row.db] -= 1
 
     # -- time -------------------------------------------------------------------------------------
@@ -444,7 +457,7 @@ class Keyspace:
 
     def _destroy(self, row: Row, now_ms: int) -> None:
         assert row.value is not None
-        self._note_lateness(now_ms - row.deadline_ms, len(row.value), now_ms)
+        self._note_lateness(now_ms - row.deadline_ms, len(row.value) + len(row.shares), now_ms)
         if row.shadow_ms > now_ms:
             self._become_stub(row, now_ms)
         else:
@@ -487,7 +500,7 @@ class Keyspace:
         return pack(Record(
             row.db, row.key if key is None else key, row.value, row.clock, row.node, deadline_ms, row.shadow_ms,
             row.implicit,
-            row.seal, row.kind, is_stub and key is None,
+            row.seal, row.kind, is_stub and key is None, row.shares,
         ))  # fmt: skip
 
     def waits(self, db: int, keys: list[bytes]) -> bool:

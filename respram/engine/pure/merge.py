@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from respram.engine.api import EXPIRED, MERGED, NEW, Merged
-from respram.engine.pure import family
+from respram.engine.pure import family, shares
 from respram.engine.pure.keyspace import Keyspace
 from respram.engine.pure.record import Row
 from respram.errors import PeerError
@@ -51,7 +51,7 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
     if record.named and keyspace.digests is None:
         return False  # it did not find the row that it refers to
     horizon_ms = now_ms + settings.max_ttl_ms + settings.clock_offset_ms_max
-    size = len(record.key) + len(record.value or b"")
+    size = len(record.key) + len(record.value or b"") + len(record.shares)
     return (
         to_ms(record.clock) <= now_ms + settings.clock_offset_ms_max
         # a stub is no life, but the memory of one that others may have given
@@ -64,7 +64,13 @@ def _acceptable(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int
 
 
 def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> bool:
-    """Merges one record, and returns whether it became the newest version here."""
+    """Merges one record, and returns whether it changed what is here."""
+    if row is not None and shares.meet(keyspace, record, row, now_ms):
+        seen = None if keyspace.observer is None else _Seen(keyspace, record, now_ms)
+        if shares.merge(keyspace, record, row, now_ms):
+            if seen is not None:
+                seen.tell(keyspace, record.value, now_ms)
+            return True
     if row is None:
         if max(record.deadline_ms, record.shadow_ms) <= now_ms:
             return False
@@ -98,11 +104,15 @@ def _merge(keyspace: Keyspace, record: Record, row: Row | None, now_ms: int) -> 
         keyspace.bury(row, name, record.clock, record.node, record.deadline_ms, shadow_ms, now_ms)
     else:
         seal = record.seal if value is not None else None
+        own = record.shares if value is not None else b""
         if value is not None and seal is None and not record.kind:
-            value, seal = keyspace.sealed(value)  # the peer does not seal values, and this node does
+            # the peer does not seal values, and this node does
+            sealed, seal = keyspace.sealed(value + own)
+            value, own = sealed[: len(value)], sealed[len(value) :]
         keyspace.write(
             row, record.db, record.key, value, seal, record.clock, record.node, record.deadline_ms,
             shadow_ms, record.implicit, now_ms, record.kind if value is not None else 0,
+            own,
         )  # fmt: skip
     if seen is not None:
         seen.tell(keyspace, value, now_ms)

@@ -14,13 +14,14 @@ from respram.record import DATABASES, Seal
 class Row:
     __slots__ = (
         "db", "key", "value", "clock", "node", "deadline_ms", "shadow_ms", "implicit", "due_ms", "level", "id",
-        "seal", "kind", "family", "place",
+        "seal", "kind", "family", "place", "shares",
     )  # fmt: skip
 
     db: int
     key: bytes  # for a stub: the name of its key
     value: bytes | None  # None: a stub. Only Keyspace.read and Keyspace._write access it
     seal: Seal | None  # None: the value is not sealed
+    shares: bytes  # of a counter: they follow its value, and are sealed with it (shares.py)
     clock: int
     node: int
     deadline_ms: int
